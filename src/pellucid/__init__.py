@@ -1,0 +1,75 @@
+"""Pellucid: a neural-network library written from scratch, to be read, and to be fast on a CPU.
+
+pellucid (adj.): letting the light through; easily understood.
+"""
+
+from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
+from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
+from pellucid.layers import Built, Context, Dense, Dropout, Flatten, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+from pellucid.memory import Slot
+from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
+from pellucid.model import Model
+from pellucid.networks import Sequential
+from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
+from pellucid.training import Control, EarlyStopping, EpochEvent, History, StepEvent
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "L2",
+    "SGD",
+    "Accuracy",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "Built",
+    "Chain",
+    "CheckpointError",
+    "ClipNorm",
+    "ConfigError",
+    "ConfusionMatrix",
+    "Constant",
+    "Context",
+    "Control",
+    "Cosine",
+    "CrossEntropy",
+    "DataError",
+    "Decay",
+    "Dense",
+    "DivergedError",
+    "Dropout",
+    "EarlyStopping",
+    "EpochEvent",
+    "FileError",
+    "Flatten",
+    "Glorot",
+    "GlorotUniform",
+    "He",
+    "HeUniform",
+    "History",
+    "Initializer",
+    "L2",
+    "Layer",
+    "Linear",
+    "Loss",
+    "MeanSquaredError",
+    "Metric",
+    "Model",
+    "Normal",
+    "OneCycle",
+    "PellucidError",
+    "Precision",
+    "ReLU",
+    "Recall",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "Slot",
+    "Softmax",
+    "StepDecay",
+    "StepEvent",
+    "Tanh",
+    "Zeros",
+    "wilson",
+]

@@ -1,0 +1,52 @@
+"""Batches: the data of one training, in the order of each epoch.
+
+The order of an epoch comes from (seed, epoch) alone. A batch is gathered in one pass: shuffled, picked and scaled
+straight into the array that the network reads, which the next batch overwrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pellucid import rng
+from pellucid.data.stage import InputStage
+from pellucid.kernels import Kernels
+from pellucid.memory import Array, aligned_zeros
+
+
+class Batches:
+    """x (m, …) and the ``rows`` of it that belong to the set (None: all), targets and weights (n) of these rows."""
+
+    def __init__(
+        self,
+        x: Array,
+        targets: Array,
+        weights: Array | None,
+        *,
+        rows: Array | None,
+        stage: InputStage,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        kernels: Kernels,
+    ):
+        self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
+        self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
+        self.weights = np.ones(len(targets), np.float32) if weights is None else np.ascontiguousarray(weights, np.float32)
+        shape = (self.batch_size, *x.shape[1:])
+        self._batch = aligned_zeros(int(np.prod(shape))).reshape(shape)
+
+    def __len__(self) -> int:
+        return -(-len(self.targets) // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array, Array]]:
+        """The batches (x, targets, weights) of the epoch with that number; the last may be smaller."""
+        n = len(self.targets)
+        order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
+        for start in range(0, n, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            source = chosen if self.rows is None else self.rows[chosen]
+            x = self.stage.batch(self.x, source, self._batch[: len(chosen)], self.kernels)
+            yield x, self.targets[chosen], self.weights[chosen]

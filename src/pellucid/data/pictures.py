@@ -1,0 +1,120 @@
+"""Pictures from files, and pictures on a page.
+
+A picture of exactly the model's size is taken as it is: it comes from the data set, or was made for it. Any other is
+a photograph or a scan: it is fitted with its aspect kept, and in grey, dark ink on light paper becomes light on dark,
+which is how MNIST and its relatives store it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import struct
+import warnings
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pellucid.data.idx import open_file
+from pellucid.errors import ConfigError, FileError, ShapeError
+from pellucid.memory import Array, Shape
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all of Pillow's: its EPS reader runs another program
+_LIGHT = 127  # a border whose median is above this is paper
+_SIDE = 64  # pixels: larger pictures are thinned out in a preview, so that a notebook stays small
+
+
+def read_picture(path: str | os.PathLike[str], shape: Shape) -> Array:
+    """The picture in a file as bytes (h, w, c), c = 1 for grey or 3 for RGB.
+
+    Transparent parts show white paper; 16 bits become 8; a photograph is turned as its EXIF note says. If the size is
+    not (w, h): with c = 1 a picture whose border is light is inverted, then the whole is fitted into the middle of a
+    black canvas.
+
+    Raises FileError for anything that is no whole picture, ShapeError for a shape that no picture has, ConfigError
+    without Pillow.
+    """
+    if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
+        raise ShapeError(f"{path}: a picture has the shape (height, width, 1 or 3), this model takes {tuple(shape)}")
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError:
+        raise ConfigError("reading pictures needs Pillow: pip install 'pellucid[images]'") from None
+    h, w, c = shape
+    with open_file(path) as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                opened = Image.open(file, formats=_FORMATS)
+            picture = _on_paper(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise FileError(
+                f"{path}: the picture unpacks to more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
+            ) from None
+        except UnidentifiedImageError:
+            raise FileError(f"{path}: no picture of a known kind ({', '.join(_FORMATS)})") from None
+        except Exception as error:  # a damaged file makes decoders raise whatever they happen to stumble over
+            raise FileError(f"{path}: the picture cannot be decoded: {error or type(error).__name__}") from None
+    if picture.size != (w, h):
+        picture = _fitted(picture, w, h)
+    return np.asarray(picture, np.uint8).reshape(h, w, c)
+
+
+def _on_paper(picture: Image.Image, mode: str) -> Image.Image:
+    """``picture`` in grey or RGB, on white where it is transparent."""
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16 bits (Pillow's own conversion would cut them off at 255)
+        values = np.asarray(picture)
+        picture = Image.fromarray((np.clip(values, 0, 65535) >> 8).astype(np.uint8))
+    elif picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, of no known range")
+    if picture.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture.convert("RGBA"))
+    return picture.convert(mode)
+
+
+def _fitted(picture: Image.Image, w: int, h: int) -> Image.Image:
+    """``picture`` in the middle of a black canvas (w, h), as large as its aspect allows; grey on light paper inverted."""
+    from PIL import Image, ImageOps
+
+    if picture.mode == "L":
+        pixels = np.asarray(picture)
+        border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+        if np.median(border) > _LIGHT:
+            picture = ImageOps.invert(picture)
+    scale = min(w / picture.width, h / picture.height)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    canvas = Image.new(picture.mode, (w, h), 0)
+    # Lanczos weighs all pixels that fall together when it shrinks, so thin strokes stay.
+    canvas.paste(picture.resize(size, Image.Resampling.LANCZOS), ((w - size[0]) // 2, (h - size[1]) // 2))
+    return canvas
+
+
+def preview(pictures: Array, columns: int = 10) -> str:
+    """An ``<img>`` with the pictures (n, h, w, 1 or 3) of bytes in rows of ``columns``, all inside the page itself."""
+    thin = -(-max(pictures.shape[1:3]) // _SIDE)
+    pictures = np.asarray(pictures)[:, ::thin, ::thin]
+    n, h, w, c = pictures.shape
+    columns = min(n, columns)
+    grid = np.zeros((-(-n // columns) * columns, h, w, c), np.uint8)
+    grid[:n] = pictures
+    data = png(grid.reshape(-1, columns, h, w, c).swapaxes(1, 2).reshape(-1, columns * w, c))
+    style = f"image-rendering:pixelated;max-width:100%;width:{columns * 48}px"
+    return f'<img alt="the first {n} samples" style="{style}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def png(picture: Array) -> bytes:
+    """``picture`` (h, w, 1 or 3) of bytes as a PNG file (ISO/IEC 15948): signature, header, one packed block, end."""
+    h, w, c = picture.shape
+    lines = np.zeros((h, 1 + w * c), np.uint8)  # each line opens with its filter: 0, none
+    lines[:, 1:] = picture.reshape(h, -1)
+    header = struct.pack(">IIBBBBB", w, h, 8, 0 if c == 1 else 2, 0, 0, 0)  # 8 bits; grey or RGB
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    packed = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)

@@ -1,0 +1,119 @@
+"""Activation functions and what they make of a gradient, each one pass over the array."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+
+from pellucid.kernels.compiled.jit import jit
+from pellucid.memory import Array
+
+U = numba.uint64
+
+
+@jit
+def _relu(x, out):  # type: ignore[no-untyped-def]
+    zero = x.dtype.type(0)
+    for i in range(U(x.size)):
+        out[i] = zero if x[i] < zero else x[i]
+
+
+@jit
+def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    zero = y.dtype.type(0)
+    for i in range(U(y.size)):
+        out[i] = zero if y[i] <= zero else dy[i]
+
+
+@jit
+def _sigmoid(x, out):  # type: ignore[no-untyped-def]
+    one = x.dtype.type(1)
+    for i in range(U(x.size)):
+        e = math.exp(-abs(x[i]))
+        out[i] = (one if x[i] >= 0 else e) / (one + e)
+
+
+@jit
+def _sigmoid_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    one = y.dtype.type(1)
+    for i in range(U(y.size)):
+        out[i] = dy[i] * y[i] * (one - y[i])
+
+
+@jit
+def _tanh(x, out):  # type: ignore[no-untyped-def]
+    for i in range(U(x.size)):
+        out[i] = math.tanh(x[i])
+
+
+@jit
+def _tanh_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    one = y.dtype.type(1)
+    for i in range(U(y.size)):
+        out[i] = dy[i] * (one - y[i] * y[i])
+
+
+@jit
+def _softmax(x, k, out):  # type: ignore[no-untyped-def]
+    for start in range(U(0), U(x.size), U(k)):
+        top = x[start]
+        for j in range(start, start + U(k)):
+            top = max(top, x[j])
+        total = x.dtype.type(0)
+        for j in range(start, start + U(k)):
+            e = math.exp(x[j] - top)
+            out[j] = e
+            total += e
+        for j in range(start, start + U(k)):
+            out[j] /= total
+
+
+@jit
+def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
+    for start in range(U(0), U(y.size), U(k)):
+        inner = y.dtype.type(0)
+        for j in range(start, start + U(k)):
+            inner += dy[j] * y[j]
+        for j in range(start, start + U(k)):
+            out[j] = y[j] * (dy[j] - inner)
+
+
+def relu(x: Array, out: Array) -> Array:
+    _relu(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _relu_gradient(y.reshape(-1), dy.reshape(-1), out.reshape(-1))
+    return out
+
+
+def sigmoid(x: Array, out: Array) -> Array:
+    _sigmoid(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _sigmoid_gradient(y.reshape(-1), dy.reshape(-1), out.reshape(-1))
+    return out
+
+
+def tanh(x: Array, out: Array) -> Array:
+    _tanh(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _tanh_gradient(y.reshape(-1), dy.reshape(-1), out.reshape(-1))
+    return out
+
+
+def softmax(x: Array, out: Array) -> Array:
+    _softmax(x.reshape(-1), x.shape[-1], out.reshape(-1))
+    return out
+
+
+def softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _softmax_gradient(y.reshape(-1), dy.reshape(-1), y.shape[-1], out.reshape(-1))
+    return out

@@ -1,0 +1,52 @@
+"""Putting a batch together: chosen rows of the data, in the dtype of the network, in one pass."""
+
+from __future__ import annotations
+
+import numba
+
+from pellucid.kernels.compiled.jit import jit
+from pellucid.memory import Array
+
+U = numba.uint64
+
+
+@jit
+def _gather_scaled(x, rows, factor, out):  # type: ignore[no-untyped-def]
+    n, c = U(out.shape[0]), U(out.shape[1])
+    X, O = x.reshape(x.size), out.reshape(out.size)
+    for i in range(n):
+        start = U(rows[i]) * c
+        for j in range(c):
+            O[i * c + j] = factor * X[start + j]
+
+
+@jit
+def _gather(x, rows, out):  # type: ignore[no-untyped-def]
+    n, c = U(out.shape[0]), U(out.shape[1])
+    X, O = x.reshape(x.size), out.reshape(out.size)
+    for i in range(n):
+        start = U(rows[i]) * c
+        for j in range(c):
+            O[i * c + j] = X[start + j]
+
+
+@jit
+def _all_finite(x):  # type: ignore[no-untyped-def]
+    zero = total = x.dtype.type(0)
+    for i in range(U(x.size)):
+        total += x[i] * zero  # NaN and infinity times 0 are NaN, and a sum with NaN is NaN
+    return total == zero
+
+
+def gather(x: Array, rows: Array, out: Array) -> Array:
+    _gather(x.reshape(len(x), -1), rows, out.reshape(len(out), -1))
+    return out
+
+
+def gather_scaled(x: Array, rows: Array, factor: float, out: Array) -> Array:
+    _gather_scaled(x.reshape(len(x), -1), rows, out.dtype.type(factor), out.reshape(len(out), -1))
+    return out
+
+
+def all_finite(x: Array) -> bool:
+    return bool(_all_finite(x.reshape(-1)))

@@ -1,0 +1,37 @@
+"""Noise element by element from a counter: the hash of ``reference/noise.py``, bit for bit."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pellucid.kernels.compiled.jit import jit
+from pellucid.memory import Array
+
+U, U32 = numba.uint64, numba.uint32
+
+
+@numba.njit(inline="always")
+def _mix(x):  # type: ignore[no-untyped-def]
+    x = U32((x ^ (x >> U32(16))) * U32(0x7FEB352D))
+    x = U32((x ^ (x >> U32(15))) * U32(0x846CA68B))
+    return U32(x ^ (x >> U32(16)))
+
+
+@jit
+def _dropout(x, low, high, first, threshold, factor, out):  # type: ignore[no-untyped-def]
+    n, c = U(x.shape[0]), U(x.shape[1])
+    X, O, zero = x.reshape(x.size), out.reshape(out.size), x.dtype.type(0)
+    for i in range(n):
+        row = U32(first + i)
+        a, m = _mix(U32(row ^ low)), U32(_mix(U32(row + high)) | U32(1))
+        for j in range(c):
+            bits = _mix(U32(a + U32(j) * m))
+            O[i * c + j] = X[i * c + j] * factor if bits >= threshold else zero * X[i * c + j]
+
+
+def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
+    flat = (len(x), -1)
+    low, high, threshold = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), np.uint32(rate * 2**32)
+    _dropout(x.reshape(flat), low, high, np.uint64(first), threshold, x.dtype.type(1 / (1 - rate)), out.reshape(flat))
+    return out

@@ -1,0 +1,51 @@
+"""The kernels in readable NumPy: the truth that the compiled ones are held against."""
+
+from pellucid.kernels.reference.activations import (
+    relu,
+    relu_gradient,
+    sigmoid,
+    sigmoid_gradient,
+    softmax,
+    softmax_gradient,
+    tanh,
+    tanh_gradient,
+)
+from pellucid.kernels.reference.batches import all_finite, gather, gather_scaled
+from pellucid.kernels.reference.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
+from pellucid.kernels.reference.losses import sigmoid_cross_entropy, softmax_cross_entropy, softmax_cross_entropy_labels, squared_error
+from pellucid.kernels.reference.metrics import confusion, count_correct
+from pellucid.kernels.reference.noise import dropout
+from pellucid.kernels.reference.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
+
+__all__ = [
+    "adam",
+    "add",
+    "add_scaled",
+    "affine",
+    "affine_backward",
+    "affine_input_gradient",
+    "affine_relu",
+    "affine_relu_backward",
+    "all_finite",
+    "confusion",
+    "count_correct",
+    "dropout",
+    "gather",
+    "gather_scaled",
+    "relu",
+    "relu_gradient",
+    "scale",
+    "sgd",
+    "sgd_momentum",
+    "sigmoid",
+    "sigmoid_cross_entropy",
+    "sigmoid_gradient",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_labels",
+    "softmax_gradient",
+    "squared_error",
+    "sum_of_squares",
+    "tanh",
+    "tanh_gradient",
+]

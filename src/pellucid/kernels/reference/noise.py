@@ -1,0 +1,38 @@
+"""Noise element by element from a counter: a documented hash, bit-equal in both kernel sets.
+
+Element j of row i of the whole batch, under a 64-bit key = (high, low), is
+
+    h(a + j m)   with   a = h(i xor low),   m = h(i + high) or 1
+
+modulo 2³², where h is the 32-bit mixing function "lowbias32" (Wellons, "Prospecting for hash functions", 2018). Each row
+has its own odd stride m, so rows do not repeat each other. Nothing is stored: backward computes the same bits again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.memory import Array
+
+
+def mix(x: Array) -> Array:
+    """lowbias32, on arrays of uint32."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return x ^ (x >> np.uint32(16))
+
+
+def bits(key: int, first: int, rows: int, columns: int) -> Array:
+    """(rows, columns) of uint32, the rows counted from ``first`` in the whole batch."""
+    i = np.arange(first, first + rows, dtype=np.uint64).astype(np.uint32)
+    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    a, m = mix(i ^ low), mix(i + high) | np.uint32(1)
+    return mix(a[:, None] + np.arange(columns, dtype=np.uint32) * m[:, None])
+
+
+def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
+    """out = x / (1 − rate) where the element is kept (bits ≥ rate·2³²), else 0. Serves both passes."""
+    flat = x.reshape(len(x), -1)
+    kept = bits(key, first, *flat.shape) >= np.uint32(rate * 2**32)
+    np.multiply(flat, kept * x.dtype.type(1 / (1 - rate)), out=out.reshape(flat.shape))
+    return out

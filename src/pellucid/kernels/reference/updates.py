@@ -1,0 +1,55 @@
+"""What optimizers do to flat vectors: θ parameters, g gradient; each is one pass, in place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.memory import Array
+
+TINY = 1e-30  # moments below are set to zero: denormal numbers take a processor many times longer
+
+
+def sum_of_squares(g: Array) -> float:
+    """‖g‖², summed in float64. (The compiled kernel sums blocks in g's dtype first: float32 overflows beyond 1e19.)"""
+    return float(np.dot(g.astype(np.float64), g.astype(np.float64)))
+
+
+def scale(g: Array, factor: float) -> None:
+    """g ← factor·g."""
+    g *= g.dtype.type(factor)
+
+
+def add(total: Array, other: Array) -> None:
+    """total ← total + other."""
+    total += other
+
+
+def add_scaled(g: Array, theta: Array, factor: float) -> None:
+    """g ← g + factor·θ."""
+    g += g.dtype.type(factor) * theta
+
+
+def sgd(theta: Array, g: Array, rate: float) -> None:
+    """θ ← θ − η g."""
+    theta -= theta.dtype.type(rate) * g
+
+
+def sgd_momentum(theta: Array, g: Array, v: Array, rate: float, momentum: float, nesterov: bool) -> None:
+    """v ← μ v + g;  θ ← θ − η v, or with Nesterov's look ahead θ ← θ − η (g + μ v)."""
+    mu = theta.dtype.type(momentum)
+    v *= mu
+    v += g
+    v[np.abs(v) < TINY] = 0
+    theta -= theta.dtype.type(rate) * (g + mu * v if nesterov else v)
+
+
+def adam(theta: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, epsilon: float, step: int) -> None:
+    """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)."""
+    kind = theta.dtype.type
+    m *= kind(beta1)
+    m += kind(1 - beta1) * g
+    m[np.abs(m) < TINY] = 0
+    v *= kind(beta2)
+    v += kind(1 - beta2) * g * g
+    v[v < TINY] = 0
+    theta -= kind(rate / (1 - beta1**step)) * m / (np.sqrt(v) * kind(1 / np.sqrt(1 - beta2**step)) + kind(epsilon))

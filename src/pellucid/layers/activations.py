@@ -1,0 +1,84 @@
+"""Activation layers: a function applied to each number (ReLU, sigmoid, tanh) or to each whole vector (softmax).
+
+Without them a stack of dense layers is one linear map. Each class states its function f and its derivative; the layer
+computes Y = f(X) and dX = dY ⊙ f'(X), where f' is written with y = f(x), so that only Y has to be kept.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pellucid.errors import ShapeError
+from pellucid.layers.base import Built, Layer
+from pellucid.layers.context import Context
+from pellucid.memory import Array, Shape, Views
+
+
+class Activation(Layer, ABC):
+    """An activation whose kernels are called ``kernel`` and ``kernel_gradient``; input and output of any one shape."""
+
+    kernel: ClassVar[str]
+
+    def build(self, shape: Shape) -> Built:
+        return Built(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        y: Array = getattr(ctx.kernels, self.kernel)(x, out=ctx.buffer("y", x.shape))
+        ctx.keep(y)
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        (y,) = ctx.kept
+        return getattr(ctx.kernels, self.kernel + "_gradient")(y, dy, out=dy) if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """f(x) = x, f' = 1: says that an output is meant to be a plain number (regression)."""
+
+    def build(self, shape: Shape) -> Built:
+        return Built(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        return x
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        return dy
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """f(x) = max(x, 0), f' = 1 where x > 0, else 0 (Nair and Hinton, 2010)."""
+
+    kernel: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """f(x) = 1/(1 + e⁻ˣ), f' = y (1 − y): squeezes a number into (0, 1); a probability of yes."""
+
+    kernel: ClassVar[str] = "sigmoid"
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """f(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), f' = 1 − y²: squeezes a number into (−1, 1), centred on zero."""
+
+    kernel: ClassVar[str] = "tanh"
+
+
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ over the last axis: k numbers become the probabilities of k classes.
+
+    A whole-vector activation: ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dxᵢ = yᵢ (dyᵢ − Σⱼ dyⱼ yⱼ).
+    """
+
+    kernel: ClassVar[str] = "softmax"
+
+    def build(self, shape: Shape) -> Built:
+        if not shape or shape[-1] < 2:
+            raise ShapeError(f"Softmax() over {shape} is always 1: it needs two or more classes; for yes or no use Sigmoid()")
+        return Built(shape)

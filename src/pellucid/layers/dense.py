@@ -1,0 +1,70 @@
+"""The dense layer: every input feeds every output.
+
+    Y = X W + b          X (n, i)   W (i, o)   b (o)   Y (n, o)
+
+With C the cost and dY = ∂C/∂Y given from behind, the chain rule gives
+
+    y_lj = Σ_k x_lk w_kj + b_j
+    ∂C/∂w_kj = Σ_l x_lk dy_lj     dW = Xᵀ dY      each weight serves every sample l
+    ∂C/∂b_j  = Σ_l dy_lj          db = Σ dY
+    ∂C/∂x_lk = Σ_j dy_lj w_kj     dX = dY Wᵀ      each input feeds every output j
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.config import Count
+from pellucid.initializers import He, Initializer, Zeros
+from pellucid.layers.activations import ReLU
+from pellucid.layers.base import Built, Layer
+from pellucid.layers.context import Context
+from pellucid.memory import Array, Shape, Slot, Views
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Every input feeds every output: Y = X W + b. Input (n, i), output (n, units).
+
+    Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), zero at first and left alone by weight decay.
+    """
+
+    units: Count
+    init: Initializer = He()
+
+    def build(self, shape: Shape) -> Built:
+        (n,) = self.expect(shape, 1, "put Flatten() before it")
+        slots = {"W": Slot((n, self.units), self.init), "b": Slot((self.units,), Zeros(), decay=False)}
+        return Built((self.units,), slots, multiply_adds=n * self.units)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x)
+        return ctx.kernels.affine(x, p.W, p.b, out=ctx.buffer("y", (len(x), self.units)))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        (x,) = ctx.kept
+        ctx.kernels.affine_backward(x, dy, g.W, g.b)
+        return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None
+
+    def absorb(self, following: Layer) -> Layer | None:
+        return _DenseReLU(self) if isinstance(following, ReLU) else None
+
+
+@dataclass(frozen=True)
+class _DenseReLU(Layer):
+    """Dense and the ReLU behind it: bias and ReLU in one pass over Y, mask and bias gradient in one over dY."""
+
+    dense: Dense
+
+    def build(self, shape: Shape) -> Built:
+        return self.dense.build(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        y = ctx.kernels.affine_relu(x, p.W, p.b, out=ctx.buffer("y", (len(x), self.dense.units)))
+        ctx.keep(x, y)
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        x, y = ctx.kept
+        ctx.kernels.affine_relu_backward(x, y, dy, g.W, g.b)
+        return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None

@@ -1,0 +1,38 @@
+"""Dropout: units that are absent at random while training, so that none can rely on another.
+
+Inverted dropout: what is kept is scaled by 1/(1 − rate) during training, so that the expected sum does not change and
+prediction needs no correction. (Srivastava et al., 2014, scale by the keep probability at test time instead, which
+gives the same expectations.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.config import FractionBelowOne
+from pellucid.layers.base import Built, Layer
+from pellucid.layers.context import Context
+from pellucid.memory import Array, Shape, Views
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """y = x·m/(1 − rate), m = 0 with probability ``rate``, else 1; dx = dy·m/(1 − rate). In prediction y = x.
+
+    The mask is not stored: it comes from (seed, path, step, position in the whole batch), and backward makes it again.
+    """
+
+    rate: FractionBelowOne = 0.5
+
+    def build(self, shape: Shape) -> Built:
+        return Built(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        if not ctx.training or self.rate == 0:
+            return x
+        return ctx.kernels.dropout(x, ctx.random, ctx.offset, self.rate, out=ctx.buffer("y", x.shape))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.training or self.rate == 0 or not ctx.needs_dx:
+            return dy
+        return ctx.kernels.dropout(dy, ctx.random, ctx.offset, self.rate, out=dy)

@@ -1,0 +1,7 @@
+"""Training: the gradient of a batch, the loop over batches, and what may wrap it."""
+
+from pellucid.training.events import EpochEvent, Event, History, StepEvent
+from pellucid.training.loop import Control
+from pellucid.training.policies import EarlyStopping, Policy
+
+__all__ = ["Control", "EarlyStopping", "EpochEvent", "Event", "History", "Policy", "StepEvent"]

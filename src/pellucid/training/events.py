@@ -1,0 +1,88 @@
+"""What training tells while it goes on, and the history that is left of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pellucid.metrics import Value
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """One batch was learned. Epochs and batches count from 1; ``loss`` is the batch's mean, without penalties."""
+
+    epoch: int
+    batch: int
+    batches: int
+    step: int
+    loss: float
+    samples: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEvent:
+    """One epoch is over. ``train`` was counted while it ran (in training mode) or, on request, afresh at its end."""
+
+    epoch: int
+    seconds: float
+    learning_rate: float
+    train: Mapping[str, Value]
+    validation: Mapping[str, Value] | None
+
+    def row(self) -> dict[str, float]:
+        """One line of a history: ``train_loss``, ``validation_accuracy``, …; vectors as ``train_recall_0``, ….
+        Matrices are left out."""
+        row: dict[str, float] = {"epoch": self.epoch, "seconds": self.seconds, "learning_rate": self.learning_rate}
+        for part, values in (("train", self.train), ("validation", self.validation or {})):
+            for name, value in values.items():
+                if np.ndim(value) == 0:
+                    row[f"{part}_{name}"] = float(value)  # type: ignore[arg-type]
+                elif np.ndim(value) == 1:
+                    row |= {f"{part}_{name}_{i}": float(one) for i, one in enumerate(value)}  # type: ignore[arg-type]
+        return row
+
+
+Event = StepEvent | EpochEvent
+
+
+@dataclass
+class History:
+    """One row an epoch. ``history["validation_loss"]`` is a column; ``best_epoch`` is set by early stopping."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return iter(self.rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def __getitem__(self, column: str) -> list[float]:
+        if column not in self.columns:
+            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
+        return [row.get(column, float("nan")) for row in self.rows]
+
+    def to_csv(self) -> str:
+        """The table as comma-separated values with a header."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n", restval="")
+        writer.writeheader()
+        for row in self.rows:
+            writer.writerow({name: int(v) if name == "epoch" else f"{v:.6g}" for name, v in row.items()})
+        return text.getvalue()
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "no epoch yet"
+        return f"History({len(self.rows)} epochs; {last})"

@@ -1,0 +1,71 @@
+"""The training loop: a generator of events.
+
+Whoever iterates decides what happens: shows progress, draws curves, changes the learning rate, stops (close the
+generator) or waits (do not ask for the next event). ``model.fit`` is such an iteration.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pellucid.data.batches import Batches
+from pellucid.metrics import Value
+from pellucid.optim.schedules import Clock
+from pellucid.training.doctor import diverged
+from pellucid.training.events import EpochEvent, Event, StepEvent
+from pellucid.training.inference import Scores
+from pellucid.training.parts import Parts
+from pellucid.training.step import GradientStep
+
+Evaluation = Callable[[], Mapping[str, Value]]
+
+
+@dataclass
+class Control:
+    """What may be changed while training runs: ``learning_rate``, if set, takes the place of the optimizer's."""
+
+    learning_rate: float | None = None
+
+
+def train(
+    parts: Parts,
+    step: GradientStep,
+    batches: Batches,
+    epochs: int,
+    *,
+    validate: Evaluation | None = None,
+    train_scores: Evaluation | None = None,
+    control: Control | None = None,
+) -> Iterator[Event]:
+    """Trains ``epochs`` epochs. ``validate`` scores the validation set; ``train_scores``, if given, scores the training
+    set at each epoch's end instead of counting while it runs. Raises DivergedError before a bad update is made."""
+    control = control or Control()
+    for epoch in range(1, epochs + 1):
+        began = time.perf_counter()
+        scores = Scores(parts)
+        rate = 0.0
+        for batch, (x, targets, weights) in enumerate(batches.epoch(parts.epochs), start=1):
+            done = epoch - 1 + (batch - 1) / len(batches)
+            clock = Clock(parts.steps + 1, done, done / epochs)
+            rate = control.learning_rate or parts.updater.rate(clock)
+            loss = take_step(parts, step, x, targets, weights, rate, f"epoch {epoch}, batch {batch}")
+            scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
+            yield StepEvent(epoch, batch, len(batches), parts.steps, loss, len(x), rate)
+        parts.epochs += 1
+        train = train_scores() if train_scores else scores.result()
+        validation = validate() if validate else None
+        yield EpochEvent(epoch, time.perf_counter() - began, rate, train, validation)
+
+
+def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float, where: str) -> float:  # type: ignore[no-untyped-def]
+    """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
+    number = parts.steps + 1
+    loss = step(parts.p, x, targets, weights, number)
+    if not math.isfinite(loss + parts.kernels.sum_of_squares(step.gradient)):
+        raise diverged(parts, where, rate, x, targets, weights, number)
+    parts.updater.update(parts.theta, step.gradient, rate, number)
+    parts.steps = number
+    return loss

@@ -1,0 +1,106 @@
+"""Shards of the batch: the one mechanism of parallelism.
+
+A step's batch is cut into shards; each runs forward and backward in a thread of its own, with its own contexts and its
+own row of gradients, and BLAS on one thread. What the shards have to say to each other is sums, taken by a balanced
+binary tree: (0 + 1) + (2 + 3). The tree's shape depends on the number of shards alone, so the bits do too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pellucid.memory import Array
+
+DETERMINISTIC_SHARDS = 4
+
+# One multiply-add per weight and sample means a dense network: every shard would write a whole dW, and that costs more
+# than it saves (0.52 ms against 0.43 for 784-256-256-10 at batch 100). A convolution uses each weight many times.
+REUSE_WORTH_SHARDS = 4
+# Below this many multiply-adds a product is over before BLAS has woken a second thread (784-256-256-10: batch 7).
+BLAS_THREADS_WORTH = 2_000_000
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How one step runs: the number of shards, each in its thread, and of BLAS threads."""
+
+    shards: int
+    blas_threads: int
+
+    def __str__(self) -> str:
+        return f"{self.shards} shard{'s' * (self.shards > 1)}, {self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)}"
+
+
+def cores() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose(multiply_adds: int, parameters: int, batch: int, *, deterministic: bool = False) -> Sharding:
+    """The rule: for a network with so many multiply-adds a sample and so many parameters, at that batch size."""
+    if deterministic:
+        return Sharding(DETERMINISTIC_SHARDS, 1)
+    if multiply_adds * batch < BLAS_THREADS_WORTH:
+        return Sharding(1, 1)
+    if multiply_adds >= REUSE_WORTH_SHARDS * parameters:
+        return Sharding(max(1, min(cores(), batch)), 1)
+    return Sharding(1, cores())
+
+
+def tree_sum(rows: list[Array], add: Callable[[Array, Array], None]) -> Array:
+    """The sum of the rows, in the first of them: neighbours first, then neighbours of neighbours."""
+    stride = 1
+    while stride < len(rows):
+        for k in range(0, len(rows) - stride, 2 * stride):
+            add(rows[k], rows[k + stride])
+        stride *= 2
+    return rows[0]
+
+
+class Crew:
+    """As many threads as shards (the caller is the first), so that shards can wait for each other."""
+
+    def __init__(self, shards: int):
+        self.shards = shards
+        self._pool = ThreadPoolExecutor(shards - 1, thread_name_prefix="shard") if shards > 1 else None
+        self._barrier = threading.Barrier(shards)
+        self._parts: list[Array] = []
+
+    def run(self, work: Callable[[int], None]) -> None:
+        """``work(k)`` for each shard k, all at once. An error in one breaks the wait of all, and is raised here."""
+        if self._pool is None:
+            work(0)
+            return
+        self._barrier.reset()
+        self._parts = [None] * self.shards  # type: ignore[list-item]
+        others = [self._pool.submit(self._guarded, work, k) for k in range(1, self.shards)]
+        errors: list[BaseException] = []
+        try:
+            self._guarded(work, 0)
+        except BaseException as error:
+            errors.append(error)
+        errors += [error for error in (other.exception() for other in others) if error is not None]
+        for error in errors:
+            if not isinstance(error, threading.BrokenBarrierError):
+                raise error
+        if errors:
+            raise errors[0]
+
+    def _guarded(self, work: Callable[[int], None], k: int) -> None:
+        try:
+            work(k)
+        except BaseException:
+            self._barrier.abort()
+            raise
+
+    def all_sum(self, shard: int, a: Array) -> Array:
+        """The sum of every shard's ``a``; each shard gets its own array with the same bits."""
+        self._parts[shard] = a
+        self._barrier.wait()
+        copies = [part.copy() for part in self._parts]
+        self._barrier.wait()  # nobody overwrites its part before all have read it
+        return tree_sum(copies, lambda total, other: total.__iadd__(other))

@@ -1,0 +1,258 @@
+"""Downloads: the first mirror that answers, the next one when it fails, and nothing but the right file in the end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from pellucid.data import download
+from pellucid.data.download import fetch
+from pellucid.errors import DataError, FileError
+
+BODY = bytes(range(256)) * 40
+HALF = len(BODY) // 2
+
+
+class Mirrors(BaseHTTPRequestHandler):
+    """A path for each way in which a mirror can behave."""
+
+    def do_GET(self) -> None:
+        kind = self.path.strip("/")
+        self.server.asked.append(kind)
+        self.send_response(404 if kind == "missing" else 302 if kind == "moved" else 200)
+        if kind == "moved":
+            self.send_header("Location", "/good")
+        if kind in ("good", "wrong", "short", "stall"):
+            self.send_header("Content-Length", str(len(BODY)))
+        if kind == "huge":
+            self.send_header("Content-Length", str(10**12))
+        self.end_headers()
+        if kind in ("good", "unsized", "endless"):
+            self.wfile.write(BODY)
+        if kind == "wrong":
+            self.wfile.write(b"\0" * len(BODY))
+        if kind in ("short", "stall"):
+            self.wfile.write(BODY[:HALF])
+        if kind in ("stall", "endless"):
+            self.wfile.flush()
+            self.server.over.wait(30)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirrors)
+    server.daemon_threads = True
+    server.asked, server.over = [], threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    server.url = lambda kind: f"http://127.0.0.1:{server.server_port}/{kind}"
+    yield server
+    server.over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def first(server, monkeypatch):
+    """Has the mirrors answer one after the other: all but the first that is left wait for the round to be over."""
+    opened, over = download._opened, threading.Event()
+
+    def in_order(*kinds: str) -> list[str]:
+        urls = [server.url(kind) for kind in kinds]
+        left = list(urls)
+
+        def ask(url: str):
+            if url != left[0]:
+                over.wait(30)
+                return "late"
+            return opened(url)
+
+        original = download._first_answer
+
+        def round_of(asked, problems):
+            left[:] = asked
+            return original(asked, problems)
+
+        monkeypatch.setattr(download, "_opened", ask)
+        monkeypatch.setattr(download, "_first_answer", round_of)
+        return urls
+
+    yield in_order
+    over.set()
+
+
+def right(path) -> None:
+    if path.read_bytes() != BODY:
+        raise FileError(f"{path}: expected the right bytes")
+
+
+def test_fetches_checks_and_leaves_only_the_file(server, tmp_path, capsys):
+    target = tmp_path / "a" / "b" / "file.gz"
+    assert fetch([server.url("good")], target, right) == server.url("good")
+    assert target.read_bytes() == BODY
+    assert os.listdir(target.parent) == ["file.gz"]
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"downloading file.gz from 127.0.0.1:{server.server_port}\n"
+
+
+@pytest.mark.parametrize("kind", ["moved", "unsized"])
+def test_follows_redirects_and_takes_bodies_of_unknown_length(server, tmp_path, kind):
+    fetch([server.url(kind)], tmp_path / "file", right)
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("kind", ["wrong", "short", "huge", "missing", "stall", "endless"])
+def test_fails_over_to_the_next_mirror(first, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(download, "_STALL", 0.2)
+    if kind == "endless":
+        monkeypatch.setattr(download, "_LARGEST", len(BODY) - 1)
+        with pytest.raises(DataError, match="sends more than the 10,239 bytes"):
+            fetch(first(kind), tmp_path / "file", right)
+        assert os.listdir(tmp_path) == []
+        return
+    urls = first(kind, "good")
+    assert fetch(urls, tmp_path / "file", right) == urls[1]
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_says_what_was_wrong_with_each_mirror_and_keeps_the_old_file(server, first, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_STALL", 0.2)
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    with pytest.raises(DataError) as error:
+        fetch(first("missing", "wrong", "short", "huge", "stall"), target, right)
+    message = str(error.value)
+    for words in (
+        "HTTP 404",
+        "expected the right bytes",
+        "broke off after 5,120 of 10,240 bytes",
+        "offers 1,000,000,000,000 bytes",
+        "sent nothing for 0.2 s",
+        "PELLUCID_DATA",
+    ):
+        assert words in message
+    assert ".part" not in message
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+    assert sorted(server.asked) == ["huge", "missing", "short", "stall", "wrong"]
+
+
+def test_mirrors_are_asked_at_the_same_time(server, tmp_path, monkeypatch):
+    together = threading.Barrier(3)
+    opened = download._opened
+    monkeypatch.setattr(download, "_opened", lambda url: together.wait(10) >= 0 and opened(url))
+    fetch([server.url(kind) for kind in ("good", "moved", "unsized")], tmp_path / "file", right)
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
+def test_no_network_is_noticed_within_five_seconds(tmp_path, monkeypatch):
+    """A mirror that takes the connection and is silent, one that refuses it, and a name whose lookup hangs."""
+    monkeypatch.setenv("no_proxy", "*")
+    over, lookup = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest: over.wait(30) and [] if host == "hangs.test" else lookup(host, *rest)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as closed:
+        ports = silent.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+        urls = [f"http://127.0.0.1:{ports[0]}/", f"http://127.0.0.1:{ports[1]}/", "http://hangs.test/"]
+        start = time.monotonic()
+        with pytest.raises(DataError) as error:
+            fetch(urls, tmp_path / "file", right)
+        took = time.monotonic() - start
+    over.set()
+    assert took < 6  # promised: 5
+    for words in (f"127.0.0.1:{ports[0]}: no answer", f"127.0.0.1:{ports[1]}: [Errno", "hangs.test: no answer"):
+        assert words in str(error.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_interruption_leaves_nothing_behind(server, tmp_path, monkeypatch):
+    chunk, seen = download._chunk, []
+
+    def interrupted(response) -> bytes:
+        if seen:
+            seen.append(os.listdir(tmp_path))
+            raise KeyboardInterrupt
+        seen.append(chunk(response))
+        return seen[0]
+
+    monkeypatch.setattr(download, "_chunk", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch([server.url("stall")], tmp_path / "file", right)
+    assert len(seen[1]) == 1  # the temporary file was there,
+    assert os.listdir(tmp_path) == []  # and is gone
+
+
+def test_a_late_answer_is_closed(monkeypatch):
+    release, closed = threading.Event(), threading.Event()
+
+    class Late:
+        def close(self) -> None:
+            closed.set()
+
+    monkeypatch.setattr(download, "_opened", lambda url: release.wait(10) and Late() if url == "late" else "early")
+    monkeypatch.setattr(download, "_ANSWER", 0.05)
+    problems: dict[str, str] = {}
+    assert download._first_answer(["late", "no"], problems) is None
+    assert problems == {"no": "early"}
+    assert not closed.is_set()
+    release.set()
+    assert closed.wait(10)
+
+
+def test_a_target_that_cannot_be_written_is_not_the_mirrors_fault(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileError, match="folder cannot be made"):
+        fetch([server.url("good")], tmp_path / "file" / "below", right)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileError, match="cannot be written"):
+        fetch([server.url("good")], tmp_path / "folder", right)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "http://127.0.0.1:99999999/", "http://[bad/"])
+def test_an_impossible_address_is_only_a_mirror_that_fails(tmp_path, url):
+    with pytest.raises(DataError, match="could not be downloaded"):
+        fetch([url], tmp_path / "file", right)
+
+
+def test_a_terminal_gets_a_progress_bar(server, tmp_path, monkeypatch):
+    class Terminal:
+        encoding = "utf-8"
+        text = ""
+
+        def write(self, text: str) -> int:
+            self.text += text
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    fetch([server.url("good")], tmp_path / "file", right)
+    assert "file from 127.0.0.1" in terminal.text
+    assert "100%" in terminal.text or "10.2/10.2 kB" in terminal.text
+
+
+def test_no_standard_error_at_all(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    fetch([server.url("good")], tmp_path / "file", right)
+    assert capsys.readouterr().out == ""

