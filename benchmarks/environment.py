@@ -36,12 +36,22 @@ def machine() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "caches": _caches(),
         "memory_gib": _memory_gib(),
-        "system": platform.platform(),
+        "system": _system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
     if hasattr(os, "getloadavg"):
         facts["load"] = [round(value, 2) for value in os.getloadavg()]
     return facts
+
+
+def _system() -> str:
+    """``Linux 6.1, Debian GNU/Linux 12``: the kernel's version is told, the name of its build is not."""
+    numbers = re.match(r"\d+(\.\d+)*", platform.release())
+    name = f"{platform.system()} {numbers[0]}" if numbers else platform.system()
+    try:
+        return f"{name}, {platform.freedesktop_os_release()['PRETTY_NAME']}"
+    except (OSError, KeyError):
+        return name
 
 
 def _cpu_model() -> str:

@@ -18,6 +18,11 @@ from typing import Any
 from benchmarks.results import Cell, Failure, Result, Row
 from benchmarks.session import Contender, Crashed, Missing, Session
 
+#: Seconds without work before each burst. Threads of OpenBLAS spin for 2^28 ticks of the processor's clock after their
+#: last work, a tenth of a second, and would take a core away from the contender that is asked next.
+PAUSE = 0.2
+
+
 @dataclass(frozen=True)
 class Settings:
     """How much to measure. ``burst`` and ``warm_up`` are seconds at least, ``pause`` and ``patience`` seconds."""
@@ -25,7 +30,7 @@ class Settings:
     repeats: int = 15
     burst: float = 0.25
     warm_up: float = 1.0
-    pause: float = 0.05
+    pause: float = PAUSE
     patience: float = 900.0  # compiling six networks on a slow machine takes minutes
     quick: bool = False
     only: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def installed(*packages: str) -> dict[str, int]:
             sizes[name], requirements = found
             waiting += [required for text in requirements if (required := _required(text))]
     return sizes
+
+
+def version(package: str) -> str:
+    """The version of a package that is installed, or else runs from a checkout."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(package), "__version__", "of a checkout"))
 
 
 def _required(text: str) -> str | None:

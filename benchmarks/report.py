@@ -53,7 +53,8 @@ def section(result: Result) -> list[str]:
         lines += [*failure.stderr, "```"]
     if result.rows:
         lines += ["", "<details><summary>Spread, forms and versions</summary>", ""]
-        lines += [*spreads(result.rows), "", *(versions(name, facts) for name, facts in result.contenders.items())]
+        lines += [*spreads(result.rows), ""]
+        lines += [versions(name, facts) for name, facts in result.contenders.items()]
         lines += ["", "</details>"]
     return lines
 
@@ -88,14 +89,15 @@ def spreads(rows: Sequence[Row]) -> list[str]:
 
 
 def versions(name: str, facts: dict[str, Any]) -> str:
-    """One line on what a contender was made of, and which kernels and threads it picked."""
+    """One line on what a contender was made of, which kernels and threads it picked, and what else it told in a word."""
     made_of = ", ".join(f"{package} {version}" for package, version in facts.get("versions", {}).items())
     pools = ", ".join(
         " ".join(str(pool[key]) for key in ("internal_api", "version", "architecture") if pool.get(key))
         + f" with {pool.get('num_threads')} threads"
         for pool in facts.get("pools", ())
     )
-    return f"- {name}: {made_of}" + (f"; {pools}" if pools else "")
+    told = ", ".join(f"{key} {value}" for key, value in facts.items() if isinstance(value, str | int | float))
+    return f"- {name}: {'; '.join(filter(None, (made_of, told, pools)))}"
 
 
 def columns(rows: Sequence[Row]) -> list[str]:

@@ -89,11 +89,10 @@ class Result:
     contenders: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def mean_ratio(self) -> float | None:
-        """Geometric mean of the rows' ratios, over the rows that have one and were compared in one unit."""
-        compared = [row for row in self.rows if row.ratio() is not None]
-        if len({row.unit for row in compared}) != 1:
-            return None
-        return geometric_mean(ratio for row in compared if (ratio := row.ratio()) is not None and ratio > 0)
+        """Geometric mean of the rows' ratios; None of fewer than two, or where they are of different quantities."""
+        ratios = {row.label: ratio for row in self.rows if (ratio := row.ratio()) is not None}
+        units = {row.unit for row in self.rows if row.label in ratios}
+        return geometric_mean(ratios.values()) if len(ratios) > 1 and len(units) == 1 else None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, the raw measurements included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -92,11 +93,10 @@ class Session:
 
     def close(self) -> None:
         """End the input, which ends the process; one that does not end is killed."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # where it was gone before
             self._process.stdin.close()
-        except OSError:
-            pass  # it was gone before
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

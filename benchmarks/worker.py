@@ -9,7 +9,6 @@ read, and uses no processor. An exception ends the process; its traceback is on 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import itertools
 import json
 import os
@@ -18,7 +17,8 @@ import time
 from collections import deque
 from typing import Any
 
-from benchmarks.jobs import Job, seconds
+from benchmarks.installed import version
+from benchmarks.jobs import Job, runs_for, seconds
 
 #: What is told of each thread pool. Its path is not: that is a matter of the machine.
 POOL_FACTS = ("user_api", "internal_api", "prefix", "version", "architecture", "threading_layer", "num_threads")
@@ -48,14 +48,13 @@ class Worker:
                 break
         ready.wait(last[-1])
         proof = ready.proof(first, list(last))
-        each = seconds(ready, max(1, ready.period // 4))
-        self.burst = max(1, round(burst / each)) if each < burst else 1
+        self.burst = runs_for(ready, burst)
         return {"form": ready.form, "proof": proof, "runs": self.burst}
 
     def measure(self) -> dict[str, Any]:
         """Seconds for one run, the mean of a burst. A tenth of a burst goes before it: caches and threads wake up."""
         assert self.job is not None
-        if self.burst > 1:
+        if self.burst > 1:  # a run that fills the burst by itself wakes them up in a small part of its time
             seconds(self.job, max(1, self.burst // 10))
         return {"seconds": seconds(self.job, self.burst)}
 
@@ -66,24 +65,17 @@ class Worker:
     def describe(self) -> dict[str, Any]:
         """Versions of the contender's packages, the thread pools and kernels that it loaded, and what it adds itself."""
         packages = ("numpy", *getattr(self.contender, "PACKAGES", ()))
-        facts: dict[str, Any] = {"versions": {name: _version(name) for name in packages}, "pools": _pools()}
+        facts: dict[str, Any] = {"versions": {name: version(name) for name in packages}, "pools": _pools()}
         facts.update(getattr(self.contender, "describe", dict)())
         return facts
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return str(getattr(sys.modules.get(package), "__version__", "not installed"))
-
-
 def _pools() -> list[dict[str, Any]]:
     try:
-        from threadpoolctl import threadpool_info
+        pools = importlib.import_module("threadpoolctl").threadpool_info()
     except ModuleNotFoundError:
         return []
-    return [{name: pool[name] for name in POOL_FACTS if name in pool} for pool in threadpool_info()]
+    return [{name: pool[name] for name in POOL_FACTS if name in pool} for pool in pools]
 
 
 def main(module: str) -> None:

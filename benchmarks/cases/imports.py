@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.environment import child_environment
 from benchmarks.harness import Case, Settings, report_crash, turns
-from benchmarks.installed import installed
+from benchmarks.installed import installed, version
 from benchmarks.results import Cell, Result, Row
 from benchmarks.session import LAST_LINES, Contender, Crashed
 
@@ -61,8 +61,11 @@ def run(case: Case, settings: Settings) -> Result:
     sizes = Row("installed", "MB", {}, baselines)
     for name in times.cells:
         parts = installed(*LIBRARIES[name].packages)
-        sizes.cells[name] = Cell([sum(parts.values()) / 1e6], "with " + ", ".join(list(parts)[1:]))
-        result.contenders[name] = {"megabytes": {part: size / 1e6 for part, size in parts.items()}}
+        sizes.cells[name] = Cell([sum(parts.values()) / 1e6], ", ".join(parts))
+        result.contenders[name] = {
+            "versions": {package: version(package) for package in LIBRARIES[name].packages},
+            "megabytes": {part: size / 1e6 for part, size in parts.items()},
+        }
         settings.say(f"  {name}: {times.cells[name].spread.median:.0f} ms, {sizes.cells[name].values[0]:.1f} MB")
     result.rows += [times, sizes]
     result.notes.append("Sizes are those of the package and of all that it requires, without bytecode and caches.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.cases.epoch import BATCH, SOME_IMAGES, TRAINING_IMAGES, data_name, folder
+from benchmarks.cases.epoch import BATCH, TRAINING_IMAGES, data_name, folder
 from benchmarks.contenders import contender, contenders
 from benchmarks.harness import Case, Settings, begin, report_crash, turns
 from benchmarks.results import Cell, Result, Row
@@ -18,8 +18,7 @@ def run(case: Case, settings: Settings) -> Result:
     chosen = {one.name: one for one in settings.chosen(case.contenders)}
     baselines = tuple(name for name, one in chosen.items() if one.baseline)
     peaks = Row("peak", "MiB", {name: Cell([]) for name in chosen}, baselines, compared=False)
-    samples = SOME_IMAGES if settings.quick else TRAINING_IMAGES
-    arguments = {"data_dir": folder(settings), "samples": samples, "batch": BATCH}
+    arguments = {"data_dir": folder(settings), "samples": TRAINING_IMAGES, "batch": BATCH}
     for order in turns(list(chosen), min(PROCESSES, settings.repeats)):
         for name in order:
             if name not in peaks.cells:

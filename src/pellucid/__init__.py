@@ -49,7 +49,6 @@ __all__ = [
     "HeUniform",
     "History",
     "Initializer",
-    "L2",
     "Layer",
     "Linear",
     "Loss",

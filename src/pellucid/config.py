@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
+import numpy as np
+
 from pellucid.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -70,7 +72,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = checked(getattr(self, field.name), _hints(type(self))[field.name], type(self).__name__, field.name)
+            kind = _hints(type(self))[field.name]  # type: ignore[arg-type]  # a class is hashable
+            value = checked(getattr(self, field.name), kind, type(self).__name__, field.name)
             object.__setattr__(self, field.name, value)
 
 
@@ -93,7 +96,8 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
             try:
                 return checked(value, option, owner, name)
             except ConfigError as error:
-                refusal = error
+                if option is not type(None):
+                    refusal = error
                 if isinstance(value, numbers.Number) and typing.get_origin(option) is Annotated:
                     raise  # a number outside its range: the range is the better message
         if len(arguments) == 2 and type(None) in arguments:
@@ -108,17 +112,21 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
         return tuple(checked(item, item_kind, owner, name) for item, item_kind in zip(value, kinds, strict=True))
     if kind is Any:
         return value
-    if kind is bool and isinstance(value, (bool,)):
-        return value
+    if kind is bool and isinstance(value, (bool, np.bool_)):
+        return bool(value)
     if kind is int and not isinstance(value, bool):
         try:
             return operator.index(value)
         except TypeError:
             raise _refused(value, owner, name, "a whole number") from None
     if kind is float and isinstance(value, numbers.Real) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
             raise _refused(value, owner, name, "a finite number")
-        return float(value)
+        return number
     if isinstance(kind, type) and kind not in (int, float) and isinstance(value, kind):
         return value
     raise _refused(value, owner, name, _plain(kind))
@@ -144,7 +152,11 @@ def key(cls: type[Config]) -> str:
 
 def registered(kind: type[T]) -> dict[str, type[T]]:
     """Pellucid's own classes of one kind that can be made, by name."""
-    return {name: cls for name, cls in Config._registry.items() if issubclass(cls, kind) and not inspect.isabstract(cls)}
+    return {name: cls for name, cls in Config._registry.items() if issubclass(cls, kind) and _can_be_made(cls)}
+
+
+def _can_be_made(cls: type) -> bool:
+    return dataclasses.is_dataclass(cls) and not inspect.isabstract(cls)
 
 
 def to_json(value: Any) -> Any:
@@ -167,7 +179,10 @@ def from_json(data: Any, kind: type[T], classes: Iterable[type] = ()) -> T:
     Raises ConfigError for an unknown class or key (naming the nearest one) and for values a field refuses.
     """
     own = {key(cls): cls for cls in classes}
-    value = _decode(data, own)
+    try:
+        value = _decode(data, own)
+    except RecursionError:
+        raise ConfigError("these settings are nested too deeply") from None
     if not isinstance(value, kind):
         raise ConfigError(f"expected a {kind.__name__} ({{'class': …}}), got {_shown(data)}")
     return value
@@ -184,9 +199,11 @@ def _decode(data: Any, own: Mapping[str, type]) -> Any:
     cls = own.get(name) or Config._registry.get(name)
     if cls is None:
         if ":" in name:
-            raise ConfigError(f"unknown class {name!r}: hand it over, for example Model.load(path, classes=[{name.split(':')[1]}])")
+            raise ConfigError(
+                f"unknown class {name!r}: hand it over, for example Model.load(path, classes=[{name.split(':')[1]}])"
+            )
         raise ConfigError(f"unknown class {name!r}: {did_you_mean(name, Config._registry)}")
-    if inspect.isabstract(cls) or not dataclasses.is_dataclass(cls):
+    if not _can_be_made(cls):
         raise ConfigError(f"{name!r} is a kind of settings, not one that can be made")
     given = {field: _decode(value, own) for field, value in data.items() if field != "class"}
     fields = [field.name for field in dataclasses.fields(cls)]

@@ -21,7 +21,7 @@ import numpy as np
 from pellucid.errors import FileError
 from pellucid.memory import Array
 
-_DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LENGTH = 8  # bytes in front that hold the header's length
 _DIGEST = "0" * 64  # stands in the header while its digest is taken
@@ -76,7 +76,7 @@ def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, di
 def save_tensors(path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Writes arrays (float32 or float64) and plain JSON settings as one safetensors file."""
     table = {name: (_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
-    data = [memoryview(np.ascontiguousarray(tensors[name], tensors[name].dtype.newbyteorder("<")).reshape(-1)).cast("B") for name in sorted(tensors)]
+    data = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for _, a in sorted(tensors.items())]
     text = canonical(settings)
     digest = hashlib.sha256(_header(table, text, _DIGEST))
     for chunk in data:
@@ -111,7 +111,11 @@ class TensorFile:
             head = json.loads(content[_LENGTH : _LENGTH + length])
             metadata = head["__metadata__"]
             tensors = {
-                str(name): (str(entry["dtype"]), list(entry["shape"]), int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]))
+                str(name): (
+                    str(entry["dtype"]),
+                    list(entry["shape"]),
+                    int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]),
+                )
                 for name, entry in head.items()
                 if name != "__metadata__"
             }

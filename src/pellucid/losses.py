@@ -7,6 +7,7 @@ simplest of gradients, δ = a − y. A loss over a batch is Σ wᵢ lᵢ / Σ w�
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,7 +43,7 @@ class Loss(Config, ABC):
         """Refuses a network whose last layer does not go with the loss (ConfigError with the fix)."""
         kinds = [layer for _, layer in primitives(network)]
         activations = [layer for layer in kinds if isinstance(layer, (Softmax, Sigmoid))]
-        for one, other in zip(kinds, kinds[1:], strict=False):
+        for one, other in itertools.pairwise(kinds):
             if isinstance(one, Softmax) and isinstance(other, Softmax):
                 raise ConfigError("a Softmax behind a Softmax flattens the probabilities: remove one of them")
         if self.head is None:
@@ -51,14 +52,16 @@ class Loss(Config, ABC):
         if not kinds or not isinstance(kinds[-1], self.head):
             last = repr(kinds[-1]) if kinds else "nothing"
             if activations and kinds[-1] is activations[-1]:
-                fits = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}[type(kinds[-1])]  # type: ignore[index]
-                raise ConfigError(f"{name} needs {head}() as the last layer, got {last}; with {last} use loss={fits}")
+                fits = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}[type(kinds[-1])]
+                raise ConfigError(f"{name} needs {head}() as the last layer; with {last} use loss={fits}")
             raise ConfigError(f"{name} needs {head}() as the last layer, got {last}; put {head}() at the end")
 
 
 def _numbers(y: Array, what: str) -> Array:
     if y.dtype.kind not in "buif":
-        raise DataError(f"{what} must be numbers, got {y.dtype}" + ("" if y.dtype.kind not in "OUS" else " (number the classes 0, 1, …)"))
+        raise DataError(
+            f"{what} must be numbers, got {y.dtype}" + ("" if y.dtype.kind not in "OUS" else " (number the classes 0, 1, …)")
+        )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         bad = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))
         raise DataError(f"{what} hold NaN or infinity in {len(bad)} samples, first in sample {bad[0]}")
@@ -68,8 +71,10 @@ def _numbers(y: Array, what: str) -> Array:
 def _labels(y: Array, k: int) -> Array:
     """Whole numbers (n) as int64, each checked to be one of k classes."""
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        raise DataError(f"labels must be whole numbers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()")
-    if len(y) and not (0 <= y.min() and y.max() < k):
+        raise DataError(
+            f"labels must be whole numbers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()"
+        )
+    if len(y) and not (y.min() >= 0 and y.max() < k):
         bad = int(np.flatnonzero((y < 0) | (y >= k))[0])
         raise DataError(f"label {int(y[bad])} in sample {bad} is out of range: {k} outputs take the labels 0 … {k - 1}")
     return np.ascontiguousarray(y, np.int64)

@@ -58,8 +58,9 @@ class Metric(Config, ABC):
 def classified(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """Outputs (n, k ≥ 2) and labels (n): a single output is spread over two columns, one-hot targets become labels."""
     if outputs.shape[1] == 1:
-        outputs = np.concatenate([1 - outputs, outputs], axis=1)
-        return outputs, (np.asarray(targets).reshape(-1) >= 0.5).astype(np.int64)
+        yes = outputs >= 0.5
+        labels = (np.asarray(targets).reshape(-1) >= 0.5).astype(np.int64)
+        return np.concatenate([~yes, yes], axis=1).astype(outputs.dtype), labels
     return outputs, targets if targets.ndim == 1 else targets.argmax(axis=1)
 
 

@@ -1,11 +1,11 @@
 """A model: a network with its parameters, and what is done with it.
 
-    network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predict, save
+network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predict, save
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from pellucid import kernels as kernel_sets
 from pellucid.config import checked, from_json, to_json
 from pellucid.data.batches import Batches
-from pellucid.data.dataset import Dataset
+from pellucid.data.dataset import Dataset, numbers
 from pellucid.data.stage import InputStage, stage_for
 from pellucid.errors import CheckpointError, ConfigError, DataError, FileError, PellucidError, ShapeError
 from pellucid.files import TensorFile, save_tensors
@@ -59,17 +59,18 @@ class Model:
         checked(network, Layer, "Model", "network")
         checked(loss, Loss, "Model", "loss")
         checked(optimizer, Rule | Chain, "Model", "optimizer")
-        self.metrics: tuple[Metric, ...] = checked(list(metrics), tuple[Metric, ...], "Model", "metrics")
         self.seed: int = checked(seed, int, "Model", "seed")
-        shape: Shape = checked(tuple(input_shape), tuple[int, ...], "Model", "input_shape")
+        shape: Shape = checked(
+            tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape, tuple[int, ...], "Model", "input_shape"
+        )
         if not shape or any(n < 1 for n in shape):
             raise ShapeError(f"input_shape is the shape of one sample, such as (28, 28, 1) or (30,); got {tuple(input_shape)}")
         loss.check(network)
         built = network.build(shape)
         if len(built.shape) != 1:
-            raise ShapeError(f"a network ends in a vector for each sample, this one in {built.shape}; put Flatten() before the last Dense")
-        if self.metrics and built.shape == (1,) and not isinstance(loss, BinaryCrossEntropy):
-            raise ConfigError(f"{self.metrics[0]} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy")
+            raise ShapeError(
+                f"a network ends in a vector for each sample, this one in {built.shape}; put Flatten() before the last Dense"
+            )
         if classes is not None and len(classes) != max(2, built.shape[0]):
             raise ConfigError(f"{len(classes)} class names for {built.shape[0]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
@@ -77,7 +78,8 @@ class Model:
         self.optimizer = optimizer
         self.history = History()
         self.kernels = kernel_sets.load()
-        self._parts = Parts(network, shape, loss, optimizer, self.metrics, self.seed, self.kernels)
+        self._parts = Parts(network, shape, loss, optimizer, self.seed, self.kernels)
+        self.metrics = self._parts.metrics = self._countable(metrics)
         self._inference = Inference(self._parts)
         self._steps: dict[int, GradientStep] = {}
 
@@ -196,35 +198,45 @@ class Model:
         exact_training_metrics: bool = False,
         deterministic: bool = False,
         control: Control | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """The same as :meth:`fit`, as a generator of step and epoch events: whoever iterates may stop (close it),
         pause, or change the learning rate through ``control``. Arguments are checked at once, not at the first event."""
         epochs = _at_least_one(epochs, "epochs")
         batch_size = _at_least_one(batch_size, "batch_size")
-        policies = checked(list(policies), tuple[Policy, ...], "fit", "policies")
+        policies = checked(policies, tuple[Policy, ...], "fit", "policies")
         data = self._samples(x, y, weights)
-        self._adopt(data)
-        source, rows, targets, w = self._ready(data, "training data", training=True)
-        stage = self.input_stage
-        assert stage is not None
+        stage = self.input_stage or stage_for(data.source_x)
+        source, rows, targets, w = self._ready(data, "training data", stage, training=True)
+        stage.check_values(source, rows, self.kernels)
         validate = None
         if validation is not None:
             held = self._samples(*validation) if isinstance(validation, tuple) else self._samples(validation)
-            vx, vrows, vt, vw = self._ready(held, "validation data")
+            vx, vrows, vt, vw = self._ready(held, "validation data", stage)
+            stage.check_values(vx, vrows, self.kernels)
 
             def validate() -> Mapping[str, Value]:
                 return self._inference.evaluate(vx, vt, vw, stage, vrows)
+
+        self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
 
         def train_scores() -> Mapping[str, Value]:
             return self._inference.evaluate(source, targets, w, stage, rows)
 
         batches = Batches(
-            source, targets, w, rows=rows, stage=stage, batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels
+            source,
+            targets,
+            w,
+            rows=rows,
+            stage=stage,
+            batch_size=batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
+            kernels=self.kernels,
         )
         sharding = self.sharding(batch_size, deterministic=deterministic)
         self.history = history = History()
         scored = train_scores if exact_training_metrics else None
-        events = train(
+        events: Iterator[Event] = train(
             self._parts, self._step(sharding.shards), batches, epochs, validate=validate, train_scores=scored, control=control
         )
         for policy in policies:
@@ -234,21 +246,21 @@ class Model:
     def train_on_batch(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One step on the batch x (n, *input shape), y, with optional sample weights (n). Returns the mean loss before
         the update. Schedules see no progress here: they stand at their start."""
-        x, parts = np.asarray(x), self._parts
+        x, parts = numbers(x, "x"), self._parts
         self._fits(x, "x")
-        if self.input_stage is None:
-            self.input_stage = stage_for(x)
-        self.input_stage.check(x)
-        targets = parts.loss.targets(np.asarray(y), parts.output_shape)
+        stage = self.input_stage or stage_for(x)
+        stage.check(x)
+        targets = parts.loss.targets(numbers(y, "y"), parts.output_shape)
         if len(targets) != len(x) or not len(x):
             raise ShapeError(f"a batch needs one target for each sample: x has {len(x)}, y {len(targets)}")
-        batch = self.input_stage.batch(x, slice(0, len(x)), np.empty(x.shape, np.float32), self.kernels)
+        batch = stage.batch(x, slice(0, len(x)), np.empty(x.shape, np.float32), self.kernels)
         if weights is None:
             w = np.ones(len(x), np.float32)
         else:
             w = np.ascontiguousarray(weights, np.float32)
             if w.shape != (len(x),) or not (w.min() >= 0 and w.max() < np.inf):
                 raise DataError(f"weights are {len(x)} finite numbers, none below 0; got {w.shape}")
+        self.input_stage = stage
         sharding = self.sharding(len(x))
         rate = parts.updater.rate(Clock(parts.steps + 1))
         with blas.limited(sharding.blas_threads):
@@ -272,18 +284,27 @@ class Model:
         May be called from several threads. Raises ShapeError, and DataError for another kind of dtype than the
         training data's and for NaN.
         """
-        x = np.asarray(x)
+        x = numbers(x, "x")
         self._fits(x, "x")
         stage = self.input_stage or stage_for(x)
         stage.check(x)
         return self._inference.outputs(x, stage, logits=logits)
 
-    def evaluate(self, x: Array | Dataset, y: Array | None = None, *, weights: Array | None = None) -> dict[str, Value]:
-        """``{"loss": …, "accuracy": …}``: the loss and the metrics, exact over the data set or the arrays."""
+    def evaluate(
+        self,
+        x: Array | Dataset,
+        y: Array | None = None,
+        *,
+        weights: Array | None = None,
+        metrics: Iterable[Metric] | None = None,
+    ) -> dict[str, Value]:
+        """``{"loss": …, "accuracy": …}``: the loss and the metrics (the model's, or other ``metrics``), exact over the
+        data set or the arrays."""
+        chosen = self.metrics if metrics is None else self._countable(metrics)
         data = self._samples(x, y, weights)
-        source, rows, targets, w = self._ready(data, "data")
-        stage = self.input_stage or stage_for(source)
-        return self._inference.evaluate(source, targets, w, stage, rows)
+        stage = self.input_stage or stage_for(data.source_x)
+        source, rows, targets, w = self._ready(data, "data", stage)
+        return self._inference.evaluate(source, targets, w, stage, rows, chosen)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -331,12 +352,12 @@ class Model:
             model = cls(
                 network,
                 shape,
-                loss=from_json(settings["loss"], Loss, own),  # type: ignore[type-abstract]
+                loss=from_json(settings["loss"], Loss, own),
                 optimizer=_optimizer(settings["optimizer"], own),
-                metrics=[from_json(metric, Metric, own) for metric in settings["metrics"]],  # type: ignore[type-abstract]
+                metrics=[from_json(metric, Metric, own) for metric in settings["metrics"]],
                 seed=settings["seed"],
                 classes=settings["classes"],
-                input_stage=None if settings["input_stage"] is None else from_json(settings["input_stage"], InputStage, own),  # type: ignore[type-abstract]
+                input_stage=None if settings["input_stage"] is None else from_json(settings["input_stage"], InputStage, own),
             )
             parts, arrays = model._parts, file.arrays()
             targets = parts.layout.arrays(parts.theta) | parts.state_layout.arrays(parts.state)
@@ -363,36 +384,53 @@ class Model:
             return x
         if y is None:
             raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
-        return Dataset(np.asarray(x), np.asarray(y), weights=weights)
+        return Dataset(x, y, weights=weights)
 
-    def _adopt(self, data: Dataset) -> None:
+    def _countable(self, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+        """The metrics, checked to go with the loss."""
+        found: tuple[Metric, ...] = checked(
+            metrics if isinstance(metrics, Metric) else list(metrics), tuple[Metric, ...], "Model", "metrics"
+        )
+        if found and self.output_shape == (1,) and not isinstance(self.loss, BinaryCrossEntropy):
+            raise ConfigError(
+                f"{found[0]} counts classes; one output with {self.loss} has none: use Sigmoid and BinaryCrossEntropy"
+            )
+        return found
+
+    def _adopt(self, data: Dataset, stage: InputStage) -> None:
         """Takes over from the training data what the model does not have yet: input stage and class names."""
-        if self.input_stage is None:
-            self.input_stage = stage_for(data.source_x)
+        self.input_stage = stage
         if self.classes is None and data.classes is not None and len(data.classes) == self._parts.classes:
             self.classes = tuple(data.classes)
 
     def _fits(self, x: Array, what: str) -> None:
         if x.shape[1:] != self.input_shape or x.ndim == 0:
             hint = "; for one sample give x[None]" if x.shape == self.input_shape else ""
-            if not hint and x.shape[1:] + (1,) == self.input_shape:
+            if not hint and (*x.shape[1:], 1) == self.input_shape:
                 hint = "; grey pictures have one channel: x[..., None]"
             raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, self.input_shape))}), got {x.shape}{hint}")
 
-    def _ready(self, data: Dataset, what: str, *, training: bool = False) -> tuple[Array, Array | None, Array, Array | None]:
+    def _ready(
+        self, data: Dataset, what: str, stage: InputStage, *, training: bool = False
+    ) -> tuple[Array, Array | None, Array, Array | None]:
         """(x, its rows, targets, weights) of a data set, checked."""
         self._fits(data.source_x, what)
-        (self.input_stage or stage_for(data.source_x)).check(data.source_x)
+        stage.check(data.source_x)
         if data.y is None:
             raise DataError(f"the {what} has no labels")
         targets = self.loss.targets(np.asarray(data.y), self.output_shape)
-        if training and isinstance(self.loss, (CrossEntropy, BinaryCrossEntropy)) and targets.size and targets.min() == targets.max():
+        if (
+            training
+            and isinstance(self.loss, (CrossEntropy, BinaryCrossEntropy))
+            and targets.size
+            and targets.min() == targets.max()
+        ):
             raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
         w = None if data.weights is None else np.ascontiguousarray(data.weights, np.float32)
         return data.source_x, data.rows, targets, w
 
 
-def _recorded(events: Iterator[Event], history: History, blas_threads: int) -> Iterator[Event]:
+def _recorded(events: Iterator[Event], history: History, blas_threads: int) -> Generator[Event, None, None]:
     with blas.limited(blas_threads):
         for event in events:
             if isinstance(event, EpochEvent):

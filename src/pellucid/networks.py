@@ -124,7 +124,14 @@ class Sequential(_InSequence):
         from pellucid.model import Model
 
         return Model(
-            self, input_shape, loss=loss, optimizer=optimizer, metrics=metrics, seed=seed, classes=classes, input_stage=input_stage
+            self,
+            input_shape,
+            loss=loss,
+            optimizer=optimizer,
+            metrics=metrics,
+            seed=seed,
+            classes=classes,
+            input_stage=input_stage,
         )
 
     def __repr__(self) -> str:
@@ -160,5 +167,5 @@ def without_last(layer: Layer) -> Layer:
         return Sequential()
     last = layer.layers[-1]
     if isinstance(last, Sequential):
-        return Sequential(*layer.layers[:-1], without_last(last))  # type: ignore[arg-type]
+        return Sequential(*layer.layers[:-1], without_last(last))
     return Sequential(*layer.layers[:-1])

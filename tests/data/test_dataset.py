@@ -219,7 +219,7 @@ def test_html_of_few_grey_large_pictures_stays_small():
     assert picture.size == (3 * 40, 60)
 
 
-@pytest.mark.parametrize("x", [np.zeros((3, 4)), np.zeros((3, 4, 4, 1)), np.zeros((3, 4, 4, 2), np.uint8)])
+@pytest.mark.parametrize("x", [np.zeros((3, 4, 4, 1)), np.zeros((3, 16), np.uint8), np.zeros((3, 4, 4, 2), np.uint8)])
 def test_html_without_pictures_is_one_line(x):
     assert "<img" not in Dataset(x, None)._repr_html_()
 

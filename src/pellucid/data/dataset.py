@@ -40,9 +40,9 @@ class Dataset:
         self, x: Any, y: Any, weights: Any = None, classes: Iterable[str] | None = None, name: str = "data", rows: Any = None
     ):
         self.name = name
-        self.source_x = _numbers(x, "x", name)
-        self.source_y = None if y is None else _numbers(y, "y", name)
-        self.source_weights = None if weights is None else _numbers(weights, "weights", name)
+        self.source_x = numbers(x, "x", name)
+        self.source_y = None if y is None else numbers(y, "y", name)
+        self.source_weights = None if weights is None else numbers(weights, "weights", name)
         for what, values in (("y", self.source_y), ("weights", self.source_weights)):
             if values is not None and len(values) != len(self.source_x):
                 raise ShapeError(f"{name}: {what} has {len(values):,} rows, x has {len(self.source_x):,}: one for each sample")
@@ -175,7 +175,7 @@ class Splits:
         return f"<div>{html.escape(repr(self))}</div>{self.train._repr_html_()}"
 
 
-def _numbers(values: Any, what: str, name: str) -> Array:
+def numbers(values: Any, what: str, name: str = "data") -> Array:
     """``values`` as an array of numbers with a first axis; an array stays the object it is."""
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{name}: {what} is a masked array: put numbers where the mask is, or leave those samples out")

@@ -96,8 +96,8 @@ def _first_answer(urls: Sequence[str], problems: dict[str, str]) -> tuple[str, A
 
 def _opened(url: str) -> Any:
     """The response to a request for ``url``, or a string that says why there is none."""
-    request = urllib.request.Request(url, headers={"User-Agent": "pellucid", "Accept-Encoding": "identity"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "pellucid", "Accept-Encoding": "identity"})
         return urllib.request.urlopen(request, timeout=_STALL)
     except urllib.error.HTTPError as error:
         error.close()
@@ -166,4 +166,7 @@ def _progress(name: str, host: str, size: int | None) -> Iterator[Callable[[int]
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc or url
+    try:
+        return urlsplit(url).netloc or url
+    except ValueError:  # no address at all
+        return url

@@ -19,6 +19,8 @@ from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 from pellucid.memory import Array
 
+_STRETCH = 512  # samples checked at a time
+
 
 class InputStage(Config, ABC):
     """The base of input stages."""
@@ -32,6 +34,10 @@ class InputStage(Config, ABC):
     @abstractmethod
     def batch(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
         """The samples ``rows`` of ``x``, ready for the network: ``out`` filled, or a view where nothing is to be done."""
+
+    @abstractmethod
+    def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        """Refuses values that no network can learn from in the ``rows`` of ``x`` (None: all), before training begins."""
 
     def check(self, x: Array) -> None:
         """Refuses data of another kind than the model was trained on."""
@@ -59,6 +65,9 @@ class Bytes(InputStage):
         kernels.gather_scaled(x, rows, 1 / 255, out)
         return out
 
+    def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        return None  # every byte is a shade
+
     def _advice(self, x: Array) -> str:
         return "give the pictures as bytes: (255 * x).astype(np.uint8) if they are fractions, x.astype(np.uint8) if not"
 
@@ -79,12 +88,20 @@ class Numbers(InputStage):
         elif ready:
             kernels.gather(x, rows, out)
         else:
-            out[...] = x[rows]  # converts the dtype, the byte order and the strides
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+                out[...] = x[rows]  # converts the dtype, the byte order and the strides
         if not kernels.all_finite(out):
             bad = np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]
             sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
             raise DataError(f"x holds NaN or infinity, first seen in sample {sample}: drop such samples or fill the gaps")
         return out
+
+    def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        n = len(x) if rows is None else len(rows)
+        out = np.empty((min(n, _STRETCH), *x.shape[1:]), np.float32)
+        for start in range(0, n, _STRETCH):
+            part = slice(start, min(start + _STRETCH, n))
+            self.batch(x, part if rows is None else rows[part], out[: part.stop - start], kernels)
 
     def _advice(self, x: Array) -> str:
         return "give it numbers as the training data had them, for example x.astype(np.float32) / 255"

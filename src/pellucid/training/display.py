@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
+from pellucid.metrics import Value
 from pellucid.training.events import EpochEvent, Event
+
+
+EVERY = 0.2  # seconds between two drawings of the bar: drawing takes milliseconds, a step may take a tenth of one
 
 
 class Display(ABC):
@@ -35,45 +41,45 @@ class Silent(Display):
 
 
 def line(event: EpochEvent, epochs: int) -> str:
-    """One epoch in one line: ``epoch  3/15   0.42 s   loss 0.1204   accuracy 96.51 %   validation: loss …``."""
-    text = f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {event.seconds:6.2f} s  {_values(event.train)}"
-    return text + (f"  │  validation {_values(event.validation)}" if event.validation else "")
+    """One epoch in one line: ``epoch  3/15   0.42 s  loss 0.1204  accuracy 96.51 %  │  validation 0.1187  96.60 %``."""
+    text = f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {event.seconds:5.2f} s  {_values(event.train)}"
+    return text + (f"  │  validation {_values(event.validation, names=False)}" if event.validation else "")
 
 
-def _values(values: Any) -> str:
+def _values(values: Mapping[str, Value], *, names: bool = True) -> str:
     shown = []
     for name, value in values.items():
         if np.ndim(value) == 0:
             share = name == "accuracy" or name.startswith(("precision", "recall"))
-            shown.append(f"{name.replace('_', ' ')} " + (f"{100 * value:6.2f} %" if share else f"{value:.4f}"))
+            number = f"{100 * value:.2f} %" if share else f"{value:.4f}"
+            shown.append(f"{name.replace('_', ' ')} {number}" if names else number)
     return "  ".join(shown)
 
 
 class Plain(Display):
     """One line an epoch, for files and pipes."""
 
-    def __init__(self, epochs: int):
-        self.epochs = epochs
+    def __init__(self, epochs: int, out: TextIO):
+        self.epochs, self.out = epochs, out
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
-            print(line(event, self.epochs), file=sys.stderr, flush=True)
+            print(line(event, self.epochs), file=self.out, flush=True)
 
 
 class Bars(Display):
-    """A moving bar for the epoch at hand (epoch, batch, loss, time left), and a line for each that is over. Works on
-    terminals and, through Rich, in notebooks."""
+    """A moving bar (epoch, batch, loss and metrics of the epoch so far, time left), and a line for each epoch that is
+    over. Works on terminals and, through Rich, in notebooks."""
 
     def __init__(self, epochs: int):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.epochs = epochs
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-        self.bars = Progress(*columns, console=Console(stderr=not _in_notebook()), transient=True, expand=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}"), TimeRemainingColumn())
+        self.bars = Progress(*columns, console=Console(stderr=not _in_notebook()), transient=True, auto_refresh=False)
         self._task: Any = None
-        self._loss, self._samples = 0.0, 0
-        self._shown: tuple[str, str] = ("", "")
+        self._drawn = 0.0
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -85,16 +91,15 @@ class Bars(Display):
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
             self.bars.console.print(line(event, self.epochs), markup=False, highlight=False)
-            self._loss, self._samples = 0.0, 0
             return
         if self._task is None:
-            self._task = self.bars.add_task("", total=self.epochs * event.batches, loss="")
-        self._loss += event.loss * event.samples
-        self._samples += event.samples
-        done = (event.epoch - 1) * event.batches + event.batch
-        if event.batch % max(1, event.batches // 50) == 0 or event.batch == event.batches:
+            self._task = self.bars.add_task("", total=self.epochs * event.batches, scores="")
+        now = time.perf_counter()
+        if now - self._drawn >= EVERY:
+            self._drawn = now
+            done = (event.epoch - 1) * event.batches + event.batch
             what = f"epoch {event.epoch}/{self.epochs}  batch {event.batch}/{event.batches}"
-            self.bars.update(self._task, completed=done, description=what, loss=f"loss {self._loss / self._samples:.4f}")
+            self.bars.update(self._task, completed=done, description=what, scores=_values(event.scores()), refresh=True)
 
 
 def _in_notebook() -> bool:
@@ -103,11 +108,15 @@ def _in_notebook() -> bool:
 
 
 def make_display(progress: bool | None, epochs: int) -> Display:
-    """Bars on a terminal and in a notebook; elsewhere plain lines if asked for, else nothing."""
-    watched = sys.stderr.isatty() or _in_notebook()
-    if progress is False or (progress is None and not watched):
+    """Bars on a terminal and in a notebook that has widgets; in other notebooks, and wherever else it is asked for, plain
+    lines; else nothing."""
+    if progress is False:
         return Silent()
-    return Bars(epochs) if watched else Plain(epochs)
+    if _in_notebook():
+        return Bars(epochs) if importlib.util.find_spec("ipywidgets") else Plain(epochs, sys.stdout)
+    if sys.stderr.isatty():
+        return Bars(epochs)
+    return Plain(epochs, sys.stderr) if progress else Silent()
 
 
 @contextmanager
@@ -121,7 +130,8 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.default_int_handler(number, frame)
         pressed.append(True)
 
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False
         return
     signal.signal(signal.SIGINT, note)

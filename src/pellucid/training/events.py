@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,8 @@ from pellucid.metrics import Value
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One batch was learned. Epochs and batches count from 1; ``loss`` is the batch's mean, without penalties."""
+    """One batch was learned. Epochs and batches count from 1; ``loss`` is the batch's mean, without penalties;
+    ``scores()`` gives loss and metrics over the epoch so far."""
 
     epoch: int
     batch: int
@@ -23,6 +24,7 @@ class StepEvent:
     loss: float
     samples: int
     learning_rate: float
+    scores: Callable[[], Mapping[str, Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ class EpochEvent:
         for part, values in (("train", self.train), ("validation", self.validation or {})):
             for name, value in values.items():
                 if np.ndim(value) == 0:
-                    row[f"{part}_{name}"] = float(value)  # type: ignore[arg-type]
+                    row[f"{part}_{name}"] = float(value)
                 elif np.ndim(value) == 1:
-                    row |= {f"{part}_{name}_{i}": float(one) for i, one in enumerate(value)}  # type: ignore[arg-type]
+                    row |= {f"{part}_{name}_{i}": float(one) for i, one in enumerate(np.asarray(value))}
         return row
 
 

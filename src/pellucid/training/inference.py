@@ -6,14 +6,14 @@ Contexts come from a pool and go back to it; a call that finds the pool empty ma
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from pellucid.data.stage import InputStage
 from pellucid.layers.context import Context, Run
 from pellucid.memory import Array
-from pellucid.metrics import Tally, Value, questions
+from pellucid.metrics import Metric, Tally, Value, questions
 from pellucid.training.parts import Parts
 
 CHUNK = 512  # samples: large enough for BLAS, small enough for the second-level cache
@@ -22,13 +22,13 @@ CHUNK = 512  # samples: large enough for BLAS, small enough for the second-level
 class Scores:
     """Loss and metrics of a set, counted batch by batch, exact over all of it."""
 
-    def __init__(self, parts: Parts):
+    def __init__(self, parts: Parts, metrics: Iterable[Metric] | None = None):
         self.parts = parts
         self.loss, self.weight = 0.0, 0.0
         self.tallies: list[tuple[str, Tally]] = []
         asks_many = type(parts.loss).__name__ == "BinaryCrossEntropy" and parts.output_shape[-1] > 1
         self._spread = asks_many
-        for metric in parts.metrics:
+        for metric in parts.metrics if metrics is None else metrics:
             self.tallies.append((metric.name, metric.start(2 if asks_many else parts.classes, parts.kernels)))
 
     def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
@@ -79,9 +79,17 @@ class Inference:
                 getattr(parts.kernels, parts.head.kernel)(z, out=result[chunk])
         return result
 
-    def evaluate(self, x: Array, targets: Array, weights: Array | None, stage: InputStage, rows: Array | None) -> dict[str, Value]:
+    def evaluate(
+        self,
+        x: Array,
+        targets: Array,
+        weights: Array | None,
+        stage: InputStage,
+        rows: Array | None,
+        metrics: Iterable[Metric] | None = None,
+    ) -> dict[str, Value]:
         """Loss and metrics of a set: targets (n) or (n, k), weights (n) or None for equal ones."""
-        parts, scores = self.parts, Scores(self.parts)
+        parts, scores = self.parts, Scores(self.parts, metrics)
         a, dz = (np.empty((CHUNK, *parts.output_shape), parts.dtype) for _ in range(2))
         w = np.ones(len(targets), parts.dtype) if weights is None else np.ascontiguousarray(weights, parts.dtype)
         for chunk, z in self._logits(x, stage, rows):

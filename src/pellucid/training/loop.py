@@ -50,10 +50,10 @@ def train(
         for batch, (x, targets, weights) in enumerate(batches.epoch(parts.epochs), start=1):
             done = epoch - 1 + (batch - 1) / len(batches)
             clock = Clock(parts.steps + 1, done, done / epochs)
-            rate = control.learning_rate or parts.updater.rate(clock)
+            rate = parts.updater.rate(clock) if control.learning_rate is None else control.learning_rate
             loss = take_step(parts, step, x, targets, weights, rate, f"epoch {epoch}, batch {batch}")
             scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
-            yield StepEvent(epoch, batch, len(batches), parts.steps, loss, len(x), rate)
+            yield StepEvent(epoch, batch, len(batches), parts.steps, loss, len(x), rate, scores.result)
         parts.epochs += 1
         train = train_scores() if train_scores else scores.result()
         validation = validate() if validate else None

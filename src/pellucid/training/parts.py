@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,14 +31,14 @@ class Parts:
         input_shape: Shape,
         loss: Loss,
         optimizer: Optimizer,
-        metrics: Sequence[Metric],
         seed: int,
         kernels: Kernels,
         dtype: Any = np.float32,
     ):
         built = network.build(input_shape)
         self.network, self.input_shape, self.output_shape = network, input_shape, built.shape
-        self.loss, self.metrics, self.seed, self.kernels = loss, tuple(metrics), seed, kernels
+        self.loss, self.seed, self.kernels = loss, seed, kernels
+        self.metrics: tuple[Metric, ...] = ()  # watched while training
         self.dtype = np.dtype(dtype)
         self.multiply_adds = built.multiply_adds
         self.head: Activation | None = None

@@ -42,7 +42,9 @@ class EarlyStopping(Policy):
             row = event.row()
             if self.monitor not in row:
                 hint = "give fit a validation set, or " if self.monitor.startswith("validation") else ""
-                raise ConfigError(f"EarlyStopping watches {self.monitor!r}, which is not measured: {hint}{did_you_mean(self.monitor, row)}")
+                raise ConfigError(
+                    f"EarlyStopping watches {self.monitor!r}, which is not measured: {hint}{did_you_mean(self.monitor, row)}"
+                )
             value = sign * row[self.monitor]
             if value > best + self.min_delta:
                 best, waited, history.best_epoch = value, 0, event.epoch

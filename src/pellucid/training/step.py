@@ -19,7 +19,8 @@ class GradientStep:
     """Computes gradients for one model with a fixed number of shards; its memory is used again from step to step.
 
     After a call, ``gradient`` is the flat gradient of the mean loss (the caller may change it), ``outputs`` (n, k) are
-    the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights. ``plan`` is what runs: the model's fused plan unless told otherwise.
+    the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights. ``plan`` is what runs: the
+    model's fused plan unless told otherwise.
     """
 
     def __init__(self, parts: Parts, shards: int = 1, plan: Layer | None = None, observer: Observer | None = None):
@@ -69,9 +70,10 @@ class GradientStep:
     def _shard(self, k: int, p: Views, x: Array, targets: Array, weights: Array, scale: float, start: int, step: int) -> float:
         ctx, parts = self._contexts[k], self.parts
         ctx.run.step, ctx.run.offset = step, start
-        z = self.plan.forward(p, x, ctx)
-        dz = ctx.buffer("dz", z.shape)
-        outputs = self.outputs[start : start + len(x)]
-        loss = parts.loss.compute(z, targets, weights, scale, outputs, dz, parts.kernels)
-        self.plan.backward(p, self._g[k], dz, ctx)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asked for the step checks that all is finite
+            z = self.plan.forward(p, x, ctx)
+            dz = ctx.buffer("dz", z.shape)
+            outputs = self.outputs[start : start + len(x)]
+            loss = parts.loss.compute(z, targets, weights, scale, outputs, dz, parts.kernels)
+            self.plan.backward(p, self._g[k], dz, ctx)
         return loss

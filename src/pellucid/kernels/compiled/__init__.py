@@ -12,7 +12,12 @@ from pellucid.kernels.compiled.activations import (
 )
 from pellucid.kernels.compiled.batches import all_finite, gather, gather_scaled
 from pellucid.kernels.compiled.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
-from pellucid.kernels.compiled.losses import sigmoid_cross_entropy, softmax_cross_entropy, softmax_cross_entropy_labels, squared_error
+from pellucid.kernels.compiled.losses import (
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    softmax_cross_entropy_labels,
+    squared_error,
+)
 from pellucid.kernels.compiled.metrics import confusion, count_correct
 from pellucid.kernels.compiled.noise import dropout
 from pellucid.kernels.compiled.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares

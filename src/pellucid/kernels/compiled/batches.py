@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 
 from pellucid.kernels.compiled.jit import jit
@@ -38,13 +40,17 @@ def _all_finite(x):  # type: ignore[no-untyped-def]
     return total == zero
 
 
+def _flat(out: Array) -> Array:
+    return out.reshape(len(out), math.prod(out.shape[1:]))  # not −1: there may be no rows
+
+
 def gather(x: Array, rows: Array, out: Array) -> Array:
-    _gather(x.reshape(len(x), -1), rows, out.reshape(len(out), -1))
+    _gather(x, rows, _flat(out))
     return out
 
 
 def gather_scaled(x: Array, rows: Array, factor: float, out: Array) -> Array:
-    _gather_scaled(x.reshape(len(x), -1), rows, out.dtype.type(factor), out.reshape(len(out), -1))
+    _gather_scaled(x, rows, out.dtype.type(factor), _flat(out))
     return out
 
 

@@ -20,8 +20,8 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` compiled at its first call; the compiled code is kept for the next process where that is possible."""
     options: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it may write
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
         warnings.warn(message, stacklevel=2)
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        return numba.njit(**options)(function)

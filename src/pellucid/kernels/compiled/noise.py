@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -31,7 +33,7 @@ def _dropout(x, low, high, first, threshold, factor, out):  # type: ignore[no-un
 
 
 def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
-    flat = (len(x), -1)
+    flat = (len(x), math.prod(x.shape[1:]))  # not −1: a shard may be empty
     low, high, threshold = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), np.uint32(rate * 2**32)
     _dropout(x.reshape(flat), low, high, np.uint64(first), threshold, x.dtype.type(1 / (1 - rate)), out.reshape(flat))
     return out

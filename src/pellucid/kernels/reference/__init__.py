@@ -12,7 +12,12 @@ from pellucid.kernels.reference.activations import (
 )
 from pellucid.kernels.reference.batches import all_finite, gather, gather_scaled
 from pellucid.kernels.reference.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
-from pellucid.kernels.reference.losses import sigmoid_cross_entropy, softmax_cross_entropy, softmax_cross_entropy_labels, squared_error
+from pellucid.kernels.reference.losses import (
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    softmax_cross_entropy_labels,
+    squared_error,
+)
 from pellucid.kernels.reference.metrics import confusion, count_correct
 from pellucid.kernels.reference.noise import dropout
 from pellucid.kernels.reference.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares

@@ -10,6 +10,8 @@ has its own odd stride m, so rows do not repeat each other. Nothing is stored: b
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pellucid.memory import Array
@@ -32,7 +34,7 @@ def bits(key: int, first: int, rows: int, columns: int) -> Array:
 
 def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
     """out = x / (1 − rate) where the element is kept (bits ≥ rate·2³²), else 0. Serves both passes."""
-    flat = x.reshape(len(x), -1)
+    flat = x.reshape(len(x), math.prod(x.shape[1:]))  # not −1: a shard may be empty
     kept = bits(key, first, *flat.shape) >= np.uint32(rate * 2**32)
     np.multiply(flat, kept * x.dtype.type(1 / (1 - rate)), out=out.reshape(flat.shape))
     return out

@@ -43,7 +43,9 @@ def sgd_momentum(theta: Array, g: Array, v: Array, rate: float, momentum: float,
     theta -= theta.dtype.type(rate) * (g + mu * v if nesterov else v)
 
 
-def adam(theta: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, epsilon: float, step: int) -> None:
+def adam(
+    theta: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, epsilon: float, step: int
+) -> None:
     """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  θ ← θ − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)."""
     kind = theta.dtype.type
     m *= kind(beta1)

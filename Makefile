@@ -1,0 +1,40 @@
+# make demo    train a network on MNIST and show the result
+# make test    lint, types and tests
+# make test-long    also the campaigns that run for minutes
+# Each sets up .venv first, once.
+
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test test-long clean
+
+demo: .venv/demo.done
+	$(BIN)/pellucid train mnist --model mlp --out runs/demo --force
+	@echo
+	@echo "Figures: runs/demo/learning_curves.png and runs/demo/confusion_matrix.png"
+	@echo "Next:    $(BIN)/pellucid --help"
+
+test: .venv/test.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not long"
+
+test-long: .venv/test.done
+	$(BIN)/pytest
+
+.venv/python.done:
+	@$(PYTHON) -c 'import sys; sys.exit("Pellucid needs Python 3.11 or later: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/demo.done: pyproject.toml .venv/python.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[all]"
+	@touch $@
+
+.venv/test.done: pyproject.toml .venv/python.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

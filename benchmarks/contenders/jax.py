@@ -1,0 +1,86 @@
+"""JAX: the entire step, Adam included, is one jitted function, whose old parameters are donated to the new ones."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import data
+from benchmarks.jobs import Job, falls, fastest, probabilities
+
+PACKAGES = ("jax", "jaxlib")
+
+jax.config.update("jax_platforms", "cpu")  # on a machine with an accelerator, too
+
+
+def describe() -> dict[str, Any]:
+    """What it computes on."""
+    return {"devices": [str(device) for device in jax.devices()]}
+
+
+def logits(parameters: Any, x: Any) -> Any:
+    """784-256-256-10."""
+    *hidden, (w, b) = parameters
+    for v, c in hidden:
+        x = jax.nn.relu(x @ v + c)
+    return x @ w + b
+
+
+def loss(parameters: Any, x: Any, y: Any) -> Any:
+    """Softmax with cross-entropy. One-hot rows: on a CPU, XLA gathers and scatters single numbers no faster."""
+    chances = jax.nn.log_softmax(logits(parameters, x))
+    return -jnp.mean(jnp.sum(jax.nn.one_hot(y, data.SIZES[-1]) * chances, axis=1))
+
+
+def train(parameters: Any, state: Any, x: Any, y: Any) -> Any:
+    """One step of Adam (Kingma and Ba, 2015)."""
+    first, second, t = state
+    t = t + 1
+    value, gradient = jax.value_and_grad(loss)(parameters, x, y)
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
+    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
+    rate = data.LEARNING_RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+    parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8), parameters, first, second)
+    return parameters, (first, second, t), value
+
+
+def fresh() -> Any:
+    """Parameters, on the device."""
+    return jax.tree.map(jnp.asarray, data.weights())
+
+
+def step(batch: int) -> Job:
+    """Steps are queued as JAX likes it; the clock stops when the last one's results are there."""
+    compiled = jax.jit(train, donate_argnums=(0, 1))
+    batches = [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in data.ring(batch)]
+    following = cycle(batches)
+    parameters = fresh()
+    state = (jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0))
+
+    def run() -> Any:
+        nonlocal parameters, state
+        parameters, state, value = compiled(parameters, state, *next(following))
+        return value
+
+    def wait(_: Any) -> None:
+        jax.block_until_ready((parameters, state))
+
+    return Job(run, falls(), wait, len(batches), "one jitted step, buffers donated")
+
+
+def predict(samples: int) -> Job:
+    """The quicker of: parameters as arguments; parameters as constants of the compiled function."""
+    parameters = fresh()
+    x = jnp.asarray(data.inputs(samples))
+    general = jax.jit(lambda p, x: jax.nn.softmax(logits(p, x)))
+    special = jax.jit(lambda x: jax.nn.softmax(logits(parameters, x)))
+    proof = probabilities(samples, jax.device_get)
+    return fastest(
+        {
+            "jitted": lambda: Job(lambda: jax.block_until_ready(general(parameters, x)), proof),
+            "jitted, parameters as constants": lambda: Job(lambda: jax.block_until_ready(special(x)), proof),
+        }
+    )

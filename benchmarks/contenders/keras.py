@@ -1,0 +1,102 @@
+"""Keras on TensorFlow: the quickest of the ways in which a Keras model can be trained or asked, found by trying them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+import tensorflow as tf
+
+from benchmarks import data
+from benchmarks.jobs import Job, falls, fastest, probabilities
+
+PACKAGES = ("keras", "tensorflow")
+
+tf.config.set_visible_devices([], "GPU")  # on a machine with an accelerator, too
+
+
+def describe() -> dict[str, Any]:
+    """Threads: 0 says that TensorFlow decides."""
+    threading = tf.config.threading
+    return {
+        "backend": keras.backend.backend(),
+        "inter_op_threads": threading.get_inter_op_parallelism_threads(),
+        "intra_op_threads": threading.get_intra_op_parallelism_threads(),
+    }
+
+
+def network(last: str | None) -> Any:
+    """784-256-256-10, with He's initialization."""
+    layers = [keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal") for units in data.SIZES[1:-1]]
+    output = keras.layers.Dense(data.SIZES[-1], activation=last, kernel_initializer="he_normal")
+    return keras.Sequential([keras.Input((data.SIZES[0],)), *layers, output])
+
+
+def cross_entropy() -> Any:
+    """From logits: the loss is safe, and the softmax is not computed twice."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def step(batch: int) -> Job:
+    """``train_on_batch``, or a custom step in a ``tf.function`` as Keras's guide writes it; with and without XLA."""
+    batches = [(tf.constant(x), tf.constant(y)) for x, y in data.ring(batch)]
+
+    def job(train: Callable[[Any, Any], Any]) -> Job:
+        following = cycle(batches)
+        return Job(lambda: train(*next(following)), falls(), period=len(batches))
+
+    def on_batch() -> Job:
+        model = network(None)
+        model.compile(optimizer=keras.optimizers.Adam(data.LEARNING_RATE), loss=cross_entropy(), jit_compile=True)
+        return job(model.train_on_batch)
+
+    def custom(xla: bool) -> Job:
+        model, loss = network(None), cross_entropy()
+        optimizer = keras.optimizers.Adam(data.LEARNING_RATE)
+        optimizer.build(model.trainable_variables)
+
+        def train(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                value = loss(y, model(x, training=True))
+            optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+            return value
+
+        # A concrete function of one shape: calls need not look for the trace that fits.
+        return job(tf.function(train, jit_compile=xla).get_concrete_function(*batches[0]))
+
+    return fastest(
+        {
+            "train_on_batch, jit_compile": on_batch,
+            "custom step in tf.function, jit_compile": lambda: custom(True),
+            "custom step in tf.function": lambda: custom(False),
+        }
+    )
+
+
+def predict(samples: int) -> Job:
+    """``predict``, ``predict_on_batch``, or the model in a ``tf.function``; with and without XLA."""
+    images = data.inputs(samples)
+    x = tf.constant(images)
+    model = network("softmax")
+    proof = probabilities(samples, lambda result: result if not hasattr(result, "numpy") else result.numpy())
+
+    def function(xla: bool) -> Job:
+        def call(x: Any) -> Any:
+            return model(x, training=False)
+
+        compiled = tf.function(call, jit_compile=xla).get_concrete_function(x)
+        return Job(lambda: compiled(x), proof)
+
+    return fastest(
+        {
+            "model.predict": lambda: Job(lambda: model.predict(images, batch_size=min(samples, 1000), verbose=0), proof),
+            "model.predict_on_batch": lambda: Job(lambda: model.predict_on_batch(x), proof),
+            "model(x) in tf.function, jit_compile": lambda: function(True),
+            "model(x) in tf.function": lambda: function(False),
+        }
+    )

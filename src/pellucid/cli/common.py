@@ -1,0 +1,80 @@
+"""What the commands share: how errors end, how figures are printed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import typer
+
+from pellucid.data import Splits
+from pellucid.errors import PellucidError
+from pellucid.metrics import Value, wilson
+from pellucid.runs import plain
+
+P = ParamSpec("P")
+INTERRUPTED = 130
+
+
+def reported(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose library errors are one line on standard error and exit code 2, whose interruption is 130. Any
+    other exception is a bug and keeps its traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PellucidError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of a pipe went away: nothing is left to say
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+
+    return run
+
+
+def say(text: str = "", *, quiet: bool = False) -> None:
+    """A line for people, on standard output."""
+    if not quiet:
+        typer.echo(text)
+
+
+def as_json(data: Any) -> None:
+    typer.echo(json.dumps(plain(data), ensure_ascii=False, allow_nan=False))
+
+
+def described(splits: Splits) -> str:
+    """One line: what the data is and where it came from."""
+    sizes = splits.sizes
+    return (
+        f"data      {splits.name}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
+        f"{sizes['test']:,} test samples, from {splits.source}"
+    )
+
+
+def scored(values: Mapping[str, Value], n: int) -> str:
+    """``accuracy 97.45 % (95 % interval 97.12 to 97.74 %), loss 0.0861``."""
+    parts = []
+    if "accuracy" in values:
+        share = float(values["accuracy"])
+        low, high = wilson(share * n, n)
+        parts.append(f"accuracy {100 * share:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f} %)")
+    return ", ".join([*parts, f"loss {float(values['loss']):.4f}"])
+
+
+def per_class(values: Mapping[str, Value], classes: Sequence[str]) -> str:
+    """Precision and recall of each class as a table; empty where they were not counted."""
+    if "precision" not in values or "recall" not in values:
+        return ""
+    wide = max(5, *(len(name) for name in classes))
+    lines = [f"  {'class':<{wide}}  precision   recall"]
+    for name, precision, recall in zip(classes, values["precision"], values["recall"], strict=True):  # type: ignore[arg-type]
+        lines.append(f"  {name:<{wide}}  {100 * precision:7.2f} %  {100 * recall:6.2f} %")
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""The look of all figures: blue and vermilion (told apart by everybody, Okabe and Ito, 2008), and always a second mark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import ConfigError, FileError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6B6B6B"
+
+SETTINGS: Any = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "svg.fonttype": "none",
+}
+
+
+def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+    """A figure of that size in inches with a row of axes. It belongs to the caller, not to pyplot."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError("figures need Matplotlib: pip install 'pellucid[plots]'") from None
+    with matplotlib.rc_context(SETTINGS):
+        made = Figure(figsize=(width, height), layout="constrained")
+        axes = made.subplots(1, columns, squeeze=False)[0]
+    return made, list(axes)
+
+
+def save(made: Figure, path: str | Path) -> None:
+    """Writes a figure as PNG or SVG, by the name's ending."""
+    import matplotlib
+
+    try:
+        with matplotlib.rc_context(SETTINGS):
+            made.savefig(path, dpi=160)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error

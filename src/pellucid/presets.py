@@ -1,0 +1,110 @@
+"""Presets: named networks with the recipe that trains them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.config import from_json
+from pellucid.errors import ConfigError, did_you_mean
+from pellucid.files import read_json
+from pellucid.initializers import GlorotUniform, He
+from pellucid.layers import Dense, Dropout, Flatten, Layer, ReLU, Softmax
+from pellucid.memory import Shape
+from pellucid.networks import Sequential
+from pellucid.optim import SGD, Adam, AdamW, Chain, OneCycle, Optimizer, Rule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network for pictures or tables with ``classes`` classes, and how it is trained."""
+
+    about: str
+    network: Callable[[int], Layer]
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+
+
+def _mlp(*hidden: int, drop: tuple[float, float] = (0.0, 0.0)) -> Callable[[int], Layer]:
+    """Dense layers with ReLU, He, and GlorotUniform in front of the softmax; dropout on the input and in between."""
+
+    def network(classes: int) -> Layer:
+        layers: list[Layer] = [Flatten()]
+        if drop[0]:
+            layers.append(Dropout(drop[0]))
+        for units in hidden:
+            layers += [Dense(units, He()), ReLU()]
+            if drop[1]:
+                layers.append(Dropout(drop[1]))
+        return Sequential(*layers, Dense(classes, GlorotUniform()), Softmax())
+
+    return network
+
+
+def _first_snippet(classes: int) -> Layer:
+    return Sequential(Flatten(), Dense(32, He()), ReLU(), Dense(classes, He()), Softmax())
+
+
+PRESETS: dict[str, Recipe] = {
+    "mlp": Recipe("the report's good fit: 784-256-256-10, gradient descent", _mlp(256, 256), SGD(0.04), 15, 100),
+    "mlp-small": Recipe("the report's first snippet: 784-32-10, gradient descent", _first_snippet, SGD(0.01), 15, 100),
+    "mlp-d8": Recipe("Dive into deep learning: 784-64-32-10, 52,650 parameters", _mlp(64, 32), SGD(0.01), 12, 64),
+    "mlp-best": Recipe(
+        "the best without convolution or augmentation: dropout, one cycle",
+        _mlp(1024, 1024, drop=(0.2, 0.5)),
+        Adam(OneCycle(0.002)),
+        20,
+        128,
+    ),
+}
+
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
+    "sgd": SGD,
+    "momentum": lambda rate: SGD(rate, momentum=0.9),
+    "nesterov": lambda rate: SGD(rate, momentum=0.9, nesterov=True),
+    "adam": Adam,
+    "adamw": AdamW,
+}
+_USUAL_RATE = {"adam": 0.001, "adamw": 0.001}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of that name; or, for ``FILE.json``, of the network in that file (the ``network`` value of a run's
+    config.json), trained with Adam. Raises ConfigError and FileError."""
+    if name.endswith(".json"):
+        data = read_json(name)
+        network = from_json(data.get("network", data) if isinstance(data, dict) else data, Layer)
+        return Recipe(f"the network in {Path(name).name}", lambda classes: network, Adam(), 10, 100)
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}: {did_you_mean(name, PRESETS)} (or give a FILE.json)")
+    return PRESETS[name]
+
+
+def optimizer(name: str | None, rate: float | None, default: Optimizer) -> Optimizer:
+    """The optimizer of that name, or the ``default``, with that learning rate, if one is given."""
+    if name is not None:
+        if name not in OPTIMIZERS:
+            raise ConfigError(f"there is no optimizer {name!r}: {did_you_mean(name, OPTIMIZERS)}")
+        return OPTIMIZERS[name](_USUAL_RATE.get(name, 0.01) if rate is None else rate)
+    if rate is None:
+        return default
+    if isinstance(default, Chain):
+        return Chain(*default.pieces[:-1], _at(default.rule, rate))
+    return _at(default, rate)
+
+
+def _at(rule: Any, rate: float) -> Rule:
+    return dataclasses.replace(rule, learning_rate=rate)
+
+
+def fits(recipe: Recipe, shape: Shape, classes: int) -> Layer:
+    """The recipe's network for samples of ``shape``, checked to end in that many classes."""
+    network = recipe.network(classes)
+    outputs = network.build(shape).shape
+    if outputs != (classes,):
+        raise ConfigError(f"the network ends in {outputs}, the data has {classes} classes")
+    return network

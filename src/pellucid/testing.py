@@ -1,0 +1,230 @@
+"""Checks for layers and losses, yours included: ``check_layer(MyLayer(), (5,))`` raises AssertionError with a reason.
+
+The heart is the gradient check: the derivative that a backward pass computes is held against central differences,
+(C(x + h) − C(x − h)) / 2h, in float64. It finds what training would only show as slow learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid import kernels as kernel_sets
+from pellucid import rng
+from pellucid.config import from_json, to_json
+from pellucid.kernels import Kernels
+from pellucid.layers.base import Layer
+from pellucid.layers.context import Context, Run
+from pellucid.losses import Loss
+from pellucid.memory import Array, Layout, Shape
+from pellucid.networks import Composite, Sequential, fused
+from pellucid.optim import SGD
+from pellucid.training.parts import Parts
+from pellucid.training.shards import Crew, tree_sum
+from pellucid.training.step import GradientStep
+
+STEP = 1e-5  # of the differences: truncation and rounding errors are then both near 1e-10
+
+
+def asymmetric(shape: Shape, seed: int = 0, away: float = 0.05) -> Array:
+    """Random numbers (float64) without symmetry, none nearer to zero than ``away``: away from the kink of a ReLU."""
+    x = rng.generator(seed, "testing", shape).normal(0.3, 1.0, shape)
+    return np.where(x < 0, x - away, x + away)
+
+
+def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
+    """∂cost/∂x by central differences; ``cost`` reads ``x``, whose numbers are changed and put back."""
+    gradient, flat = np.zeros(x.size), x.reshape(-1)
+    for i in range(x.size):
+        value = flat[i]
+        flat[i] = value + STEP
+        above = cost()
+        flat[i] = value - STEP
+        below = cost()
+        flat[i] = value
+        gradient[i] = (above - below) / (2 * STEP)
+    return gradient.reshape(x.shape)
+
+
+@dataclass
+class Pass:
+    """What came out of one forward and backward pass of a layer."""
+
+    y: Array
+    dx: Array | None
+    gradient: Array
+
+
+def run_layer(
+    layer: Layer,
+    x: Array,
+    dy: Array | None = None,
+    *,
+    theta: Array | None = None,
+    kernels: Kernels | None = None,
+    shards: int = 1,
+    training: bool = True,
+    needs_dx: bool = True,
+    seed: int = 0,
+) -> Pass:
+    """Runs one layer on x (n, …), and backward where dy is given, in x's dtype and in as many shards. Parameters are
+    ``theta`` (a vector of the layer's layout), or what the initializers give."""
+    kernels = kernels or kernel_sets.load()
+    params, state = layouts(layer, x.shape[1:])
+    theta = initial(params, x.dtype, seed) if theta is None else theta
+    statistics = initial(state, x.dtype, seed)
+    crew = Crew(shards)
+    ys: list[Any] = [None] * shards
+    dxs: list[Any] = [None] * shards
+    rows = [params.zeros(x.dtype) for _ in range(shards)]
+
+    def work(k: int) -> None:
+        run = Run(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
+        cut = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
+        run.training, run.keeping, run.offset, run.step = training, dy is not None, cut.start, 1
+        ctx = Context(run, state.views(statistics), needs_dx=needs_dx)
+        ys[k] = layer.forward(params.views(theta), x[cut], ctx).copy()
+        if dy is not None:
+            dx = layer.backward(params.views(theta), params.views(rows[k]), dy[cut].copy(), ctx)
+            dxs[k] = None if dx is None else dx.copy()
+
+    crew.run(work)
+    gradient = tree_sum(rows, kernels.add)
+    return Pass(np.concatenate(ys), None if dxs[0] is None else np.concatenate(dxs), gradient)
+
+
+def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
+    """The layouts of a layer's parameters and of its running statistics."""
+    slots = layer.build(shape).slots
+    return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
+
+
+def initial(layout: Layout, dtype: Any = np.float64, seed: int = 0) -> Array:
+    """A vector with the initializers' values."""
+    vector = layout.zeros(dtype)
+    for path, slot in layout.items():
+        layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))
+    return vector
+
+
+def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, seed: int = 0, atol: float = 1e-6) -> None:
+    """Checks a layer as Pellucid checks its own:
+
+    - the output has the shape that ``build`` promised, and X is left as it was;
+    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64;
+    - a batch in two shards gives what the whole batch gives; reference and compiled kernels agree;
+    - a network with a ReLU behind the layer gives the same, fused or not;
+    - the settings survive the way through JSON.
+    """
+    shape = tuple(input_shape)
+    x = asymmetric((batch, *shape), seed)
+    before = x.copy()
+    params, _ = layouts(layer, shape)
+    theta = initial(params, seed=seed)
+    for path in params:  # biases too get values, so that a lost bias is seen
+        params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
+    promised = (batch, *layer.build(shape).shape)
+    dy = asymmetric(promised, seed + 2)
+    out = run_layer(layer, x, dy, theta=theta, seed=seed)
+    assert out.y.shape == promised, f"{layer}: build promises {promised}, forward gives {out.y.shape}"
+    assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
+    assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
+    assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
+
+    def cost() -> float:
+        return float((run_layer(layer, x, theta=theta, seed=seed).y * dy).sum())
+
+    _close(f"{layer}: dX", out.dx, numeric_gradient(cost, x), atol)
+    for path in params:
+        numeric = numeric_gradient(cost, params.array(theta, path))
+        _close(f"{layer}: the gradient of {path}", params.array(out.gradient, path), numeric, atol)
+    halves = run_layer(layer, x, dy, theta=theta, shards=2, seed=seed)
+    _same(f"{layer}: two shards and the whole batch", halves, out, 1e-12)
+    if _both_kernel_sets():
+        for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
+            one, other = (
+                run_layer(
+                    layer,
+                    x.astype(dtype),
+                    dy.astype(dtype),
+                    theta=theta.astype(dtype),
+                    kernels=kernel_sets.load(name),
+                    seed=seed,
+                )
+                for name in kernel_sets.SETS
+            )
+            _same(f"{layer}: reference and compiled kernels in {np.dtype(dtype).name}", one, other, bound)
+    check_fusion(layer, shape, batch=batch, seed=seed)
+    check_config(layer)
+
+
+def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int = 0) -> None:
+    """The fused form of a network with this layer and a ReLU behind it computes the same as the form that was written."""
+    from pellucid.layers.activations import ReLU
+
+    network = layer if isinstance(layer, Composite) else Sequential(layer, ReLU())
+    plan = fused(network)
+    assert layouts(plan, input_shape)[0].table() == layouts(network, input_shape)[0].table(), (
+        f"{layer}: fusion changes the slots"
+    )
+    x, dy = asymmetric((batch, *input_shape), seed), asymmetric((batch, *network.build(input_shape).shape), seed + 2)
+    _same(f"{layer}: fused and unfused", run_layer(plan, x, dy, seed=seed), run_layer(network, x, dy, seed=seed), 1e-12)
+
+
+def check_config(value: Any) -> None:
+    """The settings survive the way through JSON and compare equal."""
+    again = from_json(to_json(value), type(value), classes=[type(value)])
+    assert again == value, f"{value} comes back from JSON as {again}"
+
+
+def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array, *, atol: float = 1e-6, seed: int = 0) -> None:
+    """Checks a loss behind a network: the gradient of every slot, with sample weights, against central differences of
+    the loss of the network as it was written, and the loss in shards against the whole batch."""
+    reference = kernel_sets.load("reference")
+    for kernels in [kernel_sets.load(name) for name in kernel_sets.SETS] if _both_kernel_sets() else [reference]:
+        loss.check(network)
+        parts = Parts(network, tuple(input_shape), loss, SGD(0.1), seed, kernels, np.float64)
+        x = asymmetric((len(y), *input_shape), seed)
+        weights = 0.5 + rng.generator(seed, "weights").random(len(y))
+        targets = loss.targets(y, parts.output_shape)
+        step = GradientStep(parts)
+        value = step(parts.p, x, targets, weights, 1)
+        gradient = step.gradient.copy()
+        again = GradientStep(parts)
+        numeric = np.zeros_like(gradient)
+        for path in parts.layout:
+            array = parts.layout.array(parts.theta, path)
+            numbers = numeric_gradient(lambda: again(parts.p, x, targets, weights, 1), array)  # noqa: B023
+            parts.layout.array(numeric, path)[...] = numbers
+        _close(f"{loss} behind {network}: the gradient", gradient, numeric, atol)
+        for shards in (2, 4):
+            cut = GradientStep(parts, shards)
+            _close(f"{loss} in {shards} shards", np.array(cut(parts.p, x, targets, weights, 1)), np.array(value), 1e-12)
+            _close(f"{loss}: the gradient in {shards} shards", cut.gradient, gradient, 1e-12)
+    check_config(loss)
+
+
+def _both_kernel_sets() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("numba") is not None
+
+
+def _same(what: str, one: Pass, other: Pass, bound: float) -> None:
+    _close(f"{what}: Y", one.y, other.y, bound)
+    _close(f"{what}: dX", one.dx, other.dx, bound)
+    _close(f"{what}: the gradients", one.gradient, other.gradient, bound)
+
+
+def _close(what: str, got: Array | None, wanted: Array | None, bound: float) -> None:
+    if got is None or wanted is None:
+        assert got is wanted, f"{what}: one is None, the other is not"
+        return
+    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+    error = float(np.abs(got - wanted).max(initial=0)) / scale
+    assert error <= bound, (
+        f"{what} differ by {error:.2e} (allowed {bound:.0e})\ngot    {got.ravel()[:6]}\nwanted {wanted.ravel()[:6]}"
+    )

@@ -1,0 +1,129 @@
+"""The order of the house: a file imports only from files above it, and heavy things load on use."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pellucid
+
+SOURCE = Path(pellucid.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+# fmt: off
+ORDER = [
+    "errors", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics", "optim",
+    "files", "data", "training", "model", "presets", "runs", "sweep", "export", "sklearn", "explain", "plots", "lab",
+    "report", "app", "cli", "testing",
+]
+HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette"}
+DEEP_LEARNING = {
+    "torch", "torchvision", "jax", "flax", "haiku", "equinox", "optax", "tensorflow", "keras", "autograd", "theano",
+    "aesara", "pytensor", "mxnet", "paddle", "chainer", "tinygrad", "mindspore", "cntk", "caffe2", "lasagne", "thinc",
+    "micrograd", "fastai", "lightning", "transformers",
+}
+# fmt: on
+TOP = ("lab", "report", "app", "cli")  # these may also ask the package itself, for its version
+EXCEPTION = "networks"  # Sequential.compile makes a Model
+ALLOWED_UPWARD = {"data", "losses", "metrics", "model", "optim"}
+
+
+def unit_of(path: Path) -> str:
+    """The line of the house that a file belongs to: ``layers`` for layers/dense.py."""
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imports(tree: ast.AST) -> list[tuple[str, str | None]]:
+    """(module, name or None) of every import in the tree, those inside functions and TYPE_CHECKING included."""
+    found: list[tuple[str, str | None]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
+def units_imported(tree: ast.AST) -> set[str]:
+    """The lines of the house that a file imports; "pellucid" stands for a name of the package itself."""
+    units = set()
+    for module, name in imports(tree):
+        top, _, rest = module.partition(".")
+        if top == "pellucid":
+            unit = rest.split(".")[0] or name or "pellucid"
+            units.add(unit if unit in ORDER else "pellucid")
+    return units
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent != SOURCE or path.stem != "__init__"], ids=named)
+def test_imports_point_up_the_list(path):
+    unit = unit_of(path)
+    assert unit in ORDER, f"{unit} has no place in the order of the house"
+    for other in units_imported(parsed(path)) - {unit}:
+        if other == "pellucid":
+            assert unit in TOP, f"{named(path)} imports from the package itself: name the file"
+        elif (unit, path.parent) == (EXCEPTION, SOURCE) and other in ALLOWED_UPWARD:
+            continue
+        else:
+            assert ORDER.index(other) < ORDER.index(unit), f"{named(path)} imports {other}, which stands below it"
+        assert unit != "optim" or other not in ("layers", "networks", "losses"), "optimizers know vectors, not layers"
+
+
+def test_the_exception_serves_compile_alone():
+    tree = parsed(SOURCE / "networks.py")
+    upward = []
+    for statement in tree.body:
+        unguarded = not (isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING")
+        places = statement.body if isinstance(statement, ast.ClassDef) else [statement]
+        for place in places:
+            if unguarded and any(ORDER.index(u) > ORDER.index("networks") for u in units_imported(place) - {"pellucid"}):
+                upward.append(getattr(place, "name", "the file itself"))
+    assert upward == ["compile"]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if unit_of(path) in TOP], ids=named)
+def test_the_top_uses_only_what_is_public(path):
+    tree = parsed(path)
+    for module, name in imports(tree):
+        if module.startswith("pellucid"):
+            assert not (name or "").startswith("_") or name == "__version__", f"{named(path)} imports {name} of {module}"
+            assert "._" not in module, f"{named(path)} imports {module}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            assert ast.unparse(node.value) in ("self", "cls"), f"{named(path)} line {node.lineno} uses {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_files_are_short_and_say_what_they_are(path):
+    assert ast.get_docstring(parsed(path)), "a module opens by saying what the thing is"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, "a file has one subject"
+
+
+def test_no_deep_learning_library_is_imported():
+    tops = {module.split(".")[0]: named(path) for path in FILES for module, _ in imports(parsed(path))}
+    assert "numpy" in tops
+    assert not DEEP_LEARNING & set(tops)
+
+
+def test_importing_pellucid_imports_nothing_heavy():
+    program = "import sys, pellucid; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"numpy", "pellucid"} <= set(loaded)
+    assert not HEAVY & set(loaded)
+
+
+def test_everything_exported_is_there():
+    assert sorted(pellucid.__all__) == sorted(set(pellucid.__all__))
+    assert not [name for name in pellucid.__all__ if not hasattr(pellucid, name)]

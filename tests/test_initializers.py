@@ -1,0 +1,104 @@
+"""First weights: the spread that the formula promises, from the stream that the name says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pellucid import Dense, Glorot, GlorotUniform, He, HeUniform, Linear, MeanSquaredError, Normal, ReLU, Sequential, Zeros
+from pellucid.config import registered
+from pellucid.initializers import Initializer, fans
+from pellucid.rng import generator
+
+# The variance for n_in inputs and n_out outputs, and the largest value in standard deviations (None: normal, no bound).
+EXPECTED = {
+    Zeros: (lambda n_in, n_out: 0.0, 0.0),
+    Normal: (lambda n_in, n_out: 0.01**2, None),
+    He: (lambda n_in, n_out: 2 / n_in, None),
+    HeUniform: (lambda n_in, n_out: 2 / n_in, math.sqrt(3)),
+    Glorot: (lambda n_in, n_out: 2 / (n_in + n_out), None),
+    GlorotUniform: (lambda n_in, n_out: 2 / (n_in + n_out), math.sqrt(3)),
+}
+
+
+def test_every_initializer_is_here():
+    assert set(registered(Initializer).values()) == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_in", "n_out"),
+    [
+        ((784, 256), 784, 256),
+        ((3, 5), 3, 5),
+        ((5, 3, 16, 32), 5 * 3 * 16, 5 * 3 * 32),
+        ((1, 1, 8, 4), 8, 4),
+        ((7,), 7, 7),
+        ((), 1, 1),
+    ],
+)
+def test_fans_are_read_off_the_shape(shape, n_in, n_out):
+    assert fans(shape) == (n_in, n_out)
+
+
+@pytest.mark.parametrize("shape", [(400, 500), (3, 3, 100, 200)])
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_mean_variance_and_bounds(kind, shape):
+    values = kind().fill(shape, generator(0, "init", kind.__name__))
+    variance, bound = EXPECTED[kind]
+    sigma = math.sqrt(variance(*fans(shape)))
+    n = values.size
+    assert values.shape == shape
+    assert values.dtype == np.float64
+    assert abs(values.mean()) <= 5 * sigma / math.sqrt(n)
+    assert abs(values.var() - sigma**2) <= 5 * sigma**2 * math.sqrt(2 / n)  # of a normal; a uniform spreads less
+    largest = np.abs(values).max()
+    if bound is None:
+        assert 4 * sigma < largest < 7 * sigma
+    else:
+        assert bound * sigma * 0.999 <= largest <= bound * sigma
+    assert (np.abs(values.mean(axis=tuple(range(values.ndim - 1)))) <= 6 * sigma / math.sqrt(n / shape[-1])).all()
+
+
+def test_sigma_is_the_one_asked_for():
+    assert Normal(2.0).fill((1000, 100), generator(0)).std() == pytest.approx(2.0, rel=0.01)
+    assert not Normal(0).fill((10, 10), generator(0)).any()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EXPECTED if kind is not Zeros])
+def test_the_stream_decides(kind):
+    def drawn(seed: int, name: str) -> bytes:
+        return kind().fill((4, 4), generator(seed, "init", name)).tobytes()
+
+    assert drawn(0, "a") == drawn(0, "a")
+    assert len({drawn(0, "a"), drawn(1, "a"), drawn(0, "b")}) == 3
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_nothing_to_fill_is_no_error(kind, shape):
+    assert kind().fill(shape, generator(0)).shape == shape
+
+
+def test_a_model_draws_each_slot_from_the_stream_of_its_path():
+    def model(seed: int):
+        network = Sequential(Dense(6, He()), ReLU(), Dense(6, He()), Linear())
+        return network.compile((6,), MeanSquaredError(), seed=seed).weights
+
+    one, other = model(0), model(1)
+    expected = He().fill((6, 6), generator(0, "init", "dense2.W")).astype(np.float32)
+    np.testing.assert_array_equal(one["dense2.W"], expected)
+    assert (one["dense1.W"] != one["dense2.W"]).all()
+    assert (one["dense1.W"] != other["dense1.W"]).all()
+    assert not one["dense1.b"].any()
+
+
+def test_he_keeps_the_signal_alive_through_many_layers():
+    """What it is for: behind twenty layers of ReLU the mean square is still that of the input."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 256))
+    before = np.square(x).mean()
+    for depth in range(20):
+        x = np.maximum(x @ He().fill((256, 256), generator(0, "init", depth)), 0)
+    assert 0.5 < np.square(x).mean() / before < 2

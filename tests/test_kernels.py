@@ -1,0 +1,193 @@
+"""Kernels in pairs: the compiled ones match the readable ones, and those match SciPy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+from pellucid import kernels as kernel_sets
+from pellucid.errors import ConfigError
+from pellucid.kernels import compiled, reference
+
+BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+SHAPES = [(1, 1), (1, 7), (0, 4), (5, 3), (8, 64), (3, 700)]  # one number, one sample, an empty shard, more than a block
+
+
+def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
+    """Everything that a kernel may ask for, for n samples of k numbers; arrays called out… are written."""
+    rng = np.random.default_rng(seed)
+    n, k = shape
+    o = int(rng.integers(1, 6))
+
+    def normal(*size: int) -> Any:
+        return rng.normal(0, 2, size).astype(dtype)
+
+    soft = rng.random(shape) + 0.1
+    return SimpleNamespace(
+        x=normal(n, k), y=normal(n, k), dy=normal(n, k), dz=normal(n, o), z=normal(n, o), W=normal(k, o), b=normal(o),
+        weights=rng.random(n).astype(dtype), labels=rng.integers(0, k, n),
+        soft=(soft / soft.sum(1, keepdims=True)).astype(dtype), questions=rng.integers(0, 2, shape).astype(dtype), scale=float(rng.random()),
+        out=normal(n, k), out2=normal(n, k), out_o=normal(n, o), out_W=normal(k, o), out_b=normal(o), table=np.zeros((k, k)),
+        bytes=rng.integers(0, 256, (n + 2, k), dtype=np.uint8), data=normal(n + 2, k), rows=rng.integers(0, n + 2, n),
+        flat=normal(n * k), g=normal(n * k), m=normal(n * k), v=abs(normal(n * k)),
+    )  # fmt: skip
+
+
+# How each kernel is called. What it returns and what it has written are both compared.
+ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
+    "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
+    "add": lambda k, a: k.add(a.flat, a.g),
+    "add_scaled": lambda k, a: k.add_scaled(a.g, a.flat, 0.3),
+    "affine": lambda k, a: k.affine(a.x, a.W, a.b, a.out_o),
+    "affine_backward": lambda k, a: k.affine_backward(a.x, a.dz, a.out_W, a.out_b),
+    "affine_input_gradient": lambda k, a: k.affine_input_gradient(a.dz, a.W, a.out),
+    "affine_relu": lambda k, a: k.affine_relu(a.x, a.W, a.b, a.out_o),
+    "affine_relu_backward": lambda k, a: k.affine_relu_backward(a.x, np.maximum(a.z, 0), a.dz, a.out_W, a.out_b),
+    "all_finite": lambda k, a: k.all_finite(a.x),
+    "confusion": lambda k, a: k.confusion(a.x, a.labels, a.weights, a.table),
+    "count_correct": lambda k, a: k.count_correct(a.x, a.labels, a.weights),
+    "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
+    "gather": lambda k, a: k.gather(a.data, a.rows, a.out),
+    "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
+    "relu": lambda k, a: k.relu(a.x, a.out),
+    "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
+    "scale": lambda k, a: k.scale(a.g, 0.3),
+    "sgd": lambda k, a: k.sgd(a.flat, a.g, 0.1),
+    "sgd_momentum": lambda k, a: k.sgd_momentum(a.flat, a.g, a.v, 0.1, 0.9, nesterov=a.scale < 0.5),
+    "sigmoid": lambda k, a: k.sigmoid(a.x, a.out),
+    "sigmoid_cross_entropy": lambda k, a: k.sigmoid_cross_entropy(a.x, a.questions, a.weights, a.scale, a.out, a.out2),
+    "sigmoid_gradient": lambda k, a: k.sigmoid_gradient(a.y, a.dy, a.dy),
+    "softmax": lambda k, a: k.softmax(a.x, a.out),
+    "softmax_cross_entropy": lambda k, a: k.softmax_cross_entropy(a.x, a.soft, a.weights, a.scale, a.out, a.out2),
+    "softmax_cross_entropy_labels": lambda k, a: k.softmax_cross_entropy_labels(
+        a.x, a.labels, a.weights, a.scale, a.out, a.out2
+    ),
+    "softmax_gradient": lambda k, a: k.softmax_gradient(a.y, a.dy, a.dy),
+    "squared_error": lambda k, a: k.squared_error(a.x, a.y, a.weights, a.scale, a.out),
+    "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
+    "tanh": lambda k, a: k.tanh(a.x, a.out),
+    "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
+}
+BIT_EQUAL = {"add", "dropout", "gather", "gather_scaled", "relu", "relu_gradient", "all_finite", "scale"}
+
+
+@pytest.mark.parametrize("name", reference.__all__)
+def test_both_sets_have_the_same_names_and_arguments(name):
+    arguments = [
+        list(inspect.signature(getattr(f, "py_func", f)).parameters) for f in (vars(s)[name] for s in (reference, compiled))
+    ]
+    assert arguments[0] == arguments[1]
+    assert compiled.__all__ == reference.__all__
+
+
+def same(got: Any, wanted: Any, bound: float, what: str) -> None:
+    """Equal within ``bound`` of the largest number: a small difference of large numbers may lose digits."""
+    largest = max(1.0, float(np.abs(wanted).max(initial=0)))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=bound * largest, err_msg=what)
+
+
+@DTYPES
+@pytest.mark.parametrize("name", reference.__all__)
+def test_compiled_matches_reference(name, dtype):
+    call = ROWS[name]  # a kernel without a row fails here
+    bound = 0 if name in BIT_EQUAL else {np.float32: 5e-6, np.float64: 1e-13}[dtype]
+    for seed, shape in enumerate([*SHAPES, *np.random.default_rng(0).integers(1, 40, (10, 2)).tolist()]):
+        wanted, got, before = (make(shape, dtype, seed) for _ in range(3))
+        returned = call(reference, wanted), call(compiled, got)
+        if returned[0] is not None:
+            same(returned[1], returned[0], bound, f"{name}, {shape}: what it returns")
+        changed = set()
+        for field, array in vars(wanted).items():
+            same(getattr(got, field), array, bound, f"{name}, {shape}: {field}")
+            if not np.array_equal(array, getattr(before, field)):
+                changed.add(field)
+        assert changed or returned[0] is not None or 0 in shape, "the kernel does nothing"
+        assert not changed & {"x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows"}, "an input was written to"
+
+
+@BOTH
+@DTYPES
+def test_scipy_says_the_same(kernels, dtype):
+    x = np.random.default_rng(0).normal(0, 30, (50, 7)).astype(dtype)
+    close = {"rtol": {np.float32: 2e-6, np.float64: 1e-14}[dtype], "atol": 1e-30}  # also far out, relative to tiny numbers
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(kernels.softmax(x, np.empty_like(x)), scipy.special.softmax(wide, axis=1), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(kernels.sigmoid(x, np.empty_like(x)), scipy.special.expit(wide), **close)
+    labels, ones, out = np.arange(50) % 7, np.ones(50, dtype), np.empty((2, 50, 7), dtype)
+    loss = kernels.softmax_cross_entropy_labels(x, labels, ones, 1.0, *out)
+    assert loss == pytest.approx(-scipy.special.log_softmax(wide, axis=1)[np.arange(50), labels].sum(), rel=1e-6)
+    yes = (labels > 3).astype(dtype)[:, None].repeat(7, axis=1)
+    loss = kernels.sigmoid_cross_entropy(x, yes, ones, 1.0, *out)
+    assert loss == pytest.approx(
+        -np.where(yes, scipy.special.log_expit(wide), scipy.special.log_expit(-wide)).mean(1).sum(), rel=1e-6
+    )
+
+
+@BOTH
+@DTYPES
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nan_passes_through(kernels, dtype):
+    x = np.array([[np.nan, -1.0, 2.0, np.inf, -np.inf]], dtype)
+    out = np.empty_like(x)
+    np.testing.assert_array_equal(kernels.relu(x, out), [[np.nan, 0, 2, np.inf, 0]])
+    np.testing.assert_array_equal(kernels.relu_gradient(out, np.full_like(x, 3), out), [[3, 0, 3, 3, 0]])
+    np.testing.assert_array_equal(kernels.relu_gradient(np.ones_like(x), x, out), x)
+    W = np.eye(5, dtype=dtype)[:1]
+    np.testing.assert_array_equal(
+        kernels.affine_relu(x[:, :1], W, np.zeros(5, dtype), np.empty_like(x)), np.full((1, 5), np.nan)
+    )
+    for name in ("sigmoid", "tanh", "softmax"):
+        assert np.isnan(getattr(kernels, name)(x, np.empty_like(x))[0, 0])
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_single_number_that_is_not_finite_is_found_wherever_it_stands(kernels, dtype, bad):
+    for place in range(37):
+        x = np.random.default_rng(0).standard_normal(37).astype(dtype)
+        assert kernels.all_finite(x)
+        x[place] = bad
+        assert not kernels.all_finite(x)
+        assert not np.isfinite(kernels.sum_of_squares(x))  # the check of every step
+
+
+@BOTH
+def test_dropout_keeps_its_rate_in_every_row_and_column(kernels):
+    ones = np.ones((2000, 500), np.float32)
+    for rate in (0.1, 0.5, 0.9):
+        kept = kernels.dropout(ones, 12345, 0, rate, np.empty_like(ones)) > 0
+        sigma = np.sqrt(rate * (1 - rate))
+        assert abs(kept.mean() - (1 - rate)) < 5 * sigma / 1000
+        assert np.abs(kept.mean(axis=0) - (1 - rate)).max() < 6 * sigma / np.sqrt(2000)
+        assert np.abs(kept.mean(axis=1) - (1 - rate)).max() < 6 * sigma / np.sqrt(500)
+        for other in (kept[1:], kept[:, 1:]):  # neighbours know nothing of each other
+            same = kept[: len(other), : other.shape[1]] == other
+            assert abs(same.mean() - (rate**2 + (1 - rate) ** 2)) < 5e-3
+
+
+@BOTH
+def test_dropout_of_a_shard_is_the_shard_of_the_dropout(kernels):
+    x = np.random.default_rng(0).standard_normal((40, 6, 5)).astype(np.float32)
+    whole = kernels.dropout(x, 99, 7, 0.3, np.empty_like(x))
+    for start, stop in ((0, 13), (13, 13), (13, 40)):
+        cut = kernels.dropout(x[start:stop], 99, 7 + start, 0.3, np.empty_like(x[start:stop]))
+        np.testing.assert_array_equal(cut, whole[start:stop])
+    assert (kernels.dropout(x, 100, 7, 0.3, np.empty_like(x)) != whole).any()
+
+
+def test_a_set_is_chosen_by_name_or_by_the_environment(monkeypatch):
+    assert kernel_sets.load("reference") is reference
+    for name in kernel_sets.SETS:
+        monkeypatch.setenv("PELLUCID_KERNELS", name)
+        assert kernel_sets.name_of(kernel_sets.load()) == name
+    monkeypatch.setenv("PELLUCID_KERNELS", "fast")
+    with pytest.raises(ConfigError, match="no kernels 'fast'"):
+        kernel_sets.load()
