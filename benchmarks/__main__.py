@@ -19,7 +19,7 @@ from benchmarks.results import Result
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks                                 everything: half an hour, on a machine that does nothing else
+  python -m benchmarks                                 everything: about twenty minutes, on a machine that does nothing else
   python -m benchmarks step --quick                    whether it works
   python -m benchmarks step predict --only pellucid,torch --repeats 31
 """

@@ -74,7 +74,7 @@ def _idx(data_dir: str, name: str, samples: int) -> Bytes:
         rank = struct.unpack(">HBB", file.read(4))[2]
         total, *shape = struct.unpack(f">{rank}I", file.read(4 * rank))
         items = np.empty((min(samples, total), *shape), np.uint8)
-        whole = memoryview(items.reshape(-1))
+        whole = items.reshape(-1).data
         for start in range(0, len(whole), CHUNK):
             file.readinto(whole[start : start + CHUNK])
     return items

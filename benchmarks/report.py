@@ -32,6 +32,9 @@ def markdown(run: dict[str, Any], results: Sequence[Result]) -> str:
     ]
     if settings["quick"]:
         lines += ["", "**A quick look: few and short repetitions. These figures compare nothing.**"]
+    load = machine.get("load")
+    if load and load[0] > machine["cores"] / 4:
+        lines += ["", f"**The machine was busy when the run began (load {load[0]}): do not trust these figures.**"]
     for result in results:
         lines += ["", *section(result)]
     return "\n".join(lines) + "\n"

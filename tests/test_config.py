@@ -54,7 +54,7 @@ from pellucid.layers import Layer
 INSTANCES: list[Config] = [
     Accuracy(),
     Adam(),
-    Adam(OneCycle(0.002), 0.8, 0.99, 0.0),
+    Adam(OneCycle(0.002), 0.8, 0.99, 1e-6),
     AdamW(0.01, decay=0.1),
     BinaryCrossEntropy(),
     Bytes(),

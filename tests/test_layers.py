@@ -12,7 +12,7 @@ from pellucid.config import Count, registered
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Built, Layer
 from pellucid.memory import Slot
-from pellucid.testing import asymmetric, check_layer, run_layer
+from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
 INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
@@ -46,6 +46,13 @@ def test_every_layer(layer, shape, batch):
         check_layer(layer, shape, batch=batch, seed=seed)
 
 
+@pytest.mark.parametrize(("layer", "shape"), [row for row in INSTANCES if row[0].build(row[1]).slots], ids=repr)
+def test_the_gradient_of_the_slots_does_not_depend_on_whether_dx_is_asked_for(layer, shape):
+    x, dy = asymmetric((3, *shape)), asymmetric((3, *layer.build(shape).shape), seed=1)
+    with_dx, without = (run_layer(layer, x, dy, needs_dx=needs).gradient for needs in (True, False))
+    np.testing.assert_array_equal(with_dx, without)
+
+
 def test_every_layer_is_in_the_table():
     assert set(registered(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
 
@@ -58,7 +65,7 @@ class Affine(Layer):
     """A dense layer in plain NumPy with room for faults: each class below plants one."""
 
     units: Count = 3
-    init: Initializer = He()
+    init: Initializer = He()  # noqa: RUF009  # frozen, so it may be shared
 
     def build(self, shape):
         return Built(
@@ -93,8 +100,8 @@ class LostBias(Affine):
 
 
 @dataclass(frozen=True)
-class MeanInsteadOfSum(Affine):
-    """Right for each shard alone, wrong for the batch."""
+class CentresItsShard(Affine):
+    """A mean over the shard instead of ctx.all_sum: right for each shard alone, wrong for the batch."""
 
     def forward(self, p, x, ctx):
         return Affine.forward(self, p, x - x.mean(axis=0), ctx)
@@ -146,11 +153,13 @@ class NoiseByShard(Affine):
 
 @dataclass(frozen=True)
 class AddsToGradient(Affine):
+    """The gradient vector is used again from step to step: what stood there does not count."""
+
     def backward(self, p, g, dy, ctx):
-        before = g.W.copy()
-        dx = Affine.backward(self, p, g, dy, ctx)
-        g.W += before
-        return dx
+        (x,) = ctx.kept
+        g.W += x.T @ dy
+        g.b += dy.sum(axis=0)
+        return dy @ p.W.T
 
 
 @dataclass(frozen=True)
@@ -167,9 +176,8 @@ class FusesWrongly(Affine):
         return WrongFactor(self.units, self.init) if isinstance(following, ReLU) else None
 
 
-@pytest.mark.parametrize("kind", [Affine, AddsToGradient])
-def test_a_right_layer_passes(kind):
-    check_layer(kind(), (4,))
+def test_a_right_layer_passes():
+    check_layer(Affine(), (4,))
 
 
 @pytest.mark.parametrize(
@@ -177,13 +185,14 @@ def test_a_right_layer_passes(kind):
     [
         (WrongFactor, "the gradient of W"),
         (LostBias, "the gradient of b"),
-        (MeanInsteadOfSum, "two shards and the whole batch"),
+        (CentresItsShard, "two shards and the whole batch"),
         (WrongSign, "dX"),
         (WritesToInput, "has written to its input"),
         (WrongShape, r"build promises \(5, 4\), forward gives \(5, 3\)"),
         (NoInputGradient, "backward returns None although"),
         (GradientOfOtherShape, r"the input is \(5, 4\), its gradient \(4, 5\)"),
         (NoiseByShard, "two shards and the whole batch"),
+        (AddsToGradient, "the gradient of W"),
         (ForgetsASetting, "comes back from JSON"),
         (FusesWrongly, "fused and unfused"),
     ],
@@ -191,3 +200,50 @@ def test_a_right_layer_passes(kind):
 def test_check_layer_finds(kind, words):
     with pytest.raises(AssertionError, match=words):
         check_layer(kind(), (4,))
+
+
+# -- one by one -----------------------------------------------------------------------------------------------------
+
+
+def test_dense_by_hand():
+    x, W, b = np.array([[1.0, 2.0], [3.0, -1.0]]), [[1.0, 0.0, 2.0], [-1.0, 1.0, 0.5]], [0.5, 0.0, -1.0]
+    out = run_layer(Dense(3), x, np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]]), theta=theta(Dense(3), (2,), W=W, b=b))
+    assert out.y.tolist() == [[-0.5, 2.0, 2.0], [4.5, -1.0, 4.5]]
+    slots = layouts(Dense(3), (2,))[0].arrays(out.gradient)
+    assert slots["W"].tolist() == [[1.0, 3.0, -1.0], [2.0, -1.0, 5.0]]
+    assert slots["b"].tolist() == [1.0, 1.0, 1.0]
+    assert out.dx.tolist() == [[5.0, 0.0], [-2.0, 0.5]]
+
+
+def theta(layer, shape, **values):
+    layout = layouts(layer, shape)[0]
+    vector = layout.zeros(np.float64)
+    for path, value in values.items():
+        layout.array(vector, path)[...] = value
+    return vector
+
+
+def test_dense_wants_flat_features_and_says_so():
+    with pytest.raises(ShapeError, match=r"wants flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
+        Dense(3).build((28, 28, 1))
+
+
+def test_softmax_of_one_number_is_refused():
+    with pytest.raises(ShapeError, match="for yes or no use Sigmoid"):
+        Softmax().build((1,))
+
+
+def test_dropout_is_absent_in_prediction_and_keeps_the_expectation_in_training():
+    x = asymmetric((400, 500))
+    assert (run_layer(Dropout(0.3), x, training=False).y == x).all()
+    y = run_layer(Dropout(0.3), x).y
+    assert set(np.round(np.unique(y / x), 12)) == {0.0, round(1 / 0.7, 12)}
+    # the mean of n numbers x·m/(1 − r) is that of x within 5·√(r/(1 − r)·mean(x²)/n)
+    assert abs(y.mean() - x.mean()) < 5 * np.sqrt(0.3 / 0.7 * np.square(x).mean() / x.size)
+
+
+def test_dropout_draws_anew_with_every_seed_and_place_in_the_network():
+    x = np.ones((20, 50))
+    twice = run_layer(Sequential(Dropout(), Dropout()), x).y
+    assert 0.1 < (twice > 0).mean() < 0.4  # a quarter: the second mask is not the first
+    assert (run_layer(Dropout(), x, seed=1).y != run_layer(Dropout(), x, seed=2).y).any()

@@ -8,13 +8,14 @@ temporary name, synced and renamed: it is there whole, or the old one still is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -27,27 +28,38 @@ _LENGTH = 8  # bytes in front that hold the header's length
 _DIGEST = "0" * 64  # stands in the header while its digest is taken
 
 
-def write_atomically(path: str | Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Writes the chunks to ``path``: all of them or nothing. Raises FileError when it cannot be written."""
+@contextlib.contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` once it is complete and on the disk, or leaves no trace.
+
+    Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. Raises FileError.
+    """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+        file = open(temporary, "xb")  # noqa: SIM115 (closed below, where its errors are told apart)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp gives the owner alone access
         os.replace(temporary, path)
-        temporary = None
+    except FileError:
+        raise
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:  # after an interruption, too
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> None:
+    """Writes the chunks to ``path``: all of them or nothing. Raises FileError when it cannot be written."""
+    with replaced(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -157,5 +169,5 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path} holds no JSON: {error}") from None

@@ -80,6 +80,9 @@ def run_layer(
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
     rows = [params.zeros(x.dtype) for _ in range(shards)]
+    for row in rows:  # backward writes over what was there: what it only adds to, or forgets, stays NaN
+        for array in params.arrays(row).values():
+            array.fill(np.nan)
 
     def work(k: int) -> None:
         run = Run(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
@@ -128,8 +131,9 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
         params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
     promised = (batch, *layer.build(shape).shape)
     dy = asymmetric(promised, seed + 2)
+    given = run_layer(layer, x, theta=theta, seed=seed).y.shape
+    assert given == promised, f"{layer}: build promises {promised}, forward gives {given}"
     out = run_layer(layer, x, dy, theta=theta, seed=seed)
-    assert out.y.shape == promised, f"{layer}: build promises {promised}, forward gives {out.y.shape}"
     assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
     assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
     assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"

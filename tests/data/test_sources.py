@@ -298,6 +298,9 @@ def test_status(small, network, monkeypatch):
     assert not entry["ok"]
     monkeypatch.setenv("PELLUCID_DATA", str(small))
     assert all(entry["ok"] and entry["where"] == str(small) for entry in sources.status())
+    monkeypatch.setenv("PELLUCID_DATA", str(make(small / "plain" / "fashion-mnist", 1, "").parent))
+    assert set(sources.status()[1]["files"].values()) == {"ok, unverified"}
+    assert sources.status()[1]["ok"]
     monkeypatch.setenv("PELLUCID_DATA", "nowhere")
     assert "no such folder" in sources.status()[0]["where"]
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from pellucid.data.idx import replaced
 from pellucid.errors import DataError, FileError, PellucidError
+from pellucid.files import replaced
 
 _ANSWER = 4.5  # seconds for the first answer of any mirror: with what comes around it, no network is noticed within 5
 _STALL = 15.0  # seconds without a byte after which a mirror is given up

@@ -18,19 +18,17 @@ import contextlib
 import gzip
 import math
 import os
-import secrets
 import stat
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
 from io import BufferedReader
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from pellucid.errors import DataError, FileError
+from pellucid.files import replaced
 from pellucid.memory import Array
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -142,30 +140,3 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise FileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     raise FileError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'no ordinary file'}, wanted a file")
-
-
-@contextlib.contextmanager
-def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of ``path`` once it is complete and on the disk, or leaves no trace.
-
-    Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. Raises FileError.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        file = open(temporary, "xb")  # noqa: SIM115 (closed below, where its errors are told apart)
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:  # after an interruption, too
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

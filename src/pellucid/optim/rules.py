@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pellucid.config import FractionBelowOne, NonNegative, Positive
+from pellucid.config import FractionBelowOne, Positive, Range
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
 from pellucid.memory import Array
@@ -52,7 +53,7 @@ class Adam(Rule):
     learning_rate: Positive | Schedule = 0.001
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
-    epsilon: NonNegative = 1e-8
+    epsilon: Annotated[float, Range(1e-30)] = 1e-8  # where a weight gets no gradient, 0/0 would be NaN
 
     @property
     def vectors(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ class ClipNorm(Transform):
     """g ← g · min(1, limit/‖g‖): keeps the direction, bounds the length of the whole gradient (Pascanu et al., 2013)."""
 
     limit: Positive
+    elementwise: ClassVar[bool] = False
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         norm = math.sqrt(kernels.sum_of_squares(g))

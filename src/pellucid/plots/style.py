@@ -48,5 +48,7 @@ def save(made: Figure, path: str | Path) -> None:
     try:
         with matplotlib.rc_context(SETTINGS):
             made.savefig(path, dpi=160)
+    except ValueError as error:  # a format that Matplotlib does not know
+        raise FileError(f"cannot write {path}: {error}; name it .png or .svg") from None
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error

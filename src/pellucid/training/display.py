@@ -18,7 +18,6 @@ import numpy as np
 from pellucid.metrics import Value
 from pellucid.training.events import EpochEvent, Event
 
-
 EVERY = 0.2  # seconds between two drawings of the bar: drawing takes milliseconds, a step may take a tenth of one
 
 

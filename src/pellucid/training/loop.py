@@ -66,6 +66,6 @@ def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float
     loss = step(parts.p, x, targets, weights, number)
     if not math.isfinite(loss + parts.kernels.sum_of_squares(step.gradient)):
         raise diverged(parts, where, rate, x, targets, weights, number)
-    parts.updater.update(parts.theta, step.gradient, rate, number)
+    parts.updater.update(parts.theta, step.gradient, rate, number, step.passes)
     parts.steps = number
     return loss

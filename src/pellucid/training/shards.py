@@ -22,6 +22,8 @@ DETERMINISTIC_SHARDS = 4
 REUSE_WORTH_SHARDS = 4
 # Below this many multiply-adds a product is over before BLAS has woken a second thread (784-256-256-10: batch 7).
 BLAS_THREADS_WORTH = 2_000_000
+# A pass over vectors of that many numbers (Adam) takes longer than handing half of it to another thread.
+PASS_WORTH_THREADS = 100_000
 
 
 @dataclass(frozen=True)

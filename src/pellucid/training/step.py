@@ -12,7 +12,7 @@ from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Observer, Run
 from pellucid.memory import Array, Views
 from pellucid.training.parts import Parts
-from pellucid.training.shards import Crew, tree_sum
+from pellucid.training.shards import PASS_WORTH_THREADS, Crew, cores, tree_sum
 
 
 class GradientStep:
@@ -20,7 +20,7 @@ class GradientStep:
 
     After a call, ``gradient`` is the flat gradient of the mean loss (the caller may change it), ``outputs`` (n, k) are
     the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights. ``plan`` is what runs: the
-    model's fused plan unless told otherwise.
+    model's fused plan unless told otherwise. ``passes`` is the crew for passes over the vectors, None for small ones.
     """
 
     def __init__(self, parts: Parts, shards: int = 1, plan: Layer | None = None, observer: Observer | None = None):
@@ -36,6 +36,8 @@ class GradientStep:
             run.training = run.keeping = True
             run.observer = observer
             self._contexts.append(Context(run, parts.state_views))
+        threads = cores() if parts.layout.size >= PASS_WORTH_THREADS else 1
+        self.passes = self.crew if shards > 1 else Crew(threads) if threads > 1 else None
         self._outputs = np.empty((0, *parts.output_shape), parts.dtype)
         self.outputs = self._outputs
         self.gradient = self.rows[0]
@@ -70,7 +72,7 @@ class GradientStep:
     def _shard(self, k: int, p: Views, x: Array, targets: Array, weights: Array, scale: float, start: int, step: int) -> float:
         ctx, parts = self._contexts[k], self.parts
         ctx.run.step, ctx.run.offset = step, start
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever asked for the step checks that all is finite
+        with np.errstate(all="ignore"):  # whoever asked for the step checks that all is finite
             z = self.plan.forward(p, x, ctx)
             dz = ctx.buffer("dz", z.shape)
             outputs = self.outputs[start : start + len(x)]

@@ -9,6 +9,8 @@ import numpy as np
 from pellucid.kernels.compiled.jit import jit
 from pellucid.memory import Array
 
+wide = np.float64  # losses are summed in float64; Numba's float() would leave a float32 as it is
+
 
 @jit
 def softmax_cross_entropy_labels(z, labels, weights, scale, a, dz):  # type: ignore[no-untyped-def]
@@ -27,7 +29,7 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, a, dz):  # type: ign
             a[i, j] /= total
             dz[i, j] = a[i, j] * weight
         dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
-        loss += weights[i] * (math.log(float(total)) - float(z[i, labels[i]] - top))
+        loss += wide(weights[i]) * (math.log(wide(total)) - (wide(z[i, labels[i]]) - wide(top)))
     return loss
 
 
@@ -43,13 +45,13 @@ def softmax_cross_entropy(z, targets, weights, scale, a, dz):  # type: ignore[no
         for j in range(k):
             a[i, j] = math.exp(z[i, j] - top)
             total += a[i, j]
-            mass += targets[i, j]
-            inner += targets[i, j] * float(z[i, j] - top)
+            mass += wide(targets[i, j])
+            inner += wide(targets[i, j]) * (wide(z[i, j]) - wide(top))
         weight = z.dtype.type(weights[i] * scale)
         for j in range(k):
             a[i, j] /= total
             dz[i, j] = (a[i, j] - targets[i, j]) * weight
-        loss += weights[i] * (mass * math.log(float(total)) - inner)
+        loss += wide(weights[i]) * (mass * math.log(wide(total)) - inner)
     return loss
 
 
@@ -63,8 +65,9 @@ def _sigmoid_cross_entropy(z, targets, weights, scale, a, dz):  # type: ignore[n
             e = math.exp(-abs(z[i, j]))
             a[i, j] = (one if z[i, j] >= 0 else e) / (one + e)
             dz[i, j] = (a[i, j] - targets[i, j]) * weight
-            own += max(z[i, j], z.dtype.type(0)) - z[i, j] * targets[i, j] + math.log1p(float(e))
-        loss += weights[i] * own / k
+            x = wide(z[i, j])
+            own += max(x, 0.0) - x * wide(targets[i, j]) + math.log1p(wide(e))
+        loss += wide(weights[i]) * own / k
     return loss
 
 
@@ -76,9 +79,9 @@ def _squared_error(y, targets, weights, scale, dy):  # type: ignore[no-untyped-d
         weight, own = y.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
             d = y[i, j] - targets[i, j]
-            own += float(d) * float(d)
+            own += wide(d) * wide(d)
             dy[i, j] = d * weight
-        loss += weights[i] * own / k
+        loss += wide(weights[i]) * own / k
     return loss
 
 

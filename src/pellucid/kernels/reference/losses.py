@@ -28,7 +28,7 @@ def softmax_cross_entropy(z: Array, targets: Array, weights: Array, scale: float
     softmax(z, a)
     dz[...] = (a - targets) * (weights * scale)[:, None]
     shifted = z.astype(np.float64) - z.max(axis=1, keepdims=True)
-    losses = targets.sum(axis=1) * np.log(np.exp(shifted).sum(axis=1)) - (targets * shifted).sum(axis=1)
+    losses = targets.sum(axis=1, dtype=np.float64) * np.log(np.exp(shifted).sum(axis=1)) - (targets * shifted).sum(axis=1)
     return float(weights @ losses)
 
 

@@ -1,0 +1,242 @@
+"""The command line, on a small data set in MNIST's files: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import pellucid
+from pellucid import Dense, Flatten, Model, Sequential, Softmax
+from pellucid.cli import app
+from pellucid.config import to_json
+from pellucid.data import mnist
+
+RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
+TRAIN = ("train", "mnist", "--model", "mlp-small", "--optimizer", "adam", "--lr", "0.01", "--epochs", "3")
+# The command in a process of its own, where the small files pass for MNIST's as they do here.
+CHILD = """
+import pathlib, sys
+sys.path.insert(0, sys.argv.pop(1))
+import conftest
+conftest.publish(pathlib.Path(sys.argv.pop(1)))
+from pellucid.cli import main
+main()
+"""
+
+pytestmark = pytest.mark.usefixtures("mnist_folder")
+
+
+def cli(*arguments, code=0):
+    """What the command prints: (standard output, standard error)."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="pellucid")
+    assert result.exit_code == code, result.output + repr(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
+    return result.stdout, result.stderr
+
+
+def in_child(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(folder), *arguments]
+
+
+@pytest.fixture
+def run(tmp_path):
+    cli(*TRAIN, "--out", tmp_path / "run", "--quiet")
+    return tmp_path / "run"
+
+
+def test_train_says_what_it_does_and_keeps_the_run(tmp_path):
+    out, err = cli(*TRAIN, "--seed", 3, "--out", tmp_path / "run")
+    assert "mnist: 400 training, 50 validation, 100 test samples" in out
+    assert "25,450 parameters" in out
+    assert "kernels, 1 shard" in out
+    assert out.count("95 % interval") == 2
+    assert "precision   recall" in out
+    assert str(tmp_path / "run") in out
+    assert [line.split()[1] for line in err.splitlines()] == ["1/3", "2/3", "3/3"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
+
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["seed"] == 3
+    assert config["fit"]["epochs"] == 3
+    assert config["fit"]["batch_size"] == 100
+    assert config["optimizer"]["class"] == "Adam"
+    assert config["optimizer"]["learning_rate"] == 0.01
+    assert config["network"]["class"] == "Sequential"
+
+    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    named = "epoch,seconds,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
+    assert ",".join(rows[0]) == named
+    assert [(row["epoch"], row["learning_rate"]) for row in rows] == [("1", "0.01"), ("2", "0.01"), ("3", "0.01")]
+
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    splits = mnist()
+    assert metrics["data"] == {"name": "mnist", "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256}
+    model = Model.load(tmp_path / "run" / "model.pellucid")
+    for part in ("train", "validation", "test"):
+        scores = model.evaluate(getattr(splits, part))
+        assert metrics[part]["accuracy"] == pytest.approx(scores["accuracy"])
+        assert metrics[part]["loss"] == pytest.approx(scores["loss"], rel=1e-6)
+    assert metrics["test"]["accuracy"] > 0.8  # 1.0 for each of six seeds
+    assert metrics["parameters"] == model.parameter_count == 25_450
+    assert metrics["seconds"] > 0
+    assert metrics["versions"]["pellucid"] == pellucid.__version__
+    for figure in ("learning_curves.png", "confusion_matrix.png"):
+        assert (tmp_path / "run" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate(run):
+    out, _ = cli("evaluate", run, "--json")
+    scores = json.loads(out)
+    wanted = json.loads((run / "metrics.json").read_text())["test"]
+    assert (scores["data"], scores["part"], scores["samples"]) == ("mnist", "test", 100)
+    assert scores["accuracy"] == wanted["accuracy"]
+    assert scores["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+    assert np.sum(scores["confusion_matrix"]) == 100
+    text, _ = cli("evaluate", run, "mnist", "--part", "validation")
+    accuracy = Model.load(run / "model.pellucid").evaluate(mnist().validation)["accuracy"]
+    assert f"accuracy {100 * accuracy:.2f} % (95 % interval" in text
+
+
+def test_predict(run, tmp_path, mnist_folder):
+    test = mnist().test
+    model = Model.load(run / "model.pellucid")
+    p = model.predict(test.x)
+    sure = int(p.max(axis=1).argmax())
+    label = str(p[sure].argmax())
+    Image.fromarray(test.x[sure, ..., 0]).save(tmp_path / "small.png")
+    page = 255 - np.kron(test.x[sure, ..., 0], np.ones((10, 10), np.uint8))
+    photo = np.pad(page, 10, constant_values=255)  # dark on light paper, ten times as large, with a margin
+    Image.fromarray(photo).convert("RGB").save(tmp_path / "photo.png")
+    rows = json.loads(cli("predict", run, tmp_path / "small.png", tmp_path / "photo.png", "--json")[0])
+    assert [set(row) for row in rows] == 2 * [{"file", "label", "probabilities"}]
+    assert [row["file"] for row in rows] == [str(tmp_path / "small.png"), str(tmp_path / "photo.png")]
+    assert [row["label"] for row in rows] == [label, label]
+    assert rows[0]["probabilities"] == pytest.approx(p[sure].tolist(), rel=1e-4)
+    text, _ = cli("predict", run / "model.pellucid", tmp_path / "small.png")
+    assert text.split()[:2] == [str(tmp_path / "small.png"), label]
+
+
+def test_data(mnist_folder):
+    rows = json.loads(cli("data", "list", "--json")[0])
+    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist"]
+    assert rows[0]["ok"]
+    assert not rows[1]["ok"]
+    assert str(mnist_folder) in cli("data", "list")[0]
+    out, _ = cli("data", "show", "mnist", "--count", 2)
+    assert "0: 40  1: 40" in out
+    assert "█" in out
+    assert len(out.splitlines()) == 2 + 1 + 14
+
+
+def test_a_network_from_a_file(run, tmp_path):
+    network = json.loads((run / "config.json").read_text())["network"]
+    (tmp_path / "mine.json").write_text(json.dumps(network))
+    cli("train", "--model", tmp_path / "mine.json", "--epochs", 1, "--quiet")
+    (tmp_path / "tiny.json").write_text(json.dumps(to_json(Sequential(Flatten(), Dense(10), Softmax()))))
+    out, _ = cli("train", "--model", tmp_path / "tiny.json", "--epochs", 1)
+    assert "7,850 parameters" in out
+    assert Model.load("runs/mine-1/model.pellucid").parameter_count == 25_450
+
+
+def test_quiet_limit_and_the_numbered_folders(mnist_folder, monkeypatch):
+    monkeypatch.delenv("PELLUCID_DATA")
+    for number in (1, 2):
+        said = cli(*TRAIN[:2], "--epochs", 1, "--limit", 60, "--data-dir", mnist_folder, "--quiet", "--deterministic")
+        assert said == ("", "")
+        assert sorted(path.name for path in Path(f"runs/mlp-{number}").iterdir()) == RUN_FILES
+    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] == "4 shards, 1 BLAS thread"
+    assert json.loads(Path("runs/mlp-2/config.json").read_text())["data"]["limit"] == 60
+
+
+def test_a_folder_that_is_not_empty_is_kept_unless_forced(run):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    _, err = cli(*TRAIN, "--out", run, code=2)
+    assert "is not empty: choose another folder with --out, or write into it with --force" in err
+    _, err = cli(*TRAIN, "--lr", "1e9", "--model", "mlp", "--out", run, "--force", code=2)
+    assert "training diverged" in err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    cli(*TRAIN, "--out", run, "--force", "--quiet", "--seed", 1)
+    assert (run / "model.pellucid").read_bytes() != before["model.pellucid"]
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path, mnist_folder):
+    arguments = (*TRAIN, "--quiet", "--seed", "5", "--out")
+    cli(*arguments, tmp_path / "a")
+    subprocess.run(in_child(mnist_folder, *arguments, str(tmp_path / "b")), check=True)
+    assert (tmp_path / "a" / "model.pellucid").read_bytes() == (tmp_path / "b" / "model.pellucid").read_bytes()
+
+
+def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
+    arguments = in_child(mnist_folder, *TRAIN[:-1], "1000000", "--out", str(tmp_path / "run"))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr.readline().startswith("epoch")
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate()
+    assert child.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted: keeping what was trained so far" in out
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
+    assert "accuracy" in cli("evaluate", tmp_path / "run")[0]
+
+
+BAD = {
+    "preset": (("train", "--model", "mlp-smal"), "did you mean 'mlp-small'"),
+    "optimizer": (("train", "--optimizer", "adm"), "did you mean 'adam'"),
+    "data": (("train", "minst"), "did you mean 'mnist'"),
+    "zero epochs": (("train", "--epochs", "0"), "--epochs must be at least 1, got 0"),
+    "negative batch size": (("train", "--batch-size", "-5"), "--batch-size must be at least 1, got -5"),
+    "no limit": (("train", "--limit", "0"), "--limit must be at least 1"),
+    "one class only": (("train", "--limit", "1"), "with one class there is nothing to tell apart"),
+    "learning rate": (("train", "--lr", "-1"), "learning_rate must be above 0"),
+    "learning rate 1e9": (("train", "--lr", "1e9"), "at a learning rate of 1e+09; the usual causes"),
+    "a folder below a file": (("train", "--out", "lies.json/run"), "cannot make the folder"),
+    "no such data": (("train", "--data-dir", "nowhere"), "there is no such folder"),
+    "no such network": (("train", "--model", "nowhere.json"), "nowhere.json"),
+    "a key": (("train", "--model", "lies.json"), "Dense has no setting 'unit': did you mean 'units'"),
+    "no JSON": (("train", "--model", "text.json"), "holds no JSON"),
+    "no run": (("evaluate", "nowhere"), "there is no run or model file nowhere"),
+    "no model": (("evaluate", "text.json"), "text.json is not a whole Pellucid model file"),
+    "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
+    "data set": (("data", "show", "minst"), "did you mean 'mnist'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
+    Path("lies.json").write_text(json.dumps({"class": "Sequential", "layers": [{"class": "Dense", "unit": 3}]}))
+    Path("text.json").write_text("no JSON, and no model either")
+    _, err = cli(*arguments, code=2)
+    errors = [line for line in err.splitlines() if not line.startswith("epoch ")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert message in errors[0]
+    assert not [path for path in Path("runs").rglob("*") if path.is_file()], "a run that failed leaves no half of it"
+
+
+def test_pictures_and_models_that_are_none(run):
+    Path("picture.png").write_text("no picture")
+    assert "no picture of a known kind" in cli("predict", run, "picture.png", code=2)[1]
+    content = bytearray((run / "model.pellucid").read_bytes())
+    content[-1] ^= 1
+    (run / "model.pellucid").write_bytes(content)
+    assert "does not match its SHA-256" in cli("evaluate", run, code=2)[1]
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "data", "data list", "data fetch", "data show"])
+def test_help_and_unknown_flags(command):
+    words = command.split()
+    out, _ = cli(*words, "--help")
+    assert out.startswith("Usage: pellucid " + command)
+    _, err = cli(*words, "--no-such-flag", code=2)
+    assert "--no-such-flag" in err
