@@ -103,8 +103,9 @@ def test_evaluate(run):
     assert scores["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
     assert np.sum(scores["confusion_matrix"]) == 100
     text, _ = cli("evaluate", run, "mnist", "--part", "validation")
-    accuracy = Model.load(run / "model.pellucid").evaluate(mnist().validation)["accuracy"]
-    assert f"accuracy {100 * accuracy:.2f} % (95 % interval" in text
+    wanted = Model.load(run / "model.pellucid").evaluate(mnist().validation)
+    assert f"accuracy {100 * wanted['accuracy']:.2f} % (95 % interval" in text
+    assert f"loss {wanted['loss']:.4f}" in text
 
 
 def test_predict(run, tmp_path, mnist_folder):
@@ -148,14 +149,17 @@ def test_a_network_from_a_file(run, tmp_path):
     assert Model.load("runs/mine-1/model.pellucid").parameter_count == 25_450
 
 
-def test_quiet_limit_and_the_numbered_folders(mnist_folder, monkeypatch):
+def test_quiet_flags_and_the_numbered_folders(mnist_folder, monkeypatch):
     monkeypatch.delenv("PELLUCID_DATA")
+    flags = ("--limit", 60, "--data-dir", mnist_folder, "--quiet", "--deterministic", "--early-stopping", 2, "--split-seed", 9)
     for number in (1, 2):
-        said = cli(*TRAIN[:2], "--epochs", 1, "--limit", 60, "--data-dir", mnist_folder, "--quiet", "--deterministic")
-        assert said == ("", "")
+        assert cli("train", "--epochs", 1, *flags) == ("", "")
         assert sorted(path.name for path in Path(f"runs/mlp-{number}").iterdir()) == RUN_FILES
     assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] == "4 shards, 1 BLAS thread"
-    assert json.loads(Path("runs/mlp-2/config.json").read_text())["data"]["limit"] == 60
+    config = json.loads(Path("runs/mlp-2/config.json").read_text())
+    assert (config["data"]["limit"], config["data"]["split_seed"]) == (60, 9)
+    assert config["fit"]["deterministic"]
+    assert config["fit"]["policies"][0]["patience"] == 2
 
 
 def test_a_folder_that_is_not_empty_is_kept_unless_forced(run):
@@ -177,11 +181,11 @@ def test_the_same_seed_gives_the_same_file(tmp_path, mnist_folder):
 
 
 def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
-    arguments = in_child(mnist_folder, *TRAIN[:-1], "1000000", "--out", str(tmp_path / "run"))
+    arguments = in_child(mnist_folder, *TRAIN[:-1], "20000", "--out", str(tmp_path / "run"))
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr.readline().startswith("epoch")
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate()
+        out, err = child.communicate(timeout=300)
     assert child.returncode == 130
     assert "Traceback" not in err
     assert "interrupted: keeping what was trained so far" in out

@@ -99,6 +99,7 @@ def test_one_half_is_a_yes_and_of_equals_the_first_wins(kernels):
     assert counted(Accuracy(), 2, kernels, np.nextafter(half, 0), yes, w) == 0
     tie = np.array([[0.1, 0.3, 0.3, 0.3]], np.float32)
     assert counted(ConfusionMatrix(), K, kernels, tie, np.array([2]), w)[2].tolist() == [0, 1, 0, 0]
+    assert counted(Accuracy(), K, kernels, tie, np.array([1]), w) == 1
 
 
 @KERNELS

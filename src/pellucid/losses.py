@@ -17,8 +17,7 @@ import numpy as np
 from pellucid.config import Config
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
-from pellucid.layers.activations import Sigmoid, Softmax
-from pellucid.layers.base import Layer
+from pellucid.layers import Dropout, Flatten, Layer, Linear, Sigmoid, Softmax
 from pellucid.memory import Array, Shape
 from pellucid.networks import primitives
 
@@ -43,7 +42,7 @@ class Loss(Config, ABC):
         """Refuses a network whose last layer does not go with the loss (ConfigError with the fix)."""
         kinds = [layer for _, layer in primitives(network)]
         activations = [layer for layer in kinds if isinstance(layer, (Softmax, Sigmoid))]
-        for one, other in itertools.pairwise(kinds):
+        for one, other in itertools.pairwise(layer for layer in kinds if not isinstance(layer, (Linear, Dropout, Flatten))):
             if isinstance(one, Softmax) and isinstance(other, Softmax):
                 raise ConfigError("a Softmax behind a Softmax flattens the probabilities: remove one of them")
         if self.head is None:

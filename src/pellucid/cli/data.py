@@ -9,7 +9,7 @@ import typer
 
 from pellucid import data as sources
 from pellucid.cli.common import as_json, described, reported, say
-from pellucid.data.sources import download, status
+from pellucid.data import download, status
 from pellucid.memory import Array
 
 data = typer.Typer(help="List, fetch and show data sets.", no_args_is_help=True, rich_markup_mode=None)

@@ -1,8 +1,36 @@
 """Data: sets of samples, where they come from, and how they are read."""
 
-from pellucid.data.dataset import Dataset, Splits
-from pellucid.data.idx import read_idx, write_idx
-from pellucid.data.pictures import read_picture
-from pellucid.data.sources import fashion_mnist, load, mnist
+from __future__ import annotations
 
-__all__ = ["Dataset", "Splits", "fashion_mnist", "load", "mnist", "read_idx", "read_picture", "write_idx"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pellucid.data.dataset import Dataset, Splits
+
+if TYPE_CHECKING:
+    from pellucid.data.idx import read_idx, write_idx
+    from pellucid.data.pictures import read_picture
+    from pellucid.data.sources import download, fashion_mnist, load, mnist, status
+
+__all__ = [
+    "Dataset",
+    "Splits",
+    "download",
+    "fashion_mnist",
+    "load",
+    "mnist",
+    "read_idx",
+    "read_picture",
+    "status",
+    "write_idx",
+]
+
+# Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
+_WHERE = {"read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
+_WHERE |= dict.fromkeys(("download", "fashion_mnist", "load", "mnist", "status"), "sources")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

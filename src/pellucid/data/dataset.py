@@ -10,7 +10,6 @@ world than the head.
 
 from __future__ import annotations
 
-import html
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.pictures import preview
 from pellucid.errors import DataError, ShapeError
 from pellucid.memory import Array, Shape
 from pellucid.rng import generator
@@ -142,6 +140,10 @@ class Dataset:
         return order[~chosen], order[chosen]
 
     def _repr_html_(self) -> str:
+        import html
+
+        from pellucid.data.pictures import preview
+
         line = f"<div>{html.escape(self._line())}</div>"
         if self.source_x.dtype != np.uint8 or len(self.shape) != 3 or self.shape[2] not in (1, 3):
             return line
@@ -172,6 +174,8 @@ class Splits:
         return f"Splits({self.name}: {sizes}; from {self.source})"
 
     def _repr_html_(self) -> str:
+        import html
+
         return f"<div>{html.escape(repr(self))}</div>{self.train._repr_html_()}"
 
 

@@ -30,7 +30,7 @@ class Piece(Config, ABC):
     """
 
     only_decayed: ClassVar[bool] = False
-    elementwise: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = False
 
     @property
     def vectors(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class Updater:
             for part in parts:
                 piece.apply(theta[part], g[part], [vector[part] for vector in state], rate, step, self.kernels)
 
-        for piece, state in self._pieces:
+        for piece, state in self._pieces:  # noqa: B007 (work reads both)
             parts = self._decayed if piece.only_decayed else self._all
             if crew is not None and piece.elementwise:
                 crew.run(lambda k: work([stretch(part, k, crew.shards) for part in parts]))  # noqa: B023

@@ -18,7 +18,6 @@ class ClipNorm(Transform):
     """g ← g · min(1, limit/‖g‖): keeps the direction, bounds the length of the whole gradient (Pascanu et al., 2013)."""
 
     limit: Positive
-    elementwise: ClassVar[bool] = False
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         norm = math.sqrt(kernels.sum_of_squares(g))
@@ -32,6 +31,7 @@ class L2(Transform):
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.add_scaled(g, theta, self.strength)
@@ -43,6 +43,7 @@ class Decay(Transform):
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.scale(theta, 1 - rate * self.strength)

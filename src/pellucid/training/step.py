@@ -11,6 +11,7 @@ import numpy as np
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Observer, Run
 from pellucid.memory import Array, Views
+from pellucid.optim.pieces import stretch
 from pellucid.training.parts import Parts
 from pellucid.training.shards import PASS_WORTH_THREADS, Crew, cores, tree_sum
 
@@ -63,8 +64,12 @@ class GradientStep:
             cut = slice(n * k // shards, n * (k + 1) // shards)
             losses[k] = self._shard(k, p, x[cut], targets[cut], weights[cut], scale, cut.start, step)
 
+        def add_up(k: int) -> None:
+            part = stretch(slice(0, len(self.gradient)), k, shards)
+            tree_sum([row[part] for row in self.rows], self.parts.kernels.add)
+
         self.crew.run(work)
-        self.gradient = tree_sum(self.rows, self.parts.kernels.add)
+        self.crew.run(add_up)  # into the first row
         while len(losses) > 1:  # the same tree as for the rows
             losses = [sum(losses[i : i + 2]) for i in range(0, len(losses), 2)]
         return losses[0]
