@@ -6,7 +6,6 @@ generator) or waits (do not ask for the next event). ``model.fit`` is such an it
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
 
 Evaluation = Callable[[], Mapping[str, Value]]
+
+LARGEST = 3.4e38  # what float32 holds: a gradient whose squares do not fit is as lost as an infinite one (Adam squares it)
 
 
 @dataclass
@@ -64,7 +65,7 @@ def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float
     """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
     number = parts.steps + 1
     loss = step(parts.p, x, targets, weights, number)
-    if not math.isfinite(loss + parts.kernels.sum_of_squares(step.gradient)):
+    if not loss + parts.kernels.sum_of_squares(step.gradient) <= LARGEST:  # NaN is not, either
         raise diverged(parts, where, rate, x, targets, weights, number)
     parts.updater.update(parts.theta, step.gradient, rate, number, step.passes)
     parts.steps = number
