@@ -16,7 +16,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # fmt: off
 ORDER = [
     "errors", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics", "optim",
-    "files", "data", "training", "model", "presets", "runs", "sweep", "export", "sklearn", "explain", "plots", "lab",
+    "files", "data", "training", "modelfile", "summary",
+    "model", "presets", "runs", "sweep", "export", "sklearn", "explain", "plots", "lab",
     "report", "app", "cli", "testing",
 ]
 HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette"}
@@ -28,7 +29,7 @@ DEEP_LEARNING = {
 # fmt: on
 TOP = ("lab", "report", "app", "cli")  # these may also ask the package itself, for its version
 EXCEPTION = "networks"  # Sequential.compile makes a Model
-ALLOWED_UPWARD = {"data", "losses", "metrics", "model", "optim"}
+ALLOWED_UPWARD = {"data", "losses", "metrics", "modelfile", "summary", "model", "optim"}
 
 
 def unit_of(path: Path) -> str:

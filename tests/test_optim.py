@@ -31,14 +31,13 @@ from pellucid.config import registered
 from pellucid.initializers import Zeros
 from pellucid.memory import Layout, Slot
 from pellucid.optim import Clock, Piece, Rule, Schedule, Transform, Updater
-from pellucid.training.shards import Crew
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 LAYOUT = Layout({"W": Slot((4, 5), Zeros()), "b": Slot((5,), Zeros(), decay=False), "V": Slot((5, 3), Zeros())})
 STEPS = 20
 
 
-def run(optimizer, kernels, scale=1.0, crew=None):
+def run(optimizer, kernels, scale=1.0):
     """(W, b, V) after STEPS steps with gradients from a fixed stream, and the vectors for more questions."""
     random = np.random.default_rng(0)
     updater = Updater(optimizer, LAYOUT, kernels, np.float64)
@@ -48,7 +47,7 @@ def run(optimizer, kernels, scale=1.0, crew=None):
     for step in range(1, STEPS + 1):
         for array in LAYOUT.arrays(g).values():
             array[...] = scale * random.normal(size=array.shape)
-        updater.update(theta, g, updater.rate(Clock(step, (step - 1) / 2, step / STEPS)), step, crew)
+        updater.update(theta, g, updater.rate(Clock(step, (step - 1) / 2, step / STEPS)), step)
     return LAYOUT.arrays(theta), theta, updater
 
 
@@ -119,7 +118,6 @@ def test_twenty_steps_by_hand(optimizer, update, kernels):
     for path, array in got.items():
         np.testing.assert_allclose(array, wanted[path], rtol=0, atol=1e-12, err_msg=path)
     assert np.count_nonzero(theta) == LAYOUT.parameters  # the padding is still zero
-    np.testing.assert_array_equal(run(optimizer, kernels, crew=Crew(3))[1], theta)  # whoever shares the work
 
 
 def test_every_piece_is_in_the_table():

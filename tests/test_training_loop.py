@@ -127,7 +127,7 @@ def test_what_early_stopping_watches(pictures, misleading):
     assert len(made().fit(pictures, epochs=30, batch_size=20, policies=[demanding])) == 3
     with pytest.raises(ConfigError, match="min_delta must be at least 0"):
         EarlyStopping(min_delta=-1)
-    with pytest.raises(ConfigError, match="'validation_loss', which is not measured: give fit a validation set"):
+    with pytest.raises(ConfigError, match="'validation_loss': give fit a validation set"):
         made().fit(pictures, policies=[EarlyStopping()])
     with pytest.raises(ConfigError, match=r"'validation_acuracy'.*did you mean 'validation_accuracy'"):
         made().fit(pictures, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])

@@ -23,9 +23,11 @@ from pellucid.networks import primitives
 
 
 class Loss(Config, ABC):
-    """The base of all losses. ``head`` is the last layer it is computed through, None if it stands behind anything."""
+    """The base of all losses. ``head`` is the last layer it is computed through, None if it stands behind anything. A
+    batch whose mean loss is above ``limit`` has diverged."""
 
     head: ClassVar[type[Layer] | None] = None
+    limit: ClassVar[float] = 3.4e38  # what float32 holds
 
     @abstractmethod
     def targets(self, y: Array, shape: Shape) -> Array:
@@ -96,6 +98,7 @@ class CrossEntropy(Loss):
     """
 
     head: ClassVar[type[Layer] | None] = Softmax
+    limit: ClassVar[float] = 1e6  # nats: a network this sure, and this wrong, has saturated for good
 
     def targets(self, y: Array, shape: Shape) -> Array:
         y = _numbers(y, "labels")
@@ -121,6 +124,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     head: ClassVar[type[Layer] | None] = Sigmoid
+    limit: ClassVar[float] = 1e6  # nats, as for CrossEntropy
 
     def targets(self, y: Array, shape: Shape) -> Array:
         wide = _per_sample(_numbers(y, "labels"), shape, "BinaryCrossEntropy")

@@ -5,40 +5,39 @@ network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predic
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pellucid import kernels as kernel_sets
-from pellucid.config import checked, from_json, to_json
+from pellucid import modelfile
+from pellucid.config import checked, to_json
 from pellucid.data.batches import Batches
 from pellucid.data.dataset import Dataset, numbers
 from pellucid.data.stage import InputStage, stage_for
-from pellucid.errors import CheckpointError, ConfigError, DataError, FileError, PellucidError, ShapeError
-from pellucid.files import TensorFile, save_tensors
+from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer
-from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from pellucid.losses import Loss
 from pellucid.memory import Array, Shape
 from pellucid.metrics import Metric, Value
-from pellucid.networks import primitives
 from pellucid.optim import Adam, Chain, Clock, Optimizer, Rule
-from pellucid.training import Control, EpochEvent, Event, History, Policy, blas, shards
+from pellucid.summary import table
+from pellucid.training import Control, Event, History, Policy, blas, intake, shards
 from pellucid.training.display import Display, interruptible, make_display
 from pellucid.training.inference import Inference
-from pellucid.training.loop import take_step, train
+from pellucid.training.intake import Samples
+from pellucid.training.loop import recorded, take_step, train
 from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
-
-FORMAT = 1  # of the settings in a model file
 
 
 class Model:
     """A network, its parameters, its loss, optimizer and metrics.
 
     ``input_shape`` is the shape of one sample. ``classes`` are names for the outputs, taken from the training data
-    where it has them; ``input_stage`` likewise (see :mod:`pellucid.data.stage`). ``seed`` names all chance.
+    where it has them; ``input_stage`` likewise (see :mod:`pellucid.data.stage`). ``seed`` names all chance. What is given
+    here can be read, not changed, under the same names; ``output_shape`` is the shape of one output.
 
     Raises ConfigError and ShapeError where parts do not go together.
     """
@@ -75,34 +74,16 @@ class Model:
             raise ConfigError(f"{len(classes)} class names for {built.shape[0]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
         self.input_stage = input_stage
-        self.optimizer = optimizer
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.input_shape, self.output_shape = shape, built.shape
         self.history = History()
         self.kernels = kernel_sets.load()
         self._parts = Parts(network, shape, loss, optimizer, self.seed, self.kernels)
-        self.metrics = self._parts.metrics = self._countable(metrics)
+        self.metrics = self._parts.metrics = intake.countable(metrics, loss, built.shape)
         self._inference = Inference(self._parts)
         self._steps: dict[int, GradientStep] = {}
 
     # -- what it is -----------------------------------------------------------------------------------------------
-
-    @property
-    def network(self) -> Layer:
-        """The network as it was written."""
-        return self._parts.network
-
-    @property
-    def loss(self) -> Loss:
-        return self._parts.loss
-
-    @property
-    def input_shape(self) -> Shape:
-        """The shape of one sample."""
-        return self._parts.input_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """The shape of one output."""
-        return self._parts.output_shape
 
     @property
     def parameters(self) -> Array:
@@ -126,19 +107,7 @@ class Model:
 
     def summary(self) -> str:
         """The layers as a table: name, what it is, output shape, parameters."""
-        rows = [("layer", "", "output", "parameters")]
-        shape: Shape = self.input_shape
-        rows.append(("input", "", _times(shape), ""))
-        for path, layer in primitives(self.network):
-            built = layer.build(shape)
-            shape = built.shape
-            size = sum(slot.size for slot in built.slots.values() if not slot.state)
-            rows.append((path, repr(layer), _times(shape), f"{size:,}" if size else ""))
-        rows.append(("total", f"{self.multiply_adds:,} multiply-adds a sample", "", f"{self.parameter_count:,}"))
-        wide = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}".rstrip() for a, b, c, d in rows]
-        rule = "─" * max(len(line) for line in lines)
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return table(self.network, self.input_shape)
 
     def __repr__(self) -> str:
         return f"Model({self.network}, {self.input_shape} -> {self.output_shape}, {self.parameter_count:,} parameters)"
@@ -201,65 +170,44 @@ class Model:
     ) -> Generator[Event, None, None]:
         """The same as :meth:`fit`, as a generator of step and epoch events: whoever iterates may stop (close it),
         pause, or change the learning rate through ``control``. Arguments are checked at once, not at the first event."""
-        epochs = _at_least_one(epochs, "epochs")
-        batch_size = _at_least_one(batch_size, "batch_size")
+        epochs = intake.at_least_one(epochs, "epochs")
+        batch_size = intake.at_least_one(batch_size, "batch_size")
         policies = checked(policies, tuple[Policy, ...], "fit", "policies")
-        data = self._samples(x, y, weights)
+        for policy in policies:
+            policy.check(validated=validation is not None)
+        data = intake.dataset(x, y, weights)
         stage = self.input_stage or stage_for(data.source_x)
-        source, rows, targets, w = self._ready(data, "training data", stage, training=True)
-        stage.check_values(source, rows, self.kernels)
+        own = self._samples(data, "training data", stage)
+        intake.learnable(own.targets, self.loss)
+        stage.check_values(own.x, own.rows, self.kernels)
         validate = None
         if validation is not None:
-            held = self._samples(*validation) if isinstance(validation, tuple) else self._samples(validation)
-            vx, vrows, vt, vw = self._ready(held, "validation data", stage)
-            stage.check_values(vx, vrows, self.kernels)
-
-            def validate() -> Mapping[str, Value]:
-                return self._inference.evaluate(vx, vt, vw, stage, vrows)
-
+            held = intake.dataset(*validation) if isinstance(validation, tuple) else intake.dataset(validation)
+            other = self._samples(held, "validation data", stage)
+            stage.check_values(other.x, other.rows, self.kernels)
+            validate = functools.partial(self._inference.evaluate, other, stage)
+        train_scores = functools.partial(self._inference.evaluate, own, stage) if exact_training_metrics else None
         self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
-
-        def train_scores() -> Mapping[str, Value]:
-            return self._inference.evaluate(source, targets, w, stage, rows)
-
         batches = Batches(
-            source,
-            targets,
-            w,
-            rows=rows,
-            stage=stage,
-            batch_size=batch_size,
-            seed=self.seed,
-            shuffle=shuffle,
-            kernels=self.kernels,
-        )
+            own.x, own.targets, own.weights,
+            rows=own.rows, stage=stage, batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels,
+        )  # fmt: skip
         sharding = self.sharding(batch_size, deterministic=deterministic)
         self.history = history = History()
-        scored = train_scores if exact_training_metrics else None
+        step = self._step(sharding.shards)
         events: Iterator[Event] = train(
-            self._parts, self._step(sharding.shards), batches, epochs, validate=validate, train_scores=scored, control=control
+            self._parts, step, batches, epochs, validate=validate, train_scores=train_scores, control=control
         )
         for policy in policies:
             events = policy.wrap(events, self._parts, history)
-        return _recorded(events, history, sharding.blas_threads)
+        return recorded(events, history, sharding.blas_threads)
 
     def train_on_batch(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One step on the batch x (n, *input shape), y, with optional sample weights (n). Returns the mean loss before
         the update. Schedules see no progress here: they stand at their start."""
         x, parts = numbers(x, "x"), self._parts
-        self._fits(x, "x")
         stage = self.input_stage or stage_for(x)
-        stage.check(x)
-        targets = parts.loss.targets(numbers(y, "y"), parts.output_shape)
-        if len(targets) != len(x) or not len(x):
-            raise ShapeError(f"a batch needs one target for each sample: x has {len(x)}, y {len(targets)}")
-        batch = stage.batch(x, slice(0, len(x)), np.empty(x.shape, np.float32), self.kernels)
-        if weights is None:
-            w = np.ones(len(x), np.float32)
-        else:
-            w = np.ascontiguousarray(weights, np.float32)
-            if w.shape != (len(x),) or not (w.min() >= 0 and w.max() < np.inf):
-                raise DataError(f"weights are {len(x)} finite numbers, none below 0; got {w.shape}")
+        batch, targets, w = intake.batch(x, numbers(y, "y"), weights, stage, parts)
         self.input_stage = stage
         sharding = self.sharding(len(x))
         rate = parts.updater.rate(Clock(parts.steps + 1))
@@ -285,7 +233,7 @@ class Model:
         training data's and for NaN.
         """
         x = numbers(x, "x")
-        self._fits(x, "x")
+        intake.fits(x, self.input_shape, "x")
         stage = self.input_stage or stage_for(x)
         stage.check(x)
         return self._inference.outputs(x, stage, logits=logits)
@@ -300,11 +248,10 @@ class Model:
     ) -> dict[str, Value]:
         """``{"loss": …, "accuracy": …}``: the loss and the metrics (the model's, or other ``metrics``), exact over the
         data set or the arrays."""
-        chosen = self.metrics if metrics is None else self._countable(metrics)
-        data = self._samples(x, y, weights)
+        chosen = self.metrics if metrics is None else intake.countable(metrics, self.loss, self.output_shape)
+        data = intake.dataset(x, y, weights)
         stage = self.input_stage or stage_for(data.source_x)
-        source, rows, targets, w = self._ready(data, "data", stage)
-        return self._inference.evaluate(source, targets, w, stage, rows, chosen)
+        return self._inference.evaluate(self._samples(data, "data", stage), stage, chosen)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -324,13 +271,7 @@ class Model:
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Writes one safetensors file with parameters and settings; atomically. ``training_state`` adds the optimizer's
         vectors, so that training goes on as if it had not been interrupted."""
-        parts = self._parts
-        tensors = parts.layout.arrays(parts.theta) | parts.state_layout.arrays(parts.state)
-        if training_state:
-            for name, vector in parts.updater.state.items():
-                tensors |= {f"{name}/{path}": a for path, a in parts.layout.arrays(vector).items()}
-        counts = {"steps": parts.steps, "epochs": parts.epochs}
-        save_tensors(path, {"format": FORMAT, "training_state": training_state, **counts, **self.config()}, tensors)
+        modelfile.save(path, self._parts, self.config(), training_state=training_state)
 
     @classmethod
     def load(cls, path: str | Path, *, classes: Iterable[type] = ()) -> Model:
@@ -338,125 +279,18 @@ class Model:
 
         Raises FileError for a file that is damaged or not what it says, ConfigError for unknown classes and keys.
         """
-        file = TensorFile(path)
-        own, settings = tuple(classes), file.settings
-        if settings.get("format") != FORMAT:
-            raise FileError(f"{path} is of format {settings.get('format')!r}, this version of Pellucid reads format {FORMAT}")
-        try:
-            network = from_json(settings["network"], Layer, own)
-            shape = tuple(settings["input_shape"])
-            wanted = {name: slot.shape for name, slot in network.build(shape).slots.items()}
-            found = {name: shape for name, shape in file.shapes.items() if "/" not in name}
-            if wanted != found:  # before a network of that size is made
-                raise CheckpointError(f"{path}: its arrays are not those of its network: {_difference(wanted, found)}")
-            model = cls(
-                network,
-                shape,
-                loss=from_json(settings["loss"], Loss, own),
-                optimizer=_optimizer(settings["optimizer"], own),
-                metrics=[from_json(metric, Metric, own) for metric in settings["metrics"]],
-                seed=settings["seed"],
-                classes=settings["classes"],
-                input_stage=None if settings["input_stage"] is None else from_json(settings["input_stage"], InputStage, own),
-            )
-            parts, arrays = model._parts, file.arrays()
-            targets = parts.layout.arrays(parts.theta) | parts.state_layout.arrays(parts.state)
-            if settings["training_state"]:
-                for name, vector in parts.updater.state.items():
-                    targets |= {f"{name}/{path}": a for path, a in parts.layout.arrays(vector).items()}
-            if {name: a.shape for name, a in targets.items()} != file.shapes:
-                raise CheckpointError(f"{path}: its training state is not that of its optimizer {model.optimizer}")
-            for name, target in targets.items():
-                target[...] = arrays[name]
-            parts.steps, parts.epochs = int(settings["steps"]), int(settings["epochs"])
-        except PellucidError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{path} lacks settings of a model ({type(error).__name__}: {error})") from None
+        saved = modelfile.read(path, classes)
+        model = cls(saved.network, saved.input_shape, **saved.options)
+        saved.fill(model._parts)
         return model
 
     # -- checks at the boundary -----------------------------------------------------------------------------------
 
-    def _samples(self, x: Array | Dataset, y: Array | None = None, weights: Array | None = None) -> Dataset:
-        if isinstance(x, Dataset):
-            if y is not None or weights is not None:
-                raise ConfigError("a data set brings its own labels and weights: give either a data set or arrays")
-            return x
-        if y is None:
-            raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
-        return Dataset(x, y, weights=weights)
-
-    def _countable(self, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-        """The metrics, checked to go with the loss."""
-        found: tuple[Metric, ...] = checked(
-            metrics if isinstance(metrics, Metric) else list(metrics), tuple[Metric, ...], "Model", "metrics"
-        )
-        if found and self.output_shape == (1,) and not isinstance(self.loss, BinaryCrossEntropy):
-            raise ConfigError(
-                f"{found[0]} counts classes; one output with {self.loss} has none: use Sigmoid and BinaryCrossEntropy"
-            )
-        return found
+    def _samples(self, data: Dataset, what: str, stage: InputStage) -> Samples:
+        return intake.samples(data, what, stage, self.input_shape, self.loss, self.output_shape)
 
     def _adopt(self, data: Dataset, stage: InputStage) -> None:
         """Takes over from the training data what the model does not have yet: input stage and class names."""
         self.input_stage = stage
         if self.classes is None and data.classes is not None and len(data.classes) == self._parts.classes:
             self.classes = tuple(data.classes)
-
-    def _fits(self, x: Array, what: str) -> None:
-        if x.shape[1:] != self.input_shape or x.ndim == 0:
-            hint = "; for one sample give x[None]" if x.shape == self.input_shape else ""
-            if not hint and (*x.shape[1:], 1) == self.input_shape:
-                hint = "; grey pictures have one channel: x[..., None]"
-            raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, self.input_shape))}), got {x.shape}{hint}")
-
-    def _ready(
-        self, data: Dataset, what: str, stage: InputStage, *, training: bool = False
-    ) -> tuple[Array, Array | None, Array, Array | None]:
-        """(x, its rows, targets, weights) of a data set, checked."""
-        self._fits(data.source_x, what)
-        stage.check(data.source_x)
-        if data.y is None:
-            raise DataError(f"the {what} has no labels")
-        targets = self.loss.targets(np.asarray(data.y), self.output_shape)
-        if (
-            training
-            and isinstance(self.loss, (CrossEntropy, BinaryCrossEntropy))
-            and targets.size
-            and targets.min() == targets.max()
-        ):
-            raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
-        w = None if data.weights is None else np.ascontiguousarray(data.weights, np.float32)
-        return data.source_x, data.rows, targets, w
-
-
-def _recorded(events: Iterator[Event], history: History, blas_threads: int) -> Generator[Event, None, None]:
-    with blas.limited(blas_threads):
-        for event in events:
-            if isinstance(event, EpochEvent):
-                history.rows.append(event.row())
-            yield event
-
-
-def _optimizer(data: Any, own: tuple[type, ...]) -> Optimizer:
-    kind: Any = Chain if isinstance(data, dict) and data.get("class") == "Chain" else Rule
-    optimizer: Optimizer = from_json(data, kind, own)
-    return optimizer
-
-
-def _at_least_one(value: int, name: str) -> int:
-    number: int = checked(value, int, "fit", name)
-    if number < 1:
-        raise ConfigError(f"fit({name}={value}): {name} must be at least 1")
-    return number
-
-
-def _difference(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
-    for name in {**wanted, **found}:
-        if wanted.get(name) != found.get(name):
-            return f"{name} should be {wanted.get(name, 'absent')}, is {found.get(name, 'absent')}"
-    return "their order"
-
-
-def _times(shape: Shape) -> str:
-    return "×".join(str(n) for n in shape)

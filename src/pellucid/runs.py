@@ -28,6 +28,7 @@ class RunFolder:
 
     def __init__(self, out: str | Path | None, name: str, *, force: bool = False):
         self.path = Path(out) if out is not None else _next(Path("runs"), name)
+        self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()) and not force:
@@ -38,6 +39,11 @@ class RunFolder:
             raise FileError(f"cannot make the folder {self.path}: {error.strerror or error}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
+
+    def discard(self) -> None:
+        """Takes the folder away again, if it is new and nothing was written: for a training that failed."""
+        if self._is_new and not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         write_text(self.path / "config.json", _readable(config))

@@ -271,12 +271,12 @@ def test_names():
     with pytest.raises(ConfigError, match="no data set 'minst': did you mean 'mnist'"):
         load("minst")
     with pytest.raises(ConfigError, match="did you mean 'fashion-mnist'"):
-        sources.download("fashion")
+        sources.fetch("fashion")
     assert set(sources.SOURCES) == {"mnist", "fashion-mnist"}
 
 
 def test_download_by_name(network):
-    assert sources.download("fashion-mnist") == cache("fashion-mnist")
+    assert sources.fetch("fashion-mnist") == cache("fashion-mnist")
     assert sorted(path.name for path in cache("fashion-mnist").iterdir()) == sorted(file + ".gz" for file in FILES)
 
 
@@ -286,7 +286,7 @@ def test_status(small, network, monkeypatch):
         ("fashion-mnist", "not downloaded", False),
     ]
     assert network == []
-    sources.download("mnist")
+    sources.fetch("mnist")
     (cache("mnist") / (FILES[0] + ".gz")).unlink()
     write_idx(cache("mnist") / (FILES[1] + ".gz"), np.zeros(3, np.uint8))
     entry = sources.status()[0]

@@ -9,7 +9,8 @@ import typer
 
 from pellucid import data as sources
 from pellucid.cli.common import as_json, described, reported, say
-from pellucid.data import download, status
+from pellucid.data import fetch as fetch_data
+from pellucid.data import status
 from pellucid.memory import Array
 
 data = typer.Typer(help="List, fetch and show data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,7 +32,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 @reported
 def fetch(name: str = typer.Argument(..., help="mnist or fashion-mnist.")) -> None:
     """Download a data set into the cache, and check it."""
-    say(f"{name} is in {download(name)}")
+    say(f"{name} is in {fetch_data(name)}")
 
 
 @data.command()

@@ -16,7 +16,7 @@ from pellucid import data as sources
 from pellucid.cli.common import INTERRUPTED, described, per_class, reported, say, scored
 from pellucid.config import to_json
 from pellucid.data import Dataset, Splits
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.losses import CrossEntropy
 from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
@@ -91,6 +91,9 @@ def train(
     except KeyboardInterrupt:
         interrupted = True
         say("interrupted: keeping what was trained so far", quiet=quiet)
+    except PellucidError:
+        folder.discard()
+        raise
     seconds = time.perf_counter() - began
     folder.write_config({"pellucid": __version__, "preset": model, "data": source, "fit": fit, **made.config()})
     folder.save(made)

@@ -10,13 +10,13 @@ from pellucid.data.dataset import Dataset, Splits
 if TYPE_CHECKING:
     from pellucid.data.idx import read_idx, write_idx
     from pellucid.data.pictures import read_picture
-    from pellucid.data.sources import download, fashion_mnist, load, mnist, status
+    from pellucid.data.sources import fashion_mnist, fetch, load, mnist, status
 
 __all__ = [
     "Dataset",
     "Splits",
-    "download",
     "fashion_mnist",
+    "fetch",
     "load",
     "mnist",
     "read_idx",
@@ -27,7 +27,7 @@ __all__ = [
 
 # Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
 _WHERE = {"read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
-_WHERE |= dict.fromkeys(("download", "fashion_mnist", "load", "mnist", "status"), "sources")
+_WHERE |= dict.fromkeys(("fashion_mnist", "fetch", "load", "mnist", "status"), "sources")
 
 
 def __getattr__(name: str) -> Any:

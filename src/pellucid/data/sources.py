@@ -54,7 +54,7 @@ def _known(name: str) -> str:
     return name
 
 
-def download(name: str) -> Path:
+def fetch(name: str) -> Path:
     """The cache folder with all files of ``name`` in it, downloaded where they are missing or damaged.
 
     Raises ConfigError for an unknown name, DataError where no mirror delivers, FileError where nothing can be written.
@@ -156,9 +156,9 @@ def _from_cache(source: Source, file: str) -> Content:
         with contextlib.suppress(FileError):
             check(path)
     if not kept:
-        from pellucid.data.download import fetch  # brings in urllib, which takes longer than most of this library
+        from pellucid.data import download  # brings in urllib, which takes longer than most of this library
 
-        fetch([f"{mirror}{file}.gz" for mirror in source.mirrors], path, check)
+        download.fetch([f"{mirror}{file}.gz" for mirror in source.mirrors], path, check)
     return kept[0]
 
 

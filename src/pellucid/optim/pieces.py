@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,14 +23,9 @@ from pellucid.optim.schedules import Clock, Schedule, rate_at
 
 
 class Piece(Config, ABC):
-    """The base of all pieces.
-
-    ``only_decayed`` pieces see just the slots that decay may touch: weights, not biases. ``elementwise`` pieces change
-    each number by itself, so that stretches of the vectors can be worked on at the same time.
-    """
+    """The base of all pieces. ``only_decayed`` pieces see just the slots that decay may touch: weights, not biases."""
 
     only_decayed: ClassVar[bool] = False
-    elementwise: ClassVar[bool] = False
 
     @property
     def vectors(self) -> tuple[str, ...]:
@@ -77,14 +72,6 @@ class Chain(Config):
 Optimizer = Rule | Chain
 
 
-class Crew(Protocol):
-    """Threads that do a piece of work together: ``run(work)`` calls work(k) for each k below ``shards``, all at once."""
-
-    shards: int
-
-    def run(self, work: Callable[[int], None]) -> None: ...
-
-
 class Updater:
     """An optimizer at work on the vectors of one layout."""
 
@@ -92,7 +79,6 @@ class Updater:
         self.optimizer = optimizer
         self.kernels = kernels
         self._decayed = layout.ranges(lambda slot: slot.decay)
-        self._all = [slice(0, layout.size)]
         self.state: dict[str, Array] = {}
         self._pieces: list[tuple[Piece, list[Array]]] = []
         seen: Counter[str] = Counter()
@@ -109,23 +95,11 @@ class Updater:
         assert isinstance(rule, Rule)
         return rate_at(rule.learning_rate, clock)
 
-    def update(self, theta: Array, g: Array, rate: float, step: int, crew: Crew | None = None) -> None:
-        """One step: all pieces in order. ``g`` is changed; ``step`` counts from 1. A ``crew`` shares the work."""
-
-        def work(parts: list[slice]) -> None:
-            for part in parts:
-                piece.apply(theta[part], g[part], [vector[part] for vector in state], rate, step, self.kernels)
-
-        for piece, state in self._pieces:  # noqa: B007 (work reads both)
-            parts = self._decayed if piece.only_decayed else self._all
-            if crew is not None and piece.elementwise:
-                crew.run(lambda k: work([stretch(part, k, crew.shards) for part in parts]))  # noqa: B023
+    def update(self, theta: Array, g: Array, rate: float, step: int) -> None:
+        """One step: all pieces in order. ``g`` is changed; ``step`` counts from 1."""
+        for piece, state in self._pieces:
+            if piece.only_decayed:
+                for part in self._decayed:
+                    piece.apply(theta[part], g[part], [vector[part] for vector in state], rate, step, self.kernels)
             else:
-                work(parts)
-
-
-def stretch(part: slice, k: int, count: int) -> slice:
-    """The k-th of ``count`` stretches of about the same length, cut at cache lines."""
-    lines = -(-(part.stop - part.start) // 16)
-    cuts = (min(part.start + 16 * (lines * i // count), part.stop) for i in (k, k + 1))
-    return slice(*cuts)
+                piece.apply(theta, g, state, rate, step, self.kernels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pellucid.config import FractionBelowOne, Positive, Range
 from pellucid.errors import ConfigError
@@ -25,7 +25,6 @@ class SGD(Rule):
     learning_rate: Positive | Schedule = 0.01
     momentum: FractionBelowOne = 0.0
     nesterov: bool = False
-    elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +54,6 @@ class Adam(Rule):
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
     epsilon: Annotated[float, Range(1e-30)] = 1e-8  # where a weight gets no gradient, 0/0 would be NaN
-    elementwise: ClassVar[bool] = True
 
     @property
     def vectors(self) -> tuple[str, ...]:

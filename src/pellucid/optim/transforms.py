@@ -31,7 +31,6 @@ class L2(Transform):
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
-    elementwise: ClassVar[bool] = True
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.add_scaled(g, theta, self.strength)
@@ -43,7 +42,6 @@ class Decay(Transform):
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
-    elementwise: ClassVar[bool] = True
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.scale(theta, 1 - rate * self.strength)

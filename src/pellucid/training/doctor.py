@@ -16,7 +16,7 @@ CAUSES = (
 
 
 def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -> str:
-    """The first layer whose output, or behind it gradient, has NaN or infinity: "the output of dense2"."""
+    """The first layer whose output, or behind it gradient, has NaN or infinity: "the output of dense2 is the first …"."""
     found: list[str] = []
 
     def watch(path: str, what: str, array: Array) -> None:
@@ -25,7 +25,7 @@ def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -
 
     for path, array in parts.layout.arrays(parts.theta).items():
         if not np.isfinite(array).all():
-            return f"the parameter {path}"
+            return f"the parameter {path} is the first that is not finite"
     state = parts.state.copy()
     again = GradientStep(parts, plan=parts.body, observer=watch)
     with np.errstate(all="ignore"):
@@ -36,13 +36,15 @@ def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -
     for path, array in reversed(parts.layout.arrays(again.gradient).items()):
         if not found and not np.isfinite(array).all():
             found.append(f"the gradient of {path}")
-    return found[0] if found else "the norm of the whole gradient"
+    if found:
+        return f"{found[0]} is the first that is not finite"
+    return f"nothing is infinite yet, but the loss of {loss:.3g} and its gradient are beyond all bounds"
 
 
 def diverged(parts: Parts, where: str, rate: float, x: Array, targets: Array, weights: Array, step: int) -> DivergedError:
     """The error for a step whose loss or gradient is not finite; nothing has been updated."""
     first = culprit(parts, x, targets, weights, step)
     return DivergedError(
-        f"training diverged in {where}: {first} is the first that is not finite, at a learning rate of {rate:g}; {CAUSES}. "
+        f"training diverged in {where}: {first}, at a learning rate of {rate:g}; {CAUSES}. "
         "The parameters are those before this step."
     )

@@ -6,7 +6,8 @@ Contexts come from a pool and go back to it; a call that finds the pool empty ma
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from pellucid.data.stage import InputStage
 from pellucid.layers.context import Context, Run
 from pellucid.memory import Array
 from pellucid.metrics import Metric, Tally, Value, questions
+from pellucid.training import blas
+from pellucid.training.intake import Samples
 from pellucid.training.parts import Parts
+from pellucid.training.shards import Crew, cores
 
 CHUNK = 512  # samples: large enough for BLAS, small enough for the second-level cache
 
@@ -52,48 +56,64 @@ class Inference:
     def __init__(self, parts: Parts):
         self.parts = parts
         self._pool: list[Context] = []
+        self._crew = Crew(cores())
+        self._crew_is_free = threading.Lock()
 
-    def _logits(self, x: Array, stage: InputStage, rows: Array | None) -> Iterator[tuple[slice, Array]]:
-        """(which samples, what is before the head) for one chunk after the other; the array lives until the next."""
-        parts = self.parts
+    def _context(self) -> Context:
         try:
-            ctx = self._pool.pop()
+            return self._pool.pop()
         except IndexError:
-            ctx = Context(Run(parts.kernels, dtype=parts.dtype, seed=parts.seed), parts.state_views)
-        n = len(x) if rows is None else len(rows)
-        for start in range(0, n, CHUNK):
-            chunk = slice(start, min(start + CHUNK, n))
-            picked = chunk if rows is None else rows[chunk]
-            out = ctx.buffer("x", (chunk.stop - start, *parts.input_shape))
-            yield chunk, parts.plan.forward(parts.p, stage.batch(x, picked, out, parts.kernels), ctx)
-        self._pool.append(ctx)
+            parts = self.parts
+            return Context(Run(parts.kernels, dtype=parts.dtype, seed=parts.seed), parts.state_views)
+
+    def _logits(self, ctx: Context, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
+        """What is before the head, for the n samples ``rows`` of x; lives until the context is used again."""
+        parts = self.parts
+        batch = stage.batch(x, rows, ctx.buffer("x", (n, *parts.input_shape)), parts.kernels)
+        return parts.plan.forward(parts.p, batch, ctx)
 
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
-        """(n, k): the head's outputs, or with ``logits`` what is before the head."""
-        parts = self.parts
-        result = np.empty((len(x), *parts.output_shape), parts.dtype)
-        for chunk, z in self._logits(x, stage, None):
-            if parts.head is None or logits:
-                result[chunk] = z
-            else:
-                getattr(parts.kernels, parts.head.kernel)(z, out=result[chunk])
+        """(n, k): the head's outputs, or with ``logits`` what is before the head. Where there are many samples all cores
+        share the chunks, each with BLAS on one thread: that keeps both busy, and waits for nobody on a busy machine."""
+        parts, n = self.parts, len(x)
+        head = None if parts.head is None or logits else getattr(parts.kernels, parts.head.kernel)
+        result = np.empty((n, *parts.output_shape), parts.dtype)
+
+        def chunks(first: int, stride: int) -> None:
+            ctx = self._context()
+            for start in range(first * CHUNK, n, stride * CHUNK):
+                rows = slice(start, min(start + CHUNK, n))
+                z = self._logits(ctx, x, stage, rows, rows.stop - start)
+                if head is None:
+                    result[rows] = z
+                else:
+                    head(z, out=result[rows])
+            self._pool.append(ctx)
+
+        if n > CHUNK and self._crew.shards > 1 and self._crew_is_free.acquire(blocking=False):
+            try:
+                with blas.limited(1):
+                    self._crew.run(lambda k: chunks(k, self._crew.shards))
+            finally:
+                self._crew_is_free.release()
+        else:
+            chunks(0, 1)
         return result
 
-    def evaluate(
-        self,
-        x: Array,
-        targets: Array,
-        weights: Array | None,
-        stage: InputStage,
-        rows: Array | None,
-        metrics: Iterable[Metric] | None = None,
-    ) -> dict[str, Value]:
-        """Loss and metrics of a set: targets (n) or (n, k), weights (n) or None for equal ones."""
+    def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
+        """Loss and metrics of a set."""
         parts, scores = self.parts, Scores(self.parts, metrics)
+        targets, n = samples.targets, len(samples.targets)
+        weights = np.ones(n, parts.dtype) if samples.weights is None else samples.weights
         a, dz = (np.empty((CHUNK, *parts.output_shape), parts.dtype) for _ in range(2))
-        w = np.ones(len(targets), parts.dtype) if weights is None else np.ascontiguousarray(weights, parts.dtype)
-        for chunk, z in self._logits(x, stage, rows):
-            n = len(z)
-            loss = parts.loss.compute(z, targets[chunk], w[chunk], 1.0, a[:n], dz[:n], parts.kernels)
-            scores.add(loss, float(w[chunk].sum(dtype=np.float64)), a[:n], targets[chunk], w[chunk])
+        ctx = self._context()
+        for start in range(0, n, CHUNK):
+            chunk = slice(start, min(start + CHUNK, n))
+            rows = chunk if samples.rows is None else samples.rows[chunk]
+            z = self._logits(ctx, samples.x, stage, rows, chunk.stop - start)
+            w, t = weights[chunk], targets[chunk]
+            with np.errstate(all="ignore"):  # the loss of a network out of bounds is infinite, and shown as that
+                loss = parts.loss.compute(z, t, w, 1.0, a[: len(z)], dz[: len(z)], parts.kernels)
+            scores.add(loss, float(w.sum(dtype=np.float64)), a[: len(z)], t, w)
+        self._pool.append(ctx)
         return scores.result()

@@ -7,14 +7,15 @@ generator) or waits (do not ask for the next event). ``model.fit`` is such an it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from pellucid.data.batches import Batches
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
+from pellucid.training import blas
 from pellucid.training.doctor import diverged
-from pellucid.training.events import EpochEvent, Event, StepEvent
+from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.inference import Scores
 from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
@@ -65,8 +66,18 @@ def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float
     """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
     number = parts.steps + 1
     loss = step(parts.p, x, targets, weights, number)
-    if not loss + parts.kernels.sum_of_squares(step.gradient) <= LARGEST:  # NaN is not, either
+    bounded = loss <= parts.loss.limit and parts.kernels.sum_of_squares(step.gradient) <= LARGEST
+    if not bounded:  # NaN is not, either
         raise diverged(parts, where, rate, x, targets, weights, number)
-    parts.updater.update(parts.theta, step.gradient, rate, number, step.passes)
+    parts.updater.update(parts.theta, step.gradient, rate, number)
     parts.steps = number
     return loss
+
+
+def recorded(events: Iterator[Event], history: History, blas_threads: int) -> Generator[Event, None, None]:
+    """The same events, with each epoch written into the history, and BLAS on that many threads until the end."""
+    with blas.limited(blas_threads):
+        for event in events:
+            if isinstance(event, EpochEvent):
+                history.rows.append(event.row())
+            yield event

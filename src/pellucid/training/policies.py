@@ -16,6 +16,10 @@ class Policy(Config, ABC):
     """The base of policies."""
 
     @abstractmethod
+    def check(self, *, validated: bool) -> None:
+        """Refuses, before training begins, what cannot work; ``validated`` says whether there is validation data."""
+
+    @abstractmethod
     def wrap(self, events: Iterator[Event], parts: Parts, history: History) -> Iterator[Event]:
         """The same events; ends earlier where it wants to stop."""
 
@@ -31,6 +35,10 @@ class EarlyStopping(Policy):
     min_delta: NonNegative = 0.0
     restore_best: bool = True
 
+    def check(self, *, validated: bool) -> None:
+        if self.monitor.startswith("validation") and not validated:
+            raise ConfigError(f"EarlyStopping watches {self.monitor!r}: give fit a validation set, or watch train_loss")
+
     def wrap(self, events: Iterator[Event], parts: Parts, history: History) -> Iterator[Event]:
         sign = -1.0 if self.monitor.endswith("loss") else 1.0
         best, waited = -float("inf"), 0
@@ -41,10 +49,8 @@ class EarlyStopping(Policy):
                 continue
             row = event.row()
             if self.monitor not in row:
-                hint = "give fit a validation set, or " if self.monitor.startswith("validation") else ""
-                raise ConfigError(
-                    f"EarlyStopping watches {self.monitor!r}, which is not measured: {hint}{did_you_mean(self.monitor, row)}"
-                )
+                known = did_you_mean(self.monitor, row)
+                raise ConfigError(f"EarlyStopping watches {self.monitor!r}, which is not measured: {known}")
             value = sign * row[self.monitor]
             if value > best + self.min_delta:
                 best, waited, history.best_epoch = value, 0, event.epoch

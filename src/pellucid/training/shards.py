@@ -17,13 +17,14 @@ from pellucid.memory import Array
 
 DETERMINISTIC_SHARDS = 4
 
-# One multiply-add per weight and sample means a dense network: every shard would write a whole dW, and that costs more
-# than it saves (0.52 ms against 0.43 for 784-256-256-10 at batch 100). A convolution uses each weight many times.
-REUSE_WORTH_SHARDS = 4
-# Below this many multiply-adds a product is over before BLAS has woken a second thread (784-256-256-10: batch 7).
-BLAS_THREADS_WORTH = 2_000_000
-# A pass over vectors of that many numbers (Adam) takes longer than handing half of it to another thread.
-PASS_WORTH_THREADS = 100_000
+# How often a step uses each weight (samples times positions). Every shard writes a whole gradient, and the gradients are
+# summed: that pays where each number of it is the sum of many products, as in convolutions and large batches.
+# Measured for 784-256-256-10 on two cores: at batch 100 two shards take 1.3 times as long as BLAS with two threads, at 256
+# as long, at 512 0.6 to 1.0 times.
+USES_WORTH_SHARDS = 400
+# Below this many multiply-adds in the forward pass a product is over before BLAS has woken a second thread: for
+# 784-256-256-10 one thread is as fast as two up to batch 16.
+BLAS_THREADS_WORTH = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def choose(multiply_adds: int, parameters: int, batch: int, *, deterministic: bo
         return Sharding(DETERMINISTIC_SHARDS, 1)
     if multiply_adds * batch < BLAS_THREADS_WORTH:
         return Sharding(1, 1)
-    if multiply_adds >= REUSE_WORTH_SHARDS * parameters:
+    if multiply_adds * batch >= USES_WORTH_SHARDS * parameters:
         return Sharding(max(1, min(cores(), batch)), 1)
     return Sharding(1, cores())
 

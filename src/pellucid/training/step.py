@@ -11,9 +11,8 @@ import numpy as np
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Observer, Run
 from pellucid.memory import Array, Views
-from pellucid.optim.pieces import stretch
 from pellucid.training.parts import Parts
-from pellucid.training.shards import PASS_WORTH_THREADS, Crew, cores, tree_sum
+from pellucid.training.shards import Crew, tree_sum
 
 
 class GradientStep:
@@ -21,7 +20,7 @@ class GradientStep:
 
     After a call, ``gradient`` is the flat gradient of the mean loss (the caller may change it), ``outputs`` (n, k) are
     the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights. ``plan`` is what runs: the
-    model's fused plan unless told otherwise. ``passes`` is the crew for passes over the vectors, None for small ones.
+    model's fused plan unless told otherwise.
     """
 
     def __init__(self, parts: Parts, shards: int = 1, plan: Layer | None = None, observer: Observer | None = None):
@@ -37,8 +36,6 @@ class GradientStep:
             run.training = run.keeping = True
             run.observer = observer
             self._contexts.append(Context(run, parts.state_views))
-        threads = cores() if parts.layout.size >= PASS_WORTH_THREADS else 1
-        self.passes = self.crew if shards > 1 else Crew(threads) if threads > 1 else None
         self._outputs = np.empty((0, *parts.output_shape), parts.dtype)
         self.outputs = self._outputs
         self.gradient = self.rows[0]
@@ -64,12 +61,8 @@ class GradientStep:
             cut = slice(n * k // shards, n * (k + 1) // shards)
             losses[k] = self._shard(k, p, x[cut], targets[cut], weights[cut], scale, cut.start, step)
 
-        def add_up(k: int) -> None:
-            part = stretch(slice(0, len(self.gradient)), k, shards)
-            tree_sum([row[part] for row in self.rows], self.parts.kernels.add)
-
         self.crew.run(work)
-        self.crew.run(add_up)  # into the first row
+        self.gradient = tree_sum(self.rows, self.parts.kernels.add)
         while len(losses) > 1:  # the same tree as for the rows
             losses = [sum(losses[i : i + 2]) for i in range(0, len(losses), 2)]
         return losses[0]

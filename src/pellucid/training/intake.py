@@ -1,0 +1,97 @@
+"""What users bring, checked and in the form that training and inference take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid.config import checked
+from pellucid.data.dataset import Dataset
+from pellucid.data.stage import InputStage
+from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from pellucid.memory import Array, Shape
+from pellucid.metrics import Metric
+from pellucid.training.parts import Parts
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set, ready: x (m, …), the ``rows`` of it that count (None: all), and for these the targets and weights."""
+
+    x: Array
+    rows: Array | None
+    targets: Array
+    weights: Array | None
+
+
+def dataset(x: Array | Dataset, y: Array | None = None, weights: Array | None = None) -> Dataset:
+    """A data set, or the one that these arrays make."""
+    if isinstance(x, Dataset):
+        if y is not None or weights is not None:
+            raise ConfigError("a data set brings its own labels and weights: give either a data set or arrays")
+        return x
+    if y is None:
+        raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
+    return Dataset(x, y, weights=weights)
+
+
+def fits(x: Array, shape: Shape, what: str) -> None:
+    """Refuses an x that is not (n, *shape)."""
+    if x.ndim == 0 or x.shape[1:] != shape:
+        hint = "; for one sample give x[None]" if x.shape == shape else ""
+        if not hint and (*x.shape[1:], 1) == shape:
+            hint = "; grey pictures have one channel: x[..., None]"
+        raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
+
+
+def samples(data: Dataset, what: str, stage: InputStage, input_shape: Shape, loss: Loss, output_shape: Shape) -> Samples:
+    """The data set, checked to fit the network, its input stage and its loss."""
+    fits(data.source_x, input_shape, what)
+    stage.check(data.source_x)
+    if data.y is None:
+        raise DataError(f"the {what} has no labels")
+    targets = loss.targets(np.asarray(data.y), output_shape)
+    weights = None if data.weights is None else np.ascontiguousarray(data.weights, np.float32)
+    return Samples(data.source_x, data.rows, targets, weights)
+
+
+def batch(x: Array, y: Array, weights: Array | None, stage: InputStage, parts: Parts) -> tuple[Array, Array, Array]:
+    """One batch (x, targets, weights), checked and in the network's dtype."""
+    fits(x, parts.input_shape, "x")
+    stage.check(x)
+    n, targets = len(x), parts.loss.targets(y, parts.output_shape)
+    if len(targets) != n or not n:
+        raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(targets)}")
+    if weights is None:
+        w = np.ones(n, np.float32)
+    else:
+        w = np.ascontiguousarray(weights, np.float32)
+        if w.shape != (n,) or not (w.min() >= 0 and w.max() < np.inf):
+            raise DataError(f"weights are {n} finite numbers, none below 0; got {w.shape}")
+    return stage.batch(x, slice(0, n), np.empty(x.shape, np.float32), parts.kernels), targets, w
+
+
+def learnable(targets: Array, loss: Loss) -> None:
+    """Refuses training targets that are all the same class."""
+    if isinstance(loss, (CrossEntropy, BinaryCrossEntropy)) and targets.size and targets.min() == targets.max():
+        raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
+
+
+def countable(metrics: Iterable[Metric], loss: Loss, output_shape: Shape) -> tuple[Metric, ...]:
+    """The metrics, checked to go with the loss."""
+    given = metrics if isinstance(metrics, Metric) else list(metrics)
+    found: tuple[Metric, ...] = checked(given, tuple[Metric, ...], "Model", "metrics")
+    if found and output_shape == (1,) and not isinstance(loss, BinaryCrossEntropy):
+        raise ConfigError(f"{found[0]} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy")
+    return found
+
+
+def at_least_one(value: int, name: str) -> int:
+    """A whole number, 1 or more."""
+    number: int = checked(value, int, "fit", name)
+    if number < 1:
+        raise ConfigError(f"fit({name}={value}): {name} must be at least 1")
+    return number
