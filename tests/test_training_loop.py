@@ -155,7 +155,7 @@ class Root(Layer):
         (None, (), {"dense1.W": 3e38}, "the output of dense1"),
         (None, (Dense(4), Root()), {"dense2.b": -1e6}, "the output of root1"),
         (None, (Dense(4), Root()), {"dense2.W": 0}, "the gradient that reaches dense2"),
-        (SGD(1e9), (), {}, "the output of dense2"),
+        (SGD(1e9), (), {}, "the output of dense1"),
     ],
 )
 def test_divergence_names_the_place_and_keeps_the_parameters(pictures, optimizer, extra, planted, first):

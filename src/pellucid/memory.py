@@ -91,6 +91,7 @@ class Layout(Mapping[str, Slot]):
 
     def __init__(self, slots: Mapping[str, Slot]):
         self.slots = dict(slots)
+        self.parameters = sum(slot.size for slot in self.slots.values())  # how many numbers, padding not counted
         self.offsets: dict[str, int] = {}
         self.size = 0
         for path, slot in self.slots.items():
@@ -105,11 +106,6 @@ class Layout(Mapping[str, Slot]):
 
     def __len__(self) -> int:
         return len(self.slots)
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers the slots hold, padding not counted."""
-        return sum(slot.size for slot in self.slots.values())
 
     def zeros(self, dtype: Any = np.float32) -> Array:
         """A fresh vector of this layout; the padding between slots is zero and stays so."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 
@@ -24,15 +22,22 @@ def describe() -> str:
     )
 
 
-@contextmanager
-def limited(threads: int) -> Iterator[None]:
-    """BLAS with that many threads at most, as long as the block lasts. Looking the libraries up once makes this cheap
-    (a microsecond; threadpoolctl's own context manager takes 200)."""
-    before = [(lib, most) for lib in _libraries() if (most := lib.get_num_threads()) > threads]
-    for lib, _ in before:
-        lib.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        for lib, most in before:
-            lib.set_num_threads(most)
+class limited:
+    """BLAS with that many threads at most, as long as the block lasts: ``with limited(1): …``. Looking the libraries up
+    once makes this cheap (a few microseconds; threadpoolctl's own context manager takes 200)."""
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self._before: list[tuple[Any, int]] = []
+
+    def __enter__(self) -> None:
+        for library in _libraries():
+            most = library.get_num_threads()
+            if most > self.threads:
+                library.set_num_threads(self.threads)
+                self._before.append((library, most))
+
+    def __exit__(self, *exception: object) -> None:
+        while self._before:
+            library, most = self._before.pop()
+            library.set_num_threads(most)

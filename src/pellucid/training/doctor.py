@@ -9,6 +9,8 @@ from pellucid.memory import Array
 from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
 
+HUGE = 1e6  # outputs and gradients beyond this come of a step that went wrong, infinite or not
+
 CAUSES = (
     "the usual causes: a learning rate that is too high (try a tenth), weights that start too large, inputs that are not "
     "scaled; ClipNorm(1.0) before the rule bounds a step"
@@ -18,8 +20,12 @@ CAUSES = (
 def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -> str:
     """The first layer whose output, or behind it gradient, has NaN or infinity: "the output of dense2 is the first …"."""
     found: list[str] = []
+    huge: list[str] = []
 
     def watch(path: str, what: str, array: Array) -> None:
+        largest = float(np.abs(array).max(initial=0))
+        if not huge and largest > HUGE:
+            huge.append(f"the {what} of {path} is the first out of bounds (up to {largest:.0e})")
         if not found and not np.isfinite(array).all():
             found.append(f"the {what} of {path}" if what == "output" else f"the gradient that reaches {path}")
 
@@ -38,7 +44,7 @@ def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -
             found.append(f"the gradient of {path}")
     if found:
         return f"{found[0]} is the first that is not finite"
-    return f"nothing is infinite yet, but the loss of {loss:.3g} and its gradient are beyond all bounds"
+    return huge[0] if huge else f"the loss of {loss:.3g} is out of bounds"
 
 
 def diverged(parts: Parts, where: str, rate: float, x: Array, targets: Array, weights: Array, step: int) -> DivergedError:
