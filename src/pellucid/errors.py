@@ -14,7 +14,6 @@ exits with 2; any other exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -48,6 +47,8 @@ class DivergedError(PellucidError, ArithmeticError):
 
 def did_you_mean(name: object, options: Iterable[object]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them."""
+    import difflib  # here and not above: only who errs waits for it
+
     known = [str(option) for option in options]
     lower = {option.lower(): option for option in known}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,7 +34,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. Raises FileError.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         file = open(temporary, "xb")  # noqa: SIM115 (closed below, where its errors are told apart)
     except (OSError, ValueError) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -78,6 +76,9 @@ class History:
 
     def to_csv(self) -> str:
         """The table as comma-separated values with a header."""
+        import csv
+        import io
+
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, lineterminator="\n", restval="")
         writer.writeheader()
