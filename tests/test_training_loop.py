@@ -41,6 +41,7 @@ from pellucid import (
 from pellucid.data import Dataset
 from pellucid.layers import Built
 from pellucid.optim import Clock
+from pellucid.training import loop
 
 
 def made(optimizer=None, *extra, metrics=None):
@@ -228,16 +229,18 @@ def test_whoever_iterates_may_stop_pause_and_change_the_rate(pictures):
         model.training(pictures.x, pictures.y + 99)  # not even one event is asked for
 
 
-def test_the_limit_on_blas_threads_ends_with_the_training(pictures):
+def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
     def threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
+    inside, take_step = [], loop.take_step
+    monkeypatch.setattr(loop, "take_step", lambda *given: (inside.append(min(threads())), take_step(*given))[1])
     with threadpool_limits(2, user_api="blas"):
         before = threads()
         events = made().training(pictures, epochs=2)
-        assert threads() == before
         next(events)
-        assert min(threads()) == 1, "so small a step is over before a second thread wakes up"
+        assert inside == [1], "so small a step is over before a second thread wakes up"
+        assert threads() == before, "whoever iterates has all of them in between"
         events.close()
         assert threads() == before
         broken = made()

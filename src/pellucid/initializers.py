@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from pellucid import rng
 from pellucid.config import Config, NonNegative
-from pellucid.memory import Array, Shape
+from pellucid.memory import Array, Layout, Shape
 
 
 class Initializer(Config, ABC):
@@ -83,3 +85,11 @@ class GlorotUniform(Initializer):
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         c = math.sqrt(6 / max(sum(fans(shape)), 1))
         return generator.uniform(-c, c, shape)
+
+
+def initial(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:
+    """A vector of this layout with every slot's first values, each drawn from the stream (seed, "init", path)."""
+    vector = layout.zeros(dtype)
+    for path, slot in layout.items():
+        layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))
+    return vector

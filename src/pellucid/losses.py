@@ -19,7 +19,7 @@ from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Dropout, Flatten, Layer, Linear, Sigmoid, Softmax
 from pellucid.memory import Array, Shape
-from pellucid.networks import primitives
+from pellucid.networks import in_line
 
 
 class Loss(Config, ABC):
@@ -28,6 +28,8 @@ class Loss(Config, ABC):
 
     head: ClassVar[type[Layer] | None] = None
     limit: ClassVar[float] = 3.4e38  # what float32 holds
+    classifies: ClassVar[bool] = False  # targets are classes: labels, or probabilities of them
+    independent: ClassVar[bool] = False  # several outputs are several questions, answered independently
 
     @abstractmethod
     def targets(self, y: Array, shape: Shape) -> Array:
@@ -42,7 +44,7 @@ class Loss(Config, ABC):
 
     def check(self, network: Layer) -> None:
         """Refuses a network whose last layer does not go with the loss (ConfigError with the fix)."""
-        kinds = [layer for _, layer in primitives(network)]
+        kinds = in_line(network)
         activations = [layer for layer in kinds if isinstance(layer, (Softmax, Sigmoid))]
         for one, other in itertools.pairwise(layer for layer in kinds if not isinstance(layer, (Linear, Dropout, Flatten))):
             if isinstance(one, Softmax) and isinstance(other, Softmax):
@@ -99,6 +101,7 @@ class CrossEntropy(Loss):
 
     head: ClassVar[type[Layer] | None] = Softmax
     limit: ClassVar[float] = 1e6  # nats: a network this sure, and this wrong, has saturated for good
+    classifies: ClassVar[bool] = True
 
     def targets(self, y: Array, shape: Shape) -> Array:
         y = _numbers(y, "labels")
@@ -125,6 +128,8 @@ class BinaryCrossEntropy(Loss):
 
     head: ClassVar[type[Layer] | None] = Sigmoid
     limit: ClassVar[float] = 1e6  # nats, as for CrossEntropy
+    classifies: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
 
     def targets(self, y: Array, shape: Shape) -> Array:
         wide = _per_sample(_numbers(y, "labels"), shape, "BinaryCrossEntropy")

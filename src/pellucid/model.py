@@ -270,7 +270,8 @@ class Model:
 
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Writes one safetensors file with parameters and settings; atomically. ``training_state`` adds the optimizer's
-        vectors, so that training goes on as if it had not been interrupted."""
+        vectors, so that training goes on as if it had not ended: the same batches, noise and updates follow. (Schedules
+        and policies begin anew with each ``fit``.)"""
         modelfile.save(path, self._parts, self.config(), training_state=training_state)
 
     @classmethod

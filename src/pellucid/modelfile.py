@@ -97,4 +97,4 @@ def _difference(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
     for name in {**wanted, **found}:
         if wanted.get(name) != found.get(name):
             return f"{name} should be {wanted.get(name, 'absent')}, is {found.get(name, 'absent')}"
-    return "their order"
+    raise AssertionError("they are equal")

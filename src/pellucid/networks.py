@@ -76,12 +76,12 @@ class _InSequence(Composite, ABC):
         return x
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        dx: Array | None = dy
         for name, layer in reversed(self.inside()):
-            if dx is None:
-                break
-            dx = ctx.backward(name, layer, p, g, dx)
-        return dx
+            dx = ctx.backward(name, layer, p, g, dy)
+            if dx is None:  # nobody before this layer learns
+                return None
+            dy = dx
+        return dy
 
     def fused(self) -> Layer:
         steps: list[tuple[str, Layer]] = []
@@ -161,8 +161,15 @@ def primitives(layer: Layer, path: str = "") -> Steps:
     return tuple(step for name, inner in layer.inside() for step in primitives(inner, prefix + name))
 
 
+def in_line(layer: Layer) -> tuple[Layer, ...]:
+    """The layers one behind the other, nested Sequentials opened; other composites count as one layer."""
+    if not isinstance(layer, Sequential):
+        return (layer,)
+    return tuple(inner for one in layer.layers for inner in in_line(one))
+
+
 def without_last(layer: Layer) -> Layer:
-    """The network without its last primitive layer, which may stand inside nested Sequentials."""
+    """The network without the last of its layers :func:`in_line`."""
     if not isinstance(layer, Sequential) or not layer.layers:
         return Sequential()
     last = layer.layers[-1]

@@ -15,12 +15,13 @@ import numpy as np
 from pellucid import kernels as kernel_sets
 from pellucid import rng
 from pellucid.config import from_json, to_json
+from pellucid.initializers import initial
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Run
 from pellucid.losses import Loss
 from pellucid.memory import Array, Layout, Shape
-from pellucid.networks import Composite, Sequential, fused
+from pellucid.networks import Composite, Sequential, fused, primitives
 from pellucid.optim import SGD
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Crew, tree_sum
@@ -74,8 +75,8 @@ def run_layer(
     ``theta`` (a vector of the layer's layout), or what the initializers give."""
     kernels = kernels or kernel_sets.load()
     params, state = layouts(layer, x.shape[1:])
-    theta = initial(params, x.dtype, seed) if theta is None else theta
-    statistics = initial(state, x.dtype, seed)
+    theta = initial(params, seed, x.dtype) if theta is None else theta
+    statistics = initial(state, seed, x.dtype)
     crew = Crew(shards)
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
@@ -105,14 +106,6 @@ def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
     return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
 
 
-def initial(layout: Layout, dtype: Any = np.float64, seed: int = 0) -> Array:
-    """A vector with the initializers' values."""
-    vector = layout.zeros(dtype)
-    for path, slot in layout.items():
-        layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))
-    return vector
-
-
 def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, seed: int = 0, atol: float = 1e-6) -> None:
     """Checks a layer as Pellucid checks its own:
 
@@ -126,7 +119,7 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
     x = asymmetric((batch, *shape), seed)
     before = x.copy()
     params, _ = layouts(layer, shape)
-    theta = initial(params, seed=seed)
+    theta = initial(params, seed, np.float64)
     for path in params:  # biases too get values, so that a lost bias is seen
         params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
     promised = (batch, *layer.build(shape).shape)
@@ -166,10 +159,10 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
 
 
 def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int = 0) -> None:
-    """The fused form of a network with this layer and a ReLU behind it computes the same as the form that was written."""
+    """The fused form of a network with a ReLU before this layer and behind it computes what the written form computes."""
     from pellucid.layers.activations import ReLU
 
-    network = layer if isinstance(layer, Composite) else Sequential(layer, ReLU())
+    network = layer if isinstance(layer, Composite) else Sequential(ReLU(), layer, ReLU())
     plan = fused(network)
     assert layouts(plan, input_shape)[0].table() == layouts(network, input_shape)[0].table(), (
         f"{layer}: fusion changes the slots"
@@ -180,7 +173,8 @@ def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int 
 
 def check_config(value: Any) -> None:
     """The settings survive the way through JSON and compare equal."""
-    again = from_json(to_json(value), type(value), classes=[type(value)])
+    inner = [type(layer) for _, layer in primitives(value)] if isinstance(value, Layer) else []
+    again = from_json(to_json(value), type(value), classes=[type(value), *inner])
     assert again == value, f"{value} comes back from JSON as {again}"
 
 

@@ -50,6 +50,6 @@ class Layer(Config, ABC):
     def expect(self, shape: Shape, rank: int, instead: str) -> Shape:
         """``shape`` if it has ``rank`` axes, else a ShapeError that says what to do ``instead``."""
         if len(shape) != rank:
-            kinds = {1: "flat features", 3: "pictures (height, width, channels)"}
+            kinds = {1: "flat features", 2: "sequences (time, features)", 3: "pictures (height, width, channels)"}
             raise ShapeError(f"{self} wants {kinds.get(rank, f'{rank} axes')}, got {shape}; {instead}")
         return shape

@@ -15,11 +15,12 @@ import numpy as np
 
 from pellucid import rng
 from pellucid.kernels import Kernels
-from pellucid.memory import Array, Shape, Views
+from pellucid.memory import Array, Shape, Views, aligned_zeros
 
 if TYPE_CHECKING:
     from pellucid.layers.base import Layer
 
+Memories = dict[str, tuple[Array, Array]]  # by name: all that is held, and the part in use
 Observer = Callable[[str, str, Array], None]  # (path, "output" or "gradient", the array)
 
 
@@ -50,26 +51,33 @@ class Run:
         self.step = 0
         self.offset = 0
         self.observer: Observer | None = None
-        self._scratch: dict[str, Array] = {}
-        self._gradients = [np.empty(0, self.dtype), np.empty(0, self.dtype)]
+        self.scratches: Memories = {}
+        self.engine: Memories = {}  # what the step itself keeps: the batch, the loss's gradient
+        self._turn = 0
 
-    def scratch(self, name: str, shape: Shape) -> Array:
-        memory = _grown(self._scratch.get(name), math.prod(shape), self.dtype)
-        self._scratch[name] = memory
-        return memory[: math.prod(shape)].reshape(shape)
+    def own(self, name: str, shape: Shape) -> Array:
+        """Memory of the step itself, apart from what layers name."""
+        return _reused(self.engine, name, shape, self.dtype)
 
     def gradient(self, shape: Shape) -> Array:
-        self._gradients.reverse()
-        self._gradients[0] = _grown(self._gradients[0], math.prod(shape), self.dtype)
-        return self._gradients[0][: math.prod(shape)].reshape(shape)
+        self._turn = 1 - self._turn
+        return _reused(self.engine, f"gradient{self._turn}", shape, self.dtype)
 
 
-def _grown(memory: Array | None, size: int, dtype: Any) -> Array:
-    return memory if memory is not None and memory.size >= size else np.empty(size, dtype)
+def _reused(memories: Memories, name: str, shape: Shape, dtype: Any) -> Array:
+    """The array of that name cut to ``shape``; it grows when it has to."""
+    held = memories.get(name)
+    if held is not None and held[1].shape == shape and held[1].dtype == dtype:
+        return held[1]
+    size = math.prod(shape)
+    memory = held[0] if held is not None and held[0].size >= size and held[0].dtype == dtype else aligned_zeros(size, dtype)
+    view = memory[:size].reshape(shape)
+    memories[name] = (memory, view)
+    return view
 
 
 class Context:
-    """One layer's place in one shard. See DESIGN: a layer's forward and backward get it as ``ctx``.
+    """One layer's place in one shard: what its forward and backward get as ``ctx``.
 
     ``state`` holds the layer's running statistics (views, like ``p``). ``needs_dx`` says whether anything upstream has
     parameters, or the caller asked for the input's gradient; where it is false, backward may return None.
@@ -85,7 +93,7 @@ class Context:
         self.needs_dx = needs_dx
         self.kept: tuple[Any, ...] = ()
         self._children: dict[str, Context] = {}
-        self._buffers: dict[str, tuple[Array, Array]] = {}
+        self._buffers: Memories = {}
         self._key: int | None = None
 
     # -- what layers use ------------------------------------------------------------------------------------------
@@ -112,28 +120,29 @@ class Context:
         if self.run.keeping:
             self.kept = values
 
-    def buffer(self, name: str, shape: Shape) -> Array:
-        """This layer's own memory, not cleared, alive until backward and used again in the next step."""
-        held = self._buffers.get(name)
-        if held is not None and held[1].shape == shape:
-            return held[1]
-        size = math.prod(shape)
-        memory = _grown(held[0] if held else None, size, self.run.dtype)
-        view = memory[:size].reshape(shape)
-        self._buffers[name] = (memory, view)
-        return view
+    def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
+        """This layer's own memory, not cleared, alive until backward and used again in the next step; of the network's
+        dtype, unless another is named."""
+        return _reused(self._buffers, name, shape, dtype or self.run.dtype)
 
-    def scratch(self, name: str, shape: Shape) -> Array:
+    def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
         """Memory that any layer may use and that dies with the call, not cleared."""
-        return self.run.scratch(name, shape)
+        return _reused(self.run.scratches, name, shape, dtype or self.run.dtype)
 
     def gradient(self, shape: Shape) -> Array:
-        """Memory for the gradient towards the input, not cleared: two arrays of the shard take turns."""
+        """Memory for the gradient towards the input, not cleared; once in a backward. Two arrays of the shard take turns,
+        so it lives until the layer before has returned: who needs it longer copies it."""
         return self.run.gradient(shape)
 
     def all_sum(self, a: Array) -> Array:
-        """The sum of ``a`` over all shards of the batch, the same in each. The only thing shards say to each other."""
-        return a if self.run.all_sum is None else self.run.all_sum(self.run.shard, a)
+        """The sum of ``a`` over all shards of the batch, the same in each, as a new array. The only thing shards say to
+        each other."""
+        return a.copy() if self.run.all_sum is None else self.run.all_sum(self.run.shard, a)
+
+    @property
+    def first(self) -> bool:
+        """True in one shard: the one that writes running statistics, which all shards share."""
+        return self.run.shard == 0
 
     # -- what layers made of layers use ---------------------------------------------------------------------------
 
@@ -148,6 +157,8 @@ class Context:
         """The forward pass of the layer inside called ``name``."""
         child = self._children.get(name) or self.child(name)
         child.needs_dx = needs_dx
+        if not x.flags.c_contiguous:  # a layer may return a transposed view; kernels want rows behind each other
+            x = np.ascontiguousarray(x)
         y = layer.forward(p[name], x, child)
         if self.run.observer is not None:
             self.run.observer(child.path, "output", y)
@@ -156,6 +167,11 @@ class Context:
     def backward(self, name: str, layer: Layer, p: Views, g: Views, dy: Array) -> Array | None:
         """The backward pass of the layer inside called ``name``."""
         child = self._children[name]
+        if not dy.flags.c_contiguous:
+            dy = np.ascontiguousarray(dy)
         if self.run.observer is not None:
             self.run.observer(child.path, "gradient", dy)
-        return layer.backward(p[name], g[name], dy, child)
+        dx = layer.backward(p[name], g[name], dy, child)
+        if dx is None and child.needs_dx:
+            raise TypeError(f"{child.path}: backward() returns None although ctx.needs_dx: {layer}")
+        return dx

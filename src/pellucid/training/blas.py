@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+import threading
+from typing import Any, ClassVar
 
 
 @functools.cache
@@ -23,21 +24,36 @@ def describe() -> str:
 
 
 class limited:
-    """BLAS with that many threads at most, as long as the block lasts: ``with limited(1): …``. Looking the libraries up
-    once makes this cheap (a few microseconds; threadpoolctl's own context manager takes 200)."""
+    """BLAS with that many threads at most, as long as the block lasts: ``with limited(1): …``.
+
+    The setting belongs to the whole process: of several blocks at once, in one thread or in several, the smallest number
+    counts, and when the last one ends all is as it was before the first. Libraries are looked up once, which makes this
+    cheap (microseconds; threadpoolctl's own context manager takes 200).
+    """
+
+    _lock = threading.Lock()
+    _active: ClassVar[list[int]] = []
+    _before: ClassVar[list[int]] = []
+    _now: ClassVar[list[int]] = []
 
     def __init__(self, threads: int):
         self.threads = threads
-        self._before: list[tuple[Any, int]] = []
 
     def __enter__(self) -> None:
-        for library in _libraries():
-            most = library.get_num_threads()
-            if most > self.threads:
-                library.set_num_threads(self.threads)
-                self._before.append((library, most))
+        with self._lock:
+            if not self._active:
+                self._before[:] = self._now[:] = [library.get_num_threads() for library in _libraries()]
+            self._active.append(self.threads)
+            self._apply()
 
     def __exit__(self, *exception: object) -> None:
-        while self._before:
-            library, most = self._before.pop()
-            library.set_num_threads(most)
+        with self._lock:
+            self._active.remove(self.threads)
+            self._apply()
+
+    def _apply(self) -> None:
+        for i, library in enumerate(_libraries()):
+            threads = min(self._before[i], *self._active) if self._active else self._before[i]
+            if threads != self._now[i]:
+                self._now[i] = threads
+                library.set_num_threads(threads)

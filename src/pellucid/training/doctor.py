@@ -32,11 +32,9 @@ def culprit(parts: Parts, x: Array, targets: Array, weights: Array, step: int) -
     for path, array in parts.layout.arrays(parts.theta).items():
         if not np.isfinite(array).all():
             return f"the parameter {path} is the first that is not finite"
-    state = parts.state.copy()
     again = GradientStep(parts, plan=parts.body, observer=watch)
     with np.errstate(all="ignore"):
         loss = again(parts.p, x, targets, weights, step)
-    parts.state[:] = state
     if not found and not np.isfinite(loss):
         found.append("the loss")
     for path, array in reversed(parts.layout.arrays(again.gradient).items()):

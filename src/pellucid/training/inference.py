@@ -30,7 +30,7 @@ class Scores:
         self.parts = parts
         self.loss, self.weight = 0.0, 0.0
         self.tallies: list[tuple[str, Tally]] = []
-        asks_many = type(parts.loss).__name__ == "BinaryCrossEntropy" and parts.output_shape[-1] > 1
+        asks_many = parts.loss.independent and parts.output_shape[-1] > 1
         self._spread = asks_many
         for metric in parts.metrics if metrics is None else metrics:
             self.tallies.append((metric.name, metric.start(2 if asks_many else parts.classes, parts.kernels)))
@@ -69,7 +69,7 @@ class Inference:
     def _logits(self, ctx: Context, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
         """What is before the head, for the n samples ``rows`` of x; lives until the context is used again."""
         parts = self.parts
-        batch = stage.batch(x, rows, ctx.buffer("x", (n, *parts.input_shape)), parts.kernels)
+        batch = stage.batch(x, rows, ctx.run.own("x", (n, *parts.input_shape)), parts.kernels)
         return parts.plan.forward(parts.p, batch, ctx)
 
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:

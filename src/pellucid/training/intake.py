@@ -11,7 +11,7 @@ from pellucid.config import checked
 from pellucid.data.dataset import Dataset
 from pellucid.data.stage import InputStage
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from pellucid.losses import Loss
 from pellucid.memory import Array, Shape
 from pellucid.metrics import Metric
 from pellucid.training.parts import Parts
@@ -76,7 +76,7 @@ def batch(x: Array, y: Array, weights: Array | None, stage: InputStage, parts: P
 
 def learnable(targets: Array, loss: Loss) -> None:
     """Refuses training targets that are all the same class."""
-    if isinstance(loss, (CrossEntropy, BinaryCrossEntropy)) and targets.size and targets.min() == targets.max():
+    if loss.classifies and targets.size and targets.min() == targets.max():
         raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
 
 
@@ -84,7 +84,7 @@ def countable(metrics: Iterable[Metric], loss: Loss, output_shape: Shape) -> tup
     """The metrics, checked to go with the loss."""
     given = metrics if isinstance(metrics, Metric) else list(metrics)
     found: tuple[Metric, ...] = checked(given, tuple[Metric, ...], "Model", "metrics")
-    if found and output_shape == (1,) and not isinstance(loss, BinaryCrossEntropy):
+    if found and output_shape == (1,) and not loss.classifies:
         raise ConfigError(f"{found[0]} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy")
     return found
 

@@ -70,14 +70,19 @@ def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float
     if not bounded:  # NaN is not, either
         raise diverged(parts, where, rate, x, targets, weights, number)
     parts.updater.update(parts.theta, step.gradient, rate, number)
+    parts.state[:] = step.state
     parts.steps = number
     return loss
 
 
 def recorded(events: Iterator[Event], history: History, blas_threads: int) -> Generator[Event, None, None]:
-    """The same events, with each epoch written into the history, and BLAS on that many threads until the end."""
-    with blas.limited(blas_threads):
-        for event in events:
-            if isinstance(event, EpochEvent):
-                history.rows.append(event.row())
-            yield event
+    """The same events, with each epoch written into the history, and BLAS on that many threads while one is made: not
+    while whoever iterates does something else."""
+    while True:
+        with blas.limited(blas_threads):
+            event = next(events, None)
+        if event is None:
+            return
+        if isinstance(event, EpochEvent):
+            history.rows.append(event.row())
+        yield event

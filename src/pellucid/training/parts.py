@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pellucid import rng
+from pellucid.initializers import initial
 from pellucid.kernels import Kernels
 from pellucid.layers.activations import Activation
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.memory import Layout, Shape
 from pellucid.metrics import Metric
-from pellucid.networks import fused, primitives, without_last
+from pellucid.networks import fused, in_line, without_last
 from pellucid.optim.pieces import Optimizer, Updater
 
 
@@ -44,17 +44,14 @@ class Parts:
         self.head: Activation | None = None
         self.body = network
         if loss.head is not None:
-            last = primitives(network)[-1][1]
+            last = in_line(network)[-1]
             assert isinstance(last, Activation)
             self.head, self.body = last, without_last(network)
         self.plan = fused(self.body)
         self.layout = Layout({path: slot for path, slot in built.slots.items() if not slot.state})
         self.state_layout = Layout({path: slot for path, slot in built.slots.items() if slot.state})
-        self.theta, self.state = self.layout.zeros(dtype), self.state_layout.zeros(dtype)
+        self.theta, self.state = initial(self.layout, seed, dtype), initial(self.state_layout, seed, dtype)
         self.p, self.state_views = self.layout.views(self.theta), self.state_layout.views(self.state)
-        for layout, vector in ((self.layout, self.theta), (self.state_layout, self.state)):
-            for path, slot in layout.items():
-                layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self.steps = 0
         self.epochs = 0

@@ -68,6 +68,10 @@ def _add(total: Array, other: Array) -> None:
     total += other
 
 
+def _nothing(k: int) -> None:
+    """What workers hold between two pieces of work."""
+
+
 class _Workers:
     """The threads of a crew beside its caller. They wait on locks: a handover takes some ten microseconds, where an
     executor's queue takes eighty."""
@@ -147,6 +151,7 @@ class Crew:
         except BaseException:  # a second Ctrl-C: these workers are in the middle of something
             self._workers = None
             raise
+        workers.work = _nothing  # what was done holds the caller's arrays, and this crew: let go of it
         causes = [error for error in (*errors, *workers.errors) if error is not None]
         causes.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))  # the cause before its echoes
         if causes:

@@ -19,7 +19,8 @@ class GradientStep:
     """Computes gradients for one model with a fixed number of shards; its memory is used again from step to step.
 
     After a call, ``gradient`` is the flat gradient of the mean loss (the caller may change it), ``outputs`` (n, k) are
-    the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights. ``plan`` is what runs: the
+    the head's outputs, in training mode, and ``weight`` is the sum of the batch's weights, ``state`` the running
+    statistics that the step leads to (the model's own are left alone until the step is accepted). ``plan`` is what runs: the
     model's fused plan unless told otherwise.
     """
 
@@ -29,13 +30,15 @@ class GradientStep:
         self.crew = Crew(shards)
         self.rows = [parts.layout.zeros(parts.dtype) for _ in range(shards)]
         self._g = [parts.layout.views(row) for row in self.rows]
+        self.state = parts.state.copy()
         self._contexts = []
+        views = parts.state_layout.views(self.state)
         for shard in range(shards):
             all_sum = self.crew.all_sum if shards > 1 else None
             run = Run(parts.kernels, dtype=parts.dtype, seed=parts.seed, shard=shard, all_sum=all_sum)
             run.training = run.keeping = True
             run.observer = observer
-            self._contexts.append(Context(run, parts.state_views))
+            self._contexts.append(Context(run, views))
         self._outputs = np.empty((0, *parts.output_shape), parts.dtype)
         self.outputs = self._outputs
         self.gradient = self.rows[0]
@@ -47,6 +50,7 @@ class GradientStep:
         if len(self._outputs) < n:
             self._outputs = np.empty((n, *self.parts.output_shape), self.parts.dtype)
         self.outputs = self._outputs[:n]
+        self.state[:] = self.parts.state
         self.weight = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / self.weight if self.weight > 0 else 0.0
         if len(self.rows) == 1:
@@ -72,7 +76,7 @@ class GradientStep:
         ctx.run.step, ctx.run.offset = step, start
         with np.errstate(all="ignore"):  # whoever asked for the step checks that all is finite
             z = self.plan.forward(p, x, ctx)
-            dz = ctx.buffer("dz", z.shape)
+            dz = ctx.run.own("dz", z.shape)
             outputs = self.outputs[start : start + len(x)]
             loss = parts.loss.compute(z, targets, weights, scale, outputs, dz, parts.kernels)
             self.plan.backward(p, self._g[k], dz, ctx)
