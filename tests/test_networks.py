@@ -9,10 +9,11 @@ import pytest
 
 from pellucid import CrossEntropy, Dense, Dropout, Flatten, Linear, ReLU, Sequential, ShapeError, Sigmoid, Softmax, Tanh
 from pellucid import kernels as kernel_sets
+from pellucid.initializers import initial
 from pellucid.layers import Built, Context, Run
 from pellucid.networks import fused, primitives, without_last
 from pellucid.optim import SGD
-from pellucid.testing import asymmetric, check_fusion, initial, layouts, run_layer
+from pellucid.testing import asymmetric, check_fusion, layouts, run_layer
 from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
 
@@ -161,7 +162,7 @@ def test_the_last_layer_comes_off_also_out_of_nested_networks(network, rest):
     assert without_last(network) == rest
     last = primitives(network)[-1][1]
     x = asymmetric((4, 3))
-    theta = initial(layouts(network, (3,))[0])
+    theta = initial(layouts(network, (3,))[0], 0, np.float64)
     z = run_layer(rest, x, theta=theta).y
     np.testing.assert_array_equal(run_layer(network, x, theta=theta).y, run_layer(last, z).y)
 
@@ -175,7 +176,7 @@ def test_the_observer_sees_every_output_and_every_gradient():
     params, state = layouts(network, (2, 3))
     run = Run(kernel_sets.load(), dtype=np.float64)
     run.keeping, run.observer = True, lambda path, what, array: seen.append((path, what, array.shape))
-    ctx, p = Context(run, state.views(state.zeros(np.float64)), needs_dx=True), params.views(initial(params))
+    ctx, p = Context(run, state.views(state.zeros(np.float64)), needs_dx=True), params.views(initial(params, 0, np.float64))
     network.forward(p, asymmetric((5, 2, 3)), ctx)
     shapes = {
         "flatten1": 6, "sequential1.dense1": 4, "sequential1.relu1": 4, "sequential1": 4, "dense1": 3, "sigmoid1": 3,

@@ -33,7 +33,7 @@ class Library:
 
 LIBRARIES = {
     "numpy": Library("numpy", ("numpy",)),
-    "pellucid": Library("pellucid", ("pellucid",)),
+    "pellucid": Library("pellucid.model", ("pellucid",)),  # `import pellucid` alone loads nothing yet
     "torch": Library("torch", ("torch",)),
     "jax": Library("jax", ("jax",)),
     "keras": Library("keras", ("keras", "tensorflow")),

@@ -1,18 +1,26 @@
 """Pellucid: a neural-network library written from scratch, to be read, and to be fast on a CPU.
 
 pellucid (adj.): letting the light through; easily understood.
+
+What is exported here is loaded when it is first used, so that ``import pellucid`` costs next to nothing.
 """
 
-from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
-from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
-from pellucid.layers import Built, Context, Dense, Dropout, Flatten, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
-from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
-from pellucid.memory import Slot
-from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
-from pellucid.model import Model
-from pellucid.networks import Sequential
-from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
-from pellucid.training import Control, EarlyStopping, EpochEvent, History, StepEvent
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
+    from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
+    from pellucid.layers import Built, Context, Dense, Dropout, Flatten, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+    from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+    from pellucid.memory import Slot
+    from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
+    from pellucid.model import Model
+    from pellucid.networks import Sequential
+    from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
+    from pellucid.training import Control, EarlyStopping, EpochEvent, History, StepEvent
 
 __version__ = "0.1.0"
 
@@ -72,3 +80,29 @@ __all__ = [
     "Zeros",
     "wilson",
 ]
+
+_HOME = {
+    "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
+    "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Zeros",
+    "layers": "Built Context Dense Dropout Flatten Layer Linear ReLU Sigmoid Softmax Tanh",
+    "losses": "BinaryCrossEntropy CrossEntropy Loss MeanSquaredError",
+    "memory": "Slot",
+    "metrics": "Accuracy ConfusionMatrix Metric Precision Recall wilson",
+    "model": "Model",
+    "networks": "Sequential",
+    "optim": "Adam AdamW Chain ClipNorm Constant Cosine Decay L2 OneCycle SGD StepDecay",
+    "training": "Control EarlyStopping EpochEvent History StepEvent",
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pellucid.{_WHERE[name]}"), name)
+    globals()[name] = value  # the next time it is found at once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

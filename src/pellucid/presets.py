@@ -55,10 +55,10 @@ PRESETS: dict[str, Recipe] = {
     "mlp-d8": Recipe("Dive into deep learning: 784-64-32-10, 52,650 parameters", _mlp(64, 32), SGD(0.01), 12, 64),
     "mlp-best": Recipe(
         "the best without convolution or augmentation: dropout, one cycle",
-        _mlp(1024, 1024, drop=(0.2, 0.5)),
-        Adam(OneCycle(0.002)),
-        20,
-        128,
+        _mlp(1024, 1024, drop=(0.2, 0.3)),
+        Adam(OneCycle(0.0015)),
+        18,
+        200,
     ),
 }
 
