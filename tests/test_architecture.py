@@ -119,7 +119,9 @@ def test_no_deep_learning_library_is_imported():
 
 
 def test_importing_pellucid_imports_nothing_heavy():
-    program = "import sys, pellucid, pellucid.model, pellucid.data; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    program = (
+        "import sys, pellucid, pellucid.model, pellucid.data; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "pellucid"} <= set(loaded)
     assert not HEAVY & set(loaded)
