@@ -125,7 +125,7 @@ def test_limits_on_blas_threads_may_overlap_in_any_order():
         return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
 
     with threadpool_limits(2, user_api="blas"):
-        fit, predict = blas.limited(2), blas.limited(1)
+        fit, predict = blas.limited(1), blas.limited(1)
         before = threads()
         fit.__enter__()
         predict.__enter__()
