@@ -82,7 +82,8 @@ class Numbers(InputStage):
         return x.dtype.kind in "bif" or (x.dtype.kind == "u" and x.dtype.itemsize > 1)
 
     def batch(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
-        ready = x.dtype == out.dtype and x.flags.c_contiguous and x.flags.aligned
+        flags = x.flags
+        ready = x.dtype == out.dtype and flags.c_contiguous and flags.aligned
         if ready and isinstance(rows, slice):
             out = x[rows]
         elif ready:

@@ -64,10 +64,10 @@ class Run:
         return _reused(self.engine, f"gradient{self._turn}", shape, self.dtype)
 
 
-def _reused(memories: Memories, name: str, shape: Shape, dtype: Any) -> Array:
+def _reused(memories: Memories, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
     """The array of that name cut to ``shape``; it grows when it has to."""
     held = memories.get(name)
-    if held is not None and held[1].shape == shape and held[1].dtype == dtype:
+    if held is not None and held[1].shape == shape and held[1].dtype is dtype:  # NumPy has one object for each plain dtype
         return held[1]
     size = math.prod(shape)
     memory = held[0] if held is not None and held[0].size >= size and held[0].dtype == dtype else aligned_zeros(size, dtype)
@@ -123,11 +123,11 @@ class Context:
     def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
         """This layer's own memory, not cleared, alive until backward and used again in the next step; of the network's
         dtype, unless another is named."""
-        return _reused(self._buffers, name, shape, dtype or self.run.dtype)
+        return _reused(self._buffers, name, shape, self.run.dtype if dtype is None else np.dtype(dtype))
 
     def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
         """Memory that any layer may use and that dies with the call, not cleared."""
-        return _reused(self.run.scratches, name, shape, dtype or self.run.dtype)
+        return _reused(self.run.scratches, name, shape, self.run.dtype if dtype is None else np.dtype(dtype))
 
     def gradient(self, shape: Shape) -> Array:
         """Memory for the gradient towards the input, not cleared; once in a backward. Two arrays of the shard take turns,

@@ -20,7 +20,7 @@ from pellucid.training.intake import Samples
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Crew, cores
 
-CHUNK = 512  # samples: large enough for BLAS, small enough for the second-level cache
+CHUNK = 1024  # samples: fewer calls than at 512, and no slower than more (784-256-256-10, 10,000 samples)
 
 
 class Scores:
