@@ -60,3 +60,13 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
         exec(block, module.__dict__)
     assert module.Scale().build((5,)).shape == (5,)
     assert len(re.findall(r"\S.*\n", blocks("CONTRIBUTING.md", "python")[0])) <= 20, "the guide promises 20 lines"
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *[f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")]]
+)
+def test_links_to_files_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in target:
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
