@@ -19,8 +19,8 @@ DETERMINISTIC_SHARDS = 4
 
 # How often a step uses each weight (samples times positions). Every shard writes a whole gradient, and the gradients are
 # summed: that pays where each number of it is the sum of many products, as in convolutions and large batches.
-# Measured for 784-256-256-10 on two cores: at batch 100 two shards take 1.3 times as long as BLAS with two threads, at 256
-# as long, at 512 0.6 to 1.0 times.
+# Measured for 784-256-256-10 on two cores: two shards take 1.3 times as long as BLAS with two threads at batch 100 and 256,
+# and 0.6 to 1.0 times as long at 512.
 USES_WORTH_SHARDS = 400
 # Below this many multiply-adds in the forward pass a product is over before BLAS has woken a second thread: for
 # 784-256-256-10 one thread is as fast as two up to batch 16.
