@@ -147,5 +147,5 @@ class Layout(Mapping[str, Slot]):
         return found
 
     def table(self) -> dict[str, list[int]]:
-        """Path -> shape, in order: travels with every saved vector and is compared when it is loaded."""
+        """Path -> shape, in order: two vectors can stand for each other where these are equal."""
         return {path: list(slot.shape) for path, slot in self.slots.items()}

@@ -1,8 +1,8 @@
 """The arithmetic, twice: ``reference`` is readable NumPy and the truth, ``compiled`` is Numba and must match it.
 
 Both sets have the same files, names and signatures; one file is one subject. Kernels take C-contiguous arrays of one
-dtype, float32 or float64 (labels are int64, pictures uint8), write into the arrays they are given and allocate
-nothing that grows with the batch. Whatever else users bring is put into that form once, at the boundary.
+dtype, float32 or float64 (labels are int64, pictures uint8), write into the arrays they are given; the
+compiled ones allocate nothing that grows with the batch. Whatever else users bring is put into that form once, at the boundary.
 """
 
 from __future__ import annotations
