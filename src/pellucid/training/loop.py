@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from pellucid.data.batches import Batches
+from pellucid.memory import Array
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
 from pellucid.training import blas
@@ -62,7 +63,9 @@ def train(
         yield EpochEvent(epoch, time.perf_counter() - began, rate, train, validation)
 
 
-def take_step(parts: Parts, step: GradientStep, x, targets, weights, rate: float, where: str) -> float:  # type: ignore[no-untyped-def]
+def take_step(
+    parts: Parts, step: GradientStep, x: Array, targets: Array, weights: Array, rate: float, where: str
+) -> float:
     """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
     number = parts.steps + 1
     loss = step(parts.p, x, targets, weights, number)
