@@ -63,9 +63,7 @@ def train(
         yield EpochEvent(epoch, time.perf_counter() - began, rate, train, validation)
 
 
-def take_step(
-    parts: Parts, step: GradientStep, x: Array, targets: Array, weights: Array, rate: float, where: str
-) -> float:
+def take_step(parts: Parts, step: GradientStep, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
     """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
     number = parts.steps + 1
     loss = step(parts.p, x, targets, weights, number)
