@@ -200,7 +200,7 @@ class Model:
         )
         for policy in policies:
             events = policy.wrap(events, self._parts, history)
-        return recorded(events, history, sharding.blas_threads)
+        return recorded(events, history, self._parts, sharding)
 
     def train_on_batch(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One step on the batch x (n, *input shape), y, with optional sample weights (n). Returns the mean loss before
@@ -212,11 +212,13 @@ class Model:
         sharding = self.sharding(len(x))
         rate = parts.updater.rate(Clock(parts.steps + 1))
         with blas.limited(sharding.blas_threads):
+            self.kernels.ready(sharding.team)
             return take_step(parts, self._step(sharding.shards), batch, targets, w, rate, f"step {parts.steps + 1}")
 
     def sharding(self, batch_size: int, *, deterministic: bool = False) -> shards.Sharding:
-        """How a step at that batch size runs on this machine: shards and BLAS threads."""
-        return shards.choose(self.multiply_adds, self.parameter_count, batch_size, deterministic=deterministic)
+        """How a step at that batch size runs on this machine: shards and threads."""
+        size = self.multiply_adds, self.parameter_count, batch_size
+        return shards.choose(*size, self.kernels, deterministic=deterministic)
 
     def _step(self, count: int) -> GradientStep:
         if count not in self._steps:

@@ -6,7 +6,6 @@ Contexts come from a pool and go back to it; a call that finds the pool empty ma
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,10 +14,9 @@ from pellucid.data.stage import InputStage
 from pellucid.layers.context import Context, Run
 from pellucid.memory import Array
 from pellucid.metrics import Metric, Tally, Value, questions
-from pellucid.training import blas
 from pellucid.training.intake import Samples
 from pellucid.training.parts import Parts
-from pellucid.training.shards import Crew, cores
+from pellucid.training.shards import choose
 
 CHUNK = 1024  # samples: fewer calls than at 512, and no slower than more (784-256-256-10, 10,000 samples)
 
@@ -56,8 +54,6 @@ class Inference:
     def __init__(self, parts: Parts):
         self.parts = parts
         self._pool: list[Context] = []
-        self._crew = Crew(cores())
-        self._crew_is_free = threading.Lock()
 
     def _context(self) -> Context:
         try:
@@ -73,32 +69,25 @@ class Inference:
         return parts.plan.forward(parts.p, batch, ctx)
 
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
-        """(n, k): the head's outputs, or with ``logits`` what is before the head. Where there are many samples all cores
-        share the chunks, each with BLAS on one thread: that keeps both busy, and waits for nobody on a busy machine."""
+        """(n, k): the head's outputs, or with ``logits`` what is before the head."""
         parts, n = self.parts, len(x)
         head = None if parts.head is None or logits else getattr(parts.kernels, parts.head.kernel)
         result = np.empty((n, *parts.output_shape), parts.dtype)
-
-        def chunks(first: int, stride: int) -> None:
-            ctx = self._context()
-            for start in range(first * CHUNK, n, stride * CHUNK):
-                rows = slice(start, min(start + CHUNK, n))
-                z = self._logits(ctx, x, stage, rows, rows.stop - start)
-                if head is None:
-                    result[rows] = z
-                else:
-                    head(z, out=result[rows])
-            self._pool.append(ctx)
-
-        if n > CHUNK and self._crew.shards > 1 and self._crew_is_free.acquire(blocking=False):
-            try:
-                with blas.limited(1):
-                    self._crew.run(lambda k: chunks(k, self._crew.shards))
-            finally:
-                self._crew_is_free.release()
-        else:
-            chunks(0, 1)
+        ctx = self._context()
+        self._call_the_team(n)
+        for start in range(0, n, CHUNK):
+            rows = slice(start, min(start + CHUNK, n))
+            z = self._logits(ctx, x, stage, rows, rows.stop - start)
+            if head is None:
+                result[rows] = z
+            else:
+                head(z, out=result[rows])
+        self._pool.append(ctx)
         return result
+
+    def _call_the_team(self, n: int) -> None:
+        """The threads that share the work inside kernels, where there is enough of it."""
+        self.parts.kernels.ready(choose(self.parts.multiply_adds, 0, n, self.parts.kernels).team)
 
     def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
         """Loss and metrics of a set."""
@@ -107,6 +96,7 @@ class Inference:
         weights = np.ones(n, parts.dtype) if samples.weights is None else samples.weights
         a, dz = (np.empty((CHUNK, *parts.output_shape), parts.dtype) for _ in range(2))
         ctx = self._context()
+        self._call_the_team(n)
         for start in range(0, n, CHUNK):
             chunk = slice(start, min(start + CHUNK, n))
             rows = chunk if samples.rows is None else samples.rows[chunk]

@@ -19,6 +19,7 @@ from pellucid.training.doctor import diverged
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.inference import Scores
 from pellucid.training.parts import Parts
+from pellucid.training.shards import Sharding
 from pellucid.training.step import GradientStep
 
 Evaluation = Callable[[], Mapping[str, Value]]
@@ -76,11 +77,12 @@ def take_step(parts: Parts, step: GradientStep, x: Array, targets: Array, weight
     return loss
 
 
-def recorded(events: Iterator[Event], history: History, blas_threads: int) -> Generator[Event, None, None]:
-    """The same events, with each epoch written into the history, and BLAS on that many threads while one is made: not
+def recorded(events: Iterator[Event], history: History, parts: Parts, sharding: Sharding) -> Generator[Event, None, None]:
+    """The same events, with each epoch written into the history, and threads as ``sharding`` says while one is made: not
     while whoever iterates does something else."""
     while True:
-        with blas.limited(blas_threads):
+        with blas.limited(sharding.blas_threads):
+            parts.kernels.ready(sharding.team)
             event = next(events, None)
         if event is None:
             return

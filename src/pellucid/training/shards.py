@@ -1,8 +1,10 @@
-"""Shards of the batch: the one mechanism of parallelism.
+"""How a step uses the machine's cores, and shards of the batch.
 
-A step's batch is cut into shards; each runs forward and backward in a thread of its own, with its own contexts and its
-own row of gradients, and BLAS on one thread. What the shards have to say to each other is sums, taken by a balanced
-binary tree: (0 + 1) + (2 + 3). The tree's shape depends on the number of shards alone, so the bits do too.
+The compiled kernels share their work between threads themselves (see ``kernels/compiled/team.py``), with the same bits for
+any number of threads. The reference kernels leave their products to BLAS, or the step's batch is cut into shards: each runs
+forward and backward in a thread of its own, with its own contexts and its own row of gradients, and BLAS on one thread. What
+shards have to say to each other is sums, taken by a balanced binary tree: (0 + 1) + (2 + 3). The tree's shape depends on the
+number of shards alone, so the bits do too.
 """
 
 from __future__ import annotations
@@ -13,29 +15,33 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pellucid.kernels import Kernels, name_of
 from pellucid.memory import Array
 
 DETERMINISTIC_SHARDS = 4
 
-# How often a step uses each weight (samples times positions). Every shard writes a whole gradient, and the gradients are
-# summed: that pays where each number of it is the sum of many products, as in convolutions and large batches.
-# Measured for 784-256-256-10 on two cores: two shards take 1.3 times as long as BLAS with two threads at batch 100 and 256,
-# and 0.6 to 1.0 times as long at 512.
+# For the reference kernels: how often a step uses each weight (samples times positions). Every shard writes a whole
+# gradient, and the gradients are summed: that pays where each number of it is the sum of many products, as in convolutions.
 USES_WORTH_SHARDS = 400
-# Below this many multiply-adds in the forward pass a product is over before BLAS has woken a second thread: for
-# 784-256-256-10 one thread is as fast as two up to batch 16.
+# Below this many multiply-adds in the forward pass a product is over before BLAS has woken a second thread.
 BLAS_THREADS_WORTH = 4_000_000
+# For the compiled ones: below so many multiply-adds and parameters, a step is too short for a second thread.
+TEAM_WORTH = 300_000
 
 
 @dataclass(frozen=True)
 class Sharding:
-    """How one step runs: the number of shards, each in its thread, and of BLAS threads."""
+    """How one step runs: the number of shards, each in its thread; of BLAS threads; and of threads that share the work
+    inside a compiled kernel."""
 
     shards: int
     blas_threads: int
+    team: int = 1
 
     def __str__(self) -> str:
-        return f"{self.shards} shard{'s' * (self.shards > 1)}, {self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)}"
+        counts = {"shard": self.shards, "BLAS thread": self.blas_threads, "thread": self.team}
+        said = {kind: n for kind, n in counts.items() if n > 1} or {"thread": 1}
+        return ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in said.items())
 
 
 def cores() -> int:
@@ -43,13 +49,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose(multiply_adds: int, parameters: int, batch: int, *, deterministic: bool = False) -> Sharding:
+def choose(multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False) -> Sharding:
     """The rule: for a network with so many multiply-adds a sample and so many parameters, at that batch size."""
+    work = multiply_adds * batch
+    if name_of(kernels) == "compiled":
+        return Sharding(1, 1, cores() if work + parameters >= TEAM_WORTH else 1)
     if deterministic:
         return Sharding(DETERMINISTIC_SHARDS, 1)
-    if multiply_adds * batch < BLAS_THREADS_WORTH:
+    if work < BLAS_THREADS_WORTH:
         return Sharding(1, 1)
-    if multiply_adds * batch >= USES_WORTH_SHARDS * parameters:
+    if work >= USES_WORTH_SHARDS * parameters:
         return Sharding(max(1, min(cores(), batch)), 1)
     return Sharding(1, cores())
 

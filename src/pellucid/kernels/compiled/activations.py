@@ -1,4 +1,4 @@
-"""Activation functions and what they make of a gradient, each one pass over the array."""
+"""Activation functions and what they make of a gradient, each one pass over the array, in pieces for the team."""
 
 from __future__ import annotations
 
@@ -7,56 +7,77 @@ import math
 import numba
 
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share, task
 from pellucid.memory import Array
 
 U = numba.uint64
+PIECE = 16_384  # numbers: some microseconds
 
 
 @jit
-def _relu(x, out):  # type: ignore[no-untyped-def]
+def _pieces(x):  # type: ignore[no-untyped-def]
+    return (x.size + PIECE - 1) // PIECE
+
+
+@jit
+def _stretch(x, piece):  # type: ignore[no-untyped-def]
+    """The numbers of one piece."""
+    first = U(piece) * U(PIECE)
+    return range(first, min(first + U(PIECE), U(x.size)))
+
+
+@jit
+def _rows(x, k, rows, piece):  # type: ignore[no-untyped-def]
+    """Where the rows of one piece begin, each of k numbers."""
+    first = U(piece) * U(rows) * U(k)
+    return range(first, min(first + U(rows) * U(k), U(x.size)), U(k))
+
+
+@jit
+def _relu_piece(x, out, piece):  # type: ignore[no-untyped-def]
     zero = x.dtype.type(0)
-    for i in range(U(x.size)):
+    for i in _stretch(x, piece):
         out[i] = zero if x[i] < zero else x[i]
 
 
 @jit
-def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+def _relu_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     zero = y.dtype.type(0)
-    for i in range(U(y.size)):
+    for i in _stretch(y, piece):
         out[i] = zero if y[i] <= zero else dy[i]
 
 
 @jit
-def _sigmoid(x, out):  # type: ignore[no-untyped-def]
+def _sigmoid_piece(x, out, piece):  # type: ignore[no-untyped-def]
     one = x.dtype.type(1)
-    for i in range(U(x.size)):
+    for i in _stretch(x, piece):
         e = math.exp(-abs(x[i]))
         out[i] = (one if x[i] >= 0 else e) / (one + e)
 
 
 @jit
-def _sigmoid_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+def _sigmoid_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     one = y.dtype.type(1)
-    for i in range(U(y.size)):
+    for i in _stretch(y, piece):
         out[i] = dy[i] * y[i] * (one - y[i])
 
 
 @jit
-def _tanh(x, out):  # type: ignore[no-untyped-def]
-    for i in range(U(x.size)):
+def _tanh_piece(x, out, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(x, piece):
         out[i] = math.tanh(x[i])
 
 
 @jit
-def _tanh_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+def _tanh_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     one = y.dtype.type(1)
-    for i in range(U(y.size)):
+    for i in _stretch(y, piece):
         out[i] = dy[i] * (one - y[i] * y[i])
 
 
 @jit
-def _softmax(x, k, out):  # type: ignore[no-untyped-def]
-    for start in range(U(0), U(x.size), U(k)):
+def _softmax_piece(x, k, out, rows, piece):  # type: ignore[no-untyped-def]
+    for start in _rows(x, k, rows, piece):
         top = x[start]
         for j in range(start, start + U(k)):
             top = max(top, x[j])
@@ -70,13 +91,55 @@ def _softmax(x, k, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
-    for start in range(U(0), U(y.size), U(k)):
+def _softmax_gradient_piece(y, dy, k, out, rows, piece):  # type: ignore[no-untyped-def]
+    for start in _rows(y, k, rows, piece):
         inner = y.dtype.type(0)
         for j in range(start, start + U(k)):
             inner += dy[j] * y[j]
         for j in range(start, start + U(k)):
             out[j] = y[j] * (dy[j] - inner)
+
+
+@jit
+def _relu(x, out):  # type: ignore[no-untyped-def]
+    share(task(_relu_piece, (x, out)), _pieces(out))
+
+
+@jit
+def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    share(task(_relu_gradient_piece, (y, dy, out)), _pieces(out))
+
+
+@jit
+def _sigmoid(x, out):  # type: ignore[no-untyped-def]
+    share(task(_sigmoid_piece, (x, out)), _pieces(out))
+
+
+@jit
+def _sigmoid_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    share(task(_sigmoid_gradient_piece, (y, dy, out)), _pieces(out))
+
+
+@jit
+def _tanh(x, out):  # type: ignore[no-untyped-def]
+    share(task(_tanh_piece, (x, out)), _pieces(out))
+
+
+@jit
+def _tanh_gradient(y, dy, out):  # type: ignore[no-untyped-def]
+    share(task(_tanh_gradient_piece, (y, dy, out)), _pieces(out))
+
+
+@jit
+def _softmax(x, k, out):  # type: ignore[no-untyped-def]
+    rows = max(1, PIECE // (4 * k))
+    share(task(_softmax_piece, (x, k, out, rows)), (out.size // k + rows - 1) // rows)
+
+
+@jit
+def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
+    rows = max(1, PIECE // (4 * k))
+    share(task(_softmax_gradient_piece, (y, dy, k, out, rows)), (out.size // k + rows - 1) // rows)
 
 
 def relu(x: Array, out: Array) -> Array:

@@ -7,29 +7,47 @@ import math
 import numba
 
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share, task
 from pellucid.memory import Array
 
 U = numba.uint64
+PIECE = 16_384  # numbers: some microseconds
 
 
 @jit
-def _gather_scaled(x, rows, factor, out):  # type: ignore[no-untyped-def]
-    n, c = U(out.shape[0]), U(out.shape[1])
-    X, O = x.reshape(x.size), out.reshape(out.size)
-    for i in range(n):
+def _gather_scaled_piece(x, rows, factor, out, count, piece):  # type: ignore[no-untyped-def]
+    c, X, O = U(out.shape[1]), x.reshape(x.size), out.reshape(out.size)
+    for i in range(U(piece) * U(count), min(U(piece + 1) * U(count), U(out.shape[0]))):
         start = U(rows[i]) * c
         for j in range(c):
             O[i * c + j] = factor * X[start + j]
 
 
 @jit
-def _gather(x, rows, out):  # type: ignore[no-untyped-def]
-    n, c = U(out.shape[0]), U(out.shape[1])
-    X, O = x.reshape(x.size), out.reshape(out.size)
-    for i in range(n):
+def _gather_piece(x, rows, out, count, piece):  # type: ignore[no-untyped-def]
+    c, X, O = U(out.shape[1]), x.reshape(x.size), out.reshape(out.size)
+    for i in range(U(piece) * U(count), min(U(piece + 1) * U(count), U(out.shape[0]))):
         start = U(rows[i]) * c
         for j in range(c):
             O[i * c + j] = X[start + j]
+
+
+@jit
+def _count(out):  # type: ignore[no-untyped-def]
+    """Rows of a piece."""
+    return max(1, PIECE // max(1, out.shape[1]))
+
+
+@jit
+def _gather_scaled(x, rows, factor, out):  # type: ignore[no-untyped-def]
+    count = _count(out)
+    share(task(_gather_scaled_piece, (x, rows, factor, out, count)), (out.shape[0] + count - 1) // count)
+
+
+@jit
+def _gather(x, rows, out):  # type: ignore[no-untyped-def]
+    count = _count(out)
+    share(task(_gather_piece, (x, rows, out, count)), (out.shape[0] + count - 1) // count)
 
 
 @jit

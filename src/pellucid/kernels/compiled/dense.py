@@ -1,4 +1,4 @@
-"""The dense layer's arithmetic: BLAS for the products, one fused pass for bias, ReLU and the bias' gradient."""
+"""The dense layer's arithmetic: products with bias and ReLU in the same pass; mask and bias gradient in one pass."""
 
 from __future__ import annotations
 
@@ -6,77 +6,92 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.products import product
+from pellucid.kernels.compiled.team import share, task
 from pellucid.memory import Array
 
 U = numba.uint64  # signed indices carry Python's wrap-around, and such loops are not vectorized
+PIECE = 16_384  # numbers that a piece has at least: a few microseconds
+LINE = 16  # columns that a piece has at least: a cache line
 
 
 @jit
-def _add_bias(y, b):  # type: ignore[no-untyped-def]
-    n, o, Y = U(y.shape[0]), U(y.shape[1]), y.reshape(y.size)
-    for i in range(n):
-        for j in range(o):
-            Y[i * o + j] += b[j]
+def _affine(x, W, b, out, floor):  # type: ignore[no-untyped-def]
+    n, i, o = x.shape[0], W.shape[0], W.shape[1]
+    product(x.reshape(x.size), i, 1, W.reshape(W.size), o, False, b, 0, out.reshape(out.size), n, o, i, floor)
 
 
 @jit
-def _add_bias_relu(y, b):  # type: ignore[no-untyped-def]
-    n, o, Y, zero = U(y.shape[0]), U(y.shape[1]), y.reshape(y.size), y.dtype.type(0)
-    for i in range(n):
-        for j in range(o):
-            v = Y[i * o + j] + b[j]
-            Y[i * o + j] = zero if v < zero else v
+def _weight_gradient(x, dy, dW):  # type: ignore[no-untyped-def]
+    n, i, o = x.shape[0], x.shape[1], dy.shape[1]
+    zeros, none = np.zeros(o, dy.dtype), dy.dtype.type(-np.inf)
+    product(x.reshape(x.size), 1, i, dy.reshape(dy.size), o, False, zeros, 0, dW.reshape(dW.size), i, o, n, none)
 
 
 @jit
-def _bias_gradient(dy, db):  # type: ignore[no-untyped-def]
+def _input_gradient(dy, W, out):  # type: ignore[no-untyped-def]
+    n, i, o = dy.shape[0], W.shape[0], W.shape[1]
+    zeros, none = np.zeros(i, dy.dtype), dy.dtype.type(-np.inf)
+    product(dy.reshape(dy.size), o, 1, W.reshape(W.size), o, True, zeros, 0, out.reshape(out.size), n, i, o, none)
+
+
+@jit
+def _bias_gradient_piece(dy, db, columns, piece):  # type: ignore[no-untyped-def]
     n, o, D = U(dy.shape[0]), U(dy.shape[1]), dy.reshape(dy.size)
-    db[:] = 0
+    first = U(piece) * U(columns)
+    last = min(first + U(columns), o)
+    db[first:last] = 0
     for i in range(n):
-        for j in range(o):
+        for j in range(first, last):
             db[j] += D[i * o + j]
 
 
 @jit
-def _relu_bias_gradient(y, dy, db):  # type: ignore[no-untyped-def]
-    n, o, zero = U(y.shape[0]), U(y.shape[1]), y.dtype.type(0)
+def _relu_bias_gradient_piece(y, dy, db, columns, piece):  # type: ignore[no-untyped-def]
+    n, o, zero = U(dy.shape[0]), U(dy.shape[1]), dy.dtype.type(0)
     Y, D = y.reshape(y.size), dy.reshape(dy.size)
-    db[:] = 0
+    first = U(piece) * U(columns)
+    last = min(first + U(columns), o)
+    db[first:last] = 0
     for i in range(n):
-        for j in range(o):
+        for j in range(first, last):
             d = zero if Y[i * o + j] <= zero else D[i * o + j]
             D[i * o + j] = d
             db[j] += d
 
 
+@jit
+def _columns(n):  # type: ignore[no-untyped-def]
+    """Columns of a piece: whole cache lines, and enough of them."""
+    return max(1, PIECE // max(1, n * LINE)) * LINE
+
+
+@jit
+def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
+    n, o = dy.shape
+    columns = _columns(n)
+    share(task(_bias_gradient_piece, (dy, db, columns)), (o + columns - 1) // columns)
+    _weight_gradient(x, dy, dW)
+
+
+@jit
+def affine_relu_backward(x, y, dy, dW, db):  # type: ignore[no-untyped-def]
+    n, o = dy.shape
+    columns = _columns(n)
+    share(task(_relu_bias_gradient_piece, (y, dy, db, columns)), (o + columns - 1) // columns)
+    _weight_gradient(x, dy, dW)
+
+
 def affine(x: Array, W: Array, b: Array, out: Array) -> Array:
-    np.matmul(x, W, out=out)
-    _add_bias(out, b)
+    _affine(x, W, b, out, x.dtype.type(-np.inf))
     return out
 
 
 def affine_relu(x: Array, W: Array, b: Array, out: Array) -> Array:
-    np.matmul(x, W, out=out)
-    _add_bias_relu(out, b)
+    _affine(x, W, b, out, x.dtype.type(0))
     return out
 
 
-def _weight_gradient(x: Array, dy: Array, dW: Array) -> None:
-    if len(x) == 1:  # one sample: an outer product, for which matmul has no fast path
-        np.multiply(x.T, dy, out=dW)
-    else:
-        np.matmul(x.T, dy, out=dW)
-
-
-def affine_backward(x: Array, dy: Array, dW: Array, db: Array) -> None:
-    _bias_gradient(dy, db)
-    _weight_gradient(x, dy, dW)
-
-
-def affine_relu_backward(x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
-    _relu_bias_gradient(y, dy, db)
-    _weight_gradient(x, dy, dW)
-
-
 def affine_input_gradient(dy: Array, W: Array, out: Array) -> Array:
-    return np.matmul(dy, W.T, out=out)
+    _input_gradient(dy, W, out)
+    return out

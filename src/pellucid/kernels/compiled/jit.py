@@ -1,14 +1,15 @@
-"""How kernels are compiled: single-threaded, without the interpreter's lock, cached on disk.
+"""How kernels are compiled: without the interpreter's lock, cached on disk.
 
 The fast-math flags let sums be reordered and multiply-adds contracted; ``nnan`` and ``ninf`` are left out, because
-with them a compiled isfinite() finds nothing. A jitted helper lives in the file of its caller: Numba's cache does not
-notice a change in another file.
+with them a compiled isfinite() finds nothing.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -16,12 +17,26 @@ import numba
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """What changes when a file of the kernels does."""
+    files = sorted(os.scandir(Path(__file__).parent), key=lambda entry: entry.name)
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.name.endswith(".py"))
+
+
+_STAMP = _stamp()
+
+
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` compiled at its first call; the compiled code is kept for the next process where that is possible."""
     options: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it may write
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
         warnings.warn(message, stacklevel=2)
         return numba.njit(**options)(function)
+    # Compiled code holds the helpers it calls, but Numba looks only at the age of the function's own file.
+    file = getattr(compiled._cache, "_cache_file", None)
+    if file is not None:
+        file._source_stamp = (file._source_stamp, _STAMP)
+    return compiled

@@ -8,9 +8,11 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share, task
 from pellucid.memory import Array
 
 U, U32 = numba.uint64, numba.uint32
+PIECE = 8_192  # numbers: some microseconds
 
 
 @numba.njit(inline="always")
@@ -21,15 +23,22 @@ def _mix(x):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _dropout(x, low, high, first, threshold, factor, out):  # type: ignore[no-untyped-def]
-    n, c = U(x.shape[0]), U(x.shape[1])
+def _dropout_piece(x, low, high, first, threshold, factor, out, rows, piece):  # type: ignore[no-untyped-def]
+    c = U(x.shape[1])
     X, O, zero = x.reshape(x.size), out.reshape(out.size), x.dtype.type(0)
-    for i in range(n):
+    for i in range(U(piece) * U(rows), min(U(piece + 1) * U(rows), U(x.shape[0]))):
         row = U32(first + i)
         a, m = _mix(U32(row ^ low)), U32(_mix(U32(row + high)) | U32(1))
         for j in range(c):
             bits = _mix(U32(a + U32(j) * m))
             O[i * c + j] = X[i * c + j] * factor if bits >= threshold else zero * X[i * c + j]
+
+
+@jit
+def _dropout(x, low, high, first, threshold, factor, out):  # type: ignore[no-untyped-def]
+    rows = max(1, PIECE // max(1, x.shape[1]))
+    numbers = (low, high, first, threshold, factor)
+    share(task(_dropout_piece, (x, *numbers, out, rows)), (x.shape[0] + rows - 1) // rows)
 
 
 def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:

@@ -1,61 +1,101 @@
-"""What optimizers do to flat vectors: each is one pass over all of them, in place."""
+"""What optimizers do to flat vectors: each is one pass over all of them, in place, in pieces for the team."""
 
 from __future__ import annotations
 
 import math
 
 import numba
+import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share, task
 
 U = numba.uint64
 BLOCK = U(512)
+PIECE = 16_384  # numbers: some microseconds
 TINY = 1e-30  # as in reference/updates.py
 
 
 @jit
-def sum_of_squares(g):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for start in range(U(0), U(g.size), BLOCK):  # sums of a block in g's dtype, of the blocks in float64
-        part = g.dtype.type(0)
-        for i in range(start, min(start + BLOCK, U(g.size))):
-            part += g[i] * g[i]
-        total += part
-    return total
+def _pieces(vector):  # type: ignore[no-untyped-def]
+    return (vector.size + PIECE - 1) // PIECE
 
 
 @jit
-def scale(g, factor):  # type: ignore[no-untyped-def]
-    factor = g.dtype.type(factor)
-    for i in range(U(g.size)):
+def _stretch(vector, piece):  # type: ignore[no-untyped-def]
+    """The numbers of one piece."""
+    first = U(piece) * U(PIECE)
+    return range(first, min(first + U(PIECE), U(vector.size)))
+
+
+@jit
+def _sum_of_squares(g, sums, piece):  # type: ignore[no-untyped-def]
+    first = U(piece) * U(PIECE)
+    last = min(first + U(PIECE), U(g.size))
+    total = 0.0
+    for start in range(first, last, BLOCK):  # sums of a block in g's dtype, of the blocks in float64
+        part = g.dtype.type(0)
+        for i in range(start, min(start + BLOCK, last)):
+            part += g[i] * g[i]
+        total += part
+    sums[piece] = total
+
+
+@jit
+def sum_of_squares(g):  # type: ignore[no-untyped-def]
+    sums = np.zeros(_pieces(g))
+    share(task(_sum_of_squares, (g, sums)), len(sums))
+    return sums.sum()
+
+
+@jit
+def _scale(g, factor, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(g, piece):
         g[i] *= factor
 
 
 @jit
-def add(total, other):  # type: ignore[no-untyped-def]
-    for i in range(U(total.size)):
+def scale(g, factor):  # type: ignore[no-untyped-def]
+    share(task(_scale, (g, g.dtype.type(factor))), _pieces(g))
+
+
+@jit
+def _add(total, other, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(total, piece):
         total[i] += other[i]
 
 
 @jit
-def add_scaled(g, theta, factor):  # type: ignore[no-untyped-def]
-    factor = g.dtype.type(factor)
-    for i in range(U(g.size)):
+def add(total, other):  # type: ignore[no-untyped-def]
+    share(task(_add, (total, other)), _pieces(total))
+
+
+@jit
+def _add_scaled(g, theta, factor, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(g, piece):
         g[i] += factor * theta[i]
 
 
 @jit
-def sgd(theta, g, rate):  # type: ignore[no-untyped-def]
-    rate = theta.dtype.type(rate)
-    for i in range(U(theta.size)):
+def add_scaled(g, theta, factor):  # type: ignore[no-untyped-def]
+    share(task(_add_scaled, (g, theta, g.dtype.type(factor))), _pieces(g))
+
+
+@jit
+def _sgd(theta, g, rate, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(theta, piece):
         theta[i] -= rate * g[i]
 
 
 @jit
-def sgd_momentum(theta, g, v, rate, momentum, nesterov):  # type: ignore[no-untyped-def]
-    kind = theta.dtype.type
-    rate, mu, tiny, zero = kind(rate), kind(momentum), kind(TINY), kind(0)
-    for i in range(U(theta.size)):
+def sgd(theta, g, rate):  # type: ignore[no-untyped-def]
+    share(task(_sgd, (theta, g, theta.dtype.type(rate))), _pieces(theta))
+
+
+@jit
+def _sgd_momentum(theta, g, v, rate, mu, nesterov, piece):  # type: ignore[no-untyped-def]
+    tiny, zero = theta.dtype.type(TINY), theta.dtype.type(0)
+    for i in _stretch(theta, piece):
         w = mu * v[i] + g[i]
         w = zero if abs(w) < tiny else w
         v[i] = w
@@ -63,12 +103,15 @@ def sgd_momentum(theta, g, v, rate, momentum, nesterov):  # type: ignore[no-unty
 
 
 @jit
-def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):  # type: ignore[no-untyped-def]
+def sgd_momentum(theta, g, v, rate, momentum, nesterov):  # type: ignore[no-untyped-def]
     kind = theta.dtype.type
-    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
-    b1, r1, b2, r2 = kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
-    eps, tiny, zero = kind(epsilon), kind(TINY), kind(0)
-    for i in range(U(theta.size)):
+    share(task(_sgd_momentum, (theta, g, v, kind(rate), kind(momentum), nesterov)), _pieces(theta))
+
+
+@jit
+def _adam(theta, g, m, v, eta, root, b1, r1, b2, r2, eps, piece):  # type: ignore[no-untyped-def]
+    tiny, zero = theta.dtype.type(TINY), theta.dtype.type(0)
+    for i in _stretch(theta, piece):
         a = b1 * m[i] + r1 * g[i]
         b = b2 * v[i] + r2 * g[i] * g[i]
         a = zero if abs(a) < tiny else a
@@ -76,3 +119,11 @@ def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):  # type: ignore[no-
         m[i] = a
         v[i] = b
         theta[i] -= eta * a / (math.sqrt(b) * root + eps)
+
+
+@jit
+def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):  # type: ignore[no-untyped-def]
+    kind = theta.dtype.type
+    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
+    numbers = (eta, root, kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2), kind(epsilon))
+    share(task(_adam, (theta, g, m, v, *numbers)), _pieces(theta))

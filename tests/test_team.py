@@ -1,0 +1,162 @@
+"""Threads inside kernels: every piece is done once, whoever does it, and the bits do not depend on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from pellucid.kernels import compiled
+from pellucid.kernels.compiled import team
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.products import product
+from pellucid.kernels.compiled.team import ready, share, task
+
+THREADS = pytest.mark.parametrize("threads", [1, 2, 4])
+NONE = -np.inf
+
+
+@jit
+def _mark(done, n, piece):
+    for i in range(n):  # some work, so that others have the time to take a piece
+        done[piece] += i
+    done[piece] += 1 - n * (n - 1) // 2
+
+
+@jit
+def mark(done, n, pieces):
+    share(task(_mark, (done, n)), pieces)
+
+
+@THREADS
+@pytest.mark.parametrize("pieces", [0, 1, 2, 3, 40, 1000])
+def test_each_piece_is_done_once(threads, pieces):
+    done = np.zeros(1000, np.int64)
+    for turn in range(200):
+        ready(threads)
+        mark(done, 50, pieces)
+        assert (done[:pieces] == turn + 1).all()
+    assert not done[pieces:].any()
+
+
+def test_several_callers_at_once():
+    arrays = [np.zeros(20, np.int64) for _ in range(4)]
+
+    def work(done):
+        for _ in range(300):
+            ready(3)
+            mark(done, 200, 20)
+
+    threads = [threading.Thread(target=work, args=(done,)) for done in arrays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    for done in arrays:
+        assert (done == 300).all()
+
+
+def test_sleepers_come_back():
+    ready(2)
+    deadline = time.monotonic() + 20
+    while not team._workers[0].asleep and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert team._workers[0].asleep, "a thread with nothing to do goes on looking"
+    ready(2)
+    assert not team._workers[0].asleep
+    done = np.zeros(50, np.int64)
+    mark(done, 1000, 50)
+    assert (done == 1).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_a_team_of_its_own():
+    code = """
+import os, numpy as np
+from pellucid.kernels import compiled
+compiled.ready(2)
+x = np.random.default_rng(0).random((300, 300))
+wanted = compiled.affine(x, x, x[0], np.empty_like(x))
+child = os.fork()
+compiled.ready(2)
+same = np.array_equal(compiled.affine(x, x, x[0], np.empty_like(x)), wanted)
+if child == 0:
+    os._exit(0 if same else 1)
+assert same and os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=120)
+
+
+def shapes():
+    random = np.random.default_rng(1)
+    sizes = [(1, 1, 1), (1, 784, 256), (4, 784, 256), (130, 300, 70), (513, 9, 10), (24, 0, 5), (0, 7, 8), (7, 8, 0)]
+    return [*sizes, *map(tuple, random.integers(1, 200, (25, 3)).tolist())]
+
+
+def multiply(A, B, S, floor, form, out):
+    """out = max(S + A B, floor); ``form`` says which of A and B lie transposed in memory."""
+    (M, K), N = A.shape, B.shape[1]
+    A, am, ak = (A.T.copy(), 1, M) if "A" in form else (A, K, 1)
+    B, bk, turned = (B.T.copy(), K, True) if "B" in form else (B, N, False)
+    product(A.ravel(), am, ak, B.ravel(), bk, turned, S.ravel(), 0 if S.ndim == 1 else N, out.reshape(-1), M, N, K, floor)
+    return out
+
+
+@pytest.mark.parametrize("form", ["", "A", "B"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products(dtype, form):
+    random = np.random.default_rng(0)
+    for M, K, N in shapes():
+        A, B, b = (random.normal(size=size).astype(dtype) for size in ((M, K), (K, N), (N,)))
+        wanted = A.astype(np.float64) @ B + b
+        size = np.abs(A) @ np.abs(B) + np.abs(b)
+        room = np.full((M + 2, N), 7, dtype)  # what lies around the result is left alone
+        for start, floor, exact in (
+            (b, NONE, wanted),
+            (b, 0, np.maximum(wanted, 0)),
+            (wanted.astype(dtype), NONE, 2 * wanted - b),
+        ):
+            results = []
+            for threads in (1, 3):
+                ready(threads)
+                got = multiply(A, B, start, dtype(floor), form, room[1:-1])
+                results.append(got.copy())
+            assert np.abs(got - exact).max(initial=0) <= 1e-12 or (np.abs(got - exact) <= size * np.finfo(dtype).eps * 8).all()
+            np.testing.assert_array_equal(*results)
+            assert (room[[0, -1]] == 7).all()
+
+
+def test_nan_and_infinity_go_through_products():
+    A = np.ones((30, 40))
+    A[3, 5], A[20, 1] = np.nan, np.inf
+    out = multiply(A, np.ones((40, 33)), np.zeros(33), 0.0, "", np.empty((30, 33)))
+    assert np.isnan(out[3]).all()
+    assert (out[20] == np.inf).all()
+    assert np.isfinite(np.delete(out, [3, 20], axis=0)).all()
+
+
+@THREADS
+def test_the_bits_of_a_step_do_not_depend_on_the_threads(threads):
+    random = np.random.default_rng(0)
+    x, W, b = (random.normal(size=size).astype(np.float32) for size in ((200, 300), (300, 90), (90,)))
+
+    def step():
+        y = compiled.affine_relu(x, W, b, np.empty((200, 90), np.float32))
+        dW, db, dy = np.empty_like(W), np.empty_like(b), y - 1
+        compiled.affine_relu_backward(x, y, dy, dW, db)
+        dx = compiled.affine_input_gradient(dy, W, np.empty_like(x))
+        return y, dW, db, dx, np.array(compiled.sum_of_squares(dW.ravel()))
+
+    ready(1)
+    while not all(worker.asleep for worker in team._workers):
+        time.sleep(0.01)
+    alone = step()
+    ready(threads)
+    for one, other in zip(alone, step(), strict=True):
+        np.testing.assert_array_equal(one, other)
