@@ -21,6 +21,8 @@ from pellucid import (
     ClipNorm,
     ConfusionMatrix,
     Constant,
+    Conv2D,
+    ConvTranspose2D,
     Cosine,
     CrossEntropy,
     Decay,
@@ -42,8 +44,10 @@ from pellucid import (
     Sequential,
     Sigmoid,
     Softmax,
+    SpatialDropout2D,
     StepDecay,
     Tanh,
+    ZeroPad2D,
     Zeros,
 )
 from pellucid.config import Config, Count, checked, from_json, key, registered, to_json
@@ -62,6 +66,11 @@ INSTANCES: list[Config] = [
     Chain(ClipNorm(1.0), L2(1e-4), L2(0.0), Decay(0.1), SGD(0.1, 0.9, True)),
     ConfusionMatrix(),
     Constant(0.3),
+    Conv2D(8, 3),
+    Conv2D(8, (3, 2), (2, 1), "same", (1, 2), 4, Glorot(), False),
+    Conv2D(8, 3, padding=((1, 0), (2, 1))),
+    ConvTranspose2D(8, 3),
+    ConvTranspose2D(8, (4, 2), 2, (1, 0), 1, 2, Normal(0.1), False),
     Cosine(0.1, 0.01),
     CrossEntropy(),
     Dense(3),
@@ -83,8 +92,10 @@ INSTANCES: list[Config] = [
     Sequential(),
     Sequential(Flatten(), Sequential(Dense(4, Zeros()), Sequential(ReLU())), Dropout(0.1), Dense(2), Softmax()),
     Sigmoid(),
+    SpatialDropout2D(0.2),
     StepDecay(0.1, 0.5, 2),
     Tanh(),
+    ZeroPad2D((1, (0, 2))),
 ]
 
 

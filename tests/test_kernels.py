@@ -14,6 +14,7 @@ import scipy.special
 from pellucid import kernels as kernel_sets
 from pellucid.errors import ConfigError
 from pellucid.kernels import compiled, reference
+from pellucid.kernels.window import Window
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -30,6 +31,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         return rng.normal(0, 2, size).astype(dtype)
 
     soft = rng.random(shape) + 0.1
+    window = Window(*map(int, [*rng.integers(1, 4, 2), *rng.integers(1, 4, 2), *rng.integers(0, 3, 2), *rng.integers(1, 3, 2)]))
+    g, h, w, c, oh, ow, f = map(int, rng.integers(1, 5, 7))
     return SimpleNamespace(
         x=normal(n, k), y=normal(n, k), dy=normal(n, k), dz=normal(n, o), z=normal(n, o), W=normal(k, o), b=normal(o),
         weights=rng.random(n).astype(dtype), labels=rng.integers(0, k, n),
@@ -37,6 +40,9 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         questions=rng.integers(0, 2, shape).astype(dtype), scale=float(rng.random()),
         out=normal(n, k), out2=normal(n, k), out_o=normal(n, o), out_W=normal(k, o), out_b=normal(o), table=np.zeros((k, k)),
         bytes=rng.integers(0, 256, (n + 2, k), dtype=np.uint8), data=normal(n + 2, k), rows=rng.integers(0, n + 2, n),
+        window=window, groups=g, pictures=normal(n, h, w, g * c), taps=normal(window.kh, window.kw, c, g * f),
+        bias=normal(g * f), maps=normal(n, oh, ow, g * f), dmaps=normal(n, oh, ow, g * f), out_pictures=normal(n, h, w, g * c),
+        out_maps=normal(n, oh, ow, g * f), out_taps=normal(window.kh, window.kw, c, g * f), out_bias=normal(g * f),
         flat=normal(n * k), g=normal(n * k), m=normal(n * k), v=abs(normal(n * k)),
     )  # fmt: skip
 
@@ -53,6 +59,13 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "affine_relu_backward": lambda k, a: k.affine_relu_backward(a.x, np.maximum(a.z, 0), a.dz, a.out_W, a.out_b),
     "all_finite": lambda k, a: k.all_finite(a.x),
     "confusion": lambda k, a: k.confusion(a.x, a.labels, a.weights, a.table),
+    "conv2d": lambda k, a: k.conv2d(a.pictures, a.taps, a.bias, a.window, a.groups, a.out_maps),
+    "conv2d_backward": lambda k, a: k.conv2d_backward(a.pictures, a.maps, a.window, a.groups, a.out_taps, a.out_bias),
+    "conv2d_input_gradient": lambda k, a: k.conv2d_input_gradient(a.maps, a.taps, a.window, a.groups, a.out_pictures),
+    "conv2d_relu": lambda k, a: k.conv2d_relu(a.pictures, a.taps, a.bias, a.window, a.groups, a.out_maps),
+    "conv2d_relu_backward": lambda k, a: k.conv2d_relu_backward(
+        a.pictures, np.maximum(a.maps, 0), a.dmaps, a.window, a.groups, a.out_taps, a.out_bias
+    ),
     "count_correct": lambda k, a: k.count_correct(a.x, a.labels, a.weights),
     "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "gather": lambda k, a: k.gather(a.data, a.rows, a.out),
@@ -110,7 +123,8 @@ def test_compiled_matches_reference(name, dtype):
             if not np.array_equal(array, getattr(before, field)):
                 changed.add(field)
         assert changed or returned[0] is not None or 0 in shape, "the kernel does nothing"
-        assert not changed & {"x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows"}, "an input was written to"
+        inputs = {"x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "pictures", "taps", "bias", "maps"}
+        assert not changed & inputs, "an input was written to"
 
 
 @BOTH

@@ -7,7 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pellucid import Dense, Dropout, Flatten, GlorotUniform, Linear, ReLU, Sequential, ShapeError, Sigmoid, Softmax, Tanh
+from pellucid import (
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlorotUniform,
+    Linear,
+    ReLU,
+    Sequential,
+    ShapeError,
+    Sigmoid,
+    Softmax,
+    SpatialDropout2D,
+    Tanh,
+    ZeroPad2D,
+)
 from pellucid.config import Count, registered
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Built, Layer
@@ -16,6 +32,25 @@ from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
 INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
+    (Conv2D(1, 1), (1, 1, 1)),
+    (Conv2D(3, 1), (2, 3, 2)),  # 1 × 1: a dense layer for each pixel
+    (Conv2D(2, 1, 2, bias=False), (3, 2, 3)),  # … for every fourth
+    (Conv2D(2, 3), (4, 5, 2)),
+    (Conv2D(2, (2, 3), (2, 1), "same"), (5, 4, 1)),
+    (Conv2D(2, 4, padding="same"), (3, 3, 1)),  # larger than the picture
+    (Conv2D(1, 3, 3, padding=2), (2, 2, 1)),
+    (Conv2D(2, 2, 2, (1, 2)), (4, 3, 2)),
+    (Conv2D(2, 2, (1, 2), ((0, 2), (1, 0))), (3, 4, 1)),
+    (Conv2D(2, 1, (9, 1), ((5, 0), (0, 0))), (2, 2, 1)),  # the only tap meets no pixel
+    (Conv2D(2, (3, 2), dilation=(1, 2), padding="same"), (4, 4, 1)),
+    (Conv2D(4, 2, groups=2), (3, 3, 4)),
+    (Conv2D(3, 3, padding="same", groups=3, bias=False), (3, 3, 3)),  # depthwise
+    (Conv2D(4, 2, 2, groups=2, dilation=2, padding=1), (4, 3, 2)),  # depthwise with two filters a channel
+    (ConvTranspose2D(2, 2), (2, 3, 3)),
+    (ConvTranspose2D(2, 3, 2, "same"), (2, 3, 1)),
+    (ConvTranspose2D(1, 1, 3, "same"), (2, 2, 2)),
+    (ConvTranspose2D(2, 3, (2, 1), ((1, 0), (1, 2))), (2, 3, 2)),
+    (ConvTranspose2D(2, 2, dilation=(2, 1), groups=2, bias=False), (2, 2, 4)),
     (Dense(1), (1,)),
     (Dense(3), (5,)),
     (Dense(4, GlorotUniform()), (2,)),
@@ -34,8 +69,14 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Sigmoid(), (2, 3)),
     (Softmax(), (2,)),
     (Softmax(), (3, 4)),
+    (Sequential(Conv2D(2, 3, bias=False), ReLU(), Conv2D(2, 2), Flatten(), Dense(2)), (4, 5, 2)),
+    (SpatialDropout2D(0.0), (2, 2, 1)),
+    (SpatialDropout2D(0.4), (3, 2, 4)),
     (Tanh(), (5,)),
     (Tanh(), (1,)),
+    (ZeroPad2D(), (2, 3, 2)),
+    (ZeroPad2D(0), (1, 2, 1)),
+    (ZeroPad2D((1, (0, 2))), (2, 1, 2)),
 ]
 
 

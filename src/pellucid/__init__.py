@@ -13,7 +13,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
     from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
-    from pellucid.layers import Built, Context, Dense, Dropout, Flatten, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+    from pellucid.layers import (
+        Built,
+        Context,
+        Conv2D,
+        ConvTranspose2D,
+        Dense,
+        Dropout,
+        Flatten,
+        Layer,
+        Linear,
+        ReLU,
+        Sigmoid,
+        Softmax,
+        SpatialDropout2D,
+        Tanh,
+        ZeroPad2D,
+    )
     from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
     from pellucid.memory import Slot
     from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
@@ -40,6 +56,8 @@ __all__ = [
     "Constant",
     "Context",
     "Control",
+    "Conv2D",
+    "ConvTranspose2D",
     "Cosine",
     "CrossEntropy",
     "DataError",
@@ -74,9 +92,11 @@ __all__ = [
     "Sigmoid",
     "Slot",
     "Softmax",
+    "SpatialDropout2D",
     "StepDecay",
     "StepEvent",
     "Tanh",
+    "ZeroPad2D",
     "Zeros",
     "wilson",
 ]
@@ -84,7 +104,10 @@ __all__ = [
 _HOME = {
     "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
     "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Zeros",
-    "layers": "Built Context Dense Dropout Flatten Layer Linear ReLU Sigmoid Softmax Tanh",
+    "layers": (
+        "Built Context Conv2D ConvTranspose2D Dense Dropout Flatten Layer Linear ReLU Sigmoid Softmax SpatialDropout2D Tanh "
+        "ZeroPad2D"
+    ),
     "losses": "BinaryCrossEntropy CrossEntropy Loss MeanSquaredError",
     "memory": "Slot",
     "metrics": "Accuracy ConfusionMatrix Metric Precision Recall wilson",

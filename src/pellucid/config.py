@@ -92,6 +92,7 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
                 raise ConfigError(f"{owner}({name}={value!r}): {name} must be {bound}")
         return value
     if origin in (types.UnionType, typing.Union):
+        refused_list = None
         for option in arguments:
             try:
                 return checked(value, option, owner, name)
@@ -100,6 +101,10 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
                     refusal = error
                 if isinstance(value, numbers.Number) and typing.get_origin(option) is Annotated:
                     raise  # a number outside its range: the range is the better message
+                if isinstance(value, (tuple, list)) and typing.get_origin(option) is tuple:
+                    refused_list = error  # a list where a list may stand: what is wrong inside is the better message
+        if refused_list is not None:
+            raise refused_list
         if len(arguments) == 2 and type(None) in arguments:
             raise refusal
         raise _refused(value, owner, name, " or ".join(_plain(option) for option in arguments))

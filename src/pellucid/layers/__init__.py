@@ -3,14 +3,19 @@
 from pellucid.layers.activations import Activation, Linear, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.layers.base import Built, Layer
 from pellucid.layers.context import Context, Run
+from pellucid.layers.convolution import Conv2D
 from pellucid.layers.dense import Dense
-from pellucid.layers.dropout import Dropout
+from pellucid.layers.dropout import Dropout, SpatialDropout2D
+from pellucid.layers.padding import ZeroPad2D
 from pellucid.layers.reshape import Flatten
+from pellucid.layers.transposed import ConvTranspose2D
 
 __all__ = [
     "Activation",
     "Built",
     "Context",
+    "Conv2D",
+    "ConvTranspose2D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -20,5 +25,7 @@ __all__ = [
     "Run",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout2D",
     "Tanh",
+    "ZeroPad2D",
 ]

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pellucid.config import FractionBelowOne
 from pellucid.layers.base import Built, Layer
 from pellucid.layers.context import Context
+from pellucid.layers.window import picture
 from pellucid.memory import Array, Shape, Views
 
 
@@ -36,3 +39,34 @@ class Dropout(Layer):
         if not ctx.training or self.rate == 0 or not ctx.needs_dx:
             return dy
         return ctx.kernels.dropout(dy, ctx.random, ctx.offset, self.rate, out=dy)
+
+
+@dataclass(frozen=True)
+class SpatialDropout2D(Layer):
+    """Dropout of whole channels: y = x·m/(1 − rate) with one m for each picture and channel (Tompson et al., 2015).
+
+    Neighbouring pixels say nearly the same, so a single pixel that is absent is hardly missed; a channel is. The masks
+    are those that :class:`Dropout` would draw for a vector of the channels, and are not stored either.
+    """
+
+    rate: FractionBelowOne = 0.5
+
+    def build(self, shape: Shape) -> Built:
+        picture(self, shape)
+        return Built(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        if not ctx.training or self.rate == 0:
+            return x
+        return np.multiply(x, self.mask(x.shape, ctx), out=ctx.buffer("y", x.shape))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.training or self.rate == 0 or not ctx.needs_dx:
+            return dy
+        return np.multiply(dy, self.mask(dy.shape, ctx), out=dy)
+
+    def mask(self, shape: Shape, ctx: Context) -> Array:
+        """m/(1 − rate), (n, 1, 1, c)."""
+        m = ctx.scratch("mask", (shape[0], 1, 1, shape[3]))
+        m.fill(1)
+        return ctx.kernels.dropout(m, ctx.random, ctx.offset, self.rate, out=m)

@@ -1,4 +1,7 @@
-"""The kernels in Numba: the same names and signatures as the reference, several times faster."""
+"""The kernels in Numba: the same names and signatures as the reference, several times faster.
+
+Convolution is still the reference's, which lets BLAS do the work.
+"""
 
 from pellucid.kernels.compiled.activations import (
     relu,
@@ -22,6 +25,13 @@ from pellucid.kernels.compiled.metrics import confusion, count_correct
 from pellucid.kernels.compiled.noise import dropout
 from pellucid.kernels.compiled.team import ready as ready  # no kernel: what comes before them
 from pellucid.kernels.compiled.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
+from pellucid.kernels.reference.convolution import (
+    conv2d,
+    conv2d_backward,
+    conv2d_input_gradient,
+    conv2d_relu,
+    conv2d_relu_backward,
+)
 
 __all__ = [
     "adam",
@@ -34,6 +44,11 @@ __all__ = [
     "affine_relu_backward",
     "all_finite",
     "confusion",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_input_gradient",
+    "conv2d_relu",
+    "conv2d_relu_backward",
     "count_correct",
     "dropout",
     "gather",

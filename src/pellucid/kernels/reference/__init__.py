@@ -11,6 +11,13 @@ from pellucid.kernels.reference.activations import (
     tanh_gradient,
 )
 from pellucid.kernels.reference.batches import all_finite, gather, gather_scaled
+from pellucid.kernels.reference.convolution import (
+    conv2d,
+    conv2d_backward,
+    conv2d_input_gradient,
+    conv2d_relu,
+    conv2d_relu_backward,
+)
 from pellucid.kernels.reference.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
 from pellucid.kernels.reference.losses import (
     sigmoid_cross_entropy,
@@ -34,6 +41,11 @@ __all__ = [
     "affine_relu_backward",
     "all_finite",
     "confusion",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_input_gradient",
+    "conv2d_relu",
+    "conv2d_relu_backward",
     "count_correct",
     "dropout",
     "gather",
