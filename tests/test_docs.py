@@ -1,7 +1,9 @@
-"""The code in the README and in CONTRIBUTING runs, on small data."""
+"""The code in the README, in CONTRIBUTING and in docstrings runs, on small data."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import shlex
 import sys
@@ -60,6 +62,18 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
         exec(block, module.__dict__)
     assert module.Scale().build((5,)).shape == (5,)
     assert len(re.findall(r"\S.*\n", blocks("CONTRIBUTING.md", "python")[0])) <= 20, "the guide promises 20 lines"
+
+
+SOURCE = ROOT / "src"
+WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_in_docstrings_give_what_they_say(path):
+    module = importlib.import_module(".".join(path.relative_to(SOURCE).with_suffix("").parts))
+    tried = doctest.testmod(module)
+    assert tried.attempted > 0
+    assert tried.failed == 0, "what failed is printed above"
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,27 @@ import math
 import numpy as np
 import pytest
 
-from pellucid import Dense, Glorot, GlorotUniform, He, HeUniform, Linear, MeanSquaredError, Normal, ReLU, Sequential, Zeros
+from pellucid import (
+    Dense,
+    Glorot,
+    GlorotUniform,
+    He,
+    HeUniform,
+    Linear,
+    MeanSquaredError,
+    Normal,
+    Ones,
+    ReLU,
+    Sequential,
+    Zeros,
+)
 from pellucid.config import registered
 from pellucid.initializers import Initializer, fans
 from pellucid.rng import generator
 
+CONSTANT = {Zeros: 0.0, Ones: 1.0}
 # The variance for n_in inputs and n_out outputs, and the largest value in standard deviations (None: normal, no bound).
 EXPECTED = {
-    Zeros: (lambda n_in, n_out: 0.0, 0.0),
     Normal: (lambda n_in, n_out: 0.01**2, None),
     He: (lambda n_in, n_out: 2 / n_in, None),
     HeUniform: (lambda n_in, n_out: 2 / n_in, math.sqrt(3)),
@@ -24,7 +37,12 @@ EXPECTED = {
 
 
 def test_every_initializer_is_here():
-    assert set(registered(Initializer).values()) == set(EXPECTED)
+    assert set(registered(Initializer).values()) == {*CONSTANT, *EXPECTED}
+
+
+@pytest.mark.parametrize("kind", CONSTANT)
+def test_constants(kind):
+    np.testing.assert_array_equal(kind().fill((3, 4), generator(0)), np.full((3, 4), CONSTANT[kind]))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +84,7 @@ def test_sigma_is_the_one_asked_for():
     assert not Normal(0).fill((10, 10), generator(0)).any()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EXPECTED if kind is not Zeros])
+@pytest.mark.parametrize("kind", EXPECTED)
 def test_the_stream_decides(kind):
     def drawn(seed: int, name: str) -> bytes:
         return kind().fill((4, 4), generator(seed, "init", name)).tobytes()
@@ -76,7 +94,7 @@ def test_the_stream_decides(kind):
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
-@pytest.mark.parametrize("kind", EXPECTED)
+@pytest.mark.parametrize("kind", [*CONSTANT, *EXPECTED])
 def test_nothing_to_fill_is_no_error(kind, shape):
     assert kind().fill(shape, generator(0)).shape == shape
 

@@ -18,7 +18,14 @@ from pellucid.kernels.window import Window
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+WINDOWS = [Window(2, 2, 2, 2), Window(3, 3, 2, 2), Window(3, 2, 1, 2, 1, 0), Window(2, 3, 3, 3), Window(3, 3, 2, 2, 1, 1, 2, 2)]
 SHAPES = [(1, 1), (1, 7), (0, 4), (5, 3), (8, 64), (3, 700)]  # one number, one sample, an empty shard, more than a block
+
+
+def pooled_size(window: Window, h: int, w: int) -> tuple[int, int]:
+    """The (height, width) of what a window makes of an h × w picture with the same padding on opposite sides."""
+    rows = (h + 2 * window.top - (window.kh - 1) * window.dh - 1) // window.sh + 1
+    return rows, (w + 2 * window.left - (window.kw - 1) * window.dw - 1) // window.sw + 1
 
 
 def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
@@ -31,8 +38,12 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         return rng.normal(0, 2, size).astype(dtype)
 
     soft = rng.random(shape) + 0.1
-    window = Window(*map(int, [*rng.integers(1, 4, 2), *rng.integers(1, 4, 2), *rng.integers(0, 3, 2), *rng.integers(1, 3, 2)]))
-    g, h, w, c, oh, ow, f = map(int, rng.integers(1, 5, 7))
+    place = Window(*map(int, [*rng.integers(1, 4, 2), *rng.integers(1, 4, 2), *rng.integers(0, 3, 2), *rng.integers(1, 3, 2)]))
+    g, ih, iw, c, oh, ow, f = map(int, rng.integers(1, 5, 7))
+    window, (h, w) = WINDOWS[seed % len(WINDOWS)], rng.integers(5, 9, 2)
+    pooled = n, *pooled_size(window, h, w), k
+    pictures, chosen = normal(n, h, w, k), np.zeros(pooled, np.uint8)
+    reference.max_pool(pictures, window, normal(*pooled), chosen)
     return SimpleNamespace(
         x=normal(n, k), y=normal(n, k), dy=normal(n, k), dz=normal(n, o), z=normal(n, o), W=normal(k, o), b=normal(o),
         weights=rng.random(n).astype(dtype), labels=rng.integers(0, k, n),
@@ -40,10 +51,17 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         questions=rng.integers(0, 2, shape).astype(dtype), scale=float(rng.random()),
         out=normal(n, k), out2=normal(n, k), out_o=normal(n, o), out_W=normal(k, o), out_b=normal(o), table=np.zeros((k, k)),
         bytes=rng.integers(0, 256, (n + 2, k), dtype=np.uint8), data=normal(n + 2, k), rows=rng.integers(0, n + 2, n),
-        window=window, groups=g, pictures=normal(n, h, w, g * c), taps=normal(window.kh, window.kw, c, g * f),
-        bias=normal(g * f), maps=normal(n, oh, ow, g * f), dmaps=normal(n, oh, ow, g * f), out_pictures=normal(n, h, w, g * c),
-        out_maps=normal(n, oh, ow, g * f), out_taps=normal(window.kh, window.kw, c, g * f), out_bias=normal(g * f),
+        place=place, groups=g, images=normal(n, ih, iw, g * c), taps=normal(place.kh, place.kw, c, g * f),
+        bias=normal(g * f), maps=normal(n, oh, ow, g * f), dmaps=normal(n, oh, ow, g * f), out_images=normal(n, ih, iw, g * c),
+        out_maps=normal(n, oh, ow, g * f), out_taps=normal(place.kh, place.kw, c, g * f), out_bias=normal(g * f),
         flat=normal(n * k), g=normal(n * k), m=normal(n * k), v=abs(normal(n * k)),
+        mean=rng.normal(size=k), rstd=rng.random(k), mean2=rng.normal(size=k), mean3=rng.normal(size=k),
+        gamma=normal(k), beta=normal(k), row_mean=normal(n), row_rstd=abs(normal(n)),
+        out_mean=rng.normal(size=k), out_m2=rng.normal(size=k), out_gamma=normal(k), out_beta=normal(k),
+        out_rows=normal(n), out_rows2=normal(n),
+        window=window, pictures=pictures, chosen=chosen, dpooled=normal(*pooled), dmeans=normal(n, k),
+        out_pictures=normal(n, h, w, k), out_pooled=normal(*pooled), out_chosen=np.zeros(pooled, np.uint8),
+        out_means=normal(n, k),
     )  # fmt: skip
 
 
@@ -58,18 +76,38 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "affine_relu": lambda k, a: k.affine_relu(a.x, a.W, a.b, a.out_o),
     "affine_relu_backward": lambda k, a: k.affine_relu_backward(a.x, np.maximum(a.z, 0), a.dz, a.out_W, a.out_b),
     "all_finite": lambda k, a: k.all_finite(a.x),
+    "average_pool": lambda k, a: k.average_pool(a.pictures, a.window, a.out_pooled),
+    "average_pool_backward": lambda k, a: k.average_pool_backward(a.dpooled, a.window, a.out_pictures),
     "confusion": lambda k, a: k.confusion(a.x, a.labels, a.weights, a.table),
-    "conv2d": lambda k, a: k.conv2d(a.pictures, a.taps, a.bias, a.window, a.groups, a.out_maps),
-    "conv2d_backward": lambda k, a: k.conv2d_backward(a.pictures, a.maps, a.window, a.groups, a.out_taps, a.out_bias),
-    "conv2d_input_gradient": lambda k, a: k.conv2d_input_gradient(a.maps, a.taps, a.window, a.groups, a.out_pictures),
-    "conv2d_relu": lambda k, a: k.conv2d_relu(a.pictures, a.taps, a.bias, a.window, a.groups, a.out_maps),
+    "conv2d": lambda k, a: k.conv2d(a.images, a.taps, a.bias, a.place, a.groups, a.out_maps),
+    "conv2d_backward": lambda k, a: k.conv2d_backward(a.images, a.maps, a.place, a.groups, a.out_taps, a.out_bias),
+    "conv2d_input_gradient": lambda k, a: k.conv2d_input_gradient(a.maps, a.taps, a.place, a.groups, a.out_images),
+    "conv2d_relu": lambda k, a: k.conv2d_relu(a.images, a.taps, a.bias, a.place, a.groups, a.out_maps),
     "conv2d_relu_backward": lambda k, a: k.conv2d_relu_backward(
-        a.pictures, np.maximum(a.maps, 0), a.dmaps, a.window, a.groups, a.out_taps, a.out_bias
+        a.images, np.maximum(a.maps, 0), a.dmaps, a.place, a.groups, a.out_taps, a.out_bias
     ),
     "count_correct": lambda k, a: k.count_correct(a.x, a.labels, a.weights),
     "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "gather": lambda k, a: k.gather(a.data, a.rows, a.out),
     "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
+    "global_average_pool": lambda k, a: k.global_average_pool(a.pictures, a.out_means),
+    "global_average_pool_backward": lambda k, a: k.global_average_pool_backward(a.dmeans, a.out_pictures),
+    "layer_norm": lambda k, a: k.layer_norm(a.x, a.gamma, a.beta, 1e-3, a.out, a.out_rows, a.out_rows2),
+    "layer_norm_backward": lambda k, a: k.layer_norm_backward(
+        a.x, a.gamma, a.row_mean, a.row_rstd, a.dy, a.out_gamma, a.out_beta, a.dy
+    ),
+    "max_pool": lambda k, a: k.max_pool(a.pictures, a.window, a.out_pooled, a.out_chosen),
+    "max_pool_backward": lambda k, a: k.max_pool_backward(a.dpooled, a.chosen, a.window, a.out_pictures),
+    "moments": lambda k, a: k.moments(a.x, a.out_mean, a.out_m2),
+    "normalize": lambda k, a: k.normalize(a.x, a.mean, a.rstd, a.gamma, a.beta, a.out),
+    "normalize_backward": lambda k, a: k.normalize_backward(a.x, a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta),
+    "normalize_input_gradient": lambda k, a: k.normalize_input_gradient(
+        a.x, a.mean, a.rstd, a.gamma, a.dy, a.mean2, a.mean3, a.dy
+    ),
+    "normalize_relu": lambda k, a: k.normalize_relu(a.x, a.mean, a.rstd, a.gamma, a.beta, a.out),
+    "normalize_relu_backward": lambda k, a: k.normalize_relu_backward(
+        a.x, np.maximum(a.y, 0), a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta
+    ),
     "relu": lambda k, a: k.relu(a.x, a.out),
     "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
     "scale": lambda k, a: k.scale(a.g, 0.3),
@@ -89,7 +127,11 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
 }
-BIT_EQUAL = {"add", "dropout", "gather", "gather_scaled", "relu", "relu_gradient", "all_finite", "scale"}
+BIT_EQUAL = {"add", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "all_finite", "scale"}
+INPUTS = {
+    "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",
+    "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", reference.__all__)
@@ -123,8 +165,7 @@ def test_compiled_matches_reference(name, dtype):
             if not np.array_equal(array, getattr(before, field)):
                 changed.add(field)
         assert changed or returned[0] is not None or 0 in shape, "the kernel does nothing"
-        inputs = {"x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "pictures", "taps", "bias", "maps"}
-        assert not changed & inputs, "an input was written to"
+        assert not changed & INPUTS, "an input was written to"
 
 
 @BOTH

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
-    from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
+    from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Ones, Zeros
     from pellucid.layers import (
+        AveragePool2D,
+        BatchNorm,
         Built,
         Context,
         Conv2D,
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
         Dense,
         Dropout,
         Flatten,
+        GlobalAveragePool2D,
         Layer,
+        LayerNorm,
         Linear,
+        MaxPool2D,
         ReLU,
         Sigmoid,
         Softmax,
@@ -46,6 +51,8 @@ __all__ = [
     "Accuracy",
     "Adam",
     "AdamW",
+    "AveragePool2D",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "Built",
     "Chain",
@@ -69,6 +76,7 @@ __all__ = [
     "EpochEvent",
     "FileError",
     "Flatten",
+    "GlobalAveragePool2D",
     "Glorot",
     "GlorotUniform",
     "He",
@@ -76,13 +84,16 @@ __all__ = [
     "History",
     "Initializer",
     "Layer",
+    "LayerNorm",
     "Linear",
     "Loss",
+    "MaxPool2D",
     "MeanSquaredError",
     "Metric",
     "Model",
     "Normal",
     "OneCycle",
+    "Ones",
     "PellucidError",
     "Precision",
     "ReLU",
@@ -103,10 +114,10 @@ __all__ = [
 
 _HOME = {
     "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
-    "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Zeros",
+    "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Ones Zeros",
     "layers": (
-        "Built Context Conv2D ConvTranspose2D Dense Dropout Flatten Layer Linear ReLU Sigmoid Softmax SpatialDropout2D Tanh "
-        "ZeroPad2D"
+        "AveragePool2D BatchNorm Built Context Conv2D ConvTranspose2D Dense Dropout Flatten GlobalAveragePool2D Layer "
+        "LayerNorm Linear MaxPool2D ReLU Sigmoid Softmax SpatialDropout2D Tanh ZeroPad2D"
     ),
     "losses": "BinaryCrossEntropy CrossEntropy Loss MeanSquaredError",
     "memory": "Slot",

@@ -44,6 +44,14 @@ class Zeros(Initializer):
 
 
 @dataclass(frozen=True)
+class Ones(Initializer):
+    """All one: for factors that are to change nothing at first."""
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return np.ones(shape)
+
+
+@dataclass(frozen=True)
 class Normal(Initializer):
     """N(0, σ²)."""
 

@@ -6,7 +6,7 @@ The heart is the gradient check: the derivative that a backward pass computes is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,12 @@ def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
 
 @dataclass
 class Pass:
-    """What came out of one forward and backward pass of a layer."""
+    """What came out of one forward and backward pass of a layer; ``state`` are its running statistics after it."""
 
     y: Array
     dx: Array | None
     gradient: Array
+    state: dict[str, Array]
 
 
 def run_layer(
@@ -65,6 +66,7 @@ def run_layer(
     dy: Array | None = None,
     *,
     theta: Array | None = None,
+    state: Mapping[str, Array] | None = None,
     kernels: Kernels | None = None,
     shards: int = 1,
     training: bool = True,
@@ -72,11 +74,14 @@ def run_layer(
     seed: int = 0,
 ) -> Pass:
     """Runs one layer on x (n, …), and backward where dy is given, in x's dtype and in as many shards. Parameters are
-    ``theta`` (a vector of the layer's layout), or what the initializers give."""
+    ``theta`` (a vector of the layer's layout) and running statistics begin with ``state`` (what another pass led to), or
+    with what the initializers give."""
     kernels = kernels or kernel_sets.load()
-    params, state = layouts(layer, x.shape[1:])
+    params, running = layouts(layer, x.shape[1:])
     theta = initial(params, seed, x.dtype) if theta is None else theta
-    statistics = initial(state, seed, x.dtype)
+    statistics = initial(running, seed, x.dtype)
+    for path, array in (state or {}).items():
+        running.array(statistics, path)[...] = array
     crew = Crew(shards)
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
@@ -89,7 +94,7 @@ def run_layer(
         run = Run(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
         cut = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
         run.training, run.keeping, run.offset, run.step = training, dy is not None, cut.start, 1
-        ctx = Context(run, state.views(statistics), needs_dx=needs_dx)
+        ctx = Context(run, running.views(statistics), needs_dx=needs_dx)
         ys[k] = layer.forward(params.views(theta), x[cut], ctx).copy()
         if dy is not None:
             dx = layer.backward(params.views(theta), params.views(rows[k]), dy[cut].copy(), ctx)
@@ -97,7 +102,8 @@ def run_layer(
 
     crew.run(work)
     gradient = tree_sum(rows, kernels.add)
-    return Pass(np.concatenate(ys), None if dxs[0] is None else np.concatenate(dxs), gradient)
+    dx = None if dxs[0] is None else np.concatenate(dxs)
+    return Pass(np.concatenate(ys), dx, gradient, running.arrays(statistics))
 
 
 def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
@@ -110,8 +116,10 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
     """Checks a layer as Pellucid checks its own:
 
     - the output has the shape that ``build`` promised, and X is left as it was;
-    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64;
-    - a batch in two shards gives what the whole batch gives; reference and compiled kernels agree;
+    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64, those of
+      the slots also where nobody asks for dX, and all of them in prediction, where that is another function;
+    - a batch in shards, some of them empty, gives what the whole batch gives, running statistics included;
+    - reference and compiled kernels agree, in training and in prediction;
     - a network with a ReLU behind the layer gives the same, fused or not;
     - the settings survive the way through JSON.
     """
@@ -128,34 +136,65 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
     assert given == promised, f"{layer}: build promises {promised}, forward gives {given}"
     out = run_layer(layer, x, dy, theta=theta, seed=seed)
     assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
-    assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
-    assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
-
-    def cost() -> float:
-        return float((run_layer(layer, x, theta=theta, seed=seed).y * dy).sum())
-
-    _close(f"{layer}: dX", out.dx, numeric_gradient(cost, x), atol)
-    for path in params:
-        numeric = numeric_gradient(cost, params.array(theta, path))
-        _close(f"{layer}: the gradient of {path}", params.array(out.gradient, path), numeric, atol)
-    halves = run_layer(layer, x, dy, theta=theta, shards=2, seed=seed)
-    _same(f"{layer}: two shards and the whole batch", halves, out, 1e-12)
+    check_gradients(layer, x, dy, out, theta=theta, seed=seed, atol=atol)
+    alone = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
+    _close(f"{layer}: the gradients where nobody asks for dX", alone.gradient, out.gradient, 1e-12)
+    predicted = run_layer(layer, x, dy, theta=theta, state=out.state, training=False, seed=seed)
+    _states(f"{layer}: running statistics before and after prediction", predicted, out, 0)
+    if not np.array_equal(predicted.y, out.y):
+        check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, seed=seed, atol=atol)
+    for shards in (2, batch + 2):
+        cut = run_layer(layer, x, dy, theta=theta, shards=shards, seed=seed)
+        _same(f"{layer}: {shards} shards and the whole batch", cut, out, 1e-12)
     if _both_kernel_sets():
-        for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
-            one, other = (
-                run_layer(
-                    layer,
-                    x.astype(dtype),
-                    dy.astype(dtype),
-                    theta=theta.astype(dtype),
-                    kernels=kernel_sets.load(name),
-                    seed=seed,
-                )
-                for name in kernel_sets.SETS
-            )
-            _same(f"{layer}: reference and compiled kernels in {np.dtype(dtype).name}", one, other, bound)
+        for training in (True, False):
+            check_kernels(layer, x, dy, theta=theta, state=out.state, training=training, seed=seed)
     check_fusion(layer, shape, batch=batch, seed=seed)
     check_config(layer)
+
+
+def check_gradients(
+    layer: Layer,
+    x: Array,
+    dy: Array,
+    out: Pass,
+    *,
+    theta: Array,
+    state: Mapping[str, Array] | None = None,
+    training: bool = True,
+    seed: int = 0,
+    atol: float = 1e-6,
+) -> None:
+    """The gradients in ``out``, the layer's pass on x and dy, against central differences of Σ y dy."""
+
+    def cost() -> float:
+        return float((run_layer(layer, x, theta=theta, state=state, training=training, seed=seed).y * dy).sum())
+
+    mode = "" if training else " in prediction"
+    assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
+    assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
+    _close(f"{layer}: dX{mode}", out.dx, numeric_gradient(cost, x), atol)
+    params, _ = layouts(layer, x.shape[1:])
+    for path in params:
+        numeric = numeric_gradient(cost, params.array(theta, path))
+        _close(f"{layer}: the gradient of {path}{mode}", params.array(out.gradient, path), numeric, atol)
+
+
+def check_kernels(
+    layer: Layer, x: Array, dy: Array, *, theta: Array, state: Mapping[str, Array], training: bool, seed: int = 0
+) -> None:
+    """The reference and the compiled kernels give the same, in float64 and in float32."""
+    for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        arrays = x.astype(dtype), dy.astype(dtype)
+        one, other = (
+            run_layer(
+                layer, *arrays,
+                theta=theta.astype(dtype), state=state, kernels=kernel_sets.load(name), training=training, seed=seed,
+            )
+            for name in kernel_sets.SETS
+        )  # fmt: skip
+        what = f"reference and compiled kernels in {np.dtype(dtype).name}{'' if training else ', in prediction'}"
+        _same(f"{layer}: {what}", one, other, bound)
 
 
 def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int = 0) -> None:
@@ -215,6 +254,12 @@ def _same(what: str, one: Pass, other: Pass, bound: float) -> None:
     _close(f"{what}: Y", one.y, other.y, bound)
     _close(f"{what}: dX", one.dx, other.dx, bound)
     _close(f"{what}: the gradients", one.gradient, other.gradient, bound)
+    _states(what, one, other, bound)
+
+
+def _states(what: str, one: Pass, other: Pass, bound: float) -> None:
+    for path, array in other.state.items():
+        _close(f"{what}: {path}", one.state[path], array, bound)
 
 
 def _close(what: str, got: Array | None, wanted: Array | None, bound: float) -> None:

@@ -6,12 +6,16 @@ from pellucid.layers.context import Context, Run
 from pellucid.layers.convolution import Conv2D
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout, SpatialDropout2D
+from pellucid.layers.normalization import BatchNorm, LayerNorm
 from pellucid.layers.padding import ZeroPad2D
+from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from pellucid.layers.reshape import Flatten
 from pellucid.layers.transposed import ConvTranspose2D
 
 __all__ = [
     "Activation",
+    "AveragePool2D",
+    "BatchNorm",
     "Built",
     "Context",
     "Conv2D",
@@ -19,8 +23,11 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool2D",
     "Layer",
+    "LayerNorm",
     "Linear",
+    "MaxPool2D",
     "ReLU",
     "Run",
     "Sigmoid",

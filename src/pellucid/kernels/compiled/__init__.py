@@ -23,6 +23,24 @@ from pellucid.kernels.compiled.losses import (
 )
 from pellucid.kernels.compiled.metrics import confusion, count_correct
 from pellucid.kernels.compiled.noise import dropout
+from pellucid.kernels.compiled.normalization import (
+    layer_norm,
+    layer_norm_backward,
+    moments,
+    normalize,
+    normalize_backward,
+    normalize_input_gradient,
+    normalize_relu,
+    normalize_relu_backward,
+)
+from pellucid.kernels.compiled.pooling import (
+    average_pool,
+    average_pool_backward,
+    global_average_pool,
+    global_average_pool_backward,
+    max_pool,
+    max_pool_backward,
+)
 from pellucid.kernels.compiled.team import ready as ready  # no kernel: what comes before them
 from pellucid.kernels.compiled.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
 from pellucid.kernels.reference.convolution import (
@@ -43,6 +61,8 @@ __all__ = [
     "affine_relu",
     "affine_relu_backward",
     "all_finite",
+    "average_pool",
+    "average_pool_backward",
     "confusion",
     "conv2d",
     "conv2d_backward",
@@ -53,6 +73,18 @@ __all__ = [
     "dropout",
     "gather",
     "gather_scaled",
+    "global_average_pool",
+    "global_average_pool_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "moments",
+    "normalize",
+    "normalize_backward",
+    "normalize_input_gradient",
+    "normalize_relu",
+    "normalize_relu_backward",
     "relu",
     "relu_gradient",
     "scale",

@@ -27,6 +27,24 @@ from pellucid.kernels.reference.losses import (
 )
 from pellucid.kernels.reference.metrics import confusion, count_correct
 from pellucid.kernels.reference.noise import dropout
+from pellucid.kernels.reference.normalization import (
+    layer_norm,
+    layer_norm_backward,
+    moments,
+    normalize,
+    normalize_backward,
+    normalize_input_gradient,
+    normalize_relu,
+    normalize_relu_backward,
+)
+from pellucid.kernels.reference.pooling import (
+    average_pool,
+    average_pool_backward,
+    global_average_pool,
+    global_average_pool_backward,
+    max_pool,
+    max_pool_backward,
+)
 from pellucid.kernels.reference.team import ready as ready  # no kernel: what comes before them
 from pellucid.kernels.reference.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
 
@@ -40,6 +58,8 @@ __all__ = [
     "affine_relu",
     "affine_relu_backward",
     "all_finite",
+    "average_pool",
+    "average_pool_backward",
     "confusion",
     "conv2d",
     "conv2d_backward",
@@ -50,6 +70,18 @@ __all__ = [
     "dropout",
     "gather",
     "gather_scaled",
+    "global_average_pool",
+    "global_average_pool_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "moments",
+    "normalize",
+    "normalize_backward",
+    "normalize_input_gradient",
+    "normalize_relu",
+    "normalize_relu_backward",
     "relu",
     "relu_gradient",
     "scale",

@@ -1,0 +1,87 @@
+"""Normalization's arithmetic: a standardized number x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
+
+Arrays (…, c) are read as rows of c numbers. Batch normalization standardizes columns: its ``mean``, ``m2``, ``rstd``, … are
+float64 (c) whatever the arrays are, for many numbers go into each. Layer normalization standardizes rows: its ``mean`` and
+``rstd`` are of the array's dtype, one for each row. Sums are taken so that float32 loses no digits to their length.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.memory import Array
+
+
+def _rows(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-1])
+
+
+def moments(x: Array, mean: Array, m2: Array) -> None:
+    """mean = Σx/r and m2 = Σ(x − mean)² of each column; zeros where there are no rows."""
+    wide = _rows(x).astype(np.float64)
+    mean[...] = wide.sum(axis=0) / max(len(wide), 1)
+    m2[...] = np.square(wide - mean).sum(axis=0)
+
+
+def _standardized(x: Array, mean: Array, rstd: Array) -> Array:
+    """x̂ as rows, in x's dtype."""
+    return (_rows(x) - mean.astype(x.dtype)) * rstd.astype(x.dtype)
+
+
+def normalize(x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
+    """out = γ x̂ + β."""
+    _rows(out)[...] = gamma * _standardized(x, mean, rstd) + beta
+    return out
+
+
+def normalize_relu(x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
+    """out = max(γ x̂ + β, 0); NaN stays NaN."""
+    normalize(x, mean, rstd, gamma, beta, out)
+    return np.maximum(out, 0, out=out)
+
+
+def normalize_backward(x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
+    """dγ = Σ dy x̂,  dβ = Σ dy."""
+    wide = _rows(dy).astype(np.float64)
+    dgamma[...] = (wide * _standardized(x, mean, rstd)).sum(axis=0)
+    dbeta[...] = wide.sum(axis=0)
+
+
+def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
+    """The same behind a ReLU with output y: dy is masked in place first."""
+    dy[y <= 0] = 0
+    normalize_backward(x, mean, rstd, dy, dgamma, dbeta)
+
+
+def normalize_input_gradient(
+    x: Array, mean: Array, rstd: Array, gamma: Array, dy: Array, mean_dy: Array, mean_dy_xhat: Array, out: Array
+) -> Array:
+    """out = dx = γ rstd (dy − mean_dy − x̂ mean_dy_xhat); out may be dy. With both means zero: the mean and the variance are
+    constants, and do not depend on x."""
+    kind = x.dtype
+    inner = _rows(dy) - mean_dy.astype(kind) - _standardized(x, mean, rstd) * mean_dy_xhat.astype(kind)
+    _rows(out)[...] = gamma * rstd.astype(kind) * inner
+    return out
+
+
+def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
+    """mean and rstd of each row, and out = γ x̂ + β."""
+    wide = _rows(x).astype(np.float64)
+    mean[...] = wide.mean(axis=1)
+    rstd[...] = 1 / np.sqrt(wide.var(axis=1) + epsilon)
+    _rows(out)[...] = gamma * (_rows(x) - mean[:, None]) * rstd[:, None] + beta
+    return out
+
+
+def layer_norm_backward(
+    x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array, out: Array
+) -> Array:
+    """dγ = Σ dy x̂ and dβ = Σ dy over the rows; out = dx = rstd (h − mean(h) − x̂ mean(h x̂)) with h = γ dy and the means
+    over the row. out may be dy."""
+    xhat, wide = (_rows(x) - mean[:, None]) * rstd[:, None], _rows(dy).astype(np.float64)
+    dgamma[...] = (wide * xhat).sum(axis=0)
+    dbeta[...] = wide.sum(axis=0)
+    h = wide * gamma
+    inner = h - h.mean(axis=1, keepdims=True) - xhat * (h * xhat).mean(axis=1, keepdims=True)
+    _rows(out)[...] = rstd[:, None] * inner
+    return out
