@@ -11,13 +11,16 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pellucid import (
+    Add,
     Built,
     ConfigError,
     CrossEntropy,
     Dense,
     DivergedError,
     Flatten,
+    Graph,
     Layer,
+    Node,
     ReLU,
     Sequential,
     Slot,
@@ -42,6 +45,15 @@ class Swap(Layer):
 
     def backward(self, p, g, dy, ctx):
         return dy.swapaxes(1, 2)
+
+
+@dataclass(frozen=True)
+class Rows(Add):
+    """An addition for which rows have to lie behind each other, as kernels want it."""
+
+    def forward(self, p, xs, ctx):
+        assert all(x.flags.c_contiguous for x in xs)
+        return Add.forward(self, p, xs, ctx)
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ class Inside(Composite):
         return self.network.build(shape)
 
     def inside(self):
-        return (("network", self.network),)
+        return (Node("network", self.network, "input"),)
 
     def fused(self):
         return self
@@ -88,6 +100,7 @@ class Inside(Composite):
 def test_a_layer_may_return_a_view_that_is_not_contiguous():
     check_layer(Swap(), (3, 4))
     check_layer(Sequential(Swap(), ReLU(), Swap(), Flatten(), Dense(3)), (3, 4))
+    check_layer(Graph(Node("turned", Swap(), "input"), Node("sum", Rows(), "turned", "turned")), (3, 4))
 
 
 def test_the_threads_of_a_crew_end_with_it():

@@ -69,6 +69,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
 ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
     "add": lambda k, a: k.add(a.flat, a.g),
+    "add_relu": lambda k, a: k.add_relu(a.x, a.y, a.out),
     "add_scaled": lambda k, a: k.add_scaled(a.g, a.flat, 0.3),
     "affine": lambda k, a: k.affine(a.x, a.W, a.b, a.out_o),
     "affine_backward": lambda k, a: k.affine_backward(a.x, a.dz, a.out_W, a.out_b),
@@ -127,7 +128,9 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
 }
-BIT_EQUAL = {"add", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "all_finite", "scale"}
+BIT_EQUAL = {
+    "add", "add_relu", "all_finite", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "scale",
+}  # fmt: skip
 INPUTS = {
     "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",
     "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
@@ -191,6 +194,7 @@ def test_scipy_says_the_same(kernels, dtype):
 def test_nan_passes_through(kernels, dtype):
     x = np.array([[np.nan, -1.0, 2.0, np.inf, -np.inf]], dtype)
     out = np.empty_like(x)
+    np.testing.assert_array_equal(kernels.add_relu(x, x[:, ::-1].copy(), out), [[np.nan, np.inf, 4, np.inf, np.nan]])
     np.testing.assert_array_equal(kernels.relu(x, out), [[np.nan, 0, 2, np.inf, 0]])
     np.testing.assert_array_equal(kernels.relu_gradient(out, np.full_like(x, 3), out), [[3, 0, 3, 3, 0]])
     np.testing.assert_array_equal(kernels.relu_gradient(np.ones_like(x), x, out), x)

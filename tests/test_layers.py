@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    Add,
     AveragePool2D,
     BatchNorm,
+    Concatenate,
     Conv2D,
     ConvTranspose2D,
     Dense,
@@ -17,10 +19,14 @@ from pellucid import (
     Flatten,
     GlobalAveragePool2D,
     GlorotUniform,
+    Graph,
     LayerNorm,
     Linear,
     MaxPool2D,
+    Merge,
+    Node,
     ReLU,
+    Residual,
     Sequential,
     ShapeError,
     Sigmoid,
@@ -33,6 +39,7 @@ from pellucid.config import Count, registered
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Built, Layer
 from pellucid.memory import Slot
+from pellucid.networks import primitives
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
@@ -72,6 +79,28 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (GlobalAveragePool2D(), (3, 2, 4)),
     (LayerNorm(), (5,)),
     (LayerNorm(epsilon=0.1), (2, 2, 3)),
+    (Graph(Node("only", Dense(3), "input")), (4,)),
+    (Graph(Node("a", Tanh(), "input"), Node("b", Tanh(), "input"), Node("sum", Add(), "a", "input", "b", "a")), (3,)),
+    (
+        Graph(
+            Node("rows", Concatenate(0), "picture", "input"),
+            Node("picture", ReLU(), "input"),
+            Node("flat", Flatten(), "channels"),
+            Node("channels", Concatenate(), "rows", "soft", "rows"),
+            Node("soft", Softmax(), "rows"),
+        ),
+        (3, 1, 2),
+    ),
+    (
+        Graph(
+            Node("a", Sequential(Dense(3), Dropout(0.3)), "input"),
+            Node("inner", Graph(Node("b", Residual(Tanh(), Dense(3)), "input"), Node("c", ReLU(), "b")), "a"),
+            Node("sum", Add(), "inner", "a"),
+            Node("relu", ReLU(), "sum"),
+            Node("both", Concatenate(), "relu", "a"),
+        ),
+        (2,),
+    ),
     (Linear(), (4,)),
     (MaxPool2D(), (4, 4, 3)),
     (MaxPool2D(), (5, 3, 2)),
@@ -80,6 +109,11 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (MaxPool2D(3, stride=2, padding="same"), (4, 3, 1)),
     (ReLU(), (7,)),
     (ReLU(), (2, 3, 2)),
+    (Residual(Linear()), (3,)),
+    (Residual(Dense(3), ReLU(), Dense(3)), (3,)),
+    (Residual(Dropout(0.3), Residual(Tanh(), Sequential(), Dense(2)), shortcut=Dense(2)), (2,)),
+    (Residual(Flatten(), Tanh(), shortcut=Flatten()), (2, 3)),
+    (Residual(ReLU(), Dense(3), ReLU(), Dense(2), shortcut=Sequential(Dense(4), ReLU(), Dense(2))), (5,)),
     (Sequential(), (3,)),
     (Sequential(AveragePool2D(), BatchNorm(), ReLU(), MaxPool2D(), Flatten(), LayerNorm(epsilon=0.1), Dense(2)), (4, 5, 2)),
     (Sequential(Dense(3), BatchNorm(), Tanh(), Dense(2)), (4,)),
@@ -109,6 +143,8 @@ def test_every_layer(layer, shape, batch):
 
 def test_every_layer_is_in_the_table():
     assert set(registered(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
+    merges = {type(part) for layer, _ in INSTANCES for _, part in primitives(layer) if isinstance(part, Merge)}
+    assert set(registered(Merge).values()) == merges
 
 
 # -- the harness finds faults -------------------------------------------------------------------------------------

@@ -193,15 +193,15 @@ def test_weights_are_views_by_path():
 
 def test_summary():
     assert table_model().summary().splitlines() == [
-        "layer                                output  parameters",
-        "─" * 55,
-        "input                                     5",
-        "dense1    Dense(units=8, init=He())       8          48",
-        "relu1     ReLU()                          8",
-        "dense2    Dense(units=3, init=He())       3          27",
-        "softmax1  Softmax()                       3",
-        "─" * 55,
-        "total     64 multiply-adds a sample                  75",
+        "layer                                         output  parameters",
+        "─" * 64,
+        "input                                              5",
+        "dense1    Dense(units=8, init=He())                8          48",
+        "relu1     ReLU()                                   8",
+        "dense2    Dense(units=3, init=He())                3          27",
+        "softmax1  Softmax()                                3",
+        "─" * 64,
+        "total     64 multiply-adds a sample, depth 4                  75",
     ]
 
 

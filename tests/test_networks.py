@@ -30,7 +30,8 @@ def paths(network, shape=(6,)):
 
 
 def test_layers_are_named_by_kind_and_number():
-    names = [name for name, _ in Sequential(Flatten(), Dense(3), ReLU(), Dense(3), Sequential(), ReLU(), Sequential()).inside()]
+    network = Sequential(Flatten(), Dense(3), ReLU(), Dense(3), Sequential(), ReLU(), Sequential())
+    names = [node.name for node in network.inside()]
     assert names == ["flatten1", "dense1", "relu1", "dense2", "sequential1", "relu2", "sequential2"]
 
 
@@ -102,8 +103,11 @@ def test_the_fused_plan_does_the_same(network, shape, needs_dx, kernels):
 
 def test_fusion_joins_what_it_can_and_nothing_else():
     plan = fused(Sequential(Flatten(), Dense(4), ReLU(), Dense(4), Tanh(), Sequential(Dense(2), ReLU()), Dense(2)))
-    assert [name for name, _ in plan.inside()] == ["flatten1", "dense1", "dense2", "tanh1", "sequential1", "dense3"]
-    assert [name for name, _ in plan.inside()[4][1].inside()] == ["dense1"]
+    assert [node.name for node in plan.inside()] == ["flatten1", "dense1", "dense2", "tanh1", "sequential1", "dense3"]
+    assert [node.name for node in plan.inside()[4].layer.inside()] == ["dense1"]
+    # the last layer of a nested network absorbs too; a network without layers has none that could
+    nested = fused(Sequential(Sequential(Tanh(), Dense(4)), ReLU(), Sequential(), ReLU()))
+    assert [node.name for node in nested.inside()] == ["sequential1", "sequential2", "relu2"]
 
 
 # -- gradients that are not needed -----------------------------------------------------------------------------------

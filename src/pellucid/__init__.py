@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
     from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Ones, Zeros
     from pellucid.layers import (
+        Add,
         AveragePool2D,
         BatchNorm,
         Built,
+        Concatenate,
         Context,
         Conv2D,
         ConvTranspose2D,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         LayerNorm,
         Linear,
         MaxPool2D,
+        Merge,
         ReLU,
         Sigmoid,
         Softmax,
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Slot
     from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
     from pellucid.model import Model
-    from pellucid.networks import Sequential
+    from pellucid.networks import Graph, Node, Residual, Sequential
     from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
     from pellucid.training import Control, EarlyStopping, EpochEvent, History, StepEvent
 
@@ -51,6 +54,7 @@ __all__ = [
     "Accuracy",
     "Adam",
     "AdamW",
+    "Add",
     "AveragePool2D",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -58,6 +62,7 @@ __all__ = [
     "Chain",
     "CheckpointError",
     "ClipNorm",
+    "Concatenate",
     "ConfigError",
     "ConfusionMatrix",
     "Constant",
@@ -79,6 +84,7 @@ __all__ = [
     "GlobalAveragePool2D",
     "Glorot",
     "GlorotUniform",
+    "Graph",
     "He",
     "HeUniform",
     "History",
@@ -89,8 +95,10 @@ __all__ = [
     "Loss",
     "MaxPool2D",
     "MeanSquaredError",
+    "Merge",
     "Metric",
     "Model",
+    "Node",
     "Normal",
     "OneCycle",
     "Ones",
@@ -98,6 +106,7 @@ __all__ = [
     "Precision",
     "ReLU",
     "Recall",
+    "Residual",
     "Sequential",
     "ShapeError",
     "Sigmoid",
@@ -116,14 +125,15 @@ _HOME = {
     "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
     "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Ones Zeros",
     "layers": (
-        "AveragePool2D BatchNorm Built Context Conv2D ConvTranspose2D Dense Dropout Flatten GlobalAveragePool2D Layer "
-        "LayerNorm Linear MaxPool2D ReLU Sigmoid Softmax SpatialDropout2D Tanh ZeroPad2D"
+        "Add AveragePool2D BatchNorm Built Concatenate Context Conv2D ConvTranspose2D Dense Dropout Flatten "
+        "GlobalAveragePool2D Layer LayerNorm Linear MaxPool2D Merge ReLU Sigmoid Softmax SpatialDropout2D Tanh "
+        "ZeroPad2D"
     ),
     "losses": "BinaryCrossEntropy CrossEntropy Loss MeanSquaredError",
     "memory": "Slot",
     "metrics": "Accuracy ConfusionMatrix Metric Precision Recall wilson",
     "model": "Model",
-    "networks": "Sequential",
+    "networks": "Graph Node Residual Sequential",
     "optim": "Adam AdamW Chain ClipNorm Constant Cosine Decay L2 OneCycle SGD StepDecay",
     "training": "Control EarlyStopping EpochEvent History StepEvent",
 }

@@ -215,12 +215,17 @@ def _decode(data: Any, own: Mapping[str, type]) -> Any:
     for field in given:
         if field not in fields:
             raise ConfigError(f"{name} has no setting {field!r}: {did_you_mean(field, fields)}")
+    parameters = list(inspect.signature(cls).parameters.values())
+    star = next((i for i, one in enumerate(parameters) if one.kind is one.VAR_POSITIONAL), None)
     positional: tuple[Any, ...] = ()
-    for parameter in inspect.signature(cls).parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name in given:  # Sequential(*layers)
-            positional = given.pop(parameter.name)
-            if not isinstance(positional, tuple):
-                raise ConfigError(f"{name}: {parameter.name!r} must be a list")
+    if star is not None and parameters[star].name in given:  # Sequential(*layers), Node(name, layer, *inputs)
+        positional = given.pop(parameters[star].name)
+        if not isinstance(positional, tuple):
+            raise ConfigError(f"{name}: {parameters[star].name!r} must be a list")
+        for parameter in reversed(parameters[:star]):
+            if parameter.name not in given:
+                raise ConfigError(f"{name} lacks the setting {parameter.name!r}")
+            positional = (given.pop(parameter.name), *positional)
     try:
         return cls(*positional, **given)
     except TypeError as error:

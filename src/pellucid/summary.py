@@ -1,29 +1,63 @@
-"""A network as a table: each layer's name, what it is, what comes out, what it learns."""
+"""A network as a table: each layer's name, what it is, what it reads, what comes out, what it learns."""
 
 from __future__ import annotations
 
-from pellucid.layers.base import Layer
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pellucid.layers.base import Built, Layer
+from pellucid.layers.merge import Merge
 from pellucid.memory import Shape
-from pellucid.networks import primitives
+from pellucid.networks import Composite, built, depth
+
+
+class Row(NamedTuple):
+    """A layer that is not made of layers, the paths of the rows that it reads, and what comes out."""
+
+    path: str
+    layer: Layer | Merge | None
+    reads: tuple[str, ...]
+    shape: Shape
+    parameters: int = 0
 
 
 def table(network: Layer, input_shape: Shape) -> str:
-    """The table as text; the last line has the totals."""
-    rows = [("layer", "", "output", "parameters"), ("input", "", _times(input_shape), "")]
-    shape = input_shape
-    for path, layer in primitives(network):
-        built = layer.build(shape)
-        shape = built.shape
-        size = sum(slot.size for slot in built.slots.values() if not slot.state)
-        rows.append((path, repr(layer), _times(shape), f"{size:,}" if size else ""))
+    """The table as text; the last line has the totals. What a row reads stands in the last column where it is not simply
+    the row above: in a line that column is empty, and left out."""
+    source = Row("input", None, (), input_shape)
+    cells = [("layer", "", "output", "parameters", "reads, if not the row above")]
+    above: tuple[str, ...] = ()
+    for row in (source, *_rows(network, "", [source])[0]):
+        reads = "" if row.reads == above else ", ".join(row.reads)
+        what = "" if row.layer is None else repr(row.layer)
+        cells.append((row.path, what, "×".join(map(str, row.shape)), f"{row.parameters:,}" if row.parameters else "", reads))
+        above = (row.path,)
     whole = network.build(input_shape)
-    parameters = sum(slot.size for slot in whole.slots.values() if not slot.state)
-    rows.append(("total", f"{whole.multiply_adds:,} multiply-adds a sample", "", f"{parameters:,}"))
-    wide = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}".rstrip() for a, b, c, d in rows]
+    costs = f"{whole.multiply_adds:,} multiply-adds a sample, depth {depth(network)}"
+    cells.append(("total", costs, "", f"{_learned(whole):,}", ""))
+    if not any(reads for *_, reads in cells[1:]):
+        cells[0] = (*cells[0][:4], "")
+    wide = [max(len(row[i]) for row in cells) for i in range(4)]
+    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in cells]
     rule = "─" * max(len(line) for line in lines)
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _times(shape: Shape) -> str:
-    return "×".join(str(n) for n in shape)
+def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
+    """The rows of a layer that reads ``sources``, and the row whose output is the layer's."""
+    if not isinstance(layer, Composite):
+        what = built(layer, [source.shape for source in sources])
+        row = Row(path, layer, tuple(source.path for source in sources), what.shape, _learned(what))
+        return [row], row
+    found: list[Row] = []
+    end = sources[0]
+    outputs = {"input": end}
+    for node in layer.inside():
+        inside, end = _rows(node.layer, f"{path}.{node.name}" if path else node.name, [outputs[name] for name in node.inputs])
+        found += inside
+        outputs[node.name] = end
+    return found, end
+
+
+def _learned(what: Built) -> int:
+    return sum(slot.size for slot in what.slots.values() if not slot.state)

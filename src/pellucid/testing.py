@@ -7,21 +7,21 @@ The heart is the gradient check: the derivative that a backward pass computes is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from pellucid import kernels as kernel_sets
 from pellucid import rng
-from pellucid.config import from_json, to_json
+from pellucid.config import Config, from_json, to_json
 from pellucid.initializers import initial
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Run
 from pellucid.losses import Loss
 from pellucid.memory import Array, Layout, Shape
-from pellucid.networks import Composite, Sequential, fused, primitives
+from pellucid.networks import Sequential, fused
 from pellucid.optim import SGD
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Crew, tree_sum
@@ -201,7 +201,7 @@ def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int 
     """The fused form of a network with a ReLU before this layer and behind it computes what the written form computes."""
     from pellucid.layers.activations import ReLU
 
-    network = layer if isinstance(layer, Composite) else Sequential(ReLU(), layer, ReLU())
+    network = Sequential(ReLU(), layer, ReLU())
     plan = fused(network)
     assert layouts(plan, input_shape)[0].table() == layouts(network, input_shape)[0].table(), (
         f"{layer}: fusion changes the slots"
@@ -212,9 +212,17 @@ def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int 
 
 def check_config(value: Any) -> None:
     """The settings survive the way through JSON and compare equal."""
-    inner = [type(layer) for _, layer in primitives(value)] if isinstance(value, Layer) else []
-    again = from_json(to_json(value), type(value), classes=[type(value), *inner])
+    again = from_json(to_json(value), type(value), classes=_classes(value))
     assert again == value, f"{value} comes back from JSON as {again}"
+
+
+def _classes(value: Any) -> set[type]:
+    """The classes of the settings and of all settings inside them."""
+    if isinstance(value, tuple):
+        return set().union(*map(_classes, value))
+    if not isinstance(value, Config):
+        return set()
+    return {type(value)}.union(*(_classes(getattr(value, field.name)) for field in fields(value)))  # type: ignore[arg-type]
 
 
 def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array, *, atol: float = 1e-6, seed: int = 0) -> None:

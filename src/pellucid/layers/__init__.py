@@ -6,6 +6,7 @@ from pellucid.layers.context import Context, Run
 from pellucid.layers.convolution import Conv2D
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout, SpatialDropout2D
+from pellucid.layers.merge import Add, Concatenate, Merge
 from pellucid.layers.normalization import BatchNorm, LayerNorm
 from pellucid.layers.padding import ZeroPad2D
 from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
@@ -14,9 +15,11 @@ from pellucid.layers.transposed import ConvTranspose2D
 
 __all__ = [
     "Activation",
+    "Add",
     "AveragePool2D",
     "BatchNorm",
     "Built",
+    "Concatenate",
     "Context",
     "Conv2D",
     "ConvTranspose2D",
@@ -28,6 +31,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "MaxPool2D",
+    "Merge",
     "ReLU",
     "Run",
     "Sigmoid",

@@ -8,7 +8,7 @@ several threads can run the same layer at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from pellucid.memory import Array, Shape, Views, aligned_zeros
 
 if TYPE_CHECKING:
     from pellucid.layers.base import Layer
+    from pellucid.layers.merge import Merge
 
 Memories = dict[str, tuple[Array, Array]]  # by name: all that is held, and the part in use
 Observer = Callable[[str, str, Array], None]  # (path, "output" or "gradient", the array)
@@ -153,25 +154,28 @@ class Context:
             self._children[name] = Context(self.run, self.state[name], path)
         return self._children[name]
 
-    def forward(self, name: str, layer: Layer, p: Views, x: Array, needs_dx: bool) -> Array:
-        """The forward pass of the layer inside called ``name``."""
+    def forward(self, name: str, layer: Layer | Merge, p: Views, x: Array | Sequence[Array], needs_dx: bool) -> Array:
+        """The forward pass of the layer inside called ``name``, or of the merge there, for which ``x`` is a list."""
         child = self._children.get(name) or self.child(name)
         child.needs_dx = needs_dx
-        if not x.flags.c_contiguous:  # a layer may return a transposed view; kernels want rows behind each other
-            x = np.ascontiguousarray(x)
-        y = layer.forward(p[name], x, child)
+        given: Any = _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x]
+        y = layer.forward(p[name], given, child)
         if self.run.observer is not None:
             self.run.observer(child.path, "output", y)
         return y
 
-    def backward(self, name: str, layer: Layer, p: Views, g: Views, dy: Array) -> Array | None:
-        """The backward pass of the layer inside called ``name``."""
+    def backward(self, name: str, layer: Layer | Merge, p: Views, g: Views, dy: Array) -> Any:
+        """The backward pass of the layer inside called ``name``: dX or None; for a merge a list of them."""
         child = self._children[name]
-        if not dy.flags.c_contiguous:
-            dy = np.ascontiguousarray(dy)
+        dy = _contiguous(dy)
         if self.run.observer is not None:
             self.run.observer(child.path, "gradient", dy)
         dx = layer.backward(p[name], g[name], dy, child)
         if dx is None and child.needs_dx:
             raise TypeError(f"{child.path}: backward() returns None although ctx.needs_dx: {layer}")
         return dx
+
+
+def _contiguous(a: Array) -> Array:
+    """A layer may return a transposed view; kernels want rows behind each other."""
+    return a if a.flags.c_contiguous else np.ascontiguousarray(a)

@@ -4,6 +4,7 @@ Convolution is still the reference's, which lets BLAS do the work.
 """
 
 from pellucid.kernels.compiled.activations import (
+    add_relu,
     relu,
     relu_gradient,
     sigmoid,
@@ -14,6 +15,13 @@ from pellucid.kernels.compiled.activations import (
     tanh_gradient,
 )
 from pellucid.kernels.compiled.batches import all_finite, gather, gather_scaled
+from pellucid.kernels.compiled.convolution import (
+    conv2d,
+    conv2d_backward,
+    conv2d_input_gradient,
+    conv2d_relu,
+    conv2d_relu_backward,
+)
 from pellucid.kernels.compiled.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
 from pellucid.kernels.compiled.losses import (
     sigmoid_cross_entropy,
@@ -43,17 +51,11 @@ from pellucid.kernels.compiled.pooling import (
 )
 from pellucid.kernels.compiled.team import ready as ready  # no kernel: what comes before them
 from pellucid.kernels.compiled.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
-from pellucid.kernels.reference.convolution import (
-    conv2d,
-    conv2d_backward,
-    conv2d_input_gradient,
-    conv2d_relu,
-    conv2d_relu_backward,
-)
 
 __all__ = [
     "adam",
     "add",
+    "add_relu",
     "add_scaled",
     "affine",
     "affine_backward",

@@ -41,6 +41,14 @@ def _relu_piece(x, out, piece):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _add_relu_piece(x, other, out, piece):  # type: ignore[no-untyped-def]
+    zero = x.dtype.type(0)
+    for i in _stretch(x, piece):
+        v = x[i] + other[i]
+        out[i] = zero if v < zero else v
+
+
+@jit
 def _relu_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     zero = y.dtype.type(0)
     for i in _stretch(y, piece):
@@ -106,6 +114,11 @@ def _relu(x, out):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _add_relu(x, other, out):  # type: ignore[no-untyped-def]
+    share(task(_add_relu_piece, (x, other, out)), _pieces(out))
+
+
+@jit
 def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
     share(task(_relu_gradient_piece, (y, dy, out)), _pieces(out))
 
@@ -144,6 +157,11 @@ def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
 
 def relu(x: Array, out: Array) -> Array:
     _relu(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def add_relu(x: Array, other: Array, out: Array) -> Array:
+    _add_relu(x.reshape(-1), other.reshape(-1), out.reshape(-1))
     return out
 
 

@@ -1,6 +1,7 @@
 """The kernels in readable NumPy: the truth that the compiled ones are held against."""
 
 from pellucid.kernels.reference.activations import (
+    add_relu,
     relu,
     relu_gradient,
     sigmoid,
@@ -51,6 +52,7 @@ from pellucid.kernels.reference.updates import adam, add, add_scaled, scale, sgd
 __all__ = [
     "adam",
     "add",
+    "add_relu",
     "add_scaled",
     "affine",
     "affine_backward",

@@ -12,6 +12,12 @@ def relu(x: Array, out: Array) -> Array:
     return np.maximum(x, 0, out=out)
 
 
+def add_relu(x: Array, other: Array, out: Array) -> Array:
+    """max(x + other, 0), the end of a residual block; NaN stays NaN."""
+    np.add(x, other, out=out)
+    return np.maximum(out, 0, out=out)
+
+
 def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
     """dy where y > 0, else 0 (and dy where y is NaN, so that NaN is not hidden)."""
     out[...] = np.where(y <= 0, 0, dy)
