@@ -6,6 +6,7 @@ with them a compiled isfinite() finds nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.ccallback import CFunc
 
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
@@ -26,17 +29,31 @@ def _stamp() -> tuple[tuple[str, int, int], ...]:
 _STAMP = _stamp()
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` compiled at its first call; the compiled code is kept for the next process where that is possible."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # Numba found no folder that it may write
-        message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
-        warnings.warn(message, stacklevel=2)
-        return numba.njit(**options)(function)
-    # Compiled code holds the helpers it calls, but Numba looks only at the age of the function's own file.
+def _keep(compiled: Any) -> None:
+    """Compiled code holds the helpers it calls, but Numba looks only at the age of the function's own file: this lets it
+    look at all of them."""
     file = getattr(compiled._cache, "_cache_file", None)
     if file is not None:
         file._source_stamp = (file._source_stamp, _STAMP)
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` compiled at its first call; the compiled code is kept for the next process where that is possible."""
+    try:
+        compiled = numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # Numba found no folder that it may write
+        message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
+        warnings.warn(message, stacklevel=2)
+        return numba.njit(**OPTIONS)(function)
+    _keep(compiled)
+    return compiled
+
+
+def c_function(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    """``function``, which returns nothing, compiled at once for these types, to be called by its ``address``."""
+    compiled = CFunc(function, (tuple(arguments), numba.void), locals={}, options=OPTIONS)
+    with contextlib.suppress(RuntimeError):  # no folder may be written: jit() has said so
+        compiled.enable_caching()
+        _keep(compiled)
+    compiled.compile()
     return compiled

@@ -15,15 +15,19 @@ vectors as wide as the machine has them. With 12 rows and 2 vectors of 16 number
 
 from __future__ import annotations
 
+import _thread
+import ctypes
+import threading
 from typing import Any
 
 import llvmlite.binding
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import c_function
 
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 _features = llvmlite.binding.get_host_cpu_features()
@@ -86,42 +90,56 @@ class _Vectors:
         return self.builder.call(self._intrinsic("llvm.fma.{}", self.vector, [self.vector] * 3), [a, b, c])
 
 
-def _tile(rows: int, vectors: int) -> Any:
-    """The loop for so many rows and vectors, of which the last one has ``left`` columns."""
+def _loop(v: Any, rows: int, vectors: int, args: Any) -> None:
+    """Emits the loops for so many rows and vectors, of which the last one has ``left`` columns."""
+    builder = v.builder
+    a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor = args
+    mask = v.first(left)
+    places = [(m, j, mask if j == vectors - 1 else None) for m in range(rows) for j in range(vectors)]
+    sums = []
+    for m, j, masked in places:
+        start = v.load(v.address(s, builder.mul(sm, _i64(m)), _i64(j * v.width)), masked)
+        sums.append(cgutils.alloca_once_value(builder, start))  # LLVM turns these into registers
+    with cgutils.for_range(builder, R) as outer:
+        a_r = v.address(a, builder.mul(outer.index, ar))
+        b_r = v.address(b, builder.mul(outer.index, br))
+        with cgutils.for_range(builder, K) as inner:
+            a_k = v.address(a_r, builder.mul(inner.index, ak))
+            b_k = v.address(b_r, builder.mul(inner.index, bk))
+            row = [v.load(v.address(b_k, _i64(j * v.width)), places[j][2]) for j in range(vectors)]
+            for m in range(rows):
+                if m % 3 == 0:  # row m + 1 and m + 2 are then one and two strides away, which the processor adds by itself
+                    a_m = v.address(a_k, builder.mul(am, _i64(m)))
+                factor = v.read(v.address(a_m, builder.mul(am, _i64(m % 3))))
+                for j in range(vectors):
+                    total = sums[m * vectors + j]
+                    builder.store(v.multiply_add(factor, row[j], builder.load(total)), total)
+    lowest = v.fill(floor)
+    for total, (m, j, masked) in zip(sums, places, strict=True):
+        value = builder.load(total)
+        value = builder.select(builder.fcmp_ordered("<", value, lowest), lowest, value)
+        v.store(value, v.address(c, builder.mul(cm, _i64(m)), _i64(j * v.width)), masked)
 
-    @intrinsic
-    def tile(typing, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor):  # type: ignore[no-untyped-def]
-        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            v = _Vectors(context, builder, signature.args[-1])
-            a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor = args
-            mask = v.first(left)
-            places = [(m, j, mask if j == vectors - 1 else None) for m in range(rows) for j in range(vectors)]
-            sums = []
-            for m, j, masked in places:
-                start = v.load(v.address(s, builder.mul(sm, _i64(m)), _i64(j * v.width)), masked)
-                sums.append(cgutils.alloca_once_value(builder, start))  # LLVM turns these into registers
-            with cgutils.for_range(builder, R) as outer:
-                a_r = v.address(a, builder.mul(outer.index, ar))
-                b_r = v.address(b, builder.mul(outer.index, br))
-                with cgutils.for_range(builder, K) as inner:
-                    a_k = v.address(a_r, builder.mul(inner.index, ak))
-                    b_k = v.address(b_r, builder.mul(inner.index, bk))
-                    row = [v.load(v.address(b_k, _i64(j * v.width)), places[j][2]) for j in range(vectors)]
-                    for m in range(rows):
-                        factor = v.read(v.address(a_k, builder.mul(am, _i64(m))))
-                        for j in range(vectors):
-                            total = sums[m * vectors + j]
-                            builder.store(v.multiply_add(factor, row[j], builder.load(total)), total)
-            lowest = v.fill(floor)
-            for total, (m, j, masked) in zip(sums, places, strict=True):
-                value = builder.load(total)
-                value = builder.select(builder.fcmp_ordered("<", value, lowest), lowest, value)
-                v.store(value, v.address(c, builder.mul(cm, _i64(m)), _i64(j * v.width)), masked)
-            return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 14, floor), emit
+@intrinsic
+def _tile(typing, rows, vectors, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor):  # type: ignore[no-untyped-def]
+    """One tile of 1 to ROWS rows and 1 or 2 vectors."""
 
-    return tile
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        v = _Vectors(context, builder, signature.args[-1])
+        sizes = [(m, j) for m in range(1, ROWS + 1) for j in (1, 2)]
+        end = builder.append_basic_block("end")
+        choice = builder.switch(builder.add(builder.mul(args[0], _i64(2)), args[1]), end)
+        for m, j in sizes:
+            block = builder.append_basic_block(f"tile.{m}x{j}")
+            choice.add_case(_i64(2 * m + j), block)
+            builder.position_at_end(block)
+            _loop(v, m, j, args[2:])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 16, floor), emit
 
 
 @intrinsic
@@ -193,45 +211,81 @@ def transpose(typing, source, rows, target, columns, number):  # type: ignore[no
     return types.void(*[types.int64] * 4, number), emit
 
 
-_TALL = 8 if BYTES == 64 else ROWS
-_wide_most, _wide_tall, _wide_4, _wide_2, _wide_1 = (_tile(rows, 2) for rows in (ROWS, _TALL, 4, 2, 1))
-_most, _tall, _4, _2, _1 = (_tile(rows, 1) for rows in (ROWS, _TALL, 4, 2, 1))
-
-
-@jit
-def tiles(M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor):  # type: ignore[no-untyped-def]
-    """All M rows of at most two vectors of columns; the arguments are those of the formula above."""
+def _all_rows(M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor):  # type: ignore[no-untyped-def]
     width = numbers_in_a_vector(floor)
     size = BYTES // width
-    da, ds, dc = am * size, sm * size, cm * size
-    if columns > width:
-        left = columns - width
-        while M >= ROWS:
-            _wide_most(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
-            a, s, c, M = a + ROWS * da, s + ROWS * ds, c + ROWS * dc, M - ROWS
-        if M >= _TALL:
-            _wide_tall(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
-            a, s, c, M = a + _TALL * da, s + _TALL * ds, c + _TALL * dc, M - _TALL
-        if M >= 4:
-            _wide_4(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
-            a, s, c, M = a + 4 * da, s + 4 * ds, c + 4 * dc, M - 4
-        if M >= 2:
-            _wide_2(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
-            a, s, c, M = a + 2 * da, s + 2 * ds, c + 2 * dc, M - 2
-        if M >= 1:
-            _wide_1(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
-    else:
-        while M >= ROWS:
-            _most(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, columns, floor)
-            a, s, c, M = a + ROWS * da, s + ROWS * ds, c + ROWS * dc, M - ROWS
-        if M >= _TALL:
-            _tall(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, columns, floor)
-            a, s, c, M = a + _TALL * da, s + _TALL * ds, c + _TALL * dc, M - _TALL
-        if M >= 4:
-            _4(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, columns, floor)
-            a, s, c, M = a + 4 * da, s + 4 * ds, c + 4 * dc, M - 4
-        if M >= 2:
-            _2(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, columns, floor)
-            a, s, c, M = a + 2 * da, s + 2 * ds, c + 2 * dc, M - 2
-        if M >= 1:
-            _1(a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, columns, floor)
+    vectors = 2 if columns > width else 1
+    left = columns - (vectors - 1) * width
+    parts = (M + ROWS - 1) // ROWS
+    for part in range(parts):  # of equal sizes, or nearly: a tile of two rows takes as long as one of eight
+        m = part * M // parts
+        rows = (part + 1) * M // parts - m
+        _tile(
+            rows,
+            vectors,
+            a + m * am * size,
+            am,
+            ar,
+            ak,
+            b,
+            br,
+            bk,
+            s + m * sm * size,
+            sm,
+            c + m * cm * size,
+            cm,
+            R,
+            K,
+            left,
+            floor,
+        )
+
+
+class _Late:
+    """The loops for one type of numbers, compiled when they are first used: the table that ``tiles`` calls through begins
+    with the address of this object's ``__call__``. (Were they part of every kernel, each would take seconds to compile.)"""
+
+    def __init__(self, kind: Any, c_kind: Any, place: int):
+        self.kind, self.place = kind, place
+        self.lock = threading.Lock()
+        self.compiled: Any = None
+        self.signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 15, c_kind)
+        self.stub = self.signature(self)
+        _table[place] = ctypes.cast(self.stub, ctypes.c_void_p).value
+
+    def __call__(self, *args: Any) -> None:
+        with self.lock:
+            if self.compiled is None:
+                try:
+                    self._compile()
+                except KeyboardInterrupt:  # nothing can be raised into compiled code: finish what was asked, then stop
+                    self._compile()
+                    _thread.interrupt_main()
+        self.compiled.ctypes(*args)
+
+    def _compile(self) -> None:
+        self.compiled = c_function(_all_rows, [types.int64] * 15 + [self.kind])
+        _table[self.place] = self.compiled.address
+
+
+_table = np.zeros(2, np.int64)
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_table))  # threads may read it until the process is gone
+llvmlite.binding.add_symbol("pellucid_tiles", _table.ctypes.data)
+_late = _Late(types.float32, ctypes.c_float, 0), _Late(types.float64, ctypes.c_double, 1)
+
+
+@intrinsic
+def tiles(typing, M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor):  # type: ignore[no-untyped-def]
+    """All M rows of at most two vectors of columns; the other arguments are those of the formula above."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        table = builder.module.globals.get("pellucid_tiles")
+        if table is None:
+            table = ir.GlobalVariable(builder.module, ir.ArrayType(_i64, 2), "pellucid_tiles")
+        place = _i32(0 if signature.args[-1] == types.float32 else 1)
+        code = builder.load_atomic(builder.gep(table, [_i32(0), place]), "acquire", 8)
+        kind = ir.FunctionType(ir.VoidType(), [_i64] * 15 + [context.get_value_type(signature.args[-1])])
+        builder.call(builder.inttoptr(code, kind.as_pointer()), args)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 15, floor), emit

@@ -1,0 +1,215 @@
+"""Convolutions whose taps do not lie side by side: dilated ones, and ones in groups, depthwise down to one channel each.
+
+What the window sees at each place becomes a row of a matrix, kh·kw·c/g numbers, a band of the picture at a time; products do
+the rest. Depthwise convolutions have nothing to multiply matrices for: they go tap by tap over all channels at once.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.tiles import address, numbers_in_a_vector, tiles
+
+U = numba.uint64
+BAND = 32_768  # numbers in a band of patches: a good part of the second-level cache
+
+
+@jit
+def _reach(size, count, step, shift):  # type: ignore[no-untyped-def]
+    """(first, behind the last) of the ``count`` places whose pixel, place·step + shift, lies in a picture of that size."""
+    first = 0 if shift >= 0 else (-shift + step - 1) // step
+    last = 0 if shift >= size else (size - 1 - shift) // step + 1
+    return min(first, count), max(min(last, count), min(first, count))
+
+
+@jit
+def _filled(x, image, window, group, channels, p1, p2, ow, patches):  # type: ignore[no-untyped-def]
+    """patches[(p, q), (i, j, k)] = what tap (i, j) meets at the place (p, q), for the rows p1 to p2 of one group."""
+    h, w, c = x.shape[1], x.shape[2], x.shape[3]
+    kh, kw, sh, sw, top, left, dh, dw = window
+    X, P, deep, wide = x.reshape(x.size), patches.reshape(patches.size), U(kh * kw * channels), U(channels)
+    P[: (p2 - p1) * ow * kh * kw * channels] = 0
+    for i in range(kh):
+        for j in range(kw):
+            q1, q2 = _reach(w, ow, sw, j * dw - left)
+            for p in range(p1, p2):
+                row = p * sh - top + i * dh
+                if row < 0 or row >= h:
+                    continue
+                for q in range(q1, q2):
+                    here = U(((image * h + row) * w + q * sw - left + j * dw) * c + group * channels)
+                    there = U((p - p1) * ow + q) * deep + U(i * kw + j) * wide
+                    for k in range(wide):
+                        P[there + k] = X[here + k]
+
+
+@jit
+def _rows_of_a_band(ow, deep, oh):  # type: ignore[no-untyped-def]
+    return max(1, min(oh, BAND // max(1, ow * deep)))
+
+
+@jit
+def forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[no-untyped-def]
+    """Y of one picture."""
+    oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
+    channels, filters = W.shape[2], o // groups
+    deep, width = W.shape[0] * W.shape[1] * channels, 2 * numbers_in_a_vector(floor)
+    band = _rows_of_a_band(ow, deep, oh)
+    patches = np.empty((band * ow, deep), x.dtype)
+    for group in range(groups):
+        for p1 in range(0, oh, band):
+            p2 = min(p1 + band, oh)
+            _filled(x, piece, window, group, channels, p1, p2, ow, patches)
+            for n0 in range(0, filters, width):
+                f = group * filters + n0
+                place = address(out, ((piece * oh + p1) * ow) * o + f)
+                tiles(
+                    (p2 - p1) * ow, min(width, filters - n0), address(patches, 0), deep, 0, 1, address(W, f), 0, o,
+                    address(b, f), 0, place, o, 1, deep, floor,
+                )  # fmt: skip
+
+
+@jit
+def weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untyped-def]
+    """dW of one group of pictures."""
+    n, oh, ow, o = dy.shape
+    channels, filters, zero = x.shape[3] // groups, o // groups, dy.dtype.type(0)
+    deep, width, none = window[0] * window[1] * channels, 2 * numbers_in_a_vector(zero), dy.dtype.type(-np.inf)
+    band = _rows_of_a_band(ow, deep, oh)
+    patches = np.empty((band * ow, deep), x.dtype)
+    sums[piece] = zero
+    for image in range(piece * n // len(sums), (piece + 1) * n // len(sums)):
+        for group in range(groups):
+            for p1 in range(0, oh, band):
+                p2 = min(p1 + band, oh)
+                _filled(x, image, window, group, channels, p1, p2, ow, patches)
+                for n0 in range(0, filters, width):
+                    f = group * filters + n0
+                    place = address(sums, piece * deep * o + f)
+                    tiles(
+                        deep, min(width, filters - n0), address(patches, 0), 1, 0, deep,
+                        address(dy, ((image * oh + p1) * ow) * o + f), 0, o, place, o, place, o, 1, (p2 - p1) * ow, none,
+                    )  # fmt: skip
+
+
+@jit
+def by_filter(W, groups):  # type: ignore[no-untyped-def]
+    """The weights as (filters, kh·kw·c/g)."""
+    o = W.shape[3]
+    deep = W.size // max(1, o)
+    out, flat = np.empty((o, deep), W.dtype), W.reshape(W.size)
+    for f in range(U(o)):
+        for k in range(U(deep)):
+            out[f, k] = flat[k * U(o) + f]
+    return out
+
+
+@jit
+def input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-untyped-def]
+    """dX of one picture; ``turned`` are the weights :func:`by_filter`."""
+    h, w, c = out.shape[1], out.shape[2], out.shape[3]
+    oh, ow, o = dy.shape[1], dy.shape[2], dy.shape[3]
+    kh, kw, sh, sw, top, left, dh, dw = window
+    channels, filters, zero = c // groups, o // groups, dy.dtype.type(0)
+    deep, width, none = kh * kw * channels, 2 * numbers_in_a_vector(zero), dy.dtype.type(-np.inf)
+    band = _rows_of_a_band(ow, deep, oh)
+    patches, zeros = np.empty((band * ow, deep), dy.dtype), np.zeros(deep, dy.dtype)
+    P, D, long, wide = patches.reshape(patches.size), out.reshape(out.size), U(deep), U(channels)
+    out[piece] = zero
+    for group in range(groups):
+        for p1 in range(0, oh, band):
+            p2 = min(p1 + band, oh)
+            for n0 in range(0, deep, width):
+                tiles(
+                    (p2 - p1) * ow, min(width, deep - n0), address(dy, ((piece * oh + p1) * ow) * o + group * filters), o, 0, 1,
+                    address(turned, group * filters * deep + n0), 0, deep, address(zeros, n0), 0,
+                    address(patches, n0), deep, 1, filters, none,
+                )  # fmt: skip
+            for i in range(kh):
+                for j in range(kw):
+                    q1, q2 = _reach(w, ow, sw, j * dw - left)
+                    for p in range(p1, p2):
+                        row = p * sh - top + i * dh
+                        if row < 0 or row >= h:
+                            continue
+                        for q in range(q1, q2):
+                            here = U(((piece * h + row) * w + q * sw - left + j * dw) * c + group * channels)
+                            there = U((p - p1) * ow + q) * long + U(i * kw + j) * wide
+                            for k in range(wide):
+                                D[here + k] += P[there + k]
+
+
+@jit
+def depthwise_piece(x, W, b, window, floor, out, piece):  # type: ignore[no-untyped-def]
+    """Y of one picture, each channel with weights of its own."""
+    h, w, c = x.shape[1], x.shape[2], U(x.shape[3])
+    oh, ow = out.shape[1], out.shape[2]
+    kh, kw, sh, sw, top, left, dh, dw = window
+    X, Y, weights = x.reshape(x.size), out.reshape(out.size), W.reshape(W.size)
+    for p in range(oh):
+        start = U((piece * oh + p) * ow) * c
+        for q in range(U(ow)):
+            for k in range(c):
+                Y[start + q * c + k] = b[k]
+        for i in range(kh):
+            row = p * sh - top + i * dh
+            if row < 0 or row >= h:
+                continue
+            for j in range(kw):
+                tap = U(i * kw + j) * c
+                q1, q2 = _reach(w, ow, sw, j * dw - left)
+                for q in range(q1, q2):
+                    here, there = U((piece * h + row) * w + q * sw - left + j * dw) * c, start + U(q) * c
+                    for k in range(c):
+                        Y[there + k] += X[here + k] * weights[tap + k]
+        for k in range(start, start + U(ow) * c):
+            Y[k] = floor if Y[k] < floor else Y[k]
+
+
+@jit
+def depthwise_weights_piece(x, dy, window, sums, piece):  # type: ignore[no-untyped-def]
+    """dW of one group of pictures, each channel by itself."""
+    h, w, c = x.shape[1], x.shape[2], U(x.shape[3])
+    n, oh, ow = dy.shape[0], dy.shape[1], dy.shape[2]
+    kh, kw, sh, sw, top, left, dh, dw = window
+    X, D, S = x.reshape(x.size), dy.reshape(dy.size), sums.reshape(sums.size)
+    sums[piece] = 0
+    for image in range(piece * n // len(sums), (piece + 1) * n // len(sums)):
+        for i in range(kh):
+            for p in range(oh):
+                row = p * sh - top + i * dh
+                if row < 0 or row >= h:
+                    continue
+                for j in range(kw):
+                    tap = (U(piece * kh * kw) + U(i * kw + j)) * c
+                    q1, q2 = _reach(w, ow, sw, j * dw - left)
+                    for q in range(q1, q2):
+                        here = U((image * h + row) * w + q * sw - left + j * dw) * c
+                        there = U((image * oh + p) * ow + q) * c
+                        for k in range(c):
+                            S[tap + k] += X[here + k] * D[there + k]
+
+
+@jit
+def depthwise_input_piece(dy, W, window, out, piece):  # type: ignore[no-untyped-def]
+    """dX of one picture, each channel by itself."""
+    h, w, c = out.shape[1], out.shape[2], U(out.shape[3])
+    oh, ow = dy.shape[1], dy.shape[2]
+    kh, kw, sh, sw, top, left, dh, dw = window
+    D, X, weights = dy.reshape(dy.size), out.reshape(out.size), W.reshape(W.size)
+    out[piece] = 0
+    for i in range(kh):
+        for p in range(oh):
+            row = p * sh - top + i * dh
+            if row < 0 or row >= h:
+                continue
+            for j in range(kw):
+                tap = U(i * kw + j) * c
+                q1, q2 = _reach(w, ow, sw, j * dw - left)
+                for q in range(q1, q2):
+                    here = U((piece * h + row) * w + q * sw - left + j * dw) * c
+                    there = U((piece * oh + p) * ow + q) * c
+                    for k in range(c):
+                        X[here + k] += D[there + k] * weights[tap + k]
