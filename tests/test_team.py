@@ -15,7 +15,7 @@ from pellucid.kernels import compiled
 from pellucid.kernels.compiled import team
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
-from pellucid.kernels.compiled.team import ready, share, task
+from pellucid.kernels.compiled.team import ready, share
 
 THREADS = pytest.mark.parametrize("threads", [1, 2, 4])
 NONE = -np.inf
@@ -30,7 +30,7 @@ def _mark(done, n, piece):
 
 @jit
 def mark(done, n, pieces):
-    share(task(_mark, (done, n)), pieces)
+    share(_mark, (done, n), pieces)
 
 
 @THREADS

@@ -7,7 +7,7 @@ import math
 import numba
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.memory import Array
 
 U = numba.uint64
@@ -110,49 +110,49 @@ def _softmax_gradient_piece(y, dy, k, out, rows, piece):  # type: ignore[no-unty
 
 @jit
 def _relu(x, out):  # type: ignore[no-untyped-def]
-    share(task(_relu_piece, (x, out)), _pieces(out))
+    share(_relu_piece, (x, out), _pieces(out))
 
 
 @jit
 def _add_relu(x, other, out):  # type: ignore[no-untyped-def]
-    share(task(_add_relu_piece, (x, other, out)), _pieces(out))
+    share(_add_relu_piece, (x, other, out), _pieces(out))
 
 
 @jit
 def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(task(_relu_gradient_piece, (y, dy, out)), _pieces(out))
+    share(_relu_gradient_piece, (y, dy, out), _pieces(out))
 
 
 @jit
 def _sigmoid(x, out):  # type: ignore[no-untyped-def]
-    share(task(_sigmoid_piece, (x, out)), _pieces(out))
+    share(_sigmoid_piece, (x, out), _pieces(out))
 
 
 @jit
 def _sigmoid_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(task(_sigmoid_gradient_piece, (y, dy, out)), _pieces(out))
+    share(_sigmoid_gradient_piece, (y, dy, out), _pieces(out))
 
 
 @jit
 def _tanh(x, out):  # type: ignore[no-untyped-def]
-    share(task(_tanh_piece, (x, out)), _pieces(out))
+    share(_tanh_piece, (x, out), _pieces(out))
 
 
 @jit
 def _tanh_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(task(_tanh_gradient_piece, (y, dy, out)), _pieces(out))
+    share(_tanh_gradient_piece, (y, dy, out), _pieces(out))
 
 
 @jit
 def _softmax(x, k, out):  # type: ignore[no-untyped-def]
     rows = max(1, PIECE // (4 * k))
-    share(task(_softmax_piece, (x, k, out, rows)), (out.size // k + rows - 1) // rows)
+    share(_softmax_piece, (x, k, out, rows), (out.size // k + rows - 1) // rows)
 
 
 @jit
 def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
     rows = max(1, PIECE // (4 * k))
-    share(task(_softmax_gradient_piece, (y, dy, k, out, rows)), (out.size // k + rows - 1) // rows)
+    share(_softmax_gradient_piece, (y, dy, k, out, rows), (out.size // k + rows - 1) // rows)
 
 
 def relu(x: Array, out: Array) -> Array:

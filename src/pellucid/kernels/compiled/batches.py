@@ -7,7 +7,7 @@ import math
 import numba
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.memory import Array
 
 U = numba.uint64
@@ -41,13 +41,13 @@ def _count(out):  # type: ignore[no-untyped-def]
 @jit
 def _gather_scaled(x, rows, factor, out):  # type: ignore[no-untyped-def]
     count = _count(out)
-    share(task(_gather_scaled_piece, (x, rows, factor, out, count)), (out.shape[0] + count - 1) // count)
+    share(_gather_scaled_piece, (x, rows, factor, out, count), (out.shape[0] + count - 1) // count)
 
 
 @jit
 def _gather(x, rows, out):  # type: ignore[no-untyped-def]
     count = _count(out)
-    share(task(_gather_piece, (x, rows, out, count)), (out.shape[0] + count - 1) // count)
+    share(_gather_piece, (x, rows, out, count), (out.shape[0] + count - 1) // count)
 
 
 @jit

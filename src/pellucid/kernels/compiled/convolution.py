@@ -16,9 +16,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from pellucid.kernels.compiled import patches
+from pellucid.kernels.compiled import patches, winograd
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.tiles import address, copy, numbers_in_a_vector, tiles
 from pellucid.kernels.window import Window
 from pellucid.memory import Array, Shape
@@ -27,6 +27,7 @@ U = numba.uint64
 PIECE = 400_000  # multiply-adds that a piece has at least: some ten microseconds
 SUMS = 16  # groups of pictures in a gradient, or fewer where these
 SUMMED = 4_000_000  # numbers would not hold them
+WINOGRAD = 8  # channels and filters that it takes at least
 STRIPS = 4  # of filters, two vectors wide, in a piece of such a gradient
 STRETCH = 16_384  # numbers of a sum in one piece
 
@@ -91,7 +92,7 @@ def _forward_piece(x, W, b, window, floor, out, images, bands, piece):  # type: 
 def _forward(x, W, b, window, floor, out):  # type: ignore[no-untyped-def]
     images, bands = _plan(x.shape[0], out.shape[1], out.shape[1] * out.shape[2] * W.size)
     pieces = (x.shape[0] + images - 1) // images * bands
-    share(task(_forward_piece, (x, W, b, window, floor, out, images, bands)), pieces)
+    share(_forward_piece, (x, W, b, window, floor, out, images, bands), pieces)
 
 
 @jit
@@ -170,7 +171,7 @@ def _added_piece(sums, out, piece):  # type: ignore[no-untyped-def]
 @jit
 def _added(sums, out):  # type: ignore[no-untyped-def]
     """out = Σ over the rows of ``sums``."""
-    share(task(_added_piece, (sums, out.reshape(out.size))), (out.size + STRETCH - 1) // STRETCH)
+    share(_added_piece, (sums, out.reshape(out.size)), (out.size + STRETCH - 1) // STRETCH)
 
 
 @jit
@@ -202,7 +203,7 @@ def _one_channel_piece(x, dy, window, sums, piece):  # type: ignore[no-untyped-d
 @jit
 def _biases(y, dy, masked, db):  # type: ignore[no-untyped-def]
     sums = np.empty((max(1, min(dy.shape[0], SUMS)), dy.shape[3]), dy.dtype)
-    share(task(_mask_piece, (y, dy, masked, sums)), len(sums))
+    share(_mask_piece, (y, dy, masked, sums), len(sums))
     _added(sums, db)
 
 
@@ -211,39 +212,49 @@ def _weights_direct(x, dy, window, dW):  # type: ignore[no-untyped-def]
     block = STRIPS * 2 * numbers_in_a_vector(dy.dtype.type(0))
     across = (dy.shape[3] + block - 1) // block
     sums = np.empty((_sums(dy.shape[0], dW.size), dW.size), dy.dtype)
-    share(task(_weights_piece, (x, dy, window, sums, STRIPS)), len(sums) * window.kh * across)
+    share(_weights_piece, (x, dy, window, sums, STRIPS), len(sums) * window.kh * across)
     _added(sums, dW)
+
+
+@jit
+def _weights_winograd(x, dy, window, dW):  # type: ignore[no-untyped-def]
+    size = 36 * dW.shape[2] * dW.shape[3]
+    sums = np.empty((_sums(dy.shape[0], size), size), dy.dtype)
+    winograd.sums_of_groups(x, dy, window.top, window.left, sums)
+    dU = np.empty((36, dW.shape[2], dW.shape[3]), dy.dtype)
+    _added(sums, dU)
+    winograd.weights_from(dU, dW)
 
 
 @jit
 def _weights_one_channel(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = np.empty((_sums(dy.shape[0], dW.size), dW.size), dy.dtype)
-    share(task(_one_channel_piece, (x, dy, window, sums)), len(sums))
+    share(_one_channel_piece, (x, dy, window, sums), len(sums))
     _added(sums, dW)
 
 
 @jit
 def _weights_patches(x, dy, window, groups, dW):  # type: ignore[no-untyped-def]
     sums = np.empty((_sums(dy.shape[0], dW.size), dW.size), dy.dtype)
-    share(task(patches.weights_piece, (x, dy, window, groups, sums)), len(sums))
+    share(patches.weights_piece, (x, dy, window, groups, sums), len(sums))
     _added(sums, dW)
 
 
 @jit
 def _weights_depthwise(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = np.empty((_sums(dy.shape[0], dW.size), dW.size), dy.dtype)
-    share(task(patches.depthwise_weights_piece, (x, dy, window, sums)), len(sums))
+    share(patches.depthwise_weights_piece, (x, dy, window, sums), len(sums))
     _added(sums, dW)
 
 
 @jit
 def _forward_patches(x, W, b, window, groups, floor, out):  # type: ignore[no-untyped-def]
-    share(task(patches.forward_piece, (x, W, b, window, groups, floor, out)), len(x))
+    share(patches.forward_piece, (x, W, b, window, groups, floor, out), len(x))
 
 
 @jit
 def _forward_depthwise(x, W, b, window, floor, out):  # type: ignore[no-untyped-def]
-    share(task(patches.depthwise_piece, (x, W, b, window, floor, out)), len(x))
+    share(patches.depthwise_piece, (x, W, b, window, floor, out), len(x))
 
 
 @jit
@@ -261,27 +272,29 @@ def _input_direct(dy, W, window, out):  # type: ignore[no-untyped-def]
     """With stride 1, dX is a convolution too: of dY with the weights turned by half a circle."""
     kh, kw, c, o = W.shape
     turned = np.empty((kh, kw, o, c), W.dtype)
-    share(task(_turned_piece, (W, turned)), kh * kw)
+    share(_turned_piece, (W, turned), kh * kw)
     back = Window(kh, kw, 1, 1, kh - 1 - window.top, kw - 1 - window.left, 1, 1)
     _forward(dy, turned, np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out)
 
 
 @jit
 def _input_patches(dy, W, window, groups, out):  # type: ignore[no-untyped-def]
-    share(task(patches.input_piece, (dy, patches.by_filter(W, groups), window, groups, out)), len(dy))
+    share(patches.input_piece, (dy, patches.by_filter(W, groups), window, groups, out), len(dy))
 
 
 @jit
 def _input_depthwise(dy, W, window, out):  # type: ignore[no-untyped-def]
-    share(task(patches.depthwise_input_piece, (dy, W, window, out)), len(dy))
+    share(patches.depthwise_input_piece, (dy, W, window, out), len(dy))
 
 
 def form(W: Shape, window: Window, groups: int) -> str:
-    """Which form a convolution with weights of that shape takes: ``direct``, ``patches`` or ``depthwise``."""
+    """Which form a convolution with weights of that shape takes: ``direct``, ``winograd``, ``patches`` or ``depthwise``."""
     if groups > 1 and W[2] == 1 and W[3] == groups:
         return "depthwise"
     if groups > 1 or window.dh > 1 or window.dw > 1:
         return "patches"
+    if W[:2] == (3, 3) and window.sh == window.sw == 1 and W[2] >= WINOGRAD and W[3] >= WINOGRAD:
+        return "winograd"
     return "direct"
 
 
@@ -290,6 +303,8 @@ def _conv2d(x: Array, W: Array, b: Array, window: Window, groups: int, out: Arra
     kind = form(W.shape, window, groups)
     if kind == "direct":
         _forward(x, W, b, window, least, out)
+    elif kind == "winograd":
+        winograd.forward(x, W, b, window.top, window.left, False, least, out)
     elif kind == "patches":
         _forward_patches(x, W, b, window, groups, least, out)
     else:
@@ -309,6 +324,8 @@ def _weights(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> Non
     kind = form(dW.shape, window, groups)
     if len(x) == 0:
         dW.fill(0)
+    elif kind == "winograd":
+        _weights_winograd(x, dy, window, dW)
     elif kind == "patches":
         _weights_patches(x, dy, window, groups, dW)
     elif kind == "depthwise":
@@ -331,7 +348,10 @@ def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: 
 
 def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
     kind = form(W.shape, window, groups)
-    if kind == "depthwise":
+    if kind == "winograd":
+        none, zeros = W.dtype.type(-np.inf), np.zeros(W.shape[2], W.dtype)
+        winograd.forward(dy, W, zeros, 2 - window.top, 2 - window.left, True, none, out)
+    elif kind == "depthwise":
         _input_depthwise(dy, W, window, out)
     elif kind == "patches" or window.sh > 1 or window.sw > 1:
         _input_patches(dy, W, window, groups, out)

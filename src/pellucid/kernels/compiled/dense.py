@@ -7,7 +7,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.memory import Array
 
 U = numba.uint64  # signed indices carry Python's wrap-around, and such loops are not vectorized
@@ -70,7 +70,7 @@ def _columns(n):  # type: ignore[no-untyped-def]
 def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
     n, o = dy.shape
     columns = _columns(n)
-    share(task(_bias_gradient_piece, (dy, db, columns)), (o + columns - 1) // columns)
+    share(_bias_gradient_piece, (dy, db, columns), (o + columns - 1) // columns)
     _weight_gradient(x, dy, dW)
 
 
@@ -78,7 +78,7 @@ def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
 def affine_relu_backward(x, y, dy, dW, db):  # type: ignore[no-untyped-def]
     n, o = dy.shape
     columns = _columns(n)
-    share(task(_relu_bias_gradient_piece, (y, dy, db, columns)), (o + columns - 1) // columns)
+    share(_relu_bias_gradient_piece, (y, dy, db, columns), (o + columns - 1) // columns)
     _weight_gradient(x, dy, dW)
 
 

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.memory import Array
 
 U, U32 = numba.uint64, numba.uint32
@@ -38,7 +38,7 @@ def _dropout_piece(x, low, high, first, threshold, factor, out, rows, piece):  #
 def _dropout(x, low, high, first, threshold, factor, out):  # type: ignore[no-untyped-def]
     rows = max(1, PIECE // max(1, x.shape[1]))
     numbers = (low, high, first, threshold, factor)
-    share(task(_dropout_piece, (x, *numbers, out, rows)), (x.shape[0] + rows - 1) // rows)
+    share(_dropout_piece, (x, *numbers, out, rows), (x.shape[0] + rows - 1) // rows)
 
 
 def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.tiles import BYTES, ROWS, address, copy, numbers_in_a_vector, tiles, transpose
 
 U = numba.uint64
@@ -93,7 +93,5 @@ def product(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor):  # type: ignore
     rows = ((M + parts - 1) // parts + ROWS - 1) // ROWS * ROWS
     parts = (M + rows - 1) // rows
     strips = max(1, min(STRIPS, across * parts // 8))
-    share(
-        task(_piece, (A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips)),
-        (across + strips - 1) // strips * parts,
-    )
+    pieces = (across + strips - 1) // strips * parts
+    share(_piece, (A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips), pieces)

@@ -1,7 +1,7 @@
 """Several cores inside one kernel: threads that wait in compiled code and take pieces of work from it.
 
 A kernel that is worth it is written as a function of one *piece* (some rows, some columns, some stretch of a vector) and
-calls ``share(task(piece_function, (its, arguments)), pieces)``. Pieces are claimed one by one, by the caller and by whatever
+calls ``share(piece_function, (its, arguments), pieces)``. Pieces are claimed one by one, by the caller and by whatever
 other threads are awake, so nobody waits for a thread that is asleep or has lost its core. Which pieces there are depends on the
 sizes alone and never on the number of threads, and so do the bits of every result.
 
@@ -19,13 +19,14 @@ import threading
 from typing import Any
 
 import llvmlite.binding
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import OPTIONS, jit
 
 SPINS = 60_000  # looks for work before a thread goes to sleep: some hundred microseconds
 
@@ -90,9 +91,9 @@ def _exchange_if(typing, index, before, after):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def task(typing, function, arguments):  # type: ignore[no-untyped-def]
-    """What :func:`share` needs to call the compiled ``function(*arguments, piece)``: the addresses of its code and of its
-    arguments, which lie on the caller's stack. The function returns nothing and raises nothing."""
+def _task(typing, function, arguments):  # type: ignore[no-untyped-def]
+    """The addresses of code that calls the compiled ``function(*arguments, piece)``, and of the arguments, which lie on the
+    stack of who asks."""
     kinds = (*arguments.types, types.int64)
     function.get_call_type(typing, kinds, {})  # compiles it where that has not happened
 
@@ -145,9 +146,7 @@ def _work():  # type: ignore[no-untyped-def]
 
 
 @jit
-def share(work, pieces):  # type: ignore[no-untyped-def]
-    """Does all pieces, 0 to ``pieces`` - 1, of a :func:`task`; returns when they are done."""
-    code, arguments = work
+def _run(code, arguments, pieces):  # type: ignore[no-untyped-def]
     if pieces <= 1 or pieces > MOST or not _exchange_if(BUSY, 0, 1):
         for piece in range(pieces):
             _call(code, arguments, piece)
@@ -162,6 +161,15 @@ def share(work, pieces):  # type: ignore[no-untyped-def]
     while _read(DONE) < pieces:
         pass
     _write(BUSY, 0)
+
+
+@numba.njit(**OPTIONS)  # part of its callers, which are cached
+def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
+    """Calls ``function(*arguments, piece)`` for every piece from 0 to ``pieces`` - 1, in this thread and in others; returns
+    when all have been done. The function is a compiled one that returns nothing and raises nothing. The caller holds the
+    arguments meanwhile: were only their addresses handed on, arrays used for the last time here would be freed."""
+    code, given = _task(function, arguments)
+    _run(code, given, pieces)
 
 
 @jit

@@ -251,7 +251,7 @@ class _Late:
         self.compiled: Any = None
         self.signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 15, c_kind)
         self.stub = self.signature(self)
-        _table[place] = ctypes.cast(self.stub, ctypes.c_void_p).value
+        _table[place] = ctypes.cast(self.stub, ctypes.c_void_p).value or 0
 
     def __call__(self, *args: Any) -> None:
         with self.lock:

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share, task
+from pellucid.kernels.compiled.team import share
 
 U = numba.uint64
 BLOCK = U(512)
@@ -44,7 +44,7 @@ def _sum_of_squares(g, sums, piece):  # type: ignore[no-untyped-def]
 @jit
 def sum_of_squares(g):  # type: ignore[no-untyped-def]
     sums = np.zeros(_pieces(g))
-    share(task(_sum_of_squares, (g, sums)), len(sums))
+    share(_sum_of_squares, (g, sums), len(sums))
     return sums.sum()
 
 
@@ -56,7 +56,7 @@ def _scale(g, factor, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def scale(g, factor):  # type: ignore[no-untyped-def]
-    share(task(_scale, (g, g.dtype.type(factor))), _pieces(g))
+    share(_scale, (g, g.dtype.type(factor)), _pieces(g))
 
 
 @jit
@@ -67,7 +67,7 @@ def _add(total, other, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def add(total, other):  # type: ignore[no-untyped-def]
-    share(task(_add, (total, other)), _pieces(total))
+    share(_add, (total, other), _pieces(total))
 
 
 @jit
@@ -78,7 +78,7 @@ def _add_scaled(g, theta, factor, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def add_scaled(g, theta, factor):  # type: ignore[no-untyped-def]
-    share(task(_add_scaled, (g, theta, g.dtype.type(factor))), _pieces(g))
+    share(_add_scaled, (g, theta, g.dtype.type(factor)), _pieces(g))
 
 
 @jit
@@ -89,7 +89,7 @@ def _sgd(theta, g, rate, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def sgd(theta, g, rate):  # type: ignore[no-untyped-def]
-    share(task(_sgd, (theta, g, theta.dtype.type(rate))), _pieces(theta))
+    share(_sgd, (theta, g, theta.dtype.type(rate)), _pieces(theta))
 
 
 @jit
@@ -105,7 +105,7 @@ def _sgd_momentum(theta, g, v, rate, mu, nesterov, piece):  # type: ignore[no-un
 @jit
 def sgd_momentum(theta, g, v, rate, momentum, nesterov):  # type: ignore[no-untyped-def]
     kind = theta.dtype.type
-    share(task(_sgd_momentum, (theta, g, v, kind(rate), kind(momentum), nesterov)), _pieces(theta))
+    share(_sgd_momentum, (theta, g, v, kind(rate), kind(momentum), nesterov), _pieces(theta))
 
 
 @jit
@@ -126,4 +126,4 @@ def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):  # type: ignore[no-
     kind = theta.dtype.type
     eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
     numbers = (eta, root, kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2), kind(epsilon))
-    share(task(_adam, (theta, g, m, v, *numbers)), _pieces(theta))
+    share(_adam, (theta, g, m, v, *numbers), _pieces(theta))
