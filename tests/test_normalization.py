@@ -63,10 +63,10 @@ def test_moments_of_one_value_and_of_none(kernels, dtype):
 
 @BOTH
 @DTYPES
-def test_long_sums_of_gradients_keep_their_digits(kernels, dtype):
-    rng = np.random.default_rng(1)
-    x, dy = rng.normal(0, 1, (2, 200_000, 3)).astype(dtype) + dtype(1)
-    mean, rstd, dgamma, dbeta = np.full(3, 0.5), np.full(3, 2.0), np.empty(3, dtype), np.empty(3, dtype)
+@pytest.mark.parametrize("shape", [(200_000, 3), (20_000, 200)])
+def test_long_sums_of_gradients_keep_their_digits(kernels, dtype, shape):
+    x, dy = np.random.default_rng(1).normal(1, 1, (2, *shape)).astype(dtype)
+    mean, rstd, dgamma, dbeta = np.full(shape[1], 0.5), np.full(shape[1], 2.0), *np.empty((2, shape[1]), dtype)
     kernels.normalize_backward(x, mean, rstd, dy, dgamma, dbeta)
     bound = {np.float32: 3e-7, np.float64: 1e-13}[dtype]
     np.testing.assert_allclose(dbeta, dy.sum(axis=0, dtype=np.float64), rtol=bound)
@@ -190,8 +190,8 @@ def test_one_number_has_no_spread(shards, dtype):
 
 
 def test_the_relu_behind_joins_and_weight_decay_stays_away():
-    plan = fused(Sequential(Dense(3), BatchNorm(), ReLU(), BatchNorm()))
-    assert [name for name, _ in plan.inside()] == ["dense1", "batchnorm1", "batchnorm2"]
+    assert BatchNorm().absorb(ReLU()) is not None
+    assert BatchNorm().absorb(BatchNorm()) is None
     for slot in {**BatchNorm().build((2,)).slots, **LayerNorm().build((2,)).slots}.values():
         assert slot.state or not slot.decay
 

@@ -37,7 +37,8 @@ CASES = [
     (MaxPool2D(3, stride=2, padding=1), Window(3, 3, 2, 2, 1, 1), ((1, 1), (1, 1)), (8, 7), 33),
     (MaxPool2D((2, 3), stride=1), Window(2, 3, 1, 1), ((0, 0), (0, 0)), (4, 5), 2),
     (MaxPool2D(2, stride=3), Window(2, 2, 3, 3), ((0, 0), (0, 0)), (8, 9), 2),
-    (MaxPool2D(16, stride=1), Window(16, 16), ((0, 0), (0, 0)), (17, 18), 2),  # more taps than a byte can name
+    (MaxPool2D(3), Window(3, 3, 3, 3), ((0, 0), (0, 0)), (7, 9), 2),
+    (MaxPool2D(17, stride=1), Window(17, 17), ((0, 0), (0, 0)), (17, 18), 2),
 ]
 ROWS = pytest.mark.parametrize(("layer", "window", "padding", "size", "channels"), CASES, ids=lambda v: str(v)[:40])
 
@@ -127,6 +128,14 @@ def test_the_first_of_equals_and_the_first_nan_are_chosen(kernels):
             kernels.max_pool(x, window, out, chosen)
             assert (chosen == tap).all(), (pixels, chosen)
             np.testing.assert_array_equal(out, x.reshape(1, 4, 40)[:, tap].reshape(out.shape))
+
+
+@BOTH
+def test_more_taps_than_a_byte_can_name(kernels):
+    x = np.arange(17 * 34, dtype=np.float64).reshape(1, 17, 34, 1)
+    out = run_layer(MaxPool2D(17), x, np.ones((1, 1, 2, 1)), kernels=kernels)
+    assert out.y.ravel().tolist() == [16 * 34 + 16, 16 * 34 + 33]
+    np.testing.assert_array_equal(out.dx, np.isin(x, out.y))
 
 
 @BOTH

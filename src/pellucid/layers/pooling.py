@@ -47,7 +47,7 @@ class MaxPool2D(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         window, shape = _placed(self, x.shape[1:])
-        taps = np.min_scalar_type(window.kh * window.kw)  # uint8 up to 255 taps: a quarter of what a pointer takes, or less
+        taps = np.min_scalar_type(window.kh * window.kw)  # one byte for up to 255 taps
         chosen = ctx.buffer("chosen", (len(x), *shape), taps)
         ctx.keep(x.shape, window, chosen)
         return ctx.kernels.max_pool(x, window, ctx.buffer("y", (len(x), *shape)), chosen)
