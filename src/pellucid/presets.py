@@ -12,9 +12,21 @@ from pellucid.config import from_json
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.files import read_json
 from pellucid.initializers import GlorotUniform, He
-from pellucid.layers import Dense, Dropout, Flatten, Layer, ReLU, Softmax
+from pellucid.layers import (
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Softmax,
+    SpatialDropout2D,
+)
 from pellucid.memory import Shape
-from pellucid.networks import Sequential
+from pellucid.networks import Residual, Sequential
 from pellucid.optim import SGD, Adam, AdamW, Chain, OneCycle, Optimizer, Rule
 
 
@@ -49,6 +61,57 @@ def _first_snippet(classes: int) -> Layer:
     return Sequential(Flatten(), Dense(32, He()), ReLU(), Dense(classes, He()), Softmax())
 
 
+def _lenet5(classes: int) -> Layer:
+    """LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998). As there: the sizes, and 28 × 28 pictures padded to 32 × 32. Not
+    as there: ReLU for a scaled tanh, the maximum for a trained mean in the pools, every filter of the second convolution
+    sees all six maps, a softmax for the distances to drawn digits, and Adam."""
+    return Sequential(
+        Conv2D(6, 5, padding=2), ReLU(), MaxPool2D(2),
+        Conv2D(16, 5), ReLU(), MaxPool2D(2),
+        Flatten(), Dense(120, He()), ReLU(), Dense(84, He()), ReLU(), Dense(classes, GlorotUniform()), Softmax(),
+    )  # fmt: skip
+
+
+def _cnn(classes: int) -> Layer:
+    """Two convolutions, twice; batch normalization; half as many pixels and twice as many channels in the second half."""
+    layers: list[Layer] = []
+    for filters in (24, 48):
+        for _ in range(2):
+            layers += [Conv2D(filters, 3, padding="same", bias=False), BatchNorm(), ReLU()]
+        layers += [MaxPool2D(2), SpatialDropout2D(0.1)]
+    return Sequential(*layers, Flatten(), Dropout(0.3), Dense(classes, GlorotUniform()), Softmax())
+
+
+def _pytorch_example(classes: int) -> Layer:
+    """The network of PyTorch's MNIST example: 1,199,882 parameters for ten classes."""
+    return Sequential(
+        Conv2D(32, 3), ReLU(), Conv2D(64, 3), ReLU(), MaxPool2D(2), Dropout(0.25),
+        Flatten(), Dense(128, He()), ReLU(), Dropout(0.5), Dense(classes, GlorotUniform()), Softmax(),
+    )  # fmt: skip
+
+
+def _keras_example(classes: int) -> Layer:
+    """The network of Keras' MNIST example: 34,826 parameters for ten classes."""
+    return Sequential(
+        Conv2D(32, 3), ReLU(), MaxPool2D(2), Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Flatten(), Dropout(0.5), Dense(classes, GlorotUniform()), Softmax(),
+    )  # fmt: skip
+
+
+def _resnet_small(classes: int) -> Layer:
+    """A residual network (He, Zhang, Ren and Sun, 2015) of three blocks, with 16, 32 and 64 channels."""
+
+    def convolution(filters: int, stride: int = 1) -> list[Layer]:
+        return [Conv2D(filters, 3, stride, padding=1, bias=False), BatchNorm()]
+
+    def block(filters: int, stride: int) -> list[Layer]:
+        shortcut = Sequential(Conv2D(filters, 1, stride, bias=False), BatchNorm()) if stride > 1 else None
+        return [Residual(*convolution(filters, stride), ReLU(), *convolution(filters), shortcut=shortcut), ReLU()]
+
+    blocks = block(16, 1) + block(32, 2) + block(64, 2)
+    return Sequential(*convolution(16), ReLU(), *blocks, GlobalAveragePool2D(), Dense(classes, GlorotUniform()), Softmax())
+
+
 PRESETS: dict[str, Recipe] = {
     "mlp": Recipe("the report's good fit: 784-256-256-10, gradient descent", _mlp(256, 256), SGD(0.04), 15, 100),
     "mlp-small": Recipe("the report's first snippet: 784-32-10, gradient descent", _first_snippet, SGD(0.01), 15, 100),
@@ -60,6 +123,13 @@ PRESETS: dict[str, Recipe] = {
         18,
         200,
     ),
+    "lenet5": Recipe("LeNet-5 of 1998, with ReLU and Adam", _lenet5, Adam(OneCycle(0.003)), 12, 100),
+    "cnn": Recipe(
+        "the default convolutional network: four convolutions, batch normalization", _cnn, Adam(OneCycle(0.004)), 8, 100
+    ),
+    "pytorch-example": Recipe("the network of PyTorch's MNIST example", _pytorch_example, Adam(OneCycle(0.002)), 6, 100),
+    "keras-example": Recipe("the network of Keras' MNIST example", _keras_example, Adam(0.001), 15, 128),
+    "resnet-small": Recipe("a residual network of three blocks", _resnet_small, Adam(OneCycle(0.004)), 8, 100),
 }
 
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {

@@ -27,7 +27,7 @@ U = numba.uint64
 PIECE = 400_000  # multiply-adds that a piece has at least: some ten microseconds
 SUMS = 16  # groups of pictures in a gradient, or fewer where these
 SUMMED = 4_000_000  # numbers would not hold them
-WINOGRAD = 8  # channels and filters that it takes at least
+WINOGRAD = 16  # channels and filters that it takes at least: below, the transforms cost more than they save
 STRIPS = 4  # of filters, two vectors wide, in a piece of such a gradient
 STRETCH = 16_384  # numbers of a sum in one piece
 
@@ -268,11 +268,24 @@ def _turned_piece(W, out, piece):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _input_direct(dy, W, window, out):  # type: ignore[no-untyped-def]
-    """With stride 1, dX is a convolution too: of dY with the weights turned by half a circle."""
+def _turned(W):  # type: ignore[no-untyped-def]
+    """The weights turned by half a circle, filters for channels: with stride 1, dX is the convolution of dY with them."""
     kh, kw, c, o = W.shape
     turned = np.empty((kh, kw, o, c), W.dtype)
     share(_turned_piece, (W, turned), kh * kw)
+    return turned
+
+
+@jit
+def _input_winograd(dy, W, window, out):  # type: ignore[no-untyped-def]
+    none, zeros = W.dtype.type(-np.inf), np.zeros(W.shape[2], W.dtype)
+    winograd.forward(dy, _turned(W), zeros, 2 - window.top, 2 - window.left, none, out)
+
+
+@jit
+def _input_direct(dy, W, window, out):  # type: ignore[no-untyped-def]
+    kh, kw, c, _ = W.shape
+    turned = _turned(W)
     back = Window(kh, kw, 1, 1, kh - 1 - window.top, kw - 1 - window.left, 1, 1)
     _forward(dy, turned, np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out)
 
@@ -304,7 +317,7 @@ def _conv2d(x: Array, W: Array, b: Array, window: Window, groups: int, out: Arra
     if kind == "direct":
         _forward(x, W, b, window, least, out)
     elif kind == "winograd":
-        winograd.forward(x, W, b, window.top, window.left, False, least, out)
+        winograd.forward(x, W, b, window.top, window.left, least, out)
     elif kind == "patches":
         _forward_patches(x, W, b, window, groups, least, out)
     else:
@@ -349,8 +362,7 @@ def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: 
 def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
     kind = form(W.shape, window, groups)
     if kind == "winograd":
-        none, zeros = W.dtype.type(-np.inf), np.zeros(W.shape[2], W.dtype)
-        winograd.forward(dy, W, zeros, 2 - window.top, 2 - window.left, True, none, out)
+        _input_winograd(dy, W, window, out)
     elif kind == "depthwise":
         _input_depthwise(dy, W, window, out)
     elif kind == "patches" or window.sh > 1 or window.sw > 1:

@@ -35,7 +35,7 @@ BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16  
 ROWS = 12 if BYTES == 64 else 6  # of the largest tile, which is two vectors wide
 
 
-class _Vectors:
+class Vectors:
     """What a builder of LLVM code needs to work on vectors of one type of numbers."""
 
     def __init__(self, context: Any, builder: Any, number: Any):
@@ -45,6 +45,19 @@ class _Vectors:
         self.number = context.get_value_type(number)
         self.vector = ir.VectorType(self.number, self.width)
         self.zeros = ir.Constant(self.vector, None)
+
+    def count(self, n: int) -> Any:
+        """A whole number, for addresses and strides."""
+        return _i64(n)
+
+    def constant(self, value: float) -> Any:
+        """A vector that holds ``value`` everywhere."""
+        return ir.Constant(self.vector, [self.number(value)] * self.width)
+
+    def at_least(self, value: Any, floor: Any) -> Any:
+        """max(value, floor), but NaN stays NaN."""
+        lowest = self.fill(floor)
+        return self.builder.select(self.builder.fcmp_ordered("<", value, lowest), lowest, value)
 
     def _intrinsic(self, name: str, result: Any, arguments: list[Any]) -> Any:
         name = name.format(f"v{self.width}f{8 * self.size}")
@@ -90,7 +103,7 @@ class _Vectors:
         return self.builder.call(self._intrinsic("llvm.fma.{}", self.vector, [self.vector] * 3), [a, b, c])
 
 
-def _loop(v: Any, rows: int, vectors: int, args: Any) -> None:
+def _loop(v: Vectors, rows: int, vectors: int, args: Any) -> None:
     """Emits the loops for so many rows and vectors, of which the last one has ``left`` columns."""
     builder = v.builder
     a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor = args
@@ -114,10 +127,8 @@ def _loop(v: Any, rows: int, vectors: int, args: Any) -> None:
                 for j in range(vectors):
                     total = sums[m * vectors + j]
                     builder.store(v.multiply_add(factor, row[j], builder.load(total)), total)
-    lowest = v.fill(floor)
     for total, (m, j, masked) in zip(sums, places, strict=True):
-        value = builder.load(total)
-        value = builder.select(builder.fcmp_ordered("<", value, lowest), lowest, value)
+        value = v.at_least(builder.load(total), floor)
         v.store(value, v.address(c, builder.mul(cm, _i64(m)), _i64(j * v.width)), masked)
 
 
@@ -126,7 +137,7 @@ def _tile(typing, rows, vectors, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, l
     """One tile of 1 to ROWS rows and 1 or 2 vectors."""
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        v = _Vectors(context, builder, signature.args[-1])
+        v = Vectors(context, builder, signature.args[-1])
         sizes = [(m, j) for m in range(1, ROWS + 1) for j in (1, 2)]
         end = builder.append_basic_block("end")
         choice = builder.switch(builder.add(builder.mul(args[0], _i64(2)), args[1]), end)
@@ -169,7 +180,7 @@ def copy(typing, source, source_row, target, target_row, rows, columns, number):
     short rows is vectorized by Numba only in part.)"""
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        v = _Vectors(context, builder, signature.args[-1])
+        v = Vectors(context, builder, signature.args[-1])
         source, source_row, target, target_row, rows, columns, _ = args
         whole = builder.sdiv(columns, _i64(v.width))
         rest = builder.mul(whole, _i64(v.width))
@@ -192,7 +203,7 @@ def transpose(typing, source, rows, target, columns, number):  # type: ignore[no
     strides from row to row. ``number`` only tells the type."""
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        v = _Vectors(context, builder, signature.args[-1])
+        v = Vectors(context, builder, signature.args[-1])
         source, source_row, target, target_row, _ = args
         block = [v.load(v.address(source, builder.mul(source_row, _i64(i)))) for i in range(v.width)]
         # each round interleaves row i with row i + half; after log2(width) rounds rows have become columns
