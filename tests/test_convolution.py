@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,11 +30,10 @@ from pellucid import (
     ZeroPad2D,
 )
 from pellucid.errors import ConfigError
-from pellucid.initializers import initial
+from pellucid.initializers import Initializer, initial
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.window import Window
-from pellucid.layers import Context, convolution, transposed
-from pellucid.layers.context import Run
+from pellucid.layers import Context, Run, context, convolution, transposed
 from pellucid.layers.window import pair, place, sides
 from pellucid.rng import generator
 from pellucid.testing import asymmetric, layouts, numeric_gradient, run_layer
@@ -317,6 +317,23 @@ def test_the_first_weights_of_one_group_are_the_initializers_own():
     )
 
 
+@dataclass(frozen=True)
+class NumbersOfInputs(Initializer):
+    """Each weight is the number of the input it comes from."""
+
+    def fill(self, shape, generator):
+        return np.broadcast_to(np.arange(shape[-2], dtype=float)[:, None], shape)
+
+
+def test_initializers_know_inputs_from_outputs():
+    """What orthogonal matrices or the like would need: the last axes that ``fill`` sees are inputs, outputs."""
+    for kind in (Conv2D, ConvTranspose2D):
+        slot = kind(6, 3, 2, init=NumbersOfInputs(), groups=2).build((5, 5, 4)).slots["W"]
+        W = slot.init.fill(slot.shape, generator(0))
+        wanted = np.arange(2.0)[:, None] if kind is Conv2D else [0.0, 1.0, 0.0, 1.0]
+        np.testing.assert_array_equal(W, np.broadcast_to(wanted, slot.shape))
+
+
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (4, 2, 1), (5, (2, 3), 1), (3, 2, 3), (2, 2, 1)], ids=str
 )
@@ -349,20 +366,21 @@ def test_spatial_dropout_takes_whole_channels():
     [Conv2D(2, 2, bias=False), Conv2D(2, 2, bias=False).absorb(ReLU()), ConvTranspose2D(3, 2), ZeroPad2D(), SpatialDropout2D()],
     ids=repr,
 )
-def test_memory_of_an_earlier_step_does_not_show(layer):
-    """Buffers and scratch memory are not cleared: a second batch, of another size, comes out as if it were the first."""
+def test_memory_of_an_earlier_step_does_not_show(layer, monkeypatch):
+    """Buffers and scratch memory are not cleared: a second batch, of another size, comes out as if it were the first,
+    and the first as if its memory had not been fresh."""
     shape, (params, state) = (4, 3, 2), layouts(layer, (4, 3, 2))
     theta, run = initial(params, 0, np.float64), Run(reference, dtype=np.float64)
     run.training = run.keeping = True
-    ctx = Context(run, state.views(state.zeros(np.float64)), needs_dx=True)
-    for n in (5, 3):
-        run.step, x = 1, asymmetric((n, *shape), seed=n)
-        dy = asymmetric((n, *layer.build(shape).shape), seed=n + 1)
+    run.step, ctx = 1, Context(run, state.views(state.zeros(np.float64)), needs_dx=True)
+    batches = [(asymmetric((n, *shape), seed=n), asymmetric((n, *layer.build(shape).shape), seed=n + 1)) for n in (5, 3)]
+    alone = [run_layer(layer, x, dy, theta=theta, kernels=reference) for x, dy in batches]
+    monkeypatch.setattr(context, "aligned_zeros", lambda size, dtype: np.full(size, np.nan, dtype))
+    for (x, dy), fresh in zip(batches, alone, strict=True):
         y, gradient = layer.forward(params.views(theta), x, ctx).copy(), params.zeros(np.float64)
         dx = layer.backward(params.views(theta), params.views(gradient), dy.copy(), ctx)
-    fresh = run_layer(layer, x, dy, theta=theta, kernels=reference)
-    for got, wanted in ((y, fresh.y), (dx, fresh.dx), (gradient, fresh.gradient)):
-        np.testing.assert_array_equal(got, wanted)
+        for got, wanted in ((y, fresh.y), (dx, fresh.dx), (gradient, fresh.gradient)):
+            np.testing.assert_array_equal(got, wanted)
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Conv2D(1, 3, 3, padding=2), (2, 2, 1)),
     (Conv2D(2, 2, 2, (1, 2)), (4, 3, 2)),
     (Conv2D(2, 2, (1, 2), ((0, 2), (1, 0))), (3, 4, 1)),
-    (Conv2D(2, 1, (9, 1), ((5, 0), (0, 0))), (2, 2, 1)),  # the only tap meets no pixel
+    (Conv2D(2, 1, 20, ((5, 0), (4, 0))), (7, 6, 1)),  # the only tap meets no pixel
     (Conv2D(2, (3, 2), dilation=(1, 2), padding="same"), (4, 4, 1)),
     (Conv2D(4, 2, groups=2), (3, 3, 4)),
     (Conv2D(3, 3, padding="same", groups=3, bias=False), (3, 3, 3)),  # depthwise
