@@ -1,7 +1,7 @@
-"""Convolutions whose taps do not lie side by side: dilated ones, and ones in groups, depthwise down to one channel each.
+"""Convolutions whose taps do not lie side by side: dilated ones, and ones in groups.
 
 What the window sees at each place becomes a row of a matrix, kh·kw·c/g numbers, a band of the picture at a time; products do
-the rest. Depthwise convolutions have nothing to multiply matrices for: they go tap by tap over all channels at once.
+the rest. Back from dY, the rows are added to the pixels they came from.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.tiles import address, numbers_in_a_vector, tiles
+from pellucid.kernels.compiled.sums import added, rows_for
+from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.tiles import tiles
+from pellucid.kernels.compiled.vectors import address, numbers_in_a_vector
 
 U = numba.uint64
 BAND = 32_768  # numbers in a band of patches: a good part of the second-level cache
 
 
 @jit
-def _reach(size, count, step, shift):  # type: ignore[no-untyped-def]
+def reach(size, count, step, shift):  # type: ignore[no-untyped-def]
     """(first, behind the last) of the ``count`` places whose pixel, place·step + shift, lies in a picture of that size."""
     first = 0 if shift >= 0 else (-shift + step - 1) // step
     last = 0 if shift >= size else (size - 1 - shift) // step + 1
@@ -33,7 +36,7 @@ def _filled(x, image, window, group, channels, p1, p2, ow, patches):  # type: ig
     P[: (p2 - p1) * ow * kh * kw * channels] = 0
     for i in range(kh):
         for j in range(kw):
-            q1, q2 = _reach(w, ow, sw, j * dw - left)
+            q1, q2 = reach(w, ow, sw, j * dw - left)
             for p in range(p1, p2):
                 row = p * sh - top + i * dh
                 if row < 0 or row >= h:
@@ -51,7 +54,7 @@ def _rows_of_a_band(ow, deep, oh):  # type: ignore[no-untyped-def]
 
 
 @jit
-def forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[no-untyped-def]
+def _forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[no-untyped-def]
     """Y of one picture."""
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
     channels, filters = W.shape[2], o // groups
@@ -72,7 +75,7 @@ def forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[n
 
 
 @jit
-def weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untyped-def]
+def _weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untyped-def]
     """dW of one group of pictures."""
     n, oh, ow, o = dy.shape
     channels, filters, zero = x.shape[3] // groups, o // groups, dy.dtype.type(0)
@@ -95,7 +98,7 @@ def weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untype
 
 
 @jit
-def by_filter(W, groups):  # type: ignore[no-untyped-def]
+def _by_filter(W, groups):  # type: ignore[no-untyped-def]
     """The weights as (filters, kh·kw·c/g)."""
     o = W.shape[3]
     deep = W.size // max(1, o)
@@ -107,8 +110,8 @@ def by_filter(W, groups):  # type: ignore[no-untyped-def]
 
 
 @jit
-def input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-untyped-def]
-    """dX of one picture; ``turned`` are the weights :func:`by_filter`."""
+def _input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-untyped-def]
+    """dX of one picture; ``turned`` are the weights :func:`_by_filter`."""
     h, w, c = out.shape[1], out.shape[2], out.shape[3]
     oh, ow, o = dy.shape[1], dy.shape[2], dy.shape[3]
     kh, kw, sh, sw, top, left, dh, dw = window
@@ -129,7 +132,7 @@ def input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-unty
                 )  # fmt: skip
             for i in range(kh):
                 for j in range(kw):
-                    q1, q2 = _reach(w, ow, sw, j * dw - left)
+                    q1, q2 = reach(w, ow, sw, j * dw - left)
                     for p in range(p1, p2):
                         row = p * sh - top + i * dh
                         if row < 0 or row >= h:
@@ -142,74 +145,17 @@ def input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-unty
 
 
 @jit
-def depthwise_piece(x, W, b, window, floor, out, piece):  # type: ignore[no-untyped-def]
-    """Y of one picture, each channel with weights of its own."""
-    h, w, c = x.shape[1], x.shape[2], U(x.shape[3])
-    oh, ow = out.shape[1], out.shape[2]
-    kh, kw, sh, sw, top, left, dh, dw = window
-    X, Y, weights = x.reshape(x.size), out.reshape(out.size), W.reshape(W.size)
-    for p in range(oh):
-        start = U((piece * oh + p) * ow) * c
-        for q in range(U(ow)):
-            for k in range(c):
-                Y[start + q * c + k] = b[k]
-        for i in range(kh):
-            row = p * sh - top + i * dh
-            if row < 0 or row >= h:
-                continue
-            for j in range(kw):
-                tap = U(i * kw + j) * c
-                q1, q2 = _reach(w, ow, sw, j * dw - left)
-                for q in range(q1, q2):
-                    here, there = U((piece * h + row) * w + q * sw - left + j * dw) * c, start + U(q) * c
-                    for k in range(c):
-                        Y[there + k] += X[here + k] * weights[tap + k]
-        for k in range(start, start + U(ow) * c):
-            Y[k] = floor if Y[k] < floor else Y[k]
+def forward(x, W, b, window, groups, floor, out):  # type: ignore[no-untyped-def]
+    share(_forward_piece, (x, W, b, window, groups, floor, out), len(x))
 
 
 @jit
-def depthwise_weights_piece(x, dy, window, sums, piece):  # type: ignore[no-untyped-def]
-    """dW of one group of pictures, each channel by itself."""
-    h, w, c = x.shape[1], x.shape[2], U(x.shape[3])
-    n, oh, ow = dy.shape[0], dy.shape[1], dy.shape[2]
-    kh, kw, sh, sw, top, left, dh, dw = window
-    X, D, S = x.reshape(x.size), dy.reshape(dy.size), sums.reshape(sums.size)
-    sums[piece] = 0
-    for image in range(piece * n // len(sums), (piece + 1) * n // len(sums)):
-        for i in range(kh):
-            for p in range(oh):
-                row = p * sh - top + i * dh
-                if row < 0 or row >= h:
-                    continue
-                for j in range(kw):
-                    tap = (U(piece * kh * kw) + U(i * kw + j)) * c
-                    q1, q2 = _reach(w, ow, sw, j * dw - left)
-                    for q in range(q1, q2):
-                        here = U((image * h + row) * w + q * sw - left + j * dw) * c
-                        there = U((image * oh + p) * ow + q) * c
-                        for k in range(c):
-                            S[tap + k] += X[here + k] * D[there + k]
+def weights(x, dy, window, groups, dW):  # type: ignore[no-untyped-def]
+    sums = rows_for(dy.shape[0], dW.size, dy)
+    share(_weights_piece, (x, dy, window, groups, sums), len(sums))
+    added(sums, dW)
 
 
 @jit
-def depthwise_input_piece(dy, W, window, out, piece):  # type: ignore[no-untyped-def]
-    """dX of one picture, each channel by itself."""
-    h, w, c = out.shape[1], out.shape[2], U(out.shape[3])
-    oh, ow = dy.shape[1], dy.shape[2]
-    kh, kw, sh, sw, top, left, dh, dw = window
-    D, X, weights = dy.reshape(dy.size), out.reshape(out.size), W.reshape(W.size)
-    out[piece] = 0
-    for i in range(kh):
-        for p in range(oh):
-            row = p * sh - top + i * dh
-            if row < 0 or row >= h:
-                continue
-            for j in range(kw):
-                tap = U(i * kw + j) * c
-                q1, q2 = _reach(w, ow, sw, j * dw - left)
-                for q in range(q1, q2):
-                    here = U((piece * h + row) * w + q * sw - left + j * dw) * c
-                    there = U((piece * oh + p) * ow + q) * c
-                    for k in range(c):
-                        X[here + k] += D[there + k] * weights[tap + k]
+def input_gradient(dy, W, window, groups, out):  # type: ignore[no-untyped-def]
+    share(_input_piece, (dy, _by_filter(W, groups), window, groups, out), len(dy))

@@ -14,7 +14,8 @@ import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.tiles import BYTES, ROWS, address, copy, numbers_in_a_vector, tiles, transpose
+from pellucid.kernels.compiled.tiles import ROWS, tiles
+from pellucid.kernels.compiled.vectors import BYTES, address, copy, numbers_in_a_vector, transpose
 
 U = numba.uint64
 DEEP = 128  # rows of B in a panel: 24 kB, most of the first-level cache

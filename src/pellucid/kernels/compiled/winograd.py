@@ -25,9 +25,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pellucid.kernels.compiled.direct import turned
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.sums import added, rows_for
 from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.tiles import Vectors, address, copy, numbers_in_a_vector, tiles
+from pellucid.kernels.compiled.tiles import tiles
+from pellucid.kernels.compiled.vectors import Vectors, address, copy, numbers_in_a_vector
+from pellucid.kernels.window import Window
 
 BLOCK = 600_000  # bytes of transformed tiles at a time: more than half of the second-level cache
 
@@ -41,7 +45,7 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
 Matrix = tuple[tuple[float, ...], ...]
 
 
-def _turned(matrix: Matrix) -> Matrix:
+def _transposed(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
 
@@ -95,8 +99,8 @@ def _transform(matrix: Matrix, finish: bool = False) -> Any:
     return transform
 
 
-_input_tile, _output_tile, _gradient_tile = _transform(B_T), _transform(A_T, finish=True), _transform(_turned(A_T))
-_taps, _taps_back = _transform(G), _transform(_turned(G))
+_input_tile, _output_tile, _gradient_tile = _transform(B_T), _transform(A_T, finish=True), _transform(_transposed(A_T))
+_taps, _taps_back = _transform(G), _transform(_transposed(G))
 
 
 @jit
@@ -202,14 +206,13 @@ def _forward_piece(x, transformed, b, top, left, floor, out, rows, piece):  # ty
 
 
 @jit
-def forward(x, W, b, top, left, floor, out):  # type: ignore[no-untyped-def]
-    """out = max(the convolution of x with W + b, floor)."""
+def forward(x, W, b, window, floor, out):  # type: ignore[no-untyped-def]
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
     transformed = np.empty((36, c, o), W.dtype)
     share(_taps_piece, (W, transformed), c)
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     rows = _rows(across, c, o, x.itemsize)
-    share(_forward_piece, (x, transformed, b, top, left, floor, out, rows), (n * down + rows - 1) // rows)
+    share(_forward_piece, (x, transformed, b, window.top, window.left, floor, out, rows), (n * down + rows - 1) // rows)
 
 
 @jit
@@ -240,13 +243,18 @@ def _sums_piece(x, dy, top, left, sums, rows, piece):  # type: ignore[no-untyped
 
 
 @jit
-def sums_of_groups(x, dy, top, left, sums):  # type: ignore[no-untyped-def]
-    """dU of each group of pictures, (groups, 36·c·o)."""
-    rows = _rows((dy.shape[2] + 3) // 4, x.shape[3], dy.shape[3], x.itemsize)
-    share(_sums_piece, (x, dy, top, left, sums, rows), len(sums))
+def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
+    c, o = dW.shape[2], dW.shape[3]
+    sums = rows_for(dy.shape[0], 36 * c * o, dy)
+    rows = _rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
+    share(_sums_piece, (x, dy, window.top, window.left, sums, rows), len(sums))
+    dU = np.empty((36, c, o), dy.dtype)
+    added(sums, dU)
+    share(_taps_back_piece, (dU, dW), c)
 
 
 @jit
-def weights_from(dU, dW):  # type: ignore[no-untyped-def]
-    """dW of dU (36, c, o)."""
-    share(_taps_back_piece, (dU, dW), dW.shape[2])
+def input_gradient(dy, W, window, out):  # type: ignore[no-untyped-def]
+    kh, kw, c, _ = W.shape
+    back = Window(kh, kw, 1, 1, 2 - window.top, 2 - window.left, 1, 1)
+    forward(dy, turned(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out)

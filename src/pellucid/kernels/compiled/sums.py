@@ -1,0 +1,74 @@
+"""Sums over all pictures of a batch: gradients of weights and biases.
+
+Groups of pictures, whose number depends on the sizes alone, sum into rows of their own; the rows are then added in their order.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share
+
+U = numba.uint64
+GROUPS = 16  # of pictures, or fewer where these
+NUMBERS = 4_000_000  # would not hold their sums
+STRETCH = 16_384  # numbers of a sum in one piece
+
+
+@jit
+def rows_for(n, size, like):  # type: ignore[no-untyped-def]
+    """Memory for the sums of n pictures' groups, (groups, size), in the type of ``like``; not cleared."""
+    return np.empty((max(1, min(n, GROUPS, NUMBERS // max(1, size))), size), like.dtype)
+
+
+@jit
+def _added_piece(sums, out, piece):  # type: ignore[no-untyped-def]
+    S, size = sums.reshape(sums.size), U(out.size)
+    first = U(piece) * U(STRETCH)
+    last = min(first + U(STRETCH), size)
+    for i in range(first, last):
+        out[i] = S[i]
+    for group in range(U(1), U(sums.shape[0])):
+        for i in range(first, last):
+            out[i] += S[group * size + i]
+
+
+@jit
+def added(sums, out):  # type: ignore[no-untyped-def]
+    """out = Σ over the rows of ``sums``."""
+    share(_added_piece, (sums, out.reshape(out.size)), (out.size + STRETCH - 1) // STRETCH)
+
+
+@jit
+def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
+    """Σ dY of one group of pictures, and dY masked by a ReLU's output y."""
+    n, o, zero = dy.shape[0], U(dy.shape[3]), dy.dtype.type(0)
+    pixels = U(dy.shape[1] * dy.shape[2])
+    Y, D, S = y.reshape(y.size), dy.reshape(dy.size), sums.reshape(sums.size)
+    total, groups = U(piece) * o, sums.shape[0]
+    for j in range(o):
+        S[total + j] = zero
+    one = np.empty(o, dy.dtype)  # picture by picture: a long sum loses more digits than many short ones
+    for image in range(U(piece * n // groups), U((piece + 1) * n // groups)):
+        one[:] = zero
+        for i in range(image * pixels, (image + U(1)) * pixels):
+            if masked:
+                for j in range(o):
+                    d = zero if Y[i * o + j] <= zero else D[i * o + j]
+                    D[i * o + j] = d
+                    one[j] += d
+            else:
+                for j in range(o):
+                    one[j] += D[i * o + j]
+        for j in range(o):
+            S[total + j] += one[j]
+
+
+@jit
+def biases(y, dy, masked, db):  # type: ignore[no-untyped-def]
+    """db = Σ dY, and where ``masked`` dY masked by a ReLU's output y."""
+    sums = rows_for(dy.shape[0], dy.shape[3], dy)
+    share(_mask_piece, (y, dy, masked, sums), len(sums))
+    added(sums, db)
