@@ -1,4 +1,4 @@
-# make demo    train a network on MNIST and show the result
+# make demo    train two networks on MNIST and show them side by side
 # make test    lint, types and tests
 # make test-long    also the campaigns that run for minutes
 # Each sets up .venv first, once.
@@ -9,9 +9,13 @@ BIN = .venv/bin
 .PHONY: demo test test-long clean
 
 demo: .venv/demo.done
-	$(BIN)/pellucid train mnist --model mlp --out runs/demo --force
+	$(BIN)/pellucid train mnist --model mlp --out runs/demo-mlp --force
 	@echo
-	@echo "Figures: runs/demo/learning_curves.png and runs/demo/confusion_matrix.png"
+	$(BIN)/pellucid train mnist --model cnn --out runs/demo-cnn --force
+	@echo
+	$(BIN)/pellucid compare runs/demo-mlp runs/demo-cnn
+	@echo
+	@echo "Figures: learning_curves.png and confusion_matrix.png in runs/demo-mlp and runs/demo-cnn"
 	@echo "Next:    $(BIN)/pellucid --help"
 
 test: .venv/test.done

@@ -65,10 +65,21 @@ class Config:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Config._shown  # type: ignore[assignment, method-assign]  # before the dataclass makes its own
         if cls.__module__.split(".")[0] == "pellucid" and not cls.__name__.startswith("_"):
             known = Config._registry.setdefault(cls.__name__, cls)
             if known.__module__ != cls.__module__:
                 raise TypeError(f"two classes are called {cls.__name__}: in {known.__module__} and {cls.__module__}")
+
+    def _shown(self) -> str:
+        """How one would type it: ``Conv2D(filters=16, kernel=3, bias=False)``, settings at their default left out."""
+        given = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value != field.default:
+                given.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]

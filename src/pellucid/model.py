@@ -145,7 +145,7 @@ class Model:
             policies=policies, exact_training_metrics=exact_training_metrics, deterministic=deterministic,
         )  # fmt: skip
         display: Display = make_display(progress, epochs)
-        with interruptible() as interrupted, display:
+        with interruptible() as interrupted, display, self.kernels.announced(display.say):
             for event in events:
                 display.show(event)
                 if interrupted():

@@ -94,3 +94,14 @@ def open_run(path: str | Path) -> tuple[Model, dict[str, Any]]:
         raise FileError(f"{path} is no run folder: it holds no model.pellucid")
     config = read_json(path / "config.json") if (path / "config.json").exists() else {}
     return Model.load(path / "model.pellucid"), config if isinstance(config, dict) else {}
+
+
+def results(path: str | Path) -> dict[str, Any]:
+    """The figures of a run folder: its metrics.json."""
+    path = Path(path)
+    if not (path / "metrics.json").exists():
+        raise FileError(f"{path} is no run folder: it holds no metrics.json")
+    found = read_json(path / "metrics.json")
+    if not isinstance(found, dict):
+        raise FileError(f"{path / 'metrics.json'} does not hold the figures of a run")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pellucid.cli.compare import compare
 from pellucid.cli.data import data
 from pellucid.cli.evaluate import evaluate
 from pellucid.cli.predict import predict
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(compare)
 app.add_typer(data, name="data")
 
 

@@ -102,7 +102,8 @@ def train(
     versions = {"pellucid": __version__, "numpy": np.__version__, "python": platform.python_version(), "blas": blas.describe()}
     data_record = {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256}
     folder.write_metrics(
-        {"data": data_record, **results, "parameters": made.parameter_count, "seconds": seconds, "epochs": len(made.history),
+        {"data": data_record, **results, "parameters": made.parameter_count,
+         "multiply_adds": made.multiply_adds, "seconds": seconds, "epochs": len(made.history),
          "best_epoch": made.history.best_epoch, "interrupted": interrupted, "kernels": kernels, "sharding": str(sharding),
          "versions": versions}
     )  # fmt: skip

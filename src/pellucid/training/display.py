@@ -27,6 +27,10 @@ class Display(ABC):
     @abstractmethod
     def show(self, event: Event) -> None: ...
 
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """A line that is no event."""
+
     def __enter__(self) -> Display:
         return self
 
@@ -36,6 +40,9 @@ class Display(ABC):
 
 class Silent(Display):
     def show(self, event: Event) -> None:
+        return
+
+    def say(self, text: str) -> None:
         return
 
 
@@ -63,7 +70,10 @@ class Plain(Display):
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
-            print(line(event, self.epochs), file=self.out, flush=True)
+            self.say(line(event, self.epochs))
+
+    def say(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
 
 
 class Bars(Display):
@@ -89,7 +99,7 @@ class Bars(Display):
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
-            self.bars.console.print(line(event, self.epochs), markup=False, highlight=False)
+            self.say(line(event, self.epochs))
             return
         if self._task is None:
             self._task = self.bars.add_task("", total=self.epochs * event.batches, scores="")
@@ -99,6 +109,9 @@ class Bars(Display):
             done = (event.epoch - 1) * event.batches + event.batch
             what = f"epoch {event.epoch}/{self.epochs}  batch {event.batch}/{event.batches}"
             self.bars.update(self._task, completed=done, description=what, scores=_values(event.scores()), refresh=True)
+
+    def say(self, text: str) -> None:
+        self.bars.console.print(text, markup=False, highlight=False)
 
 
 def _in_notebook() -> bool:

@@ -10,11 +10,13 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core.ccallback import CFunc
+from numba.core.event import Listener, install_listener
 
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
@@ -27,6 +29,25 @@ def _stamp() -> tuple[tuple[str, int, int], ...]:
 
 
 _STAMP = _stamp()
+
+
+class _Announcer(Listener):  # type: ignore[misc]
+    def __init__(self, say: Callable[[str], None]):
+        self.say, self.said = say, False
+
+    def on_start(self, event: Any) -> None:
+        function = getattr(event.data.get("dispatcher"), "py_func", None)
+        if not self.said and getattr(function, "__module__", "").startswith("pellucid."):
+            self.said = True
+            self.say("compiling kernels for this processor: some seconds, once")
+
+    def on_end(self, event: Any) -> None:
+        return
+
+
+def announced(say: Callable[[str], None]) -> AbstractContextManager[Any]:
+    """Within the block, the first kernel that has to be compiled is announced: nobody should wonder what takes so long."""
+    return install_listener("numba:compile", _Announcer(say))
 
 
 def _keep(compiled: Any) -> None:
