@@ -210,7 +210,7 @@ def test_fused_with_relu_in_both_modes(kernels, training):
 
 
 def test_shapes_that_cannot_be():
-    with pytest.raises(ShapeError, match=r"LayerNorm\(epsilon=1e-05\) over \(4, 1\) is always beta"):
+    with pytest.raises(ShapeError, match=r"LayerNorm\(\) over \(4, 1\) is always beta"):
         LayerNorm().build((4, 1))
     for layer in (BatchNorm(), LayerNorm()):
         with pytest.raises(ShapeError):

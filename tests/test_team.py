@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from pellucid.kernels import compiled
+from pellucid.kernels import compiled, reference
 from pellucid.kernels.compiled import team
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
 from pellucid.kernels.compiled.team import ready, share
+from pellucid.kernels.window import Window
 
 THREADS = pytest.mark.parametrize("threads", [1, 2, 4])
 NONE = -np.inf
@@ -79,7 +80,7 @@ def test_sleepers_come_back():
 def test_a_forked_process_has_a_team_of_its_own():
     code = """
 import os, numpy as np
-from pellucid.kernels import compiled
+from pellucid.kernels import compiled, reference
 compiled.ready(2)
 x = np.random.default_rng(0).random((300, 300))
 wanted = compiled.affine(x, x, x[0], np.empty_like(x))
@@ -160,3 +161,63 @@ def test_the_bits_of_a_step_do_not_depend_on_the_threads(threads):
     ready(threads)
     for one, other in zip(alone, step(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def pooled_and_normalized(kernels, x, dy):
+    """What all kernels of pooling and normalization make of pictures that fill several pieces, by name."""
+    c, found = x.shape[-1], {}
+    rows, figures = x.size // c, np.linspace(0.5, 1.5, c)
+    gamma, beta = figures.astype(x.dtype), (figures - 1).astype(x.dtype)
+    for window in (Window(2, 2, 2, 2), Window(3, 3, 2, 2, 1, 1), Window(2, 3, 3, 4)):
+        size = [(x.shape[1 + i] + 2 * window[4 + i] - window[i]) // window[2 + i] + 1 for i in (0, 1)]
+        y, chosen = np.empty((len(x), *size, c), x.dtype), np.empty((len(x), *size, c), np.uint8)
+        found[f"maximum {window}"] = kernels.max_pool(x, window, y, chosen)
+        found[f"maximum back {window}"] = kernels.max_pool_backward(y, chosen, window, np.full_like(x, 7))
+        found[f"average {window}"] = kernels.average_pool(x, window, np.empty_like(y))
+        found[f"average back {window}"] = kernels.average_pool_backward(y, window, np.full_like(x, 7))
+    found["means"] = kernels.global_average_pool(x, np.empty((len(x), c), x.dtype))
+    found["means back"] = kernels.global_average_pool_backward(dy[:, 0, 0].copy(), np.full_like(x, 7))
+    mean, m2 = found["moments"] = np.empty((2, c))
+    kernels.moments(x, mean, m2)
+    y = found["relu"] = kernels.normalize_relu(x, mean, figures, gamma, beta, np.empty_like(x))
+    found["plain"] = kernels.normalize(x, mean, figures, gamma, beta, np.empty_like(x))
+    masked, sums, others = dy.copy(), np.empty((2, c), x.dtype), np.empty((2, c), x.dtype)
+    kernels.normalize_relu_backward(x, y, mean, figures, masked, *sums)
+    kernels.normalize_backward(x, mean, figures, dy, *others)
+    found |= {"masked": masked, "sums": sums, "other sums": others}
+    for name, out in (("beside", np.empty_like(dy)), ("in place", masked.copy())):
+        given = out if name == "in place" else masked
+        found[name] = kernels.normalize_input_gradient(x, mean, figures, gamma, given, mean, figures, out)
+    of_rows, sums = np.empty((2, rows), x.dtype), np.empty((2, c), x.dtype)
+    found["rows"] = kernels.layer_norm(x, gamma, beta, 1e-3, np.empty_like(x), *of_rows)
+    found["rows back"] = kernels.layer_norm_backward(x, gamma, *of_rows, dy, *sums, np.empty_like(x))
+    out = dy.copy()
+    found["rows in place"] = kernels.layer_norm_backward(x, gamma, *of_rows, out, *sums, out)
+    return found | {"of rows": of_rows, "sums of rows": sums}
+
+
+@pytest.mark.parametrize("shape", [(50, 13, 12, 24), (3, 60, 61, 40), (900, 7, 6, 3)])
+def test_pieces_of_pictures_are_the_references_whoever_does_them(shape):
+    x, dy = np.random.default_rng(0).normal(1, 1, (2, *shape)).astype(np.float32)
+    wanted, found = pooled_and_normalized(reference, x, dy), []
+    for threads in (1, 3):
+        ready(threads)
+        found.append(pooled_and_normalized(compiled, x, dy))
+    for name, array in wanted.items():
+        np.testing.assert_allclose(found[0][name], array, rtol=1e-4, atol=1e-4, err_msg=name)
+        np.testing.assert_array_equal(found[0][name], found[1][name], err_msg=name)
+    np.testing.assert_array_equal(found[0]["beside"], found[0]["in place"])
+
+
+def test_in_place_is_as_beside_it():
+    y, dy = np.random.default_rng(0).normal(size=(2, 300, 130)).astype(np.float32)
+    calls = [
+        lambda dy, out: compiled.relu_gradient(y, dy, out),
+        lambda dy, out: compiled.sigmoid_gradient(y, dy, out),
+        lambda dy, out: compiled.tanh_gradient(y, dy, out),
+        lambda dy, out: compiled.softmax_gradient(y, dy, out),
+        lambda dy, out: compiled.dropout(dy, 77, 3, 0.4, out),
+    ]
+    for call in calls:
+        out = dy.copy()
+        np.testing.assert_array_equal(call(out, out), call(dy, np.empty_like(dy)))

@@ -1,6 +1,6 @@
 """The kernels in Numba: the same names and signatures as the reference, several times faster.
 
-Convolution is still the reference's, which lets BLAS do the work.
+``team`` lets several threads work inside one kernel; ``vectors`` and ``tiles`` are the innermost loops, in vectors.
 """
 
 from pellucid.kernels.compiled.activations import (

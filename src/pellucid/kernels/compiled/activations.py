@@ -8,6 +8,7 @@ import numba
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.vectors import address
 from pellucid.memory import Array
 
 U = numba.uint64
@@ -51,8 +52,12 @@ def _add_relu_piece(x, other, out, piece):  # type: ignore[no-untyped-def]
 @jit
 def _relu_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     zero = y.dtype.type(0)
-    for i in _stretch(y, piece):
-        out[i] = zero if y[i] <= zero else dy[i]
+    if address(dy, 0) == address(out, 0):  # by one name: a loop that may write what it reads is not vectorized
+        for i in _stretch(y, piece):
+            out[i] = zero if y[i] <= zero else out[i]
+    else:
+        for i in _stretch(y, piece):
+            out[i] = zero if y[i] <= zero else dy[i]
 
 
 @jit
@@ -66,8 +71,12 @@ def _sigmoid_piece(x, out, piece):  # type: ignore[no-untyped-def]
 @jit
 def _sigmoid_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     one = y.dtype.type(1)
-    for i in _stretch(y, piece):
-        out[i] = dy[i] * y[i] * (one - y[i])
+    if address(dy, 0) == address(out, 0):
+        for i in _stretch(y, piece):
+            out[i] = out[i] * y[i] * (one - y[i])
+    else:
+        for i in _stretch(y, piece):
+            out[i] = dy[i] * y[i] * (one - y[i])
 
 
 @jit
@@ -79,8 +88,12 @@ def _tanh_piece(x, out, piece):  # type: ignore[no-untyped-def]
 @jit
 def _tanh_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
     one = y.dtype.type(1)
-    for i in _stretch(y, piece):
-        out[i] = dy[i] * (one - y[i] * y[i])
+    if address(dy, 0) == address(out, 0):
+        for i in _stretch(y, piece):
+            out[i] = out[i] * (one - y[i] * y[i])
+    else:
+        for i in _stretch(y, piece):
+            out[i] = dy[i] * (one - y[i] * y[i])
 
 
 @jit
@@ -104,8 +117,12 @@ def _softmax_gradient_piece(y, dy, k, out, rows, piece):  # type: ignore[no-unty
         inner = y.dtype.type(0)
         for j in range(start, start + U(k)):
             inner += dy[j] * y[j]
-        for j in range(start, start + U(k)):
-            out[j] = y[j] * (dy[j] - inner)
+        if address(dy, 0) == address(out, 0):
+            for j in range(start, start + U(k)):
+                out[j] = y[j] * (out[j] - inner)
+        else:
+            for j in range(start, start + U(k)):
+                out[j] = y[j] * (dy[j] - inner)
 
 
 @jit

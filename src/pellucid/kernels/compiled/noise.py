@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.vectors import address
 from pellucid.memory import Array
 
 U, U32 = numba.uint64, numba.uint32
@@ -26,12 +27,18 @@ def _mix(x):  # type: ignore[no-untyped-def]
 def _dropout_piece(x, low, high, first, threshold, factor, out, rows, piece):  # type: ignore[no-untyped-def]
     c = U(x.shape[1])
     X, O, zero = x.reshape(x.size), out.reshape(out.size), x.dtype.type(0)
+    same = address(x, 0) == address(out, 0)
     for i in range(U(piece) * U(rows), min(U(piece + 1) * U(rows), U(x.shape[0]))):
         row = U32(first + i)
         a, m = _mix(U32(row ^ low)), U32(_mix(U32(row + high)) | U32(1))
-        for j in range(c):
-            bits = _mix(U32(a + U32(j) * m))
-            O[i * c + j] = X[i * c + j] * factor if bits >= threshold else zero * X[i * c + j]
+        if same:  # by one name: a loop that may write what it reads is not vectorized
+            for j in range(c):
+                bits = _mix(U32(a + U32(j) * m))
+                O[i * c + j] = O[i * c + j] * factor if bits >= threshold else zero * O[i * c + j]
+        else:
+            for j in range(c):
+                bits = _mix(U32(a + U32(j) * m))
+                O[i * c + j] = X[i * c + j] * factor if bits >= threshold else zero * X[i * c + j]
 
 
 @jit

@@ -1,10 +1,4 @@
-"""Normalization's arithmetic, each kernel one pass.
-
-Pictures have few channels: a loop over 16 columns is too short to be worth vector instructions (measured: a quarter of the
-speed). So as many rows as make some 512 numbers are read as one wide row, with the columns' figures repeated; sums have
-one place for each number of the wide row and are folded at the end. Sums of a block of rows are taken in the array's
-dtype, of the blocks in float64.
-"""
+"""Normalization's arithmetic, each kernel one pass, in pieces for the team; ``columns.py`` tells how columns are read."""
 
 from __future__ import annotations
 
@@ -13,47 +7,25 @@ import math
 import numba
 import numpy as np
 
+from pellucid.kernels.compiled.columns import (
+    BLOCK,
+    PIECE,
+    added,
+    fold,
+    group,
+    pieces_of,
+    repeated,
+    stretch,
+    take_over,
+    two_sums,
+    width_of,
+)
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.vectors import address
 from pellucid.memory import Array
 
 U = numba.uint64
-WIDTH = U(512)  # numbers: less is slower, more no faster
-BLOCK = U(64)  # wide rows
-
-
-@jit
-def _width(size, c):  # type: ignore[no-untyped-def]
-    """The length of a wide row: a multiple of c, and no more than there is."""
-    return max(min(WIDTH, U(size)) // U(c), U(1)) * U(c)
-
-
-@jit
-def _repeated(v, w, like):  # type: ignore[no-untyped-def]
-    """The column's figures for each number of a wide row, in the dtype of ``like``."""
-    c, out = U(v.size), np.empty(w, like.dtype)
-    for start in range(U(0), w, c):
-        for j in range(c):
-            out[start + j] = v[j]
-    return out
-
-
-@jit
-def _take_over(part, total):  # type: ignore[no-untyped-def]
-    """total += part, and part is zero again."""
-    for j in range(U(part.size)):
-        total[j] += part[j]
-        part[j] = 0
-
-
-@jit
-def _fold(total, out):  # type: ignore[no-untyped-def]
-    """The sums of the columns from those of a wide row."""
-    c = U(out.size)
-    for j in range(c):
-        s = 0.0
-        for k in range(j, U(total.size), c):
-            s += total[k]
-        out[j] = s
 
 
 @jit
@@ -69,100 +41,112 @@ def _near_the_mean(x, c):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _moments(x, mean, m2):  # type: ignore[no-untyped-def]
-    size, c = U(x.size), U(mean.size)
-    w = _width(size, c)
-    # Of the differences to a number near the mean, not of x: where the mean is large, Σx² has no digits left for the spread.
-    near = _repeated(_near_the_mean(x, c), w, x)
-    part, squares = np.zeros(w, x.dtype), np.zeros(w, x.dtype)
-    sums, sums_of_squares = np.zeros(w), np.zeros(w)
-    for block in range(U(0), size, w * BLOCK):
-        for start in range(block, min(block + w * BLOCK, size), w):
-            for j in range(min(w, size - start)):
+def _moments_piece(x, near, sums, piece):  # type: ignore[no-untyped-def]
+    w = U(near.size)
+    part, squares, total, total_of_squares = np.zeros(w, x.dtype), np.zeros(w, x.dtype), np.zeros(w), np.zeros(w)
+    blocks, last = group(x, w, len(sums), piece)
+    for block in blocks:
+        for start in range(block, min(block + w * BLOCK, last), w):
+            for j in range(min(w, last - start)):
                 d = x[start + j] - near[j]
                 part[j] += d
                 squares[j] += d * d
-        _take_over(part, sums)
-        _take_over(squares, sums_of_squares)
-    _fold(sums, mean)
-    _fold(sums_of_squares, m2)
-    rows = max(size // c, U(1))
-    for j in range(c):
-        rest = m2[j] - mean[j] * mean[j] / rows  # Σ(x − mean)² = Σd² − (Σd)²/r
+        take_over(part, total)
+        take_over(squares, total_of_squares)
+    fold(total, sums[piece, 0])
+    fold(total_of_squares, sums[piece, 1])
+
+
+@jit
+def _moments(x, mean, m2):  # type: ignore[no-untyped-def]
+    # Of the differences to a number near the mean, not of x: where the mean is large, Σx² has no digits left for the spread.
+    near = repeated(_near_the_mean(x, mean.size), width_of(x.size, mean.size), x)
+    sums = two_sums(x.size, mean.size)
+    share(_moments_piece, (x, near, sums), len(sums))
+    total, squares = added(sums)
+    rows = max(x.size // mean.size, 1)
+    for j in range(mean.size):
+        rest = squares[j] - total[j] * total[j] / rows  # Σ(x − mean)² = Σd² − (Σd)²/r
         m2[j] = 0.0 if rest < 0 else rest  # NaN stays NaN
-        mean[j] = near[j] + mean[j] / rows
+        mean[j] = near[j] + total[j] / rows
 
 
 @jit
-def _normalize(x, mean, rstd, gamma, beta, out):  # type: ignore[no-untyped-def]
-    size, w = U(x.size), _width(x.size, gamma.size)
-    m, a, b = _repeated(mean, w, x), _repeated(gamma * rstd, w, x), _repeated(beta, w, x)
-    for start in range(U(0), size, w):
-        for j in range(min(w, size - start)):
-            out[start + j] = (x[start + j] - m[j]) * a[j] + b[j]
-
-
-@jit
-def _normalize_relu(x, mean, rstd, gamma, beta, out):  # type: ignore[no-untyped-def]
-    size, w, zero = U(x.size), _width(x.size, gamma.size), x.dtype.type(0)
-    m, a, b = _repeated(mean, w, x), _repeated(gamma * rstd, w, x), _repeated(beta, w, x)
-    for start in range(U(0), size, w):
-        for j in range(min(w, size - start)):
+def _normalize_piece(x, m, a, b, floor, out, numbers, piece):  # type: ignore[no-untyped-def]
+    w = U(m.size)
+    for start in stretch(x, w, numbers, piece):
+        for j in range(min(w, U(x.size) - start)):
             v = (x[start + j] - m[j]) * a[j] + b[j]
-            out[start + j] = zero if v < zero else v
+            out[start + j] = floor if v < floor else v
 
 
 @jit
-def _normalize_backward(x, mean, rstd, dy, dgamma, dbeta):  # type: ignore[no-untyped-def]
-    size, w = U(x.size), _width(x.size, mean.size)
-    m, part, products = _repeated(mean, w, x), np.zeros(w, x.dtype), np.zeros(w, x.dtype)
-    sums, sums_of_products = np.zeros(w), np.zeros(w)
-    for block in range(U(0), size, w * BLOCK):
-        for start in range(block, min(block + w * BLOCK, size), w):
-            for j in range(min(w, size - start)):
-                d = dy[start + j]
-                part[j] += d
-                products[j] += d * (x[start + j] - m[j])
-        _take_over(part, sums)
-        _take_over(products, sums_of_products)
-    _fold(sums, dbeta)
-    _fold(sums_of_products, dgamma)
-    dgamma *= rstd
+def _normalize(x, mean, rstd, gamma, beta, floor, out):  # type: ignore[no-untyped-def]
+    w = width_of(x.size, gamma.size)
+    m, a, b = repeated(mean, w, x), repeated(gamma * rstd, w, x), repeated(beta, w, x)
+    numbers, pieces = pieces_of(x.size, m.size)
+    share(_normalize_piece, (x, m, a, b, floor, out, numbers), pieces)
 
 
 @jit
-def _normalize_relu_backward(x, y, mean, rstd, dy, dgamma, dbeta):  # type: ignore[no-untyped-def]
-    size, w, zero = U(x.size), _width(x.size, mean.size), x.dtype.type(0)
-    m, part, products = _repeated(mean, w, x), np.zeros(w, x.dtype), np.zeros(w, x.dtype)
-    sums, sums_of_products = np.zeros(w), np.zeros(w)
-    for block in range(U(0), size, w * BLOCK):
-        for start in range(block, min(block + w * BLOCK, size), w):
-            for j in range(min(w, size - start)):
-                d = zero if y[start + j] <= zero else dy[start + j]
-                dy[start + j] = d
-                part[j] += d
-                products[j] += d * (x[start + j] - m[j])
-        _take_over(part, sums)
-        _take_over(products, sums_of_products)
-    _fold(sums, dbeta)
-    _fold(sums_of_products, dgamma)
-    dgamma *= rstd
+def _backward_piece(x, y, m, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
+    """One group's Σ dy and Σ dy (x − mean), and dy masked by a ReLU's output y."""
+    w, zero = U(m.size), x.dtype.type(0)
+    part, products, total, total_of_products = np.zeros(w, x.dtype), np.zeros(w, x.dtype), np.zeros(w), np.zeros(w)
+    blocks, last = group(x, w, len(sums), piece)
+    for block in blocks:
+        for start in range(block, min(block + w * BLOCK, last), w):
+            if masked:
+                for j in range(min(w, last - start)):
+                    d = zero if y[start + j] <= zero else dy[start + j]
+                    dy[start + j] = d
+                    part[j] += d
+                    products[j] += d * (x[start + j] - m[j])
+            else:
+                for j in range(min(w, last - start)):
+                    d = dy[start + j]
+                    part[j] += d
+                    products[j] += d * (x[start + j] - m[j])
+        take_over(part, total)
+        take_over(products, total_of_products)
+    fold(total, sums[piece, 0])
+    fold(total_of_products, sums[piece, 1])
+
+
+@jit
+def _backward(x, y, mean, rstd, dy, masked, dgamma, dbeta):  # type: ignore[no-untyped-def]
+    m, sums = repeated(mean, width_of(x.size, mean.size), x), two_sums(x.size, mean.size)
+    share(_backward_piece, (x, y, m, dy, masked, sums), len(sums))
+    total, products = added(sums)
+    for j in range(mean.size):
+        dbeta[j], dgamma[j] = total[j], products[j] * rstd[j]
+
+
+@jit
+def _input_gradient_piece(x, m, a, b, s, dy, out, numbers, piece):  # type: ignore[no-untyped-def]
+    w, same = U(m.size), address(dy, 0) == address(out, 0)
+    for start in stretch(x, w, numbers, piece):
+        if same:  # by one name: a loop that may write what it reads is not vectorized
+            for j in range(min(w, U(x.size) - start)):
+                out[start + j] = a[j] * (out[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
+        else:
+            for j in range(min(w, U(x.size) - start)):
+                out[start + j] = a[j] * (dy[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
 
 
 @jit
 def _normalize_input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out):  # type: ignore[no-untyped-def]
-    size, w = U(x.size), _width(x.size, gamma.size)
-    m, a = _repeated(mean, w, x), _repeated(gamma * rstd, w, x)
-    b, s = _repeated(mean_dy, w, x), _repeated(rstd * mean_dy_xhat, w, x)
-    for start in range(U(0), size, w):
-        for j in range(min(w, size - start)):
-            out[start + j] = a[j] * (dy[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
+    w = width_of(x.size, gamma.size)
+    m, a = repeated(mean, w, x), repeated(gamma * rstd, w, x)
+    b, s = repeated(mean_dy, w, x), repeated(rstd * mean_dy_xhat, w, x)
+    numbers, pieces = pieces_of(x.size, m.size)
+    share(_input_gradient_piece, (x, m, a, b, s, dy, out, numbers), pieces)
 
 
 @jit
-def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):  # type: ignore[no-untyped-def]
+def _layer_norm_piece(x, gamma, beta, epsilon, out, mean, rstd, rows, piece):  # type: ignore[no-untyped-def]
     c = U(gamma.size)
-    for i in range(U(mean.size)):
+    for i in range(U(piece) * U(rows), min(U(piece + 1) * U(rows), U(mean.size))):
         start, total, m2 = i * c, 0.0, 0.0
         for j in range(c):
             total += x[start + j]
@@ -177,11 +161,18 @@ def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):  # type: ignore[no-un
 
 
 @jit
-def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):  # type: ignore[no-untyped-def]
-    c, rows = U(gamma.size), U(mean.size)
-    part, products, sums, sums_of_products = np.zeros(c, x.dtype), np.zeros(c, x.dtype), np.zeros(c), np.zeros(c)
-    for block in range(U(0), rows, BLOCK):
-        for i in range(block, min(block + BLOCK, rows)):
+def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):  # type: ignore[no-untyped-def]
+    rows = max(1, PIECE // (2 * gamma.size))
+    share(_layer_norm_piece, (x, gamma, beta, epsilon, out, mean, rstd, rows), (mean.size + rows - 1) // rows)
+
+
+@jit
+def _layer_norm_backward_piece(x, gamma, mean, rstd, dy, out, sums, piece):  # type: ignore[no-untyped-def]
+    c, same = U(gamma.size), address(dy, 0) == address(out, 0)
+    part, products, total, total_of_products = np.zeros(c, x.dtype), np.zeros(c, x.dtype), np.zeros(c), np.zeros(c)
+    blocks, last = group(mean, U(1), len(sums), piece)
+    for block in blocks:
+        for i in range(block, min(block + BLOCK, last)):
             start, m, r, of_h, of_hx = i * c, mean[i], rstd[i], 0.0, 0.0
             for j in range(c):
                 d, xhat = dy[start + j], (x[start + j] - m) * r
@@ -190,12 +181,22 @@ def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):  # type:
                 of_h += d * gamma[j]
                 of_hx += d * gamma[j] * xhat
             h, hx = x.dtype.type(of_h / c), x.dtype.type(of_hx / c)
-            for j in range(c):
-                out[start + j] = r * (dy[start + j] * gamma[j] - h - (x[start + j] - m) * r * hx)
-        _take_over(part, sums)
-        _take_over(products, sums_of_products)
-    for j in range(c):
-        dbeta[j], dgamma[j] = sums[j], sums_of_products[j]
+            if same:
+                for j in range(c):
+                    out[start + j] = r * (out[start + j] * gamma[j] - h - (x[start + j] - m) * r * hx)
+            else:
+                for j in range(c):
+                    out[start + j] = r * (dy[start + j] * gamma[j] - h - (x[start + j] - m) * r * hx)
+        take_over(part, total)
+        take_over(products, total_of_products)
+    sums[piece, 0], sums[piece, 1] = total, total_of_products
+
+
+@jit
+def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):  # type: ignore[no-untyped-def]
+    sums = two_sums(x.size, gamma.size)
+    share(_layer_norm_backward_piece, (x, gamma, mean, rstd, dy, out, sums), len(sums))
+    dbeta[:], dgamma[:] = added(sums)
 
 
 def moments(x: Array, mean: Array, m2: Array) -> None:
@@ -203,21 +204,22 @@ def moments(x: Array, mean: Array, m2: Array) -> None:
 
 
 def normalize(x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
-    _normalize(x.reshape(-1), mean, rstd, gamma, beta, out.reshape(-1))
+    _normalize(x.reshape(-1), mean, rstd, gamma, beta, x.dtype.type(-np.inf), out.reshape(-1))
     return out
 
 
 def normalize_relu(x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
-    _normalize_relu(x.reshape(-1), mean, rstd, gamma, beta, out.reshape(-1))
+    _normalize(x.reshape(-1), mean, rstd, gamma, beta, x.dtype.type(0), out.reshape(-1))
     return out
 
 
 def normalize_backward(x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
-    _normalize_backward(x.reshape(-1), mean, rstd, dy.reshape(-1), dgamma, dbeta)
+    flat = dy.reshape(-1)
+    _backward(x.reshape(-1), flat, mean, rstd, flat, False, dgamma, dbeta)
 
 
 def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
-    _normalize_relu_backward(x.reshape(-1), y.reshape(-1), mean, rstd, dy.reshape(-1), dgamma, dbeta)
+    _backward(x.reshape(-1), y.reshape(-1), mean, rstd, dy.reshape(-1), True, dgamma, dbeta)
 
 
 def normalize_input_gradient(

@@ -1,207 +1,111 @@
-"""Pooling's arithmetic: loops over windows and taps, the channels innermost.
-
-A position before the picture is a huge number in unsigned arithmetic, so that one comparison finds both ends.
+"""Pooling's arithmetic in pieces for the team, each some pictures: which taps of a window lie inside the picture is found
+for whole runs of windows, and the loops of ``taps.py`` do them one run at a time.
 """
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.reference.pooling import global_average_pool_backward  # a copy: NumPy is as fast as memory
+from pellucid.kernels.compiled.taps import (
+    APART,
+    AVERAGE,
+    AVERAGE_BACK,
+    MAXIMUM,
+    MAXIMUM_BACK,
+    OVERLAPPING,
+    QUARTERS,
+    clear,
+    windows,
+)
+from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.vectors import address
 from pellucid.kernels.window import Window
 from pellucid.memory import Array
 
-__all__ = [
-    "average_pool",
-    "average_pool_backward",
-    "global_average_pool",
-    "global_average_pool_backward",
-    "max_pool",
-    "max_pool_backward",
-]
-
-U = numba.uint64
+PIECE = 16_384  # numbers that a piece has at least: some microseconds
+_NAMES = np.empty((0, 0, 0, 0), np.uint8)  # where nothing is chosen
 
 
 @jit
-def _max_pool(x, picture, window, outputs, out, chosen):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
+def _runs(count, size, k, s, before, d):  # type: ignore[no-untyped-def]
+    """Along one side of the picture: (first window, end, first tap, end) of windows that have the same taps inside it."""
+    runs, found = np.empty((count, 4), np.int64), 0
+    for q in range(count):
+        start = q * s - before
+        first = max(0, (d - 1 - start) // d)
+        end = max(first, min(k, (size - start + d - 1) // d))
+        if found == 0 or runs[found - 1, 2] != first or runs[found - 1, 3] != end:
+            runs[found, 0], runs[found, 2], runs[found, 3] = q, first, end
+            found += 1
+        runs[found - 1, 1] = q + 1
+    return runs[:found]
+
+
+@jit
+def _piece(what, x, y, chosen, window, down, across, kind, clearing, images, piece):  # type: ignore[no-untyped-def]
+    n, h, w, c = x.shape
+    oh, ow = y.shape[1], y.shape[2]
+    _, kw, sh, sw, top, left, dh, dw = window
+    zero, name = x.dtype.type(0), chosen.dtype.type(0)
+    for image in range(piece * images, min((piece + 1) * images, n)):
+        if clearing:
+            clear(address(x, image * h * w * c), h * w * c, zero)
+        for u in range(len(down)):
+            p1, p2, i1, i2 = down[u, 0], down[u, 1], down[u, 2], down[u, 3]
+            for p in range(p1, p2):
+                for v in range(len(across)):
+                    q1, q2, j1, j2 = across[v, 0], across[v, 1], across[v, 2], across[v, 3]
+                    if i1 == i2 or j1 == j2:  # nothing but padding
+                        continue
+                    pixel = ((image * h + p * sh - top + i1 * dh) * w + q1 * sw - left + j1 * dw) * c
+                    output = ((image * oh + p) * ow + q1) * c
+                    windows(
+                        what, kind, address(x, pixel), address(y, output), address(chosen, output), i2 - i1, j2 - j1,
+                        dh * w * c, dw * c, i1 * kw + j1, kw, q2 - q1, sw * c, c, zero, name,
+                    )  # fmt: skip
+
+
+@jit
+def _pool(what, x, y, chosen, window):  # type: ignore[no-untyped-def]
+    """Between the pictures x and what the windows make of them, y; ``what`` tells in which direction."""
+    n, h, w, c = x.shape
+    oh, ow = y.shape[1], y.shape[2]
     kh, kw, sh, sw, top, left, dh, dw = window
-    oh, ow = outputs
-    number = chosen.dtype.type
-    for b in range(n):
-        for p in range(oh):
-            for q in range(ow):
-                o, first = ((b * oh + p) * ow + q) * c, True
-                for i in range(kh):
-                    for j in range(kw):
-                        row, column = p * sh + i * dh - top, q * sw + j * dw - left
-                        if row >= h or column >= w:
-                            continue
-                        s, tap = ((b * h + row) * w + column) * c, number(i * kw + j)
-                        if first:
-                            for k in range(c):
-                                out[o + k] = x[s + k]
-                                chosen[o + k] = tap
-                            first = False
-                        else:
-                            for k in range(c):
-                                v, best = x[s + k], out[o + k]
-                                better = (best == best) & (not v <= best)  # NaN is no less than anything
-                                out[o + k] = v if better else best
-                                chosen[o + k] = tap if better else chosen[o + k]
-
-
-@jit
-def _max_pool_2x2(x, picture, outputs, out, chosen):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
-    oh, ow = outputs
-    one, two, three = np.uint8(1), np.uint8(2), np.uint8(3)
-    for b in range(n):
-        for p in range(oh):
-            for q in range(ow):
-                o, s = ((b * oh + p) * ow + q) * c, ((b * h + p + p) * w + q + q) * c
-                below = s + w * c
-                for k in range(c):
-                    best, tap = x[s + k], np.uint8(0)
-                    v = x[s + c + k]
-                    better = (best == best) & (not v <= best)
-                    best, tap = v if better else best, one if better else tap
-                    v = x[below + k]
-                    better = (best == best) & (not v <= best)
-                    best, tap = v if better else best, two if better else tap
-                    v = x[below + c + k]
-                    better = (best == best) & (not v <= best)
-                    out[o + k] = v if better else best
-                    chosen[o + k] = three if better else tap
-
-
-@jit
-def _max_pool_backward(dy, chosen, picture, window, outputs, out):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
-    kh, kw, sh, sw, top, left, dh, dw = window
-    oh, ow = outputs
-    places = np.empty(kh * kw, np.uint64)  # of each tap, from the window's corner on
-    for i in range(kh):
-        for j in range(kw):
-            places[i * kw + j] = (i * dh * w + j * dw) * c
-    out[:] = 0
-    for b in range(n):
-        for p in range(oh):
-            for q in range(ow):
-                o, corner = ((b * oh + p) * ow + q) * c, ((b * h + p * sh - top) * w + q * sw - left) * c
-                for k in range(c):
-                    out[corner + places[U(chosen[o + k])] + k] += dy[o + k]
-
-
-@jit
-def _max_pool_2x2_backward(dy, chosen, picture, outputs, out):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
-    oh, ow = outputs
-    zero = dy.dtype.type(0)
-    if h > oh + oh or w > ow + ow:  # an odd row or column at the end belongs to no window
-        out[:] = 0
-    for b in range(n):
-        for p in range(oh):
-            for i in range(U(2)):  # row by row, so that pixels are written one behind the other
-                for q in range(ow):
-                    for j in range(U(2)):
-                        o, s = ((b * oh + p) * ow + q) * c, ((b * h + p + p + i) * w + q + q + j) * c
-                        tap = np.uint8(i + i + j)
-                        for k in range(c):
-                            out[s + k] = dy[o + k] if chosen[o + k] == tap else zero
-
-
-@jit
-def _average_pool(x, picture, window, outputs, out):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
-    kh, kw, sh, sw, top, left, dh, dw = window
-    oh, ow = outputs
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for b in range(n):
-        for p in range(oh):
-            for q in range(ow):
-                o, count = ((b * oh + p) * ow + q) * c, zero
-                for k in range(c):
-                    out[o + k] = zero
-                for i in range(kh):
-                    for j in range(kw):
-                        row, column = p * sh + i * dh - top, q * sw + j * dw - left
-                        if row < h and column < w:
-                            s = ((b * h + row) * w + column) * c
-                            count += one
-                            for k in range(c):
-                                out[o + k] += x[s + k]
-                for k in range(c):
-                    out[o + k] /= count
-
-
-@jit
-def _average_pool_backward(dy, picture, window, outputs, out):  # type: ignore[no-untyped-def]
-    n, h, w, c = picture
-    kh, kw, sh, sw, top, left, dh, dw = window
-    oh, ow = outputs
-    zero, one = dy.dtype.type(0), dy.dtype.type(1)
-    out[:] = 0
-    for b in range(n):
-        for p in range(oh):
-            for q in range(ow):
-                o, count = ((b * oh + p) * ow + q) * c, zero
-                for i in range(kh):
-                    for j in range(kw):
-                        if p * sh + i * dh - top < h and q * sw + j * dw - left < w:
-                            count += one
-                share = one / count
-                for i in range(kh):
-                    for j in range(kw):
-                        row, column = p * sh + i * dh - top, q * sw + j * dw - left
-                        if row < h and column < w:
-                            s = ((b * h + row) * w + column) * c
-                            for k in range(c):
-                                out[s + k] += dy[o + k] * share
-
-
-def _sizes(*numbers: int) -> tuple[np.uint64, ...]:
-    """Unsigned, as indices are: signed ones carry Python's wrap-around, and such loops are not vectorized."""
-    return tuple(np.uint64(number) for number in numbers)
-
-
-def _by_quarters(window: Window, picture: tuple[int, ...], outputs: tuple[int, ...]) -> bool:
-    """Whether it is 2 × 2 windows side by side, all inside the picture: the usual case, with no pixel in two windows."""
-    inside = 2 * outputs[1] <= picture[1] and 2 * outputs[2] <= picture[2]  # padding below and to the right shows here alone
-    return window == Window(2, 2, 2, 2) and inside
+    down, across = _runs(oh, h, kh, sh, top, dh), _runs(ow, w, kw, sw, left, dw)
+    kind = OVERLAPPING
+    if sh > (kh - 1) * dh and sw > (kw - 1) * dw:
+        whole = len(down) == len(across) == 1 and down[0, 3] - down[0, 2] == across[0, 3] - across[0, 2] == 2
+        kind = QUARTERS if whole else APART
+    everywhere = kind != OVERLAPPING and dh == dw == 1 and sh == kh and sw == kw and oh * sh - top >= h and ow * sw - left >= w
+    clearing = what in (MAXIMUM_BACK, AVERAGE_BACK) and not everywhere
+    images = max(1, PIECE // max(1, h * w * c))
+    share(_piece, (what, x, y, chosen, window, down, across, kind, clearing, images), (n + images - 1) // images)
 
 
 def max_pool(x: Array, window: Window, out: Array, chosen: Array) -> Array:
-    picture, outputs, flat = _sizes(*x.shape), _sizes(*out.shape[1:3]), (out.reshape(-1), chosen.reshape(-1))
-    if _by_quarters(window, x.shape, out.shape):
-        _max_pool_2x2(x.reshape(-1), picture, outputs, *flat)
-    else:
-        _max_pool(x.reshape(-1), picture, _sizes(*window), outputs, *flat)
+    _pool(MAXIMUM, x, out, chosen, window)
     return out
 
 
 def max_pool_backward(dy: Array, chosen: Array, window: Window, out: Array) -> Array:
-    picture, outputs, flat = _sizes(*out.shape), _sizes(*dy.shape[1:3]), (dy.reshape(-1), chosen.reshape(-1))
-    if _by_quarters(window, out.shape, dy.shape):
-        _max_pool_2x2_backward(*flat, picture, outputs, out.reshape(-1))
-    else:
-        _max_pool_backward(*flat, picture, _sizes(*window), outputs, out.reshape(-1))
+    _pool(MAXIMUM_BACK, out, dy, chosen, window)
     return out
 
 
 def average_pool(x: Array, window: Window, out: Array) -> Array:
-    _average_pool(x.reshape(-1), _sizes(*x.shape), _sizes(*window), _sizes(*out.shape[1:3]), out.reshape(-1))
+    _pool(AVERAGE, x, out, _NAMES, window)
     return out
 
 
 def average_pool_backward(dy: Array, window: Window, out: Array) -> Array:
-    _average_pool_backward(dy.reshape(-1), _sizes(*out.shape), _sizes(*window), _sizes(*dy.shape[1:3]), out.reshape(-1))
+    _pool(AVERAGE_BACK, out, dy, _NAMES, window)
     return out
 
 
 def global_average_pool(x: Array, out: Array) -> Array:
-    average_pool(x, Window(x.shape[1], x.shape[2]), out[:, None, None])
-    return out
+    return average_pool(x, Window(x.shape[1], x.shape[2]), out[:, None, None])[:, 0, 0]
+
+
+def global_average_pool_backward(dy: Array, out: Array) -> Array:
+    return average_pool_backward(dy[:, None, None], Window(out.shape[1], out.shape[2]), out)

@@ -22,10 +22,10 @@ BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16  
 class Vectors:
     """What a builder of LLVM code needs to work on vectors of one type of numbers."""
 
-    def __init__(self, context: Any, builder: Any, number: Any):
+    def __init__(self, context: Any, builder: Any, number: Any, most: int = BYTES):
         self.builder = builder
         self.size = number.bitwidth // 8
-        self.width = BYTES // self.size
+        self.width = min(BYTES, most) // self.size
         self.number = context.get_value_type(number)
         self.vector = ir.VectorType(self.number, self.width)
         self.zeros = ir.Constant(self.vector, None)
