@@ -129,6 +129,21 @@ def test_predict(run, tmp_path, mnist_folder):
     assert text.split()[:2] == [str(tmp_path / "small.png"), label]
 
 
+def test_compare(run, tmp_path):
+    out, _ = cli("compare", run, run)
+    header, rule, first, second = out.splitlines()
+    assert first == second
+    assert [word in header for word in ("parameters", "multiply-adds", "seconds", "test accuracy", "95 % interval")] == [
+        True
+    ] * 5
+    assert "25,450" in first
+    assert len(rule) == len(header) == len(first)
+    (values, _again) = json.loads(cli("compare", run, run, "--json")[0])
+    assert values["multiply_adds"] == 784 * 32 + 320
+    assert f"{100 * values['test']['accuracy']:.2f} %" in first
+    assert "is no run folder" in cli("compare", tmp_path, code=2)[1]
+
+
 def test_data(mnist_folder):
     rows = json.loads(cli("data", "list", "--json")[0])
     assert [row["name"] for row in rows] == ["mnist", "fashion-mnist"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,19 @@ def compare(
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Runs side by side: size, time, and accuracy on the test set with its 95 % interval."""
-    found = {str(run): results(run) for run in runs}
+    found = [{"run": str(run), **results(run)} for run in runs]
     if json:
-        as_json([{"run": run, **values} for run, values in found.items()])
+        as_json(found)
         return
     say(table(found))
 
 
-def table(found: Mapping[str, Mapping[str, Any]]) -> str:
+def table(found: Sequence[Mapping[str, Any]]) -> str:
     """One line a run."""
     from pellucid.metrics import wilson
 
     rows = [("run", "data", "parameters", "multiply-adds", "epochs", "seconds", "test accuracy", "95 % interval", "test loss")]
-    for run, values in found.items():
+    for values in found:
         data, test = values.get("data", {}), values.get("test", {})
         n, share = data.get("sizes", {}).get("test"), test.get("accuracy")
         interval = ""
@@ -40,7 +40,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
         seconds, loss = values.get("seconds"), test.get("loss")
         rows.append(
             (
-                run,
+                values["run"],
                 str(data.get("name", "")),
                 _number(values.get("parameters")),
                 _number(values.get("multiply_adds")),

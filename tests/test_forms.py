@@ -1,0 +1,115 @@
+"""The forms of convolution: each computes what the reference computes, and the rule that chooses sends work to all of them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from pellucid.kernels import compiled, reference
+from pellucid.kernels.compiled import team
+from pellucid.kernels.compiled.convolution import form
+from pellucid.kernels.window import Window
+
+# (pictures, height, width, channels, filters, window, groups)
+CASES = {
+    "winograd": [
+        (3, 9, 8, 16, 17, Window(3, 3), 1),
+        (2, 12, 12, 16, 33, Window(3, 3, top=1, left=1), 1),
+        (4, 26, 26, 32, 64, Window(3, 3), 1),
+        (5, 7, 6, 20, 16, Window(3, 3, top=2, left=2), 1),
+        (2, 3, 3, 16, 16, Window(3, 3), 1),
+        (1, 1, 1, 16, 16, Window(3, 3, top=1, left=1), 1),
+        (1, 50, 41, 17, 16, Window(3, 3, top=0, left=1), 1),
+    ],
+    "direct": [
+        (3, 9, 8, 2, 5, Window(3, 3), 1),
+        (2, 12, 12, 1, 33, Window(5, 5, top=2, left=2), 1),
+        (20, 28, 28, 1, 8, Window(5, 5), 1),
+        (2, 15, 13, 3, 7, Window(3, 3, 2, 2, 1, 1), 1),
+        (17, 6, 6, 3, 40, Window(3, 3, top=3, left=3), 1),
+        (33, 5, 5, 70, 70, Window(1, 1), 1),
+        (2, 9, 9, 1, 4, Window(3, 3, 2, 2), 1),
+        (2, 40, 64, 24, 40, Window(5, 3, top=2, left=1), 1),
+    ],
+    "patches": [
+        (3, 9, 8, 4, 6, Window(3, 3), 2),
+        (2, 12, 11, 3, 70, Window(3, 2, 1, 2, 2, 1, 2, 3), 1),
+        (18, 30, 30, 8, 8, Window(3, 3, dh=2, dw=2), 4),
+    ],
+    "depthwise": [
+        (3, 9, 8, 5, 5, Window(3, 3, top=1, left=1), 5),
+        (18, 12, 11, 33, 33, Window(5, 3, 2, 1, 2, 1), 33),
+    ],
+}
+ROWS = [(name, case) for name, cases in CASES.items() for case in cases]
+
+
+def arrays(case, dtype):
+    n, h, w, c, o, window, groups = case
+    random = np.random.default_rng(h * w)
+    size = [
+        (i + 2 * pad - (k - 1) * d - 1) // s + 1
+        for i, pad, k, d, s in (
+            (h, window.top, window.kh, window.dh, window.sh),
+            (w, window.left, window.kw, window.dw, window.sw),
+        )
+    ]
+    shapes = (n, h, w, c), (window.kh, window.kw, c // groups, o), (o,), (n, *size, o)
+    return [random.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def passes(kernels, x, W, b, dy, window, groups):
+    """Y, the masked dY, dW, db and dX."""
+    y = kernels.conv2d_relu(x, W, b, window, groups, np.full_like(dy, np.nan))
+    masked, dW, db = dy.copy(), np.full_like(W, np.nan), np.full_like(b, np.nan)
+    kernels.conv2d_relu_backward(x, y, masked, window, groups, dW, db)
+    dx = kernels.conv2d_input_gradient(masked, W, window, groups, np.full_like(x, np.nan))
+    return y, masked, dW, db, dx
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
+def test_every_form_computes_the_same(name, case, dtype):
+    *_, window, groups = case
+    x, W, b, dy = arrays(case, dtype)
+    assert form(W.shape, window, groups) == name
+    wanted = passes(reference, *(a.astype(np.float64) for a in (x, W, b, dy)), window, groups)
+    # Winograd's numbers up to 8 cost bits: 1e-5 of the largest number is ten times what was measured elsewhere
+    bound = {np.float32: 2e-5 if name == "winograd" else 3e-6, np.float64: 5e-14}[dtype]
+    got = passes(compiled, x, W, b, dy, window, groups)
+    safe = np.abs(wanted[0]) > 1e-4  # where the ReLU's kink is far enough that rounding does not decide
+    np.testing.assert_array_equal((got[1] != 0)[safe], (wanted[1] != 0)[safe])
+    again = passes(reference, *(a.astype(np.float64) for a in (x, W, b)), got[1].astype(np.float64), window, groups)
+    np.testing.assert_allclose(got[0], wanted[0], rtol=0, atol=bound * np.abs(wanted[0]).max())
+    for mine, other in zip(got[2:], again[2:], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=0, atol=bound * max(1, np.abs(other).max()))
+
+
+@pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
+def test_the_bits_do_not_depend_on_the_threads(name, case):
+    *_, window, groups = case
+    given = arrays(case, np.float32)
+    deadline = time.monotonic() + 30
+    while not all(worker.asleep for worker in team._workers) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    alone = passes(compiled, *given, window, groups)
+    compiled.ready(3)
+    for one, other in zip(alone, passes(compiled, *given, window, groups), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (32, 64), (64, 64)])
+def test_winograds_error_is_bounded(shape):
+    """Against float64, relative to the largest output: measured at most 1.0e-5 (dX of 64 channels); direct sums have 1e-6."""
+    case = (2, 16, 16, *shape, Window(3, 3, top=1, left=1), 1)
+    x, W, b, dy = arrays(case, np.float32)
+    wide = [a.astype(np.float64) for a in (x, W, b, dy)]
+    window = case[5]
+    y = compiled.conv2d(x, W, b, window, 1, np.empty_like(dy))
+    exact = reference.conv2d(*wide[:3], window, 1, np.empty(dy.shape))
+    dx = compiled.conv2d_input_gradient(dy, W, window, 1, np.empty_like(x))
+    exact_dx = reference.conv2d_input_gradient(wide[3], wide[1], window, 1, np.empty(x.shape))
+    for got, wanted in ((y, exact), (dx, exact_dx)):
+        assert np.abs(got - wanted).max() <= 2e-5 * np.abs(wanted).max()
