@@ -19,7 +19,7 @@ from benchmarks.results import Result
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks                                 everything: about twenty minutes, on a machine that does nothing else
+  python -m benchmarks                                 everything: hours, on a machine that does nothing else
   python -m benchmarks step --quick                    whether it works
   python -m benchmarks step predict --only pellucid,torch --repeats 31
 """
@@ -55,7 +55,7 @@ def listing() -> str:
     """The benchmarks, what each measures, and who takes part."""
     lines = []
     for case in CASES.values():
-        lines += [f"{case.name:<9}{case.title}", f"{'':<9}{', '.join(one.name for one in case.contenders)}"]
+        lines += [f"{case.name:<13}{case.title}", f"{'':<13}{', '.join(one.name for one in case.contenders)}"]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +47,12 @@ def seconds(job: Job, runs: int) -> float:
 
 
 def runs_for(job: Job, burst: float) -> int:
-    """How many runs in a row last about ``burst`` seconds. The quickest of three tries counts: what disturbs, delays."""
+    """How many runs in a row last about ``burst`` seconds. The quickest of three tries counts: what disturbs, delays.
+
+    A run of four bursts is one even if it was disturbed, and is not tried again.
+    """
+    if seconds(job, 1) > 4 * burst:
+        return 1
     runs = 1
     while (each := min(seconds(job, runs) for _ in range(3))) * runs < burst / 4:
         runs *= 4
@@ -100,12 +105,43 @@ def fastest(ways: Mapping[str, Callable[[], Job]], trial: float = 0.15) -> Job:
                 raise
         else:
             jobs[form] = replace(job, form=form, proof=_from_beginning(job.proof, beginning))
+    if len(jobs) == 1:
+        return next(iter(jobs.values()))
     runs = {form: runs_for(job, trial) for form, job in jobs.items()}
     times: dict[str, list[float]] = {form: [] for form in jobs}
     for _ in range(3):
         for form, job in jobs.items():
             times[form].append(seconds(job, runs[form]))
     return jobs[min(times, key=lambda form: min(times[form]))]
+
+
+def best_of(make: Callable[..., Job], **choices: Mapping[str, Any]) -> Job:
+    """The quickest of ways that differ in several choices, ``make(**{choice: value})``, found by settling one choice after
+    the other; the first of each holds until its turn. Each choice is a mapping from words for the form to a value."""
+    taken = {name: next(iter(values)) for name, values in choices.items()}
+    best: Job | None = None
+
+    def known(job: Job) -> Callable[[], Job]:
+        return lambda: job
+
+    def way(options: Mapping[str, str]) -> Callable[[], Job]:
+        return lambda: make(**{name: choices[name][word] for name, word in options.items()})
+
+    for name, values in choices.items():
+        if best is not None and len(values) == 1:
+            continue
+        options = {word: {**taken, name: word} for word in values}
+        ways = {_form(one.values()): way(one) for one in options.values()}
+        if best is not None:
+            ways[best.form] = known(best)  # it is there already
+        best = fastest(ways)
+        taken = next(one for one in options.values() if _form(one.values()) == best.form)
+    assert best is not None, "there is nothing to choose"
+    return best
+
+
+def _form(words: Iterable[str]) -> str:
+    return ", ".join(filter(None, words))
 
 
 def _from_beginning(proof: Proof, beginning: Sequence[Any]) -> Proof:

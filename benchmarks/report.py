@@ -46,6 +46,8 @@ def section(result: Result) -> list[str]:
     if result.rows:
         lines += ["", *table(result.rows)]
     mean = result.mean_ratio()
+    if any(cell.share is not None for row in result.rows for cell in row.cells.values()):
+        lines += ["", "Share of the machine's peak arithmetic rate, %:", "", *shares(result.rows)]
     if mean is not None:
         lines += ["", f"Best peer / {OURS}, geometric mean over the rows: **{mean:.2f}**"]
     lines += [line for note in result.notes for line in ("", note)]
@@ -74,6 +76,16 @@ def table(rows: Sequence[Row]) -> list[str]:
             cells.append(f"**{text}**" if name == best else text)
         label = row.label if row.unit in row.label else f"{row.label}, {row.unit}"
         lines.append(f"| {label} | {' | '.join(cells)} | {'–' if ratio is None else f'{ratio:.2f}'} |")
+    return lines
+
+
+def shares(rows: Sequence[Row]) -> list[str]:
+    """Rows by contenders: what percentage of the peak rate each of them reached."""
+    names = columns(rows)
+    lines = [f"| | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    for row in rows:
+        found = [row.cells[name].share if name in row.cells else None for name in names]
+        lines.append(f"| {row.label} | {' | '.join('–' if one is None else f'{100 * one:.1f}' for one in found)} |")
     return lines
 
 

@@ -33,10 +33,14 @@ class Spread:
 
 @dataclass
 class Cell:
-    """What one contender did in one row, in the row's unit, and how (``form``: which of a library's ways was taken)."""
+    """What one contender did in one row, in the row's unit, and how (``form``: which of a library's ways was taken).
+
+    ``share`` is what part of the machine's peak arithmetic rate the median comes to, where that was asked.
+    """
 
     values: list[float]
     form: str = ""
+    share: float | None = None
 
     @property
     def spread(self) -> Spread:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import epoch, imports, memory, predict, step
+from benchmarks.cases import conv_memory, conv_predict, conv_step, epoch, imports, memory, predict, step
 from benchmarks.harness import Case
 
-CASES: dict[str, Case] = {case.name: case for case in (step.CASE, epoch.CASE, predict.CASE, imports.CASE, memory.CASE)}
+CASES: dict[str, Case] = {
+    module.CASE.name: module.CASE for module in (step, epoch, predict, imports, memory, conv_step, conv_predict, conv_memory)
+}

@@ -29,22 +29,36 @@ def logits(parameters: Any, x: Any) -> Any:
     return x @ w + b
 
 
+def cross_entropy(z: Any, y: Any) -> Any:
+    """Behind a softmax. One-hot rows: on a CPU, XLA gathers and scatters single numbers no faster."""
+    return -jnp.mean(jnp.sum(jax.nn.one_hot(y, data.SIZES[-1]) * jax.nn.log_softmax(z), axis=1))
+
+
 def loss(parameters: Any, x: Any, y: Any) -> Any:
-    """Softmax with cross-entropy. One-hot rows: on a CPU, XLA gathers and scatters single numbers no faster."""
-    chances = jax.nn.log_softmax(logits(parameters, x))
-    return -jnp.mean(jnp.sum(jax.nn.one_hot(y, data.SIZES[-1]) * chances, axis=1))
+    """Forward and loss."""
+    return cross_entropy(logits(parameters, x), y)
 
 
-def train(parameters: Any, state: Any, x: Any, y: Any) -> Any:
-    """One step of Adam (Kingma and Ba, 2015)."""
+def adam(parameters: Any, state: Any, gradient: Any) -> Any:
+    """One step of Adam (Kingma and Ba, 2015): new parameters, new state."""
     first, second, t = state
     t = t + 1
-    value, gradient = jax.value_and_grad(loss)(parameters, x, y)
     first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
     second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
     rate = data.LEARNING_RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
     parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8), parameters, first, second)
-    return parameters, (first, second, t), value
+    return parameters, (first, second, t)
+
+
+def moments(parameters: Any) -> Any:
+    """Adam's state at the beginning."""
+    return jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0)
+
+
+def train(parameters: Any, state: Any, x: Any, y: Any) -> Any:
+    """One training step."""
+    value, gradient = jax.value_and_grad(loss)(parameters, x, y)
+    return *adam(parameters, state, gradient), value
 
 
 def fresh() -> Any:
@@ -58,7 +72,7 @@ def step(batch: int) -> Job:
     batches = [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in data.ring(batch)]
     following = cycle(batches)
     parameters = fresh()
-    state = (jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0))
+    state = moments(parameters)
 
     def run() -> Any:
         nonlocal parameters, state

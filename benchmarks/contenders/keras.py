@@ -15,6 +15,8 @@ import tensorflow as tf
 from benchmarks import data
 from benchmarks.jobs import Job, falls, fastest, probabilities
 
+__all__ = ["PACKAGES", "cross_entropy", "describe", "keras", "network", "predict", "step", "tf"]
+
 PACKAGES = ("keras", "tensorflow")
 
 tf.config.set_visible_devices([], "GPU")  # on a machine with an accelerator, too

@@ -114,14 +114,14 @@ def test_list_names_benchmarks_and_contenders(capsys: pytest.CaptureFixture[str]
     assert main(["--list"]) == 0
     out = capsys.readouterr().out
     for name, case in CASES.items():
-        assert f"{name:<9}{case.title}" in out
+        assert f"{name:<13}{case.title}" in out
     assert "pellucid, torch, torch-compile, jax, keras, sklearn" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["stepp"], "no benchmark 'stepp'; there are: step, epoch, predict, import, memory"),
+        (["stepp"], "no benchmark 'stepp'; there are: step, epoch, predict, import, memory, conv-step"),
         (["--only", "torch,flax"], "no contender 'flax'; there are: pellucid, torch"),
         (["--repeats", "0"], "at least 1"),
         (["--data-dir", "nowhere"], "no train-images-idx3-ubyte"),

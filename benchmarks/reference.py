@@ -1,0 +1,79 @@
+"""The convolutional networks in plain NumPy: weights to begin with, and what must come out of them.
+
+Slow and short. Contenders start from these weights, so that their first figures can be compared with those of this file:
+a contender that leaves something out is found out before it is timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from benchmarks import networks
+from benchmarks.data import Floats, Labels
+from benchmarks.networks import Layer
+
+
+def weights(layers: Sequence[Layer]) -> list[Floats]:
+    """He's initialization (normal, variance 2/inputs), γ of one, biases and β of zero, in the order of ``cost``."""
+    random = np.random.default_rng(0)
+    filled: list[Floats] = []
+    for layer, place, shape in networks.parameters(layers):
+        if len(shape) > 1:
+            filled.append((random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))).astype(np.float32))
+        else:
+            gamma = isinstance(layer, networks.Norm) and place == 0
+            filled.append(np.full(shape, float(gamma), np.float32))
+    return filled
+
+
+def logits(layers: Sequence[Layer], x: Floats, *, training: bool = False) -> Floats:
+    """The network with the first weights. In training, normalization is by the batch; there must be no dropout then."""
+    return _forward(layers, iter(weights(layers)), x, training)
+
+
+def _forward(layers: Sequence[Layer], given: Iterator[Floats], x: Floats, training: bool) -> Floats:
+    for layer in layers:
+        match layer:
+            case networks.Conv():
+                x = _convolution(layer, next(given), x)
+                x = x + next(given) if layer.bias else x
+            case networks.Norm():
+                axes = tuple(range(x.ndim - 1))
+                mean, variance = (x.mean(axes), x.var(axes)) if training else (np.float32(0), np.float32(1))
+                x = (x - mean) / np.sqrt(variance + np.float32(layer.epsilon)) * next(given) + next(given)
+            case networks.Relu():
+                x = np.maximum(x, 0)
+            case networks.MaxPool():
+                n, h, w, c = x.shape
+                x = x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
+            case networks.Mean():
+                x = x.mean((1, 2))
+            case networks.Flatten():
+                x = x.reshape(len(x), -1)
+            case networks.Dense():
+                x = x @ next(given) + next(given)
+            case networks.Residual():
+                inner = _forward(layer.layers, given, x, training)
+                x = inner + _forward(layer.shortcut, given, x, training)
+    return x
+
+
+def _convolution(layer: networks.Conv, W: Floats, x: Floats) -> Floats:
+    around = ((0, 0), (layer.padding, layer.padding), (layer.padding, layer.padding), (0, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, around), W.shape[:2], (1, 2))
+    y: Floats = np.tensordot(windows[:, :: layer.stride, :: layer.stride], W.transpose(2, 0, 1, 3), 3)
+    return y
+
+
+def softmax(z: Floats) -> Floats:
+    """Each row's probabilities."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    chances: Floats = e / e.sum(axis=1, keepdims=True)
+    return chances
+
+
+def loss(layers: Sequence[Layer], x: Floats, y: Labels) -> float:
+    """The mean cross-entropy of a training step's forward pass."""
+    return float(-np.log(softmax(logits(layers, x, training=True))[np.arange(len(y)), y]).mean())
