@@ -1,7 +1,7 @@
 """Products of matrices, in pieces for the team: C = max(S + A B, floor), and the same with A or B transposed.
 
 A piece is a block of C. Strip by strip, two vectors wide, its part of B is copied into a panel, so many rows of it at a time
-that they stay in the first-level cache while the rows of A pass by; these stay in the second-level cache from strip to strip
+that they stay in the second-level cache, with the rows of A, which are used from strip to strip
 (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). A transposed B is turned on the way, a
 transposed A copied together. Which pieces there are depends on the sizes alone, so the bits of a product do not depend on the
 number of threads.
@@ -18,7 +18,7 @@ from pellucid.kernels.compiled.tiles import ROWS, tiles
 from pellucid.kernels.compiled.vectors import BYTES, address, copy, numbers_in_a_vector, transpose
 
 U = numba.uint64
-DEEP = 128  # rows of B in a panel: 24 kB, most of the first-level cache
+DEEP = 392  # rows of B in a panel: 50 kB, which the second-level cache holds beside the block of A
 BLOCK = 400_000  # bytes of A in a block: less than half of the second-level cache
 STRIPS = 4  # of a block
 PIECE = 400_000  # multiply-adds that a piece has at least where there are rows enough: some ten microseconds
@@ -39,10 +39,10 @@ def _turned(B, start, stride, rows, columns, panel, wide):  # type: ignore[no-un
 
 
 @jit
-def _aligned(size, number):  # type: ignore[no-untyped-def]
-    """Memory for so many numbers that begins on a cache line."""
-    w = numbers_in_a_vector(number)
-    memory = np.empty(size + w, number.dtype)
+def _aligned(size, like):  # type: ignore[no-untyped-def]
+    """Memory for so many numbers that begins on a cache line: a vector across two lines takes twice as long to load."""
+    w = numbers_in_a_vector(like.dtype.type(0))
+    memory = np.empty(size + w, like.dtype)
     return memory[-address(memory, 0) % BYTES * w // BYTES :]
 
 
@@ -57,8 +57,8 @@ def _piece(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, pie
     deep = (K + blocks - 1) // blocks if blocks else 0
     pack_b = turned or rows > 2 * ROWS
     pack_a = ak != 1 and n2 - n1 > width and deep > 16
-    panel = np.empty(deep * width if pack_b else 1, A.dtype)
-    block = np.empty(deep * rows if pack_a else 1, A.dtype)
+    panel = _aligned(deep * width if pack_b else 1, A)
+    block = _aligned(deep * rows if pack_a else 1, A)
     none = A.dtype.type(-np.inf)
     for k0 in range(0, max(1, K), max(1, deep)):
         k = min(deep, K - k0)

@@ -118,14 +118,17 @@ def copy(typing, source, source_row, target, target_row, rows, columns, number):
         source, source_row, target, target_row, rows, columns, _ = args
         whole = builder.sdiv(columns, _i64(v.width))
         rest = builder.mul(whole, _i64(v.width))
-        mask = v.first(builder.sub(columns, rest))
-        with cgutils.for_range(builder, rows) as row:
-            here = v.address(source, builder.mul(row.index, source_row))
-            there = v.address(target, builder.mul(row.index, target_row))
-            with cgutils.for_range(builder, whole) as vector:
-                place = builder.mul(vector.index, _i64(v.width))
-                v.store(v.load(v.address(here, place)), v.address(there, place))
-            v.store(v.load(v.address(here, rest), mask), v.address(there, rest), mask)
+
+        def down(first: Any, mask: Any) -> None:
+            """All rows of one vector of columns."""
+            with cgutils.for_range(builder, rows) as row:
+                here = v.address(source, builder.mul(row.index, source_row), first)
+                v.store(v.load(here, mask), v.address(target, builder.mul(row.index, target_row), first), mask)
+
+        with cgutils.for_range(builder, whole) as vector:
+            down(builder.mul(vector.index, _i64(v.width)), None)
+        with builder.if_then(builder.icmp_signed(">", columns, rest)):
+            down(rest, v.first(builder.sub(columns, rest)))
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 6, number), emit
