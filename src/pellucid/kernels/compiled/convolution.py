@@ -4,8 +4,6 @@
 - ``direct``: everything else whose taps lie side by side; one channel has a form of its own for its weights' gradient.
 - ``patches``: dilation, groups; and dX of strides, which would be a convolution of a dY that is mostly zeros.
 - ``depthwise``: one filter for each channel.
-
-``python -m benchmarks forms`` measures them against each other.
 """
 
 from __future__ import annotations
