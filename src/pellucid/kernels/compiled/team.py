@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.jit import OPTIONS, jit
 
-SPINS = 60_000  # looks for work before a thread goes to sleep: some hundred microseconds
+SPINS = 600_000  # looks for work before a thread goes to sleep: some milliseconds, longer than what a step does alone
 
 # The team's memory, one cache line (eight words) for each thing that is written by itself.
 TICKET, FUNCTION, ARGUMENTS, DONE, BUSY = 0, 8, 9, 16, 24
