@@ -63,17 +63,26 @@ def test_several_callers_at_once():
         assert (done == 300).all()
 
 
-def test_sleepers_come_back():
-    ready(2)
+def all_asleep():
     deadline = time.monotonic() + 20
-    while not team._workers[0].asleep and time.monotonic() < deadline:
+    while team.asleep() < len(team._threads) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert team._workers[0].asleep, "a thread with nothing to do goes on looking"
-    ready(2)
-    assert not team._workers[0].asleep
+    return team.asleep() == len(team._threads)
+
+
+def test_sleepers_are_woken_by_work():
+    ready(3)
+    assert all_asleep(), "threads with nothing to do go on looking"
     done = np.zeros(50, np.int64)
+    mark(done, 1000, 1)
+    assert all_asleep(), "one piece is not worth waking anybody for"
     mark(done, 1000, 50)
-    assert (done == 1).all()
+    assert team.asleep() == len(team._threads) - 2
+    assert (done[1:] == 1).all()
+    assert all_asleep()
+    ready(1)
+    mark(done, 1000, 50)
+    assert all_asleep(), "called although one thread was asked for"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -155,8 +164,7 @@ def test_the_bits_of_a_step_do_not_depend_on_the_threads(threads):
         return y, dW, db, dx, np.array(compiled.sum_of_squares(dW.ravel()))
 
     ready(1)
-    while not all(worker.asleep for worker in team._workers):
-        time.sleep(0.01)
+    assert all_asleep()
     alone = step()
     ready(threads)
     for one, other in zip(alone, step(), strict=True):

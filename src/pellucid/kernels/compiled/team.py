@@ -5,7 +5,7 @@ calls ``share(piece_function, (its, arguments), pieces)``. Pieces are claimed on
 other threads are awake, so nobody waits for a thread that is asleep or has lost its core. Which pieces there are depends on the
 sizes alone and never on the number of threads, and so do the bits of every result.
 
-A thread that found nothing to do for a while goes to sleep; ``ready`` calls all of them back, which takes some fifty
+A thread that found nothing to do for a while goes to sleep; a caller that has pieces for it wakes it, which takes it some fifty
 microseconds, in which the caller works alone. Claiming a piece takes a tenth of a microsecond. One kernel at a time uses
 the team; a second one, called from another thread meanwhile, does all its pieces itself.
 """
@@ -27,21 +27,36 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.jit import OPTIONS, jit
+from pellucid.memory import aligned_zeros
 
-SPINS = 600_000  # looks for work before a thread goes to sleep: some milliseconds, longer than what a step does alone
+SPINS = 50_000  # looks for work before a thread goes to sleep: a third of a millisecond to two, as long as a pause takes
 
 # The team's memory, one cache line (eight words) for each thing that is written by itself.
-TICKET, FUNCTION, ARGUMENTS, DONE, BUSY = 0, 8, 9, 16, 24
+LINE = 8
+TICKET, FUNCTION, ARGUMENTS, DONE, BUSY, CALLED, WORKERS = 0, 8, 9, 16, 24, 32, 40
+# From WORKERS on each thread of the team has a line of its own: what it is up to, and the lock that it sleeps on.
+AWAKE, ASLEEP, DISMISSED = 0, 1, 2
+LARGEST = 256  # threads of a team beside the caller
 # The ticket holds three numbers: which job, how many pieces it has, how many of them are claimed. A claim adds one to a
 # ticket that has not moved since the job was read, so that nobody can begin a piece of a job that is over.
 BITS = 20
 MOST = (1 << BITS) - 1  # pieces of a job
 JOBS = 1 << 22
 
-_memory = np.zeros(64, np.int64)
+WORDS = WORKERS + LARGEST * LINE
+_memory = aligned_zeros(WORDS, np.int64)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # a thread may read it until the process is gone
 llvmlite.binding.add_symbol("pellucid_team", _memory.ctypes.data)
 
+# The interpreter's own locks, which work on every system and need no interpreter: compiled code can sleep on one.
+_locks = {name: getattr(ctypes.pythonapi, f"PyThread_{name}_lock") for name in ("allocate", "acquire", "release")}
+_locks["allocate"].restype = ctypes.c_void_p
+_locks["acquire"].argtypes = ctypes.c_void_p, ctypes.c_int
+_locks["release"].argtypes = (ctypes.c_void_p,)
+for _name in ("acquire", "release"):
+    llvmlite.binding.add_symbol(f"pellucid_{_name}", ctypes.cast(_locks[_name], ctypes.c_void_p).value)
+
+X86 = llvmlite.binding.get_process_triple().startswith(("x86", "i686"))
 _i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 
 
@@ -49,7 +64,7 @@ def _word(builder: Any, index: Any) -> Any:
     """The address of one word of the team's memory."""
     memory = builder.module.globals.get("pellucid_team")
     if memory is None:
-        memory = ir.GlobalVariable(builder.module, ir.ArrayType(_i64, 64), "pellucid_team")
+        memory = ir.GlobalVariable(builder.module, ir.ArrayType(_i64, WORDS), "pellucid_team")
     return builder.gep(memory, [_i32(0), builder.trunc(index, _i32)])
 
 
@@ -131,6 +146,46 @@ def _call(typing, code, arguments, piece):  # type: ignore[no-untyped-def]
     return types.void(types.int64, types.int64, types.int64), emit
 
 
+@intrinsic
+def _pause(typing):  # type: ignore[no-untyped-def]
+    """What a processor wants to hear from a loop that waits: its other half thread runs faster meanwhile."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        if X86:
+            builder.call(
+                cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"), []
+            )
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def _acquire(typing, lock):  # type: ignore[no-untyped-def]
+    """Sleeps until the lock is free, and takes it."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        code = ir.FunctionType(_i32, [_bytes, _i32])
+        lock = builder.inttoptr(args[0], _bytes)
+        builder.call(cgutils.get_or_insert_function(builder.module, code, "pellucid_acquire"), [lock, _i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
+
+
+@intrinsic
+def _release(typing, lock):  # type: ignore[no-untyped-def]
+    """Lets the thread go that sleeps on the lock."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        code = ir.FunctionType(ir.VoidType(), [_bytes])
+        lock = builder.inttoptr(args[0], _bytes)
+        builder.call(cgutils.get_or_insert_function(builder.module, code, "pellucid_release"), [lock])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
+
+
 @jit
 def _work():  # type: ignore[no-untyped-def]
     """Claims and does one piece of the job at hand; False where there is none left."""
@@ -156,10 +211,14 @@ def _run(code, arguments, pieces):  # type: ignore[no-untyped-def]
     _write(DONE, 0)
     job = ((_read(TICKET) >> 2 * BITS) + 1) % JOBS
     _write(TICKET, (job << 2 * BITS) + (pieces << BITS))
+    for worker in range(min(_read(CALLED), pieces - 1)):
+        here = WORKERS + LINE * worker
+        if _read(here) == ASLEEP and _exchange_if(here, ASLEEP, AWAKE):
+            _release(_read(here + 1))
     while _work():
         pass
     while _read(DONE) < pieces:
-        pass
+        _pause()
     _write(BUSY, 0)
 
 
@@ -173,60 +232,54 @@ def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _serve(patience):  # type: ignore[no-untyped-def]
-    """Works along until there has been nothing to do for so many looks."""
-    idle = 0
-    while idle < patience:
-        idle = 0 if _work() else idle + 1
+def _serve(worker):  # type: ignore[no-untyped-def]
+    """What a thread of the team does until it is dismissed."""
+    here, idle = WORKERS + LINE * worker, 0
+    while _read(here) != DISMISSED:
+        if _work():
+            idle = 0
+            continue
+        _pause()
+        idle += 1
+        if idle == SPINS:
+            idle = 0
+            if _exchange_if(here, AWAKE, ASLEEP):
+                _acquire(_read(here + 1))
 
 
-class _Worker:
-    """A thread of the team: awake in compiled code, asleep on a lock."""
-
-    def __init__(self) -> None:
-        self.asleep = False
-        self.dismissed = False
-        self.bell = threading.Lock()
-        self.bell.acquire()
-        self.thread = threading.Thread(target=self._live, name="pellucid worker", daemon=True)
-        self.thread.start()
-
-    def _live(self) -> None:
-        while not self.dismissed:
-            _serve(SPINS)
-            self.asleep = True
-            self.bell.acquire()
-
-    def wake(self) -> None:
-        if self.asleep:
-            self.asleep = False
-            self.bell.release()
-
-
-_workers: list[_Worker] = []
+_threads: list[threading.Thread] = []
 
 
 def ready(threads: int) -> None:
-    """Calls the team together, as many threads as that with the caller: work is coming. Costs nothing when they are awake."""
-    while len(_workers) < threads - 1:
-        _workers.append(_Worker())
-    for worker in _workers[: threads - 1]:
-        worker.wake()
+    """From now on so many threads work at what is shared, the caller among them."""
+    _memory[CALLED] = min(threads - 1, LARGEST)
+    while len(_threads) < _memory[CALLED]:
+        worker = len(_threads)
+        here = WORKERS + LINE * worker
+        _memory[here : here + 2] = AWAKE, _locks["allocate"]()
+        _locks["acquire"](int(_memory[here + 1]), 1)
+        _threads.append(threading.Thread(target=_serve, args=(worker,), name="pellucid worker", daemon=True))
+        _threads[-1].start()
+
+
+def asleep() -> int:
+    """How many threads of the team are asleep."""
+    return int(np.count_nonzero(_memory[WORKERS::LINE] == ASLEEP))
 
 
 def _dismiss() -> None:
     """At the end of the process: no thread may be in compiled code when that is taken down."""
-    for worker in _workers:
-        worker.dismissed = True
-        worker.wake()
-    for worker in _workers:
-        worker.thread.join(1.0)
-    _workers.clear()
+    for here in range(WORKERS, WORKERS + LINE * len(_threads), LINE):
+        _memory[here] = DISMISSED
+        _locks["release"](int(_memory[here + 1]))
+    for thread in _threads:
+        thread.join(1.0)
+    _threads.clear()
 
 
 def _forget() -> None:
     """In a forked process, which has none of its parent's threads."""
-    _workers.clear()
+    _threads.clear()
     _memory[:] = 0
 
 
