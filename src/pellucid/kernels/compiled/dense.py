@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
-from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.sums import biases
 from pellucid.memory import Array
-
-U = numba.uint64  # signed indices carry Python's wrap-around, and such loops are not vectorized
-PIECE = 16_384  # numbers that a piece has at least: a few microseconds
-LINE = 16  # columns that a piece has at least: a cache line
 
 
 @jit
@@ -36,49 +31,14 @@ def _input_gradient(dy, W, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _bias_gradient_piece(dy, db, columns, piece):  # type: ignore[no-untyped-def]
-    n, o, D = U(dy.shape[0]), U(dy.shape[1]), dy.reshape(dy.size)
-    first = U(piece) * U(columns)
-    last = min(first + U(columns), o)
-    db[first:last] = 0
-    for i in range(n):
-        for j in range(first, last):
-            db[j] += D[i * o + j]
-
-
-@jit
-def _relu_bias_gradient_piece(y, dy, db, columns, piece):  # type: ignore[no-untyped-def]
-    n, o, zero = U(dy.shape[0]), U(dy.shape[1]), dy.dtype.type(0)
-    Y, D = y.reshape(y.size), dy.reshape(dy.size)
-    first = U(piece) * U(columns)
-    last = min(first + U(columns), o)
-    db[first:last] = 0
-    for i in range(n):
-        for j in range(first, last):
-            d = zero if Y[i * o + j] <= zero else D[i * o + j]
-            D[i * o + j] = d
-            db[j] += d
-
-
-@jit
-def _columns(n):  # type: ignore[no-untyped-def]
-    """Columns of a piece: whole cache lines, and enough of them."""
-    return max(1, PIECE // max(1, n * LINE)) * LINE
-
-
-@jit
 def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
-    n, o = dy.shape
-    columns = _columns(n)
-    share(_bias_gradient_piece, (dy, db, columns), (o + columns - 1) // columns)
+    biases(dy, dy, False, db)
     _weight_gradient(x, dy, dW)
 
 
 @jit
 def affine_relu_backward(x, y, dy, dW, db):  # type: ignore[no-untyped-def]
-    n, o = dy.shape
-    columns = _columns(n)
-    share(_relu_bias_gradient_piece, (y, dy, db, columns), (o + columns - 1) // columns)
+    biases(y, dy, True, db)
     _weight_gradient(x, dy, dW)
 
 

@@ -14,6 +14,7 @@ from pellucid.kernels.compiled.team import share
 U = numba.uint64
 GROUPS = 16  # of pictures, or fewer where these
 NUMBERS = 4_000_000  # would not hold their sums
+ROWS = 512  # of numbers that are added one after the other
 STRETCH = 16_384  # numbers of a sum in one piece
 
 
@@ -43,32 +44,33 @@ def added(sums, out):  # type: ignore[no-untyped-def]
 
 @jit
 def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
-    """Σ dY of one group of pictures, and dY masked by a ReLU's output y."""
-    n, o, zero = dy.shape[0], U(dy.shape[3]), dy.dtype.type(0)
-    pixels = U(dy.shape[1] * dy.shape[2])
+    """Σ dY of one group of rows, and dY masked by a ReLU's output y."""
+    groups, o, zero = sums.shape[0], U(sums.shape[1]), dy.dtype.type(0)
+    rows = dy.size // max(1, sums.shape[1])
     Y, D, S = y.reshape(y.size), dy.reshape(dy.size), sums.reshape(sums.size)
-    total, groups = U(piece) * o, sums.shape[0]
+    total = U(piece) * o
     for j in range(o):
         S[total + j] = zero
-    one = np.empty(o, dy.dtype)  # picture by picture: a long sum loses more digits than many short ones
-    for image in range(U(piece * n // groups), U((piece + 1) * n // groups)):
-        one[:] = zero
-        for i in range(image * pixels, (image + U(1)) * pixels):
+    part = np.empty(o, dy.dtype)  # of some rows: a long sum loses more digits than many short ones
+    end = (piece + 1) * rows // groups
+    for first in range(piece * rows // groups, end, ROWS):
+        part[:] = zero
+        for i in range(U(first), U(min(first + ROWS, end))):
             if masked:
                 for j in range(o):
                     d = zero if Y[i * o + j] <= zero else D[i * o + j]
                     D[i * o + j] = d
-                    one[j] += d
+                    part[j] += d
             else:
                 for j in range(o):
-                    one[j] += D[i * o + j]
+                    part[j] += D[i * o + j]
         for j in range(o):
-            S[total + j] += one[j]
+            S[total + j] += part[j]
 
 
 @jit
 def biases(y, dy, masked, db):  # type: ignore[no-untyped-def]
-    """db = Σ dY, and where ``masked`` dY masked by a ReLU's output y."""
-    sums = rows_for(dy.shape[0], dy.shape[3], dy)
+    """db = Σ dY over all but the last axis, and where ``masked`` dY masked by a ReLU's output y."""
+    sums = np.empty((max(1, min(GROUPS, dy.size // STRETCH)), dy.shape[-1]), dy.dtype)
     share(_mask_piece, (y, dy, masked, sums), len(sums))
     added(sums, db)

@@ -44,20 +44,26 @@ def _loop(v: Vectors, rows: int, vectors: int, args: Any) -> None:
     for m, j, masked in places:
         start = v.load(v.address(s, builder.mul(sm, _i64(m)), _i64(j * v.width)), masked)
         sums.append(cgutils.alloca_once_value(builder, start))  # LLVM turns these into registers
+    # Row m + 1 and m + 2 are one and two strides from row m, which the processor adds by itself, so every third row has an
+    # address of its own. Were LLVM to know how these belong together, it would go from row to row with an addition for each.
+    starts = [v.address(a, builder.mul(am, _i64(m))) for m in range(0, rows, 3)]
+    strides = [_i64(0), v.opaque(am), v.opaque(builder.mul(am, _i64(2)))]
     with cgutils.for_range(builder, R) as outer:
-        a_r = v.address(a, builder.mul(outer.index, ar))
-        b_r = v.address(b, builder.mul(outer.index, br))
-        with cgutils.for_range(builder, K) as inner:
-            a_k = v.address(a_r, builder.mul(inner.index, ak))
-            b_k = v.address(b_r, builder.mul(inner.index, bk))
+        at_r = builder.mul(outer.index, ar)
+        here = [cgutils.alloca_once_value(builder, v.address(start, at_r)) for start in starts]
+        b_here = cgutils.alloca_once_value(builder, v.address(b, builder.mul(outer.index, br)))
+        with cgutils.for_range(builder, K):
+            b_k = v.opaque(builder.load(b_here))
+            a_k = [v.opaque(builder.load(place)) for place in here]
             row = [v.load(v.address(b_k, _i64(j * v.width)), places[j][2]) for j in range(vectors)]
             for m in range(rows):
-                if m % 3 == 0:  # row m + 1 and m + 2 are then one and two strides away, which the processor adds by itself
-                    a_m = v.address(a_k, builder.mul(am, _i64(m)))
-                factor = v.read(v.address(a_m, builder.mul(am, _i64(m % 3))))
+                factor = v.read(v.address(a_k[m // 3], strides[m % 3]))
                 for j in range(vectors):
                     total = sums[m * vectors + j]
                     builder.store(v.multiply_add(factor, row[j], builder.load(total)), total)
+            for at, place in zip(a_k, here, strict=True):
+                builder.store(v.address(at, ak), place)
+            builder.store(v.address(b_k, bk), b_here)
     for total, (m, j, masked) in zip(sums, places, strict=True):
         value = v.at_least(builder.load(total), floor)
         v.store(value, v.address(c, builder.mul(cm, _i64(m)), _i64(j * v.width)), masked)

@@ -53,6 +53,10 @@ class Vectors:
             base = self.builder.add(base, self.builder.mul(term, _i64(self.size)))
         return base
 
+    def opaque(self, value: Any) -> Any:
+        """The same whole number, of which LLVM no longer knows what it was made from."""
+        return self.builder.asm(ir.FunctionType(_i64, [_i64]), "", "=r,0", [value], False)
+
     def fill(self, value: Any, vector: Any = None) -> Any:
         """A vector that holds ``value`` everywhere."""
         vector = vector or self.vector
