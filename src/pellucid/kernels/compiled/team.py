@@ -1,9 +1,10 @@
 """Several cores inside one kernel: threads that wait in compiled code and take pieces of work from it.
 
 A kernel that is worth it is written as a function of one *piece* (some rows, some columns, some stretch of a vector) and
-calls ``share(piece_function, (its, arguments), pieces)``. Pieces are claimed one by one, by the caller and by whatever
-other threads are awake, so nobody waits for a thread that is asleep or has lost its core. Which pieces there are depends on the
-sizes alone and never on the number of threads, and so do the bits of every result.
+calls ``share(piece_function, (its, arguments), pieces)``. Each member of the team begins with a range of its own, which is
+the same every time (what a core wrote in one kernel it is likely to find in its caches in the next), and then helps
+with the others'; pieces are claimed one by one, so nobody waits for a thread that is asleep or has lost its core. Which
+pieces there are depends on the sizes alone and never on the number of threads, and so do the bits of every result.
 
 A thread that found nothing to do for a while goes to sleep; a caller that has pieces for it wakes it, which takes it some fifty
 microseconds, in which the caller works alone. Claiming a piece takes a tenth of a microsecond. One kernel at a time uses
@@ -33,18 +34,20 @@ SPINS = 50_000  # looks for work before a thread goes to sleep: a third of a mil
 
 # The team's memory, one cache line (eight words) for each thing that is written by itself.
 LINE = 8
-TICKET, FUNCTION, ARGUMENTS, DONE, BUSY, CALLED, WORKERS = 0, 8, 9, 16, 24, 32, 40
-# From WORKERS on each thread of the team has a line of its own: what it is up to, and the lock that it sleeps on.
+JOB, FUNCTION, ARGUMENTS, DONE, BUSY, CALLED, MEMBERS = 0, 8, 9, 16, 24, 32, 40
+# Then a line for each member: the ticket of its range, what it is up to, and the lock that it sleeps on.
+TICKETS, STATES, LOCKS = 48, 49, 50
 AWAKE, ASLEEP, DISMISSED = 0, 1, 2
-LARGEST = 256  # threads of a team beside the caller
-# The ticket holds three numbers: which job, how many pieces it has, how many of them are claimed. A claim adds one to a
-# ticket that has not moved since the job was read, so that nobody can begin a piece of a job that is over.
+LARGEST = 256  # members of a team; the first is the caller
+# A ticket holds three numbers: which job, where the range ends, and which of its pieces is next. A claim adds one to a ticket
+# that has not moved since it was read, so that nobody can begin a piece of a job that is over.
 BITS = 20
 MOST = (1 << BITS) - 1  # pieces of a job
 JOBS = 1 << 22
 
-WORDS = WORKERS + LARGEST * LINE
+WORDS = TICKETS + LARGEST * LINE
 _memory = aligned_zeros(WORDS, np.int64)
+_memory[CALLED] = 1
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # a thread may read it until the process is gone
 llvmlite.binding.add_symbol("pellucid_team", _memory.ctypes.data)
 
@@ -187,17 +190,23 @@ def _release(typing, lock):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _work():  # type: ignore[no-untyped-def]
-    """Claims and does one piece of the job at hand; False where there is none left."""
-    ticket = _read(TICKET)
-    piece = ticket & MOST
-    if piece >= (ticket >> BITS) & MOST:
-        return False
-    code, arguments = _read(FUNCTION), _read(ARGUMENTS)
-    if _exchange_if(TICKET, ticket, ticket + 1):
-        _call(code, arguments, piece)
-        _increment(DONE)
-    return True
+def _work(member):  # type: ignore[no-untyped-def]
+    """Claims and does one piece of the job at hand, of the member's own range as long as there is one; False where there is
+    none left."""
+    members = _read(MEMBERS)
+    for k in range(members):
+        here = TICKETS + LINE * ((member + k) % members)
+        while True:
+            ticket = _read(here)
+            piece = ticket & MOST
+            if piece >= (ticket >> BITS) & MOST:
+                break
+            code, arguments = _read(FUNCTION), _read(ARGUMENTS)
+            if _exchange_if(here, ticket, ticket + 1):
+                _call(code, arguments, piece)
+                _increment(DONE)
+                return True
+    return False
 
 
 @jit
@@ -209,13 +218,18 @@ def _run(code, arguments, pieces):  # type: ignore[no-untyped-def]
     _write(FUNCTION, code)
     _write(ARGUMENTS, arguments)
     _write(DONE, 0)
-    job = ((_read(TICKET) >> 2 * BITS) + 1) % JOBS
-    _write(TICKET, (job << 2 * BITS) + (pieces << BITS))
-    for worker in range(min(_read(CALLED), pieces - 1)):
-        here = WORKERS + LINE * worker
+    members = min(_read(CALLED), pieces)
+    job = (_read(JOB) + 1) % JOBS
+    for member in range(members):
+        begin, end = member * pieces // members, (member + 1) * pieces // members
+        _write(TICKETS + LINE * member, (job << 2 * BITS) + (end << BITS) + begin)
+    _write(MEMBERS, members)
+    _write(JOB, job)
+    for member in range(1, members):
+        here = STATES + LINE * member
         if _read(here) == ASLEEP and _exchange_if(here, ASLEEP, AWAKE):
-            _release(_read(here + 1))
-    while _work():
+            _release(_read(LOCKS + LINE * member))
+    while _work(0):
         pass
     while _read(DONE) < pieces:
         _pause()
@@ -232,19 +246,21 @@ def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _serve(worker):  # type: ignore[no-untyped-def]
-    """What a thread of the team does until it is dismissed."""
-    here, idle = WORKERS + LINE * worker, 0
+def _serve(member):  # type: ignore[no-untyped-def]
+    """What a member of the team does until it is dismissed."""
+    here, seen, idle = STATES + LINE * member, 0, 0
     while _read(here) != DISMISSED:
-        if _work():
-            idle = 0
-            continue
+        job = _read(JOB)
+        if job != seen:
+            while _work(member):
+                pass
+            seen, idle = job, 0
         _pause()
         idle += 1
         if idle == SPINS:
             idle = 0
             if _exchange_if(here, AWAKE, ASLEEP):
-                _acquire(_read(here + 1))
+                _acquire(_read(LOCKS + LINE * member))
 
 
 _threads: list[threading.Thread] = []
@@ -252,26 +268,26 @@ _threads: list[threading.Thread] = []
 
 def ready(threads: int) -> None:
     """From now on so many threads work at what is shared, the caller among them."""
-    _memory[CALLED] = min(threads - 1, LARGEST)
-    while len(_threads) < _memory[CALLED]:
-        worker = len(_threads)
-        here = WORKERS + LINE * worker
-        _memory[here : here + 2] = AWAKE, _locks["allocate"]()
-        _locks["acquire"](int(_memory[here + 1]), 1)
-        _threads.append(threading.Thread(target=_serve, args=(worker,), name="pellucid worker", daemon=True))
+    _memory[CALLED] = max(1, min(threads, LARGEST))
+    while len(_threads) < _memory[CALLED] - 1:
+        member = len(_threads) + 1
+        lock = _locks["allocate"]()
+        _locks["acquire"](lock, 1)
+        _memory[LOCKS + LINE * member], _memory[STATES + LINE * member] = lock, AWAKE
+        _threads.append(threading.Thread(target=_serve, args=(member,), name="pellucid worker", daemon=True))
         _threads[-1].start()
 
 
 def asleep() -> int:
     """How many threads of the team are asleep."""
-    return int(np.count_nonzero(_memory[WORKERS::LINE] == ASLEEP))
+    return int(np.count_nonzero(_memory[STATES::LINE] == ASLEEP))
 
 
 def _dismiss() -> None:
     """At the end of the process: no thread may be in compiled code when that is taken down."""
-    for here in range(WORKERS, WORKERS + LINE * len(_threads), LINE):
-        _memory[here] = DISMISSED
-        _locks["release"](int(_memory[here + 1]))
+    for member in range(1, len(_threads) + 1):
+        _memory[STATES + LINE * member] = DISMISSED
+        _locks["release"](int(_memory[LOCKS + LINE * member]))
     for thread in _threads:
         thread.join(1.0)
     _threads.clear()
@@ -281,6 +297,7 @@ def _forget() -> None:
     """In a forked process, which has none of its parent's threads."""
     _threads.clear()
     _memory[:] = 0
+    _memory[CALLED] = 1
 
 
 atexit.register(_dismiss)
