@@ -70,6 +70,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
     "add": lambda k, a: k.add(a.flat, a.g),
     "add_relu": lambda k, a: k.add_relu(a.x, a.y, a.out),
+    "copy": lambda k, a: k.copy(a.g, a.flat),
     "add_scaled": lambda k, a: k.add_scaled(a.g, a.flat, 0.3),
     "affine": lambda k, a: k.affine(a.x, a.W, a.b, a.out_o),
     "affine_backward": lambda k, a: k.affine_backward(a.x, a.dz, a.out_W, a.out_b),
@@ -129,7 +130,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
 }
 BIT_EQUAL = {
-    "add", "add_relu", "all_finite", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "scale",
+    "add", "add_relu", "all_finite", "copy", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "scale",
 }  # fmt: skip
 INPUTS = {
     "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",

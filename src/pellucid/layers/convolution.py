@@ -109,7 +109,7 @@ class Conv2D(Layer):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
         window, _ = self.place(x.shape[1:])
-        ctx.kernels.conv2d_backward(x, dy, window, self.groups, g.W, g.b if self.bias else no_bias(ctx, self.filters))
+        ctx.kernels.conv2d_backward(x, dy, window, self.groups, g.W, g.b if self.bias else no_bias(ctx, 0))
         return self.input_gradient(p, dy, x.shape, window, ctx)
 
     def input_gradient(self, p: Views, dy: Array, shape: Shape, window: Window, ctx: Context) -> Array | None:
@@ -141,7 +141,7 @@ class _Conv2DReLU(Layer):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x, y), conv = ctx.kept, self.conv
         window, _ = conv.place(x.shape[1:])
-        db = g.b if conv.bias else no_bias(ctx, conv.filters)
+        db = g.b if conv.bias else no_bias(ctx, 0)
         ctx.kernels.conv2d_relu_backward(x, y, dy, window, conv.groups, g.W, db)
         return conv.input_gradient(p, dy, x.shape, window, ctx)
 
@@ -160,7 +160,7 @@ class _GroupByGroup:
 
 
 def no_bias(ctx: Context, size: int) -> Array:
-    """Zeros for a kernel that wants a bias, or a place for a bias' gradient that nobody wants."""
+    """Zeros for a kernel that wants a bias; none of them for a bias' gradient that nobody wants."""
     b = ctx.scratch("no_bias", (size,))
     b.fill(0)
     return b

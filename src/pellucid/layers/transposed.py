@@ -111,14 +111,13 @@ class ConvTranspose2D(Layer):
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
-        window, unused = self.window(dy.shape), no_bias(ctx, x.shape[3])
-        ctx.kernels.conv2d_backward(dy, x, window, self.groups, g.W, unused)
+        window = self.window(dy.shape)
+        ctx.kernels.conv2d_backward(dy, x, window, self.groups, g.W, no_bias(ctx, 0))
         if self.bias:
             g.b = dy.sum(axis=(1, 2)).sum(axis=0)
         if not ctx.needs_dx:
             return None
-        unused = no_bias(ctx, x.shape[3])
-        return ctx.kernels.conv2d(dy, p.W, unused, window, self.groups, out=ctx.gradient(x.shape))
+        return ctx.kernels.conv2d(dy, p.W, no_bias(ctx, x.shape[3]), window, self.groups, out=ctx.gradient(x.shape))
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,12 @@ class Arriving:
         """``dy`` arrives at the node ``name``; ``alone``: that node runs next, and ``dy`` is used for nothing else."""
         total = self._sums.get(name)
         if total is not None:
-            np.add(total, dy, out=total)
+            self._ctx.kernels.add(total.reshape(-1), np.ascontiguousarray(dy).reshape(-1))
         elif alone and dy.flags.c_contiguous:
             self._sums[name] = dy
         else:
             self._sums[name] = total = self._ctx.buffer(f"gradient of {name}", dy.shape)
-            total[...] = dy
+            self._ctx.kernels.copy(np.ascontiguousarray(dy).reshape(-1), total.reshape(-1))
 
     def take(self, name: str) -> Array:
         """The sum for the node, which may overwrite it."""

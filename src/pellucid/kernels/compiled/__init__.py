@@ -51,7 +51,7 @@ from pellucid.kernels.compiled.pooling import (
     max_pool_backward,
 )
 from pellucid.kernels.compiled.team import ready as ready
-from pellucid.kernels.compiled.updates import adam, add, add_scaled, scale, sgd, sgd_momentum, sum_of_squares
+from pellucid.kernels.compiled.updates import adam, add, add_scaled, copy, scale, sgd, sgd_momentum, sum_of_squares
 
 __all__ = [
     "adam",
@@ -72,6 +72,7 @@ __all__ = [
     "conv2d_input_gradient",
     "conv2d_relu",
     "conv2d_relu_backward",
+    "copy",
     "count_correct",
     "dropout",
     "gather",

@@ -68,7 +68,8 @@ def _weights(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> Non
 
 
 def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-    biases(dy, dy, False, db)
+    if len(db):
+        biases(dy, dy, False, db)
     _weights(x, dy, window, groups, dW)
 
 

@@ -13,7 +13,7 @@ from pellucid.kernels.compiled.team import share
 
 U = numba.uint64
 GROUPS = 16  # of pictures, or fewer where these
-NUMBERS = 4_000_000  # would not hold their sums
+NUMBERS = 600_000  # would not hold their sums (but four at least, for as many cores)
 ROWS = 512  # of numbers that are added one after the other
 STRETCH = 16_384  # numbers of a sum in one piece
 
@@ -21,7 +21,7 @@ STRETCH = 16_384  # numbers of a sum in one piece
 @jit
 def rows_for(n, size, like):  # type: ignore[no-untyped-def]
     """Memory for the sums of n pictures' groups, (groups, size), in the type of ``like``; not cleared."""
-    return np.empty((max(1, min(n, GROUPS, NUMBERS // max(1, size))), size), like.dtype)
+    return np.empty((max(1, min(n, GROUPS, max(4, NUMBERS // max(1, size)))), size), like.dtype)
 
 
 @jit
@@ -70,7 +70,8 @@ def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def biases(y, dy, masked, db):  # type: ignore[no-untyped-def]
-    """db = Σ dY over all but the last axis, and where ``masked`` dY masked by a ReLU's output y."""
+    """db = Σ dY over all but the last axis, and where ``masked`` dY masked by a ReLU's output y. An empty db wants no sum."""
     sums = np.empty((max(1, min(GROUPS, dy.size // STRETCH)), dy.shape[-1]), dy.dtype)
     share(_mask_piece, (y, dy, masked, sums), len(sums))
-    added(sums, db)
+    if len(db):
+        added(sums, db)

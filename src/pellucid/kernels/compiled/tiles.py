@@ -95,29 +95,11 @@ def _all_rows(M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor): 
     size = BYTES // width
     vectors = 2 if columns > width else 1
     left = columns - (vectors - 1) * width
-    parts = (M + ROWS - 1) // ROWS
-    for part in range(parts):  # of equal sizes, or nearly: a tile of two rows takes as long as one of eight
-        m = part * M // parts
-        rows = (part + 1) * M // parts - m
-        _tile(
-            rows,
-            vectors,
-            a + m * am * size,
-            am,
-            ar,
-            ak,
-            b,
-            br,
-            bk,
-            s + m * sm * size,
-            sm,
-            c + m * cm * size,
-            cm,
-            R,
-            K,
-            left,
-            floor,
-        )
+    while M > 0:  # the last two tiles share what is left (two rows take as long as eight); a division would take as long, too
+        rows = ROWS if M > 2 * ROWS else (M + 1) >> 1 if M > ROWS else M
+        _tile(rows, vectors, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, left, floor)
+        a, s, c = a + rows * am * size, s + rows * sm * size, c + rows * cm * size
+        M -= rows
 
 
 class _Late:

@@ -71,6 +71,17 @@ def add(total, other):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _copy(source, target, piece):  # type: ignore[no-untyped-def]
+    for i in _stretch(target, piece):
+        target[i] = source[i]
+
+
+@jit
+def copy(source, target):  # type: ignore[no-untyped-def]
+    share(_copy, (source, target), _pieces(target))
+
+
+@jit
 def _add_scaled(g, theta, factor, piece):  # type: ignore[no-untyped-def]
     for i in _stretch(g, piece):
         g[i] += factor * theta[i]

@@ -116,8 +116,8 @@ def _patch(x, image, row, column, size, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _inputs(x, image, p, across, top, left, V, tile, of, patch):  # type: ignore[no-untyped-def]
-    """V[:, tile …] = Bᵀ d B for the ``across`` tiles of row p; V (36, of, c)."""
+def _inputs(x, image, p, across, top, left, V, tile, patch):  # type: ignore[no-untyped-def]
+    """V[tile …] = Bᵀ d B for the ``across`` tiles of row p; V (of, 36, c)."""
     h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
     for q in range(across):
         row, column = 4 * p - top, 4 * q - left
@@ -126,12 +126,12 @@ def _inputs(x, image, p, across, top, left, V, tile, of, patch):  # type: ignore
         else:
             _patch(x, image, row, column, 6, patch)
             source, line = address(patch, 0), 6 * c
-        _input_tile(source, line, c, address(V, (tile + q) * c), 6 * of * c, of * c, c, 0, zero)
+        _input_tile(source, line, c, address(V, (tile + q) * 36 * c), 6 * c, c, c, 0, zero)
 
 
 @jit
-def _gradients(dy, image, p, across, D, tile, of, patch):  # type: ignore[no-untyped-def]
-    """D[:, tile …] = A dY Aᵀ for the tiles of row p; D (36, of, o)."""
+def _gradients(dy, image, p, across, D, tile, patch):  # type: ignore[no-untyped-def]
+    """D[tile …] = A dY Aᵀ for the tiles of row p; D (of, 36, o)."""
     oh, ow, o, zero = dy.shape[1], dy.shape[2], dy.shape[3], dy.dtype.type(0)
     for q in range(across):
         if 4 * p + 4 <= oh and 4 * q + 4 <= ow:
@@ -139,12 +139,12 @@ def _gradients(dy, image, p, across, D, tile, of, patch):  # type: ignore[no-unt
         else:
             _patch(dy, image, 4 * p, 4 * q, 4, patch)
             source, line = address(patch, 0), 4 * o
-        _gradient_tile(source, line, o, address(D, (tile + q) * o), 6 * of * o, of * o, o, 0, zero)
+        _gradient_tile(source, line, o, address(D, (tile + q) * 36 * o), 6 * o, o, o, 0, zero)
 
 
 @jit
-def _outputs(M, tile, of, b, floor, out, image, p, across, patch):  # type: ignore[no-untyped-def]
-    """Y = max(Aᵀ M A + b, floor) for the tiles of row p; M (36, of, o)."""
+def _outputs(M, tile, b, floor, out, image, p, across, patch):  # type: ignore[no-untyped-def]
+    """Y = max(Aᵀ M A + b, floor) for the tiles of row p; M (of, 36, o)."""
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
     for q in range(across):
         whole = 4 * p + 4 <= oh and 4 * q + 4 <= ow
@@ -152,7 +152,7 @@ def _outputs(M, tile, of, b, floor, out, image, p, across, patch):  # type: igno
             target, line = address(out, ((image * oh + 4 * p) * ow + 4 * q) * o), ow * o
         else:
             target, line = address(patch, 0), 4 * o
-        _output_tile(address(M, (tile + q) * o), 6 * of * o, of * o, target, line, o, o, address(b, 0), floor)
+        _output_tile(address(M, (tile + q) * 36 * o), 6 * o, o, target, line, o, o, address(b, 0), floor)
         if not whole:
             there = address(out, ((image * oh + 4 * p) * ow + 4 * q) * o)
             copy(target, line, there, ow * o, min(4, oh - 4 * p), min(4, ow - 4 * q) * o, floor)
@@ -188,21 +188,21 @@ def _forward_piece(x, transformed, b, top, left, floor, out, rows, piece):  # ty
     first = piece * rows
     rows = min(rows, n * down - first)
     of, width, none = rows * across, 2 * numbers_in_a_vector(floor), x.dtype.type(-np.inf)
-    V, M = np.empty((36, of, c), x.dtype), np.empty((36, of, o), x.dtype)
+    V, M = np.empty((of, 36, c), x.dtype), np.empty((of, 36, o), x.dtype)
     patch = np.empty(36 * max(c, o), x.dtype)
     zeros = np.zeros(o, x.dtype)
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        _inputs(x, image, p, across, top, left, V, row * across, of, patch)
+        _inputs(x, image, p, across, top, left, V, row * across, patch)
     for k in range(36):
         for n0 in range(0, o, width):
             tiles(
-                of, min(width, o - n0), address(V, k * of * c), c, 0, 1, address(transformed, k * c * o + n0), 0, o,
-                address(zeros, 0), 0, address(M, k * of * o + n0), o, 1, c, none,
+                of, min(width, o - n0), address(V, k * c), 36 * c, 0, 1, address(transformed, k * c * o + n0), 0, o,
+                address(zeros, 0), 0, address(M, k * o + n0), 36 * o, 1, c, none,
             )  # fmt: skip
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        _outputs(M, row * across, of, b, floor, out, image, p, across, patch)
+        _outputs(M, row * across, b, floor, out, image, p, across, patch)
 
 
 @jit
@@ -222,7 +222,7 @@ def _sums_piece(x, dy, top, left, sums, rows, piece):  # type: ignore[no-untyped
     down, across = (dy.shape[1] + 3) // 4, (dy.shape[2] + 3) // 4
     zero = dy.dtype.type(0)
     width, none = 2 * numbers_in_a_vector(zero), dy.dtype.type(-np.inf)
-    V, D = np.empty((36, rows * across, c), x.dtype), np.empty((36, rows * across, o), x.dtype)
+    V, D = np.empty((rows * across, 36, c), x.dtype), np.empty((rows * across, 36, o), x.dtype)
     patch = np.empty(36 * max(c, o), x.dtype)
     sums[piece] = zero
     start, end = piece * n // len(sums) * down, (piece + 1) * n // len(sums) * down
@@ -231,13 +231,13 @@ def _sums_piece(x, dy, top, left, sums, rows, piece):  # type: ignore[no-untyped
         of = count * across
         for row in range(count):
             image, p = (first + row) // down, (first + row) % down
-            _inputs(x, image, p, across, top, left, V, row * across, of, patch)
-            _gradients(dy, image, p, across, D, row * across, of, patch)
+            _inputs(x, image, p, across, top, left, V, row * across, patch)
+            _gradients(dy, image, p, across, D, row * across, patch)
         for k in range(36):
             for n0 in range(0, o, width):
                 place = address(sums, (piece * 36 + k) * c * o + n0)
                 tiles(
-                    c, min(width, o - n0), address(V, k * of * c), 1, 0, c, address(D, k * of * o + n0), 0, o,
+                    c, min(width, o - n0), address(V, k * c), 1, 0, 36 * c, address(D, k * o + n0), 0, 36 * o,
                     place, o, place, o, 1, of, none,
                 )  # fmt: skip
 

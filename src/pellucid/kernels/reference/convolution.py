@@ -37,12 +37,13 @@ def conv2d_relu(x: Array, W: Array, b: Array, window: Window, groups: int, out: 
 
 
 def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-    """dW[i, j] = Σ over pictures and places of (x at the tap)ᵀ dy,  db = Σ dy."""
+    """dW[i, j] = Σ over pictures and places of (x at the tap)ᵀ dy,  db = Σ dy (an empty db: there is no bias)."""
     dW.fill(0)
     weights = _by_group(dW, groups)
     for few in _a_few_at_a_time(x, dy, window):
         weights += _patches(x[few], dy[few], window, groups).swapaxes(1, 2) @ _by_group(dy[few], groups)
-    dy.sum(axis=(1, 2)).sum(axis=0, out=db)  # picture by picture: a long sum loses more digits than many short ones
+    if len(db):
+        dy.sum(axis=(1, 2)).sum(axis=0, out=db)  # picture by picture: a long sum loses more digits than many short ones
 
 
 def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:

@@ -24,6 +24,11 @@ def add(total: Array, other: Array) -> None:
     total += other
 
 
+def copy(source: Array, target: Array) -> None:
+    """target ← source."""
+    target[...] = source
+
+
 def add_scaled(g: Array, theta: Array, factor: float) -> None:
     """g ← g + factor·θ."""
     g += g.dtype.type(factor) * theta
