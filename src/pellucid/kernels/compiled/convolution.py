@@ -2,11 +2,14 @@
 
 - ``winograd``: 3×3 taps, stride 1, and channels and filters enough that the multiplications saved outweigh the transforms.
 - ``direct``: everything else whose taps lie side by side; one channel has a form of its own for its weights' gradient.
-- ``patches``: dilation, groups; and dX of strides, which would be a convolution of a dY that is mostly zeros.
+- ``patches``: dilation, groups; and dX where dY is a good deal smaller than X, by strides or for want of padding: it would
+  be a convolution that meets mostly zeros.
 - ``depthwise``: one filter for each channel.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -84,7 +87,7 @@ def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out:
         winograd.input_gradient(dy, W, window, out)
     elif kind == "depthwise":
         depthwise.input_gradient(dy, W, window, out)
-    elif kind == "patches" or window.sh > 1 or window.sw > 1:
+    elif kind == "patches" or window.sh > 1 or window.sw > 1 or 3 * math.prod(dy.shape[1:3]) < 2 * math.prod(out.shape[1:3]):
         patches.input_gradient(dy, W, window, groups, out)
     else:
         direct.input_gradient(dy, W, window, out)

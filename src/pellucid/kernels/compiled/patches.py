@@ -13,7 +13,7 @@ from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.sums import added, rows_for
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.tiles import tiles
-from pellucid.kernels.compiled.vectors import address, numbers_in_a_vector
+from pellucid.kernels.compiled.vectors import add_to, address, copy, numbers_in_a_vector
 
 U = numba.uint64
 BAND = 32_768  # numbers in a band of patches: a good part of the second-level cache
@@ -28,24 +28,28 @@ def reach(size, count, step, shift):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _filled(x, image, window, group, channels, p1, p2, ow, patches):  # type: ignore[no-untyped-def]
-    """patches[(p, q), (i, j, k)] = what tap (i, j) meets at the place (p, q), for the rows p1 to p2 of one group."""
-    h, w, c = x.shape[1], x.shape[2], x.shape[3]
+def _moved(x, image, window, group, channels, p1, p2, ow, patches, back):  # type: ignore[no-untyped-def]
+    """patches[(p, q), (i, j, k)] = what tap (i, j) of one group meets at the place (p, q), for the rows p1 to p2; or
+    ``back``: added to the pixel it came from."""
+    h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
     kh, kw, sh, sw, top, left, dh, dw = window
-    X, P, deep, wide = x.reshape(x.size), patches.reshape(patches.size), U(kh * kw * channels), U(channels)
-    P[: (p2 - p1) * ow * kh * kw * channels] = 0
+    deep = kh * kw * channels
+    X, P = x.reshape(x.size), patches.reshape(patches.size)
+    if not back:
+        P[: (p2 - p1) * ow * deep] = 0
     for i in range(kh):
         for j in range(kw):
             q1, q2 = reach(w, ow, sw, j * dw - left)
             for p in range(p1, p2):
                 row = p * sh - top + i * dh
-                if row < 0 or row >= h:
+                if row < 0 or row >= h or q1 == q2:
                     continue
-                for q in range(q1, q2):
-                    here = U(((image * h + row) * w + q * sw - left + j * dw) * c + group * channels)
-                    there = U((p - p1) * ow + q) * deep + U(i * kw + j) * wide
-                    for k in range(wide):
-                        P[there + k] = X[here + k]
+                pixel = address(X, ((image * h + row) * w + q1 * sw - left + j * dw) * c + group * channels)
+                patch = address(P, ((p - p1) * ow + q1) * deep + (i * kw + j) * channels)
+                if back:
+                    add_to(patch, deep, pixel, sw * c, q2 - q1, channels, zero)
+                else:
+                    copy(pixel, sw * c, patch, deep, q2 - q1, channels, zero)
 
 
 @jit
@@ -64,7 +68,7 @@ def _forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[
     for group in range(groups):
         for p1 in range(0, oh, band):
             p2 = min(p1 + band, oh)
-            _filled(x, piece, window, group, channels, p1, p2, ow, patches)
+            _moved(x, piece, window, group, channels, p1, p2, ow, patches, False)
             for n0 in range(0, filters, width):
                 f = group * filters + n0
                 place = address(out, ((piece * oh + p1) * ow) * o + f)
@@ -87,7 +91,7 @@ def _weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untyp
         for group in range(groups):
             for p1 in range(0, oh, band):
                 p2 = min(p1 + band, oh)
-                _filled(x, image, window, group, channels, p1, p2, ow, patches)
+                _moved(x, image, window, group, channels, p1, p2, ow, patches, False)
                 for n0 in range(0, filters, width):
                     f = group * filters + n0
                     place = address(sums, piece * deep * o + f)
@@ -112,14 +116,11 @@ def _by_filter(W, groups):  # type: ignore[no-untyped-def]
 @jit
 def _input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-untyped-def]
     """dX of one picture; ``turned`` are the weights :func:`_by_filter`."""
-    h, w, c = out.shape[1], out.shape[2], out.shape[3]
     oh, ow, o = dy.shape[1], dy.shape[2], dy.shape[3]
-    kh, kw, sh, sw, top, left, dh, dw = window
-    channels, filters, zero = c // groups, o // groups, dy.dtype.type(0)
-    deep, width, none = kh * kw * channels, 2 * numbers_in_a_vector(zero), dy.dtype.type(-np.inf)
+    channels, filters, zero = out.shape[3] // groups, o // groups, dy.dtype.type(0)
+    deep, width, none = window[0] * window[1] * channels, 2 * numbers_in_a_vector(zero), dy.dtype.type(-np.inf)
     band = _rows_of_a_band(ow, deep, oh)
     patches, zeros = np.empty((band * ow, deep), dy.dtype), np.zeros(deep, dy.dtype)
-    P, D, long, wide = patches.reshape(patches.size), out.reshape(out.size), U(deep), U(channels)
     out[piece] = zero
     for group in range(groups):
         for p1 in range(0, oh, band):
@@ -130,18 +131,7 @@ def _input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-unt
                     address(turned, group * filters * deep + n0), 0, deep, address(zeros, n0), 0,
                     address(patches, n0), deep, 1, filters, none,
                 )  # fmt: skip
-            for i in range(kh):
-                for j in range(kw):
-                    q1, q2 = reach(w, ow, sw, j * dw - left)
-                    for p in range(p1, p2):
-                        row = p * sh - top + i * dh
-                        if row < 0 or row >= h:
-                            continue
-                        for q in range(q1, q2):
-                            here = U(((piece * h + row) * w + q * sw - left + j * dw) * c + group * channels)
-                            there = U((p - p1) * ow + q) * long + U(i * kw + j) * wide
-                            for k in range(wide):
-                                D[here + k] += P[there + k]
+            _moved(out, piece, window, group, channels, p1, p2, ow, patches, True)
 
 
 @jit

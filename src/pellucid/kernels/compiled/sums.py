@@ -14,6 +14,7 @@ from pellucid.kernels.compiled.team import share
 U = numba.uint64
 GROUPS = 16  # of pictures, or fewer where these
 NUMBERS = 600_000  # would not hold their sums (but four at least, for as many cores)
+WIDE = 256  # numbers of a row, or of several
 ROWS = 512  # of numbers that are added one after the other
 STRETCH = 16_384  # numbers of a sum in one piece
 
@@ -51,21 +52,25 @@ def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
     total = U(piece) * o
     for j in range(o):
         S[total + j] = zero
-    part = np.empty(o, dy.dtype)  # of some rows: a long sum loses more digits than many short ones
+    beside = max(1, WIDE // max(1, sums.shape[1]))  # rows that are treated as one: loops over a few filters are slow
+    part = np.empty(beside * sums.shape[1], dy.dtype)  # of some rows: a long sum loses more digits than many short ones
     end = (piece + 1) * rows // groups
-    for first in range(piece * rows // groups, end, ROWS):
+    for first in range(piece * rows // groups, end, ROWS * beside):
         part[:] = zero
-        for i in range(U(first), U(min(first + ROWS, end))):
+        last = min(first + ROWS * beside, end)
+        for i in range(first, last, beside):
+            start = U(i) * o
             if masked:
-                for j in range(o):
-                    d = zero if Y[i * o + j] <= zero else D[i * o + j]
-                    D[i * o + j] = d
+                for j in range(U(min(beside, last - i)) * o):
+                    d = zero if Y[start + j] <= zero else D[start + j]
+                    D[start + j] = d
                     part[j] += d
             else:
-                for j in range(o):
-                    part[j] += D[i * o + j]
-        for j in range(o):
-            S[total + j] += part[j]
+                for j in range(U(min(beside, last - i)) * o):
+                    part[j] += D[start + j]
+        for i in range(U(beside)):
+            for j in range(o):
+                S[total + j] += part[i * o + j]
 
 
 @jit

@@ -112,30 +112,47 @@ def numbers_in_a_vector(typing, number):  # type: ignore[no-untyped-def]
     return types.int64(number), emit
 
 
-@intrinsic
-def copy(typing, source, source_row, target, target_row, rows, columns, number):  # type: ignore[no-untyped-def]
-    """target[i, j] = source[i, j], by addresses and strides from row to row; ``number`` only tells the type. (A loop over
-    short rows is vectorized by Numba only in part.)"""
+def _moved(add: bool) -> Any:
+    """The loops of ``copy`` and ``add_to``."""
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        v = Vectors(context, builder, signature.args[-1])
-        source, source_row, target, target_row, rows, columns, _ = args
+    def by_vectors(v: Vectors, source: Any, source_row: Any, target: Any, target_row: Any, rows: Any, columns: Any) -> None:
+        builder = v.builder
         whole = builder.sdiv(columns, _i64(v.width))
         rest = builder.mul(whole, _i64(v.width))
 
         def down(first: Any, mask: Any) -> None:
             """All rows of one vector of columns."""
             with cgutils.for_range(builder, rows) as row:
-                here = v.address(source, builder.mul(row.index, source_row), first)
-                v.store(v.load(here, mask), v.address(target, builder.mul(row.index, target_row), first), mask)
+                value = v.load(v.address(source, builder.mul(row.index, source_row), first), mask)
+                there = v.address(target, builder.mul(row.index, target_row), first)
+                v.store(builder.fadd(v.load(there, mask), value) if add else value, there, mask)
 
         with cgutils.for_range(builder, whole) as vector:
             down(builder.mul(vector.index, _i64(v.width)), None)
         with builder.if_then(builder.icmp_signed(">", columns, rest)):
             down(rest, v.first(builder.sub(columns, rest)))
-        return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 6, number), emit
+    @intrinsic
+    def moved(typing, source, source_row, target, target_row, rows, columns, number):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            wide = Vectors(context, builder, signature.args[-1])
+            half = Vectors(context, builder, signature.args[-1], BYTES // 2)  # a whole one is faster than a masked one
+            few = builder.icmp_signed("<=", args[5], _i64(half.width))
+            with builder.if_else(few) as (then, otherwise):
+                with then:
+                    by_vectors(half, *args[:-1])
+                with otherwise:
+                    by_vectors(wide, *args[:-1])
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 6, number), emit
+
+    return moved
+
+
+# target[i, j] = source[i, j], or += : by addresses and strides from row to row; ``number`` only tells the type. (A loop over
+# short rows is vectorized by Numba only in part.)
+copy, add_to = _moved(add=False), _moved(add=True)
 
 
 @intrinsic
