@@ -31,6 +31,7 @@ from pellucid import (
 )
 from pellucid.layers import Built
 from pellucid.testing import check_layer
+from pellucid.training import shards
 from pellucid.training.parts import Parts
 from pellucid.training.step import GradientStep
 
@@ -115,8 +116,8 @@ def gradients(network, shape, batch, dtype, shard_counts, weights=None):
     y = random.integers(0, parts.classes, batch)
     w = random.uniform(0.5, 2, batch).astype(np.float32) if weights is None else weights
     found = []
-    for shards in shard_counts:
-        step = GradientStep(parts, shards)
+    for count in shard_counts:
+        step = GradientStep(parts, count)
         loss = step(parts.p, x, y, w, 7)
         found.append((loss, step.gradient.copy(), step.outputs.copy()))
     return found
@@ -225,3 +226,15 @@ def test_weights_reach_fit(pictures):
     assert accuracy(one, heavy) > 0.9  # six seeds: 0.99 to 1.0
     assert accuracy(one, light) < 0.1  # six seeds: 0.0
     assert accuracy(other, light) > 0.5  # six seeds: 0.86 to 1.0
+
+
+@pytest.mark.parametrize(("said", "granted"), [("100000 100000", 1), ("50000 100000", 1), ("250000 100000", 2)])
+def test_a_container_grants_fewer_cores_than_there_are(monkeypatch, tmp_path, said, granted):
+    monkeypatch.setattr(shards, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    for words, wanted in ((None, 8), ("max 100000", 8), ("nonsense", 8), (said, granted)):
+        shards._granted.cache_clear()
+        if words is not None:
+            (tmp_path / "cpu.max").write_text(words + "\n")
+        assert shards.cores() == wanted
+    shards._granted.cache_clear()

@@ -9,16 +9,19 @@ number of shards alone, so the bits do too.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pellucid.kernels import Kernels, name_of
 from pellucid.memory import Array
 
 DETERMINISTIC_SHARDS = 4
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in each period of so many
 
 # For the reference kernels: how often a step uses each weight (samples times positions). Every shard writes a whole
 # gradient, and the gradients are summed: that pays where each number of it is the sum of many products, as in convolutions.
@@ -44,9 +47,20 @@ class Sharding:
         return ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in said.items())
 
 
+@functools.cache
+def _granted() -> int | None:
+    """The processors whose time the container of this process grants it (Linux, control groups version 2), if it says."""
+    try:
+        quota, period = QUOTA.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return None
+
+
 def cores() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The processors this process may use: those it is bound to, or fewer where its container grants less."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(bound, _granted() or bound)
 
 
 def choose(multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False) -> Sharding:

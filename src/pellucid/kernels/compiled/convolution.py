@@ -5,11 +5,11 @@
 - ``patches``: dilation, groups; and dX where dY is a good deal smaller than X, by strides or for want of padding: it would
   be a convolution that meets mostly zeros.
 - ``depthwise``: one filter for each channel.
+
+``python -m benchmarks conv-forms`` measures them beside each other; docs/benchmarks.md has the table behind the rule.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -81,14 +81,22 @@ def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: 
     _weights(x, dy, window, groups, dW)
 
 
+def form_back(dy: Shape, W: Shape, window: Window, groups: int, x: Shape) -> str:
+    """The form of dX for a dY of shape ``dy`` and an X of shape ``x``."""
+    kind = form(W, window, groups)
+    strides = window.sh > 1 or window.sw > 1
+    smaller = 3 * dy[1] * dy[2] < 2 * x[1] * x[2]
+    return "patches" if kind == "direct" and (strides or smaller) else kind
+
+
 def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
-    kind = form(W.shape, window, groups)
+    kind = form_back(dy.shape, W.shape, window, groups, out.shape)
     if kind == "winograd":
         winograd.input_gradient(dy, W, window, out)
-    elif kind == "depthwise":
-        depthwise.input_gradient(dy, W, window, out)
-    elif kind == "patches" or window.sh > 1 or window.sw > 1 or 3 * math.prod(dy.shape[1:3]) < 2 * math.prod(out.shape[1:3]):
+    elif kind == "direct":
+        direct.input_gradient(dy, W, window, out)
+    elif kind == "patches":
         patches.input_gradient(dy, W, window, groups, out)
     else:
-        direct.input_gradient(dy, W, window, out)
+        depthwise.input_gradient(dy, W, window, out)
     return out

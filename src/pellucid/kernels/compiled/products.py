@@ -137,7 +137,7 @@ def product(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor):  # type: ignore
     parts = (M + rows - 1) // rows
     strips = max(1, min(STRIPS, across * parts // 8))
     pieces = (across + strips - 1) // strips * parts
-    whole = _aligned(K * across * width, A) if parts > 1 else A[:0]
+    whole = _aligned(K * across * width, A) if parts > 1 else np.empty(0, A.dtype)
     if parts > 1:
         blocks = (across + strips - 1) // strips * ((K + _deep(K) - 1) // _deep(K))
         share(_whole_piece, (B, bk, turned, N, K, strips, whole), blocks)

@@ -14,12 +14,9 @@ the team; a second one, called from another thread meanwhile, does all its piece
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import threading
-from typing import Any
 
-import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
@@ -28,7 +25,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.jit import OPTIONS, jit
-from pellucid.memory import aligned_zeros
+from pellucid.kernels.compiled.words import acquire, exchange_if, increment, locks, memory, pause, read, release, write
 
 SPINS = 50_000  # looks for work before a thread goes to sleep: a third of a millisecond to two, as long as a pause takes
 
@@ -45,67 +42,8 @@ BITS = 20
 MOST = (1 << BITS) - 1  # pieces of a job
 JOBS = 1 << 22
 
-WORDS = TICKETS + LARGEST * LINE
-_memory = aligned_zeros(WORDS, np.int64)
-_memory[CALLED] = 1
-ctypes.pythonapi.Py_IncRef(ctypes.py_object(_memory))  # a thread may read it until the process is gone
-llvmlite.binding.add_symbol("pellucid_team", _memory.ctypes.data)
-
-# The interpreter's own locks, which work on every system and need no interpreter: compiled code can sleep on one.
-_locks = {name: getattr(ctypes.pythonapi, f"PyThread_{name}_lock") for name in ("allocate", "acquire", "release")}
-_locks["allocate"].restype = ctypes.c_void_p
-_locks["acquire"].argtypes = ctypes.c_void_p, ctypes.c_int
-_locks["release"].argtypes = (ctypes.c_void_p,)
-for _name in ("acquire", "release"):
-    llvmlite.binding.add_symbol(f"pellucid_{_name}", ctypes.cast(_locks[_name], ctypes.c_void_p).value)
-
-X86 = llvmlite.binding.get_process_triple().startswith(("x86", "i686"))
-_i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
-
-
-def _word(builder: Any, index: Any) -> Any:
-    """The address of one word of the team's memory."""
-    memory = builder.module.globals.get("pellucid_team")
-    if memory is None:
-        memory = ir.GlobalVariable(builder.module, ir.ArrayType(_i64, WORDS), "pellucid_team")
-    return builder.gep(memory, [_i32(0), builder.trunc(index, _i32)])
-
-
-@intrinsic
-def _read(typing, index):  # type: ignore[no-untyped-def]
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.load_atomic(_word(builder, args[0]), "acquire", 8)
-
-    return types.int64(types.int64), emit
-
-
-@intrinsic
-def _write(typing, index, value):  # type: ignore[no-untyped-def]
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        builder.store_atomic(args[1], _word(builder, args[0]), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), emit
-
-
-@intrinsic
-def _increment(typing, index):  # type: ignore[no-untyped-def]
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        builder.atomic_rmw("add", _word(builder, args[0]), _i64(1), "acq_rel")
-        return context.get_dummy_value()
-
-    return types.void(types.int64), emit
-
-
-@intrinsic
-def _exchange_if(typing, index, before, after):  # type: ignore[no-untyped-def]
-    """Writes ``after`` where ``before`` still stands; whether it did."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        both = builder.cmpxchg(_word(builder, args[0]), args[1], args[2], "acq_rel", "acquire")
-        return builder.extract_value(both, 1)
-
-    return types.boolean(types.int64, types.int64, types.int64), emit
+memory[CALLED] = 1
+_i64 = ir.IntType(64)
 
 
 @intrinsic
@@ -149,91 +87,51 @@ def _call(typing, code, arguments, piece):  # type: ignore[no-untyped-def]
     return types.void(types.int64, types.int64, types.int64), emit
 
 
-@intrinsic
-def _pause(typing):  # type: ignore[no-untyped-def]
-    """What a processor wants to hear from a loop that waits: its other half thread runs faster meanwhile."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        if X86:
-            builder.call(
-                cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"), []
-            )
-        return context.get_dummy_value()
-
-    return types.void(), emit
-
-
-@intrinsic
-def _acquire(typing, lock):  # type: ignore[no-untyped-def]
-    """Sleeps until the lock is free, and takes it."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        code = ir.FunctionType(_i32, [_bytes, _i32])
-        lock = builder.inttoptr(args[0], _bytes)
-        builder.call(cgutils.get_or_insert_function(builder.module, code, "pellucid_acquire"), [lock, _i32(1)])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), emit
-
-
-@intrinsic
-def _release(typing, lock):  # type: ignore[no-untyped-def]
-    """Lets the thread go that sleeps on the lock."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        code = ir.FunctionType(ir.VoidType(), [_bytes])
-        lock = builder.inttoptr(args[0], _bytes)
-        builder.call(cgutils.get_or_insert_function(builder.module, code, "pellucid_release"), [lock])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), emit
-
-
 @jit
 def _work(member):  # type: ignore[no-untyped-def]
     """Claims and does one piece of the job at hand, of the member's own range as long as there is one; False where there is
     none left."""
-    members = _read(MEMBERS)
+    members = read(MEMBERS)
     for k in range(members):
         here = TICKETS + LINE * ((member + k) % members)
         while True:
-            ticket = _read(here)
+            ticket = read(here)
             piece = ticket & MOST
             if piece >= (ticket >> BITS) & MOST:
                 break
-            code, arguments = _read(FUNCTION), _read(ARGUMENTS)
-            if _exchange_if(here, ticket, ticket + 1):
+            code, arguments = read(FUNCTION), read(ARGUMENTS)
+            if exchange_if(here, ticket, ticket + 1):
                 _call(code, arguments, piece)
-                _increment(DONE)
+                increment(DONE)
                 return True
     return False
 
 
 @jit
 def _run(code, arguments, pieces):  # type: ignore[no-untyped-def]
-    if pieces <= 1 or pieces > MOST or not _exchange_if(BUSY, 0, 1):
+    if pieces <= 1 or pieces > MOST or not exchange_if(BUSY, 0, 1):
         for piece in range(pieces):
             _call(code, arguments, piece)
         return
-    _write(FUNCTION, code)
-    _write(ARGUMENTS, arguments)
-    _write(DONE, 0)
-    members = min(_read(CALLED), pieces)
-    job = (_read(JOB) + 1) % JOBS
+    write(FUNCTION, code)
+    write(ARGUMENTS, arguments)
+    write(DONE, 0)
+    members = min(read(CALLED), pieces)
+    job = (read(JOB) + 1) % JOBS
     for member in range(members):
         begin, end = member * pieces // members, (member + 1) * pieces // members
-        _write(TICKETS + LINE * member, (job << 2 * BITS) + (end << BITS) + begin)
-    _write(MEMBERS, members)
-    _write(JOB, job)
+        write(TICKETS + LINE * member, (job << 2 * BITS) + (end << BITS) + begin)
+    write(MEMBERS, members)
+    write(JOB, job)
     for member in range(1, members):
         here = STATES + LINE * member
-        if _read(here) == ASLEEP and _exchange_if(here, ASLEEP, AWAKE):
-            _release(_read(LOCKS + LINE * member))
+        if read(here) == ASLEEP and exchange_if(here, ASLEEP, AWAKE):
+            release(read(LOCKS + LINE * member))
     while _work(0):
         pass
-    while _read(DONE) < pieces:
-        _pause()
-    _write(BUSY, 0)
+    while read(DONE) < pieces:
+        pause()
+    write(BUSY, 0)
 
 
 @numba.njit(**OPTIONS)  # part of its callers, which are cached
@@ -249,18 +147,18 @@ def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
 def _serve(member):  # type: ignore[no-untyped-def]
     """What a member of the team does until it is dismissed."""
     here, seen, idle = STATES + LINE * member, 0, 0
-    while _read(here) != DISMISSED:
-        job = _read(JOB)
+    while read(here) != DISMISSED:
+        job = read(JOB)
         if job != seen:
             while _work(member):
                 pass
             seen, idle = job, 0
-        _pause()
+        pause()
         idle += 1
         if idle == SPINS:
             idle = 0
-            if _exchange_if(here, AWAKE, ASLEEP):
-                _acquire(_read(LOCKS + LINE * member))
+            if exchange_if(here, AWAKE, ASLEEP):
+                acquire(read(LOCKS + LINE * member))
 
 
 _threads: list[threading.Thread] = []
@@ -268,26 +166,26 @@ _threads: list[threading.Thread] = []
 
 def ready(threads: int) -> None:
     """From now on so many threads work at what is shared, the caller among them."""
-    _memory[CALLED] = max(1, min(threads, LARGEST))
-    while len(_threads) < _memory[CALLED] - 1:
+    memory[CALLED] = max(1, min(threads, LARGEST))
+    while len(_threads) < memory[CALLED] - 1:
         member = len(_threads) + 1
-        lock = _locks["allocate"]()
-        _locks["acquire"](lock, 1)
-        _memory[LOCKS + LINE * member], _memory[STATES + LINE * member] = lock, AWAKE
+        lock = locks["allocate"]()
+        locks["acquire"](lock, 1)
+        memory[LOCKS + LINE * member], memory[STATES + LINE * member] = lock, AWAKE
         _threads.append(threading.Thread(target=_serve, args=(member,), name="pellucid worker", daemon=True))
         _threads[-1].start()
 
 
 def asleep() -> int:
     """How many threads of the team are asleep."""
-    return int(np.count_nonzero(_memory[STATES::LINE] == ASLEEP))
+    return int(np.count_nonzero(memory[STATES::LINE] == ASLEEP))
 
 
 def _dismiss() -> None:
     """At the end of the process: no thread may be in compiled code when that is taken down."""
     for member in range(1, len(_threads) + 1):
-        _memory[STATES + LINE * member] = DISMISSED
-        _locks["release"](int(_memory[LOCKS + LINE * member]))
+        memory[STATES + LINE * member] = DISMISSED
+        locks["release"](int(memory[LOCKS + LINE * member]))
     for thread in _threads:
         thread.join(1.0)
     _threads.clear()
@@ -296,8 +194,8 @@ def _dismiss() -> None:
 def _forget() -> None:
     """In a forked process, which has none of its parent's threads."""
     _threads.clear()
-    _memory[:] = 0
-    _memory[CALLED] = 1
+    memory[:] = 0
+    memory[CALLED] = 1
 
 
 atexit.register(_dismiss)
