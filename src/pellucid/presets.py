@@ -73,10 +73,11 @@ def _lenet5(classes: int) -> Layer:
 
 
 def _cnn(classes: int) -> Layer:
-    """Two convolutions, twice; batch normalization; half as many pixels and twice as many channels in the second half."""
-    layers: list[Layer] = []
-    for filters in (24, 48):
-        for _ in range(2):
+    """Four convolutions, and the more channels the fewer pixels: large taps while there is one channel, then 3×3 taps with
+    batch normalization. Chosen on the validation set among ten networks that train within a minute on two cores."""
+    layers: list[Layer] = [Conv2D(16, 5), ReLU(), MaxPool2D(2)]
+    for block in ((32, 32), (64,)):
+        for filters in block:
             layers += [Conv2D(filters, 3, padding="same", bias=False), BatchNorm(), ReLU()]
         layers += [MaxPool2D(2), SpatialDropout2D(0.1)]
     return Sequential(*layers, Flatten(), Dropout(0.3), Dense(classes, GlorotUniform()), Softmax())
@@ -125,7 +126,7 @@ PRESETS: dict[str, Recipe] = {
     ),
     "lenet5": Recipe("LeNet-5 of 1998, with ReLU and Adam", _lenet5, Adam(OneCycle(0.003)), 12, 100),
     "cnn": Recipe(
-        "the default convolutional network: four convolutions, batch normalization", _cnn, Adam(OneCycle(0.004)), 8, 100
+        "the default convolutional network: four convolutions, batch normalization", _cnn, Adam(OneCycle(0.005)), 6, 100
     ),
     "pytorch-example": Recipe("the network of PyTorch's MNIST example", _pytorch_example, Adam(OneCycle(0.002)), 6, 100),
     "keras-example": Recipe("the network of Keras' MNIST example", _keras_example, Adam(0.001), 15, 128),

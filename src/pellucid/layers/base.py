@@ -20,11 +20,12 @@ from pellucid.memory import Array, Shape, Slot, Views
 @dataclass(frozen=True)
 class Built:
     """What building a layer tells: the shape of one output (without the batch axis), the slots by name, and how many
-    multiply-adds one sample costs in the forward pass."""
+    multiply-adds one sample costs in the forward pass. A network also tells the size of its ``largest`` output inside."""
 
     shape: Shape
     slots: Mapping[str, Slot] = field(default_factory=dict)
     multiply_adds: int = 0
+    largest: int = 0
 
 
 class Layer(Config, ABC):

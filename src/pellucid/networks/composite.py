@@ -7,6 +7,7 @@ slots, its depth, what fuses with what, is read off the nodes by the functions i
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -113,7 +114,7 @@ def assembled(nodes: Nodes, shape: Shape) -> Built:
     """What building a network of these nodes tells: slots by path, costs added up."""
     shapes = {INPUT: shape}
     slots: dict[str, Slot] = {}
-    multiply_adds = 0
+    multiply_adds = largest = 0
     for node in nodes:
         try:
             one = built(node.layer, [shapes[name] for name in node.inputs])
@@ -123,8 +124,9 @@ def assembled(nodes: Nodes, shape: Shape) -> Built:
             raise ShapeError(f"{where}: {error}") from None
         shape = shapes[node.name] = one.shape
         multiply_adds += one.multiply_adds
+        largest = max(largest, one.largest, math.prod(shape))
         slots.update({f"{node.name}.{slot}": what for slot, what in one.slots.items()})
-    return Built(shape, slots, multiply_adds)
+    return Built(shape, slots, multiply_adds, largest)
 
 
 def fused(layer: Layer) -> Layer:

@@ -18,7 +18,8 @@ from pellucid.training.intake import Samples
 from pellucid.training.parts import Parts
 from pellucid.training.shards import choose
 
-CHUNK = 1024  # samples: fewer calls than at 512, and no slower than more (784-256-256-10, 10,000 samples)
+NUMBERS = 2_000_000  # of a chunk's largest array: 8 MB, which the caches hold in part
+CHUNK = 1024  # samples of a chunk at most: fewer calls than at 512, and no slower than more
 
 
 class Scores:
@@ -53,6 +54,7 @@ class Inference:
 
     def __init__(self, parts: Parts):
         self.parts = parts
+        self.chunk = max(1, min(CHUNK, NUMBERS // parts.largest))
         self._pool: list[Context] = []
 
     def _context(self) -> Context:
@@ -75,8 +77,8 @@ class Inference:
         result = np.empty((n, *parts.output_shape), parts.dtype)
         ctx = self._context()
         self._call_the_team(n)
-        for start in range(0, n, CHUNK):
-            rows = slice(start, min(start + CHUNK, n))
+        for start in range(0, n, self.chunk):
+            rows = slice(start, min(start + self.chunk, n))
             z = self._logits(ctx, x, stage, rows, rows.stop - start)
             if head is None:
                 result[rows] = z
@@ -94,11 +96,11 @@ class Inference:
         parts, scores = self.parts, Scores(self.parts, metrics)
         targets, n = samples.targets, len(samples.targets)
         weights = np.ones(n, parts.dtype) if samples.weights is None else samples.weights
-        a, dz = (np.empty((CHUNK, *parts.output_shape), parts.dtype) for _ in range(2))
+        a, dz = (np.empty((self.chunk, *parts.output_shape), parts.dtype) for _ in range(2))
         ctx = self._context()
         self._call_the_team(n)
-        for start in range(0, n, CHUNK):
-            chunk = slice(start, min(start + CHUNK, n))
+        for start in range(0, n, self.chunk):
+            chunk = slice(start, min(start + self.chunk, n))
             rows = chunk if samples.rows is None else samples.rows[chunk]
             z = self._logits(ctx, samples.x, stage, rows, chunk.stop - start)
             w, t = weights[chunk], targets[chunk]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class Parts:
         self.metrics: tuple[Metric, ...] = ()  # watched while training
         self.dtype = np.dtype(dtype)
         self.multiply_adds = built.multiply_adds
+        self.largest = max(math.prod(input_shape), built.largest)  # numbers that one sample is somewhere in the network
         self.head: Activation | None = None
         self.body = network
         if loss.head is not None:

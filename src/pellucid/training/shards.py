@@ -29,7 +29,7 @@ USES_WORTH_SHARDS = 400
 # Below this many multiply-adds in the forward pass a product is over before BLAS has woken a second thread.
 BLAS_THREADS_WORTH = 4_000_000
 # For the compiled ones: below so many multiply-adds and parameters, a step is too short for a second thread.
-TEAM_WORTH = 300_000
+TEAM_WORTH = 200_000
 
 
 @dataclass(frozen=True)
