@@ -113,8 +113,8 @@ def multiply(A, B, S, floor, form, out):
     """out = max(S + A B, floor); ``form`` says which of A and B lie transposed in memory."""
     (M, K), N = A.shape, B.shape[1]
     A, am, ak = (A.T.copy(), 1, M) if "A" in form else (A, K, 1)
-    B, bk, turned = (B.T.copy(), K, True) if "B" in form else (B, N, False)
-    product(A.ravel(), am, ak, B.ravel(), bk, turned, S.ravel(), 0 if S.ndim == 1 else N, out.reshape(-1), M, N, K, floor)
+    B, bk, bn = (B.T.copy(), 1, K) if "B" in form else (B, N, 1)
+    product(A.ravel(), am, ak, B.ravel(), bk, bn, S.ravel(), 0 if S.ndim == 1 else N, out.reshape(-1), M, N, K, floor)
     return out
 
 

@@ -70,14 +70,20 @@ def _weights(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> Non
         depthwise.weights(x, dy, window, dW)
 
 
+def _biases(y: Array, dy: Array, db: Array) -> None:
+    rows = -1, dy.shape[3]
+    masked = dy.reshape(rows)
+    biases(masked if y is dy else y.reshape(rows), masked, db)
+
+
 def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
     if len(db):
-        biases(dy, dy, False, db)
+        _biases(dy, dy, db)
     _weights(x, dy, window, groups, dW)
 
 
 def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-    biases(y, dy, True, db)
+    _biases(y, dy, db)
     _weights(x, dy, window, groups, dW)
 
 

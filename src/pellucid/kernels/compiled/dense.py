@@ -10,35 +10,43 @@ from pellucid.kernels.compiled.sums import biases
 from pellucid.memory import Array
 
 
+# Strides come from the arrays: were the 1 among them a literal, Numba would compile ``product`` once for each caller.
 @jit
 def _affine(x, W, b, out, floor):  # type: ignore[no-untyped-def]
-    n, i, o = x.shape[0], W.shape[0], W.shape[1]
-    product(x.reshape(x.size), i, 1, W.reshape(W.size), o, False, b, 0, out.reshape(out.size), n, o, i, floor)
+    n, i, o, s = x.shape[0], W.shape[0], W.shape[1], x.itemsize
+    product(
+        x.reshape(x.size), x.strides[0] // s, x.strides[1] // s, W.reshape(W.size), W.strides[0] // s, W.strides[1] // s,
+        b, 0, out.reshape(out.size), n, o, i, floor,
+    )  # fmt: skip
 
 
 @jit
 def _weight_gradient(x, dy, dW):  # type: ignore[no-untyped-def]
-    n, i, o = x.shape[0], x.shape[1], dy.shape[1]
-    zeros, none = np.zeros(o, dy.dtype), dy.dtype.type(-np.inf)
-    product(x.reshape(x.size), 1, i, dy.reshape(dy.size), o, False, zeros, 0, dW.reshape(dW.size), i, o, n, none)
+    n, i, o, s = x.shape[0], x.shape[1], dy.shape[1], x.itemsize
+    product(
+        x.reshape(x.size), x.strides[1] // s, x.strides[0] // s, dy.reshape(dy.size), dy.strides[0] // s, dy.strides[1] // s,
+        np.zeros(o, dy.dtype), 0, dW.reshape(dW.size), i, o, n, dy.dtype.type(-np.inf),
+    )  # fmt: skip
 
 
 @jit
 def _input_gradient(dy, W, out):  # type: ignore[no-untyped-def]
-    n, i, o = dy.shape[0], W.shape[0], W.shape[1]
-    zeros, none = np.zeros(i, dy.dtype), dy.dtype.type(-np.inf)
-    product(dy.reshape(dy.size), o, 1, W.reshape(W.size), o, True, zeros, 0, out.reshape(out.size), n, i, o, none)
+    n, i, o, s = dy.shape[0], W.shape[0], W.shape[1], dy.itemsize
+    product(
+        dy.reshape(dy.size), dy.strides[0] // s, dy.strides[1] // s, W.reshape(W.size), W.strides[1] // s, W.strides[0] // s,
+        np.zeros(i, dy.dtype), 0, out.reshape(out.size), n, i, o, dy.dtype.type(-np.inf),
+    )  # fmt: skip
 
 
 @jit
 def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
-    biases(dy, dy, False, db)
+    biases(dy, dy, db)
     _weight_gradient(x, dy, dW)
 
 
 @jit
 def affine_relu_backward(x, y, dy, dW, db):  # type: ignore[no-untyped-def]
-    biases(y, dy, True, db)
+    biases(y, dy, db)
     _weight_gradient(x, dy, dW)
 
 

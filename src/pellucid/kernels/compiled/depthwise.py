@@ -97,7 +97,7 @@ def forward(x, W, b, window, floor, out):  # type: ignore[no-untyped-def]
 def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, sums), len(sums))
-    added(sums, dW)
+    added(sums, dW.reshape(dW.size))
 
 
 @jit

@@ -145,14 +145,14 @@ def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     across = (dy.shape[3] + block - 1) // block
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, sums, STRIPS), len(sums) * window.kh * across)
-    added(sums, dW)
+    added(sums, dW.reshape(dW.size))
 
 
 @jit
 def weights_one_channel(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_one_channel_piece, (x, dy, window, sums), len(sums))
-    added(sums, dW)
+    added(sums, dW.reshape(dW.size))
 
 
 @jit

@@ -143,7 +143,7 @@ def forward(x, W, b, window, groups, floor, out):  # type: ignore[no-untyped-def
 def weights(x, dy, window, groups, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, groups, sums), len(sums))
-    added(sums, dW)
+    added(sums, dW.reshape(dW.size))
 
 
 @jit

@@ -67,16 +67,16 @@ def _turned_panels(source, start, stride, rows, columns, wide, panels):  # type:
 
 
 @jit
-def _panels_of_b(B, bk, turned, k0, k, n1, n2, panels):  # type: ignore[no-untyped-def]
+def _panels_of_b(B, bk, bn, k0, k, n1, n2, panels):  # type: ignore[no-untyped-def]
     width = 2 * numbers_in_a_vector(B.dtype.type(0))
-    if turned:
-        _turned_panels(B, n1 * bk + k0, bk, k, n2 - n1, width, panels)
+    if bn != 1:
+        _turned_panels(B, n1 * bn + k0, bn, k, n2 - n1, width, panels)
     else:
         _panels(B, k0 * bk + n1, bk, k, n2 - n1, width, panels)
 
 
 @jit
-def _whole_piece(B, bk, turned, N, K, strips, panels, piece):  # type: ignore[no-untyped-def]
+def _whole_piece(B, bk, bn, N, K, strips, panels, piece):  # type: ignore[no-untyped-def]
     """Some panels of all of B, each in its place."""
     width = 2 * numbers_in_a_vector(B.dtype.type(0))
     across = (N + width - 1) // width
@@ -84,11 +84,11 @@ def _whole_piece(B, bk, turned, N, K, strips, panels, piece):  # type: ignore[no
     deep = _deep(K)
     k0, n1 = piece // blocks * deep, piece % blocks * strips * width
     k = min(deep, K - k0)
-    _panels_of_b(B, bk, turned, k0, k, n1, min(N, n1 + strips * width), panels[k0 * across * width + n1 * k :])
+    _panels_of_b(B, bk, bn, k0, k, n1, min(N, n1 + strips * width), panels[k0 * across * width + n1 * k :])
 
 
 @jit
-def _piece(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, whole, piece):  # type: ignore[no-untyped-def]
+def _piece(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor, rows, strips, whole, piece):  # type: ignore[no-untyped-def]
     zero = A.dtype.type(0)
     width = 2 * numbers_in_a_vector(zero)
     across = (N + width - 1) // width
@@ -96,7 +96,7 @@ def _piece(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, who
     n1, m0 = piece % blocks * strips * width, piece // blocks * rows
     n2, rows = min(n1 + strips * width, N), min(rows, M - m0)
     deep = _deep(K)
-    pack_b = len(whole) == 0 and (turned or rows > 2 * ROWS)
+    pack_b = len(whole) == 0 and (bn != 1 or rows > 2 * ROWS)
     pack_a = ak != 1 and n2 - n1 > width and deep > 16
     panels = _aligned(deep * strips * width if pack_b else 1, A)
     block = _aligned(deep * (rows + ROWS) if pack_a else 1, A)
@@ -106,7 +106,7 @@ def _piece(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, who
         if pack_a:
             _panels(A, m0 * am + k0 * ak, ak, k, rows, ROWS, block)
         if pack_b:
-            _panels_of_b(B, bk, turned, k0, k, n1, n2, panels)
+            _panels_of_b(B, bk, bn, k0, k, n1, n2, panels)
         least = floor if k0 + k == K else none
         for n0 in range(n1, n2, width):
             b, to_b = address(B, k0 * bk + n0), bk
@@ -125,9 +125,9 @@ def _piece(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, who
 
 
 @jit
-def product(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor):  # type: ignore[no-untyped-def]
-    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for flat arrays: A[m, k] lies at m·am + k·ak, B[k, n] at k·bk + n
-    or, ``turned``, at n·bk + k, S[m, n] at m·sm + n, C[m, n] at m·N + n. One of am and ak is 1."""
+def product(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor):  # type: ignore[no-untyped-def]
+    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for flat arrays: A[m, k] lies at m·am + k·ak, B[k, n] at
+    k·bk + n·bn, S[m, n] at m·sm + n, C[m, n] at m·N + n. One of am and ak is 1, and one of bk and bn."""
     if M == 0 or N == 0:
         return
     width = 2 * numbers_in_a_vector(floor)
@@ -140,5 +140,5 @@ def product(A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor):  # type: ignore
     whole = _aligned(K * across * width, A) if parts > 1 else np.empty(0, A.dtype)
     if parts > 1:
         blocks = (across + strips - 1) // strips * ((K + _deep(K) - 1) // _deep(K))
-        share(_whole_piece, (B, bk, turned, N, K, strips, whole), blocks)
-    share(_piece, (A, am, ak, B, bk, turned, S, sm, C, M, N, K, floor, rows, strips, whole), pieces)
+        share(_whole_piece, (B, bk, bn, N, K, strips, whole), blocks)
+    share(_piece, (A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor, rows, strips, whole), pieces)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.vectors import address
 
 U = numba.uint64
 GROUPS = 16  # of pictures, or fewer where these
@@ -39,8 +40,8 @@ def _added_piece(sums, out, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def added(sums, out):  # type: ignore[no-untyped-def]
-    """out = Σ over the rows of ``sums``."""
-    share(_added_piece, (sums, out.reshape(out.size)), (out.size + STRETCH - 1) // STRETCH)
+    """out = Σ over the rows of ``sums``, (groups, numbers); out is flat."""
+    share(_added_piece, (sums, out), (out.size + STRETCH - 1) // STRETCH)
 
 
 @jit
@@ -74,9 +75,10 @@ def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
 
 
 @jit
-def biases(y, dy, masked, db):  # type: ignore[no-untyped-def]
-    """db = Σ dY over all but the last axis, and where ``masked`` dY masked by a ReLU's output y. An empty db wants no sum."""
+def biases(y, dy, db):  # type: ignore[no-untyped-def]
+    """db = Σ dY over the rows of dY (rows, filters), which a ReLU's output y masks first, unless y is dY. An empty db: no sum."""
     sums = np.empty((max(1, min(GROUPS, dy.size // STRETCH)), dy.shape[-1]), dy.dtype)
+    masked = address(y, 0) != address(dy, 0)
     share(_mask_piece, (y, dy, masked, sums), len(sums))
     if len(db):
         added(sums, db)

@@ -134,13 +134,24 @@ def _run(code, arguments, pieces):  # type: ignore[no-untyped-def]
     write(BUSY, 0)
 
 
-@numba.njit(**OPTIONS)  # part of its callers, which are cached
+@intrinsic
+def _hold(typing, arguments):  # type: ignore[no-untyped-def]
+    """Nothing, but a use of the arguments: until here nobody frees them."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return context.get_dummy_value()
+
+    return types.void(arguments), emit
+
+
+@numba.njit(inline="always", **OPTIONS)  # by itself it would be compiled for each function, and the function once more
 def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
     """Calls ``function(*arguments, piece)`` for every piece from 0 to ``pieces`` - 1, in this thread and in others; returns
     when all have been done. The function is a compiled one that returns nothing and raises nothing. The caller holds the
     arguments meanwhile: were only their addresses handed on, arrays used for the last time here would be freed."""
     code, given = _task(function, arguments)
     _run(code, given, pieces)
+    _hold(arguments)
 
 
 @jit

@@ -249,7 +249,7 @@ def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     rows = _rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
     share(_sums_piece, (x, dy, window.top, window.left, sums, rows), len(sums))
     dU = np.empty((36, c, o), dy.dtype)
-    added(sums, dU)
+    added(sums, dU.reshape(dU.size))
     share(_taps_back_piece, (dU, dW), c)
 
 
