@@ -133,7 +133,9 @@ def product(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor):  # type: ignore[no-
     width = 2 * numbers_in_a_vector(floor)
     across = (N + width - 1) // width
     parts = max((M + HIGH - 1) // HIGH, min(M * K * min(N, width) // PIECE, M // (4 * ROWS)), 1)
-    rows = ((M + parts - 1) // parts + ROWS - 1) // ROWS * ROWS
+    rows = (M + parts - 1) // parts
+    if ak != 1:  # the panels of A are as tall as a tile
+        rows = (rows + ROWS - 1) // ROWS * ROWS
     parts = (M + rows - 1) // rows
     strips = max(1, min(STRIPS, across * parts // 8))
     pieces = (across + strips - 1) // strips * parts

@@ -76,7 +76,8 @@ def _mask_piece(y, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
 
 @jit
 def biases(y, dy, db):  # type: ignore[no-untyped-def]
-    """db = Σ dY over the rows of dY (rows, filters), which a ReLU's output y masks first, unless y is dY. An empty db: no sum."""
+    """db = Σ dY over the rows of dY (rows, filters), which a ReLU's output y masks first, unless y is dY. An empty db takes
+    none."""
     sums = np.empty((max(1, min(GROUPS, dy.size // STRETCH)), dy.shape[-1]), dy.dtype)
     masked = address(y, 0) != address(dy, 0)
     share(_mask_piece, (y, dy, masked, sums), len(sums))
