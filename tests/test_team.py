@@ -63,6 +63,27 @@ def test_several_callers_at_once():
         assert (done == 300).all()
 
 
+def test_several_threads_may_call_the_team_together():
+    before, interval = len(team._threads), sys.getswitchinterval()
+    together = threading.Barrier(8)
+
+    def call():
+        together.wait()
+        ready(before + 4)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        callers = [threading.Thread(target=call) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(team._threads) == before + 3
+    assert all_asleep(), "two threads share one place, and one of them never sleeps"
+
+
 def all_asleep():
     deadline = time.monotonic() + 20
     while team.asleep() < len(team._threads) and time.monotonic() < deadline:

@@ -173,18 +173,22 @@ def _serve(member):  # type: ignore[no-untyped-def]
 
 
 _threads: list[threading.Thread] = []
+_hiring = threading.Lock()
 
 
 def ready(threads: int) -> None:
     """From now on so many threads work at what is shared, the caller among them."""
-    memory[CALLED] = max(1, min(threads, LARGEST))
-    while len(_threads) < memory[CALLED] - 1:
-        member = len(_threads) + 1
-        lock = locks["allocate"]()
-        locks["acquire"](lock, 1)
-        memory[LOCKS + LINE * member], memory[STATES + LINE * member] = lock, AWAKE
-        _threads.append(threading.Thread(target=_serve, args=(member,), name="pellucid worker", daemon=True))
-        _threads[-1].start()
+    count = max(1, min(threads, LARGEST))
+    memory[CALLED] = count
+    if len(_threads) >= count - 1:
+        return
+    with _hiring:  # two callers at once would give two threads the same place
+        for member in range(len(_threads) + 1, count):
+            lock = locks["allocate"]()
+            locks["acquire"](lock, 1)
+            memory[LOCKS + LINE * member], memory[STATES + LINE * member] = lock, AWAKE
+            _threads.append(threading.Thread(target=_serve, args=(member,), name="pellucid worker", daemon=True))
+            _threads[-1].start()
 
 
 def asleep() -> int:
@@ -204,6 +208,8 @@ def _dismiss() -> None:
 
 def _forget() -> None:
     """In a forked process, which has none of its parent's threads."""
+    global _hiring
+    _hiring = threading.Lock()
     _threads.clear()
     memory[:] = 0
     memory[CALLED] = 1
