@@ -4,50 +4,50 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
 from pellucid.kernels.compiled.sums import biases
 from pellucid.memory import Array
 
 
-# Strides come from the arrays: were the 1 among them a literal, Numba would compile ``product`` once for each caller.
 @jit
 def _affine(x, W, b, out, floor):  # type: ignore[no-untyped-def]
     n, i, o, s = x.shape[0], W.shape[0], W.shape[1], x.itemsize
-    product(
+    far(product, (
         x.reshape(x.size), x.strides[0] // s, x.strides[1] // s, W.reshape(W.size), W.strides[0] // s, W.strides[1] // s,
         b, 0, out.reshape(out.size), n, o, i, floor,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @jit
 def _weight_gradient(x, dy, dW):  # type: ignore[no-untyped-def]
     n, i, o, s = x.shape[0], x.shape[1], dy.shape[1], x.itemsize
-    product(
+    far(product, (
         x.reshape(x.size), x.strides[1] // s, x.strides[0] // s, dy.reshape(dy.size), dy.strides[0] // s, dy.strides[1] // s,
         np.zeros(o, dy.dtype), 0, dW.reshape(dW.size), i, o, n, dy.dtype.type(-np.inf),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @jit
 def _input_gradient(dy, W, out):  # type: ignore[no-untyped-def]
     n, i, o, s = dy.shape[0], W.shape[0], W.shape[1], dy.itemsize
-    product(
+    far(product, (
         dy.reshape(dy.size), dy.strides[0] // s, dy.strides[1] // s, W.reshape(W.size), W.strides[1] // s, W.strides[0] // s,
         np.zeros(i, dy.dtype), 0, out.reshape(out.size), n, i, o, dy.dtype.type(-np.inf),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @jit
 def affine_backward(x, dy, dW, db):  # type: ignore[no-untyped-def]
-    biases(dy, dy, db)
-    _weight_gradient(x, dy, dW)
+    far(biases, (dy, dy, db))
+    far(_weight_gradient, (x, dy, dW))
 
 
 @jit
 def affine_relu_backward(x, y, dy, dW, db):  # type: ignore[no-untyped-def]
-    biases(y, dy, db)
-    _weight_gradient(x, dy, dW)
+    far(biases, (y, dy, db))
+    far(_weight_gradient, (x, dy, dW))
 
 
 def affine(x: Array, W: Array, b: Array, out: Array) -> Array:

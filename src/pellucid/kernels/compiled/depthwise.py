@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numba
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.patches import reach
 from pellucid.kernels.compiled.sums import added, rows_for
@@ -97,7 +98,7 @@ def forward(x, W, b, window, floor, out):  # type: ignore[no-untyped-def]
 def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, sums), len(sums))
-    added(sums, dW.reshape(dW.size))
+    far(added, (sums, dW.reshape(dW.size)))
 
 
 @jit

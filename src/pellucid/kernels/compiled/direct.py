@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.sums import added, rows_for
 from pellucid.kernels.compiled.team import share
@@ -63,7 +64,7 @@ def _forward_piece(x, W, b, window, floor, out, images, bands, piece):  # type: 
         if inside:
             a, row = address(x, ((image * h + p1 * sh) * w) * c), w * c
         else:
-            _canvas(x, image, top, left, p1 * sh, canvas)
+            far(_canvas, (x, image, top, left, p1 * sh, canvas))
             a, row = address(canvas, 0), columns * c
         for n0 in range(0, o, width):
             for p in range(p1, p2):
@@ -102,7 +103,7 @@ def _weights_piece(x, dy, window, sums, strips, piece):  # type: ignore[no-untyp
         if inside:
             a, row = address(x, ((image * h + i) * w) * c), w * c
         else:
-            _canvas(x, image, top, left, i, canvas)
+            far(_canvas, (x, image, top, left, i, canvas))
             a, row = address(canvas, 0), columns * c
         for n0 in range(n1, n2, width):
             place = address(sums, (group * kh + i) * kw * c * o + n0)
@@ -127,7 +128,7 @@ def _one_channel_piece(x, dy, window, sums, piece):  # type: ignore[no-untyped-d
     views = np.empty((kh * kw, oh * ow), x.dtype)
     sums[piece] = zero
     for image in range(piece * n // len(sums), (piece + 1) * n // len(sums)):
-        _canvas(x, image, top, left, 0, canvas)
+        far(_canvas, (x, image, top, left, 0, canvas))
         for i in range(kh):
             for j in range(kw):
                 copy(address(canvas, i * columns + j), sh * columns, address(views, (i * kw + j) * oh * ow), ow, oh, ow, zero)
@@ -145,14 +146,14 @@ def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     across = (dy.shape[3] + block - 1) // block
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, sums, STRIPS), len(sums) * window.kh * across)
-    added(sums, dW.reshape(dW.size))
+    far(added, (sums, dW.reshape(dW.size)))
 
 
 @jit
 def weights_one_channel(x, dy, window, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_one_channel_piece, (x, dy, window, sums), len(sums))
-    added(sums, dW.reshape(dW.size))
+    far(added, (sums, dW.reshape(dW.size)))
 
 
 @jit
@@ -178,4 +179,4 @@ def turned(W):  # type: ignore[no-untyped-def]
 def input_gradient(dy, W, window, out):  # type: ignore[no-untyped-def]
     kh, kw, c, _ = W.shape
     back = Window(kh, kw, 1, 1, kh - 1 - window.top, kw - 1 - window.left, 1, 1)
-    forward(dy, turned(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out)
+    far(forward, (dy, turned(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))

@@ -6,7 +6,6 @@ with them a compiled isfinite() finds nothing.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.ccallback import CFunc
 from numba.core.event import Listener, install_listener
 
 FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}
-OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
@@ -67,14 +65,4 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         warnings.warn(message, stacklevel=2)
         return numba.njit(**OPTIONS)(function)
     _keep(compiled)
-    return compiled
-
-
-def c_function(function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """``function``, which returns nothing, compiled at once for these types, to be called by its ``address``."""
-    compiled = CFunc(function, (tuple(arguments), numba.void), locals={}, options=OPTIONS)
-    with contextlib.suppress(RuntimeError):  # no folder may be written: jit() has said so
-        compiled.enable_caching()
-        _keep(compiled)
-    compiled.compile()
     return compiled

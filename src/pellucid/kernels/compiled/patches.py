@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.sums import added, rows_for
 from pellucid.kernels.compiled.team import share
@@ -68,7 +69,7 @@ def _forward_piece(x, W, b, window, groups, floor, out, piece):  # type: ignore[
     for group in range(groups):
         for p1 in range(0, oh, band):
             p2 = min(p1 + band, oh)
-            _moved(x, piece, window, group, channels, p1, p2, ow, patches, False)
+            far(_moved, (x, piece, window, group, channels, p1, p2, ow, patches, False))
             for n0 in range(0, filters, width):
                 f = group * filters + n0
                 place = address(out, ((piece * oh + p1) * ow) * o + f)
@@ -91,7 +92,7 @@ def _weights_piece(x, dy, window, groups, sums, piece):  # type: ignore[no-untyp
         for group in range(groups):
             for p1 in range(0, oh, band):
                 p2 = min(p1 + band, oh)
-                _moved(x, image, window, group, channels, p1, p2, ow, patches, False)
+                far(_moved, (x, image, window, group, channels, p1, p2, ow, patches, False))
                 for n0 in range(0, filters, width):
                     f = group * filters + n0
                     place = address(sums, piece * deep * o + f)
@@ -131,7 +132,7 @@ def _input_piece(dy, turned, window, groups, out, piece):  # type: ignore[no-unt
                     address(turned, group * filters * deep + n0), 0, deep, address(zeros, n0), 0,
                     address(patches, n0), deep, 1, filters, none,
                 )  # fmt: skip
-            _moved(out, piece, window, group, channels, p1, p2, ow, patches, True)
+            far(_moved, (out, piece, window, group, channels, p1, p2, ow, patches, True))
 
 
 @jit
@@ -143,7 +144,7 @@ def forward(x, W, b, window, groups, floor, out):  # type: ignore[no-untyped-def
 def weights(x, dy, window, groups, dW):  # type: ignore[no-untyped-def]
     sums = rows_for(dy.shape[0], dW.size, dy)
     share(_weights_piece, (x, dy, window, groups, sums), len(sums))
-    added(sums, dW.reshape(dW.size))
+    far(added, (sums, dW.reshape(dW.size)))
 
 
 @jit

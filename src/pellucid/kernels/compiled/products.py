@@ -12,6 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.tiles import ROWS, tiles
@@ -70,9 +71,9 @@ def _turned_panels(source, start, stride, rows, columns, wide, panels):  # type:
 def _panels_of_b(B, bk, bn, k0, k, n1, n2, panels):  # type: ignore[no-untyped-def]
     width = 2 * numbers_in_a_vector(B.dtype.type(0))
     if bn != 1:
-        _turned_panels(B, n1 * bn + k0, bn, k, n2 - n1, width, panels)
+        far(_turned_panels, (B, n1 * bn + k0, bn, k, n2 - n1, width, panels))
     else:
-        _panels(B, k0 * bk + n1, bk, k, n2 - n1, width, panels)
+        far(_panels, (B, k0 * bk + n1, bk, k, n2 - n1, width, panels))
 
 
 @jit
@@ -84,7 +85,8 @@ def _whole_piece(B, bk, bn, N, K, strips, panels, piece):  # type: ignore[no-unt
     deep = _deep(K)
     k0, n1 = piece // blocks * deep, piece % blocks * strips * width
     k = min(deep, K - k0)
-    _panels_of_b(B, bk, bn, k0, k, n1, min(N, n1 + strips * width), panels[k0 * across * width + n1 * k :])
+    part = panels[k0 * across * width + n1 * k :]
+    far(_panels_of_b, (B, bk, bn, k0, k, n1, min(N, n1 + strips * width), part))
 
 
 @jit
@@ -104,9 +106,9 @@ def _piece(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor, rows, strips, whole, 
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
         if pack_a:
-            _panels(A, m0 * am + k0 * ak, ak, k, rows, ROWS, block)
+            far(_panels, (A, m0 * am + k0 * ak, ak, k, rows, ROWS, block))
         if pack_b:
-            _panels_of_b(B, bk, bn, k0, k, n1, n2, panels)
+            far(_panels_of_b, (B, bk, bn, k0, k, n1, n2, panels))
         least = floor if k0 + k == K else none
         for n0 in range(n1, n2, width):
             b, to_b = address(B, k0 * bk + n0), bk

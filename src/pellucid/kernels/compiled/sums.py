@@ -8,6 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.vectors import address
@@ -82,4 +83,4 @@ def biases(y, dy, db):  # type: ignore[no-untyped-def]
     masked = address(y, 0) != address(dy, 0)
     share(_mask_piece, (y, dy, masked, sums), len(sums))
     if len(db):
-        added(sums, db)
+        far(added, (sums, db))

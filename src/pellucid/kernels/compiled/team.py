@@ -24,6 +24,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pellucid.kernels.compiled.far import emit_call, far
 from pellucid.kernels.compiled.jit import OPTIONS, jit
 from pellucid.kernels.compiled.words import acquire, exchange_if, increment, locks, memory, pause, read, release, write
 
@@ -54,23 +55,18 @@ def _task(typing, function, arguments):  # type: ignore[no-untyped-def]
     function.get_call_type(typing, kinds, {})  # compiles it where that has not happened
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        compiled = function.dispatcher.overloads[kinds]
-        context.active_code_library.add_linking_library(compiled.library)
         values = ir.LiteralStructType([context.get_value_type(kind) for kind in arguments.types])
         given = cgutils.alloca_once(builder, values)
         for i in range(len(arguments.types)):
             builder.store(builder.extract_value(args[1], i), cgutils.gep_inbounds(builder, given, 0, i))
-        name = f"piece.{compiled.fndesc.mangled_name}"
-        code = builder.module.globals.get(name)
-        if code is None:
-            code = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_i64, _i64]), name)
-            code.linkage = "internal"
-            inside = ir.IRBuilder(code.append_basic_block())
-            held = inside.inttoptr(code.args[0], values.as_pointer())
-            each = [inside.load(cgutils.gep_inbounds(inside, held, 0, i)) for i in range(len(arguments.types))]
-            whole = types.void(*kinds)
-            context.call_internal_no_propagate(inside, compiled.fndesc, whole, [*each, code.args[1]])
-            inside.ret_void()
+        name = builder.module.get_unique_name("piece")
+        code = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_i64, _i64]), name)
+        code.linkage = "internal"
+        inside = ir.IRBuilder(code.append_basic_block())
+        held = inside.inttoptr(code.args[0], values.as_pointer())
+        each = [inside.load(cgutils.gep_inbounds(inside, held, 0, i)) for i in range(len(arguments.types))]
+        emit_call(context, inside, function.dispatcher, kinds, [*each, code.args[1]])
+        inside.ret_void()
         pair = [builder.ptrtoint(code, _i64), builder.ptrtoint(given, _i64)]
         return context.make_tuple(builder, signature.return_type, pair)
 
@@ -150,7 +146,7 @@ def share(function, arguments, pieces):  # type: ignore[no-untyped-def]
     when all have been done. The function is a compiled one that returns nothing and raises nothing. The caller holds the
     arguments meanwhile: were only their addresses handed on, arrays used for the last time here would be freed."""
     code, given = _task(function, arguments)
-    _run(code, given, pieces)
+    far(_run, (code, given, pieces))
     _hold(arguments)
 
 

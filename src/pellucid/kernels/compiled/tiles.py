@@ -15,22 +15,18 @@ vectors as wide as the machine has them. With 12 rows and 2 vectors of 16 number
 
 from __future__ import annotations
 
-import _thread
-import ctypes
-import threading
 from typing import Any
 
-import llvmlite.binding
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pellucid.kernels.compiled.jit import c_function
+from pellucid.kernels.compiled.far import emit_call
+from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.vectors import BYTES, Vectors, numbers_in_a_vector
 
-_i64, _i32 = ir.IntType(64), ir.IntType(32)
+_i64 = ir.IntType(64)
 ROWS = 12 if BYTES == 64 else 6  # of the largest tile, which is two vectors wide
 
 
@@ -90,6 +86,7 @@ def _tile(typing, rows, vectors, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, l
     return types.void(*[types.int64] * 16, floor), emit
 
 
+@jit
 def _all_rows(M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor):  # type: ignore[no-untyped-def]
     width = numbers_in_a_vector(floor)
     size = BYTES // width
@@ -102,51 +99,12 @@ def _all_rows(M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor): 
         M -= rows
 
 
-class _Late:
-    """The loops for one type of numbers, compiled when they are first used: the table that ``tiles`` calls through begins
-    with the address of this object's ``__call__``. (Were they part of every kernel, each would take seconds to compile.)"""
-
-    def __init__(self, kind: Any, c_kind: Any, place: int):
-        self.kind, self.place = kind, place
-        self.lock = threading.Lock()
-        self.compiled: Any = None
-        self.signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 15, c_kind)
-        self.stub = self.signature(self)
-        _table[place] = ctypes.cast(self.stub, ctypes.c_void_p).value or 0
-
-    def __call__(self, *args: Any) -> None:
-        with self.lock:
-            if self.compiled is None:
-                try:
-                    self._compile()
-                except KeyboardInterrupt:  # nothing can be raised into compiled code: finish what was asked, then stop
-                    self._compile()
-                    _thread.interrupt_main()
-        self.compiled.ctypes(*args)
-
-    def _compile(self) -> None:
-        self.compiled = c_function(_all_rows, [types.int64] * 15 + [self.kind])
-        _table[self.place] = self.compiled.address
-
-
-_table = np.zeros(2, np.int64)
-ctypes.pythonapi.Py_IncRef(ctypes.py_object(_table))  # threads may read it until the process is gone
-llvmlite.binding.add_symbol("pellucid_tiles", _table.ctypes.data)
-_late = _Late(types.float32, ctypes.c_float, 0), _Late(types.float64, ctypes.c_double, 1)
-
-
 @intrinsic
 def tiles(typing, M, columns, a, am, ar, ak, b, br, bk, s, sm, c, cm, R, K, floor):  # type: ignore[no-untyped-def]
     """All M rows of at most two vectors of columns; the other arguments are those of the formula above."""
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        table = builder.module.globals.get("pellucid_tiles")
-        if table is None:
-            table = ir.GlobalVariable(builder.module, ir.ArrayType(_i64, 2), "pellucid_tiles")
-        place = _i32(0 if signature.args[-1] == types.float32 else 1)
-        code = builder.load_atomic(builder.gep(table, [_i32(0), place]), "acquire", 8)
-        kind = ir.FunctionType(ir.VoidType(), [_i64] * 15 + [context.get_value_type(signature.args[-1])])
-        builder.call(builder.inttoptr(code, kind.as_pointer()), args)
+        emit_call(context, builder, _all_rows, signature.args, args)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 15, floor), emit

@@ -26,6 +26,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.direct import turned
+from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.sums import added, rows_for
 from pellucid.kernels.compiled.team import share
@@ -124,7 +125,7 @@ def _inputs(x, image, p, across, top, left, V, tile, patch):  # type: ignore[no-
         if row >= 0 and column >= 0 and row + 6 <= h and column + 6 <= w:
             source, line = address(x, ((image * h + row) * w + column) * c), w * c
         else:
-            _patch(x, image, row, column, 6, patch)
+            far(_patch, (x, image, row, column, 6, patch))
             source, line = address(patch, 0), 6 * c
         _input_tile(source, line, c, address(V, (tile + q) * 36 * c), 6 * c, c, c, 0, zero)
 
@@ -137,7 +138,7 @@ def _gradients(dy, image, p, across, D, tile, patch):  # type: ignore[no-untyped
         if 4 * p + 4 <= oh and 4 * q + 4 <= ow:
             source, line = address(dy, ((image * oh + 4 * p) * ow + 4 * q) * o), ow * o
         else:
-            _patch(dy, image, 4 * p, 4 * q, 4, patch)
+            far(_patch, (dy, image, 4 * p, 4 * q, 4, patch))
             source, line = address(patch, 0), 4 * o
         _gradient_tile(source, line, o, address(D, (tile + q) * 36 * o), 6 * o, o, o, 0, zero)
 
@@ -193,7 +194,7 @@ def _forward_piece(x, transformed, b, top, left, floor, out, rows, piece):  # ty
     zeros = np.zeros(o, x.dtype)
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        _inputs(x, image, p, across, top, left, V, row * across, patch)
+        far(_inputs, (x, image, p, across, top, left, V, row * across, patch))
     for k in range(36):
         for n0 in range(0, o, width):
             tiles(
@@ -202,7 +203,7 @@ def _forward_piece(x, transformed, b, top, left, floor, out, rows, piece):  # ty
             )  # fmt: skip
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        _outputs(M, row * across, b, floor, out, image, p, across, patch)
+        far(_outputs, (M, row * across, b, floor, out, image, p, across, patch))
 
 
 @jit
@@ -231,8 +232,8 @@ def _sums_piece(x, dy, top, left, sums, rows, piece):  # type: ignore[no-untyped
         of = count * across
         for row in range(count):
             image, p = (first + row) // down, (first + row) % down
-            _inputs(x, image, p, across, top, left, V, row * across, patch)
-            _gradients(dy, image, p, across, D, row * across, patch)
+            far(_inputs, (x, image, p, across, top, left, V, row * across, patch))
+            far(_gradients, (dy, image, p, across, D, row * across, patch))
         for k in range(36):
             for n0 in range(0, o, width):
                 place = address(sums, (piece * 36 + k) * c * o + n0)
@@ -249,7 +250,7 @@ def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
     rows = _rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
     share(_sums_piece, (x, dy, window.top, window.left, sums, rows), len(sums))
     dU = np.empty((36, c, o), dy.dtype)
-    added(sums, dU.reshape(dU.size))
+    far(added, (sums, dU.reshape(dU.size)))
     share(_taps_back_piece, (dU, dW), c)
 
 
@@ -257,4 +258,4 @@ def weights(x, dy, window, dW):  # type: ignore[no-untyped-def]
 def input_gradient(dy, W, window, out):  # type: ignore[no-untyped-def]
     kh, kw, c, _ = W.shape
     back = Window(kh, kw, 1, 1, 2 - window.top, 2 - window.left, 1, 1)
-    forward(dy, turned(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out)
+    far(forward, (dy, turned(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))
