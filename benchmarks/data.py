@@ -62,12 +62,12 @@ def images(data_dir: str | None, samples: int) -> tuple[Bytes, Labels]:
     if data_dir is None:
         random = np.random.default_rng(0)
         return random.integers(0, 256, (samples, 28, 28), np.uint8), random.integers(0, 10, samples)
-    x = _idx(data_dir, "train-images-idx3-ubyte", samples)
-    y = _idx(data_dir, "train-labels-idx1-ubyte", samples)
+    x = idx(data_dir, "train-images-idx3-ubyte", samples)
+    y = idx(data_dir, "train-labels-idx1-ubyte", samples)
     return x, y.astype(np.int64)
 
 
-def _idx(data_dir: str, name: str, samples: int) -> Bytes:
+def idx(data_dir: str, name: str, samples: int = sys.maxsize) -> Bytes:
     """The first items of a file in MNIST's format: two zeros, a type, a rank, big-endian sizes, then the bytes."""
     path = Path(data_dir) / name
     with gzip.open(f"{path}.gz") if not path.exists() else path.open("rb") as file:

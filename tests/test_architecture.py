@@ -17,7 +17,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = [
     "errors", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics", "optim",
     "files", "data", "training", "modelfile", "summary",
-    "model", "presets", "runs", "sweep", "export", "sklearn", "explain", "plots", "lab",
+    "model", "ensemble", "presets", "energy", "runs", "export", "sklearn", "explain", "comparison", "plots",
+    "experiment", "sweep", "lab",
     "report", "app", "cli", "testing",
 ]
 HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette"}
@@ -27,7 +28,7 @@ DEEP_LEARNING = {
     "micrograd", "fastai", "lightning", "transformers",
 }
 # fmt: on
-TOP = ("lab", "report", "app", "cli")  # these may also ask the package itself, for its version
+TOP = ("experiment", "lab", "report", "app", "cli")  # these may also ask the package itself, for its version
 EXCEPTION = SOURCE / "networks" / "composite.py"  # Composite.compile makes a Model
 ALLOWED_UPWARD = {"data", "losses", "metrics", "modelfile", "summary", "model", "optim"}
 

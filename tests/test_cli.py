@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 import pellucid
 from pellucid import Dense, Flatten, Model, Sequential, Softmax
 from pellucid.cli import app
-from pellucid.config import to_json
-from pellucid.data import mnist
+from pellucid.config import from_json, to_json
+from pellucid.data import Augmentation, mnist
 from pellucid.training.shards import cores
 
 RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
@@ -110,6 +110,32 @@ def test_evaluate(run):
     assert f"loss {wanted['loss']:.4f}" in text
 
 
+def test_several_runs_are_asked_together(run, tmp_path):
+    cli("train", "--model", "mlp-small", "--epochs", 2, "--seed", 5, "--out", tmp_path / "other", "--quiet")
+    models = [Model.load(path / "model.pellucid") for path in (run, tmp_path / "other")]
+    test = mnist().test
+    scores = json.loads(cli("evaluate", run, tmp_path / "other", "--json")[0])
+    mean = (models[0].predict(test.x) + models[1].predict(test.x)) / 2
+    assert scores["runs"] == [str(run), str(tmp_path / "other")]
+    assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == test.y).mean())
+    assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(100), test.y]).mean(), rel=1e-5)
+    text, _ = cli("evaluate", run, tmp_path / "other", "mnist", "--copies", 2, "--augmentation", "shift=1")
+    assert "2 models, each asked about every picture and 2 changed copies (Augmentation(shift=1.0))" in text
+
+
+def test_training_with_augmentation(tmp_path, mnist_folder):
+    out, _ = cli(
+        "train", "--model", "mlp-small", "--epochs", 1, "--augmentation", "rotation=5,shift=1", "--out", tmp_path / "a"
+    )
+    assert "changed   Augmentation(rotation=5.0, shift=1.0)" in out
+    fit = json.loads((tmp_path / "a" / "config.json").read_text())["fit"]
+    assert from_json(fit["augmentation"], Augmentation) == Augmentation(rotation=5, shift=1)
+    cli("train", "--model", "mlp-small", "--epochs", 1, "--out", tmp_path / "b", "--quiet")
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["fit"]["augmentation"] is None
+    one, other = (Model.load(tmp_path / name / "model.pellucid").parameters for name in "ab")
+    assert not np.array_equal(one, other)
+
+
 def test_predict(run, tmp_path, mnist_folder):
     test = mnist().test
     model = Model.load(run / "model.pellucid")
@@ -130,18 +156,48 @@ def test_predict(run, tmp_path, mnist_folder):
 
 
 def test_compare(run, tmp_path):
-    out, _ = cli("compare", run, run)
-    header, rule, first, second = out.splitlines()
-    assert first == second
-    assert [word in header for word in ("parameters", "multiply-adds", "seconds", "test accuracy", "95 % interval")] == [
-        True
-    ] * 5
-    assert "25,450" in first
-    assert len(rule) == len(header) == len(first)
-    (values, _again) = json.loads(cli("compare", run, run, "--json")[0])
-    assert values["multiply_adds"] == 784 * 32 + 320
-    assert f"{100 * values['test']['accuracy']:.2f} %" in first
+    other = tmp_path / "other"
+    cli("train", "--model", "mlp-small", "--epochs", 1, "--lr", "0.001", "--out", other, "--quiet")
+    text, _ = cli("compare", run, other, "--out", tmp_path / "compared")
+    lines = text.splitlines()
+    for column in (
+        "run",
+        "data",
+        "parameters",
+        "multiply-adds",
+        "epochs",
+        "seconds",
+        "energy",
+        "test accuracy",
+        "95 % interval",
+    ):
+        assert column in lines[0]
+    assert lines[2].split()[:4] == ["run", "mnist", "25,450", "25,408"]
+    y, test = mnist().test.y, mnist().test
+    first, second = (Model.load(path / "model.pellucid").predict(test.x).argmax(axis=1) for path in (run, other))
+    only = int(((first == y) & (second != y)).sum()), int(((second == y) & (first != y)).sum())
+    assert only[0] > 20 > only[1], "one epoch at a small rate is worse"
+    assert f"run is better than other: {only[0]} right only in run, {only[1]} only in other (p = " in text
+    assert f"they disagree on {(first != second).sum()} of 100 pictures" in text
+    for figure in ("accuracies.png", "disagreements.png"):
+        assert (tmp_path / "compared" / figure).read_bytes().startswith(b"\x89PNG")
+    found = json.loads(cli("compare", run, other, "--json")[0])
+    assert found == json.loads((tmp_path / "compared" / "comparison.json").read_text())
+    assert found["runs"][0]["test"] == json.loads((run / "metrics.json").read_text())["test"]
+    assert found["tests"][0]["only_first"] == only[0]
+    assert found["disputed"] == sorted(
+        np.flatnonzero(first != second), key=lambda i: ((first[i] == y[i]) + int(second[i] == y[i]), i)
+    )
+    energy = found["runs"][0]["energy"]
+    assert energy["how"] in ("measured", "estimated")
+    assert 0 < energy["low"] <= energy["joules"] <= energy["high"]
     assert "is no run folder" in cli("compare", tmp_path, code=2)[1]
+    assert "the same run is named twice" in cli("compare", run, run, code=2)[1]
+    assert "makes no mistake" in text or "takes " in text
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["data"]["sha256"] = "another"
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    assert "tested on different data" in cli("compare", run, other, code=2)[1]
 
 
 def test_data(mnist_folder):
@@ -154,6 +210,12 @@ def test_data(mnist_folder):
     assert "0: 40  1: 40" in out
     assert "█" in out
     assert len(out.splitlines()) == 2 + 1 + 14
+    out, _ = cli("data", "show", "mnist", "--count", 3, "--augment", "--augmentation", "affine")
+    assert "changed   Augmentation(rotation=10.0" in out
+    assert len(out.splitlines()) == 3 + 3 * (1 + 14)
+    out, _ = cli("data", "show", "mnist", "--augment", "--out", "digits.png")
+    assert "the pictures are in digits.png" in out
+    assert Path("digits.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_network_from_a_file(run, tmp_path):
@@ -229,6 +291,9 @@ BAD = {
     "no run": (("evaluate", "nowhere"), "there is no run or model file nowhere"),
     "no model": (("evaluate", "text.json"), "text.json is not a whole Pellucid model file"),
     "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
+    "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
+    "an amount": (("data", "show", "--augment", "--augmentation", "shift=far"), "is no number"),
+    "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a whole Pellucid model file"),
     "data set": (("data", "show", "minst"), "did you mean 'mnist'"),
 }
 

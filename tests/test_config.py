@@ -18,6 +18,7 @@ from pellucid import (
     AdamW,
     Add,
     AveragePool2D,
+    AverageWeights,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
@@ -62,6 +63,7 @@ from pellucid import (
     Zeros,
 )
 from pellucid.config import Config, Count, checked, from_json, key, registered, to_json
+from pellucid.data import Augmentation
 from pellucid.data.stage import Bytes, Numbers
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
@@ -72,7 +74,10 @@ INSTANCES: list[Config] = [
     Adam(OneCycle(0.002), 0.8, 0.99, 1e-6),
     AdamW(0.01, decay=0.1),
     Add(),
+    Augmentation(),
+    Augmentation(rotation=10, shift=2.5, elastic=1, erasing=0.5),
     AveragePool2D((3, 2), 2, "same"),
+    AverageWeights(0.9),
     BatchNorm(0.99, 0.001),
     BinaryCrossEntropy(),
     Bytes(),

@@ -57,6 +57,9 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         flat=normal(n * k), g=normal(n * k), m=normal(n * k), v=abs(normal(n * k)),
         mean=rng.normal(size=k), rstd=rng.random(k), mean2=rng.normal(size=k), mean3=rng.normal(size=k),
         gamma=normal(k), beta=normal(k), row_mean=normal(n), row_rstd=abs(normal(n)),
+        byte_pictures=rng.integers(0, 256, (n + 2, h, w, k), dtype=np.uint8), affine=normal(n, 6), fields=normal(n, 2, 6),
+        down=normal(h, 2), across=normal(w, 3), thickness=rng.uniform(-1, 1, n).astype(dtype) * rng.integers(0, 2, n),
+        boxes=rng.integers(0, 5, (n, 4)), out_warped=normal(n, h, w, k),
         out_mean=rng.normal(size=k), out_m2=rng.normal(size=k), out_gamma=normal(k), out_beta=normal(k),
         out_rows=normal(n), out_rows2=normal(n),
         window=window, pictures=pictures, chosen=chosen, dpooled=normal(*pooled), dmeans=normal(n, k),
@@ -128,13 +131,31 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
+    "uniform": lambda k, a: k.uniform(0xFEDCBA9876543210, a.rows, 5),
+    "warp": lambda k, a: k.warp(
+        a.byte_pictures,
+        a.rows,
+        1 / 255,
+        a.affine,
+        a.fields,
+        a.down,
+        a.across,
+        a.thickness,
+        a.boxes,
+        0.01,
+        2**63 + 5,
+        a.rows,
+        a.out_warped,
+    ),
 }
 BIT_EQUAL = {
     "add", "add_relu", "all_finite", "copy", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "scale",
+    "uniform",
 }  # fmt: skip
 INPUTS = {
     "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",
     "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
+    "byte_pictures", "affine", "fields", "down", "across", "thickness", "boxes",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from pellucid import (
     SGD,
     Accuracy,
     Adam,
+    AverageWeights,
     ConfigError,
     Control,
     Cosine,
@@ -249,3 +250,48 @@ def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
         with pytest.raises(DivergedError):
             broken.fit(pictures)
         assert threads() == before
+
+
+def test_averaged_weights_are_scored_and_kept(pictures):
+    def follow(average):
+        model = made()
+        seen, mean, t = [], model.parameters.copy(), 0
+        events = model.training(pictures, validation=pictures, epochs=2, batch_size=20, policies=average)
+        for event in events:
+            if isinstance(event, StepEvent):
+                seen.append(model.parameters.copy())
+                t += 1
+                d = min(0.9, (1 + t) / (10 + t))
+                mean = d * mean + (1 - d) * model.parameters
+            else:
+                seen.append((event.validation["loss"], model.parameters.copy(), mean.copy()))
+        return model, seen
+
+    model, averaged = follow([AverageWeights(0.9)])
+    _, plain = follow([])
+    for one, other in zip(averaged, plain, strict=True):
+        if isinstance(one, tuple):
+            np.testing.assert_allclose(one[1], one[2], rtol=1e-4, atol=1e-6)  # at an epoch's end the average is in place
+            assert one[0] != other[0]
+        else:
+            np.testing.assert_array_equal(one, other)  # training goes on with what it had
+    np.testing.assert_array_equal(model.parameters, averaged[-1][1])
+    assert model.evaluate(pictures)["loss"] == pytest.approx(averaged[-1][0], rel=1e-5)
+
+
+def test_averaged_weights_go_with_early_stopping_and_interruptions(pictures):
+    model = made()
+    events = model.training(pictures, validation=pictures, epochs=2, batch_size=20, policies=[AverageWeights(0.5)])
+    for event in events:
+        if isinstance(event, EpochEvent):
+            events.close()
+    last = made()
+    last.fit(pictures, epochs=1, batch_size=20)
+    np.testing.assert_array_equal(model.parameters, last.parameters)  # interrupted: the last ones, not the average
+    model = made()
+    history = model.fit(
+        pictures, validation=pictures, epochs=9, batch_size=20,
+        policies=[AverageWeights(0.9), EarlyStopping(2, min_delta=100)],
+    )  # fmt: skip
+    assert history.best_epoch == 1
+    assert model.evaluate(pictures)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)

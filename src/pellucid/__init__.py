@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pellucid.ensemble import Ensemble
     from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
     from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Ones, Zeros
     from pellucid.layers import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from pellucid.model import Model
     from pellucid.networks import Graph, Node, Residual, Sequential
     from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
-    from pellucid.training import Control, EarlyStopping, EpochEvent, History, StepEvent
+    from pellucid.training import AverageWeights, Control, EarlyStopping, EpochEvent, History, StepEvent
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "AdamW",
     "Add",
     "AveragePool2D",
+    "AverageWeights",
     "BatchNorm",
     "BinaryCrossEntropy",
     "Built",
@@ -78,6 +80,7 @@ __all__ = [
     "DivergedError",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "EpochEvent",
     "FileError",
     "Flatten",
@@ -122,6 +125,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "ensemble": "Ensemble",
     "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
     "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Ones Zeros",
     "layers": (
@@ -135,7 +139,7 @@ _HOME = {
     "model": "Model",
     "networks": "Graph Node Residual Sequential",
     "optim": "Adam AdamW Chain ClipNorm Constant Cosine Decay L2 OneCycle SGD StepDecay",
-    "training": "Control EarlyStopping EpochEvent History StepEvent",
+    "training": "AverageWeights Control EarlyStopping EpochEvent History StepEvent",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 

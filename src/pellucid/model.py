@@ -6,20 +6,21 @@ network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predic
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pellucid import kernels as kernel_sets
 from pellucid import modelfile
 from pellucid.config import checked, to_json
+from pellucid.data.augmentation import Augmentation
 from pellucid.data.batches import Batches
 from pellucid.data.dataset import Dataset, numbers
 from pellucid.data.stage import InputStage, stage_for
-from pellucid.errors import ConfigError, ShapeError
+from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
-from pellucid.memory import Array, Shape
+from pellucid.memory import Array
 from pellucid.metrics import Metric, Value
 from pellucid.optim import Adam, Chain, Clock, Optimizer, Rule
 from pellucid.summary import table
@@ -59,17 +60,10 @@ class Model:
         checked(loss, Loss, "Model", "loss")
         checked(optimizer, Rule | Chain, "Model", "optimizer")
         self.seed: int = checked(seed, int, "Model", "seed")
-        shape: Shape = checked(
-            tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape, tuple[int, ...], "Model", "input_shape"
-        )
-        if not shape or any(n < 1 for n in shape):
-            raise ShapeError(f"input_shape is the shape of one sample, such as (28, 28, 1) or (30,); got {tuple(input_shape)}")
+        shape = intake.sample_shape(input_shape)
         loss.check(network)
         built = network.build(shape)
-        if len(built.shape) != 1:
-            raise ShapeError(
-                f"a network ends in a vector for each sample, this one in {built.shape}; put Flatten() before the last Dense"
-            )
+        intake.is_vector(built.shape)
         if classes is not None and len(classes) != max(2, built.shape[0]):
             raise ConfigError(f"{len(classes)} class names for {built.shape[0]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
@@ -124,6 +118,7 @@ class Model:
         batch_size: int = 32,
         weights: Array | None = None,
         shuffle: bool = True,
+        augmentation: Augmentation | None = None,
         policies: Sequence[Policy] = (),
         exact_training_metrics: bool = False,
         deterministic: bool = False,
@@ -131,10 +126,11 @@ class Model:
     ) -> History:
         """Trains on a data set, or on arrays ``x`` (n, *input shape) and ``y``, with optional sample ``weights`` (n).
 
-        ``validation`` (a data set or a pair of arrays) is scored after each epoch. Training scores are counted while
-        the epoch runs, in training mode; ``exact_training_metrics`` scores the training set again at each epoch's end.
-        ``deterministic`` makes the bits independent of how many cores there are. ``progress`` shows bars on a
-        terminal and in notebooks and plain lines elsewhere (None: if standard error is a terminal or a notebook).
+        ``validation`` (a data set or a pair of arrays) is scored after each epoch. ``augmentation`` changes training pictures
+        a little each time they are seen. Training scores are counted while the epoch runs, in training mode;
+        ``exact_training_metrics`` scores the training set again at each epoch's end. ``deterministic`` makes the bits
+        independent of how many cores there are. ``progress`` shows bars on a terminal and in notebooks and plain lines
+        elsewhere (None: if standard error is a terminal or a notebook).
 
         Returns the history of this call, which is also ``self.history``. Ctrl-C ends the step at hand, keeps the
         parameters and raises KeyboardInterrupt. Raises DataError, ShapeError, ConfigError before anything is
@@ -142,7 +138,8 @@ class Model:
         """
         events = self.training(
             x, y, validation=validation, epochs=epochs, batch_size=batch_size, weights=weights, shuffle=shuffle,
-            policies=policies, exact_training_metrics=exact_training_metrics, deterministic=deterministic,
+            augmentation=augmentation, policies=policies, exact_training_metrics=exact_training_metrics,
+            deterministic=deterministic,
         )  # fmt: skip
         display: Display = make_display(progress, epochs)
         with interruptible() as interrupted, display, self.kernels.announced(display.say):
@@ -163,6 +160,7 @@ class Model:
         batch_size: int = 32,
         weights: Array | None = None,
         shuffle: bool = True,
+        augmentation: Augmentation | None = None,
         policies: Sequence[Policy] = (),
         exact_training_metrics: bool = False,
         deterministic: bool = False,
@@ -190,12 +188,13 @@ class Model:
         self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
         batches = Batches(
             own.x, own.targets, own.weights,
-            rows=own.rows, stage=stage, batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels,
+            rows=own.rows, stage=stage, augmentation=checked(augmentation, Augmentation | None, "fit", "augmentation"),
+            batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels,
         )  # fmt: skip
         sharding = self.sharding(batch_size, deterministic=deterministic)
         self.history = history = History()
         step = self._step(sharding.shards)
-        events: Iterator[Event] = train(
+        events: Generator[Event, None, None] = train(
             self._parts, step, batches, epochs, validate=validate, train_scores=train_scores, control=control
         )
         for policy in policies:

@@ -46,13 +46,13 @@ class RunFolder:
             self.path.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        write_text(self.path / "config.json", _readable(config))
+        write_text(self.path / "config.json", readable(config))
 
     def write_history(self, history: History) -> None:
         write_text(self.path / "history.csv", history.to_csv())
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        write_text(self.path / "metrics.json", _readable(metrics))
+        write_text(self.path / "metrics.json", readable(metrics))
 
     def save(self, model: Model) -> None:
         model.save(self.path / "model.pellucid", training_state=True)
@@ -66,7 +66,8 @@ def _next(parent: Path, name: str) -> Path:
     return parent / f"{name}-{number}"
 
 
-def _readable(data: Any) -> str:
+def readable(data: Any) -> str:
+    """Plain JSON as people read it."""
     return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -8,6 +8,7 @@ from pellucid.cli.compare import compare
 from pellucid.cli.data import data
 from pellucid.cli.evaluate import evaluate
 from pellucid.cli.predict import predict
+from pellucid.cli.sweep import sweep
 from pellucid.cli.train import train
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(compare)
+app.command()(sweep)
 app.add_typer(data, name="data")
 
 

@@ -10,7 +10,6 @@ from typing import Any, ParamSpec
 
 import typer
 
-from pellucid.data import Splits
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value, wilson
 from pellucid.runs import plain
@@ -48,15 +47,6 @@ def say(text: str = "", *, quiet: bool = False) -> None:
 
 def as_json(data: Any) -> None:
     typer.echo(json.dumps(plain(data), ensure_ascii=False, allow_nan=False))
-
-
-def described(splits: Splits) -> str:
-    """One line: what the data is and where it came from."""
-    sizes = splits.sizes
-    return (
-        f"data      {splits.name}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
-        f"{sizes['test']:,} test samples, from {splits.source}"
-    )
 
 
 def scored(values: Mapping[str, Value], n: int) -> str:

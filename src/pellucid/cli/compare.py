@@ -1,4 +1,4 @@
-"""``pellucid compare``: runs side by side."""
+"""``pellucid compare``: runs side by side, and whether their differences are real."""
 
 from __future__ import annotations
 
@@ -6,32 +6,97 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
+from pellucid import data as sources
 from pellucid.cli.common import as_json, reported, say
-from pellucid.runs import results
+from pellucid.comparison import Comparison, short_names
+from pellucid.data import Dataset
+from pellucid.errors import ConfigError
+from pellucid.files import write_text
+from pellucid.metrics import wilson
+from pellucid.runs import open_run, readable, results
+
+SHOWN = 24  # pictures in the figure of disagreements
 
 
 @reported
 def compare(
     runs: list[Path] = typer.Argument(..., help="Run folders."),
+    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
+    out: Path | None = typer.Option(None, "--out", help="A folder for comparison.json and the figures."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Runs side by side: size, time, and accuracy on the test set with its 95 % interval."""
-    found = [{"run": str(run), **results(run)} for run in runs]
+    """Runs side by side: size, time, energy, accuracy on the test set with its 95 % interval, what each confuses, and McNemar's
+    test of whether the difference between two of them is real."""
+    names = short_names([str(run) for run in runs])
+    if len(set(names)) < len(names):
+        raise ConfigError("the same run is named twice")
+    found = [{"run": name, "folder": str(run), **results(run)} for name, run in zip(names, runs, strict=True)]
+    test, classes, beside = _beside(names, runs, found, data_dir)
+    tests = [{**vars(pair), "text": str(pair)} for pair in beside.pairs()]
+    confused = {
+        name: [{"true": classes[t], "said": classes[s], "count": n} for t, s, n in beside.confusions(name)] for name in names
+    }
+    disputed = beside.disputed()
+    summary = {"runs": found, "tests": tests, "confusions": confused, "disputed": disputed}
     if json:
-        as_json(found)
-        return
-    say(table(found))
+        as_json(summary)
+    else:
+        say(table(found))
+        for line in sorted({_provenance(values["energy"]) for values in found if values.get("energy")}):
+            say(line)
+        say()
+        for name, mistakes in confused.items():
+            said = ", ".join(f"{one['true']} for {one['said']} ({one['count']})" for one in mistakes)
+            say(f"{name} takes {said}" if said else f"{name} makes no mistake")
+        for pair in beside.pairs():
+            say(str(pair))
+        if len(names) > 1:
+            say(f"they disagree on {len(disputed):,} of {len(test):,} pictures")
+    if out is not None:
+        _write(out, summary, test, beside, classes)
+        say(f"the comparison and its figures are in {out}", quiet=json)
+
+
+def _beside(
+    names: Sequence[str], runs: Sequence[Path], found: Sequence[Mapping[str, Any]], data_dir: Path | None
+) -> tuple[Dataset, Sequence[str], Comparison]:
+    """(the test set that all runs share, its classes, what each of the runs says)."""
+    opened = [open_run(run) for run in runs]
+    sums = {values.get("data", {}).get("sha256") for values in found}
+    if len(sums) > 1:
+        which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in found)
+        raise ConfigError(f"these runs were tested on different data ({which}): there is nothing to compare them on")
+    known = opened[0][1].get("data", {})
+    splits = sources.load(known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
+    if splits.sha256 not in sums:
+        raise ConfigError(f"the runs were tested on other data than the {splits.name} that is here: give its --data-dir")
+    test = splits.test
+    said = {name: model.predict(test.x).argmax(axis=1) for name, (model, _) in zip(names, opened, strict=True)}
+    classes = test.classes or [str(i) for i in range(1 + int(np.max(test.y)))]  # type: ignore[arg-type]
+    return test, classes, Comparison(test.y, said)  # type: ignore[arg-type]
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> str:
     """One line a run."""
-    from pellucid.metrics import wilson
-
-    rows = [("run", "data", "parameters", "multiply-adds", "epochs", "seconds", "test accuracy", "95 % interval", "test loss")]
+    rows = [
+        (
+            "run",
+            "data",
+            "parameters",
+            "multiply-adds",
+            "epochs",
+            "seconds",
+            "energy",
+            "test accuracy",
+            "95 % interval",
+            "test loss",
+        )
+    ]
     for values in found:
-        data, test = values.get("data", {}), values.get("test", {})
+        data, test, energy = values.get("data", {}), values.get("test", {}), values.get("energy") or {}
         n, share = data.get("sizes", {}).get("test"), test.get("accuracy")
         interval = ""
         if n and share is not None:
@@ -46,6 +111,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
                 _number(values.get("multiply_adds")),
                 _number(values.get("epochs")),
                 "" if seconds is None else f"{seconds:.1f}",
+                _joules(energy),
                 "" if share is None else f"{100 * share:.2f} %",
                 interval,
                 "" if loss is None else f"{loss:.4f}",
@@ -57,5 +123,36 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 
+def _joules(energy: Mapping[str, Any]) -> str:
+    return "" if not energy else f"{'~' if energy['how'] == 'estimated' else ''}{energy['joules']:,.0f} J"
+
+
+def _provenance(energy: Mapping[str, Any]) -> str:
+    if energy["how"] == "measured":
+        return f"energy: measured ({energy['source']})"
+    low, high = (energy[name] / energy["joules"] for name in ("low", "high"))
+    return f"energy ~: estimated from the seconds that cores were busy; the range is {low:.2g} to {high:.2g} times the figure"
+
+
 def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
+
+
+def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Comparison, classes: Sequence[str]) -> None:
+    from pellucid import plots
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "comparison.json", readable(summary))
+    n = len(test)
+    shares = {name: beside.correct(name) / n for name in beside.predicted}
+    plots.save(
+        plots.accuracies(shares, {name: beside.interval(name) for name in shares}, f"{n:,} test samples"),
+        out / "accuracies.png",
+    )
+    rows = beside.disputed()
+    if len(rows) and len(test.shape) == 3:
+        chosen = rows[:SHOWN]
+        said = {name: labels[chosen] for name, labels in beside.predicted.items()}
+        title = f"{len(chosen)} of {len(rows):,} test pictures on which the networks disagree"
+        made = plots.disagreements(test.take(chosen).x, beside.y[chosen], said, classes, title)
+        plots.save(made, out / "disagreements.png")

@@ -8,9 +8,11 @@ import numpy as np
 import typer
 
 from pellucid import data as sources
-from pellucid.cli.common import as_json, described, reported, say
+from pellucid.cli.common import as_json, reported, say
 from pellucid.data import fetch as fetch_data
 from pellucid.data import status
+from pellucid.data.augmentation import named
+from pellucid.experiment import described
 from pellucid.memory import Array
 
 data = typer.Typer(help="List, fetch and show data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -41,23 +43,41 @@ def show(
     name: str = typer.Argument("mnist", help="mnist or fashion-mnist."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     count: int = typer.Option(4, "--count", min=1, max=40, help="How many pictures."),
+    augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them."),
+    augmentation: str = typer.Option(
+        "elastic", "--augmentation", help="Which: affine, elastic, strong, or settings as in rotation=10,shift=2."
+    ),
+    out: Path | None = typer.Option(None, "--out", help="Draw the pictures into this file (.png or .svg)."),
 ) -> None:
     """Show a data set: its sizes, how often each class occurs, and the first training pictures."""
+    change = named(augmentation) if augment else None
     splits = sources.load(name, data_dir)
     say(described(splits))
     counts = np.bincount(splits.train.y)  # type: ignore[arg-type]
     names = splits.classes or [str(i) for i in range(len(counts))]
     say("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
-    for start in range(0, min(count, len(splits.train)), 2):
-        chosen = slice(start, min(start + 2, count))
-        say("   ".join(f"{names[label]:<28}" for label in splits.train.y[chosen]))  # type: ignore[index]
-        for line in zip(*(_halftone(picture) for picture in splits.train.x[chosen]), strict=True):
+    first = splits.train.take(np.arange(min(count, len(splits.train))))
+    rows = {"original": first.x.astype(np.float32) / 255}
+    if change is not None:
+        say(f"changed   {change}")
+        rows |= {f"epoch {epoch + 1}": change.changed(first.x, epoch=epoch) for epoch in range(4 if out else 1)}
+    if out is not None:
+        from pellucid import plots
+
+        plots.save(plots.pictures(list(rows.values()), list(rows), "" if change is None else str(change)), out)
+        say(f"the pictures are in {out}")
+        return
+    labelled = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]  # type: ignore[arg-type]
+    for start in range(0, len(labelled), 2):
+        shown = labelled[start : start + 2]
+        say("   ".join(f"{label:<28}" for label, _ in shown))
+        for line in zip(*(_halftone(picture) for _, picture in shown), strict=True):
             say("   ".join(line))
 
 
 def _halftone(picture: Array) -> list[str]:
     """A grey picture as lines of text, two rows of pixels to a line."""
     shades = " ░▒▓█"
-    rows = picture[..., 0].astype(int)
-    rows = (rows[0::2][: len(rows) // 2] + rows[1::2]) // 2
-    return ["".join(shades[v * len(shades) // 256] for v in row) for row in rows]
+    rows = np.clip(picture[..., 0], 0, 1)
+    rows = (rows[0::2][: len(rows) // 2] + rows[1::2]) / 2
+    return ["".join(shades[min(int(v * len(shades)), len(shades) - 1)] for v in row) for row in rows]

@@ -1,41 +1,62 @@
-"""``pellucid evaluate``: a trained model's figures on a data set's test part."""
+"""``pellucid evaluate``: what trained models score on a data set, one or several of them as one."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
 
 from pellucid import data as sources
-from pellucid.cli.common import as_json, described, per_class, reported, say, scored
+from pellucid.cli.common import as_json, per_class, reported, say, scored
+from pellucid.data.augmentation import named
+from pellucid.ensemble import Ensemble
+from pellucid.errors import ConfigError, did_you_mean
+from pellucid.experiment import described
+from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
 from pellucid.runs import open_run
+
+PARTS = ("test", "validation", "train")
 
 
 @reported
 def evaluate(
-    run: Path = typer.Argument(..., help="A run folder, or a model file."),
-    data: str | None = typer.Argument(None, help="The data: mnist or fashion-mnist [default: the run's]."),
+    runs: list[str] = typer.Argument(
+        ..., metavar="RUN [RUN ...] [DATA]", help="Run folders or model files; at the end the data, if it is not the run's."
+    ),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     part: str = typer.Option("test", "--part", help="test, validation or train."),
+    copies: int = typer.Option(0, "--copies", min=0, help="Also ask about so many changed copies of each picture."),
+    augmentation: str = typer.Option(
+        "rotation=5,shift=1,scale=0.05", "--augmentation", help="How the copies are changed: affine, elastic, or settings."
+    ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Score a trained model: loss, accuracy with its interval, precision and recall of each class."""
-    from pellucid.errors import ConfigError, did_you_mean
-    from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
-
-    parts = ("test", "validation", "train")
-    if part not in parts:
-        raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, parts)}")
-    model, config = open_run(run)
-    known = config.get("data", {})
+    """Score a trained model: loss, accuracy with its interval, precision and recall of each class. Several runs are asked
+    together: their probabilities are averaged."""
+    if part not in PARTS:
+        raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, PARTS)}")
+    last = runs[-1]
+    data = runs.pop() if len(runs) > 1 and not Path(last).exists() and "/" not in last and os.sep not in last else None
+    opened = [open_run(run) for run in runs]
+    known = opened[0][1].get("data", {})
     splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
-    values = model.evaluate(getattr(splits, part), metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
+    change = named(augmentation) if copies else None
+    together = Ensemble([model for model, _ in opened], augmentation=change, copies=copies)
+    asked = together if len(opened) > 1 or copies else opened[0][0]
+    values = asked.evaluate(getattr(splits, part), metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
     n = splits.sizes[part]
     if json:
-        as_json({"run": str(run), "data": splits.name, "part": part, "samples": n, **values})
+        names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
+        as_json({**names, "data": splits.name, "part": part, "samples": n, "copies": copies, **values})
         return
     say(described(splits))
-    if data is None and known.get("name") not in (None, splits.name):
-        say(f"beware    the run was trained on {known['name']}: these samples may be among its training data")
+    for run, (_, config) in zip(runs, opened, strict=True):
+        trained_on = config.get("data", {}).get("name")
+        if data is None and trained_on not in (None, splits.name):
+            say(f"beware    {run} was trained on {trained_on}: these samples may be among its training data")
+    if len(runs) > 1 or copies:
+        each = f", each asked about every picture and {copies} changed copies ({change})" if copies else ""
+        say(f"together  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
     say(f"{part:<10}{scored(values, n)}")
-    say(per_class(values, model.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
+    say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pellucid.data.dataset import Dataset, Splits
 
 if TYPE_CHECKING:
+    from pellucid.data.augmentation import Augmentation
     from pellucid.data.idx import read_idx, write_idx
     from pellucid.data.pictures import read_picture
     from pellucid.data.sources import fashion_mnist, fetch, load, mnist, status
 
 __all__ = [
+    "Augmentation",
     "Dataset",
     "Splits",
     "fashion_mnist",
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 # Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
-_WHERE = {"read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
+_WHERE = {"Augmentation": "augmentation", "read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
 _WHERE |= dict.fromkeys(("fashion_mnist", "fetch", "load", "mnist", "status"), "sources")
 
 

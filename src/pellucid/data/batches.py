@@ -1,7 +1,7 @@
 """Batches: the data of one training, in the order of each epoch.
 
 The order of an epoch comes from (seed, epoch) alone. A batch is gathered in one pass: shuffled, picked and scaled
-straight into the array that the network reads, which the next batch overwrites.
+straight into the array that the network reads, which the next batch overwrites; augmentation is in that pass.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pellucid import rng
+from pellucid.data.augmentation import Augmentation
 from pellucid.data.stage import InputStage
 from pellucid.kernels import Kernels
 from pellucid.memory import Array, aligned_zeros
@@ -27,12 +28,16 @@ class Batches:
         *,
         rows: Array | None,
         stage: InputStage,
+        augmentation: Augmentation | None = None,
         batch_size: int,
         seed: int,
         shuffle: bool,
         kernels: Kernels,
     ):
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
+        self.augmentation = augmentation
+        if augmentation is not None:
+            augmentation.check(x.shape[1:])
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
         self.weights = np.ones(len(targets), np.float32) if weights is None else np.ascontiguousarray(weights, np.float32)
         shape = (self.batch_size, *x.shape[1:])
@@ -48,5 +53,15 @@ class Batches:
         for start in range(0, n, self.batch_size):
             chosen = order[start : start + self.batch_size]
             source = chosen if self.rows is None else self.rows[chosen]
-            x = self.stage.batch(self.x, source, self._batch[: len(chosen)], self.kernels)
+            out = self._batch[: len(chosen)]
+            if self.augmentation is None:
+                x = self.stage.batch(self.x, source, out, self.kernels)
+            else:
+                x = self._augmented(self.augmentation, source, chosen, epoch, out)
             yield x, self.targets[chosen], self.weights[chosen]
+
+    def _augmented(self, augmentation: Augmentation, source: Array, numbers: Array, epoch: int, out: Array) -> Array:
+        x, factor = self.x, self.stage.factor
+        if not (x.flags.c_contiguous and x.flags.aligned and x.dtype in (np.uint8, np.float32)):
+            x, source, factor = self.stage.batch(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0
+        return augmentation.batch(x, source, factor, numbers, self.seed, epoch, out, self.kernels)

@@ -26,6 +26,7 @@ class InputStage(Config, ABC):
     """The base of input stages."""
 
     wants: ClassVar[str]
+    factor: ClassVar[float]  # by which the data's numbers become the network's
 
     @abstractmethod
     def accepts(self, x: Array) -> bool:
@@ -53,16 +54,17 @@ class Bytes(InputStage):
     """uint8 pictures: each value is divided by 255."""
 
     wants: ClassVar[str] = "uint8 pictures (0 … 255)"
+    factor: ClassVar[float] = 1 / 255
 
     def accepts(self, x: Array) -> bool:
         return x.dtype == np.uint8
 
     def batch(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
         if isinstance(rows, slice):
-            return np.multiply(x[rows], out.dtype.type(1 / 255), out=out)
+            return np.multiply(x[rows], out.dtype.type(self.factor), out=out)
         if not x.flags.c_contiguous:
-            return np.multiply(x[rows], out.dtype.type(1 / 255), out=out)
-        kernels.gather_scaled(x, rows, 1 / 255, out)
+            return np.multiply(x[rows], out.dtype.type(self.factor), out=out)
+        kernels.gather_scaled(x, rows, self.factor, out)
         return out
 
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
@@ -77,6 +79,7 @@ class Numbers(InputStage):
     """Real numbers: taken as they are, in the network's dtype."""
 
     wants: ClassVar[str] = "real numbers"
+    factor: ClassVar[float] = 1.0
 
     def accepts(self, x: Array) -> bool:
         return x.dtype.kind in "bif" or (x.dtype.kind == "u" and x.dtype.itemsize > 1)

@@ -1,7 +1,10 @@
 """Figures: one function a figure, each returns a matplotlib Figure (extra ``plots``)."""
 
+from pellucid.plots.comparison import accuracies, disagreements
 from pellucid.plots.confusion import confusion_matrix
 from pellucid.plots.curves import learning_curves
+from pellucid.plots.pictures import pictures
 from pellucid.plots.style import save
+from pellucid.plots.sweep import sweep
 
-__all__ = ["confusion_matrix", "learning_curves", "save"]
+__all__ = ["accuracies", "confusion_matrix", "disagreements", "learning_curves", "pictures", "save", "sweep"]

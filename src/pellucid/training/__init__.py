@@ -2,6 +2,6 @@
 
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.loop import Control
-from pellucid.training.policies import EarlyStopping, Policy
+from pellucid.training.policies import AverageWeights, EarlyStopping, Policy
 
-__all__ = ["Control", "EarlyStopping", "EpochEvent", "Event", "History", "Policy", "StepEvent"]
+__all__ = ["AverageWeights", "Control", "EarlyStopping", "EpochEvent", "Event", "History", "Policy", "StepEvent"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,23 @@ def dataset(x: Array | Dataset, y: Array | None = None, weights: Array | None = 
     if y is None:
         raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
     return Dataset(x, y, weights=weights)
+
+
+def sample_shape(given: Sequence[int]) -> Shape:
+    """The shape of one sample, as a model is given it."""
+    axes = tuple(given) if isinstance(given, Iterable) else given
+    shape: Shape = checked(axes, tuple[int, ...], "Model", "input_shape")
+    if not shape or any(n < 1 for n in shape):
+        raise ShapeError(f"input_shape is the shape of one sample, such as (28, 28, 1) or (30,); got {shape}")
+    return shape
+
+
+def is_vector(output: Shape) -> None:
+    """Refuses a network whose output for one sample is no vector."""
+    if len(output) != 1:
+        raise ShapeError(
+            f"a network ends in a vector for each sample, this one in {output}; put Flatten() before the last Dense"
+        )
 
 
 def fits(x: Array, shape: Shape, what: str) -> None:

@@ -6,8 +6,9 @@ generator) or waits (do not ask for the next event). ``model.fit`` is such an it
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 from pellucid.data.batches import Batches
@@ -43,7 +44,7 @@ def train(
     validate: Evaluation | None = None,
     train_scores: Evaluation | None = None,
     control: Control | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Trains ``epochs`` epochs. ``validate`` scores the validation set; ``train_scores``, if given, scores the training
     set at each epoch's end instead of counting while it runs. Raises DivergedError before a bad update is made."""
     control = control or Control()
@@ -77,15 +78,18 @@ def take_step(parts: Parts, step: GradientStep, x: Array, targets: Array, weight
     return loss
 
 
-def recorded(events: Iterator[Event], history: History, parts: Parts, sharding: Sharding) -> Generator[Event, None, None]:
+def recorded(
+    events: Generator[Event, None, None], history: History, parts: Parts, sharding: Sharding
+) -> Generator[Event, None, None]:
     """The same events, with each epoch written into the history, and threads as ``sharding`` says while one is made: not
-    while whoever iterates does something else."""
-    while True:
-        with blas.limited(sharding.blas_threads):
-            parts.kernels.ready(sharding.team)
-            event = next(events, None)
-        if event is None:
-            return
-        if isinstance(event, EpochEvent):
-            history.rows.append(event.row())
-        yield event
+    while whoever iterates does something else. Closed, it closes them, so that policies put things in order at once."""
+    with contextlib.closing(events):
+        while True:
+            with blas.limited(sharding.blas_threads):
+                parts.kernels.ready(sharding.team)
+                event = next(events, None)
+            if event is None:
+                return
+            if isinstance(event, EpochEvent):
+                history.rows.append(event.row())
+            yield event

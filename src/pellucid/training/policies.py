@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
-from pellucid.config import Config, Count, NonNegative
+import numpy as np
+
+from pellucid.config import Config, Count, FractionBelowOne, NonNegative
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.training.events import EpochEvent, Event, History
+from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.parts import Parts
 
 
@@ -20,7 +22,7 @@ class Policy(Config, ABC):
         """Refuses, before training begins, what cannot work; ``validated`` says whether there is validation data."""
 
     @abstractmethod
-    def wrap(self, events: Iterator[Event], parts: Parts, history: History) -> Iterator[Event]:
+    def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
         """The same events; ends earlier where it wants to stop."""
 
 
@@ -39,7 +41,7 @@ class EarlyStopping(Policy):
         if self.monitor.startswith("validation") and not validated:
             raise ConfigError(f"EarlyStopping watches {self.monitor!r}: give fit a validation set, or watch train_loss")
 
-    def wrap(self, events: Iterator[Event], parts: Parts, history: History) -> Iterator[Event]:
+    def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
         sign = -1.0 if self.monitor.endswith("loss") else 1.0
         best, waited = -float("inf"), 0
         kept = (parts.theta.copy(), parts.state.copy())
@@ -59,5 +61,50 @@ class EarlyStopping(Policy):
                 waited += 1
                 if waited >= self.patience:
                     break
+        events.close()  # what is inside puts its parameters in order first
         if self.restore_best:
             parts.theta[:], parts.state[:] = kept
+
+
+@dataclass(frozen=True)
+class AverageWeights(Policy):
+    """Scores, and leaves at the end, a running average of the parameters instead of the last ones (Polyak and Juditsky, 1992;
+    with this weighting also "EMA"): after each step θ̄ ← d θ̄ + (1 − d) θ, with d = ``decay``, but at first
+    (1 + t)/(10 + t), so that the beginning is forgotten. Running statistics are averaged alike. Validation scores are
+    those of the average; training goes on with θ. After an interruption the parameters are θ."""
+
+    decay: FractionBelowOne = 0.99
+
+    def check(self, *, validated: bool) -> None:
+        return
+
+    def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
+        pairs = [(vector, vector.copy(), np.empty_like(vector)) for vector in (parts.theta, parts.state)]
+        steps, swapped = 0, False
+
+        def swap() -> None:
+            for vector, average, spare in pairs:
+                spare[:], vector[:] = vector, average
+                average[:] = spare
+
+        try:
+            for event in events:
+                if isinstance(event, StepEvent):
+                    steps += 1
+                    rest = 1 - min(self.decay, (1 + steps) / (10 + steps))
+                    for vector, average, spare in pairs:
+                        np.subtract(vector, average, out=spare)
+                        spare *= np.float32(rest)
+                        average += spare
+                yield event
+                if isinstance(event, StepEvent) and event.batch == event.batches:  # what is scored now is the average
+                    swap()
+                    swapped = True
+                elif swapped:
+                    swap()
+                    swapped = False
+        finally:
+            if swapped:
+                swap()
+        for vector, average, _ in pairs:
+            vector[:] = average

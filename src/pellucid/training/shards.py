@@ -57,10 +57,19 @@ def _granted() -> int | None:
         return None
 
 
+_most: int | None = None
+
+
+def limit(threads: int | None) -> None:
+    """From now on this process uses so many cores at most: for processes that share a machine. None: no limit."""
+    global _most
+    _most = threads
+
+
 def cores() -> int:
-    """The processors this process may use: those it is bound to, or fewer where its container grants less."""
+    """The processors this process may use: those it is bound to, or fewer where its container or :func:`limit` says so."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(bound, _granted() or bound)
+    return min(bound, _granted() or bound, _most or bound)
 
 
 def choose(multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False) -> Sharding:

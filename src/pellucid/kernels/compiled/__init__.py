@@ -31,7 +31,7 @@ from pellucid.kernels.compiled.losses import (
     squared_error,
 )
 from pellucid.kernels.compiled.metrics import confusion, count_correct
-from pellucid.kernels.compiled.noise import dropout
+from pellucid.kernels.compiled.noise import dropout, uniform
 from pellucid.kernels.compiled.normalization import (
     layer_norm,
     layer_norm_backward,
@@ -52,6 +52,7 @@ from pellucid.kernels.compiled.pooling import (
 )
 from pellucid.kernels.compiled.team import ready as ready
 from pellucid.kernels.compiled.updates import adam, add, add_scaled, copy, scale, sgd, sgd_momentum, sum_of_squares
+from pellucid.kernels.compiled.warp import warp
 
 __all__ = [
     "adam",
@@ -105,4 +106,6 @@ __all__ = [
     "sum_of_squares",
     "tanh",
     "tanh_gradient",
+    "uniform",
+    "warp",
 ]

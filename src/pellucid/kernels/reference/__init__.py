@@ -27,7 +27,7 @@ from pellucid.kernels.reference.losses import (
     squared_error,
 )
 from pellucid.kernels.reference.metrics import confusion, count_correct
-from pellucid.kernels.reference.noise import dropout
+from pellucid.kernels.reference.noise import dropout, uniform
 from pellucid.kernels.reference.normalization import (
     layer_norm,
     layer_norm_backward,
@@ -49,6 +49,7 @@ from pellucid.kernels.reference.pooling import (
 from pellucid.kernels.reference.team import announced as announced  # no kernels: what comes before them
 from pellucid.kernels.reference.team import ready as ready
 from pellucid.kernels.reference.updates import adam, add, add_scaled, copy, scale, sgd, sgd_momentum, sum_of_squares
+from pellucid.kernels.reference.warp import warp
 
 __all__ = [
     "adam",
@@ -102,4 +103,6 @@ __all__ = [
     "sum_of_squares",
     "tanh",
     "tanh_gradient",
+    "uniform",
+    "warp",
 ]

@@ -24,9 +24,9 @@ def mix(x: Array) -> Array:
     return x ^ (x >> np.uint32(16))
 
 
-def bits(key: int, first: int, rows: int, columns: int) -> Array:
-    """(rows, columns) of uint32, the rows counted from ``first`` in the whole batch."""
-    i = np.arange(first, first + rows, dtype=np.uint64).astype(np.uint32)
+def bits(key: int, numbers: Array, columns: int) -> Array:
+    """(n, columns) of uint32: the first elements of the rows with these ``numbers`` (n)."""
+    i = numbers.astype(np.uint32)
     low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
     a, m = mix(i ^ low), mix(i + high) | np.uint32(1)
     return mix(a[:, None] + np.arange(columns, dtype=np.uint32) * m[:, None])
@@ -35,6 +35,11 @@ def bits(key: int, first: int, rows: int, columns: int) -> Array:
 def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
     """out = x / (1 − rate) where the element is kept (bits ≥ rate·2³²), else 0. Serves both passes."""
     flat = x.reshape(len(x), math.prod(x.shape[1:]))  # not −1: a shard may be empty
-    kept = bits(key, first, *flat.shape) >= np.uint32(rate * 2**32)
+    kept = bits(key, np.arange(first, first + len(x), dtype=np.uint64), flat.shape[1]) >= np.uint32(rate * 2**32)
     np.multiply(flat, kept * x.dtype.type(1 / (1 - rate)), out=out.reshape(flat.shape))
     return out
+
+
+def uniform(key: int, numbers: Array, columns: int) -> Array:
+    """(n, columns) of float32, evenly from 0 to 1: the first elements of the rows with these ``numbers`` (n)."""
+    return (bits(key, numbers, columns) >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)

@@ -1,0 +1,190 @@
+"""One run: from settings to a folder with everything that is left of a training.
+
+``pellucid train`` is one of them, ``pellucid sweep`` many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid import __version__, presets
+from pellucid import data as sources
+from pellucid.config import to_json
+from pellucid.data import Dataset, Splits
+from pellucid.data.augmentation import named
+from pellucid.energy import Meter
+from pellucid.errors import ConfigError, PellucidError
+from pellucid.kernels import name_of
+from pellucid.losses import CrossEntropy
+from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
+from pellucid.model import Model
+from pellucid.runs import RunFolder
+from pellucid.training import EarlyStopping, blas
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of: the data, a preset, and what overrides the preset (None: nothing does). ``hidden`` are the widths
+    of an MLP's hidden layers, as in ``64x32``; the other names are those of ``pellucid train``'s flags."""
+
+    data: str = "mnist"
+    model: str = "mlp"
+    hidden: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str | None = None
+    lr: float | None = None
+    augmentation: str | None = None
+    seed: int = 0
+    data_dir: Path | None = None
+    limit: int | None = None
+    split_seed: int = 0
+    early_stopping: int | None = None
+    deterministic: bool = False
+    exact_training_metrics: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings, checked and worked out before any data is read."""
+
+    settings: Settings
+    recipe: presets.Recipe
+    policies: tuple[EarlyStopping, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Plan:
+        """Raises ConfigError for settings that no run can have."""
+        recipe = presets.preset(settings.model)
+        if settings.hidden is not None:
+            recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
+        change = recipe.augmentation if settings.augmentation is None else named(settings.augmentation)
+        recipe = dataclasses.replace(
+            recipe,
+            optimizer=presets.optimizer(settings.optimizer, settings.lr, recipe.optimizer),
+            epochs=_positive(recipe.epochs if settings.epochs is None else settings.epochs, "--epochs"),
+            batch_size=_positive(recipe.batch_size if settings.batch_size is None else settings.batch_size, "--batch-size"),
+            augmentation=change,
+        )
+        if settings.limit is not None:
+            _positive(settings.limit, "--limit")
+        patience = settings.early_stopping
+        policies = () if patience is None else (EarlyStopping(_positive(patience, "--early-stopping")),)
+        return cls(settings, recipe, policies)
+
+
+def run(plan: Plan, out: Path | None = None, *, force: bool = False, tell: Tell, progress: bool) -> dict[str, Any]:
+    """Trains, scores, and keeps the run in the folder ``out`` (None: the next free one in runs/). ``tell`` is given lines for
+    people. Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C ended the
+    training. Raises library errors before anything is written."""
+    settings, recipe = plan.settings, plan.recipe
+    splits = sources.load(settings.data, settings.data_dir, settings.split_seed)
+    training = splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
+    classes = splits.classes or ()
+    network = presets.fits(recipe, training.shape, len(classes))
+    model = Model(
+        network, training.shape, loss=CrossEntropy(), optimizer=recipe.optimizer, metrics=[Accuracy()],
+        seed=settings.seed, classes=classes,
+    )  # fmt: skip
+    folder = RunFolder(out, Path(settings.model).stem, force=force)
+    sharding = model.sharding(recipe.batch_size, deterministic=settings.deterministic)
+    kernels = name_of(model.kernels)
+    tell(described(splits) if settings.limit is None else f"{described(splits)}; limited to {len(training):,}")
+    tell(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
+    how = f"{recipe.epochs} epochs, batches of {recipe.batch_size}, {recipe.optimizer}; {kernels} kernels, {sharding}"
+    tell(f"training  {how}")
+    if recipe.augmentation is not None:
+        tell(f"changed   {recipe.augmentation}")
+
+    began, meter, interrupted = time.perf_counter(), Meter(), False
+    try:
+        model.fit(
+            training, validation=splits.validation, epochs=recipe.epochs, batch_size=recipe.batch_size,
+            policies=plan.policies, augmentation=recipe.augmentation, deterministic=settings.deterministic,
+            exact_training_metrics=settings.exact_training_metrics, progress=progress,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        interrupted = True
+        tell("interrupted: keeping what was trained so far")
+    except PellucidError:
+        folder.discard()
+        raise
+    seconds, energy = time.perf_counter() - began, meter.read()
+    folder.write_config({**_config(plan, splits), **model.config()})
+    folder.save(model)
+    folder.write_history(model.history)
+    metrics = {
+        "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
+        **_scores(model, splits, training),
+        "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": seconds,
+        "energy": vars(energy), "epochs": len(model.history), "best_epoch": model.history.best_epoch,
+        "interrupted": interrupted, "kernels": kernels, "sharding": str(sharding),
+        "versions": {
+            "pellucid": __version__, "numpy": np.__version__, "python": platform.python_version(), "blas": blas.describe(),
+        },
+    }  # fmt: skip
+    folder.write_metrics(metrics)
+    _figures(model, metrics["test"]["confusion_matrix"], folder.path, settings.model, tell)
+    return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
+
+
+def described(splits: Splits) -> str:
+    """One line: what the data is and where it came from."""
+    sizes = splits.sizes
+    return (
+        f"data      {splits.name}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
+        f"{sizes['test']:,} test samples, from {splits.source}"
+    )
+
+
+def _config(plan: Plan, splits: Splits) -> dict[str, Any]:
+    settings, recipe = plan.settings, plan.recipe
+    return {
+        "pellucid": __version__,
+        "preset": settings.model,
+        "data": {
+            "name": splits.name, "asked_for": settings.data, "split_seed": settings.split_seed, "limit": settings.limit,
+            "sha256": splits.sha256,
+        },
+        "fit": {
+            "epochs": recipe.epochs, "batch_size": recipe.batch_size, "deterministic": settings.deterministic,
+            "exact_training_metrics": settings.exact_training_metrics, "policies": to_json(plan.policies),
+            "augmentation": to_json(recipe.augmentation),
+        },
+    }  # fmt: skip
+
+
+def _positive(value: int, flag: str) -> int:
+    if value < 1:
+        raise ConfigError(f"{flag} must be at least 1, got {value}")
+    return value
+
+
+def _scores(model: Model, splits: Splits, training: Dataset) -> Mapping[str, Any]:
+    """Loss and accuracy on all three sets; on the test set, which is looked at here and once, all metrics."""
+    return {
+        "test": model.evaluate(splits.test, metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()]),
+        "validation": model.evaluate(splits.validation),
+        "train": model.evaluate(training),
+    }
+
+
+def _figures(model: Model, table: Any, folder: Path, name: str, tell: Tell) -> None:
+    from pellucid import plots
+
+    try:
+        if len(model.history):
+            plots.save(plots.learning_curves(model.history, name), folder / "learning_curves.png")
+        plots.save(plots.confusion_matrix(table, model.classes, f"{name} on the test set"), folder / "confusion_matrix.png")
+    except ConfigError as error:  # no Matplotlib: the run is whole without pictures
+        tell(f"no figures: {error}")

@@ -1,0 +1,56 @@
+"""Pictures picked out of a data set and changed on the way: the arithmetic of ``data/augmentation.py``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.kernels.reference.noise import bits
+from pellucid.memory import Array
+
+
+def warp(
+    x: Array, rows: Array, factor: float, maps: Array, fields: Array, down: Array, across: Array,
+    thickness: Array, boxes: Array, noise: float, key: int, numbers: Array, out: Array,
+) -> Array:  # fmt: skip
+    """out[i] = factor · x[rows[i]], each pixel from another place; x (m, h, w, c), bytes or numbers, out (n, h, w, c).
+
+    Pixel (p, q) shows the place (a p + b q + c, d p + e q + f), with the six numbers in ``maps`` (n, 6), moved by the smooth
+    fields Σ down[p, k] across[q, l] fields[i, 0 or 1, k l], (h, k), (w, l), (n, 2, k·l). Then ``thickness`` (n) blends each
+    pixel with the largest of itself and its four neighbours, or, below 0, with the smallest; ``boxes`` (n, 4), first row and
+    column and their ends, are set to 0; and ``noise`` times the sum of four random bytes, less its mean of 510, is added.
+    """
+    (h, w, c), dtype = x.shape[1:], out.dtype
+    p, q = np.arange(h, dtype=dtype)[:, None], np.arange(w, dtype=dtype)
+    m = maps[:, :, None, None]
+    row, column = m[:, 0] * p + m[:, 1] * q + m[:, 2], m[:, 3] * p + m[:, 4] * q + m[:, 5]
+    if fields.size:
+        lattice = fields.reshape(len(fields), 2, down.shape[1], across.shape[1])
+        moved = down @ lattice @ across.T
+        row, column = row + moved[:, 0], column + moved[:, 1]
+    canvas = np.zeros((len(rows), h + 2, w + 2, c), dtype)
+    canvas[:, 1:-1, 1:-1] = dtype.type(factor) * x[rows]
+    i, y = _place(row, h)
+    j, z = _place(column, w)
+    n = np.arange(len(rows))[:, None, None]
+    above = canvas[n, i, j] * (1 - z) + canvas[n, i, j + 1] * z
+    below = canvas[n, i + 1, j] * (1 - z) + canvas[n, i + 1, j + 1] * z
+    out[...] = above * (1 - y) + below * y
+    if thickness.any():
+        around = np.pad(out, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        cross = [out, around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]]
+        t = thickness[:, None, None, None]
+        out += np.where(t > 0, t * (np.max(cross, axis=0) - out), t * (out - np.min(cross, axis=0)))
+    for one, (first, end, left, right) in zip(out, boxes, strict=True):
+        one[first:end, left:right] = 0
+    if noise:
+        random = bits(key, numbers, h * w * c)
+        total = sum((random >> np.uint32(8 * k) & np.uint32(255)).astype(dtype) for k in range(4))
+        out += dtype.type(noise) * (total - dtype.type(510)).reshape(out.shape)
+    return out
+
+
+def _place(where: Array, size: int) -> tuple[Array, Array]:
+    """(the pixel before, how far behind it) on a canvas with one more pixel on either side."""
+    inside = np.clip(where, -1, size) + where.dtype.type(1)
+    before = np.minimum(inside.astype(np.int64), size)
+    return before, (inside - before)[..., None].astype(where.dtype)

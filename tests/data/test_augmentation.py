@@ -1,0 +1,178 @@
+"""Augmentation: the geometry is SciPy's, the chance has names, and training repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from pellucid import Adam, ConfigError, CrossEntropy, Dense, Flatten, Sequential, ShapeError, Softmax
+from pellucid.data import Augmentation
+from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice, named
+from pellucid.data.batches import Batches
+from pellucid.data.stage import stage_for
+from pellucid.kernels import compiled, reference
+
+BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
+ALL = AUGMENTATIONS["strong"]
+RNG = np.random.default_rng(0)
+BLOBS = (255 * np.clip(scipy.ndimage.gaussian_filter(RNG.normal(0, 6, (40, 20, 14, 1)), (0, 2, 2, 0)), 0, 1)).astype(np.uint8)
+
+
+def changed(augmentation, x, numbers, kernels, *, seed=3, epoch=2):
+    out = np.empty((len(numbers), *x.shape[1:]), np.float32)
+    return augmentation.batch(x, np.asarray(numbers), 1 / 255, np.asarray(numbers), seed, epoch, out, kernels)
+
+
+@BOTH
+def test_without_amounts_nothing_is_changed(kernels):
+    np.testing.assert_allclose(changed(Augmentation(), BLOBS, range(40), kernels), BLOBS / np.float32(255), atol=1e-6)
+
+
+@BOTH
+def test_geometry_is_what_scipy_makes_of_the_same_places(kernels):
+    for augmentation in (
+        Augmentation(rotation=40, scale=0.3, stretch=0.2, shear=0.4, shift=3),
+        Augmentation(rotation=20, shift=1, elastic=1.5, smoothness=3),
+    ):
+        drawn = reference.uniform(77, np.arange(40), WIDTH + 1)
+        maps = augmentation._maps(drawn, 20, 14)
+        down, across = _lattice(20, augmentation.smoothness), _lattice(14, augmentation.smoothness)
+        fields = RNG.normal(0, augmentation.elastic, (40, 2, down.shape[1] * across.shape[1])).astype(np.float32)
+        still, boxes = np.zeros(40, np.float32), np.zeros((40, 4), np.int64)
+        got = np.empty(BLOBS.shape, np.float32)
+        kernels.warp(BLOBS, np.arange(40), 1.0, maps, fields, down, across, still, boxes, 0.0, 0, np.arange(40), got)
+        p, q = np.mgrid[:20, :14]
+        for i, (a, b, c, d, e, f) in enumerate(maps.astype(float)):
+            lattice = fields[i].reshape(2, down.shape[1], across.shape[1])
+            places = np.stack([a * p + b * q + c, d * p + e * q + f]) + down @ lattice @ across.T
+            wanted = scipy.ndimage.map_coordinates(BLOBS[i, ..., 0].astype(float), places, order=1, mode="grid-constant")
+            np.testing.assert_allclose(got[i, ..., 0], wanted, atol=0.02)  # of 255
+
+
+def test_the_amounts_mean_what_they_say():
+    drawn = np.full((2, WIDTH + 1), 0.5, np.float32)
+    drawn[1] = 1.0
+    for name, amount, place, wanted in [
+        ("rotation", 90, (5, 0), (0, -5)),  # a quarter turn to the left: what was left of the middle is below
+        ("shift", 2, (0, 0), (-2, -2)),
+        ("scale", np.log(2), (4, 2), (2, 1)),
+        ("stretch", 1, (4, 2), (4 * np.exp(-0.5), 2 * np.exp(0.5))),
+        ("shear", 0.5, (4, 1), (4, -1)),
+    ]:
+        neither, most = Augmentation(**{name: amount})._maps(drawn, 21, 21).reshape(2, 2, 3).astype(float)
+        p, q = np.array(place) + 10
+        np.testing.assert_allclose(neither @ [p, q, 1], [p, q], atol=1e-5)
+        got = most @ [p, q, 1] - 10
+        np.testing.assert_allclose(got, wanted, atol=1e-5, err_msg=name)
+
+
+def test_the_elastic_field_has_its_size_and_its_smoothness():
+    for smoothness in (1.0, 2.5, 4.0):
+        weights = _lattice(28, smoothness).astype(float)
+        between = np.subtract.outer(np.arange(28), np.arange(28))
+        # noise smoothed by a Gaussian of width s is alike at distance d as exp(−d²/4s²)
+        np.testing.assert_allclose(weights @ weights.T, np.exp(-((between / smoothness) ** 2) / 4), atol=0.01)
+    few = [AUGMENTATIONS["elastic"].batch(BLOBS, np.arange(1), 1, np.arange(1), s, 0, np.empty((1, 20, 14, 1), np.float32), k)
+           for s, k in ((0, compiled), (1, compiled))]  # fmt: skip
+    assert not np.array_equal(*few)
+
+
+@BOTH
+def test_strokes_noise_and_rectangles(kernels):
+    numbers = np.arange(40)
+    plain = BLOBS / np.float32(255)
+    thicker = changed(Augmentation(thickness=1), BLOBS, numbers, kernels)
+    ink = (thicker - plain).sum(axis=(1, 2, 3))
+    from pellucid import rng
+
+    drawn = reference.uniform(rng.at_step(rng.stream_key(3, "augmentation"), 2), numbers, WIDTH + 1)[:, THICKNESS]
+    assert ((ink > 0) == (drawn > 0.5)).all()
+    assert ((drawn > 0.5).sum() > 10) & ((drawn < 0.5).sum() > 10)
+    noise = changed(Augmentation(noise=0.2), BLOBS, numbers, kernels) - plain
+    assert abs(noise.mean()) < 5 * 0.2 / noise.size**0.5
+    assert noise.std() == pytest.approx(0.2, rel=0.02)
+    assert abs(np.corrcoef(noise.reshape(40, -1)) - np.eye(40)).max() < 0.35  # other samples, other noise
+    white = np.full((2000, 10, 8, 1), 255, np.uint8)
+    erased = changed(Augmentation(erasing=0.3, erased=0.5), white, np.arange(2000), kernels)[..., 0]
+    hit = (erased == 0).any(axis=(1, 2))
+    assert abs(hit.mean() - 0.3) < 0.05
+    assert (erased == 0).any(axis=2).sum(axis=1).max() == 5
+    assert (erased == 0).any(axis=1).sum(axis=1).max() == 4
+    assert ((erased == 0).sum(axis=0) > 5).all(), "every pixel may be hit"
+
+
+def test_a_picture_depends_on_seed_epoch_and_number_alone():
+    whole = changed(ALL, BLOBS, np.arange(40), compiled)
+    some = np.array([31, 4, 4, 17])
+    np.testing.assert_array_equal(changed(ALL, BLOBS, some, compiled), whole[some])
+    for other in ({"seed": 4}, {"epoch": 3}):
+        assert not np.isclose(changed(ALL, BLOBS, np.arange(40), compiled, **other), whole).all(axis=(1, 2, 3)).any()
+    np.testing.assert_array_equal(ALL.changed(BLOBS, seed=3, epoch=2)[some], whole[some])
+
+
+@pytest.mark.parametrize("form", ["float32", "float64", "big-endian", "strided", "memory map"])
+def test_pictures_in_any_form(form, tmp_path):
+    x = BLOBS
+    if form.startswith("float"):
+        x = (BLOBS / 255).astype(form)
+    elif form == "big-endian":
+        x = (BLOBS / 255).astype(">f4")
+    elif form == "strided":
+        x = BLOBS.repeat(2, axis=0)[::2]
+    elif form == "memory map":
+        np.save(tmp_path / "x.npy", BLOBS)
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    made = Batches(
+        x, np.arange(40), None, rows=np.arange(39, -1, -1), stage=stage_for(x), augmentation=ALL,
+        batch_size=7, seed=3, shuffle=True, kernels=compiled,
+    )  # fmt: skip
+    seen = {int(n): picture.copy() for batch, targets, _ in made.epoch(2) for n, picture in zip(targets, batch, strict=True)}
+    wanted = changed(ALL, BLOBS[::-1].copy(), np.arange(40), compiled)
+    np.testing.assert_allclose(np.stack([seen[n] for n in range(40)]), wanted, atol=2e-6)
+
+
+def small():
+    return Sequential(Flatten(), Dense(8), Dense(4), Softmax()).compile((20, 14, 1), CrossEntropy(), Adam(0.01), seed=1)
+
+
+def test_training_repeats_and_goes_on():
+    y = np.arange(40) % 4
+    first, second, halves, plain = (small() for _ in range(4))
+    for model in (first, second):
+        model.fit(BLOBS, y, epochs=2, augmentation=ALL)
+    np.testing.assert_array_equal(first.parameters, second.parameters)
+    for _ in range(2):
+        halves.fit(BLOBS, y, augmentation=ALL)
+    np.testing.assert_array_equal(first.parameters, halves.parameters)
+    plain.fit(BLOBS, y, epochs=2)
+    assert not np.array_equal(first.parameters, plain.parameters)
+
+
+def test_what_is_refused():
+    table = Sequential(Dense(4), Softmax()).compile((3,), CrossEntropy())
+    with pytest.raises(ShapeError, match="for pictures"):
+        table.fit(np.zeros((8, 3)), np.arange(8) % 4, augmentation=ALL)
+    with pytest.raises(ConfigError, match="augmentation must be"):
+        small().fit(BLOBS, np.arange(40) % 4, augmentation="elastic")
+    for settings in ({"rotation": -1}, {"erasing": 1.1}, {"smoothness": 0.5}, {"thickness": float("nan")}):
+        with pytest.raises(ConfigError):
+            Augmentation(**settings)
+
+
+def test_augmentations_by_name():
+    assert named("none") is None
+    assert named("affine") is AUGMENTATIONS["affine"]
+    assert named("rotation=10,shift=2") == Augmentation(rotation=10, shift=2)
+    for text, said in {
+        "elastik": "did you mean 'elastic'",
+        "rotate=3": "did you mean 'rotation'",
+        "shift=far": "no number",
+        "shift": "there is no augmentation 'shift'",
+    }.items():
+        with pytest.raises(ConfigError, match=said):
+            named(text)
+    for one in AUGMENTATIONS.values():
+        assert dataclasses.asdict(one) != dataclasses.asdict(Augmentation())
