@@ -146,6 +146,15 @@ def test_split_shuffles_and_repeats():
         assert np.count_nonzero(np.diff(part.y)) > len(part) / 2
 
 
+def test_what_is_left_of_a_split_has_all_classes_everywhere():
+    y = np.repeat(np.arange(10), 600)
+    rest, _ = Dataset(np.zeros((6000, 1)), y).split(500)
+    for start in range(0, 5500, 250):  # 25 expected, 4.7 standard deviation
+        counts = np.bincount(rest.y[start : start + 250], minlength=10)
+        assert counts.min() > 5, f"from {start} on: {counts}"
+        assert counts.max() < 50, f"from {start} on: {counts}"
+
+
 def test_split_carries_weights_and_names():
     data = numbered(10, np.arange(10) % 2, weights=np.arange(10.0), classes=("even", "odd"), name="toys")
     rest, part = data.split(4)

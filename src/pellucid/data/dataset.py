@@ -137,7 +137,8 @@ class Dataset:
         rank = np.empty(n, np.int64)  # of each sample within its class, in shuffled order
         rank[by_class] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
         chosen = rank < quota[codes]
-        return order[~chosen], order[chosen]
+        # Shuffled again: what is left would begin with the classes whose quota was full first.
+        return random.permutation(order[~chosen]), order[chosen]
 
     def _repr_html_(self) -> str:
         import html

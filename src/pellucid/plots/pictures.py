@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,5 +40,5 @@ def pictures(rows: Sequence[Array], labels: Sequence[str], title: str = "") -> F
     for i in range(1, len(rows)):
         ax.axhline(i * (h + between) - between / 2 - 0.5, color=GREY, linewidth=0.4)
     if title:
-        ax.set_title(title)
+        made.suptitle("\n".join(textwrap.wrap(title, 12 * n)), fontsize=10)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numba
+import numpy as np
 
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
@@ -12,6 +13,7 @@ from pellucid.memory import Array
 
 U = numba.uint64
 PIECE = 16_384  # numbers: some microseconds
+CHECKED = 65_536  # numbers, which are only read
 
 
 @jit
@@ -51,10 +53,21 @@ def _gather(x, rows, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _all_finite(x):  # type: ignore[no-untyped-def]
+def _all_finite_piece(x, sums, piece):  # type: ignore[no-untyped-def]
     zero = total = x.dtype.type(0)
-    for i in range(U(x.size)):
+    first = U(piece) * U(CHECKED)
+    for i in range(first, min(first + U(CHECKED), U(x.size))):
         total += x[i] * zero  # NaN and infinity times 0 are NaN, and a sum with NaN is NaN
+    sums[piece] = total
+
+
+@jit
+def _all_finite(x):  # type: ignore[no-untyped-def]
+    sums = np.empty((x.size + CHECKED - 1) // CHECKED, x.dtype)
+    share(_all_finite_piece, (x, sums), len(sums))
+    zero = total = x.dtype.type(0)
+    for i in range(len(sums)):
+        total += sums[i]
     return total == zero
 
 
