@@ -13,11 +13,17 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.data import idx
 from benchmarks.environment import child_environment, machine
+from pellucid.data import Dataset
 from pellucid.optim import Adam, Clock, OneCycle
 from pellucid.presets import PRESETS
 
@@ -37,14 +43,15 @@ def rates(epochs: int, batches: int) -> list[float]:
     return [optimizer.learning_rate.at(Clock(1, one, one / epochs)) for one in done]
 
 
-def run(racer: str, seed: int, data_dir: str) -> dict[str, Any]:
+def run(racer: str, seed: int, data_dir: str, rows: str) -> dict[str, Any]:
     """The marks of one run: ``[{"epoch", "seconds", "accuracy"}, …]``, and the seconds of the whole training."""
     recipe = PRESETS[PRESET]
+    assert isinstance(recipe.optimizer, Adam)
     batches = -(-SAMPLES // recipe.batch_size)
     task = {
         "data_dir": data_dir, "seed": seed, "batch": recipe.batch_size, "samples": SAMPLES, "epochs": recipe.epochs,
         "rates": rates(recipe.epochs, batches), "marks": [round(batches * (k + 1) / MARKS) for k in range(MARKS)],
-        "preset": PRESET, "began": time.time(),
+        "preset": PRESET, "betas": [recipe.optimizer.beta1, recipe.optimizer.beta2], "rows": rows, "began": time.time(),
     }  # fmt: skip
     command = [sys.executable, "-m", f"benchmarks.racers.{racer.replace('-', '_')}"]
     answer = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, env=child_environment())
@@ -52,6 +59,13 @@ def run(racer: str, seed: int, data_dir: str) -> dict[str, Any]:
         raise SystemExit(f"{racer} ended with code {answer.returncode}:\n{answer.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found
+
+
+def training_rows(data_dir: str) -> npt.NDArray[np.int64]:
+    """Which of the 60,000 pictures are the training set: those that ``pellucid.data.mnist`` leaves of its split."""
+    y = idx(data_dir, "train-labels-idx1-ubyte").astype(np.int64)
+    rest, _ = Dataset(np.arange(len(y))[:, None], y).split(len(y) - SAMPLES)
+    return np.asarray(rest.x[:, 0], np.int64)
 
 
 def reached(found: dict[str, Any], level: float) -> float | None:
@@ -91,11 +105,13 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no racer {', '.join(sorted(unknown))}: choose from {', '.join(RACERS)}")
     results: dict[str, list[dict[str, Any]]] = {racer: [] for racer in racers}
+    folder, rows = str(arguments.data_dir.resolve()), str(Path(tempfile.mkdtemp()) / "rows.npy")
+    np.save(rows, training_rows(folder))
     for racer in racers:  # compiled kernels, and the files in memory, are there before anything counts
-        run(racer, 99, str(arguments.data_dir.resolve()))
+        run(racer, 99, folder, rows)
     for seed in range(arguments.seeds):
         for racer in racers:
-            results[racer].append(run(racer, seed, str(arguments.data_dir.resolve())))
+            results[racer].append(run(racer, seed, folder, rows))
             marks = ", ".join(f"{100 * one['accuracy']:.2f} % at {one['seconds']:.1f} s" for one in results[racer][-1]["marks"])
             print(f"{racer}, seed {seed}: {marks}", file=sys.stderr, flush=True)
     if arguments.out is not None:

@@ -292,8 +292,9 @@ BAD = {
     "no model": (("evaluate", "text.json"), "text.json is not a whole Pellucid model file"),
     "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
     "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
-    "an amount": (("data", "show", "--augment", "--augmentation", "shift=far"), "is no number"),
+    "an amount": (("data", "show", "--augmentation", "shift=far"), "is no number"),
     "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a whole Pellucid model file"),
+    "no copies": (("evaluate", "text.json", "--augmentation", "affine"), "say with --copies how many"),
     "data set": (("data", "show", "minst"), "did you mean 'mnist'"),
 }
 

@@ -36,6 +36,9 @@ def test_what_models_say_of_the_same_samples():
     assert beside.disputed().tolist() == [1, 3, 6]
     three = Comparison(Y, SAID | {"c": np.array([1, 2, 2, 2, 0, 0, 0, 0])})
     assert [(pair.first, pair.second) for pair in three.pairs()] == [("a", "b"), ("a", "c"), ("b", "c")]
+    raw = sorted(pair.p for pair in three.pairs())
+    adjusted = sorted(pair.adjusted for pair in three.pairs())
+    assert adjusted == pytest.approx([min(1, 3 * raw[0]), min(1, max(3 * raw[0], 2 * raw[1])), 1.0]), "Holm's steps"
     assert three.disputed().tolist() == [1, 3, 6, 0, 2, 4, 5], "what most get wrong comes first"
 
 

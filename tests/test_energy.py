@@ -20,12 +20,15 @@ def test_measured(tmp_path, monkeypatch):
     domain(tmp_path, 0, "package-0", 10)
     domain(tmp_path, 1, "package-1", 995)
     domain(tmp_path, 2, "psys", 1)
-    meter = Meter()
+    meter, beside = Meter(), Meter(alone=False)
     domain(tmp_path, 0, "package-0", 12.5)
     domain(tmp_path, 1, "package-1", 5)  # it began again
     domain(tmp_path, 2, "psys", 900)
     assert meter.read() == Energy(12.5, 12.5, 12.5, "measured", "RAPL, the whole processor")
     assert str(meter.read()) == "12 J measured"
+    assert beside.read().how == "estimated", "other work runs on the same processor"
+    meter._began -= 3  # 1000 J are full in two seconds of 500 W
+    assert meter.read().how == "estimated"
 
 
 def test_estimated(tmp_path, monkeypatch):

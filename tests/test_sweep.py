@@ -46,6 +46,9 @@ def test_grids():
     assert len(cells) == 8
     assert cells[0] == {"hidden": "16", "lr": 0.1, "seed": 0}
     assert folder_name(cells[-1]) == "hidden=64x32,lr=1.0,seed=1"
+    changes = Grid.parse(["augmentation=none;rotation=10,shift=2", "model=mlp,cnn"])
+    assert changes.values["augmentation"] == ("none", "rotation=10,shift=2")
+    assert Grid.parse(["augmentation=none,affine"]).values["augmentation"] == ("none", "affine")
     for axes, seeds, said in [
         ([], 1, "needs a grid"),
         (["lr"], 1, "looks like lr=0.01"),
@@ -54,6 +57,7 @@ def test_grids():
         (["lr=a"], 1, "no values for lr"),
         (["lr="], 1, "one or more different values"),
         (["lr=1,1.0"], 1, "one or more different values"),
+        (["augmentation=rotation=1,shift=2;rotation=1,shift=2"], 1, "one or more different values"),
         (["lr=1", "lr=2"], 1, "given twice"),
         (["lr=1"], 0, "--seeds must be at least 1"),
     ]:
@@ -67,7 +71,7 @@ def test_a_sweep_from_the_command_line(mnist_folder):
     lines = text.splitlines()
     assert lines[0].startswith("1 of 12  hidden=4,lr=0.01,seed=0: validation accuracy ")
     assert "12 of 12  hidden=8,lr=1000000000.0,seed=1: diverged" in text
-    assert "4 of 12 runs diverged" in text
+    assert "2 diverged                     hidden 4, lr 1000000000.0" in text
     rows = table(Path("swept/results.csv"))
     assert [(row["hidden"], row["lr"], row["seed"]) for row in rows] == [
         (hidden, lr, seed) for hidden in "48" for lr in ("0.01", "0.2", "1000000000.0") for seed in "01"
@@ -79,8 +83,10 @@ def test_a_sweep_from_the_command_line(mnist_folder):
         if row["status"] == "done":
             assert float(row["validation_accuracy"]) == metrics["validation"]["accuracy"]
             assert Model.load(folder / "model.pellucid").parameter_count == int(row["parameters"])
-    best = max((np.mean([float(r["validation_accuracy"]) for r in rows[i : i + 2]]), rows[i]) for i in (0, 2, 6, 8))[0]
-    assert f"{100 * best:6.2f} %  hidden" in next(line for line in lines if line.startswith("  "))
+    best = max(np.mean([float(r["validation_accuracy"]) for r in rows[i : i + 2]]) for i in (0, 2, 6, 8))
+    assert next(line for line in lines if line.startswith("  ")).startswith(f"  {100 * best:.2f} % (")
+    for folder in Path("swept").glob("hidden*"):
+        assert "test" not in json.loads((folder / "metrics.json").read_text()), "the test set was not looked at"
     assert Path("swept/sweep.png").read_bytes().startswith(b"\x89PNG")
     again, _ = sweep(*words, "--out", "swept", "--jobs", 1)
     assert again.splitlines()[0] == "12 of 12 runs are done already"
@@ -93,7 +99,9 @@ def test_a_sweep_from_the_command_line(mnist_folder):
 def test_what_is_refused(mnist_folder):
     sweep("--grid", "lr=0.1", "--epochs", 1, "--limit", 50, "--out", "swept")
     for words, said in [
-        (["--grid", "lr=0.1", "--epochs", 2, "--limit", 50, "--out", "swept"], "holds a sweep with epochs=1, not 2"),
+        (["--grid", "lr=0.1", "--epochs", 2, "--limit", 50, "--out", "swept"], "was trained with epochs=1, not 2"),
+        (["mnst", "--grid", "lr=0.1", "--out", "new"], "did you mean 'mnist'"),
+        (["--grid", "hidden=5,0", "--out", "new"], "widths look like"),
         (["--grid", "lr=-1", "--out", "new"], "learning_rate must be above 0"),
         (["--grid", "hidden=5", "--model", "cnn", "--out", "new"], "not those of cnn"),
         (["--grid", "hidden=5,a", "--out", "new"], "widths look like"),
@@ -107,6 +115,7 @@ def test_what_is_refused(mnist_folder):
         assert said in err
         assert len(err.splitlines()) == 1
     assert [path.name for path in Path("mine").iterdir()] == ["letter.txt"]
+    assert not Path("new").exists()
 
 
 def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folder):
@@ -185,14 +194,34 @@ def test_a_sweep_on_a_dask_cluster(tmp_path, mnist_folder):
     shards.limit(None)
 
 
+def test_a_combination_counts_when_all_its_seeds_were_trained(tmp_path, mnist_folder):
+    work = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"], seeds=2), tmp_path / "swept")
+    row = {"status": "done", "validation_accuracy": 0.9}
+    lost = {"status": "diverged", "validation_accuracy": None}
+    rows = [{"lr": 0.1, **row}, {"lr": 0.1, **lost}, {"lr": 0.2, **row}, {"lr": 0.2, **row, "validation_accuracy": 0.8}]
+    one, both, none = work.summaries(rows).values()
+    assert (one.mean, str(one)) == (None, "1 of 2 seeds, 1 diverged")
+    assert (both.mean, str(both)) == (pytest.approx(0.85), "85.00 % (80.00 to 90.00)")
+    assert (none.mean, str(none)) == (None, "not done")
+
+
+def test_what_failed_is_told_and_tried_again(tmp_path, mnist_folder):
+    work = Sweep(Settings(epochs=1, limit=100), Grid.parse(["limit=1,100"]), tmp_path / "swept")
+    told = []
+    work.run(jobs=1, tell=told.append)
+    assert told[0].startswith("1 of 2  limit=1,seed=0: failed: ")
+    assert work.outstanding() == ["limit=1,seed=0"]
+    assert len(work.write()) == 1
+
+
 def test_the_figures():
-    two = plots.sweep({"a": (1, 2), "b": (0.1, 0.2, 0.3)}, {(1, 0.1): 0.5, (1, 0.2): 0.9, (2, 0.3): float("nan")})
+    two = plots.sweep({"a": (1, 2), "b": (0.1, 0.2, 0.3)}, {(1, 0.1): 0.5, (1, 0.2): 0.9}, {(2, 0.3): "diverged"})
     (ax,) = two.axes
     assert [text.get_text() for text in ax.texts] == ["50.00 %", "90.00 %", "not done", "not done", "not done", "diverged"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
     (frame,) = ax.patches
     assert (round(frame.get_x()), round(frame.get_y())) == (1, 0), "the best is framed"
-    (ax,) = plots.sweep({"lr": (0.1, 1.0)}, {(0.1,): 0.5, (1.0,): 0.75}).axes
-    assert [text.get_text() for text in ax.texts] == ["50.00", "75.00"]
+    (ax,) = plots.sweep({"lr": (0.1, 1.0, 2.0)}, {(0.1,): 0.5, (1.0,): 0.75}, {(2.0,): "diverged"}).axes
+    assert [text.get_text() for text in ax.texts] == ["50.00", "75.00", "diverged"]
     with pytest.raises(ConfigError, match="one or two settings"):
         plots.sweep({}, {})

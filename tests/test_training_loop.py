@@ -295,3 +295,5 @@ def test_averaged_weights_go_with_early_stopping_and_interruptions(pictures):
     )  # fmt: skip
     assert history.best_epoch == 1
     assert model.evaluate(pictures)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+    with pytest.raises(ConfigError, match="put AverageWeights before it"):
+        model.fit(pictures, validation=pictures, policies=[EarlyStopping(2), AverageWeights(0.9)])

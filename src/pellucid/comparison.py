@@ -3,11 +3,16 @@
 Two accuracies of 97.5 and 97.7 % on the same 10,000 pictures say little by themselves. What counts are the pictures that one
 model gets right and the other wrong: were both equally good, such a picture would fall to either side like a coin
 (McNemar, 1947). The p-value is that of the exact binomial test, both sides; it says how often equally good models
-would differ as much or more.
+would differ as much or more. Of many pairs some differ by chance alone, so where there are several, p-values are adjusted for
+their number (Holm, 1979).
+
+The test is about these trained models on samples like these. Trained again with another seed, each would be another model:
+whether a *method* is better takes several seeds of both.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +39,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 @dataclass(frozen=True)
 class Pair:
     """Two models: how many samples only the one or only the other gets right, on how many they say different things, and
-    the p-value of McNemar's test."""
+    the p-value of McNemar's test: by itself, and ``adjusted`` for all pairs of the comparison."""
 
     first: str
     second: str
@@ -42,13 +47,15 @@ class Pair:
     only_second: int
     disagree: int
     p: float
+    adjusted: float
 
     def __str__(self) -> str:
         counts = f"{self.only_first} right only in {self.first}, {self.only_second} only in {self.second}"
-        if self.p >= 0.05:
-            return f"{self.first} and {self.second}: {counts}: the difference may be chance (p = {self.p:.2g})"
+        said = f"p = {self.adjusted:.2g}"
+        if self.adjusted >= 0.05:
+            return f"{self.first} and {self.second}: {counts}: the difference may be chance ({said})"
         better, worse = (self.first, self.second) if self.only_first > self.only_second else (self.second, self.first)
-        return f"{better} is better than {worse}: {counts} (p = {self.p:.2g})"
+        return f"{better} is better than {worse}: {counts} ({said})"
 
 
 class Comparison:
@@ -74,14 +81,19 @@ class Comparison:
     def pairs(self) -> list[Pair]:
         """Every two models."""
         names = list(self.predicted)
-        return [self._pair(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
+        found = [self._pair(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
+        largest = 0.0
+        adjusted = {}
+        for rank, pair in enumerate(sorted(found, key=lambda pair: pair.p)):
+            largest = max(largest, min(1.0, (len(found) - rank) * pair.p))
+            adjusted[pair.first, pair.second] = largest
+        return [dataclasses.replace(pair, adjusted=adjusted[pair.first, pair.second]) for pair in found]
 
     def _pair(self, one: str, other: str) -> Pair:
         right, also = self.predicted[one] == self.y, self.predicted[other] == self.y
         first, second = int((right & ~also).sum()), int((also & ~right).sum())
-        return Pair(
-            one, other, first, second, int((self.predicted[one] != self.predicted[other]).sum()), mcnemar(first, second)
-        )
+        p, disagree = mcnemar(first, second), int((self.predicted[one] != self.predicted[other]).sum())
+        return Pair(one, other, first, second, disagree, p, adjusted=p)
 
     def confusions(self, name: str, most: int = 5) -> list[tuple[int, int, int]]:
         """(true class, said class, how often): a model's most frequent mistakes."""

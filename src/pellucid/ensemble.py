@@ -24,7 +24,6 @@ from pellucid.training import intake
 from pellucid.training.inference import Scores
 
 STRETCH = 2048  # samples changed at a time
-TINY = 1e-30  # a probability of 0 has no logarithm
 
 
 class Ensemble:
@@ -56,17 +55,43 @@ class Ensemble:
 
     def predict(self, x: Array) -> Array:
         """The mean outputs (n, *output shape) for the samples x (n, *input shape). Raises what ``Model.predict`` does."""
-        x = numbers(x, "x")
-        total: Array = np.stack([model.predict(x) for model in self.models]).sum(axis=0, dtype=np.float32)
+        return self._outputs(self._logits(numbers(x, "x"))).astype(np.float32)
+
+    def _logits(self, x: Array) -> Array:
+        """What the head makes the mean outputs of, (n, k) in float64: means of probabilities are taken in logarithms, where
+        a probability near 0 or 1 keeps its digits."""
+        total: Array | None = None
+        for model in self.models:
+            total = self._added(total, model.predict(x, logits=True))
+        assert total is not None
         if self.augmentation is not None:
             for start in range(0, len(x), STRETCH):
                 part = slice(start, start + STRETCH)
                 for copy in range(self.copies):
                     changed = self.augmentation.changed(x[part], epoch=copy, first=start)
                     for model in self.models:
-                        total[part] += model._inference.outputs(changed, Numbers())
-        total /= np.float32(len(self.models) * (1 + self.copies))
-        return total
+                        total[:, part] = self._added(total[:, part], model._inference.outputs(changed, Numbers(), logits=True))
+        head, count = self.models[0]._parts.head, len(self.models) * (1 + self.copies)
+        if isinstance(head, Softmax):
+            return total[0]
+        return total[0] - total[1] if isinstance(head, Sigmoid) else total[0] / count
+
+    def _added(self, total: Array | None, z: Array) -> Array:
+        """(1 or 2, n, k): log Σ of probabilities (and of their complements, for Sigmoid), or Σ of outputs."""
+        z, head = z.astype(np.float64), self.models[0]._parts.head
+        if isinstance(head, Softmax):
+            terms = (z - np.logaddexp.reduce(z, axis=1, keepdims=True))[None]
+        elif isinstance(head, Sigmoid):
+            terms = -np.logaddexp(0, np.stack([-z, z]))
+        else:
+            return z[None] if total is None else total + z
+        return terms if total is None else np.logaddexp(total, terms)
+
+    def _outputs(self, z: Array) -> Array:
+        head = self.models[0]._parts.head
+        if isinstance(head, Softmax):
+            return np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+        return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
 
     def evaluate(
         self,
@@ -81,15 +106,10 @@ class Ensemble:
         samples = first._samples(data, "data", first.input_stage or stage_for(data.source_x))
         chosen = first.metrics if metrics is None else intake.countable(metrics, first.loss, first.output_shape)
         parts, scores = first._parts, Scores(first._parts, chosen)
-        outputs = self.predict(data.x)
-        z = outputs
-        if isinstance(parts.head, Softmax):  # what the loss is computed from: softmax(log p) = p
-            z = np.log(np.maximum(outputs, TINY))
-        elif isinstance(parts.head, Sigmoid):
-            z = np.log(np.maximum(outputs, TINY)) - np.log(np.maximum(1 - outputs, TINY))
+        z = self._logits(numbers(data.x, "x")).astype(np.float32)
+        outputs = np.empty_like(z)
         w = np.ones(len(z), np.float32) if samples.weights is None else samples.weights
-        a, dz = np.empty_like(z), np.empty_like(z)
         with np.errstate(all="ignore"):
-            loss = parts.loss.compute(z, samples.targets, w, 1.0, a, dz, parts.kernels)
+            loss = parts.loss.compute(z, samples.targets, w, 1.0, outputs, np.empty_like(z), parts.kernels)
         scores.add(loss, float(w.sum(dtype=np.float64)), outputs, samples.targets, w)
         return scores.result()

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -20,8 +22,9 @@ from pellucid import data as sources
 from pellucid.config import to_json
 from pellucid.data import Dataset, Splits
 from pellucid.data.augmentation import named
+from pellucid.data.sources import SOURCES
 from pellucid.energy import Meter
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.errors import ConfigError, PellucidError, did_you_mean
 from pellucid.kernels import name_of
 from pellucid.losses import CrossEntropy
 from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
@@ -78,14 +81,37 @@ class Plan:
         )
         if settings.limit is not None:
             _positive(settings.limit, "--limit")
+        if settings.data not in SOURCES:
+            raise ConfigError(f"there is no data set {settings.data!r}: {did_you_mean(settings.data, SOURCES)}")
         patience = settings.early_stopping
         policies = () if patience is None else (EarlyStopping(_positive(patience, "--early-stopping")),)
         return cls(settings, recipe, policies)
 
+    def record(self) -> dict[str, Any]:
+        """What decides what the run gives: the settings, what they leave to the preset, and the network for ten classes."""
+        recipe, given = self.recipe, {name: value for name, value in vars(self.settings).items() if name != "data_dir"}
+        network = json.dumps(to_json(recipe.network(10)), sort_keys=True)
+        return given | {
+            "epochs": recipe.epochs, "batch_size": recipe.batch_size, "optimizer": str(recipe.optimizer),
+            "augmentation": None if recipe.augmentation is None else str(recipe.augmentation),
+            "network": hashlib.sha256(network.encode()).hexdigest()[:16],
+        }  # fmt: skip
 
-def run(plan: Plan, out: Path | None = None, *, force: bool = False, tell: Tell, progress: bool) -> dict[str, Any]:
+
+def run(
+    plan: Plan,
+    out: Path | None = None,
+    *,
+    force: bool = False,
+    tell: Tell,
+    progress: bool,
+    test: bool = True,
+    alone: bool = True,
+) -> dict[str, Any]:
     """Trains, scores, and keeps the run in the folder ``out`` (None: the next free one in runs/). ``tell`` is given lines for
-    people. Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C ended the
+    people. Without ``test`` the test set is not looked at; not ``alone``, other runs use this machine meanwhile.
+
+    Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C ended the
     training. Raises library errors before anything is written."""
     settings, recipe = plan.settings, plan.recipe
     splits = sources.load(settings.data, settings.data_dir, settings.split_seed)
@@ -106,7 +132,7 @@ def run(plan: Plan, out: Path | None = None, *, force: bool = False, tell: Tell,
     if recipe.augmentation is not None:
         tell(f"changed   {recipe.augmentation}")
 
-    began, meter, interrupted = time.perf_counter(), Meter(), False
+    began, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
     try:
         model.fit(
             training, validation=splits.validation, epochs=recipe.epochs, batch_size=recipe.batch_size,
@@ -125,7 +151,8 @@ def run(plan: Plan, out: Path | None = None, *, force: bool = False, tell: Tell,
     folder.write_history(model.history)
     metrics = {
         "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
-        **_scores(model, splits, training),
+        **_scores(model, splits, training, test),
+        "settings": plan.record(),
         "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": seconds,
         "energy": vars(energy), "epochs": len(model.history), "best_epoch": model.history.best_epoch,
         "interrupted": interrupted, "kernels": kernels, "sharding": str(sharding),
@@ -134,7 +161,8 @@ def run(plan: Plan, out: Path | None = None, *, force: bool = False, tell: Tell,
         },
     }  # fmt: skip
     folder.write_metrics(metrics)
-    _figures(model, metrics["test"]["confusion_matrix"], folder.path, settings.model, tell)
+    seen = "test" if test else "validation"
+    _figures(model, metrics[seen]["confusion_matrix"], folder.path, f"{settings.model} on the {seen} set", tell)
     return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
 
 
@@ -170,21 +198,24 @@ def _positive(value: int, flag: str) -> int:
     return value
 
 
-def _scores(model: Model, splits: Splits, training: Dataset) -> Mapping[str, Any]:
-    """Loss and accuracy on all three sets; on the test set, which is looked at here and once, all metrics."""
+def _scores(model: Model, splits: Splits, training: Dataset, test: bool) -> Mapping[str, Any]:
+    """Loss and accuracy on the three sets, and all metrics on the test set, which is looked at here and once; without
+    ``test`` it is not, and all metrics are those of the validation set."""
+    everything = [Accuracy(), Precision(), Recall(), ConfusionMatrix()]
+    tested = {"test": model.evaluate(splits.test, metrics=everything)} if test else {}
     return {
-        "test": model.evaluate(splits.test, metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()]),
-        "validation": model.evaluate(splits.validation),
+        **tested,
+        "validation": model.evaluate(splits.validation, metrics=None if test else everything),
         "train": model.evaluate(training),
     }
 
 
-def _figures(model: Model, table: Any, folder: Path, name: str, tell: Tell) -> None:
+def _figures(model: Model, table: Any, folder: Path, title: str, tell: Tell) -> None:
     from pellucid import plots
 
     try:
         if len(model.history):
-            plots.save(plots.learning_curves(model.history, name), folder / "learning_curves.png")
-        plots.save(plots.confusion_matrix(table, model.classes, f"{name} on the test set"), folder / "confusion_matrix.png")
+            plots.save(plots.learning_curves(model.history, title.split(" ")[0]), folder / "learning_curves.png")
+        plots.save(plots.confusion_matrix(table, model.classes, title), folder / "confusion_matrix.png")
     except ConfigError as error:  # no Matplotlib: the run is whole without pictures
         tell(f"no figures: {error}")

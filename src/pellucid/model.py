@@ -30,6 +30,7 @@ from pellucid.training.inference import Inference
 from pellucid.training.intake import Samples
 from pellucid.training.loop import recorded, take_step, train
 from pellucid.training.parts import Parts
+from pellucid.training.policies import in_order
 from pellucid.training.step import GradientStep
 
 
@@ -171,6 +172,7 @@ class Model:
         epochs = intake.at_least_one(epochs, "epochs")
         batch_size = intake.at_least_one(batch_size, "batch_size")
         policies = checked(policies, tuple[Policy, ...], "fit", "policies")
+        in_order(policies)
         for policy in policies:
             policy.check(validated=validation is not None)
         data = intake.dataset(x, y, weights)
@@ -185,12 +187,12 @@ class Model:
             stage.check_values(other.x, other.rows, self.kernels)
             validate = functools.partial(self._inference.evaluate, other, stage)
         train_scores = functools.partial(self._inference.evaluate, own, stage) if exact_training_metrics else None
-        self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
         batches = Batches(
             own.x, own.targets, own.weights,
             rows=own.rows, stage=stage, augmentation=checked(augmentation, Augmentation | None, "fit", "augmentation"),
             batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels,
         )  # fmt: skip
+        self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
         sharding = self.sharding(batch_size, deterministic=deterministic)
         self.history = history = History()
         step = self._step(sharding.shards)

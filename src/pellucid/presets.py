@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.config import from_json
-from pellucid.data.augmentation import Augmentation
+from pellucid.data.augmentation import AUGMENTATIONS, Augmentation
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.files import read_json
 from pellucid.initializers import GlorotUniform, He
@@ -29,6 +29,7 @@ from pellucid.layers import (
 from pellucid.memory import Shape
 from pellucid.networks import Residual, Sequential
 from pellucid.optim import SGD, Adam, AdamW, Chain, OneCycle, Optimizer, Rule
+from pellucid.optim.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,21 @@ PRESETS: dict[str, Recipe] = {
         200,
     ),
     "lenet5": Recipe("LeNet-5 of 1998, with ReLU and Adam", _lenet5, Adam(OneCycle(0.003)), 12, 100),
+    "mlp-affine": Recipe(
+        "how far a network without convolution goes with shifted, turned and slanted digits",
+        MLP((512, 512), drop=(0.0, 0.2)),
+        Adam(OneCycle(0.002)),
+        30,
+        200,
+        AUGMENTATIONS["affine"],
+    ),
     "cnn": Recipe(
-        "the default convolutional network: four convolutions, batch normalization", _cnn, Adam(OneCycle(0.005)), 6, 100
+        "the default convolutional network: four convolutions, batch normalization",
+        _cnn,
+        Adam(OneCycle(0.005)),
+        12,
+        100,
+        AUGMENTATIONS["affine"],
     ),
     "cnn-fast": Recipe(
         "99 % in one pass over the data: three convolutions", _cnn_fast, Adam(OneCycle(0.015, 0.2), beta2=0.99), 1, 32
@@ -178,6 +192,8 @@ def with_hidden(recipe: Recipe, hidden: str, name: str) -> Recipe:
         raise ConfigError(f"--hidden sets the hidden layers of {known}, not those of {name}")
     try:
         widths = () if hidden == "none" else tuple(int(width) for width in hidden.split("x"))
+        if any(width < 1 for width in widths):
+            raise ValueError
     except ValueError:
         raise ConfigError(f"--hidden {hidden!r}: widths look like 64 or 256x128") from None
     about = f"hidden layers of {' and '.join(map(str, widths))}" if widths else "no hidden layer"
@@ -198,6 +214,11 @@ def optimizer(name: str | None, rate: float | None, default: Optimizer) -> Optim
 
 
 def _at(rule: Any, rate: float) -> Rule:
+    """The rule with that learning rate; where it has a schedule, ``rate`` is the schedule's highest."""
+    schedule = rule.learning_rate
+    for highest in ("peak", "start", "rate"):
+        if isinstance(schedule, Schedule) and highest in {field.name for field in dataclasses.fields(schedule)}:  # type: ignore[arg-type]
+            return dataclasses.replace(rule, learning_rate=dataclasses.replace(schedule, **{highest: rate}))  # type: ignore[type-var]
     return dataclasses.replace(rule, learning_rate=rate)
 
 

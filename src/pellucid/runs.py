@@ -9,6 +9,8 @@ model.pellucid   the trained model
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -27,16 +29,16 @@ class RunFolder:
     """A folder that a training writes to. Making it checks that it can be written, before any time is spent."""
 
     def __init__(self, out: str | Path | None, name: str, *, force: bool = False):
-        self.path = Path(out) if out is not None else _next(Path("runs"), name)
-        self._is_new = not self.path.exists()
         try:
+            self.path = Path(out) if out is not None else _next(Path("runs"), name)
+            self._is_new = out is None or not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()) and not force:
                 raise FileError(f"{self.path} is not empty: choose another folder with --out, or write into it with --force")
         except OSError as error:
             if isinstance(error, FileError):
                 raise
-            raise FileError(f"cannot make the folder {self.path}: {error.strerror or error}") from error
+            raise FileError(f"cannot make the folder {out or 'runs'}: {error.strerror or error}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
 
@@ -59,11 +61,14 @@ class RunFolder:
 
 
 def _next(parent: Path, name: str) -> Path:
-    """``runs/mlp-1``, or the first number that is free."""
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
+    """``runs/mlp-1``, or the first number that is free; made here, so that nobody else gets it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = parent / f"{name}-{number}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            break
+    return path
 
 
 def readable(data: Any) -> str:

@@ -162,6 +162,14 @@ def test_what_is_refused():
             Augmentation(**settings)
 
 
+def test_no_pictures_and_a_refused_training_that_changes_nothing():
+    assert ALL.changed(BLOBS[:0]).shape == (0, 20, 14, 1)
+    table = Sequential(Dense(4), Softmax()).compile((3,), CrossEntropy())
+    with pytest.raises(ShapeError):
+        table.fit(np.zeros((8, 3)), np.arange(8) % 4, augmentation=ALL)
+    assert table.input_stage is None
+
+
 def test_augmentations_by_name():
     assert named("none") is None
     assert named("affine") is AUGMENTATIONS["affine"]

@@ -13,7 +13,7 @@ from pellucid import data as sources
 from pellucid.cli.common import as_json, reported, say
 from pellucid.comparison import Comparison, short_names
 from pellucid.data import Dataset
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, FileError
 from pellucid.files import write_text
 from pellucid.metrics import wilson
 from pellucid.runs import open_run, readable, results
@@ -29,12 +29,15 @@ def compare(
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Runs side by side: size, time, energy, accuracy on the test set with its 95 % interval, what each confuses, and McNemar's
-    test of whether the difference between two of them is real."""
+    test of whether the difference between two of them can be chance. (Another seed gives another network: several runs of
+    each kind tell whether the kind is better.)"""
     names = short_names([str(run) for run in runs])
     if len(set(names)) < len(names):
         raise ConfigError("the same run is named twice")
     found = [{"run": name, "folder": str(run), **results(run)} for name, run in zip(names, runs, strict=True)]
     test, classes, beside = _beside(names, runs, found, data_dir)
+    for name, values in zip(names, found, strict=True):  # runs of a sweep have not been tested
+        values["test"] = {**values.get("test", {}), "accuracy": beside.correct(name) / len(test)}
     tests = [{**vars(pair), "text": str(pair)} for pair in beside.pairs()]
     confused = {
         name: [{"true": classes[t], "said": classes[s], "count": n} for t, s, n in beside.confusions(name)] for name in names
@@ -51,13 +54,18 @@ def compare(
         for name, mistakes in confused.items():
             said = ", ".join(f"{one['true']} for {one['said']} ({one['count']})" for one in mistakes)
             say(f"{name} takes {said}" if said else f"{name} makes no mistake")
-        for pair in beside.pairs():
-            say(str(pair))
+        for pair in tests:
+            say(str(pair["text"]))
+        if len(tests) > 1:
+            say(f"(p-values are adjusted for {len(tests)} pairs)")
         if len(names) > 1:
             say(f"they disagree on {len(disputed):,} of {len(test):,} pictures")
     if out is not None:
-        _write(out, summary, test, beside, classes)
-        say(f"the comparison and its figures are in {out}", quiet=json)
+        try:
+            _write(out, summary, test, beside, classes)
+        except ConfigError as error:  # no Matplotlib
+            say(f"no figures: {error}", quiet=json)
+        say(f"the comparison is in {out}", quiet=json)
 
 
 def _beside(
@@ -141,7 +149,10 @@ def _number(value: int | None) -> str:
 def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Comparison, classes: Sequence[str]) -> None:
     from pellucid import plots
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {out}: {error.strerror or error}") from error
     write_text(out / "comparison.json", readable(summary))
     n = len(test)
     shares = {name: beside.correct(name) / n for name in beside.predicted}
@@ -153,6 +164,6 @@ def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Compari
     if len(rows) and len(test.shape) == 3:
         chosen = rows[:SHOWN]
         said = {name: labels[chosen] for name, labels in beside.predicted.items()}
-        title = f"{len(chosen)} of {len(rows):,} test pictures on which the networks disagree"
+        title = f"{len(chosen)} of {len(rows):,} test pictures on which the networks disagree, the hardest first"
         made = plots.disagreements(test.take(chosen).x, beside.y[chosen], said, classes, title)
         plots.save(made, out / "disagreements.png")

@@ -43,17 +43,17 @@ def show(
     name: str = typer.Argument("mnist", help="mnist or fashion-mnist."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     count: int = typer.Option(4, "--count", min=1, max=40, help="How many pictures."),
-    augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them."),
-    augmentation: str = typer.Option(
-        "elastic", "--augmentation", help="Which: affine, elastic, strong, or settings as in rotation=10,shift=2."
+    augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them (elastic)."),
+    augmentation: str | None = typer.Option(
+        None, "--augmentation", help="As this one does: affine, elastic, strong, or settings as in rotation=10,shift=2."
     ),
     out: Path | None = typer.Option(None, "--out", help="Draw the pictures into this file (.png or .svg)."),
 ) -> None:
     """Show a data set: its sizes, how often each class occurs, and the first training pictures."""
-    change = named(augmentation) if augment else None
+    change = named(augmentation or "elastic") if augment or augmentation else None
     splits = sources.load(name, data_dir)
     say(described(splits))
-    counts = np.bincount(splits.train.y)  # type: ignore[arg-type]
+    counts = np.bincount(splits.train.y, minlength=len(splits.classes or ()))  # type: ignore[arg-type]
     names = splits.classes or [str(i) for i in range(len(counts))]
     say("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
     first = splits.train.take(np.arange(min(count, len(splits.train))))

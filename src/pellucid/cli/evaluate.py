@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from pellucid import data as sources
 from pellucid.cli.common import as_json, per_class, reported, say, scored
 from pellucid.data.augmentation import named
+from pellucid.data.sources import SOURCES
 from pellucid.ensemble import Ensemble
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.experiment import described
@@ -17,6 +17,7 @@ from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
 from pellucid.runs import open_run
 
 PARTS = ("test", "validation", "train")
+GENTLE = "rotation=5,shift=1,scale=0.05"
 
 
 @reported
@@ -27,8 +28,8 @@ def evaluate(
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     part: str = typer.Option("test", "--part", help="test, validation or train."),
     copies: int = typer.Option(0, "--copies", min=0, help="Also ask about so many changed copies of each picture."),
-    augmentation: str = typer.Option(
-        "rotation=5,shift=1,scale=0.05", "--augmentation", help="How the copies are changed: affine, elastic, or settings."
+    augmentation: str | None = typer.Option(
+        None, "--augmentation", help=f"How the copies are changed: affine, elastic, or settings [default: {GENTLE}]."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -36,12 +37,19 @@ def evaluate(
     together: their probabilities are averaged."""
     if part not in PARTS:
         raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, PARTS)}")
-    last = runs[-1]
-    data = runs.pop() if len(runs) > 1 and not Path(last).exists() and "/" not in last and os.sep not in last else None
+    if augmentation is not None and not copies:
+        raise ConfigError("--augmentation changes copies of the pictures: say with --copies how many")
+    data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
     opened = [open_run(run) for run in runs]
     known = opened[0][1].get("data", {})
     splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
-    change = named(augmentation) if copies else None
+    for run, (_, config) in zip(runs, opened, strict=True):
+        seed = config.get("data", {}).get("split_seed", known.get("split_seed", 0))
+        if part != "test" and seed != known.get("split_seed", 0):
+            raise ConfigError(
+                f"{run} was trained on another split: the {part} set of the others holds some of its training data"
+            )
+    change = named(augmentation or GENTLE) if copies else None
     together = Ensemble([model for model, _ in opened], augmentation=change, copies=copies)
     asked = together if len(opened) > 1 or copies else opened[0][0]
     values = asked.evaluate(getattr(splits, part), metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
@@ -52,11 +60,17 @@ def evaluate(
         return
     say(described(splits))
     for run, (_, config) in zip(runs, opened, strict=True):
-        trained_on = config.get("data", {}).get("name")
-        if data is None and trained_on not in (None, splits.name):
-            say(f"beware    {run} was trained on {trained_on}: these samples may be among its training data")
+        trained_on = config.get("data", {})
+        if trained_on.get("sha256") not in (None, splits.sha256):
+            say(f"beware    {run} was trained on {trained_on['name']}: these samples may be among its training data")
     if len(runs) > 1 or copies:
         each = f", each asked about every picture and {copies} changed copies ({change})" if copies else ""
         say(f"together  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
     say(f"{part:<10}{scored(values, n)}")
     say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
+
+
+def _is_data(word: str) -> bool:
+    """Whether the last word names data: a data set, or nothing that there is (which the error then says)."""
+    path = Path(word)
+    return not (path / "model.pellucid").exists() if word in SOURCES else not path.exists() and len(path.parts) == 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 
 from pellucid.cli.common import as_json, reported, say
 from pellucid.errors import ConfigError
 from pellucid.experiment import Settings
-from pellucid.sweep import Grid, Sweep
+from pellucid.sweep import Grid, Summary, Sweep
 
 
 @reported
@@ -25,7 +24,7 @@ def sweep(
     epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
     batch_size: int | None = typer.Option(None, "--batch-size", help="Samples a step [default: the preset's]."),
     optimizer: str | None = typer.Option(None, "--optimizer", help="sgd, momentum, nesterov, adam or adamw."),
-    lr: float | None = typer.Option(None, "--lr", help="The learning rate."),
+    lr: float | None = typer.Option(None, "--lr", help="The learning rate; of a preset with a schedule, its highest."),
     hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
     augmentation: str | None = typer.Option(None, "--augmentation", help="none, affine, elastic, strong, or settings."),
     limit: int | None = typer.Option(None, "--limit", help="Train on that many samples only."),
@@ -48,21 +47,21 @@ def sweep(
     try:
         _run(work, jobs, dask, json)
     finally:
-        rows = work.write()
-    means = work.means(rows)
-    _figure(work, means)
+        rows = work.write() if work.out.exists() else []
+    summaries = work.summaries(rows)
+    _figure(work, summaries)
     if json:
         as_json(rows)
         return
     names = list(work.grid.values)
-    best = sorted((value, combination) for combination, value in means.items() if not np.isnan(value))[::-1]
+    whole = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: -(one[1].mean or 0.0))
+    others = [one for one in summaries.items() if one[1].mean is None]
     say()
-    say(f"validation accuracy, mean of {seeds} seed{'s' * (seeds > 1)}, best first:")
-    for value, combination in best[:10]:
-        say(f"  {100 * value:6.2f} %  {', '.join(f'{name} {one}' for name, one in zip(names, combination, strict=True))}")
-    failed = sum(row["status"] == "diverged" for row in rows)
-    if failed:
-        say(f"{failed} of {len(rows)} runs diverged")
+    say(f"validation accuracy, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:")
+    for combination, summary in [*whole[:10], *others]:
+        say(f"  {summary!s:<30} {', '.join(f'{name} {one}' for name, one in zip(names, combination, strict=True))}")
+    if len(whole) > 10:
+        say(f"  and {len(whole) - 10} more in results.csv")
     say(f"the runs, results.csv and the figure are in {out}")
 
 
@@ -81,11 +80,13 @@ def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
         work.run(jobs, backend="dask", tell=tell)
 
 
-def _figure(work: Sweep, means: dict[tuple[Any, ...], float]) -> None:
+def _figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary]) -> None:
     from pellucid import plots
 
-    if len(work.grid.values) in (1, 2) and means:
+    if len(work.grid.values) in (1, 2):
+        means = {combination: one.mean for combination, one in summaries.items() if one.mean is not None}
+        texts = {combination: str(one) for combination, one in summaries.items() if one.mean is None}
         try:
-            plots.save(plots.sweep(work.grid.values, means), work.out / "sweep.png")
+            plots.save(plots.sweep(work.grid.values, means, texts), work.out / "sweep.png")
         except ConfigError as error:  # no Matplotlib
             say(f"no figure: {error}")

@@ -9,21 +9,22 @@ import typer
 
 from pellucid.cli.common import INTERRUPTED, per_class, reported, say, scored
 from pellucid.experiment import Plan, Settings, run
+from pellucid.presets import PRESETS
 
 
 @reported
 def train(
     data: str = typer.Argument("mnist", help="The data: mnist or fashion-mnist."),
-    model: str = typer.Option(
-        "mlp", "--model", help="A preset (mlp, mlp-small, mlp-d8, mlp-best), or FILE.json with a network."
-    ),
+    model: str = typer.Option("mlp", "--model", help=f"A preset ({', '.join(PRESETS)}), or FILE.json with a network."),
     hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
     epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
     batch_size: int | None = typer.Option(None, "--batch-size", help="Samples a step [default: the preset's]."),
     optimizer: str | None = typer.Option(
         None, "--optimizer", help="sgd, momentum, nesterov, adam or adamw [default: the preset's]."
     ),
-    lr: float | None = typer.Option(None, "--lr", help="The learning rate [default: the preset's, or the optimizer's]."),
+    lr: float | None = typer.Option(
+        None, "--lr", help="The learning rate; of a schedule, its highest [default: the preset's]."
+    ),
     augmentation: str | None = typer.Option(
         None,
         "--augmentation",

@@ -12,7 +12,7 @@ Gathering, scaling to 0 … 1 and all changes are one pass over each picture (``
 - a rectangle erased (Zhong et al., "Random Erasing Data Augmentation", 2017), and noise on every pixel.
 
 Simard's field is noise of every pixel, smoothed by a Gaussian. Here the noise lies on a lattice as coarse as that Gaussian is
-wide; its sums cannot be told from his (the ripple is 1e-8) and take a tenth of the work. His strength of 34 with a
+wide: the same smoothness and size for a tenth of the work (large moves are a little rarer). His strength of 34 with a
 Gaussian of 4 pixels is a standard deviation of 1.4 pixels.
 """
 
@@ -69,8 +69,8 @@ class Augmentation(Config):
 
     def changed(self, x: Array, *, seed: int = 0, epoch: int = 0, first: int = 0) -> Array:
         """The pictures x (n, h, w, c) as training sees them in that epoch, where they are the samples of their set from
-        number ``first`` on: new float32 pictures, from 0 to 1 for bytes. Raises ShapeError, and DataError for what are no
-        numbers."""
+        number ``first`` on: new float32 pictures, for bytes from 0 to 1 (and a little beyond with ``noise``). Raises
+        ShapeError, and DataError for what are no numbers."""
         x = np.asarray(x)
         self.check(x.shape[1:])
         stage, kernels, rows = stage_for(x), load(), np.arange(len(x))
@@ -91,7 +91,7 @@ class Augmentation(Config):
         drawn = kernels.uniform(key, numbers, WIDTH + 1 + 2 * points)
         fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
         return kernels.warp(
-            x, rows, factor, self._maps(drawn, h, w), fields.reshape(len(rows), 2, -1), down, across,
+            x, rows, factor, self._maps(drawn, h, w), fields.reshape(len(rows), 2, points), down, across,
             _evenly(drawn[:, THICKNESS], self.thickness), self._boxes(drawn, h, w),
             self.noise / BYTES, rng.at_step(key, 1), numbers, out,
         )  # fmt: skip

@@ -20,7 +20,13 @@ def pictures(rows: Sequence[Array], labels: Sequence[str], title: str = "") -> F
     """One row for each of ``rows``, arrays of pictures (n, h, w, 1 or 3) with numbers from 0 to 1, named by ``labels``. Grey
     pictures are drawn dark on light, as on paper."""
     shapes = {np.shape(row) for row in rows}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 4 or next(iter(shapes))[3] not in (1, 3) or len(labels) != len(rows):
+    if (
+        len(shapes) != 1
+        or len(next(iter(shapes))) != 4
+        or next(iter(shapes))[3] not in (1, 3)
+        or len(labels) != len(rows)
+        or 0 in next(iter(shapes))
+    ):
         raise ShapeError(f"rows of pictures (n, h, w, 1 or 3), all alike and one label for each; got {shapes} and {labels}")
     n, h, w, channels = next(iter(shapes))
     between = max(1, h // 14)

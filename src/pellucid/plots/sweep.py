@@ -14,28 +14,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def sweep(values: Mapping[str, Sequence[Any]], means: Mapping[tuple[Any, ...], float], title: str = "") -> Figure:
+def sweep(
+    values: Mapping[str, Sequence[Any]],
+    means: Mapping[tuple[Any, ...], float],
+    texts: Mapping[tuple[Any, ...], str] | None = None,
+    title: str = "",
+) -> Figure:
     """``means`` are accuracies (0 … 1) by combination of the settings' ``values``: with two settings a heat map, a number in
-    each cell and a frame around the best; with one setting a dot for each value, the best a vermilion square. What is NaN or
-    missing is shown as diverged or not done."""
+    each cell and a frame around the best; with one setting a dot for each value, the best a vermilion square. Combinations
+    without a mean get what ``texts`` says of them, such as "diverged"."""
     names = list(values)
     if len(names) not in (1, 2):
         raise ConfigError(f"a figure shows one or two settings, not {len(names)}")
-    trained = {combination: mean for combination, mean in means.items() if not np.isnan(mean)}
-    best = max(trained, key=lambda combination: trained[combination], default=None)
+    texts = texts or {}
+    best = max(means, key=lambda combination: means[combination], default=None)
     if len(names) == 1:
-        return _dots(names[0], values[names[0]], means, best, title)
+        return _dots(names[0], values[names[0]], means, texts, best, title)
     rows, columns = values[names[0]], values[names[1]]
     made, (ax,) = figure(1.8 + 0.95 * len(columns), 1.3 + 0.6 * len(rows), 1)
-    table = np.array([[trained.get((row, column), np.nan) for column in columns] for row in rows])
-    low, high = (np.nanmin(table), np.nanmax(table)) if trained else (0.0, 1.0)
+    table = np.array([[means.get((row, column), np.nan) for column in columns] for row in rows])
+    low, high = (np.nanmin(table), np.nanmax(table)) if means else (0.0, 1.0)
     ax.imshow(table, cmap="Blues", vmin=low - 0.15 * (high - low) - 1e-9, vmax=high, aspect="auto")
     ax.grid(False)
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             value = table[i, j]
             dark = not np.isnan(value) and value > low + 0.6 * (high - low)
-            text = f"{100 * value:.2f} %" if not np.isnan(value) else "diverged" if (row, column) in means else "not done"
+            text = f"{100 * value:.2f} %" if not np.isnan(value) else texts.get((row, column), "not done").replace(", ", "\n")
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
             if (row, column) == best:
                 frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2.5}
@@ -56,12 +61,21 @@ def _rectangle(corner: tuple[float, float], width: float, height: float, **style
     return Rectangle(corner, width, height, **style)
 
 
-def _dots(name: str, values: Sequence[Any], means: Mapping[tuple[Any, ...], float], best: Any, title: str) -> Figure:
+def _dots(
+    name: str,
+    values: Sequence[Any],
+    means: Mapping[tuple[Any, ...], float],
+    texts: Mapping[tuple[Any, ...], str],
+    best: Any,
+    title: str,
+) -> Figure:
     made, (ax,) = figure(1.5 + 0.8 * max(3, len(values)), 3.2, 1)
     for i, value in enumerate(values):
-        mean = means.get((value,), np.nan)
-        if np.isnan(mean):
+        if (value,) not in means:
+            said = texts.get((value,), "not done").replace(", ", "\n")
+            ax.text(i, 0.04, said, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
             continue
+        mean = means[(value,)]
         color, mark = (VERMILION, "s") if (value,) == best else (BLUE, "o")
         ax.plot([i], [100 * mean], color=color, marker=mark, markersize=7)
         ax.annotate(f"{100 * mean:.2f}", (i, 100 * mean), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=9)

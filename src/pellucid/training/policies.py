@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,13 @@ class Policy(Config, ABC):
     @abstractmethod
     def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
         """The same events; ends earlier where it wants to stop."""
+
+
+def in_order(policies: Sequence[Policy]) -> None:
+    """Refuses an order in which what one policy keeps is not what the other has scored."""
+    kinds = [type(policy) for policy in policies]
+    if AverageWeights in kinds and EarlyStopping in kinds[: kinds.index(AverageWeights)]:
+        raise ConfigError("EarlyStopping keeps what was scored, the average: put AverageWeights before it")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import _thread
 import ctypes
 import importlib
+import os
 import pickle
+import traceback
 from typing import Any
 
 import llvmlite.binding
@@ -32,13 +34,21 @@ def _compiled(module: str, name: str, kinds: tuple[Any, ...]) -> Any:
 @ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 def _found(key: int, size: int) -> int:
     """The address of the function that a key of so many bytes names; compiled code asks for it."""
-    names = pickle.loads(ctypes.string_at(key, size))
-    try:
-        compiled = _compiled(*names)
-    except KeyboardInterrupt:  # nothing can be raised into compiled code: finish what was asked, then stop
-        compiled = _compiled(*names)
+    address, interrupted = 0, False
+    while not address:
+        try:
+            compiled = _compiled(*pickle.loads(ctypes.string_at(key, size)))
+            address = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+            if not address:
+                raise RuntimeError(f"{compiled.fndesc.qualname} was compiled, and has no address")
+        except KeyboardInterrupt:  # nothing can be raised into compiled code: finish what was asked, then stop
+            interrupted = True
+        except BaseException:
+            traceback.print_exc()
+            os.abort()
+    if interrupted:
         _thread.interrupt_main()
-    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+    return address
 
 
 llvmlite.binding.add_symbol("pellucid_found", ctypes.cast(_found, ctypes.c_void_p).value)
