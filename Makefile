@@ -13,9 +13,10 @@ demo: .venv/demo.done
 	@echo
 	$(BIN)/pellucid train mnist --model cnn --out runs/demo-cnn --force
 	@echo
-	$(BIN)/pellucid compare runs/demo-mlp runs/demo-cnn
+	$(BIN)/pellucid compare runs/demo-mlp runs/demo-cnn --out runs/demo-compare
 	@echo
-	@echo "Figures: learning_curves.png and confusion_matrix.png in runs/demo-mlp and runs/demo-cnn"
+	@echo "Figures: learning_curves.png and confusion_matrix.png in runs/demo-mlp and runs/demo-cnn,"
+	@echo "         accuracies.png and disagreements.png in runs/demo-compare"
 	@echo "Next:    $(BIN)/pellucid --help"
 
 test: .venv/test.done
