@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 
 from pellucid.data import Dataset, published, sources, write_idx
 from pellucid.data.offline import digits
+
+# Where tests run in the background, Ctrl-C may be switched off, for the processes that they start and interrupt, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def blocks(n: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -162,7 +162,10 @@ def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folde
 
 def test_a_half_written_run_is_done_again(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "swept")
+    cores = shards.cores()
     work.run(jobs=1, tell=lambda text: None)
+    assert shards.cores() == cores, "this process has its cores back"
+    assert shards._most is None
     assert work.outstanding() == []
     path = tmp_path / "swept" / "lr=0.1,seed=0" / "metrics.json"
     path.write_text(path.read_text()[:40])

@@ -97,9 +97,14 @@ def test_sleepers_are_woken_by_work():
     done = np.zeros(50, np.int64)
     mark(done, 1000, 1)
     assert all_asleep(), "one piece is not worth waking anybody for"
-    mark(done, 1000, 50)
-    assert team.asleep() == len(team._threads) - 2
-    assert (done[1:] == 1).all()
+    for _ in range(100):  # on a busy machine those that were woken may sleep again before they are counted
+        done[:] = 0
+        mark(done, 1000, 50)
+        assert (done == 1).all()
+        if team.asleep() == len(team._threads) - 2:
+            break
+    else:
+        pytest.fail("two sleepers are never awake after work for three")
     assert all_asleep()
     ready(1)
     mark(done, 1000, 50)

@@ -229,6 +229,8 @@ def train_cell(plan: Plan, folder: Path, threads: int | None, alone: bool) -> tu
         ended = {"status": status, "error": str(error), "settings": plan.record()}
         write_text(folder / "metrics.json", readable(ended))
         return folder.name, "diverged" if status == "diverged" else f"failed: {error}"
+    finally:
+        shards.limit(None)  # one job at a time runs in the caller's own process
     if found["interrupted"]:
         raise KeyboardInterrupt
     return folder.name, f"validation accuracy {100 * found['validation']['accuracy']:.2f} %, {found['seconds']:.1f} s"
