@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.environment import child_environment
 
-PRESETS = ("mlp", "mlp-small", "mlp-d8", "mlp-best", "mlp-affine", "lenet5", "cnn-fast", "cnn")
+PRESETS = ("mlp", "mlp-small", "mlp-d8", "mlp-best", "mlp-affine", "lenet5", "cnn-fast", "cnn", "cnn-best")
 
 
 def train(preset: str, seed: int, flags: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The convolutional networks of the benchmarks, written down once and in no library's words.
+"""The networks of the benchmarks, written down once and in no library's words.
 
 Each contender builds its own from these descriptions. What they cost, and how many parameters there must be, is counted
 here. This module imports the standard library only: the parent needs the counts, too.
@@ -88,7 +88,7 @@ def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
     return Residual((first, Norm(), Relu(), second, Norm()), shortcut), Relu()
 
 
-#: The networks by name; all end in the ten logits.
+#: The networks by name; all end in the ten logits. The last three are presets of pellucid: mlp-d8, mlp, cnn-fast.
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "lenet": (
         Conv(8, 5), Relu(), MaxPool(), Conv(16, 5), Relu(), MaxPool(), Flatten(), Dense(64), Relu(), Dense(CLASSES),
@@ -103,7 +103,15 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
     "resnet-small": (
         Conv(16, 3, padding=1, bias=False), Norm(), Relu(), *_block(16), *_block(32, 2), *_block(64, 2), Mean(), Dense(CLASSES),
     ),
+    "mlp-d8": (Flatten(), Dense(64), Relu(), Dense(32), Relu(), Dense(CLASSES)),
+    "mlp": (Flatten(), Dense(256), Relu(), Dense(256), Relu(), Dense(CLASSES)),
+    "cnn-fast": (
+        Conv(16, 3), Relu(), MaxPool(), Conv(32, 3, bias=False), Norm(), Relu(), MaxPool(),
+        Conv(64, 3, padding=1, bias=False), Norm(), Relu(), Flatten(), Dense(CLASSES),
+    ),
 }  # fmt: skip
+#: Those whose steps and predictions are timed.
+TIMED = ("lenet", "keras-example", "pytorch-example", "resnet-small")
 
 
 @dataclass(frozen=True)

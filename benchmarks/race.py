@@ -2,8 +2,8 @@
 
 Everything counts that a user waits for: starting Python, imports, reading the files, training. Several times an epoch
 the parameters are kept, and when training is over they are scored on the test set, outside of the time. Racers train the same
-network with the same optimizer, batches and learning rates, chosen on validation data; each run is a process of its own, and
-the racers take turns. Compiled kernels are in their cache, as from the second run on.
+network from the same weights with the same optimizer, batches and learning rates, chosen on validation data; each run is a
+process of its own, and the racers take turns. Compiled kernels are in their cache, as from the second run on.
 """
 
 from __future__ import annotations
@@ -15,57 +15,79 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.data import idx
 from benchmarks.environment import child_environment, machine
+from benchmarks.racers import Task
+from pellucid.config import to_json
 from pellucid.data import Dataset
-from pellucid.optim import Adam, Clock, OneCycle
+from pellucid.optim import Adam, Clock
+from pellucid.optim.schedules import Schedule
 from pellucid.presets import PRESETS
 
-RACERS = ("pellucid", "torch", "torch-channels-last")
+RACERS = ("pellucid", "torch", "torch-channels-last", "jax", "keras")
 PRESET = "cnn-fast"
 LEVELS = (0.97, 0.98, 0.99)
 SAMPLES = 55_000  # of the training set; the other 5,000 are for validation
 MARKS = 4  # an epoch
 
 
-def rates(epochs: int, batches: int) -> list[float]:
+def rates(optimizer: Adam, epochs: int, batches: int) -> list[float]:
     """The learning rate of every step."""
-    optimizer = PRESETS[PRESET].optimizer
-    assert isinstance(optimizer, Adam)
-    assert isinstance(optimizer.learning_rate, OneCycle)
+    rate = optimizer.learning_rate
+    if not isinstance(rate, Schedule):
+        return [rate] * (epochs * batches)
     done = [step / batches for step in range(epochs * batches)]
-    return [optimizer.learning_rate.at(Clock(1, one, one / epochs)) for one in done]
+    return [rate.at(Clock(1, one, one / epochs)) for one in done]
 
 
-def run(racer: str, seed: int, data_dir: str, rows: str) -> dict[str, Any]:
-    """The marks of one run: ``[{"epoch", "seconds", "accuracy"}, …]``, and the seconds of the whole training."""
-    recipe = PRESETS[PRESET]
-    assert isinstance(recipe.optimizer, Adam)
-    batches = -(-SAMPLES // recipe.batch_size)
-    task = {
-        "data_dir": data_dir, "seed": seed, "batch": recipe.batch_size, "samples": SAMPLES, "epochs": recipe.epochs,
-        "rates": rates(recipe.epochs, batches), "marks": [round(batches * (k + 1) / MARKS) for k in range(MARKS)],
-        "preset": PRESET, "betas": [recipe.optimizer.beta1, recipe.optimizer.beta2], "rows": rows, "began": time.time(),
-    }  # fmt: skip
+def task(network: str, optimizer: Adam, epochs: int, batch: int, seed: int, data_dir: str, rows: str, marks: int) -> Task:
+    """A training on those rows of MNIST's training set, with so many marks an epoch."""
+    samples = len(np.load(rows, mmap_mode="r"))
+    batches = -(-samples // batch)
+    steps = [round(batches * k / marks) for k in range(1, epochs * marks + 1)]
+    every, betas = rates(optimizer, epochs, batches), [optimizer.beta1, optimizer.beta2]
+    return Task(network, data_dir, rows, seed, batch, epochs, every, betas, to_json(optimizer), steps)
+
+
+def run(racer: str, given: Task, trained: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """One run: ``seconds`` and ``core_seconds`` of the training, from the start of the process on, and ``marks``:
+    ``[{"epoch", "seconds", "accuracy"}, …]``. ``trained`` is called when the training is over, before anything is scored."""
     command = [sys.executable, "-m", f"benchmarks.racers.{racer.replace('-', '_')}"]
-    answer = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, env=child_environment())
-    if answer.returncode:
-        raise SystemExit(f"{racer} ended with code {answer.returncode}:\n{answer.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    with tempfile.TemporaryFile("w+") as errors:
+        pipe = subprocess.PIPE
+        began = time.time()
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=child_environment())
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps(asdict(replace(given, began=began))))
+        child.stdin.close()
+        lines = []
+        for line in child.stdout:
+            lines.append(line)
+            if len(lines) == 1:
+                trained()
+        if child.wait() or len(lines) < 2:
+            errors.seek(0)
+            raise SystemExit(f"{racer} ended with code {child.returncode}:\n{errors.read()[-2000:]}")
+    found: dict[str, Any] = json.loads(lines[0]) | json.loads(lines[-1])
     return found
 
 
-def training_rows(data_dir: str) -> npt.NDArray[np.int64]:
-    """Which of the 60,000 pictures are the training set: those that ``pellucid.data.mnist`` leaves of its split."""
+def training_rows(data_dir: str, folder: str) -> str:
+    """A file in ``folder`` with the numbers of those of the 60,000 pictures that are the training set: what
+    ``pellucid.data.mnist`` leaves of its split."""
     y = idx(data_dir, "train-labels-idx1-ubyte").astype(np.int64)
     rest, _ = Dataset(np.arange(len(y))[:, None], y).split(len(y) - SAMPLES)
-    return np.asarray(rest.x[:, 0], np.int64)
+    path = Path(folder) / "rows.npy"
+    np.save(path, np.asarray(rest.x[:, 0], np.int64))
+    return str(path)
 
 
 def reached(found: dict[str, Any], level: float) -> float | None:
@@ -105,15 +127,20 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no racer {', '.join(sorted(unknown))}: choose from {', '.join(RACERS)}")
     results: dict[str, list[dict[str, Any]]] = {racer: [] for racer in racers}
-    folder, rows = str(arguments.data_dir.resolve()), str(Path(tempfile.mkdtemp()) / "rows.npy")
-    np.save(rows, training_rows(folder))
-    for racer in racers:  # compiled kernels, and the files in memory, are there before anything counts
-        run(racer, 99, folder, rows)
-    for seed in range(arguments.seeds):
-        for racer in racers:
-            results[racer].append(run(racer, seed, folder, rows))
-            marks = ", ".join(f"{100 * one['accuracy']:.2f} % at {one['seconds']:.1f} s" for one in results[racer][-1]["marks"])
-            print(f"{racer}, seed {seed}: {marks}", file=sys.stderr, flush=True)
+    recipe, data_dir = PRESETS[PRESET], str(arguments.data_dir.resolve())
+    assert isinstance(recipe.optimizer, Adam)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = training_rows(data_dir, folder)
+        for seed in (-1, *range(arguments.seeds)):
+            for racer in racers:
+                found = run(
+                    racer, task(PRESET, recipe.optimizer, recipe.epochs, recipe.batch_size, max(seed, 0), data_dir, rows, MARKS)
+                )
+                if seed < 0:  # kernels are compiled now, and the files in memory
+                    continue
+                results[racer].append(found)
+                marks = ", ".join(f"{100 * one['accuracy']:.2f} % at {one['seconds']:.1f} s" for one in found["marks"])
+                print(f"{racer}, seed {seed}: {marks}", file=sys.stderr, flush=True)
     if arguments.out is not None:
         arguments.out.write_text(json.dumps({"machine": machine(), "preset": PRESET, "results": results}, indent=2) + "\n")
     print(table(results))

@@ -1,4 +1,4 @@
-"""The convolutional networks in plain NumPy: weights to begin with, and what must come out of them.
+"""The networks in plain NumPy: weights to begin with, and what must come out of them.
 
 Slow and short. Contenders start from these weights, so that their first figures can be compared with those of this file:
 a contender that leaves something out is found out before it is timed.
@@ -15,9 +15,9 @@ from benchmarks.data import Floats, Labels
 from benchmarks.networks import Layer
 
 
-def weights(layers: Sequence[Layer]) -> list[Floats]:
+def weights(layers: Sequence[Layer], seed: int = 0) -> list[Floats]:
     """He's initialization (normal, variance 2/inputs), γ of one, biases and β of zero, in the order of ``cost``."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     filled: list[Floats] = []
     for layer, place, shape in networks.parameters(layers):
         if len(shape) > 1:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import conv_forms, conv_memory, conv_predict, conv_step, epoch, imports, memory, predict, step
+from benchmarks.cases import (
+    augmentation,
+    conv_forms,
+    conv_memory,
+    conv_predict,
+    conv_step,
+    epoch,
+    imports,
+    memory,
+    predict,
+    step,
+)
 from benchmarks.harness import Case
 
 CASES: dict[str, Case] = {
     module.CASE.name: module.CASE
-    for module in (step, epoch, predict, imports, memory, conv_step, conv_predict, conv_memory, conv_forms)
+    for module in (step, epoch, predict, imports, memory, conv_step, conv_predict, conv_memory, conv_forms, augmentation)
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
 from benchmarks.harness import Case, Settings, Work
-from benchmarks.networks import NETWORKS, flop
+from benchmarks.networks import TIMED, flop
 from benchmarks.results import Result
 
 BATCHES = (32, 128)
@@ -15,7 +15,7 @@ def run(case: Case, settings: Settings) -> Result:
     """A row for each network and batch size."""
     works = [
         (Work(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
-        for name in NETWORKS
+        for name in TIMED
         for batch in BATCHES
     ]
     return roofline.measure(case, works, settings)

@@ -39,13 +39,16 @@ def loss(parameters: Any, x: Any, y: Any) -> Any:
     return cross_entropy(logits(parameters, x), y)
 
 
-def adam(parameters: Any, state: Any, gradient: Any) -> Any:
+def adam(
+    parameters: Any, state: Any, gradient: Any, rate: Any = data.LEARNING_RATE, betas: tuple[float, float] = (0.9, 0.999)
+) -> Any:
     """One step of Adam (Kingma and Ba, 2015): new parameters, new state."""
     first, second, t = state
     t = t + 1
-    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-    rate = data.LEARNING_RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+    slow, slower = betas
+    first = jax.tree.map(lambda m, g: slow * m + (1 - slow) * g, first, gradient)
+    second = jax.tree.map(lambda v, g: slower * v + (1 - slower) * g * g, second, gradient)
+    rate = rate * jnp.sqrt(1 - slower**t) / (1 - slow**t)
     parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8), parameters, first, second)
     return parameters, (first, second, t)
 

@@ -19,7 +19,7 @@ from benchmarks.contenders.conv import pellucid as ours
 from benchmarks.harness import Case, Settings
 from benchmarks.jobs import Job, best_of, falls, runs_for
 from benchmarks.learning import Learner, agrees, check, cut, portions
-from benchmarks.networks import NETWORKS, Conv, Dense, Norm, Residual, cost, flop
+from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, flop
 from benchmarks.networks import count as layers_of
 from benchmarks.report import shares
 from benchmarks.results import Cell, Result, Row
@@ -152,7 +152,7 @@ def test_each_row_has_its_own_work(case: Case, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(roofline.harness, "measure", measure)
     monkeypatch.setattr(roofline, "peak", lambda: 1e12)
     result = case.run(case, Settings())
-    assert len({work.label for work in seen}) == len(seen) == len(NETWORKS) * (2 if case is conv_step.CASE else 3)
+    assert len({work.label for work in seen}) == len(seen) == len(TIMED) * (2 if case is conv_step.CASE else 3)
     for row, work in zip(result.rows, seen, strict=True):
         samples = work.arguments.get("batch") or work.arguments["samples"]
         expected = flop(work.arguments["network"], samples, training="batch" in work.arguments)

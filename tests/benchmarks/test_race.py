@@ -1,23 +1,68 @@
-"""The race: learning rates, marks, and that both sides train the same network."""
+"""The race and the energy table: the task, the marks, and that what is trained is the preset."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import json
 
+import numpy as np
 import pytest
 
-from benchmarks import race
+from benchmarks import energy, race
+from benchmarks.contenders.conv.pellucid import model
+from benchmarks.energy import Figure
+from benchmarks.networks import TIMED
+from benchmarks.racers import Marks, shuffled
+from pellucid import Adam, CrossEntropy
+from pellucid.config import to_json
 from pellucid.presets import PRESETS
 
 
+@pytest.fixture
+def rows(tmp_path):
+    np.save(tmp_path / "rows.npy", np.arange(95))
+    return str(tmp_path / "rows.npy")
+
+
 def test_every_step_has_the_schedules_rate():
-    rates = race.rates(2, 10)
-    peak = PRESETS[race.PRESET].optimizer.learning_rate.peak
+    optimizer = PRESETS[race.PRESET].optimizer
+    rates, peak = race.rates(optimizer, 2, 10), optimizer.learning_rate.peak
     assert len(rates) == 20
     assert rates[0] == pytest.approx(peak / 25)
     assert max(rates) == pytest.approx(peak)
     assert rates.index(max(rates)) == 4  # a fifth of the way
     assert rates[-1] < peak / 50
+    assert race.rates(Adam(0.5), 2, 3) == [0.5] * 6
+
+
+def test_marks_are_steps_of_the_whole_training(rows, capsys):
+    task = race.task("mlp", Adam(0.001), 2, 10, 0, "nowhere", rows, marks=2)
+    assert len(task.rates) == 20  # ten batches an epoch, the last of them of five pictures
+    assert task.marks == [5, 10, 15, 20]
+    marks = Marks(dataclasses.replace(task, began=0.0))
+    for step in range(1, 21):
+        marks.after(step, lambda step=step: step)
+    trained = json.loads(capsys.readouterr().out)  # is said before anything is scored
+    assert trained["seconds"] > 0
+    assert trained["core_seconds"] > 0
+    marks.score(lambda step: step / 20)
+    found = json.loads(capsys.readouterr().out)["marks"]
+    assert [one["accuracy"] for one in found] == [0.25, 0.5, 0.75, 1.0]
+    assert [one["epoch"] for one in found] == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_a_broken_racer_is_said_with_its_own_words(rows):
+    with pytest.raises(SystemExit, match=r"No module named benchmarks\.racers\.nobody"):
+        race.run("nobody", race.task("mlp", Adam(0.001), 1, 10, 0, "nowhere", rows, marks=1))
+    with pytest.raises(SystemExit, match="nowhere"):
+        race.run("pellucid", race.task("mlp", Adam(0.001), 1, 10, 0, "nowhere", rows, marks=1))
+
+
+def test_every_picture_comes_once():
+    batches = shuffled(np.random.default_rng(0), 95, 10)
+    assert [len(batch) for batch in batches] == [10] * 9 + [5]
+    assert sorted(np.concatenate(batches)) == list(range(95))
 
 
 def test_the_table():
@@ -31,8 +76,56 @@ def test_the_table():
     assert line == "| us | 3.5 s (2.0 to 5.0) | 4.5 s (4.0 to 5.0) | 1 of 2 seeds, 4.0 s | 6.5 s | 99.03 (98.95 to 99.10) |"
 
 
-def test_pytorchs_network_is_the_preset():
-    pytest.importorskip("torch", reason="PyTorch is a peer of the benchmarks, not of the tests")
-    network = importlib.import_module("benchmarks.racers.torch").network()
-    preset = PRESETS[race.PRESET].network(10).compile((28, 28, 1), importlib.import_module("pellucid").CrossEntropy())
-    assert sum(one.numel() for one in network.parameters()) == preset.parameter_count
+@pytest.mark.parametrize("network", ["cnn-fast", "mlp", "mlp-d8"])
+def test_the_networks_are_the_presets(network):
+    def shape(layer):
+        plain = to_json(layer)
+        plain.pop("init", None)  # all racers start from the same numbers
+        if plain.get("padding") in ("valid", "same"):
+            plain["padding"] = (plain["kernel"] - 1) // 2 if plain["padding"] == "same" else 0
+        return plain
+
+    preset = PRESETS[network].network(10).compile((28, 28, 1), CrossEntropy())
+    assert list(map(shape, model(network).network.layers)) == list(map(shape, preset.network.layers))
+
+
+@pytest.mark.parametrize("network", [*TIMED, "cnn-fast", "mlp"])
+def test_pytorchs_network_has_as_many_parameters(network):
+    torch = pytest.importorskip("torch", reason="PyTorch is a peer of the benchmarks, not of the tests")
+    made = importlib.import_module("benchmarks.contenders.conv.torch").model(network, torch.contiguous_format, seed=1)
+    assert sum(one.numel() for one in made.parameters()) == model(network).parameter_count
+
+
+def test_seeds_are_different_weights():
+    first, again, second = model("mlp-d8", seed=1), model("mlp-d8", seed=1), model("mlp-d8", seed=2)
+    assert np.array_equal(first.parameters, again.parameters)
+    assert not np.array_equal(first.parameters, second.parameters)
+
+
+def test_carbon_is_energy_times_intensity_with_both_ranges():
+    used = Figure(3.6e6, 1.8e6, 7.2e6, "measured", "a meter")
+    grams = energy.carbon(used, Figure(500.0, 100.0, 700.0, "estimated", "a table"))
+    assert (grams.value, grams.low, grams.high) == pytest.approx((500.0, 50.0, 1400.0))
+    assert (grams.how, grams.source) == ("estimated", "a table")
+
+
+def test_scikit_learn_has_no_convolution():
+    assert energy.takes("sklearn", "mlp")
+    assert not energy.takes("sklearn", "lenet")
+    assert energy.takes("pellucid", "lenet")
+
+
+def test_no_figure_of_energy_goes_without_range_and_source():
+    def run(seconds, joules):
+        used = Figure(joules, joules / 2, 2 * joules, "estimated", "CodeCarbon: by the load")
+        grams = energy.carbon(used, Figure(360.0, 36.0, 720.0, "estimated", "a table of countries"))
+        figures = {"energy": dataclasses.asdict(used), "co2": dataclasses.asdict(grams)}
+        return {"seconds": seconds, "core_seconds": seconds * 2, "accuracy": 0.99, **figures}
+
+    results = {"lenet": {"pellucid": [run(1.0, 1000.0), run(3.0, 3000.0), run(2.0, 2000.0)], "sklearn": []}}
+    ours, theirs = energy.table(results).splitlines()[-2:]
+    assert "2.0 (1.0 to 3.0)" in ours
+    assert "2 kJ (1 to 4), estimated" in ours
+    assert "200 mg (10 to 800), estimated" in ours
+    assert "has no convolution" in theirs
+    assert energy.provenance(results).splitlines() == ["- energy: CodeCarbon: by the load", "- CO₂: a table of countries"]

@@ -99,15 +99,15 @@ class Pass:
         return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-def fresh(network: str) -> tuple[Any, Any]:
-    """Parameters and running statistics, on the device."""
+def fresh(network: str, seed: int = 0) -> tuple[Any, Any]:
+    """The parameters of that seed and running statistics, on the device."""
     layers = NETWORKS[network]
     running = [
         (jnp.zeros(shape), jnp.ones(shape))
         for layer, place, shape in networks.parameters(layers)
         if isinstance(layer, networks.Norm) and place == 0
     ]
-    return [jnp.asarray(values) for values in reference.weights(layers)], running
+    return [jnp.asarray(values) for values in reference.weights(layers, seed)], running
 
 
 def learner(network: str, reshaped: bool, generator: str) -> Learner:

@@ -15,11 +15,11 @@ from benchmarks.networks import NETWORKS, Layer
 __all__ = ["PACKAGES", "describe", "predict", "step"]
 
 
-def model(network: str, last: str | None = None) -> Any:
-    """A network with the first weights."""
+def model(network: str, last: str | None = None, seed: int = 0) -> Any:
+    """A network with the first weights of that seed."""
     layers = NETWORKS[network]
     start = keras.Input(networks.INPUT)
-    end = through(layers, start, iter(reference.weights(layers)))
+    end = through(layers, start, iter(reference.weights(layers, seed)))
     return keras.Model(start, end if last is None else keras.layers.Activation(last)(end))
 
 

@@ -11,6 +11,7 @@ from benchmarks.jobs import Job
 from benchmarks.learning import Learner, agrees, inputs, memory_of_steps, named, ring, step_job
 from benchmarks.networks import NETWORKS
 from pellucid import Adam, CrossEntropy, Model, Sequential, Softmax
+from pellucid.optim import Optimizer
 
 __all__ = ["PACKAGES", "conv_memory", "describe", "predict", "step"]
 
@@ -39,13 +40,13 @@ def layer(one: networks.Layer) -> pellucid.Layer:
             return pellucid.Residual(*map(layer, one.layers), shortcut=shortcut)
 
 
-def model(name: str) -> Model:
-    """A network, ready to train."""
+def model(name: str, optimizer: Optimizer | None = None, seed: int = 0) -> Model:
+    """A network with the first weights of that seed, ready to train, by Adam unless it is said otherwise."""
     layers = NETWORKS[name]
     made = Sequential(*map(layer, layers), Softmax()).compile(
-        input_shape=networks.INPUT, loss=CrossEntropy(), optimizer=Adam(data.LEARNING_RATE), metrics=[], seed=0
+        networks.INPUT, CrossEntropy(), optimizer or Adam(data.LEARNING_RATE), metrics=[], seed=seed
     )
-    for array, values in zip(made.weights.values(), reference.weights(layers), strict=True):
+    for array, values in zip(made.weights.values(), reference.weights(layers, seed), strict=True):
         array[...] = values
     return made
 

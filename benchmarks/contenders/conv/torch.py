@@ -42,11 +42,12 @@ class Block(nn.Module):  # type: ignore[misc]  # of whose base mypy knows nothin
         return self.shortcut(x) + self.inner(x)
 
 
-def model(network: str, layout: Any, *after: nn.Module) -> nn.Sequential:
-    """A network with the first weights, in that layout."""
+def model(network: str, layout: Any, *after: nn.Module, seed: int = 0) -> nn.Sequential:
+    """A network with the first weights of that seed, in that layout."""
     layers = NETWORKS[network]
     with torch.no_grad():
-        return nn.Sequential(*modules(layers, networks.INPUT, iter(reference.weights(layers))), *after).to(memory_format=layout)
+        made = modules(layers, networks.INPUT, iter(reference.weights(layers, seed)))
+        return nn.Sequential(*made, *after).to(memory_format=layout)
 
 
 def modules(layers: Sequence[Layer], shape: Shape, given: Iterator[Floats]) -> list[nn.Module]:

@@ -1,0 +1,10 @@
+"""Pellucid's ``fit`` with and without augmentation: one file is one of them, under its name."""
+
+from __future__ import annotations
+
+from benchmarks.session import Contender
+
+
+def contenders(*names: str) -> tuple[Contender, ...]:
+    """The contenders of these names."""
+    return tuple(Contender(name, f"{__name__}.{name}") for name in names)
