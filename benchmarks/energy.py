@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.environment import machine
 from benchmarks.networks import NETWORKS, Conv, count
 from benchmarks.race import run, task, training_rows
+from benchmarks.report import figure
 from pellucid.energy import WATTS
 from pellucid.optim import Adam
 
@@ -50,8 +51,8 @@ class Figure:
     source: str
 
     def text(self, unit: str, scale: float = 1.0) -> str:
-        """``0.52 kJ (0.3 to 1.1), estimated``."""
-        low, value, high = (f"{scale * one:.3g}" for one in (self.low, self.value, self.high))
+        """``520 J (300 to 1100), estimated``."""
+        low, value, high = (figure(scale * one) for one in (self.low, self.value, self.high))
         return f"{value} {unit} ({low} to {high}), {self.how}"
 
 
@@ -136,12 +137,17 @@ def table(results: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
                 continue
             right = sorted(100 * one["accuracy"] for one in runs)
             seconds = sorted(one["seconds"] for one in runs)
-            cells = [network, library, f"{statistics.median(right):.2f} ({right[0]:.2f} to {right[-1]:.2f})"]
-            cells.append(f"{statistics.median(seconds):.1f} ({seconds[0]:.1f} to {seconds[-1]:.1f})")
+            cells = [network, library, _with_range(right, ".2f"), _with_range(seconds, ".1f")]
             cells.append(f"{statistics.median(one['core_seconds'] for one in runs):.1f}")
-            cells += [medians(runs, "energy").text("kJ", 1e-3), medians(runs, "co2").text("mg", 1e3)]
+            cells += [medians(runs, "energy").text("J"), medians(runs, "co2").text("mg", 1e3)]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _with_range(values: list[float], form: str) -> str:
+    """The median of sorted values, and where there are several, from the first to the last."""
+    ends = f" ({values[0]:{form}} to {values[-1]:{form}})" if len(values) > 1 else ""
+    return f"{statistics.median(values):{form}}{ends}"
 
 
 def provenance(results: dict[str, dict[str, list[dict[str, Any]]]]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pellucid import ConfigError, Model, plots
+from pellucid import ConfigError, FileError, Model, plots
 from pellucid.cli import app
 from pellucid.experiment import Settings
 from pellucid.sweep import Grid, Sweep, folder_name
@@ -175,6 +175,23 @@ def test_a_half_written_run_is_done_again(tmp_path, mnist_folder):
     assert len(work.rows()) == 2
     grown = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"]), tmp_path / "swept")
     assert grown.outstanding() == ["lr=0.3,seed=0"], "a grid may grow"
+
+
+def test_two_sweeps_in_one_folder_keep_apart(tmp_path, mnist_folder):
+    one = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "out")
+    one.run(1, tell=lambda line: None)
+    other = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "out")
+    hold = "import sys\nfrom pellucid.files import locked\nwith locked(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(tmp_path / "out" / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(FileError, match="another sweep is at work"):
+            other.run(1, tell=lambda line: None)
+        assert len(other.outstanding()) == 1  # nothing was trained
+        process.kill()  # the lock dies with its process
+        process.wait()
+        other.run(1, tell=lambda line: None)
+    assert not other.outstanding()
 
 
 def test_processes_share_the_cores(monkeypatch):

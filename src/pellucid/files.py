@@ -9,6 +9,7 @@ temporary name, synced and renamed: it is there whole, or the old one still is.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -64,6 +65,30 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> N
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text: all of it or nothing."""
     write_atomically(path, [text.encode()])
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
+    """Inside, this process alone holds the lock file ``path``. However the process ends, the system takes the lock back; the
+    file, which is empty, stays. Raises FileError, with the message ``busy`` where another process holds it."""
+    try:
+        file = open(path, "ab")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):  # other errors: a file system without locks
+                raise FileError(busy) from None
+        yield
 
 
 def canonical(data: Any) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 from pellucid.errors import ConfigError, DataError, DivergedError, FileError, PellucidError, did_you_mean
 from pellucid.experiment import Plan, Settings, run
-from pellucid.files import write_text
+from pellucid.files import locked, write_text
 from pellucid.runs import readable
 from pellucid.training import shards
 
@@ -154,7 +154,7 @@ class Sweep:
 
     def run(self, jobs: int | None = None, backend: str = "loky", tell: Callable[[str], None] = print) -> None:
         """Trains what is not done, ``jobs`` cells at a time (None: as many as there are cores), and tells of each when it is
-        done. Interrupted, it keeps what is done."""
+        done. Interrupted, it keeps what is done. Raises FileError where another process sweeps in the same folder."""
         try:
             import joblib
         except ImportError:
@@ -168,7 +168,8 @@ class Sweep:
         threads = max(1, shards.cores() // at_once) if here else None
         if len(names) < len(self.plans):
             tell(f"{len(self.plans) - len(names)} of {len(self.plans)} runs are done already")
-        with joblib.parallel_config(backend=backend):
+        busy = f"another sweep is at work in {self.out}: wait for it, or choose another --out"
+        with locked(self.out / ".lock", busy), joblib.parallel_config(backend=backend):
             jobs_at_once = {"n_jobs": at_once} if here else {}
             parallel = joblib.Parallel(**jobs_at_once, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
             work = (joblib.delayed(train_cell)(self.plans[name], self.out / name, threads, at_once == 1) for name in names)

@@ -125,7 +125,7 @@ def test_no_figure_of_energy_goes_without_range_and_source():
     results = {"lenet": {"pellucid": [run(1.0, 1000.0), run(3.0, 3000.0), run(2.0, 2000.0)], "sklearn": []}}
     ours, theirs = energy.table(results).splitlines()[-2:]
     assert "2.0 (1.0 to 3.0)" in ours
-    assert "2 kJ (1 to 4), estimated" in ours
+    assert "2000 J (1000 to 4000), estimated" in ours
     assert "200 mg (10 to 800), estimated" in ours
     assert "has no convolution" in theirs
     assert energy.provenance(results).splitlines() == ["- energy: CodeCarbon: by the load", "- CO₂: a table of countries"]

@@ -66,7 +66,7 @@ def evaluate(
     if len(runs) > 1 or copies:
         each = f", each asked about every picture and {copies} changed copies ({change})" if copies else ""
         say(f"together  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
-    say(f"{part:<10}{scored(values, n)}")
+    say(f"{part:<9} {scored(values, n)}")
     say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
 
 

@@ -23,6 +23,7 @@ from pellucid.kernels.compiled.convolution import (
     conv2d_relu_backward,
 )
 from pellucid.kernels.compiled.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
+from pellucid.kernels.compiled.ink import ink
 from pellucid.kernels.compiled.jit import announced as announced  # no kernels: what comes before them
 from pellucid.kernels.compiled.losses import (
     sigmoid_cross_entropy,
@@ -80,6 +81,7 @@ __all__ = [
     "gather_scaled",
     "global_average_pool",
     "global_average_pool_backward",
+    "ink",
     "layer_norm",
     "layer_norm_backward",
     "max_pool",

@@ -20,6 +20,7 @@ from pellucid.kernels.reference.convolution import (
     conv2d_relu_backward,
 )
 from pellucid.kernels.reference.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
+from pellucid.kernels.reference.ink import ink
 from pellucid.kernels.reference.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
@@ -77,6 +78,7 @@ __all__ = [
     "gather_scaled",
     "global_average_pool",
     "global_average_pool_backward",
+    "ink",
     "layer_norm",
     "layer_norm_backward",
     "max_pool",
