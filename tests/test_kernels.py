@@ -64,7 +64,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_rows=normal(n), out_rows2=normal(n),
         window=window, pictures=pictures, chosen=chosen, dpooled=normal(*pooled), dmeans=normal(n, k),
         out_pictures=normal(n, h, w, k), out_pooled=normal(*pooled), out_chosen=np.zeros(pooled, np.uint8),
-        out_means=normal(n, k),
+        out_means=normal(n, k), segments=5 * normal(n, 4), out_ink=normal(h, w),
     )  # fmt: skip
 
 
@@ -97,6 +97,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
     "global_average_pool": lambda k, a: k.global_average_pool(a.pictures, a.out_means),
     "global_average_pool_backward": lambda k, a: k.global_average_pool_backward(a.dmeans, a.out_pictures),
+    "ink": lambda k, a: k.ink(a.segments, 1.3, a.out_ink),
     "layer_norm": lambda k, a: k.layer_norm(a.x, a.gamma, a.beta, 1e-3, a.out, a.out_rows, a.out_rows2),
     "layer_norm_backward": lambda k, a: k.layer_norm_backward(
         a.x, a.gamma, a.row_mean, a.row_rstd, a.dy, a.out_gamma, a.out_beta, a.dy
@@ -155,7 +156,7 @@ BIT_EQUAL = {
 INPUTS = {
     "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",
     "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
-    "byte_pictures", "affine", "fields", "down", "across", "thickness", "boxes",
+    "byte_pictures", "affine", "fields", "down", "across", "thickness", "boxes", "segments",
 }  # fmt: skip
 
 
