@@ -83,7 +83,10 @@ def run(racer: str, given: Task, trained: Callable[[], object] = lambda: None) -
 def training_rows(data_dir: str, folder: str) -> str:
     """A file in ``folder`` with the numbers of those of the 60,000 pictures that are the training set: what
     ``pellucid.data.mnist`` leaves of its split."""
-    y = idx(data_dir, "train-labels-idx1-ubyte").astype(np.int64)
+    labels = "train-labels-idx1-ubyte"
+    if not any((Path(data_dir) / (labels + end)).exists() for end in ("", ".gz")):
+        raise SystemExit(f"--data-dir: there is no {labels} or {labels}.gz in {data_dir}")
+    y = idx(data_dir, labels).astype(np.int64)
     rest, _ = Dataset(np.arange(len(y))[:, None], y).split(len(y) - SAMPLES)
     path = Path(folder) / "rows.npy"
     np.save(path, np.asarray(rest.x[:, 0], np.int64))

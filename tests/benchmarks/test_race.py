@@ -59,6 +59,11 @@ def test_a_broken_racer_is_said_with_its_own_words(rows):
         race.run("pellucid", race.task("mlp", Adam(0.001), 1, 10, 0, "nowhere", rows, marks=1))
 
 
+def test_a_folder_without_mnist_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="there is no train-labels-idx1-ubyte"):
+        race.training_rows(str(tmp_path), str(tmp_path))
+
+
 def test_every_picture_comes_once():
     batches = shuffled(np.random.default_rng(0), 95, 10)
     assert [len(batch) for batch in batches] == [10] * 9 + [5]
