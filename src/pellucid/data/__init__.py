@@ -9,18 +9,24 @@ from pellucid.data.dataset import Dataset, Splits
 
 if TYPE_CHECKING:
     from pellucid.data.augmentation import Augmentation
+    from pellucid.data.corrections import Corrections
+    from pellucid.data.drawings import digit
     from pellucid.data.idx import read_idx, write_idx
     from pellucid.data.pictures import read_picture
     from pellucid.data.sources import fashion_mnist, fetch, load, mnist, status
+    from pellucid.data.strokes import pendigits
 
 __all__ = [
     "Augmentation",
+    "Corrections",
     "Dataset",
     "Splits",
+    "digit",
     "fashion_mnist",
     "fetch",
     "load",
     "mnist",
+    "pendigits",
     "read_idx",
     "read_picture",
     "status",
@@ -29,6 +35,7 @@ __all__ = [
 
 # Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
 _WHERE = {"Augmentation": "augmentation", "read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
+_WHERE |= {"Corrections": "corrections", "digit": "drawings", "pendigits": "strokes"}
 _WHERE |= dict.fromkeys(("fashion_mnist", "fetch", "load", "mnist", "status"), "sources")
 
 

@@ -8,7 +8,6 @@ pictures, are all brought into that form by one function, ``digit``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -20,11 +19,14 @@ from pellucid.memory import Array
 
 SIDE, BOX = 28, 20  # pixels: the picture, and the longer side of what is drawn on it
 PEN = 2.4  # pixels: as wide as MNIST's strokes are in the mean
-POINTS, STROKES = 20_000, 1_000  # more than a patient person draws
-NEAR = 0.2  # pixels: points closer to the one before change nothing
+POINTS, STROKES = 10_000, 1_000  # more than a patient person draws
+NEAR = 0.2  # pixels along a stroke: of points nearer to each other one is enough
 LARGEST = 1e9  # coordinates
 PAPER = 127  # a border whose median is above this is light
 FAINT = 0.15  # of the darkest ink: what is fainter is dust, or paper
+
+NO_DIGIT = "no digit"  # what a network that knows them says of scribbles, letters and houses
+CLASSES = (*"0123456789", NO_DIGIT)
 
 Normalization = Literal["mass", "box", "none"]
 NORMALIZATIONS: tuple[Normalization, ...] = ("mass", "box", "none")
@@ -85,30 +87,44 @@ def _from_strokes(lines: list[Array], normalization: str, canvas: tuple[float, f
         if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
             raise DataError(f"a canvas has a width and a height, got {canvas}")
         start = np.zeros(2) if canvas is not None else low
-        return _drawn([(line - start) * (SIDE / size.max()) - 0.5 for line in lines], np.zeros(2))
+        return _bytes(_ink(_segments([(line - start) * (SIDE / size.max()) - 0.5 for line in lines])))
     longest = float((high - low).max())
     scale = (BOX - PEN) / longest if longest > 0 else 0.0  # a dot stays a dot
-    placed = [(line - (low + high) / 2) * scale + middle for line in lines]
+    segments = _segments([(line - (low + high) / 2) * scale + middle for line in lines])
+    first = _ink(segments)
     if normalization == "box":
-        return _drawn(placed, np.zeros(2))
-    first = _drawn(placed, np.zeros(2))[..., 0].astype(np.float64)
-    row, column = (float((first * axis).sum() / first.sum()) for axis in np.mgrid[:SIDE, :SIDE])
+        return _bytes(first)
+    pixel, ink = np.arange(SIDE), float(first.sum())
+    centre = [float(first.sum(axis=1) @ pixel) / ink, float(first.sum(axis=0) @ pixel) / ink]
     most = (SIDE - BOX) / 2  # further, and ink would leave the picture
-    return _drawn(placed, np.clip([middle - column, middle - row], -most, most))
+    move = np.clip([middle - centre[0], middle - centre[1]], -most, most)
+    return _bytes(_ink(segments + np.tile(move, 2)))
 
 
-def _drawn(lines: list[Array], shift: Array) -> Array:
-    """Lines in pixels, (x, y), moved by ``shift``, drawn with the pen."""
+def _segments(lines: list[Array]) -> Array:
+    """Lines of points (x, y) in pixels as segments (s, 4) from (row, column) to (row, column)."""
     segments = []
     for line in lines:
-        kept = [line[0]]
-        for point in line[1:]:
-            if math.dist(point, kept[-1]) >= NEAR:
-                kept.append(point)
-        path = np.asarray(kept)[:, ::-1] + shift[::-1]
-        segments.append(np.hstack([path[:-1], path[1:]] if len(path) > 1 else [path, path]))
-    covered = load().ink(np.concatenate(segments).astype(np.float32), PEN / 2, np.empty((SIDE, SIDE), np.float32))
-    return np.round(255 * covered).astype(np.uint8)[..., None]
+        steps = line[1:] - line[:-1]
+        stretch = np.concatenate([[0.0], np.cumsum(np.sqrt((steps * steps).sum(axis=1)))]) // NEAR
+        kept = np.flatnonzero(stretch[1:] > stretch[:-1]) + 1  # the first point of each stretch of that length
+        path = line[np.concatenate([[0], kept, [len(line) - 1]]), ::-1]
+        segments.append(np.concatenate([path[:-1], path[1:]], axis=1))
+    return np.concatenate(segments)
+
+
+def _ink(segments: Array) -> Array:
+    """(28, 28) from 0 to 1: the segments, drawn with the pen."""
+    return load().ink(segments.astype(np.float32), PEN / 2, np.empty((SIDE, SIDE), np.float32))
+
+
+def on_paper(picture: Array) -> bool:
+    """Whether a grey picture (h, w, 1) of bytes shows ink on light paper: its border tells."""
+    return _paper(picture[..., 0]) > PAPER
+
+
+def _paper(grey: Array) -> float:
+    return float(np.median(np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])))
 
 
 def _from_picture(picture: Array, normalization: str) -> Array:
@@ -118,8 +134,7 @@ def _from_picture(picture: Array, normalization: str) -> Array:
     values = grey.astype(np.float64) * (1 if grey.dtype == np.uint8 else 255)
     if not np.isfinite(values).all():
         raise DataError("this picture has pixels that are no numbers")
-    border = np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
-    paper = float(np.median(border))
+    paper = _paper(values)
     ink = paper - values if paper > PAPER else values - paper
     most = float(ink.max())
     if most < 0.1 * 255:
@@ -132,9 +147,9 @@ def _from_picture(picture: Array, normalization: str) -> Array:
     fitted = _placed(box, BOX)
     if normalization == "mass":
         moves = []
-        for axis, index in enumerate(np.mgrid[:SIDE, :SIDE]):
+        for axis in (0, 1):
             inside = np.flatnonzero(fitted.max(axis=1 - axis))
-            wanted = round((SIDE - 1) / 2 - float((fitted * index).sum() / fitted.sum()))
+            wanted = round((SIDE - 1) / 2 - float(fitted.sum(axis=1 - axis) @ np.arange(SIDE)) / float(fitted.sum()))
             moves.append(int(np.clip(wanted, -inside[0], SIDE - 1 - inside[-1])))
         fitted = np.roll(fitted, moves, (0, 1))
     return _bytes(fitted)

@@ -28,8 +28,8 @@ _LIGHT = 127  # a border whose median is above this is paper
 _SIDE = 64  # pixels: larger pictures are thinned out in a preview, so that a notebook stays small
 
 
-def read_picture(path: str | os.PathLike[str], shape: Shape) -> Array:
-    """The picture in a file as bytes (h, w, c), c = 1 for grey or 3 for RGB.
+def read_picture(path: str | os.PathLike[str], shape: Shape | None = None) -> Array:
+    """The picture in a file as bytes (h, w, c), c = 1 for grey or 3 for RGB; without a ``shape`` grey, in its own size.
 
     Transparent parts show white paper; 16 bits become 8; a photograph is turned as its EXIF note says. If the size is
     not (w, h): with c = 1 a picture whose border is light is inverted, then the whole is fitted into the middle of a
@@ -38,13 +38,13 @@ def read_picture(path: str | os.PathLike[str], shape: Shape) -> Array:
     Raises FileError for anything that is no whole picture, ShapeError for a shape that no picture has, ConfigError
     without Pillow.
     """
-    if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
+    if shape is not None and (len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1):
         raise ShapeError(f"{path}: a picture has the shape (height, width, 1 or 3), this model takes {tuple(shape)}")
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise ConfigError("reading pictures needs Pillow: pip install 'pellucid[images]'") from None
-    h, w, c = shape
+    c = 1 if shape is None else shape[2]
     with open_file(path) as file:
         try:
             with warnings.catch_warnings():
@@ -59,9 +59,9 @@ def read_picture(path: str | os.PathLike[str], shape: Shape) -> Array:
             raise FileError(f"{path}: no picture of a known kind ({', '.join(_FORMATS)})") from None
         except Exception as error:  # a damaged file makes decoders raise whatever they happen to stumble over
             raise FileError(f"{path}: the picture cannot be decoded: {error or type(error).__name__}") from None
-    if picture.size != (w, h):
-        picture = _fitted(picture, w, h)
-    return np.asarray(picture, np.uint8).reshape(h, w, c)
+    if shape is not None and picture.size != (shape[1], shape[0]):
+        picture = _fitted(picture, shape[1], shape[0])
+    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, c)
 
 
 def _on_paper(picture: Image.Image, mode: str) -> Image.Image:

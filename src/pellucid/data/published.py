@@ -73,6 +73,14 @@ FASHION = Source(
 )
 
 
+def cache(name: str) -> Path:
+    """The folder that downloads of the source ``name`` are kept in. Raises FileError for a user without a home."""
+    try:
+        return Path.home() / ".cache" / "pellucid" / name
+    except RuntimeError:
+        raise FileError("this user has no home folder to keep downloads in: name a folder with data_dir=…") from None
+
+
 class Content(NamedTuple):
     """What a file holds, the SHA-256 of that, and whether it has been compared with the published one."""
 

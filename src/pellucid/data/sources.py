@@ -12,6 +12,7 @@ stratified with one fixed seed, so that figures from different runs can be compa
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -21,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.data import strokes
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.data.offline import digits
-from pellucid.data.published import FASHION, FILES, MNIST, Content, Source, is_mnist, present, read
+from pellucid.data.published import FASHION, FILES, MNIST, Content, Source, cache, is_mnist, present, read
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 
@@ -40,7 +42,17 @@ def fashion_mnist(data_dir: str | os.PathLike[str] | None = None, split_seed: in
     return _splits(FASHION, data_dir, split_seed)
 
 
-SOURCES: dict[str, Callable[..., Splits]] = {"mnist": mnist, "fashion-mnist": fashion_mnist}
+def drawings(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
+    """MNIST, pen strokes and drawings that are no digits, in eleven classes: what the drawing mode's networks learn from. See
+    :mod:`pellucid.data.drawn`. Raises like mnist."""
+    from pellucid.data.drawn import mixed
+
+    return mixed(mnist(data_dir, split_seed), functools.partial(strokes.pendigits, data_dir))
+
+
+SOURCES: dict[str, Callable[..., Splits]] = {
+    "mnist": mnist, "fashion-mnist": fashion_mnist, "pendigits": strokes.pendigits, "drawings": drawings,
+}  # fmt: skip
 
 
 def load(name: str, data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
@@ -59,10 +71,15 @@ def fetch(name: str) -> Path:
 
     Raises ConfigError for an unknown name, DataError where no mirror delivers, FileError where nothing can be written.
     """
-    source = MNIST if _known(name) == "mnist" else FASHION
+    if _known(name) == "drawings":
+        fetch("mnist")
+        return fetch("pendigits")
+    if name == "pendigits":
+        return strokes.fetch().parent
+    source = MNIST if name == "mnist" else FASHION
     for file in FILES:
         _from_cache(source, file)
-    return _cache(source)
+    return cache(source.name)
 
 
 def status() -> list[dict[str, Any]]:
@@ -73,7 +90,7 @@ def status() -> list[dict[str, Any]]:
     entries = []
     for source in (MNIST, FASHION):
         try:
-            where, found = _named(source, None) or (str(_cache(source)), present(source, _cache(source)))
+            where, found = _named(source, None) or (str(cache(source.name)), present(source, cache(source.name)))
         except (DataError, FileError) as error:
             where, found = str(error), {}
         else:
@@ -81,7 +98,20 @@ def status() -> list[dict[str, Any]]:
         files = {file: _condition(source, file, found.get(file)) for file in FILES}
         ok = all(condition.startswith("ok") for condition in files.values())
         entries.append({"name": source.name, "where": where, "sizes": source.sizes, "files": files, "ok": ok})
-    return entries
+    return [*entries, _pen_status()]
+
+
+def _pen_status() -> dict[str, Any]:
+    where, condition = "not downloaded", "missing"
+    try:
+        there = strokes.found(None)
+        if there is not None:
+            where, condition = str(there[0].parent), "ok"
+            strokes.proven(there[0])
+    except (DataError, FileError) as error:
+        condition = str(error)
+    files = {strokes.FILE: condition}
+    return {"name": "pendigits", "where": where, "sizes": strokes.SIZES, "files": files, "ok": condition == "ok"}
 
 
 def _condition(source: Source, file: str, path: Path | None) -> str:
@@ -134,16 +164,9 @@ def _named(source: Source, data_dir: str | os.PathLike[str] | None) -> tuple[str
     return ("~/" + shown.removeprefix(home) if shown.startswith(home) else shown), found
 
 
-def _cache(source: Source) -> Path:
-    try:
-        return Path.home() / ".cache" / "pellucid" / source.name
-    except RuntimeError:
-        raise FileError("this user has no home folder to keep downloads in: name a folder with data_dir=…") from None
-
-
 def _from_cache(source: Source, file: str) -> Content:
     """One of the four files from the cache; a missing or damaged one is downloaded, and replaced only after that."""
-    path = _cache(source) / f"{file}.gz"
+    path = cache(source.name) / f"{file}.gz"
     kept: list[Content] = []
 
     def check(path: Path) -> None:
