@@ -17,11 +17,11 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = [
     "errors", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics", "optim",
     "files", "data", "training", "modelfile", "summary",
-    "model", "ensemble", "presets", "energy", "runs", "export", "sklearn", "explain", "comparison", "plots",
+    "model", "ensemble", "activity", "presets", "energy", "runs", "export", "sklearn", "explain", "comparison", "plots",
     "experiment", "sweep", "lab",
     "report", "app", "cli", "testing",
 ]
-HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette"}
+HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette", "uvicorn"}
 DEEP_LEARNING = {
     "torch", "torchvision", "jax", "flax", "haiku", "equinox", "optax", "tensorflow", "keras", "autograd", "theano",
     "aesara", "pytensor", "mxnet", "paddle", "chainer", "tinygrad", "mindspore", "cntk", "caffe2", "lasagne", "thinc",

@@ -19,7 +19,7 @@ import pellucid
 from pellucid import Dense, Flatten, Model, Sequential, Softmax
 from pellucid.cli import app
 from pellucid.config import from_json, to_json
-from pellucid.data import Augmentation, mnist
+from pellucid.data import Augmentation, Corrections, digit, mnist
 from pellucid.training.shards import cores
 
 RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
@@ -143,16 +143,41 @@ def test_predict(run, tmp_path, mnist_folder):
     sure = int(p.max(axis=1).argmax())
     label = str(p[sure].argmax())
     Image.fromarray(test.x[sure, ..., 0]).save(tmp_path / "small.png")
-    page = 255 - np.kron(test.x[sure, ..., 0], np.ones((10, 10), np.uint8))
-    photo = np.pad(page, 10, constant_values=255)  # dark on light paper, ten times as large, with a margin
+    drawn = np.where(test.x[sure, ..., 0] > 100, test.x[sure, ..., 0], 0)
+    page = 255 - np.kron(drawn, np.ones((10, 10), np.uint8))
+    photo = np.pad(page, ((300, 10), (10, 50)), constant_values=255)  # dark on light paper, large, somewhere on it
     Image.fromarray(photo).convert("RGB").save(tmp_path / "photo.png")
     rows = json.loads(cli("predict", run, tmp_path / "small.png", tmp_path / "photo.png", "--json")[0])
     assert [set(row) for row in rows] == 2 * [{"file", "label", "probabilities"}]
     assert [row["file"] for row in rows] == [str(tmp_path / "small.png"), str(tmp_path / "photo.png")]
-    assert [row["label"] for row in rows] == [label, label]
+    assert rows[0]["label"] == label
     assert rows[0]["probabilities"] == pytest.approx(p[sure].tolist(), rel=1e-4)
+    # A photo becomes a digit as MNIST has them, wherever it stands on the paper.
+    assert rows[1]["probabilities"] == pytest.approx(model.predict(digit(photo)[None])[0].tolist(), rel=1e-4)
+    np.testing.assert_array_equal(digit(photo), digit(page))
     text, _ = cli("predict", run / "model.pellucid", tmp_path / "small.png")
     assert text.split()[:2] == [str(tmp_path / "small.png"), label]
+
+
+def test_an_empty_sheet_is_no_digit(run, tmp_path):
+    Image.fromarray(np.full((60, 60), 255, np.uint8)).save(tmp_path / "empty.png")
+    assert "empty.png: there is nothing on this picture" in cli("predict", run, tmp_path / "empty.png", code=2)[1]
+
+
+def test_evaluate_on_corrections(run, tmp_path):
+    folder = Corrections(tmp_path / "corrections")
+    lines = [np.array([[10.0, 10.0], [10.0, 90.0]])]
+    for label in ("1", "1", "7", "no digit"):
+        folder.keep(lines, None, label, None)
+    x = digit([lines[0].tolist()])
+    scores = json.loads(cli("evaluate", run, tmp_path / "corrections", "--json")[0])
+    said = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
+    assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes has no name for the fourth
+    assert scores["accuracy"] == pytest.approx({1: 2 / 3, 7: 1 / 3}.get(said, 0))
+    text, _ = cli("evaluate", run, tmp_path / "corrections")
+    assert "corrections: 3 drawings" in text
+    (tmp_path / "empty").mkdir()
+    assert "holds no corrections" in cli("evaluate", run, tmp_path / "empty", code=2)[1]
 
 
 def test_compare(run, tmp_path):
@@ -202,7 +227,7 @@ def test_compare(run, tmp_path):
 
 def test_data(mnist_folder):
     rows = json.loads(cli("data", "list", "--json")[0])
-    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist"]
+    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits"]
     assert rows[0]["ok"]
     assert not rows[1]["ok"]
     assert str(mnist_folder) in cli("data", "list")[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import typer
 
 from pellucid import data as sources
 from pellucid.cli.common import as_json, per_class, reported, say, scored
+from pellucid.data import Corrections, Dataset
 from pellucid.data.augmentation import named
 from pellucid.data.sources import SOURCES
 from pellucid.ensemble import Ensemble
@@ -23,7 +25,9 @@ GENTLE = "rotation=5,shift=1,scale=0.05"
 @reported
 def evaluate(
     runs: list[str] = typer.Argument(
-        ..., metavar="RUN [RUN ...] [DATA]", help="Run folders or model files; at the end the data, if it is not the run's."
+        ...,
+        metavar="RUN [RUN ...] [DATA]",
+        help="Run folders or model files; at the end the data, if it is not the run's: a name, or a folder of corrections.",
     ),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     part: str = typer.Option("test", "--part", help="test, validation or train."),
@@ -42,26 +46,31 @@ def evaluate(
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
     opened = [open_run(run) for run in runs]
     known = opened[0][1].get("data", {})
-    splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
+    if data is not None and _is_folder(data):
+        samples, part = _corrections(Path(data), opened[0][0].output_shape[0]), "corrections"
+        name, about, digest = "corrections", f"data      corrections: {len(samples):,} drawings, from {data}", None
+    else:
+        splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
+        samples, name, about, digest = getattr(splits, part), splits.name, described(splits), splits.sha256
     for run, (_, config) in zip(runs, opened, strict=True):
         seed = config.get("data", {}).get("split_seed", known.get("split_seed", 0))
-        if part != "test" and seed != known.get("split_seed", 0):
+        if part in ("validation", "train") and seed != known.get("split_seed", 0):
             raise ConfigError(
                 f"{run} was trained on another split: the {part} set of the others holds some of its training data"
             )
     change = named(augmentation or GENTLE) if copies else None
     together = Ensemble([model for model, _ in opened], augmentation=change, copies=copies)
     asked = together if len(opened) > 1 or copies else opened[0][0]
-    values = asked.evaluate(getattr(splits, part), metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
-    n = splits.sizes[part]
+    values = asked.evaluate(samples, metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
+    n = len(samples)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
-        as_json({**names, "data": splits.name, "part": part, "samples": n, "copies": copies, **values})
+        as_json({**names, "data": name, "part": part, "samples": n, "copies": copies, **values})
         return
-    say(described(splits))
+    say(about)
     for run, (_, config) in zip(runs, opened, strict=True):
         trained_on = config.get("data", {})
-        if trained_on.get("sha256") not in (None, splits.sha256):
+        if digest is not None and trained_on.get("sha256") not in (None, digest):
             say(f"beware    {run} was trained on {trained_on['name']}: these samples may be among its training data")
     if len(runs) > 1 or copies:
         each = f", each asked about every picture and {copies} changed copies ({change})" if copies else ""
@@ -71,6 +80,21 @@ def evaluate(
 
 
 def _is_data(word: str) -> bool:
-    """Whether the last word names data: a data set, or nothing that there is (which the error then says)."""
+    """Whether the last word names data: a data set, a folder of corrections, or nothing that there is (the error says so)."""
     path = Path(word)
-    return not (path / "model.pellucid").exists() if word in SOURCES else not path.exists() and len(path.parts) == 1
+    if word in SOURCES:
+        return not (path / "model.pellucid").exists()
+    return _is_folder(word) or (not path.exists() and len(path.parts) == 1)
+
+
+def _is_folder(word: str) -> bool:
+    """Whether that is a folder that may hold corrections."""
+    return word not in SOURCES and Path(word).is_dir() and not (Path(word) / "config.json").exists()
+
+
+def _corrections(folder: Path, outputs: int) -> Dataset:
+    """The corrections in a folder, without those that a model of so many outputs has no name for: "no digit" to one that knows
+    digits only."""
+    samples = Corrections(folder).dataset()
+    known = np.flatnonzero(np.asarray(samples.y) < outputs)
+    return samples if len(known) == len(samples) else samples.take(known)
