@@ -21,7 +21,9 @@ ORDER = [
     "experiment", "sweep", "lab",
     "report", "app", "cli", "testing",
 ]
-HEAVY = {"matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette", "uvicorn"}
+HEAVY = {
+    "matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette", "uvicorn",
+}
 DEEP_LEARNING = {
     "torch", "torchvision", "jax", "flax", "haiku", "equinox", "optax", "tensorflow", "keras", "autograd", "theano",
     "aesara", "pytensor", "mxnet", "paddle", "chainer", "tinygrad", "mindspore", "cntk", "caffe2", "lasagne", "thinc",

@@ -10,8 +10,9 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pellucid import data as sources
 from pellucid.config import to_json
 from pellucid.data import Dataset, Splits
 from pellucid.data.augmentation import named
+from pellucid.data.drawn import corrected
 from pellucid.data.sources import SOURCES
 from pellucid.energy import Meter
 from pellucid.errors import ConfigError, PellucidError, did_you_mean
@@ -30,9 +32,10 @@ from pellucid.losses import CrossEntropy
 from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
 from pellucid.model import Model
 from pellucid.runs import RunFolder
-from pellucid.training import EarlyStopping, blas
+from pellucid.training import Control, EarlyStopping, Event, StepEvent, blas
 
 Tell = Callable[[str], None]
+Watch = Callable[[Event, Control], bool]  # is given each event, may change the learning rate; False ends the training
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Settings:
     early_stopping: int | None = None
     deterministic: bool = False
     exact_training_metrics: bool = False
+    corrections: str | None = None  # the folder of drawings that are learned, too
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,18 @@ def run(
     progress: bool,
     test: bool = True,
     alone: bool = True,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Trains, scores, and keeps the run in the folder ``out`` (None: the next free one in runs/). ``tell`` is given lines for
-    people. Without ``test`` the test set is not looked at; not ``alone``, other runs use this machine meanwhile.
+    people. Without ``test`` the test set is not looked at; not ``alone``, other runs use this machine meanwhile. With
+    ``watch`` there is no ``progress``: it is given every event instead.
 
-    Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C ended the
-    training. Raises library errors before anything is written."""
+    Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C, or ``watch``,
+    ended the training. Raises library errors before anything is written."""
     settings, recipe = plan.settings, plan.recipe
     splits = sources.load(settings.data, settings.data_dir, settings.split_seed)
+    if settings.corrections is not None:
+        splits = corrected(splits, sources.Corrections(Path(settings.corrections)).dataset())
     training = splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
     classes = splits.classes or ()
     network = presets.fits(recipe, training.shape, len(classes))
@@ -132,20 +140,26 @@ def run(
     if recipe.augmentation is not None:
         tell(f"changed   {recipe.augmentation}")
 
+    steering = _Steering()
     began, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
+    options: dict[str, Any] = {
+        "validation": splits.validation, "epochs": recipe.epochs, "batch_size": recipe.batch_size, "policies": plan.policies,
+        "augmentation": recipe.augmentation, "deterministic": settings.deterministic,
+        "exact_training_metrics": settings.exact_training_metrics,
+    }  # fmt: skip
     try:
-        model.fit(
-            training, validation=splits.validation, epochs=recipe.epochs, batch_size=recipe.batch_size,
-            policies=plan.policies, augmentation=recipe.augmentation, deterministic=settings.deterministic,
-            exact_training_metrics=settings.exact_training_metrics, progress=progress,
-        )  # fmt: skip
+        if watch is None:
+            model.fit(training, **options, progress=progress)
+        else:
+            with model.kernels.announced(tell):
+                steering.watch(model.training(training, **options, control=steering.control), watch)
     except KeyboardInterrupt:
         interrupted = True
         tell("interrupted: keeping what was trained so far")
     except PellucidError:
         folder.discard()
         raise
-    seconds, energy = time.perf_counter() - began, meter.read()
+    seconds, energy = time.perf_counter() - began - steering.waited, meter.read()
     folder.write_config({**_config(plan, splits), **model.config()})
     folder.save(model)
     folder.write_history(model.history)
@@ -155,7 +169,7 @@ def run(
         "settings": plan.record(),
         "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": seconds,
         "energy": vars(energy), "epochs": len(model.history), "best_epoch": model.history.best_epoch,
-        "interrupted": interrupted, "kernels": kernels, "sharding": str(sharding),
+        "interrupted": interrupted, "steered": steering.changes, "kernels": kernels, "sharding": str(sharding),
         "versions": {
             "pellucid": __version__, "numpy": np.__version__, "python": platform.python_version(), "blas": blas.describe(),
         },
@@ -164,6 +178,30 @@ def run(
     seen = "test" if test else "validation"
     _figures(model, metrics[seen]["confusion_matrix"], folder.path, f"{settings.model} on the {seen} set", tell)
     return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
+
+
+@dataclass
+class _Steering:
+    """A training that is watched: the ``changes`` of the learning rate, without which it cannot be repeated, and the seconds
+    that the watcher made it wait."""
+
+    control: Control = field(default_factory=Control)
+    changes: list[dict[str, float | None]] = field(default_factory=list)
+    waited: float = 0.0
+
+    def watch(self, events: Generator[Event, None, None], watch: Watch) -> None:
+        """Raises KeyboardInterrupt where the watcher ends it."""
+        step = 0
+        with closing(events):
+            for event in events:
+                step = event.step if isinstance(event, StepEvent) else step
+                rate, began = self.control.learning_rate, time.perf_counter()
+                goes_on = watch(event, self.control)
+                self.waited += time.perf_counter() - began
+                if self.control.learning_rate != rate:
+                    self.changes.append({"after_step": step, "learning_rate": self.control.learning_rate})
+                if not goes_on:
+                    raise KeyboardInterrupt
 
 
 def described(splits: Splits) -> str:

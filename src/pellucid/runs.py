@@ -26,11 +26,12 @@ from pellucid.training import History
 
 
 class RunFolder:
-    """A folder that a training writes to. Making it checks that it can be written, before any time is spent."""
+    """A folder that a training writes to: ``out``, or the next free one called ``name`` in ``parent``. Making it checks that it
+    can be written, before any time is spent."""
 
-    def __init__(self, out: str | Path | None, name: str, *, force: bool = False):
+    def __init__(self, out: str | Path | None, name: str, *, force: bool = False, parent: Path = Path("runs")):
         try:
-            self.path = Path(out) if out is not None else _next(Path("runs"), name)
+            self.path = Path(out) if out is not None else _next(parent, name)
             self._is_new = out is None or not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()) and not force:
@@ -38,7 +39,7 @@ class RunFolder:
         except OSError as error:
             if isinstance(error, FileError):
                 raise
-            raise FileError(f"cannot make the folder {out or 'runs'}: {error.strerror or error}") from error
+            raise FileError(f"cannot make the folder {out or parent}: {error.strerror or error}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
 

@@ -102,3 +102,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="cannot make the folder"):
         Corrections(tmp_path / "file" / "x").keep([np.ones((2, 2))], None, "1", None)
+
+
+def test_corrections_join_the_training_data():
+    mnist = splits(40, 0, "mnist")
+    some = Dataset(mnist.test.x[:2], np.array([3, 9]), classes=CLASSES)
+    both = drawn.corrected(mnist, some)
+    assert both.sizes == {"train": 40 + 2 * drawn.HEARD, "validation": 40, "test": 40}
+    np.testing.assert_array_equal(both.train.x[40:42], some.x)
+    assert (both.train.y[40:].reshape(-1, 2) == [3, 9]).all()
+    assert both.sha256 != mnist.sha256
+    none = Dataset(mnist.test.x[:1], np.array([10]), classes=CLASSES)
+    with pytest.raises(DataError, match="train on drawings"):
+        drawn.corrected(mnist, none)
+    with pytest.raises(DataError, match="corrections are pictures"):
+        drawn.corrected(mnist, Dataset(np.zeros((1, 7, 7, 1), np.uint8), np.array([1])))

@@ -6,6 +6,7 @@ import typer
 
 from pellucid.cli.compare import compare
 from pellucid.cli.data import data
+from pellucid.cli.draw import draw
 from pellucid.cli.evaluate import evaluate
 from pellucid.cli.predict import predict
 from pellucid.cli.sweep import sweep
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(draw)
 app.command()(compare)
 app.command()(sweep)
 app.add_typer(data, name="data")

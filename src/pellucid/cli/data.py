@@ -12,6 +12,7 @@ from pellucid.cli.common import as_json, reported, say
 from pellucid.data import fetch as fetch_data
 from pellucid.data import status
 from pellucid.data.augmentation import named
+from pellucid.data.sources import SOURCES
 from pellucid.experiment import described
 from pellucid.memory import Array
 
@@ -32,7 +33,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 
 @data.command()
 @reported
-def fetch(name: str = typer.Argument(..., help="mnist or fashion-mnist.")) -> None:
+def fetch(name: str = typer.Argument(..., help=f"One of {', '.join(SOURCES)}.")) -> None:
     """Download a data set into the cache, and check it."""
     say(f"{name} is in {fetch_data(name)}")
 
@@ -40,7 +41,7 @@ def fetch(name: str = typer.Argument(..., help="mnist or fashion-mnist.")) -> No
 @data.command()
 @reported
 def show(
-    name: str = typer.Argument("mnist", help="mnist or fashion-mnist."),
+    name: str = typer.Argument("mnist", help=f"One of {', '.join(SOURCES)}."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     count: int = typer.Option(4, "--count", min=1, max=40, help="How many pictures."),
     augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them (elastic)."),

@@ -8,13 +8,14 @@ from pathlib import Path
 import typer
 
 from pellucid.cli.common import INTERRUPTED, per_class, reported, say, scored
+from pellucid.data.sources import SOURCES
 from pellucid.experiment import Plan, Settings, run
 from pellucid.presets import PRESETS
 
 
 @reported
 def train(
-    data: str = typer.Argument("mnist", help="The data: mnist or fashion-mnist."),
+    data: str = typer.Argument("mnist", help=f"The data: {', '.join(SOURCES)}."),
     model: str = typer.Option("mlp", "--model", help=f"A preset ({', '.join(PRESETS)}), or FILE.json with a network."),
     hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
     epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
@@ -43,6 +44,7 @@ def train(
     exact_training_metrics: bool = typer.Option(
         False, "--exact-training-metrics", help="Score the training set again at each epoch's end."
     ),
+    corrections: Path | None = typer.Option(None, "--corrections", help="Also learn the corrected drawings in this folder."),
     quiet: bool = typer.Option(False, "--quiet", help="Say nothing but errors."),
 ) -> None:
     """Train a network and keep the run in a folder.
@@ -54,6 +56,7 @@ def train(
             data=data, model=model, hidden=hidden, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr,
             augmentation=augmentation, seed=seed, data_dir=data_dir, limit=limit, split_seed=split_seed,
             early_stopping=early_stopping, deterministic=deterministic, exact_training_metrics=exact_training_metrics,
+            corrections=None if corrections is None else str(corrections),
         )
     )  # fmt: skip
     tell = functools.partial(say, quiet=quiet)

@@ -20,6 +20,7 @@ from pellucid.errors import DataError
 
 SIZES = {"train": 6000, "validation": 1000, "test": 1000}  # drawings that are no digits
 COPIES = 2  # of each pen stroke in the training set: MNIST has eleven times as many pictures
+HEARD = 10  # times that a correction is in an epoch: augmentation changes it each time
 PARTS = ("train", "validation", "test")
 
 
@@ -55,3 +56,19 @@ def mixed(printed: Splits, strokes: Callable[[], Splits]) -> Splits:
     digest = hashlib.sha256("".join(source.sha256 for source in sources).encode()).hexdigest()
     train, validation, test = sets
     return Splits(train, validation, test, name, " and ".join(dict.fromkeys(source.source for source in sources)), digest)
+
+
+def corrected(splits: Splits, corrections: Dataset) -> Splits:
+    """The same with ``corrections`` among the training data, each so many times that a few of them are heard. Raises
+    DataError for pictures of another size, and for labels that the data has no class for."""
+    train, classes = splits.train, splits.classes or ()
+    if train.shape != corrections.shape or train.x.dtype != np.uint8:
+        raise DataError(f"corrections are pictures {corrections.shape}, {splits.name} has samples {train.shape}")
+    if int(corrections.y.max()) >= len(classes):  # type: ignore[union-attr]
+        raise DataError(f"a correction says {NO_DIGIT!r}, which {splits.name} has no class for: train on drawings")
+    x = np.concatenate([train.x, *[corrections.x] * HEARD])
+    y = np.concatenate([train.y, *[corrections.y] * HEARD])
+    digest = hashlib.sha256(splits.sha256.encode() + corrections.x.tobytes() + corrections.y.tobytes()).hexdigest()  # type: ignore[union-attr]
+    both = Dataset(x, y, classes=classes, name=train.name)
+    name = f"{splits.name} and {len(corrections):,} corrections"
+    return Splits(both, splits.validation, splits.test, name, splits.source, digest)

@@ -63,8 +63,8 @@ def _scribble(chance: np.random.Generator) -> list[Array]:
     lines: list[Array] = []
     while sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines) < TANGLED * _extent(lines):
         n = int(chance.integers(20, 70))
-        angles = np.cumsum(chance.normal(chance.normal(0, 0.15), chance.uniform(0.2, 0.9), n)) + chance.uniform(0, 2 * math.pi)
-        steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) * chance.uniform(0.4, 1.4)
+        angles = np.cumsum(chance.normal(chance.normal(0, 0.15), chance.uniform(0.1, 0.6), n)) + chance.uniform(0, 2 * math.pi)
+        steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) * chance.uniform(0.6, 2.0)
         lines.append(chance.uniform(0, 10, 2) + np.cumsum(steps, axis=0))
     return lines
 

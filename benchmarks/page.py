@@ -1,0 +1,197 @@
+"""How quick the drawing mode is: ``python -m benchmarks.page RUN RUN``.
+
+In a real browser: from a pen event to the painted bars of two networks, idle and while a training runs; to the first paint; the
+frames a second of the network diagram while a digit is drawn. Beside it: from the command to an address that answers, with the
+networks loaded; hostile bodies; a hundred clients at once. Needs Playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import child_environment, machine
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+SEVEN = [[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]
+CODE = "from pellucid.cli import main; main()"
+# A pointer event, and the time until a frame with the answer to it has been painted.
+TIMED = """async ([x, y, kind]) => {
+    const pad = document.querySelector('.pad canvas'), frame = pad.getBoundingClientRect();
+    const section = document.querySelector('#draw');
+    const before = section.dataset.answered, began = performance.now();
+    pad.dispatchEvent(new PointerEvent(kind, {pointerId: 1, button: 0, bubbles: true, isPrimary: true,
+        clientX: frame.x + x / 1000 * frame.width, clientY: frame.y + y / 1000 * frame.height}));
+    if (kind === 'pointerup') return 0;
+    while (section.dataset.answered === before) {
+        await new Promise((done) => setTimeout(done, 0));
+        if (performance.now() - began > 5000) return 5000;
+    }
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+    return performance.now() - began;
+}"""
+
+PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+# A digit drawn over and over for four seconds, and the frames a second that the diagram was painted in.
+DRAWN = """async (points) => {
+    const pad = document.querySelector('.pad canvas'), frame = pad.getBoundingClientRect();
+    const canvas = document.querySelector('.diagram canvas');
+    const send = (kind, x, y) => pad.dispatchEvent(new PointerEvent(kind, {pointerId: 1, button: 0, bubbles: true,
+        isPrimary: true, clientX: frame.x + x / 1000 * frame.width, clientY: frame.y + y / 1000 * frame.height}));
+    send('pointerdown', ...points[0]);
+    await new Promise((done) => setTimeout(done, 500));
+    const before = Number(canvas.dataset.frames), began = performance.now();
+    for (let i = 0; performance.now() - began < 4000; i++) {
+        const t = (i % 200) / 200 * (points.length - 1), k = Math.floor(t), part = t - k, [a, b] = [points[k], points[k + 1]];
+        send('pointermove', a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part);
+        await new Promise((done) => setTimeout(done, 8));
+    }
+    return 1000 * (Number(canvas.dataset.frames) - before) / (performance.now() - began);
+}"""
+
+
+def start(runs: list[str], folder: Path) -> tuple[subprocess.Popen[str], int, float]:
+    """A server, its port, and the seconds until it answered with its networks loaded."""
+    began = time.perf_counter()
+    command = [sys.executable, "-c", CODE, "draw", "--no-open", "--port", "0", *runs]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=child_environment())
+    assert server.stdout is not None
+    match = re.search(r":(\d+)/", server.stdout.readline())
+    assert match is not None
+    port = int(match[1])
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/api/networks")
+            assert len(json.loads(connection.getresponse().read())["networks"]) >= len(runs)
+            return server, port, time.perf_counter() - began
+        except OSError:
+            time.sleep(0.01)
+
+
+def ask(port: int, path: str, body: bytes) -> tuple[int, float]:
+    """(status, milliseconds) of one request."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, 1000 * (time.perf_counter() - began)
+
+
+def at_once(port: int, clients: int = 100, each: int = 5) -> dict[str, Any]:
+    """Many clients that draw at the same time."""
+    body, answers, go = json.dumps({"strokes": [SEVEN]}).encode(), list[tuple[int, float]](), threading.Barrier(clients)
+
+    def client() -> None:
+        go.wait()
+        for _ in range(each):
+            try:
+                answers.append(ask(port, "/api/predict", body))
+            except OSError:
+                answers.append((0, 0.0))
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answered = sum(status == 200 for status, _ in answers)
+    return {"requests": clients * each, "answered": answered, **spread([ms for _, ms in answers])}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and 95th percentile."""
+    ordered = sorted(values)
+    return {"median": statistics.median(ordered), "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]}
+
+
+def pen(page: Any, strokes: int) -> list[float]:
+    """Milliseconds from each of many pen events to the painted answer."""
+    times = []
+    for number in range(strokes):
+        page.get_by_role("button", name="Clear").click()
+        page.evaluate(TIMED, [*SEVEN[0], "pointerdown"])
+        for (x0, y0), (x1, y1) in itertools.pairwise(SEVEN):
+            for k in range(1, 6):
+                place = [x0 + (x1 - x0) * k / 5, y0 + (y1 - y0) * k / 5 + number % 3]
+                times.append(page.evaluate(TIMED, [*place, "pointermove"]))
+        page.evaluate(TIMED, [*SEVEN[-1], "pointerup"])
+    return times
+
+
+def frames(page: Any, port: int, network: str) -> float:
+    """Frames a second of the diagram while a digit is drawn."""
+    page.goto(f"http://127.0.0.1:{port}/#inside")
+    page.locator("#inside select").select_option(network)
+    page.wait_for_timeout(500)
+    count: float = page.evaluate(DRAWN, SEVEN)
+    return count
+
+
+def main() -> None:
+    """Measures everything and prints it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", nargs=2, help="two run folders: an MLP and a convolutional network")
+    parser.add_argument("--strokes", type=int, default=20, help="digits drawn, 20 pen events each")
+    parser.add_argument("--out", type=Path, help="write JSON into this file")
+    options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    runs = [str(Path(run).resolve()) for run in options.runs]
+    found: dict[str, Any] = {"machine": machine()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        starts = []
+        for _ in range(5):
+            server, port, seconds = start(runs, folder)
+            starts.append(seconds)
+            server.terminate()
+            server.wait()
+        found["ready_s"] = statistics.median(starts)
+        server, port, _ = start(runs, folder)
+        large = json.dumps({"strokes": [[[1.5, 2.5]] * 9000]}).encode()
+        refused = [ask(port, "/api/predict", large) for _ in range(20)]
+        assert {status for status, _ in refused} == {413}
+        found["large_body_refused_ms"] = max(ms for _, ms in refused)
+        found["at_once"] = at_once(port)
+        with sync_playwright() as play:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = play.chromium.launch(executable_path=path, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            paints = []
+            for _ in range(5):
+                page.goto(f"http://127.0.0.1:{port}/")
+                page.wait_for_selector(".guess")
+                paints.append(page.evaluate(PAINTED))
+            found["first_paint_s"] = statistics.median(paints)
+            pen(page, 2)
+            found["pen_ms"] = spread(pen(page, options.strokes))
+            ask(port, "/api/train/start", json.dumps({"data": "mnist", "model": "cnn", "epochs": 12}).encode())
+            page.wait_for_timeout(15_000)
+            found["pen_while_training_ms"] = spread(pen(page, options.strokes))
+            ask(port, "/api/train/control", json.dumps({"job": 1, "action": "stop"}).encode())
+            page.wait_for_timeout(12_000)
+            found["diagram_frames_a_second"] = frames(page, port, Path(runs[0]).name)
+            browser.close()
+        server.terminate()
+        server.wait()
+    if options.out is not None:
+        options.out.write_text(json.dumps(found, indent=2))
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What the tests of the drawing mode share: two small trained networks, the application, a real server, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from pellucid import Accuracy, Adam, CrossEntropy
+from pellucid.app import server
+from pellucid.app.networks import Networks
+from pellucid.data import Corrections
+from pellucid.presets import preset
+from pellucid.runs import RunFolder
+
+ADDRESS = "http://127.0.0.1:8137"
+# Chromium in a container: no sandbox of its own, no graphics card, and no requests to its maker.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
+ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750], [730, 500], [670, 250], [500, 150]]]
+
+
+@pytest.fixture(scope="session")
+def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
+    """The run folders of a small MLP and a small convolutional network that read clear digits."""
+    runs, parent = [], tmp_path_factory.mktemp("runs")
+    for name, epochs in (("mlp-small", 6), ("cnn-fast", 2)):
+        recipe, (train, test) = preset(name), digits_5k
+        model = recipe.network(10).compile((28, 28, 1), CrossEntropy(), Adam(0.002), [Accuracy()], classes=tuple("0123456789"))
+        history = model.fit(train, validation=test, epochs=epochs, batch_size=50)
+        assert history["validation_accuracy"][-1] > 0.85
+        folder = RunFolder(parent / name, name)
+        folder.write_config({"preset": name, "data": {"name": "mnist-5k", "asked_for": "mnist"}, **model.config()})
+        folder.write_metrics({"test": model.evaluate(test), "epochs": epochs})
+        folder.save(model)
+        runs.append(folder.path)
+    return runs
+
+
+@pytest.fixture
+def desk(trained_runs, tmp_path) -> server.Desk:
+    """The two networks, and empty folders for what is new."""
+    networks = Networks()
+    networks.add(*trained_runs)
+    return server.Desk(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"))
+
+
+@pytest.fixture
+def small_mnist(tmp_path, mnist_folder, monkeypatch) -> Path:
+    """The small MNIST, in the processes that are started from here, too: Python runs this file as each of them starts."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
+        "from conftest import publish\n"
+        f"publish(pathlib.Path({str(mnist_folder)!r}))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PELLUCID_KERNELS", "reference")  # these processes live for a second: nothing is compiled for them
+    return mnist_folder
+
+
+@pytest.fixture
+def client(desk) -> Iterator[TestClient]:
+    """Asks the application without a network."""
+    with TestClient(server.application(desk), base_url=ADDRESS) as client:
+        yield client
+
+
+@pytest.fixture
+def served(desk) -> Iterator[str]:
+    """The address of a real server."""
+    at = server.bound("127.0.0.1", 0)
+    ready = threading.Event()
+    page = server.Server(desk, "127.0.0.1", ready.set)
+    thread = threading.Thread(target=page.run, args=([at],), daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    yield f"http://127.0.0.1:{at.getsockname()[1]}"
+    page.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """The system's Chromium. Where there is none, tests that need it are skipped, but fail in CI."""
+    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if path is None or sync_playwright is None:
+        why = "there is no Chromium" if path is None else "Playwright is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(f"{why}: the page cannot be tested")
+        pytest.skip(f"{why}: the page is not tested")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, served) -> Iterator[Callable[..., object]]:
+    """``open_page("#draw", width=360, scheme="dark")`` opens the page. At the end: no error on the console, and no request to
+    any other host."""
+    contexts, problems = [], []
+
+    def opened(hash: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((served, "data:")) or problems.append(request.url))
+        page.goto(f"{served}/{hash}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def draw(page, strokes, *, touch: bool = False) -> None:
+    """Draws on the pad, in units of 0 to 1000, with the mouse or a finger."""
+    frame = page.locator(".pad canvas").bounding_box()
+
+    def place(point):
+        return frame["x"] + point[0] / 1000 * frame["width"], frame["y"] + point[1] / 1000 * frame["height"]
+
+    if touch:
+        session = page.context.new_cdp_session(page)
+        for stroke in strokes:
+            for i, point in enumerate(stroke):
+                x, y = place(point)
+                kind = "touchMove" if i else "touchStart"
+                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        return
+    for stroke in strokes:
+        page.mouse.move(*place(stroke[0]))
+        page.mouse.down()
+        for point in stroke[1:]:
+            page.mouse.move(*place(point), steps=6)
+        page.mouse.up()
+
+
+def free_port() -> int:
+    """A port that nobody listens at just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Waits for something that takes its time; fails if it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -1,0 +1,57 @@
+"""``pellucid draw``: it says its address, serves, passes over a port in use, and ends when it is told to."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from urllib.request import urlopen
+
+from typer.testing import CliRunner
+
+from pellucid.cli import app
+
+CODE = "from pellucid.cli import main; main()"
+
+
+def test_it_says_its_address_serves_and_ends_at_ctrl_c(trained_runs, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        command = [sys.executable, "-c", CODE, "draw", str(trained_runs[0]), "--no-open", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        assert f"port {port} is in use" in process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+        for _ in range(200):
+            try:
+                with urlopen(address, timeout=20) as page:
+                    assert b"Pellucid" in page.read()
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []  # nothing was written: no correction, no run
+
+
+def test_what_is_no_run_is_refused_before_anything_is_served(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(app, ["draw", str(tmp_path / "empty"), "--no-open", "--port", "0"])
+    assert result.exit_code == 2
+    assert "is no run folder" in result.stderr
+
+
+def test_without_its_extra_it_says_what_to_install():
+    code = "import sys; sys.modules['starlette'] = None; from pellucid.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code, "draw", "--no-open"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "error: the drawing mode needs Starlette and uvicorn: pip install 'pellucid[app]'\n"
+
+
+def test_help_names_what_it_takes():
+    text = CliRunner().invoke(app, ["draw", "--help"]).output
+    for word in ("--port", "--host", "--no-open", "--data-dir", "--corrections"):
+        assert word in text
