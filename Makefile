@@ -17,7 +17,7 @@ demo: .venv/demo.done
 	@echo
 	@echo "Figures: learning_curves.png and confusion_matrix.png in runs/demo-mlp and runs/demo-cnn,"
 	@echo "         accuracies.png and disagreements.png in runs/demo-compare"
-	@echo "Next:    $(BIN)/pellucid --help"
+	@echo "Next:    $(BIN)/pellucid draw   draws digits in the browser; $(BIN)/pellucid --help"
 
 test: .venv/test.done
 	$(BIN)/ruff check .

@@ -179,10 +179,12 @@ def main() -> None:
             found["first_paint_s"] = statistics.median(paints)
             pen(page, 2)
             found["pen_ms"] = spread(pen(page, options.strokes))
-            ask(port, "/api/train/start", json.dumps({"data": "mnist", "model": "cnn", "epochs": 12}).encode())
+            training = json.dumps({"data": "mnist", "model": "cnn", "epochs": 12}).encode()
+            assert ask(port, "/api/train/start", training)[0] == 200
             page.wait_for_timeout(15_000)
             found["pen_while_training_ms"] = spread(pen(page, options.strokes))
-            ask(port, "/api/train/control", json.dumps({"job": 1, "action": "stop"}).encode())
+            stop = json.dumps({"job": 1, "action": "stop"}).encode()
+            assert ask(port, "/api/train/control", stop)[0] == 200, "the training was over before"
             page.wait_for_timeout(12_000)
             found["diagram_frames_a_second"] = frames(page, port, Path(runs[0]).name)
             browser.close()

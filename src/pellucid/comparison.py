@@ -51,7 +51,7 @@ class Pair:
 
     def __str__(self) -> str:
         counts = f"{self.only_first} right only in {self.first}, {self.only_second} only in {self.second}"
-        said = f"p = {self.adjusted:.2g}"
+        said = f"p = {self.adjusted:.2g}" if self.adjusted > 0 else "p < 1e-300"
         if self.adjusted >= 0.05:
             return f"{self.first} and {self.second}: {counts}: the difference may be chance ({said})"
         better, worse = (self.first, self.second) if self.only_first > self.only_second else (self.second, self.first)

@@ -71,7 +71,8 @@ def test_a_damaged_correction_is_said(client, desk):
 
 
 @pytest.mark.parametrize("name", ["mlp-small", "cnn-fast"])
-def test_the_inside_adds_up_to_the_guess(client, name):
+def test_the_inside_adds_up_to_the_guess(client, desk, name):
+    networks = desk.networks
     stages = client.post("/api/weights", json={"network": name}).json()["stages"]
     state = client.post("/api/inside", json={"strokes": SEVEN, "network": name}).json()
     assert [one["name"] for one in stages] == [one["name"] for one in state["stages"]]
@@ -82,8 +83,8 @@ def test_the_inside_adds_up_to_the_guess(client, name):
         if told is not dense[-1]:  # behind ReLU: where a neuron is active, it is the sum of what reaches it, and the bias
             active = values > 0
             assert active.any()
-            bias = values[active] - (inputs @ W)[active]
-            assert np.abs(bias).max() < 1
+            b = networks.get(name).model.weights[f"{stage['name']}.b"]
+            np.testing.assert_allclose(values[active], (inputs @ W + b)[active], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(numbers(dense[-1]["values"]), state["guess"]["probabilities"], atol=1e-5)
     if name == "cnn-fast":
         maps = [one for one in state["stages"] if "maps" in one]

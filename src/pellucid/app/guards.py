@@ -39,7 +39,7 @@ class Guards:
 
     def __init__(self, app: ASGIApp, names: Collection[str], *, any_address: bool = False):
         self.app = app
-        self.names = frozenset(names)
+        self.names = frozenset(name.lower() for name in names)
         self.any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +94,7 @@ class Guards:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         if not name:
             name, port = host, "80"
-        if not port.isdecimal() or scope.get("server") is None or int(port) != scope["server"][1]:
+        if not port.isdecimal() or len(port) > 5 or scope.get("server") is None or int(port) != scope["server"][1]:
             return False
         if name.lower() in self.names:
             return True

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import multiprocessing
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,11 @@ class Jobs:
                     return
                 job.state = "starting"
                 self._tell(job)
-            self._train(job)
+            try:
+                self._train(job)
+            except Exception as error:  # a bug, which is not to keep the other trainings waiting for ever
+                traceback.print_exc()
+                self._end(job, "failed", error=f"{type(error).__name__}: {error} (the server's terminal says where)")
 
     def _next(self) -> Job | None:
         return next((job for job in self._jobs.values() if job.state == "queued"), None)
@@ -174,9 +179,9 @@ class Jobs:
         with self._change:
             job.channel, job.process = here, process
             stops = self._closed or job.state == "stopping"
-        if stops:
-            here.send(("stop", None))
         with contextlib.suppress(EOFError, OSError):
+            if stops:
+                here.send(("stop", None))
             while True:
                 self._heard(job, *here.recv())
         process.join()

@@ -1,6 +1,6 @@
 """The trained networks that the page can ask: run folders whose network reads 28×28 pictures of digits.
 
-A network is listed from the small files of its run and loaded when it is first asked.
+Each is loaded when it is added, which takes some milliseconds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pellucid.runs import open_run, results
 
 SHAPE = (28, 28, 1)
 DIGITS = tuple("0123456789")
+NEWEST = 50  # runs of a folder that are loaded
 
 
 @dataclass
@@ -80,13 +81,13 @@ class Networks:
             return [network.name for network in loaded]
 
     def add_all(self, folder: Path) -> None:
-        """All runs in a folder that can be asked about drawings; others are passed over."""
-        for path in sorted(folder.iterdir(), key=_age) if folder.is_dir() else ():
-            if (path / "model.pellucid").is_file():
-                try:
-                    self.add(path)
-                except (FileError, ConfigError):
-                    continue
+        """The newest runs in a folder that can be asked about drawings; others are passed over."""
+        runs = [path.parent for path in folder.glob("*/model.pellucid") if path.is_file()]
+        for path in sorted(runs, key=_age)[-NEWEST:]:
+            try:
+                self.add(path)
+            except (FileError, ConfigError):
+                continue
 
     def warm(self) -> None:
         """Asks each network once, so that the first drawing finds compiled kernels loaded and memory made."""
@@ -120,4 +121,4 @@ def _loaded(path: Path) -> Network:
 
 
 def _age(path: Path) -> float:
-    return path.stat().st_mtime
+    return (path / "model.pellucid").stat().st_mtime

@@ -139,7 +139,7 @@ class Settings:
     def _data_lines(self) -> list[str]:
         split = f".split({HELD_BACK}, seed={self.data_seed})"
         if self.data != OWN:
-            drawn = f"{self.data}({self.samples}, noise={self.noise:g}, seed={self.data_seed})"
+            drawn = f"{self.data}({self.samples}, noise={self.noise!r}, seed={self.data_seed})"
             return [f"train, validation = {drawn}{split}"]
         written = [f"({x1:g}, {x2:g}, {label})" for x1, x2, label in self.points]
         rows = [f"    {', '.join(written[i : i + 6])}," for i in range(0, len(written), 6)]

@@ -1,7 +1,6 @@
 """The application: all routes behind the guards, and how it is started.
 
-The address is bound before anything heavy is imported, so that it can be said at once; networks are loaded while the page is
-being opened.
+The address is bound, and said, before the server starts; networks are loaded while the page is being opened.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from pellucid.errors import ConfigError, PellucidError
 
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 TRIES = 20  # ports
+CLIENTS = 800  # connections at once: fewer than a process may have files open
 
 
 @dataclass
@@ -61,7 +61,7 @@ def application(desk: Desk, host: str = "127.0.0.1") -> ASGIApp:
         *inside.routes(desk.networks),
         *why.routes(desk.networks, desk.data_dir),
         *playing.routes(),
-        *training.routes(desk.jobs),
+        *training.routes(desk.jobs, desk.corrections.folder),
         *comparing.routes(desk.networks, desk.data_dir),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _nothing, 405: _nothing, 500: _broken})
@@ -138,7 +138,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application(desk, host), log_level="warning", access_log=False, lifespan="on", ws="none", server_header=False,
-                date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=2,
+                date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=2, limit_concurrency=CLIENTS,
             )
         )  # fmt: skip
 

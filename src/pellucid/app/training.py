@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -26,19 +27,21 @@ __all__ = ["Jobs", "routes"]
 
 FIELDS = (
     "data", "model", "epochs", "batch_size", "optimizer", "lr", "augmentation", "seed", "hidden", "early_stopping", "limit",
+    "corrections",
 )  # fmt: skip
+LEARNED = "learned, too"  # what is said of corrections
 ACTIONS = ("pause", "resume", "stop", "learning_rate")
 HEARTBEAT = 15.0  # seconds of silence after which a page hears that the server is there
 BEHIND = 1000  # messages that a page may be behind; then its stream ends, and it asks again for everything
-PAGES = 32  # that listen at once
+PAGES = 500  # that listen at once
 
 
-def routes(jobs: Jobs) -> list[BaseRoute]:
+def routes(jobs: Jobs, corrections: Path) -> list[BaseRoute]:
     """The routes of this tab."""
     return [
         tell("/api/train/choices", _choices),
-        answer("/api/train/check", functools.partial(_check, jobs), *FIELDS),
-        answer("/api/train/start", functools.partial(_start, jobs), *FIELDS),
+        answer("/api/train/check", functools.partial(_check, jobs, corrections), *FIELDS),
+        answer("/api/train/start", functools.partial(_start, jobs, corrections), *FIELDS),
         answer("/api/train/pair", functools.partial(_pair, jobs)),
         answer("/api/train/control", functools.partial(_control, jobs), "job", "action", "value"),
         Route("/api/train/events", _Events(jobs), methods=["GET"]),
@@ -78,7 +81,7 @@ def _rate(optimizer: Optimizer) -> float:
     return rate
 
 
-def _settings(jobs: Jobs, body: Body) -> Settings:
+def _settings(jobs: Jobs, corrections: Path, body: Body) -> Settings:
     return Settings(
         data=body.text("data", SOURCES, "mnist"),
         model=body.text("model", PRESETS, "mlp"),  # a preset: no request names a file
@@ -92,20 +95,21 @@ def _settings(jobs: Jobs, body: Body) -> Settings:
         data_dir=jobs.data_dir,
         limit=body.whole("limit", 1, 10**9, None),
         early_stopping=body.whole("early_stopping", 1, 10_000, None),
+        corrections=body.text("corrections", (LEARNED,), None) and str(corrections),
     )
 
 
-def _check(jobs: Jobs, body: Body) -> dict[str, Any]:
+def _check(jobs: Jobs, corrections: Path, body: Body) -> dict[str, Any]:
     """What would be trained, and what to type for it; or the ``problem``: somebody is still typing, so that is no error."""
     try:
-        settings = _settings(jobs, body)
+        settings = _settings(jobs, corrections, body)
         return {**_described(Plan.of(settings).recipe), "command": command(settings)}
     except PellucidError as error:
         return {"problem": str(error)}
 
 
-def _start(jobs: Jobs, body: Body) -> dict[str, Any]:
-    return {"job": jobs.start(_settings(jobs, body))}
+def _start(jobs: Jobs, corrections: Path, body: Body) -> dict[str, Any]:
+    return {"job": jobs.start(_settings(jobs, corrections, body))}
 
 
 def _pair(jobs: Jobs, body: Body) -> dict[str, Any]:
@@ -125,31 +129,35 @@ class _Events:
         self.jobs, self.pages = jobs, 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self.pages >= PAGES:
+        if self.pages >= PAGES or scope["method"] != "GET":  # HEAD would wait for ever for nothing
             response: Response = JSONResponse({"error": "too many pages listen already"}, 503)
-        else:
-            response = StreamingResponse(self._stream(), media_type="text/event-stream")
-        await response(scope, receive, send)
+            await response(scope, receive, send)
+            return
+        self.pages += 1
+        try:
+            await StreamingResponse(self._stream(), media_type="text/event-stream")(scope, receive, send)
+        finally:
+            self.pages -= 1
 
     async def _stream(self) -> AsyncIterator[str]:
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
+        def put(text: str | None) -> None:
+            if queue.qsize() < BEHIND:  # else nobody reads, and what is kept would grow for ever
+                queue.put_nowait(text)
+
         def hear(text: str | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                loop.call_soon_threadsafe(queue.put_nowait, text)
+                loop.call_soon_threadsafe(put, text)
 
-        self.pages += 1
-        try:
-            with self.jobs.heard(hear) as state:
-                yield f"data: {state}\n\n"
-                while queue.qsize() < BEHIND:
-                    try:
-                        text = await asyncio.wait_for(queue.get(), HEARTBEAT)
-                    except TimeoutError:
-                        yield ": still here\n\n"
-                        continue
-                    if text is None:
-                        return
-                    yield f"data: {text}\n\n"
-        finally:
-            self.pages -= 1
+        with self.jobs.heard(hear) as state:
+            yield f"data: {state}\n\n"
+            while queue.qsize() < BEHIND:
+                try:
+                    text = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if text is None:
+                    return
+                yield f"data: {text}\n\n"

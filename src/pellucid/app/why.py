@@ -40,7 +40,10 @@ class Background:
 def routes(networks: Networks, data_dir: Path | None) -> list[BaseRoute]:
     """The routes of this tab."""
     background = Background(data_dir)
-    described = [{"name": name, "about": one.about, "complete": one.complete} for name, one in explain.METHODS.items()]
+    described = [
+        {"name": name, "about": one.about, "complete": one.complete, "signed": one.signed}
+        for name, one in explain.METHODS.items()
+    ]
     return [
         tell("/api/methods", lambda: {"methods": described}),
         answer("/api/why", functools.partial(_why, networks, background), *DRAWING, "network", "method", "target", "against"),

@@ -11,11 +11,13 @@ from pellucid import data as sources
 from pellucid.cli.common import as_json, per_class, reported, say, scored
 from pellucid.data import Corrections, Dataset
 from pellucid.data.augmentation import named
+from pellucid.data.drawings import CLASSES
 from pellucid.data.sources import SOURCES
 from pellucid.ensemble import Ensemble
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.experiment import described
 from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
+from pellucid.model import Model
 from pellucid.runs import open_run
 
 PARTS = ("test", "validation", "train")
@@ -47,7 +49,7 @@ def evaluate(
     opened = [open_run(run) for run in runs]
     known = opened[0][1].get("data", {})
     if data is not None and _is_folder(data):
-        samples, part = _corrections(Path(data), opened[0][0].output_shape[0]), "corrections"
+        samples, part = _corrections(Path(data), opened[0][0]), "corrections"
         name, about, digest = "corrections", f"data      corrections: {len(samples):,} drawings, from {data}", None
     else:
         splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
@@ -92,9 +94,10 @@ def _is_folder(word: str) -> bool:
     return word not in SOURCES and Path(word).is_dir() and not (Path(word) / "config.json").exists()
 
 
-def _corrections(folder: Path, outputs: int) -> Dataset:
-    """The corrections in a folder, without those that a model of so many outputs has no name for: "no digit" to one that knows
-    digits only."""
-    samples = Corrections(folder).dataset()
-    known = np.flatnonzero(np.asarray(samples.y) < outputs)
+def _corrections(folder: Path, model: Model) -> Dataset:
+    """The corrections in a folder, without those that the model has no name for: "no digit" to one that knows digits only."""
+    samples, names = Corrections(folder).dataset(), model.classes or ()
+    if names[:10] != CLASSES[:10]:
+        raise ConfigError(f"corrections are digits; this model knows {', '.join(names[:3])}, …")
+    known = np.flatnonzero(np.asarray(samples.y) < len(names))
     return samples if len(known) == len(samples) else samples.take(known)

@@ -1,4 +1,4 @@
-"""Data: sets of samples, where they come from, and how they are read."""
+"""Data: sets of samples, where they come from, and how they are read. Points in a plane are in :mod:`pellucid.data.planar`."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def strokes(drawing: Any) -> list[Array]:
     for number, stroke in enumerate(drawing):
         try:
             points = np.asarray(stroke, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError(f"stroke {number} is no list of points (x, y)") from None
         if points.size == 0:
             continue

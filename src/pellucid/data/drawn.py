@@ -18,7 +18,7 @@ from pellucid.data.drawings import CLASSES, NO_DIGIT, digit
 from pellucid.data.nondigits import IN_TRAINING, KINDS, nondigit
 from pellucid.errors import DataError
 
-SIZES = {"train": 6000, "validation": 1000, "test": 1000}  # drawings that are no digits
+SIZES = {"train": 3000, "validation": 1000, "test": 1000}  # drawings that are no digits
 COPIES = 2  # of each pen stroke in the training set: MNIST has eleven times as many pictures
 HEARD = 10  # times that a correction is in an epoch: augmentation changes it each time
 PARTS = ("train", "validation", "test")
@@ -53,9 +53,13 @@ def mixed(printed: Splits, strokes: Callable[[], Splits]) -> Splits:
         own.append(not_digits(part, KINDS if part == "test" else IN_TRAINING, SIZES[part]))
         x, y = np.concatenate([one.x for one in own]), np.concatenate([one.y for one in own])
         sets.append(Dataset(x, y, classes=CLASSES, name=f"{name} {part}"))
-    digest = hashlib.sha256("".join(source.sha256 for source in sources).encode()).hexdigest()
+    digest = hashlib.sha256("".join(source.sha256 for source in sources).encode())
+    for one in sets:
+        digest.update(one.x[-SIZES["test"] :].tobytes() + str(len(one)).encode())  # the non-digits, and how many of each
     train, validation, test = sets
-    return Splits(train, validation, test, name, " and ".join(dict.fromkeys(source.source for source in sources)), digest)
+    return Splits(
+        train, validation, test, name, " and ".join(dict.fromkeys(source.source for source in sources)), digest.hexdigest()
+    )
 
 
 def corrected(splits: Splits, corrections: Dataset) -> Splits:
@@ -64,6 +68,8 @@ def corrected(splits: Splits, corrections: Dataset) -> Splits:
     train, classes = splits.train, splits.classes or ()
     if train.shape != corrections.shape or train.x.dtype != np.uint8:
         raise DataError(f"corrections are pictures {corrections.shape}, {splits.name} has samples {train.shape}")
+    if classes[:10] != CLASSES[:10]:
+        raise DataError(f"corrections are digits, {splits.name} has {', '.join(classes[:3])}, …")
     if int(corrections.y.max()) >= len(classes):  # type: ignore[union-attr]
         raise DataError(f"a correction says {NO_DIGIT!r}, which {splits.name} has no class for: train on drawings")
     x = np.concatenate([train.x, *[corrections.x] * HEARD])

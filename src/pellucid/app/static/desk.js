@@ -3,6 +3,8 @@
 
 import {get} from "./api.js";
 
+export const MOST = 8;                                       // networks that are asked at once; the server takes a few more
+
 class Desk extends EventTarget {
   strokes = [];                 // [[[x, y], …], …] in units of the pad, 0 to 1000
   canvas = [1000, 1000];
@@ -35,21 +37,20 @@ class Desk extends EventTarget {
     this.networks = (await get("/api/networks")).networks;
     const names = this.networks.map((one) => one.name);
     const fresh = names.filter((name) => known.size && !known.has(name));
-    this.asked = [...this.asked.filter((name) => names.includes(name)), ...fresh];
-    if (this.asked.length < 2) this.asked = pair(this.networks, this.asked);
+    this.asked = [...this.asked.filter((name) => names.includes(name)), ...fresh].slice(-MOST);
+    if (!this.asked.length) this.asked = pair(this.networks);
     this.dispatchEvent(new Event("networks"));
     this.dispatchEvent(new Event("asked"));
   }
 }
 
 // An MLP and a convolutional network to begin with: trained on drawings if there are such, the newest of them.
-function pair(networks, asked) {
+function pair(networks) {
   const best = (convolutional) => {
     const fit = networks.filter((one) => one.convolutional === convolutional);
     return fit.findLast((one) => one.classes.length > 10) || fit.at(-1);
   };
-  const two = [best(false), best(true)].filter(Boolean).map((one) => one.name);
-  return [...new Set([...asked, ...(two.length ? two : networks.slice(-2).map((one) => one.name))])];
+  return [best(false), best(true)].filter(Boolean).map((one) => one.name);
 }
 
 export const desk = new Desk();

@@ -74,12 +74,13 @@ export function paintGrey(canvas, pixels, width, height) {
   context.putImageData(image, 0, 0);
 }
 
-// Signed numbers on a canvas: positive red, negative blue as lectures draw them (vermilion and blue here), 0 the paper.
-export function paintSigned(canvas, values, width, height, scale) {
+// Signed numbers on a canvas: positive red, negative blue as lectures draw them (vermilion and blue here), 0 the paper. Numbers
+// that have no sign are painted in another colour.
+export function paintSigned(canvas, values, width, height, scale, above = "--vermilion") {
   canvas.width = width; canvas.height = height;
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
   const most = scale || values.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
-  const [paper, plus, minus] = ["--paper", "--vermilion", "--blue"].map((name) => rgb(colour(name)));
+  const [paper, plus, minus] = ["--paper", above, "--blue"].map((name) => rgb(colour(name)));
   for (let i = 0; i < values.length; i++) {
     const share = Math.min(1, Math.abs(values[i]) / most), to = values[i] > 0 ? plus : minus;
     for (let c = 0; c < 3; c++) image.data[4 * i + c] = paper[c] + (to[c] - paper[c]) * share;

@@ -1,7 +1,7 @@
 // The tab Draw: what each network makes of the drawing while it is being drawn, and corrections.
 
 import {newest, post, unpackBytes} from "./api.js";
-import {desk, notice} from "./desk.js";
+import {MOST, desk, notice} from "./desk.js";
 import {element, percent, thousands} from "./dom.js";
 import {OVER, jobs, progress} from "./jobs.js";
 import {padIn} from "./pad.js";
@@ -23,7 +23,8 @@ export function mount(section) {
     element("div", {class: "card"},
       element("h2", {}, "Read wrong?"),
       element("div", {class: "row"}, element("label", {}, "It was meant to be", label), correct, kept),
-      element("p", {class: "quiet"}, "Corrections are kept on this machine as strokes: score networks with them, or train on them.")),
+      element("p", {class: "quiet"}, "Corrections are kept on this machine as strokes: score networks with them, train on them, or ",
+        element("a", {href: "/api/corrections", download: "corrections.json"}, "export them"), ".")),
     element("details", {class: "card"}, element("summary", {}, "Networks that are asked"), chosen)));
   const cards = new Map();
   let panel = null, last = null, speak;
@@ -53,8 +54,7 @@ export function mount(section) {
     }));
     chosen.replaceChildren(...desk.networks.map((one) => element("label", {},
       element("input", {type: "checkbox", checked: desk.asked.includes(one.name), onchange: (event) => {
-        const names = event.target.checked ? [...desk.asked, one.name] : desk.asked.filter((name) => name !== one.name);
-        desk.asks(names);
+        desk.asks(event.target.checked ? [...desk.asked, one.name].slice(-MOST) : desk.asked.filter((name) => name !== one.name));
       }}), one.name)));
     update();
   }

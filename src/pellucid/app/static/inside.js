@@ -73,7 +73,8 @@ export function mount(section) {
 // What the first dense layer reads: the picture, or the maps before it.
 function inputShape(state) {
   const first = state.stages.findIndex((one) => one.values), before = state.stages[first - 1];
-  return before && before.shape.length === 3 ? before.shape : [28, 28, 1];
+  if (!before) return [28, 28, 1];
+  return before.shape.length === 3 ? before.shape : [1, 1, before.shape[0]];
 }
 
 // Maps (h, w, c) side by side, one pixel apart: vermilion above zero, blue below.

@@ -5,6 +5,7 @@ import {desk} from "./desk.js";
 import {choice, colour, element, paintGrey, sharp, whenThemeChanges} from "./dom.js";
 
 const UNIT = 1000, PEN = 46, NEAR = 3;               // units; points nearer than NEAR to the last one are left out
+const MOST = 5000;                                    // points: what a request can hold, and far more than a digit has
 
 // changed(strokes) is called while one is drawn.
 function pad(changed) {
@@ -19,10 +20,11 @@ function pad(changed) {
   const point = (event) => {
     const frame = canvas.getBoundingClientRect();
     return [UNIT * (event.clientX - frame.left) / frame.width, UNIT * (event.clientY - frame.top) / frame.height]
-      .map((value) => Math.round(10 * Math.min(UNIT, Math.max(0, value))) / 10);
+      .map((value) => Math.round(Math.min(UNIT, Math.max(0, value))));
   };
   const add = (at) => {
     const line = strokes.at(-1), last = line.at(-1);
+    if (strokes.reduce((sum, one) => sum + one.length, 0) >= MOST) return;
     if (!last || Math.hypot(at[0] - last[0], at[1] - last[1]) >= NEAR) line.push(at);
   };
   const tell = () => { paint(); changed(strokes.filter((line) => line.length)); };
@@ -92,7 +94,7 @@ function pad(changed) {
     hint.hidden = strokes.length > 0 || cursor !== null;
   }
 
-  function undo() { strokes.pop(); penDown = false; tell(); }
+  function undo() { strokes.pop(); penDown = false; active = null; tell(); }
   function clear() { strokes = []; penDown = false; active = null; tell(); }
 
   new ResizeObserver(paint).observe(canvas);

@@ -48,12 +48,13 @@ function form(started) {
     early_stopping: number("early_stopping", 1000, {
       placeholder: "never", title: "After so many epochs without a lower validation loss; the best weights are kept",
     }),
+    corrections: element("select", {name: "corrections"}, element("option", {value: ""}, "left out"), element("option", {}, "learned, too")),
     limit: number("limit", 1e9, {placeholder: "all"}), seed: number("seed", 2 ** 31 - 1, {min: 0, value: 0}),
   };
   const labels = {
     data: "Data", model: "Preset", epochs: "Epochs", batch_size: "Batch size", optimizer: "Optimizer", lr: "Learning rate",
     augmentation: "Augmentation", hidden: "Hidden layers", early_stopping: "Early stopping",
-    limit: "Training samples", seed: "Seed",
+    corrections: "Your corrections", limit: "Training samples", seed: "Seed",
   };
   const about = element("p", {class: "quiet small train-about"});
   const problem = element("p", {class: "train-problem small", role: "alert"});

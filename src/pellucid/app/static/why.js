@@ -75,13 +75,13 @@ export function mount(section) {
   };
 }
 
-function card({name, about, complete}) {
+function card({name, about, complete, signed}) {
   const canvas = element("canvas", {width: 28, height: 28, role: "img", "aria-label": `${NAMES[name] ?? name}: the share of each pixel`});
   const numbers = element("dl"), said = element("p", {class: "quiet small", role: "status"});
   const box = element("article", {class: "card", "data-method": name},
     element("h2", {}, NAMES[name] ?? name), element("p", {class: "quiet small"}, about), canvas, numbers, said);
   let shown = null;
-  const paint = () => { if (shown) paintSigned(canvas, shown.values, 28, 28); else paintSigned(canvas, new Float32Array(784), 28, 28); };
+  const paint = () => paintSigned(canvas, shown ? shown.values : new Float32Array(784), 28, 28, 0, signed ? "--vermilion" : "--ink");
   const row = (title, value) => [element("dt", {}, title), element("dd", {}, value)];
   function clear() { shown = null; numbers.replaceChildren(); said.textContent = ""; paint(); }
   function show(told) {
