@@ -15,8 +15,8 @@ from pellucid.runs import RunFolder
 
 # The pair that is trained where there is no run yet, by the names of their folders. The recipes are quick ones: minutes.
 PAIR = {
-    "draw-mlp": Settings(data="drawings", model="mlp", epochs=4, augmentation="affine", optimizer="adam"),
-    "draw-cnn": Settings(data="drawings", model="cnn", epochs=4),
+    "draw-mlp": Settings(data="drawings", model="mlp", epochs=6, augmentation="affine", optimizer="adam"),
+    "draw-cnn": Settings(data="drawings", model="cnn-best", epochs=12),
 }
 OVER = ("done", "stopped", "failed")
 PATIENCE = 2  # epochs without a lower validation loss that are no accident

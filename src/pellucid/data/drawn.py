@@ -19,7 +19,6 @@ from pellucid.data.nondigits import IN_TRAINING, KINDS, nondigit
 from pellucid.errors import DataError
 
 SIZES = {"train": 3000, "validation": 1000, "test": 1000}  # drawings that are no digits
-COPIES = 2  # of each pen stroke in the training set: MNIST has eleven times as many pictures
 HEARD = 10  # times that a correction is in an epoch: augmentation changes it each time
 PARTS = ("train", "validation", "test")
 
@@ -48,8 +47,6 @@ def mixed(printed: Splits, strokes: Callable[[], Splits]) -> Splits:
     sets = []
     for part in PARTS:
         own = [getattr(source, part) for source in sources]
-        if part == "train":
-            own += own[1:] * (COPIES - 1)
         own.append(not_digits(part, KINDS if part == "test" else IN_TRAINING, SIZES[part]))
         x, y = np.concatenate([one.x for one in own]), np.concatenate([one.y for one in own])
         sets.append(Dataset(x, y, classes=CLASSES, name=f"{name} {part}"))
