@@ -8,6 +8,7 @@ networks loaded; hostile bodies; a hundred clients at once. Needs Playwright and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import itertools
 import json
@@ -152,7 +153,7 @@ def main() -> None:
 
     runs = [str(Path(run).resolve()) for run in options.runs]
     found: dict[str, Any] = {"machine": machine()}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         starts = []
         for _ in range(5):
@@ -162,6 +163,7 @@ def main() -> None:
             server.wait()
         found["ready_s"] = statistics.median(starts)
         server, port, _ = start(runs, folder)
+        stack.callback(server.terminate)
         large = json.dumps({"strokes": [[[1.5, 2.5]] * 9000]}).encode()
         refused = [ask(port, "/api/predict", large) for _ in range(20)]
         assert {status for status, _ in refused} == {413}
@@ -188,8 +190,6 @@ def main() -> None:
             page.wait_for_timeout(12_000)
             found["diagram_frames_a_second"] = frames(page, port, Path(runs[0]).name)
             browser.close()
-        server.terminate()
-        server.wait()
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=2))
     print(json.dumps(found, indent=2))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 
 import numpy as np
 import pytest
 from conftest import SEVEN, ZERO
 
 from pellucid import explain
+from pellucid.app.networks import Networks
 from pellucid.data import digit
 from pellucid.runs import open_run
 
@@ -24,6 +26,29 @@ def test_networks_are_listed_with_what_people_ask_of_them(client):
     assert (first["convolutional"], second["convolutional"]) == (False, True)
     assert first["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
     assert first["accuracy"] > 0.8
+
+
+def test_names_do_not_change_when_others_come(desk, trained_runs, tmp_path):
+    networks = desk.networks
+    shutil.copytree(trained_runs[0], tmp_path / "other" / "mlp-small")
+    shutil.copytree(trained_runs[0], tmp_path / "more" / "other" / "mlp-small")
+    for folder in (tmp_path / "other", tmp_path / "more" / "other"):
+        networks.add(folder / "mlp-small")
+        networks.add(folder / "mlp-small")  # the same again is the same
+    names = ["mlp-small", "cnn-fast", "other/mlp-small", "other/mlp-small (2)"]
+    assert [network.name for network in networks.some(None)] == names
+    assert networks.get("mlp-small").path == trained_runs[0].resolve()
+
+
+def test_a_folder_of_runs_is_loaded_without_what_is_none(desk, trained_runs, tmp_path):
+    networks, folder = Networks(), tmp_path / "all"
+    shutil.copytree(trained_runs[0], folder / "mlp")
+    (folder / "latest").symlink_to(folder / "gone")
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "model.pellucid").write_bytes(b"no model")
+    networks.add_all(folder)
+    networks.add_all(tmp_path / "missing")
+    assert [network.name for network in networks.some(None)] == ["mlp"]
 
 
 def test_guesses_are_those_of_the_networks(client, trained_runs):

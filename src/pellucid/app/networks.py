@@ -5,6 +5,7 @@ Each is loaded when it is added, which takes some milliseconds.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from pellucid.app.body import Missing
-from pellucid.comparison import short_names
 from pellucid.errors import ConfigError, FileError
 from pellucid.model import Model
 from pellucid.runs import open_run, results
@@ -69,16 +69,20 @@ class Networks:
         self.ready = threading.Event()  # set when what was there at the start has been loaded
 
     def add(self, *paths: Path) -> list[str]:
-        """Loads runs; returns their names. Raises FileError for what is no run, ConfigError for what reads no digits."""
+        """Loads runs; returns their names: that of the folder, with that of the folder around it where another has it. A name
+        once given does not change. Raises FileError for what is no run, ConfigError for what reads no digits."""
         loaded = [_loaded(path) for path in paths]
         with self._lock:
-            known = {network.path: network for network in self._networks.values()}
-            known |= {network.path: network for network in loaded}
-            names = short_names([str(path) for path in known])
-            for name, network in zip(names, known.values(), strict=True):
-                network.name = name
-            self._networks = {network.name: network for network in known.values()}
+            for network in loaded:
+                known = next((one for one in self._networks.values() if one.path == network.path), None)
+                network.name = known.name if known is not None else self._free_name(network.path)
+                self._networks = {**self._networks, network.name: network}
             return [network.name for network in loaded]
+
+    def _free_name(self, path: Path) -> str:
+        around = f"{path.parent.name}/{path.name}"
+        names = itertools.chain((path.name, around), (f"{around} ({number})" for number in itertools.count(2)))
+        return next(name for name in names if name not in self._networks)
 
     def add_all(self, folder: Path) -> None:
         """The newest runs in a folder that can be asked about drawings; others are passed over."""
