@@ -3,7 +3,7 @@
 
 import {colour, rgb, sharp, whenThemeChanges} from "./dom.js";
 
-const MOST = 260, SHADES = 8, NEAR = 7;              // connections a layer; steps of opacity; pixels to a connection that is meant
+const MOST = 160, SHADES = 8, NEAR = 7;              // connections a layer; steps of opacity; pixels to a connection that is meant
 
 export function diagram(canvas, tip) {
   let layers = [], classes = [], state = null, shape = [28, 28, 1], columns = [], edges = [], focus = null, waiting = false;
@@ -24,25 +24,25 @@ export function diagram(canvas, tip) {
 
   // Where everything stands: columns of points, the first one the input's pixels.
   function place(width, height) {
-    const [h, w, c] = shape, across = Math.ceil(Math.sqrt(c)), down = Math.ceil(c / across);
-    const room = Math.min(width * 0.3, height - 40), fit = room / Math.max(across * (w + 0.5), down * (h + 0.5));
-    const cell = fit > 3 ? Math.floor(fit) : fit;      // whole pixels leave no lines between the squares
-    const top = Math.round((height - down * (h + 0.5) * cell) / 2), left = 8;
-    const input = {kind: "pixels", cell, points: []};
+    const [h, w, c] = shape, maps = Math.ceil(Math.sqrt(c)), gap = c > 1 ? 1 : 0;   // maps stand one cell apart
+    const across = maps * (w + gap) - gap, down = Math.ceil(c / maps) * (h + gap) - gap;
+    const room = Math.min(width * 0.3, height - 40), fit = room / Math.max(across, down);
+    const cell = fit > 3 ? Math.floor(fit) : fit, left = 8, top = Math.round((height - down * cell) / 2);
+    const input = {kind: "pixels", cell, box: [left, top, across, down], cells: [], points: []};
     for (let i = 0; i < h * w * c; i++) {
-      const k = i % c, x = Math.floor(i / c) % w, y = Math.floor(i / c / w);
-      const [dx, dy] = [(k % across) * (w + 0.5), Math.floor(k / across) * (h + 0.5)].map((part) => Math.round(part * cell));
-      input.points.push([left + dx + (x + 0.5) * cell, top + dy + (y + 0.5) * cell]);
+      const k = i % c, x = (k % maps) * (w + gap) + Math.floor(i / c) % w, y = Math.floor(k / maps) * (h + gap) + Math.floor(i / c / w);
+      input.cells.push(y * across + x);
+      input.points.push([left + (x + 0.5) * cell, top + (y + 0.5) * cell]);
     }
     columns = [input];
-    const start = left + across * (w + 0.5) * cell + 40, end = width - 46;
+    const start = left + across * cell + 40, end = width - 62;
     layers.forEach((layer, i) => {
       const units = layer.shape[1], last = i === layers.length - 1;
       const x = layers.length === 1 ? end : start + (end - start) * (i + 1) / layers.length - (last ? 0 : 20);
       const lines = last ? 1 : Math.ceil(units / Math.max(1, Math.floor((height - 30) / 5)));
-      const rows = Math.ceil(units / lines), gap = (height - 30) / rows, radius = Math.max(1.5, Math.min(last ? 9 : 6, gap * 0.42));
+      const rows = Math.ceil(units / lines), step = (height - 30) / rows, radius = Math.max(1.5, Math.min(last ? 9 : 6, step * 0.42));
       columns.push({kind: "neurons", radius, points: Array.from({length: units}, (_, k) =>
-        [x + (Math.floor(k / rows) - (lines - 1) / 2) * Math.max(5, radius * 2.3), 15 + gap * (k % rows + 0.5)])});
+        [x + (Math.floor(k / rows) - (lines - 1) / 2) * Math.max(5, radius * 2.3), 15 + step * (k % rows + 0.5)])});
     });
   }
 
@@ -107,14 +107,21 @@ export function diagram(canvas, tip) {
     }
   }
 
-  function pixels(context, column) {
-    const values = state?.[0].inputs, half = column.cell / 2, most = values ? values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-9) : 1;
+  // The input's pixels, as one small image that is made large: 784 rectangles a frame would take their time.
+  const sheet = document.createElement("canvas");
+  function pixels(context, {cell, box: [left, top, across, down], cells}) {
+    const values = state?.[0].inputs, most = values ? values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-9) : 1;
     const [paper, ink, minus] = [rgb(colour("--soft")), rgb(colour("--ink")), rgb(colour("--blue"))];
-    column.points.forEach(([x, y], i) => {
+    sheet.width = across; sheet.height = down;
+    const small = sheet.getContext("2d"), image = small.createImageData(across, down);
+    cells.forEach((at, i) => {
       const share = values ? values[i] / most : 0, to = share < 0 ? minus : ink, part = Math.abs(share);
-      context.fillStyle = `rgb(${paper.map((p, c) => Math.round(p + (to[c] - p) * part)).join(" ")})`;
-      context.fillRect(x - half, y - half, column.cell, column.cell);
+      for (let c = 0; c < 3; c++) image.data[4 * at + c] = paper[c] + (to[c] - paper[c]) * part;
+      image.data[4 * at + 3] = 255;
     });
+    small.putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(sheet, left, top, across * cell, down * cell);
   }
 
   function neurons(context, column, i) {
@@ -127,10 +134,15 @@ export function diagram(canvas, tip) {
     column.points.forEach(([x, y], k) => {
       const share = values ? Math.abs(values[k]) / (last ? 1 : most) : 0;
       context.fillStyle = `rgb(${paper.map((p, c) => Math.round(p + (ink[c] - p) * share)).join(" ")})`;
-      context.beginPath();
-      context.arc(x, y, column.radius, 0, 7);
-      context.fill();
-      context.stroke();
+      if (column.radius < 3) {                          // hundreds of small ones: squares are painted quicker than circles
+        context.fillRect(x - column.radius, y - column.radius, 2 * column.radius, 2 * column.radius);
+        context.strokeRect(x - column.radius, y - column.radius, 2 * column.radius, 2 * column.radius);
+      } else {
+        context.beginPath();
+        context.arc(x, y, column.radius, 0, 7);
+        context.fill();
+        context.stroke();
+      }
       if (last) {
         context.fillStyle = colour("--ink");
         context.fillText(classes[k] === "no digit" ? "none" : classes[k], x + column.radius + 5, y);

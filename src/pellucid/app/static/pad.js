@@ -27,7 +27,10 @@ function pad(changed) {
     if (strokes.reduce((sum, one) => sum + one.length, 0) >= MOST) return;
     if (!last || Math.hypot(at[0] - last[0], at[1] - last[1]) >= NEAR) line.push(at);
   };
-  const tell = () => { paint(); changed(strokes.filter((line) => line.length)); };
+  const tell = () => { soon(); changed(strokes.filter((line) => line.length)); };
+  let waiting = false;                                // a pen tells of more points than there are frames to paint
+  const soon = () => { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; paint(true); }); } };
+  let painted = [0, 0];                               // how many strokes, and points of the last one, are on the canvas
 
   canvas.addEventListener("pointerdown", (event) => {
     if (active !== null || event.button !== 0) return;
@@ -70,20 +73,25 @@ function pad(changed) {
   });
   canvas.addEventListener("blur", () => { penDown = false; paint(); });
 
-  function paint() {
+  // All of it, or what is new since the last time: a long stroke is not painted again for every point.
+  function paint(onlyNew = false) {
     const side = canvas.clientWidth;
     if (!side) return;
-    const context = sharp(canvas, side, side);
-    context.clearRect(0, 0, side, side);
+    const before = canvas.width, context = sharp(canvas, side, side), scale = side / UNIT;
+    const grown = onlyNew && !cursor && before === canvas.width && painted[0] && strokes.length >= painted[0];
+    if (!grown) { context.clearRect(0, 0, side, side); painted = [0, 0]; }
     context.strokeStyle = context.fillStyle = colour("--ink");
     context.lineCap = context.lineJoin = "round";
-    context.lineWidth = PEN * side / UNIT;
-    for (const line of strokes) {
+    context.lineWidth = PEN * scale;
+    for (let i = Math.max(0, painted[0] - 1); i < strokes.length; i++) {
+      const line = strokes[i], from = i === painted[0] - 1 ? Math.max(0, painted[1] - 1) : 0;
+      if (line.length <= from) continue;
       context.beginPath();
-      line.forEach(([x, y], i) => (i ? context.lineTo(x * side / UNIT, y * side / UNIT) : context.moveTo(x * side / UNIT, y * side / UNIT)));
-      if (line.length === 1) context.lineTo(line[0][0] * side / UNIT, line[0][1] * side / UNIT);
+      context.moveTo(line[from][0] * scale, line[from][1] * scale);
+      for (const [x, y] of line.slice(from)) context.lineTo(x * scale, y * scale);
       context.stroke();
     }
+    painted = [strokes.length, strokes.at(-1)?.length ?? 0];
     if (cursor) {
       context.lineWidth = 3;
       context.strokeStyle = colour(penDown ? "--vermilion" : "--blue");
@@ -94,11 +102,11 @@ function pad(changed) {
     hint.hidden = strokes.length > 0 || cursor !== null;
   }
 
-  function undo() { strokes.pop(); penDown = false; active = null; tell(); }
-  function clear() { strokes = []; penDown = false; active = null; tell(); }
+  function undo() { strokes.pop(); painted = [0, 0]; penDown = false; active = null; tell(); }
+  function clear() { strokes = []; painted = [0, 0]; penDown = false; active = null; tell(); }
 
-  new ResizeObserver(paint).observe(canvas);
-  whenThemeChanges(paint);
+  new ResizeObserver(() => paint()).observe(canvas);
+  whenThemeChanges(() => paint());
   return {box, undo, clear, paint};
 }
 
@@ -133,6 +141,6 @@ let shared = null;
 export function padIn(place) {
   shared ??= panel();
   if (shared.box.parentElement !== place) place.prepend(shared.box);
-  requestAnimationFrame(shared.paint);
+  requestAnimationFrame(() => shared.paint());
   return shared;
 }
