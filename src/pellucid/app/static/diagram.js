@@ -3,7 +3,7 @@
 
 import {colour, rgb, sharp, whenThemeChanges} from "./dom.js";
 
-const MOST = 160, SHADES = 8, NEAR = 7;              // connections a layer; steps of opacity; pixels to a connection that is meant
+const MOST = 120, SHADES = 8, NEAR = 7;              // connections a layer; steps of opacity; pixels to a connection that is meant
 
 export function diagram(canvas, tip) {
   let layers = [], classes = [], state = null, shape = [28, 28, 1], columns = [], edges = [], focus = null, waiting = false;
