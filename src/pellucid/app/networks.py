@@ -46,14 +46,15 @@ class Network:
 
     def described(self) -> dict[str, Any]:
         """What the page shows of it."""
-        test = self.metrics.get("test") or self.metrics.get("validation") or {}
+        part = "test" if self.metrics.get("test") else "validation"
         return {
             "name": self.name,
             "preset": self.settings.get("preset", self.path.stem),
             "data": self.settings.get("data", {}).get("name"),
             "parameters": self.model.parameter_count,
             "multiply_adds": self.model.multiply_adds,
-            "accuracy": test.get("accuracy"),
+            "accuracy": self.metrics.get(part, {}).get("accuracy"),
+            "scored_on": part,
             "epochs": self.metrics.get("epochs"),
             "classes": self.classes,
             "convolutional": self.convolutional,

@@ -106,7 +106,7 @@ function guessCard(network) {
     const fill = element("div", {class: "fill"}), share = element("span", {class: "share"}, "");
     return {name, fill, share, row: element("div", {}, element("span", {}, name), element("div", {class: "track"}, fill), share)};
   });
-  const known = network.accuracy == null ? "" : `, ${percent(network.accuracy, 2)} on its test set`;
+  const known = network.accuracy == null ? "" : `, ${percent(network.accuracy, 2)} on its ${network.scored_on} set`;
   const box = element("article", {class: "card guess", "data-network": network.name},
     element("div", {class: "name"}, element("h2", {}, network.name), time),
     element("div", {class: "quiet small"}, `${thousands(network.parameters)} parameters${known}`),
