@@ -66,5 +66,6 @@ def per_class(values: Mapping[str, Value], classes: Sequence[str]) -> str:
     wide = max(5, *(len(name) for name in classes))
     lines = [f"  {'class':<{wide}}  precision   recall"]
     for name, precision, recall in zip(classes, values["precision"], values["recall"], strict=True):  # type: ignore[arg-type]
-        lines.append(f"  {name:<{wide}}  {100 * precision:7.2f} %  {100 * recall:6.2f} %")
+        shares = [f"{100 * share:.2f} %" if share == share else "–" for share in (precision, recall)]  # NaN: there is none
+        lines.append(f"  {name:<{wide}}  {shares[0]:>9}  {shares[1]:>8}")
     return "\n".join(lines)
