@@ -13,7 +13,7 @@ from typing import Any
 from pellucid.experiment import Plan, Settings
 from pellucid.runs import RunFolder
 
-# The pair that is trained where there is no run yet, by the names of their folders. The recipes are quick ones: minutes.
+# The pair that is trained where there is no run yet, by the names of their folders: one is quick, the other reads well.
 PAIR = {
     "draw-mlp": Settings(data="drawings", model="mlp", epochs=6, augmentation="affine", optimizer="adam"),
     "draw-cnn": Settings(data="drawings", model="cnn-best", epochs=12),

@@ -75,7 +75,7 @@ export function mount(section) {
     } else if (!trained) {
       said.textContent = failed && !desk.networks.length ? `${failed.name} could not be trained: ${failed.error}`
         : "These networks know MNIST alone: they read drawn digits less well, and call everything a digit. A pair trained on pen "
-          + "strokes and on drawings that are no digits takes some minutes.";
+          + "strokes and on drawings that are no digits may take twenty minutes; you can draw meanwhile.";
     }
   }
   async function trainPair() {

@@ -60,7 +60,7 @@ function form(started) {
   const problem = element("p", {class: "train-problem small", role: "alert"});
   const command = element("code", {class: "train-command", tabindex: 0, "aria-label": "The command that does the same"});
   const start = element("button", {type: "submit", class: "main"}, "Start training");
-  const pair = element("button", {type: "button", title: "An MLP and a convolutional network for drawings, in a few minutes"},
+  const pair = element("button", {type: "button", title: "An MLP and a convolutional network for drawings; it may take twenty minutes"},
     "Train the drawing pair");
   const field = (name) => element("label", {class: `field train-${name}`}, labels[name], fields[name]);
   const box = element("form", {class: "card train-form", "aria-label": "A new training", novalidate: true},
