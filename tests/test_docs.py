@@ -65,6 +65,16 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
     assert len(re.findall(r"\S.*\n", blocks("CONTRIBUTING.md", "python")[0])) <= 20, "the guide promises 20 lines"
 
 
+PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if "```python" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
+    space: dict[str, object] = {"__name__": "page"}
+    for block in blocks(page, "python"):
+        exec(compile(block, page, "exec"), space)
+
+
 SOURCE = ROOT / "src"
 WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
 

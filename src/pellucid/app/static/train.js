@@ -95,6 +95,7 @@ function form(started) {
       problem.textContent = "";
     } catch (error) {
       problem.textContent = error.message;
+      command.textContent = "";                        // no command does what cannot be done
     }
     start.disabled = busy || problem.textContent !== "";
   });
