@@ -93,3 +93,20 @@ export function rgb(hex) {
   const whole = parseInt(hex.slice(1), 16);
   return [whole >> 16, (whole >> 8) & 255, whole & 255];
 }
+
+// A button that copies what is in an element.
+export function copier(code) {
+  const button = element("button", {
+    type: "button", async onclick() {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "Copied";
+      } catch {                                      // not allowed here: selected, so that Ctrl-C copies it
+        getSelection().selectAllChildren(code);
+        button.textContent = "Selected";
+      }
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    },
+  }, "Copy");
+  return button;
+}
