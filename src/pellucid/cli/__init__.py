@@ -8,6 +8,7 @@ from pellucid.cli.compare import compare
 from pellucid.cli.data import data
 from pellucid.cli.draw import draw
 from pellucid.cli.evaluate import evaluate
+from pellucid.cli.lab import lab
 from pellucid.cli.predict import predict
 from pellucid.cli.sweep import sweep
 from pellucid.cli.train import train
@@ -27,6 +28,7 @@ app.command()(draw)
 app.command()(compare)
 app.command()(sweep)
 app.add_typer(data, name="data")
+app.add_typer(lab, name="lab")
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,17 @@ from pellucid.plots.comparison import accuracies, disagreements
 from pellucid.plots.confusion import confusion_matrix
 from pellucid.plots.curves import learning_curves
 from pellucid.plots.pictures import pictures
+from pellucid.plots.regions import decision_regions
 from pellucid.plots.style import save
 from pellucid.plots.sweep import sweep
 
-__all__ = ["accuracies", "confusion_matrix", "disagreements", "learning_curves", "pictures", "save", "sweep"]
+__all__ = [
+    "accuracies",
+    "confusion_matrix",
+    "decision_regions",
+    "disagreements",
+    "learning_curves",
+    "pictures",
+    "save",
+    "sweep",
+]

@@ -28,8 +28,8 @@ SETTINGS: Any = {
 }
 
 
-def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
-    """A figure of that size in inches with a row of axes. It belongs to the caller, not to pyplot."""
+def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Any]]:
+    """A figure of that size in inches with axes in rows, one list of them all. It belongs to the caller, not to pyplot."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -37,8 +37,8 @@ def figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[
         raise ConfigError("figures need Matplotlib: pip install 'pellucid[plots]'") from None
     with matplotlib.rc_context(SETTINGS):
         made = Figure(figsize=(width, height), layout="constrained")
-        axes = made.subplots(1, columns, squeeze=False)[0]
-    return made, list(axes)
+        axes = made.subplots(rows, columns, squeeze=False)
+    return made, list(axes.flat)
 
 
 def save(made: Figure, path: str | Path) -> None:

@@ -1,0 +1,1 @@
+"""The experiments: one file is one question, and is called after it."""
