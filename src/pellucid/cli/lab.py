@@ -70,7 +70,8 @@ def run_(
     if json:
         as_json(found)
     else:
-        say(f"\nresults and figures are in {out}; pellucid lab report makes one page of them")
+        say(f"\nresults and figures are in {out}; pellucid lab report{' --quick' * quick} makes one page of them")
+        say("quick runs are for looking: criteria are meant for full ones", quiet=not quick)
 
 
 def _shown(name: str, kept: Kept, seeds: int | None) -> None:

@@ -7,6 +7,7 @@ where a run stopped, and looked at again without computing anything.
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ CHAPTERS = (
 )
 
 
+@functools.cache
+def whole_mnist(data_dir: Path | None) -> Splits:
+    """MNIST, read and proven once for all trials of a process."""
+    return mnist(data_dir)
+
+
 class Size(Enum):
     """How much work is done: ``full`` is what the report shows, ``quick`` is for looking, ``tiny`` for tests of the code."""
 
@@ -56,7 +63,7 @@ class Trial:
 
     def digits(self, train: int | None = None, validation: int | None = None) -> Splits:
         """MNIST, limited to so many training and validation samples (drawn with the trial's seed, in proportion)."""
-        whole = mnist(self.data_dir)
+        whole = whole_mnist(self.data_dir)
         less = [
             part if count is None else part.limit(count, self.seed)
             for part, count in ((whole.train, train), (whole.validation, validation))

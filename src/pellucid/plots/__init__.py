@@ -3,9 +3,13 @@
 from pellucid.plots.comparison import accuracies, disagreements
 from pellucid.plots.confusion import confusion_matrix
 from pellucid.plots.curves import learning_curves
+from pellucid.plots.diagram import network_diagram
+from pellucid.plots.lines import over_seeds
 from pellucid.plots.pictures import pictures
+from pellucid.plots.predictions import predictions
 from pellucid.plots.regions import decision_regions
 from pellucid.plots.style import save
+from pellucid.plots.surface import loss_surface
 from pellucid.plots.sweep import sweep
 
 __all__ = [
@@ -14,7 +18,11 @@ __all__ = [
     "decision_regions",
     "disagreements",
     "learning_curves",
+    "loss_surface",
+    "network_diagram",
+    "over_seeds",
     "pictures",
+    "predictions",
     "save",
     "sweep",
 ]

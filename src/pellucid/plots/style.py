@@ -10,7 +10,7 @@ from pellucid.errors import ConfigError, FileError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6B6B6B"
+BLUE, VERMILION, GREY, GREEN = "#0072B2", "#D55E00", "#6B6B6B", "#009E73"
 
 SETTINGS: Any = {
     "font.size": 10,

@@ -1,7 +1,7 @@
 """The report: what the lab's experiments found, as one page that needs nothing beside it, or as pages of Markdown."""
 
-from pellucid.report.contents import Chapter, Contents, Section, contents, unfinished
+from pellucid.report.contents import Chapter, Contents, Section, contents, svg, unfinished
 from pellucid.report.markdown import write_markdown
 from pellucid.report.page import write_page
 
-__all__ = ["Chapter", "Contents", "Section", "contents", "unfinished", "write_markdown", "write_page"]
+__all__ = ["Chapter", "Contents", "Section", "contents", "svg", "unfinished", "write_markdown", "write_page"]

@@ -78,10 +78,17 @@ class Contents:
         joules = [sum(float(one["energy"][part]) for one in about) / 1000 for part in ("joules", "low", "high")]
         ways = sorted({one["energy"]["how"] for one in about})
         minutes = sum(section.kept.seconds for section in self.sections) / 60
+        quick = any(section.kept.size is not Size.FULL for section in self.sections)
+        size = (
+            [("Size", "quick runs, on less data and fewer epochs: for looking; verdicts are those of full runs")]
+            if quick
+            else []
+        )
         energy = f"{joules[0]:.1f} kJ ({joules[1]:.1f} to {joules[2]:.1f}), {' and '.join(ways)}"
         if "estimated" in ways:
             energy += ": core seconds at 4 to 15 W, for the processor's own count could not be read"
         return [
+            *size,
             ("Measured", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"),
             ("Machine", _each(one["machine"] for one in about)),
             ("Versions", _each(", ".join(f"{name} {v}" for name, v in one["versions"].items()) for one in about)),

@@ -1,0 +1,66 @@
+"""Curves of several runs: for each name the median over the runs as a line, and their range as a band."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pellucid.errors import DataError
+from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOOKS = (
+    (BLUE, "-", "o"),
+    (VERMILION, "--", "s"),
+    (GREEN, "-.", "^"),
+    (GREY, ":", "D"),
+    ("#CC79A7", "-", "v"),
+    ("#56B4E9", "--", "P"),
+)
+Runs = Sequence[Sequence[float | None]]  # one curve for each seed; None where there is no number
+
+
+def over_seeds(
+    panels: Mapping[str, Mapping[str, Runs]],
+    x: Sequence[float],
+    xlabel: str,
+    *,
+    log: Collection[str] = (),
+    log_x: bool = False,
+    marks: Mapping[str, float] | None = None,
+) -> Figure:
+    """One panel for each y-axis label of ``panels``, which has for each name the curves of all seeds over ``x``: each name has
+    its colour, dash and marker, in order and the same in all panels. Panels in ``log`` have a logarithmic y-axis; ``log_x``
+    makes x logarithmic; ``marks`` are vertical lines by what they mean."""
+    if not panels or not all(panels.values()):
+        raise DataError("there are no curves to draw")
+    made, axes = figure(4.4 * len(panels) + 0.4, 3.5, len(panels))
+    order = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    for ax, (ylabel, curves) in zip(axes, panels.items(), strict=True):
+        for name, runs in curves.items():
+            color, dash, marker = LOOKS[order.index(name) % len(LOOKS)]
+            table = np.array([[np.nan if value is None else value for value in run] for run in runs], float)
+            with np.errstate(all="ignore"):
+                seen = ~np.isnan(table).all(axis=0)
+                xs, table = np.asarray(x, float)[seen], table[:, seen]
+                middle = np.nanmedian(table, axis=0)
+                dots = marker if len(xs) <= 20 else ""
+                ax.plot(xs, middle, color=color, linestyle=dash, marker=dots, markersize=4, label=name)
+                if len(table) > 1:
+                    ax.fill_between(
+                        xs, np.nanmin(table, axis=0), np.nanmax(table, axis=0), color=color, alpha=0.18, linewidth=0
+                    )
+        for what, at in (marks or {}).items():
+            ax.axvline(at, color=GREY, linewidth=1, linestyle=":", label=what)
+        if ylabel in log:
+            ax.set_yscale("log")
+        if log_x:
+            ax.set_xscale("log")
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(ylabel)
+        ax.legend(fontsize=8)
+    return made
