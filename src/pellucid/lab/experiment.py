@@ -118,10 +118,10 @@ class Experiment:
 
 
 def spread(values: Iterable[float], form: str = ".2f") -> str:
-    """``97.31 (97.02 to 97.44)``: the median and the range over seeds; of one value, the value."""
+    """``97.31 (97.02 to 97.44)``: the median and the range over seeds; the number alone where all are the same as written."""
     numbers = list(values)
-    middle = f"{statistics.median(numbers):{form}}"
-    return middle if len(numbers) < 2 else f"{middle} ({min(numbers):{form}} to {max(numbers):{form}})"
+    middle, low, high = (f"{one:{form}}" for one in (statistics.median(numbers), min(numbers), max(numbers)))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def percent(shares: Iterable[float], form: str = ".2f") -> str:
