@@ -1,0 +1,98 @@
+"""How do training and validation error depend on the size of a network?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pellucid as pl
+from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.plots.lines import over_seeds
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTHS = 1, 2, 4, 8, 16, 32, 64, 128, 256, 512
+SAMPLES = 1000
+
+
+def measure(trial: Trial) -> Result:
+    data = trial.digits(trial.pick(full=SAMPLES, quick=SAMPLES, tiny=100), trial.pick(full=None, quick=1000, tiny=100))
+    found = {}
+    for width in WIDTHS:
+        network = pl.Sequential(pl.Flatten(), pl.Dense(width), pl.ReLU(), pl.Dense(10, pl.GlorotUniform()), pl.Softmax())
+        model = network.compile((28, 28, 1), pl.CrossEntropy(), pl.Adam(0.003), [pl.Accuracy()], seed=trial.seed)
+        model.fit(data.train, epochs=trial.pick(full=100, quick=40, tiny=3), batch_size=50, progress=False)
+        scores = {"train": model.evaluate(data.train), "validation": model.evaluate(data.validation)}
+        found[str(width)] = {
+            "parameters": model.parameter_count,
+            **{f"{part}_error": 1 - one["accuracy"] for part, one in scores.items()},
+            **{f"{part}_loss": one["loss"] for part, one in scores.items()},
+        }
+    return found
+
+
+def _errors(results: Sequence[Result], part: str) -> list[float]:
+    return [median(results, str(width), f"{part}_error") for width in WIDTHS]
+
+
+def verdict(results: Sequence[Result]) -> Verdict:
+    train, validation = _errors(results, "train"), _errors(results, "validation")
+    best = min(validation)
+    because = (
+        f"from 1 to 512 hidden units the training error falls from {100 * train[0]:.0f} to {100 * train[-1]:.1f} %; the "
+        f"validation error is lowest at {WIDTHS[validation.index(best)]} units, with {100 * best:.1f} %, and is "
+        f"{100 * validation[-1]:.1f} % at 512"
+    )
+    falls = train[-1] < train[0] - 0.1 and validation[0] > best + 0.1
+    rises = validation[-1] > 1.1 * best
+    return Verdict("holds" if falls and rises else "depends" if falls else "does not hold", because)
+
+
+def table(results: Sequence[Result]) -> Table:
+    rows = []
+    for width in WIDTHS:
+        each = [result[str(width)] for result in results]
+        cells = [percent((one[f"{part}_error"] for one in each), ".1f") for part in ("train", "validation")]
+        rows.append((str(width), f"{each[0]['parameters']:,}", *cells))
+    return Table(("hidden units", "parameters", "training error", "validation error"), tuple(rows))
+
+
+def figure(results: Sequence[Result]) -> Figure:
+    names = {"training": "train", "validation": "validation"}
+    panels = {
+        "error (%)": {
+            name: [[100 * result[str(width)][f"{part}_error"] for width in WIDTHS] for result in results]
+            for name, part in names.items()
+        },
+        "cost (nats)": {
+            name: [[max(result[str(width)][f"{part}_loss"], 1e-5) for width in WIDTHS] for result in results]
+            for name, part in names.items()
+        },
+    }
+    return over_seeds(panels, WIDTHS, "hidden units", log_x=True, log=["cost (nats)"])
+
+
+EXPERIMENT = Experiment(
+    question="How do training and validation error depend on the size of a network?",
+    codes=("R19",),
+    chapter="Generalizing",
+    claim="A more complex model has a lower training error and risks overfitting; a less complex one has a higher training "
+    "error and may generalize better. The right level of complexity lies in between.",
+    source="The report, section 12.2 (Vapnik-Chervonenkis trade-off)",
+    criterion="With 1,000 training digits the training error falls by more than 10 points from 1 to 512 hidden units, and so "
+    "does the validation error from 1 unit to its best; at 512 units it is 10 % or more above that best. Depends, if it does "
+    "not rise.",
+    mathematics=(
+        "Vapnik and Chervonenkis bound the gap between the two errors: with probability 1 − δ, for all functions of a class of "
+        "capacity h and N samples at once,\n\n"
+        "    error ≤ training error + √((h (log(2N/h) + 1) − log(δ/4)) / N)\n\n"
+        "The first term falls with the capacity, the second rises; their sum is least in between. It is a bound for the worst "
+        "function that the class could pick, and no prediction: what descent picks among the many that fit may be much better. "
+        "Networks with far more parameters than samples often do well (Zhang and others, 2017; Belkin and others, 2019).\n\n"
+        "The cost is another matter than the error: a network that is wrong, and sure, pays for being sure."
+    ),
+    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    alt="Training and validation error by number of hidden units: both fall; the training error reaches 0, the validation "
+    "error levels off.",
+)  # fmt: skip
