@@ -10,6 +10,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.lab.passes import there_and_back
 from pellucid.plots.lines import over_seeds
 
 if TYPE_CHECKING:
@@ -37,16 +38,10 @@ def written_out(x: np.ndarray, dy: np.ndarray, w: np.ndarray) -> tuple[np.ndarra
 
 def _as_written(seed: int) -> float:
     """The largest difference between the library's convolution and its gradients, and the sums written out."""
-    from pellucid.testing import run_layer
-
     random = np.random.default_rng(seed)
-    x, layer = random.normal(size=(3, 7, 6, 2)), pl.Conv2D(4, 3, bias=False)
-    w, dy = random.normal(size=(3, 3, 2, 4)), random.normal(size=(3, 5, 4, 4))
-    theta = np.zeros(80)  # 72 weights, and the padding to a whole cache line
-    theta[:72] = w.ravel()
-    got = run_layer(layer, x, dy, theta=theta)
-    assert got.dx is not None
-    pairs = zip((got.y, got.gradient[:72].reshape(w.shape), got.dx), written_out(x, dy, w), strict=True)
+    x, w, dy = (random.normal(size=size) for size in ((3, 7, 6, 2), (3, 3, 2, 4), (3, 5, 4, 4)))
+    y, dx, gradients = there_and_back(pl.Conv2D(4, 3, bias=False), {"W": w}, x, lambda y: dy)
+    pairs = zip((y, gradients["W"], dx), written_out(x, dy, w), strict=True)
     return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
