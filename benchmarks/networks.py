@@ -70,6 +70,18 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """A picture with one channel as a sequence of its rows."""
+
+
+@dataclass(frozen=True)
+class Lstm:
+    """Reads a sequence and gives its last state; one bias for each gate, gates in the order i, f, g, o."""
+
+    units: int
+
+
+@dataclass(frozen=True)
 class Residual:
     """shortcut(x) + layers(x); an empty shortcut is x itself."""
 
@@ -77,7 +89,7 @@ class Residual:
     shortcut: tuple[Layer, ...] = ()
 
 
-Layer = Conv | Norm | Relu | MaxPool | Mean | Flatten | Drop | Dense | Residual
+Layer = Conv | Norm | Relu | MaxPool | Mean | Flatten | Drop | Dense | Rows | Lstm | Residual
 
 
 def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
@@ -88,7 +100,7 @@ def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
     return Residual((first, Norm(), Relu(), second, Norm()), shortcut), Relu()
 
 
-#: The networks by name; all end in the ten logits. The last three are presets of pellucid: mlp-d8, mlp, cnn-fast.
+#: The networks by name; all end in the ten logits. mlp-d8, mlp and cnn-fast are presets of pellucid.
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "lenet": (
         Conv(8, 5), Relu(), MaxPool(), Conv(16, 5), Relu(), MaxPool(), Flatten(), Dense(64), Relu(), Dense(CLASSES),
@@ -109,6 +121,7 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
         Conv(16, 3), Relu(), MaxPool(), Conv(32, 3, bias=False), Norm(), Relu(), MaxPool(),
         Conv(64, 3, padding=1, bias=False), Norm(), Relu(), Flatten(), Dense(CLASSES),
     ),
+    "lstm": (Rows(), Lstm(128), Dense(CLASSES)),
 }  # fmt: skip
 #: Those whose steps and predictions are timed.
 TIMED = ("lenet", "keras-example", "pytorch-example", "resnet-small")
@@ -160,6 +173,11 @@ def _cost(layer: Layer, shape: Shape) -> Cost:
             return Cost(shape[2:])
         case Flatten():
             return Cost((math.prod(shape),))
+        case Rows():
+            return Cost(shape[:2])
+        case Lstm():
+            (time, features), u = shape, layer.units
+            return Cost((u,), time * 4 * u * (features + u), ((features, 4 * u), (u, 4 * u), (4 * u,)))
         case Residual():
             inner, beside = cost(layer.layers, shape), cost(layer.shortcut, shape)
             if inner.shape != beside.shape:

@@ -54,6 +54,10 @@ def _forward(layers: Sequence[Layer], given: Iterator[Floats], x: Floats, traini
                 x = x.reshape(len(x), -1)
             case networks.Dense():
                 x = x @ next(given) + next(given)
+            case networks.Rows():
+                x = x[..., 0]
+            case networks.Lstm():
+                x = _last_state(layer, next(given), next(given), next(given), x)
             case networks.Residual():
                 inner = _forward(layer.layers, given, x, training)
                 x = inner + _forward(layer.shortcut, given, x, training)
@@ -65,6 +69,15 @@ def _convolution(layer: networks.Conv, W: Floats, x: Floats) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, around), W.shape[:2], (1, 2))
     y: Floats = np.tensordot(windows[:, :: layer.stride, :: layer.stride], W.transpose(2, 0, 1, 3), 3)
     return y
+
+
+def _last_state(layer: networks.Lstm, W: Floats, U: Floats, b: Floats, x: Floats) -> Floats:
+    h = c = np.zeros((len(x), layer.units), np.float32)
+    for t in range(x.shape[1]):
+        i, f, g, o = np.split(x[:, t] @ W + h @ U + b, 4, axis=1)
+        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+    return h
 
 
 def softmax(z: Floats) -> Floats:

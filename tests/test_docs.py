@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 
 import pellucid.data
 from pellucid.cli import app
+from pellucid.config import registered
 from pellucid.data import Splits, sources
+from pellucid.initializers import Initializer
+from pellucid.layers import Layer, Merge
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,6 +76,12 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
         exec(compile(block, page, "exec"), space)
+
+
+def test_the_page_of_layers_has_all_of_them():
+    page = (ROOT / "docs/layers.md").read_text(encoding="utf-8")
+    for name in {**registered(Layer), **registered(Merge), **registered(Initializer)}:
+        assert f"`{name}(" in page, f"{name} is not in docs/layers.md"
 
 
 SOURCE = ROOT / "src"

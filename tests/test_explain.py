@@ -21,16 +21,21 @@ from pellucid import (
     DataError,
     Dense,
     Dropout,
+    Embedding,
     Ensemble,
     Flatten,
     GlobalAveragePool2D,
     Graph,
+    GroupNorm,
     Layer,
+    LayerNorm,
+    LogSoftmax,
     MaxPool2D,
     MeanSquaredError,
     Model,
     Node,
     ReLU,
+    Reshape,
     Residual,
     Sequential,
     ShapeError,
@@ -41,7 +46,9 @@ from pellucid import (
 from pellucid.explain import (
     METHODS,
     Attribution,
+    deeplift,
     expected_gradients,
+    grad_cam,
     gradient,
     input_times_gradient,
     integrated_gradients,
@@ -51,7 +58,8 @@ from pellucid.explain import (
     shapley,
 )
 from pellucid.explain.probe import Probe
-from pellucid.layers import Built
+from pellucid.layers import Built, Recurrent
+from pellucid.networks import primitives
 from pellucid.testing import asymmetric, numeric_gradient
 from tests.test_layers import INSTANCES
 
@@ -133,10 +141,20 @@ def total(told):
 # -- the gradient -----------------------------------------------------------------------------------------------------
 
 
+def numbers_for(layer, shape, seed=0):
+    """Samples that the layer takes."""
+    if isinstance(layer, Embedding):
+        return np.random.default_rng(seed).integers(0, layer.entries, (3, *shape)).astype(float)
+    return asymmetric((3, *shape), seed)
+
+
 @pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
 def test_gradient_of_every_layer(layer, shape):
     model = classifier(layer, Flatten(), Dense(3), shape=shape)
-    x, target = asymmetric((3, *shape)), [2, 0, 1]
+    x, target = numbers_for(layer, shape), [2, 0, 1]
+    if isinstance(layer, Embedding):  # between whole numbers there is nothing
+        assert (gradient(model, x, target, dtype=F64)[1] == 0).all()
+        return
     for of in ("logit", "output"):
         probe, c = Probe(model, of, F64), np.eye(3)[target]
         f, slopes = gradient(model, x, target, of=of, dtype=F64)
@@ -192,7 +210,7 @@ def test_linear_networks_in_closed_form():
         w = W[:, target] - (0 if against is None else W[:, against])
         asked = {"target": target, "against": against, "dtype": F64}
         shares = w * (x - base)
-        for method_ in (integrated_gradients, input_times_gradient, occlusion):
+        for method_ in (integrated_gradients, input_times_gradient, occlusion, deeplift):
             told = method_(model, x, **asked, baseline=base)
             np.testing.assert_allclose(told.values, shares, atol=1e-10)
             np.testing.assert_allclose(told.completeness_error, 0, atol=1e-10)
@@ -435,6 +453,120 @@ def test_expected_gradients_are_the_mean_of_integrated_gradients():
     assert (draws[7] != draws[8]).any()
 
 
+# -- DeepLIFT ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_papers_saturated_sum():
+    """y = min(x₁ + x₂, 1) = 1 − max(1 − x₁ − x₂, 0) at (1, 1), from (0, 0): the gradient is 0, and yet both are the reason
+    (Shrikumar, Greenside and Kundaje, 2017, figure 1)."""
+    model = regression(Dense(1), ReLU(), Dense(1), inputs=2, dense1__W=[[-1], [-1]], dense1__b=[1], dense2__W=[[-1]])
+    model.weights["dense2.b"][...] = 1
+    x = np.ones((1, 2))
+    assert gradient(model, x, 0)[1].tolist() == [[0, 0]]
+    told = deeplift(model, x, 0, dtype=F64)
+    np.testing.assert_allclose(told.values, [[0.5, 0.5]], atol=1e-12)
+    assert told.complete
+    # y = max(x − 10, 0): just above the kink the gradient gives x 10 times what there is
+    model = regression(Dense(1), ReLU(), inputs=1, dense1__W=[[1]], dense1__b=[-10])
+    told = deeplift(model, np.array([[12.0]]), 0, dtype=F64)
+    np.testing.assert_allclose(told.values, [[2]], atol=1e-12)
+    assert input_times_gradient(model, np.array([[12.0]]), 0, dtype=F64).values == 12
+
+
+def test_the_larger_maximum_gets_everything():
+    model = Sequential(MaxPool2D((1, 2)), Flatten(), Dense(1)).compile((1, 4, 1), MeanSquaredError())
+    model.weights["dense1.W"][...] = [[1], [10]]
+    x, base = (np.array(row, float).reshape(1, 1, 4, 1) for row in ([3, 5, 1, 2], [4, 1, 7, 2]))
+    told = deeplift(model, x, 0, baseline=base[0], dtype=F64)
+    np.testing.assert_allclose(told.values.ravel(), [0, 1, -50, 0], atol=1e-12)  # 4 to 5 by the second; 7 to 2 by the third
+    assert (deeplift(model, x, 0, baseline=x[0], dtype=F64).values == 0).all()
+
+
+@pytest.mark.parametrize("of", ["logit", "output"])
+@pytest.mark.parametrize("make", [smooth, mlp, cnn])
+def test_deeplift_is_complete(make, of):
+    model = make()
+    x, base = asymmetric((6, *model.input_shape)), asymmetric((6, *model.input_shape), seed=5)
+    told = deeplift(model, x, [0, 1, 2, 0, 1, 2], of=of, baseline=base, dtype=F64)
+    np.testing.assert_allclose(told.completeness_error, 0, atol=1e-12)
+    assert np.median(np.abs(told.explained)) > (0.01 if of == "logit" else 1e-9)
+    single = deeplift(model, x, [0, 1, 2, 0, 1, 2], of=of, baseline=base)
+    np.testing.assert_allclose(single.completeness_error, 0, atol=1e-5)
+    np.testing.assert_allclose(single.values, told.values, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
+def test_deeplift_through_every_layer(layer, shape):
+    model = classifier(layer, Flatten(), Dense(3), shape=shape)
+    x, base = numbers_for(layer, shape), numbers_for(layer, shape, seed=7)
+    told = deeplift(model, x, 1, against=0, baseline=base, dtype=F64)
+    np.testing.assert_allclose(told.output, gradient(model, x, 1, against=0, dtype=F64)[0], atol=1e-12)
+    if isinstance(layer, Embedding):
+        assert (told.values == 0).all()
+        return
+    kinds = [part for _, part in primitives(layer)]
+    if any(getattr(part, "mask", None) is not None for part in kinds):  # what is padding at the baseline alone: a jump
+        return
+    smooth = any(isinstance(part, (GroupNorm, LayerNorm, LogSoftmax, Recurrent, Softmax)) for part in kinds)
+    # by quadrature; 2e-4 is the largest, of a normalization whose three numbers are nearly equal somewhere on the way
+    bound = (1e-3 if smooth else 1e-12) * max(1, np.abs(told.explained).max())
+    assert told.completeness_error.max() <= bound
+    assert np.isfinite(told.values).all()
+
+
+def test_a_layer_of_ones_own_is_averaged_along_the_line():
+    model = regression(Dense(4), Square(), Dense(1), inputs=3)
+    x, base = asymmetric((3, 3)), asymmetric((3, 3), seed=2)
+    W, v = model.weights["dense1.W"].astype(F64), model.weights["dense2.W"].astype(F64)[:, 0]
+    told = deeplift(model, x, 0, baseline=base, dtype=F64)
+    np.testing.assert_allclose(told.values, (x - base) * (((x + base) @ W * v) @ W.T), atol=1e-12)  # Δh²/Δh = h + h₀
+
+
+# -- Grad-CAM ---------------------------------------------------------------------------------------------------------
+
+
+def test_grad_cam_by_hand():
+    model = Sequential(Conv2D(2, 1), ReLU(), GlobalAveragePool2D(), Dense(2)).compile((2, 2, 1), MeanSquaredError())
+    model.weights["conv2d1.W"][...] = [[[[1, -1]]]]
+    model.weights["dense1.W"][...] = [[2, -1], [3, 4]]
+    x = np.array([[1.0, 2.0], [-3.0, 0.5]]).reshape(1, 2, 2, 1)
+    # channel 1 is x: on in three places, ∂f/∂A = 2/4 there, 0.375 on average; channel 2 is −x: on in one, 3/16
+    told = grad_cam(model, x, 0, dtype=F64)
+    np.testing.assert_allclose(told.values[0, ..., 0], np.maximum((0.375 - 3 / 16) * x[0, ..., 0], 0), atol=1e-12)
+    behind = grad_cam(model, x, 0, layer="relu1", dtype=F64)  # what is behind the ReLU reaches the mean everywhere
+    wanted = 0.5 * np.maximum(x, 0) + 0.75 * np.maximum(-x, 0)
+    np.testing.assert_allclose(behind.values, wanted, atol=1e-12)
+    assert not told.complete
+    other = grad_cam(model, x, 1, against=0, layer="relu1", dtype=F64)
+    np.testing.assert_allclose(other.values, 0.25 * np.maximum(-x, 0), atol=1e-12)  # (4 − 3)/4; of the other, −3/4
+
+
+def test_grad_cam_is_brought_to_the_size_of_the_picture():
+    model = Sequential(Conv2D(1, 2, 2), Flatten(), Dense(1)).compile((4, 8, 3), MeanSquaredError())
+    model.weights["conv2d1.W"][...] = 0.25
+    model.weights["dense1.W"][...] = 1
+    x = np.zeros((1, 4, 8, 3))
+    x[0, :2, :2, 0] = 12  # the map is 12 in its first corner
+    told = grad_cam(model, x, 0, dtype=F64)
+    rows, columns = [1, 0.75, 0.25, 0], [1, 0.75, 0.25, 0, 0, 0, 0, 0]  # half-pixel centres
+    np.testing.assert_allclose(told.values.sum(axis=3)[0], 12 * np.outer(rows, columns), atol=1e-12)
+    np.testing.assert_allclose(told.values[..., 0], told.values[..., 2])
+
+
+def test_grad_cam_takes_the_last_convolution_or_a_layer_by_its_path():
+    model, x = cnn(), asymmetric((2, 10, 10, 1))
+    usual = grad_cam(model, x, 0).values
+    np.testing.assert_array_equal(usual, grad_cam(model, x, 0, layer="graph1.right").values)
+    assert (usual != grad_cam(model, x, 0, layer="residual1.conv2d2").values).any()
+    with pytest.raises(ConfigError, match=r"no such layer: did you mean 'residual1\.conv2d"):
+        grad_cam(model, x, layer="residual1.conv2d")
+    with pytest.raises(ShapeError, match=r"dense1 gives \(4,\), which is no picture"):
+        grad_cam(model, x, layer="dense1")
+    flat = Sequential(Reshape((2, 2, 1)), Conv2D(1, 1), Flatten(), Dense(1)).compile((4,), MeanSquaredError())
+    with pytest.raises(ShapeError, match=r"this model reads \(4,\)"):
+        grad_cam(flat, np.zeros((1, 4)), 0)
+
+
 # -- occlusion --------------------------------------------------------------------------------------------------------
 
 
@@ -478,6 +610,10 @@ def test_what_is_said_twice_is_lost_with_neither():
 @pytest.mark.parametrize("make", [mlp, cnn])
 def test_every_method_of_every_network(make, name):
     model, asked = make(), METHODS[name]
+    if asked.needs_convolution and make is mlp:
+        with pytest.raises(ConfigError, match="this network has none: any other method does"):
+            asked(model, np.zeros((1, *model.input_shape)))
+        return
     before = model.parameters.copy(), model._parts.state.copy()
     x = np.random.default_rng(0).integers(0, 256, (3, *model.input_shape), np.uint8)
     background = np.random.default_rng(1).integers(0, 256, (4, *model.input_shape), np.uint8)

@@ -6,43 +6,56 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from pellucid import (
+    ConfigError,
     Dense,
+    Full,
     Glorot,
     GlorotUniform,
     He,
     HeUniform,
+    LeCun,
+    LeCunUniform,
     Linear,
     MeanSquaredError,
     Normal,
     Ones,
+    Orthogonal,
     ReLU,
     Sequential,
+    TruncatedNormal,
+    Uniform,
     Zeros,
 )
 from pellucid.config import registered
 from pellucid.initializers import Initializer, fans
 from pellucid.rng import generator
 
-CONSTANT = {Zeros: 0.0, Ones: 1.0}
+CONSTANT = {Zeros(): 0.0, Ones(): 1.0, Full(0.25): 0.25}
+CUT = math.sqrt(scipy.stats.truncnorm.var(-2, 2))  # 0.88
 # The variance for n_in inputs and n_out outputs, and the largest value in standard deviations (None: normal, no bound).
 EXPECTED = {
-    Normal: (lambda n_in, n_out: 0.01**2, None),
-    He: (lambda n_in, n_out: 2 / n_in, None),
-    HeUniform: (lambda n_in, n_out: 2 / n_in, math.sqrt(3)),
-    Glorot: (lambda n_in, n_out: 2 / (n_in + n_out), None),
-    GlorotUniform: (lambda n_in, n_out: 2 / (n_in + n_out), math.sqrt(3)),
+    Normal(): (lambda n_in, n_out: 0.01**2, None),
+    TruncatedNormal(0.5): (lambda n_in, n_out: (0.5 * CUT) ** 2, 2 / CUT),
+    Uniform(): (lambda n_in, n_out: 0.05**2 / 3, math.sqrt(3)),
+    LeCun(): (lambda n_in, n_out: 1 / n_in, None),
+    LeCunUniform(): (lambda n_in, n_out: 1 / n_in, math.sqrt(3)),
+    He(): (lambda n_in, n_out: 2 / n_in, None),
+    HeUniform(): (lambda n_in, n_out: 2 / n_in, math.sqrt(3)),
+    Glorot(): (lambda n_in, n_out: 2 / (n_in + n_out), None),
+    GlorotUniform(): (lambda n_in, n_out: 2 / (n_in + n_out), math.sqrt(3)),
 }
 
 
 def test_every_initializer_is_here():
-    assert set(registered(Initializer).values()) == {*CONSTANT, *EXPECTED}
+    assert set(registered(Initializer).values()) == {*map(type, [*CONSTANT, *EXPECTED]), Orthogonal}
 
 
-@pytest.mark.parametrize("kind", CONSTANT)
-def test_constants(kind):
-    np.testing.assert_array_equal(kind().fill((3, 4), generator(0)), np.full((3, 4), CONSTANT[kind]))
+@pytest.mark.parametrize("init", CONSTANT, ids=repr)
+def test_constants(init):
+    np.testing.assert_array_equal(init.fill((3, 4), generator(0)), np.full((3, 4), CONSTANT[init]))
 
 
 @pytest.mark.parametrize(
@@ -61,10 +74,10 @@ def test_fans_are_read_off_the_shape(shape, n_in, n_out):
 
 
 @pytest.mark.parametrize("shape", [(400, 500), (3, 3, 100, 200)])
-@pytest.mark.parametrize("kind", EXPECTED)
-def test_mean_variance_and_bounds(kind, shape):
-    values = kind().fill(shape, generator(0, "init", kind.__name__))
-    variance, bound = EXPECTED[kind]
+@pytest.mark.parametrize("init", EXPECTED, ids=repr)
+def test_mean_variance_and_bounds(init, shape):
+    values = init.fill(shape, generator(0, "init", type(init).__name__))
+    variance, bound = EXPECTED[init]
     sigma = math.sqrt(variance(*fans(shape)))
     n = values.size
     assert values.shape == shape
@@ -84,19 +97,42 @@ def test_sigma_is_the_one_asked_for():
     assert not Normal(0).fill((10, 10), generator(0)).any()
 
 
-@pytest.mark.parametrize("kind", EXPECTED)
-def test_the_stream_decides(kind):
+@pytest.mark.parametrize("init", [*EXPECTED, Orthogonal()], ids=repr)
+def test_the_stream_decides(init):
     def drawn(seed: int, name: str) -> bytes:
-        return kind().fill((4, 4), generator(seed, "init", name)).tobytes()
+        return init.fill((4, 4), generator(seed, "init", name)).tobytes()
 
     assert drawn(0, "a") == drawn(0, "a")
     assert len({drawn(0, "a"), drawn(1, "a"), drawn(0, "b")}) == 3
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
-@pytest.mark.parametrize("kind", [*CONSTANT, *EXPECTED])
-def test_nothing_to_fill_is_no_error(kind, shape):
-    assert kind().fill(shape, generator(0)).shape == shape
+@pytest.mark.parametrize("init", [*CONSTANT, *EXPECTED, Orthogonal()], ids=repr)
+def test_nothing_to_fill_is_no_error(init, shape):
+    assert init.fill(shape, generator(0)).shape == shape
+
+
+def test_uniform_goes_from_low_to_high():
+    values = Uniform(-1.0, 3.0).fill((400, 500), generator(0))
+    assert -1 <= values.min() < -0.999
+    assert 2.999 < values.max() <= 3
+    with pytest.raises(ConfigError, match="low must be at most high"):
+        Uniform(1.0, 0.0)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (3, 3, 2, 7), (2, 2, 2, 40), (6,), ()])
+def test_orthogonal_matrices_keep_lengths(shape):
+    matrix = Orthogonal(1.5).fill(shape, generator(0)).reshape(-1, *shape[-1:] or (1,))
+    matrix = matrix if len(matrix) >= matrix.shape[1] else matrix.T
+    np.testing.assert_allclose(matrix.T @ matrix, 2.25 * np.eye(matrix.shape[1]), atol=1e-12)
+
+
+def test_all_orthogonal_matrices_are_equally_likely():
+    """A rotation of the plane by a uniform angle, or its mirror image; without the signs the first number was never > 0."""
+    drawn = np.array([Orthogonal().fill((2, 2), generator(0, i)) for i in range(2000)])
+    angles = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0])
+    assert scipy.stats.kstest(angles, scipy.stats.uniform(-math.pi, 2 * math.pi).cdf).pvalue > 0.001
+    assert 0.45 < (np.linalg.det(drawn) > 0).mean() < 0.55
 
 
 def test_a_model_draws_each_slot_from_the_stream_of_its_path():

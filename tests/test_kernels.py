@@ -19,6 +19,7 @@ from pellucid.kernels.window import Window
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 WINDOWS = [Window(2, 2, 2, 2), Window(3, 3, 2, 2), Window(3, 2, 1, 2, 1, 0), Window(2, 3, 3, 3), Window(3, 3, 2, 2, 1, 1, 2, 2)]
+CELLS = ("rnn", "lstm", "gru")
 SHAPES = [(1, 1), (1, 7), (0, 4), (5, 3), (8, 64), (3, 700)]  # one number, one sample, an empty shard, more than a block
 
 
@@ -37,6 +38,9 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
     def normal(*size: int) -> Any:
         return rng.normal(0, 2, size).astype(dtype)
 
+    cell, T, u = CELLS[seed % 3], int(rng.integers(1, 5)), int(rng.integers(1, 40))
+    gates = u if cell == "rnn" else 4 * u
+    outputs = (n, T, u) if seed % 2 else (n, u)
     soft = rng.random(shape) + 0.1
     place = Window(*map(int, [*rng.integers(1, 4, 2), *rng.integers(1, 4, 2), *rng.integers(0, 3, 2), *rng.integers(1, 3, 2)]))
     g, ih, iw, c, oh, ow, f = map(int, rng.integers(1, 5, 7))
@@ -49,6 +53,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         weights=rng.random(n).astype(dtype), labels=rng.integers(0, k, n),
         soft=(soft / soft.sum(1, keepdims=True)).astype(dtype),
         questions=rng.integers(0, 2, shape).astype(dtype), scale=float(rng.random()),
+        smoothing=0.1 * (seed % 2), signs=np.where(rng.random((n, 1)) < 0.5, -1, 1).astype(dtype), out_hinge=normal(n, 1),
         out=normal(n, k), out2=normal(n, k), out_o=normal(n, o), out_W=normal(k, o), out_b=normal(o), table=np.zeros((k, k)),
         bytes=rng.integers(0, 256, (n + 2, k), dtype=np.uint8), data=normal(n + 2, k), rows=rng.integers(0, n + 2, n),
         place=place, groups=g, images=normal(n, ih, iw, g * c), taps=normal(place.kh, place.kw, c, g * f),
@@ -62,16 +67,28 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         boxes=rng.integers(0, 5, (n, 4)), out_warped=normal(n, h, w, k),
         out_mean=rng.normal(size=k), out_m2=rng.normal(size=k), out_gamma=normal(k), out_beta=normal(k),
         out_rows=normal(n), out_rows2=normal(n),
+        cell=seed % 3, steps=normal(n, T, k), V=normal(u + k, gates) / np.sqrt(u + k).astype(dtype), vb=normal(gates),
+        alive=rng.random((n, T)) < 0.8, out_hx=normal(T + 1, n, u + k), out_gates=normal(T, n, gates) / 4,
+        out_c=normal(T + 1, n, u if cell == "lstm" else 0), out_states=normal(*outputs), dstates=normal(*outputs),
+        out_steps=normal(n, T, k * (seed % 4 > 0)),
         window=window, pictures=pictures, chosen=chosen, dpooled=normal(*pooled), dmeans=normal(n, k),
         out_pictures=normal(n, h, w, k), out_pooled=normal(*pooled), out_chosen=np.zeros(pooled, np.uint8),
         out_means=normal(n, k), segments=5 * normal(n, 4), out_ink=normal(h, w),
+        figures=normal(n, g), figures2=abs(normal(n, g)), out_figures=normal(n, g), out_figures2=normal(n, g),
+        bias2=normal(g * f), out_bias2=normal(g * f), table_rows=normal(n + 2, k),
     )  # fmt: skip
 
 
 # How each kernel is called. What it returns and what it has written are both compared.
 ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
+    "absolute_error": lambda k, a: k.absolute_error(a.x, a.y, a.weights, a.scale, a.out),
+    "adadelta": lambda k, a: k.adadelta(a.flat, a.g, np.abs(a.m, out=a.m), a.v, 0.9, 0.95, 1e-6),
+    "adagrad": lambda k, a: k.adagrad(a.flat, a.g, a.v, 0.1, 0.2, 1e-10),
     "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
+    "adamax": lambda k, a: k.adamax(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
     "add": lambda k, a: k.add(a.flat, a.g),
+    "add_penalty": lambda k, a: k.add_penalty(a.g, a.flat, 0.3, 0.2),
+    "add_normal": lambda k, a: k.add_normal(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "add_relu": lambda k, a: k.add_relu(a.x, a.y, a.out),
     "copy": lambda k, a: k.copy(a.g, a.flat),
     "add_scaled": lambda k, a: k.add_scaled(a.g, a.flat, 0.3),
@@ -81,8 +98,10 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "affine_relu": lambda k, a: k.affine_relu(a.x, a.W, a.b, a.out_o),
     "affine_relu_backward": lambda k, a: k.affine_relu_backward(a.x, np.maximum(a.z, 0), a.dz, a.out_W, a.out_b),
     "all_finite": lambda k, a: k.all_finite(a.x),
+    "amsgrad": lambda k, a: k.amsgrad(a.flat, a.g, a.m, a.v, np.abs(a.out, out=a.out).reshape(-1), 0.01, 0.9, 0.99, 1e-8, 3),
     "average_pool": lambda k, a: k.average_pool(a.pictures, a.window, a.out_pooled),
     "average_pool_backward": lambda k, a: k.average_pool_backward(a.dpooled, a.window, a.out_pictures),
+    "clip": lambda k, a: k.clip(a.g, 0.5),
     "confusion": lambda k, a: k.confusion(a.x, a.labels, a.weights, a.table),
     "conv2d": lambda k, a: k.conv2d(a.images, a.taps, a.bias, a.place, a.groups, a.out_maps),
     "conv2d_backward": lambda k, a: k.conv2d_backward(a.images, a.maps, a.place, a.groups, a.out_taps, a.out_bias),
@@ -93,18 +112,38 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     ),
     "count_correct": lambda k, a: k.count_correct(a.x, a.labels, a.weights),
     "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
+    "elu": lambda k, a: k.elu(a.x, 0.7, a.out),
+    "elu_gradient": lambda k, a: k.elu_gradient(np.maximum(a.y, -0.7), 0.7, a.dy, a.dy),
     "gather": lambda k, a: k.gather(a.data, a.rows, a.out),
     "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
+    "gelu": lambda k, a: k.gelu(a.x, a.out),
+    "gelu_gradient": lambda k, a: k.gelu_gradient(a.x, a.dy, a.dy),
     "global_average_pool": lambda k, a: k.global_average_pool(a.pictures, a.out_means),
     "global_average_pool_backward": lambda k, a: k.global_average_pool_backward(a.dmeans, a.out_pictures),
+    "hinge": lambda k, a: k.hinge(a.x[:, :1].copy(), a.signs, a.weights, a.scale, a.out_hinge),
+    "hinge_labels": lambda k, a: k.hinge_labels(a.x, a.labels, a.weights, a.scale, a.out),
+    "huber": lambda k, a: k.huber(a.x, a.y, a.weights, a.scale, 1.5, a.out),
+    "group_norm": lambda k, a: k.group_norm(a.maps, a.bias, a.bias2, 1e-3, a.out_maps, a.out_figures, a.out_figures2),
+    "group_norm_backward": lambda k, a: k.group_norm_backward(
+        a.maps, a.bias, a.figures, a.figures2, a.dmaps, a.out_bias, a.out_bias2, a.dmaps
+    ),
+    "hard_sigmoid": lambda k, a: k.hard_sigmoid(a.x, a.out),
+    "hard_sigmoid_gradient": lambda k, a: k.hard_sigmoid_gradient(a.y, a.dy, a.dy),
     "ink": lambda k, a: k.ink(a.segments, 1.3, a.out_ink),
     "layer_norm": lambda k, a: k.layer_norm(a.x, a.gamma, a.beta, 1e-3, a.out, a.out_rows, a.out_rows2),
     "layer_norm_backward": lambda k, a: k.layer_norm_backward(
         a.x, a.gamma, a.row_mean, a.row_rstd, a.dy, a.out_gamma, a.out_beta, a.dy
     ),
+    "limit_columns": lambda k, a: k.limit_columns(a.out, 1.5),
+    "lion": lambda k, a: k.lion(a.flat, a.g, a.m, 0.01, 0.9, 0.99),
+    "leaky_relu": lambda k, a: k.leaky_relu(a.x, 0.1, a.out),
+    "leaky_relu_gradient": lambda k, a: k.leaky_relu_gradient(a.y, 0.1, a.dy, a.out),
+    "log_softmax": lambda k, a: k.log_softmax(a.x, a.out),
+    "log_softmax_gradient": lambda k, a: k.log_softmax_gradient(a.y, a.dy, a.dy),
     "max_pool": lambda k, a: k.max_pool(a.pictures, a.window, a.out_pooled, a.out_chosen),
     "max_pool_backward": lambda k, a: k.max_pool_backward(a.dpooled, a.chosen, a.window, a.out_pictures),
     "moments": lambda k, a: k.moments(a.x, a.out_mean, a.out_m2),
+    "nadam": lambda k, a: k.nadam(a.flat, a.g, a.m, a.v, 0.01, 0.02, 0.9, 0.999, 1e-8, 3),
     "normalize": lambda k, a: k.normalize(a.x, a.mean, a.rstd, a.gamma, a.beta, a.out),
     "normalize_backward": lambda k, a: k.normalize_backward(a.x, a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta),
     "normalize_input_gradient": lambda k, a: k.normalize_input_gradient(
@@ -114,20 +153,38 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "normalize_relu_backward": lambda k, a: k.normalize_relu_backward(
         a.x, np.maximum(a.y, 0), a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta
     ),
+    "poisson": lambda k, a: k.poisson(a.x, abs(a.y), a.weights, a.scale, a.out, a.out2),
+    "recurrent": lambda k, a: k.recurrent(
+        CELLS[a.cell], a.steps, a.V, a.vb, a.alive, a.out_hx, a.out_gates, a.out_c, a.out_states
+    ),
+    "recurrent_backward": lambda k, a: k.recurrent_backward(
+        CELLS[a.cell], a.V, a.alive, a.out_hx, a.out_gates, a.out_c, a.dstates, a.out_steps
+    ),
+    "prelu": lambda k, a: k.prelu(a.x, a.gamma, a.out),
+    "prelu_backward": lambda k, a: k.prelu_backward(a.x, a.gamma, a.dy, a.out_gamma, a.out),
     "relu": lambda k, a: k.relu(a.x, a.out),
     "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
+    "rmsprop": lambda k, a: k.rmsprop(
+        a.flat, a.g, a.v, a.m, a.out.reshape(-1), 0.01, 0.9, 0.1, 0.8 if a.scale < 0.6 else 0.0, a.scale > 0.3
+    ),
     "scale": lambda k, a: k.scale(a.g, 0.3),
+    "scatter_add": lambda k, a: k.scatter_add(a.dy, a.rows, a.table_rows),
     "sgd": lambda k, a: k.sgd(a.flat, a.g, 0.1),
     "sgd_momentum": lambda k, a: k.sgd_momentum(a.flat, a.g, a.v, 0.1, 0.9, nesterov=a.scale < 0.5),
     "sigmoid": lambda k, a: k.sigmoid(a.x, a.out),
     "sigmoid_cross_entropy": lambda k, a: k.sigmoid_cross_entropy(a.x, a.questions, a.weights, a.scale, a.out, a.out2),
     "sigmoid_gradient": lambda k, a: k.sigmoid_gradient(a.y, a.dy, a.dy),
+    "silu": lambda k, a: k.silu(a.x, a.out),
+    "silu_gradient": lambda k, a: k.silu_gradient(a.x, a.dy, a.dy),
     "softmax": lambda k, a: k.softmax(a.x, a.out),
-    "softmax_cross_entropy": lambda k, a: k.softmax_cross_entropy(a.x, a.soft, a.weights, a.scale, a.out, a.out2),
+    "softmax_cross_entropy": lambda k, a: k.softmax_cross_entropy(a.x, a.soft, a.weights, a.scale, a.smoothing, a.out, a.out2),
     "softmax_cross_entropy_labels": lambda k, a: k.softmax_cross_entropy_labels(
-        a.x, a.labels, a.weights, a.scale, a.out, a.out2
+        a.x, a.labels, a.weights, a.scale, a.smoothing, a.out, a.out2
     ),
+    "softmax_divergence": lambda k, a: k.softmax_divergence(a.x, a.soft * (a.soft > 0.1), a.weights, a.scale, a.out, a.out2),
     "softmax_gradient": lambda k, a: k.softmax_gradient(a.y, a.dy, a.dy),
+    "softplus": lambda k, a: k.softplus(a.x, a.out),
+    "softplus_gradient": lambda k, a: k.softplus_gradient(np.abs(a.y), a.dy, a.dy),
     "squared_error": lambda k, a: k.squared_error(a.x, a.y, a.weights, a.scale, a.out),
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
     "tanh": lambda k, a: k.tanh(a.x, a.out),
@@ -152,11 +209,14 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
 BIT_EQUAL = {
     "add", "add_relu", "all_finite", "copy", "dropout", "gather", "gather_scaled", "max_pool", "relu", "relu_gradient", "scale",
     "uniform",
+    "scatter_add",
 }  # fmt: skip
 INPUTS = {
-    "x", "y", "z", "W", "b", "weights", "labels", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma", "beta",
-    "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
-    "byte_pictures", "affine", "fields", "down", "across", "thickness", "boxes", "segments",
+    "x", "y", "z", "W", "b", "weights", "labels", "signs", "soft", "data", "rows", "mean", "rstd", "mean2", "mean3", "gamma",
+    "beta", "row_mean", "row_rstd", "pictures", "chosen", "dpooled", "dmeans", "images", "taps", "bias", "maps",
+    "byte_pictures", "affine", "fields", "down", "across", "thickness", "boxes", "segments", "steps", "V", "vb",
+    "alive", "dstates",
+    "figures", "figures2", "bias2",
 }  # fmt: skip
 
 
@@ -203,7 +263,7 @@ def test_scipy_says_the_same(kernels, dtype):
     np.testing.assert_allclose(kernels.softmax(x, np.empty_like(x)), scipy.special.softmax(wide, axis=1), rtol=1e-5, atol=1e-30)
     np.testing.assert_allclose(kernels.sigmoid(x, np.empty_like(x)), scipy.special.expit(wide), **close)
     labels, ones, out = np.arange(50) % 7, np.ones(50, dtype), np.empty((2, 50, 7), dtype)
-    loss = kernels.softmax_cross_entropy_labels(x, labels, ones, 1.0, *out)
+    loss = kernels.softmax_cross_entropy_labels(x, labels, ones, 1.0, 0.0, *out)
     assert loss == pytest.approx(-scipy.special.log_softmax(wide, axis=1)[np.arange(50), labels].sum(), rel=1e-6)
     yes = (labels > 3).astype(dtype)[:, None].repeat(7, axis=1)
     loss = kernels.sigmoid_cross_entropy(x, yes, ones, 1.0, *out)

@@ -6,31 +6,53 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from pellucid import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
     Add,
     AveragePool2D,
     BatchNorm,
+    Bidirectional,
     Concatenate,
+    ConfigError,
     Conv2D,
     ConvTranspose2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
+    Frozen,
+    GaussianNoise,
     GlobalAveragePool2D,
     GlorotUniform,
     Graph,
+    GroupNorm,
+    HardSigmoid,
     LayerNorm,
+    LeakyReLU,
     Linear,
+    LogSoftmax,
     MaxPool2D,
     Merge,
     Node,
+    Normal,
+    PReLU,
     ReLU,
+    Rescale,
+    Reshape,
     Residual,
+    Reverse,
     Sequential,
     ShapeError,
     Sigmoid,
+    SiLU,
+    SimpleRNN,
     Softmax,
+    Softplus,
     SpatialDropout2D,
     Tanh,
     ZeroPad2D,
@@ -74,9 +96,23 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Dropout(0.0), (4,)),
     (Dropout(0.4), (5,)),
     (Dropout(0.5), (3, 2, 2)),
+    (ELU(), (7,)),
+    (ELU(0.5), (2, 3)),
+    (Embedding(5, 3), (4,)),
+    (Embedding(4, 2, padding=1), (3, 2)),
     (Flatten(), (5,)),
     (Flatten(), (2, 3, 2)),
+    (Frozen(Dense(3)), (4,)),
+    (Frozen(Dense(3), BatchNorm(), ReLU(), Dropout(0.5)), (4,)),
+    (GELU(), (7,)),
+    (GaussianNoise(0.0), (3,)),
+    (GaussianNoise(0.4), (3, 2)),
     (GlobalAveragePool2D(), (3, 2, 4)),
+    (GroupNorm(1), (3, 2)),
+    (GroupNorm(2), (6,)),
+    (GroupNorm(3, epsilon=0.1), (2, 2, 6)),
+    (GroupNorm(4), (3, 4)),
+    (HardSigmoid(), (7,)),
     (LayerNorm(), (5,)),
     (LayerNorm(epsilon=0.1), (2, 2, 3)),
     (Graph(Node("only", Dense(3), "input")), (4,)),
@@ -101,14 +137,37 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
         ),
         (2,),
     ),
+    (Bidirectional(LSTM(2)), (3, 2)),
+    (Sequential(ReLU(), Bidirectional(GRU(2, sequences=True, mask=0.0))), (4, 1)),
+    (GRU(3), (3, 2)),
+    (GRU(2, sequences=True, init=Normal(1.0)), (4, 3)),
+    (LSTM(1), (1, 1)),
+    (LSTM(3), (4, 2)),
+    (LSTM(2, sequences=True, recurrent_init=Normal(1.0)), (3, 3)),
+    (Reverse(), (3, 2)),
+    (SimpleRNN(3), (4, 2)),
+    (
+        Sequential(ReLU(), SimpleRNN(2, sequences=True, mask=0.0), GRU(2, True, 0.0), LSTM(2, mask=0.0)),
+        (5, 1),
+    ),  # plants padding
+    (LeakyReLU(), (5,)),
+    (LeakyReLU(0.3), (2, 3)),
     (Linear(), (4,)),
+    (LogSoftmax(), (2,)),
+    (LogSoftmax(), (3, 4)),
     (MaxPool2D(), (4, 4, 3)),
     (MaxPool2D(), (5, 3, 2)),
     (MaxPool2D(3, stride=2), (5, 5, 2)),
     (MaxPool2D((2, 3), stride=1, padding=((1, 0), (2, 1))), (3, 3, 2)),
     (MaxPool2D(3, stride=2, padding="same"), (4, 3, 1)),
+    (PReLU(), (4,)),
+    (PReLU(Normal(0.5)), (2, 2, 3)),
     (ReLU(), (7,)),
     (ReLU(), (2, 3, 2)),
+    (Rescale(), (2, 3)),
+    (Rescale(2.5, -3.0), (4,)),
+    (Reshape((2, -1)), (6,)),
+    (Reshape((6,)), (3, 2)),
     (Residual(Linear()), (3,)),
     (Residual(Dense(3), ReLU(), Dense(3)), (3,)),
     (Residual(Dropout(0.3), Residual(Tanh(), Sequential(), Dense(2)), shortcut=Dense(2)), (2,)),
@@ -119,11 +178,15 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Sequential(Dense(3), BatchNorm(), Tanh(), Dense(2)), (4,)),
     (Sequential(Dense(3), Tanh(), Dropout(0.3), Dense(2)), (4,)),
     (Sequential(Flatten(), Sequential(Dense(4), ReLU()), Sequential(Sequential(Dense(3)), Softmax())), (2, 2)),
+    (Sequential(Dense(4), Frozen(Residual(Dense(4), Tanh()), BatchNorm()), Dense(2)), (3,)),
+    (Sequential(Frozen(Dense(3)), ReLU(), Dense(2)), (4,)),
+    (SiLU(), (7,)),
     (Sigmoid(), (5,)),
     (Sigmoid(), (2, 3)),
     (Softmax(), (2,)),
     (Softmax(), (3, 4)),
     (Sequential(Conv2D(2, 3, bias=False), ReLU(), Conv2D(2, 2), Flatten(), Dense(2)), (4, 5, 2)),
+    (Softplus(), (7,)),
     (SpatialDropout2D(0.0), (2, 2, 1)),
     (SpatialDropout2D(0.4), (3, 2, 4)),
     (Tanh(), (5,)),
@@ -138,7 +201,7 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
 @pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
 def test_every_layer(layer, shape, batch):
     for seed in (0, 1):
-        check_layer(layer, shape, batch=batch, seed=seed)
+        check_layer(layer, shape, batch=batch, seed=seed, entries=getattr(layer, "entries", None))
 
 
 def test_every_layer_is_in_the_table():
@@ -407,3 +470,30 @@ def test_dropout_draws_anew_with_every_seed_and_place_in_the_network():
     twice = run_layer(Sequential(Dropout(), Dropout()), x).y
     assert 0.1 < (twice > 0).mean() < 0.4  # a quarter: the second mask is not the first
     assert (run_layer(Dropout(), x, seed=1).y != run_layer(Dropout(), x, seed=2).y).any()
+
+
+@pytest.mark.parametrize("bad", [(), (0, 3), (-1, -1), (-2,), (2.5,)])
+def test_reshape_refuses_shapes_that_are_none(bad):
+    with pytest.raises(ConfigError, match="shape"):
+        Reshape(bad)
+
+
+def test_reshape_counts():
+    assert Reshape((2, -1, 3)).build((4, 6)).shape == (2, 4, 3)
+    with pytest.raises(ShapeError, match=r"wants samples of 12 numbers, got \(2, 5\), which has 10"):
+        Reshape((3, 4)).build((2, 5))
+    with pytest.raises(ShapeError, match=r"a multiple of 4 numbers, got \(10,\)"):
+        Reshape((4, -1)).build((10,))
+    x = asymmetric((3, 4))
+    assert (run_layer(Reshape((2, -1)), x).y == x.reshape(3, 2, 2)).all()
+
+
+def test_noise_is_absent_in_prediction_and_normal_in_training():
+    x = asymmetric((400, 500))
+    assert (run_layer(GaussianNoise(0.3), x, training=False).y == x).all()
+    z = (run_layer(GaussianNoise(0.3), x).y - x) / 0.3
+    assert scipy.stats.kstest(z.ravel(), "norm").pvalue > 0.001
+    one, other = z[:, 1:].ravel(), z[:, :-1].ravel()  # neighbours know nothing of each other
+    assert abs(np.corrcoef(one, other)[0, 1]) < 5 / np.sqrt(one.size)
+    assert abs(np.corrcoef(z[1:].ravel(), z[:-1].ravel())[0, 1]) < 5 / np.sqrt(one.size)
+    assert (z != (run_layer(GaussianNoise(0.3), x, seed=1).y - x) / 0.3).all()

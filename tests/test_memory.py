@@ -7,7 +7,7 @@ import pytest
 
 from pellucid.errors import ShapeError
 from pellucid.initializers import Zeros
-from pellucid.memory import LINE, Layout, Slot, aligned_zeros
+from pellucid.memory import LINE, Layout, Slot, aligned_zeros, clear
 
 DTYPES = (np.float32, np.float64)
 
@@ -111,3 +111,21 @@ def test_the_table_tells_shapes_and_order():
     assert list(one) != list(other)  # equal as dictionaries, so the order has to be compared as well
     assert list(SOME) == list(SOME.table())
     assert len(SOME) == 6
+
+
+def test_what_is_not_trained_lies_behind():
+    names = {"a.W": (5, True), "b.W": (20, False), "c.W": (3, True), "d.e.W": (2, False)}
+    some = Layout({path: Slot((n,), Zeros(), trained=trained) for path, (n, trained) in names.items()})
+    assert some.offsets == {"a.W": 0, "c.W": 16, "b.W": 32, "d.e.W": 64}
+    assert (some.trained, some.size, list(some)) == (32, 80, list(names))
+    assert some.ranges(lambda slot: slot.trained) == [slice(0, 19)]
+    assert some.ranges(lambda slot: not slot.trained) == [slice(32, 66)]
+    vector = some.zeros()
+    p = some.views(vector)
+    p["d"]["e"].W = 7
+    assert vector[64:66].tolist() == [7, 7]
+    assert [bool(p[name]) for name in "abcd"] == [True, False, True, False]
+    assert p
+    assert not Layout({"W": Slot((3,), Zeros(), trained=False)}).views(np.zeros(16, np.float32))
+    clear(p)
+    assert not vector.any()

@@ -10,6 +10,7 @@ from benchmarks.cases import (
     conv_step,
     epoch,
     imports,
+    lstm_step,
     memory,
     predict,
     step,
@@ -18,5 +19,17 @@ from benchmarks.harness import Case
 
 CASES: dict[str, Case] = {
     module.CASE.name: module.CASE
-    for module in (step, epoch, predict, imports, memory, conv_step, conv_predict, conv_memory, conv_forms, augmentation)
+    for module in (
+        step,
+        epoch,
+        predict,
+        imports,
+        memory,
+        conv_step,
+        conv_predict,
+        conv_memory,
+        conv_forms,
+        augmentation,
+        lstm_step,
+    )
 }

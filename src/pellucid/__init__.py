@@ -13,8 +13,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.ensemble import Ensemble
     from pellucid.errors import CheckpointError, ConfigError, DataError, DivergedError, FileError, PellucidError, ShapeError
-    from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Ones, Zeros
+    from pellucid.finetuning import transfer
+    from pellucid.initializers import (
+        Full,
+        Glorot,
+        GlorotUniform,
+        He,
+        HeUniform,
+        Initializer,
+        LeCun,
+        LeCunUniform,
+        Normal,
+        Ones,
+        Orthogonal,
+        TruncatedNormal,
+        Uniform,
+        Zeros,
+    )
     from pellucid.layers import (
+        ELU,
+        GELU,
+        GRU,
+        LSTM,
         Add,
         AveragePool2D,
         BatchNorm,
@@ -25,121 +45,162 @@ if TYPE_CHECKING:
         ConvTranspose2D,
         Dense,
         Dropout,
+        Embedding,
         Flatten,
+        GaussianNoise,
         GlobalAveragePool2D,
+        GroupNorm,
+        HardSigmoid,
         Layer,
         LayerNorm,
+        LeakyReLU,
         Linear,
+        LogSoftmax,
         MaxPool2D,
         Merge,
+        PReLU,
         ReLU,
+        Rescale,
+        Reshape,
+        Reverse,
         Sigmoid,
+        SiLU,
+        SimpleRNN,
         Softmax,
+        Softplus,
         SpatialDropout2D,
         Tanh,
         ZeroPad2D,
     )
-    from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+    from pellucid.losses import (
+        BinaryCrossEntropy,
+        CrossEntropy,
+        Hinge,
+        Huber,
+        KLDivergence,
+        Loss,
+        MeanAbsoluteError,
+        MeanSquaredError,
+        Poisson,
+    )
     from pellucid.memory import Slot
-    from pellucid.metrics import Accuracy, ConfusionMatrix, Metric, Precision, Recall, wilson
+    from pellucid.metrics import (
+        F1,
+        R2,
+        ROCAUC,
+        AbsoluteError,
+        Accuracy,
+        CalibrationError,
+        CohenKappa,
+        ConfusionMatrix,
+        LogLoss,
+        Matthews,
+        Metric,
+        Precision,
+        Recall,
+        Specificity,
+        SquaredError,
+        TopKAccuracy,
+        wilson,
+    )
     from pellucid.model import Model
-    from pellucid.networks import Graph, Node, Residual, Sequential
-    from pellucid.optim import L2, SGD, Adam, AdamW, Chain, ClipNorm, Constant, Cosine, Decay, OneCycle, StepDecay
-    from pellucid.training import AverageWeights, Control, EarlyStopping, EpochEvent, History, StepEvent
+    from pellucid.networks import Bidirectional, Frozen, Graph, Node, Residual, Sequential
+    from pellucid.optim import (
+        L1,
+        L2,
+        SGD,
+        Adadelta,
+        Adagrad,
+        Adam,
+        Adamax,
+        AdamW,
+        Chain,
+        ClipNorm,
+        ClipValue,
+        Constant,
+        Cosine,
+        Decay,
+        ElasticNet,
+        Exponential,
+        InverseTime,
+        Lion,
+        MaxNorm,
+        Nadam,
+        OneCycle,
+        Polynomial,
+        RMSprop,
+        StepDecay,
+        WarmRestarts,
+        WarmUp,
+    )
+    from pellucid.perceptron import Perceptron
+    from pellucid.training import (
+        AverageWeights,
+        Control,
+        EarlyStopping,
+        EpochEvent,
+        History,
+        Perturbation,
+        RateSearch,
+        ReduceOnPlateau,
+        StepEvent,
+        StochasticWeightAverage,
+    )
 
 __version__ = "0.1.0"
 
+# several names in a line: a file has at most 300 lines
 __all__ = [
-    "L2",
-    "SGD",
-    "Accuracy",
-    "Adam",
-    "AdamW",
-    "Add",
-    "AveragePool2D",
-    "AverageWeights",
-    "BatchNorm",
-    "BinaryCrossEntropy",
-    "Built",
-    "Chain",
-    "CheckpointError",
-    "ClipNorm",
-    "Concatenate",
-    "ConfigError",
-    "ConfusionMatrix",
-    "Constant",
-    "Context",
-    "Control",
-    "Conv2D",
-    "ConvTranspose2D",
-    "Cosine",
-    "CrossEntropy",
-    "DataError",
-    "Decay",
-    "Dense",
-    "DivergedError",
-    "Dropout",
-    "EarlyStopping",
-    "Ensemble",
-    "EpochEvent",
-    "FileError",
-    "Flatten",
-    "GlobalAveragePool2D",
-    "Glorot",
-    "GlorotUniform",
-    "Graph",
-    "He",
-    "HeUniform",
-    "History",
-    "Initializer",
-    "Layer",
-    "LayerNorm",
-    "Linear",
-    "Loss",
-    "MaxPool2D",
-    "MeanSquaredError",
-    "Merge",
-    "Metric",
-    "Model",
-    "Node",
-    "Normal",
-    "OneCycle",
-    "Ones",
-    "PellucidError",
-    "Precision",
-    "ReLU",
-    "Recall",
-    "Residual",
-    "Sequential",
-    "ShapeError",
-    "Sigmoid",
-    "Slot",
-    "Softmax",
-    "SpatialDropout2D",
-    "StepDecay",
-    "StepEvent",
-    "Tanh",
-    "ZeroPad2D",
-    "Zeros",
+    "ELU", "F1", "GELU", "GRU", "L1", "L2", "LSTM", "R2", "ROCAUC", "SGD", "AbsoluteError", "Accuracy", "Adadelta",
+    "Adagrad", "Adam", "AdamW", "Adamax", "Add", "AveragePool2D", "AverageWeights", "BatchNorm", "Bidirectional",
+    "BinaryCrossEntropy", "Built", "CalibrationError", "Chain", "CheckpointError", "ClipNorm", "ClipValue",
+    "CohenKappa", "Concatenate", "ConfigError", "ConfusionMatrix", "Constant", "Context", "Control", "Conv2D",
+    "ConvTranspose2D", "Cosine", "CrossEntropy", "DataError", "Decay", "Dense", "DivergedError", "Dropout",
+    "EarlyStopping", "ElasticNet", "Embedding", "Ensemble", "EpochEvent", "Exponential", "FileError", "Flatten",
+    "Frozen", "Full", "GaussianNoise", "GlobalAveragePool2D", "Glorot", "GlorotUniform", "Graph", "GroupNorm",
+    "HardSigmoid", "He", "HeUniform", "Hinge", "History", "Huber", "Initializer", "InverseTime", "KLDivergence",
+    "Layer", "LayerNorm", "LeCun", "LeCunUniform", "LeakyReLU", "Linear", "Lion", "LogLoss", "LogSoftmax", "Loss",
+    "Matthews", "MaxNorm", "MaxPool2D", "MeanAbsoluteError", "MeanSquaredError", "Merge", "Metric", "Model", "Nadam",
+    "Node", "Normal", "OneCycle", "Ones", "Orthogonal", "PReLU", "PellucidError", "Perceptron", "Perturbation",
+    "Poisson", "Polynomial", "Precision", "RMSprop", "RateSearch", "ReLU", "Recall", "ReduceOnPlateau", "Rescale",
+    "Reshape", "Residual", "Reverse", "Sequential", "ShapeError", "SiLU", "Sigmoid", "SimpleRNN", "Slot", "Softmax",
+    "Softplus", "SpatialDropout2D", "Specificity", "SquaredError", "StepDecay", "StepEvent", "StochasticWeightAverage",
+    "Tanh", "TopKAccuracy", "TruncatedNormal", "Uniform", "WarmRestarts", "WarmUp", "ZeroPad2D", "Zeros", "transfer",
     "wilson",
-]
+]  # fmt: skip
 
 _HOME = {
     "ensemble": "Ensemble",
     "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
-    "initializers": "Glorot GlorotUniform He HeUniform Initializer Normal Ones Zeros",
-    "layers": (
-        "Add AveragePool2D BatchNorm Built Concatenate Context Conv2D ConvTranspose2D Dense Dropout Flatten "
-        "GlobalAveragePool2D Layer LayerNorm Linear MaxPool2D Merge ReLU Sigmoid Softmax SpatialDropout2D Tanh "
-        "ZeroPad2D"
+    "finetuning": "transfer",
+    "initializers": (
+        "Full Glorot GlorotUniform He HeUniform Initializer LeCun LeCunUniform Normal Ones Orthogonal "
+        "TruncatedNormal Uniform Zeros"
     ),
-    "losses": "BinaryCrossEntropy CrossEntropy Loss MeanSquaredError",
+    "layers": (
+        "Add AveragePool2D BatchNorm Built Concatenate Context Conv2D ConvTranspose2D Dense Dropout ELU Embedding "
+        "Flatten GELU GRU GaussianNoise GlobalAveragePool2D GroupNorm HardSigmoid LSTM Layer LayerNorm LeakyReLU "
+        "Linear LogSoftmax MaxPool2D Merge PReLU ReLU Rescale Reshape Reverse SiLU Sigmoid SimpleRNN Softmax "
+        "Softplus SpatialDropout2D Tanh ZeroPad2D"
+    ),
+    "losses": "BinaryCrossEntropy CrossEntropy Hinge Huber KLDivergence Loss MeanAbsoluteError MeanSquaredError Poisson",
     "memory": "Slot",
-    "metrics": "Accuracy ConfusionMatrix Metric Precision Recall wilson",
+    "metrics": (
+        "AbsoluteError Accuracy CalibrationError CohenKappa ConfusionMatrix F1 LogLoss Matthews Metric Precision R2 ROCAUC "
+        "Recall Specificity SquaredError TopKAccuracy wilson"
+    ),
     "model": "Model",
-    "networks": "Graph Node Residual Sequential",
-    "optim": "Adam AdamW Chain ClipNorm Constant Cosine Decay L2 OneCycle SGD StepDecay",
-    "training": "AverageWeights Control EarlyStopping EpochEvent History StepEvent",
+    "networks": "Bidirectional Frozen Graph Node Residual Sequential",
+    "optim": (
+        "Adadelta Adagrad Adam AdamW Adamax Chain ClipNorm ClipValue Constant Cosine Decay ElasticNet "
+        "Exponential InverseTime L1 L2 Lion MaxNorm Nadam OneCycle Polynomial RMSprop SGD StepDecay "
+        "WarmRestarts WarmUp"
+    ),
+    "perceptron": "Perceptron",
+    "training": (
+        "AverageWeights Control EarlyStopping EpochEvent History Perturbation RateSearch ReduceOnPlateau StepEvent "
+        "StochasticWeightAverage"
+    ),
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.dataset import numbers
+from pellucid.data.checks import numbers
 from pellucid.data.stage import stage_for
 from pellucid.layers.context import Context, Run
 from pellucid.memory import Array

@@ -13,6 +13,7 @@ whether a *method* is better takes several seeds of both.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ def mcnemar(only_first: int, only_second: int) -> float:
         math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + log_half) for k in range(fewer + 1)
     )
     return min(1.0, 2 * tail)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for their number (Holm, 1979)."""
+    adjusted, largest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        largest = adjusted[place] = max(largest, min(1.0, (len(values) - rank) * values[place]))
+    return adjusted
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,33 @@ class Pair:
         return f"{better} is better than {worse}: {counts} ({said})"
 
 
+@dataclass(frozen=True)
+class Closer:
+    """Two models that predict numbers: for how many samples the one or the other is closer to the truth, and the p-value of
+    the sign test, which is McNemar's with these counts: by itself, and ``adjusted`` for all pairs of the comparison."""
+
+    first: str
+    second: str
+    first_closer: int
+    second_closer: int
+    p: float
+    adjusted: float
+
+    def __str__(self) -> str:
+        counts = f"{self.first} is closer to {self.first_closer:,} samples, {self.second} to {self.second_closer:,}"
+        return f"{counts}{': that may be chance' if self.adjusted >= 0.05 else ''} (p = {self.adjusted:.2g})"
+
+
+def closer(y: Array, predicted: Mapping[str, Array]) -> list[Closer]:
+    """Every two models of those by name, with the numbers (n) that they predict for samples whose true ones are ``y`` (n)."""
+    away = {name: np.abs(np.asarray(said, np.float64) - y) for name, said in predicted.items()}
+    found = []
+    for one, other in itertools.combinations(away, 2):
+        first, second = int((away[one] < away[other]).sum()), int((away[other] < away[one]).sum())
+        found.append(Closer(one, other, first, second, mcnemar(first, second), 1.0))
+    return [dataclasses.replace(pair, adjusted=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
+
+
 class Comparison:
     """Models by name, with the class (n) that each of them says for samples of the classes ``y`` (n)."""
 
@@ -80,14 +116,8 @@ class Comparison:
 
     def pairs(self) -> list[Pair]:
         """Every two models."""
-        names = list(self.predicted)
-        found = [self._pair(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-        largest = 0.0
-        adjusted = {}
-        for rank, pair in enumerate(sorted(found, key=lambda pair: pair.p)):
-            largest = max(largest, min(1.0, (len(found) - rank) * pair.p))
-            adjusted[pair.first, pair.second] = largest
-        return [dataclasses.replace(pair, adjusted=adjusted[pair.first, pair.second]) for pair in found]
+        found = [self._pair(one, other) for one, other in itertools.combinations(self.predicted, 2)]
+        return [dataclasses.replace(pair, adjusted=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
 
     def _pair(self, one: str, other: str) -> Pair:
         right, also = self.predicted[one] == self.y, self.predicted[other] == self.y

@@ -13,8 +13,9 @@ import numpy as np
 
 from pellucid.config import checked
 from pellucid.data.augmentation import Augmentation
-from pellucid.data.dataset import Dataset, numbers
-from pellucid.data.stage import Numbers, stage_for
+from pellucid.data.checks import numbers
+from pellucid.data.dataset import Dataset
+from pellucid.data.stage import Numbers
 from pellucid.errors import ConfigError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.memory import Array
@@ -103,8 +104,8 @@ class Ensemble:
     ) -> dict[str, Value]:
         """``{"loss": …, "accuracy": …}`` of the mean outputs, as ``Model.evaluate`` gives them for one model."""
         first, data = self.models[0], intake.dataset(x, y, weights)
-        samples = first._samples(data, "data", first.input_stage or stage_for(data.source_x))
-        chosen = first.metrics if metrics is None else intake.countable(metrics, first.loss, first.output_shape)
+        samples = first._trainer.samples(data, "data", first.input_stage or data.stage())
+        chosen = first.metrics if metrics is None else intake.countable(metrics, first._parts)
         parts, scores = first._parts, Scores(first._parts, chosen)
         z = self._logits(numbers(data.x, "x")).astype(np.float32)
         outputs = np.empty_like(z)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 import platform
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,15 +26,18 @@ from pellucid.config import to_json
 from pellucid.data import Dataset, Splits
 from pellucid.data.augmentation import named
 from pellucid.data.drawn import corrected
-from pellucid.data.sources import SOURCES
+from pellucid.data.own import Reading
+from pellucid.data.sources import SOURCES, known
 from pellucid.energy import Meter
-from pellucid.errors import ConfigError, PellucidError, did_you_mean
+from pellucid.errors import ConfigError, PellucidError
 from pellucid.kernels import name_of
-from pellucid.losses import CrossEntropy
-from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
+from pellucid.metrics import Metric
 from pellucid.model import Model
 from pellucid.runs import RunFolder
+from pellucid.task import Task, paced
 from pellucid.training import Control, EarlyStopping, Event, StepEvent, blas
+
+SHOWN = 2_000  # samples in the figure of predicted numbers
 
 Tell = Callable[[str], None]
 Watch = Callable[[Event, Control], bool]  # is given each event, may change the learning rate; False ends the training
@@ -49,7 +54,7 @@ class Settings:
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str | None = None
-    lr: float | None = None
+    lr: float | str | None = None  # "auto": what a range test on the training data finds
     augmentation: str | None = None
     seed: int = 0
     data_dir: Path | None = None
@@ -59,6 +64,8 @@ class Settings:
     deterministic: bool = False
     exact_training_metrics: bool = False
     corrections: str | None = None  # the folder of drawings that are learned, too
+    class_weights: str | None = None  # "balanced": all classes count alike
+    reading: Reading | None = None  # how ``data`` of one's own is read
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,7 @@ class Plan:
         )
         if settings.limit is not None:
             _positive(settings.limit, "--limit")
-        if settings.data not in SOURCES:
-            raise ConfigError(f"there is no data set {settings.data!r}: {did_you_mean(settings.data, SOURCES)}")
+        known(settings.data)
         patience = settings.early_stopping
         policies = () if patience is None else (EarlyStopping(_positive(patience, "--early-stopping")),)
         return cls(settings, recipe, policies)
@@ -96,6 +102,7 @@ class Plan:
         recipe, given = self.recipe, {name: value for name, value in vars(self.settings).items() if name != "data_dir"}
         network = json.dumps(to_json(recipe.network(10)), sort_keys=True)
         return given | {
+            "reading": to_json(self.settings.reading),
             "epochs": recipe.epochs, "batch_size": recipe.batch_size, "optimizer": str(recipe.optimizer),
             "augmentation": None if recipe.augmentation is None else str(recipe.augmentation),
             "network": hashlib.sha256(network.encode()).hexdigest()[:16],
@@ -120,21 +127,29 @@ def run(
     Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C, or ``watch``,
     ended the training. Raises library errors before anything is written."""
     settings, recipe = plan.settings, plan.recipe
-    splits = sources.load(settings.data, settings.data_dir, settings.split_seed)
+    splits = sources.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
     if settings.corrections is not None:
         splits = corrected(splits, sources.Corrections(Path(settings.corrections)).dataset())
     training = splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
     classes = splits.classes or ()
-    network = presets.fits(recipe, training.shape, len(classes))
-    model = Model(
-        network, training.shape, loss=CrossEntropy(), optimizer=recipe.optimizer, metrics=[Accuracy()],
-        seed=settings.seed, classes=classes,
-    )  # fmt: skip
+    task = Task.of(recipe, training, settings.model)
+    if settings.data not in SOURCES and settings.epochs is None:
+        recipe = paced(recipe, len(training))
+    make = functools.partial(
+        Model, task.network, training.shape, loss=task.loss, metrics=task.watched, seed=settings.seed, classes=classes or None
+    )
+    model = make(optimizer=recipe.optimizer)
     folder = RunFolder(out, Path(settings.model).stem, force=force)
     sharding = model.sharding(recipe.batch_size, deterministic=settings.deterministic)
     kernels = name_of(model.kernels)
     tell(described(splits) if settings.limit is None else f"{described(splits)}; limited to {len(training):,}")
+    for line in splits.notes:
+        tell(line)
     tell(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
+    if settings.lr == presets.AUTO:
+        plan = Plan.of(dataclasses.replace(settings, lr=_found(model, training, recipe, tell, folder)))
+        recipe = dataclasses.replace(recipe, optimizer=plan.recipe.optimizer)
+        model = make(optimizer=recipe.optimizer)
     how = f"{recipe.epochs} epochs, batches of {recipe.batch_size}, {recipe.optimizer}; {kernels} kernels, {sharding}"
     tell(f"training  {how}")
     if recipe.augmentation is not None:
@@ -145,7 +160,7 @@ def run(
     options: dict[str, Any] = {
         "validation": splits.validation, "epochs": recipe.epochs, "batch_size": recipe.batch_size, "policies": plan.policies,
         "augmentation": recipe.augmentation, "deterministic": settings.deterministic,
-        "exact_training_metrics": settings.exact_training_metrics,
+        "exact_training_metrics": settings.exact_training_metrics, "class_weights": settings.class_weights,
     }  # fmt: skip
     try:
         if watch is None:
@@ -160,12 +175,12 @@ def run(
         folder.discard()
         raise
     seconds, energy = time.perf_counter() - began - steering.waited, meter.read()
-    folder.write_config({**_config(plan, splits), **model.config()})
+    folder.write_config({**_config(plan, recipe, splits), **model.config()})
     folder.save(model)
     folder.write_history(model.history)
     metrics = {
         "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
-        **_scores(model, splits, training, test),
+        **_scores(model, splits, training, test, task.scored),
         "settings": plan.record(),
         "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": seconds,
         "energy": vars(energy), "epochs": len(model.history), "best_epoch": model.history.best_epoch,
@@ -176,8 +191,19 @@ def run(
     }  # fmt: skip
     folder.write_metrics(metrics)
     seen = "test" if test else "validation"
-    _figures(model, metrics[seen]["confusion_matrix"], folder.path, f"{settings.model} on the {seen} set", tell)
+    _figures(model, getattr(splits, seen), metrics[seen], folder.path, f"{settings.model} on the {seen} set", tell)
     return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
+
+
+def _found(model: Model, training: Dataset, recipe: presets.Recipe, tell: Tell, folder: RunFolder) -> float:
+    try:
+        with model.kernels.announced(tell):
+            found = model.find_learning_rate(training, batch_size=recipe.batch_size, augmentation=recipe.augmentation)
+    except (PellucidError, KeyboardInterrupt):
+        folder.discard()
+        raise
+    tell(f"rate      {found.suggestion:g}, found in {len(found.rates)} steps")
+    return found.suggestion
 
 
 @dataclass
@@ -213,19 +239,21 @@ def described(splits: Splits) -> str:
     )
 
 
-def _config(plan: Plan, splits: Splits) -> dict[str, Any]:
-    settings, recipe = plan.settings, plan.recipe
+def _config(plan: Plan, recipe: presets.Recipe, splits: Splits) -> dict[str, Any]:
+    settings = plan.settings
+    own = settings.data not in SOURCES
     return {
         "pellucid": __version__,
         "preset": settings.model,
         "data": {
-            "name": splits.name, "asked_for": settings.data, "split_seed": settings.split_seed, "limit": settings.limit,
-            "sha256": splits.sha256,
+            "name": splits.name, "asked_for": os.path.abspath(settings.data) if own else settings.data,
+            "split_seed": settings.split_seed, "limit": settings.limit, "sha256": splits.sha256,
+            "reading": to_json(settings.reading), "skipped": [list(one) for one in splits.skipped],
         },
         "fit": {
             "epochs": recipe.epochs, "batch_size": recipe.batch_size, "deterministic": settings.deterministic,
             "exact_training_metrics": settings.exact_training_metrics, "policies": to_json(plan.policies),
-            "augmentation": to_json(recipe.augmentation),
+            "augmentation": to_json(recipe.augmentation), "class_weights": settings.class_weights,
         },
     }  # fmt: skip
 
@@ -236,10 +264,9 @@ def _positive(value: int, flag: str) -> int:
     return value
 
 
-def _scores(model: Model, splits: Splits, training: Dataset, test: bool) -> Mapping[str, Any]:
-    """Loss and accuracy on the three sets, and all metrics on the test set, which is looked at here and once; without
-    ``test`` it is not, and all metrics are those of the validation set."""
-    everything = [Accuracy(), Precision(), Recall(), ConfusionMatrix()]
+def _scores(model: Model, splits: Splits, training: Dataset, test: bool, everything: Sequence[Metric]) -> Mapping[str, Any]:
+    """The model's own metrics on the three sets, and ``everything`` on the test set, which is looked at here and once; without
+    ``test`` it is not, and everything is counted on the validation set."""
     tested = {"test": model.evaluate(splits.test, metrics=everything)} if test else {}
     return {
         **tested,
@@ -248,12 +275,18 @@ def _scores(model: Model, splits: Splits, training: Dataset, test: bool) -> Mapp
     }
 
 
-def _figures(model: Model, table: Any, folder: Path, title: str, tell: Tell) -> None:
+def _figures(model: Model, seen: Dataset, values: Mapping[str, Any], folder: Path, title: str, tell: Tell) -> None:
     from pellucid import plots
 
     try:
         if len(model.history):
             plots.save(plots.learning_curves(model.history, title.split(" ")[0]), folder / "learning_curves.png")
-        plots.save(plots.confusion_matrix(table, model.classes, title), folder / "confusion_matrix.png")
+        if "confusion_matrix" in values:
+            made = plots.confusion_matrix(values["confusion_matrix"], model.classes, title)
+            plots.save(made, folder / "confusion_matrix.png")
+        else:
+            shown = seen.limit(SHOWN)
+            made = plots.predictions(np.asarray(shown.y), model.predict(shown.x), title)
+            plots.save(made, folder / "predictions.png")
     except ConfigError as error:  # no Matplotlib: the run is whole without pictures
         tell(f"no figures: {error}")

@@ -1,7 +1,8 @@
 """The first values of the weights.
 
 With weights of variance σ², a unit that sums n inputs multiplies the variance of its signal by n·σ². He and Glorot
-choose σ so that the signal neither dies out nor explodes from layer to layer. n_in and n_out are the numbers of inputs
+choose σ so that the signal neither dies out nor explodes from layer to layer; an orthogonal matrix keeps its length exactly.
+n_in and n_out are the numbers of inputs
 and outputs that one weight array connects, read off its shape (…, inputs, outputs): what stands before the last two
 axes (a convolution's window) multiplies both.
 """
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from pellucid import rng
-from pellucid.config import Config, NonNegative
+from pellucid.config import Config, NonNegative, Positive
+from pellucid.errors import ConfigError
 from pellucid.memory import Array, Layout, Shape
 
 
@@ -52,6 +54,16 @@ class Ones(Initializer):
 
 
 @dataclass(frozen=True)
+class Full(Initializer):
+    """Every number ``value``; named after NumPy's ``full``, for :class:`~pellucid.optim.Constant` is a schedule."""
+
+    value: float
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return np.full(shape, self.value)
+
+
+@dataclass(frozen=True)
 class Normal(Initializer):
     """N(0, σ²)."""
 
@@ -59,6 +71,54 @@ class Normal(Initializer):
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return self.sigma * generator.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Initializer):
+    """N(0, σ²) without what lies more than 2σ from zero, which is drawn again until it does not: no weight starts far out.
+    σ is that of the normal distribution before the cut, as in Keras; what is left has a standard deviation of 0.88 σ."""
+
+    sigma: NonNegative = 0.01
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        values = np.asarray(generator.standard_normal(shape))
+        while (outside := np.abs(values) > 2).any():
+            values[outside] = generator.standard_normal(np.count_nonzero(outside))
+        return self.sigma * values
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """U(low, high)."""
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low > self.high:
+            raise ConfigError(f"{self}: low must be at most high")
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return generator.uniform(self.low, self.high, shape)
+
+
+@dataclass(frozen=True)
+class LeCun(Initializer):
+    """N(0, 1/n_in): a unit's sum has the variance of its inputs (LeCun, Bottou, Orr and Müller, 1998). For linear layers, and
+    for tanh near zero."""
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return math.sqrt(1 / max(fans(shape)[0], 1)) * generator.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class LeCunUniform(Initializer):
+    """U(−c, c) with c = √(3/n_in): the variance of :class:`LeCun`, evenly spread."""
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        c = math.sqrt(3 / max(fans(shape)[0], 1))
+        return generator.uniform(-c, c, shape)
 
 
 @dataclass(frozen=True)
@@ -93,6 +153,25 @@ class GlorotUniform(Initializer):
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         c = math.sqrt(6 / max(sum(fans(shape)), 1))
         return generator.uniform(-c, c, shape)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """A random matrix with orthonormal columns or rows, whichever are fewer, times ``gain`` (Saxe, McClelland and Ganguli,
+    2014): it turns a signal without changing its length, which keeps gradients alive in deep and recurrent networks.
+
+    The shape (…, inputs, outputs) is read as a matrix (…·inputs, outputs). Q is that of the QR decomposition of normal random
+    numbers, its columns multiplied by the signs of R's diagonal: without that, not all such matrices were equally likely
+    (Mezzadri, 2007). ``gain=√2`` suits ReLU.
+    """
+
+    gain: Positive = 1.0
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        rows, columns = math.prod(shape[:-1]), math.prod(shape[-1:])
+        Q, R = np.linalg.qr(generator.standard_normal((max(rows, columns), min(rows, columns))))
+        Q *= np.sign(np.diagonal(R))
+        return self.gain * (Q if rows >= columns else Q.T).reshape(shape)
 
 
 def initial(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:

@@ -36,13 +36,15 @@ class Slot:
     """One named array of a layer.
 
     ``decay`` says whether weight decay and penalties touch it (weights yes, biases no); ``state`` marks running
-    statistics: kept with the model, but neither trained nor differentiated.
+    statistics: kept with the model, but neither trained nor differentiated. What is not ``trained`` is a parameter that
+    stays as it is: its gradient is zero, and no optimizer sees it.
     """
 
     shape: Shape
     init: Fill
     decay: bool = True
     state: bool = False
+    trained: bool = True
 
     @property
     def size(self) -> int:
@@ -60,8 +62,14 @@ def aligned_zeros(size: int, dtype: Any = np.float32) -> Array:
 class Views:
     """The arrays of one layer, by name; those of the layers inside it, by their names.
 
-    ``p.W`` reads the array, ``p.W = values`` writes through into the vector, ``p["dense1"]`` is the layer inside.
+    ``p.W`` reads the array, ``p.W = values`` writes through into the vector, ``p["dense1"]`` is the layer inside. True if
+    anything in it is trained.
     """
+
+    __slots__ = ("__dict__", "_trained")  # the arrays by name, and what is no array
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_trained", False)
 
     if TYPE_CHECKING:
 
@@ -77,26 +85,38 @@ class Views:
             raise AttributeError(f"there is no slot {name!r}; build() names: {', '.join(self.__dict__)}") from None
 
     def __bool__(self) -> bool:
-        return bool(self.__dict__)
+        return bool(self._trained)
 
     def __repr__(self) -> str:
         return f"Views({', '.join(self.__dict__)})"
+
+
+def clear(views: Views) -> None:
+    """Fills all arrays with zeros, those of the layers inside too."""
+    for one in vars(views).values():
+        clear(one) if isinstance(one, Views) else one.fill(0)
 
 
 _NOTHING = Views()
 
 
 class Layout(Mapping[str, Slot]):
-    """The slots of a network by path (``dense1.W``), each with its place in the flat vector."""
+    """The slots of a network by path (``dense1.W``), each with its place in the flat vector.
+
+    What is trained lies in front: the first ``trained`` numbers of the vector, padding included.
+    """
 
     def __init__(self, slots: Mapping[str, Slot]):
         self.slots = dict(slots)
         self.parameters = sum(slot.size for slot in self.slots.values())  # how many numbers, padding not counted
         self.offsets: dict[str, int] = {}
         self.size = 0
-        for path, slot in self.slots.items():
+        self.trained = 0
+        for path, slot in sorted(self.slots.items(), key=lambda item: not item[1].trained):
             self.offsets[path] = self.size
             self.size += -(-slot.size // _ALIGN) * _ALIGN
+            if slot.trained:
+                self.trained = self.size
 
     def __getitem__(self, path: str) -> Slot:
         return self.slots[path]
@@ -127,18 +147,21 @@ class Layout(Mapping[str, Slot]):
         root = Views()
         for path, array in self.arrays(vector).items():
             *owners, name = path.split(".")
-            node = root
+            nodes = [root]
             for owner in owners:
-                node = node.__dict__.setdefault(owner, Views())
-            node.__dict__[name] = array
+                nodes.append(nodes[-1].__dict__.setdefault(owner, Views()))
+            nodes[-1].__dict__[name] = array
+            if self.slots[path].trained:
+                for node in nodes:
+                    object.__setattr__(node, "_trained", True)
         return root
 
     def ranges(self, choose: Callable[[Slot], bool]) -> list[slice]:
         """The stretches of the vector whose slots are chosen, neighbours joined."""
         found: list[slice] = []
-        for path, slot in self.slots.items():
+        for path, start in self.offsets.items():
+            slot = self.slots[path]
             if choose(slot):
-                start = self.offsets[path]
                 stop = start + slot.size
                 if found and start - found[-1].stop < _ALIGN:
                     found[-1] = slice(found[-1].start, stop)

@@ -5,33 +5,33 @@ network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predic
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
 from pellucid import modelfile
 from pellucid.config import checked, to_json
 from pellucid.data.augmentation import Augmentation
-from pellucid.data.batches import Batches
-from pellucid.data.dataset import Dataset, numbers
+from pellucid.data.checks import numbers
+from pellucid.data.dataset import Dataset
 from pellucid.data.stage import InputStage, stage_for
 from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.memory import Array
 from pellucid.metrics import Metric, Value
-from pellucid.optim import Adam, Chain, Clock, Optimizer, Rule
+from pellucid.optim import Adam, Chain, Optimizer, Rule
 from pellucid.summary import table
-from pellucid.training import Control, Event, History, Policy, blas, intake, shards
-from pellucid.training.display import Display, interruptible, make_display
+from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, intake, shards
+from pellucid.training.display import follow
 from pellucid.training.inference import Inference
-from pellucid.training.intake import Samples
-from pellucid.training.loop import recorded, take_step, train
 from pellucid.training.parts import Parts
-from pellucid.training.policies import in_order
-from pellucid.training.step import GradientStep
+from pellucid.training.trainer import Trainer
+from pellucid.training.weighting import ClassWeights
+
+if TYPE_CHECKING:
+    from pellucid.export.trained import Trained
 
 
 class Model:
@@ -74,9 +74,9 @@ class Model:
         self.history = History()
         self.kernels = kernel_sets.load()
         self._parts = Parts(network, shape, loss, optimizer, self.seed, self.kernels)
-        self.metrics = self._parts.metrics = intake.countable(metrics, loss, built.shape)
+        self.metrics = self._parts.metrics = intake.countable(metrics, self._parts)
         self._inference = Inference(self._parts)
-        self._steps: dict[int, GradientStep] = {}
+        self._trainer = Trainer(self._parts, self._inference)
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Model:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained."""
+        """How many parameters there are, those of frozen layers included."""
         return self._parts.layout.parameters
 
     @property
@@ -120,7 +120,10 @@ class Model:
         weights: Array | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
+        class_weights: ClassWeights | None = None,
         policies: Sequence[Policy] = (),
+        accumulate: int = 1,
+        method: Perturbation | None = None,
         exact_training_metrics: bool = False,
         deterministic: bool = False,
         progress: bool | None = None,
@@ -128,10 +131,14 @@ class Model:
         """Trains on a data set, or on arrays ``x`` (n, *input shape) and ``y``, with optional sample ``weights`` (n).
 
         ``validation`` (a data set or a pair of arrays) is scored after each epoch. ``augmentation`` changes training pictures
-        a little each time they are seen. Training scores are counted while the epoch runs, in training mode;
-        ``exact_training_metrics`` scores the training set again at each epoch's end. ``deterministic`` makes the bits
-        independent of how many cores there are. ``progress`` shows bars on a terminal and in notebooks and plain lines
-        elsewhere (None: if standard error is a terminal or a notebook).
+        a little each time they are seen. ``class_weights`` ("balanced", a list, or a mapping by class number or name) say how
+        much the samples of each class count in training (:func:`~pellucid.training.weighting.weighted`). Training scores are
+        counted while the epoch runs, in training mode and so weighted; ``exact_training_metrics`` scores the training set
+        again at each epoch's end, as ``evaluate`` does. Each update takes the gradient of ``accumulate`` batches, as if they
+        were one, in the memory of one; schedules and events count updates. ``method`` finds it without back-propagation
+        (:class:`~pellucid.training.Perturbation`). ``deterministic`` makes the bits independent of how many cores there are.
+        ``progress`` shows bars on a terminal and in notebooks and plain lines elsewhere (None: if standard error is a terminal
+        or a notebook).
 
         Returns the history of this call, which is also ``self.history``. Ctrl-C ends the step at hand, keeps the
         parameters and raises KeyboardInterrupt. Raises DataError, ShapeError, ConfigError before anything is
@@ -139,16 +146,10 @@ class Model:
         """
         events = self.training(
             x, y, validation=validation, epochs=epochs, batch_size=batch_size, weights=weights, shuffle=shuffle,
-            augmentation=augmentation, policies=policies, exact_training_metrics=exact_training_metrics,
-            deterministic=deterministic,
+            augmentation=augmentation, class_weights=class_weights, policies=policies, accumulate=accumulate, method=method,
+            exact_training_metrics=exact_training_metrics, deterministic=deterministic,
         )  # fmt: skip
-        display: Display = make_display(progress, epochs)
-        with interruptible() as interrupted, display, self.kernels.announced(display.say):
-            for event in events:
-                display.show(event)
-                if interrupted():
-                    events.close()
-                    raise KeyboardInterrupt
+        follow(events, progress, epochs, self.kernels)
         return self.history
 
     def training(
@@ -162,46 +163,40 @@ class Model:
         weights: Array | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
+        class_weights: ClassWeights | None = None,
         policies: Sequence[Policy] = (),
+        accumulate: int = 1,
+        method: Perturbation | None = None,
         exact_training_metrics: bool = False,
         deterministic: bool = False,
         control: Control | None = None,
     ) -> Generator[Event, None, None]:
         """The same as :meth:`fit`, as a generator of step and epoch events: whoever iterates may stop (close it),
         pause, or change the learning rate through ``control``. Arguments are checked at once, not at the first event."""
-        epochs = intake.at_least_one(epochs, "epochs")
-        batch_size = intake.at_least_one(batch_size, "batch_size")
-        policies = checked(policies, tuple[Policy, ...], "fit", "policies")
-        in_order(policies)
-        for policy in policies:
-            policy.check(validated=validation is not None)
         data = intake.dataset(x, y, weights)
-        stage = self.input_stage or stage_for(data.source_x)
-        own = self._samples(data, "training data", stage)
-        intake.learnable(own.targets, self.loss)
-        stage.check_values(own.x, own.rows, self.kernels)
-        validate = None
-        if validation is not None:
-            held = intake.dataset(*validation) if isinstance(validation, tuple) else intake.dataset(validation)
-            other = self._samples(held, "validation data", stage)
-            stage.check_values(other.x, other.rows, self.kernels)
-            validate = functools.partial(self._inference.evaluate, other, stage)
-        train_scores = functools.partial(self._inference.evaluate, own, stage) if exact_training_metrics else None
-        batches = Batches(
-            own.x, own.targets, own.weights,
-            rows=own.rows, stage=stage, augmentation=checked(augmentation, Augmentation | None, "fit", "augmentation"),
-            batch_size=batch_size, seed=self.seed, shuffle=shuffle, kernels=self.kernels,
+        stage = self.input_stage or data.stage()
+        history = History()
+        events = self._trainer.training(
+            data, stage, history, validation=validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
+            augmentation=augmentation, class_weights=class_weights, class_names=self.classes or data.classes,
+            policies=policies, accumulate=accumulate, method=method, exact_training_metrics=exact_training_metrics,
+            deterministic=deterministic, control=control,
         )  # fmt: skip
         self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
-        sharding = self.sharding(batch_size, deterministic=deterministic)
-        self.history = history = History()
-        step = self._step(sharding.shards)
-        events: Generator[Event, None, None] = train(
-            self._parts, step, batches, epochs, validate=validate, train_scores=train_scores, control=control
+        self.history = history
+        return events
+
+    def find_learning_rate(
+        self, x: Array | Dataset, y: Array | None = None, *, batch_size: int = 32, low: float = 1e-6, high: float = 10.0,
+        steps: int = 100, augmentation: Augmentation | None = None,
+    ) -> RateSearch:  # fmt: skip
+        """A range test (Smith, 2017): ``steps`` steps in which the learning rate rises from ``low`` to ``high``, and what the
+        loss does: see :class:`~pellucid.training.RateSearch`. The model is left as it was."""
+        data = intake.dataset(x, y)
+        stage = self.input_stage or data.stage()
+        return self._trainer.find_learning_rate(
+            data, stage, batch_size=batch_size, low=low, high=high, steps=steps, augmentation=augmentation
         )
-        for policy in policies:
-            events = policy.wrap(events, self._parts, history)
-        return recorded(events, history, self._parts, sharding)
 
     def train_on_batch(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One step on the batch x (n, *input shape), y, with optional sample weights (n). Returns the mean loss before
@@ -210,21 +205,11 @@ class Model:
         stage = self.input_stage or stage_for(x)
         batch, targets, w = intake.batch(x, numbers(y, "y"), weights, stage, parts)
         self.input_stage = stage
-        sharding = self.sharding(len(x))
-        rate = parts.updater.rate(Clock(parts.steps + 1))
-        with blas.limited(sharding.blas_threads):
-            self.kernels.ready(sharding.team)
-            return take_step(parts, self._step(sharding.shards), batch, targets, w, rate, f"step {parts.steps + 1}")
+        return self._trainer.on_batch(batch, targets, w)
 
     def sharding(self, batch_size: int, *, deterministic: bool = False) -> shards.Sharding:
         """How a step at that batch size runs on this machine: shards and threads."""
-        size = self.multiply_adds, self.parameter_count, batch_size
-        return shards.choose(*size, self.kernels, deterministic=deterministic)
-
-    def _step(self, count: int) -> GradientStep:
-        if count not in self._steps:
-            self._steps[count] = GradientStep(self._parts, count)
-        return self._steps[count]
+        return self._trainer.sharding(batch_size, deterministic=deterministic)
 
     # -- using ----------------------------------------------------------------------------------------------------
 
@@ -251,25 +236,17 @@ class Model:
     ) -> dict[str, Value]:
         """``{"loss": …, "accuracy": …}``: the loss and the metrics (the model's, or other ``metrics``), exact over the
         data set or the arrays."""
-        chosen = self.metrics if metrics is None else intake.countable(metrics, self.loss, self.output_shape)
+        chosen = self.metrics if metrics is None else intake.countable(metrics, self._parts)
         data = intake.dataset(x, y, weights)
-        stage = self.input_stage or stage_for(data.source_x)
-        return self._inference.evaluate(self._samples(data, "data", stage), stage, chosen)
+        stage = self.input_stage or data.stage()
+        return self._inference.evaluate(self._trainer.samples(data, "data", stage), stage, chosen)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
         """The settings as plain JSON: all it takes to make this model again, but for the parameters."""
-        return {
-            "network": to_json(self.network),
-            "input_shape": list(self.input_shape),
-            "loss": to_json(self.loss),
-            "optimizer": to_json(self.optimizer),
-            "metrics": to_json(self.metrics),
-            "seed": self.seed,
-            "classes": None if self.classes is None else list(self.classes),
-            "input_stage": to_json(self.input_stage),
-        }
+        names = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "classes", "input_stage")
+        return {name: to_json(getattr(self, name)) for name in names}
 
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Writes one safetensors file with parameters and settings; atomically. ``training_state`` adds the optimizer's
@@ -288,10 +265,26 @@ class Model:
         saved.fill(model._parts)
         return model
 
-    # -- checks at the boundary -----------------------------------------------------------------------------------
+    def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
+        """Writes an ONNX file that takes the samples as they are given to :meth:`predict`, any number of them, and gives
+        the same outputs; class names are in its metadata. ``layers`` says what layers of your own compute: see
+        :func:`~pellucid.export.onnx.to_onnx`. Needs the package onnx (extra ``onnx``)."""
+        from pellucid.export.onnx import to_onnx
 
-    def _samples(self, data: Dataset, what: str, stage: InputStage) -> Samples:
-        return intake.samples(data, what, stage, self.input_shape, self.loss, self.output_shape)
+        to_onnx(path, self._trained(), layers)
+
+    def export_numpy(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
+        """Writes a readable program, ``digits.py``, that computes what :meth:`predict` does and needs NumPy alone, with the
+        weights beside it in ``digits.npz``. ``layers`` says what layers of your own compute: see
+        :func:`~pellucid.export.program.to_numpy`."""
+        from pellucid.export.program import to_numpy
+
+        to_numpy(path, self._trained(), layers)
+
+    def _trained(self) -> Trained:
+        from pellucid.export.trained import Trained
+
+        return Trained.of(self._parts, self.input_stage, self.classes)
 
     def _adopt(self, data: Dataset, stage: InputStage) -> None:
         """Takes over from the training data what the model does not have yet: input stage and class names."""

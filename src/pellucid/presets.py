@@ -14,6 +14,7 @@ from pellucid.errors import ConfigError, did_you_mean
 from pellucid.files import read_json
 from pellucid.initializers import GlorotUniform, He
 from pellucid.layers import (
+    LSTM,
     BatchNorm,
     Conv2D,
     Dense,
@@ -23,12 +24,13 @@ from pellucid.layers import (
     Layer,
     MaxPool2D,
     ReLU,
+    Reshape,
     Softmax,
     SpatialDropout2D,
 )
 from pellucid.memory import Shape
 from pellucid.networks import Residual, Sequential
-from pellucid.optim import SGD, Adam, AdamW, Chain, OneCycle, Optimizer, Rule
+from pellucid.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Chain, Lion, Nadam, OneCycle, Optimizer, RMSprop, Rule
 from pellucid.optim.schedules import Schedule
 
 
@@ -122,6 +124,11 @@ def _keras_example(classes: int) -> Layer:
     )  # fmt: skip
 
 
+def _lstm(classes: int) -> Layer:
+    """A recurrent network that sees one row after the other, and says at the last one what the picture was."""
+    return Sequential(Reshape((28, 28)), LSTM(128), Dropout(0.2), Dense(classes, GlorotUniform()), Softmax())
+
+
 def _resnet_small(classes: int) -> Layer:
     """A residual network (He, Zhang, Ren and Sun, 2015) of three blocks, with 16, 32 and 64 channels."""
 
@@ -177,6 +184,8 @@ PRESETS: dict[str, Recipe] = {
     ),
     "pytorch-example": Recipe("the network of PyTorch's MNIST example", _pytorch_example, Adam(OneCycle(0.002)), 6, 100),
     "keras-example": Recipe("the network of Keras' MNIST example", _keras_example, Adam(0.001), 15, 128),
+    "table": Recipe("for tables: two hidden layers of 64, Adam in one cycle", MLP((64, 64)), Adam(OneCycle(0.005)), 20, 32),
+    "lstm": Recipe("reads a picture of 28 × 28 row by row: an LSTM of 128 units", _lstm, Adam(OneCycle(0.005)), 12, 128),
     "resnet-small": Recipe("a residual network of three blocks", _resnet_small, Adam(OneCycle(0.004)), 8, 100),
 }
 
@@ -186,8 +195,17 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "nesterov": lambda rate: SGD(rate, momentum=0.9, nesterov=True),
     "adam": Adam,
     "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "nadam": Nadam,
+    "adamax": Adamax,
+    "lion": Lion,
 }
-_USUAL_RATE = {"adam": 0.001, "adamw": 0.001}
+AUTO = "auto"  # the learning rate that a range test finds
+_USUAL_RATE = {
+    "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001, "adadelta": 1.0, "nadam": 0.002, "adamax": 0.002, "lion": 0.0001,
+}  # fmt: skip
 
 
 def preset(name: str) -> Recipe:
@@ -217,8 +235,12 @@ def with_hidden(recipe: Recipe, hidden: str, name: str) -> Recipe:
     return dataclasses.replace(recipe, about=about, network=dataclasses.replace(recipe.network, hidden=widths))
 
 
-def optimizer(name: str | None, rate: float | None, default: Optimizer) -> Optimizer:
-    """The optimizer of that name, or the ``default``, with that learning rate, if one is given."""
+def optimizer(name: str | None, rate: float | str | None, default: Optimizer) -> Optimizer:
+    """The optimizer of that name, or the ``default``, with that learning rate, if one is given; "auto" is still to be found."""
+    if isinstance(rate, str):
+        if rate != AUTO:
+            raise ConfigError(f"--lr {rate!r}: a learning rate is a number, as in 0.01, or {AUTO}")
+        rate = None
     if name is not None:
         if name not in OPTIMIZERS:
             raise ConfigError(f"there is no optimizer {name!r}: {did_you_mean(name, OPTIMIZERS)}")
@@ -226,17 +248,20 @@ def optimizer(name: str | None, rate: float | None, default: Optimizer) -> Optim
     if rate is None:
         return default
     if isinstance(default, Chain):
-        return Chain(*default.pieces[:-1], _at(default.rule, rate))
+        return Chain(*(_at(piece, rate) if isinstance(piece, Rule) else piece for piece in default.pieces))
     return _at(default, rate)
 
 
 def _at(rule: Any, rate: float) -> Rule:
     """The rule with that learning rate; where it has a schedule, ``rate`` is the schedule's highest."""
-    schedule = rule.learning_rate
-    for highest in ("peak", "start", "rate"):
-        if isinstance(schedule, Schedule) and highest in {field.name for field in dataclasses.fields(schedule)}:  # type: ignore[arg-type]
-            return dataclasses.replace(rule, learning_rate=dataclasses.replace(schedule, **{highest: rate}))  # type: ignore[type-var]
-    return dataclasses.replace(rule, learning_rate=rate)
+    return dataclasses.replace(rule, learning_rate=_highest(rule.learning_rate, rate))
+
+
+def _highest(now: Any, rate: float) -> Any:
+    for name in ("peak", "start", "rate"):
+        if isinstance(now, Schedule) and name in {field.name for field in dataclasses.fields(now)}:  # type: ignore[arg-type]
+            return dataclasses.replace(now, **{name: _highest(getattr(now, name), rate)})  # type: ignore[type-var]
+    return rate
 
 
 def fits(recipe: Recipe, shape: Shape, classes: int) -> Layer:

@@ -1,4 +1,4 @@
-"""A network as a table: each layer's name, what it is, what it reads, what comes out, what it learns."""
+"""A network as a table: each layer's name, what it is, what it reads, what comes out, how many parameters it has."""
 
 from __future__ import annotations
 
@@ -34,20 +34,23 @@ def table(network: Layer, input_shape: Shape) -> str:
         above = (row.path,)
     whole = network.build(input_shape)
     costs = f"{whole.multiply_adds:,} multiply-adds a sample, depth {depth(network)}"
-    cells.append(("total", costs, "", f"{_learned(whole):,}", ""))
+    totals = [("total", costs, "", f"{_parameters(whole):,}", "")]
+    if frozen := _parameters(whole) - _parameters(whole, trained=True):
+        totals += [("trained", "", "", f"{_parameters(whole, trained=True):,}", ""), ("frozen", "", "", f"{frozen:,}", "")]
+    cells += totals
     if not any(reads for *_, reads in cells[1:]):
         cells[0] = (*cells[0][:4], "")
     wide = [max(len(row[i]) for row in cells) for i in range(4)]
     lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in cells]
     rule = "─" * max(len(line) for line in lines)
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([lines[0], rule, *lines[1 : -len(totals)], rule, *lines[-len(totals) :]])
 
 
 def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
     """The rows of a layer that reads ``sources``, and the row whose output is the layer's."""
     if not isinstance(layer, Composite):
         what = built(layer, [source.shape for source in sources])
-        row = Row(path, layer, tuple(source.path for source in sources), what.shape, _learned(what))
+        row = Row(path, layer, tuple(source.path for source in sources), what.shape, _parameters(what))
         return [row], row
     found: list[Row] = []
     end = sources[0]
@@ -59,5 +62,6 @@ def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list
     return found, end
 
 
-def _learned(what: Built) -> int:
-    return sum(slot.size for slot in what.slots.values() if not slot.state)
+def _parameters(what: Built, *, trained: bool = False) -> int:
+    """How many there are, or how many of them are ``trained``."""
+    return sum(slot.size for slot in what.slots.values() if not slot.state and (slot.trained or not trained))

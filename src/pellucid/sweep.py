@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid.data.sources import SOURCES
 from pellucid.errors import ConfigError, DataError, DivergedError, FileError, PellucidError, did_you_mean
 from pellucid.experiment import Plan, Settings, run
 from pellucid.files import locked, write_text
@@ -114,6 +115,8 @@ class Sweep:
     with other settings; the grid may grow. Raises ConfigError and FileError."""
 
     def __init__(self, base: Settings, grid: Grid, out: Path):
+        if base.data not in SOURCES:
+            raise ConfigError(f"a sweep takes data sets by name: {did_you_mean(base.data, SOURCES)}")
         folder = None if base.data_dir is None else base.data_dir.resolve()  # processes may have other working folders
         self.base, self.grid, self.out = dataclasses.replace(base, data_dir=folder), grid, out.resolve()
         self.cells = grid.cells()

@@ -87,8 +87,8 @@ def run_layer(
     dxs: list[Any] = [None] * shards
     rows = [params.zeros(x.dtype) for _ in range(shards)]
     for row in rows:  # backward writes over what was there: what it only adds to, or forgets, stays NaN
-        for array in params.arrays(row).values():
-            array.fill(np.nan)
+        for path, array in params.arrays(row).items():
+            array.fill(np.nan if params[path].trained else 0)
 
     def work(k: int) -> None:
         run = Run(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
@@ -112,7 +112,10 @@ def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
     return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
 
 
-def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, seed: int = 0, atol: float = 1e-6) -> None:
+def check_layer(
+    layer: Layer, input_shape: Sequence[int], *,
+    batch: int = 5, seed: int = 0, atol: float = 1e-6, entries: int | None = None,
+) -> None:  # fmt: skip
     """Checks a layer as Pellucid checks its own:
 
     - the output has the shape that ``build`` promised, and X is left as it was;
@@ -122,9 +125,14 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
     - reference and compiled kernels agree, in training and in prediction;
     - a network with a ReLU behind the layer gives the same, fused or not;
     - the settings survive the way through JSON.
+
+    The gradient of what is frozen has to be zero instead. ``entries``: the layer takes whole numbers from 0 to entries − 1,
+    and its gradient towards them has to be zero.
     """
     shape = tuple(input_shape)
     x = asymmetric((batch, *shape), seed)
+    if entries is not None:
+        x = rng.generator(seed, "testing", shape).integers(0, entries, x.shape).astype(np.float64)
     before = x.copy()
     params, _ = layouts(layer, shape)
     theta = initial(params, seed, np.float64)
@@ -136,20 +144,21 @@ def check_layer(layer: Layer, input_shape: Sequence[int], *, batch: int = 5, see
     assert given == promised, f"{layer}: build promises {promised}, forward gives {given}"
     out = run_layer(layer, x, dy, theta=theta, seed=seed)
     assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
-    check_gradients(layer, x, dy, out, theta=theta, seed=seed, atol=atol)
+    how: dict[str, Any] = {"seed": seed, "atol": atol, "whole": entries is not None}
+    check_gradients(layer, x, dy, out, theta=theta, **how)
     alone = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
     _close(f"{layer}: the gradients where nobody asks for dX", alone.gradient, out.gradient, 1e-12)
     predicted = run_layer(layer, x, dy, theta=theta, state=out.state, training=False, seed=seed)
     _states(f"{layer}: running statistics before and after prediction", predicted, out, 0)
     if not np.array_equal(predicted.y, out.y):
-        check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, seed=seed, atol=atol)
+        check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, **how)
     for shards in (2, batch + 2):
         cut = run_layer(layer, x, dy, theta=theta, shards=shards, seed=seed)
         _same(f"{layer}: {shards} shards and the whole batch", cut, out, 1e-12)
     if _both_kernel_sets():
         for training in (True, False):
             check_kernels(layer, x, dy, theta=theta, state=out.state, training=training, seed=seed)
-    check_fusion(layer, shape, batch=batch, seed=seed)
+    check_fusion(layer, shape, x=x, seed=seed)
     check_config(layer)
 
 
@@ -164,8 +173,10 @@ def check_gradients(
     training: bool = True,
     seed: int = 0,
     atol: float = 1e-6,
+    whole: bool = False,
 ) -> None:
-    """The gradients in ``out``, the layer's pass on x and dy, against central differences of Σ y dy."""
+    """The gradients in ``out``, the layer's pass on x and dy, against central differences of Σ y dy; those of what is frozen,
+    and of ``whole`` numbers, against zero."""
 
     def cost() -> float:
         return float((run_layer(layer, x, theta=theta, state=state, training=training, seed=seed).y * dy).sum())
@@ -173,10 +184,11 @@ def check_gradients(
     mode = "" if training else " in prediction"
     assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
     assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
-    _close(f"{layer}: dX{mode}", out.dx, numeric_gradient(cost, x), atol)
+    _close(f"{layer}: dX{mode}", out.dx, np.zeros(x.shape) if whole else numeric_gradient(cost, x), atol)
     params, _ = layouts(layer, x.shape[1:])
     for path in params:
-        numeric = numeric_gradient(cost, params.array(theta, path))
+        array = params.array(theta, path)
+        numeric = numeric_gradient(cost, array) if params[path].trained else np.zeros(array.shape)
         _close(f"{layer}: the gradient of {path}{mode}", params.array(out.gradient, path), numeric, atol)
 
 
@@ -197,7 +209,7 @@ def check_kernels(
         _same(f"{layer}: {what}", one, other, bound)
 
 
-def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int = 0) -> None:
+def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, batch: int = 5, seed: int = 0) -> None:
     """The fused form of a network with a ReLU before this layer and behind it computes what the written form computes."""
     from pellucid.layers.activations import ReLU
 
@@ -206,7 +218,8 @@ def check_fusion(layer: Layer, input_shape: Shape, *, batch: int = 5, seed: int 
     assert layouts(plan, input_shape)[0].table() == layouts(network, input_shape)[0].table(), (
         f"{layer}: fusion changes the slots"
     )
-    x, dy = asymmetric((batch, *input_shape), seed), asymmetric((batch, *network.build(input_shape).shape), seed + 2)
+    x = asymmetric((batch, *input_shape), seed) if x is None else x
+    dy = asymmetric((len(x), *network.build(input_shape).shape), seed + 2)
     _same(f"{layer}: fused and unfused", run_layer(plan, x, dy, seed=seed), run_layer(network, x, dy, seed=seed), 1e-12)
 
 

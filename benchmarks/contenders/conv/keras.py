@@ -15,24 +15,24 @@ from benchmarks.networks import NETWORKS, Layer
 __all__ = ["PACKAGES", "describe", "predict", "step"]
 
 
-def model(network: str, last: str | None = None, seed: int = 0) -> Any:
-    """A network with the first weights of that seed."""
+def model(network: str, last: str | None = None, seed: int = 0, *, unroll: bool = False) -> Any:
+    """A network with the first weights of that seed; ``unroll`` writes an LSTM's steps one behind the other."""
     layers = NETWORKS[network]
     start = keras.Input(networks.INPUT)
-    end = through(layers, start, iter(reference.weights(layers, seed)))
+    end = through(layers, start, iter(reference.weights(layers, seed)), unroll)
     return keras.Model(start, end if last is None else keras.layers.Activation(last)(end))
 
 
-def through(layers: Sequence[Layer], x: Any, given: Iterator[Floats]) -> Any:
+def through(layers: Sequence[Layer], x: Any, given: Iterator[Floats], unroll: bool) -> Any:
     """What comes out of these layers."""
     for layer in layers:
         if isinstance(layer, networks.Residual):
-            inner = through(layer.layers, x, given)
-            x = keras.layers.Add()([inner, through(layer.shortcut, x, given)])
+            inner = through(layer.layers, x, given, unroll)
+            x = keras.layers.Add()([inner, through(layer.shortcut, x, given, unroll)])
             continue
         if isinstance(layer, networks.Conv) and layer.padding and not _same(layer):
             x = keras.layers.ZeroPadding2D(layer.padding)(x)
-        made = one(layer)
+        made = one(layer, unroll)
         x = made(x)
         for variable in made.trainable_variables:
             variable.assign(next(given))
@@ -44,7 +44,7 @@ def _same(layer: networks.Conv) -> bool:
     return layer.stride == 1 and 2 * layer.padding == layer.kernel - 1
 
 
-def one(layer: Layer) -> Any:
+def one(layer: Layer, unroll: bool) -> Any:
     """The layer that a description means."""
     match layer:
         case networks.Conv():
@@ -64,6 +64,10 @@ def one(layer: Layer) -> Any:
             return keras.layers.Dropout(layer.rate)
         case networks.Dense():
             return keras.layers.Dense(layer.units)
+        case networks.Rows():
+            return keras.layers.Reshape(networks.INPUT[:2])
+        case networks.Lstm():
+            return keras.layers.LSTM(layer.units, unroll=unroll)
     raise TypeError(f"{layer} is no single layer")
 
 
@@ -87,13 +91,13 @@ def step(network: str, batch: int) -> Job:
     """``train_on_batch``, or a custom step in a ``tf.function`` as Keras's guide writes it; with and without XLA."""
     batches = [(tf.constant(x), tf.constant(y)) for x, y in ring(batch)]
 
-    def on_batch(xla: bool) -> Learner:
-        made = model(network)
+    def on_batch(xla: bool, unroll: bool) -> Learner:
+        made = model(network, unroll=unroll)
         made.compile(optimizer=keras.optimizers.Adam(data.LEARNING_RATE), loss=cross_entropy(), jit_compile=xla)
         return learner(made, made.train_on_batch)
 
-    def custom(xla: bool) -> Learner:
-        made, loss = model(network), cross_entropy()
+    def custom(xla: bool, unroll: bool) -> Learner:
+        made, loss = model(network, unroll=unroll), cross_entropy()
         optimizer = keras.optimizers.Adam(data.LEARNING_RATE)
         optimizer.build(made.trainable_variables)
 
@@ -106,9 +110,10 @@ def step(network: str, batch: int) -> Job:
         return learner(made, tf.function(train, jit_compile=xla).get_concrete_function(*batches[0]))
 
     return best_of(
-        lambda way, compiler: step_job(network, way(compiler), batches),
+        lambda way, compiler, loop: step_job(network, way(compiler, loop), batches),
         way={"custom step in tf.function": custom, "train_on_batch": on_batch},
         compiler={"": False, "jit_compile": True},
+        loop={"": False, "unrolled": True} if networks.count(NETWORKS[network], networks.Lstm) else {"": False},
     )
 
 

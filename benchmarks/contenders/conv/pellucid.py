@@ -35,6 +35,10 @@ def layer(one: networks.Layer) -> pellucid.Layer:
             return pellucid.Dropout(one.rate)
         case networks.Dense():
             return pellucid.Dense(one.units)
+        case networks.Rows():
+            return pellucid.Reshape(networks.INPUT[:2])
+        case networks.Lstm():
+            return pellucid.LSTM(one.units)
         case networks.Residual():
             shortcut = Sequential(*map(layer, one.shortcut)) if one.shortcut else None
             return pellucid.Residual(*map(layer, one.layers), shortcut=shortcut)

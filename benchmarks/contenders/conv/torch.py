@@ -42,6 +42,17 @@ class Block(nn.Module):  # type: ignore[misc]  # of whose base mypy knows nothin
         return self.shortcut(x) + self.inner(x)
 
 
+class LastState(nn.Module):  # type: ignore[misc]
+    """An LSTM, of which what it says last counts."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, units, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.lstm(x)[0][:, -1]
+
+
 def model(network: str, layout: Any, *after: nn.Module, seed: int = 0) -> nn.Sequential:
     """A network with the first weights of that seed, in that layout."""
     layers = NETWORKS[network]
@@ -77,6 +88,15 @@ def module(layer: Layer, shape: Shape, picture: Shape, given: Iterator[Floats]) 
             linear.weight.copy_(torch.from_numpy(weights.T.copy()))
             linear.bias.copy_(torch.from_numpy(next(given)))
             return linear
+        case networks.Rows():
+            return nn.Flatten(1, 2)  # there is one channel
+        case networks.Lstm():
+            last = LastState(shape[1], layer.units)
+            for parameter in (last.lstm.weight_ih_l0, last.lstm.weight_hh_l0):
+                parameter.copy_(torch.from_numpy(next(given).T.copy()))
+            last.lstm.bias_ih_l0.copy_(torch.from_numpy(next(given)))
+            last.lstm.bias_hh_l0.zero_()
+            return last
         case networks.Norm():
             norm = nn.BatchNorm2d(shape[-1], layer.epsilon, 1 - layer.keep)
             norm.weight.copy_(torch.from_numpy(next(given)))
@@ -118,7 +138,8 @@ def learner(made: nn.Module, train: Callable[[Any, Any], Any]) -> Learner:
 
     return Learner(
         train,
-        sum(parameter.numel() for parameter in made.parameters()),
+        # an LSTM's second bias is added to its first, and no other library has it
+        sum(parameter.numel() for name, parameter in made.named_parameters() if "bias_hh" not in name),
         lambda: [parameter.detach().clone() for parameter in made.parameters()],
         write,
         lambda: [one.numpy().copy() for name, one in made.named_buffers() if "running" in name],

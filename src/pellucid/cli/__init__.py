@@ -8,6 +8,7 @@ from pellucid.cli.compare import compare
 from pellucid.cli.data import data
 from pellucid.cli.draw import draw
 from pellucid.cli.evaluate import evaluate
+from pellucid.cli.export import export
 from pellucid.cli.lab import lab
 from pellucid.cli.predict import predict
 from pellucid.cli.sweep import sweep
@@ -27,6 +28,7 @@ app.command()(predict)
 app.command()(draw)
 app.command()(compare)
 app.command()(sweep)
+app.command()(export)
 app.add_typer(data, name="data")
 app.add_typer(lab, name="lab")
 

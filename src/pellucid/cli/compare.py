@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import typer
 
-from pellucid import data as sources
-from pellucid.cli.common import as_json, reported, say
-from pellucid.comparison import Comparison, short_names
+from pellucid.cli import own
+from pellucid.cli.common import as_json, reported, say, scored
+from pellucid.comparison import Comparison, closer, short_names
 from pellucid.data import Dataset
 from pellucid.errors import ConfigError, FileError
 from pellucid.files import write_text
+from pellucid.memory import Array
 from pellucid.metrics import wilson
 from pellucid.runs import open_run, readable, results
 
@@ -35,7 +36,12 @@ def compare(
     if len(set(names)) < len(names):
         raise ConfigError("the same run is named twice")
     found = [{"run": name, "folder": str(run), **results(run)} for name, run in zip(names, runs, strict=True)]
-    test, classes, beside = _beside(names, runs, found, data_dir)
+    test, outputs = _outputs(names, runs, found, data_dir)
+    if test.classes is None:
+        _numbers(found, test, outputs, out, json)
+        return
+    classes = test.classes
+    beside = Comparison(test.y, {name: values.argmax(axis=1) for name, values in outputs.items()})  # type: ignore[arg-type]
     for name, values in zip(names, found, strict=True):  # runs of a sweep have not been tested
         values["test"] = {**values.get("test", {}), "accuracy": beside.correct(name) / len(test)}
     tests = [{**vars(pair), "text": str(pair)} for pair in beside.pairs()]
@@ -68,23 +74,41 @@ def compare(
         say(f"the comparison is in {out}", quiet=json)
 
 
-def _beside(
+def _outputs(
     names: Sequence[str], runs: Sequence[Path], found: Sequence[Mapping[str, Any]], data_dir: Path | None
-) -> tuple[Dataset, Sequence[str], Comparison]:
-    """(the test set that all runs share, its classes, what each of the runs says)."""
+) -> tuple[Dataset, dict[str, Array]]:
+    """(the test set that all runs share, what each of the runs makes of it)."""
     opened = [open_run(run) for run in runs]
     sums = {values.get("data", {}).get("sha256") for values in found}
     if len(sums) > 1:
         which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in found)
         raise ConfigError(f"these runs were tested on different data ({which}): there is nothing to compare them on")
-    known = opened[0][1].get("data", {})
-    splits = sources.load(known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
+    splits = own.of_run(opened[0][1].get("data", {}), data_dir)
     if splits.sha256 not in sums:
         raise ConfigError(f"the runs were tested on other data than the {splits.name} that is here: give its --data-dir")
     test = splits.test
-    said = {name: model.predict(test.x).argmax(axis=1) for name, (model, _) in zip(names, opened, strict=True)}
-    classes = test.classes or [str(i) for i in range(1 + int(np.max(test.y)))]  # type: ignore[arg-type]
-    return test, classes, Comparison(test.y, said)  # type: ignore[arg-type]
+    return test, {name: model.predict(test.x) for name, (model, _) in zip(names, opened, strict=True)}
+
+
+def _numbers(
+    found: Sequence[Mapping[str, Any]], test: Dataset, said: Mapping[str, Array], out: Path | None, json: bool
+) -> None:
+    """Runs that predict numbers: how far each is from the truth, and which of two is closer more often."""
+    pairs = closer(np.asarray(test.y, np.float64), {name: outputs[:, 0] for name, outputs in said.items()})
+    summary = {"runs": found, "tests": [{**vars(pair), "text": str(pair)} for pair in pairs]}
+    if json:
+        as_json(summary)
+    else:
+        wide = max(len(str(values["run"])) for values in found)
+        for values in found:
+            scores = scored(values["test"], len(test)) if "test" in values else "not tested"
+            say(f"{values['run']:<{wide}}  {_number(values.get('parameters')):>9} parameters  {scores}")
+        for pair in pairs:
+            say(str(pair))
+    if out is not None:
+        _folder(out)
+        write_text(out / "comparison.json", readable(summary))
+        say(f"the comparison is in {out}", quiet=json)
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -149,10 +173,7 @@ def _number(value: int | None) -> str:
 def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Comparison, classes: Sequence[str]) -> None:
     from pellucid import plots
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {out}: {error.strerror or error}") from error
+    _folder(out)
     write_text(out / "comparison.json", readable(summary))
     n = len(test)
     shares = {name: beside.correct(name) / n for name in beside.predicted}
@@ -167,3 +188,10 @@ def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Compari
         title = f"{len(chosen)} of {len(rows):,} test pictures on which the networks disagree, the hardest first"
         made = plots.disagreements(test.take(chosen).x, beside.y[chosen], said, classes, title)
         plots.save(made, out / "disagreements.png")
+
+
+def _folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {out}: {error.strerror or error}") from error

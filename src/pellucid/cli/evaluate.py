@@ -7,18 +7,23 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from pellucid import data as sources
+from pellucid.cli import own
 from pellucid.cli.common import as_json, per_class, reported, say, scored
 from pellucid.data import Corrections, Dataset
 from pellucid.data.augmentation import named
+from pellucid.data.columns import Standardized
 from pellucid.data.drawings import CLASSES
+from pellucid.data.encoding import read_like
+from pellucid.data.folders import from_folder
+from pellucid.data.own import TABLES
 from pellucid.data.sources import SOURCES
+from pellucid.data.stage import Bytes
 from pellucid.ensemble import Ensemble
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.experiment import described
-from pellucid.metrics import Accuracy, ConfusionMatrix, Precision, Recall
 from pellucid.model import Model
 from pellucid.runs import open_run
+from pellucid.task import OF_CLASSES, OF_NUMBERS
 
 PARTS = ("test", "validation", "train")
 GENTLE = "rotation=5,shift=1,scale=0.05"
@@ -48,11 +53,11 @@ def evaluate(
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
     opened = [open_run(run) for run in runs]
     known = opened[0][1].get("data", {})
-    if data is not None and _is_folder(data):
-        samples, part = _corrections(Path(data), opened[0][0]), "corrections"
-        name, about, digest = "corrections", f"data      corrections: {len(samples):,} drawings, from {data}", None
+    if data is not None and data not in SOURCES and (own.is_table(data) or _is_folder(data)):
+        samples, part, about = _brought(data, opened[0][0])
+        name, digest = samples.name, None
     else:
-        splits = sources.load(data or known.get("asked_for", "mnist"), data_dir, known.get("split_seed", 0))
+        splits = own.of_run(known, data_dir, data)
         samples, name, about, digest = getattr(splits, part), splits.name, described(splits), splits.sha256
     for run, (_, config) in zip(runs, opened, strict=True):
         seed = config.get("data", {}).get("split_seed", known.get("split_seed", 0))
@@ -63,7 +68,7 @@ def evaluate(
     change = named(augmentation or GENTLE) if copies else None
     together = Ensemble([model for model, _ in opened], augmentation=change, copies=copies)
     asked = together if len(opened) > 1 or copies else opened[0][0]
-    values = asked.evaluate(samples, metrics=[Accuracy(), Precision(), Recall(), ConfusionMatrix()])
+    values = asked.evaluate(samples, metrics=OF_CLASSES if opened[0][0].loss.classifies else OF_NUMBERS)
     n = len(samples)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
@@ -78,7 +83,8 @@ def evaluate(
         each = f", each asked about every picture and {copies} changed copies ({change})" if copies else ""
         say(f"together  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
     say(f"{part:<9} {scored(values, n)}")
-    say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
+    if "confusion_matrix" in values:
+        say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
 
 
 def _is_data(word: str) -> bool:
@@ -86,12 +92,33 @@ def _is_data(word: str) -> bool:
     path = Path(word)
     if word in SOURCES:
         return not (path / "model.pellucid").exists()
+    if path.suffix.lower() in TABLES:
+        return True
     return _is_folder(word) or (not path.exists() and len(path.parts) == 1)
 
 
 def _is_folder(word: str) -> bool:
-    """Whether that is a folder that may hold corrections."""
+    """Whether that is a folder that may hold corrections or pictures."""
     return word not in SOURCES and Path(word).is_dir() and not (Path(word) / "config.json").exists()
+
+
+def _brought(data: str, model: Model) -> tuple[Dataset, str, str]:
+    """(the samples in a table or in a folder of pictures or corrections, as the model reads them; what they are; the line about
+    them)."""
+    stage = model.input_stage
+    if isinstance(stage, Standardized) and own.is_table(data):
+        samples, what = read_like(data, stage, model.classes, labelled=True), "table"
+    elif isinstance(stage, Standardized) or own.is_table(data):
+        raise ConfigError(f"this model was trained on {stage.wants if stage else 'pictures'}: {data} is something else")
+    elif isinstance(stage, Bytes) and not stage.ink:
+        h, w, c = model.input_shape
+        samples = from_folder(data, size=(h, w), colour="grey" if c == 1 else "colour", classes=model.classes)
+        what = "pictures"
+    else:
+        samples = _corrections(Path(data), model)
+        return samples, "corrections", f"data      corrections: {len(samples):,} drawings, from {data}"
+    notes = () if samples.origin is None else samples.origin.notes
+    return samples, what, "\n".join([f"data      {samples.name}: {len(samples):,} samples, from {data}", *notes])
 
 
 def _corrections(folder: Path, model: Model) -> Dataset:

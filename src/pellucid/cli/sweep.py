@@ -10,6 +10,7 @@ import typer
 from pellucid.cli.common import as_json, reported, say
 from pellucid.errors import ConfigError
 from pellucid.experiment import Settings
+from pellucid.presets import OPTIMIZERS
 from pellucid.sweep import Grid, Summary, Sweep
 
 
@@ -23,7 +24,7 @@ def sweep(
     model: str = typer.Option("mlp", "--model", help="A preset, or FILE.json with a network."),
     epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
     batch_size: int | None = typer.Option(None, "--batch-size", help="Samples a step [default: the preset's]."),
-    optimizer: str | None = typer.Option(None, "--optimizer", help="sgd, momentum, nesterov, adam or adamw."),
+    optimizer: str | None = typer.Option(None, "--optimizer", help=f"One of {', '.join(OPTIMIZERS)}."),
     lr: float | None = typer.Option(None, "--lr", help="The learning rate; of a preset with a schedule, its highest."),
     hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
     augmentation: str | None = typer.Option(None, "--augmentation", help="none, affine, elastic, strong, or settings."),

@@ -10,13 +10,16 @@ world than the head.
 
 from __future__ import annotations
 
-import operator
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pellucid.data.checks import check_classes, check_weights, numbers, row_numbers, stratified_by, whole
+from pellucid.data.columns import Column, standardized
+from pellucid.data.stage import Bytes, InputStage, stage_for
 from pellucid.errors import DataError, ShapeError
 from pellucid.memory import Array, Shape
 from pellucid.rng import generator
@@ -24,20 +27,41 @@ from pellucid.rng import generator
 _SHOWN = 20  # pictures in a notebook's preview
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a set was read from somebody's own files: ``notes`` are lines for people about what was decided, ``skipped`` are
+    files that could not be read, each with the reason. Of a table, ``columns`` say what the numbers of a sample mean,
+    ``target`` which column is predicted, and ``missing`` what stands for values that are not there."""
+
+    notes: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    columns: tuple[Column, ...] | None = None
+    missing: str = "error"
+    target: str = "target"
+
+
 class Dataset:
     """Samples ``x`` (n, ...), with targets ``y`` and ``weights`` where there are any.
 
     ``y`` holds integer labels (n,), one-hot rows (n, k), numbers (n, ...) or is None; ``weights`` (n,) are finite, not
     negative and not all zero. ``classes`` names the labels 0, 1, .... With ``rows`` the set is ``x[rows]``, ``y[rows]``,
-    ``weights[rows]``, and nothing is copied: ``source_x`` and ``rows`` (None for all) say what to gather.
+    ``weights[rows]``, and nothing is copied: ``source_x`` and ``rows`` (None for all) say what to gather. ``origin`` says how
+    somebody's own files were read.
 
     Raises ShapeError where lengths or axes do not fit, DataError for an empty set and for values that mean nothing.
     """
 
     def __init__(
-        self, x: Any, y: Any, weights: Any = None, classes: Iterable[str] | None = None, name: str = "data", rows: Any = None
+        self,
+        x: Any,
+        y: Any,
+        weights: Any = None,
+        classes: Iterable[str] | None = None,
+        name: str = "data",
+        rows: Any = None,
+        origin: Origin | None = None,
     ):
-        self.name = name
+        self.name, self.origin = name, origin
         self.source_x = numbers(x, "x", name)
         self.source_y = None if y is None else numbers(y, "y", name)
         self.source_weights = None if weights is None else numbers(weights, "weights", name)
@@ -46,10 +70,70 @@ class Dataset:
                 raise ShapeError(f"{name}: {what} has {len(values):,} rows, x has {len(self.source_x):,}: one for each sample")
         if 0 in self.source_x.shape:
             raise DataError(f"{name}: the set is empty: x has the shape {self.source_x.shape}")
-        self.rows = None if rows is None else _row_numbers(rows, len(self.source_x), name)
+        self.rows = None if rows is None else row_numbers(rows, len(self.source_x), name)
         self.classes = None if classes is None else tuple(classes)
-        _check_weights(self.weights, name)
-        _check_classes(self.classes, self.source_y, name)
+        check_weights(self.weights, name)
+        check_classes(self.classes, self.source_y, name)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        classes: Iterable[str] | None = None,
+        names: Iterable[str] | None = None,
+        weights: Any = None,
+        name: str = "data",
+    ) -> Dataset:
+        """A set from anything that NumPy makes arrays of. Labels may be text: then ``classes`` are its different values, in
+        alphabetical order. With ``names``, one for each column of x (n, d), a model standardizes the columns by the training
+        set's figures; else numbers are taken as they are. Raises what Dataset does."""
+        from pellucid.data.arrays import from_arrays
+
+        return from_arrays(x, y, classes, names, weights, name)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | os.PathLike[str],
+        target: str,
+        *,
+        task: str | None = None,
+        missing: str = "error",
+        ignore: Iterable[str] = (),
+        header: bool = True,
+    ) -> Dataset:
+        """A table in a file of comma-separated values (or semicolons, tabs, bars), in UTF-8; ``target`` is what to predict.
+
+        Columns of numbers become float32, columns of text one number for each category; ``ignore`` names columns to leave out,
+        and without a ``header`` they are called 1, 2, …. The ``task`` is "classification" where the target is text or up to 20
+        different whole numbers, else "regression", unless it is given. Empty cells, NA, N/A, NaN, null and ? are ``missing``:
+        an "error", or the training set's "mean" stands for them, or "drop" leaves such rows out. What was decided is in
+        ``origin.notes``. A model standardizes the columns by its training set's figures. The table may be larger than memory.
+
+        Raises FileError, DataError and ConfigError, with the line where there is one.
+        """
+        from pellucid.data.tables import from_csv
+
+        return from_csv(path, target, task=task, missing=missing, ignore=ignore, header=header)
+
+    @classmethod
+    def from_folder(
+        cls, path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, colour: str | None = None
+    ) -> Dataset:
+        """Pictures in one folder a class, as bytes (height, width, 1 or 3); needs the extra ``images``.
+
+        All are brought to the ``size`` (height, width), their aspect kept on a black ground; without one they must share it.
+        ``colour`` is "grey" or "colour": without a wish grey, if all of them are. Cameras' notes on how they were held are
+        respected, transparent parts are white. Files that cannot be read are left out and listed in ``origin.skipped``; more
+        than half of them are an error. There may be more pictures than memory holds.
+
+        Raises FileError, DataError and ConfigError.
+        """
+        from pellucid.data.folders import from_folder
+
+        return from_folder(path, size=size, colour=colour)
 
     # With rows, these three gather into memory, every time they are asked.
 
@@ -73,6 +157,15 @@ class Dataset:
         """The shape of one sample."""
         return tuple(self.source_x.shape[1:])
 
+    def stage(self) -> InputStage:
+        """The input stage of a model that is trained on these samples."""
+        origin = self.origin
+        if origin is None:
+            return stage_for(self.source_x)
+        if origin.columns is None:
+            return Bytes(ink=False) if self.source_x.dtype == np.uint8 else stage_for(self.source_x)
+        return standardized(origin.columns, self.source_x, self.rows, origin.missing, origin.target)
+
     def __len__(self) -> int:
         return len(self.source_x) if self.rows is None else len(self.rows)
 
@@ -87,17 +180,17 @@ class Dataset:
 
     def take(self, rows: Any) -> Dataset:
         """The samples with these row numbers, in this order. A memory map is not read."""
-        chosen = _row_numbers(rows, len(self), self.name)
+        chosen = row_numbers(rows, len(self), self.name)
         chosen = chosen if self.rows is None else self.rows[chosen]
         arrays = (self.source_x, self.source_y, self.source_weights)
         if isinstance(self.source_x, np.memmap):
-            return Dataset(*arrays, self.classes, self.name, chosen)
+            return Dataset(*arrays, self.classes, self.name, chosen, self.origin)
         x, y, weights = (None if array is None else array[chosen] for array in arrays)
-        return Dataset(x, y, weights, self.classes, self.name)
+        return Dataset(x, y, weights, self.classes, self.name, origin=self.origin)
 
     def limit(self, count: int, seed: int = 0) -> Dataset:
         """``count`` samples, shuffled and with the classes in proportion; all, as they are, where there are no more."""
-        if _count(count, self.name, "limit") < 1:
+        if whole(count, self.name, "limit") < 1:
             raise DataError(f"{self.name}: limit({count!r}): a set needs at least 1 sample")
         return self if count >= len(self) else self.take(self._choose(count, seed, "limit")[1])
 
@@ -111,7 +204,7 @@ class Dataset:
         if isinstance(count, (float, np.floating)):
             part = round(float(count) * len(self)) if 0 < count < 1 else 0
         else:
-            part = _count(count, self.name, "split")
+            part = whole(count, self.name, "split")
         if not 1 <= part < len(self):
             raise DataError(
                 f"{self.name}: split({count!r}) of {len(self):,} samples: wants a whole number from 1 to {len(self) - 1:,}, "
@@ -120,12 +213,24 @@ class Dataset:
         rest, chosen = self._choose(part, seed, "split")
         return self.take(rest), self.take(chosen)
 
+    def splits(self, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Splits:
+        """The three sets of an experiment: two parts of these sizes, split off as :meth:`split` does, and the rest to train
+        on."""
+        from pellucid.data.arrays import digest
+
+        rest, tested = self.split(test, seed)
+        wanted = round(validation * len(self)) if 0 < validation < 1 else int(validation)
+        train, validated = rest.split(max(1, wanted), seed)
+        for part, data in (("train", train), ("validation", validated), ("test", tested)):
+            data.name = f"{self.name} {part}"
+        return Splits(train, validated, tested, self.name, "memory", digest(train, validated, tested))
+
     def _choose(self, part: int, seed: int, purpose: str) -> tuple[Array, Array]:
         """Row numbers, shuffled: (the rest, ``part`` of them, stratified)."""
         random = generator(seed, purpose)
         n = len(self)
         order = random.permutation(n)
-        labels = _labels(self.y)
+        labels = stratified_by(self.y)
         if labels is None:
             return order[part:], order[:part]
         _, codes, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
@@ -167,6 +272,16 @@ class Splits:
         return self.train.classes
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people about how somebody's own files were read."""
+        return () if self.train.origin is None else self.train.origin.notes
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """Files of one's own that could not be read, each with the reason."""
+        return () if self.train.origin is None else self.train.origin.skipped
+
+    @property
     def sizes(self) -> dict[str, int]:
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
 
@@ -178,73 +293,3 @@ class Splits:
         import html
 
         return f"<div>{html.escape(repr(self))}</div>{self.train._repr_html_()}"
-
-
-def numbers(values: Any, what: str, name: str = "data") -> Array:
-    """``values`` as an array of numbers with a first axis; an array stays the object it is."""
-    if isinstance(values, np.ma.MaskedArray):
-        raise DataError(f"{name}: {what} is a masked array: put numbers where the mask is, or leave those samples out")
-    try:
-        array: Array = values if isinstance(values, np.memmap) else np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"{name}: {what} is no array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        labels = "; for labels: classes, y = np.unique(y, return_inverse=True)" if what == "y" else ""
-        raise DataError(f"{name}: {what} must hold numbers, got {array.dtype} of shape {array.shape}{labels}")
-    if array.ndim == 0:
-        raise ShapeError(f"{name}: {what} must have one row for each sample, got a single number")
-    return array
-
-
-def _row_numbers(rows: Any, n: int, name: str) -> Array:
-    array = np.asarray(rows)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        got = f"{array.dtype} of shape {array.shape}"
-        raise DataError(f"{name}: rows must be a vector of row numbers, got {got}; for a mask: np.flatnonzero(mask)")
-    if not array.size:
-        raise DataError(f"{name}: no rows are chosen: a set needs at least 1 sample")
-    if array.min() < 0 or array.max() >= n:
-        raise DataError(f"{name}: rows must lie in 0 … {n - 1:,}, got {array.min():,} … {array.max():,}")
-    return np.asarray(array, np.int64)
-
-
-def _check_weights(weights: Array | None, name: str) -> None:
-    if weights is None:
-        return
-    if weights.ndim != 1:
-        raise ShapeError(f"{name}: weights must be one number for each sample, got the shape {weights.shape}")
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if wrong.size:
-        raise DataError(f"{name}: weights must be finite and not negative, got {weights[wrong[0]]} at row {wrong[0]:,}")
-    if not weights.any():
-        raise DataError(f"{name}: all weights are zero: no sample would count")
-
-
-def _check_classes(classes: tuple[str, ...] | None, y: Array | None, name: str) -> None:
-    if classes is None:
-        return
-    if not classes or not all(isinstance(label, str) for label in classes) or len(set(classes)) < len(classes):
-        raise DataError(f"{name}: classes must be different names, one for each label, got {classes!r}")
-    if y is not None and y.ndim == 1 and y.dtype.kind in "iu" and not (y.min() >= 0 and y.max() < len(classes)):
-        raise DataError(f"{name}: {len(classes)} classes take labels 0 … {len(classes) - 1}, got {y.min()} … {y.max()}")
-    if y is not None and y.ndim == 2 and y.shape[1] not in (1, len(classes)):
-        raise ShapeError(f"{name}: y has {y.shape[1]} columns for {len(classes)} classes")
-
-
-def _labels(y: Array | None) -> Array | None:
-    """What a split is stratified by: integer labels, (n,) or (n, 1), or the column of the one in one-hot rows."""
-    if y is None or y.ndim > 2:
-        return None
-    if y.ndim == 1 or y.shape[1] == 1:
-        return y.reshape(-1) if y.dtype.kind in "biu" else None
-    one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
-    return y.argmax(axis=1) if one_hot else None
-
-
-def _count(value: Any, name: str, what: str) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise DataError(f"{name}: {what}({value!r}): wants a number of samples") from None

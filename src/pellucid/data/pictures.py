@@ -8,10 +8,12 @@ which is how MNIST and its relatives store it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,32 +27,60 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all of Pillow's: its EPS reader runs another program
 _LIGHT = 127  # a border whose median is above this is paper
+_GREY = ("1", "L", "LA", "La", "F")  # Pillow's names; those of 16 and 32 bits begin with I
+_ORIENTATION = 0x0112  # the EXIF note that says how the camera was held
 _SIDE = 64  # pixels: larger pictures are thinned out in a preview, so that a notebook stays small
 
 
-def read_picture(path: str | os.PathLike[str], shape: Shape | None = None) -> Array:
+def read_picture(path: str | os.PathLike[str], shape: Shape | None = None, *, ink: bool = True) -> Array:
     """The picture in a file as bytes (h, w, c), c = 1 for grey or 3 for RGB; without a ``shape`` grey, in its own size.
 
     Transparent parts show white paper; 16 bits become 8; a photograph is turned as its EXIF note says. If the size is
-    not (w, h): with c = 1 a picture whose border is light is inverted, then the whole is fitted into the middle of a
-    black canvas.
+    not (w, h): with c = 1 and ``ink`` a picture whose border is light is inverted, then the whole is fitted into the middle
+    of a black canvas.
 
     Raises FileError for anything that is no whole picture, ShapeError for a shape that no picture has, ConfigError
     without Pillow.
     """
     if shape is not None and (len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1):
         raise ShapeError(f"{path}: a picture has the shape (height, width, 1 or 3), this model takes {tuple(shape)}")
+    c = 1 if shape is None else shape[2]
+    with _opened(path) as opened:
+        from PIL import ImageOps
+
+        if shape is not None and not ink:  # a JPEG can be decoded smaller, in a fraction of the time and the memory
+            opened.draft(None, (2 * max(shape[:2]), 2 * max(shape[:2])))
+        picture = _on_paper(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
+    if shape is not None and picture.size != (shape[1], shape[0]):
+        picture = _fitted(picture, shape[1], shape[0], ink)
+    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, c)
+
+
+def header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
+    """((height, width), whether it has colours) of the picture in a file, by its header alone. Raises like read_picture."""
+    with _opened(path) as opened:
+        w, h = opened.size
+        grey = opened.mode in _GREY or opened.mode.startswith("I")
+        if opened.mode == "P":
+            palette = np.asarray(opened.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            grey = bool((palette == palette[:, :1]).all())
+        noted = opened.format != "PNG" or "exif" in opened.info  # to look for a note, Pillow decodes a whole PNG
+        turned = noted and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return ((w, h) if turned else (h, w)), not grey
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """The picture in a file, its header read. Whatever goes wrong with it inside becomes a FileError."""
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise ConfigError("reading pictures needs Pillow: pip install 'pellucid[images]'") from None
-    c = 1 if shape is None else shape[2]
-    with open_file(path) as file:
+    with open_file(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoders grumble about notes that they cannot read
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                opened = Image.open(file, formats=_FORMATS)
-            picture = _on_paper(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
+            yield Image.open(file, formats=_FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise FileError(
                 f"{path}: the picture unpacks to more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
@@ -59,9 +89,6 @@ def read_picture(path: str | os.PathLike[str], shape: Shape | None = None) -> Ar
             raise FileError(f"{path}: no picture of a known kind ({', '.join(_FORMATS)})") from None
         except Exception as error:  # a damaged file makes decoders raise whatever they happen to stumble over
             raise FileError(f"{path}: the picture cannot be decoded: {error or type(error).__name__}") from None
-    if shape is not None and picture.size != (shape[1], shape[0]):
-        picture = _fitted(picture, shape[1], shape[0])
-    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, c)
 
 
 def _on_paper(picture: Image.Image, mode: str) -> Image.Image:
@@ -79,11 +106,12 @@ def _on_paper(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
-def _fitted(picture: Image.Image, w: int, h: int) -> Image.Image:
-    """``picture`` in the middle of a black canvas (w, h), as large as its aspect allows; grey on light paper inverted."""
+def _fitted(picture: Image.Image, w: int, h: int, ink: bool) -> Image.Image:
+    """``picture`` in the middle of a black canvas (w, h), as large as its aspect allows; grey ``ink`` on light paper
+    inverted."""
     from PIL import Image, ImageOps
 
-    if picture.mode == "L":
+    if ink and picture.mode == "L":
         pixels = np.asarray(picture)
         border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
         if np.median(border) > _LIGHT:

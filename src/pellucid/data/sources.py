@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data import strokes
+from pellucid.data import own, strokes
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.data.offline import digits
+from pellucid.data.own import Reading
 from pellucid.data.published import FASHION, FILES, MNIST, Content, Source, cache, is_mnist, present, read
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
@@ -55,12 +56,32 @@ SOURCES: dict[str, Callable[..., Splits]] = {
 }  # fmt: skip
 
 
-def load(name: str, data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
-    """The data set called ``name``. Raises ConfigError for an unknown name, else what mnist raises."""
-    return SOURCES[_known(name)](data_dir, split_seed)
+def load(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    split_seed: int = 0,
+    reading: Reading | None = None,
+) -> Splits:
+    """The data set called ``name``; or, for a path, the table or the folder of pictures there, read as ``reading`` says and
+    split by the seed into 80, 10 and 10 %. Raises ConfigError for an unknown name, else what mnist raises, or own.opened."""
+    if known(name) in SOURCES:
+        if reading is not None:
+            reading.only((), f"{name}: it is for data of your own")
+        return SOURCES[name](data_dir, split_seed)
+    return own.opened(name, own.Reading() if reading is None else reading, split_seed)
 
 
-def _known(name: str) -> str:
+def known(name: str) -> str:
+    """``name``, if it is that of a data set or leads to data of one's own. Raises ConfigError and FileError."""
+    path = Path(name)
+    if name not in SOURCES and not path.exists() and len(path.parts) == 1 and not path.suffix:
+        raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)} (or give a path)")
+    if name not in SOURCES:
+        own.is_table(name)
+    return name
+
+
+def _published(name: str) -> str:
     if name not in SOURCES:
         raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)}")
     return name
@@ -71,7 +92,7 @@ def fetch(name: str) -> Path:
 
     Raises ConfigError for an unknown name, DataError where no mirror delivers, FileError where nothing can be written.
     """
-    if _known(name) == "drawings":
+    if _published(name) == "drawings":
         fetch("mnist")
         return fetch("pendigits")
     if name == "pendigits":

@@ -51,7 +51,10 @@ class InputStage(Config, ABC):
 
 @dataclass(frozen=True)
 class Bytes(InputStage):
-    """uint8 pictures: each value is divided by 255."""
+    """uint8 pictures: each value is divided by 255. With ``ink`` a grey picture in a file that is dark on a light border is
+    taken for ink on paper, and inverted (:func:`~pellucid.data.pictures.read_picture`)."""
+
+    ink: bool = True
 
     wants: ClassVar[str] = "uint8 pictures (0 … 255)"
     factor: ClassVar[float] = 1 / 255

@@ -9,6 +9,8 @@ A method is a function of a model and samples that returns an :class:`Attributio
 """
 
 from pellucid.explain.attribution import Attribution
+from pellucid.explain.cam import grad_cam
+from pellucid.explain.deeplift import deeplift
 from pellucid.explain.exact import shapley
 from pellucid.explain.methods import METHODS, Method, method
 from pellucid.explain.occlusion import occlusion
@@ -20,7 +22,9 @@ __all__ = [
     "METHODS",
     "Attribution",
     "Method",
+    "deeplift",
     "expected_gradients",
+    "grad_cam",
     "gradient",
     "input_times_gradient",
     "integrated_gradients",

@@ -10,6 +10,8 @@ import numpy as np
 
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.explain.attribution import Attribution
+from pellucid.explain.cam import grad_cam
+from pellucid.explain.deeplift import deeplift
 from pellucid.explain.occlusion import occlusion
 from pellucid.explain.paths import expected_gradients, integrated_gradients
 from pellucid.explain.question import Class, Of
@@ -22,7 +24,8 @@ from pellucid.model import Model
 class Method:
     """A method: its ``function``, with the settings that it has by default, and what it is ``about`` in one sentence.
     ``complete``: whether its values add up to what there is to explain, as a theorem. ``signed``: whether they tell for
-    from against. ``needs_background``: whether it compares with a background, and not with a baseline."""
+    from against. ``needs_background``: whether it compares with a background, and not with a baseline; ``needs_convolution``:
+    whether it refuses networks that have none."""
 
     name: str
     about: str
@@ -30,6 +33,7 @@ class Method:
     complete: bool
     signed: bool = True
     needs_background: bool = False
+    needs_convolution: bool = False
 
     def __call__(
         self,
@@ -80,6 +84,20 @@ METHODS: dict[str, Method] = {
             expected_gradients,
             complete=True,
             needs_background=True,
+        ),
+        Method(
+            "deeplift",
+            "What each unit's whole change from the baseline has done, handed back unit by unit in proportion.",
+            deeplift,
+            complete=True,
+        ),
+        Method(
+            "grad-cam",
+            "Where the last convolution found what speaks for the class: places, not pixels.",
+            grad_cam,
+            complete=False,
+            signed=False,
+            needs_convolution=True,
         ),
         Method(
             "occlusion",

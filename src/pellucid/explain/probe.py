@@ -7,6 +7,7 @@ prediction: dropout is off, running figures are constants, and a sample does not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from pellucid.activity import scaled
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.explain.question import Class, Of, Question, check_of, question
-from pellucid.layers.context import Context, Run
+from pellucid.layers.base import Layer
+from pellucid.layers.context import Context, Observer, Run
 from pellucid.memory import Array
 from pellucid.model import Model
+from pellucid.networks.rebuilt import rebuilt
 from pellucid.training.shards import choose
 
 NUMBERS = 500_000  # of a chunk's largest array: all outputs are kept until backward, and should stay in the caches
@@ -29,9 +32,10 @@ class Probe:
 
     ``of`` says which outputs: "logit", what is before the softmax or sigmoid of the loss (the model's outputs where the
     loss has no such head), as ``Model.predict(x, logits=True)`` gives them; or "output", what ``Model.predict`` gives.
+    With ``change`` the network runs as it was written, layer by layer, the head too, each layer as ``change`` makes it.
     """
 
-    def __init__(self, model: Model, of: Of = "logit", dtype: Any = np.float32):
+    def __init__(self, model: Model, of: Of = "logit", dtype: Any = np.float32, change: Callable[[Layer], Layer] | None = None):
         if not isinstance(model, Model):
             raise ConfigError(f"a Model is explained, not {type(model).__name__}; of an ensemble take the models one by one")
         check_of(of)
@@ -53,9 +57,15 @@ class Probe:
         self._p, self._g = p, parts.layout.views(parts.layout.zeros(self.dtype))
         run = Run(parts.kernels, dtype=self.dtype, seed=parts.seed)
         self._ctx = Context(run, state, needs_dx=True)
-        head = parts.head if of == "output" else None
+        self._plan, head = parts.plan, parts.head if of == "output" else None
+        if change is not None:
+            self._plan, head = rebuilt(parts.network if of == "output" else parts.body, change), None
         self._head = None if head is None else getattr(parts.kernels, head.kernel)
         self._head_gradient = None if head is None else getattr(parts.kernels, head.kernel + "_gradient")
+
+    def watch(self, observer: Observer | None) -> None:
+        """From now on tells ``observer`` every layer's output, and the gradient that reaches it."""
+        self._ctx.run.observer = observer
 
     # -- what users bring -----------------------------------------------------------------------------------------
 
@@ -103,7 +113,7 @@ class Probe:
             dz[...] = coefficients[rows]
             if self._head_gradient is not None:
                 self._head_gradient(y, dz, out=dz)
-            found[rows] = self._parts.plan.backward(self._p, self._g, dz, self._ctx)
+            found[rows] = self._plan.backward(self._p, self._g, dz, self._ctx)
         return found
 
     def _start(self, n: int, *, keeping: bool) -> None:
@@ -112,15 +122,24 @@ class Probe:
         parts.kernels.ready(choose(parts.multiply_adds, 0, n, parts.kernels).team)
 
     def _forward(self, points: Array) -> Array:
-        z = np.ascontiguousarray(self._parts.plan.forward(self._p, np.ascontiguousarray(points), self._ctx))
+        z = np.ascontiguousarray(self._plan.forward(self._p, np.ascontiguousarray(points), self._ctx))
         return z if self._head is None else self._head(z, out=self._ctx.run.own("head", z.shape))
 
 
 class Asked:
     """What every method begins with: n samples in the network's scale, and what is asked about them and answered."""
 
-    def __init__(self, model: Model, x: Array, target: Class | None, against: Class | None, of: Of, dtype: Any):
-        self.probe = Probe(model, of, dtype)
+    def __init__(
+        self,
+        model: Model,
+        x: Array,
+        target: Class | None,
+        against: Class | None,
+        of: Of,
+        dtype: Any,
+        change: Callable[[Layer], Layer] | None = None,
+    ):
+        self.probe = Probe(model, of, dtype, change)
         self.x = self.probe.points(x)
         outputs = self.probe.outputs(self.x)
         self.question: Question = question(model, outputs, target, against, of)

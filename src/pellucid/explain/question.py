@@ -58,11 +58,12 @@ def question(model: Model, outputs: Array, target: Class | None, against: Class 
     """
     n, k = outputs.shape
     yes_or_no = k == 1 and model.loss.classifies
+    probability = of == "output" and model.loss.head is not None
     count = 2 if yes_or_no else k
     if target is not None:
         chosen = _classes(model, target, n, count, "target")
     elif yes_or_no:  # half a probability is a logit of 0
-        chosen = (outputs[:, 0] >= (0.5 if of == "output" and model.loss.head is not None else 0)).astype(np.int64)
+        chosen = (outputs[:, 0] >= (0.5 if probability else 0)).astype(np.int64)
     else:
         chosen = outputs.argmax(axis=1)
     other = None if against is None else _classes(model, against, n, count, "against")
@@ -70,7 +71,7 @@ def question(model: Model, outputs: Array, target: Class | None, against: Class 
         if other is not None:
             raise ConfigError("a single output weighs yes against no by itself: leave 'against' out")
         sign = np.where(chosen == 1, 1.0, -1.0)
-        return Question(chosen, None, sign[:, None], (chosen == 0) * (1.0 if of == "output" else 0.0))
+        return Question(chosen, None, sign[:, None], (chosen == 0) * (1.0 if probability else 0.0))
     coefficients = np.eye(k)[chosen]
     if other is not None:
         if (same := np.flatnonzero(chosen == other)).size:

@@ -1,19 +1,28 @@
 """Layers: the mathematics. One small file a kind; a new layer is a new class, registered nowhere."""
 
-from pellucid.layers.activations import Activation, Linear, ReLU, Sigmoid, Softmax, Tanh
+from pellucid.layers.activations import Activation, Linear, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.layers.base import Built, Layer
 from pellucid.layers.context import Context, Run
 from pellucid.layers.convolution import Conv2D
+from pellucid.layers.curves import ELU, GELU, HardSigmoid, LeakyReLU, PReLU, SiLU, Softplus
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout, SpatialDropout2D
+from pellucid.layers.embedding import Embedding
 from pellucid.layers.merge import Add, Concatenate, Merge
-from pellucid.layers.normalization import BatchNorm, LayerNorm
+from pellucid.layers.noise import GaussianNoise
+from pellucid.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from pellucid.layers.padding import ZeroPad2D
 from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
-from pellucid.layers.reshape import Flatten
+from pellucid.layers.recurrent import GRU, LSTM, Recurrent, Reverse, SimpleRNN
+from pellucid.layers.rescale import Rescale
+from pellucid.layers.reshape import Flatten, Reshape
 from pellucid.layers.transposed import ConvTranspose2D
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "AveragePool2D",
@@ -25,17 +34,31 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePool2D",
+    "GroupNorm",
+    "HardSigmoid",
     "Layer",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MaxPool2D",
     "Merge",
+    "PReLU",
     "ReLU",
+    "Recurrent",
+    "Rescale",
+    "Reshape",
+    "Reverse",
     "Run",
+    "SiLU",
     "Sigmoid",
+    "SimpleRNN",
     "Softmax",
+    "Softplus",
     "SpatialDropout2D",
     "Tanh",
     "ZeroPad2D",

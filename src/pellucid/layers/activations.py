@@ -1,14 +1,15 @@
 """Activation layers: a function applied to each number (ReLU, sigmoid, tanh) or to each whole vector (softmax).
 
 Without them a stack of dense layers is one linear map. Each class states its function f and its derivative; the layer
-computes Y = f(X) and dX = dY ⊙ f'(X), where f' is written with y = f(x), so that only Y has to be kept.
+computes Y = f(X) and dX = dY ⊙ f'(X). Where f' can be written with y = f(x), only Y has to be kept, and the layer before need
+not keep its output as well; where it cannot, X is. Softer ones are in ``curves.py``.
 """
 
 from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pellucid.errors import ShapeError
 from pellucid.layers.base import Built, Layer
@@ -17,21 +18,28 @@ from pellucid.memory import Array, Shape, Views
 
 
 class Activation(Layer, ABC):
-    """An activation whose kernels are called ``kernel`` and ``kernel_gradient``; input and output of any one shape."""
+    """An activation whose kernels are called ``kernel`` and ``kernel_gradient``; input and output of any one shape. The
+    ``settings`` follow x in the kernels' arguments; ``of_x``: the gradient is computed from x, not from y."""
 
     kernel: ClassVar[str]
+    of_x: ClassVar[bool] = False
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What the function depends on besides x."""
+        return tuple(vars(self).values())
 
     def build(self, shape: Shape) -> Built:
         return Built(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        y: Array = getattr(ctx.kernels, self.kernel)(x, out=ctx.buffer("y", x.shape))
-        ctx.keep(y)
+        y: Array = getattr(ctx.kernels, self.kernel)(x, *self.settings, out=ctx.buffer("y", x.shape))
+        ctx.keep(x if self.of_x else y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        (y,) = ctx.kept
-        return getattr(ctx.kernels, self.kernel + "_gradient")(y, dy, out=dy) if ctx.needs_dx else None
+        (kept,) = ctx.kept
+        return getattr(ctx.kernels, self.kernel + "_gradient")(kept, *self.settings, dy, out=dy) if ctx.needs_dx else None
 
 
 @dataclass(frozen=True)
@@ -81,4 +89,20 @@ class Softmax(Activation):
     def build(self, shape: Shape) -> Built:
         if not shape or shape[-1] < 2:
             raise ShapeError(f"Softmax() over {shape} is always 1: it needs two or more classes; for yes or no use Sigmoid()")
+        return Built(shape)
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Activation):
+    """yᵢ = xᵢ − log Σⱼ eˣʲ over the last axis: the logarithm of :class:`Softmax`, without its underflow.
+
+    ∂yᵢ/∂xⱼ = δᵢⱼ − eʸʲ, so dxᵢ = dyᵢ − eʸⁱ Σⱼ dyⱼ. For a classifier take Softmax and CrossEntropy, which are computed together
+    as safely, and whose outputs are probabilities.
+    """
+
+    kernel: ClassVar[str] = "log_softmax"
+
+    def build(self, shape: Shape) -> Built:
+        if not shape or shape[-1] < 2:
+            raise ShapeError(f"LogSoftmax() over {shape} is always 0: it needs two or more classes")
         return Built(shape)

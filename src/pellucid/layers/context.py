@@ -81,10 +81,11 @@ class Context:
     """One layer's place in one shard: what its forward and backward get as ``ctx``.
 
     ``state`` holds the layer's running statistics (views, like ``p``). ``needs_dx`` says whether anything upstream has
-    parameters, or the caller asked for the input's gradient; where it is false, backward may return None.
+    parameters, or the caller asked for the input's gradient; where it is false, backward may return None. A ``frozen`` layer,
+    with all inside it, works as in prediction, always.
     """
 
-    __slots__ = ("_buffers", "_children", "_key", "kept", "kernels", "needs_dx", "path", "run", "state")
+    __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "run", "state")
 
     def __init__(self, run: Run, state: Views, path: str = "", needs_dx: bool = False):
         self.run = run
@@ -92,6 +93,7 @@ class Context:
         self.path = path
         self.state = state
         self.needs_dx = needs_dx
+        self.frozen = False
         self.kept: tuple[Any, ...] = ()
         self._children: dict[str, Context] = {}
         self._buffers: Memories = {}
@@ -101,8 +103,8 @@ class Context:
 
     @property
     def training(self) -> bool:
-        """True while training; False in prediction and evaluation."""
-        return self.run.training
+        """True while training; False in prediction and evaluation, and in what is frozen."""
+        return self.run.training and not self.frozen
 
     @property
     def offset(self) -> int:
@@ -151,7 +153,8 @@ class Context:
         """The context of the layer inside called ``name``."""
         if name not in self._children:
             path = f"{self.path}.{name}" if self.path else name
-            self._children[name] = Context(self.run, self.state[name], path)
+            self._children[name] = child = Context(self.run, self.state[name], path)
+            child.frozen = self.frozen
         return self._children[name]
 
     def forward(self, name: str, layer: Layer | Merge, p: Views, x: Array | Sequence[Array], needs_dx: bool) -> Array:

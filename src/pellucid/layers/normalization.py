@@ -2,10 +2,10 @@
 
     x̂ = (x − μ) r      r = 1/√(σ² + ε)      y = γ x̂ + β
 
-μ and σ² = mean((x − μ)²) are taken over a set of n numbers: all of one channel in the batch (:class:`BatchNorm`), or all of
-one sample's last axis (:class:`LayerNorm`). They depend on every number of their set, so its gradient has three ways to
-each x: directly, through μ and through σ². With dx̂ = γ dy and ∂σ²/∂xᵢ = 2 (xᵢ − μ)/n (the term with ∂μ vanishes, for the
-differences to the mean add up to zero):
+μ and σ² = mean((x − μ)²) are taken over a set of n numbers: all of one channel in the batch (:class:`BatchNorm`), all of
+one sample's last axis (:class:`LayerNorm`), or some channels of one sample (:class:`GroupNorm`). They depend on every number of
+their set, so its gradient has three ways to each x: directly, through μ and through σ². With dx̂ = γ dy and
+∂σ²/∂xᵢ = 2 (xᵢ − μ)/n (the term with ∂μ vanishes, for the differences to the mean add up to zero):
 
     ∂C/∂σ² = Σⱼ dx̂ⱼ (xⱼ − μ) · (−r³/2)                 ∂C/∂μ = −r Σⱼ dx̂ⱼ
     dxᵢ = r dx̂ᵢ + ∂C/∂σ² · 2 (xᵢ − μ)/n + ∂C/∂μ / n
@@ -17,12 +17,13 @@ What is left is a gradient without the two directions that cannot change y: addi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from pellucid.config import FractionBelowOne, Positive
+from pellucid.config import Count, FractionBelowOne, Positive
 from pellucid.errors import ShapeError
 from pellucid.initializers import Ones, Zeros
 from pellucid.layers.activations import ReLU
@@ -180,6 +181,47 @@ class LayerNorm(Layer):
         x, mean, rstd = ctx.kept
         # dγ and dβ come out of the same pass as dX, so it is computed in any case
         return ctx.kernels.layer_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=ctx.gradient(x.shape))
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Group normalization (Wu and He, 2018): each sample by itself, over all its positions and, of its channels (the last
+    axis), one group of neighbours after the other. Input (n, c) or (n, …, c). Training and prediction are the same, and the
+    batch plays no part, so it may be as small as one likes.
+
+    >>> import numpy as np
+    >>> from pellucid import GroupNorm
+    >>> from pellucid.testing import run_layer
+    >>> x = np.array([[1.0, 3.0, 50.0, 10.0], [1.0, 3.0, 10.0, 50.0]]).reshape(1, 2, 4)  # two positions, four channels
+    >>> run_layer(GroupNorm(2, epsilon=1e-12), x).y.round(6).tolist()
+    [[[-1.0, 1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]]]
+
+    With ``groups=1`` all of a sample is one set; with as many groups as channels each channel of a picture is, which is called
+    instance normalization (Ulyanov, Vedaldi and Lempitsky, 2016).
+
+    Slots: ``gamma`` (c), ones at first, and ``beta`` (c), zeros, both left alone by weight decay.
+    """
+
+    groups: Count
+    epsilon: Positive = 1e-5
+
+    def build(self, shape: Shape) -> Built:
+        channels = shape[-1] if shape else 0
+        if not channels or channels % self.groups:
+            raise ShapeError(f"{self} wants channels as the last axis, a multiple of {self.groups}, got {shape}")
+        if math.prod(shape) == self.groups:
+            raise ShapeError(f"{self} over {shape} is always beta: a group needs two or more numbers; take fewer groups")
+        return Built(shape, _affine(channels))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        mean, rstd = ctx.buffer("statistics", (2, len(x), self.groups))
+        ctx.keep(x, mean, rstd)
+        return ctx.kernels.group_norm(x, p.gamma, p.beta, self.epsilon, ctx.buffer("y", x.shape), mean, rstd)
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        x, mean, rstd = ctx.kept
+        # dX comes out of the same passes as dγ and dβ, so it is computed in any case
+        return ctx.kernels.group_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=dy)
 
 
 def _affine(c: int) -> dict[str, Slot]:

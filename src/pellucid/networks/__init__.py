@@ -1,13 +1,17 @@
 """Networks: layers made of layers. In a line, with a way around, or in any directed acyclic graph."""
 
+from pellucid.networks.bidirectional import Bidirectional
 from pellucid.networks.composite import Composite, Node, built, depth, fused, primitives
 from pellucid.networks.ends import in_line, without_last
+from pellucid.networks.frozen import Frozen
 from pellucid.networks.graph import Graph
 from pellucid.networks.residual import Residual
 from pellucid.networks.sequential import Sequential
 
 __all__ = [
+    "Bidirectional",
     "Composite",
+    "Frozen",
     "Graph",
     "Node",
     "Residual",

@@ -1,8 +1,9 @@
 """What optimizers are made of: pieces, chained.
 
 ``Chain(ClipNorm(1.0), L2(1e-4), Adam())`` is read from left to right: transforms change the gradient (or shrink the
-parameters), the last piece is a rule that writes the parameters. Every piece is one pass over the flat vectors, in
-place, and its state (Adam's moments) is explicit: vectors that :class:`Updater` owns and files save.
+parameters), a rule writes the parameters, and behind it constraints may bring them back into bounds. Every piece is one
+pass over the flat vectors, in place, and its state (Adam's moments) is explicit: vectors that :class:`Updater` owns and
+files save.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Transform(Piece, ABC):
     """A piece that stands before the rule."""
 
 
+class Constraint(Piece, ABC):
+    """A piece that stands behind the rule and brings the parameters back into bounds. It is given each slot that decay may
+    touch by itself, θ, g and state in the slot's own shape."""
+
+
 class Rule(Piece, ABC):
     """A piece that writes the parameters; it has a ``learning_rate``, a number or a schedule."""
 
@@ -49,24 +55,29 @@ class Rule(Piece, ABC):
 
 @dataclass(frozen=True, init=False)
 class Chain(Config):
-    """Pieces one after the other: transforms, then one rule."""
+    """Pieces one after the other: transforms, then one rule, then constraints."""
 
     pieces: tuple[Piece, ...]
 
     def __init__(self, *pieces: Piece):
         object.__setattr__(self, "pieces", pieces)
         self.__post_init__()
-        if not pieces or not isinstance(pieces[-1], Rule):
-            raise ConfigError("a Chain ends in the rule that writes the parameters: Chain(ClipNorm(1.0), SGD(0.1))")
-        for piece in pieces[:-1]:
+        free = [piece for piece in pieces if not isinstance(piece, Constraint)]
+        if not free or not isinstance(free[-1], Rule):
+            raise ConfigError(
+                "a Chain ends in the rule that writes the parameters: Chain(ClipNorm(1.0), SGD(0.1)); "
+                "behind it stand constraints alone: Chain(SGD(0.1), MaxNorm(3.0))"
+            )
+        for piece in free[:-1]:
             if isinstance(piece, Rule):
                 raise ConfigError(f"a Chain has one rule, at its end; {piece} stands before it")
+        for piece in pieces[: pieces.index(free[-1])]:
+            if isinstance(piece, Constraint):
+                raise ConfigError(f"{piece} bounds what the rule has written: put it behind {free[-1]}")
 
     @property
     def rule(self) -> Rule:
-        rule = self.pieces[-1]
-        assert isinstance(rule, Rule)
-        return rule
+        return next(piece for piece in self.pieces if isinstance(piece, Rule))
 
 
 Optimizer = Rule | Chain
@@ -78,7 +89,12 @@ class Updater:
     def __init__(self, optimizer: Optimizer, layout: Layout, kernels: Kernels, dtype: Any = np.float32):
         self.optimizer = optimizer
         self.kernels = kernels
+        self.scale = 1.0  # of the learning rate: what a policy may turn down
+        self._rule = optimizer.rule if isinstance(optimizer, Chain) else optimizer
+        self._layout = layout
+        self._trained = slice(0, layout.trained)  # what is frozen lies behind, and no piece sees it
         self._decayed = layout.ranges(lambda slot: slot.decay)
+        self._bounded = [path for path, slot in layout.items() if slot.decay and slot.trained]
         self.state: dict[str, Array] = {}
         self._pieces: list[tuple[Piece, list[Array]]] = []
         seen: Counter[str] = Counter()
@@ -87,18 +103,21 @@ class Updater:
             seen[kind] += 1
             own = {f"{kind}{seen[kind]}.{name}": layout.zeros(dtype) for name in piece.vectors}
             self.state.update(own)
-            self._pieces.append((piece, list(own.values())))
+            self._pieces.append((piece, [vector[self._trained] for vector in own.values()]))
 
     def rate(self, clock: Clock) -> float:
         """The learning rate at that time."""
-        rule = self._pieces[-1][0]
-        assert isinstance(rule, Rule)
-        return rate_at(rule.learning_rate, clock)
+        return self.scale * rate_at(self._rule.learning_rate, clock)
 
     def update(self, theta: Array, g: Array, rate: float, step: int) -> None:
         """One step: all pieces in order. ``g`` is changed; ``step`` counts from 1."""
+        theta, g = theta[self._trained], g[self._trained]
         for piece, state in self._pieces:
-            if piece.only_decayed:
+            if isinstance(piece, Constraint):
+                for path in self._bounded:
+                    W, dW, *own = (self._layout.array(vector, path) for vector in (theta, g, *state))
+                    piece.apply(W, dW, own, rate, step, self.kernels)
+            elif piece.only_decayed:
                 for part in self._decayed:
                     piece.apply(theta[part], g[part], [vector[part] for vector in state], rate, step, self.kernels)
             else:

@@ -14,6 +14,8 @@ from pellucid.optim.pieces import Chain, Rule
 from pellucid.optim.schedules import Schedule
 from pellucid.optim.transforms import Decay
 
+Epsilon = Annotated[float, Range(1e-30)]  # where a weight gets no gradient, 0/0 would be NaN
+
 
 @dataclass(frozen=True)
 class SGD(Rule):
@@ -48,19 +50,24 @@ class Adam(Rule):
 
     m ← β₁ m + (1 − β₁) g        m̂ = m/(1 − β₁ᵗ)
     v ← β₂ v + (1 − β₂) g²       v̂ = v/(1 − β₂ᵗ)       θ ← θ − η m̂/(√v̂ + ε)
+
+    With ``amsgrad`` the largest v so far takes the place of v (Reddi, Kale and Kumar, 2018): p ← max(p, v), p̂ = p/(1 − β₂ᵗ),
+    so the largest is chosen before the correction, as in PyTorch.
     """
 
     learning_rate: Positive | Schedule = 0.001
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
-    epsilon: Annotated[float, Range(1e-30)] = 1e-8  # where a weight gets no gradient, 0/0 would be NaN
+    epsilon: Epsilon = 1e-8
+    amsgrad: bool = False
 
     @property
     def vectors(self) -> tuple[str, ...]:
-        return ("m", "v")
+        return ("m", "v", "peak") if self.amsgrad else ("m", "v")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        kernels.adam(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
+        update = kernels.amsgrad if self.amsgrad else kernels.adam
+        update(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
 
 
 def AdamW(
@@ -69,9 +76,10 @@ def AdamW(
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-8,
+    amsgrad: bool = False,
 ) -> Chain:
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019): ``Chain(Decay(decay), Adam(…))``.
 
     Biases are left alone (PyTorch's AdamW decays them too).
     """
-    return Chain(Decay(decay), Adam(learning_rate, beta1, beta2, epsilon))
+    return Chain(Decay(decay), Adam(learning_rate, beta1, beta2, epsilon, amsgrad))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated
 
-from pellucid.config import Config, Count, Fraction, NonNegative, Positive
+from pellucid.config import Config, Count, Fraction, NonNegative, Positive, Range
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,40 @@ class StepDecay(Schedule):
 
 
 @dataclass(frozen=True)
+class Exponential(Schedule):
+    """η = start · factor^epoch: multiplied by ``factor`` with every epoch, a little with every step."""
+
+    start: Positive
+    factor: Positive = 0.9
+
+    def at(self, clock: Clock) -> float:
+        return self.start * self.factor**clock.epoch
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """η = start/(1 + decay · epoch), under which stochastic descent is shown to converge (Robbins and Monro, 1951)."""
+
+    start: Positive
+    decay: NonNegative = 1.0
+
+    def at(self, clock: Clock) -> float:
+        return self.start / (1 + self.decay * clock.epoch)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """η = end + (start − end)(1 − progress)^power: a straight line with power 1."""
+
+    start: Positive
+    end: NonNegative = 0.0
+    power: Positive = 1.0
+
+    def at(self, clock: Clock) -> float:
+        return self.end + (self.start - self.end) * max(0.0, 1 - clock.progress) ** self.power
+
+
+@dataclass(frozen=True)
 class Cosine(Schedule):
     """η = end + ½ (start − end)(1 + cos π·progress): half a cosine down (Loshchilov and Hutter, 2017, no restarts)."""
 
@@ -78,6 +113,39 @@ class OneCycle(Schedule):
         if clock.progress < self.warmup:
             return _half_cosine(low, self.peak, clock.progress / self.warmup)
         return _half_cosine(self.peak, end, (clock.progress - self.warmup) / max(1 - self.warmup, 1e-12))
+
+
+@dataclass(frozen=True)
+class WarmRestarts(Schedule):
+    """η = end + ½ (start − end)(1 + cos π·t/T) in each period, then from the start again (SGDR: Loshchilov and Hutter, 2017):
+    t epochs of its T are done. The first period is ``period`` epochs long, each further one ``factor`` times longer. As in
+    the paper, the rate follows the steps, not only the epochs; the last period ends with the fit, or is cut off by it."""
+
+    start: Positive
+    period: Positive = 10.0
+    factor: Annotated[float, Range(1)] = 1.0
+    end: NonNegative = 0.0
+
+    def at(self, clock: Clock) -> float:
+        done, length = clock.epoch, self.period
+        if self.factor == 1:
+            done %= length
+        while done >= length:
+            done -= length
+            length *= self.factor
+        return _half_cosine(self.start, self.end, done / length)
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """η = rate · (0.01 + 0.99 · epoch/epochs) during the first ``epochs`` (parts of one, too), then ``rate``, a number or a
+    schedule: WarmUp(Cosine(0.1), 2). A schedule runs from the beginning, on the same clock (Goyal et al., 2017)."""
+
+    rate: Positive | Schedule
+    epochs: Positive = 1.0
+
+    def at(self, clock: Clock) -> float:
+        return rate_at(self.rate, clock) * min(1.0, 0.01 + 0.99 * clock.epoch / self.epochs)
 
 
 def _half_cosine(start: float, end: float, t: float) -> float:

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
 import numpy as np
 
+from pellucid.kernels import Kernels
 from pellucid.metrics import Value
 from pellucid.training.events import EpochEvent, Event
 
@@ -56,7 +57,7 @@ def _values(values: Mapping[str, Value], *, names: bool = True) -> str:
     shown = []
     for name, value in values.items():
         if np.ndim(value) == 0:
-            share = name == "accuracy" or name.startswith(("precision", "recall"))
+            share = name.endswith("accuracy") or name.startswith(("precision", "recall", "specificity", "f1"))
             number = f"{100 * value:.2f} %" if share else f"{value:.4f}"
             shown.append(f"{name.replace('_', ' ')} {number}" if names else number)
     return "  ".join(shown)
@@ -129,6 +130,17 @@ def make_display(progress: bool | None, epochs: int) -> Display:
     if sys.stderr.isatty():
         return Bars(epochs)
     return Plain(epochs, sys.stderr) if progress else Silent()
+
+
+def follow(events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels) -> None:
+    """Shows the events until the last. Ctrl-C closes them after the step at hand and raises KeyboardInterrupt."""
+    display = make_display(progress, epochs)
+    with interruptible() as interrupted, display, kernels.announced(display.say):
+        for event in events:
+            display.show(event)
+            if interrupted():
+                events.close()
+                raise KeyboardInterrupt
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from pellucid.metrics import Value
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One batch was learned. Epochs and batches count from 1; ``loss`` is the batch's mean, without penalties;
-    ``scores()`` gives loss and metrics over the epoch so far."""
+    """One batch was learned (where gradients are accumulated, one update made). Epochs and batches count from 1; ``loss`` is
+    the batch's mean, without penalties; ``scores()`` gives loss and metrics over the epoch so far; ``forward_passes`` says
+    how often the network ran over a batch for it."""
 
     epoch: int
     batch: int
@@ -23,6 +24,7 @@ class StepEvent:
     samples: int
     learning_rate: float
     scores: Callable[[], Mapping[str, Value]]
+    forward_passes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ Event = StepEvent | EpochEvent
 
 @dataclass
 class History:
-    """One row an epoch. ``history["validation_loss"]`` is a column; ``best_epoch`` is set by early stopping."""
+    """One row an epoch. ``history["validation_loss"]`` is a column; ``best_epoch`` is set by early stopping;
+    ``forward_passes`` counts how often the network ran over a training batch."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
+    forward_passes: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -13,7 +13,8 @@ import numpy as np
 from pellucid.data.stage import InputStage
 from pellucid.layers.context import Context, Run
 from pellucid.memory import Array
-from pellucid.metrics import Metric, Tally, Value, questions
+from pellucid.metrics import Metric, Tally, Value
+from pellucid.metrics.base import questions, sides
 from pellucid.training.intake import Samples
 from pellucid.training.parts import Parts
 from pellucid.training.shards import choose
@@ -29,17 +30,20 @@ class Scores:
         self.parts = parts
         self.loss, self.weight = 0.0, 0.0
         self.tallies: list[tuple[str, Tally]] = []
-        asks_many = parts.loss.independent and parts.output_shape[-1] > 1
-        self._spread = asks_many
+        several = parts.output_shape[-1] > 1
+        self._independent = parts.loss.independent and several
+        self._one_score = parts.loss.classifies and parts.loss.head is None and not several
         for metric in parts.metrics if metrics is None else metrics:
-            self.tallies.append((metric.name, metric.start(2 if asks_many else parts.classes, parts.kernels)))
+            self.tallies.append((metric.name, metric.start(parts.answers, parts.kernels)))
 
     def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
         """One batch: Σ wᵢ lᵢ, Σ wᵢ, and what the metrics need."""
         self.loss += loss
         self.weight += weight
-        if self._spread:
+        if self._independent:
             outputs, targets, weights = questions(outputs, targets, weights)
+        elif self._one_score:
+            outputs, targets = sides(outputs, targets)
         for _, tally in self.tallies:
             tally.update(outputs, targets, weights)
 

@@ -11,10 +11,14 @@ from pellucid.config import checked
 from pellucid.data.dataset import Dataset
 from pellucid.data.stage import InputStage
 from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.layers import Embedding, Softmax
 from pellucid.losses import Loss
 from pellucid.memory import Array, Shape
 from pellucid.metrics import Metric
+from pellucid.networks import in_line, primitives
 from pellucid.training.parts import Parts
+
+STRETCH = 512  # samples checked at a time
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,20 @@ def samples(data: Dataset, what: str, stage: InputStage, input_shape: Shape, los
     return Samples(data.source_x, data.rows, targets, weights)
 
 
+def numbered(found: Samples, stage: InputStage, parts: Parts) -> None:
+    """Refuses, where the network begins with an Embedding, numbers that its table does not have: before anything is changed."""
+    first = next((layer for _, layer in primitives(parts.network)), None)
+    if not isinstance(first, Embedding):
+        return
+    n = len(found.targets)
+    rows = np.arange(n) if found.rows is None else found.rows
+    for start in range(0, n, STRETCH):
+        some = rows[start : start + STRETCH]
+        shape = (len(some), *parts.input_shape)
+        x = stage.batch(found.x, some, np.empty(shape, np.float32), parts.kernels)
+        first.whole(x, np.empty(shape, np.int64), lambda i, some=some: f"sample {some[i]}")  # type: ignore[misc]
+
+
 def batch(x: Array, y: Array, weights: Array | None, stage: InputStage, parts: Parts) -> tuple[Array, Array, Array]:
     """One batch (x, targets, weights), checked and in the network's dtype."""
     fits(x, parts.input_shape, "x")
@@ -97,12 +115,29 @@ def learnable(targets: Array, loss: Loss) -> None:
         raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
 
 
-def countable(metrics: Iterable[Metric], loss: Loss, output_shape: Shape) -> tuple[Metric, ...]:
-    """The metrics, checked to go with the loss."""
+def countable(metrics: Iterable[Metric], parts: Parts) -> tuple[Metric, ...]:
+    """The metrics, checked to be of what the outputs are: classes, probabilities of them, or numbers."""
     given = metrics if isinstance(metrics, Metric) else list(metrics)
     found: tuple[Metric, ...] = checked(given, tuple[Metric, ...], "Model", "metrics")
-    if found and output_shape == (1,) and not loss.classifies:
-        raise ConfigError(f"{found[0]} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy")
+    loss, several, last = parts.loss, parts.output_shape[0] > 1, in_line(parts.network)[-1:]
+    classes = loss.classifies or several  # several numbers may be those of one-hot labels
+    probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
+    for metric in found:
+        if metric.needs == "numbers" and loss.classifies:
+            raise ConfigError(
+                f"{metric} compares numbers, and {loss} has classes: use LogLoss(), or MeanSquaredError() as the loss"
+            )
+        if metric.needs != "numbers" and not classes:
+            raise ConfigError(
+                f"{metric} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy, or a metric "
+                "for numbers such as AbsoluteError()"
+            )
+        if metric.needs == "probabilities" and not probabilities:
+            raise ConfigError(
+                f"{metric} needs probabilities, and the outputs behind {loss} are none: use Softmax() with CrossEntropy(), or "
+                "Sigmoid() with BinaryCrossEntropy()"
+            )
+        metric.start(parts.answers, parts.kernels)  # what it refuses, it refuses now
     return found
 
 

@@ -7,8 +7,9 @@ generator) or waits (do not ask for the next event). ``model.fit`` is such an it
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from pellucid.data.batches import Batches
@@ -21,9 +22,10 @@ from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.inference import Scores
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Sharding
-from pellucid.training.step import GradientStep
+from pellucid.training.step import Step
 
 Evaluation = Callable[[], Mapping[str, Value]]
+Batch = tuple[Array, Array, Array]  # x, targets, weights
 
 LARGEST = 3.4e38  # what float32 holds: a gradient whose squares do not fit is as lost as an infinite one (Adam squares it)
 
@@ -37,45 +39,98 @@ class Control:
 
 def train(
     parts: Parts,
-    step: GradientStep,
+    step: Step,
     batches: Batches,
     epochs: int,
     *,
+    accumulate: int = 1,
     validate: Evaluation | None = None,
     train_scores: Evaluation | None = None,
     control: Control | None = None,
 ) -> Generator[Event, None, None]:
-    """Trains ``epochs`` epochs. ``validate`` scores the validation set; ``train_scores``, if given, scores the training
-    set at each epoch's end instead of counting while it runs. Raises DivergedError before a bad update is made."""
+    """Trains ``epochs`` epochs; each update takes the gradient of ``accumulate`` batches. ``validate`` scores the validation
+    set; ``train_scores``, if given, scores the training set at each epoch's end instead of counting while it runs. Raises
+    DivergedError before a bad update is made."""
     control = control or Control()
+    updates = -(-len(batches) // accumulate)
+    accumulation = Accumulation(parts, step, accumulate) if accumulate > 1 else None
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
         scores = Scores(parts)
         rate = 0.0
-        for batch, (x, targets, weights) in enumerate(batches.epoch(parts.epochs), start=1):
-            done = epoch - 1 + (batch - 1) / len(batches)
+        source = batches.epoch(parts.epochs)
+        for batch in range(1, updates + 1):
+            done = epoch - 1 + (batch - 1) / updates
             clock = Clock(parts.steps + 1, done, done / epochs)
             rate = parts.updater.rate(clock) if control.learning_rate is None else control.learning_rate
-            loss = take_step(parts, step, x, targets, weights, rate, f"epoch {epoch}, batch {batch}")
-            scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
-            yield StepEvent(epoch, batch, len(batches), parts.steps, loss, len(x), rate, scores.result)
+            where = f"epoch {epoch}, batch {batch}"
+            if accumulation is None:
+                x, targets, weights = next(source)
+                loss = take_step(parts, step, x, targets, weights, rate, where)
+                scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
+                samples, passes = len(x), step.forward_passes
+            else:
+                loss = accumulation.take(source, rate, where, scores)
+                samples, passes = accumulation.samples, accumulation.forward_passes
+            yield StepEvent(epoch, batch, updates, parts.steps, loss, samples, rate, scores.result, passes)
         parts.epochs += 1
         train = train_scores() if train_scores else scores.result()
         validation = validate() if validate else None
         yield EpochEvent(epoch, time.perf_counter() - began, rate, train, validation)
 
 
-def take_step(parts: Parts, step: GradientStep, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
+def take_step(parts: Parts, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
     """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
+    loss = _gradient(parts, step, x, targets, weights, rate, where)
+    _update(parts, step, step.gradient, rate)
+    return loss
+
+
+def _gradient(
+    parts: Parts, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
+) -> float:
     number = parts.steps + 1
-    loss = step(parts.p, x, targets, weights, number)
+    loss = step(parts.p, x, targets, weights, number, offset)
     bounded = loss <= parts.loss.limit and parts.kernels.sum_of_squares(step.gradient) <= LARGEST
     if not bounded:  # NaN is not, either
         raise diverged(parts, where, rate, x, targets, weights, number)
-    parts.updater.update(parts.theta, step.gradient, rate, number)
-    parts.state[:] = step.state
-    parts.steps = number
     return loss
+
+
+def _update(parts: Parts, step: Step, gradient: Array, rate: float) -> None:
+    parts.updater.update(parts.theta, gradient, rate, parts.steps + 1)
+    parts.state[:] = step.state
+    parts.steps += 1
+
+
+class Accumulation:
+    """Steps over ``count`` batches each, in the memory of one: the gradients are averaged, each with its batch's sum of
+    weights, which gives the gradient of the batches' union; the noise, too, is that of the union. (Batch normalization sees
+    one batch at a time.) After a step, ``samples`` and ``forward_passes`` say what it took."""
+
+    def __init__(self, parts: Parts, step: Step, count: int):
+        self.parts, self.step, self.count = parts, step, count
+        self.samples = self.forward_passes = 0
+        self._total = parts.layout.zeros(parts.dtype)
+
+    def take(self, batches: Iterator[Batch], rate: float, where: str, scores: Scores) -> float:
+        """One update from the next batches (fewer at an epoch's end). Returns the mean loss before it."""
+        parts, step, total = self.parts, self.step, self._total
+        total[:] = 0
+        self.samples = self.forward_passes = 0
+        loss = weight = 0.0
+        for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
+            one = _gradient(parts, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
+            scores.add(one * step.weight, step.weight, step.outputs, targets, weights)
+            parts.kernels.add_scaled(total, step.gradient, step.weight)
+            loss += one * step.weight
+            weight += step.weight
+            self.samples += len(x)
+            self.forward_passes += step.forward_passes
+        share = 1 / weight if weight > 0 else 0.0
+        parts.kernels.scale(total, share)
+        _update(parts, step, total, rate)
+        return loss * share
 
 
 def recorded(
@@ -92,4 +147,6 @@ def recorded(
                 return
             if isinstance(event, EpochEvent):
                 history.rows.append(event.row())
+            else:
+                history.forward_passes += event.forward_passes
             yield event

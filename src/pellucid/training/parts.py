@@ -62,3 +62,8 @@ class Parts:
     def classes(self) -> int:
         """How many classes the outputs tell apart: a single output tells two."""
         return max(2, self.output_shape[-1])
+
+    @property
+    def answers(self) -> int:
+        """Between how many classes one answer is: two for each of several independent questions."""
+        return 2 if self.loss.independent else self.classes

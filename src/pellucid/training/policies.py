@@ -1,21 +1,23 @@
-"""Policies: what wraps the stream of events, to stop early or to keep the best. Each passes every event on."""
+"""Policies: what wraps the stream of events, to stop early, keep the best or slow down. Each passes every event on."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-import numpy as np
-
-from pellucid.config import Config, Count, FractionBelowOne, NonNegative
+from pellucid.config import Config, Count, NonNegative, Range
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.training.events import EpochEvent, Event, History, StepEvent
+from pellucid.metrics import falls
+from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.parts import Parts
 
 
 class Policy(Config, ABC):
-    """The base of policies."""
+    """The base of policies. One that ``averages`` puts an average in the parameters' place while they are scored."""
+
+    averages: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, *, validated: bool) -> None:
@@ -28,15 +30,31 @@ class Policy(Config, ABC):
 
 def in_order(policies: Sequence[Policy]) -> None:
     """Refuses an order in which what one policy keeps is not what the other has scored."""
-    kinds = [type(policy) for policy in policies]
-    if AverageWeights in kinds and EarlyStopping in kinds[: kinds.index(AverageWeights)]:
-        raise ConfigError("EarlyStopping keeps what was scored, the average: put AverageWeights before it")
+    for k, policy in enumerate(policies):
+        if policy.averages and any(isinstance(before, EarlyStopping) for before in policies[:k]):
+            raise ConfigError(f"EarlyStopping keeps what was scored, the average: put {type(policy).__name__} before it")
+    if sum(policy.averages for policy in policies) > 1:
+        raise ConfigError("one average at a time: give fit AverageWeights or StochasticWeightAverage")
+
+
+def watchable(monitor: str, owner: str, validated: bool) -> None:
+    """Refuses to watch the validation set where there is none."""
+    if monitor.startswith("validation") and not validated:
+        raise ConfigError(f"{owner} watches {monitor!r}: give fit a validation set, or watch train_loss")
+
+
+def watched(event: EpochEvent, monitor: str, owner: str) -> float:
+    """The figure ``monitor`` of that epoch, with a sign that makes better higher."""
+    row = event.row()
+    if monitor not in row:
+        raise ConfigError(f"{owner} watches {monitor!r}, which is not measured: {did_you_mean(monitor, row)}")
+    return -row[monitor] if falls(monitor) else row[monitor]
 
 
 @dataclass(frozen=True)
 class EarlyStopping(Policy):
     """Stops when ``monitor`` has not improved by more than ``min_delta`` for ``patience`` epochs, and puts back the
-    parameters of the best epoch. Losses are to fall, everything else is to rise. After an interruption the
+    parameters of the best epoch. Losses and errors are to fall, everything else is to rise. After an interruption the
     parameters are left as they are."""
 
     patience: Count = 5
@@ -45,22 +63,16 @@ class EarlyStopping(Policy):
     restore_best: bool = True
 
     def check(self, *, validated: bool) -> None:
-        if self.monitor.startswith("validation") and not validated:
-            raise ConfigError(f"EarlyStopping watches {self.monitor!r}: give fit a validation set, or watch train_loss")
+        watchable(self.monitor, "EarlyStopping", validated)
 
     def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
-        sign = -1.0 if self.monitor.endswith("loss") else 1.0
         best, waited = -float("inf"), 0
         kept = (parts.theta.copy(), parts.state.copy())
         for event in events:
             yield event
             if not isinstance(event, EpochEvent):
                 continue
-            row = event.row()
-            if self.monitor not in row:
-                known = did_you_mean(self.monitor, row)
-                raise ConfigError(f"EarlyStopping watches {self.monitor!r}, which is not measured: {known}")
-            value = sign * row[self.monitor]
+            value = watched(event, self.monitor, "EarlyStopping")
             if value > best + self.min_delta:
                 best, waited, history.best_epoch = value, 0, event.epoch
                 kept[0][:], kept[1][:] = parts.theta, parts.state
@@ -74,44 +86,36 @@ class EarlyStopping(Policy):
 
 
 @dataclass(frozen=True)
-class AverageWeights(Policy):
-    """Scores, and leaves at the end, a running average of the parameters instead of the last ones (Polyak and Juditsky, 1992;
-    with this weighting also "EMA"): after each step θ̄ ← d θ̄ + (1 − d) θ, with d = ``decay``, but at first
-    (1 + t)/(10 + t), so that the beginning is forgotten. Running statistics are averaged alike. Validation scores are
-    those of the average; training goes on with θ. After an interruption the parameters are θ."""
+class ReduceOnPlateau(Policy):
+    """Multiplies the learning rate by ``factor`` whenever ``monitor`` has not improved by more than ``min_delta`` for
+    ``patience`` epochs (PyTorch waits one more), down to ``lowest``; the wait begins anew each time. Losses and errors are to
+    fall, everything else is to rise. A schedule goes on, times the factors so far. The history's ``learning_rate`` shows the
+    rate; the factors end with the fit."""
 
-    decay: FractionBelowOne = 0.99
+    factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
+    patience: Count = 5
+    monitor: str = "validation_loss"
+    min_delta: NonNegative = 0.0
+    lowest: NonNegative = 0.0
 
     def check(self, *, validated: bool) -> None:
-        return
+        watchable(self.monitor, "ReduceOnPlateau", validated)
 
     def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
-        pairs = [(vector, vector.copy(), np.empty_like(vector)) for vector in (parts.theta, parts.state)]
-        steps, swapped = 0, False
-
-        def swap() -> None:
-            for vector, average, spare in pairs:
-                spare[:], vector[:] = vector, average
-                average[:] = spare
-
+        best, waited, before = -float("inf"), 0, parts.updater.scale
         try:
             for event in events:
-                if isinstance(event, StepEvent):
-                    steps += 1
-                    rest = 1 - min(self.decay, (1 + steps) / (10 + steps))
-                    for vector, average, spare in pairs:
-                        np.subtract(vector, average, out=spare)
-                        spare *= np.float32(rest)
-                        average += spare
                 yield event
-                if isinstance(event, StepEvent) and event.batch == event.batches:  # what is scored now is the average
-                    swap()
-                    swapped = True
-                elif swapped:
-                    swap()
-                    swapped = False
+                if not isinstance(event, EpochEvent):
+                    continue
+                value = watched(event, self.monitor, "ReduceOnPlateau")
+                if value > best + self.min_delta:
+                    best, waited = value, 0
+                    continue
+                waited += 1
+                if waited >= self.patience:
+                    waited = 0
+                    if event.learning_rate > self.lowest:
+                        parts.updater.scale *= max(self.factor, self.lowest / event.learning_rate)
         finally:
-            if swapped:
-                swap()
-        for vector, average, _ in pairs:
-            vector[:] = average
+            parts.updater.scale = before

@@ -6,6 +6,8 @@ The loss divides by the sum of weights of the whole batch, so the gradient does 
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from pellucid.layers.base import Layer
@@ -13,6 +15,18 @@ from pellucid.layers.context import Context, Observer, Run
 from pellucid.memory import Array, Views
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Crew, tree_sum
+
+
+class Step(Protocol):
+    """What the loop asks for the gradient of a batch: :class:`GradientStep`, or what estimates it otherwise."""
+
+    gradient: Array
+    outputs: Array
+    weight: float
+    state: Array
+    forward_passes: int
+
+    def __call__(self, p: Views, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float: ...
 
 
 class GradientStep:
@@ -23,6 +37,8 @@ class GradientStep:
     statistics that the step leads to (the model's own are left alone until the step is accepted). ``plan`` is what runs: the
     model's fused plan unless told otherwise.
     """
+
+    forward_passes = 1
 
     def __init__(self, parts: Parts, shards: int = 1, plan: Layer | None = None, observer: Observer | None = None):
         self.parts = parts
@@ -43,14 +59,18 @@ class GradientStep:
         self.outputs = self._outputs
         self.gradient = self.rows[0]
         self.weight = 0.0
+        self._offset = 0
 
-    def __call__(self, p: Views, x: Array, targets: Array, weights: Array, step: int) -> float:
-        """The mean loss of the batch x (n, …) in the network's dtype; ``step`` names the chance."""
+    def __call__(self, p: Views, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
+        """The mean loss of the batch x (n, …) in the network's dtype; ``step`` names the chance. Of a batch that comes in
+        parts, x is the part that begins at ``offset``: behind the first, running statistics go on from the part before."""
         n = len(x)
         if len(self._outputs) < n:
             self._outputs = np.empty((n, *self.parts.output_shape), self.parts.dtype)
         self.outputs = self._outputs[:n]
-        self.state[:] = self.parts.state
+        if offset == 0:
+            self.state[:] = self.parts.state
+        self._offset = offset
         self.weight = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / self.weight if self.weight > 0 else 0.0
         if len(self.rows) == 1:
@@ -73,7 +93,7 @@ class GradientStep:
 
     def _shard(self, k: int, p: Views, x: Array, targets: Array, weights: Array, scale: float, start: int, step: int) -> float:
         ctx, parts = self._contexts[k], self.parts
-        ctx.run.step, ctx.run.offset = step, start
+        ctx.run.step, ctx.run.offset = step, self._offset + start
         with np.errstate(all="ignore"):  # whoever asked for the step checks that all is finite
             z = self.plan.forward(p, x, ctx)
             dz = ctx.run.own("dz", z.shape)

@@ -8,6 +8,7 @@ import {padIn} from "./pad.js";
 const NAMES = {
   "saliency": "Saliency", "input-times-gradient": "Input × gradient", "integrated-gradients": "Integrated gradients",
   "expected-gradients": "Expected gradients (SHAP)", "occlusion": "Occlusion",
+  "deeplift": "DeepLIFT", "grad-cam": "Grad-CAM",
 };
 const QUIET = 250;                                    // milliseconds without a new point before the methods are asked
 

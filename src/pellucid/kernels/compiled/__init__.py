@@ -5,6 +5,8 @@
 
 from pellucid.kernels.compiled.activations import (
     add_relu,
+    log_softmax,
+    log_softmax_gradient,
     relu,
     relu_gradient,
     sigmoid,
@@ -22,17 +24,38 @@ from pellucid.kernels.compiled.convolution import (
     conv2d_relu,
     conv2d_relu_backward,
 )
+from pellucid.kernels.compiled.curves import (
+    elu,
+    elu_gradient,
+    gelu,
+    gelu_gradient,
+    hard_sigmoid,
+    hard_sigmoid_gradient,
+    leaky_relu,
+    leaky_relu_gradient,
+    silu,
+    silu_gradient,
+    softplus,
+    softplus_gradient,
+)
 from pellucid.kernels.compiled.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
+from pellucid.kernels.compiled.group_norm import group_norm, group_norm_backward
 from pellucid.kernels.compiled.ink import ink
 from pellucid.kernels.compiled.jit import announced as announced  # no kernels: what comes before them
 from pellucid.kernels.compiled.losses import (
+    absolute_error,
+    hinge,
+    hinge_labels,
+    huber,
+    poisson,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
     softmax_cross_entropy_labels,
+    softmax_divergence,
     squared_error,
 )
 from pellucid.kernels.compiled.metrics import confusion, count_correct
-from pellucid.kernels.compiled.noise import dropout, uniform
+from pellucid.kernels.compiled.noise import add_normal, dropout, uniform
 from pellucid.kernels.compiled.normalization import (
     layer_norm,
     layer_norm_backward,
@@ -51,13 +74,35 @@ from pellucid.kernels.compiled.pooling import (
     max_pool,
     max_pool_backward,
 )
+from pellucid.kernels.compiled.prelu import prelu, prelu_backward
+from pellucid.kernels.compiled.recurrent import recurrent, recurrent_backward
+from pellucid.kernels.compiled.rows import scatter_add
+from pellucid.kernels.compiled.rules import adadelta, adagrad, adamax, amsgrad, lion, nadam, rmsprop
 from pellucid.kernels.compiled.team import ready as ready
-from pellucid.kernels.compiled.updates import adam, add, add_scaled, copy, scale, sgd, sgd_momentum, sum_of_squares
+from pellucid.kernels.compiled.updates import (
+    adam,
+    add,
+    add_penalty,
+    add_scaled,
+    clip,
+    copy,
+    limit_columns,
+    scale,
+    sgd,
+    sgd_momentum,
+    sum_of_squares,
+)
 from pellucid.kernels.compiled.warp import warp
 
 __all__ = [
+    "absolute_error",
+    "adadelta",
+    "adagrad",
     "adam",
+    "adamax",
     "add",
+    "add_normal",
+    "add_penalty",
     "add_relu",
     "add_scaled",
     "affine",
@@ -66,8 +111,10 @@ __all__ = [
     "affine_relu",
     "affine_relu_backward",
     "all_finite",
+    "amsgrad",
     "average_pool",
     "average_pool_backward",
+    "clip",
     "confusion",
     "conv2d",
     "conv2d_backward",
@@ -77,33 +124,63 @@ __all__ = [
     "copy",
     "count_correct",
     "dropout",
+    "elu",
+    "elu_gradient",
     "gather",
     "gather_scaled",
+    "gelu",
+    "gelu_gradient",
     "global_average_pool",
     "global_average_pool_backward",
+    "group_norm",
+    "group_norm_backward",
+    "hard_sigmoid",
+    "hard_sigmoid_gradient",
+    "hinge",
+    "hinge_labels",
+    "huber",
     "ink",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_gradient",
+    "limit_columns",
+    "lion",
+    "log_softmax",
+    "log_softmax_gradient",
     "max_pool",
     "max_pool_backward",
     "moments",
+    "nadam",
     "normalize",
     "normalize_backward",
     "normalize_input_gradient",
     "normalize_relu",
     "normalize_relu_backward",
+    "poisson",
+    "prelu",
+    "prelu_backward",
+    "recurrent",
+    "recurrent_backward",
     "relu",
     "relu_gradient",
+    "rmsprop",
     "scale",
+    "scatter_add",
     "sgd",
     "sgd_momentum",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sigmoid_gradient",
+    "silu",
+    "silu_gradient",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_labels",
+    "softmax_divergence",
     "softmax_gradient",
+    "softplus",
+    "softplus_gradient",
     "squared_error",
     "sum_of_squares",
     "tanh",

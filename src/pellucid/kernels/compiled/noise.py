@@ -76,3 +76,30 @@ def uniform(key: int, numbers: Array, columns: int) -> Array:
     out = np.empty((len(numbers), columns), np.float32)
     _uniform(np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), numbers, out)
     return out
+
+
+@jit
+def _add_normal_piece(x, low, high, first, sigma, out, rows, piece):  # type: ignore[no-untyped-def]
+    c = U(x.shape[1])
+    X, O = x.reshape(x.size), out.reshape(out.size)
+    for i in range(U(piece) * U(rows), min(U(piece + 1) * U(rows), U(x.shape[0]))):
+        row = U32(first + i)
+        a, m = mix(U32(row ^ low)), U32(mix(U32(row + high)) | U32(1))
+        for j in range(c):
+            u = mix(U32(a + U32(2 * j) * m)) * 2**-32 + 2**-32
+            v = mix(U32(a + U32(2 * j + 1) * m)) * 2**-32
+            z = math.sqrt(-2 * math.log(u)) * math.cos(2 * math.pi * v)
+            O[i * c + j] = X[i * c + j] + x.dtype.type(sigma * z)
+
+
+@jit
+def _add_normal(x, low, high, first, sigma, out):  # type: ignore[no-untyped-def]
+    rows = max(1, PIECE // (8 * max(1, x.shape[1])))  # a number takes longer here
+    share(_add_normal_piece, (x, low, high, first, sigma, out, rows), (x.shape[0] + rows - 1) // rows)
+
+
+def add_normal(x: Array, key: int, first: int, sigma: float, out: Array) -> Array:
+    flat = (len(x), math.prod(x.shape[1:]))
+    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    _add_normal(x.reshape(flat), low, high, np.uint64(first), float(sigma), out.reshape(flat))
+    return out

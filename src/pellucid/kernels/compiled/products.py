@@ -27,14 +27,14 @@ COPIED = 16  # rows that are copied at a time, panel after panel: they come from
 
 
 @jit
-def _deep(K):  # type: ignore[no-untyped-def]
+def depth(K):  # type: ignore[no-untyped-def]
     """How many rows a panel has: at most DEEP, and all about as many."""
     blocks = max(1, (K + DEEP - 1) // DEEP)
     return max(1, (K + blocks - 1) // blocks)
 
 
 @jit
-def _aligned(size, like):  # type: ignore[no-untyped-def]
+def aligned(size, like):  # type: ignore[no-untyped-def]
     """Memory for so many numbers that begins on a cache line: a vector across two lines takes twice as long to load."""
     w = numbers_in_a_vector(like.dtype.type(0))
     memory = np.empty(size + w, like.dtype)
@@ -82,11 +82,23 @@ def _whole_piece(B, bk, bn, N, K, strips, panels, piece):  # type: ignore[no-unt
     width = 2 * numbers_in_a_vector(B.dtype.type(0))
     across = (N + width - 1) // width
     blocks = (across + strips - 1) // strips
-    deep = _deep(K)
+    deep = depth(K)
     k0, n1 = piece // blocks * deep, piece % blocks * strips * width
     k = min(deep, K - k0)
     part = panels[k0 * across * width + n1 * k :]
     far(_panels_of_b, (B, bk, bn, k0, k, n1, min(N, n1 + strips * width), part))
+
+
+@jit
+def packed(B, bk, bn, K, N, strips):  # type: ignore[no-untyped-def]
+    """All of B in panels, ``depth(K)`` rows at a time: the panel of the columns from n and the rows from k on begins at
+    k·across·width + n·(its rows), for ``across`` panels of ``width`` columns. Made by the team, so many panels a piece."""
+    width = 2 * numbers_in_a_vector(B.dtype.type(0))
+    across = (N + width - 1) // width
+    panels = aligned(K * across * width, B)
+    blocks = (across + strips - 1) // strips * ((K + depth(K) - 1) // depth(K))
+    share(_whole_piece, (B, bk, bn, N, K, strips, panels), blocks)
+    return panels
 
 
 @jit
@@ -97,11 +109,11 @@ def _piece(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor, rows, strips, whole, 
     blocks = (across + strips - 1) // strips
     n1, m0 = piece % blocks * strips * width, piece // blocks * rows
     n2, rows = min(n1 + strips * width, N), min(rows, M - m0)
-    deep = _deep(K)
+    deep = depth(K)
     pack_b = len(whole) == 0 and (bn != 1 or rows > 2 * ROWS)
     pack_a = ak != 1 and n2 - n1 > width and deep > 16
-    panels = _aligned(deep * strips * width if pack_b else 1, A)
-    block = _aligned(deep * (rows + ROWS) if pack_a else 1, A)
+    panels = aligned(deep * strips * width if pack_b else 1, A)
+    block = aligned(deep * (rows + ROWS) if pack_a else 1, A)
     none = A.dtype.type(-np.inf)
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
@@ -141,8 +153,5 @@ def product(A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor):  # type: ignore[no-
     parts = (M + rows - 1) // rows
     strips = max(1, min(STRIPS, across * parts // 8))
     pieces = (across + strips - 1) // strips * parts
-    whole = _aligned(K * across * width, A) if parts > 1 else np.empty(0, A.dtype)
-    if parts > 1:
-        blocks = (across + strips - 1) // strips * ((K + _deep(K) - 1) // _deep(K))
-        share(_whole_piece, (B, bk, bn, N, K, strips, whole), blocks)
+    whole = packed(B, bk, bn, K, N, strips) if parts > 1 else np.empty(0, A.dtype)
     share(_piece, (A, am, ak, B, bk, bn, S, sm, C, M, N, K, floor, rows, strips, whole), pieces)

@@ -87,8 +87,12 @@ class Vectors:
         """One number, everywhere in a vector."""
         return self.fill(self.builder.load(self.builder.inttoptr(address, self.number.as_pointer())))
 
+    def called(self, name: str, *values: Any) -> Any:
+        """LLVM's function of that name, of vectors."""
+        return self.builder.call(self._intrinsic(f"llvm.{name}.{{}}", self.vector, [self.vector] * len(values)), values)
+
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        return self.builder.call(self._intrinsic("llvm.fma.{}", self.vector, [self.vector] * 3), [a, b, c])
+        return self.called("fma", a, b, c)
 
 
 @intrinsic

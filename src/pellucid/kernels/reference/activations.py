@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pellucid.memory import Array
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has none
 
 
 def relu(x: Array, out: Array) -> Array:
@@ -55,4 +59,102 @@ def softmax(x: Array, out: Array) -> Array:
 def softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
     """The Jacobian diag(y) − y yᵀ applied to dy: y (dy − Σ dy y)."""
     out[...] = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+    return out
+
+
+def log_softmax(x: Array, out: Array) -> Array:
+    """xᵢ − log Σ eˣʲ along the last axis; the largest x is taken off first."""
+    np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
+    out -= np.log(np.exp(out).sum(axis=-1, keepdims=True))
+    return out
+
+
+def log_softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
+    """The Jacobian I − 1 softmaxᵀ applied to dy from the left: dy − eʸ Σ dy."""
+    out[...] = dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+    return out
+
+
+def leaky_relu(x: Array, slope: float, out: Array) -> Array:
+    """x where it is positive, else slope·x."""
+    out[...] = np.where(x > 0, x, x.dtype.type(slope) * x)
+    return out
+
+
+def leaky_relu_gradient(y: Array, slope: float, dy: Array, out: Array) -> Array:
+    """dy where y > 0, else slope·dy: with slope ≥ 0 the signs of x and y are one. Where y is NaN dy passes."""
+    out[...] = np.where(y <= 0, y.dtype.type(slope) * dy, dy)
+    return out
+
+
+def prelu(x: Array, slope: Array, out: Array) -> Array:
+    """x where it is positive, else s·x with the slope s (c) of the last axis."""
+    out[...] = np.where(x > 0, x, slope * x)
+    return out
+
+
+def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array) -> Array:
+    """ds = Σ dy x over all x that are not positive; out = dx = dy where x > 0, else s·dy. out may be dy."""
+    products = np.where(x > 0, 0, x.astype(np.float64) * dy)
+    dslope[...] = products.reshape(-1, x.shape[-1]).sum(axis=0)
+    out[...] = np.where(x > 0, dy, slope * dy)
+    return out
+
+
+def elu(x: Array, alpha: float, out: Array) -> Array:
+    """x where it is positive, else α (eˣ − 1)."""
+    out[...] = np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0)))
+    return out
+
+
+def elu_gradient(y: Array, alpha: float, dy: Array, out: Array) -> Array:
+    """dy where y > 0, else (y + α) dy, for y + α = α eˣ; with α ≥ 0 the signs of x and y are one."""
+    out[...] = np.where(y > 0, dy, (y + y.dtype.type(alpha)) * dy)
+    return out
+
+
+def silu(x: Array, out: Array) -> Array:
+    """x σ(x)."""
+    return np.multiply(x, sigmoid(x, np.empty_like(x)), out=out)
+
+
+def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
+    """(x σ)' = σ (1 + x (1 − σ))."""
+    s = sigmoid(x, np.empty_like(x))
+    return np.multiply(dy, s * (1 + x * (1 - s)), out=out)
+
+
+def gelu(x: Array, out: Array) -> Array:
+    """x Φ(x), with the normal distribution Φ(x) = (1 + erf(x/√2))/2."""
+    return np.multiply(x, _normal_distribution(x), out=out)
+
+
+def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
+    """(x Φ)' = Φ + x φ, with the density φ(x) = e^(−x²/2)/√(2π)."""
+    density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
+    return np.multiply(dy, _normal_distribution(x) + x * density, out=out)
+
+
+def _normal_distribution(x: Array) -> Array:
+    return ((1 + _erf(x * math.sqrt(0.5))) / 2).astype(x.dtype)
+
+
+def softplus(x: Array, out: Array) -> Array:
+    """log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|), without overflow on either side."""
+    return np.add(np.maximum(x, 0), np.log1p(np.exp(-np.abs(x))), out=out)
+
+
+def softplus_gradient(y: Array, dy: Array, out: Array) -> Array:
+    """σ(x) = 1 − e⁻ʸ."""
+    return np.multiply(dy, -np.expm1(-y), out=out)
+
+
+def hard_sigmoid(x: Array, out: Array) -> Array:
+    """x/6 + 1/2, cut off at 0 and 1."""
+    return np.clip(x / 6 + x.dtype.type(0.5), 0, 1, out=out)
+
+
+def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
+    """dy/6 where 0 < y < 1, else 0 (and dy/6 where y is NaN, so that NaN is not hidden)."""
+    out[...] = np.where((y <= 0) | (y >= 1), 0, dy / 6)
     return out

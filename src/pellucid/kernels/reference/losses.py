@@ -12,24 +12,42 @@ from pellucid.kernels.reference.activations import sigmoid, softmax
 from pellucid.memory import Array
 
 
-def softmax_cross_entropy_labels(z: Array, labels: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
-    """l = −log softmax(z)[label], from the logits z (n, k) and labels (n): δ = a − y."""
-    rows = np.arange(len(z))
+def softmax_cross_entropy_labels(
+    z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
+) -> float:
+    """l = −Σ y log softmax(z), from the logits z (n, k), for labels (n) as y: 1 − ε + ε/k at the label and ε/k elsewhere,
+    with ε = ``smoothing``. δ = a − y."""
+    rows, rest = np.arange(len(z)), smoothing / z.shape[1]
     softmax(z, a)
-    dz[...] = a
-    dz[rows, labels] -= 1
+    dz[...] = a - rest
+    dz[rows, labels] -= 1 - smoothing
     dz *= (weights * scale)[:, None]
     shifted = z.astype(np.float64) - z.max(axis=1, keepdims=True)
-    return float(weights @ (np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
+    inner = shifted[rows, labels]
+    if smoothing > 0:  # not 0 times what may be infinite
+        inner = (1 - smoothing) * inner + rest * shifted.sum(axis=1)
+    return float(weights @ (np.log(np.exp(shifted).sum(axis=1)) - inner))
 
 
-def softmax_cross_entropy(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
-    """l = −Σ y log softmax(z), for targets (n, k) that are distributions: δ = a − y."""
+def softmax_cross_entropy(
+    z: Array, targets: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
+) -> float:
+    """l = −Σ y log softmax(z), for targets t (n, k) that are distributions, y = (1 − ε) t + ε/k: δ = a − y."""
+    y = targets * (1 - smoothing) + smoothing / z.shape[1] if smoothing > 0 else targets
+    softmax(z, a)
+    dz[...] = (a - y) * (weights * scale)[:, None]
+    shifted = z.astype(np.float64) - z.max(axis=1, keepdims=True)
+    losses = y.sum(axis=1, dtype=np.float64) * np.log(np.exp(shifted).sum(axis=1)) - (y * shifted).sum(axis=1)
+    return float(weights @ losses)
+
+
+def softmax_divergence(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
+    """l = Σ y (log y − log softmax(z)), for targets (n, k) that are distributions; 0 log 0 is 0. δ = a − y."""
     softmax(z, a)
     dz[...] = (a - targets) * (weights * scale)[:, None]
-    shifted = z.astype(np.float64) - z.max(axis=1, keepdims=True)
-    losses = targets.sum(axis=1, dtype=np.float64) * np.log(np.exp(shifted).sum(axis=1)) - (targets * shifted).sum(axis=1)
-    return float(weights @ losses)
+    y, shifted = targets.astype(np.float64), z.astype(np.float64) - z.max(axis=1, keepdims=True)
+    logs = np.log(np.where(y > 0, y, 1)) - shifted + np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(weights @ (y * logs).sum(axis=1))
 
 
 def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
@@ -47,3 +65,46 @@ def squared_error(y: Array, targets: Array, weights: Array, scale: float, dy: Ar
     losses = np.square(dy, dtype=np.float64).mean(axis=1)
     dy *= (weights * (scale * 2 / y.shape[1]))[:, None]
     return float(weights @ losses)
+
+
+def absolute_error(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
+    """l = mean(|y − t|) over the outputs: dy = sign(y − t)/k, 0 where they are equal."""
+    difference = y - targets
+    dy[...] = np.sign(difference) * (weights * (scale / y.shape[1]))[:, None]
+    return float(weights @ np.abs(difference).mean(axis=1, dtype=np.float64))
+
+
+def huber(y: Array, targets: Array, weights: Array, scale: float, delta: float, dy: Array) -> float:
+    """With d = y − t, l = mean(d²/2 where |d| ≤ δ, else δ (|d| − δ/2)) over the outputs: dy = d cut off at ±δ, by k."""
+    difference = y - targets
+    size = np.abs(difference, dtype=np.float64)
+    dy[...] = np.clip(difference, -delta, delta) * (weights * (scale / y.shape[1]))[:, None]
+    return float(weights @ np.where(size <= delta, size * size / 2, delta * (size - delta / 2)).mean(axis=1))
+
+
+def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array, dz: Array) -> float:
+    """l = mean(eᶻ − t z) over the outputs, z the logarithm of a rate and t a count: dz = (eᶻ − t)/k. ``rates`` gets eᶻ."""
+    np.exp(z, out=rates)
+    dz[...] = (rates - targets) * (weights * (scale / z.shape[1]))[:, None]
+    wide = z.astype(np.float64)
+    return float(weights @ (np.exp(wide) - targets * wide).mean(axis=1))
+
+
+def hinge(z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
+    """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1: dz = −t where that is above 0."""
+    slack = 1 - signs * z
+    dz[...] = np.where(slack > 0, -signs, 0) * (weights * scale)[:, None]
+    return float(weights @ np.maximum(slack, 0, dtype=np.float64)[:, 0])
+
+
+def hinge_labels(z: Array, labels: Array, weights: Array, scale: float, dz: Array) -> float:
+    """l = Σ_{j ≠ y} max(0, 1 + z_j − z_y)/k for scores z (n, k) and labels y (n): dz_j = 1/k where the summand is above 0,
+    and dz_y the negative of their sum."""
+    rows = np.arange(len(z))
+    slack = 1 + z - z[rows, labels][:, None]
+    slack[rows, labels] = 0
+    over = slack > 0
+    dz[...] = over
+    dz[rows, labels] = -over.sum(axis=1)
+    dz *= (weights * (scale / z.shape[1]))[:, None]
+    return float(weights @ np.maximum(slack, 0, dtype=np.float64).mean(axis=1))

@@ -43,3 +43,14 @@ def dropout(x: Array, key: int, first: int, rate: float, out: Array) -> Array:
 def uniform(key: int, numbers: Array, columns: int) -> Array:
     """(n, columns) of float32, evenly from 0 to 1: the first elements of the rows with these ``numbers`` (n)."""
     return (bits(key, numbers, columns) >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
+
+
+def add_normal(x: Array, key: int, first: int, sigma: float, out: Array) -> Array:
+    """out = x + σ z with z of the standard normal distribution: element j of a row is made of the uniform numbers u, in
+    (0, 1], and v of its elements 2j and 2j + 1, z = √(−2 log u) cos 2πv (Box and Muller, 1958), in float64."""
+    flat = x.reshape(len(x), math.prod(x.shape[1:]))
+    numbers = np.arange(first, first + len(x), dtype=np.uint64)
+    pairs = bits(key, numbers, 2 * flat.shape[1]).reshape(*flat.shape, 2).astype(np.float64) / 2**32
+    z = np.sqrt(-2 * np.log(pairs[..., 0] + 2**-32)) * np.cos(2 * math.pi * pairs[..., 1])
+    np.add(flat, (sigma * z).astype(x.dtype), out=out.reshape(flat.shape))
+    return out

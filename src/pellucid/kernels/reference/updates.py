@@ -34,6 +34,22 @@ def add_scaled(g: Array, theta: Array, factor: float) -> None:
     g += g.dtype.type(factor) * theta
 
 
+def add_penalty(g: Array, theta: Array, l1: float, l2: float) -> None:
+    """g ← g + l1·sign(θ) + l2·θ."""
+    g += g.dtype.type(l1) * np.sign(theta) + g.dtype.type(l2) * theta
+
+
+def clip(g: Array, limit: float) -> None:
+    """g ← min(max(g, −limit), limit); NaN stays NaN."""
+    np.clip(g, -g.dtype.type(limit), g.dtype.type(limit), out=g)
+
+
+def limit_columns(W: Array, limit: float) -> None:
+    """Each column w of W (n, k) ← w·min(1, limit/‖w‖)."""
+    squares = np.einsum("ij,ij->j", W, W, dtype=np.float64)
+    W *= np.where(squares > limit * limit, limit / np.sqrt(np.maximum(squares, limit * limit)), 1).astype(W.dtype)
+
+
 def sgd(theta: Array, g: Array, rate: float) -> None:
     """θ ← θ − η g."""
     theta -= theta.dtype.type(rate) * g

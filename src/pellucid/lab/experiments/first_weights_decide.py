@@ -35,7 +35,7 @@ def _outputs(model: pl.Model, x: np.ndarray) -> dict[str, np.ndarray]:
 def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=20_000, quick=4000, tiny=200), trial.pick(full=2000, quick=500, tiny=50))
     long = trial.digits(100, 100).train  # for the 600 epochs
-    found = {}
+    found: Result = {}
     for name, init in INITS.items():
         hidden = [layer for _ in range(LAYERS) for layer in (pl.Dense(WIDTH, init), pl.Tanh())]
         network = pl.Sequential(pl.Flatten(), *hidden, pl.Dense(10, init), pl.Softmax())

@@ -25,7 +25,7 @@ SMALL = 1e-3  # a weight below it is as good as none
 
 def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=5000, quick=1500, tiny=100), trial.pick(full=None, quick=1000, tiny=100))
-    found = {}
+    found: Result = {}
     for name, transforms in PENALTIES.items():
         network = pl.Sequential(
             pl.Flatten(), pl.Dense(128), pl.ReLU(), pl.Dense(64), pl.ReLU(), pl.Dense(10, pl.GlorotUniform()), pl.Softmax()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, percent, spread
@@ -25,7 +25,7 @@ def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=SAMPLES, quick=1000, tiny=100), trial.pick(full=None, quick=1000, tiny=100))
     epochs = trial.pick(full=150, quick=60, tiny=12)
     model, stopped = _model(trial), _model(trial)
-    options = {"validation": data.validation, "epochs": epochs, "batch_size": 20, "progress": False}
+    options: dict[str, Any] = {"validation": data.validation, "epochs": epochs, "batch_size": 20, "progress": False}
     history = model.fit(data.train, **options)
     early = stopped.fit(data.train, **options, policies=[pl.EarlyStopping(PATIENCE)])
     return {

@@ -1,0 +1,28 @@
+"""One training step of a recurrent network that reads pictures row by row."""
+
+from __future__ import annotations
+
+from benchmarks.cases import roofline
+from benchmarks.contenders import conv
+from benchmarks.harness import Case, Settings, Work
+from benchmarks.networks import flop
+from benchmarks.results import Result
+
+BATCHES = (32, 128)
+
+
+def run(case: Case, settings: Settings) -> Result:
+    """A row for each batch size."""
+    works = [
+        (Work(f"batch {batch}", "step", {"network": "lstm", "batch": batch}), flop("lstm", batch, training=True))
+        for batch in BATCHES
+    ]
+    return roofline.measure(case, works, settings)
+
+
+CASE = Case(
+    "lstm-step",
+    "One training step of an LSTM of 128 units on the 28 rows of 28 pixels (softmax with cross-entropy, Adam, float32).",
+    conv.contenders("pellucid", "torch", "torch-compile", "keras"),
+    run,
+)

@@ -1,0 +1,1 @@
+"""Export: a trained network for places where Pellucid is not."""

@@ -1,0 +1,102 @@
+"""Recurrent layers: the state h of n samples goes from time step to time step, in the three usual ways.
+
+A step is one product for all gates, [h, x] V + b with V = [U; W], and a cell: what it makes of the gates a and of the state
+before. Backward, a cell makes of dh (and of dc, the gradient of the LSTM's second state) the gates' gradient, and what of dh
+and dc goes straight to the step before; what goes through the gates is dA Vᵀ. Source: Rumelhart, Hinton and Williams (1986) for
+back-propagation through time; those of the cells stand with the layers.
+
+    x (n, T, i)      V (u + i, k·u)   b (k·u)   hx (T + 1, n, u + i)   gates (T, n, k·u)
+    alive (n, T)     y (n, u), the last state, or (n, T, u), all outputs     c (T + 1, n, u), or (T + 1, n, 0) but for the LSTM
+
+``hx[t]`` holds the state before step t, and its input. Where ``alive`` is false a step is passed over: states stay as they are,
+the output is zero, and so are the gates that are kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.memory import Array
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    sigmoid: Array = np.where(x >= 0, 1, e) / (1 + e)
+    return sigmoid
+
+
+def _rnn(a: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+    """h' = tanh(a)."""
+    h = np.tanh(a)
+    return h, h, c
+
+
+def _rnn_backward(a: Array, h: Array, c: Array, after: Array, dh: Array, dc: Array) -> tuple[Array, Array, Array]:
+    return dh * (1 - a * a), np.zeros_like(dh), dc
+
+
+def _lstm(a: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+    """c' = σ(f) c + σ(i) tanh(g),  h' = σ(o) tanh(c')."""
+    i, f, g, o = np.split(a, 4, axis=1)
+    i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+    c = f * c + i * g
+    return np.hstack([i, f, g, o]), o * np.tanh(c), c
+
+
+def _lstm_backward(a: Array, h: Array, c: Array, after: Array, dh: Array, dc: Array) -> tuple[Array, Array, Array]:
+    i, f, g, o = np.split(a, 4, axis=1)
+    t = np.tanh(after)
+    dc = dc + dh * o * (1 - t * t)
+    gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)]
+    return np.hstack(gates), np.zeros_like(dh), dc * f
+
+
+def _gru(a: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+    """h' = (1 − σ(z)) tanh(n + σ(r) q) + σ(z) h."""
+    r, z, n, q = np.split(a, 4, axis=1)
+    r, z = _sigmoid(r), _sigmoid(z)
+    n = np.tanh(n + r * q)
+    return np.hstack([r, z, n, q]), n + z * (h - n), c
+
+
+def _gru_backward(a: Array, h: Array, c: Array, after: Array, dh: Array, dc: Array) -> tuple[Array, Array, Array]:
+    r, z, n, q = np.split(a, 4, axis=1)
+    dn = dh * (1 - z) * (1 - n * n)
+    return np.hstack([dn * q * r * (1 - r), dh * (h - n) * z * (1 - z), dn, dn * r]), dh * z, dc
+
+
+CELLS = {"rnn": (_rnn, _rnn_backward), "lstm": (_lstm, _lstm_backward), "gru": (_gru, _gru_backward)}
+
+
+def recurrent(cell: str, x: Array, V: Array, b: Array, alive: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
+    """Writes the states into hx and c, the gates behind their nonlinearities into ``gates``, and the output into y."""
+    u, forward = y.shape[-1], CELLS[cell][0]
+    h = hx[..., :u]
+    hx[:-1, :, u:] = x.swapaxes(0, 1)
+    h[0] = c[0] = 0
+    for t in range(x.shape[1]):
+        here = alive[:, t, None]
+        a, new, cell_state = forward(hx[t] @ V + b, h[t], c[t])
+        gates[t], h[t + 1], c[t + 1] = np.where(here, a, 0), np.where(here, new, h[t]), np.where(here, cell_state, c[t])
+        if y.ndim == 3:
+            y[:, t] = np.where(here, new, 0)
+    if y.ndim == 2:
+        y[...] = h[-1]
+    return y
+
+
+def recurrent_backward(cell: str, V: Array, alive: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
+    """Back through time: ``gates``, as they came from the forward pass, become their own gradients dA, and dx (n, T, i) is
+    written; where nobody asks for it it is (n, T, 0). The gradient of V is [h, x]ᵀ dA then, that of b Σ dA."""
+    u, backward = dy.shape[-1], CELLS[cell][1]
+    dh = np.zeros_like(hx[0, :, :u]) if dy.ndim == 3 else dy
+    dc = np.zeros_like(c[0])
+    for t in reversed(range(len(gates))):
+        here = alive[:, t, None]
+        arrived = dh + dy[:, t] if dy.ndim == 3 else dh
+        a, direct, dc_before = backward(gates[t], hx[t, :, :u], c[t], c[t + 1], arrived, dc)
+        gates[t], dc = np.where(here, a, 0), np.where(here, dc_before, dc)
+        through = gates[t] @ V.T
+        dh = np.where(here, direct, dh) + through[:, :u]
+        dx[:, t] = through[:, u : u + dx.shape[-1]]
+    return dx

@@ -1,0 +1,16 @@
+"""scikit-learn estimators: networks that work in pipelines, in searches over parameters and wherever else an estimator does.
+
+    from pellucid.sklearn import NetworkClassifier, NetworkRegressor
+
+They keep scikit-learn's rules for estimators and pass its ``check_estimator``.
+"""
+
+from __future__ import annotations
+
+try:
+    from pellucid.sklearn.classifier import NetworkClassifier
+    from pellucid.sklearn.regressor import NetworkRegressor
+except ImportError as error:
+    raise ImportError(f"pellucid.sklearn needs scikit-learn 1.6 or later: pip install 'pellucid[sklearn]' ({error})") from error
+
+__all__ = ["NetworkClassifier", "NetworkRegressor"]
