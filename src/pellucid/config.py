@@ -67,7 +67,8 @@ class Config:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = Config._shown  # type: ignore[assignment, method-assign]  # before the dataclass makes its own
-        if cls.__module__.split(".")[0] == "pellucid" and not cls.__name__.startswith("_"):
+        home = cls.__module__.split(".")
+        if home[0] == "pellucid" and home[1:2] != ["lab"] and not cls.__name__.startswith("_"):  # the lab is a user like others
             known = Config._registry.setdefault(cls.__name__, cls)
             if known.__module__ != cls.__module__:
                 raise TypeError(f"two classes are called {cls.__name__}: in {known.__module__} and {cls.__module__}")

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from pellucid import notebook
 from pellucid.data.dataset import Splits
 from pellucid.data.sources import mnist
 
@@ -78,6 +79,9 @@ class Verdict:
     says: Literal["holds", "does not hold", "depends"]
     because: str
 
+    def _repr_html_(self) -> str:
+        return notebook.page(f"The claim {self.says}" if self.says != "depends" else "It depends", notebook.line(self.because))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -90,6 +94,9 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row of {len(row)} cells under {len(self.columns)} columns: {row}")
+
+    def _repr_html_(self) -> str:
+        return notebook.table(self.columns, self.rows)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""One pass through a layer or a network in float64, forward and back: what formulas and differences are held against."""
+"""One pass through a layer or a network in float64, forward and back: what formulas and differences are held against.
+
+It runs the reference kernels, which are the ones to be read, and compile nothing; tests hold the compiled ones against them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def there_and_back(
     theta, gradient = layout.zeros(np.float64), layout.zeros(np.float64)
     for path, values in weights.items():
         layout.array(theta, path)[...] = values
-    run = Run(kernels.load(), dtype=np.float64)
+    run = Run(kernels.load("reference"), dtype=np.float64)
     run.training = run.keeping = True
     ctx = Context(run, Views(), needs_dx=True)
     p = layout.views(theta)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.errors import ConfigError
 from pellucid.layers import Dense, Layer, Softmax
 from pellucid.memory import Array, Shape
 from pellucid.networks import Graph, in_line
-from pellucid.plots.style import BLUE, GREY, VERMILION, figure
+from pellucid.plots.style import BLUE, GREY, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,9 +21,11 @@ MOST = 8  # circles in a column; of more the first and the last are drawn, with 
 
 def network_diagram(networks: Mapping[str, tuple[Layer, Sequence[int]]], columns: int = 3) -> Figure:
     """One drawing for each title: a network, or a single layer, and the shape of its input. A column of circles is what a
-    layer puts out, and lines lead to what it depends on: solid blue for weights, every input with every output; dashed vermilion
-    for functions without weights, each number by itself, or, for softmax, all together. Pictures are boxes. Grey dots stand for
-    everything else."""
+    layer puts out, and lines lead to what it depends on: solid blue for weights, every input with every output; dashed
+    vermilion for functions without weights, each number by itself, or, for softmax, all together. Pictures are boxes. Grey
+    dots stand for everything else."""
+    if not networks:
+        raise ConfigError("there is no network to draw")
     across = min(columns, len(networks))
     lengths = [1 + len(in_line(network)) for network, _ in networks.values()]
     down = -(-len(networks) // across)
@@ -32,7 +35,15 @@ def network_diagram(networks: Mapping[str, tuple[Layer, Sequence[int]]], columns
         ax.set_title(title, fontsize=10)
     for ax in axes:
         ax.set_axis_off()
-    return made
+    return described(made, " ".join(_said(title, network, tuple(shape)) for title, (network, shape) in networks.items()))
+
+
+def _said(title: str, network: Layer, shape: Shape) -> str:
+    parts = [f"input {'×'.join(map(str, shape))}"]
+    for layer in in_line(network):
+        shape = layer.build(shape).shape
+        parts.append(f"{type(layer).__name__} {'×'.join(map(str, shape))}")
+    return f"Diagram of {title or 'a network'}: {listed(parts, 30)}."
 
 
 def graph_diagram(graph: Graph) -> Figure:
@@ -58,7 +69,8 @@ def graph_diagram(graph: Graph) -> Figure:
         ax.text(x, y - 0.22, name, rotation=45, ha="right", va="top", fontsize=7)
     ax.set(xlabel="steps on the longest path from the input", yticks=[], xlim=(-0.8, len(names) - 0.4), ylim=(-2, 2))
     ax.spines["left"].set_visible(False)
-    return made
+    edges = listed((f"{node.name} reads {' and '.join(node.inputs)}" for node in graph.inside()), 30)
+    return described(made, f"Diagram of a graph of {len(level)} nodes, {len(names) - 1} steps deep: {edges}.")
 
 
 def _draw(ax: Any, layers: Sequence[Layer], shape: Shape) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid.errors import ShapeError
+from pellucid.errors import DataError, ShapeError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +32,8 @@ def loss_surface(
     grid = np.asarray(heights, float)
     if grid.ndim != 2 or min(grid.shape) < 2:
         raise ShapeError(f"the heights of a surface are a grid (rows, columns), two or more of each, got {grid.shape}")
+    if not paths:
+        raise DataError("there are no paths to draw: a title without trajectories, {'': []}, shows the surface alone")
     across = min(columns, len(paths))
     made, squares = figure(3.0 * across + 0.7, 3.1 * -(-len(paths) // across), across, -(-len(paths) // across))
     levels = np.unique(np.quantile(grid, np.linspace(0, 1, LEVELS)))
@@ -54,7 +56,10 @@ def loss_surface(
         ax.set_visible(False)
     bar = made.colorbar(filled, ax=squares, ticks=levels, spacing="uniform", shrink=0.85, label=height)
     bar.ax.set_yticklabels([f"{level:.2g}" for level in levels], fontsize=8)
-    return made
+    said = listed(f"{title} ({len(ways)})" if title else f"{len(ways)}" for title, ways in paths.items())
+    return described(
+        made, f"{height} over {axes[0]} and {axes[1]}, {grid.min():.3g} to {grid.max():.3g}, with trajectories: {said}."
+    )
 
 
 def main_plane(ways: Mapping[str, Array]) -> tuple[Array, Array, dict[str, Array], float]:

@@ -1,0 +1,120 @@
+"""Does one hidden layer come as close to a continuous function as one likes, and does a polynomial activation not?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid import Adam, Built, Context, Dense, Layer, MeanSquaredError, ReLU, Sequential, Tanh
+from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, spread
+from pellucid.lab.passes import there_and_back
+from pellucid.memory import Array, Shape, Views
+from pellucid.plots import over_seeds
+from pellucid.rng import generator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Cubic(Layer):
+    """σ(x) = x³ + x² + x, σ' = 3x² + 2x + 1: an activation of one's own."""
+
+    def build(self, shape: Shape) -> Built:
+        return Built(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Any:
+        ctx.keep(x)
+        return x * (1 + x * (1 + x))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
+        return dy * (1 + ctx.kept[0] * (2 + 3 * ctx.kept[0]))
+
+
+UNITS = (4, 8, 16, 32, 64, 128, 256)
+SOLVED: dict[str, Layer] = {"tanh": Tanh(), "ReLU": ReLU(), "x³ + x² + x": Cubic()}
+TRAINED = "tanh, trained by Adam"
+STEEP = 8.0  # of the hidden units: over [−1, 1] each bends once, somewhere
+
+
+def f(x: Array) -> Any:
+    return np.sin(8 * x) + np.abs(x)
+
+
+def measure(trial: Trial) -> Result:
+    few, many = (np.linspace(-1, 1, n)[:, None] for n in trial.pick(full=(801, 4001), quick=(801, 4001), tiny=(51, 101)))
+    cubic = np.vander(few[:, 0], 4)
+    rest = f(few) - cubic @ np.linalg.lstsq(cubic, f(few), rcond=None)[0]
+    found: Result = {"floor": float(np.sqrt((rest**2).mean())), **{name: [] for name in (*SOLVED, TRAINED)}}
+    for k in UNITS:
+        chance = generator(trial.seed, "hidden", k)
+        a = STEEP * chance.normal(size=(1, k))
+        weights = {"dense1.W": a, "dense1.b": -a[0] * chance.uniform(-1, 1, k)}
+        for name, bend in SOLVED.items():
+            hidden, wide = (there_and_back(Sequential(Dense(k), bend), weights, x, np.ones_like)[0] for x in (few, many))
+            c = np.linalg.lstsq(hidden, f(few), rcond=1e-12)[0]
+            found[name].append(float(np.abs(wide @ c - f(many)).max()))
+        model = Sequential(Dense(k), Tanh(), Dense(1)).compile((1,), MeanSquaredError(), Adam(0.01), seed=trial.seed)
+        model.fit(few, f(few), epochs=trial.pick(full=400, quick=60, tiny=2), batch_size=100, progress=False)
+        found[TRAINED].append(float(np.abs(model.predict(many) - f(many)).max()))
+    return found
+
+
+def verdict(results: Sequence[Result]) -> Verdict:
+    first, last = ({name: median(results, name, at) for name in SOLVED} for at in (0, -1))
+    *bent, straight = SOLVED
+    least, floor = min(min(result[straight]) for result in results), results[0]["floor"]
+    because = (
+        f"from {UNITS[0]} to {UNITS[-1]} units the largest error falls from {first['tanh']:.2f} to {last['tanh']:.0e} with "
+        f"tanh, from {first['ReLU']:.2f} to {last['ReLU']:.0e} with ReLU; with the polynomial it never falls below "
+        f"{least:.2f} (no cubic can be below {floor:.2f})"
+    )
+    close = all(last[name] < min(0.02, first[name] / 10) for name in bent)
+    return Verdict("holds" if close and least >= floor else "does not hold", because)
+
+
+def table(results: Sequence[Result]) -> Table:
+    rows = []
+    for name in (*SOLVED, TRAINED):
+        rows.append((name, *(spread((result[name][UNITS.index(k)] for result in results), ".1e") for k in (4, 32, 256))))
+    return Table(("hidden units", "largest error, k = 4", "k = 32", "k = 256"), tuple(rows))
+
+
+def figure(results: Sequence[Result]) -> Figure:
+    label, names = "largest error on [−1, 1]", (*SOLVED, TRAINED)
+    curves = {name: [result[name] for result in results] for name in names}
+    made = over_seeds({label: curves}, UNITS, "hidden units k", log=(label,), log_x=True)
+    made.set_size_inches(7, 4)
+    made.axes[0].set_ylim(top=40)
+    made.axes[0].axhline(results[0]["floor"], color="black", linewidth=1, label="no cubic is better than this")
+    made.axes[0].legend(fontsize=8)
+    return made
+
+
+EXPERIMENT = Experiment(
+    question="Does one hidden layer come as close to a continuous function as one likes, and does a polynomial not?",
+    codes=("D3",),
+    chapter="Neurons and functions",
+    claim="Sums C σ(A x + b) come as close as one likes to any continuous function if, and only if, σ is not a polynomial.",
+    source="Dive into deep learning, the universal approximation theorem (theorem 1)",
+    criterion=(
+        "For f(x) = sin 8x + |x| on [−1, 1], with tanh and with ReLU the largest error (median over seeds) at 256 units is "
+        "below 0.02 and below a tenth of that at 4; with a cubic σ no run gets below what the best cubic leaves."
+    ),
+    mathematics=(
+        "The theorem (Leshno, Lin, Pinkus and Schocken, 1993) speaks of what exists: for each ε some k, A, b and C with\n\n"
+        "    sup |f(x) − C σ(A x + b)| ≤ ε\n\n"
+        "One direction is easy. If σ is a polynomial of degree 3, then so is every σ(aᵢx + bᵢ), and a sum of k cubics is a "
+        "cubic, whatever k is. And the largest error of a cubic is at least the root mean square that least squares leaves: "
+        "a floor.\n\n"
+        "To see what exists, not what training finds, A and b are drawn at random and the best C is solved for (least "
+        "squares on 801 points; the error is the largest on 4,001). The fourth curve trains all three by gradient descent, "
+        "as is usual: it stops falling early. That a good network exists does not say that descent arrives there."
+    ),
+    measure=measure, verdict=verdict, table=table, figure=figure,
+    alt="Largest error against the number of hidden units: with tanh and ReLU it falls, with a polynomial it stays on a level.",
+    seeds=3,
+)  # fmt: skip
