@@ -63,7 +63,7 @@ PLANTED = {
         ([_dropout(0.2, 0.35)], "depends"),
         ([_dropout(0.35, 0.2)], "does not hold"),
         ([_dropout(0.2, 0.2, exact=0.01)], "does not hold"),
-        ([_dropout(0.2, 0.2, average=0.08)], "does not hold"),
+        ([_dropout(0.2, 0.2, average=0.08)], "depends"),
     ],
     "labels-at-random": [
         ([_labels(1.0, 0.1)], "holds"),
