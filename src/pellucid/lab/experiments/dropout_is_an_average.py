@@ -96,9 +96,9 @@ EXPERIMENT = Experiment(
     claim="Dropout trains an ensemble of thinned networks; at test time scaling by the keep probability gives their average. "
     "Adding noise to the outputs of layers is another way against overfitting.",
     source="Introduction to neural networks, the slides on dropout and on adding noise",
-    criterion="Of a tiny network the scaled outputs are within 10⁻⁴ of the geometric mean over all masks, and on 5,000 digits dropout "
-    "ends at a lower validation cost (medians). It depends, if they are not three times nearer to the arithmetic mean than a single "
-    "mask is, or noise does not lower the cost.",
+    criterion="Of a tiny network the scaled outputs are within 10⁻⁴ of the geometric mean over all masks, and on 5,000 digits "
+    "dropout ends at a lower validation cost (medians). It depends, if they are not three times nearer to the arithmetic mean "
+    "than a single mask is, or noise does not lower the cost.",
     mathematics=(
         "With masks m of 0 and 1, kept with probability p, the slides compute p·a at test time. Here a·m/p is taken while "
         "training and a at test time: the same expectation (inverted dropout).\n\n"
