@@ -33,7 +33,7 @@ def _sure(sure: float, before: float, after: float):
 
 
 def _descent(peak: float, last: float):
-    return {"validation": [0.5, 0.3, 0.2, 0.22, 0.24, 0.25, peak, 0.25, 0.24, 0.2, 0.2, last]}
+    return {"validation": [0.5, 0.3, 0.2, 0.22, 0.24, 0.25, peak, 0.25, 0.24, 0.2, last]}
 
 
 # name of the experiment -> (results, what the verdict says of them)
