@@ -1,12 +1,13 @@
 # make demo    train two networks on MNIST and show them side by side
 # make test    lint, types and tests
 # make test-long    also the campaigns that run for minutes
+# make docs    the documentation as a site, in site/: open site/index.html
 # Each sets up .venv first, once.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-long clean
+.PHONY: demo test test-long docs clean
 
 demo: .venv/demo.done
 	$(BIN)/pellucid train mnist --model mlp --out runs/demo-mlp --force
@@ -28,6 +29,9 @@ test: .venv/test.done
 test-long: .venv/test.done
 	$(BIN)/pytest
 
+docs: .venv/test.done
+	$(BIN)/mkdocs build --strict
+
 .venv/python.done:
 	@$(PYTHON) -c 'import sys; sys.exit("Pellucid needs Python 3.11 or later: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
@@ -42,4 +46,4 @@ test-long: .venv/test.done
 	@touch $@
 
 clean:
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,8 +15,8 @@ SOURCE = Path(pellucid.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 # fmt: off
 ORDER = [
-    "errors", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics", "optim",
-    "files", "data", "perceptron", "training", "modelfile", "summary", "export",
+    "errors", "notebook", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics",
+    "optim", "files", "data", "perceptron", "training", "modelfile", "summary", "export",
     "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "runs", "sklearn", "explain",
     "comparison", "plots",
     "experiment", "sweep", "lab",

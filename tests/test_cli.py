@@ -110,6 +110,23 @@ def test_evaluate(run):
     assert f"loss {wanted['loss']:.4f}" in text
 
 
+def test_evaluate_draws_the_mistakes(run, tmp_path):
+    file = tmp_path / "wrong.png"
+    assert "mistakes  none: there is no figure" in cli("evaluate", run, "--part", "validation", "--mistakes", file)[0]
+    assert not file.exists()
+    model, data = Model.load(run / "model.pellucid"), mnist().validation
+    model.parameters[:] *= -1
+    model.save(run / "model.pellucid")
+    wrong = int((model.predict(data.x).argmax(axis=1) != data.y).sum())
+    assert wrong > 0
+    text, _ = cli("evaluate", run, "--part", "validation", "--mistakes", file)
+    assert f"mistakes  those it is most sure of are in {file}" in text
+    with Image.open(file) as picture:
+        assert f"{wrong} of 50 wrong" in picture.info["Description"]
+    assert json.loads(cli("evaluate", run, "--json", "--mistakes", tmp_path / "wrong.svg")[0])["accuracy"] < 1
+    assert (tmp_path / "wrong.svg").exists()
+
+
 def test_several_runs_are_asked_together(run, tmp_path):
     cli("train", "--model", "mlp-small", "--epochs", 2, "--seed", 5, "--out", tmp_path / "other", "--quiet")
     models = [Model.load(path / "model.pellucid") for path in (run, tmp_path / "other")]
@@ -203,7 +220,7 @@ def test_compare(run, tmp_path):
     only = int(((first == y) & (second != y)).sum()), int(((second == y) & (first != y)).sum())
     assert only[0] > 20 > only[1], "one epoch at a small rate is worse"
     assert f"run is better than other: {only[0]} right only in run, {only[1]} only in other (p = " in text
-    assert f"they disagree on {(first != second).sum()} of 100 pictures" in text
+    assert f"they disagree on {(first != second).sum()} of 100 samples" in text
     for figure in ("accuracies.png", "disagreements.png"):
         assert (tmp_path / "compared" / figure).read_bytes().startswith(b"\x89PNG")
     found = json.loads(cli("compare", run, other, "--json")[0])

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pellucid import Model
+from pellucid import Dense, Hinge, MeanSquaredError, Model, Sequential
 from pellucid.cli import app
 from pellucid.cli.common import readable
 from pellucid.comparison import closer
+from pellucid.data import Dataset
 
 
 def cli(*arguments, code=0):
@@ -97,7 +98,9 @@ def test_numbers_from_a_table(table):
 
 
 def test_classes_from_a_table(table):
-    out, _ = cli("train", table, "--target", "warm", "--missing", "drop", "--epochs", 40, "--out", "run")
+    out, _ = cli("train", table, "--target", "warm", "--missing", "drop", "--out", "run")
+    found = json.loads((table.parent / "run" / "metrics.json").read_text())
+    assert found["settings"]["epochs"] == found["epochs"] == 60  # as many as so few samples ask for
     assert "2 classes: no, yes (classification)" in out
     assert "left out  2 of 300 rows" in out
     scores = json.loads(cli("evaluate", "run", "flats.csv", "--json")[0])
@@ -109,6 +112,45 @@ def test_classes_from_a_table(table):
     assert "and 5 more rows" in out
     with open("p.csv", encoding="utf-8") as file:
         assert list(csv.DictReader(file))[24].keys() == {"file", "row", "prediction", "probability of no", "probability of yes"}
+
+
+def test_scores_are_not_called_probabilities(table):
+    data = Dataset.from_arrays(np.arange(8.0)[:, None], np.arange(8) > 5, names=["area"])
+    model = Sequential(Dense(1)).compile((1,), Hinge(), classes=["small", "large"], input_stage=data.stage())
+    model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 1, 0
+    model.save("hinge.pellucid")
+    path = one(table, "area\n3.6\n3.4\n")  # around the mean of 3.5: scores of 0.04 and -0.04
+    rows = json.loads(cli("predict", "hinge.pellucid", path, "--json")[0])
+    assert [row["label"] for row in rows] == ["large", "small"]
+    assert rows[0]["scores"] == pytest.approx([-0.0436, 0.0436], abs=1e-3)
+    assert "%" not in cli("predict", "hinge.pellucid", path, "--out", "p.csv")[0]
+    head = (table.parent / "p.csv").read_text().splitlines()[0]
+    assert head == "file,row,prediction,score of small,score of large"
+    two = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=data.stage())
+    two.save("two.pellucid")
+    assert "2 numbers a sample" in cli("predict", "two.pellucid", path, code=2)[1]
+
+
+def test_squared_error_of_classes_is_scored_as_classes(table):
+    data = Dataset.from_csv(table, "warm", missing="drop")
+    model = Sequential(Dense(2)).compile(data.shape, MeanSquaredError())
+    model.fit(data, epochs=1)
+    model.save("squares.pellucid")
+    assert "accuracy" in json.loads(cli("evaluate", "squares.pellucid", table, "--json")[0])
+
+
+def test_what_training_would_make_of_it_is_shown(table, shapes):
+    out, _ = cli("data", "show", "flats.csv", "--target", "price", "--missing", "drop")
+    assert "target    price: numbers from" in out
+    assert "training  no: " in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean")[0]
+    assert (
+        "no pictures to show"
+        in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean", "--augment", code=2)[1]
+    )
+    out, _ = cli("data", "show", "shapes", "--size", "8x6", "--count", 2)
+    assert "learned as 8x6 in colour" in out
+    assert len(out.splitlines()[-4:]) == 4
+    assert "brought to 32x32" in cli("data", "show", "shapes", "--out", "shapes.png")[0]
 
 
 def one(table, text):
@@ -128,6 +170,7 @@ def one(table, text):
         (("train", "flats.csv", "--target", "price", "--missing", "mean", "--model", "cnn"), "use --model table"),
         (("train", "mnist", "--target", "price"), "--target is not for mnist"),
         (("train", "mnits"), "there is no data set 'mnits': did you mean 'mnist'?"),
+        (("data", "show", "flats.csv"), "say with --target"),
         (("train", "notes.txt"), "own data is a table (.csv or .tsv) or a folder"),
         (("sweep", "flats.csv", "--grid", "lr=0.1"), "a sweep takes data sets by name"),
     ],

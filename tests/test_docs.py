@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import pellucid.data
@@ -68,14 +69,39 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
     assert len(re.findall(r"\S.*\n", blocks("CONTRIBUTING.md", "python")[0])) <= 20, "the guide promises 20 lines"
 
 
-PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if "```python" in path.read_text(encoding="utf-8")]
+PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
-        exec(compile(block, page, "exec"), space)
+        exec(compile(block, page, "exec", dont_inherit=True), space)
+
+
+def parsed(line: str) -> str:
+    """The command of that line, which is parsed and not run."""
+    command, words = get_command(app), shlex.split(line, comments=True)[1:]
+    context = command.make_context("pellucid", words)
+    while hasattr(command, "commands"):
+        name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, words, parent=context)
+    return context.command_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_exist_and_so_do_their_flags(page):
+    for line in (line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("pellucid ")):
+        try:
+            assert parsed(line)
+        except Exception as error:  # of Click's, or of the copy of it that Typer may bring
+            pytest.fail(f"{page}: {line}: {error}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_names_are_there(page):
+    for path in re.findall(r"`(src/pellucid/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), f"{page}: {path}"
 
 
 def test_the_page_of_layers_has_all_of_them():
@@ -96,9 +122,7 @@ def test_the_examples_in_docstrings_give_what_they_say(path):
     assert tried.failed == 0, "what failed is printed above"
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *[f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")]]
-)
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES])
 def test_links_to_files_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):

@@ -164,3 +164,8 @@ def test_what_it_refuses():
         Perturbation(sigma=0)
     with pytest.raises(ConfigError, match="method must be a Perturbation"):
         NETWORK.compile((2,), CrossEntropy()).fit(X, XOR, method="parallel")
+    model = NETWORK.compile((2,), CrossEntropy())
+    before = model.parameters.copy()
+    with pytest.raises(ConfigError, match=r"sigma=1e-12\): a weight of .* stays what it is; take a larger one"):
+        model.fit(X, XOR, method=Perturbation(sigma=1e-12))
+    np.testing.assert_array_equal(model.parameters, before)

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import html
+import io
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
-from pellucid import DataError, FileError, History, ShapeError, plots
+from pellucid import (
+    Add,
+    Conv2D,
+    CrossEntropy,
+    DataError,
+    Dense,
+    FileError,
+    Flatten,
+    Graph,
+    History,
+    MaxPool2D,
+    Node,
+    PellucidError,
+    RateSearch,
+    ReLU,
+    Sequential,
+    ShapeError,
+    Softmax,
+    plots,
+)
+from pellucid.data import Dataset
 
 
-@pytest.fixture
-def history():
+def some_history():
     rows = [
         {"epoch": k, "train_loss": 1 / k, "train_accuracy": 1 - 0.5 / k, "validation_loss": loss, "validation_accuracy": 0.6}
         for k, loss in enumerate([0.9, 0.5, 0.7], start=1)
     ]
     return History(rows)
+
+
+@pytest.fixture
+def history():
+    return some_history()
 
 
 TABLE = np.array([[5, 0, 1], [2, 7, 0], [0, 0, 10]])
@@ -95,3 +128,136 @@ def test_figures_that_cannot_be_saved(history, tmp_path):
     with pytest.raises(FileError, match=r"figure\.docx"):
         plots.save(plots.learning_curves(history), tmp_path / "figure.docx")
     assert not list(tmp_path.iterdir())
+
+
+# -- every figure ------------------------------------------------------------------------------------------------------
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (40, 10, 10, 1), np.uint8)
+LABELS = np.arange(40) % 3
+GRAPH = Graph(Node("a", Dense(2), "input"), Node("b", Dense(2), "a"), Node("sum", Add(), "a", "b"))
+RATES = RateSearch(np.array([0.01, 0.1, 1.0]), np.array([2.0, 1.0, 3.0]), np.array([2.0, 1.1, 2.9]), 0.1, diverged=True)
+STATE = {"a 3": ([(np.array([1.0, 0.0]), np.array([[1.0, -1.0], [0.5, 2.0]]))], np.array([0.2, 0.8]))}
+SQUARE = (-1.0, 1.0, -1.0, 1.0)
+
+
+@functools.cache
+def model():
+    network = Sequential(Conv2D(4, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(3), Softmax())
+    return network.compile(input_shape=(10, 10, 1), loss=CrossEntropy(), classes=("cat", "dog", "owl"))
+
+
+def pets():
+    return Dataset(PICTURES, LABELS, name="pets")
+
+
+# One row for each figure: what makes it, and words of its alternative text.
+FIGURES = {
+    "accuracies": (lambda: plots.accuracies({"a": 0.5, "b": 0.75}, {"a": (0.4, 0.6), "b": (0.6, 0.9)}), "The best is b."),
+    "activation_densities": (lambda: plots.activation_densities(model(), PICTURES), "over 40 samples"),
+    "attributions": (lambda: plots.attributions({"in": [np.eye(3)], "map": [-np.eye(3)]}, ["0"], ["map"]), "below, in map"),
+    "confusion_matrix": (lambda: plots.confusion_matrix(TABLE), "3 of 25 wrong, most often 1 taken for 0 (2)"),
+    "decision_regions": (
+        lambda: plots.decision_regions({"x": np.eye(4)}, [[0, 0], [0.5, 0]], [0, 1], SQUARE), "2 points of two classes",
+    ),
+    "densities": (
+        lambda: plots.densities({"net": {"relu1": {"before": plots.histogram(np.arange(9.0), 0, 8)}}}, "output"),
+        "columns are relu1",
+    ),
+    "disagreements": (
+        lambda: plots.disagreements(PICTURES[:2], LABELS[:2], {"a": LABELS[:2], "b": 1 - LABELS[:2]}), "b is wrong on 2",
+    ),
+    "feature_maps": (lambda: plots.feature_maps(model(), PICTURES[0]), "conv2d1 (4 maps"),
+    "graph_diagram": (lambda: plots.graph_diagram(GRAPH), "sum reads a and b"),
+    "learning_curves": (lambda: plots.learning_curves(some_history()), "Validation loss from 0.9 to 0.7. "),
+    "learning_rate_finder": (lambda: plots.learning_rate_finder(RATES), "The suggestion, where it falls most steeply, is 0.1."),
+    "loss_surface": (lambda: plots.loss_surface(np.eye(3), SQUARE, {"way": [[(0, 0), (1, 1)]]}), "way (1)"),
+    "mistakes": (lambda: plots.mistakes(model(), pets(), 4), "4 misclassified pictures of pets"),
+    "network_diagram": (lambda: plots.network_diagram({"net": (Dense(3), (2,))}), "Diagram of net: input 2 and Dense 3."),
+    "network_state": (lambda: plots.network_state(STATE, "01"), "a 3: 1 with 80 %"),
+    "over_seeds": (lambda: plots.over_seeds({"loss": {"SGD": [[3, 1], [5, 3]]}}, [1, 2], "epoch"), "SGD 4 to 2"),
+    "pictures": (lambda: plots.pictures([PICTURES[:2] / 255], ["first"], "two"), "two: 2 pictures in each"),
+    "predictions": (lambda: plots.predictions([1, 2], [1.5, 2]), "mean absolute error 0.25"),
+    "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "coloured by class (a and b)"),
+    "sweep": (lambda: plots.sweep({"lr": [0.1, 1]}, {(0.1,): 0.5, (1,): 0.9}), "50.00 to 90.00 %, the best at lr = 1"),
+    "weights": (lambda: plots.weights(model()), "4 of the 4 units of conv2d1"),
+}  # fmt: skip
+HELPERS = {"alt", "histogram", "main_plane", "save"}
+NOTHING = {  # one row for each figure of which there can be nothing to draw
+    "accuracies": lambda: plots.accuracies({}, {}),
+    "activation_densities": lambda: plots.activation_densities(model(), PICTURES[:0]),
+    "attributions": lambda: plots.attributions({}),
+    "confusion_matrix": lambda: plots.confusion_matrix(np.zeros((0, 0))),
+    "decision_regions": lambda: plots.decision_regions({}, [], [], SQUARE),
+    "densities": lambda: plots.densities({}, "x"),
+    "disagreements": lambda: plots.disagreements(PICTURES[:0], LABELS[:0], {}),
+    "feature_maps": lambda: plots.feature_maps(model(), PICTURES[0], layers=[]),
+    "learning_curves": lambda: plots.learning_curves(History()),
+    "loss_surface": lambda: plots.loss_surface(np.eye(3), SQUARE, {}),
+    "mistakes": lambda: plots.mistakes(model(), Dataset(PICTURES[:4], model().predict(PICTURES[:4]).argmax(axis=1))),
+    "network_diagram": lambda: plots.network_diagram({}),
+    "network_state": lambda: plots.network_state({}, ()),
+    "over_seeds": lambda: plots.over_seeds({}, [], "epoch"),
+    "pictures": lambda: plots.pictures([], []),
+    "predictions": lambda: plots.predictions([], []),
+    "representation": lambda: plots.representation({}, [], ()),
+    "sweep": lambda: plots.sweep({"lr": []}, {}),
+    "weights": lambda: plots.weights(model(), count=0),
+}
+
+
+def test_every_figure_has_its_rows():
+    figures = set(plots.__all__) - HELPERS
+    assert set(FIGURES) == figures, "a figure without a row is not tested"
+    assert figures - set(NOTHING) == {"graph_diagram", "learning_rate_finder"}, "only of these there is always something"
+
+
+def test_the_page_of_figures_has_all_of_them():
+    page = (Path(__file__).parent.parent / "docs/figures.md").read_text(encoding="utf-8")
+    assert not [name for name in plots.__all__ if f"`{name}(" not in page and f"plots.{name}(" not in page]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_says_in_words_what_it_shows(name, tmp_path):
+    made, words = FIGURES[name][0](), FIGURES[name][1]
+    assert isinstance(made, Figure)
+    text = plots.alt(made)
+    assert words in text
+    assert text.endswith(".")
+    assert made.get_figwidth() <= 14
+    plots.save(made, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.info["Description"] == text
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_of_nothing_there_is_no_figure(name):
+    with pytest.raises(PellucidError):
+        NOTHING[name]()
+
+
+def test_an_svg_says_in_words_what_it_shows(tmp_path):
+    made = plots.confusion_matrix(TABLE, ('"a" & <b>', "c", "d"))
+    plots.save(made, tmp_path / "figure.svg")
+    root = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    assert root.attrib["role"] == "img"
+    assert root.attrib["aria-label"] == plots.alt(made)
+    assert '"a" & <b>' in plots.alt(made)
+    made.set_label("another text")
+    plots.save(made, tmp_path / "figure.svg")
+    assert ElementTree.parse(tmp_path / "figure.svg").getroot().attrib["aria-label"] == "another text"
+
+
+def test_any_figure_can_be_saved_and_has_no_text(tmp_path):
+    plain = Figure()
+    plots.save(plain, tmp_path / "plain.svg")
+    plots.save(plain, tmp_path / "plain.pdf")
+    assert plots.alt(plain) == ""
+    assert "aria-label" not in (tmp_path / "plain.svg").read_text()
+
+
+def test_a_notebook_shows_a_figure_with_its_text():
+    made = plots.confusion_matrix(TABLE, ('"a" & <b>', "c", "d"))
+    page = made._repr_html_()
+    assert f'alt="{html.escape(plots.alt(made))}"' in page
+    with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))) as picture:
+        assert picture.width == pytest.approx(160 * made.get_figwidth(), abs=1)

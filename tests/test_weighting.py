@@ -102,6 +102,7 @@ def test_training_alone_is_weighted():
         ({1.0: 1}, ConfigError, "has 1.0, which is no class"),
         ({"rar": 1}, ConfigError, "has 'rar', which is no class: did you mean 'rare'"),
         ([0, 0, 0], ConfigError, "nothing would be learned"),
+        (3, ConfigError, "class_weights=3: it is 'balanced', a list"),
     ],
 )
 def test_bad_weights_are_refused(given, error, words):

@@ -19,9 +19,10 @@ from pellucid.data.stage import Numbers
 from pellucid.errors import ConfigError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.memory import Array
-from pellucid.metrics import Metric, Value
+from pellucid.metrics import Metric
 from pellucid.model import Model
 from pellucid.training import intake
+from pellucid.training.evaluation import Evaluation
 from pellucid.training.inference import Scores
 
 STRETCH = 2048  # samples changed at a time
@@ -101,7 +102,7 @@ class Ensemble:
         *,
         weights: Array | None = None,
         metrics: Iterable[Metric] | None = None,
-    ) -> dict[str, Value]:
+    ) -> Evaluation:
         """``{"loss": …, "accuracy": …}`` of the mean outputs, as ``Model.evaluate`` gives them for one model."""
         first, data = self.models[0], intake.dataset(x, y, weights)
         samples = first._trainer.samples(data, "data", first.input_stage or data.stage())
@@ -113,4 +114,4 @@ class Ensemble:
         with np.errstate(all="ignore"):
             loss = parts.loss.compute(z, samples.targets, w, 1.0, outputs, np.empty_like(z), parts.kernels)
         scores.add(loss, float(w.sum(dtype=np.float64)), outputs, samples.targets, w)
-        return scores.result()
+        return Evaluation.of(scores.result(), data, self.classes)

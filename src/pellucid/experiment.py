@@ -150,6 +150,7 @@ def run(
         plan = Plan.of(dataclasses.replace(settings, lr=_found(model, training, recipe, tell, folder)))
         recipe = dataclasses.replace(recipe, optimizer=plan.recipe.optimizer)
         model = make(optimizer=recipe.optimizer)
+    plan = dataclasses.replace(plan, recipe=recipe)
     how = f"{recipe.epochs} epochs, batches of {recipe.batch_size}, {recipe.optimizer}; {kernels} kernels, {sharding}"
     tell(f"training  {how}")
     if recipe.augmentation is not None:

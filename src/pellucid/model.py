@@ -20,11 +20,12 @@ from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.memory import Array
-from pellucid.metrics import Metric, Value
+from pellucid.metrics import Metric
 from pellucid.optim import Adam, Chain, Optimizer, Rule
-from pellucid.summary import table
+from pellucid.summary import as_html, table
 from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, intake, shards
 from pellucid.training.display import follow
+from pellucid.training.evaluation import Evaluation
 from pellucid.training.inference import Inference
 from pellucid.training.parts import Parts
 from pellucid.training.trainer import Trainer
@@ -106,6 +107,9 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.network}, {self.input_shape} -> {self.output_shape}, {self.parameter_count:,} parameters)"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.network, self.input_shape, (self.loss, self.optimizer, *self.metrics))
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -233,13 +237,14 @@ class Model:
         *,
         weights: Array | None = None,
         metrics: Iterable[Metric] | None = None,
-    ) -> dict[str, Value]:
+    ) -> Evaluation:
         """``{"loss": …, "accuracy": …}``: the loss and the metrics (the model's, or other ``metrics``), exact over the
-        data set or the arrays."""
+        data set or the arrays: a dictionary, which notebooks show as tables."""
         chosen = self.metrics if metrics is None else intake.countable(metrics, self._parts)
         data = intake.dataset(x, y, weights)
         stage = self.input_stage or data.stage()
-        return self._inference.evaluate(self._trainer.samples(data, "data", stage), stage, chosen)
+        scores = self._inference.evaluate(self._trainer.samples(data, "data", stage), stage, chosen)
+        return Evaluation.of(scores, data, self.classes)
 
     # -- files ----------------------------------------------------------------------------------------------------
 

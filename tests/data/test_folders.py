@@ -119,6 +119,11 @@ def test_folders_that_cannot_be_learned_from(grey, tmp_path):
         path.unlink()
     with pytest.raises(DataError, match="pictures of one class, dark"):
         Dataset.from_folder(grey)
+    for path in (grey / "dark").iterdir():
+        path.write_bytes(b"nonsense")
+    for read in (Dataset.from_folder, lambda path: suited(str(path), Reading())):
+        with pytest.raises(DataError, match=r"none of its pictures can be read: \S*0.png: no picture of a known kind"):
+            read(grey)
 
 
 def test_a_class_of_which_nothing_can_be_read_is_an_error(grey):

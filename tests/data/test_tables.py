@@ -212,6 +212,12 @@ def test_another_table_is_read_by_its_names(write):
             read_like(write(text, "o.csv"), stage, None, labelled=False)
 
 
+def test_columns_named_by_numbers_are_found_by_their_names(write):
+    data = Dataset.from_csv(write("1,2,kind\n3,4,a\n5,7,b\n"), "kind")
+    other = read_like(write("2,1\n9,8\n", "o.csv"), data.stage(), None, labelled=False)
+    np.testing.assert_array_equal(other.x, [[8, 9]])
+
+
 def test_a_model_of_a_table_keeps_its_columns_in_its_file(write, tmp_path):
     random = np.random.default_rng(0)
     a, city = random.normal(2000, 50, 400), random.integers(0, 2, 400)

@@ -157,6 +157,8 @@ def test_the_report_needs_nothing_beside_it(kept, tmp_path):
         assert source.startswith(("#", "data:")), source
     assert page.count("<img") == page.count('alt="') == len(names())
     assert not re.search(r"<script|url\(|@import", page)
+    assert "**" not in page
+    assert "<b>From dense to convolutional.</b>" in page
     section = next(one for one in found.sections if one.name == SOME)
     assert svg(load(SOME).figure(section.kept.in_order()), SOME) == section.svg, "the same figure has the same bytes"
     written = write_markdown(found, tmp_path / "pages")

@@ -65,7 +65,7 @@ def compare(
         if len(tests) > 1:
             say(f"(p-values are adjusted for {len(tests)} pairs)")
         if len(names) > 1:
-            say(f"they disagree on {len(disputed):,} of {len(test):,} pictures")
+            say(f"they disagree on {len(disputed):,} of {len(test):,} samples")
     if out is not None:
         try:
             _write(out, summary, test, beside, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from pellucid.data.stage import Bytes
 from pellucid.ensemble import Ensemble
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.experiment import described
+from pellucid.metrics import Value
 from pellucid.model import Model
 from pellucid.runs import open_run
 from pellucid.task import OF_CLASSES, OF_NUMBERS
@@ -34,13 +36,17 @@ def evaluate(
     runs: list[str] = typer.Argument(
         ...,
         metavar="RUN [RUN ...] [DATA]",
-        help="Run folders or model files; at the end the data, if it is not the run's: a name, or a folder of corrections.",
+        help="Run folders or model files; at the end the data, if it is not the run's: a name, a table, or a folder of "
+        "pictures or corrections.",
     ),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     part: str = typer.Option("test", "--part", help="test, validation or train."),
     copies: int = typer.Option(0, "--copies", min=0, help="Also ask about so many changed copies of each picture."),
     augmentation: str | None = typer.Option(
         None, "--augmentation", help=f"How the copies are changed: affine, elastic, or settings [default: {GENTLE}]."
+    ),
+    mistakes: Path | None = typer.Option(
+        None, "--mistakes", help="Draw the pictures that the model is most sure of and gets wrong: FILE.png or .svg."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -67,9 +73,11 @@ def evaluate(
             )
     change = named(augmentation or GENTLE) if copies else None
     together = Ensemble([model for model, _ in opened], augmentation=change, copies=copies)
-    asked = together if len(opened) > 1 or copies else opened[0][0]
-    values = asked.evaluate(samples, metrics=OF_CLASSES if opened[0][0].loss.classifies else OF_NUMBERS)
+    asked, first = together if len(opened) > 1 or copies else opened[0][0], opened[0][0]
+    classifies = first.loss.classifies or first.classes is not None  # squared error may be of one-hot classes
+    values = asked.evaluate(samples, metrics=OF_CLASSES if classifies else OF_NUMBERS)
     n = len(samples)
+    gallery = None if mistakes is None else _drawn(asked, samples, values, mistakes)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         as_json({**names, "data": name, "part": part, "samples": n, "copies": copies, **values})
@@ -85,6 +93,18 @@ def evaluate(
     say(f"{part:<9} {scored(values, n)}")
     if "confusion_matrix" in values:
         say(per_class(values, together.classes or [str(i) for i in range(len(values["confusion_matrix"]))]))  # type: ignore[arg-type]
+    if gallery is not None:
+        say(f"mistakes  {gallery}")
+
+
+def _drawn(asked: Model | Ensemble, samples: Dataset, values: Mapping[str, Value], path: Path) -> str:
+    """Draws the mistakes, if there are any, and says so."""
+    if values.get("accuracy") == 1:
+        return "none: there is no figure"
+    from pellucid import plots
+
+    plots.save(plots.mistakes(asked, samples), path)
+    return f"those it is most sure of are in {path}"
 
 
 def _is_data(word: str) -> bool:

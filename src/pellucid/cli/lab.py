@@ -64,7 +64,9 @@ def run_(
         try:
             from pellucid import plots
 
-            plots.save(one.figure(kept.in_order(seeds)), out / f"{name}.{size.value}.svg")
+            made = one.figure(kept.in_order(seeds))
+            made.set_label(one.alt)
+            plots.save(made, out / f"{name}.{size.value}.svg")
         except ConfigError as error:  # no Matplotlib
             say(f"  no figure: {error}")
     if json:

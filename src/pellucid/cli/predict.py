@@ -22,8 +22,10 @@ from pellucid.data.folders import pictures_in
 from pellucid.data.stage import Bytes
 from pellucid.errors import ConfigError, DataError, FileError
 from pellucid.files import write_text
+from pellucid.layers import Sigmoid, Softmax
 from pellucid.memory import Array
 from pellucid.model import Model
+from pellucid.networks import in_line
 from pellucid.runs import open_run
 
 SHOWN = 20  # rows of a table on the terminal
@@ -111,16 +113,16 @@ def _batched(found: Iterator[tuple[Path, bool]]) -> Iterator[list[tuple[Path, bo
 
 
 def _answers(places: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
-    """The rows with a label and probabilities, or with a number."""
+    """The rows with a label and probabilities (scores, where the network ends in none), or with a number."""
     if not model.loss.classifies and model.classes is None:
+        if outputs.shape[1] > 1:
+            raise ConfigError(f"this model gives {outputs.shape[1]} numbers a sample: ask it in Python, with model.predict(x)")
         return [{**place, "prediction": float(y[0])} for place, y in zip(places, outputs, strict=True)]
+    kind = "probabilities" if isinstance(in_line(model.network)[-1], (Softmax, Sigmoid)) else "scores"
     if outputs.shape[1] == 1:
-        outputs = np.concatenate([1 - outputs, outputs], axis=1)
+        outputs = np.concatenate([1 - outputs if kind == "probabilities" else -outputs, outputs], axis=1)
     names = model.classes or tuple(str(i) for i in range(outputs.shape[1]))
-    return [
-        {**place, "label": names[int(p.argmax())], "probabilities": p.tolist()}
-        for place, p in zip(places, outputs, strict=True)
-    ]
+    return [{**place, "label": names[int(p.argmax())], kind: p.tolist()} for place, p in zip(places, outputs, strict=True)]
 
 
 def _place(row: Row) -> str:
@@ -130,8 +132,10 @@ def _place(row: Row) -> str:
 def _said(row: Row, names: Sequence[str]) -> str:
     if "prediction" in row:
         return readable(row["prediction"])
-    p = np.asarray(row["probabilities"])
+    p = np.asarray(row["probabilities"] if "probabilities" in row else row["scores"])
     first, second = np.argsort(-p)[:2]
+    if "scores" in row:
+        return f"{names[first]}  {readable(p[first])}   (next: {names[second]} {readable(p[second])})"
     return f"{names[first]}  {100 * p[first]:5.1f} %   (next: {names[second]} {100 * p[second]:.1f} %)"
 
 
@@ -139,10 +143,11 @@ def _as_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     places = [name for name in ("file", "row") if name in rows[0]]
-    numbers = "prediction" in rows[0]
-    writer.writerow([*places, "prediction"] + ([] if numbers else [f"probability of {name}" for name in names]))
+    numbers, kind = "prediction" in rows[0], "probabilities" if "probabilities" in rows[0] else "scores"
+    each = [] if numbers else [f"{'probability' if kind == 'probabilities' else 'score'} of {name}" for name in names]
+    writer.writerow([*places, "prediction", *each])
     for row in rows:
-        answer = [row["prediction"]] if numbers else [row["label"], *(f"{p:.6g}" for p in row["probabilities"])]
+        answer = [row["prediction"]] if numbers else [row["label"], *(f"{p:.6g}" for p in row[kind])]
         writer.writerow([*(row[name] for name in places), *answer])
     return text.getvalue()
 

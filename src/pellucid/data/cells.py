@@ -11,7 +11,7 @@ import io
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +38,11 @@ class CSV:
     """A file of comma-separated values, in UTF-8: the ``names`` of its columns, and its rows as often as they are asked for.
     Without a ``header`` the columns are called 1, 2, ….
 
-    Raises FileError for what is no text file, DataError for an empty one, for names that repeat and for broken rows.
+    Raises FileError for what is no text file, DataError for an empty one, for names that repeat and for broken rows; and,
+    unless the ``wanted`` names are there, for a single column and for names that are all numbers.
     """
 
-    def __init__(self, path: str | os.PathLike[str], header: bool = True):
+    def __init__(self, path: str | os.PathLike[str], header: bool = True, wanted: Collection[str] = ()):
         self.path, self.header = os.fspath(path), header
         self.separator = self._separator()
         first = next(self._rows(), None)
@@ -49,9 +50,10 @@ class CSV:
             raise DataError(f"{self.path} is empty")
         cells = first[1]
         self.names = tuple(cell.strip() for cell in cells) if header else tuple(str(i + 1) for i in range(len(cells)))
-        if len(self.names) < 2:
+        there = bool(wanted) and set(wanted) <= set(self.names)
+        if len(self.names) < 2 and not there:
             raise DataError(f"{self.path} has one column: what is to be predicted needs another one (separators: , ; tab |)")
-        if header and all(is_number(name, self.comma) for name in self.names):
+        if header and not there and all(is_number(name, self.comma) for name in self.names):
             raise DataError(f"{self.path}: the first line holds numbers, not names: header=False (--no-header) if it has none")
         repeated = {name for name in self.names if name and self.names.count(name) > 1}
         if repeated:

@@ -24,8 +24,6 @@ from pellucid.errors import DataError, ShapeError
 from pellucid.memory import Array, Shape
 from pellucid.rng import generator
 
-_SHOWN = 20  # pictures in a notebook's preview
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -246,14 +244,9 @@ class Dataset:
         return random.permutation(order[~chosen]), order[chosen]
 
     def _repr_html_(self) -> str:
-        import html
+        from pellucid.data import shown
 
-        from pellucid.data.pictures import preview
-
-        line = f"<div>{html.escape(self._line())}</div>"
-        if self.source_x.dtype != np.uint8 or len(self.shape) != 3 or self.shape[2] not in (1, 3):
-            return line
-        return line + preview(self.source_x[:_SHOWN] if self.rows is None else self.source_x[self.rows[:_SHOWN]])
+        return shown.dataset(self, self._line())
 
 
 @dataclass(frozen=True)
@@ -290,6 +283,6 @@ class Splits:
         return f"Splits({self.name}: {sizes}; from {self.source})"
 
     def _repr_html_(self) -> str:
-        import html
+        from pellucid.data import shown
 
-        return f"<div>{html.escape(repr(self))}</div>{self.train._repr_html_()}"
+        return shown.splits(self)

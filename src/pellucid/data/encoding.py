@@ -105,8 +105,9 @@ def read_like(path: str | os.PathLike[str], stage: Standardized, classes: Sequen
 
     Raises ConfigError for missing columns, DataError for values that the model has no number for.
     """
-    # Without a header the columns were called 1, 2, ….
-    file = CSV(path, header=not all(column.name.isdigit() for column in stage.columns))
+    # Without a header all columns were called 1, 2, …; with one, not all names are numbers.
+    names = [column.name for column in stage.columns]
+    file = CSV(path, header=not all(name.isdigit() for name in (stage.target, *names)), wanted=names)
     encoder = Encoder(file, stage.columns, stage.target if labelled else None, classes)
     labels, whole, n = list[Array](), list[Array](), 0
     with Rows((encoder.width,), np.float32) as rows:

@@ -41,7 +41,8 @@ class Survey:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Survey:
-        """Raises FileError where there is no such folder, DataError where it is not one folder a class."""
+        """Raises FileError where there is no such folder, DataError where it is not one folder a class or no header can be
+        read."""
         root = Path(path)
         if not root.is_dir():
             raise FileError(f"{path}: there is no such folder" if not root.exists() else f"{path} is no folder")
@@ -69,6 +70,9 @@ class Survey:
                 continue
             self.sizes[size] += 1
             coloured += colour
+        if not self.sizes:
+            listed = _listed([(str(one), why) for one, why in self.broken.items()])
+            raise DataError(f"{self.path}: none of its pictures can be read: {listed}")
         return Survey(self.path, self.files, self.sizes, coloured, self.other, self.broken)
 
     @property
@@ -127,8 +131,6 @@ def shape_of(found: Survey, size: tuple[int, int] | None, colour: str | None) ->
         raise ConfigError(f"colour={colour!r}: {did_you_mean(colour, COLOURS)}")
     size = found.size if size is None else (int(size[0]), int(size[1]))
     if size is None:
-        if not found.sizes:
-            raise DataError(f"{found.path}: none of its pictures can be read: {next(iter(found.broken.items()), '')}")
         raise DataError(
             f"{found.path}: its pictures have {found.described_sizes()}: say which one to bring them to with size=(32, 32) "
             "(--size 32x32)"
@@ -150,14 +152,6 @@ def pictures_in(folder: Path, other: Counter[str]) -> Iterator[Path]:
                 yield Path(place, name)
             else:
                 other[Path(name).suffix.lower() or name] += 1
-
-
-def read_all(paths: Sequence[Path], shape: Shape) -> tuple[Dataset, list[Path]]:
-    """(the pictures without labels, their files), brought to ``shape``. Raises DataError where none can be read."""
-    x, kept, skipped = _decoded(paths, shape, {})
-    if not kept:
-        raise DataError(f"none of the pictures can be read: {_listed(skipped)}" if skipped else "there are no pictures to read")
-    return Dataset(x, None, name="pictures", origin=Origin((), tuple(skipped))), [paths[place] for place in kept]
 
 
 def _decoded(paths: Sequence[Path], shape: Shape, broken: Mapping[Path, str]) -> tuple[Array, list[int], list[tuple[str, str]]]:

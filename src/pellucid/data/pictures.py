@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import os
 import struct
 import warnings
@@ -124,8 +125,9 @@ def _fitted(picture: Image.Image, w: int, h: int, ink: bool) -> Image.Image:
     return canvas
 
 
-def preview(pictures: Array, columns: int = 10) -> str:
-    """An ``<img>`` with the pictures (n, h, w, 1 or 3) of bytes in rows of ``columns``, all inside the page itself."""
+def preview(pictures: Array, columns: int = 10, alt: str = "", side: int = 48) -> str:
+    """An ``<img>`` with the pictures (n, h, w, 1, 3 or 4) of bytes in rows of ``columns``, each ``side`` pixels wide, all
+    inside the page itself. ``alt`` says what they are, if not the first samples."""
     thin = -(-max(pictures.shape[1:3]) // _SIDE)
     pictures = np.asarray(pictures)[:, ::thin, ::thin]
     n, h, w, c = pictures.shape
@@ -133,16 +135,17 @@ def preview(pictures: Array, columns: int = 10) -> str:
     grid = np.zeros((-(-n // columns) * columns, h, w, c), np.uint8)
     grid[:n] = pictures
     data = png(grid.reshape(-1, columns, h, w, c).swapaxes(1, 2).reshape(-1, columns * w, c))
-    style = f"image-rendering:pixelated;max-width:100%;width:{columns * 48}px"
-    return f'<img alt="the first {n} samples" style="{style}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+    style = f"image-rendering:pixelated;max-width:100%;width:{columns * side}px"
+    said, inside = html.escape(alt or f"the first {n} samples"), base64.b64encode(data).decode()
+    return f'<img alt="{said}" style="{style}" src="data:image/png;base64,{inside}">'
 
 
 def png(picture: Array) -> bytes:
-    """``picture`` (h, w, 1 or 3) of bytes as a PNG file (ISO/IEC 15948): signature, header, one packed block, end."""
+    """``picture`` (h, w, 1, 3 or 4) of bytes as a PNG file (ISO/IEC 15948): signature, header, one packed block, end."""
     h, w, c = picture.shape
     lines = np.zeros((h, 1 + w * c), np.uint8)  # each line opens with its filter: 0, none
     lines[:, 1:] = picture.reshape(h, -1)
-    header = struct.pack(">IIBBBBB", w, h, 8, 0 if c == 1 else 2, 0, 0, 0)  # 8 bits; grey or RGB
+    header = struct.pack(">IIBBBBB", w, h, 8, {1: 0, 3: 2, 4: 6}[c], 0, 0, 0)  # 8 bits; grey, RGB, RGBA
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
     packed = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)

@@ -58,3 +58,8 @@ class Attribution:
         error, whole = self.completeness_error, np.abs(self.explained)
         nothing = np.where(error > 0, np.inf, 0.0)
         return np.divide(error, whole, out=nothing, where=whole > 0)
+
+    def _repr_html_(self) -> str:
+        from pellucid.explain import shown
+
+        return shown.attribution(self)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.errors import ConfigError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,9 @@ def accuracies(shares: Mapping[str, float], intervals: Mapping[str, tuple[float,
     ax.set_xlabel("test accuracy (%), with its 95 % interval")
     if title:
         ax.set_title(title)
-    return made
+    said = (f"{name} {100 * share:.2f} % ({' to '.join(f'{100 * end:.2f}' for end in intervals[name])})"
+            for name, share in shares.items())  # fmt: skip
+    return described(made, f"Test accuracies with their 95 % intervals: {listed(said)}. The best is {best}.")
 
 
 def disagreements(
@@ -67,4 +69,5 @@ def disagreements(
             )  # fmt: skip
     if title:
         made.suptitle(title)
-    return made
+    wrong = listed(f"{name} is wrong on {int((np.asarray(said) != y).sum())}" for name, said in predicted.items())
+    return described(made, f"{n} pictures, each with its class and with what every model says of it: {wrong}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.errors import ShapeError
 from pellucid.memory import Array
-from pellucid.plots.style import figure
+from pellucid.plots.style import described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,5 +48,10 @@ def confusion_matrix(table: Array, classes: Sequence[str] | None = None, title: 
     ax.set_ylabel("true class")
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title(title or f"{int(table.sum() - np.trace(table)):,} of {int(table.sum()):,} wrong")
-    return made
+    wrong = f"{table.sum() - np.trace(table):,.0f} of {table.sum():,.0f} wrong"
+    ax.set_title(title or wrong)
+    off = table - np.diag(np.diag(table))
+    most = [np.unravel_index(flat, off.shape) for flat in np.argsort(-off, axis=None, kind="stable")[:3]]
+    pairs = listed(f"{names[i]} taken for {names[j]} ({off[i, j]:g})" for i, j in most if off[i, j] > 0)
+    text = f"Confusion matrix of {k} classes, rows true and columns predicted: {wrong}"
+    return described(made, f"{text}, most often {pairs}." if pairs else f"{text}.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, GREY, VERMILION, figure
+from pellucid.plots.style import BLUE, GREY, VERMILION, described, figure
 from pellucid.training import History
+from pellucid.training.shown import best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,10 +26,7 @@ def learning_curves(history: History, title: str = "") -> Figure:
     if accuracy:
         _curves(axes[1], history, "accuracy", 100.0)
         axes[1].set_ylabel("accuracy (%)")
-    best = history.best_epoch
-    if "validation_loss" in history.columns:
-        losses = history["validation_loss"]
-        best = best or int(history["epoch"][losses.index(min(losses))])
+    best = best_epoch(history)
     for ax in axes:
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -37,7 +35,18 @@ def learning_curves(history: History, title: str = "") -> Figure:
         ax.legend()
     if title:
         made.suptitle(title)
-    return made
+    return described(made, _said(history, accuracy, best))
+
+
+def _said(history: History, accuracy: bool, best: int | None) -> str:
+    epochs = len(history)
+    parts = [f"Learning curves over {epochs} epoch{'s' * (epochs != 1)}."]
+    for what, factor, unit in (("loss", 1.0, ""), *([("accuracy", 100.0, " %")] if accuracy else [])):
+        for part, name in (("train", "Training"), ("validation", "Validation")):
+            if f"{part}_{what}" in history.columns:
+                values = [factor * value for value in history[f"{part}_{what}"]]
+                parts.append(f"{name} {what} from {values[0]:.4g} to {values[-1]:.4g}{unit}.")
+    return " ".join([*parts, f"The best epoch is {best}."] if best is not None else parts)
 
 
 def _curves(ax: Any, history: History, what: str, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""How the numbers of each layer are spread: a grid of histograms, one row for each network, one column for each layer."""
+"""How the numbers of each layer are spread: histograms of what its units put out, or of weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.activity import activations
 from pellucid.errors import DataError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.model import Model
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLUMNS = 4
 Histogram = Mapping[str, Sequence[float]]  # "edges" (k + 1) and "shares" (k), which add up to 1
 
 
@@ -47,7 +50,38 @@ def densities(rows: Mapping[str, Mapping[str, Mapping[str, Histogram]]], xlabel:
     if len(labels) > 1:
         made.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8)
     made.supxlabel(xlabel, fontsize=9)
-    return made
+    across = dict.fromkeys(column for cells in rows.values() for column in cells)
+    drawn = f" ({listed(labels)})" if len(labels) > 1 else ""
+    return described(made, f"Histograms of {xlabel}{drawn}: rows are {listed(rows)}; columns are {listed(across)}.")
+
+
+def activation_densities(model: Model, x: Array, bins: int = 40) -> Figure:
+    """How the outputs of every layer are spread over the samples ``x`` (n, *input shape) and its units: a histogram each,
+    with mean, standard deviation and, where there are any, the share of zeros. The 0.1 % at either end are left out of the
+    width, and counted in the last bins. Raises what ``predict`` does, and DataError for no samples."""
+    if not len(x):
+        raise DataError("there are no samples whose activations could be drawn")
+    outputs = activations(model, x)
+    across = min(COLUMNS, len(outputs))
+    down = -(-len(outputs) // across)
+    made, axes = figure(2.2 * across + 0.4, 1.75 * down + 0.4, across, down)
+    said = []
+    for ax, (path, values) in zip(axes, outputs.items(), strict=False):
+        low, high = np.quantile(values, [0.001, 0.999])
+        one = histogram(values, float(low), float(high) if high > low else float(low) + 1.0, bins)
+        ax.stairs(np.multiply(one["shares"], 100), one["edges"], fill=True, color=BLUE, alpha=0.55)
+        zeros = float((values == 0).mean())
+        figures = f"{values.mean():.2g} ± {values.std():.2g}" + (f", {100 * zeros:.0f} % are 0" if zeros >= 0.005 else "")
+        ax.axvline(values.mean(), color=VERMILION, linestyle="--", linewidth=1.2)
+        ax.set_title(f"{path}\n{figures}", fontsize=8)
+        ax.tick_params(labelsize=7)
+        said.append(f"{path} {figures}")
+    for ax in axes[len(outputs) :]:
+        ax.set_visible(False)
+    made.supxlabel("output of a unit (mean dashed)", fontsize=9)
+    made.supylabel("share (%)", fontsize=9)
+    text = f"Histograms of what each layer puts out over {len(x):,} samples, mean and standard deviation: {listed(said, 12)}."
+    return described(made, text)
 
 
 def _stairs(ax: Any, one: Histogram, name: str, *, filled: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, figure
+from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +38,11 @@ def over_seeds(
     makes x logarithmic; ``marks`` are vertical lines by what they mean."""
     if not panels or not all(panels.values()):
         raise DataError("there are no curves to draw")
+    text = []
     made, axes = figure(4.4 * len(panels) + 0.4, 3.5, len(panels))
     order = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     for ax, (ylabel, curves) in zip(axes, panels.items(), strict=True):
+        said = []
         for name, runs in curves.items():
             color, dash, marker = LOOKS[order.index(name) % len(LOOKS)]
             table = np.array([[np.nan if value is None else value for value in run] for run in runs], float)
@@ -50,6 +52,7 @@ def over_seeds(
                 middle = np.nanmedian(table, axis=0)
                 dots = marker if len(xs) <= 20 else ""
                 ax.plot(xs, middle, color=color, linestyle=dash, marker=dots, markersize=4, label=name)
+                said += [f"{name} {middle[0]:.3g} to {middle[-1]:.3g}"] if len(middle) else []
                 if len(table) > 1:
                     ax.fill_between(
                         xs, np.nanmin(table, axis=0), np.nanmax(table, axis=0), color=color, alpha=0.18, linewidth=0
@@ -63,4 +66,5 @@ def over_seeds(
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.legend(fontsize=8)
-    return made
+        text.append(f"{ylabel} over {xlabel}, from first to last: {listed(said, 8)}.")
+    return described(made, " ".join(["Curves, medians over the seeds with their range.", *text]))

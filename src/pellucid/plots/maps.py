@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,4 +47,7 @@ def attributions(columns: Mapping[str, Sequence[Any]], rows: Sequence[str] | Non
             for spine in ax.spines.values():
                 spine.set_visible(True)
                 spine.set_color("#CCCCCC")
-    return made
+    named = f" Rows: {listed(rows)}." if rows else ""
+    around = [title for title in columns if title in signed]
+    colours = f" Vermilion is above zero and blue below, in {listed(around)}." if around else ""
+    return described(made, f"A grid of pictures. Columns: {listed(columns)}.{named}{colours}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.errors import ShapeError
 from pellucid.memory import Array
-from pellucid.plots.style import GREY, figure
+from pellucid.plots.style import GREY, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,4 +47,4 @@ def pictures(rows: Sequence[Array], labels: Sequence[str], title: str = "") -> F
         ax.axhline(i * (h + between) - between / 2 - 0.5, color=GREY, linewidth=0.4)
     if title:
         made.suptitle("\n".join(textwrap.wrap(title, 12 * n)), fontsize=10)
-    return made
+    return described(made, f"{title + ': ' if title else ''}{n} pictures in each of these rows: {listed(labels)}.")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.errors import DataError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, GREY, figure
+from pellucid.plots.style import BLUE, GREY, described, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
     """A dot for each sample: the true number to the right, the predicted one upwards. On the diagonal they are equal."""
-    made, (axes,) = figure(4.6, 4.6, 1)
     true, said = (np.asarray(one, np.float64).reshape(-1) for one in (y, predicted))
+    if not len(true) or len(true) != len(said):
+        raise DataError(f"a predicted number for each true one, and one at least; got {len(said):,} for {len(true):,}")
+    made, (axes,) = figure(4.6, 4.6, 1)
     ends = [min(true.min(), said.min()), max(true.max(), said.max())]
     axes.plot(ends, ends, color=GREY, linewidth=1, linestyle=":", marker="")
     axes.plot(true, said, color=BLUE, linestyle="", marker="o", markersize=3, alpha=0.6)
@@ -25,4 +28,6 @@ def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
     axes.set_aspect("equal", adjustable="datalim")
     if title:
         made.suptitle(title)
-    return made
+    away = float(np.abs(said - true).mean())
+    span = f"from {true.min():.4g} to {true.max():.4g}"
+    return described(made, f"Predicted over true numbers of {len(true):,} samples, {span}; mean absolute error {away:.4g}.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pellucid.plots.style import BLUE, GREY, VERMILION, figure
+from pellucid.plots.style import BLUE, GREY, VERMILION, described, figure
 from pellucid.training import RateSearch
 
 if TYPE_CHECKING:
@@ -31,4 +31,9 @@ def learning_rate_finder(found: RateSearch, title: str = "") -> Figure:
     ax.legend()
     if title:
         ax.set_title(title)
-    return made
+    lowest = int(np.argmin(found.smoothed))
+    return described(
+        made,
+        f"Training loss over learning rates from {found.rates[0]:.2g} to {found.rates[-1]:.2g}, smoothed: {first:.3g} first, "
+        f"lowest {low:.3g} at {found.rates[lowest]:.2g}. The suggestion, where it falls most steeply, is {found.suggestion:g}.",
+    )

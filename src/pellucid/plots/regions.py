@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.errors import DataError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +23,8 @@ def decision_regions(
     """``planes`` has for each title the probabilities of class 1 over a grid (rows are x₂ from below, columns x₁), which
     spans ``extent`` (left, right, bottom, top); the points ``x`` (n, 2) with labels ``y`` of 0 and 1 are drawn on top: blue
     circles and vermilion triangles. The line is where the probability is ½."""
+    if not planes:
+        raise DataError("there are no planes to draw")
     across = min(columns, len(planes))
     down = -(-len(planes) // across)
     made, axes = figure(2.7 * across, 2.9 * down, across, down)
@@ -32,10 +35,12 @@ def decision_regions(
         ax.set_ylabel("x₂")
     for ax in axes[len(planes) :]:
         ax.set_visible(False)
-    return made
+    shares = listed((f"{title} {100 * np.mean(np.asarray(plane) >= 0.5):.0f} %" for title, plane in planes.items()), 12)
+    text = f"Decision regions in a plane, with {len(x)} points of two classes. The share that the second class has: {shares}."
+    return described(made, text)
 
 
-def draw_regions(ax: Any, plane: Any, x: Array, y: Array, extent: tuple[float, float, float, float], size: float = 22) -> None:
+def draw_regions(ax: Any, plane: Any, x: Any, y: Any, extent: tuple[float, float, float, float], size: float = 22) -> None:
     """One such square, on axes that are there; ``size`` is that of the points."""
     from matplotlib.colors import LinearSegmentedColormap
 

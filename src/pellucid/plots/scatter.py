@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.errors import DataError
 from pellucid.memory import Array
-from pellucid.plots.style import figure
+from pellucid.plots.style import described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,4 +45,5 @@ def representation(panels: Mapping[str, Array], labels: Array, classes: Sequence
             spine.set_visible(True)
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
-    return made
+    text = f"{len(labels):,} samples as points in a plane, coloured by class ({listed(classes, 12)}): {listed(panels)}."
+    return described(made, text)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.errors import DataError
 from pellucid.memory import Array
-from pellucid.plots.style import BLUE, GREY, figure
+from pellucid.plots.style import BLUE, GREY, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,8 @@ def network_state(panels: Mapping[str, tuple[Layers, Array]], names: Sequence[st
         ax.set_xlim(-0.3, len(columns) - 0.1)
         ax.set_title(title, fontsize=9)
         ax.set_axis_off()
-    return made
+    said = listed(f"{title}: {names[int(np.argmax(out))]} with {100 * np.max(out):.0f} %" for title, (_, out) in panels.items())
+    return described(made, f"The state of a network, lines red for positive and blue for negative weights. {said}.")
 
 
 def _heights(n: int) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.errors import ConfigError
-from pellucid.plots.style import BLUE, VERMILION, figure
+from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +26,13 @@ def sweep(
     names = list(values)
     if len(names) not in (1, 2):
         raise ConfigError(f"a figure shows one or two settings, not {len(names)}")
+    if not all(values.values()):
+        raise ConfigError("a figure of a sweep needs values of each setting")
     texts = texts or {}
     best = max(means, key=lambda combination: means[combination], default=None)
+    said = _said(names, values, means, best)
     if len(names) == 1:
-        return _dots(names[0], values[names[0]], means, texts, best, title)
+        return described(_dots(names[0], values[names[0]], means, texts, best, title), said)
     rows, columns = values[names[0]], values[names[1]]
     made, (ax,) = figure(1.8 + 0.95 * len(columns), 1.3 + 0.6 * len(rows), 1)
     table = np.array([[means.get((row, column), np.nan) for column in columns] for row in rows])
@@ -52,7 +55,16 @@ def sweep(
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.set_title(title or "validation accuracy")
-    return made
+    return described(made, said)
+
+
+def _said(names: Sequence[str], values: Mapping[str, Sequence[Any]], means: Mapping[tuple[Any, ...], float], best: Any) -> str:
+    over = " and ".join(f"{name} ({listed(values[name], 12)})" for name in names)
+    if best is None:
+        return f"Validation accuracy over {over}: nothing is done yet."
+    at = " and ".join(f"{name} = {value}" for name, value in zip(names, best, strict=True))
+    low, high = (100 * end(means.values()) for end in (min, max))
+    return f"Validation accuracy over {over}: {low:.2f} to {high:.2f} %, the best at {at}."
 
 
 def _rectangle(corner: tuple[float, float], width: float, height: float, **style: Any) -> Any:

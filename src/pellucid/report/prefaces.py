@@ -9,11 +9,12 @@ out. This chapter runs their experiments again, with their settings where they g
 Where they left a section empty, the one on convolution, its results are measured here.
 
 Training, validation and test set are 55,000, 5,000 and 10,000 digits. The validation digits are drawn from MNIST's training
-digits, with the classes in proportion; no experiment learns from them, and no recipe was chosen with the test digits in sight.
+digits, with the classes in proportion; no experiment learns from them, and no recipe was chosen with the test digits in
+sight.
 """,
     "Neurons and functions": """
-A neuron computes a weighted sum of its inputs, adds a bias, and bends the result. One alone can only draw a straight border; the
-experiments here look at what many of them can represent, before asking how they come to represent it.
+A neuron computes a weighted sum of its inputs, adds a bias, and bends the result. One alone can only draw a straight border;
+the experiments here look at what many of them can represent, before asking how they come to represent it.
 """,
     "Learning": """
 Learning means to walk down a cost. With C the mean cost over N samples and θ all weights and biases, gradient descent repeats
@@ -26,24 +27,24 @@ parameters. One pass back costs about twice a pass forward, whatever the number 
 can be trained at all.
 """,
     "Depth": """
-A deep network is a long product. Forward, each layer multiplies the signal's variance by some factor; backward, each multiplies
-the gradient's. With a factor f and d layers there is f to the power of d left at the other end: of 0.5 and 20 layers a
-millionth, of 1.5 three thousand times. The remedies keep the factor near 1: functions that do not saturate, weights drawn with
-the right variance, normalization in between, and shortcuts around.
+A deep network is a long product. Forward, each layer multiplies the signal's variance by some factor; backward, each
+multiplies the gradient's. With a factor f and d layers there is f to the power of d left at the other end: of 0.5 and 20
+layers a millionth, of 1.5 three thousand times. The remedies keep the factor near 1: functions that do not saturate, weights
+drawn with the right variance, normalization in between, and shortcuts around.
 """,
     "Generalizing": """
 What a network makes of digits it has learned from says little: with enough parameters it can know them by heart, whatever
-their labels. What counts is the error on digits it has never seen. The two differ by a gap, and this chapter is about what opens
-the gap and what closes it.
+their labels. What counts is the error on digits it has never seen. The two differ by a gap, and this chapter is about what
+opens the gap and what closes it.
 """,
     "Architecture": """
 This chapter is about the shape of networks, and first about the one that pictures ask for: the convolutional network, whose
 chapter in the students' report remained a heading.
 
-**From dense to convolutional.** A picture has height, width and channels (h, w, c). A dense layer unfolds it to h·w·c numbers and
-gives every unit a weight for each. Two things that everybody knows of pictures are lost by that: that neighbouring pixels belong
-together, and that a stroke is the same stroke elsewhere. A convolution puts both in. A unit looks at a small window only, and
-units at all places share their weights:
+**From dense to convolutional.** A picture has height, width and channels (h, w, c). A dense layer unfolds it to h·w·c numbers
+and gives every unit a weight for each. Two things that everybody knows of pictures are lost by that: that neighbouring pixels
+belong together, and that a stroke is the same stroke elsewhere. A convolution puts both in. A unit looks at a small window
+only, and units at all places share their weights:
 
     y[i, j, o] = b[o] + Σ over u, v, c of  x[i + u, j + v, c] · W[u, v, c, o]
 
@@ -56,47 +57,49 @@ s-th place taken, there remain
 
     ⌊(h + p − k)/s⌋ + 1
 
-rows, and columns alike. "Same" padding chooses p so that a stride of 1 keeps the size. Behind a second layer of k × k a unit sees
-2k − 1 pixels across, and behind a pool that halves the maps every further place counts double: the field of view grows with depth,
-from strokes to parts to digits.
+rows, and columns alike. "Same" padding chooses p so that a stride of 1 keeps the size. Behind a second layer of k × k a unit
+sees 2k − 1 pixels across, and behind a pool that halves the maps every further place counts double: the field of view grows
+with depth, from strokes to parts to digits.
 
-**What moves along.** Where the picture moves by one pixel, so do the maps: shifting and convolving may be exchanged (but for the
-border). This is equivariance, and it is why a pattern has to be learned only once. A dense layer has to learn it for each place.
+**What moves along.** Where the picture moves by one pixel, so do the maps: shifting and convolving may be exchanged (but for
+the border). This is equivariance, and it is why a pattern has to be learned only once. A dense layer has to learn it for each
+place.
 
-**The gradients.** Each weight serves at every place, so its derivative is a sum over all places, and over the batch; each pixel
-serves in every window that covers it, so its derivative is a sum over these:
+**The gradients.** Each weight serves at every place, so its derivative is a sum over all places, and over the batch; each
+pixel serves in every window that covers it, so its derivative is a sum over these:
 
     dW[u, v, c, o] = Σ over i, j  x[i + u, j + v, c] · dy[i, j, o]
     db[o]          = Σ over i, j  dy[i, j, o]
     dx[m, n, c]    = Σ over u, v, o  dy[m − u, n − v, o] · W[u, v, c, o]
 
-The first is a convolution of the input with dY, the last one of dY, padded, with the window turned by half a turn. So the way back
-is made of the same operation as the way forward.
+The first is a convolution of the input with dY, the last one of dY, padded, with the window turned by half a turn. So the way
+back is made of the same operation as the way forward.
 
-**Pooling.** A maximum over each 2 × 2 square keeps that a pattern is there and forgets where exactly; it quarters the work of the
-layers behind it. Backward, the gradient goes to the place that had the maximum, the others get none: a change in them would not
-have changed the output. An average hands each place its share.
+**Pooling.** A maximum over each 2 × 2 square keeps that a pattern is there and forgets where exactly; it quarters the work of
+the layers behind it. Backward, the gradient goes to the place that had the maximum, the others get none: a change in them
+would not have changed the output. An average hands each place its share.
 
-**As matrices.** If the window's k·k·c numbers at each place are written as a row (the patches), a convolution is one product of
-matrices, (places × k·k·c) by (k·k·c × o), and all that is known about fast products applies. For 3 × 3 windows there is
-something better: Winograd's minimal filtering computes a tile of 4 × 4 outputs from a tile of 6 × 6 inputs with 36 multiplications
-for each pair of channels instead of 144, at the price of some additions before and after (Lavin and Gray, 2016). This library takes
-whichever is faster for the shape at hand.
+**As matrices.** If the window's k·k·c numbers at each place are written as a row (the patches), a convolution is one product
+of matrices, (places × k·k·c) by (k·k·c × o), and all that is known about fast products applies. For 3 × 3 windows there is
+something better: Winograd's minimal filtering computes a tile of 4 × 4 outputs from a tile of 6 × 6 inputs with 36
+multiplications for each pair of channels instead of 144, at the price of some additions before and after (Lavin and Gray,
+2016). This library takes whichever is faster for the shape at hand.
 
 **Batch normalization** of maps takes mean and variance of each channel over the batch and all places, for a channel is one
 feature, wherever it was found.
 
-**Results.** On the full MNIST the students' network without convolution reads 97.6 % of the test digits with 269,322 parameters
-(median of five seeds). A convolutional one with 38,698 parameters reads 99.4 % (three seeds), and 99.6 % (five) where training
-digits are shifted, turned and slanted a little. The experiments of this chapter and of the first take that apart.
+**Results.** On the full MNIST the students' network without convolution reads 97.6 % of the test digits with 269,322
+parameters (median of five seeds). A convolutional one with 38,698 parameters reads 99.4 % (three seeds), and 99.6 % (five)
+where training digits are shifted, turned and slanted a little. The experiments of this chapter and of the first take that
+apart.
 """,
     "What a network sees": """
 A network with 99 % of the digits right may be right for other reasons than we think. The experiments here open it: what each
-layer makes of a digit, which pixels carry an answer, how a planted watermark is found out, and how little a digit must be changed
-to be taken for another.
+layer makes of a digit, which pixels carry an answer, how a planted watermark is found out, and how little a digit must be
+changed to be taken for another.
 """,
     "Other ways to learn": """
-So far a teacher named the right answer to each digit, and a network gave it. Neither is necessary: a network can find groups of
-digits that nobody named, and trees can learn from names without any gradient.
+So far a teacher named the right answer to each digit, and a network gave it. Neither is necessary: a network can find groups
+of digits that nobody named, and trees can learn from names without any gradient.
 """,
 }

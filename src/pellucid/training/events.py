@@ -93,3 +93,8 @@ class History:
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "no epoch yet"
         return f"History({len(self.rows)} epochs; {last})"
+
+    def _repr_html_(self) -> str:
+        from pellucid.training import shown
+
+        return shown.history(self)

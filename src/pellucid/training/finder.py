@@ -35,6 +35,11 @@ class RateSearch:
     suggestion: float
     diverged: bool
 
+    def _repr_html_(self) -> str:
+        from pellucid.training import shown
+
+        return shown.rates(self)
+
 
 def check_range(low: float, high: float, steps: int) -> None:
     """Refuses a range that is none."""
@@ -67,7 +72,7 @@ def range_test(parts: Parts, step: Step, batches: Batches, low: float, high: flo
                 diverged = True
                 break
             losses.append(loss)
-            if len(losses) >= SEEN and np.mean(losses[-SEEN:]) > BURST * min(losses):
+            if len(losses) >= SEEN and np.mean(losses[-SEEN:]) > burst(min(losses)):
                 diverged = True
                 break
     finally:
@@ -81,11 +86,16 @@ def range_test(parts: Parts, step: Step, batches: Batches, low: float, high: flo
     return RateSearch(rates, found, smooth, suggested(rates, smooth), diverged)
 
 
+def burst(loss: float) -> float:
+    """What a loss has burst beyond that was at ``loss``: four times that. (Poisson's may be below 0.)"""
+    return loss + (BURST - 1) * abs(loss)
+
+
 def smoothed(rates: Array, losses: Array) -> Array:
     """The losses by a Gaussian over the logarithm of the rate; a loss far above the first counts as that far."""
     x = np.log10(rates)
     near = np.exp(-0.5 * ((x[:, np.newaxis] - x) / WIDTH) ** 2)
-    mean: Array = near @ np.minimum(losses, BURST * losses[0]) / near.sum(axis=1)
+    mean: Array = near @ np.minimum(losses, burst(losses[0])) / near.sum(axis=1)
     return mean
 
 

@@ -34,7 +34,8 @@ class Perturbation(Config):
     - ``"keep"``: one weight chosen by chance is changed by N(0, σ²), and the change is kept if the loss of the batch falls;
       ``trials`` (1) times. g = w − w′, so that SGD(1.0) makes just this step. Passes: 1 + trials.
 
-    Noise such as dropout's is the same in all passes of a step. Raises ConfigError for an unknown kind.
+    Noise such as dropout's is the same in all passes of a step. Raises ConfigError for an unknown kind, and in training for a
+    ``sigma`` that is lost in the rounding of the weights.
     """
 
     kind: str = "one"
@@ -104,7 +105,10 @@ class PerturbedStep:
         for i in places:
             before = self._w[i]
             self._w[i] += sigma
-            self.gradient[i] = (loss() - first) / (float(self._w[i]) - float(before))  # the step as it was rounded
+            change = float(self._w[i]) - float(before)  # the step as it was rounded
+            if change == 0:
+                raise ConfigError(f"Perturbation(sigma={sigma:g}): a weight of {before:g} stays what it is; take a larger one")
+            self.gradient[i] = (loss() - first) / change
             self._w[i] = before
 
     def parallel(self, first: float, loss: Loss, chance: np.random.Generator) -> None:

@@ -41,6 +41,8 @@ def weighted(samples: Samples, given: ClassWeights | None, parts: Parts, names: 
         factors = np.ones(k)
         for key, value in given.items():
             factors[_number(key, k, names)] = _weight(value, key)
+    elif not isinstance(given, (Sequence, np.ndarray)):
+        raise ConfigError(f"class_weights={given!r}: it is {BALANCED!r}, a list with a weight for each class, or a mapping")
     else:
         if len(given) != k:
             raise ConfigError(f"class_weights has {len(given)} weights for {k} classes: one for each, or a mapping for some")

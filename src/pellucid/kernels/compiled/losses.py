@@ -27,13 +27,15 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):  
         weight = z.dtype.type(weights[i] * scale)
         for j in range(k):
             a[i, j] /= total
-            dz[i, j] = (a[i, j] - rest) * weight
-        dz[i, labels[i]] = (a[i, labels[i]] - rest - most) * weight
+            dz[i, j] = a[i, j] * weight
+        dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
         inner = wide(z[i, labels[i]]) - wide(top)
         if smoothing > 0:  # not 0 times what may be infinite
             inner *= 1 - smoothing
             for j in range(k):
                 inner += (wide(z[i, j]) - wide(top)) * smoothing / k
+                dz[i, j] = (a[i, j] - rest) * weight
+            dz[i, labels[i]] = (a[i, labels[i]] - rest - most) * weight
         loss += wide(weights[i]) * (math.log(wide(total)) - inner)
     return loss
 
