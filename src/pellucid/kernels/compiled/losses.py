@@ -30,7 +30,7 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):  
             dz[i, j] = a[i, j] * weight
         dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
         inner = wide(z[i, labels[i]]) - wide(top)
-        if smoothing > 0:  # not 0 times what may be infinite
+        if smoothing > 0:  # apart: 0 times what may be infinite is NaN, and a − 0 would be rounded otherwise than a
             inner *= 1 - smoothing
             for j in range(k):
                 inner += (wide(z[i, j]) - wide(top)) * smoothing / k
