@@ -124,7 +124,7 @@ def test_every_method_tells_what_the_library_does(client, trained_runs, mnist_fo
     for one in methods:
         if explain.METHODS[one["name"]].needs_convolution:  # which this network has not
             refused = client.post("/api/why", json={"strokes": SEVEN, "network": "mlp-small", "method": one["name"]})
-            assert "this network has none" in refused.json()["error"]
+            assert "this network has none" in refused.json()["refused"]
             continue
         told = client.post("/api/why", json={"strokes": SEVEN, "network": "mlp-small", "method": one["name"]}).json()
         assert numbers(told["values"]).shape == (784,)

@@ -16,6 +16,7 @@ from pellucid import explain
 from pellucid.app.body import Body, answer, tell
 from pellucid.app.drawing import DRAWING, guess, packed, picture
 from pellucid.app.networks import Networks
+from pellucid.errors import ConfigError
 from pellucid.memory import Array
 
 BACKGROUND = 100  # pictures that expected gradients compare a drawing with
@@ -58,7 +59,13 @@ def _why(networks: Networks, background: Background, body: Body) -> dict[str, An
     method = explain.METHODS[name]
     others = background.pictures() if method.needs_background else None
     began = time.perf_counter()
-    told = method(network.model, x, target=target, against=against, background=others)
+    try:
+        told = method(network.model, x, target=target, against=against, background=others)
+    except ConfigError as error:
+        if not method.needs_convolution:
+            raise
+        # of a network without one: nothing is wrong with the request
+        return {"picture": packed(x[0]), "refused": str(error), "guess": guess(network, x)}
     milliseconds = 1000 * (time.perf_counter() - began)
     values = told.values[0, ..., 0]
     return {

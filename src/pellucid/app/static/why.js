@@ -45,7 +45,7 @@ export function mount(section) {
         if (mine !== run) return;                       // a newer drawing is being explained
         panel?.sees(unpackBytes(told.picture));
         guess.textContent = `${network.name} says ${told.guess.label} (${percent(1 - told.guess.doubt)}), then ${told.guess.second}.`;
-        one.show(told);
+        if (told.refused) one.failed(told.refused); else one.show(told);
       } catch (error) {
         if (mine === run) one.failed(error.message);
       }
