@@ -46,7 +46,7 @@ class DivergedError(PellucidError, ArithmeticError):
 
 
 def did_you_mean(name: object, options: Iterable[object]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them."""
+    """The end of a message about an unknown name: the nearest known one, or all of them; of very many the first."""
     import difflib  # here and not above: only who errs waits for it
 
     known = [str(option) for option in options]
@@ -54,4 +54,6 @@ def did_you_mean(name: object, options: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     if near:
         return f"did you mean {lower[near[0]]!r}?"
+    if len(known) > 30:
+        known = [*known[:10], f"… ({len(known) - 10} more)"]
     return "choose one of: " + ", ".join(known) if known else "there is nothing to choose from"

@@ -116,6 +116,8 @@ def test_results_of_other_code_are_measured_anew(tmp_path, monkeypatch):
 def test_bad_requests_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="no experiment 'xor-needs-a-band': did you mean 'xor-needs-a-bend'"):
         load("xor-needs-a-band")
+    with pytest.raises(ConfigError, match=r"no experiment 'zzz': choose one of: .*\(\d+ more\); see pellucid lab list"):
+        load("zzz")
     with pytest.raises(ConfigError, match="--seeds must be at least 1"):
         run(SOME, Results(tmp_path), Size.TINY, seeds=0)
     Results(tmp_path).path(SOME, Size.TINY).write_text('{"code": 3}')
