@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ SOURCE = Path(pellucid.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 # fmt: off
 ORDER = [
-    "errors", "notebook", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses", "metrics",
+    "lazily", "errors", "notebook", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses",
+    "metrics",
     "optim", "files", "data", "perceptron", "training", "modelfile", "summary", "export",
     "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "runs", "sklearn", "explain",
     "comparison", "plots",
@@ -137,3 +139,32 @@ def test_importing_pellucid_imports_nothing_heavy():
 def test_everything_exported_is_there():
     assert sorted(pellucid.__all__) == sorted(set(pellucid.__all__))
     assert not [name for name in pellucid.__all__ if not hasattr(pellucid, name)]
+
+
+LAZY = [path for path in FILES if "lazily.names(" in path.read_text(encoding="utf-8") and path.stem == "__init__"]
+
+
+@pytest.mark.parametrize("path", LAZY, ids=named)
+def test_a_package_says_the_same_to_all_its_readers(path):
+    """What is loaded on use stands in ``__all__``, in the imports for type checkers, and in the table, alike."""
+    tree = parsed(path)
+    package = ".".join(["pellucid", *path.relative_to(SOURCE).parts[:-1]])
+    checkers = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    typed = {(module, name) for module, name in imports(checkers)}
+    (call,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazily.names"]
+    table = {(f"{package}.{module}", name) for module, held in ast.literal_eval(call.args[1]).items() for name in held.split()}
+    assert typed == table
+    exported = importlib.import_module(package)
+    assert sorted(exported.__all__) == sorted(name for _, name in table)
+    assert set(exported.__all__) <= set(dir(exported))
+    beside = {one.stem for one in path.parent.glob("*.py")} | {one.name for one in path.parent.iterdir() if one.is_dir()}
+    assert not beside & set(exported.__all__), "an import of that module would put it into the name's place"
+
+
+def test_what_is_not_used_is_not_loaded():
+    program = (
+        "import sys; from pellucid import Dense, Model; print(*(name for name in sys.modules if name.startswith('pellucid')))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"pellucid.layers.dense", "pellucid.model"} <= set(loaded)
+    assert not {"pellucid.layers.recurrent", "pellucid.optim.adaptive", "pellucid.metrics.ranks"} & set(loaded)

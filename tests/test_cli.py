@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import pellucid
 from pellucid import Dense, Flatten, Model, Sequential, Softmax
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.config import from_json, to_json
 from pellucid.data import Augmentation, Corrections, digit, mnist
 from pellucid.training.shards import cores
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("mnist_folder")
 
 def cli(*arguments, code=0):
     """What the command prints: (standard output, standard error)."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="pellucid")
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
     assert result.exit_code == code, result.output + repr(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
     return result.stdout, result.stderr

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pellucid import Dense, Hinge, MeanSquaredError, Model, Sequential
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.cli.common import readable
 from pellucid.comparison import closer
 from pellucid.data import Dataset
@@ -19,7 +19,7 @@ from pellucid.data import Dataset
 
 def cli(*arguments, code=0):
     """What the command prints: (standard output, standard error)."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="pellucid")
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
     assert result.exit_code == code, result.output + repr(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
     return result.stdout, result.stderr

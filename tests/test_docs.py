@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import pellucid.data
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.config import registered
 from pellucid.data import Splits, sources
 from pellucid.initializers import Initializer
@@ -57,7 +57,7 @@ def test_the_commands_of_the_readme_run(small_mnist):
     for command in commands:  # a sweep in this process, where the data is small; neither 27 times 15 epochs, nor 12 of a cnn
         small = ["--jobs", "1"] if command.startswith("pellucid sweep") else []
         small += ["--epochs", "1"] if "--model cnn" in command or command.startswith("pellucid sweep") else []
-        result = CliRunner().invoke(app, [*shlex.split(command)[1:], *small])
+        result = CliRunner().invoke(application(), [*shlex.split(command)[1:], *small])
         assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
@@ -82,7 +82,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
 
 def parsed(line: str) -> str:
     """The command of that line, which is parsed and not run."""
-    command, words = get_command(app), shlex.split(line, comments=True)[1:]
+    command, words = get_command(application()), shlex.split(line, comments=True)[1:]
     context = command.make_context("pellucid", words)
     while hasattr(command, "commands"):
         name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])

@@ -49,7 +49,7 @@ from pellucid import (
     ZeroPad2D,
 )
 from pellucid import kernels as kernel_sets
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.config import registered
 from pellucid.data.columns import Column, Standardized
 from pellucid.data.stage import Bytes, InputStage, Numbers
@@ -502,11 +502,11 @@ def test_an_onnx_form_of_another_shape_is_refused():
 def test_the_command_writes_both_and_says_how_far_off_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small_model().save("net.pellucid")
-    done = CliRunner().invoke(app, ["export", "net.pellucid", "--onnx", "net.onnx", "--numpy", "net.py"])
+    done = CliRunner().invoke(application(), ["export", "net.pellucid", "--onnx", "net.onnx", "--numpy", "net.py"])
     assert done.exit_code == 0, done.output
     both = re.findall(r"^(net\S+) .* 8 random samples: (\S+)$", done.output, re.MULTILINE)
     assert [name for name, _ in both] == ["net.onnx", "net.py"]
     assert all(float(away) <= BOUND for _, away in both)
-    refused = CliRunner().invoke(app, ["export", "net.pellucid"])
+    refused = CliRunner().invoke(application(), ["export", "net.pellucid"])
     assert refused.exit_code == 2
     assert "--onnx FILE" in refused.output

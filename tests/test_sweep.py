@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pellucid import ConfigError, FileError, Model, plots
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.experiment import Settings
 from pellucid.sweep import Grid, Sweep, folder_name
 from pellucid.training import shards
@@ -30,7 +30,7 @@ publish(pathlib.Path({folder!r}))
 
 
 def sweep(*words, code=0):
-    result = CliRunner().invoke(app, ["sweep", *map(str, words)], prog_name="pellucid")
+    result = CliRunner().invoke(application(), ["sweep", *map(str, words)], prog_name="pellucid")
     assert result.exit_code == code, result.output
     return result.stdout, result.stderr
 

@@ -23,7 +23,7 @@ from pellucid import (
     Sigmoid,
     Softmax,
 )
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.data import Dataset
 from pellucid.training.intake import Samples
 from pellucid.training.weighting import weighted
@@ -130,10 +130,10 @@ def test_targets_without_one_class_a_sample_are_refused():
 
 def test_the_command_line_weighs_classes_and_writes_it_down(mnist_folder):
     asked = ["train", "mnist", "--model", "mlp", "--hidden", "8", "--epochs", "1", "--out", "run", "--quiet"]
-    result = CliRunner().invoke(app, [*asked, "--class-weights", "balanced"])
+    result = CliRunner().invoke(application(), [*asked, "--class-weights", "balanced"])
     assert result.exit_code == 0, result.output
     with open("run/config.json", encoding="utf-8") as file:
         assert json.load(file)["fit"]["class_weights"] == "balanced"
-    result = CliRunner().invoke(app, [*asked, "--force", "--class-weights", "equal"])
+    result = CliRunner().invoke(application(), [*asked, "--force", "--class-weights", "equal"])
     assert result.exit_code == 2
     assert "class_weights='equal'" in result.output

@@ -24,6 +24,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from pellucid import lazily
 from pellucid.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -169,6 +170,7 @@ def key(cls: type[Config]) -> str:
 
 def registered(kind: type[T]) -> dict[str, type[T]]:
     """Pellucid's own classes of one kind that can be made, by name."""
+    lazily.load_all()
     return {name: cls for name, cls in Config._registry.items() if issubclass(cls, kind) and _can_be_made(cls)}
 
 
@@ -213,8 +215,11 @@ def _decode(data: Any, own: Mapping[str, type]) -> Any:
     name = data.get("class")
     if not isinstance(name, str):
         raise ConfigError(f"settings need a 'class', got {_shown(data)}")
+    if name not in own and name not in Config._registry:
+        lazily.load(name)
     cls = own.get(name) or Config._registry.get(name)
     if cls is None:
+        lazily.load_all()  # for the names to suggest
         if ":" in name:
             raise ConfigError(
                 f"unknown class {name!r}: hand it over, for example Model.load(path, classes=[{name.split(':')[1]}])"

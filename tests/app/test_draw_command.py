@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from typer.testing import CliRunner
 
-from pellucid.cli import app
+from pellucid.cli import application
 
 CODE = "from pellucid.cli import main; main()"
 
@@ -39,7 +39,7 @@ def test_it_says_its_address_serves_and_ends_at_ctrl_c(trained_runs, tmp_path):
 
 def test_what_is_no_run_is_refused_before_anything_is_served(tmp_path):
     (tmp_path / "empty").mkdir()
-    result = CliRunner().invoke(app, ["draw", str(tmp_path / "empty"), "--no-open", "--port", "0"])
+    result = CliRunner().invoke(application(), ["draw", str(tmp_path / "empty"), "--no-open", "--port", "0"])
     assert result.exit_code == 2
     assert "is no run folder" in result.stderr
 
@@ -52,6 +52,6 @@ def test_without_its_extra_it_says_what_to_install():
 
 
 def test_help_names_what_it_takes():
-    text = CliRunner().invoke(app, ["draw", "--help"]).output
+    text = CliRunner().invoke(application(), ["draw", "--help"]).output
     for word in ("--port", "--host", "--no-open", "--data-dir", "--corrections"):
         assert word in text

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import pellucid.lab.experiment
 from pellucid import ConfigError, DataError, FileError
-from pellucid.cli import app
+from pellucid.cli import application
 from pellucid.data import sources
 from pellucid.lab import Results, Size, Trial, experiments, load, names, run
 from pellucid.report import contents, svg, write_markdown, write_page
@@ -133,19 +133,19 @@ def test_bad_requests_are_refused(tmp_path):
 def test_the_commands_measure_and_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call = CliRunner().invoke
-    assert SOME in call(app, ["lab", "list"]).output
-    assert SOME in [one["name"] for one in json.loads(call(app, ["lab", "list", "--json"]).output)]
-    first = call(app, ["lab", "run", SOME, "--quick", "--seeds", "1"])
+    assert SOME in call(application(), ["lab", "list"]).output
+    assert SOME in [one["name"] for one in json.loads(call(application(), ["lab", "list", "--json"]).output)]
+    first = call(application(), ["lab", "run", SOME, "--quick", "--seeds", "1"])
     assert first.exit_code == 0, first.output
     assert "verdict   holds" in first.output
     assert (tmp_path / "runs/lab" / f"{SOME}.quick.svg").read_text().count("<svg") == 1
-    again = call(app, ["lab", "run", SOME, "--quick", "--seeds", "1", "--json"])
+    again = call(application(), ["lab", "run", SOME, "--quick", "--seeds", "1", "--json"])
     assert json.loads(again.output)[0]["verdict"] == "holds"
     assert "seed 0" not in again.output, "it is kept"
-    made = call(app, ["lab", "report", "--quick", "--out", "page.html"])
+    made = call(application(), ["lab", "report", "--quick", "--out", "page.html"])
     assert made.exit_code == 0, made.output
     assert load(SOME).question in (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert call(app, ["lab", "report"]).exit_code == 2
+    assert call(application(), ["lab", "report"]).exit_code == 2
 
 
 def test_the_report_needs_nothing_beside_it(kept, tmp_path):

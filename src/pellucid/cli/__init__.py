@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import typer
 
-from pellucid.cli.compare import compare
-from pellucid.cli.data import data
-from pellucid.cli.draw import draw
-from pellucid.cli.evaluate import evaluate
-from pellucid.cli.export import export
-from pellucid.cli.lab import lab
-from pellucid.cli.predict import predict
-from pellucid.cli.sweep import sweep
-from pellucid.cli.train import train
+COMMANDS = ("train", "evaluate", "predict", "draw", "compare", "sweep", "export", "data", "lab")  # as --help lists them
 
-app = typer.Typer(
-    name="pellucid",
-    help="Train small neural networks, look at them, use them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(train)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(draw)
-app.command()(compare)
-app.command()(sweep)
-app.command()(export)
-app.add_typer(data, name="data")
-app.add_typer(lab, name="lab")
+
+def application(only: str | None = None) -> typer.Typer:
+    """The command ``pellucid``: all of it, or with the one subcommand that was asked for, so that no other's file is loaded."""
+    app = typer.Typer(
+        name="pellucid",
+        help="Train small neural networks, look at them, use them.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(root)
+    for name in (only,) if only in COMMANDS else COMMANDS:
+        command = getattr(importlib.import_module(f"pellucid.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -41,7 +38,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version and exit."),
 ) -> None:
@@ -50,4 +46,4 @@ def root(
 
 def main() -> None:
     """The entry point of the command ``pellucid``."""
-    app()
+    application(*sys.argv[1:2])()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pellucid.data.dataset import Dataset, Splits
+from pellucid import lazily
 
 if TYPE_CHECKING:
     from pellucid.data.augmentation import Augmentation
     from pellucid.data.corrections import Corrections
+    from pellucid.data.dataset import Dataset, Splits
     from pellucid.data.drawings import digit
     from pellucid.data.idx import read_idx, write_idx
     from pellucid.data.pictures import read_picture
@@ -34,12 +34,16 @@ __all__ = [
 ]
 
 # Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
-_WHERE = {"Augmentation": "augmentation", "read_idx": "idx", "write_idx": "idx", "read_picture": "pictures"}
-_WHERE |= {"Corrections": "corrections", "digit": "drawings", "pendigits": "strokes"}
-_WHERE |= dict.fromkeys(("fashion_mnist", "fetch", "load", "mnist", "status"), "sources")
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+__getattr__, __dir__ = lazily.names(
+    __name__,
+    {
+        "augmentation": "Augmentation",
+        "corrections": "Corrections",
+        "dataset": "Dataset Splits",
+        "drawings": "digit",
+        "idx": "read_idx write_idx",
+        "pictures": "read_picture",
+        "sources": "fashion_mnist fetch load mnist status",
+        "strokes": "pendigits",
+    },
+)
