@@ -19,7 +19,7 @@ ORDER = [
     "lazily", "errors", "notebook", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses",
     "metrics",
     "optim", "files", "data", "perceptron", "training", "modelfile", "summary", "export",
-    "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "runs", "sklearn", "explain",
+    "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "processes", "runs", "sklearn", "explain",
     "comparison", "plots",
     "experiment", "sweep", "lab",
     "report", "app", "cli", "testing",

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid import processes
 from pellucid.data.sources import SOURCES
 from pellucid.errors import ConfigError, DataError, DivergedError, FileError, PellucidError, did_you_mean
 from pellucid.experiment import Plan, Settings, run
@@ -158,10 +159,6 @@ class Sweep:
     def run(self, jobs: int | None = None, backend: str = "loky", tell: Callable[[str], None] = print) -> None:
         """Trains what is not done, ``jobs`` cells at a time (None: as many as there are cores), and tells of each when it is
         done. Interrupted, it keeps what is done. Raises FileError where another process sweeps in the same folder."""
-        try:
-            import joblib
-        except ImportError:
-            raise ConfigError("a sweep needs joblib: pip install 'pellucid[sweep]'") from None
         names = self.outstanding()
         if jobs is not None and jobs < 1:
             raise ConfigError(f"--jobs must be at least 1, got {jobs}")
@@ -172,11 +169,10 @@ class Sweep:
         if len(names) < len(self.plans):
             tell(f"{len(self.plans) - len(names)} of {len(self.plans)} runs are done already")
         busy = f"another sweep is at work in {self.out}: wait for it, or choose another --out"
-        with locked(self.out / ".lock", busy), joblib.parallel_config(backend=backend):
-            jobs_at_once = {"n_jobs": at_once} if here else {}
-            parallel = joblib.Parallel(**jobs_at_once, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-            work = (joblib.delayed(train_cell)(self.plans[name], self.out / name, threads, at_once == 1) for name in names)
-            for count, (name, what) in enumerate(parallel(work), start=len(self.plans) - len(names) + 1):
+        with locked(self.out / ".lock", busy):
+            work = ((self.plans[name], self.out / name, threads, at_once == 1) for name in names)
+            done = processes.unordered(train_cell, work, at_once if here else None, backend)
+            for count, (name, what) in enumerate(done, start=len(self.plans) - len(names) + 1):
                 tell(f"{count} of {len(self.plans)}  {name}: {what}")
                 if not (self.out / name / "metrics.json").exists():
                     raise FileError(f"{name} was trained, and is not in {self.out}: the workers need the same folder")

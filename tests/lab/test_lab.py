@@ -15,7 +15,7 @@ import pellucid.lab.experiment
 from pellucid import ConfigError, DataError, FileError
 from pellucid.cli import application
 from pellucid.data import sources
-from pellucid.lab import Results, Size, Trial, experiments, load, names, run
+from pellucid.lab import CHAPTERS, Results, Size, Trial, code_of, experiments, in_order, load, names, run, run_all
 from pellucid.report import contents, svg, write_markdown, write_page
 
 HERE = Path(__file__).parent
@@ -107,10 +107,56 @@ def test_results_of_other_code_are_measured_anew(tmp_path, monkeypatch):
     run(SOME, results, Size.TINY)
     monkeypatch.setattr("pellucid.lab.running.code_of", lambda name: "another")
     run(SOME, results, Size.TINY, tell=told.append)
-    assert told[0].startswith("its file has changed")
+    assert told[0].startswith(f"{SOME}: its code has changed")
     assert results.read(SOME, Size.TINY).code == "another"
     with pytest.raises(DataError, match="no results"):
         contents(results, Size.TINY)  # what this code would measure is not there
+
+
+def test_texts_may_change_and_results_stay(tmp_path, monkeypatch):
+    one = load(SOME)
+    file = Path(experiments.__path__[0]) / f"{SOME.replace('-', '_')}.py"
+    copy = tmp_path / file.name
+    monkeypatch.setattr(experiments, "__path__", [str(tmp_path)])
+
+    def code(of: str) -> str:
+        copy.write_text(of, encoding="utf-8")
+        return code_of(SOME)
+
+    text = file.read_text(encoding="utf-8")
+    other = text.replace(one.question, "Why?").replace("def verdict(", 'def verdict(unused="", *', 1)
+    assert other != text
+    assert code(other) == code(text)
+    assert code(text.replace("def measure(trial: Trial)", "def measure(trial: Trial, more: int = 0)")) != code(text)
+
+
+def test_several_seeds_at_once_give_the_same_numbers(tmp_path):
+    told: list[str] = []
+    other = "the-perceptron-ends-or-never-does"
+    ready = list(run_all([SOME, other], Results(tmp_path / "two"), Size.TINY, seeds=2, jobs=2, tell=told.append))
+    assert sorted(kept.name for kept in ready) == sorted([SOME, other])
+    assert sorted(line.split(":")[0] for line in told) == sorted(f"{n}, seed {s}" for n in (SOME, other) for s in (0, 1))
+    for kept in ready:
+        assert kept.in_order() == run(kept.name, Results(tmp_path / "one"), Size.TINY, seeds=2).in_order()
+    told.clear()
+    assert [kept.name for kept in run_all([SOME], Results(tmp_path / "two"), Size.TINY, seeds=2, tell=told.append)] == [SOME]
+    assert not told, "all is kept"
+
+
+def test_one_that_compares_times_is_measured_alone(tmp_path, monkeypatch):
+    one = load(SOME)
+    monkeypatch.setattr("pellucid.lab.running.load", lambda name: dataclasses.replace(one, alone=name == SOME))
+    beside: list[tuple[str, Trial, int]] = []
+    monkeypatch.setattr("pellucid.processes.unordered", lambda work, arguments, at_once: iter(beside.extend(arguments) or ()))
+    other = "the-perceptron-ends-or-never-does"
+    assert [kept.name for kept in run_all([other, SOME], Results(tmp_path), Size.TINY, seeds=2, jobs=2)] == [SOME]
+    assert [(name, trial.seed) for name, trial, _ in beside] == [(other, 0), (other, 1)]
+
+
+def test_the_reading_order_names_experiments_of_its_chapters():
+    for chapter, held in CHAPTERS.items():
+        assert {load(name).chapter for name in held} == {chapter}
+    assert [name for name, _ in in_order()] == [name for held in CHAPTERS.values() for name in held]
 
 
 def test_bad_requests_are_refused(tmp_path):
@@ -118,6 +164,8 @@ def test_bad_requests_are_refused(tmp_path):
         load("xor-needs-a-band")
     with pytest.raises(ConfigError, match=r"no experiment 'zzz': choose one of: .*\(\d+ more\); see pellucid lab list"):
         load("zzz")
+    with pytest.raises(ConfigError, match="--jobs must be at least 1"):
+        run(SOME, Results(tmp_path), Size.TINY, jobs=0)
     with pytest.raises(ConfigError, match="--seeds must be at least 1"):
         run(SOME, Results(tmp_path), Size.TINY, seeds=0)
     Results(tmp_path).path(SOME, Size.TINY).write_text('{"code": 3}')

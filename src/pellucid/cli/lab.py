@@ -8,7 +8,7 @@ import typer
 
 from pellucid.cli.common import as_json, reported, say
 from pellucid.errors import ConfigError
-from pellucid.lab import Kept, Results, Size, chosen, in_order, load, run
+from pellucid.lab import Kept, Results, Size, chosen, in_order, load, run_all
 
 lab = typer.Typer(help="Experiments: claims of textbooks, tried.", no_args_is_help=True, rich_markup_mode=None)
 FOLDER = Path("runs/lab")
@@ -36,6 +36,7 @@ def run_(
     names: list[str] = typer.Argument(None, help="Experiments, as pellucid lab list names them [default: all]."),
     quick: bool = typer.Option(False, "--quick", help="Less data, fewer epochs and seeds: all of them in five minutes."),
     seeds: int | None = typer.Option(None, "--seeds", help="So many repetitions [default: each experiment's own]."),
+    jobs: int | None = typer.Option(None, "--jobs", help="So many seeds at once [default: as many as there are cores]."),
     again: bool = typer.Option(False, "--again", help="Measure anew what is there already."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with MNIST's files."),
     out: Path = typer.Option(FOLDER, "--out", help="The folder of results; what is in it is not measured again."),
@@ -44,10 +45,11 @@ def run_(
     """Run experiments: measure, decide, draw. What was stopped goes on where it was."""
     results, size, found = Results(out), Size.QUICK if quick else Size.FULL, []
     wanted = chosen(names or [])
-    for i, name in enumerate(wanted, start=1):
-        one = load(name)
-        say(f"{'' if i == 1 else chr(10)}{i}/{len(wanted)}  {name}: {one.question}", quiet=json)
-        kept = run(name, results, size, seeds, data_dir=data_dir, again=again, tell=lambda text: say(f"  {text}", quiet=json))
+    ready = run_all(
+        wanted, results, size, seeds, jobs=jobs, data_dir=data_dir, again=again, tell=lambda text: say(f"  {text}", quiet=json)
+    )
+    for i, kept in enumerate(ready, start=1):
+        name, one = kept.name, load(kept.name)
         answer = one.verdict(kept.in_order(seeds))
         found.append(
             {
@@ -60,6 +62,7 @@ def run_(
         )
         if json:
             continue
+        say(f"{'' if i == 1 else chr(10)}{i} of {len(wanted)}  {name}: {one.question}")
         _shown(name, kept, seeds)
         try:
             from pellucid import plots

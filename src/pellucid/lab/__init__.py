@@ -5,9 +5,10 @@ criterion that was written down beforehand, and gives a table and a figure. A ne
 ``lab/experiments``, registered nowhere.
 """
 
-from pellucid.lab.experiment import CHAPTERS, Experiment, Result, Size, Table, Trial, Verdict, median, percent, spread
+from pellucid.lab.chapters import CHAPTERS
+from pellucid.lab.experiment import Experiment, Result, Size, Table, Trial, Verdict, median, percent, spread
 from pellucid.lab.keeping import Kept, Results
-from pellucid.lab.running import chosen, code_of, in_order, load, names, run
+from pellucid.lab.running import chosen, code_of, in_order, load, names, run, run_all
 
 __all__ = [
     "CHAPTERS",
@@ -27,5 +28,6 @@ __all__ = [
     "names",
     "percent",
     "run",
+    "run_all",
     "spread",
 ]

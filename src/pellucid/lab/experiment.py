@@ -18,22 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pellucid import notebook
 from pellucid.data.dataset import Splits
 from pellucid.data.sources import mnist
+from pellucid.lab.chapters import CHAPTERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
 Result = dict[str, Any]  # of one seed: what JSON holds
-CHAPTERS = (
-    "The results of the report",
-    "Neurons and functions",
-    "Learning",
-    "Depth",
-    "Generalizing",
-    "Architecture",
-    "What a network sees",
-    "Other ways to learn",
-)
 
 
 @functools.cache
@@ -103,7 +94,8 @@ class Table:
 class Experiment:
     """One question. ``codes`` are the rows of the mission that it answers, ``source`` says which document claims what, and
     where; ``criterion`` is written before anything is measured; ``mathematics`` is what a reader needs to know, in paragraphs
-    with an empty line between; ``alt`` describes the figure for who cannot see it. ``seeds`` is how often it is repeated."""
+    with an empty line between; ``alt`` describes the figure for who cannot see it. ``seeds`` is how often it is repeated. One
+    that compares times is measured ``alone``: nothing else runs beside it."""
 
     question: str
     codes: tuple[str, ...]
@@ -118,6 +110,7 @@ class Experiment:
     figure: Callable[[Sequence[Result]], Figure]
     alt: str
     seeds: int = 5
+    alone: bool = False
 
     def __post_init__(self) -> None:
         if self.chapter not in CHAPTERS:

@@ -1,6 +1,6 @@
 """Results: one JSON file for each experiment and size, in a folder; each seed is there as soon as it is measured.
 
-A file belongs to the code that measured it: where the experiment's file has changed since, it is measured anew.
+A file belongs to the code that measured it: where that has changed since, it is measured anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Kept:
 
     name: str
     size: Size
-    code: str  # the fingerprint of the experiment's file
+    code: str  # the fingerprint of the code that measured it
     results: dict[int, Result] = field(default_factory=dict)
     about: dict[int, dict[str, Any]] = field(default_factory=dict)
 

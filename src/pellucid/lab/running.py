@@ -1,29 +1,33 @@
-"""Running experiments: seed after seed, each kept at once, so that a run that was stopped goes on where it was."""
+"""Running experiments, several seeds at once; each is kept as soon as it is measured: a run that was stopped goes on."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import pkgutil
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pellucid import __version__
+from pellucid import __version__, processes
 from pellucid import kernels as kernel_sets
 from pellucid.energy import Meter
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.lab import experiments
-from pellucid.lab.experiment import CHAPTERS, Experiment, Size, Trial
+from pellucid.lab.chapters import CHAPTERS
+from pellucid.lab.experiment import Experiment, Result, Size, Trial
 from pellucid.lab.keeping import Kept, Results
 from pellucid.runs import plain
+from pellucid.training import shards
 
 Tell = Callable[[str], None]
 
@@ -42,14 +46,29 @@ def load(name: str) -> Experiment:
 
 
 def in_order() -> list[tuple[str, Experiment]]:
-    """All experiments in the order of the report: by chapter, then by name."""
-    return sorted(((name, load(name)) for name in names()), key=lambda one: (CHAPTERS.index(one[1].chapter), one[0]))
+    """All experiments in the order of the report."""
+    chapters, places = list(CHAPTERS), [name for held in CHAPTERS.values() for name in held]
+
+    def place(one: tuple[str, Experiment]) -> tuple[int, int, str]:
+        name, experiment = one
+        return chapters.index(experiment.chapter), places.index(name) if name in places else len(places), name
+
+    return sorted(((name, load(name)) for name in names()), key=place)
 
 
 def code_of(name: str) -> str:
-    """The fingerprint of an experiment's file: results of another one are not its own."""
+    """The fingerprint of the code that measures an experiment: results of other code are not its own. What it says of them, its
+    texts, verdict, table and figure, may change."""
     file = Path(experiments.__path__[0]) / f"{name.replace('-', '_')}.py"
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    kept = [node for node in tree.body[1:] if not _tells(node)]  # the first is the question
+    return hashlib.sha256(ast.unparse(ast.Module(kept, [])).encode()).hexdigest()[:16]
+
+
+def _tells(node: ast.stmt) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in ("verdict", "table", "figure")
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXPERIMENT"
 
 
 def run(
@@ -58,33 +77,81 @@ def run(
     size: Size = Size.FULL,
     seeds: int | None = None,
     *,
+    jobs: int = 1,
     data_dir: Path | None = None,
     again: bool = False,
     tell: Tell = lambda text: None,
 ) -> Kept:
-    """Measures the seeds that are not kept yet (all of them ``again``), and returns what is kept then.
-
-    Ctrl-C loses the seed at hand, and none before it. Raises ConfigError for an unknown name, DataError where data is
-    missing, FileError where results cannot be written."""
-    one, code = load(name), code_of(name)
-    wanted = range(one.seeds if seeds is None else _at_least_one(seeds))
-    if size is not Size.FULL and seeds is None:
-        wanted = range(min(one.seeds, 2 if size is Size.QUICK else 1))
-    kept = None if again else results.read(name, size, code)
-    if kept is None:
-        if not again and results.path(name, size).exists():
-            tell("its file has changed since it was measured: it is measured anew")
-        kept = Kept(name, size, code)
-    for seed in wanted:
-        if seed in kept.results:
-            continue
-        began, meter = time.perf_counter(), Meter()
-        found = one.measure(Trial(seed, size, data_dir))
-        kept.results[seed] = json.loads(json.dumps(plain(found)))  # what is in memory is what a file would give
-        kept.about[seed] = {**_circumstances(), "seconds": time.perf_counter() - began, "energy": vars(meter.read())}
-        results.write(kept)
-        tell(f"seed {seed}: {kept.about[seed]['seconds']:.1f} s")
+    """One experiment, as :func:`run_all` does several; returns what is kept then."""
+    (kept,) = run_all([name], results, size, seeds, jobs=jobs, data_dir=data_dir, again=again, tell=tell)
     return kept
+
+
+def run_all(
+    wanted: Sequence[str],
+    results: Results,
+    size: Size = Size.FULL,
+    seeds: int | None = None,
+    *,
+    jobs: int | None = None,
+    data_dir: Path | None = None,
+    again: bool = False,
+    tell: Tell = lambda text: None,
+) -> Iterator[Kept]:
+    """Measures the seeds that are not kept yet (all of them ``again``), and yields each experiment when it is done.
+
+    So many seeds as ``jobs`` says (None: as there are cores) are measured at once, each in a process with its share of the
+    cores; those of experiments that measure times have the machine to themselves. The numbers do not depend on it. Ctrl-C
+    loses the seeds at hand, and none before. Raises ConfigError for an unknown name, DataError where data is missing, FileError
+    where results cannot be written."""
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    folder = None if data_dir is None else data_dir.resolve()
+    begun = {name: _begun(name, results, size, again, tell) for name in wanted}
+    missing = {name: [seed for seed in _seeds(load(name), size, seeds) if seed not in begun[name].results] for name in wanted}
+    for name in [name for name in wanted if not missing[name]]:
+        yield begun[name]
+    trials = [(name, Trial(seed, size, folder)) for name in wanted for seed in missing[name]]
+    beside = [one for one in trials if not load(one[0]).alone]
+    at_once = min(processes.worthwhile() if jobs is None else jobs, len(beside))
+    by_itself = [one for one in trials if at_once < 2 or load(one[0]).alone]
+    done: Iterator[tuple[str, int, Result, dict[str, Any]]] = (measured(*one) for one in by_itself)
+    if at_once > 1:
+        share = max(1, shards.cores() // at_once)
+        done = itertools.chain(done, processes.unordered(measured, ((*one, share) for one in beside), at_once))
+    for name, seed, result, about in done:
+        kept = begun[name]
+        kept.results[seed], kept.about[seed] = result, about
+        results.write(kept)
+        tell(f"{name}, seed {seed}: {about['seconds']:.1f} s")
+        missing[name].remove(seed)
+        if not missing[name]:
+            yield kept
+
+
+def _begun(name: str, results: Results, size: Size, again: bool, tell: Tell) -> Kept:
+    """What is kept of an experiment and still counts."""
+    code = code_of(name)
+    kept = None if again else results.read(name, size, code)
+    if kept is None and not again and results.path(name, size).exists():
+        tell(f"{name}: its code has changed since it was measured: it is measured anew")
+    return kept or Kept(name, size, code)
+
+
+def _seeds(one: Experiment, size: Size, seeds: int | None) -> range:
+    if seeds is not None:
+        return range(_at_least_one(seeds))
+    return range({Size.FULL: one.seeds, Size.QUICK: min(one.seeds, 2), Size.TINY: 1}[size])
+
+
+def measured(name: str, trial: Trial, threads: int | None = None) -> tuple[str, int, Result, dict[str, Any]]:
+    """One seed: (experiment, seed, its numbers, how they were measured)."""
+    if threads is not None:  # in a process of its own
+        shards.limit(threads)
+    began, meter = time.perf_counter(), Meter(alone=threads is None)
+    found = load(name).measure(trial)
+    about = {**_circumstances(), "seconds": time.perf_counter() - began, "energy": vars(meter.read())}
+    return name, trial.seed, json.loads(json.dumps(plain(found))), about  # what is in memory is what a file would give
 
 
 def _at_least_one(seeds: int) -> int:

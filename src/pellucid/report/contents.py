@@ -94,7 +94,7 @@ class Contents:
             ("Versions", _each(", ".join(f"{name} {v}" for name, v in one["versions"].items()) for one in about)),
             ("Kernels", _each(one["kernels"] for one in about)),
             ("Repetitions", f"{len(about)} runs; seeds count from 0; tables give the median over seeds and the range"),
-            ("Time", f"{minutes:.1f} minutes in all"),
+            ("Time", f"{minutes:.1f} minutes of runs; several at once take less"),
             ("Energy", energy),
         ]  # fmt: skip
 

@@ -101,6 +101,6 @@ EXPERIMENT = Experiment(
         "electricity emits where one is: 1 kWh of the middle country of CodeCarbon's table. So rows of one kind compare; none "
         "is what a meter would show."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3, alone=True,
     alt="Validation accuracy by epoch for Pellucid and scikit-learn: both rise alike.",
 )  # fmt: skip
