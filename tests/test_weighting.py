@@ -57,6 +57,16 @@ def test_balanced_is_scikit_learns_formula(own):
     assert np.abs(learned(three(), LABELS, weights=own) - wanted).max() > 1e-3
 
 
+def test_the_range_test_counts_them_alike():
+    names = ["common", "less", "rare"]
+    plain, told = three(classes=names), three(classes=names)
+    weights = np.array([1, 0.5, 4])[LABELS]
+    wanted = plain.find_learning_rate(Dataset(X, LABELS, weights), batch_size=16, steps=20).losses
+    found = told.find_learning_rate(X, LABELS, batch_size=16, steps=20, class_weights={"rare": 4, "less": 0.5}).losses
+    np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(plain.find_learning_rate(X, LABELS, batch_size=16, steps=20).losses, wanted)
+
+
 def test_lists_numbers_and_names_say_the_same():
     wanted = learned(three(), LABELS, weights=np.array([1, 0.5, 4])[LABELS])
     names = ["common", "less", "rare"]

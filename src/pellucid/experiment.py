@@ -147,7 +147,7 @@ def run(
         tell(line)
     tell(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
     if settings.lr == presets.AUTO:
-        plan = Plan.of(dataclasses.replace(settings, lr=_found(model, training, recipe, tell, folder)))
+        plan = Plan.of(dataclasses.replace(settings, lr=_found(model, training, recipe, settings.class_weights, tell, folder)))
         recipe = dataclasses.replace(recipe, optimizer=plan.recipe.optimizer)
         model = make(optimizer=recipe.optimizer)
     plan = dataclasses.replace(plan, recipe=recipe)
@@ -196,10 +196,14 @@ def run(
     return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
 
 
-def _found(model: Model, training: Dataset, recipe: presets.Recipe, tell: Tell, folder: RunFolder) -> float:
+def _found(
+    model: Model, training: Dataset, recipe: presets.Recipe, class_weights: str | None, tell: Tell, folder: RunFolder
+) -> float:
     try:
         with model.kernels.announced(tell):
-            found = model.find_learning_rate(training, batch_size=recipe.batch_size, augmentation=recipe.augmentation)
+            found = model.find_learning_rate(
+                training, batch_size=recipe.batch_size, augmentation=recipe.augmentation, class_weights=class_weights
+            )
     except (PellucidError, KeyboardInterrupt):
         folder.discard()
         raise

@@ -192,15 +192,16 @@ class Model:
 
     def find_learning_rate(
         self, x: Array | Dataset, y: Array | None = None, *, batch_size: int = 32, low: float = 1e-6, high: float = 10.0,
-        steps: int = 100, augmentation: Augmentation | None = None,
+        steps: int = 100, augmentation: Augmentation | None = None, class_weights: ClassWeights | None = None,
     ) -> RateSearch:  # fmt: skip
         """A range test (Smith, 2017): ``steps`` steps in which the learning rate rises from ``low`` to ``high``, and what the
         loss does: see :class:`~pellucid.training.RateSearch`. The model is left as it was."""
         data = intake.dataset(x, y)
         stage = self.input_stage or data.stage()
         return self._trainer.find_learning_rate(
-            data, stage, batch_size=batch_size, low=low, high=high, steps=steps, augmentation=augmentation
-        )
+            data, stage, batch_size=batch_size, low=low, high=high, steps=steps, augmentation=augmentation,
+            class_weights=class_weights, class_names=self.classes or data.classes,
+        )  # fmt: skip
 
     def train_on_batch(self, x: Array, y: Array, weights: Array | None = None) -> float:
         """One step on the batch x (n, *input shape), y, with optional sample weights (n). Returns the mean loss before

@@ -11,6 +11,7 @@ from pellucid.errors import DataError
 from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LOOKS = (
@@ -20,6 +21,8 @@ LOOKS = (
     (GREY, ":", "D"),
     ("#CC79A7", "-", "v"),
     ("#56B4E9", "--", "P"),
+    ("#000000", "-.", "*"),
+    ("#E69F00", ":", "X"),
 )
 Runs = Sequence[Sequence[float | None]]  # one curve for each seed; None where there is no number
 
@@ -61,10 +64,23 @@ def over_seeds(
             ax.axvline(at, color=GREY, linewidth=1, linestyle=":", label=what)
         if ylabel in log:
             ax.set_yscale("log")
-        if log_x:
-            ax.set_xscale("log")
+        _ticks(ax, x, log_x)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
-        ax.legend(fontsize=8)
+        if len(curves) + len(marks or {}) > 1:
+            ax.legend(fontsize=8)
         text.append(f"{ylabel} over {xlabel}, from first to last: {listed(said, 8)}.")
     return described(made, " ".join(["Curves, medians over the seeds with their range.", *text]))
+
+
+def _ticks(ax: Axes, x: Sequence[float], log: bool) -> None:
+    """A few values on a logarithmic axis are its ticks; whole numbers have whole numbers for ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    if log:
+        ax.set_xscale("log")
+        if len(x) <= 8:
+            ax.set_xticks(list(x), [f"{value:,g}" for value in x])
+            ax.minorticks_off()
+    elif all(float(value).is_integer() for value in x):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -105,10 +105,13 @@ class Trainer:
         high: float,
         steps: int,
         augmentation: Augmentation | None,
+        class_weights: ClassWeights | None,
+        class_names: Sequence[str] | None,
     ) -> RateSearch:
         """The range test on that data; nothing is changed."""
         check_range(low, high, steps)
-        own, sharding = self._learnable(data, stage), self.sharding(intake.at_least_one(batch_size, "batch_size"))
+        own = weighted(self._learnable(data, stage), class_weights, self.parts, class_names)
+        sharding = self.sharding(intake.at_least_one(batch_size, "batch_size"))
         batches = self._batches(own, stage, batch_size, shuffle=True, augmentation=augmentation)
         with blas.limited(sharding.blas_threads):
             self.parts.kernels.ready(sharding.team)

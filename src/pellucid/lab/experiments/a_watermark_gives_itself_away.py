@@ -82,7 +82,7 @@ def table(results: Sequence[Result]) -> Table:
 def figure(results: Sequence[Result]) -> Figure:
     first = results[0]
     columns = {
-        f"{kind}: {what}": first[kind][key]
+        f"{kind}:\n{what}": first[kind][key]
         for kind in KINDS
         for what, key in (("a three", "pictures"), ("what speaks for 3", "maps"))
     }

@@ -72,7 +72,7 @@ def measure(trial: Trial) -> Result:
 def verdict(results: Sequence[Result]) -> Verdict:
     hand, number = ([max(result[name][way].values()) for result in results for name in NETWORKS] for way in WAYS)
     because = f"with δ = a − y all gradients are the library's up to {max(hand):.0e} of their size; with σ' of softmax taken "
-    because += f"number by number some gradient is {min(number):.0%} off or more"
+    because += f"number by number some gradient is {100 * min(number):.0f} % off or more"
     return Verdict("does not hold" if max(hand) > 1e-9 else "depends" if min(number) > 1e-9 else "holds", because)
 
 

@@ -61,9 +61,9 @@ def picture(model: Model, data: Dataset, ways: Mapping[str, Array]) -> Result:
 def verdict(results: Sequence[Result]) -> Verdict:
     rises, samples = ([median(results, name, what) for name in METHODS] for what in ("rises", "samples"))
     because = (
-        f"the loss of all samples rises in {rises[0]:.0%} of the batch's steps, in {rises[1]:.0%} with mini-batches, in "
-        f"{rises[2]:.0%} with single samples; a loss of {NEAR} took {samples[0]:,.0f}, {samples[1]:,.0f} and "
-        f"{samples[2]:,.0f} samples"
+        f"the loss of all samples rises in {100 * rises[0]:.0f} % of the batch's steps, in {100 * rises[1]:.0f} % with "
+        f"mini-batches, in {100 * rises[2]:.0f} % with single samples; a loss of {NEAR} took {samples[0]:,.0f}, "
+        f"{samples[1]:,.0f} and {samples[2]:,.0f} samples"
     )
     rough = rises[0] < rises[1] < rises[2] and rises[0] < 0.05
     work = all(result["single samples"]["arrived"] for result in results) and samples[2] < samples[0] > samples[1]
@@ -89,7 +89,7 @@ def figure(results: Sequence[Result]) -> Figure:
         shown["heights"], tuple(shown["extent"]), {name: [way] for name, way in shown["ways"].items()},
         ("1st principal axis", "2nd"), "loss on all samples (nats)",
     )  # fmt: skip
-    made.suptitle(f"the first {DRAWN} steps, in the plane that holds {shown['share']:.0%} of their variance", fontsize=9)
+    made.suptitle(f"{DRAWN} steps, in the plane that holds {100 * shown['share']:.0f} % of their variance", fontsize=9)
     return made
 
 

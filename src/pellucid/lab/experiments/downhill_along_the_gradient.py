@@ -49,8 +49,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     error = max(result["gradient error"] for result in results)
     free, held = (min(result[name]["in a minimum"] for result in results) for name in STARTS[:2])
     because = (
-        f"from at least {free:.1%} of the starts anywhere it ends in a minimum, from {held:.1%} of those exactly on a ridge; "
-        f"the gradient as written and central differences are at most {error:.0e} apart"
+        f"from at least {100 * free:.1f} % of the starts anywhere it ends in a minimum, from {100 * held:.1f} % of those on "
+        f"a ridge; the gradient as written and central differences are at most {error:.0e} apart"
     )
     if error > 1e-6 or free < 0.99:
         return Verdict("does not hold", because)

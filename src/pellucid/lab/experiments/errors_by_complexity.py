@@ -41,8 +41,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     best = min(validation)
     because = (
         f"from 1 to 512 hidden units the training error falls from {100 * train[0]:.0f} to {100 * train[-1]:.1f} %; the "
-        f"validation error is lowest at {WIDTHS[validation.index(best)]} units, with {100 * best:.1f} %, and is "
-        f"{100 * validation[-1]:.1f} % at 512"
+        f"validation error is lowest at {WIDTHS[validation.index(best)]} units, with {100 * best:.1f} %"
+        + (f", and is {100 * validation[-1]:.1f} % at 512" if validation[-1] > best else "")
     )
     falls = train[-1] < train[0] - 0.1 and validation[0] > best + 0.1
     rises = validation[-1] > 1.1 * best

@@ -66,8 +66,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     stuck = max(result[name]["600"] for result in results for name in SAME)
     accuracy = {name: median(results, name, "accuracy") for name in INITS}
     because = (
-        f"after 600 epochs units that began alike differ by {differ:.0e} and know at most {stuck:.0%} of 100 digits; after 4 "
-        "epochs "
+        f"after 600 epochs units that began alike differ by {differ:.0e} and know at most {100 * stuck:.0f} % of 100 digits; "
+        "after 4 epochs "
         + "validation accuracies are " + ", ".join(f"{100 * a:.0f} % ({name})" for name, a in accuracy.items())
     )  # fmt: skip
     if differ > 1e-5 or stuck > 0.5 or accuracy["Xavier, N(0, 1/n)"] < accuracy["N(0, 1)"]:

@@ -44,7 +44,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     clean, half, chance = (median(results, str(share), "curve", -1) for share in (0.0, 0.5, 1.0))
     peak = median(results, "0.5", "best")
     because = (
-        f"labels that are all drawn at random are learned to {100 * heart:.1f} % or more, and validation accuracy is then "
+        f"labels that are all drawn at random are learned, {100 * heart:.1f} % of them or more, validation accuracy is then "
         f"{100 * chance:.0f} %; with half of them at random it ends at {100 * half:.1f} % (its best on the way: "
         f"{100 * peak:.1f} %), with none at {100 * clean:.1f} %"
     )
@@ -57,14 +57,15 @@ def table(results: Sequence[Result]) -> Table:
     for share in NOISE:
         each = [result[str(share)] for result in results]
         cells = [percent((one[what] for one in each), ".1f") for what in ("learned", "best")]
-        rows.append((f"{share:.0%}", *cells, percent((one["curve"][-1] for one in each), ".1f")))
+        rows.append((f"{100 * share:.0f} %", *cells, percent((one["curve"][-1] for one in each), ".1f")))
     columns = ("labels at random", "training labels learned", "best validation accuracy", "validation accuracy at the end")
     return Table(columns, tuple(rows))
 
 
 def figure(results: Sequence[Result]) -> Figure:
     curves = {
-        f"{share:.0%} at random": [[100 * a for a in result[str(share)]["curve"]] for result in results] for share in NOISE
+        f"{100 * share:.0f} % at random": [[100 * a for a in result[str(share)]["curve"]] for result in results]
+        for share in NOISE
     }
     epochs = range(1, len(results[0]["0.0"]["curve"]) + 1)
     return over_seeds({"validation accuracy (%)": curves}, epochs, "epoch")

@@ -76,7 +76,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
 def table(results: Sequence[Result]) -> Table:
     rows = []
     for i, share in enumerate(KEPT):
-        rows.append((f"{share:.0%}", *(percent((result[way][i] for result in results), ".1f") for way in WAYS)))
+        rows.append((f"{100 * share:.0f} %", *(percent((result[way][i] for result in results), ".1f") for way in WAYS)))
     return Table(("weights kept", *(f"trained, {way}" for way in WAYS[:2]), WAYS[2]), tuple(rows))
 
 

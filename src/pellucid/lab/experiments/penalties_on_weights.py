@@ -70,7 +70,8 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    return densities({name: {"all weights": {"weights": results[0][name]["histogram"]}} for name in PENALTIES}, "weight")
+    cells = {name.replace(", ", ",\n"): {"weights": results[0][name]["histogram"]} for name in PENALTIES}
+    return densities({"all weights": cells}, "weight")
 
 
 EXPERIMENT = Experiment(

@@ -62,7 +62,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     several = np.mean([min(one["loss"] for one in result["starts"][:10]) < 1.01 * best for result in results])
     because = (
         f"the starts of a run end in {min(levels)} to {max(levels)} minima of different losses; the first start found the "
-        f"lowest in {first:.0%} of the runs, the best of ten in {several:.0%}"
+        f"lowest in {100 * first:.0f} % of the runs, the best of ten in {100 * several:.0f} %"
     )
     if min(levels) < 2:
         return Verdict("does not hold", because)
@@ -75,7 +75,7 @@ def table(results: Sequence[Result]) -> Table:
     share = [float(np.mean([one["loss"] < 1.01 * min(every) for one in result["starts"]])) for result in results]
     rows = (
         ("starts", str(len(every))),
-        ("ended in a minimum (slope 0, curved upwards in all directions)", f"{len(found) / len(every):.0%}"),
+        ("ended in a minimum (slope 0, curved upwards in all directions)", f"{100 * len(found) / len(every):.0f} %"),
         ("different losses of minima in a run", spread((len(different(minima(result))) for result in results), ".0f")),
         ("loss of the lowest and of the highest minimum", f"{min(every):.4f}, {max(found, default=np.nan):.4f}"),
         ("starts that end in the lowest", percent(share, ".0f")),
@@ -85,10 +85,10 @@ def table(results: Sequence[Result]) -> Table:
 
 def figure(results: Sequence[Result]) -> Figure:
     made, (left, right) = style.figure(9, 3.6, 2)
+    ends = sorted(results[0]["starts"], key=lambda one: one["loss"])
     for result in results:
         left.plot(sorted(one["loss"] for one in result["starts"]), "o-", color=style.BLUE, markersize=4, linewidth=0.6)
-    left.set(xlabel="starts, in the order of their losses", ylabel="squared error + penalty, at the end", ylim=(0, None))
-    ends = sorted(results[0]["starts"], key=lambda one: one["loss"])
+    left.set(xlabel="starts, in the order of their losses", ylabel="loss at the end", ylim=0, xticks=range(0, len(ends), 5))
     for one, color, dash, name in ((ends[0], style.BLUE, "-", "lowest"), (ends[-1], style.VERMILION, "--", "highest")):
         right.plot(X[:, 0], one["y"], dash, color=color, label=f"{name} end: {one['loss']:.3f}")
     right.plot(X[:, 0], Y[:, 0], ".", color=style.GREY, label="data")

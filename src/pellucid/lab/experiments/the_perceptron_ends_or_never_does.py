@@ -89,10 +89,12 @@ def figure(results: Sequence[Result]) -> Figure:
     for result in results:
         left.loglog(GAPS, result["mistakes"], "o", color=style.BLUE)
         left.loglog(GAPS, result["bound"], "s", color=style.VERMILION, fillstyle="none")
-        right.plot(range(1, len(result["test"]) + 1), [100 * share for share in result["test"]], linewidth=1, color=style.BLUE)
     left.set(xlabel="width of the gap between the classes", ylabel="mistakes until the end")
     right.set(xlabel="passes over the data", ylabel="new points that are right (%)", title="overlapping blobs, each run")
     left.legend(("mistakes", "the bound (R/γ)²"))
+    shares = 100 * np.array([result["test"] for result in results]).T
+    right.plot(range(1, len(shares) + 1), shares, linewidth=0.8, color=style.GREY, alpha=0.35)
+    right.plot(range(1, len(shares) + 1), shares[:, 0], linewidth=1.4, color=style.BLUE)
     return made
 
 
@@ -106,15 +108,12 @@ EXPERIMENT = Experiment(
     criterion="In every run it ends on separable data within (R/γ)² mistakes, and never on XOR, moons and overlapping blobs. "
     "Depends, if beyond that the test accuracy on the blobs does not end 1 point below its best stretch of passes (median), "
     "or learning rates from 0.001 to 10 make the same number of mistakes.",
-    mathematics=(
-        "For a sample with sign s = ±1 that is on the wrong side, w ← w + η s x. Let some w* of length 1 have every sample "
-        "at least γ on its right side, and no sample be longer than R (the bias counted as a weight of an input that is 1). "
-        "Each mistake makes w·w* grow by at least η γ, and ‖w‖² by at most η² R², so after k of them\n\n"
-        "    k η γ ≤ w·w* ≤ ‖w‖ ≤ √k η R,   so   k ≤ (R/γ)²\n\n"
-        "(Novikoff, 1962). The rate η cancels: beginning at zero, it multiplies w and changes no decision.\n\n"
-        "Without a separating line there is no γ. The decisions change for ever, and the accuracy goes up and down with "
-        "them."
-    ),
+    mathematics="For a sample with sign s = ±1 on the wrong side, w ← w + η s x. Let some w* of length 1 have every sample "
+    "at least γ on its right side, and no sample be longer than R (the bias counted as a weight of an input that is 1). "
+    "Each mistake makes w·w* grow by at least η γ, and ‖w‖² by at most η² R², so after k of them\n\n"
+    "    k η γ ≤ w·w* ≤ ‖w‖ ≤ √k η R,   so   k ≤ (R/γ)²\n\n"
+    "(Novikoff, 1962). The rate η cancels: beginning at zero, it multiplies w and changes no decision.\n\n"
+    "Without a separating line there is no γ; decisions change for ever, and the accuracy goes up and down.",
     measure=measure, verdict=verdict, table=table, figure=figure,
     alt="Mistakes until the end against the width of the gap: they grow as it narrows, and stay below the bound.",
 )  # fmt: skip

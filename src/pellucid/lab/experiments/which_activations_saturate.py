@@ -81,7 +81,7 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for name, one in results[0].items():
         errors = (f"{one[what]:.0e}" for what in ("written", "differences"))
-        rows.append((name, KINDS[name][2], *(f"{share:.0%}" for share in one["vanishes"]), *errors))
+        rows.append((name, KINDS[name][2], *(f"{100 * share:.0f} %" for share in one["vanishes"]), *errors))
     columns = f"|f'| < {SMALL}: x < −5", "x > 5", "f' from the formula", "from differences"
     return Table(("activation", "used for", *columns), tuple(rows))
 

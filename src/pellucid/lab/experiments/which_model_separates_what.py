@@ -90,7 +90,7 @@ def figure(results: Sequence[Result]) -> Figure:
     for ax, (name, kind) in zip(axes, itertools.product(SETS, MODELS), strict=True):
         data, one = SETS[name](300, NOISE, 0), results[0][kind][name]
         draw_regions(ax, np.array(one["plane"]) / 100, data.x, data.y, (-REACH, REACH, -REACH, REACH), size=8)
-        ax.set_title(f"{kind}: {one['accuracy']:.1%}", fontsize=8)
+        ax.set_title(f"{kind}: {100 * one['accuracy']:.1f} %", fontsize=8)
         ax.set(xticks=(-2, 0, 2), yticks=(-2, 0, 2), xlabel="x₁" if name == "spirals" else "")
         ax.set_ylabel(f"{name}: x₂" if kind == "linear" else "")
     return made
