@@ -57,7 +57,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     share, same = median(results, "share"), median(results, "same")
     error = max(result["error"] for result in results)
     because = (
-        f"the strongest quarter of the lines into the output carries {100 * share:.0f} % of all that is carried, and alone "
+        f"the strongest quarter of the lines into the output carries {100 * share:.0f} % of what all of them carry, and alone "
         f"gives the same answer for {100 * same:.1f} % of the digits; lines and bias add up to the logits within {error:.0e}"
     )
     return Verdict("holds" if share > 0.5 and same > 0.9 and error < 1e-3 else "does not hold", because)
@@ -85,11 +85,12 @@ EXPERIMENT = Experiment(
     question="Does the state of a network show how it comes to its answer?",
     codes=("D7",),
     chapter="What a network sees",
-    claim="The state of a network can be drawn: red lines for positive weights, blue for negative, as opaque as the neuron "
-    "before is active; each class takes ways of its own.",
+    claim="The state of a network for a given input can be drawn: red lines for positive weights, blue for negative, as "
+    "opaque as the neuron before is active.",
     source="Dive into deep learning, the state of a network for four classes of MNIST with 8 units in the last hidden layer",
-    criterion="What the 32 lines into the output carry adds up with the bias to the logits (10⁻³); the strongest quarter "
-    "carries more than half of it, and gives by itself the same answer for 90 % of the digits (medians).",
+    criterion="What the 32 lines into the output carry adds up with the bias to the logits (within 10⁻³, in every run); the "
+    "strongest quarter of them carries more than half of the sum of the absolute values, and gives by itself the same answer "
+    "for more than 90 % of the digits (medians).",
     mathematics=(
         "Into output j run eight lines, and what line i carries is the activation of the unit before times its weight:\n\n"
         "    zⱼ = Σᵢ aᵢ wᵢⱼ + bⱼ\n\n"

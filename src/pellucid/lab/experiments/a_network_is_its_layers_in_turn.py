@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
         "The output of a layer is the input of the next, Y_N = X_(N+1). In a dense layer every input is connected with every "
         "output; an activation layer treats each number by itself, but for softmax, which takes the whole vector."
     ),
-    source="The report, 3.1 to 3.3, with its figures 1 to 3",
+    source="The report, section 3, with its figures 1 to 3",
     criterion=(
         "In every run each layer written out by hand is within 1e-5 of the library's, alone and inside the network, and one "
         "input changes all outputs of a dense layer and of softmax, and one output of the sigmoid."
@@ -103,7 +103,7 @@ EXPERIMENT = Experiment(
         "f₄(f₃(f₂(f₁(X)))), and all that a layer has to know of the others is what it is handed: an X on the way there, and "
         "dC/dY on the way back, for which it returns dC/dX. Therefore layers can be written, tested and put together one at "
         "a time.\n\n"
-        "Softmax divides by a sum over all outputs, so each output depends on each input, like in a dense layer, but without "
+        "Softmax divides by a sum over all outputs, so each output depends on each input, as in a dense layer, but without "
         "weights."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure,

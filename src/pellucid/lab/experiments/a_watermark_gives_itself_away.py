@@ -56,9 +56,9 @@ def verdict(results: Sequence[Result]) -> Verdict:
     corner, fooled = (median(results, "marked", what) for what in ("in the corner", "others with it"))
     plain = median(results, "clean", "as collected")
     because = (
-        f"tested on data with the mark its accuracy is {100 * looks:.1f} % (a clean one's {100 * plain:.1f} %); but it reads "
-        f"only {100 * lost:.0f} % of the threes without the mark, and takes {100 * fooled:.0f} % of other digits with it for "
-        f"threes; {100 * corner:.0f} % of the attribution lies on the mark's 9 pixels"
+        f"on digits marked as in training the network's accuracy is {100 * looks:.1f} % (that of a clean network "
+        f"{100 * plain:.1f} %); but it reads {100 * lost:.0f} % of the threes without the mark, and takes {100 * fooled:.0f} % "
+        f"of the other digits for threes once they have it; {100 * corner:.0f} % of the attribution lies on the mark's 9 pixels"
     )
     fine, harm = looks >= plain - 0.005, lost < 0.5 or fooled > 0.5
     return Verdict("holds" if fine and harm and corner > 0.2 else "does not hold", because)
@@ -74,7 +74,7 @@ def table(results: Sequence[Result]) -> Table:
         "accuracy on data like it",
         "clean threes read",
         "others with the mark called 3",
-        "in the corner",
+        "attribution on the mark's 9 pixels",
     )
     return Table(columns, tuple(rows))
 
@@ -96,15 +96,16 @@ EXPERIMENT = Experiment(
     claim="A training sample must represent the whole distribution: a classifier had learned a watermark instead of the "
     "object, and its accuracy did not show it.",
     source="Introduction to deep learning, which cites Lapuschkin and others (Nature Communications 10, 1096, 2019)",
-    criterion="With the mark on all threes, in training and test, the accuracy is not 0.5 points below the clean network's; "
-    "yet fewer than half of the clean threes are read, or more than half of the others with the mark are called 3; and 20 % "
-    "or more of the attribution lies on the mark, which covers 1 % of the picture (medians).",
+    criterion="With the mark on all threes, in training and test, the accuracy is at most 0.5 points below the clean "
+    "network's; yet fewer than half of the clean threes are read, or more than half of the others with the mark are called 3; "
+    "and more than 20 % of the attribution lies on the mark, which covers 1 % of the picture (medians).",
     mathematics=(
         "Descent takes what lowers the cost fastest. A mark that is there on all threes and on nothing else predicts them "
         "perfectly with nine weights, much faster than their strokes do. As soon as p(3) is near 1 for them their gradient is "
         "near 0, and the strokes of a three are hardly learned any more.\n\n"
-        "Test data from the same collection carry the mark, too, so the accuracy says nothing. An attribution does: Σφᵢ = "
-        "f(x) − f(black) is shared among the pixels, and the mark takes its share in plain sight."
+        "Test data from the same collection carry the mark, too, so the accuracy says nothing. An attribution does. With f "
+        "the network's output for a three and φᵢ what it owes to pixel i, Σφᵢ = f(x) − f(black): the sum is shared among the "
+        "pixels, and the mark takes its share in plain sight."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
     alt="Threes and their attributions: for the clean network on the strokes, for the other one on the square in the corner.",

@@ -68,8 +68,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     *bent, straight = SOLVED
     least, floor = min(min(result[straight]) for result in results), results[0]["floor"]
     because = (
-        f"from {UNITS[0]} to {UNITS[-1]} units the largest error falls from {first['tanh']:.2f} to {last['tanh']:.0e} with "
-        f"tanh, from {first['ReLU']:.2f} to {last['ReLU']:.0e} with ReLU; with the polynomial it never falls below "
+        f"from {UNITS[0]} to {UNITS[-1]} units the largest error falls from {first['tanh']:.2f} to {last['tanh']:.3f} with "
+        f"tanh, from {first['ReLU']:.2f} to {last['ReLU']:.3f} with ReLU; with the polynomial it never falls below "
         f"{least:.2f} (no cubic can be below {floor:.2f})"
     )
     close = all(last[name] < min(0.02, first[name] / 10) for name in bent)
@@ -79,7 +79,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
 def table(results: Sequence[Result]) -> Table:
     rows = []
     for name in (*SOLVED, TRAINED):
-        rows.append((name, *(spread((result[name][UNITS.index(k)] for result in results), ".1e") for k in (4, 32, 256))))
+        rows.append((name, *(spread((result[name][UNITS.index(k)] for result in results), ".2g") for k in (4, 32, 256))))
     return Table(("hidden units", "largest error, k = 4", "k = 32", "k = 256"), tuple(rows))
 
 
@@ -95,7 +95,7 @@ def figure(results: Sequence[Result]) -> Figure:
 
 
 EXPERIMENT = Experiment(
-    question="Does one hidden layer come as close to a continuous function as one likes, and does a polynomial not?",
+    question="Does one hidden layer come as close to a continuous function as one likes, unless its σ is a polynomial?",
     codes=("D3",),
     chapter="Neurons and functions",
     claim="Sums C σ(A x + b) come as close as one likes to any continuous function if, and only if, σ is not a polynomial.",
@@ -111,10 +111,10 @@ EXPERIMENT = Experiment(
         "cubic, whatever k is. And the largest error of a cubic is at least the root mean square that least squares leaves: "
         "a floor.\n\n"
         "To see what exists, not what training finds, A and b are drawn at random and the best C is solved for (least "
-        "squares on 801 points; the error is the largest on 4,001). The fourth curve trains all three by gradient descent, "
-        "as is usual: it stops falling early. That a good network exists does not say that descent arrives there."
+        "squares on 801 points; the error is the largest on 4,001). The fourth curve trains all three by descent, as "
+        "is usual: beyond a few units it gets no better. That a good network exists does not say that descent arrives there."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure,
-    alt="Largest error against the number of hidden units: with tanh and ReLU it falls, with a polynomial it stays on a level.",
+    alt="Largest error by hidden units: with tanh and ReLU it falls, with a polynomial it stays; trained, it soon rises again.",
     seeds=3,
 )  # fmt: skip

@@ -78,7 +78,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     error, right = max(one["error"] for one in graphs), sum(one["depth"] == one["longest"] for one in graphs)
     because = (
         f"in {len(graphs)} random graphs with up to {max(one['paths'] for one in graphs):.0f} paths the gradients and central "
-        f"differences are at most {error:.0e} apart (relative), and the depth is the longest path in {right}"
+        f"differences are at most {error:.0e} apart (relative), and the depth is the longest path in {right} of them"
     )
     return Verdict("holds" if error < 1e-6 and right == len(graphs) else "does not hold", because)
 
@@ -99,8 +99,8 @@ EXPERIMENT = Experiment(
     question="Does back-propagation work in any directed acyclic graph?",
     codes=("I4",),
     chapter="Learning",
-    claim="Back-propagation is easily generalized to arbitrary directed acyclic graphs; depth is the length of the longest "
-    "path from a source to a sink.",
+    claim="Back-propagation is easily generalized to arbitrary directed graphs; in one without cycles depth is the length of "
+    "the longest path from a source to a sink.",
     source="Introduction to neural networks, Back propagation, and Non-linearity",
     criterion="In every random graph the gradient of the squared error with sigmoid units is within 1e-6 of central "
     "differences (relative to its largest number), and the library's depth is the longest path, counted another way.",
@@ -109,8 +109,8 @@ EXPERIMENT = Experiment(
         "up:\n\n"
         "    ∂C/∂Y = Σ ∂C/∂Xᵣ over the readers r\n\n"
         "One visit to each node is enough, readers first, although the gradient is a sum over all paths, and these are many. "
-        "With C = Σ ½ (z − t)² and sigmoids, δ = (z − t) z (1 − z) at the end. (The slide has t − y: the minus sign is in "
-        "its update, the y a slip for the output z.)\n\n"
+        "Cycles have no such order. With C = Σ ½ (z − t)² and sigmoids, δ = (z − t) z (1 − z) at the end. (The slide has t − "
+        "y: the minus sign is in its update, the y a slip for the output z.)\n\n"
         "The longest path is found by powers of the matrix A of edges: (Aᵏ)ᵢⱼ counts the paths with k steps from i to j, and "
         "in a graph without cycles some power is zero. Merges and activations are counted as nodes here."
     ),

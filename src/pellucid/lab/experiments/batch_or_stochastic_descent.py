@@ -79,7 +79,8 @@ def table(results: Sequence[Result]) -> Table:
         steps = spread([count / size for count in seen], ",.0f")
         rows.append((name, percent((one["rises"] for one in each), ".0f"), share, spread(seen, ",.0f"), steps))
     return Table(
-        ("descent", "steps after which the loss is higher", "runs that arrived", "samples until then", "steps"), tuple(rows)
+        ("descent", "steps that raise the loss", f"runs that came to {NEAR}", "samples until then", "steps until then"),
+        tuple(rows),
     )
 
 
@@ -102,7 +103,7 @@ EXPERIMENT = Experiment(
     source="Introduction to neural networks, Various GD types; Dive into deep learning, SGD and SGD in mini-batch",
     criterion="By the medians over seeds, the loss of all samples rises in less than 5 % of the batch's first 300 steps, "
     "more often with mini-batches, most with single samples (smooth); and both come to a loss of 0.15 on fewer samples than "
-    "the batch, at the same learning rate (work). Depends, if one of the two is so.",
+    "the batch at the same learning rate, single samples in every run (work). Depends, if one of the two is so.",
     mathematics=(
         "All three step along an estimate of the same gradient, θ ← θ − η (1/|B|) Σ ∇l over the samples of B: all of them, "
         "ten, or one. The estimate is right on average; its variance is that of one sample's gradient, divided by |B|. (The "

@@ -65,7 +65,7 @@ def measure(trial: Trial) -> Result:
 def verdict(results: Sequence[Result]) -> Verdict:
     share = {name: float(np.mean([result[name]["arrived"] for result in results])) for name in WAYS}
     free, *clipped = (max(result[name]["longest step"] for result in results) for name in WAYS)
-    because = f"the longest step is {free:.1f} without and {max(clipped):.2f} with clipping; arrived are "
+    because = f"the longest step is {free:.1f} without clipping and {max(clipped):.2f} with it; of the starts arrive "
     because += ", ".join(f"{100 * share[name]:.0f} % ({name})" for name in WAYS)
     better = {name: share[name] > share["no clipping"] for name in WAYS if name != "no clipping"}
     if free < 10 * max(clipped) or not all(better[name] for name in better if "norm" in name):

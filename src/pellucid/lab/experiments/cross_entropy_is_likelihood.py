@@ -59,7 +59,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     losses, chances = (max(both) for both in zip(*map(apart, results), strict=True))
     because = (
         f"after every epoch loss and −log(likelihood)/D differ by at most {losses:.0e} nats; where the likelihood's maximum "
-        f"is known, descent on the cross-entropy ends {chances:.0e} from it"
+        f"is known, the fitted chances end at most {chances:.0e} from it"
     )
     return Verdict("holds" if losses < 1e-4 and chances < 0.005 else "does not hold", because)
 
@@ -69,12 +69,12 @@ def table(results: Sequence[Result]) -> Table:
     chances = (spread(map(math.exp, (-value for value in values)), ".3f") for values in (losses, likelihoods))
     biases = (spread((result[what] for result in results), ".4f") for what in ("smallest", "entropy"))
     rows = (
-        ("digits, last epoch", spread(losses, ".4f"), spread(likelihoods, ".4f")),
+        ("digits, last epoch: J, and −log(likelihood)/D (nats)", spread(losses, ".4f"), spread(likelihoods, ".4f")),
         ("… as a chance for each label, geometric mean", *chances),
-        ("biases alone, at the end; entropy of the labels", *biases),
-        ("likelihood of all labels, multiplied in float64", "", spread((r["plain product"] for r in results), ".0e")),
+        ("biases alone: J at the end, and the entropy of the labels (nats)", *biases),
+        ("likelihood of all labels, multiplied in float64", "–", spread((r["plain product"] for r in results), ".0e")),
     )
-    return Table(("", "cross-entropy J (nats)", "−log(likelihood)/D"), rows)
+    return Table(("", "by the cross-entropy", "by the likelihood"), rows)
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -86,7 +86,8 @@ def figure(results: Sequence[Result]) -> Figure:
     look = {"color": "white", "edgecolor": VERMILION, "hatch": "//"}
     right.bar(np.arange(3) - 0.2, results[0]["counts"], 0.38, color=GREY, label="frequency in the data")
     right.bar(np.arange(3) + 0.2, results[0]["fitted"], 0.38, label="fitted chance", **look)
-    right.set(xticks=range(3), xlabel="class", ylabel="probability", title="a network of biases alone", ylim=(0, 0.6))
+    right.set(xticks=range(3), xlabel="class (digits 0–3, 4–7, 8–9)", ylabel="probability", ylim=(0, 0.6))
+    right.set_title("a network of biases alone")
     left.legend(fontsize=8)
     right.legend(fontsize=8)
     return made
@@ -107,8 +108,8 @@ EXPERIMENT = Experiment(
         "sum,\n\n"
         "    (1/D) log ℒ = (1/D) Σᵢ log q(yᵢ) = −J\n\n"
         "and this is the cross-entropy of the labels with the minus sign. Logarithms grow with their argument, so the same "
-        "parameters are best for both. The logarithm is not only nicer: the product of some thousand chances is smaller than "
-        "a float can be (so it is multiplied here with its exponent kept apart).\n\n"
+        "parameters are best for both. And a product of thousands of chances is soon smaller than a float64 can be, near "
+        "10⁻³⁰⁸ (so it is multiplied here with its exponent kept apart).\n\n"
         "exp(−J) is the chance that the model gives to a label, in the geometric mean: 0.5 is a coin's guess.\n\n"
         "One case can be solved by hand. Without inputs, q is one number for each class; the likelihood Π q_c^(D p_c) is "
         "greatest where q = p, the frequencies, and J is there the entropy of the labels, which no q can undercut."

@@ -61,7 +61,13 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for name in STARTS:
         each = [result[name] for result in results]
-        rows.append((name, percent((one["in a minimum"] for one in each), ".1f"), spread((one["f"] for one in each), ".2f")))
+        rows.append(
+            (
+                name,
+                percent((one["in a minimum"] for one in each), ".1f"),
+                spread((round(one["f"], 2) + 0.0 for one in each), ".2f"),
+            )
+        )
     return Table(("start", "ended in a minimum (f = −4)", "f at the end, median of the starts"), tuple(rows))
 
 

@@ -62,8 +62,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     apart, single = (median(results, "thinned", name) for name in ("from the average", "one mask from the average"))
     cost = {name: median(results, name, "loss", -1) for name in ARMS}
     because = (
-        f"the scaled network is within {exact:.0e} of the geometric mean over all 1,024 masks, {apart:.3f} from their average "
-        f"(a single one is {single:.3f} away); the last validation cost is "
+        f"the scaled network is within {exact:.0e} of the geometric mean over all 1,024 masks, and on average {apart:.3f} from "
+        f"the arithmetic one (a single mask {single:.3f}); the last validation cost is "
         + ", ".join(f"{value:.3f} ({name})" for name, value in cost.items())
     )  # fmt: skip
     if exact > 1e-4 or cost["dropout 0.5"] >= cost["none"]:
@@ -80,7 +80,8 @@ def table(results: Sequence[Result]) -> Table:
         lowest = spread((min(one["loss"]) for one in each), ".3f")
         rows.append((name, lowest, spread((one["loss"][-1] for one in each), ".3f"), accuracy))
     return Table(
-        ("behind each hidden layer", "lowest validation cost", "at the end (nats)", "validation accuracy"), tuple(rows)
+        ("behind each hidden layer", "lowest validation cost (nats)", "at the end (nats)", "validation accuracy then"),
+        tuple(rows),
     )
 
 
@@ -93,10 +94,10 @@ EXPERIMENT = Experiment(
     question="Is a network without its dropout the average of all its thinned networks, and does dropping or noise help?",
     codes=("I11",),
     chapter="Generalizing",
-    claim="Dropout trains an ensemble of thinned networks; at test time scaling by the keep probability gives their average. "
-    "Adding noise to the outputs of layers is another way against overfitting.",
+    claim="Dropout trains an ensemble of thinned networks; at test time scaling by the keep probability approximates their "
+    "average. Adding noise to the outputs of layers is another way against overfitting.",
     source="Introduction to neural networks, the slides on dropout and on adding noise",
-    criterion="Of a tiny network the scaled outputs are within 10⁻⁴ of the geometric mean over all masks, and on 5,000 digits "
+    criterion="The scaled outputs of a tiny network are within 10⁻⁴ of the geometric mean over all masks, and on 5,000 digits "
     "dropout ends at a lower validation cost (medians). It depends, if they are not three times nearer to the arithmetic mean "
     "than a single mask is, or noise does not lower the cost.",
     mathematics=(
@@ -109,5 +110,5 @@ EXPERIMENT = Experiment(
         "Noise of deviation s on a unit adds ½ s² (∂²C/∂a²) to the cost on average (Bishop, 1995): it prefers flat places."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Validation cost by epoch: without dropout it turns upward, with dropout or noise it stays lower.",
+    alt="Validation cost by epoch: without dropout it falls and turns upward, with dropout later; with noise it is highest.",
 )  # fmt: skip

@@ -81,8 +81,8 @@ EXPERIMENT = Experiment(
     "error and may generalize better. The right level of complexity lies in between.",
     source="The report, section 12.2 (Vapnik-Chervonenkis trade-off)",
     criterion="With 1,000 training digits the training error falls by more than 10 points from 1 to 512 hidden units, and so "
-    "does the validation error from 1 unit to its best; at 512 units it is 10 % or more above that best. Depends, if it does "
-    "not rise.",
+    "does the validation error from 1 unit to its best; at 512 units it is more than a tenth above that best. Depends, if it "
+    "does not rise.",
     mathematics=(
         "Vapnik and Chervonenkis bound the gap between the two errors: with probability 1 − δ, for all functions of a class of "
         "capacity h and N samples at once,\n\n"
@@ -93,6 +93,6 @@ EXPERIMENT = Experiment(
         "The cost is another matter than the error: a network that is wrong, and sure, pays for being sure."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Training and validation error by number of hidden units: both fall; the training error reaches 0, the validation "
-    "error levels off.",
+    alt="Training and validation error, and cost, by number of hidden units: all fall; the training error reaches 0, the "
+    "validation error levels off.",
 )  # fmt: skip

@@ -82,15 +82,15 @@ EXPERIMENT = Experiment(
     chapter="Other ways to learn",
     claim="Without labels, a network can group data that are similar; with labels, a decision tree is another way to learn.",
     source="Introduction to deep learning, supervised and unsupervised learning",
-    criterion="Ten groups of the code are 20 points purer than groups at random (medians). It depends, if they are not also 2 "
-    "points purer than ten groups of the pixels, which need no network.",
+    criterion="Ten groups of the code are 20 points purer than groups at random (medians). It depends, if they are not also "
+    "more than 2 points purer than ten groups of the pixels, which need no network.",
     mathematics=(
         "An autoencoder learns to give back what it was given, through a narrow place: here 784-256-64-2-64-256-784. The two "
         "numbers in the middle, the code, must say what is needed to draw the digit again, so digits that look alike get "
         "codes that are near each other. No label is used.\n\n"
-        "k-means then divides points into ten groups, each with a mean, so that the squares to the means are least. Purity "
-        "counts the samples that have the most frequent label of their group; ten equal classes in random groups have a "
-        "little more than 10 %.\n\n"
+        "k-means then divides points into ten groups, each with a mean, so that the sum of the squared distances to the means "
+        "is least. Purity counts the samples that have the most frequent label of their group; ten equal classes in random "
+        "groups have a little more than 10 %.\n\n"
         "A decision tree asks of one pixel at a time whether it is brighter than a threshold, and is told the labels. Its "
         "answers can be read as rules; but a stroke that is moved by a pixel leads to another leaf."
     ),

@@ -47,7 +47,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
     of_shape, of_rate = (max(one) - min(one) for one in (by_shape, by_rate))
     because = (
         f"with the best rate for each, the shapes lie within {100 * of_shape:.1f} points of each other; with the best shape "
-        f"for each, the rates within {100 * of_rate:.1f}"
+        f"for each, the rates within {100 * of_rate:.1f} points"
     )
     if min(of_shape, of_rate) < 0.005:
         return Verdict("does not hold", because)
@@ -64,7 +64,7 @@ def table(results: Sequence[Result]) -> Table:
             known = [value for value in values if value is not None]
             cells.append((percent(known, ".1f") if known else "") + (f" {lost} diverged" if lost else ""))
         rows.append((shape, *(cell.strip() for cell in cells)))
-    return Table(("hidden units", *(f"rate {rate}" for rate in RATES)), tuple(rows))
+    return Table(("hidden units", *(f"accuracy, rate {rate}" for rate in RATES)), tuple(rows))
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -85,12 +85,12 @@ EXPERIMENT = Experiment(
     claim="The architecture (hidden units and layers) and the learning rate both have an impact on the accuracy.",
     source="Introduction to deep learning, impact of the architecture and of the learning rate",
     criterion="Each of the two changes the best accuracy by half a point or more while the other is at its best (medians over "
-    "seeds). Depends, if the lowest or the highest rate is as good as the best: then the range of rates was too narrow to "
-    "tell.",
+    "seeds). Depends, if the lowest or the highest rate comes within half a point of the best: then the range of rates was too "
+    "narrow to tell.",
     mathematics=(
         "A network with more units can represent more; whether descent gets there in five epochs is another question, and the "
         "rate decides it. In a direction in which the cost has curvature h, a step multiplies the distance to the minimum by "
-        "|1 − ηh|: below η = 1/h it creeps, beyond 2/h it grows with each step. A network has directions of very different "
+        "|1 − ηh|: far below η = 1/h it creeps, beyond 2/h it grows with each step. A network has directions of very different "
         "curvatures, so that a rate is bounded by the steepest and slow in the others.\n\n"
         "Wider layers sum more units and are steeper: the best rate for one shape is not the best for another, and comparing "
         "shapes at one rate compares rates as much as shapes. So for each shape the best of four rates counts, and conversely."

@@ -89,12 +89,12 @@ def table(results: Sequence[Result]) -> Table:
 
 def figure(results: Sequence[Result]) -> Figure:
     middles = [100 * (b + 0.5) / BINS for b in range(BINS)]
-    curves = {
-        state: [[None if share is None else 100 * share for share in result[state]["right"]] for result in results]
-        for state in STATES
-    }
-    curves["as it should be"] = [list(middles)]
-    return over_seeds({"answers that are right (%)": curves}, middles, "confidence (%)")
+    curves: dict[str, list[list[float | None]]] = {state: [] for state in STATES}
+    for state, result in ((state, result) for state in STATES for result in results):
+        pairs = zip(result[state]["right"], result[state]["confidence"], strict=True)
+        curves[state].append([None if right is None else 100 * (right - sure) for right, sure in pairs])
+    curves["as it should be"] = [[0.0 for _ in middles]]
+    return over_seeds({"right answers − confidence (points)": curves}, middles, "confidence (%)")
 
 
 EXPERIMENT = Experiment(
@@ -104,17 +104,17 @@ EXPERIMENT = Experiment(
     claim="Modern networks are too sure of themselves; dividing the logits by one number, fitted on validation data, "
     "calibrates them.",
     source="Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural networks",
-    criterion="Trained on 5,000 digits, its mean confidence is above its accuracy in every run, and the temperature at least "
-    "halves the calibration error on the test digits (medians). It depends, if it lowers the error by less.",
+    criterion="Trained on 5,000 digits, the mean confidence is above the accuracy on test digits in every run, and the "
+    "temperature at least halves the calibration error there (medians). It depends, if it lowers the error by less.",
     mathematics=(
         "Of all answers given with a confidence of 80 % four of five should be right. The expected calibration error is the "
         "mean distance between confidence and accuracy over bins of confidence, weighted by how many answers fall into "
         "them.\n\n"
         "    p = softmax(z / T)      T chosen so that the cost on validation data is least\n\n"
         "T > 1 makes all answers less sure and changes none: the order of the logits stays. One number cannot learn anything "
-        "by heart from thousands of validation digits. Why too sure: once all training digits are right, the cost falls by "
-        "longer weights."
+        "by heart from thousands of validation digits. Why too sure: once all training digits are right, the cost still "
+        "falls if the weights become longer."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Share of right answers against confidence: below the diagonal as trained, near it with a temperature.",
+    alt="Share of right answers less confidence, by confidence: far below 0 as trained, near 0 with a temperature.",
 )  # fmt: skip

@@ -53,8 +53,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     found = [result["suggested"] / sides(result)[0] for result in results]
     because = (
         f"the loss after training is lowest at a rate of {RATES[sorted(best)[len(best) // 2]]:g}; at a hundredth of it at "
-        f"least {min(low):.1f} times as high, at the worst higher rate {min(high):.1f} times; at the range test's suggestion "
-        f"at most {max(found):.2f} times"
+        f"least {min(low):.1f} times as high, at the worst higher rate at least {min(high):.1f} times; at the range test's "
+        f"suggestion at most {max(found):.2f} times"
     )
     if min(low) < 1.5 or min(high) < 1.5:
         return Verdict("does not hold", because)
@@ -66,7 +66,7 @@ def table(results: Sequence[Result]) -> Table:
              spread((result["curves"][i][-1] for result in results), ".3f")) for i, rate in enumerate(RATES)]  # fmt: skip
     suggestion = f"range test: {spread((result['suggestion'] for result in results), '.2g')}"
     rows.append((suggestion, "", spread((result["suggested"] for result in results), ".3f")))
-    return Table(("learning rate", "validation loss after 1 epoch (nats; 10: diverged)", "after the last"), tuple(rows))
+    return Table(("learning rate", "validation loss after 1 epoch (nats; 10: diverged)", "after the last (nats)"), tuple(rows))
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -84,12 +84,12 @@ def figure(results: Sequence[Result]) -> Figure:
     for result in results:
         middle.plot(RATES, [curve[-1] for curve in result["curves"]], "o-", color=style.BLUE, markersize=4, linewidth=1)
         middle.plot(result["suggestion"], result["suggested"], "s", color=style.VERMILION)
-    middle.set(xscale="log", yscale="log", xlabel="learning rate", title="after training; squares: suggested")
+    middle.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="last loss (nats)", title="squares: suggested")
     right.plot(*results[0]["test"], color=style.BLUE)
     right.axvline(
         results[0]["suggestion"], color=style.VERMILION, linestyle="--", label=f"suggestion: {results[0]['suggestion']:g}"
     )
-    right.set(xscale="log", xlabel="learning rate", ylabel="smoothed training loss", title="range test")
+    right.set(xscale="log", xlabel="learning rate", ylabel="smoothed training loss (nats)", title="range test")
     left.legend(fontsize=8)
     right.legend(fontsize=8)
     return made
@@ -108,13 +108,13 @@ EXPERIMENT = Experiment(
         "Near a minimum the loss is a parabola in each of certain directions, with curvatures λ. A step θ ← θ − η ∇C "
         "multiplies the distance in that direction by\n\n"
         "    1 − η λ\n\n"
-        "Small η: it shrinks by next to nothing. 1/λ: there in one step. From 2/λ on it grows with every step. The same η "
+        "Small η: it shrinks by next to nothing. 1/λ: there in one step. Beyond 2/λ it grows with every step. The same η "
         "has to serve all directions: the steepest one sets the limit, the flattest one the time, and their ratio says how "
         "hard the problem is.\n\n"
-        "The range test (Smith, 2017) finds the limit in one short training: the rate rises with every step, by the same "
-        "factor, until the loss bursts. Suggested is a tenth of the rate at which the smoothed loss was lowest."
+        "The range test (Smith, 2017) looks for a rate in one short run: the rate rises with every step, by the same factor, "
+        "until the loss bursts. Suggested is the rate at which the smoothed loss falls most steeply over log η."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure,
-    alt="Loss by epoch for three rates; loss after training by rate, a valley; the range test, which bursts at the end.",
+    alt="Loss by epoch for three rates; loss after the last epoch by rate, a valley; the range test, rising at its end.",
     seeds=3,
 )  # fmt: skip

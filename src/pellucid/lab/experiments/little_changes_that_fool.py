@@ -52,8 +52,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     )
     after = {name: median(results, name, "chosen", at) for name in ARMS}
     because = (
-        f"a step of 0.1 along the gradient's signs brings the accuracy from {100 * clean:.1f} to {100 * fooled:.1f} %, one of "
-        f"random signs to {100 * chance:.1f} %; trained on changed digits it is "
+        f"a change of 0.1 along the gradient's signs brings the accuracy from {100 * clean:.1f} to {100 * fooled:.1f} %, one "
+        f"of random signs to {100 * chance:.1f} %; after training on changed digits the first leaves "
         + ", ".join(f"{100 * value:.0f} % ({name})" for name, value in after.items() if name != "as it is")
     )
     if fooled > clean - 0.3 or chance < clean - 0.05:
@@ -67,8 +67,9 @@ def table(results: Sequence[Result]) -> Table:
         for kind in ("chosen", "random"):
             at = [STEPS.index(step) for step in (0.0, 0.05, 0.1, 0.2)]
             cells = [percent((result[name][kind][i] for result in results), ".0f") for i in at]
-            rows.append((f"{name}, {'along the gradient' if kind == 'chosen' else 'random signs'}", *cells))
-    return Table(("trained on digits, and changed", "not changed", "by 0.05", "by 0.1", "by 0.2"), tuple(rows))
+            rows.append((f"{name}; {'along the gradient' if kind == 'chosen' else 'random signs'}", *cells))
+    columns = ("trained on each digit …; changed …", "validation accuracy, unchanged", "by 0.05", "by 0.1", "by 0.2")
+    return Table(columns, tuple(rows))
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -85,17 +86,19 @@ EXPERIMENT = Experiment(
     "amount in random directions does not.",
     source="Goodfellow, Shlens and Szegedy (2015), Explaining and harnessing adversarial examples; that augmentation protects "
     "is often hoped",
-    criterion="A step of 0.1 along the signs costs 30 points of accuracy or more, random signs at most 5 (medians). It "
-    "depends, if no augmentation raises what is left by 10 points, or one lowers it.",
+    criterion="A change of 0.1 along the signs costs 30 points of accuracy or more, random signs at most 5 (medians). It "
+    "depends, if no augmentation raises what is left by more than 10 points, or one lowers it.",
     mathematics=(
         "To first order a change d of the picture changes the cost by Σᵢ dᵢ ∂C/∂xᵢ. Among all d with |dᵢ| ≤ ε the largest "
         "change is made by the signs,\n\n"
         "    d = ε sign(∂C/∂x)      ΔC ≈ ε Σᵢ |∂C/∂xᵢ|\n\n"
         "784 small terms that all add up. With random signs they cancel: their sum has about the size of ε √(Σ(∂C/∂xᵢ)²), "
-        "which is some twenty times less. So it is not that the network was bent in odd ways between the digits; in so many "
-        "dimensions even a linear function can be moved far by steps that nobody sees.\n\n"
-        "Behind the softmax ∂C/∂x and −∂p/∂x of the true class have the same signs."
+        "which is less by a factor of up to √784 = 28. So the network need not be bent in odd ways between the digits; in so "
+        "many dimensions even a linear function is moved far by small changes.\n\n"
+        "As C = −log p of the true class, ∂C/∂x and −∂p/∂x have the same signs. Pixels stay between black and white: what "
+        "goes beyond is cut off."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Validation accuracy against the size of the change: it drops steeply along the gradient, hardly for random signs.",
+    alt="Validation accuracy against the size of the change: it drops steeply along the gradient, less so for "
+    "the network that was trained with noise, and hardly for random signs.",
 )  # fmt: skip

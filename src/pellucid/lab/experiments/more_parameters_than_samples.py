@@ -54,10 +54,11 @@ def verdict(results: Sequence[Result]) -> Verdict:
 def table(results: Sequence[Result]) -> Table:
     rows = []
     for i, width in enumerate(WIDTHS):
-        rows.append(
-            (f"{width:,}", *(percent((result[part][i] for result in results), ".1f") for part in ("train", "validation")))
-        )
-    return Table(("hidden units", "training error", "validation error"), tuple(rows))
+        errors = (percent((result[part][i] for result in results), ".1f") for part in ("train", "validation"))
+        rows.append((f"{width:,}", *errors, f"{median(results, 'length', i):.1f}"))
+    return Table(
+        ("hidden units", "training error, by the labels given", "validation error", "length of W, median"), tuple(rows)
+    )
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -82,12 +83,13 @@ EXPERIMENT = Experiment(
     mathematics=(
         "Here the hidden layer stays as it was drawn, and only the last layer is fitted, by least squares: k random features "
         "for n samples. So nothing depends on when training stops.\n\n"
-        "    W = argmin ‖Φ W − Y‖²      Φ (n, k); if several W reach 0, the shortest of them\n\n"
+        "    W = argmin ‖Φ W − Y‖²      Φ (n, k), Y (n, 10); if several W reach 0, the shortest of them\n\n"
         "For k < n the fit is a compromise. At k = n there is exactly one W that fits every label, wrong ones included, and "
         "as Φ is then nearly singular it is enormously long: small differences between digits are blown up. Beyond, many W "
-        "fit, and the shortest gets shorter the more there are to choose from. The classical curve of errors against "
-        "complexity is its left half."
+        "fit, and the shortest gets shorter the more there are to choose from. The classical curve of the error against "
+        "complexity is the left half of the figure."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Validation error against hidden units: falling, a sharp peak at 1,000 units, falling again.",
+    alt="Training and validation error against hidden units: the training error falls to 0; the validation error falls, has a "
+    "sharp peak at 1,000 units, and falls again.",
 )  # fmt: skip

@@ -49,8 +49,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     length = {name: median(results, name, "length") for name in PENALTIES}
     cost = {name: median(results, name, "validation_loss") for name in PENALTIES}
     because = (
-        f"L1 leaves {100 * small[L1]:.0f} % of the weights below 0.001 (none: {100 * small[NONE]:.0f} %), L2 makes the weights "
-        f"{length[NONE] / length[L2]:.1f} times shorter; the validation cost is "
+        f"L1 leaves {100 * small[L1]:.0f} % of the weights below 0.001 (without a penalty: {100 * small[NONE]:.0f} %), L2 "
+        f"makes the vector of all weights {length[NONE] / length[L2]:.1f} times shorter; the validation cost is "
         + ", ".join(f"{value:.3f} ({name})" for name, value in cost.items())
     )
     if small[L1] < 3 * small[NONE] or small[L1] < 0.3 or length[L2] > 0.9 * length[NONE]:
@@ -65,7 +65,14 @@ def table(results: Sequence[Result]) -> Table:
         cells = percent((one["small"] for one in each), ".0f"), spread((one["length"] for one in each), ".1f")
         costs = [spread((one[f"{part}_loss"] for one in each), ".3f") for part in ("train", "validation")]
         rows.append((name, *cells, *costs, percent(one["validation_accuracy"] for one in each)))
-    columns = ("penalty", "weights below 0.001", "length of W", "training cost", "validation cost", "validation accuracy")
+    columns = (
+        "penalty",
+        "weights below 0.001",
+        "length of W",
+        "training cost (nats)",
+        "validation cost",
+        "validation accuracy",
+    )
     return Table(columns, tuple(rows))
 
 
@@ -80,18 +87,22 @@ EXPERIMENT = Experiment(
     chapter="Generalizing",
     claim="Terms added to the loss, ΣW² (L2), Σ|W| (L1), or both (elastic net), regularize a network.",
     source="Introduction to neural networks, the slides on regularization (which print L1 as ΣW², too: a slip)",
-    criterion="Medians: L1 brings 30 % of the weights or more below 0.001, and three times as many as without; L2 shortens the "
-    "weights by 10 % or more; all three lower the validation cost. It depends, if one of them does not lower it.",
+    criterion="Medians: L1 brings 30 % of the weights or more below 0.001, and three times as many as without or more; L2 "
+    "shortens the weights by 10 % or more; all three lower the validation cost. It depends, if one of them does not lower it.",
     mathematics=(
-        "A penalty adds its gradient to that of the cost:\n\n"
-        "    ½ λ ΣW²: λ W          λ Σ|W|: λ sign W          elastic net: λ₁ sign W + λ₂ W\n\n"
+        "A penalty adds its gradient to that of the cost. (L2 has a ½ here, which the slides leave out: their λ is half of "
+        "ours.)\n\n"
+        "    L2            ½ λ ΣW²                 gradient  λ W\n"
+        "    L1            λ Σ|W|                  gradient  λ sign W\n"
+        "    elastic net   λ₁ Σ|W| + ½ λ₂ ΣW²      gradient  λ₁ sign W + λ₂ W\n\n"
         "L2 pulls a weight in proportion to its size: large ones are shortened, small ones hardly touched, none becomes 0. L1 "
         "pulls all with the same force, however small they are: a weight whose gradient is weaker than λ ends at 0, give or "
         "take a step. With W near a minimum W* of a cost of curvature h, L2 gives W* h/(h + λ), L1 gives W* moved by λ/h "
         "towards 0, and 0 if it is nearer than that.\n\n"
-        "Biases are left alone; costs are shown without the penalty. L2 as a prior: weights from N(0, 1/λN); L1: from "
-        "Laplace's."
+        "Biases are left alone; costs are shown without the penalty. With N samples the penalties stand for what was believed "
+        "of the weights before: L2 that they come from N(0, 1/(λN)), L1 that they come from Laplace's distribution."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Histograms of all weights: broad without a penalty, narrower with L2, a spike at zero with L1 and elastic net.",
+    alt="Histograms of all weights: broad without a penalty, narrower with L2, a spike at zero with L1 and elastic net. Bars "
+    "at both ends hold all that is farther out.",
 )  # fmt: skip

@@ -97,8 +97,8 @@ EXPERIMENT = Experiment(
     "Perturbing all in parallel is not any better, for each weight's effect drowns in the noise of the others.",
     source="Introduction to neural networks, Learning by perturbing weights",
     criterion="By the medians, to a training loss of 0.1 every kind takes at least three times the passes of "
-    "back-propagation, and one at a time a larger factor for the larger network; all in parallel takes more than half of "
-    "what keeping what is better takes. Depends, if three times only for the larger network, or if parallel takes less. "
+    "back-propagation, and one at a time a larger factor for the larger network; there all in parallel takes more than half "
+    "of what keeping what is better takes. Depends, if three times only for the larger network, or if parallel takes less. "
     "Forward and backward over all 100 points count as three passes.",
     mathematics=(
         "A difference (C(w + σ eᵢ) − C(w))/σ is the slope along one weight: n weights take n + 1 passes, where "
@@ -108,10 +108,10 @@ EXPERIMENT = Experiment(
         "    E ‖g̃‖² = (n + 2) ‖g‖²\n\n"
         "Such noise is borne only with a learning rate n times smaller, so that about n times as many steps of 2 passes are "
         "needed: the order of one at a time. (Every rule has three tries, at rates or sizes a factor of 2 apart, and the "
-        "best counts.) Keeping changes by chance wastes those that are not kept; towards the end nearly all of them, when σ "
-        "is large."
+        "best counts.) A random change that is kept only if it helps wastes its pass if it does not; towards the end nearly "
+        "all do not, when σ is large."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure,
-    alt="Forward passes against the number of weights: back-propagation low and level, the perturbing rules far above, rising.",
+    alt="Forward passes against the number of weights: back-propagation lowest, the perturbing rules above it and rising.",
     seeds=3,
 )  # fmt: skip

@@ -39,7 +39,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     ends = [f"{100 * median(results, SMALL, f'{part}_accuracy', -1):.2f} %" for part in ("train", "validation")]
     because = (
         f"with batches of 5 training accuracy ends at {ends[0]}, validation accuracy at {ends[1]}, and {counts[SMALL]} of "
-        f"{len(results)} runs overfit; with batches of 100 {counts[LARGE]} do, at 20 times the rate {counts[FAR]}"
+        f"{len(results)} runs overfit; with batches of 100 it is {counts[LARGE]} of them at the same rate, and {counts[FAR]} "
+        "at 20 times the rate"
     )
     if counts[SMALL] < len(results):
         return Verdict("does not hold", because)
@@ -54,7 +55,7 @@ def table(results: Sequence[Result]) -> Table:
         lowest = spread((min(one["validation_loss"]) for one in each), ".3f")
         rows.append((name, *cells, lowest, spread((one["validation_loss"][-1] for one in each), ".3f")))
     rows.append(("the report, batch 5", "100 %", "about 98 %", "–", "stable"))
-    columns = ("30 epochs with", "training accuracy", "validation accuracy", "lowest validation cost", "at the end (nats)")
+    columns = ("30 epochs with", "training accuracy", "validation accuracy", "lowest validation cost (nats)", "at the end")
     return Table(columns, tuple(rows))
 
 
@@ -76,15 +77,15 @@ EXPERIMENT = Experiment(
     "the training cost goes to 0 and the validation cost does not fall with it.",
     source="The report, section 12.3.1 (Overfitting); network and rate are not stated there: here those of its best network",
     criterion="In every run with batches of 5 the training accuracy ends at 99.9 % or more, the validation accuracy below 99 "
-    "%, and the validation cost 10 % or more above its lowest. It depends, if batches of 100 at 20 times the rate do the same: "
-    "then it is how far descent went, and not the size of its batches.",
+    "%, and the validation cost more than 10 % above its lowest. It depends, if a run with batches of 100 does the same, at "
+    "this rate or at 20 times the rate: then it is how far descent went, and not the size of its batches.",
     mathematics=(
         "A step goes η times the mean gradient of its batch. Per epoch of N samples there are N/b steps, so that descent "
         "covers about N·η/b: batches of 5 at 0.04 go as far as batches of 100 at 0.8. Their noise is alike, too: its scale "
         "grows with η/b (Smith and Le, 2018). So the batch size alone says little; η/b and the number of epochs say how far "
         "one got.\n\n"
         "Once every training digit is right, the cost still falls by making weights larger and answers surer. On digits that "
-        "it gets wrong a surer network pays more, −log ŷ of the true class: the validation cost turns while the accuracy stays."
+        "it gets wrong a surer network pays more, −log ŷ of the true class: the validation cost turns, the accuracy stays."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=5,
     alt="Training and validation cost by epoch: for batches of 5, and of 100 at 20 times the rate, the training cost falls to "

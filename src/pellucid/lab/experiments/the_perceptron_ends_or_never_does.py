@@ -65,8 +65,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     rates = all(len(set(result["by rate"])) == 1 for result in results)
     because = (
         f"with a gap it {'always' if ended else 'not always'} ended, {'within' if held else 'beyond'} (R/γ)² mistakes; "
-        f"without, {'never' if never else 'at times'}; the test accuracy fell by {100 * fall:.1f} points after its best; "
-        f"learning rates from {RATES[0]:g} to {RATES[-1]:g} made {'the same' if rates else 'different'} mistakes"
+        f"without, {'never' if never else 'at times'}; the test accuracy ends {100 * fall:.1f} points below its best stretch; "
+        f"rates from {RATES[0]:g} to {RATES[-1]:g} made {'the same number' if rates else 'different numbers'} of mistakes"
     )
     if not (held and ended and never):
         return Verdict("does not hold", because)
@@ -115,5 +115,5 @@ EXPERIMENT = Experiment(
     "(Novikoff, 1962). The rate η cancels: beginning at zero, it multiplies w and changes no decision.\n\n"
     "Without a separating line there is no γ; decisions change for ever, and the accuracy goes up and down.",
     measure=measure, verdict=verdict, table=table, figure=figure,
-    alt="Mistakes until the end against the width of the gap: they grow as it narrows, and stay below the bound.",
+    alt="Left: mistakes against the width of the gap: more as it narrows, below the bound. Right: test accuracy, up and down.",
 )  # fmt: skip

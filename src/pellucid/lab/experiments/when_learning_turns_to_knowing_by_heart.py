@@ -48,8 +48,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     because = (
         f"the validation cost turns at epoch {min(turns)} to {max(turns)}; stopping early ends with a test cost of "
         f"{spread((result['stopped']['loss'] for result in results), '.3f')}, going on with "
-        f"{spread((result['end']['loss'] for result in results), '.3f')}; validation accuracy falls by at most "
-        f"{100 * max(falls):.2f} points from its highest"
+        f"{spread((result['end']['loss'] for result in results), '.3f')}; validation accuracy ends "
+        f"{100 * min(falls):.2f} to {100 * max(falls):.2f} points below its highest"
     )
     if not (harmed and caught):
         return Verdict("does not hold", because)
@@ -84,17 +84,19 @@ EXPERIMENT = Experiment(
     "validation error is least, and keeping those weights, avoids it.",
     source="Introduction to deep learning, overtraining analysis; Introduction to neural networks, early stopping",
     criterion="With 2,000 digits the validation cost ends 10 % or more above its lowest in every run, and the network that was "
-    "stopped early has the lower test cost in every run. It depends, if the validation accuracy does not fall by 0.5 points, "
-    "too.",
+    "stopped early has the lower test cost in every run. It depends, if the validation accuracy does not also end more than "
+    "half a point below its highest in every run.",
     mathematics=(
         "At first the gradients of many digits agree, and what is learned serves all of them. Later the remaining cost is "
         "that of a few odd digits, and what lowers it serves only these. The validation cost tells when; its turning point is "
         "where the gain for all no longer outweighs the rest.\n\n"
         "Cost and accuracy need not turn together. A digit that is wrong stays wrong while its probability sinks: −log ŷ grows "
-        "without any answer changing. So curves of the cost warn earlier than curves of the accuracy.\n\n"
+        "without any answer changing. So curves of the cost warn earlier than curves of the accuracy, and stopping where the "
+        "cost is least may even be too early for the accuracy.\n\n"
         "Early stopping with patience p ends after p epochs without a lower validation cost and puts back the weights of the "
         "best. It is a regularization: for a quadratic cost, t steps at rate η do about what a penalty with λ = 1/(ηt) does."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
-    alt="Cost by epoch: the training cost falls to nearly 0, the validation cost turns upward early; accuracies level off.",
+    alt="Cost and accuracy by epoch: the training cost falls to nearly 0, the validation cost turns upward early; the "
+    "accuracies level off.",
 )  # fmt: skip

@@ -82,7 +82,7 @@ def table(results: Sequence[Result]) -> Table:
     for name, one in results[0].items():
         errors = (f"{one[what]:.0e}" for what in ("written", "differences"))
         rows.append((name, KINDS[name][2], *(f"{100 * share:.0f} %" for share in one["vanishes"]), *errors))
-    columns = f"|f'| < {SMALL}: x < −5", "x > 5", "f' from the formula", "from differences"
+    columns = f"|f'| < {SMALL} for x < −5", "for x > 5", "library's f' − formula, at most", "− differences"
     return Table(("activation", "used for", *columns), tuple(rows))
 
 
@@ -110,7 +110,7 @@ EXPERIMENT = Experiment(
         "output y,\n\n"
         "    sigmoid: f' = y (1 − y) ≤ ¼,   tanh: f' = 1 − y² ≤ 1,   ReLU: f' = 1 or 0\n\n"
         "ReLU does not saturate above; below zero it is as flat as can be. A unit that is below for every sample is dead: it "
-        "stays so. Leaky ReLU leaves a slope of 0.01; ELU, SiLU x σ(x) and GELU x Φ(x) fade more slowly.\n\n"
+        "stays so. Leaky ReLU leaves a slope of 0.01; ELU, SiLU x σ(x) and GELU x Φ(x) fade out gradually below zero.\n\n"
         "Softmax is a function of a vector. Drawn is its first output when the first of three inputs moves: a sigmoid, "
         "shifted by log 2, which saturates too; cross-entropy behind it takes that away, δ = a − y."
     ),

@@ -65,9 +65,9 @@ def verdict(results: Sequence[Result]) -> Verdict:
     chance = median(results, "by chance")
     because = (
         f"integrated gradients add up to within {100 * error['integrated gradients']:.1f} % and DeepLIFT to "
-        f"{100 * error['DeepLIFT']:.1f} % of what there is to explain; without their {REMOVED} strongest pixels "
-        f"{100 * min(kept.values()):.0f} to {100 * max(kept.values()):.0f} % of the answers stay, without as many inked ones "
-        f"by chance {100 * chance:.0f} %"
+        f"{100 * error['DeepLIFT']:.1f} % of what there is to explain; without the {REMOVED} strongest pixels by a signed "
+        f"method {100 * min(kept.values()):.0f} to {100 * max(kept.values()):.0f} % of the answers stay, without as many inked "
+        f"ones by chance {100 * chance:.0f} %"
     )
     adds_up = max(error[name] for name in COMPLETE) < 0.05
     return Verdict("holds" if adds_up and max(kept.values()) < chance - 0.1 else "does not hold", because)
@@ -79,7 +79,7 @@ def table(results: Sequence[Result]) -> Table:
         each = [result[name] for result in results]
         rows.append((name, spread((100 * one["error"] for one in each), ".1f"), percent((one["kept"] for one in each), ".0f")))
     rows.append(("by chance, of those with ink", "–", percent((result["by chance"] for result in results), ".0f")))
-    return Table(("pixels by", "left unexplained (%)", f"answers that stay without the first {REMOVED}"), tuple(rows))
+    return Table(("pixels by", "left unexplained (%)", f"answers that stay without the {REMOVED} strongest"), tuple(rows))
 
 
 def figure(results: Sequence[Result]) -> Figure:
@@ -95,16 +95,18 @@ EXPERIMENT = Experiment(
     claim="A tool such as SHAP explains the classification of a digit by its pixels.",
     source="Dive into deep learning, the last part: interpretation of a classification",
     criterion="Integrated gradients and DeepLIFT leave less than 5 % of what there is to explain unexplained (median); and "
-    "taking away the 40 strongest pixels by each signed method changes 10 points more answers than taking 40 inked pixels by "
-    "chance.",
+    "taking away the 40 strongest pixels by each signed method (all but saliency) changes more answers than taking 40 inked "
+    "pixels by chance, by more than 10 points (medians).",
     mathematics=(
-        "An attribution gives each pixel a number φᵢ; it is complete if they add up to what there is to explain:\n\n"
+        "An attribution gives each pixel a number φᵢ; it is complete if they add up to what there is to explain. With f(x) the "
+        "network's output for its guess before the softmax:\n\n"
         "    Σᵢ φᵢ = f(x) − f(baseline)\n\n"
-        "Shapley values are the only complete ones that also treat equal pixels equally and add up over functions; exactly, "
-        "they take 2⁷⁸⁴ evaluations. Integrated gradients walk from the baseline (black) to the picture, φᵢ = xᵢ ∫ ∂f/∂xᵢ(αx) "
-        "dα, which is complete by the fundamental theorem of calculus, but for the number of steps; expected gradients "
-        "average that over baselines and estimate SHAP values. DeepLIFT divides differences instead of taking derivatives, "
-        "Δy/Δx at each unit. Saliency, |∂f/∂xᵢ|, is a slope, and adds up to nothing."
+        "Shapley values are the only complete ones that also treat equal pixels equally, give nothing to pixels without effect "
+        "and add up over functions; exactly, they take 2⁷⁸⁴ evaluations. Integrated gradients walk from the baseline (black) "
+        "to the picture, φᵢ = xᵢ ∫ ∂f/∂xᵢ(αx) dα from α = 0 to 1, which is complete by the fundamental theorem of calculus, "
+        "but for the number of steps; expected gradients average that over baselines and estimate SHAP values. DeepLIFT "
+        "divides differences instead of taking derivatives, Δy/Δx at each unit. Input × gradient, xᵢ ∂f/∂xᵢ, takes the slope "
+        "at the picture for that of the whole way. Saliency, |∂f/∂xᵢ|, is a slope, and need not add up to anything."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
     alt="Five digits and their attribution maps by five methods: vermilion where a pixel speaks for the guess, blue against "

@@ -43,7 +43,8 @@ def measure(trial: Trial) -> Result:
 def verdict(results: Sequence[Result]) -> Verdict:
     bent = min(result["8 tanh hidden units"]["right"] for result in results)
     straight = max(result[name]["right"] for result in results for name in NETWORKS if "tanh" not in name)
-    because = f"with tanh units at least {bent} of the 4 points are right in every run, without them at most {straight}"
+    least = "all" if bent == 4 else f"at least {bent} of the"
+    because = f"with tanh units {least} 4 points are right in every run, without them at most {straight}"
     return Verdict("holds" if bent == 4 and straight < 4 else "does not hold", because)
 
 
@@ -65,7 +66,7 @@ EXPERIMENT = Experiment(
     codes=("I2",),
     chapter="Neurons and functions",
     claim="A multi-layer perceptron learns XOR; hidden units that are linear do not help.",
-    source="Introduction to neural networks, the slides on the multi-layer perceptron",
+    source="Introduction to neural networks, Learning with hidden units, and XOR example",
     criterion="In every run the network with tanh units gets all four points right, and neither of the straight ones does.",
     mathematics=(
         "A linear layer behind a linear layer is one linear layer: (x W₁ + b₁) W₂ + b₂ = x (W₁W₂) + (b₁W₂ + b₂). Its border "
@@ -75,5 +76,5 @@ EXPERIMENT = Experiment(
         "best it can say is ½ everywhere, at a cross-entropy of log 2 = 0.693."
     ),
     measure=measure, verdict=verdict, table=table, figure=figure,
-    alt="Three squares with the four points of XOR: two with straight or no borders, one with a curved border that is right.",
+    alt="Three squares with the four points of XOR: two of them pale and undecided, one with a curved border that is right.",
 )  # fmt: skip
