@@ -22,7 +22,7 @@ ORDER = [
     "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "processes", "runs", "sklearn", "explain",
     "comparison", "plots",
     "experiment", "sweep", "lab",
-    "report", "app", "cli", "testing",
+    "report", "app", "cli", "testing", "__main__",
 ]
 HEAVY = {
     "matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette", "uvicorn",
@@ -157,8 +157,27 @@ def test_a_package_says_the_same_to_all_its_readers(path):
     exported = importlib.import_module(package)
     assert sorted(exported.__all__) == sorted(name for _, name in table)
     assert set(exported.__all__) <= set(dir(exported))
+    assert not [name for name in exported.__all__ if not hasattr(exported, name)]
+    modules = {module.rpartition(".")[2] for module, _ in table}
+    assert not [module for module in modules if not hasattr(exported, module)]
     beside = {one.stem for one in path.parent.glob("*.py")} | {one.name for one in path.parent.iterdir() if one.is_dir()}
     assert not beside & set(exported.__all__), "an import of that module would put it into the name's place"
+
+
+def test_lazy_packages_are_found():
+    assert len(LAZY) == 8
+
+
+def test_settings_are_found_whatever_is_loaded():
+    program = (
+        "from pellucid.config import Config, from_json, registered\n"
+        "print(from_json({'class': 'Dense', 'units': 3}, Config))\n"
+        "print(from_json({'class': 'Augmentation'}, Config))\n"
+        "assert registered(Config) == registered(Config)\n"
+        "assert {'Standardized', 'Reading', 'LSTM'} <= set(registered(Config))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["Dense(units=3)", "Augmentation()"]
 
 
 def test_what_is_not_used_is_not_loaded():

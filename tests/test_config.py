@@ -390,7 +390,7 @@ settings = [
     *("layers", "nodes", "name", "layer", "inputs", "input", "shortcut", "pieces", "units", "init"),
     *("rate", "learning_rate", "label", "class", ""),
 ]
-words = st.sampled_from([*Config._registry, *settings])
+words = st.sampled_from([*registered(Config), *settings])
 scalars = st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | words | st.text(max_size=4)
 anything = st.recursive(
     scalars,

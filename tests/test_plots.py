@@ -261,3 +261,14 @@ def test_a_notebook_shows_a_figure_with_its_text():
     assert f'alt="{html.escape(plots.alt(made))}"' in page
     with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))) as picture:
         assert picture.width == pytest.approx(160 * made.get_figwidth(), abs=1)
+
+
+def test_ticks_are_what_was_tried():
+    few = plots.over_seeds({"loss": {"SGD": [[3, 1, 2]]}}, [1, 32, 1000], "batch size", log_x=True).axes[0]
+    assert [tick.get_text() for tick in few.get_xticklabels()] == ["1", "32", "1,000"]
+    whole = plots.over_seeds({"loss": {"SGD": [[3, 1, 2]], "Adam": [[1, 2, 3]]}}, [1, 2, 3], "epoch").axes[0]
+    assert all(float(tick).is_integer() for tick in whole.get_xticks())
+    assert few.get_legend() is None, "one curve needs no name"
+    assert [text.get_text() for text in whole.get_legend().get_texts()] == ["SGD", "Adam"]
+    many = plots.over_seeds({"loss": {str(i): [[i, i]] for i in range(8)}}, [1, 2], "epoch").axes[0]
+    assert len({(line.get_color(), line.get_marker()) for line in many.get_lines()}) == 8

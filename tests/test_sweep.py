@@ -162,6 +162,13 @@ def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folde
         np.testing.assert_array_equal(one.parameters, other.parameters, "the same run, in whatever process")
 
 
+def test_without_joblib_nothing_is_begun(tmp_path, mnist_folder, monkeypatch):
+    monkeypatch.setattr("pellucid.processes.possible", lambda: False)
+    with pytest.raises(ConfigError, match="joblib"):
+        Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "sweep").run(1)
+    assert not (tmp_path / "sweep").exists()
+
+
 def test_a_half_written_run_is_done_again(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "swept")
     cores = shards.cores()

@@ -170,39 +170,42 @@ __all__ = [
     "wilson",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "ensemble": "Ensemble",
-        "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
-        "finetuning": "transfer",
-        "initializers": (
-            "Full Glorot GlorotUniform He HeUniform Initializer LeCun LeCunUniform Normal Ones Orthogonal "
-            "TruncatedNormal Uniform Zeros"
-        ),
-        "layers": (
-            "Add AveragePool2D BatchNorm Built Concatenate Context Conv2D ConvTranspose2D Dense Dropout ELU Embedding "
-            "Flatten GELU GRU GaussianNoise GlobalAveragePool2D GroupNorm HardSigmoid LSTM Layer LayerNorm LeakyReLU "
-            "Linear LogSoftmax MaxPool2D Merge PReLU ReLU Rescale Reshape Reverse SiLU Sigmoid SimpleRNN Softmax "
-            "Softplus SpatialDropout2D Tanh ZeroPad2D"
-        ),
-        "losses": "BinaryCrossEntropy CrossEntropy Hinge Huber KLDivergence Loss MeanAbsoluteError MeanSquaredError Poisson",
-        "memory": "Slot",
-        "metrics": (
-            "AbsoluteError Accuracy CalibrationError CohenKappa ConfusionMatrix F1 LogLoss Matthews Metric Precision R2 ROCAUC "
-            "Recall Specificity SquaredError TopKAccuracy wilson"
-        ),
-        "model": "Model",
-        "networks": "Bidirectional Frozen Graph Node Residual Sequential",
-        "optim": (
-            "Adadelta Adagrad Adam AdamW Adamax Chain ClipNorm ClipValue Constant Cosine Decay ElasticNet "
-            "Exponential InverseTime L1 L2 Lion MaxNorm Nadam OneCycle Polynomial RMSprop SGD StepDecay "
-            "WarmRestarts WarmUp"
-        ),
-        "perceptron": "Perceptron",
-        "training": (
-            "AverageWeights Control EarlyStopping EpochEvent History Perturbation RateSearch ReduceOnPlateau StepEvent "
-            "StochasticWeightAverage"
-        ),
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "ensemble": "Ensemble",
+            "errors": "CheckpointError ConfigError DataError DivergedError FileError PellucidError ShapeError",
+            "finetuning": "transfer",
+            "initializers": (
+                "Full Glorot GlorotUniform He HeUniform Initializer LeCun LeCunUniform Normal Ones Orthogonal "
+                "TruncatedNormal Uniform Zeros"
+            ),
+            "layers": (
+                "Add AveragePool2D BatchNorm Built Concatenate Context Conv2D ConvTranspose2D Dense Dropout ELU Embedding "
+                "Flatten GELU GRU GaussianNoise GlobalAveragePool2D GroupNorm HardSigmoid LSTM Layer LayerNorm LeakyReLU "
+                "Linear LogSoftmax MaxPool2D Merge PReLU ReLU Rescale Reshape Reverse SiLU Sigmoid SimpleRNN Softmax "
+                "Softplus SpatialDropout2D Tanh ZeroPad2D"
+            ),
+            "losses": (
+                "BinaryCrossEntropy CrossEntropy Hinge Huber KLDivergence Loss MeanAbsoluteError MeanSquaredError Poisson"
+            ),
+            "memory": "Slot",
+            "metrics": (
+                "AbsoluteError Accuracy CalibrationError CohenKappa ConfusionMatrix F1 LogLoss Matthews Metric Precision R2 "
+                "ROCAUC Recall Specificity SquaredError TopKAccuracy wilson"
+            ),
+            "model": "Model",
+            "networks": "Bidirectional Frozen Graph Node Residual Sequential",
+            "optim": (
+                "Adadelta Adagrad Adam AdamW Adamax Chain ClipNorm ClipValue Constant Cosine Decay ElasticNet "
+                "Exponential InverseTime L1 L2 Lion MaxNorm Nadam OneCycle Polynomial RMSprop SGD StepDecay "
+                "WarmRestarts WarmUp"
+            ),
+            "perceptron": "Perceptron",
+            "training": (
+                "AverageWeights Control EarlyStopping EpochEvent History Perturbation RateSearch ReduceOnPlateau StepEvent "
+                "StochasticWeightAverage"
+            ),
+        },
+    )

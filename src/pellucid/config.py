@@ -4,8 +4,9 @@ A layer, a loss, an optimizer, a schedule: each is a frozen dataclass whose fiel
 fields follow, once for all classes, the check of their values (the annotation says what is allowed), the JSON form
 ``{"class": "Dense", "units": 10, ...}``, the repr and the equality.
 
-Pellucid's own classes register themselves under their names. Anybody else's class is keyed ``module:Class`` and is
-handed to :func:`from_json` by the caller: reading a file never imports code.
+Pellucid's own classes register themselves under their names when their module is loaded, which :func:`from_json` sees
+to. Anybody else's class is keyed ``module:Class`` and is handed to :func:`from_json` by the caller: reading a file
+never imports anybody else's code.
 """
 
 from __future__ import annotations
@@ -219,7 +220,9 @@ def _decode(data: Any, own: Mapping[str, type]) -> Any:
         lazily.load(name)
     cls = own.get(name) or Config._registry.get(name)
     if cls is None:
-        lazily.load_all()  # for the names to suggest
+        lazily.load_all()  # it may stand beside something that is exported; and for the names to suggest
+        cls = Config._registry.get(name)
+    if cls is None:
         if ":" in name:
             raise ConfigError(
                 f"unknown class {name!r}: hand it over, for example Model.load(path, classes=[{name.split(':')[1]}])"

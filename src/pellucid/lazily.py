@@ -18,12 +18,15 @@ _HOMES: dict[str, str] = {}  # of every name so exported: the module to ask for 
 def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a package (PEP 562), from its modules and what each holds: ``{"dense": "Dense", …}``.
 
-    No name may be that of a module beside it: an import of that module would put it into the name's place.
+    No name may be that of a module beside it: an import of that module would put it into the name's place. The modules
+    themselves are found, too, as if the package had imported them.
     """
     where = {name: f"{package}.{module}" for module, held in homes.items() for name in held.split()}
     _HOMES.update(where)
 
-    def load(name: str) -> Any:
+    def found(name: str) -> Any:
+        if name in homes:
+            return importlib.import_module(f"{package}.{name}")
         if name not in where:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(where[name]), name)
@@ -33,7 +36,7 @@ def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any],
     def known() -> list[str]:
         return sorted({*vars(sys.modules[package]), *where})
 
-    return load, known
+    return found, known
 
 
 def load(name: str) -> None:
@@ -44,5 +47,8 @@ def load(name: str) -> None:
 
 def load_all() -> None:
     """Loads everything that is exported."""
-    for name in list(_HOMES):
-        load(name)
+    done: set[str] = set()
+    while missing := [name for name in _HOMES if name not in done]:  # what is loaded may export more
+        for name in missing:
+            load(name)
+        done.update(missing)

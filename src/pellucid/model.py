@@ -195,7 +195,7 @@ class Model:
         steps: int = 100, augmentation: Augmentation | None = None, class_weights: ClassWeights | None = None,
     ) -> RateSearch:  # fmt: skip
         """A range test (Smith, 2017): ``steps`` steps in which the learning rate rises from ``low`` to ``high``, and what the
-        loss does: see :class:`~pellucid.training.RateSearch`. The model is left as it was."""
+        loss does: see :class:`~pellucid.training.RateSearch`. Class weights as in ``fit``. The model is left as it was."""
         data = intake.dataset(x, y)
         stage = self.input_stage or data.stage()
         return self._trainer.find_learning_rate(

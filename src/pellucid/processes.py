@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from pellucid.errors import ConfigError
@@ -13,22 +13,40 @@ from pellucid.training import shards
 T = TypeVar("T")
 
 
+def possible() -> bool:
+    """Whether joblib is there, which makes the processes."""
+    return importlib.util.find_spec("joblib") is not None
+
+
+def required() -> None:
+    """Raises ConfigError where joblib is missing."""
+    if not possible():
+        raise ConfigError("several processes are joblib's work, which is missing: pip install 'pellucid[sweep]'")
+
+
 def worthwhile() -> int:
-    """How many processes are worth it here: as many as there are cores; one, where joblib is missing."""
-    return shards.cores() if importlib.util.find_spec("joblib") else 1
+    """How many processes are worth it here: as many as there are cores, if there can be several."""
+    return shards.cores() if possible() else 1
 
 
 def unordered(
     function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], at_once: int | None = None, backend: str = "loky"
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Yields what ``function`` returns for each of the arguments, in the order in which it is there. So many are ``at_once`` at
-    work; None leaves that to the ``backend``. Raises ConfigError where joblib is missing."""
+    work; None leaves that to the ``backend``. Work begins when the first value is asked for, and ends when the generator is
+    closed: have that done by ``contextlib.closing``, or it goes on behind an error. Raises ConfigError without joblib."""
+    required()
+    import joblib
+
+    count = {"pre_dispatch": "all"} if at_once is None else {"n_jobs": at_once, "pre_dispatch": 2 * at_once}
+    with joblib.parallel_config(backend=backend):
+        work = joblib.Parallel(**count, return_as="generator_unordered", batch_size=1)(
+            joblib.delayed(function)(*one) for one in arguments
+        )
     try:
-        import joblib
-    except ImportError:
-        raise ConfigError("several processes need joblib: pip install 'pellucid[sweep]'") from None
-    jobs = {} if at_once is None else {"n_jobs": at_once}
-    with warnings.catch_warnings(), joblib.parallel_config(backend=backend):
-        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed", UserWarning)  # after Ctrl-C
-        parallel = joblib.Parallel(**jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-        yield from parallel(joblib.delayed(function)(*one) for one in arguments)
+        for one in work:  # noqa: UP028  # "yield from" would close it before the warnings are silent
+            yield one
+    finally:
+        with warnings.catch_warnings():  # who interrupts need not be told that tasks were cancelled
+            warnings.filterwarnings("ignore", r"\d+ tasks", UserWarning)
+            work.close()

@@ -19,6 +19,7 @@ import itertools
 import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,7 @@ class Sweep:
     def run(self, jobs: int | None = None, backend: str = "loky", tell: Callable[[str], None] = print) -> None:
         """Trains what is not done, ``jobs`` cells at a time (None: as many as there are cores), and tells of each when it is
         done. Interrupted, it keeps what is done. Raises FileError where another process sweeps in the same folder."""
+        processes.required()
         names = self.outstanding()
         if jobs is not None and jobs < 1:
             raise ConfigError(f"--jobs must be at least 1, got {jobs}")
@@ -169,9 +171,9 @@ class Sweep:
         if len(names) < len(self.plans):
             tell(f"{len(self.plans) - len(names)} of {len(self.plans)} runs are done already")
         busy = f"another sweep is at work in {self.out}: wait for it, or choose another --out"
-        with locked(self.out / ".lock", busy):
-            work = ((self.plans[name], self.out / name, threads, at_once == 1) for name in names)
-            done = processes.unordered(train_cell, work, at_once if here else None, backend)
+        work = ((self.plans[name], self.out / name, threads, at_once == 1) for name in names)
+        done = processes.unordered(train_cell, work, at_once if here else None, backend)
+        with locked(self.out / ".lock", busy), closing(done):
             for count, (name, what) in enumerate(done, start=len(self.plans) - len(names) + 1):
                 tell(f"{count} of {len(self.plans)}  {name}: {what}")
                 if not (self.out / name / "metrics.json").exists():

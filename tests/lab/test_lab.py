@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -147,10 +148,33 @@ def test_one_that_compares_times_is_measured_alone(tmp_path, monkeypatch):
     one = load(SOME)
     monkeypatch.setattr("pellucid.lab.running.load", lambda name: dataclasses.replace(one, alone=name == SOME))
     beside: list[tuple[str, Trial, int]] = []
-    monkeypatch.setattr("pellucid.processes.unordered", lambda work, arguments, at_once: iter(beside.extend(arguments) or ()))
+
+    def unordered(work, arguments, at_once):
+        beside.extend(arguments)
+        yield from ()
+
+    monkeypatch.setattr("pellucid.processes.unordered", unordered)
     other = "the-perceptron-ends-or-never-does"
     assert [kept.name for kept in run_all([other, SOME], Results(tmp_path), Size.TINY, seeds=2, jobs=2)] == [SOME]
     assert [(name, trial.seed) for name, trial, _ in beside] == [(other, 0), (other, 1)]
+
+
+def test_leaving_several_seeds_ends_their_work(tmp_path):
+    wanted = [name for name in names() if not load(name).alone][:6]
+    with contextlib.closing(run_all(wanted, Results(tmp_path), Size.TINY, seeds=2, jobs=2)) as ready:
+        first = next(ready)
+    there = {path.name for path in tmp_path.iterdir()}
+    assert f"{first.name}.tiny.json" in there
+    assert run(first.name, Results(tmp_path), Size.TINY, seeds=2).results == first.results, "what was done is kept"
+    assert {path.name for path in tmp_path.iterdir()} == there, "nothing went on"
+
+
+def test_without_joblib_there_is_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("pellucid.processes.possible", lambda: False)
+    assert [kept.name for kept in run_all([SOME, SOME], Results(tmp_path), Size.TINY, seeds=2)] == [SOME]
+    with pytest.raises(ConfigError, match="joblib"):
+        list(run_all([SOME], Results(tmp_path / "two"), Size.TINY, seeds=2, jobs=2))
+    assert not (tmp_path / "two").exists()
 
 
 def test_the_reading_order_names_experiments_of_its_chapters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import typer
@@ -34,7 +35,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print them as JSON.")
 @reported
 def run_(
     names: list[str] = typer.Argument(None, help="Experiments, as pellucid lab list names them [default: all]."),
-    quick: bool = typer.Option(False, "--quick", help="Less data, fewer epochs and seeds: all of them in five minutes."),
+    quick: bool = typer.Option(False, "--quick", help="Less data, fewer epochs and seeds: all of them in minutes."),
     seeds: int | None = typer.Option(None, "--seeds", help="So many repetitions [default: each experiment's own]."),
     jobs: int | None = typer.Option(None, "--jobs", help="So many seeds at once [default: as many as there are cores]."),
     again: bool = typer.Option(False, "--again", help="Measure anew what is there already."),
@@ -48,32 +49,33 @@ def run_(
     ready = run_all(
         wanted, results, size, seeds, jobs=jobs, data_dir=data_dir, again=again, tell=lambda text: say(f"  {text}", quiet=json)
     )
-    for i, kept in enumerate(ready, start=1):
-        name, one = kept.name, load(kept.name)
-        answer = one.verdict(kept.in_order(seeds))
-        found.append(
-            {
-                "name": name,
-                "verdict": answer.says,
-                "because": answer.because,
-                "seeds": len(kept.results),
-                "seconds": kept.seconds,
-            }
-        )
-        if json:
-            continue
-        say(f"{'' if i == 1 else chr(10)}{i} of {len(wanted)}  {name}: {one.question}")
-        _shown(name, kept, seeds)
-        try:
-            from pellucid import plots
+    with closing(ready):
+        for i, kept in enumerate(ready, start=1):
+            name, one = kept.name, load(kept.name)
+            answer = one.verdict(kept.in_order(seeds))
+            found.append(
+                {
+                    "name": name,
+                    "verdict": answer.says,
+                    "because": answer.because,
+                    "seeds": len(kept.results),
+                    "seconds": kept.seconds,
+                }
+            )
+            if json:
+                continue
+            say(f"{'' if i == 1 else chr(10)}{i} of {len(wanted)}  {name}: {one.question}")
+            _shown(name, kept, seeds)
+            try:
+                from pellucid import plots
 
-            made = one.figure(kept.in_order(seeds))
-            made.set_label(one.alt)
-            plots.save(made, out / f"{name}.{size.value}.svg")
-        except ConfigError as error:  # no Matplotlib
-            say(f"  no figure: {error}")
+                made = one.figure(kept.in_order(seeds))
+                made.set_label(one.alt)
+                plots.save(made, out / f"{name}.{size.value}.svg")
+            except ConfigError as error:  # no Matplotlib
+                say(f"  no figure: {error}")
     if json:
-        as_json(found)
+        as_json(sorted(found, key=lambda one: wanted.index(one["name"])))
     else:
         say(f"\nresults and figures are in {out}; pellucid lab report{' --quick' * quick} makes one page of them")
         say("quick runs are for looking: criteria are meant for full ones", quiet=not quick)

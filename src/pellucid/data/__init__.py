@@ -34,16 +34,17 @@ __all__ = [
 ]
 
 # Reading files brings in hashing, unpacking and more; a program that brings its own arrays starts sooner without.
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "augmentation": "Augmentation",
-        "corrections": "Corrections",
-        "dataset": "Dataset Splits",
-        "drawings": "digit",
-        "idx": "read_idx write_idx",
-        "pictures": "read_picture",
-        "sources": "fashion_mnist fetch load mnist status",
-        "strokes": "pendigits",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "augmentation": "Augmentation",
+            "corrections": "Corrections",
+            "dataset": "Dataset Splits",
+            "drawings": "digit",
+            "idx": "read_idx write_idx",
+            "pictures": "read_picture",
+            "sources": "fashion_mnist fetch load mnist status",
+            "strokes": "pendigits",
+        },
+    )

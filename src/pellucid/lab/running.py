@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
-import itertools
 import json
 import os
 import pkgutil
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from pellucid.runs import plain
 from pellucid.training import shards
 
 Tell = Callable[[str], None]
+Task = tuple[str, Trial]  # an experiment's name and one seed of it
+Measured = tuple[str, int, Result, dict[str, Any]]  # name, seed, its numbers, how they were measured
 
 
 def names() -> list[str]:
@@ -58,7 +60,7 @@ def in_order() -> list[tuple[str, Experiment]]:
 
 def code_of(name: str) -> str:
     """The fingerprint of the code that measures an experiment: results of other code are not its own. What it says of them, its
-    texts, verdict, table and figure, may change."""
+    texts, verdict, table and figure, may change. (Written by ``ast.unparse``, which is not the same in every Python.)"""
     file = Path(experiments.__path__[0]) / f"{name.replace('-', '_')}.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     kept = [node for node in tree.body[1:] if not _tells(node)]  # the first is the question
@@ -97,36 +99,47 @@ def run_all(
     data_dir: Path | None = None,
     again: bool = False,
     tell: Tell = lambda text: None,
-) -> Iterator[Kept]:
+) -> Generator[Kept, None, None]:
     """Measures the seeds that are not kept yet (all of them ``again``), and yields each experiment when it is done.
 
     So many seeds as ``jobs`` says (None: as there are cores) are measured at once, each in a process with its share of the
-    cores; those of experiments that measure times have the machine to themselves. The numbers do not depend on it. Ctrl-C
-    loses the seeds at hand, and none before. Raises ConfigError for an unknown name, DataError where data is missing, FileError
-    where results cannot be written."""
+    cores; those of experiments that measure times have the machine to themselves. With the compiled kernels the numbers do
+    not depend on it. Ctrl-C loses the seeds at hand, and none before: close the generator (``contextlib.closing``) if you
+    leave it. Raises ConfigError for an unknown name, DataError where data is missing, FileError where results cannot be
+    written."""
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
-    folder = None if data_dir is None else data_dir.resolve()
+    wanted, folder = list(dict.fromkeys(wanted)), None if data_dir is None else data_dir.resolve()
     begun = {name: _begun(name, results, size, again, tell) for name in wanted}
     missing = {name: [seed for seed in _seeds(load(name), size, seeds) if seed not in begun[name].results] for name in wanted}
-    for name in [name for name in wanted if not missing[name]]:
-        yield begun[name]
+    for name in wanted:
+        if not missing[name]:
+            yield begun[name]
     trials = [(name, Trial(seed, size, folder)) for name in wanted for seed in missing[name]]
     beside = [one for one in trials if not load(one[0]).alone]
     at_once = min(processes.worthwhile() if jobs is None else jobs, len(beside))
-    by_itself = [one for one in trials if at_once < 2 or load(one[0]).alone]
-    done: Iterator[tuple[str, int, Result, dict[str, Any]]] = (measured(*one) for one in by_itself)
-    if at_once > 1:
+    if at_once < 2:
+        beside = []
+    else:
+        processes.required()
+    with closing(_measured([one for one in trials if one not in beside], beside, at_once)) as done:
+        for name, seed, result, about in done:
+            kept = begun[name]
+            kept.results[seed], kept.about[seed] = result, about
+            results.write(kept)
+            tell(f"{name}, seed {seed}: {about['seconds']:.1f} s")
+            missing[name].remove(seed)
+            if not missing[name]:
+                yield kept
+
+
+def _measured(by_itself: Sequence[Task], beside: Sequence[Task], at_once: int) -> Generator[Measured, None, None]:
+    """One after the other, then so many at once, in the order in which they end."""
+    for one in by_itself:
+        yield measured(*one)
+    if beside:
         share = max(1, shards.cores() // at_once)
-        done = itertools.chain(done, processes.unordered(measured, ((*one, share) for one in beside), at_once))
-    for name, seed, result, about in done:
-        kept = begun[name]
-        kept.results[seed], kept.about[seed] = result, about
-        results.write(kept)
-        tell(f"{name}, seed {seed}: {about['seconds']:.1f} s")
-        missing[name].remove(seed)
-        if not missing[name]:
-            yield kept
+        yield from processes.unordered(measured, ((*one, share) for one in beside), at_once)
 
 
 def _begun(name: str, results: Results, size: Size, again: bool, tell: Tell) -> Kept:
@@ -144,13 +157,17 @@ def _seeds(one: Experiment, size: Size, seeds: int | None) -> range:
     return range({Size.FULL: one.seeds, Size.QUICK: min(one.seeds, 2), Size.TINY: 1}[size])
 
 
-def measured(name: str, trial: Trial, threads: int | None = None) -> tuple[str, int, Result, dict[str, Any]]:
-    """One seed: (experiment, seed, its numbers, how they were measured)."""
-    if threads is not None:  # in a process of its own
+def measured(name: str, trial: Trial, threads: int | None = None) -> Measured:
+    """One seed; with ``threads`` as one of several at once, each with so many cores."""
+    if threads is not None:
         shards.limit(threads)
-    began, meter = time.perf_counter(), Meter(alone=threads is None)
-    found = load(name).measure(trial)
-    about = {**_circumstances(), "seconds": time.perf_counter() - began, "energy": vars(meter.read())}
+    try:
+        began, meter = time.perf_counter(), Meter(alone=threads is None)
+        found = load(name).measure(trial)
+        about = {**_circumstances(), "seconds": time.perf_counter() - began, "energy": vars(meter.read())}
+    finally:
+        if threads is not None:  # the process may be asked for something else
+            shards.limit(None)
     return name, trial.seed, json.loads(json.dumps(plain(found))), about  # what is in memory is what a file would give
 
 

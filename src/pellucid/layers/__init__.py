@@ -1,4 +1,4 @@
-"""Layers: the mathematics. One small file a kind; a new layer is a new class, registered nowhere."""
+"""Layers: the mathematics. One small file a kind; a new layer is a new class, and yours need not be named here."""
 
 from __future__ import annotations
 
@@ -33,25 +33,26 @@ __all__ = [
     "Softplus", "SpatialDropout2D", "Tanh", "ZeroPad2D",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "activations": "Activation Linear LogSoftmax ReLU Sigmoid Softmax Tanh",
-        "base": "Built Layer",
-        "context": "Context Run",
-        "convolution": "Conv2D",
-        "curves": "ELU GELU HardSigmoid LeakyReLU PReLU SiLU Softplus",
-        "dense": "Dense",
-        "dropout": "Dropout SpatialDropout2D",
-        "embedding": "Embedding",
-        "merge": "Add Concatenate Merge",
-        "noise": "GaussianNoise",
-        "normalization": "BatchNorm GroupNorm LayerNorm",
-        "padding": "ZeroPad2D",
-        "pooling": "AveragePool2D GlobalAveragePool2D MaxPool2D",
-        "recurrent": "GRU LSTM Recurrent Reverse SimpleRNN",
-        "rescale": "Rescale",
-        "reshape": "Flatten Reshape",
-        "transposed": "ConvTranspose2D",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "activations": "Activation Linear LogSoftmax ReLU Sigmoid Softmax Tanh",
+            "base": "Built Layer",
+            "context": "Context Run",
+            "convolution": "Conv2D",
+            "curves": "ELU GELU HardSigmoid LeakyReLU PReLU SiLU Softplus",
+            "dense": "Dense",
+            "dropout": "Dropout SpatialDropout2D",
+            "embedding": "Embedding",
+            "merge": "Add Concatenate Merge",
+            "noise": "GaussianNoise",
+            "normalization": "BatchNorm GroupNorm LayerNorm",
+            "padding": "ZeroPad2D",
+            "pooling": "AveragePool2D GlobalAveragePool2D MaxPool2D",
+            "recurrent": "GRU LSTM Recurrent Reverse SimpleRNN",
+            "rescale": "Rescale",
+            "reshape": "Flatten Reshape",
+            "transposed": "ConvTranspose2D",
+        },
+    )

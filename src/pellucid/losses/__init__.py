@@ -21,12 +21,13 @@ __all__ = [
     "MeanSquaredError", "Poisson",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "base": "Loss",
-        "margins": "Hinge",
-        "probabilities": "BinaryCrossEntropy CrossEntropy KLDivergence",
-        "quantities": "Huber MeanAbsoluteError MeanSquaredError Poisson",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "base": "Loss",
+            "margins": "Hinge",
+            "probabilities": "BinaryCrossEntropy CrossEntropy KLDivergence",
+            "quantities": "Huber MeanAbsoluteError MeanSquaredError Poisson",
+        },
+    )

@@ -23,13 +23,14 @@ __all__ = [
     "falls", "questions", "wilson",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "base": "Metric Tally Value falls questions wilson",
-        "counts": "F1 Accuracy CohenKappa ConfusionMatrix Matthews Precision Recall Specificity",
-        "probabilities": "CalibrationError LogLoss",
-        "quantities": "R2 AbsoluteError SquaredError",
-        "ranks": "ROCAUC TopKAccuracy",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "base": "Metric Tally Value falls questions wilson",
+            "counts": "F1 Accuracy CohenKappa ConfusionMatrix Matthews Precision Recall Specificity",
+            "probabilities": "CalibrationError LogLoss",
+            "quantities": "R2 AbsoluteError SquaredError",
+            "ranks": "ROCAUC TopKAccuracy",
+        },
+    )

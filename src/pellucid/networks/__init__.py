@@ -20,15 +20,16 @@ __all__ = [
     "in_line", "primitives", "without_last",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "bidirectional": "Bidirectional",
-        "composite": "Composite Node built depth fused primitives",
-        "ends": "in_line without_last",
-        "frozen": "Frozen",
-        "graph": "Graph",
-        "residual": "Residual",
-        "sequential": "Sequential",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "bidirectional": "Bidirectional",
+            "composite": "Composite Node built depth fused primitives",
+            "ends": "in_line without_last",
+            "frozen": "Frozen",
+            "graph": "Graph",
+            "residual": "Residual",
+            "sequential": "Sequential",
+        },
+    )

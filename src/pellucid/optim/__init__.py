@@ -32,13 +32,16 @@ __all__ = [
     "WarmRestarts", "WarmUp",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "adaptive": "Adadelta Adagrad Adamax Lion Nadam RMSprop",
-        "pieces": "Chain Constraint Optimizer Piece Rule Transform Updater",
-        "rules": "SGD Adam AdamW",
-        "schedules": "Clock Constant Cosine Exponential InverseTime OneCycle Polynomial Schedule StepDecay WarmRestarts WarmUp",
-        "transforms": "L1 L2 ClipNorm ClipValue Decay ElasticNet MaxNorm",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "adaptive": "Adadelta Adagrad Adamax Lion Nadam RMSprop",
+            "pieces": "Chain Constraint Optimizer Piece Rule Transform Updater",
+            "rules": "SGD Adam AdamW",
+            "schedules": (
+                "Clock Constant Cosine Exponential InverseTime OneCycle Polynomial Schedule StepDecay WarmRestarts WarmUp"
+            ),
+            "transforms": "L1 L2 ClipNorm ClipValue Decay ElasticNet MaxNorm",
+        },
+    )

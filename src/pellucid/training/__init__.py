@@ -19,14 +19,15 @@ __all__ = [
     "RateSearch", "ReduceOnPlateau", "StepEvent", "StochasticWeightAverage",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazily.names(
-    __name__,
-    {
-        "averaging": "AverageWeights StochasticWeightAverage",
-        "events": "EpochEvent Event History StepEvent",
-        "finder": "RateSearch",
-        "loop": "Control",
-        "perturbation": "Perturbation",
-        "policies": "EarlyStopping Policy ReduceOnPlateau",
-    },
-)
+if not TYPE_CHECKING:  # who checks types reads the imports above
+    __getattr__, __dir__ = lazily.names(
+        __name__,
+        {
+            "averaging": "AverageWeights StochasticWeightAverage",
+            "events": "EpochEvent Event History StepEvent",
+            "finder": "RateSearch",
+            "loop": "Control",
+            "perturbation": "Perturbation",
+            "policies": "EarlyStopping Policy ReduceOnPlateau",
+        },
+    )

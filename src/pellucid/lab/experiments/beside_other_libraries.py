@@ -10,6 +10,7 @@ import numpy as np
 
 import pellucid as pl
 from pellucid.energy import Meter
+from pellucid.lab.benchmarked import STORED, STORED_AT
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.plots.lines import over_seeds
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 EPOCHS = 1, 2, 3
 LIVE = "Pellucid", "scikit-learn"
-# Of the benchmark "energy": 784-256-256-10, Adam, batches of 100, 2 epochs of 55,000 digits, from the start of the process.
-STORED_AT = "2026-11-21, two cores of an Intel Xeon (Cascade Lake), one seed"
-STORED = {  # test accuracy, seconds, joules, mg of CO₂ (both estimated; the ranges are in docs/benchmarks.md)
-    "Pellucid": (0.9707, 2.8, 70.4, 9.55), "PyTorch": (0.9676, 5.5, 132, 18.0), "JAX": (0.9738, 3.6, 88.5, 12.0),
-    "Keras (TensorFlow)": (0.9749, 10.4, 237, 32.1), "scikit-learn": (0.9744, 7.3, 192, 26.1),
-}  # fmt: skip
 
 
 def measure(trial: Trial) -> Result:
@@ -96,7 +91,7 @@ EXPERIMENT = Experiment(
     mathematics=(
         "The same network, 784-256-256-10 with ReLU and softmax, the same rule (Adam at 0.001, batches of 100) and the same "
         "data should give the same accuracy but for chance: first weights and the order of the digits differ.\n\n"
-        f"The stored rows are those of the project's benchmark ({STORED_AT}): two epochs of 55,000 digits, from the start of "
+        f"The stored rows are those of the project's benchmark ({STORED_AT}): three epochs of 55,000 digits, from the start of "
         "the process, imports and compiling included, each library in a process of its own. Energy is estimated from the time "
         "that cores were busy, there by CodeCarbon, with memory; here at 4 to 15 W a core. CO₂ is energy times what "
         "electricity emits where one is: 1 kWh of the median country of CodeCarbon's table. So rows of one kind compare; none "
