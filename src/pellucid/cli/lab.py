@@ -112,4 +112,5 @@ def report_(
     for line in unfinished(found):
         say(f"beware    {line}")
     counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())
-    say(f"report    {len(found.sections)} experiments ({counts}): {out if markdown is None else markdown}")
+    n = len(found.sections)
+    say(f"report    {n} experiment{'s' * (n != 1)} ({counts}): {out if markdown is None else markdown}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError
 from pellucid.lab import CHAPTERS, Experiment, Kept, Results, Size, Table, Verdict, code_of, in_order
+from pellucid.plots import style
 from pellucid.report.prefaces import PREFACES
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def unfinished(found: Contents) -> Sequence[str]:
     few = [one.name for one in found.sections if len(one.kept.results) < one.experiment.seeds and one.kept.size is Size.FULL]
     lines = []
     if found.missing:
-        lines.append(f"without results: {', '.join(found.missing)}")
+        lines.append(f"without results: {style.listed(found.missing)}")
     if few:
-        lines.append(f"with fewer seeds than they ask for: {', '.join(few)}")
+        lines.append(f"with fewer seeds than they ask for: {style.listed(few)}")
     return lines
