@@ -219,9 +219,9 @@ def test_weights_are_repetitions_bit_for_bit():
         repeated = kind(random_state=0, epochs=30, dropout=0.1).fit(np.repeat(x, w, axis=0), np.repeat(y, w))
         np.testing.assert_array_equal(weighted.predict(x), repeated.predict(x))
         np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
-    with pytest.raises(DataError, match="all sample weights are zero"):
+    with pytest.raises(DataError, match="NetworkRegressor: all weights are zero"):
         NetworkRegressor().fit(x, y, sample_weight=np.zeros(40))
-    with pytest.raises(DataError, match="none below 0"):
+    with pytest.raises(DataError, match=r"finite and not negative, got -1\.0 at row 0"):
         NetworkRegressor().fit(x, y, sample_weight=-np.ones(40))
     mean, spread = figures(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([3.0, 1.0]))
     np.testing.assert_allclose([mean, spread], [[1.5, 5.0], [np.sqrt(0.75), 1.0]])

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from pellucid.config import Count, FractionBelowOne, NonNegative, Range, checked
+from pellucid.data.checks import check_weights
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError
 from pellucid.layers import Layer
@@ -171,8 +172,6 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         x, y = self._checked_data(X, y, fresh)
         w = None if sample_weight is None else self._checked_weights(sample_weight, len(x))
         if w is not None and not w.all():  # a sample of weight 0 is as good as absent
-            if not w.any():
-                raise DataError(f"{owner}: all sample weights are zero: no sample would count")
             x, y, w = x[w > 0], y[w > 0], w[w > 0]
         if fresh:
             self._learn_targets(y, classes)
@@ -184,8 +183,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _checked_weights(self, sample_weight: Any, n: int) -> Array:
         w: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-        if w.shape != (n,) or (w < 0).any():
-            raise DataError(f"{type(self).__name__}: sample_weight must be {n} numbers, none below 0; got {w.shape}")
+        if w.shape != (n,):
+            raise DataError(f"{type(self).__name__}: sample_weight must be {n:,} numbers, got the shape {w.shape}")
+        check_weights(w, type(self).__name__)
         return w
 
     def _begin(self, rules: SimpleNamespace, data: Dataset, seed: int) -> None:

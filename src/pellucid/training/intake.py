@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.config import checked
+from pellucid.data.checks import check_weights
 from pellucid.data.dataset import Dataset
 from pellucid.data.stage import InputStage
 from pellucid.errors import ConfigError, DataError, ShapeError
@@ -104,15 +105,18 @@ def batch(x: Array, y: Array, weights: Array | None, stage: InputStage, parts: P
         w = np.ones(n, np.float32)
     else:
         w = np.ascontiguousarray(weights, np.float32)
-        if w.shape != (n,) or not (w.min() >= 0 and w.max() < np.inf):
-            raise DataError(f"weights are {n} finite numbers, none below 0; got {w.shape}")
+        if w.shape != (n,):
+            raise ShapeError(f"weights must be one number for each of the {n:,} samples, got the shape {w.shape}")
+        check_weights(w, "batch")
     return stage.batch(x, slice(0, n), np.empty(x.shape, np.float32), parts.kernels), targets, w
 
 
 def learnable(targets: Array, loss: Loss) -> None:
     """Refuses training targets that are all the same class."""
     if loss.classifies and targets.size and targets.min() == targets.max():
-        raise DataError(f"all labels are {targets.flat[0]:g}: with one class there is nothing to tell apart")
+        one = targets.flat[0]
+        why = "with one class there is nothing to tell apart" if one % 1 == 0 else "no class is likelier than another"
+        raise DataError(f"all labels are {one:g}: {why}")
 
 
 def countable(metrics: Iterable[Metric], parts: Parts) -> tuple[Metric, ...]:
