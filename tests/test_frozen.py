@@ -33,7 +33,7 @@ from pellucid import (
 from pellucid.activity import activations
 from pellucid.config import from_json, to_json
 from pellucid.networks import depth, primitives
-from pellucid.optim import Lion, MaxNorm
+from pellucid.optim import Lion, MaxNorm, Muon
 from pellucid.testing import run_layer
 from pellucid.training.step import GradientStep
 
@@ -55,6 +55,7 @@ OPTIMIZERS = [
     AdamW(0.01, decay=0.3),
     Chain(ClipNorm(0.5), L2(0.1), Decay(0.3), Adam(0.01)),
     Lion(0.01),
+    Muon(0.01),
     Chain(SGD(0.1), MaxNorm(0.01)),
 ]
 

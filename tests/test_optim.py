@@ -31,6 +31,7 @@ from pellucid import (
     InverseTime,
     Lion,
     MaxNorm,
+    Muon,
     Nadam,
     OneCycle,
     Polynomial,
@@ -137,6 +138,18 @@ def lion(w, g, memory, rate, b1, b2):
     return w - rate * np.sign(b1 * m + (1 - b1) * g)
 
 
+def muon(w, g, t, memory, rate, mu, b1, b2, eps):
+    """By singular values, on which five rounds of the polynomial act; of what is no matrix by Adam."""
+    if w.ndim < 2:
+        return adam(w, g, t, memory, rate, b1, b2, eps)
+    memory["m"] = mu * memory.get("m", 0) + g
+    u, s, v = np.linalg.svd((g + mu * memory["m"]).reshape(-1, w.shape[-1]), full_matrices=False)
+    s /= math.sqrt((s**2).sum())
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return w - rate * 0.2 * math.sqrt(max(len(u), len(v.T))) * ((u * s) @ v).reshape(w.shape)
+
+
 def bounded(w, limit):
     """Column by column; a bias is no matrix, and has none."""
     if w.ndim == 2:
@@ -201,6 +214,11 @@ ROWS = [
     (
         Chain(Decay(0.2), Lion(0.02, 0.8, 0.6)),
         lambda w, g, t, memory, decayed, norm: lion(w * (1 - 0.02 * 0.2 * decayed), g, memory, 0.02, 0.8, 0.6),
+    ),
+    (Muon(), lambda w, g, t, memory, decayed, norm: muon(w, g, t, memory, 0.005, 0.95, 0.9, 0.999, 1e-8)),
+    (
+        Chain(Decay(0.2), Muon(0.1, 0.5, 0.8, 0.9, 1e-4)),
+        lambda w, g, t, memory, decayed, norm: muon(w * (1 - 0.1 * 0.2 * decayed), g, t, memory, 0.1, 0.5, 0.8, 0.9, 1e-4),
     ),
     (Chain(ClipValue(0.4), SGD(0.1)), lambda w, g, t, memory, decayed, norm: w - 0.1 * np.clip(g, -0.4, 0.4)),
     (Chain(L1(0.3), SGD(0.1)), lambda w, g, t, memory, decayed, norm: w - 0.1 * (g + 0.3 * np.sign(w) * decayed)),
@@ -327,7 +345,7 @@ def test_the_state_of_each_piece_has_its_own_name():
 @KERNELS
 @pytest.mark.parametrize(
     "rule",
-    [Adam(amsgrad=True), Nadam(), Adamax(), RMSprop(momentum=0.01, centered=True), Adagrad(), Adadelta(), Lion()],
+    [Adam(amsgrad=True), Nadam(), Adamax(), RMSprop(momentum=0.01, centered=True), Adagrad(), Adadelta(), Lion(), Muon()],
     ids=repr,
 )
 def test_no_rule_leaves_denormal_moments_and_none_stumbles_over_zeros(rule, kernels):
@@ -350,6 +368,21 @@ def test_the_variance_of_a_constant_gradient_is_never_below_zero(kernels):
     for step in range(1, 400):  # v and a² become equal, up to rounding
         RMSprop(alpha=0.9, centered=True).apply(theta, g.copy(), state, 1e-9, step, kernels)
     assert np.isfinite(theta).all()
+
+
+@KERNELS
+def test_muon_takes_steps_as_long_in_all_directions_and_as_long_for_taps(kernels):
+    layout = Layout({"taps": Slot((3, 3, 2, 6), Zeros()), "W": Slot((4, 9), Zeros()), "still": Slot((5, 5), Zeros())})
+    theta, g = layout.zeros(), layout.zeros()
+    for path in ("taps", "W"):
+        stretched = np.random.default_rng(2).normal(size=layout[path].shape) * np.geomspace(1, 50, layout[path].shape[-1])
+        layout.array(g, path)[...] = 1e-4 * stretched
+    Updater(Muon(), layout, kernels).update(theta, g, 0.01, 1)
+    for path, longest in (("taps", 18), ("W", 9)):
+        step = layout.array(theta, path)
+        sizes = np.linalg.svd(step.reshape(-1, step.shape[-1]), compute_uv=False) / (0.01 * 0.2 * math.sqrt(longest))
+        assert 0.67 < sizes.min() <= sizes.max() < 1.21
+    assert not layout.array(theta, "still").any()  # no gradient, no step
 
 
 @KERNELS

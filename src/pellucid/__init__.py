@@ -126,6 +126,7 @@ if TYPE_CHECKING:
         InverseTime,
         Lion,
         MaxNorm,
+        Muon,
         Nadam,
         OneCycle,
         Polynomial,
@@ -161,8 +162,8 @@ __all__ = [
     "Frozen", "Full", "GaussianNoise", "GlobalAveragePool2D", "Glorot", "GlorotUniform", "Graph", "GroupNorm",
     "HardSigmoid", "He", "HeUniform", "Hinge", "History", "Huber", "Initializer", "InverseTime", "KLDivergence",
     "Layer", "LayerNorm", "LeCun", "LeCunUniform", "LeakyReLU", "Linear", "Lion", "LogLoss", "LogSoftmax", "Loss",
-    "Matthews", "MaxNorm", "MaxPool2D", "MeanAbsoluteError", "MeanSquaredError", "Merge", "Metric", "Model", "Nadam",
-    "Node", "Normal", "OneCycle", "Ones", "Orthogonal", "PReLU", "PellucidError", "Perceptron", "Perturbation",
+    "Matthews", "MaxNorm", "MaxPool2D", "MeanAbsoluteError", "MeanSquaredError", "Merge", "Metric", "Model", "Muon",
+    "Nadam", "Node", "Normal", "OneCycle", "Ones", "Orthogonal", "PReLU", "PellucidError", "Perceptron", "Perturbation",
     "Poisson", "Polynomial", "Precision", "RMSprop", "RateSearch", "ReLU", "Recall", "ReduceOnPlateau", "Rescale",
     "Reshape", "Residual", "Reverse", "Sequential", "ShapeError", "SiLU", "Sigmoid", "SimpleRNN", "Slot", "Softmax",
     "Softplus", "SpatialDropout2D", "Specificity", "SquaredError", "StepDecay", "StepEvent", "StochasticWeightAverage",
@@ -199,7 +200,7 @@ if not TYPE_CHECKING:  # who checks types reads the imports above
             "networks": "Bidirectional Frozen Graph Node Residual Sequential",
             "optim": (
                 "Adadelta Adagrad Adam AdamW Adamax Chain ClipNorm ClipValue Constant Cosine Decay ElasticNet "
-                "Exponential InverseTime L1 L2 Lion MaxNorm Nadam OneCycle Polynomial RMSprop SGD StepDecay "
+                "Exponential InverseTime L1 L2 Lion MaxNorm Muon Nadam OneCycle Polynomial RMSprop SGD StepDecay "
                 "WarmRestarts WarmUp"
             ),
             "perceptron": "Perceptron",

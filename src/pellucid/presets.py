@@ -30,7 +30,22 @@ from pellucid.layers import (
 )
 from pellucid.memory import Shape
 from pellucid.networks import Residual, Sequential
-from pellucid.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Chain, Lion, Nadam, OneCycle, Optimizer, RMSprop, Rule
+from pellucid.optim import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Chain,
+    Lion,
+    Muon,
+    Nadam,
+    OneCycle,
+    Optimizer,
+    RMSprop,
+    Rule,
+)
 from pellucid.optim.schedules import Schedule
 
 
@@ -200,10 +215,12 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "nadam": Nadam,
     "adamax": Adamax,
     "lion": Lion,
+    "muon": Muon,
 }
 AUTO = "auto"  # the learning rate that a range test finds
 _USUAL_RATE = {
     "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001, "adadelta": 1.0, "nadam": 0.002, "adamax": 0.002, "lion": 0.0001,
+    "muon": 0.005,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pellucid import lazily
 
 if TYPE_CHECKING:
     from pellucid.optim.adaptive import Adadelta, Adagrad, Adamax, Lion, Nadam, RMSprop
+    from pellucid.optim.orthogonal import Muon
     from pellucid.optim.pieces import Chain, Constraint, Optimizer, Piece, Rule, Transform, Updater
     from pellucid.optim.rules import SGD, Adam, AdamW
     from pellucid.optim.schedules import (
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "L1", "L2", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Chain", "ClipNorm", "ClipValue", "Clock",
-    "Constant", "Constraint", "Cosine", "Decay", "ElasticNet", "Exponential", "InverseTime", "Lion", "MaxNorm", "Nadam",
-    "OneCycle", "Optimizer", "Piece", "Polynomial", "RMSprop", "Rule", "Schedule", "StepDecay", "Transform", "Updater",
+    "Constant", "Constraint", "Cosine", "Decay", "ElasticNet", "Exponential", "InverseTime", "Lion", "MaxNorm", "Muon",
+    "Nadam", "OneCycle", "Optimizer", "Piece", "Polynomial", "RMSprop", "Rule", "Schedule", "StepDecay", "Transform", "Updater",
     "WarmRestarts", "WarmUp",
 ]  # fmt: skip
 
@@ -37,6 +38,7 @@ if not TYPE_CHECKING:  # who checks types reads the imports above
         __name__,
         {
             "adaptive": "Adadelta Adagrad Adamax Lion Nadam RMSprop",
+            "orthogonal": "Muon",
             "pieces": "Chain Constraint Optimizer Piece Rule Transform Updater",
             "rules": "SGD Adam AdamW",
             "schedules": (

@@ -24,9 +24,11 @@ from pellucid.optim.schedules import Clock, Schedule, rate_at
 
 
 class Piece(Config, ABC):
-    """The base of all pieces. ``only_decayed`` pieces see just the slots that decay may touch: weights, not biases."""
+    """The base of all pieces. ``only_decayed`` pieces see just the slots that decay may touch: weights, not biases. Those
+    ``by_slot`` are given one slot after the other, θ, g and state in its shape, where the others see flat vectors."""
 
     only_decayed: ClassVar[bool] = False
+    by_slot: ClassVar[bool] = False
 
     @property
     def vectors(self) -> tuple[str, ...]:
@@ -43,8 +45,10 @@ class Transform(Piece, ABC):
 
 
 class Constraint(Piece, ABC):
-    """A piece that stands behind the rule and brings the parameters back into bounds. It is given each slot that decay may
-    touch by itself, θ, g and state in the slot's own shape."""
+    """A piece that stands behind the rule and brings the parameters back into bounds, slot by slot."""
+
+    only_decayed: ClassVar[bool] = True
+    by_slot: ClassVar[bool] = True
 
 
 class Rule(Piece, ABC):
@@ -94,7 +98,7 @@ class Updater:
         self._layout = layout
         self._trained = slice(0, layout.trained)  # what is frozen lies behind, and no piece sees it
         self._decayed = layout.ranges(lambda slot: slot.decay)
-        self._bounded = [path for path, slot in layout.items() if slot.decay and slot.trained]
+        self._slots = [(path, slot.decay) for path, slot in layout.items() if slot.trained]
         self.state: dict[str, Array] = {}
         self._pieces: list[tuple[Piece, list[Array]]] = []
         seen: Counter[str] = Counter()
@@ -113,8 +117,8 @@ class Updater:
         """One step: all pieces in order. ``g`` is changed; ``step`` counts from 1."""
         theta, g = theta[self._trained], g[self._trained]
         for piece, state in self._pieces:
-            if isinstance(piece, Constraint):
-                for path in self._bounded:
+            if piece.by_slot:
+                for path in (path for path, decayed in self._slots if decayed or not piece.only_decayed):
                     W, dW, *own = (self._layout.array(vector, path) for vector in (theta, g, *state))
                     piece.apply(W, dW, own, rate, step, self.kernels)
             elif piece.only_decayed:
