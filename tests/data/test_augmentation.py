@@ -10,7 +10,7 @@ import scipy.ndimage
 
 from pellucid import Adam, ConfigError, CrossEntropy, Dense, Flatten, Sequential, ShapeError, Softmax
 from pellucid.data import Augmentation
-from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice, named
+from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice, named, written
 from pellucid.data.batches import Batches
 from pellucid.data.stage import stage_for
 from pellucid.kernels import compiled, reference
@@ -102,6 +102,30 @@ def test_strokes_noise_and_rectangles(kernels):
     assert (erased == 0).any(axis=2).sum(axis=1).max() == 5
     assert (erased == 0).any(axis=1).sum(axis=1).max() == 4
     assert ((erased == 0).sum(axis=0) > 5).all(), "every pixel may be hit"
+
+
+@BOTH
+def test_a_share_is_changed_and_the_others_are_as_they_are(kernels):
+    x = BLOBS.repeat(50, axis=0)
+    plain, all_of_them = x * np.float32(1 / 255), changed(ALL, x, np.arange(2000), kernels)
+    some = changed(dataclasses.replace(ALL, share=0.7), x, np.arange(2000), kernels)
+    still = (some == plain).all(axis=(1, 2, 3))
+    assert 0.26 < still.mean() < 0.34
+    np.testing.assert_array_equal(some[~still], all_of_them[~still])  # each as if all were changed
+    assert not np.array_equal(
+        still, (changed(dataclasses.replace(ALL, share=0.7), x, range(2000), kernels, epoch=3) == plain).all((1, 2, 3))
+    )
+    np.testing.assert_array_equal(changed(dataclasses.replace(ALL, share=0.0), x, np.arange(2000), kernels), plain)
+    floats = BLOBS.astype(np.float32)
+    out = dataclasses.replace(ALL, share=0.0).changed(floats)
+    np.testing.assert_array_equal(out, floats)
+
+
+def test_settings_are_written_as_they_are_read():
+    third = Augmentation(shift=1 / 3, share=0.75)
+    for one in (None, *AUGMENTATIONS.values(), Augmentation(), third, dataclasses.replace(ALL, rotation=20, smoothness=2)):
+        assert named(written(one)) == one
+    assert [written(one) for one in (None, AUGMENTATIONS["affine"], third)] == ["none", "affine", f"shift={1 / 3!r},share=0.75"]
 
 
 def test_a_picture_depends_on_seed_epoch_and_number_alone():

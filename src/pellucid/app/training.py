@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from pellucid.app.body import Body, answer, tell
 from pellucid.app.job import command
 from pellucid.app.jobs import Jobs
-from pellucid.data.augmentation import AUGMENTATIONS
+from pellucid.data.augmentation import AUGMENTATIONS, written
 from pellucid.data.sources import SOURCES
 from pellucid.errors import PellucidError
 from pellucid.experiment import Plan, Settings
@@ -59,14 +59,13 @@ def _choices() -> dict[str, Any]:
 
 def _described(recipe: Recipe) -> dict[str, Any]:
     built = recipe.network(10).build((28, 28, 1))
-    change = next((name for name, one in AUGMENTATIONS.items() if one == recipe.augmentation), None)
     return {
         "about": recipe.about,
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         "optimizer": str(recipe.optimizer),
         "lr": _rate(recipe.optimizer),
-        "augmentation": "none" if recipe.augmentation is None else change or str(recipe.augmentation),
+        "augmentation": written(recipe.augmentation),
         "hidden": "x".join(map(str, recipe.network.hidden)) if isinstance(recipe.network, MLP) else None,
         "parameters": sum(slot.size for slot in built.slots.values() if not slot.state),
         "multiply_adds": built.multiply_adds,

@@ -47,7 +47,9 @@ class Augmentation(Config):
     ``stretch``, the same for height against width; ``shear``, the tangent of the slant; ``shift``, in pixels, down and
     right; ``elastic``, the standard deviation of the field in pixels, smooth over ``smoothness`` pixels; ``thickness`` of
     strokes, where 1 is a pixel on each side; ``erasing``, the probability that a rectangle with sides up to ``erased`` of
-    the picture's is set to 0; ``noise``, the standard deviation added to every pixel, of values 0 … 1.
+    the picture's is set to 0; ``noise``, the standard deviation added to every pixel, of values 0 … 1. Of the pictures, a
+    ``share`` is changed, 1 for all: what is interpolated is a little softer than what the network meets later, and some
+    pictures as they are teach it both.
     """
 
     rotation: Annotated[float, Range(0, 180)] = 0.0
@@ -61,6 +63,7 @@ class Augmentation(Config):
     erasing: Fraction = 0.0
     erased: Fraction = 0.4
     noise: NonNegative = 0.0
+    share: Fraction = 1.0
 
     def check(self, shape: Shape) -> None:
         """Refuses samples that are no pictures."""
@@ -90,11 +93,15 @@ class Augmentation(Config):
         points = down.shape[1] * across.shape[1]
         drawn = kernels.uniform(key, numbers, WIDTH + 1 + 2 * points)
         fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
-        return kernels.warp(
+        kernels.warp(
             x, rows, factor, self._maps(drawn, h, w), fields.reshape(len(rows), 2, points), down, across,
             _evenly(drawn[:, THICKNESS], self.thickness), self._boxes(drawn, h, w),
             self.noise / BYTES, rng.at_step(key, 1), numbers, out,
         )  # fmt: skip
+        if self.share < 1:
+            still = kernels.uniform(rng.at_step(key, 2), numbers, 1)[:, 0] >= self.share
+            out[still] = x[rows[still]] * out.dtype.type(factor)
+        return out
 
     def _maps(self, drawn: Array, h: int, w: int) -> Array:
         """(n, 6): a, b, c, d, e, f of the place (a p + b q + c, d p + e q + f) that pixel (p, q) shows."""
@@ -141,6 +148,20 @@ AUGMENTATIONS = {
         rotation=15, scale=0.15, stretch=0.15, shear=0.3, shift=2, elastic=1.2, thickness=0.5, erasing=0.2, noise=0.05
     ),
 }
+
+
+def written(augmentation: Augmentation | None) -> str:
+    """The name of the augmentation, or its settings, as :func:`named` reads them."""
+    if augmentation is None:
+        return "none"
+    for name, one in AUGMENTATIONS.items():
+        if one == augmentation:
+            return name
+    given = {field.name: getattr(augmentation, field.name) for field in dataclasses.fields(augmentation)}
+    changed = [
+        f"{name}={repr(value).removesuffix('.0')}" for name, value in given.items() if value != getattr(Augmentation, name)
+    ]
+    return ",".join(changed) or "rotation=0"
 
 
 def named(text: str) -> Augmentation | None:
