@@ -191,7 +191,7 @@ PRESETS: dict[str, Recipe] = {
         Adam(OneCycle(0.005)),
         18,
         100,
-        Augmentation(rotation=15, scale=0.15, stretch=0.2, shear=0.3, shift=2, share=0.75),
+        AUGMENTATIONS["mixed"],
     ),
     "cnn-fast": Recipe(
         "99 % in one pass over the data: three convolutions", _cnn_fast, Adam(OneCycle(0.03, 0.2), beta2=0.99), 1, 100
