@@ -215,7 +215,7 @@ ROWS = [
         Chain(Decay(0.2), Lion(0.02, 0.8, 0.6)),
         lambda w, g, t, memory, decayed, norm: lion(w * (1 - 0.02 * 0.2 * decayed), g, memory, 0.02, 0.8, 0.6),
     ),
-    (Muon(), lambda w, g, t, memory, decayed, norm: muon(w, g, t, memory, 0.005, 0.95, 0.9, 0.999, 1e-8)),
+    (Muon(), lambda w, g, t, memory, decayed, norm: muon(w, g, t, memory, 0.001, 0.95, 0.9, 0.999, 1e-8)),
     (
         Chain(Decay(0.2), Muon(0.1, 0.5, 0.8, 0.9, 1e-4)),
         lambda w, g, t, memory, decayed, norm: muon(w * (1 - 0.1 * 0.2 * decayed), g, t, memory, 0.1, 0.5, 0.8, 0.9, 1e-4),

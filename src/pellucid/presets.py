@@ -220,7 +220,7 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
 AUTO = "auto"  # the learning rate that a range test finds
 _USUAL_RATE = {
     "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001, "adadelta": 1.0, "nadam": 0.002, "adamax": 0.002, "lion": 0.0001,
-    "muon": 0.005,
+    "muon": 0.001,
 }  # fmt: skip
 
 

@@ -30,16 +30,16 @@ class Muon(Rule):
 
     for weights W of two axes or more as a matrix (r, c): c is the last axis, the outputs, and r all others together. Of
     U Σ Vᵀ, ``orthogonal`` leaves about U Vᵀ: scaled to length 1, then five rounds of X ← 3.4445 X − 4.7750 X A + 2.0315 X A²
-    with A = Xᵀ X (or all from the left, where r < c), after which the singular values are 0.68 to 1.20 (those below 0.0015
-    of the length less). The factor is that of Liu
-    et al. ("Muon is scalable for LLM training", 2025): steps are as long as Adam's, and so are good learning rates. Biases and
-    all else of one axis follow :class:`~pellucid.optim.Adam`, with ``beta1``, ``beta2`` and ``epsilon``.
+    with A = Xᵀ X (or all from the left, where r < c), after which the singular values are 0.68 to 1.20 (those below 0.0015 of
+    the length less). The factor is that of Liu et al. ("Muon is scalable for LLM training", 2025): steps are as long as Adam's,
+    and so are good learning rates. Biases and all else of one axis follow :class:`~pellucid.optim.Adam`, with ``beta1``,
+    ``beta2`` and ``epsilon``.
 
-    A step takes some 20 r c min(r, c) multiply-adds for each matrix beside those of the gradient: small for convolutions, not
+    A step takes 10 to 15 r c min(r, c) multiply-adds for each matrix beside those of the gradient: small for convolutions, not
     for wide dense layers in small batches.
     """
 
-    learning_rate: Positive | Schedule = 0.005
+    learning_rate: Positive | Schedule = 0.001
     momentum: FractionBelowOne = 0.95
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
