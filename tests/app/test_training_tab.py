@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import multiprocessing
@@ -16,9 +17,11 @@ import threading
 import pytest
 
 from pellucid.app import job, jobs, server, training, worker
+from pellucid.data import Augmentation
 from pellucid.data.corrections import Corrections
 from pellucid.errors import ConfigError
 from pellucid.experiment import Plan, Settings, run
+from pellucid.presets import PRESETS
 from pellucid.training import EpochEvent
 
 ENDLESS = {"model": "mlp", "hidden": "8", "epochs": 10_000, "batch_size": 50}
@@ -101,9 +104,14 @@ def test_the_form_is_filled_from_the_presets(client):
     assert (presets["mlp"]["hidden"], presets["mlp"]["augmentation"]) == ("256x256", "none")
     assert presets["cnn"]["lr"] == pytest.approx(0.005), "of a schedule, its highest"
     assert (presets["cnn"]["augmentation"], presets["cnn"]["hidden"]) == ("affine", None)
-    assert presets["cnn-best"]["augmentation"] == "mixed"
-    for name, one in presets.items():  # the form sends it back as it is
-        assert client.post("/api/train/check", json={"model": name, "augmentation": one["augmentation"]}).status_code == 200
+
+
+def test_an_augmentation_without_a_name_is_sent_back_as_it_came(client, monkeypatch):
+    change = Augmentation(rotation=5, shift=1.5, share=0.75)
+    monkeypatch.setitem(PRESETS, "own", dataclasses.replace(PRESETS["cnn"], augmentation=change))
+    told = next(one for one in client.get("/api/train/choices").json()["presets"] if one["name"] == "own")
+    plan = client.post("/api/train/check", json={"model": "own", "augmentation": told["augmentation"]}).json()
+    assert plan["augmentation"] == told["augmentation"] == "rotation=5,shift=1.5,share=0.75"
 
 
 def test_what_would_be_trained(client):

@@ -48,7 +48,7 @@ def show(
     count: int = typer.Option(4, "--count", min=1, max=40, help="How many pictures."),
     augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them (elastic)."),
     augmentation: str | None = typer.Option(
-        None, "--augmentation", help="As this one does: affine, elastic, mixed, strong, or settings as in rotation=10,shift=2."
+        None, "--augmentation", help="As this one does: affine, elastic, strong, or settings as in rotation=10,shift=2."
     ),
     out: Path | None = typer.Option(None, "--out", help="Draw the pictures into this file (.png or .svg)."),
     target: str | None = own.TARGET,

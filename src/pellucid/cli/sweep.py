@@ -27,7 +27,7 @@ def sweep(
     optimizer: str | None = typer.Option(None, "--optimizer", help=f"One of {', '.join(OPTIMIZERS)}."),
     lr: float | None = typer.Option(None, "--lr", help="The learning rate; of a preset with a schedule, its highest."),
     hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
-    augmentation: str | None = typer.Option(None, "--augmentation", help="none, affine, elastic, mixed, strong, or settings."),
+    augmentation: str | None = typer.Option(None, "--augmentation", help="none, affine, elastic, strong, or settings."),
     limit: int | None = typer.Option(None, "--limit", help="Train on that many samples only."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
     jobs: int | None = typer.Option(None, "--jobs", help="So many runs at once [default: one for each core]."),

@@ -35,7 +35,7 @@ def train(
     augmentation: str | None = typer.Option(
         None,
         "--augmentation",
-        help="none, affine, elastic, mixed, strong, or settings as in rotation=10,shift=2 [default: the preset's].",
+        help="none, affine, elastic, strong, or settings as in rotation=10,shift=2 [default: the preset's].",
     ),
     seed: int = typer.Option(0, "--seed", help="Names all chance: the same seed gives the same run."),
     out: Path | None = typer.Option(None, "--out", help="The run folder [default: runs/<model>-<n>]."),

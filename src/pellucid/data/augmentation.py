@@ -144,7 +144,6 @@ def _lattice(size: int, smoothness: float) -> Array:
 AUGMENTATIONS = {
     "affine": Augmentation(rotation=10, scale=0.1, stretch=0.1, shear=0.2, shift=2),
     "elastic": Augmentation(rotation=10, scale=0.1, stretch=0.1, shear=0.2, shift=2, elastic=1.0),
-    "mixed": Augmentation(rotation=15, scale=0.15, stretch=0.2, shear=0.3, shift=2, share=0.75),
     "strong": Augmentation(
         rotation=15, scale=0.15, stretch=0.15, shear=0.3, shift=2, elastic=1.2, thickness=0.5, erasing=0.2, noise=0.05
     ),
