@@ -198,11 +198,16 @@ def test_augmentations_by_name():
     assert named("none") is None
     assert named("affine") is AUGMENTATIONS["affine"]
     assert named("rotation=10,shift=2") == Augmentation(rotation=10, shift=2)
+    assert named("affine,share=0.75,shift=1") == dataclasses.replace(AUGMENTATIONS["affine"], share=0.75, shift=1)
     for text, said in {
         "elastik": "did you mean 'elastic'",
         "rotate=3": "did you mean 'rotation'",
         "shift=far": "no number",
         "shift": "there is no augmentation 'shift'",
+        "affin,share=0.75": "there is no augmentation 'affin': did you mean 'affine'",
+        "affine,elastic": "elastic='' is no number",
+        "none,share=0.5": "none stands alone",
+        "": "there is no augmentation ''",
     }.items():
         with pytest.raises(ConfigError, match=said):
             named(text)

@@ -165,18 +165,22 @@ def written(augmentation: Augmentation | None) -> str:
 
 
 def named(text: str) -> Augmentation | None:
-    """What people write: one of the names in AUGMENTATIONS, ``none``, or settings as in ``rotation=10,shift=2``. Raises
-    ConfigError."""
-    if text == "none":
+    """What people write: one of the names in AUGMENTATIONS, ``none``, settings as in ``rotation=10,shift=2``, or a name and
+    settings that are otherwise, ``affine,share=0.75``. Raises ConfigError."""
+    first, _, others = text.partition(",")
+    if first == "none":
+        if others:
+            raise ConfigError(f"augmentation {text!r}: none stands alone, without settings")
         return None
-    if text in AUGMENTATIONS:
-        return AUGMENTATIONS[text]
-    if "=" not in text:
-        known = did_you_mean(text, [*AUGMENTATIONS, "none"])
-        raise ConfigError(f"there is no augmentation {text!r}: {known}, or give settings: rotation=10,shift=2")
+    base = AUGMENTATIONS.get(first)
+    if base is None:
+        base, others = Augmentation(), text
+        if "=" not in first:
+            known = did_you_mean(first, [*AUGMENTATIONS, "none"])
+            raise ConfigError(f"there is no augmentation {first!r}: {known}, or give settings: rotation=10,shift=2")
     names = [field.name for field in dataclasses.fields(Augmentation)]
     given = {}
-    for part in text.split(","):
+    for part in filter(None, others.split(",")):
         name, _, value = part.partition("=")
         if name not in names:
             raise ConfigError(f"augmentation has no setting {name!r}: {did_you_mean(name, names)}")
@@ -184,4 +188,4 @@ def named(text: str) -> Augmentation | None:
             given[name] = float(value)
         except ValueError:
             raise ConfigError(f"augmentation: {name}={value!r} is no number") from None
-    return Augmentation(**given)
+    return dataclasses.replace(base, **given) if given else base
