@@ -13,7 +13,7 @@ from pellucid.config import FractionBelowOne, Positive
 from pellucid.kernels import Kernels
 from pellucid.memory import Array
 from pellucid.optim.pieces import Rule
-from pellucid.optim.rules import Adam, Epsilon
+from pellucid.optim.rules import Epsilon
 from pellucid.optim.schedules import Schedule
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # of Jordan et al.: five rounds bring what lies between 0.0015 and 1 to 0.68 … 1.20
@@ -52,7 +52,7 @@ class Muon(Rule):
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         if theta.ndim < 2:
-            Adam(1.0, self.beta1, self.beta2, self.epsilon).apply(theta, g, state, rate, step, kernels)
+            kernels.adam(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
             return
         ahead = np.zeros_like(g)
         kernels.sgd_momentum(ahead.reshape(-1), g.reshape(-1), state[0].reshape(-1), -1.0, self.momentum, True)  # G + μ m
