@@ -114,7 +114,7 @@ def test_a_training_is_steered_on_the_page(open_page, desk):
     page.get_by_role("button", name="Resume").click()
     page.wait_for_function(heard, arg=0.04)
     state(page, "training")
-    page.wait_for_function("() => import('/static/jobs.js').then(({jobs}) => jobs.list[0].rows.length > 20)")
+    page.wait_for_function("() => import('/static/jobs.js').then(({jobs}) => jobs.list[0].rows.length > 100)")  # "epoch 101"
     onset = page.locator(".train-onset").bounding_box()["height"]
     assert page.locator(".train-now").bounding_box()["height"] - before <= onset, "nothing has moved"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
