@@ -40,13 +40,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="few, short repetitions and less data: a look at whether all works")
     p.add_argument("--only", metavar="A,B", default="", help="contenders to measure, by name (default: all)")
     p.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("runs/benchmarks"),
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("runs/benchmarks"),
         help="where results.json and results.md go (default: %(default)s)",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--data-dir", type=Path, metavar="DIR",
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
         help=f"folder with the MNIST files (default: ${DATA_VARIABLE}; random data, if there is none)",
-    )  # fmt: skip
+    )
     p.add_argument("--list", action="store_true", help="list the benchmarks and their contenders, and stop")
     return p
 

@@ -18,13 +18,14 @@ import numpy as np
 
 from pellucid import Model
 from pellucid.app.job import PAIR
-from pellucid.data import digit, mnist, strokes
-from pellucid.data.drawings import CLASSES, NO_DIGIT
-from pellucid.data.drawn import not_digits
-from pellucid.data.nondigits import IN_TRAINING, KINDS
-from pellucid.experiment import Plan, Settings, run
-from pellucid.memory import Array
-from pellucid.runs import readable, results
+from pellucid.core.memory import Array
+from pellucid.data import digit, mnist
+from pellucid.data.drawings import pen_digits as strokes
+from pellucid.data.drawings.mixed import not_digits
+from pellucid.data.drawings.non_digits import IN_TRAINING, KINDS
+from pellucid.data.drawings.rendering import CLASSES, NO_DIGIT
+from pellucid.runs.folder import readable, results
+from pellucid.runs.run import Plan, Settings, run
 
 TABLET = 500  # units: the pen's coordinates, before they were turned upside down
 WAYS = {"naive": "none", "box": "box", "mass": "mass"}

@@ -27,8 +27,8 @@ from benchmarks.environment import machine
 from benchmarks.networks import NETWORKS, Conv, count
 from benchmarks.race import run, task, training_rows
 from benchmarks.report import figure
-from pellucid.energy import WATTS
 from pellucid.optim import Adam
+from pellucid.runs.energy import WATTS
 
 LIBRARIES = ("pellucid", "torch-channels-last", "jax", "keras", "sklearn")
 TRAINED = ("mlp-d8", "mlp", "lenet", "keras-example", "cnn-fast")
@@ -64,8 +64,11 @@ class Tracker:
 
         self.tracker = OfflineEmissionsTracker(
             country_iso_code="USA",  # it wants one; its CO₂ is not used
-            measure_power_secs=1, output_methods=[], log_level="critical", allow_multiple_runs=True,
-        )  # fmt: skip
+            measure_power_secs=1,
+            output_methods=[],
+            log_level="critical",
+            allow_multiple_runs=True,
+        )
         self.tracker.start()
         self.read: Any = None
 
@@ -209,9 +212,12 @@ def _tracked(library: str, given: Any, intensity: Figure) -> dict[str, Any]:
     found = run(library, given, tracker.stop)
     energy = tracker.energy(found["core_seconds"])
     return {
-        "seconds": found["seconds"], "core_seconds": found["core_seconds"], "accuracy": found["marks"][-1]["accuracy"],
-        "energy": asdict(energy), "co2": asdict(carbon(energy, intensity)),
-    }  # fmt: skip
+        "seconds": found["seconds"],
+        "core_seconds": found["core_seconds"],
+        "accuracy": found["marks"][-1]["accuracy"],
+        "energy": asdict(energy),
+        "co2": asdict(carbon(energy, intensity)),
+    }
 
 
 if __name__ == "__main__":

@@ -10,8 +10,18 @@ from pathlib import Path
 
 #: Variables that choose a library's kernels or threads. A measurement must show what a library does by itself.
 CHOOSERS = (
-    "OPENBLAS_", "OMP_", "MKL_", "GOTO_", "NUMEXPR_", "VECLIB_", "KMP_", "TF_NUM_", "PELLUCID_", "NVPL_", "XLA_",
-)  # fmt: skip
+    "OPENBLAS_",
+    "OMP_",
+    "MKL_",
+    "GOTO_",
+    "NUMEXPR_",
+    "VECLIB_",
+    "KMP_",
+    "TF_NUM_",
+    "PELLUCID_",
+    "NVPL_",
+    "XLA_",
+)
 #: The one variable with such a name that says where data lies and nothing about speed.
 DATA_VARIABLE = "PELLUCID_DATA"
 

@@ -25,11 +25,11 @@ import numpy as np
 from benchmarks.data import idx
 from benchmarks.environment import child_environment, machine
 from benchmarks.racers import Task
-from pellucid.config import to_json
+from pellucid.core.config import to_json
 from pellucid.data import Dataset
 from pellucid.optim import Adam, Clock
 from pellucid.optim.schedules import Schedule
-from pellucid.presets import PRESETS
+from pellucid.runs.presets import PRESETS
 
 RACERS = ("pellucid", "torch", "torch-channels-last", "jax", "keras")
 PRESET = "cnn-fast"

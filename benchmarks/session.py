@@ -47,8 +47,12 @@ class Session:
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", contender.module],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, env=child_environment(),
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            env=child_environment(),
+        )
 
     def start(self) -> None:
         """Wait until the contender has imported its library; Missing if it is not installed."""

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pellucid.data import Dataset, published, sources, write_idx
-from pellucid.data.offline import digits
+from pellucid.data import Dataset, write_idx
+from pellucid.data.sources import published, registry as sources
+from pellucid.data.sources.offline import digits
 
 # Where tests run in the background, Ctrl-C may be switched off, for the processes that they start and interrupt, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -16,13 +16,30 @@ SOURCE = Path(pellucid.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 # fmt: off
 ORDER = [
-    "lazily", "errors", "notebook", "config", "memory", "rng", "kernels", "initializers", "layers", "networks", "losses",
+    "errors",
+    "core",
+    "notebook",
+    "kernels",
+    "initializers",
+    "layers",
+    "networks",
+    "losses",
     "metrics",
-    "optim", "files", "data", "perceptron", "training", "modelfile", "summary", "export",
-    "model", "finetuning", "ensemble", "activity", "presets", "task", "energy", "processes", "runs", "sklearn", "explain",
-    "comparison", "plots",
-    "experiment", "sweep", "lab",
-    "report", "app", "cli", "testing", "__main__",
+    "optim",
+    "data",
+    "training",
+    "export",
+    "model",
+    "explain",
+    "sklearn",
+    "plots",
+    "runs",
+    "lab",
+    "report",
+    "app",
+    "cli",
+    "testing",
+    "__main__",
 ]
 HEAVY = {
     "matplotlib", "numba", "sklearn", "rich", "typer", "PIL", "mlxtend", "safetensors", "threadpoolctl", "starlette", "uvicorn",
@@ -128,9 +145,7 @@ def test_no_deep_learning_library_is_imported():
 
 
 def test_importing_pellucid_imports_nothing_heavy():
-    program = (
-        "import sys, pellucid, pellucid.model, pellucid.data; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    )
+    program = "import sys, pellucid, pellucid.model.model, pellucid.data; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "pellucid"} <= set(loaded)
     assert not HEAVY & set(loaded)
@@ -170,7 +185,7 @@ def test_lazy_packages_are_found():
 
 def test_settings_are_found_whatever_is_loaded():
     program = (
-        "from pellucid.config import Config, from_json, registered\n"
+        "from pellucid.core.config import Config, from_json, registered\n"
         "print(from_json({'class': 'Dense', 'units': 3}, Config))\n"
         "print(from_json({'class': 'Augmentation'}, Config))\n"
         "assert registered(Config) == registered(Config)\n"
@@ -185,5 +200,5 @@ def test_what_is_not_used_is_not_loaded():
         "import sys; from pellucid import Dense, Model; print(*(name for name in sys.modules if name.startswith('pellucid')))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"pellucid.layers.dense", "pellucid.model"} <= set(loaded)
+    assert {"pellucid.layers.dense", "pellucid.model.model"} <= set(loaded)
     assert not {"pellucid.layers.recurrent", "pellucid.optim.adaptive", "pellucid.metrics.ranks"} & set(loaded)

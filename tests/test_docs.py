@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 import pellucid.data
 from pellucid.cli import application
-from pellucid.config import registered
-from pellucid.data import Splits, sources
+from pellucid.core.config import registered
+from pellucid.data import Splits
+from pellucid.data.sources import registry as sources
 from pellucid.initializers import Initializer
 from pellucid.layers import Layer, Merge
 

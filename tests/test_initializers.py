@@ -10,15 +10,15 @@ import scipy.stats
 
 from pellucid import (
     ConfigError,
+    Constant,
     Dense,
-    Full,
     Glorot,
     GlorotUniform,
     He,
     HeUniform,
+    Identity,
     LeCun,
     LeCunUniform,
-    Linear,
     MeanSquaredError,
     Normal,
     Ones,
@@ -29,11 +29,11 @@ from pellucid import (
     Uniform,
     Zeros,
 )
-from pellucid.config import registered
+from pellucid.core.config import registered
+from pellucid.core.rng import generator
 from pellucid.initializers import Initializer, fans
-from pellucid.rng import generator
 
-CONSTANT = {Zeros(): 0.0, Ones(): 1.0, Full(0.25): 0.25}
+CONSTANT = {Zeros(): 0.0, Ones(): 1.0, Constant(0.25): 0.25}
 CUT = math.sqrt(scipy.stats.truncnorm.var(-2, 2))  # 0.88
 # The variance for n_in inputs and n_out outputs, and the largest value in standard deviations (None: normal, no bound).
 EXPECTED = {
@@ -137,7 +137,7 @@ def test_all_orthogonal_matrices_are_equally_likely():
 
 def test_a_model_draws_each_slot_from_the_stream_of_its_path():
     def model(seed: int):
-        network = Sequential(Dense(6, He()), ReLU(), Dense(6, He()), Linear())
+        network = Sequential(Dense(6, He()), ReLU(), Dense(6, He()), Identity())
         return network.compile((6,), MeanSquaredError(), seed=seed).weights
 
     one, other = model(0), model(1)

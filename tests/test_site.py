@@ -67,9 +67,9 @@ def test_the_pages_of_the_lab_stand_behind_its_introduction(hooks, tmp_path):
 
 def test_docstrings_become_markdown(hooks):
     text = "See :class:`~pellucid.Model` and :meth:`fit`; A = [h, x] [U; W].\n\n>>> 1 + 1\n2\n\na = 1    b = 2\n\n    c    d"
-    prose, example, by_hand, indented = hooks.readable(text, "pellucid.model").split("\n\n")
+    prose, example, by_hand, indented = hooks.readable(text, "pellucid.model.model").split("\n\n")
     assert '<autoref optional identifier="pellucid.Model"><code>Model</code></autoref>' in prose
-    assert '<autoref optional identifier="pellucid.model.fit"><code>fit</code></autoref>' in prose
+    assert '<autoref optional identifier="pellucid.model.model.fit"><code>fit</code></autoref>' in prose
     assert "[h, x] \\[U; W]" in prose
     assert example == "```pycon\n>>> 1 + 1\n2\n```"
     assert by_hand == "```text\na = 1    b = 2\n```"

@@ -34,14 +34,26 @@ class Layer:
 
 #: Where Winograd's form can be taken, and where it cannot.
 THREE_BY_THREE = (
-    Layer(28, 1, 32), Layer(28, 8, 8, padding=1), Layer(28, 8, 16, padding=1), Layer(28, 16, 16, padding=1),
-    Layer(14, 16, 32, padding=1), Layer(14, 32, 32, padding=1), Layer(13, 32, 64), Layer(26, 32, 64),
-    Layer(7, 64, 64, padding=1), Layer(14, 128, 128, padding=1),
-)  # fmt: skip
+    Layer(28, 1, 32),
+    Layer(28, 8, 8, padding=1),
+    Layer(28, 8, 16, padding=1),
+    Layer(28, 16, 16, padding=1),
+    Layer(14, 16, 32, padding=1),
+    Layer(14, 32, 32, padding=1),
+    Layer(13, 32, 64),
+    Layer(26, 32, 64),
+    Layer(7, 64, 64, padding=1),
+    Layer(14, 128, 128, padding=1),
+)
 OTHERS = (
-    Layer(28, 1, 8, 5), Layer(12, 8, 16, 5), Layer(12, 16, 32, 5), Layer(14, 16, 32, 5, padding=2),
-    Layer(28, 16, 32, stride=2, padding=1), Layer(28, 16, 32, 1, 2), Layer(14, 32, 64, stride=2, padding=1),
-)  # fmt: skip
+    Layer(28, 1, 8, 5),
+    Layer(12, 8, 16, 5),
+    Layer(12, 16, 32, 5),
+    Layer(14, 16, 32, 5, padding=2),
+    Layer(28, 16, 32, stride=2, padding=1),
+    Layer(28, 16, 32, 1, 2),
+    Layer(14, 32, 64, stride=2, padding=1),
+)
 
 
 def run(case: Case, settings: Settings) -> Result:
@@ -81,9 +93,15 @@ def judge(row: Row) -> str | None:
 def _arguments(layer: Layer, of: str) -> dict[str, object]:
     size, channels, filters, kernel, stride, padding = astuple(layer)
     return {
-        "size": size, "channels": channels, "filters": filters, "kernel": kernel, "stride": stride, "padding": padding,
-        "batch": BATCH, "of": of,
-    }  # fmt: skip
+        "size": size,
+        "channels": channels,
+        "filters": filters,
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "batch": BATCH,
+        "of": of,
+    }
 
 
 CASE = Case(

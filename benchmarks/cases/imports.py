@@ -33,7 +33,7 @@ class Library:
 
 LIBRARIES = {
     "numpy": Library("numpy", ("numpy",)),
-    "pellucid": Library("pellucid.model", ("pellucid",)),  # `import pellucid` alone loads nothing yet
+    "pellucid": Library("pellucid.model.model", ("pellucid",)),  # `import pellucid` alone loads nothing yet
     "torch": Library("torch", ("torch",)),
     "jax": Library("jax", ("jax",)),
     "keras": Library("keras", ("keras", "tensorflow")),
@@ -76,8 +76,10 @@ def _import(name: str, result: Result, settings: Settings) -> float | None:
     """Milliseconds of one import in a fresh interpreter; None, and an entry in ``result``, where there are none."""
     done = subprocess.run(
         [sys.executable, "-c", STOPWATCH.format(module=LIBRARIES[name].module)],
-        capture_output=True, text=True, env=child_environment(),
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+    )
     if done.returncode == 3:
         result.skipped[name] = f"{LIBRARIES[name].module.partition('.')[0]} is not installed"
         settings.say(f"  {name}: skipped, it is not installed")

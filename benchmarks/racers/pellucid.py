@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.contenders.conv.pellucid import model
 from benchmarks.racers import Marks, Task
 from pellucid import StepEvent
-from pellucid.config import from_json
+from pellucid.core.config import from_json
 from pellucid.data import mnist
 from pellucid.optim import Adam
 
@@ -17,7 +17,7 @@ def main() -> None:
     marks, digits = Marks(task), mnist(data_dir=task.data_dir)
     made = model(task.network, from_json(task.optimizer, Adam), task.seed)
     parts = made._parts  # running statistics have no public name
-    for event in made.training(digits.train, epochs=task.epochs, batch_size=task.batch):
+    for event in made.fit_events(digits.train, epochs=task.epochs, batch_size=task.batch):
         if isinstance(event, StepEvent):
             marks.after(event.step, lambda: (parts.theta.copy(), parts.state.copy()))
 

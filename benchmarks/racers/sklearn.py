@@ -20,9 +20,16 @@ def main() -> None:
         raise SystemExit("MLPClassifier knows dense layers with one activation, and one learning rate")
     (x, y), (test_x, test_y) = task.pictures()
     made = MLPClassifier(
-        units[:-1], batch_size=task.batch, learning_rate_init=task.rates[0], alpha=0.0, max_iter=task.epochs,
-        n_iter_no_change=task.epochs + 1, beta_1=task.betas[0], beta_2=task.betas[1], random_state=task.seed,
-    )  # fmt: skip
+        units[:-1],
+        batch_size=task.batch,
+        learning_rate_init=task.rates[0],
+        alpha=0.0,
+        max_iter=task.epochs,
+        n_iter_no_change=task.epochs + 1,
+        beta_1=task.betas[0],
+        beta_2=task.betas[1],
+        random_state=task.seed,
+    )
     warnings.simplefilter("ignore", ConvergenceWarning)  # so many iterations are what was asked for
     made.fit(x.reshape(len(x), -1), y)
     marks = Marks(task)

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from pellucid import rng
-from pellucid.config import Config, NonNegative, Positive
+from pellucid.core import rng
+from pellucid.core.config import Config, NonNegative, Positive
+from pellucid.core.memory import Array, Layout, Shape
 from pellucid.errors import ConfigError
-from pellucid.memory import Array, Layout, Shape
 
 
 class Initializer(Config, ABC):
@@ -54,8 +54,8 @@ class Ones(Initializer):
 
 
 @dataclass(frozen=True)
-class Full(Initializer):
-    """Every number ``value``; named after NumPy's ``full``, for :class:`~pellucid.optim.Constant` is a schedule."""
+class Constant(Initializer):
+    """Every value is ``value``."""
 
     value: float
 

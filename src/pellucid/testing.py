@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from pellucid import kernels as kernel_sets
-from pellucid import rng
-from pellucid.config import Config, from_json, to_json
+from pellucid.core import rng
+from pellucid.core.config import Config, from_json, to_json
+from pellucid.core.memory import Array, Layout, Shape
 from pellucid.initializers import initial
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, Run
+from pellucid.layers.context import Context, ShardState
 from pellucid.losses import Loss
-from pellucid.memory import Array, Layout, Shape
 from pellucid.networks import Sequential, fused
 from pellucid.optim import SGD
 from pellucid.training.parts import Parts
@@ -91,7 +91,7 @@ def run_layer(
             array.fill(np.nan if params[path].trained else 0)
 
     def work(k: int) -> None:
-        run = Run(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
+        run = ShardState(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
         cut = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
         run.training, run.keeping, run.offset, run.step = training, dy is not None, cut.start, 1
         ctx = Context(run, running.views(statistics), needs_dx=needs_dx)
@@ -113,9 +113,14 @@ def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
 
 
 def check_layer(
-    layer: Layer, input_shape: Sequence[int], *,
-    batch: int = 5, seed: int = 0, atol: float = 1e-6, entries: int | None = None,
-) -> None:  # fmt: skip
+    layer: Layer,
+    input_shape: Sequence[int],
+    *,
+    batch: int = 5,
+    seed: int = 0,
+    atol: float = 1e-6,
+    entries: int | None = None,
+) -> None:
     """Checks a layer as Pellucid checks its own:
 
     - the output has the shape that ``build`` promised, and X is left as it was;
@@ -200,11 +205,16 @@ def check_kernels(
         arrays = x.astype(dtype), dy.astype(dtype)
         one, other = (
             run_layer(
-                layer, *arrays,
-                theta=theta.astype(dtype), state=state, kernels=kernel_sets.load(name), training=training, seed=seed,
+                layer,
+                *arrays,
+                theta=theta.astype(dtype),
+                state=state,
+                kernels=kernel_sets.load(name),
+                training=training,
+                seed=seed,
             )
             for name in kernel_sets.SETS
-        )  # fmt: skip
+        )
         what = f"reference and compiled kernels in {np.dtype(dtype).name}{'' if training else ', in prediction'}"
         _same(f"{layer}: {what}", one, other, bound)
 
@@ -225,7 +235,7 @@ def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, ba
 
 def check_config(value: Any) -> None:
     """The settings survive the way through JSON and compare equal."""
-    again = from_json(to_json(value), type(value), classes=_classes(value))
+    again = from_json(to_json(value), type(value), custom_classes=_classes(value))
     assert again == value, f"{value} comes back from JSON as {again}"
 
 

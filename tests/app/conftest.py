@@ -17,8 +17,8 @@ from pellucid import Accuracy, Adam, CrossEntropy
 from pellucid.app import server
 from pellucid.app.networks import Networks
 from pellucid.data import Corrections
-from pellucid.presets import preset
-from pellucid.runs import RunFolder
+from pellucid.runs.folder import RunFolder
+from pellucid.runs.presets import preset
 
 ADDRESS = "http://127.0.0.1:8137"
 # Chromium in a container: no sandbox of its own, no graphics card, and no requests to its maker.

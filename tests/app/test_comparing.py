@@ -13,11 +13,12 @@ from starlette.testclient import TestClient
 
 from pellucid import SGD, CrossEntropy, Dense, Flatten, Sequential, Softmax
 from pellucid.app import comparing, server
-from pellucid.comparison import Comparison
-from pellucid.data import mnist, sources
-from pellucid.data.corrections import Corrections
-from pellucid.data.drawings import CLASSES
+from pellucid.data import mnist
+from pellucid.data.drawings.corrections import Corrections
+from pellucid.data.drawings.rendering import CLASSES
+from pellucid.data.sources import registry as sources
 from pellucid.metrics import ConfusionMatrix
+from pellucid.runs.comparison import Comparison
 
 BOTH = ["good", "poor"]
 

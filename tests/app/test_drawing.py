@@ -13,7 +13,7 @@ from conftest import SEVEN, ZERO
 from pellucid import explain
 from pellucid.app.networks import Networks
 from pellucid.data import digit
-from pellucid.runs import open_run
+from pellucid.runs.folder import open_run
 
 
 def numbers(text: str, kind: str = "<f4") -> np.ndarray:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pellucid.app import server
-from pellucid.data.corrections import Corrections
+from pellucid.data.drawings.corrections import Corrections
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import pytest
 
 from pellucid.app import job, jobs, server, training, worker
 from pellucid.data import Augmentation
-from pellucid.data.corrections import Corrections
+from pellucid.data.drawings.corrections import Corrections
 from pellucid.errors import ConfigError
-from pellucid.experiment import Plan, Settings, run
-from pellucid.presets import PRESETS
+from pellucid.runs.presets import PRESETS
+from pellucid.runs.run import Plan, Settings, run
 from pellucid.training import EpochEvent
 
 ENDLESS = {"model": "mlp", "hidden": "8", "epochs": 10_000, "batch_size": 50}
@@ -332,7 +332,7 @@ ORPHAN = """
 import pathlib, sys, threading
 from pellucid.app.jobs import Jobs
 from pellucid.app.networks import Networks
-from pellucid.experiment import Settings
+from pellucid.runs.run import Settings
 jobs = Jobs(Networks(), pathlib.Path(sys.argv[1]))
 with jobs.heard(lambda text: text is not None and '"step"' in text and print("step", flush=True)):
     jobs.start(Settings(model="mlp", hidden="8", epochs=10_000))

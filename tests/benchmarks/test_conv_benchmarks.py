@@ -19,8 +19,7 @@ from benchmarks.contenders.conv import pellucid as ours
 from benchmarks.harness import Case, Settings
 from benchmarks.jobs import Job, best_of, falls, runs_for
 from benchmarks.learning import Learner, agrees, check, cut, portions
-from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, flop
-from benchmarks.networks import count as layers_of
+from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, count as layers_of, flop
 from benchmarks.report import shares
 from benchmarks.results import Cell, Result, Row
 

@@ -15,8 +15,8 @@ from benchmarks.energy import Figure
 from benchmarks.networks import TIMED
 from benchmarks.racers import Marks, shuffled
 from pellucid import Adam, CrossEntropy
-from pellucid.config import to_json
-from pellucid.presets import PRESETS
+from pellucid.core.config import to_json
+from pellucid.runs.presets import PRESETS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pellucid import Adam, ConfigError, CrossEntropy, Dense, Flatten, Sequential
 from pellucid.data import Augmentation
 from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice, named, written
 from pellucid.data.batches import Batches
-from pellucid.data.stage import stage_for
+from pellucid.data.input_stage import stage_for
 from pellucid.kernels import compiled, reference
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
@@ -75,8 +75,10 @@ def test_the_elastic_field_has_its_size_and_its_smoothness():
         between = np.subtract.outer(np.arange(28), np.arange(28))
         # noise smoothed by a Gaussian of width s is alike at distance d as exp(−d²/4s²)
         np.testing.assert_allclose(weights @ weights.T, np.exp(-((between / smoothness) ** 2) / 4), atol=0.01)
-    few = [AUGMENTATIONS["elastic"].batch(BLOBS, np.arange(1), 1, np.arange(1), s, 0, np.empty((1, 20, 14, 1), np.float32), k)
-           for s, k in ((0, compiled), (1, compiled))]  # fmt: skip
+    few = [
+        AUGMENTATIONS["elastic"].batch(BLOBS, np.arange(1), 1, np.arange(1), s, 0, np.empty((1, 20, 14, 1), np.float32), k)
+        for s, k in ((0, compiled), (1, compiled))
+    ]
     assert not np.array_equal(*few)
 
 
@@ -86,7 +88,7 @@ def test_strokes_noise_and_rectangles(kernels):
     plain = BLOBS / np.float32(255)
     thicker = changed(Augmentation(thickness=1), BLOBS, numbers, kernels)
     ink = (thicker - plain).sum(axis=(1, 2, 3))
-    from pellucid import rng
+    from pellucid.core import rng
 
     drawn = reference.uniform(rng.at_step(rng.stream_key(3, "augmentation"), 2), numbers, WIDTH + 1)[:, THICKNESS]
     assert ((ink > 0) == (drawn > 0.5)).all()
@@ -150,9 +152,17 @@ def test_pictures_in_any_form(form, tmp_path):
         np.save(tmp_path / "x.npy", BLOBS)
         x = np.load(tmp_path / "x.npy", mmap_mode="r")
     made = Batches(
-        x, np.arange(40), None, rows=np.arange(39, -1, -1), stage=stage_for(x), augmentation=ALL,
-        batch_size=7, seed=3, shuffle=True, kernels=compiled,
-    )  # fmt: skip
+        x,
+        np.arange(40),
+        None,
+        rows=np.arange(39, -1, -1),
+        stage=stage_for(x),
+        augmentation=ALL,
+        batch_size=7,
+        seed=3,
+        shuffle=True,
+        kernels=compiled,
+    )
     seen = {int(n): picture.copy() for batch, targets, _ in made.epoch(2) for n, picture in zip(targets, batch, strict=True)}
     wanted = changed(ALL, BLOBS[::-1].copy(), np.arange(40), compiled)
     np.testing.assert_allclose(np.stack([seen[n] for n in range(40)]), wanted, atol=2e-6)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pellucid.data.dataset import Dataset, Splits
-from pellucid.data.pictures import png
+from pellucid.data.images.files import png
 from pellucid.errors import DataError, ShapeError
 
 
@@ -54,7 +54,7 @@ def test_rows_choose_without_copying():
     assert data.rows.dtype == np.int64
     assert data.x.tolist() == [[8, 9], [2, 3]]
     assert data.y.tolist() == [4, 1]
-    assert data.weights.tolist() == [4, 1]
+    assert data.sample_weight.tolist() == [4, 1]
     assert len(data) == 2
     assert data.take([1]).y.tolist() == [1]
 
@@ -63,7 +63,7 @@ def test_rows_choose_without_copying():
     ("arguments", "settings", "error", "words"),
     [
         ((np.zeros((3, 2)), np.zeros(4, int)), {}, ShapeError, "y has 4 rows, x has 3"),
-        ((np.zeros((3, 2)), None, np.ones(2)), {}, ShapeError, "weights has 2 rows"),
+        ((np.zeros((3, 2)), None, np.ones(2)), {}, ShapeError, "sample_weight has 2 rows"),
         ((np.zeros((3, 2)), None, np.ones((3, 1))), {}, ShapeError, "one number for each sample"),
         ((np.zeros((0, 2)), None), {}, DataError, "empty"),
         ((np.zeros((3, 0)), None), {}, DataError, "empty"),
@@ -156,10 +156,10 @@ def test_what_is_left_of_a_split_has_all_classes_everywhere():
 
 
 def test_split_carries_weights_and_names():
-    data = numbered(10, np.arange(10) % 2, weights=np.arange(10.0), classes=("even", "odd"), name="toys")
+    data = numbered(10, np.arange(10) % 2, sample_weight=np.arange(10.0), classes=("even", "odd"), name="toys")
     rest, part = data.split(4)
     for side in (rest, part):
-        assert side.weights.tolist() == ids(side)
+        assert side.sample_weight.tolist() == ids(side)
         assert side.classes == ("even", "odd")
         assert side.name == "toys"
         assert side.rows is None

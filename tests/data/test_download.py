@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pellucid.data import download
-from pellucid.data.download import fetch
+from pellucid.data.sources import download
+from pellucid.data.sources.download import fetch
 from pellucid.errors import DataError, FileError
 
 BODY = bytes(range(256)) * 40

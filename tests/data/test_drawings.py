@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pellucid import ConfigError, DataError, ShapeError
-from pellucid.data.drawings import BOX, PEN, SIDE, digit
+from pellucid.data.drawings.rendering import BOX, PEN, SIDE, digit
 from pellucid.kernels import load
 
 SEVEN = [[(10, 10), (60, 12), (30, 90)], [(20, 50), (55, 48)]]

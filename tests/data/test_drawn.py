@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pellucid import ConfigError, DataError, FileError
-from pellucid.data import Corrections, Dataset, Splits, digit, drawn
-from pellucid.data.drawings import CLASSES, NO_DIGIT
-from pellucid.data.nondigits import IN_TRAINING, KINDS, nondigit
+from pellucid.data import Corrections, Dataset, Splits, digit
+from pellucid.data.drawings import mixed as drawn
+from pellucid.data.drawings.non_digits import IN_TRAINING, KINDS, nondigit
+from pellucid.data.drawings.rendering import CLASSES, NO_DIGIT
 
 SEVEN = [[[10, 10], [50, 10], [20, 80]]]
 
@@ -91,7 +92,7 @@ def test_damaged_corrections_are_named(tmp_path, text):
 
 
 def test_a_folder_takes_so_many_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("pellucid.data.corrections.MOST", 1)
+    monkeypatch.setattr("pellucid.data.drawings.corrections.MOST", 1)
     folder = Corrections(tmp_path)
     folder.keep([np.ones((2, 2))], None, "1", None)
     with pytest.raises(DataError, match="holds 1 corrections"):

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pellucid.data import Dataset
-from pellucid.data.own import Reading, opened, parsed_size, suited
-from pellucid.data.stage import Bytes
+from pellucid.data.input_stage import Bytes
+from pellucid.data.sources.user_data import Reading, opened, parsed_size, suited
 from pellucid.errors import ConfigError, DataError, FileError, PellucidError
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5

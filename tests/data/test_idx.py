@@ -9,10 +9,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from pellucid.data.idx import read_idx, write_idx
+from pellucid.data.sources.idx import read_idx, write_idx
 from pellucid.errors import DataError, FileError
 
 

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from pellucid.data.pictures import png, read_picture
+from pellucid.data.images.files import png, read_picture
 from pellucid.errors import ConfigError, FileError, ShapeError
 
 Image = pytest.importorskip("PIL.Image")

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pellucid.data import download, fashion_mnist, load, mnist, offline, published, sources, write_idx
-from pellucid.data.published import FILES
+from pellucid.data import fashion_mnist, load, mnist, write_idx
+from pellucid.data.sources import download, offline, published, registry as sources
+from pellucid.data.sources.published import FILES
 from pellucid.errors import ConfigError, DataError, FileError
 
 TRAIN, VALIDATION, TEST = 200, 40, 50

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from pellucid import DataError, FileError
-from pellucid.data import download, lzw
-from pellucid.data import strokes as pen
+from pellucid.data.drawings import pen_digits as pen
+from pellucid.data.sources import download, lzw
 
 TEXT = """.INCLUDE        dene.doc
 

@@ -10,9 +10,9 @@ import pytest
 
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
 from pellucid.data import Dataset
-from pellucid.data.columns import Column, Standardized, standardized
-from pellucid.data.encoding import read_like
 from pellucid.data.storage import Rows
+from pellucid.data.tables.columns import Column, Standardized, standardized
+from pellucid.data.tables.encoding import read_like
 from pellucid.errors import ConfigError, DataError, FileError, PellucidError
 from pellucid.kernels import load
 

@@ -14,9 +14,13 @@ def _complexity(last: float, first: float = 0.7):
 
 def _turning(end: float, stopped: float, fall: float):
     return {
-        "validation_loss": [0.5, 0.3, end], "validation_accuracy": [0.9, 0.95, 0.95 - fall], "train_loss": [0.5, 0.2, 0.0],
-        "end": {"loss": 0.4}, "stopped": {"loss": stopped}, "epochs": 3,
-    }  # fmt: skip
+        "validation_loss": [0.5, 0.3, end],
+        "validation_accuracy": [0.9, 0.95, 0.95 - fall],
+        "train_loss": [0.5, 0.2, 0.0],
+        "end": {"loss": 0.4},
+        "stopped": {"loss": stopped},
+        "epochs": 3,
+    }
 
 
 def _penalties(sparse: float, elastic: float, length: float = 8.0):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import pellucid.lab.experiment
 from pellucid import ConfigError, DataError, FileError
 from pellucid.cli import application
-from pellucid.data import sources
+from pellucid.data.sources import registry as sources
 from pellucid.lab import CHAPTERS, Results, Size, Trial, code_of, experiments, in_order, load, names, run, run_all
 from pellucid.report import contents, svg, write_markdown, write_page
 
@@ -153,7 +153,7 @@ def test_one_that_compares_times_is_measured_alone(tmp_path, monkeypatch):
         beside.extend(arguments)
         yield from ()
 
-    monkeypatch.setattr("pellucid.processes.unordered", unordered)
+    monkeypatch.setattr("pellucid.runs.processes.unordered", unordered)
     other = "the-perceptron-ends-or-never-does"
     assert [kept.name for kept in run_all([other, SOME], Results(tmp_path), Size.TINY, seeds=2, jobs=2)] == [SOME]
     assert [(name, trial.seed) for name, trial, _ in beside] == [(other, 0), (other, 1)]
@@ -170,7 +170,7 @@ def test_leaving_several_seeds_ends_their_work(tmp_path):
 
 
 def test_without_joblib_there_is_one_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("pellucid.processes.possible", lambda: False)
+    monkeypatch.setattr("pellucid.runs.processes.possible", lambda: False)
     assert [kept.name for kept in run_all([SOME, SOME], Results(tmp_path), Size.TINY, seeds=2)] == [SOME]
     with pytest.raises(ConfigError, match="joblib"):
         list(run_all([SOME], Results(tmp_path / "two"), Size.TINY, seeds=2, jobs=2))

@@ -8,7 +8,7 @@ from benchmarks.contenders.pellucid import last_loss, training_images
 from benchmarks.jobs import Job, falls
 from pellucid import CrossEntropy
 from pellucid.data.augmentation import named
-from pellucid.presets import preset
+from pellucid.runs.presets import preset
 
 
 def job(augmentation: str) -> Callable[[str | None, int, int], Job]:

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pellucid.data.drawings import NORMALIZATIONS, strokes
+from pellucid.core.memory import Array
+from pellucid.data.drawings.rendering import NORMALIZATIONS, strokes
 from pellucid.errors import ConfigError, DataError, PellucidError, did_you_mean
-from pellucid.memory import Array
-from pellucid.runs import plain
+from pellucid.runs.folder import plain
 
 REQUIRED: Any = object()
 

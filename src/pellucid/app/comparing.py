@@ -20,11 +20,12 @@ from starlette.routing import BaseRoute
 from pellucid.app.body import Body, answer
 from pellucid.app.drawing import packed
 from pellucid.app.networks import DIGITS, SHAPE, Network, Networks
-from pellucid.comparison import Comparison
-from pellucid.data import Dataset, Splits, sources
+from pellucid.core.memory import Array
+from pellucid.data import Dataset, Splits
+from pellucid.data.sources import registry as sources
 from pellucid.errors import ConfigError, DataError
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
+from pellucid.runs.comparison import Comparison
 
 FEWEST, MOST = 2, 6  # networks beside each other
 SHOWN = 60  # pictures in one answer

@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute
 
 from pellucid.app.body import Body, answer, tell
 from pellucid.app.networks import Network, Networks
-from pellucid.data.corrections import Corrections
-from pellucid.data.drawings import CLASSES, NO_DIGIT, digit
-from pellucid.memory import Array
+from pellucid.core.memory import Array
+from pellucid.data.drawings.corrections import Corrections
+from pellucid.data.drawings.rendering import CLASSES, NO_DIGIT, digit
 
 MOST = 12  # networks asked at once
 PATIENCE = 20.0  # seconds for the networks to be loaded

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from starlette.routing import BaseRoute
 
-from pellucid.activity import activations
 from pellucid.app.body import Body, answer
 from pellucid.app.drawing import DRAWING, guess, packed, picture
 from pellucid.app.networks import Network, Networks
 from pellucid.layers import Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, GaussianNoise, Reshape, SpatialDropout2D
 from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
+from pellucid.model.activations import activations
 from pellucid.networks import primitives
 
 OPENS = (Dense, Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D)

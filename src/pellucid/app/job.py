@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from pellucid.experiment import Plan, Settings
-from pellucid.runs import RunFolder
+from pellucid.runs.folder import RunFolder
+from pellucid.runs.run import Plan, Settings
 
 # The pair that is trained where there is no run yet, by the names of their folders: one is quick, the other reads well.
 PAIR = {

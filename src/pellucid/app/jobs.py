@@ -21,8 +21,8 @@ from pellucid.app.job import OVER, PAIR, Job
 from pellucid.app.networks import Networks
 from pellucid.app.worker import work
 from pellucid.errors import ConfigError, FileError, PellucidError
-from pellucid.experiment import Plan, Settings
-from pellucid.runs import RunFolder, plain
+from pellucid.runs.folder import RunFolder, plain
+from pellucid.runs.run import Plan, Settings
 
 WAITING = 8  # jobs in the queue at most
 KEPT = 30  # jobs that are over and still shown

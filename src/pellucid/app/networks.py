@@ -17,8 +17,8 @@ import numpy as np
 
 from pellucid.app.body import Missing
 from pellucid.errors import ConfigError, FileError
-from pellucid.model import Model
-from pellucid.runs import open_run, results
+from pellucid.model.model import Model
+from pellucid.runs.folder import open_run, results
 
 SHAPE = (28, 28, 1)
 DIGITS = tuple("0123456789")

@@ -14,25 +14,25 @@ import numpy as np
 
 import pellucid
 from pellucid.app.body import Body
-from pellucid.config import Config
+from pellucid.core.config import Config
 from pellucid.data import Dataset
 from pellucid.data.planar import PLANAR
 from pellucid.errors import DataError
 from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
-from pellucid.layers import Dense, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+from pellucid.layers import Dense, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.losses import CrossEntropy
 from pellucid.metrics import Accuracy
-from pellucid.model import Model
+from pellucid.model.model import Model
 from pellucid.networks import Sequential
 from pellucid.optim import L2, Chain, Decay, Optimizer, Transform
-from pellucid.presets import OPTIMIZERS
+from pellucid.runs.presets import OPTIMIZERS
 
 OWN = "own"  # the data set of points that somebody painted or pasted
 REACH = 3.0  # the plane is shown, and may be painted, from −3 to 3 in both directions
 HELD_BACK = 0.3  # the share of points that validate
 LAYERS, UNITS, POINTS, FEWEST, CLASSES = 6, 16, 1000, 4, 4
 
-ACTIVATIONS: dict[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "linear": Linear()}
+ACTIVATIONS: dict[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "linear": Identity()}
 INITS: dict[str, Initializer] = {
     "he": He(), "he-uniform": HeUniform(), "glorot": Glorot(), "glorot-uniform": GlorotUniform(),
     "normal-1": Normal(1.0), "normal-0.1": Normal(0.1), "normal-0.01": Normal(0.01), "zeros": Zeros(),
@@ -156,7 +156,7 @@ class Settings:
         if steps % batches == 0 and not later:
             return [f"model.fit(train, validation=validation, epochs={steps // batches or 100}, {size})"]
         stop = f"event.step == {steps}:"
-        rounds = f"model.training(train, epochs={-(-steps // batches)}, {size}"
+        rounds = f"model.fit_events(train, epochs={-(-steps // batches)}, {size}"
         if not later:
             return [f"for event in {rounds}):", f"    if isinstance(event, StepEvent) and {stop}", "        break"]
         return [

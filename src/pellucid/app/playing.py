@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from starlette.routing import BaseRoute
 
-from pellucid.activity import activations
 from pellucid.app.body import Body, Missing, answer
 from pellucid.app.drawing import packed
 from pellucid.app.playground import FIELDS, LAYERS, REACH, UNITS, Settings
+from pellucid.core.memory import Array
 from pellucid.errors import DivergedError
-from pellucid.memory import Array
+from pellucid.model.activations import activations
 from pellucid.training import Control, StepEvent
 
 KEPT = 64  # sessions
@@ -53,7 +53,7 @@ class Session:
         size = min(settings.batch or len(self.train), len(self.train))
         self.batches = -(-len(self.train) // size)
         self._control = Control()
-        self._events = self.model.training(self.train, epochs=FOREVER, batch_size=size, control=self._control)
+        self._events = self.model.fit_events(self.train, epochs=FOREVER, batch_size=size, control=self._control)
 
     def advance(self, steps: int) -> None:
         """So many steps, or fewer: as many as the time allows, and none after a divergence."""

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from pellucid.app import comparing, drawing, guards, inside, playing, training, why
 from pellucid.app.networks import Networks
-from pellucid.data.corrections import Corrections
+from pellucid.data.drawings.corrections import Corrections
 from pellucid.errors import ConfigError, PellucidError
 
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -16,12 +16,12 @@ from pellucid.app.body import Body, answer, tell
 from pellucid.app.job import command
 from pellucid.app.jobs import Jobs
 from pellucid.data.augmentation import AUGMENTATIONS, written
-from pellucid.data.sources import SOURCES
+from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import PellucidError
-from pellucid.experiment import Plan, Settings
 from pellucid.optim import Chain, Optimizer
 from pellucid.optim.schedules import Clock, Schedule
-from pellucid.presets import MLP, OPTIMIZERS, PRESETS, Recipe
+from pellucid.runs.presets import MLP, OPTIMIZERS, PRESETS, Recipe
+from pellucid.runs.run import Plan, Settings
 
 __all__ = ["Jobs", "routes"]
 

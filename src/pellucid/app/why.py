@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from starlette.routing import BaseRoute
 
-from pellucid import data as sources
-from pellucid import explain
+from pellucid import data as sources, explain
 from pellucid.app.body import Body, answer, tell
 from pellucid.app.drawing import DRAWING, guess, packed, picture
 from pellucid.app.networks import Networks
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
-from pellucid.memory import Array
 
 BACKGROUND = 100  # pictures that expected gradients compare a drawing with
 

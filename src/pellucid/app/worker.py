@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PellucidError
-from pellucid.experiment import Plan, Settings, run
 from pellucid.metrics import Value
-from pellucid.runs import plain
+from pellucid.runs.folder import plain
+from pellucid.runs.run import Plan, Settings, run
 from pellucid.training import Control, EpochEvent, Event, StepEvent, shards
 
 NICE = 10  # whoever draws meanwhile goes first

@@ -32,7 +32,7 @@ def application(only: str | None = None) -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from pellucid import __version__
+        from pellucid.core.version import __version__
 
         typer.echo(f"pellucid {__version__}")
         raise typer.Exit

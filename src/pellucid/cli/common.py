@@ -13,7 +13,7 @@ import typer
 
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value, wilson
-from pellucid.runs import plain
+from pellucid.runs.folder import plain
 
 P = ParamSpec("P")
 INTERRUPTED = 130

@@ -11,13 +11,13 @@ import typer
 
 from pellucid.cli import own
 from pellucid.cli.common import as_json, reported, say, scored
-from pellucid.comparison import Comparison, closer, short_names
+from pellucid.core.files import write_text
+from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.errors import ConfigError, FileError
-from pellucid.files import write_text
-from pellucid.memory import Array
 from pellucid.metrics import wilson
-from pellucid.runs import open_run, readable, results
+from pellucid.runs.comparison import Comparison, closer, short_names
+from pellucid.runs.folder import open_run, readable, results
 
 SHOWN = 24  # pictures in the figure of disagreements
 
@@ -150,8 +150,10 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
             )
         )
     wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, wide, strict=True)))
-             for row in rows]  # fmt: skip
+    lines = [
+        "  ".join(f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, wide, strict=True)))
+        for row in rows
+    ]
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 

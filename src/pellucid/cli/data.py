@@ -10,13 +10,12 @@ import typer
 from pellucid import data as sources
 from pellucid.cli import own
 from pellucid.cli.common import as_json, reported, say
-from pellucid.data import fetch as fetch_data
-from pellucid.data import status
+from pellucid.core.memory import Array
+from pellucid.data import fetch as fetch_data, status
 from pellucid.data.augmentation import named
-from pellucid.data.sources import SOURCES
+from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError
-from pellucid.experiment import described
-from pellucid.memory import Array
+from pellucid.runs.run import described
 
 data = typer.Typer(help="List, fetch and show data sets.", no_args_is_help=True, rich_markup_mode=None)
 

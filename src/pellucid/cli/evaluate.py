@@ -12,20 +12,20 @@ from pellucid.cli import own
 from pellucid.cli.common import as_json, per_class, reported, say, scored
 from pellucid.data import Corrections, Dataset
 from pellucid.data.augmentation import named
-from pellucid.data.columns import Standardized
-from pellucid.data.drawings import CLASSES
-from pellucid.data.encoding import read_like
-from pellucid.data.folders import from_folder
-from pellucid.data.own import TABLES
-from pellucid.data.sources import SOURCES
-from pellucid.data.stage import Bytes
-from pellucid.ensemble import Ensemble
+from pellucid.data.drawings.rendering import CLASSES
+from pellucid.data.images.folders import from_folder
+from pellucid.data.input_stage import Bytes
+from pellucid.data.sources.registry import SOURCES
+from pellucid.data.sources.user_data import TABLES
+from pellucid.data.tables.columns import Standardized
+from pellucid.data.tables.encoding import read_like
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.experiment import described
 from pellucid.metrics import Value
-from pellucid.model import Model
-from pellucid.runs import open_run
-from pellucid.task import OF_CLASSES, OF_NUMBERS
+from pellucid.model.ensemble import Ensemble
+from pellucid.model.model import Model
+from pellucid.runs.folder import open_run
+from pellucid.runs.run import described
+from pellucid.runs.task import OF_CLASSES, OF_NUMBERS
 
 PARTS = ("test", "validation", "train")
 GENTLE = "rotation=5,shift=1,scale=0.05"

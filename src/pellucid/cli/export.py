@@ -9,11 +9,11 @@ import numpy as np
 import typer
 
 from pellucid.cli.common import reported, say
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.trial import onnx_outputs, program_outputs, random_samples
-from pellucid.memory import Array
-from pellucid.model import Model
-from pellucid.runs import open_run
+from pellucid.model.model import Model
+from pellucid.runs.folder import open_run
 
 SAMPLES = 8  # of random numbers, that an export is tried on
 

@@ -9,11 +9,10 @@ from typing import Any
 import typer
 
 from pellucid import data as sources
-from pellucid.config import from_json
+from pellucid.core.config import from_json
 from pellucid.data import Splits
-from pellucid.data.own import Reading, is_table, parsed_size, suited
-from pellucid.data.sources import SOURCES
-from pellucid.data.sources import known as known_data
+from pellucid.data.sources.registry import SOURCES, known as known_data
+from pellucid.data.sources.user_data import Reading, is_table, parsed_size, suited
 
 __all__ = ["is_table", "of_run", "reading", "settled"]
 
@@ -29,9 +28,14 @@ COLOUR: Any = typer.Option(None, "--colour", help="Of pictures: grey or colour [
 
 
 def reading(
-    target: str | None, task: str | None, missing: str, ignore: list[str] | None, no_header: bool, size: str | None,
+    target: str | None,
+    task: str | None,
+    missing: str,
+    ignore: list[str] | None,
+    no_header: bool,
+    size: str | None,
     colour: str | None,
-) -> Reading:  # fmt: skip
+) -> Reading:
     """What the flags say."""
     return Reading(target, task, missing, tuple(ignore or ()), not no_header, parsed_size(size), colour)
 

@@ -14,19 +14,19 @@ import numpy as np
 import typer
 
 from pellucid.cli.common import as_json, readable, reported, say
+from pellucid.core.files import write_text
+from pellucid.core.memory import Array
 from pellucid.data import digit, read_picture
-from pellucid.data.columns import Standardized
-from pellucid.data.drawings import CLASSES, SIDE, on_paper
-from pellucid.data.encoding import read_like
-from pellucid.data.folders import pictures_in
-from pellucid.data.stage import Bytes
+from pellucid.data.drawings.rendering import CLASSES, SIDE, on_paper
+from pellucid.data.images.folders import pictures_in
+from pellucid.data.input_stage import Bytes
+from pellucid.data.tables.columns import Standardized
+from pellucid.data.tables.encoding import read_like
 from pellucid.errors import ConfigError, DataError, FileError
-from pellucid.files import write_text
 from pellucid.layers import Sigmoid, Softmax
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 from pellucid.networks import in_line
-from pellucid.runs import open_run
+from pellucid.runs.folder import open_run
 
 SHOWN = 20  # rows of a table on the terminal
 CHUNK = 512  # pictures in memory at once

@@ -9,9 +9,9 @@ import typer
 
 from pellucid.cli.common import as_json, reported, say
 from pellucid.errors import ConfigError
-from pellucid.experiment import Settings
-from pellucid.presets import OPTIMIZERS
-from pellucid.sweep import Grid, Summary, Sweep
+from pellucid.runs.presets import OPTIMIZERS
+from pellucid.runs.run import Settings
+from pellucid.runs.sweep import Grid, Summary, Sweep
 
 
 @reported
@@ -41,9 +41,17 @@ def sweep(
     early_stopping. The folder gets one run for each combination and seed, results.csv, and a figure.
     """
     base = Settings(
-        data=data, model=model, hidden=hidden, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr,
-        augmentation=augmentation, limit=limit, data_dir=data_dir,
-    )  # fmt: skip
+        data=data,
+        model=model,
+        hidden=hidden,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        augmentation=augmentation,
+        limit=limit,
+        data_dir=data_dir,
+    )
     work = Sweep(base, Grid.parse(grid, seeds), out)
     try:
         _run(work, jobs, dask, json)

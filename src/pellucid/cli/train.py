@@ -9,9 +9,9 @@ import typer
 
 from pellucid.cli import own
 from pellucid.cli.common import INTERRUPTED, per_class, reported, say, scored
-from pellucid.data.sources import SOURCES
-from pellucid.experiment import Plan, Settings, run
-from pellucid.presets import OPTIMIZERS, PRESETS
+from pellucid.data.sources.registry import SOURCES
+from pellucid.runs.presets import OPTIMIZERS, PRESETS
+from pellucid.runs.run import Plan, Settings, run
 
 
 @reported
@@ -50,8 +50,8 @@ def train(
     exact_training_metrics: bool = typer.Option(
         False, "--exact-training-metrics", help="Score the training set again at each epoch's end."
     ),
-    class_weights: str | None = typer.Option(
-        None, "--class-weights", help="balanced: rare classes count as much in training as common ones."
+    class_weight: str | None = typer.Option(
+        None, "--class-weight", help="balanced: rare classes count as much in training as common ones."
     ),
     corrections: Path | None = typer.Option(None, "--corrections", help="Also learn the corrected drawings in this folder."),
     target: str | None = own.TARGET,
@@ -72,12 +72,23 @@ def train(
     plan = Plan.of(
         Settings(
             **own.settled(data, model, wish, tell),
-            hidden=hidden, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=learning_rate(lr),
-            augmentation=augmentation, seed=seed, data_dir=data_dir, limit=limit, split_seed=split_seed,
-            early_stopping=early_stopping, deterministic=deterministic, exact_training_metrics=exact_training_metrics,
-            corrections=None if corrections is None else str(corrections), class_weights=class_weights,
+            hidden=hidden,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            lr=learning_rate(lr),
+            augmentation=augmentation,
+            seed=seed,
+            data_dir=data_dir,
+            limit=limit,
+            split_seed=split_seed,
+            early_stopping=early_stopping,
+            deterministic=deterministic,
+            exact_training_metrics=exact_training_metrics,
+            corrections=None if corrections is None else str(corrections),
+            class_weight=class_weight,
         )
-    )  # fmt: skip
+    )
     found = run(plan, out, force=force, tell=tell, progress=not quiet)
     sizes = found["data"]["sizes"]
     tell(f"validation  {scored(found['validation'], sizes['validation'])}")

@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.columns import Column
+from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset, Origin
+from pellucid.data.tables.columns import Column
 from pellucid.errors import DataError
-from pellucid.memory import Array
 
 _STRETCH = 1024  # samples read together
 
 
-def from_arrays(x: Any, y: Any, classes: Iterable[str] | None, names: Iterable[str] | None, weights: Any, name: str) -> Dataset:
+def from_arrays(
+    x: Any, y: Any, classes: Iterable[str] | None, names: Iterable[str] | None, sample_weight: Any, name: str
+) -> Dataset:
     """See :meth:`Dataset.from_arrays`."""
     if y is not None:
         y, classes = _numbered(np.asarray(y), classes, name)
     if names is None:
-        return Dataset(x, y, weights, classes, name)
+        return Dataset(x, y, sample_weight, classes, name)
     columns, shape = tuple(Column(one) for one in names), np.shape(x)[1:]
     if shape != (len(columns),) or len({column.name for column in columns}) < len(columns):
         raise DataError(f"{name}: names are different ones, one for each column; x has {shape}, there are {len(columns)} names")
-    return Dataset(x, y, weights, classes, name, origin=Origin(columns=columns))
+    return Dataset(x, y, sample_weight, classes, name, origin=Origin(columns=columns))
 
 
 def _numbered(y: Array, classes: Iterable[str] | None, name: str) -> tuple[Array, Iterable[str] | None]:

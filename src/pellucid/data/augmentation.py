@@ -25,12 +25,12 @@ from typing import Annotated
 
 import numpy as np
 
-from pellucid import rng
-from pellucid.config import Config, Fraction, NonNegative, Range
-from pellucid.data.stage import stage_for
+from pellucid.core import rng
+from pellucid.core.config import Config, Fraction, NonNegative, Range
+from pellucid.core.memory import Array, Shape
+from pellucid.data.input_stage import stage_for
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.kernels import Kernels, load
-from pellucid.memory import Array, Shape
 
 # What each random number of a sample is for; behind these come two fields on the lattice.
 ROTATION, SCALE, STRETCH, SHEAR, DOWN, RIGHT, THICKNESS, ERASED, TOP, LEFT, HEIGHT, WIDTH = range(12)
@@ -94,10 +94,20 @@ class Augmentation(Config):
         drawn = kernels.uniform(key, numbers, WIDTH + 1 + 2 * points)
         fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
         kernels.warp(
-            x, rows, factor, self._maps(drawn, h, w), fields.reshape(len(rows), 2, points), down, across,
-            _evenly(drawn[:, THICKNESS], self.thickness), self._boxes(drawn, h, w),
-            self.noise / BYTES, rng.at_step(key, 1), numbers, out,
-        )  # fmt: skip
+            x,
+            rows,
+            factor,
+            self._maps(drawn, h, w),
+            fields.reshape(len(rows), 2, points),
+            down,
+            across,
+            _evenly(drawn[:, THICKNESS], self.thickness),
+            self._boxes(drawn, h, w),
+            self.noise / BYTES,
+            rng.at_step(key, 1),
+            numbers,
+            out,
+        )
         if self.share < 1:
             still = kernels.uniform(rng.at_step(key, 2), numbers, 1)[:, 0] >= self.share
             out[still] = x[rows[still]] * out.dtype.type(factor)

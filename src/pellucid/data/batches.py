@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pellucid import rng
+from pellucid.core import rng
+from pellucid.core.memory import Array, aligned_zeros
 from pellucid.data.augmentation import Augmentation
-from pellucid.data.stage import InputStage
+from pellucid.data.input_stage import InputStage
 from pellucid.kernels import Kernels
-from pellucid.memory import Array, aligned_zeros
 
 
 class Batches:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import DataError, ShapeError
-from pellucid.memory import Array
 
 
 def numbers(values: Any, what: str, name: str = "data") -> Array:

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape
+from pellucid.core.rng import generator
 from pellucid.data.checks import check_classes, check_weights, numbers, row_numbers, stratified_by, whole
-from pellucid.data.columns import Column, standardized
-from pellucid.data.stage import Bytes, InputStage, stage_for
+from pellucid.data.input_stage import Bytes, InputStage, stage_for
+from pellucid.data.tables.columns import Column, standardized
 from pellucid.errors import DataError, ShapeError
-from pellucid.memory import Array, Shape
-from pellucid.rng import generator
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Origin:
 
 
 class Dataset:
-    """Samples ``x`` (n, ...), with targets ``y`` and ``weights`` where there are any.
+    """Samples ``x`` (n, ...), with targets ``y`` and ``sample_weight`` where there are any.
 
-    ``y`` holds integer labels (n,), one-hot rows (n, k), numbers (n, ...) or is None; ``weights`` (n,) are finite, not
+    ``y`` holds integer labels (n,), one-hot rows (n, k), numbers (n, ...) or is None; ``sample_weight`` (n,) are finite, not
     negative and not all zero. ``classes`` names the labels 0, 1, .... With ``rows`` the set is ``x[rows]``, ``y[rows]``,
-    ``weights[rows]``, and nothing is copied: ``source_x`` and ``rows`` (None for all) say what to gather. ``origin`` says how
+    ``sample_weight[rows]``, and nothing is copied: ``source_x`` and ``rows`` (None for all) say what to gather. ``origin`` says how
     somebody's own files were read.
 
     Raises ShapeError where lengths or axes do not fit, DataError for an empty set and for values that mean nothing.
@@ -53,7 +53,7 @@ class Dataset:
         self,
         x: Any,
         y: Any,
-        weights: Any = None,
+        sample_weight: Any = None,
         classes: Iterable[str] | None = None,
         name: str = "data",
         rows: Any = None,
@@ -62,15 +62,15 @@ class Dataset:
         self.name, self.origin = name, origin
         self.source_x = numbers(x, "x", name)
         self.source_y = None if y is None else numbers(y, "y", name)
-        self.source_weights = None if weights is None else numbers(weights, "weights", name)
-        for what, values in (("y", self.source_y), ("weights", self.source_weights)):
+        self.source_sample_weight = None if sample_weight is None else numbers(sample_weight, "sample_weight", name)
+        for what, values in (("y", self.source_y), ("sample_weight", self.source_sample_weight)):
             if values is not None and len(values) != len(self.source_x):
                 raise ShapeError(f"{name}: {what} has {len(values):,} rows, x has {len(self.source_x):,}: one for each sample")
         if 0 in self.source_x.shape:
             raise DataError(f"{name}: the set is empty: x has the shape {self.source_x.shape}")
         self.rows = None if rows is None else row_numbers(rows, len(self.source_x), name)
         self.classes = None if classes is None else tuple(classes)
-        check_weights(self.weights, name)
+        check_weights(self.sample_weight, name)
         check_classes(self.classes, self.source_y, name)
 
     @classmethod
@@ -81,7 +81,7 @@ class Dataset:
         *,
         classes: Iterable[str] | None = None,
         names: Iterable[str] | None = None,
-        weights: Any = None,
+        sample_weight: Any = None,
         name: str = "data",
     ) -> Dataset:
         """A set from anything that NumPy makes arrays of. Labels may be text: then ``classes`` are its different values, in
@@ -89,7 +89,7 @@ class Dataset:
         set's figures; else numbers are taken as they are. Raises what Dataset does."""
         from pellucid.data.arrays import from_arrays
 
-        return from_arrays(x, y, classes, names, weights, name)
+        return from_arrays(x, y, classes, names, sample_weight, name)
 
     @classmethod
     def from_csv(
@@ -112,7 +112,7 @@ class Dataset:
 
         Raises FileError, DataError and ConfigError, with the line where there is one.
         """
-        from pellucid.data.tables import from_csv
+        from pellucid.data.tables.reading import from_csv
 
         return from_csv(path, target, task=task, missing=missing, ignore=ignore, header=header)
 
@@ -129,7 +129,7 @@ class Dataset:
 
         Raises FileError, DataError and ConfigError.
         """
-        from pellucid.data.folders import from_folder
+        from pellucid.data.images.folders import from_folder
 
         return from_folder(path, size=size, colour=colour)
 
@@ -146,9 +146,13 @@ class Dataset:
         return self.source_y if self.source_y is None or self.rows is None else self.source_y[self.rows]
 
     @property
-    def weights(self) -> Array | None:
+    def sample_weight(self) -> Array | None:
         """What each sample counts (n,)."""
-        return self.source_weights if self.source_weights is None or self.rows is None else self.source_weights[self.rows]
+        return (
+            self.source_sample_weight
+            if self.source_sample_weight is None or self.rows is None
+            else self.source_sample_weight[self.rows]
+        )
 
     @property
     def shape(self) -> Shape:
@@ -173,18 +177,18 @@ class Dataset:
     def _line(self) -> str:
         sample = "×".join(str(axis) for axis in self.shape) or "1"
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        weighted = ", weighted" if self.source_weights is not None else ""
+        weighted = ", weighted" if self.source_sample_weight is not None else ""
         return f"{self.name}: {len(self):,} × {sample} {self.source_x.dtype}{classes}{weighted}"
 
     def take(self, rows: Any) -> Dataset:
         """The samples with these row numbers, in this order. A memory map is not read."""
         chosen = row_numbers(rows, len(self), self.name)
         chosen = chosen if self.rows is None else self.rows[chosen]
-        arrays = (self.source_x, self.source_y, self.source_weights)
+        arrays = (self.source_x, self.source_y, self.source_sample_weight)
         if isinstance(self.source_x, np.memmap):
             return Dataset(*arrays, self.classes, self.name, chosen, self.origin)
-        x, y, weights = (None if array is None else array[chosen] for array in arrays)
-        return Dataset(x, y, weights, self.classes, self.name, origin=self.origin)
+        x, y, weight = (None if array is None else array[chosen] for array in arrays)
+        return Dataset(x, y, weight, self.classes, self.name, origin=self.origin)
 
     def limit(self, count: int, seed: int = 0) -> Dataset:
         """``count`` samples, shuffled and with the classes in proportion; all, as they are, where there are no more."""

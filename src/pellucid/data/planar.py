@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pellucid.config import Count, NonNegative, checked
+from pellucid.core.config import Count, NonNegative, checked
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError
-from pellucid.memory import Array
-from pellucid.rng import generator
 
 
 def moons(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:

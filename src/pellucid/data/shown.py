@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import notebook
-from pellucid.data.pictures import preview
-from pellucid.memory import Array
+from pellucid.core.memory import Array
+from pellucid.data.images.files import preview
 
 if TYPE_CHECKING:
     from pellucid.data.dataset import Dataset, Splits
@@ -24,9 +24,12 @@ def dataset(data: Dataset, what: str) -> str:
 
 def splits(sets: Splits) -> str:
     """What the sets are, and the first samples for training."""
-    return notebook.page(sets.name, notebook.table(
-        ("set", "samples"), [(name, f"{size:,}") for name, size in sets.sizes.items()]
-    ), notebook.line(f"from {sets.source}"), dataset(sets.train, repr(sets.train)))  # fmt: skip
+    return notebook.page(
+        sets.name,
+        notebook.table(("set", "samples"), [(name, f"{size:,}") for name, size in sets.sizes.items()]),
+        notebook.line(f"from {sets.source}"),
+        dataset(sets.train, repr(sets.train)),
+    )
 
 
 def _first(data: Dataset) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import FileError
-from pellucid.memory import Array, Shape
 
 _BUFFER = 1 << 20  # bytes gathered before they are written
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 
 @dataclass(frozen=True, eq=False)

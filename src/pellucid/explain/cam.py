@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
 from pellucid.layers import Conv2D, ConvTranspose2D
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 from pellucid.networks import primitives
 
 
@@ -45,7 +45,7 @@ def grad_cam(
     the errors raised see :func:`~pellucid.explain.gradient`; ConfigError also for a network without a convolution and for a
     layer that there is not, ShapeError for one whose output is no picture.
     """
-    asked = Asked(model, x, target, against, of, dtype, lambda layer: layer)
+    asked = Attributor(model, x, target, against, of, dtype, lambda layer: layer)
     path = _place(model, layer)
     outputs: list[Array] = []
     maps: list[Array] = []

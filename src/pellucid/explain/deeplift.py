@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
 from pellucid.layers import (
     Activation,
     AveragePool2D,
     BatchNorm,
-    Built,
     Context,
     Conv2D,
     ConvTranspose2D,
@@ -40,8 +40,9 @@ from pellucid.layers import (
     Flatten,
     GaussianNoise,
     GlobalAveragePool2D,
+    Identity,
     Layer,
-    Linear,
+    LayerSpec,
     LogSoftmax,
     MaxPool2D,
     PReLU,
@@ -52,13 +53,25 @@ from pellucid.layers import (
     SpatialDropout2D,
     ZeroPad2D,
 )
-from pellucid.memory import Array, Shape, Views
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 AFFINE = (
-    AveragePool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, GaussianNoise, GlobalAveragePool2D, Linear,
-    Rescale, Reshape, Reverse, SpatialDropout2D, ZeroPad2D,
-)  # fmt: skip
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    GlobalAveragePool2D,
+    Identity,
+    Rescale,
+    Reshape,
+    Reverse,
+    SpatialDropout2D,
+    ZeroPad2D,
+)
 NODES = 32  # of the quadrature
 
 
@@ -80,7 +93,7 @@ def deeplift(
     slope, and get nothing.) For the other arguments and the errors raised
     see :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`.
     """
-    asked = Asked(model, x, target, against, of, dtype, _ruled)
+    asked = Attributor(model, x, target, against, of, dtype, _ruled)
     probe, c, n = asked.probe, asked.question.coefficients, len(asked.x)
     b = probe.baseline(baseline, n)
     multipliers = np.empty_like(asked.x)
@@ -114,7 +127,7 @@ class _Rule(Layer, ABC):
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
         """m_x (n, …) of m_y (n, …), for the layer's 2n inputs x and outputs y."""
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return self.layer.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:

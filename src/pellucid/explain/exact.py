@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ShapeError
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 MOST = 12  # inputs: 4,096 sets, each with every sample of the background
 
@@ -44,7 +44,7 @@ def shapley(
     Complete but for rounding. For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`;
     ShapeError also for larger inputs.
     """
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     d = math.prod(asked.probe.shape)
     if d > MOST:
         raise ShapeError(
@@ -68,7 +68,7 @@ def shapley(
     return Attribution("shapley", values, asked.output, nobody, q.target, q.against, complete=True)
 
 
-def _worths(asked: Asked, i: int, x: Array, others: Array, joined: Array) -> Array:
+def _worths(asked: Attributor, i: int, x: Array, others: Array, joined: Array) -> Array:
     """(2ᵈ): v of every set, for sample i, x (d), before the background (m, d)."""
     found = np.empty(len(joined))
     at_once = max(1, asked.probe.chunk // len(others))

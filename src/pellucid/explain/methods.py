@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.cam import grad_cam
@@ -16,8 +17,7 @@ from pellucid.explain.occlusion import occlusion
 from pellucid.explain.paths import expected_gradients, integrated_gradients
 from pellucid.explain.question import Class, Of
 from pellucid.explain.slopes import input_times_gradient, saliency
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.config import Count, checked
+from pellucid.core.config import Count, checked
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
-from pellucid.memory import Array, Shape
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 Cut = tuple[slice, ...]
 
@@ -48,7 +48,7 @@ def occlusion(
     :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`; ConfigError also for a stride
     beyond the window, which would leave numbers that are never covered.
     """
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     b = asked.probe.baseline(baseline, len(asked.x))
     cuts = _cuts(asked.probe.shape, window, stride)
     values, covered = np.zeros(asked.x.shape), np.zeros(asked.probe.shape)

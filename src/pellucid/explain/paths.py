@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.config import Count, checked
+from pellucid.core.config import Count, checked
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
-from pellucid.memory import Array
-from pellucid.model import Model
-from pellucid.rng import generator
+from pellucid.model.model import Model
 
 
 def integrated_gradients(
@@ -47,7 +47,7 @@ def integrated_gradients(
     the errors raised see :func:`~pellucid.explain.gradient`.
     """
     steps = checked(steps, Count, "integrated_gradients", "steps")
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     b = asked.probe.baseline(baseline, len(asked.x))
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [−1, 1]
     values = along_lines(asked, b[:, None], (1 + nodes) / 2, weights / 2)
@@ -87,7 +87,7 @@ def expected_gradients(
     """
     samples = checked(samples, Count, "expected_gradients", "samples")
     seed = checked(seed, int, "expected_gradients", "seed")
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     others = asked.probe.background(background)
     rows, alphas = _draws(len(others), samples, generator(seed, "explain", "expected-gradients"))
     values = along_lines(asked, others[rows][None], alphas, np.full(samples, 1 / samples))
@@ -112,7 +112,7 @@ def _draws(m: int, samples: int, random: np.random.Generator) -> tuple[Array, Ar
     return rows, alphas / rounds
 
 
-def along_lines(asked: Asked, starts: Array, alphas: Array, weights: Array) -> Array:
+def along_lines(asked: Attributor, starts: Array, alphas: Array, weights: Array) -> Array:
     """Σ_s w_s (x − b_s) ⊙ ∇f(b_s + α_s (x − b_s)) for each of the n samples x: ``starts`` b is (n or 1, s or 1, *input
     shape), ``alphas`` and ``weights`` are (s). As many points as a chunk holds are asked for at once."""
     probe, n, s = asked.probe, len(asked.x), len(alphas)

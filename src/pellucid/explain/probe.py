@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.activity import scaled
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.explain.question import Class, Of, Question, check_of, question
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, Observer, Run
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.layers.context import Context, Observer, ShardState
+from pellucid.model.activations import scaled
+from pellucid.model.model import Model
 from pellucid.networks.rebuilt import rebuilt
 from pellucid.training.shards import choose
 
@@ -55,7 +55,7 @@ class Probe:
             theta[:], figures[:] = parts.theta, parts.state
             p, state = parts.layout.views(theta), parts.state_layout.views(figures)
         self._p, self._g = p, parts.layout.views(parts.layout.zeros(self.dtype))
-        run = Run(parts.kernels, dtype=self.dtype, seed=parts.seed)
+        run = ShardState(parts.kernels, dtype=self.dtype, seed=parts.seed)
         self._ctx = Context(run, state, needs_dx=True)
         self._plan, head = parts.plan, parts.head if of == "output" else None
         if change is not None:
@@ -126,7 +126,7 @@ class Probe:
         return z if self._head is None else self._head(z, out=self._ctx.run.own("head", z.shape))
 
 
-class Asked:
+class Attributor:
     """What every method begins with: n samples in the network's scale, and what is asked about them and answered."""
 
     def __init__(
@@ -166,5 +166,5 @@ def gradient(
     number, a name, one of these for each sample, or None for the guess. ``against`` takes another class' off: "why 4 and
     not 9?" asks for the difference of the two. Raises ShapeError, ConfigError and DataError, with what to do.
     """
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     return asked.output, asked.probe.gradient(asked.x, asked.question.coefficients)

@@ -1,6 +1,6 @@
 """The question that an attribution answers: why this class, or why this one and not that one?
 
-Asked of outputs z (n, k), it is a linear function of them, with coefficients c (n, k) and a constant d (n):
+Asked about outputs z (n, k), it is a linear function of them, with coefficients c (n, k) and a constant d (n):
 
     f = Σ_k c_k z_k + d
 
@@ -17,9 +17,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 Of = Literal["logit", "output"]
 Class = int | str | Sequence[int] | Sequence[str] | Array

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import notebook
-from pellucid.data.pictures import preview
-from pellucid.memory import Array
+from pellucid.core.memory import Array
+from pellucid.data.images.files import preview
 
 if TYPE_CHECKING:
     from pellucid.explain.attribution import Attribution

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Asked
+from pellucid.explain.probe import Attributor
 from pellucid.explain.question import Class, Of
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 
 
 def saliency(
@@ -33,7 +33,7 @@ def saliency(
     not complete, and its completeness error only says how far from it. The ``baseline`` serves that error alone. For the
     other arguments and the errors raised see :func:`~pellucid.explain.gradient`.
     """
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     slopes = asked.probe.gradient(asked.x, asked.question.coefficients)
     return _told("saliency", asked, np.abs(slopes), asked.probe.baseline(baseline, len(slopes)))
 
@@ -54,12 +54,12 @@ def input_times_gradient(
     It would be complete if f were linear all the way; the completeness error says how far it is from that. For the arguments
     and the errors raised see :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`.
     """
-    asked = Asked(model, x, target, against, of, dtype)
+    asked = Attributor(model, x, target, against, of, dtype)
     slopes = asked.probe.gradient(asked.x, asked.question.coefficients)
     b = asked.probe.baseline(baseline, len(slopes))
     return _told("input-times-gradient", asked, (asked.x - b) * slopes, b)
 
 
-def _told(method: str, asked: Asked, values: Array, baseline: Array) -> Attribution:
+def _told(method: str, asked: Attributor, values: Array, baseline: Array) -> Attribution:
     q = asked.question
     return Attribution(method, values, asked.output, asked.answers(baseline), q.target, q.against, complete=False)

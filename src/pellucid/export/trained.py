@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pellucid.data.stage import InputStage, Numbers
+from pellucid.core.memory import Array, Shape
+from pellucid.data.input_stage import InputStage, Numbers
 from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.layers.merge import Merge
-from pellucid.memory import Array, Shape
 from pellucid.networks import Composite, built
 from pellucid.networks.composite import INPUT
 from pellucid.training.parts import Parts

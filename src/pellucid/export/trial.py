@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.data.columns import Standardized
-from pellucid.data.stage import Bytes, InputStage
+from pellucid.core.memory import Array, Shape
+from pellucid.core.rng import generator
+from pellucid.data.input_stage import Bytes, InputStage
+from pellucid.data.tables.columns import Standardized
 from pellucid.errors import ConfigError
 from pellucid.layers import Embedding, Layer
-from pellucid.memory import Array, Shape
 from pellucid.networks import primitives
-from pellucid.rng import generator
 
 
 def random_samples(network: Layer, stage: InputStage | None, shape: Shape, n: int, seed: int = 0) -> Array:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.initializers import Zeros
-from pellucid.layers import Built, Context, Layer
-from pellucid.memory import Array, Shape, Slot, Views
+from pellucid.layers import Context, Layer, LayerSpec
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Again(Layer):
 
     times: Count = 50
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape, {"w": Slot((1,), Zeros()), "b": Slot((1,), Zeros())})
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape, {"w": Slot((1,), Zeros()), "b": Slot((1,), Zeros())})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         states = [x]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pellucid import notebook
 from pellucid.data.dataset import Splits
-from pellucid.data.sources import mnist
+from pellucid.data.sources.registry import mnist
 from pellucid.lab.chapters import CHAPTERS
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pellucid.core.files import read_json, write_text
 from pellucid.errors import FileError
-from pellucid.files import read_json, write_text
 from pellucid.lab.experiment import Result, Size
-from pellucid.runs import plain
+from pellucid.runs.folder import plain
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 Cost = Callable[[Mapping[str, Array]], tuple[float, Mapping[str, Array]]]
 H = 1e-5  # of the differences of gradients: both errors are near 1e-10

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from pellucid import kernels
-from pellucid.layers import Context, Layer, Run
-from pellucid.memory import Array, Layout, Views
+from pellucid.core.memory import Array, Layout, Views
+from pellucid.layers import Context, Layer, ShardState
 
 
 def there_and_back(
@@ -23,7 +23,7 @@ def there_and_back(
     theta, gradient = layout.zeros(np.float64), layout.zeros(np.float64)
     for path, values in weights.items():
         layout.array(theta, path)[...] = values
-    run = Run(kernels.load("reference"), dtype=np.float64)
+    run = ShardState(kernels.load("reference"), dtype=np.float64)
     run.training = run.keeping = True
     ctx = Context(run, Views(), needs_dx=True)
     p = layout.views(theta)

@@ -18,15 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from pellucid import __version__, processes
 from pellucid import kernels as kernel_sets
-from pellucid.energy import Meter
+from pellucid.core.version import __version__
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.lab import experiments
 from pellucid.lab.chapters import CHAPTERS
 from pellucid.lab.experiment import Experiment, Result, Size, Trial
 from pellucid.lab.keeping import Kept, Results
-from pellucid.runs import plain
+from pellucid.runs import processes
+from pellucid.runs.energy import Meter
+from pellucid.runs.folder import plain
 from pellucid.training import shards
 
 Tell = Callable[[str], None]

@@ -11,10 +11,10 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ShapeError
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views
 
 
 class Activation(Layer, ABC):
@@ -29,8 +29,8 @@ class Activation(Layer, ABC):
         """What the function depends on besides x."""
         return tuple(vars(self).values())
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         y: Array = getattr(ctx.kernels, self.kernel)(x, *self.settings, out=ctx.buffer("y", x.shape))
@@ -43,11 +43,11 @@ class Activation(Layer, ABC):
 
 
 @dataclass(frozen=True)
-class Linear(Layer):
+class Identity(Layer):
     """f(x) = x, f' = 1: says that an output is meant to be a plain number (regression)."""
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         return x
@@ -86,10 +86,10 @@ class Softmax(Activation):
 
     kernel: ClassVar[str] = "softmax"
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:
             raise ShapeError(f"Softmax() over {shape} is always 1: it needs two or more classes; for yes or no use Sigmoid()")
-        return Built(shape)
+        return LayerSpec(shape)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class LogSoftmax(Activation):
 
     kernel: ClassVar[str] = "log_softmax"
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:
             raise ShapeError(f"LogSoftmax() over {shape} is always 0: it needs two or more classes")
-        return Built(shape)
+        return LayerSpec(shape)

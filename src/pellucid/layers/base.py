@@ -11,14 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
-class Built:
+class LayerSpec:
     """What building a layer tells: the shape of one output (without the batch axis), the slots by name, and how many
     multiply-adds one sample costs in the forward pass. A network also tells the size of its ``largest`` output inside."""
 
@@ -32,7 +32,7 @@ class Layer(Config, ABC):
     """The base of all layers."""
 
     @abstractmethod
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         """For inputs of ``shape`` (one sample, without the batch axis). Raises ShapeError when they do not fit."""
 
     @abstractmethod

@@ -1,6 +1,6 @@
 """What a layer is given besides its parameters: memory to work in, chance, and the rest of the batch.
 
-A step's batch is cut into shards. A :class:`Run` is what all layers of one shard share; a :class:`Context` belongs to
+A step's batch is cut into shards. A :class:`ShardState` is what all layers of one shard share; a :class:`Context` belongs to
 one layer in one shard. Layers hold no arrays: whatever they need from forward to backward lies in their context, so
 several threads can run the same layer at once.
 """
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid import rng
+from pellucid.core import rng
+from pellucid.core.memory import Array, Shape, Views, aligned_zeros
 from pellucid.kernels import Kernels
-from pellucid.memory import Array, Shape, Views, aligned_zeros
 
 if TYPE_CHECKING:
     from pellucid.layers.base import Layer
@@ -25,7 +25,7 @@ Memories = dict[str, tuple[Array, Array]]  # by name: all that is held, and the 
 Observer = Callable[[str, str, Array], None]  # (path, "output" or "gradient", the array)
 
 
-class Run:
+class ShardState:
     """What the contexts of one shard share.
 
     ``training`` turns dropout and its like on; ``keeping`` says that a backward pass will follow. ``step`` and
@@ -87,7 +87,7 @@ class Context:
 
     __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "run", "state")
 
-    def __init__(self, run: Run, state: Views, path: str = "", needs_dx: bool = False):
+    def __init__(self, run: ShardState, state: Views, path: str = "", needs_dx: bool = False):
         self.run = run
         self.kernels: Any = run.kernels
         self.path = path

@@ -51,22 +51,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.kernels.window import Window
 from pellucid.layers.activations import ReLU
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.window import Padding, Pair, pair, place
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
 class Conv2D(Layer):
     """Y = b + Σ_ij X_ij W_ij over the taps of a kernel. Input (n, h, w, c), output (n, oh, ow, filters).
 
-    - ``kernel``, ``stride``, ``dilation``: one number, or (height, width). ``padding``: "valid", "same", a number,
+    - ``kernel_size``, ``stride``, ``dilation``: one number, or (height, width). ``padding``: "valid", "same", a number,
       (height, width) or ((top, bottom), (left, right)); o = ⌊(i + padding − (k − 1)·dilation − 1) / stride⌋ + 1.
     - ``groups`` cuts the channels and the filters into as many equal parts, each filter seeing its own part of the
       channels only. With one group for each channel it is a depthwise convolution: behind 32 channels,
@@ -79,7 +79,7 @@ class Conv2D(Layer):
     """
 
     filters: Count
-    kernel: Pair
+    kernel_size: Pair
     stride: Pair = 1
     padding: Padding = "valid"
     dilation: Pair = 1
@@ -87,18 +87,18 @@ class Conv2D(Layer):
     init: Initializer = He()
     bias: bool = True
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         size = self.place(shape)[1]
         check_groups(self, shape[2], self.filters, self.groups)
-        W = (*pair(self.kernel), shape[2] // self.groups, self.filters)
+        W = (*pair(self.kernel_size), shape[2] // self.groups, self.filters)
         slots = {"W": Slot(W, _GroupByGroup(self.init, self.groups))}
         if self.bias:
             slots["b"] = Slot((self.filters,), Zeros(), decay=False)
-        return Built((*size, self.filters), slots, multiply_adds=math.prod(size) * math.prod(W))
+        return LayerSpec((*size, self.filters), slots, multiply_adds=math.prod(size) * math.prod(W))
 
     def place(self, shape: Shape) -> tuple[Window, tuple[int, int]]:
         """The window over pictures of ``shape``, and the (height, width) of the output."""
-        return place(self, shape, self.kernel, self.stride, self.padding, self.dilation)
+        return place(self, shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         window, size = self.place(x.shape[1:])
@@ -128,7 +128,7 @@ class _Conv2DReLU(Layer):
 
     conv: Conv2D
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return self.conv.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pellucid.config import NonNegative
+from pellucid.core.config import NonNegative
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
-from pellucid.initializers import Full, Initializer
+from pellucid.initializers import Constant, Initializer
 from pellucid.layers.activations import Activation
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class PReLU(Layer):
     Slots: ``slope`` (c), 0.25 at first as in the paper, and left alone by weight decay, which would make a ReLU of it.
     """
 
-    init: Initializer = Full(0.25)
+    init: Initializer = Constant(0.25)
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape:
             raise ShapeError(f"{self} wants features or channels as the last axis, got single numbers")
-        return Built(shape, {"slope": Slot(shape[-1:], self.init, decay=False)})
+        return LayerSpec(shape, {"slope": Slot(shape[-1:], self.init, decay=False)})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x)

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers.activations import ReLU
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Dense(Layer):
     units: Count
     init: Initializer = He()
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         (n,) = self.expect(shape, 1, "put Flatten() before it")
         slots = {"W": Slot((n, self.units), self.init), "b": Slot((self.units,), Zeros(), decay=False)}
-        return Built((self.units,), slots, multiply_adds=n * self.units)
+        return LayerSpec((self.units,), slots, multiply_adds=n * self.units)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x)
@@ -56,7 +56,7 @@ class _DenseReLU(Layer):
 
     dense: Dense
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return self.dense.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import FractionBelowOne
-from pellucid.layers.base import Built, Layer
+from pellucid.core.config import FractionBelowOne
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.window import picture
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Dropout(Layer):
 
     rate: FractionBelowOne = 0.5
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         if not ctx.training or self.rate == 0:
@@ -51,9 +51,9 @@ class SpatialDropout2D(Layer):
 
     rate: FractionBelowOne = 0.5
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         picture(self, shape)
-        return Built(shape)
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         if not ctx.training or self.rate == 0:

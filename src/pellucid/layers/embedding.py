@@ -8,12 +8,12 @@ from typing import Annotated
 
 import numpy as np
 
-from pellucid.config import Count, Range
+from pellucid.core.config import Count, Range
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.initializers import Initializer, Normal
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 Entries = Annotated[int, Range(1, 2**24)]  # as far as float32, in which a batch arrives, counts in whole numbers
 
@@ -43,10 +43,10 @@ class Embedding(Layer):
         if self.padding is not None and self.padding >= self.entries:
             raise ConfigError(f"{self}: padding is one of the entries, 0 … {self.entries - 1}")
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape:
             raise ShapeError(f"{self} wants sequences (time,) of whole numbers, got single numbers; give x[:, None]")
-        return Built((*shape, self.width), {"W": Slot((self.entries, self.width), self.init)})
+        return LayerSpec((*shape, self.width), {"W": Slot((self.entries, self.width), self.init)})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         rows = self.whole(x, ctx.buffer("rows", x.shape, np.int64), lambda i: f"sample {ctx.offset + i} of the batch")

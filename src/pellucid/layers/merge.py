@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ShapeError
 from pellucid.layers.activations import ReLU
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views
 
 
 class Merge(Config, ABC):
     """The base of all merges: what takes two or more inputs."""
 
     @abstractmethod
-    def build(self, shapes: Sequence[Shape]) -> Built:
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         """For inputs of ``shapes`` (one sample each). Raises ShapeError when they do not go together."""
 
     @abstractmethod
@@ -43,13 +43,13 @@ class Merge(Config, ABC):
 class Add(Merge):
     """The sum of inputs of one shape: Y = X₁ + X₂ + …, so dXᵢ = dY for each of them."""
 
-    def build(self, shapes: Sequence[Shape]) -> Built:
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         if len(set(shapes)) > 1:
             raise ShapeError(
                 f"Add() wants inputs of one shape, got {_and(shapes)}; a Dense, or for pictures a 1×1 convolution with the "
                 "same stride as the other branch, gives one the shape of the other (in a Residual as its shortcut=…)"
             )
-        return Built(shapes[0])
+        return LayerSpec(shapes[0])
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         ctx.keep(len(xs))
@@ -67,7 +67,7 @@ class Add(Merge):
 class _AddReLU(Merge):
     """Add and the ReLU behind it, the end of a residual block: the last addition and the ReLU in one pass over Y."""
 
-    def build(self, shapes: Sequence[Shape]) -> Built:
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return Add().build(shapes)
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
@@ -91,7 +91,7 @@ class Concatenate(Merge):
 
     axis: int = -1
 
-    def build(self, shapes: Sequence[Shape]) -> Built:
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         rank = len(shapes[0])
         if not -rank <= self.axis < rank:
             raise ShapeError(f"{self} wants samples that have this axis, got {_and(shapes)}")
@@ -101,7 +101,7 @@ class Concatenate(Merge):
                 f"{self} wants inputs that differ in axis {self.axis} alone, got {_and(shapes)}; "
                 "Flatten() before each of them makes vectors, which always go together"
             )
-        return Built((*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]))
+        return LayerSpec((*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]))
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         axis = self.axis % (xs[0].ndim - 1) + 1  # of the array, which has the batch before the sample

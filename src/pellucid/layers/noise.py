@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.config import NonNegative
-from pellucid.layers.base import Built, Layer
+from pellucid.core.config import NonNegative
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class GaussianNoise(Layer):
 
     sigma: NonNegative
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         if not ctx.training or self.sigma == 0:

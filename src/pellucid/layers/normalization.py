@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pellucid.config import Count, FractionBelowOne, Positive
+from pellucid.core.config import Count, FractionBelowOne, Positive
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
 from pellucid.initializers import Ones, Zeros
 from pellucid.layers.activations import ReLU
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class BatchNorm(Layer):
     momentum: FractionBelowOne = 0.9
     epsilon: Positive = 1e-5
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape:
             raise ShapeError(f"{self} wants features or channels as the last axis, got single numbers")
         c = shape[-1:]
         running = {"running_mean": Slot(c, Zeros(), state=True), "running_variance": Slot(c, Ones(), state=True)}
-        return Built(shape, {**_affine(shape[-1]), **running})
+        return LayerSpec(shape, {**_affine(shape[-1]), **running})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         figures = _statistics(self, x, ctx)
@@ -98,7 +98,7 @@ class _BatchNormReLU(Layer):
 
     norm: BatchNorm
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return self.norm.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
@@ -167,10 +167,10 @@ class LayerNorm(Layer):
 
     epsilon: Positive = 1e-5
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:
             raise ShapeError(f"{self} over {shape} is always beta: it needs two or more numbers on the last axis")
-        return Built(shape, _affine(shape[-1]))
+        return LayerSpec(shape, _affine(shape[-1]))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         mean, rstd = ctx.buffer("statistics", (2, x.size // x.shape[-1]))
@@ -205,13 +205,13 @@ class GroupNorm(Layer):
     groups: Count
     epsilon: Positive = 1e-5
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         channels = shape[-1] if shape else 0
         if not channels or channels % self.groups:
             raise ShapeError(f"{self} wants channels as the last axis, a multiple of {self.groups}, got {shape}")
         if math.prod(shape) == self.groups:
             raise ShapeError(f"{self} over {shape} is always beta: a group needs two or more numbers; take fewer groups")
-        return Built(shape, _affine(channels))
+        return LayerSpec(shape, _affine(channels))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         mean, rstd = ctx.buffer("statistics", (2, len(x), self.groups))

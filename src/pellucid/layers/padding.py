@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.layers.base import Built, Layer
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.window import Border, border, picture
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class ZeroPad2D(Layer):
 
     padding: Border = 1
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         height, width, channels = picture(self, shape)
         (top, bottom), (left, right) = border(self.padding)
-        return Built((top + height + bottom, left + width + right, channels))
+        return LayerSpec((top + height + bottom, left + width + right, channels))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x.shape)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ShapeError
 from pellucid.kernels.window import Window
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.window import Padding, Pair, picture, place
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class MaxPool2D(Layer):
     the first of equals, and adds up where windows overlap. A NaN in the window is its maximum, so that NaN is not hidden.
     """
 
-    kernel: Pair = 2
+    kernel_size: Pair = 2
     stride: Pair | None = None
     padding: Padding = "valid"
 
-    def build(self, shape: Shape) -> Built:
-        return Built(_placed(self, shape)[1])
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(_placed(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         window, shape = _placed(self, x.shape[1:])
@@ -75,12 +75,12 @@ class AveragePool2D(Layer):
     ∂y/∂x = 1/m: backward shares each dy out evenly, and adds up where windows overlap.
     """
 
-    kernel: Pair = 2
+    kernel_size: Pair = 2
     stride: Pair | None = None
     padding: Padding = "valid"
 
-    def build(self, shape: Shape) -> Built:
-        return Built(_placed(self, shape)[1])
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(_placed(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         window, shape = _placed(self, x.shape[1:])
@@ -97,8 +97,8 @@ class GlobalAveragePool2D(Layer):
     """The mean of each channel over the whole picture, (n, h, w, c) -> (n, c): in place of Flatten before the last Dense
     it needs no weight for each pixel (Lin, Chen and Yan, 2014). dX = dY/(h·w) at every pixel."""
 
-    def build(self, shape: Shape) -> Built:
-        return Built(picture(self, shape)[2:])
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(picture(self, shape)[2:])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x.shape)
@@ -112,7 +112,7 @@ class GlobalAveragePool2D(Layer):
 def _placed(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
     """The window and the shape of what comes out, for pictures of ``shape``. Raises ShapeError where a window would meet
     no pixel."""
-    window, (rows, columns) = place(layer, shape, layer.kernel, layer.stride or layer.kernel, layer.padding)
+    window, (rows, columns) = place(layer, shape, layer.kernel_size, layer.stride or layer.kernel_size, layer.padding)
     height, width, channels = shape
     before = window.top >= window.kh or window.left >= window.kw
     behind = (rows - 1) * window.sh - window.top >= height or (columns - 1) * window.sw - window.left >= width

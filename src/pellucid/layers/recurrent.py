@@ -5,7 +5,7 @@ gates, A = [h, x] [U; W] + b, and then what distinguishes the cells. Back-propag
 gradients dA of all steps, from the last to the first, where what reaches a state is dhₜ₋₁ = dAₜ Uᵀ + what comes past the gates;
 and with them dxₜ = dAₜ Wᵀ, and in one product for all steps d[U; W] = Σₜ [h, x]ₜᵀ dAₜ, db = Σₜ dAₜ.
 
-Input (n, time, features). Output: the last state, (n, units), or with ``sequences=True`` the states of all steps,
+Input (n, time, features). Output: the last state, (n, units), or with ``return_sequences=True`` the states of all steps,
 (n, time, units), as the layer of a stack wants them that has another recurrent layer behind it. The first state is zero.
 
 **Padding.** Sequences of different lengths are padded to one. With ``mask=0.0`` a step whose features all have that value is
@@ -24,19 +24,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
 from pellucid.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 class Recurrent(Layer, ABC):
     """What recurrent layers have in common."""
 
     units: int
-    sequences: bool
+    return_sequences: bool
     mask: float | None
     init: Initializer
     recurrent_init: Initializer
@@ -57,7 +57,7 @@ class Recurrent(Layer, ABC):
     def unstack(self, g: Views, dV: Array, db: Array) -> None:
         """Writes the gradients of the slots from those of V and b."""
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         time, features = self.expect(shape, 2, "give the data, or Reshape((time, features)) before it, a time axis")
         if time < 1 or features < 1:
             raise ShapeError(f"{self} wants sequences of one time step at least, and one feature, got {shape}")
@@ -67,7 +67,7 @@ class Recurrent(Layer, ABC):
             "U": Slot((u, gates * u), _ByGate(self.recurrent_init, gates)),
             **self.biases(),
         }
-        return Built((time, u) if self.sequences else (u,), slots, multiply_adds=time * gates * u * (features + u))
+        return LayerSpec((time, u) if self.return_sequences else (u,), slots, multiply_adds=time * gates * u * (features + u))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         n, time, features = x.shape
@@ -84,7 +84,7 @@ class Recurrent(Layer, ABC):
         gates = ctx.buffer("gates", (time, n, blocks * u))
         c = ctx.buffer("c", (time + 1, n, u if cell == "lstm" else 0))
         ctx.keep(V, alive, hx, gates, c)
-        y = ctx.buffer("y", (n, time, u) if self.sequences else (n, u))
+        y = ctx.buffer("y", (n, time, u) if self.return_sequences else (n, u))
         return ctx.kernels.recurrent(cell, x, V, b, alive, hx, gates, c, y)
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
@@ -102,7 +102,7 @@ class Recurrent(Layer, ABC):
 class SimpleRNN(Recurrent):
     """h' = tanh(x W + h U + b) (Elman, 1990): one state, and no gates; what is far back is soon forgotten.
 
-    Input (n, time, features), output (n, units) or with ``sequences`` (n, time, units); ``mask`` and the initializers are
+    Input (n, time, features), output (n, units) or with ``return_sequences`` (n, time, units); ``mask`` and the initializers are
     those of the module :mod:`pellucid.layers.recurrent`.
 
     >>> import numpy as np
@@ -116,7 +116,7 @@ class SimpleRNN(Recurrent):
     """
 
     units: Count
-    sequences: bool = False
+    return_sequences: bool = False
     mask: float | None = None
     init: Initializer = GlorotUniform()
     recurrent_init: Initializer = Orthogonal()
@@ -143,7 +143,7 @@ class LSTM(Recurrent):
         c' = σ(f) c + σ(i) tanh(g)
         h' = σ(o) tanh(c')
 
-    Input (n, time, features), output (n, units) or with ``sequences`` (n, time, units); ``mask`` and the initializers are
+    Input (n, time, features), output (n, units) or with ``return_sequences`` (n, time, units); ``mask`` and the initializers are
     those of the module :mod:`pellucid.layers.recurrent`.
 
     Slots: ``W`` (features, 4·units), ``U`` (units, 4·units), ``b`` (4·units), left alone by weight decay. The forget gate's
@@ -152,7 +152,7 @@ class LSTM(Recurrent):
     """
 
     units: Count
-    sequences: bool = False
+    return_sequences: bool = False
     mask: float | None = None
     init: Initializer = GlorotUniform()
     recurrent_init: Initializer = Orthogonal()
@@ -182,7 +182,7 @@ class GRU(Recurrent):
     The blocks stand in PyTorch's order r, z, n; Keras' is z, r, n. The bias ``bh`` inside the reset is the one that does not
     fall together with another.
 
-    Input (n, time, features), output (n, units) or with ``sequences`` (n, time, units); ``mask`` and the initializers are
+    Input (n, time, features), output (n, units) or with ``return_sequences`` (n, time, units); ``mask`` and the initializers are
     those of the module :mod:`pellucid.layers.recurrent`.
 
     Slots: ``W`` (features, 3·units), ``U`` (units, 3·units), ``b`` (3·units) and ``bh`` (units), zero at first and left alone
@@ -190,7 +190,7 @@ class GRU(Recurrent):
     """
 
     units: Count
-    sequences: bool = False
+    return_sequences: bool = False
     mask: float | None = None
     init: Initializer = GlorotUniform()
     recurrent_init: Initializer = Orthogonal()
@@ -249,10 +249,10 @@ class _Remember(Initializer):
 class Reverse(Layer):
     """The time axis backwards, the last step first: (n, time, …) -> (n, time, …)."""
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         if not shape:
             raise ShapeError(f"{self} wants sequences (time, …), got single numbers")
-        return Built(shape)
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         y = ctx.buffer("y", x.shape)

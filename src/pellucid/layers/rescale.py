@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Positive
-from pellucid.layers.base import Built, Layer
+from pellucid.core.config import Positive
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Rescale(Layer):
     scale: Positive = 1.0
     offset: float = 0.0
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         y = ctx.buffer("y", x.shape)

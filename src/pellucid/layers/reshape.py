@@ -6,19 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from pellucid.config import Range
+from pellucid.core.config import Range
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
     """Unfolds each sample into a vector: (n, a, b, …) -> (n, a·b·…)."""
 
-    def build(self, shape: Shape) -> Built:
-        return Built((math.prod(shape),))
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec((math.prod(shape),))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x.shape)
@@ -41,12 +41,12 @@ class Reshape(Layer):
         if not self.shape or 0 in self.shape or self.shape.count(-1) > 1:
             raise ConfigError(f"{self}: the shape of one sample has axes of 1 or more, and one of them at most may be -1")
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         given, known = math.prod(shape), math.prod(axis for axis in self.shape if axis > 0)
         if given % known or (given != known and -1 not in self.shape):
             numbers = f"a multiple of {known}" if -1 in self.shape else f"{known}"
             raise ShapeError(f"{self} wants samples of {numbers} numbers, got {shape}, which has {given}")
-        return Built(tuple(given // known if axis < 0 else axis for axis in self.shape))
+        return LayerSpec(tuple(given // known if axis < 0 else axis for axis in self.shape))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x.shape)

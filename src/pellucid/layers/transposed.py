@@ -40,15 +40,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.kernels.window import Window
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.convolution import check_groups, no_bias
 from pellucid.layers.window import Padding, Pair, pair, picture, place, sides
-from pellucid.memory import Array, Shape, Slot, Views
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ConvTranspose2D(Layer):
     """
 
     filters: Count
-    kernel: Pair
+    kernel_size: Pair
     stride: Pair = 1
     padding: Padding = "valid"
     dilation: Pair = 1
@@ -72,20 +72,20 @@ class ConvTranspose2D(Layer):
     init: Initializer = He()
     bias: bool = True
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         size = self.size(shape)
         check_groups(self, shape[2], self.filters, self.groups)
-        W = (*pair(self.kernel), self.filters // self.groups, shape[2])
+        W = (*pair(self.kernel_size), self.filters // self.groups, shape[2])
         fill = _AsItPaints(self.init, self.groups, pair(self.stride), pair(self.dilation))
         slots = {"W": Slot(W, fill)}
         if self.bias:
             slots["b"] = Slot((self.filters,), Zeros(), decay=False)
-        return Built((*size, self.filters), slots, multiply_adds=shape[0] * shape[1] * math.prod(W))
+        return LayerSpec((*size, self.filters), slots, multiply_adds=shape[0] * shape[1] * math.prod(W))
 
     def size(self, shape: Shape) -> tuple[int, int]:
         """The (height, width) of the output for pictures of ``shape``."""
         height, width, _ = picture(self, shape)
-        kernel, stride, dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
+        kernel, stride, dilation = pair(self.kernel_size), pair(self.stride), pair(self.dilation)
         if self.padding == "same":
             return height * stride[0], width * stride[1]
         padding = sides(self.padding, (height, width), kernel, stride, dilation)
@@ -99,7 +99,7 @@ class ConvTranspose2D(Layer):
 
     def window(self, size: Shape) -> Window:
         """The window of A over this layer's output (n, oh, ow, filters)."""
-        return place(self, size[1:], self.kernel, self.stride, self.padding, self.dilation)[0]
+        return place(self, size[1:], self.kernel_size, self.stride, self.padding, self.dilation)[0]
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         y = ctx.buffer("y", (len(x), *self.size(x.shape[1:]), self.filters))

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pellucid.config import Count, Range
+from pellucid.core.config import Count, Range
+from pellucid.core.memory import Shape
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.kernels.window import Window
 from pellucid.layers.base import Layer
-from pellucid.memory import Shape
 
 Pixels = Annotated[int, Range(0)]
 Pair = Count | tuple[Count, Count]  # height and width, or one number for both

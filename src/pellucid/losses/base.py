@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
-from pellucid.layers import Dropout, Flatten, Layer, Linear, LogSoftmax, Sigmoid, Softmax
+from pellucid.layers import Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
 from pellucid.layers.activations import Activation
-from pellucid.memory import Array, Shape
 from pellucid.networks import in_line
 
 FITS: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
@@ -52,7 +52,7 @@ class Loss(Config, ABC):
         """Refuses a network whose last layer does not go with the loss (ConfigError with the fix)."""
         kinds = in_line(network)
         activations = [layer for layer in kinds if isinstance(layer, (Softmax, Sigmoid))]
-        for one, other in itertools.pairwise(layer for layer in kinds if not isinstance(layer, (Linear, Dropout, Flatten))):
+        for one, other in itertools.pairwise(layer for layer in kinds if not isinstance(layer, (Identity, Dropout, Flatten))):
             if isinstance(one, Softmax) and isinstance(other, Softmax):
                 raise ConfigError("a Softmax behind a Softmax flattens the probabilities: remove one of them")
         if self.linear:
@@ -68,7 +68,7 @@ class Loss(Config, ABC):
             raise ConfigError(f"{name} needs {head}() as the last layer, got {last}; put {head}() {where}")
 
     def _check_linear(self, kinds: tuple[Layer, ...]) -> None:
-        last = next((layer for layer in reversed(kinds) if not isinstance(layer, (Linear, Dropout, Flatten))), None)
+        last = next((layer for layer in reversed(kinds) if not isinstance(layer, (Identity, Dropout, Flatten))), None)
         if isinstance(last, Activation) and not isinstance(last, self.unless):
             wants = " or ".join(["a linear output", *(f"{kind.__name__}()" for kind in self.unless)])
             other = f", or use loss={FITS[type(last)]}" if type(last) in FITS else ""

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer, Tanh
 from pellucid.losses.base import Loss, finite, labels_of, per_sample
-from pellucid.memory import Array, Shape
 
 
 @dataclass(frozen=True)

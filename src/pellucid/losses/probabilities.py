@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.config import FractionBelowOne
+from pellucid.core.config import FractionBelowOne
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer, Sigmoid, Softmax
 from pellucid.losses.base import Loss, distributions, finite, labels_of, per_sample
-from pellucid.memory import Array, Shape
 
 
 @dataclass(frozen=True)

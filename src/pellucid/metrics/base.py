@@ -1,4 +1,4 @@
-"""What a metric is: a frozen setting, whose ``start`` gives a :class:`Tally` that counts.
+"""What a metric is: a frozen setting, whose ``start`` gives a :class:`MetricState` that counts.
 
 Outputs are what ``predict`` returns, (n, k); the predicted class is the largest output, or for a single output whether it is
 at least ½. (Losses may see to it that a tally is given something else: the two sides of a single score, or rates for their
@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
 
 Value = float | Array
 Need = Literal["classes", "probabilities", "numbers"]
@@ -31,7 +31,7 @@ def wilson(correct: float, n: int, z: float = 1.959964) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-class Tally(ABC):
+class MetricState(ABC):
     """A count over batches."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Metric(Config, ABC):
     def name(self) -> str: ...
 
     @abstractmethod
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         """A fresh count, for a network with that many classes (outputs; two for a single output)."""
 
 

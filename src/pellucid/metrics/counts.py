@@ -20,16 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
-from pellucid.metrics.base import Metric, Tally, Value, classified
+from pellucid.metrics.base import Metric, MetricState, Value, classified
 
 AVERAGES = ("macro", "weighted", "micro")
 Shares = Callable[[Array, Array, Array, Array], tuple[Array, Array]]  # of TP, FP, FN, TN: what is divided, and by what
 
 
-class _Correct(Tally):
+class _Correct(MetricState):
     def __init__(self, kernels: Kernels):
         self.kernels, self.correct, self.total = kernels, 0.0, 0.0
 
@@ -41,7 +41,7 @@ class _Correct(Tally):
         return self.correct / self.total if self.total else math.nan
 
 
-class _Table(Tally):
+class _Table(MetricState):
     """A confusion matrix, and what is read off it."""
 
     def __init__(self, classes: int, kernels: Kernels, read: Callable[[Array], Value]):
@@ -68,7 +68,7 @@ def _named(metric: str, label: int | None, average: str | None) -> str:
     return metric if chosen is None else f"{metric}_{chosen}"
 
 
-def _per_class(classes: int, kernels: Kernels, shares: Shares, label: int | None, average: str | None) -> Tally:
+def _per_class(classes: int, kernels: Kernels, shares: Shares, label: int | None, average: str | None) -> MetricState:
     """A count of a share that every class has: for one label, averaged, or (k) for all classes; NaN is 0/0."""
     if label is not None and not 0 <= label < classes:
         raise ConfigError(f"label={label} is out of range: there are the classes 0 … {classes - 1}")
@@ -97,7 +97,7 @@ class Accuracy(Metric):
 
     name = "accuracy"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Correct(kernels)
 
 
@@ -117,7 +117,7 @@ class Precision(Metric):
     def name(self) -> str:
         return _named("precision", self.label, self.average)
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _per_class(classes, kernels, lambda tp, fp, fn, tn: (tp, tp + fp), self.label, self.average)
 
 
@@ -136,7 +136,7 @@ class Recall(Metric):
     def name(self) -> str:
         return _named("recall", self.label, self.average)
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _per_class(classes, kernels, lambda tp, fp, fn, tn: (tp, tp + fn), self.label, self.average)
 
 
@@ -156,7 +156,7 @@ class Specificity(Metric):
     def name(self) -> str:
         return _named("specificity", self.label, self.average)
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _per_class(classes, kernels, lambda tp, fp, fn, tn: (tn, tn + fp), self.label, self.average)
 
 
@@ -176,7 +176,7 @@ class F1(Metric):
     def name(self) -> str:
         return _named("f1", self.label, self.average)
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _per_class(classes, kernels, lambda tp, fp, fn, tn: (2 * tp, 2 * tp + fp + fn), self.label, self.average)
 
 
@@ -186,7 +186,7 @@ class ConfusionMatrix(Metric):
 
     name = "confusion_matrix"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Table(classes, kernels, lambda table: table)
 
 
@@ -197,7 +197,7 @@ class CohenKappa(Metric):
 
     name = "cohen_kappa"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Table(classes, kernels, _kappa)
 
 
@@ -219,7 +219,7 @@ class Matthews(Metric):
 
     name = "matthews"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Table(classes, kernels, _correlation)
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
-from pellucid.metrics.base import Metric, Need, Tally, ranked
+from pellucid.metrics.base import Metric, MetricState, Need, ranked
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class LogLoss(Metric):
     name = "log_loss"
     needs: ClassVar[Need] = "probabilities"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Nats()
 
 
-class _Nats(Tally):
+class _Nats(MetricState):
     def __init__(self) -> None:
         self.nats, self.total = 0.0, 0.0
 
@@ -63,11 +63,11 @@ class CalibrationError(Metric):
     name = "calibration_error"
     needs: ClassVar[Need] = "probabilities"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Bins(self.bins)
 
 
-class _Bins(Tally):
+class _Bins(MetricState):
     def __init__(self, bins: int):
         self.edges = np.linspace(0, 1, bins + 1)[1:-1]
         self.weight, self.right, self.sure = np.zeros((3, bins))

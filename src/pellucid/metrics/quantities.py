@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
-from pellucid.metrics.base import Metric, Need, Tally
+from pellucid.metrics.base import Metric, MetricState, Need
 
 
-class _Mean(Tally):
+class _Mean(MetricState):
     """The mean of what ``error`` makes of the differences, over samples and outputs."""
 
     def __init__(self, error: Callable[[Array], Array]):
@@ -36,7 +36,7 @@ class SquaredError(Metric):
     name = "mse"
     needs: ClassVar[Need] = "numbers"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Mean(np.square)
 
 
@@ -47,7 +47,7 @@ class AbsoluteError(Metric):
     name = "mae"
     needs: ClassVar[Need] = "numbers"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Mean(np.abs)
 
 
@@ -59,11 +59,11 @@ class R2(Metric):
     name = "r2"
     needs: ClassVar[Need] = "numbers"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Explained()
 
 
-class _Explained(Tally):
+class _Explained(MetricState):
     """Sums about the mean so far, which two parts bring together as in Chan, Golub and LeVeque (1979): Σ y² − (Σ y)²/n would
     lose the digits of targets that are far from 0."""
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Count
+from pellucid.core.config import Count
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
-from pellucid.metrics.base import Metric, Tally, Value, ranked
+from pellucid.metrics.base import Metric, MetricState, Value, ranked
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class TopKAccuracy(Metric):
     def name(self) -> str:
         return f"top_{self.k}_accuracy"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         if self.k >= classes:
             raise ConfigError(f"{self} of {classes} classes is always 1: take k={classes - 1} or fewer")
         return _Top(self.k)
 
 
-class _Top(Tally):
+class _Top(MetricState):
     def __init__(self, k: int):
         self.k, self.hit, self.total = k, 0.0, 0.0
 
@@ -58,11 +58,11 @@ class ROCAUC(Metric):
 
     name = "roc_auc"
 
-    def start(self, classes: int, kernels: Kernels) -> Tally:
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
         return _Area(classes)
 
 
-class _Area(Tally):
+class _Area(MetricState):
     def __init__(self, classes: int):
         self.classes = classes
         self.batches: list[tuple[Array, Array, Array]] = []

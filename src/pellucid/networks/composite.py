@@ -15,17 +15,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Shape, Slot
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.merge import Merge
-from pellucid.memory import Shape, Slot
 
 if TYPE_CHECKING:  # for Composite.compile, the one place where a lower file knows a higher one
-    from pellucid.data.stage import InputStage
+    from pellucid.data.input_stage import InputStage
     from pellucid.losses import Loss
     from pellucid.metrics import Metric
-    from pellucid.model import Model
+    from pellucid.model.model import Model
     from pellucid.optim import Optimizer
 
 INPUT = "input"  # the name under which nodes read what goes into their network
@@ -90,8 +90,8 @@ class Composite(Layer, ABC):
         classes: Sequence[str] | None = None,
         input_stage: InputStage | None = None,
     ) -> Model:
-        """A :class:`~pellucid.model.Model` of this network: see there for the arguments. The default optimizer is Adam."""
-        from pellucid.model import Model
+        """A :class:`~pellucid.model.model.Model` of this network: see there for the arguments. The default optimizer is Adam."""
+        from pellucid.model.model import Model
 
         return Model(
             self,
@@ -105,12 +105,12 @@ class Composite(Layer, ABC):
         )
 
 
-def built(layer: Layer | Merge, shapes: Sequence[Shape]) -> Built:
+def built(layer: Layer | Merge, shapes: Sequence[Shape]) -> LayerSpec:
     """What building a layer, or a merge, for inputs of these shapes tells."""
     return layer.build(shapes) if isinstance(layer, Merge) else layer.build(*shapes)
 
 
-def assembled(nodes: Nodes, shape: Shape) -> Built:
+def assembled(nodes: Nodes, shape: Shape) -> LayerSpec:
     """What building a network of these nodes tells: slots by path, costs added up."""
     shapes = {INPUT: shape}
     slots: dict[str, Slot] = {}
@@ -126,7 +126,7 @@ def assembled(nodes: Nodes, shape: Shape) -> Built:
         multiply_adds += one.multiply_adds
         largest = max(largest, one.largest, math.prod(shape))
         slots.update({f"{node.name}.{slot}": what for slot, what in one.slots.items()})
-    return Built(shape, slots, multiply_adds, largest)
+    return LayerSpec(shape, slots, multiply_adds, largest)
 
 
 def fused(layer: Layer) -> Layer:

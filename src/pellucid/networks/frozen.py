@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pellucid.core.memory import Array, Shape, Views, clear
 from pellucid.errors import ConfigError
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.memory import Array, Shape, Views, clear
 from pellucid.networks.composite import Composite, Nodes, fused
 from pellucid.networks.sequential import Sequential, refuse_merges
 
@@ -21,7 +21,7 @@ class Frozen(Composite):
     not count them. Batch normalization inside takes its running figures and leaves them alone, dropout and noise inside are
     off. The gradient goes through to the input, if layers before it learn.
 
-    Paths are ``frozen1.dense1.W`` and so on; :func:`~pellucid.finetuning.transfer` fills them with what another model has
+    Paths are ``frozen1.dense1.W`` and so on; :func:`~pellucid.model.transfer.transfer` fills them with what another model has
     learned.
     """
 
@@ -45,28 +45,28 @@ class Frozen(Composite):
         return self.line.inside()
 
     def fused(self) -> Layer:
-        return _Still(fused(self.line))
+        return _FrozenLayer(fused(self.line))
 
-    def build(self, shape: Shape) -> Built:
-        return _Still(self.line).build(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return _FrozenLayer(self.line).build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        return _Still(self.line).forward(p, x, ctx)
+        return _FrozenLayer(self.line).forward(p, x, ctx)
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        return _Still(self.line).backward(p, g, dy, ctx)
+        return _FrozenLayer(self.line).backward(p, g, dy, ctx)
 
     def __repr__(self) -> str:
         return f"Frozen({', '.join(map(repr, self.layers))})"
 
 
 @dataclass(frozen=True)
-class _Still(Layer):
+class _FrozenLayer(Layer):
     """One layer that stays as it is, under the names of what it has inside."""
 
     layer: Layer
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         built = self.layer.build(shape)
         return replace(built, slots={name: replace(slot, trained=False) for name, slot in built.slots.items()})
 
@@ -83,4 +83,4 @@ class _Still(Layer):
 
     def absorb(self, following: Layer) -> Layer | None:
         both = self.layer.absorb(following)
-        return None if both is None else _Still(both)
+        return None if both is None else _FrozenLayer(both)

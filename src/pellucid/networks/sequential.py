@@ -11,11 +11,11 @@ from abc import ABC
 from collections import Counter
 from dataclasses import dataclass
 
+from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError
-from pellucid.layers.base import Built, Layer
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.merge import Merge
-from pellucid.memory import Array, Shape, Views
 from pellucid.networks.composite import INPUT, Composite, Node, Nodes, absorbed, assembled, fuse
 
 
@@ -44,7 +44,7 @@ def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
 class _InSequence(Composite, ABC):
     """One layer behind the other: Yₖ = Xₖ₊₁, and back dC/dXₖ₊₁ = dC/dYₖ."""
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return assembled(self.inside(), shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.layers.base import Built, Layer
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.merge import Merge
-from pellucid.memory import Array, Shape, Views
 from pellucid.networks.composite import INPUT, Composite, Nodes, absorbed, assembled, fuse
 
 
@@ -49,7 +49,7 @@ class Arriving:
 class Wired(Composite, ABC):
     """Nodes that read each other, without a cycle."""
 
-    def build(self, shape: Shape) -> Built:
+    def build(self, shape: Shape) -> LayerSpec:
         return assembled(self.inside(), shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pellucid.config import FractionBelowOne, NonNegative, Positive
+from pellucid.core.config import FractionBelowOne, NonNegative, Positive
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
 from pellucid.optim.pieces import Rule
 from pellucid.optim.rules import Epsilon
 from pellucid.optim.schedules import Schedule

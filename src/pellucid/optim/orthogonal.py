@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.config import FractionBelowOne, Positive
+from pellucid.core.config import FractionBelowOne, Positive
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
 from pellucid.optim.pieces import Rule
 from pellucid.optim.rules import Epsilon
 from pellucid.optim.schedules import Schedule

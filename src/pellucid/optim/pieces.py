@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid.config import Config
+from pellucid.core.config import Config
+from pellucid.core.memory import Array, Layout
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.memory import Array, Layout
 from pellucid.optim.schedules import Clock, Schedule, rate_at
 
 

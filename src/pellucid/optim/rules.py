@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pellucid.config import FractionBelowOne, Positive, Range
+from pellucid.core.config import FractionBelowOne, Positive, Range
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
 from pellucid.optim.pieces import Chain, Rule
 from pellucid.optim.schedules import Schedule
 from pellucid.optim.transforms import Decay

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated
 
-from pellucid.config import Config, Count, Fraction, NonNegative, Positive, Range
+from pellucid.core.config import Config, Count, Fraction, NonNegative, Positive, Range
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Schedule(Config, ABC):
     @abstractmethod
     def at(self, clock: Clock) -> float:
         """The learning rate at that time."""
-
-
-@dataclass(frozen=True)
-class Constant(Schedule):
-    """η: the same as writing the number itself."""
-
-    rate: Positive
-
-    def at(self, clock: Clock) -> float:
-        return self.rate
 
 
 @dataclass(frozen=True)

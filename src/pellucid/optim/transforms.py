@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pellucid.config import NonNegative, Positive
+from pellucid.core.config import NonNegative, Positive
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.memory import Array
 from pellucid.optim.pieces import Constraint, Transform
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
-from pellucid.memory import Array
 from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ def accuracies(shares: Mapping[str, float], intervals: Mapping[str, tuple[float,
     ax.set_xlabel("test accuracy (%), with its 95 % interval")
     if title:
         ax.set_title(title)
-    said = (f"{name} {100 * share:.2f} % ({' to '.join(f'{100 * end:.2f}' for end in intervals[name])})"
-            for name, share in shares.items())  # fmt: skip
+    said = (
+        f"{name} {100 * share:.2f} % ({' to '.join(f'{100 * end:.2f}' for end in intervals[name])})"
+        for name, share in shares.items()
+    )
     return described(made, f"Test accuracies with their 95 % intervals: {listed(said)}. The best is {best}.")
 
 
@@ -64,9 +66,15 @@ def disagreements(
         for k, (name, said) in enumerate(predicted.items()):
             right = said[i] == y[i]
             ax.text(
-                0.5, -0.03 - 0.145 * k, f"{name}: {names[said[i]]} {'✓' if right else '✗'}",
-                transform=ax.transAxes, ha="center", va="top", fontsize=8, color=BLUE if right else VERMILION,
-            )  # fmt: skip
+                0.5,
+                -0.03 - 0.145 * k,
+                f"{name}: {names[said[i]]} {'✓' if right else '✗'}",
+                transform=ax.transAxes,
+                ha="center",
+                va="top",
+                fontsize=8,
+                color=BLUE if right else VERMILION,
+            )
     if title:
         made.suptitle(title)
     wrong = listed(f"{name} is wrong on {int((np.asarray(said) != y).sum())}" for name, said in predicted.items())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError
 from pellucid.layers import Dense, Layer, Softmax
-from pellucid.memory import Array, Shape
 from pellucid.networks import Graph, in_line
 from pellucid.plots.style import BLUE, GREY, VERMILION, described, figure, listed
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid.activity import activations
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.activations import activations
+from pellucid.model.model import Model
 from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.ensemble import Ensemble
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.memory import Array
 from pellucid.metrics.base import ranked, sides
-from pellucid.model import Model
+from pellucid.model.ensemble import Ensemble
+from pellucid.model.model import Model
 from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:

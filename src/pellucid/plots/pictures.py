@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ShapeError
-from pellucid.memory import Array
 from pellucid.plots.style import GREY, described, figure, listed
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import DataError
-from pellucid.memory import Array
 from pellucid.plots.style import BLUE, GREY, described, figure
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import DataError
-from pellucid.memory import Array
 from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import DataError
-from pellucid.memory import Array
 from pellucid.plots.style import BLUE, GREY, described, figure, listed
 
 if TYPE_CHECKING:
@@ -31,8 +31,15 @@ def network_state(panels: Mapping[str, tuple[Layers, Array]], names: Sequence[st
             _lines(ax, x, np.asarray(before, float), np.asarray(weights, float))
         for x, values in enumerate(columns):
             shades = np.abs(values) / max(np.abs(values).max(), 1e-9)
-            ax.scatter(np.full(len(values), x), _heights(len(values)), s=90, zorder=3, edgecolor=GREY, linewidth=0.8,
-                       color=[str(1 - 0.8 * shade) for shade in shades])  # fmt: skip
+            ax.scatter(
+                np.full(len(values), x),
+                _heights(len(values)),
+                s=90,
+                zorder=3,
+                edgecolor=GREY,
+                linewidth=0.8,
+                color=[str(1 - 0.8 * shade) for shade in shades],
+            )
         for height, name, value in zip(_heights(len(outputs)), names, outputs, strict=True):
             ax.text(len(columns) - 0.82, height, f"{name}  {100 * value:.0f} %", va="center", fontsize=8)
         ax.set_xlim(-0.3, len(columns) - 0.1)
@@ -55,5 +62,12 @@ def _lines(ax: Any, x: int, before: Array, weights: Array, most: int = 80) -> No
         i, j = np.unravel_index(flat, weights.shape)
         positive = weights[i, j] >= 0
         width = 0.4 + 1.8 * abs(weights[i, j]) / max(np.abs(weights).max(), 1e-9)
-        ax.plot([x, x + 1], [left[i], right[j]], color=RED if positive else BLUE, alpha=float(active[i]), linewidth=width,
-                linestyle="-" if positive else (0, (3, 2)), zorder=1)  # fmt: skip
+        ax.plot(
+            [x, x + 1],
+            [left[i], right[j]],
+            color=RED if positive else BLUE,
+            alpha=float(active[i]),
+            linewidth=width,
+            linestyle="-" if positive else (0, (3, 2)),
+            zorder=1,
+        )

@@ -97,7 +97,7 @@ class Contents:
             ("Repetitions", f"{len(about)} runs; seeds count from 0; tables give the median over seeds and the range"),
             ("Time", f"{minutes:.1f} minutes of runs; several at once take less"),
             ("Energy", energy),
-        ]  # fmt: skip
+        ]
 
 
 def _each(values: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pellucid.core.files import write_text
 from pellucid.errors import FileError
-from pellucid.files import write_text
 from pellucid.report.contents import Chapter, Contents, Section, is_formula, paragraphs
 
 

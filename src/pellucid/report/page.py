@@ -6,8 +6,8 @@ import base64
 import re
 from pathlib import Path
 
+from pellucid.core.files import write_text
 from pellucid.errors import ConfigError
-from pellucid.files import write_text
 from pellucid.report.contents import Contents, is_formula, paragraphs
 
 

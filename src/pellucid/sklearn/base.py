@@ -12,17 +12,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from pellucid.config import Count, FractionBelowOne, NonNegative, Range, checked
+from pellucid.core.config import Count, FractionBelowOne, NonNegative, Range, checked
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.data.checks import check_weights
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError
 from pellucid.layers import Layer
-from pellucid.memory import Array
-from pellucid.model import Model
+from pellucid.model.model import Model
 from pellucid.networks import Sequential
 from pellucid.optim import Optimizer
 from pellucid.optim.schedules import Schedule
-from pellucid.rng import generator
 from pellucid.sklearn.network import network_of, optimizer_of, sample_shape
 from pellucid.sklearn.process import packed, share_of_cores, unpacked
 from pellucid.sklearn.tables import merged, rescaled, stage_of
@@ -30,10 +30,17 @@ from pellucid.training import EarlyStopping, History
 
 BATCH = 200  # what "auto" takes at most, as scikit-learn's own networks do
 RULES: Mapping[str, Any] = {
-    "dropout": FractionBelowOne, "alpha": NonNegative, "epochs": Count, "tol": NonNegative, "patience": Count | None,
-    "early_stopping": bool, "validation_fraction": Annotated[float, Range(0, 1, low_open=True, high_open=True)],
-    "standardize": bool, "warm_start": bool, "verbose": bool | int,
-}  # fmt: skip
+    "dropout": FractionBelowOne,
+    "alpha": NonNegative,
+    "epochs": Count,
+    "tol": NonNegative,
+    "patience": Count | None,
+    "early_stopping": bool,
+    "validation_fraction": Annotated[float, Range(0, 1, low_open=True, high_open=True)],
+    "standardize": bool,
+    "warm_start": bool,
+    "verbose": bool | int,
+}
 
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -120,15 +127,21 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if fresh:
             self._begin(rules, data, seed)
         policy = EarlyStopping(
-            rules.patience or rules.epochs, "train_loss" if held is None else "validation_loss", rules.tol,
+            rules.patience or rules.epochs,
+            "train_loss" if held is None else "validation_loss",
+            rules.tol,
             restore_best=held is not None,
-        )  # fmt: skip
+        )
         with share_of_cores():
             history = self.model_.fit(
-                self._learnable(data), validation=None if held is None else self._learnable(held),
-                epochs=rules.epochs, batch_size=batch, shuffle=len(data) > batch, policies=(policy,),
+                self._learnable(data),
+                validation=None if held is None else self._learnable(held),
+                epochs=rules.epochs,
+                batch_size=batch,
+                shuffle=len(data) > batch,
+                policies=(policy,),
                 progress=bool(rules.verbose),
-            )  # fmt: skip
+            )
         self._note(history.rows)
         return self
 
@@ -144,7 +157,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         order = np.arange(n)
         if n > batch:  # the order of the epoch of that number
             order = generator(self.model_.seed, "shuffle", len(self.history_)).permutation(n)
-        weights, targets = np.ones(n) if data.weights is None else data.weights, np.asarray(data.y)
+        weights, targets = np.ones(n) if data.sample_weight is None else data.sample_weight, np.asarray(data.y)
         with share_of_cores():
             for start in range(0, n, batch):
                 rows = order[start : start + batch]
@@ -195,9 +208,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self._learn_scale(data)
         network, loss = network_of(self.hidden, self.activation, rules.dropout, shape, self._heads(), owner)
         if rules.standardize and len(shape) == 1:
-            stage = stage_of(data.x, data.weights, getattr(self, "feature_names_in_", None))
+            stage = stage_of(data.x, data.sample_weight, getattr(self, "feature_names_in_", None))
         elif rules.standardize:
-            network = Sequential(rescaled(data.x, data.weights), network)
+            network = Sequential(rescaled(data.x, data.sample_weight), network)
         optimizer = optimizer_of(self.optimizer, self.learning_rate, rules.alpha, owner)
         names = self._names()
         self.model_ = Model(network, shape, loss=loss, optimizer=optimizer, seed=seed, classes=names, input_stage=stage)
@@ -211,7 +224,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return None
 
     def _learnable(self, data: Dataset) -> Dataset:
-        return Dataset(self._input(data.x), self._aims(np.asarray(data.y)), data.weights)
+        return Dataset(self._input(data.x), self._aims(np.asarray(data.y)), data.sample_weight)
 
     def _input(self, x: Array) -> Array:
         """X as the model takes it."""

@@ -10,9 +10,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer, Sigmoid, Softmax
-from pellucid.memory import Array
 from pellucid.optim import Optimizer
 from pellucid.optim.schedules import Schedule
 from pellucid.sklearn.base import NetworkEstimator
@@ -79,11 +79,24 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
         verbose: bool = False,
     ):
         super().__init__(
-            hidden, activation=activation, dropout=dropout, image_shape=image_shape, standardize=standardize,
-            optimizer=optimizer, learning_rate=learning_rate, alpha=alpha, batch_size=batch_size, epochs=epochs, tol=tol,
-            patience=patience, early_stopping=early_stopping, validation_fraction=validation_fraction, warm_start=warm_start,
-            random_state=random_state, verbose=verbose,
-        )  # fmt: skip
+            hidden,
+            activation=activation,
+            dropout=dropout,
+            image_shape=image_shape,
+            standardize=standardize,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            alpha=alpha,
+            batch_size=batch_size,
+            epochs=epochs,
+            tol=tol,
+            patience=patience,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.class_weight = class_weight
 
     def _checked_data(self, X: Any, y: Any, fresh: bool) -> tuple[Array, Array]:

@@ -7,17 +7,17 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
-from pellucid.config import Count, checked
+from pellucid.core.config import Count, checked
+from pellucid.core.memory import Shape
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.initializers import GlorotUniform
-from pellucid.layers import Dense, Dropout, Flatten, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+from pellucid.layers import Dense, Dropout, Flatten, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
-from pellucid.memory import Shape
 from pellucid.networks import Sequential, in_line
 from pellucid.optim import L2, SGD, Adam, Chain, Optimizer, Rule
 
-ACTIVATIONS: Mapping[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "logistic": Sigmoid(), "identity": Linear()}
-LOSSES: Mapping[type[Layer], Loss] = {Softmax: CrossEntropy(), Sigmoid: BinaryCrossEntropy(), Linear: MeanSquaredError()}
+ACTIVATIONS: Mapping[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "logistic": Sigmoid(), "identity": Identity()}
+LOSSES: Mapping[type[Layer], Loss] = {Softmax: CrossEntropy(), Sigmoid: BinaryCrossEntropy(), Identity: MeanSquaredError()}
 OPTIMIZERS: Mapping[str, Optimizer] = {"adam": Adam(), "sgd": SGD(0.01, momentum=0.9, nesterov=True)}
 
 

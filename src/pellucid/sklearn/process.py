@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pellucid.config import Config, key
-from pellucid.model import Model
+from pellucid.core.config import Config, key
+from pellucid.model.model import Model
 from pellucid.training import shards
 
 
@@ -28,7 +28,7 @@ def unpacked(file: bytes, classes: list[type]) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pellucid"
         path.write_bytes(file)
-        return Model.load(path, classes=classes)
+        return Model.load(path, custom_classes=classes)
 
 
 def own_classes(value: Any) -> set[type]:

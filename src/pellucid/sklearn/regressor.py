@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.layers import Layer, Linear
-from pellucid.memory import Array
+from pellucid.layers import Identity, Layer
 from pellucid.sklearn.base import NetworkEstimator
 from pellucid.sklearn.tables import figures
 
@@ -21,7 +21,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
     y is (n) or (n, k). The network learns y in units of its standard deviation around its mean (``target_mean_``,
     ``target_scale_``), so that no unit is too large or too small; losses are in these units, predictions in those of y.
     Parameters and attributes are those of :class:`~pellucid.sklearn.NetworkClassifier`, without the classes; a network of your
-    own is taken whole where its last layer is Linear().
+    own is taken whole where its last layer is Identity().
     """
 
     def _checked_data(self, X: Any, y: Any, fresh: bool) -> tuple[Array, Array]:
@@ -33,10 +33,10 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
         return y.reshape(len(y), -1)
 
     def _heads(self) -> dict[type[Layer], int]:
-        return {Linear: len(self.target_mean_)}
+        return {Identity: len(self.target_mean_)}
 
     def _learn_scale(self, data: Dataset) -> None:
-        self.target_mean_, self.target_scale_ = figures(np.asarray(data.y), data.weights)
+        self.target_mean_, self.target_scale_ = figures(np.asarray(data.y), data.sample_weight)
 
     def _aims(self, t: Array) -> Array:
         return (t - self.target_mean_) / self.target_scale_

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pellucid.data.columns import Column, Standardized
-from pellucid.data.stage import InputStage, stage_for
+from pellucid.core.memory import Array
+from pellucid.data.input_stage import InputStage, stage_for
+from pellucid.data.tables.columns import Column, Standardized
 from pellucid.layers import Rescale
-from pellucid.memory import Array
 
 ROUNDING = 1e-12  # of the mean: a column that spreads less than this is constant, but for rounding
 

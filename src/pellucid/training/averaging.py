@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.config import Count, FractionBelowOne
+from pellucid.core.config import Count, FractionBelowOne
 from pellucid.training.events import Event, History, StepEvent
 from pellucid.training.parts import Parts
 from pellucid.training.policies import Policy

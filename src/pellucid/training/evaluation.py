@@ -27,7 +27,7 @@ class Evaluation(dict[str, Value]):
     @classmethod
     def of(cls, scores: Mapping[str, Value], data: Dataset, classes: Sequence[str] | None) -> Evaluation:
         """The scores of that data set."""
-        alike = data.source_weights is None and data.source_y is not None and data.source_y.ndim == 1
+        alike = data.source_sample_weight is None and data.source_y is not None and data.source_y.ndim == 1
         return cls(scores, len(data) if alike else None, classes)
 
     def _repr_html_(self) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Positive, checked
+from pellucid.core.config import Positive, checked
+from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
 from pellucid.errors import ConfigError, DataError, DivergedError
-from pellucid.memory import Array
 from pellucid.training.loop import take_step
 from pellucid.training.parts import Parts
 from pellucid.training.step import Step

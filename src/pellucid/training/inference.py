@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pellucid.data.stage import InputStage
-from pellucid.layers.context import Context, Run
-from pellucid.memory import Array
-from pellucid.metrics import Metric, Tally, Value
+from pellucid.core.memory import Array
+from pellucid.data.input_stage import InputStage
+from pellucid.layers.context import Context, ShardState
+from pellucid.metrics import Metric, MetricState, Value
 from pellucid.metrics.base import questions, sides
-from pellucid.training.intake import Samples
+from pellucid.training.inputs import Samples
 from pellucid.training.parts import Parts
 from pellucid.training.shards import choose
 
@@ -29,7 +29,7 @@ class Scores:
     def __init__(self, parts: Parts, metrics: Iterable[Metric] | None = None):
         self.parts = parts
         self.loss, self.weight = 0.0, 0.0
-        self.tallies: list[tuple[str, Tally]] = []
+        self.tallies: list[tuple[str, MetricState]] = []
         several = parts.output_shape[-1] > 1
         self._independent = parts.loss.independent and several
         self._one_score = parts.loss.classifies and parts.loss.head is None and not several
@@ -66,7 +66,7 @@ class Inference:
             return self._pool.pop()
         except IndexError:
             parts = self.parts
-            return Context(Run(parts.kernels, dtype=parts.dtype, seed=parts.seed), parts.state_views)
+            return Context(ShardState(parts.kernels, dtype=parts.dtype, seed=parts.seed), parts.state_views)
 
     def _logits(self, ctx: Context, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
         """What is before the head, for the n samples ``rows`` of x; lives until the context is used again."""

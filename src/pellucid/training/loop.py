@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
+from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
-from pellucid.memory import Array
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
 from pellucid.training import blas
-from pellucid.training.doctor import diverged
+from pellucid.training.divergence import diverged
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.inference import Scores
 from pellucid.training.parts import Parts

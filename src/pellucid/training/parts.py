@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Layout, Shape
 from pellucid.initializers import initial
 from pellucid.kernels import Kernels
 from pellucid.layers.activations import Activation
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
-from pellucid.memory import Layout, Shape
 from pellucid.metrics import Metric
 from pellucid.networks import fused, in_line, without_last
 from pellucid.optim.pieces import Optimizer, Updater

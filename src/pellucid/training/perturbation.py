@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.config import Config, Count, Positive
+from pellucid.core.config import Config, Count, Positive
+from pellucid.core.memory import Array, Views
+from pellucid.core.rng import generator
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.layers.context import Context, Run
-from pellucid.memory import Array, Views
-from pellucid.rng import generator
+from pellucid.layers.context import Context, ShardState
 from pellucid.training.parts import Parts
 
 Loss = Callable[[], float]  # C at the weights as they are now
@@ -66,7 +66,7 @@ class PerturbedStep:
         self._p = parts.layout.views(self._w)
         trained = [parts.layout.offsets[path] + np.arange(slot.size) for path, slot in parts.layout.items() if slot.trained]
         self._places = np.concatenate(trained or [np.empty(0, np.int64)])  # in the vectors, padding not counted
-        self._run = Run(parts.kernels, dtype=parts.dtype, seed=parts.seed)
+        self._run = ShardState(parts.kernels, dtype=parts.dtype, seed=parts.seed)
         self._run.training = True
         self._ctx = Context(self._run, parts.state_layout.views(self.state))
         self.outputs = self._spare = np.empty((0, *parts.output_shape), parts.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pellucid.config import Config, Count, NonNegative, Range
+from pellucid.core.config import Config, Count, NonNegative, Range
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import falls
 from pellucid.training.events import EpochEvent, Event, History

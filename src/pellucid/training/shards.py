@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pellucid.core.memory import Array
 from pellucid.kernels import Kernels, name_of
-from pellucid.memory import Array
 
 DETERMINISTIC_SHARDS = 4
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in each period of so many

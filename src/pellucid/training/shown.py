@@ -54,9 +54,11 @@ def rates(found: RateSearch) -> str:
     mark = {f"suggestion: {found.suggestion:g}": found.suggestion}
     drawn = notebook.chart(lines, "learning rate", "training loss", marks=mark, log_x=True, ends=ends)
     burst = f"; at {found.rates[-1]:.3g} the loss burst" if found.diverged else ""
-    return notebook.page(f"Range test: a learning rate of {found.suggestion:g} is suggested", drawn, notebook.line(
-        f"{len(found.rates)} steps at rates from {found.rates[0]:.3g} to {found.rates[-1]:.3g}{burst}."
-    ))  # fmt: skip
+    return notebook.page(
+        f"Range test: a learning rate of {found.suggestion:g} is suggested",
+        drawn,
+        notebook.line(f"{len(found.rates)} steps at rates from {found.rates[0]:.3g} to {found.rates[-1]:.3g}{burst}."),
+    )
 
 
 def _curves(one: History, name: str, best: int | None) -> str:

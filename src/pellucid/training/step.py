@@ -10,9 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from pellucid.core.memory import Array, Views
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, Observer, Run
-from pellucid.memory import Array, Views
+from pellucid.layers.context import Context, Observer, ShardState
 from pellucid.training.parts import Parts
 from pellucid.training.shards import Crew, tree_sum
 
@@ -51,7 +51,7 @@ class GradientStep:
         views = parts.state_layout.views(self.state)
         for shard in range(shards):
             all_sum = self.crew.all_sum if shards > 1 else None
-            run = Run(parts.kernels, dtype=parts.dtype, seed=parts.seed, shard=shard, all_sum=all_sum)
+            run = ShardState(parts.kernels, dtype=parts.dtype, seed=parts.seed, shard=shard, all_sum=all_sum)
             run.training = run.keeping = True
             run.observer = observer
             self._contexts.append(Context(run, views))

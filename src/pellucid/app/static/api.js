@@ -1,41 +1,42 @@
-// Requests to this page's own server. A library error arrives as an Error with its message.
+// Requests to the server that serves this page. An error of the library arrives as an Error with the library's message.
 
-export async function post(path, body, signal) {
-  return answered(await fetch(path, {
-    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal,
+export async function post(path, body) {
+  return parsed(await fetch(path, {
+    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
   }));
 }
 
 export async function get(path) {
-  return answered(await fetch(path));
+  return parsed(await fetch(path));
 }
 
-async function answered(response) {
+async function parsed(response) {
   const data = await response.json();
-  if (!response.ok) throw new Error(data.error || `the server answered ${response.status}`);
+  if (!response.ok) throw new Error(data.error || `the server answered with status ${response.status}`);
   return data;
 }
 
-function bytes(text) {
-  const packed = atob(text), found = new Uint8Array(packed.length);
-  for (let i = 0; i < packed.length; i++) found[i] = packed.charCodeAt(i);
-  return found;
+// Arrays arrive as base64 text: uint8 or float32 values.
+export function unpackBytes(text) {
+  const packed = atob(text), bytes = new Uint8Array(packed.length);
+  for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
+  return bytes;
 }
 
-export const unpackBytes = bytes;
-export const unpackFloats = (text) => new Float32Array(bytes(text).buffer);
+export const unpackFloats = (text) => new Float32Array(unpackBytes(text).buffer);
 
-// Only the newest of many requests counts: while one is under way, the next one waits, and newer ones take its place.
-export function newest(ask) {
-  let busy = false, waiting = null;
-  return async function send(...args) {
-    if (busy) { waiting = args; return; }
+// Wraps an asynchronous function so that it runs once at a time. Calls during a run are merged: only the last one is executed,
+// after the run.
+export function latestOnly(run) {
+  let busy = false, pending = null;
+  return async function call(...args) {
+    if (busy) { pending = args; return; }
     busy = true;
     try {
-      await ask(...args);
+      await run(...args);
     } finally {
       busy = false;
-      if (waiting) { const next = waiting; waiting = null; send(...next); }
+      if (pending) { const next = pending; pending = null; call(...next); }
     }
   };
 }

@@ -1,31 +1,43 @@
-// Small helpers for building and colouring the page.
+// Helpers for building and colouring the page.
 
-// element("button", {class: "main", onclick: f}, "Go"): properties that start with "on" are listeners, the rest attributes.
-export function element(kind, attributes = {}, ...children) {
-  const made = document.createElement(kind);
+// element("button", {class: "main", onclick: f}, "Go"): properties that start with "on" are listeners, the others attributes.
+// A value of true sets an empty attribute; false, null and undefined leave the attribute out.
+export function element(tag, attributes = {}, ...children) {
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    if (name.startsWith("on")) created.addEventListener(name.slice(2), value);
+    else if (value === true) created.setAttribute(name, "");
+    else if (value !== false && value != null) created.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child != null));
-  return made;
+  created.append(...children.filter((child) => child != null));
+  return created;
 }
 
-export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
-export const thousands = (number) => number.toLocaleString("en");
+export const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
+export const thousands = (value) => value.toLocaleString("en");
 
 // The value of a CSS variable, for canvases: colour("--blue").
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function whenThemeChanges(draw) {
+export function onThemeChange(draw) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
 
-// A canvas as sharp as the screen: returns its context with one unit a CSS pixel. Call it again after a change of size.
-export function sharp(canvas, width, height) {
+// Runs `draw` in the next frame. Calls before that frame are merged into one.
+export function oncePerFrame(draw) {
+  let scheduled = false;
+  return () => {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => { scheduled = false; draw(); });
+  };
+}
+
+// Gives a canvas the resolution of the screen and returns its context, in which one unit is one CSS pixel. Call it before each
+// drawing, because the size may have changed.
+export function fitToScreen(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   const w = Math.round(width * ratio), h = Math.round(height * ratio);
   if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
@@ -34,75 +46,79 @@ export function sharp(canvas, width, height) {
   return context;
 }
 
-// A group of buttons of which one is chosen: choice("Normalization", [["mass", "centre of mass"], …], "mass", changed).
-export function choice(label, options, chosen, changed) {
+// A radio group of buttons: radioGroup("Normalization", [["mass", "centre of mass", "tooltip"], …], "mass", onChange). Its method
+// check(value) selects a button without calling onChange.
+export function radioGroup(label, options, initial, onChange) {
   const group = element("div", {class: "choice", role: "radiogroup", "aria-label": label});
-  const pick = (value, tell = true) => {
+  group.check = (value) => {
     for (const button of group.children) {
-      const on = button.dataset.value === value;
-      button.setAttribute("aria-checked", on);
-      button.tabIndex = on ? 0 : -1;
+      const checked = button.dataset.value === value;
+      button.setAttribute("aria-checked", checked);
+      button.tabIndex = checked ? 0 : -1;
     }
-    if (tell) changed(value);
   };
+  const choose = (value) => { group.check(value); onChange(value); };
   for (const [value, text, title] of options) {
     group.append(element("button", {
-      type: "button", role: "radio", "data-value": value, title, onclick: () => pick(value),
+      type: "button", role: "radio", "data-value": value, title, onclick: () => choose(value),
       onkeydown: (event) => {
         const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
         if (!step) return;
         event.preventDefault();
-        const all = [...group.children], next = all[(all.indexOf(event.target) + step + all.length) % all.length];
+        const buttons = [...group.children];
+        const next = buttons[(buttons.indexOf(event.target) + step + buttons.length) % buttons.length];
         next.focus();
-        pick(next.dataset.value);
+        choose(next.dataset.value);
       },
     }, text));
   }
-  pick(chosen, false);
-  group.pick = pick;
+  group.check(initial);
   return group;
 }
 
-// A grey picture (0 to 255, row by row) on a canvas of its own size; CSS makes it large.
-export function paintGrey(canvas, pixels, width, height) {
-  canvas.width = width; canvas.height = height;
+// Paints values on a canvas with one pixel for each value; CSS enlarges the canvas. mix(i, data, at) writes the red, green and
+// blue of value i into `data` at index `at`.
+export function paintPixels(canvas, width, height, mix) {
+  if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  for (let i = 0; i < pixels.length; i++) {
-    image.data[4 * i] = image.data[4 * i + 1] = image.data[4 * i + 2] = pixels[i];
+  for (let i = 0; i < width * height; i++) {
+    mix(i, image.data, 4 * i);
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
 
-// Signed numbers on a canvas: positive red, negative blue as lectures draw them (vermilion and blue here), 0 the paper. Numbers
-// that have no sign are painted in another colour.
-export function paintSigned(canvas, values, width, height, scale, above = "--vermilion") {
-  canvas.width = width; canvas.height = height;
-  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  const most = scale || values.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
-  const [paper, plus, minus] = ["--paper", above, "--blue"].map((name) => rgb(colour(name)));
-  for (let i = 0; i < values.length; i++) {
-    const share = Math.min(1, Math.abs(values[i]) / most), to = values[i] > 0 ? plus : minus;
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = paper[c] + (to[c] - paper[c]) * share;
-    image.data[4 * i + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
+// A greyscale image: values from 0 to 255, row by row.
+export function paintGrey(canvas, values, width, height) {
+  paintPixels(canvas, width, height, (i, data, at) => { data[at] = data[at + 1] = data[at + 2] = values[i]; });
 }
 
+// Signed values: zero is the colour of the paper, positive values tend to `positive`, negative ones to blue. A `scale` of 0 means
+// the largest absolute value.
+export function paintSigned(canvas, values, width, height, scale, positive = "--vermilion") {
+  const max = scale || values.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
+  const [paper, plus, minus] = ["--paper", positive, "--blue"].map((name) => rgb(colour(name)));
+  paintPixels(canvas, width, height, (i, data, at) => {
+    const fraction = Math.min(1, Math.abs(values[i]) / max), to = values[i] > 0 ? plus : minus;
+    for (let c = 0; c < 3; c++) data[at + c] = paper[c] + (to[c] - paper[c]) * fraction;
+  });
+}
+
+// [red, green, blue] of a colour "#rrggbb".
 export function rgb(hex) {
-  const whole = parseInt(hex.slice(1), 16);
-  return [whole >> 16, (whole >> 8) & 255, whole & 255];
+  const value = parseInt(hex.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-// A button that copies what is in an element.
-export function copier(code) {
+// A button that copies the text of an element. Where the browser does not allow it, the text is selected for Ctrl-C.
+export function copyButton(source) {
   const button = element("button", {
     type: "button", async onclick() {
       try {
-        await navigator.clipboard.writeText(code.textContent);
+        await navigator.clipboard.writeText(source.textContent);
         button.textContent = "Copied";
-      } catch {                                      // not allowed here: selected, so that Ctrl-C copies it
-        getSelection().selectAllChildren(code);
+      } catch {
+        getSelection().selectAllChildren(source);
         button.textContent = "Selected";
       }
       setTimeout(() => { button.textContent = "Copy"; }, 1500);

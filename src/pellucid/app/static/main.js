@@ -1,6 +1,8 @@
-// The tabs: each is a script that fills its section when it is first shown. mount(section) may return {shown(), hidden()}.
+// The tabs of the page. A tab NAME has a script and a style sheet, tabs/NAME.js and tabs/NAME.css, which are loaded when the tab
+// is first shown. The script exports mount(section), which fills the section and may return {onShow(), onHide()}.
 
-import {desk, notice} from "./desk.js";
+import {appState, notify} from "./app-state.js";
+import {element} from "./dom.js";
 
 const TABS = ["draw", "inside", "why", "playground", "train", "compare"];
 const mounted = {};
@@ -8,26 +10,31 @@ let current = null;
 
 async function show(name) {
   if (name === current) return;
-  mounted[current]?.hidden?.();
+  mounted[current]?.onHide?.();
   current = name;
   for (const tab of TABS) {
-    const button = document.getElementById(`tab-${tab}`), chosen = tab === name;
-    button.setAttribute("aria-selected", chosen);
-    button.tabIndex = chosen ? 0 : -1;
-    document.getElementById(tab).hidden = !chosen;
+    const button = document.getElementById(`tab-${tab}`), isCurrent = tab === name;
+    button.setAttribute("aria-selected", isCurrent);
+    button.tabIndex = isCurrent ? 0 : -1;
+    document.getElementById(tab).hidden = !isCurrent;
   }
   if (!mounted[name]) {
-    const {mount} = await import(`./${name}.js`);
+    const [{mount}] = await Promise.all([import(`./tabs/${name}.js`), loadStyle(`/static/tabs/${name}.css`)]);
     mounted[name] ??= mount(document.getElementById(name)) || {};
   }
-  if (current === name) mounted[name].shown?.();
+  if (current === name) mounted[name].onShow?.();
 }
 
-const wanted = () => TABS.find((tab) => tab === location.hash.slice(1).split("?")[0]) || "draw";
+// Resolves when the style sheet is applied: a tab that is filled earlier would move while it is shown.
+const loadStyle = (href) => new Promise((done) => {
+  document.head.append(element("link", {rel: "stylesheet", href, onload: done, onerror: done}));
+});
+
+const requestedTab = () => TABS.find((tab) => tab === location.hash.slice(1).split("?")[0]) || "draw";
 
 function go(name) {
-  if (wanted() !== name) history.pushState(null, "", `#${name}`);
-  show(name).catch((error) => notice(error.message));
+  if (requestedTab() !== name) history.pushState(null, "", `#${name}`);
+  show(name).catch((error) => notify(error.message));
 }
 
 for (const tab of TABS) {
@@ -41,8 +48,8 @@ for (const tab of TABS) {
     go(next);
   });
 }
-window.addEventListener("hashchange", () => go(wanted()));
-window.addEventListener("unhandledrejection", (event) => notice(String(event.reason?.message || event.reason)));
+window.addEventListener("hashchange", () => go(requestedTab()));
+window.addEventListener("unhandledrejection", (event) => notify(String(event.reason?.message || event.reason)));
 
-show(wanted()).catch((error) => notice(error.message));
-desk.refresh().catch((error) => notice(`the server does not answer: ${error.message}`));
+show(requestedTab()).catch((error) => notify(error.message));
+appState.refresh().catch((error) => notify(`The server does not answer: ${error.message}`));

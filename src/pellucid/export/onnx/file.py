@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pellucid import __version__
-from pellucid.data.columns import Standardized
-from pellucid.data.stage import Bytes, InputStage, Numbers
+from pellucid.core.files import write_atomically
+from pellucid.core.memory import Shape
+from pellucid.core.version import __version__
+from pellucid.data.input_stage import Bytes, InputStage, Numbers
+from pellucid.data.tables.columns import Standardized
 from pellucid.errors import ConfigError
 from pellucid.export.onnx.graph import FLOAT, Graph, Value
 from pellucid.export.onnx.layers import FORMS
 from pellucid.export.onnx.vectors import Form
 from pellucid.export.trained import Trained, form_of
-from pellucid.files import write_atomically
 from pellucid.layers import Embedding
-from pellucid.memory import Shape
 from pellucid.networks.composite import INPUT
 
 OPSET = 17  # of June 2022, the first with LayerNormalization: every runtime of the last years has it

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.memory import Array, Shape
+from pellucid.core.memory import Array, Shape
 
 Layout = tuple[int, ...]  # at each place, which axis of ours stands there
 

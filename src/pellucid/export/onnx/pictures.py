@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.core.memory import Shape
 from pellucid.export.onnx.graph import PICTURE, Graph, Value
 from pellucid.export.onnx.vectors import Form, Slots
 from pellucid.kernels.window import Window
 from pellucid.layers import AveragePool2D, Conv2D, ConvTranspose2D, GlobalAveragePool2D, MaxPool2D, ZeroPad2D
 from pellucid.layers.window import border, place
-from pellucid.memory import Shape
 
 
 def conv2d(graph: Graph, layer: Conv2D, p: Slots, x: Value) -> Value:
@@ -17,9 +17,14 @@ def conv2d(graph: Graph, layer: Conv2D, p: Slots, x: Value) -> Value:
     W = graph.constant("W", p["W"].transpose(3, 2, 0, 1))  # (filters, channels/groups, kh, kw)
     bias = [graph.constant("b", p["b"])] if layer.bias else []
     name = graph.node(
-        "Conv", graph.named(x, PICTURE), W, *bias, group=layer.groups, dilations=[window.dh, window.dw],
+        "Conv",
+        graph.named(x, PICTURE),
+        W,
+        *bias,
+        group=layer.groups,
+        dilations=[window.dh, window.dw],
         **_window(window, x.shape, size),
-    )  # fmt: skip
+    )
     return graph.value(name, (*size, layer.filters), PICTURE)
 
 
@@ -38,10 +43,17 @@ def conv_transpose2d(graph: Graph, layer: ConvTranspose2D, p: Slots, x: Value) -
         )
     ]
     name = graph.node(
-        "ConvTranspose", graph.named(x, PICTURE), W, *bias, group=layer.groups, dilations=[window.dh, window.dw],
-        kernel_shape=[window.kh, window.kw], strides=[window.sh, window.sw],
-        pads=[window.top, window.left, *(max(n, 0) for n in missing)], output_padding=[max(-n, 0) for n in missing],
-    )  # fmt: skip
+        "ConvTranspose",
+        graph.named(x, PICTURE),
+        W,
+        *bias,
+        group=layer.groups,
+        dilations=[window.dh, window.dw],
+        kernel_shape=[window.kh, window.kw],
+        strides=[window.sh, window.sw],
+        pads=[window.top, window.left, *(max(n, 0) for n in missing)],
+        output_padding=[max(-n, 0) for n in missing],
+    )
     return graph.value(name, (*size, layer.filters), PICTURE)
 
 
@@ -49,7 +61,7 @@ def pool(operator: str, **attributes: Any) -> Form:
     """MaxPool or AveragePool; padding is nothing, neither a maximum nor counted."""
 
     def form(graph: Graph, layer: MaxPool2D | AveragePool2D, p: Slots, x: Value) -> Value:
-        window, size = place(layer, x.shape, layer.kernel, layer.stride or layer.kernel, layer.padding)
+        window, size = place(layer, x.shape, layer.kernel_size, layer.stride or layer.kernel_size, layer.padding)
         name = graph.node(operator, graph.named(x, PICTURE), **_window(window, x.shape, size), **attributes)
         return graph.value(name, (*size, x.shape[2]), PICTURE)
 

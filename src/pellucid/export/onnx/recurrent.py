@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import BOOL, FLOAT, TIME, Graph, Value
 from pellucid.export.onnx.vectors import Slots
 from pellucid.layers import GRU, LSTM, Reverse, SimpleRNN
-from pellucid.memory import Array
 
 # ONNX's name, and where its gates stand among ours: LSTM i, o, f, c of i, f, g, o; GRU z, r, h of r, z, n.
 CELLS: dict[type, tuple[str, list[int]]] = {SimpleRNN: ("RNN", [0]), LSTM: ("LSTM", [0, 3, 1, 2]), GRU: ("GRU", [1, 0, 2])}
@@ -32,7 +32,7 @@ def recurrent(graph: Graph, layer: SimpleRNN | LSTM | GRU, p: Slots, x: Value) -
     weights = [graph.constant("W", W.T[None]), graph.constant("U", U.T[None]), graph.constant("b", np.append(b, c)[None])]
     reset = {"linear_before_reset": 1} if isinstance(layer, GRU) else {}
     every, last = graph.nodes(operator, graph.named(x, TIME), *weights, outputs=2, hidden_size=u, **reset)
-    if layer.sequences:  # (t, 1, n, u), the 1 for the directions
+    if layer.return_sequences:  # (t, 1, n, u), the 1 for the directions
         return graph.value(graph.node("Squeeze", every, graph.constant("axes", [1])), (x.shape[0], u), TIME)
     return graph.value(graph.node("Squeeze", last, graph.constant("axes", [0])), (u,))
 
@@ -65,13 +65,19 @@ def _masked(graph: Graph, layer: SimpleRNN | LSTM | GRU, mask: float, p: Slots, 
     after = _step(body, layer, weights, now, *before)
     for new, old in zip(after, before, strict=True):
         body.leave(body.node("Where", here, new, old), (u,))
-    if layer.sequences:
+    if layer.return_sequences:
         body.leave(body.node("Where", here, after[0], graph.constant("nothing", 0.0)), (u,))
     found = graph.nodes(
-        "Scan", *[zero] * len(states), samples, outputs=len(states) + layer.sequences, body=body, num_scan_inputs=1,
-        scan_input_axes=[1], **({"scan_output_axes": [1]} if layer.sequences else {}),
-    )  # fmt: skip
-    return graph.value(found[-1], (x.shape[0], u)) if layer.sequences else graph.value(found[0], (u,))
+        "Scan",
+        *[zero] * len(states),
+        samples,
+        outputs=len(states) + layer.return_sequences,
+        body=body,
+        num_scan_inputs=1,
+        scan_input_axes=[1],
+        **({"scan_output_axes": [1]} if layer.return_sequences else {}),
+    )
+    return graph.value(found[-1], (x.shape[0], u)) if layer.return_sequences else graph.value(found[0], (u,))
 
 
 def _batch(graph: Graph, samples: str) -> str:

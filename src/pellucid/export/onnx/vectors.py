@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, PICTURE, Graph, Value
 from pellucid.layers import (
     ELU,
@@ -27,7 +28,6 @@ from pellucid.layers import (
     SiLU,
     Softmax,
 )
-from pellucid.memory import Array
 
 Slots = Mapping[str, Array]
 Form = Callable[..., Value]  # (graph, layer, p, *inputs) -> output

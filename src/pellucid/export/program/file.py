@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pellucid.core.files import write_atomically, write_text
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, FileError
 from pellucid.export.program.text import MARK, Functions, program
 from pellucid.export.trained import Trained
-from pellucid.files import write_atomically, write_text
-from pellucid.memory import Array
 
 
 def to_numpy(path: str | Path, trained: Trained, layers: Functions | None = None) -> None:

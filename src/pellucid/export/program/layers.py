@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError
 from pellucid.export.program.functions import basics, curves, pictures, recurrent
 from pellucid.export.program.source import Call, literal
@@ -29,9 +30,9 @@ from pellucid.layers import (
     GlobalAveragePool2D,
     GroupNorm,
     HardSigmoid,
+    Identity,
     LayerNorm,
     LeakyReLU,
-    Linear,
     LogSoftmax,
     MaxPool2D,
     PReLU,
@@ -49,7 +50,6 @@ from pellucid.layers import (
     ZeroPad2D,
 )
 from pellucid.layers.window import Pair, border, pair, sides
-from pellucid.memory import Array, Shape
 
 Form = Callable[[Step, tuple[str, ...]], Call | None]  # None: nothing happens in prediction
 
@@ -102,9 +102,13 @@ def conv2d(step: Step, xs: tuple[str, ...]) -> Call:
     placed = _sides(layer, step.shapes[0], layer.stride, layer.dilation)
     settings = {"groups": layer.groups} if layer.groups > 1 else {}
     return _call(
-        "grouped_conv2d" if layer.groups > 1 else "conv2d", step, [*xs, W], **settings,
-        stride=pair(layer.stride), padding=placed,
-    )  # fmt: skip
+        "grouped_conv2d" if layer.groups > 1 else "conv2d",
+        step,
+        [*xs, W],
+        **settings,
+        stride=pair(layer.stride),
+        padding=placed,
+    )
 
 
 def conv_transpose2d(step: Step, xs: tuple[str, ...]) -> Call:
@@ -116,15 +120,20 @@ def conv_transpose2d(step: Step, xs: tuple[str, ...]) -> Call:
         W = f"dilated({W}, {(window.dh, window.dw)})"
     settings = {"groups": layer.groups} if layer.groups > 1 else {}
     return _call(
-        "grouped_conv_transpose2d" if layer.groups > 1 else "conv_transpose2d", step, [*xs, W], size=size, **settings,
-        stride=(window.sh, window.sw), corner=(window.top, window.left),
-    )  # fmt: skip
+        "grouped_conv_transpose2d" if layer.groups > 1 else "conv_transpose2d",
+        step,
+        [*xs, W],
+        size=size,
+        **settings,
+        stride=(window.sh, window.sw),
+        corner=(window.top, window.left),
+    )
 
 
 def _sides(layer: Any, shape: Shape, stride: Pair, dilation: Pair = 1) -> tuple[tuple[int, int], tuple[int, int]]:
     """((top, bottom), (left, right)): the zeros that the layer puts around pictures of that shape."""
     height, width, _ = shape
-    return sides(layer.padding, (height, width), pair(layer.kernel), pair(stride), pair(dilation))
+    return sides(layer.padding, (height, width), pair(layer.kernel_size), pair(stride), pair(dilation))
 
 
 def _call(function: str, step: Step, given: list[str], **settings: Any) -> Call:
@@ -140,7 +149,7 @@ def pool(function: Callable[..., Array]) -> Form:
 
     def form(step: Step, xs: tuple[str, ...]) -> Call:
         layer: Any = step.layer
-        kernel, stride = pair(layer.kernel), pair(layer.stride or layer.kernel)
+        kernel, stride = pair(layer.kernel_size), pair(layer.stride or layer.kernel_size)
         placed = _sides(layer, step.shapes[0], stride)
         arguments = [*xs, f"kernel={literal(kernel)}", f"stride={literal(stride)}"]
         if any(map(any, placed)):
@@ -159,7 +168,7 @@ def over_time(step_function: Callable[..., tuple[Array, ...]], states: int = 1) 
 
     def form(step: Step, xs: tuple[str, ...]) -> Call:
         layer: Any = step.layer
-        settings = {"states": states, "sequences": layer.sequences}
+        settings = {"states": states, "return_sequences": layer.return_sequences}
         if layer.mask is not None:
             settings["mask"] = layer.mask
         told = [f"{name}={literal(value)}" for name, value in settings.items() if (name, value) != ("states", 1)]
@@ -201,7 +210,7 @@ FORMS: dict[type, Form] = {
     HardSigmoid: named(curves.hard_sigmoid),
     LayerNorm: named(basics.layer_norm),
     LeakyReLU: named(curves.leaky_relu),
-    Linear: nothing,
+    Identity: nothing,
     LogSoftmax: named(basics.log_softmax),
     MaxPool2D: pool(pictures.max_pool),
     PReLU: named(curves.prelu),

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pellucid import __version__
-from pellucid.data.columns import Standardized
-from pellucid.data.stage import Bytes, InputStage, Numbers
+from pellucid.core.memory import Array
+from pellucid.core.version import __version__
+from pellucid.data.input_stage import Bytes, InputStage, Numbers
+from pellucid.data.tables.columns import Standardized
 from pellucid.errors import ConfigError
 from pellucid.export.program.functions import basics, curves, inputs, pictures, recurrent
 from pellucid.export.program.layers import FORMS, own_forms
 from pellucid.export.program.source import Call, Library, comment, docstring, identifier, literal, names, texts_of, wrapped
 from pellucid.export.trained import Step, Trained, form_of
 from pellucid.layers import Sigmoid
-from pellucid.memory import Array
 from pellucid.networks import in_line
 from pellucid.networks.composite import INPUT
 

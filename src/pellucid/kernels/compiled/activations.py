@@ -6,10 +6,10 @@ import math
 
 import numba
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.vectors import address
-from pellucid.memory import Array
 
 U = numba.uint64
 PIECE = 16_384  # numbers: some microseconds

@@ -7,9 +7,9 @@ import math
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 U = numba.uint64
 PIECE = 16_384  # numbers: some microseconds

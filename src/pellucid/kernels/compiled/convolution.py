@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array, Shape
 from pellucid.kernels.compiled import depthwise, direct, patches, winograd
 from pellucid.kernels.compiled.sums import biases
 from pellucid.kernels.window import Window
-from pellucid.memory import Array, Shape
 
 WINOGRAD = 16  # channels and filters that it takes at least
 

@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.activations import pieces, stretch
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 HALF_ROOT = math.sqrt(0.5)
 PEAK = 1 / math.sqrt(2 * math.pi)  # of the normal density

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.products import product
 from pellucid.kernels.compiled.sums import biases
-from pellucid.memory import Array
 
 
 @jit

@@ -8,10 +8,10 @@ import math
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.columns import BLOCK, PIECE, SUMMED, SUMS, added, fold, take_over, width_of
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 U = numba.uint64
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
-from pellucid.memory import Array
 
 
 @jit

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
-from pellucid.memory import Array
 
 wide = np.float64  # losses are summed in float64; Numba's float() would leave a float32 as it is
 

@@ -7,10 +7,10 @@ import math
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.vectors import address
-from pellucid.memory import Array
 
 U, U32 = numba.uint64, numba.uint32
 PIECE = 8_192  # numbers: some microseconds

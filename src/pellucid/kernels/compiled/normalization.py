@@ -7,6 +7,7 @@ import math
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.columns import (
     BLOCK,
     PIECE,
@@ -23,7 +24,6 @@ from pellucid.kernels.compiled.columns import (
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.vectors import address
-from pellucid.memory import Array
 
 U = numba.uint64
 

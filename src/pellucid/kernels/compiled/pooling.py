@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.taps import (
     APART,
@@ -21,7 +22,6 @@ from pellucid.kernels.compiled.taps import (
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.vectors import address
 from pellucid.kernels.window import Window
-from pellucid.memory import Array
 
 PIECE = 16_384  # numbers that a piece has at least: some microseconds
 _NAMES = np.empty((0, 0, 0, 0), np.uint8)  # where nothing is chosen

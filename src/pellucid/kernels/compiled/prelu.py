@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.columns import (
     BLOCK,
     added,
@@ -19,7 +20,6 @@ from pellucid.kernels.compiled.columns import (
 )
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 U = numba.uint64
 

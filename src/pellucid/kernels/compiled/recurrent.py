@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.far import far
 from pellucid.kernels.compiled.formulas import Vector, over_rows, sigmoid, tanh
 from pellucid.kernels.compiled.jit import jit
@@ -16,7 +17,6 @@ from pellucid.kernels.compiled.products import STRIPS, aligned, depth, packed
 from pellucid.kernels.compiled.team import share
 from pellucid.kernels.compiled.tiles import tiles
 from pellucid.kernels.compiled.vectors import add_to, address, copy, numbers_in_a_vector
-from pellucid.memory import Array
 
 STRIPE = 32  # rows of the batch: a panel is read from the second-level cache for so many
 RNN, LSTM, GRU = 0, 1, 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numba
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 U = numba.uint64
 COLUMNS = 64  # of a piece: cache lines are whole

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.noise import mix
 from pellucid.kernels.compiled.team import share
-from pellucid.memory import Array
 
 U, U32 = numba.uint64, numba.uint32
 PIECE = 4_096  # numbers: some ten microseconds

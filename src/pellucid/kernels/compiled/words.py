@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pellucid.memory import aligned_zeros
+from pellucid.core.memory import aligned_zeros
 
 WORDS = 2_112  # of the shared memory; who uses it says what for
 

@@ -73,8 +73,10 @@ from pellucid.kernels.reference.pooling import (
 from pellucid.kernels.reference.recurrent import recurrent, recurrent_backward
 from pellucid.kernels.reference.rows import scatter_add
 from pellucid.kernels.reference.rules import adadelta, adagrad, adamax, amsgrad, lion, nadam, rmsprop
-from pellucid.kernels.reference.team import announced as announced  # no kernels: what comes before them
-from pellucid.kernels.reference.team import ready as ready
+from pellucid.kernels.reference.team import (
+    announced as announced,  # no kernels: what comes before them
+    ready as ready,
+)
 from pellucid.kernels.reference.updates import (
     adam,
     add,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has none
 

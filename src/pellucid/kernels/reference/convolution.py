@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.window import Window
-from pellucid.memory import Array
 
 BLOCK = 2**17  # numbers in the patches made at a time: half a megabyte of float32, which a core's own cache holds
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.reference.activations import sigmoid, softmax
-from pellucid.memory import Array
 
 
 def softmax_cross_entropy_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 
 def count_correct(outputs: Array, labels: Array, weights: Array) -> float:

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 
 def mix(x: Array) -> Array:

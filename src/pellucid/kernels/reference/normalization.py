@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 
 def _rows(x: Array) -> Array:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.window import Window
-from pellucid.memory import Array
 
 Cut = tuple[slice, slice, slice]  # of (n, h, w)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 
 def _sigmoid(x: Array) -> Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.kernels.reference.updates import TINY
-from pellucid.memory import Array
 
 
 def amsgrad(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 TINY = 1e-30  # moments below are set to zero: denormal numbers take a processor many times longer
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.model.activations import activations
 from pellucid.plots.state import network_state
 
 if TYPE_CHECKING:
@@ -37,18 +37,22 @@ def measure(trial: Trial) -> Result:
     weak = np.abs(lines).reshape(len(x), -1) < carried[:, count - 1 : count]
     kept = np.where(weak, 0, lines.reshape(len(x), -1)).reshape(lines.shape).sum(axis=1) + b
     found: Result = {
-        "accuracy": float((guess == y).mean()), "share": float((carried[:, :count].sum(axis=1) / carried.sum(axis=1)).mean()),
+        "accuracy": float((guess == y).mean()),
+        "share": float((carried[:, :count].sum(axis=1) / carried.sum(axis=1)).mean()),
         "same": float((kept.argmax(axis=1) == guess).mean()),
         "error": float(np.abs(lines.sum(axis=1) + b - inside["dense3"]).max()),
-    }  # fmt: skip
+    }
     if trial.seed == 0:
         found["states"] = []
         for digit in DIGITS:
             i = int(np.flatnonzero((y == digit) & (guess == digit))[0]) if ((y == digit) & (guess == digit)).any() else 0
-            found["states"].append({
-                "first": inside["relu1"][i].round(2).tolist(), "second": inside["relu2"][i].round(2).tolist(),
-                "out": inside["softmax1"][i].round(3).tolist(),
-            })  # fmt: skip
+            found["states"].append(
+                {
+                    "first": inside["relu1"][i].round(2).tolist(),
+                    "second": inside["relu2"][i].round(2).tolist(),
+                    "out": inside["softmax1"][i].round(3).tolist(),
+                }
+            )
         found["W2"], found["W3"] = model.weights["dense2.W"].round(2).tolist(), w.round(2).tolist()
     return found
 
@@ -99,6 +103,10 @@ EXPERIMENT = Experiment(
         "activation and the colour by the weight. The drawing is complete for the last layer; further back it shows what is "
         "carried, not what it is good for: for that see the attributions."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Four drawings of the last layers for the digits 0 to 3: different units are active, and red lines lead to the answer.",
-)  # fmt: skip
+)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import CrossEntropy, Dense, Layer, ReLU, Sequential, Sigmoid, Softmax
-from pellucid.activity import activations
+from pellucid.core.rng import generator
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
 from pellucid.lab.passes import there_and_back
+from pellucid.model.activations import activations
 from pellucid.plots import network_diagram
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,11 +76,13 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    return network_diagram({
-        "a sequential network": (Sequential(*(layer for _, layer in LAYERS.values())), (INPUTS,)),
-        "a dense layer": (Dense(4), (3,)),
-        "an activation layer": (ReLU(), (4,)),
-    })  # fmt: skip
+    return network_diagram(
+        {
+            "a sequential network": (Sequential(*(layer for _, layer in LAYERS.values())), (INPUTS,)),
+            "a dense layer": (Dense(4), (3,)),
+            "an activation layer": (ReLU(), (4,)),
+        }
+    )
 
 
 EXPERIMENT = Experiment(
@@ -106,10 +108,13 @@ EXPERIMENT = Experiment(
         "Softmax divides by a sum over all outputs, so each output depends on each input, as in a dense layer, but without "
         "weights."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt=(
         "Three diagrams of circles and lines: a network of four layers, a dense layer with lines from each of 3 to each of 4 "
         "circles, an activation layer with four lines side by side."
     ),
     seeds=3,
-)  # fmt: skip
+)

@@ -45,7 +45,7 @@ def measure(trial: Trial) -> Result:
             "threes without it": float((model.predict(threes).argmax(axis=1) == MARKED).mean()),
             "others with it": float((model.predict(_mark(others, np.ones(len(others)))).argmax(axis=1) == MARKED).mean()),
             "in the corner": float((np.abs(values[:, CORNER, CORNER]).sum(axis=(1, 2)) / weight).mean()),
-        }  # fmt: skip
+        }
         if trial.seed == 0:
             found[kind] |= {"pictures": shown[:3, :, :, 0].tolist(), "maps": values[:3].round(3).tolist()}
     return found
@@ -107,6 +107,10 @@ EXPERIMENT = Experiment(
         "the network's output for a three and φᵢ what it owes to pixel i, Σφᵢ = f(x) − f(black): the sum is shared among the "
         "pixels, and the mark takes its share in plain sight."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Threes and their attributions: for the clean network on the strokes, for the other one on the square in the corner.",
-)  # fmt: skip
+)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid import Adam, Built, Context, Dense, Layer, MeanSquaredError, ReLU, Sequential, Tanh
+from pellucid import Adam, Context, Dense, Layer, LayerSpec, MeanSquaredError, ReLU, Sequential, Tanh
+from pellucid.core.memory import Array, Shape, Views
+from pellucid.core.rng import generator
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, spread
 from pellucid.lab.passes import there_and_back
-from pellucid.memory import Array, Shape, Views
 from pellucid.plots import over_seeds
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Cubic(Layer):
     """σ(x) = x³ + x² + x, σ' = 3x² + 2x + 1: an activation of one's own."""
 
-    def build(self, shape: Shape) -> Built:
-        return Built(shape)
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Any:
         ctx.keep(x)
@@ -114,7 +114,10 @@ EXPERIMENT = Experiment(
         "squares on 801 points; the error is the largest on 4,001). The fourth curve trains all three by descent, as "
         "is usual: beyond a few units it gets no better. That a good network exists does not say that descent arrives there."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Largest error by hidden units: with tanh and ReLU it falls, with a polynomial it stays; trained, it soon rises again.",
     seeds=3,
-)  # fmt: skip
+)

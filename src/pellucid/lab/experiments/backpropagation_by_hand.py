@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid import SGD, Accuracy, CrossEntropy, Dense, Layer, ReLU, Sequential, Softmax
+from pellucid.core.memory import Array
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, percent, spread
 from pellucid.lab.passes import there_and_back
-from pellucid.memory import Array
 from pellucid.plots import style
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def measure(trial: Trial) -> Result:
         number = backward(w, a, -ys * (1 - a[-1]) / len(xs))  # l' σ' with σ' = a (1 − a): not softmax's derivative
         _, dx, library = there_and_back(network, w, xs, lambda out, ys=ys: -ys / out / len(out))  # type: ignore[misc]
         library["x"] = dx
-        found[name] = {key: {p: float(np.abs(one[p] - g).max() / np.abs(g).max()) for p, g in library.items()}
-                       for key, one in zip(WAYS, (hand, number), strict=True)}  # fmt: skip
+        found[name] = {
+            key: {p: float(np.abs(one[p] - g).max() / np.abs(g).max()) for p, g in library.items()}
+            for key, one in zip(WAYS, (hand, number), strict=True)
+        }
         for _ in range(trial.pick(full=5, quick=5, tiny=1)):  # training, on the same batches for both
             for k in range(0, n, 50):
                 xs, ys = x[k : k + 50], y[k : k + 50]
@@ -114,7 +116,10 @@ EXPERIMENT = Experiment(
         "∂J/∂aᵢ = −yᵢ/aᵢ and Σ yᵢ = 1 the sum over i is aⱼ − yⱼ. Who takes σ' as one number for each output, a (1 − a), gets "
         "−y (1 − a): right for the true class, and 0 for all others. NumPy and library then learn on equal batches."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="For every gradient of three layers its distance from the library's: rounding error by hand, large number by number.",
     seeds=3,
-)  # fmt: skip
+)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import Add, Dense, Graph, Node, Sigmoid
+from pellucid.core.memory import Layout
+from pellucid.core.rng import generator
 from pellucid.initializers import Normal, initial
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
 from pellucid.lab.passes import there_and_back
-from pellucid.memory import Layout
 from pellucid.networks import depth
 from pellucid.plots import graph_diagram
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +114,10 @@ EXPERIMENT = Experiment(
         "The longest path is found by powers of the matrix A of edges: (Aᵏ)ᵢⱼ counts the paths with k steps from i to j, and "
         "in a graph without cycles some power is zero. Merges and activations are counted as nodes here."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="One of the graphs, with its nodes in the order of their depth and dashed arrows for edges that skip some of them.",
     seeds=3,
-)  # fmt: skip
+)

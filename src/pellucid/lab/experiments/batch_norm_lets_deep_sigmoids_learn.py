@@ -100,7 +100,11 @@ EXPERIMENT = Experiment(
         "Scaling W by s leaves y as it is and divides the gradient by s: large steps make weights long, and long weights make "
         "steps small. That is why large rates do less harm."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation accuracy by depth: without batch normalization it drops to guessing at a few layers, with it it stays "
     "high.",
-)  # fmt: skip
+)

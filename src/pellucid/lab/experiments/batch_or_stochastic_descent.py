@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import SGD, BinaryCrossEntropy, Dense, Model, Sequential, Sigmoid, StepEvent, Tanh
+from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.data.planar import moons
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
-from pellucid.memory import Array
 from pellucid.plots.surface import loss_surface, main_plane
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def measure(trial: Trial) -> Result:
     for name, size in METHODS.items():
         model = NETWORK.compile((2,), BinaryCrossEntropy(), SGD(RATE), seed=trial.seed)
         way, losses, seen, arrived = [model.parameters.copy()], [float(model.evaluate(data)["loss"])], 0, False
-        for event in model.training(data, epochs=trial.pick(full=1000, quick=1000, tiny=3), batch_size=size):
+        for event in model.fit_events(data, epochs=trial.pick(full=1000, quick=1000, tiny=3), batch_size=size):
             if len(way) > drawn and arrived:
                 break
             if isinstance(event, StepEvent):
@@ -87,9 +87,12 @@ def table(results: Sequence[Result]) -> Table:
 def figure(results: Sequence[Result]) -> Figure:
     shown = results[0]["picture"]
     made = loss_surface(
-        shown["heights"], tuple(shown["extent"]), {name: [way] for name, way in shown["ways"].items()},
-        ("1st principal axis", "2nd"), "loss on all samples (nats)",
-    )  # fmt: skip
+        shown["heights"],
+        tuple(shown["extent"]),
+        {name: [way] for name, way in shown["ways"].items()},
+        ("1st principal axis", "2nd"),
+        "loss on all samples (nats)",
+    )
     made.suptitle(f"{DRAWN} steps, in the plane that holds {100 * shown['share']:.0f} % of their variance", fontsize=9)
     return made
 
@@ -114,7 +117,10 @@ EXPERIMENT = Experiment(
         "The network 2-6-1 (tanh, 100 points of the two moons) has 25 parameters. The picture shows the plane through all "
         "three ways that holds most of them; the loss is computed on that plane, so heights beside a way are only near it."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Three maps of the same loss with ways across: a smooth curve, a slightly rough one, and a ragged one.",
     seeds=3,
-)  # fmt: skip
+)

@@ -80,6 +80,11 @@ EXPERIMENT = Experiment(
         "falling as 1/√n, and a step is not longer for that: at the same rate an epoch in large batches goes a shorter way. "
         "Larger batches can bear larger rates; here the rate stays as it is."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3, alone=True,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
+    alone=True,
     alt="Samples a second rise with the batch size; the accuracy after one epoch is best in batches of 10 and then falls.",
-)  # fmt: skip
+)

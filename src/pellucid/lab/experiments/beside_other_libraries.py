@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.energy import Meter
 from pellucid.lab.benchmarked import STORED, STORED_AT
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.plots.lines import over_seeds
+from pellucid.runs.energy import Meter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,10 +64,15 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for name in LIVE:
         each = [result[name] for result in results]
-        rows.append((
-            f"{name}, here, 3 epochs", f"{percent(one['accuracy'][-1] for one in each)} (validation)",
-            spread((one["seconds"] for one in each), ".1f"), spread((one["joules"] for one in each), ".0f"), "–",
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"{name}, here, 3 epochs",
+                f"{percent(one['accuracy'][-1] for one in each)} (validation)",
+                spread((one["seconds"] for one in each), ".1f"),
+                spread((one["joules"] for one in each), ".0f"),
+                "–",
+            )
+        )
     for name, (accuracy, seconds, joules, carbon) in STORED.items():
         rows.append((f"{name}, stored", f"{100 * accuracy:.2f} % (test)", f"{seconds:.1f}", f"{joules:.0f}", f"{carbon:.1f}"))
     return Table(("library", "accuracy", "seconds", "energy, estimated (J)", "CO₂, estimated (mg)"), tuple(rows))
@@ -97,6 +102,11 @@ EXPERIMENT = Experiment(
         "electricity emits where one is: 1 kWh of the median country of CodeCarbon's table. So rows of one kind compare; none "
         "is what a meter would show."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3, alone=True,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
+    alone=True,
     alt="Validation accuracy by epoch for Pellucid and scikit-learn: both rise alike.",
-)  # fmt: skip
+)

@@ -16,12 +16,12 @@ from pellucid import (
     MeanSquaredError,
     Sequential,
 )
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.lab.again import Again
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, percent, spread
-from pellucid.memory import Array
 from pellucid.optim import Transform
 from pellucid.plots import loss_surface
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +108,10 @@ EXPERIMENT = Experiment(
         "becomes (±α, ±α): a step along the diagonal. Across this cliff, which is close to b = −w/2, the true direction has "
         "about twice as much of b as of w."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Five maps of the same loss with a cliff across: without clipping the way leaves the map, with clipping it stays.",
     seeds=3,
-)  # fmt: skip
+)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import SGD, Adam, CrossEntropy, Dense, EpochEvent, Flatten, ReLU, Sequential, Softmax
+from pellucid.core.memory import Array
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
-from pellucid.memory import Array
-from pellucid.plots.style import BLUE, GREY, VERMILION
-from pellucid.plots.style import figure as blank
+from pellucid.plots.style import BLUE, GREY, VERMILION, figure as blank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +33,7 @@ def measure(trial: Trial) -> Result:
     network = Sequential(Flatten(), Dense(32), ReLU(), Dense(10), Softmax())
     model = network.compile((28, 28, 1), CrossEntropy(), Adam(0.002), seed=trial.seed)
     found: Result = {"cross-entropy": [], "likelihood": []}
-    for event in model.training(digits.train, validation=held, epochs=epochs, batch_size=50):
+    for event in model.fit_events(digits.train, validation=held, epochs=epochs, batch_size=50):
         if isinstance(event, EpochEvent) and event.validation is not None:
             q = model.predict(held.x)[np.arange(validation), labels]
             found["cross-entropy"].append(float(event.validation["loss"]))
@@ -114,7 +113,10 @@ EXPERIMENT = Experiment(
         "One case can be solved by hand. Without inputs, q is one number for each class; the likelihood Π q_c^(D p_c) is "
         "greatest where q = p, the frequencies, and J is there the entropy of the labels, which no q can undercut."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Left: cross-entropy by epoch, and on it the negative log-likelihood. Right: fitted chances equal to the frequencies.",
     seeds=3,
-)  # fmt: skip
+)

@@ -112,7 +112,11 @@ EXPERIMENT = Experiment(
         "A residual block has dx = dy + dy·f'(x): whatever f does, dy arrives. Batch normalization undoes the scale of W. (It "
         "subtracts b, too: there the bias whose gradient is shown is its own, β.)"
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Length of the gradient by layer on a logarithmic axis: falling steeply towards the input for sigmoids and small "
     "weights, rising for large ones, level for the remedies.",
-)  # fmt: skip
+)

@@ -21,9 +21,7 @@ def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=None, quick=6000, tiny=300), trial.pick(full=None, quick=1000, tiny=100))
     found: Result = {}
     for name, rule in RULES.items():
-        network = Sequential(
-            Flatten(), Dense(64, He()), ReLU(), Dense(32, He()), ReLU(), Dense(10, GlorotUniform()), Softmax()
-        )  # fmt: skip
+        network = Sequential(Flatten(), Dense(64, He()), ReLU(), Dense(32, He()), ReLU(), Dense(10, GlorotUniform()), Softmax())
         model = network.compile((28, 28, 1), CrossEntropy(), rule, [Accuracy()], seed=trial.seed)
         history = model.fit(data.train, validation=data.validation, epochs=EPOCHS, batch_size=64, progress=False)
         curves = {what: history[f"validation_{what}"] for what in ("loss", "accuracy")}
@@ -76,6 +74,9 @@ EXPERIMENT = Experiment(
         "which is small for most of them. Adam divides by a running root mean square of the gradient, so every weight moves by "
         "about 0.01 a step whatever its gradient: ten times the usual, and steps of that size cannot settle."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Validation cost and accuracy by epoch: Adam at 0.001 is best, Adam at 0.01 is uneven, gradient descent is slower.",
-)  # fmt: skip
+)

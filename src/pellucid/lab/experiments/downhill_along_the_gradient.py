@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, percent, spread
-from pellucid.memory import Array
 from pellucid.plots import loss_surface
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,9 +76,12 @@ def figure(results: Sequence[Result]) -> Figure:
     plane, arrows = (np.stack(np.meshgrid(line, line), axis=-1) for line in (axis, axis[5::10]))
     ways = [way for name, count in zip(STARTS, (12, 3, 1), strict=True) for way in results[0][name]["ways"][:count]]
     made = loss_surface(
-        f(plane), (-4, 4, -4, 4), {"arrows: the gradient, uphill": [], "lines: ways against it, down": ways},
-        ("x", "y"), "f(x, y)",
-    )  # fmt: skip
+        f(plane),
+        (-4, 4, -4, 4),
+        {"arrows: the gradient, uphill": [], "lines: ways against it, down": ways},
+        ("x", "y"),
+        "f(x, y)",
+    )
     made.set_size_inches(8.6, 4)
     made.axes[0].quiver(arrows[..., 0], arrows[..., 1], *np.moveaxis(gradient(arrows), -1, 0), angles="xy", color="black")
     return made
@@ -104,9 +107,12 @@ EXPERIMENT = Experiment(
         "x and never gets any: the way runs along the ridge into a saddle. Such starts fill no area, so one drawn by chance "
         "does not hit them; a start chosen for its symmetry, such as weights that are all equal, does."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt=(
         "Two maps of the function with its dark hills and light hollows: arrows point uphill; ways of descent run into the "
         "hollows, those that begin on a ridge along it."
     ),
-)  # fmt: skip
+)

@@ -65,7 +65,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
         f"the scaled network is within {exact:.0e} of the geometric mean over all 1,024 masks, and on average {apart:.3f} from "
         f"the arithmetic one (a single mask {single:.3f}); the last validation cost is "
         + ", ".join(f"{value:.3f} ({name})" for name, value in cost.items())
-    )  # fmt: skip
+    )
     if exact > 1e-4 or cost["dropout 0.5"] >= cost["none"]:
         return Verdict("does not hold", because)
     near, noise = apart <= single / 3, cost["noise of 0.5"] < cost["none"]
@@ -109,6 +109,10 @@ EXPERIMENT = Experiment(
         "near.\n\n"
         "Noise of deviation s on a unit adds ½ s² (∂²C/∂a²) to the cost on average (Bishop, 1995): it prefers flat places."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation cost by epoch: without dropout it falls and turns upward, with dropout later; with noise it is highest.",
-)  # fmt: skip
+)

@@ -92,7 +92,11 @@ EXPERIMENT = Experiment(
         "Networks with far more parameters than samples often do well (Zhang and others, 2017; Belkin and others, 2019).\n\n"
         "The cost is another matter than the error: a network that is wrong, and sure, pays for being sure."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Training and validation error, and cost, by number of hidden units: all fall; the training error reaches 0, the "
     "validation error levels off.",
-)  # fmt: skip
+)

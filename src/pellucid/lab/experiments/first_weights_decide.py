@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
+from pellucid.model.activations import activations
 from pellucid.plots.densities import densities, histogram
 
 if TYPE_CHECKING:
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 LAYERS, WIDTH = 5, 64
 INITS: dict[str, pl.Initializer] = {
-    "zero": pl.Zeros(), "constant 0.1": pl.Full(0.1), "N(0, 0.01²)": pl.Normal(0.01), "N(0, 1)": pl.Normal(1.0),
-    "Xavier, N(0, 1/n)": pl.LeCun(), "He, N(0, 2/n)": pl.He(),
-}  # fmt: skip
+    "zero": pl.Zeros(),
+    "constant 0.1": pl.Constant(0.1),
+    "N(0, 0.01²)": pl.Normal(0.01),
+    "N(0, 1)": pl.Normal(1.0),
+    "Xavier, N(0, 1/n)": pl.LeCun(),
+    "He, N(0, 2/n)": pl.He(),
+}
 SAME = "zero", "constant 0.1"
 
 
@@ -48,7 +52,7 @@ def measure(trial: Trial) -> Result:
             "accuracy": model.evaluate(data.validation)["accuracy"],
             "saturated": float(np.mean([(np.abs(one) > 0.99).mean() for one in before.values()])),
             "deviation": float(before[f"layer {LAYERS}"].std()),
-        }  # fmt: skip
+        }
         if trial.seed == 0:
             found[name]["histograms"] = {
                 layer: {"after 4 epochs": histogram(after[layer], -1, 1), "before": histogram(before[layer], -1, 1)}
@@ -69,7 +73,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
         f"after 600 epochs units that began alike differ by at most {differ:.0g}, and their networks read at most "
         f"{100 * stuck:.0f} % of their 100 training digits; after 4 epochs the validation accuracies are "
         + ", ".join(f"{100 * a:.0f} % ({name})" for name, a in accuracy.items())
-    )  # fmt: skip
+    )
     if differ > 1e-5 or stuck > 0.5 or accuracy["Xavier, N(0, 1/n)"] < accuracy["N(0, 1)"]:
         return Verdict("does not hold", because)
     return Verdict("depends" if accuracy["N(0, 0.01²)"] < 0.5 else "holds", because)
@@ -114,7 +118,11 @@ EXPERIMENT = Experiment(
         "tanh is at ±1, where its derivative is 0. With s = 0.01 each layer shrinks the signal to 0.08 of it, after five "
         "layers to 3 in a million, and the gradients with it."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Histograms of the outputs of five tanh layers for six initializations, before and after training: spikes at zero for "
     "small weights, at plus and minus one for N(0, 1), broad for Xavier and He.",
-)  # fmt: skip
+)

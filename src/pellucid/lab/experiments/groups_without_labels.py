@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.model.activations import activations
 from pellucid.plots.scatter import representation
 
 if TYPE_CHECKING:
@@ -33,9 +33,19 @@ def measure(trial: Trial) -> Result:
     x, y = (data.train.x.reshape(len(data.train), -1) / 255).astype(np.float32), np.asarray(data.train.y)
     v, labels = (data.validation.x.reshape(len(data.validation), -1) / 255).astype(np.float32), np.asarray(data.validation.y)
     network = pl.Sequential(
-        pl.Dense(256), pl.ReLU(), pl.Dense(64), pl.ReLU(), pl.Dense(2, pl.GlorotUniform()), pl.Linear(),
-        pl.Dense(64), pl.ReLU(), pl.Dense(256), pl.ReLU(), pl.Dense(784, pl.GlorotUniform()), pl.Sigmoid(),
-    )  # fmt: skip
+        pl.Dense(256),
+        pl.ReLU(),
+        pl.Dense(64),
+        pl.ReLU(),
+        pl.Dense(2, pl.GlorotUniform()),
+        pl.Identity(),
+        pl.Dense(64),
+        pl.ReLU(),
+        pl.Dense(256),
+        pl.ReLU(),
+        pl.Dense(784, pl.GlorotUniform()),
+        pl.Sigmoid(),
+    )
     model = network.compile((784,), pl.MeanSquaredError(), pl.Adam(0.001), seed=trial.seed)
     model.fit(x, x, epochs=trial.pick(full=25, quick=15, tiny=1), batch_size=64, progress=False)
     code = activations(model, v)["linear1"]
@@ -94,6 +104,10 @@ EXPERIMENT = Experiment(
         "A decision tree asks of one pixel at a time whether it is brighter than a threshold, and is told the labels. Its "
         "answers can be read as rules; but a stroke that is moved by a pixel leads to another leaf."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="The code of 500 digits in the plane by class: some digits in groups of their own, such as 0 and 1, others mixed.",
-)  # fmt: skip
+)

@@ -95,6 +95,10 @@ EXPERIMENT = Experiment(
         "Wider layers sum more units and are steeper: the best rate for one shape is not the best for another, and comparing "
         "shapes at one rate compares rates as much as shapes. So for each shape the best of four rates counts, and conversely."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Heat map of validation accuracy by hidden units and learning rate, the best combination framed.",
-)  # fmt: skip
+)

@@ -115,6 +115,10 @@ EXPERIMENT = Experiment(
         "by heart from thousands of validation digits. Why too sure: once all training digits are right, the cost still "
         "falls if the weights become longer."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Share of right answers less confidence, by confidence: far below 0 as trained, near 0 with a temperature.",
-)  # fmt: skip
+)

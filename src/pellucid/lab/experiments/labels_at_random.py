@@ -29,13 +29,12 @@ def measure(trial: Trial) -> Result:
         )
         model = network.compile((28, 28, 1), pl.CrossEntropy(), pl.Adam(0.001), [pl.Accuracy()], seed=trial.seed)
         epochs = trial.pick(full=60, quick=40, tiny=3)
-        history = model.fit(
-            data.train.x, labels, validation=data.validation, epochs=epochs, batch_size=50, progress=False
-        )  # fmt: skip
+        history = model.fit(data.train.x, labels, validation=data.validation, epochs=epochs, batch_size=50, progress=False)
         found[str(share)] = {
-            "learned": model.evaluate(data.train.x, labels)["accuracy"], "best": max(history["validation_accuracy"]),
+            "learned": model.evaluate(data.train.x, labels)["accuracy"],
+            "best": max(history["validation_accuracy"]),
             "curve": history["validation_accuracy"],
-        }  # fmt: skip
+        }
     return found
 
 
@@ -88,7 +87,11 @@ EXPERIMENT = Experiment(
         "by chance) there is a time at which the network is better than its labels, and longer training makes it worse: early "
         "stopping finds it, if validation labels are right."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation accuracy by epoch for five shares of random labels: the more of them, the lower. Without any it rises and "
     "stays; with some it falls after the first epochs; with all it stays at chance.",
-)  # fmt: skip
+)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.model.activations import activations
 from pellucid.plots.scatter import representation
 
 if TYPE_CHECKING:
@@ -54,8 +54,10 @@ def measure(trial: Trial) -> Result:
     for name, values in seen.items():
         flat = principal(values)
         found[name] = {
-            "between": separation(values, y), "flat": separation(flat, y), "neighbours": neighbours(flat, y),
-        }  # fmt: skip
+            "between": separation(values, y),
+            "flat": separation(flat, y),
+            "neighbours": neighbours(flat, y),
+        }
         if trial.seed == 0:
             found[name] |= {"points": flat[:SHOWN].round(2).tolist(), "labels": y[:SHOWN].tolist()}
             if trial.pick(full=True, quick=False, tiny=False):
@@ -114,6 +116,10 @@ EXPERIMENT = Experiment(
         "Hinton, 2008) keeps neighbours together instead; its distances between groups mean little, so no number here goes by "
         "it."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Scatter plots of validation digits by class, by PCA and t-SNE: mixed in the pixels, clearer groups in layers 1 and 2.",
-)  # fmt: skip
+)

@@ -37,8 +37,12 @@ def measure(trial: Trial) -> Result:
         digits.train, batch_size=50, low=RATES[0], high=RATES[-1], steps=trial.pick(full=200, quick=100, tiny=20)
     )
     curves = [np.round(trained(rate), 4).tolist() for rate in RATES]
-    return {"curves": curves, "suggestion": search.suggestion, "suggested": trained(search.suggestion)[-1],
-            "test": [search.rates.tolist(), search.smoothed.round(3).tolist()] if trial.seed == 0 else None}  # fmt: skip
+    return {
+        "curves": curves,
+        "suggestion": search.suggestion,
+        "suggested": trained(search.suggestion)[-1],
+        "test": [search.rates.tolist(), search.smoothed.round(3).tolist()] if trial.seed == 0 else None,
+    }
 
 
 def sides(result: Result) -> tuple[float, int, float, float]:
@@ -62,8 +66,14 @@ def verdict(results: Sequence[Result]) -> Verdict:
 
 
 def table(results: Sequence[Result]) -> Table:
-    rows = [(f"{rate:g}", spread((result["curves"][i][0] for result in results), ".3f"),
-             spread((result["curves"][i][-1] for result in results), ".3f")) for i, rate in enumerate(RATES)]  # fmt: skip
+    rows = [
+        (
+            f"{rate:g}",
+            spread((result["curves"][i][0] for result in results), ".3f"),
+            spread((result["curves"][i][-1] for result in results), ".3f"),
+        )
+        for i, rate in enumerate(RATES)
+    ]
     suggestion = f"range test: {spread((result['suggestion'] for result in results), '.2g')}"
     rows.append((suggestion, "", spread((result["suggested"] for result in results), ".3f")))
     return Table(("learning rate", "validation loss after 1 epoch (nats; 10: diverged)", "after the last (nats)"), tuple(rows))
@@ -114,7 +124,10 @@ EXPERIMENT = Experiment(
         "The range test (Smith, 2017) looks for a rate in one short run: the rate rises with every step, by the same factor, "
         "until the loss bursts. Suggested is the rate at which the smoothed loss falls most steeply over log η."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Loss by epoch for three rates; loss after the last epoch by rate, a valley; the range test, rising at its end.",
     seeds=3,
-)  # fmt: skip
+)

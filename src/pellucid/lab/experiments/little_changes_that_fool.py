@@ -98,7 +98,11 @@ EXPERIMENT = Experiment(
         "As C = −log p of the true class, ∂C/∂x and −∂p/∂x have the same signs. Pixels stay between black and white: what "
         "goes beyond is cut off."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation accuracy against the size of the change: it drops steeply along the gradient, less so for "
     "the network that was trained with noise, and hardly for random signs.",
-)  # fmt: skip
+)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
+from pellucid.model.activations import activations
 from pellucid.plots.lines import over_seeds
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ EXPERIMENT = Experiment(
         "fit, and the shortest gets shorter the more there are to choose from. The classical curve of the error against "
         "complexity is the left half of the figure."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Training and validation error against hidden units: the training error falls to 0; the validation error falls, has a "
     "sharp peak at 1,000 units, and falls again.",
-)  # fmt: skip
+)

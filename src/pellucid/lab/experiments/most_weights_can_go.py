@@ -31,7 +31,7 @@ def _cut(model: pl.Model, masks: dict[str, np.ndarray]) -> None:
 def _train(model: pl.Model, masks: dict[str, np.ndarray], data: pl.data.Splits, epochs: int) -> float:
     """Trained with the cut weights held at zero; the validation accuracy."""
     _cut(model, masks)
-    for _ in model.training(data.train, epochs=epochs, batch_size=100):
+    for _ in model.fit_events(data.train, epochs=epochs, batch_size=100):
         _cut(model, masks)
     return float(model.evaluate(data.validation)["accuracy"])
 
@@ -104,7 +104,11 @@ EXPERIMENT = Experiment(
         "left the variance of the signal is s times what it should be, layer after layer. Cutting here is done at once; the "
         "paper cuts in rounds of a fifth, which finds smaller parts."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation accuracy against the share of weights kept: level at first, then falling; latest when the weights begin as "
     "they began, sooner when begun anew, soonest when cut without training again.",
-)  # fmt: skip
+)

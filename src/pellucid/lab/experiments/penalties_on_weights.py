@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PENALTIES: dict[str, tuple[Transform, ...]] = {
-    "none": (), "L2, λ = 0.002": (pl.L2(0.002),), "L1, λ = 0.0005": (pl.L1(0.0005),),
+    "none": (),
+    "L2, λ = 0.002": (pl.L2(0.002),),
+    "L1, λ = 0.0005": (pl.L1(0.0005),),
     "elastic net, both halved": (pl.ElasticNet(0.00025, 0.001),),
-}  # fmt: skip
+}
 NONE, L2, L1, ELASTIC = PENALTIES
 SMALL = 1e-3  # a weight below it is as good as none
 
@@ -35,10 +37,14 @@ def measure(trial: Trial) -> Result:
         model.fit(data.train, epochs=trial.pick(full=60, quick=20, tiny=2), batch_size=50, progress=False)
         weights = np.concatenate([array.ravel() for path, array in model.weights.items() if path.endswith("W")])
         found[name] = {
-            **{f"{part}_{what}": value for part in ("train", "validation")
-               for what, value in model.evaluate(getattr(data, part)).items()},
-            "small": float((np.abs(weights) < SMALL).mean()), "length": float(np.linalg.norm(weights)),
-        }  # fmt: skip
+            **{
+                f"{part}_{what}": value
+                for part in ("train", "validation")
+                for what, value in model.evaluate(getattr(data, part)).items()
+            },
+            "small": float((np.abs(weights) < SMALL).mean()),
+            "length": float(np.linalg.norm(weights)),
+        }
         if trial.seed == 0:
             found[name]["histogram"] = histogram(weights, -0.15, 0.15, 60)
     return found
@@ -102,7 +108,11 @@ EXPERIMENT = Experiment(
         "Biases are left alone; costs are shown without the penalty. With N samples the penalties stand for what was believed "
         "of the weights before: L2 that they come from N(0, 1/(λN)), L1 that they come from Laplace's distribution."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Histograms of all weights: broad without a penalty, narrower with L2, a spike at zero with L1 and elastic net. Bars "
     "at both ends hold all that is farther out.",
-)  # fmt: skip
+)

@@ -39,7 +39,7 @@ def measure(trial: Trial) -> Result:
                 rule, optimizer = settings(name, scale, n)
                 model = network.compile((2,), BinaryCrossEntropy(), optimizer, seed=trial.seed)
                 each, passes, loss = BACKWARD if rule is None else rule.forward_passes(n), 0, float("inf")
-                for event in model.training(data, epochs=most // each, batch_size=100, shuffle=False, method=rule):
+                for event in model.fit_events(data, epochs=most // each, batch_size=100, shuffle=False, method=rule):
                     if isinstance(event, StepEvent):
                         passes, loss = passes + each, event.loss
                         if loss < TARGET:
@@ -111,7 +111,10 @@ EXPERIMENT = Experiment(
         "best counts.) A random change that is kept only if it helps wastes its pass if it does not; towards the end nearly "
         "all do not, when σ is large."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Forward passes against the number of weights: back-propagation lowest, the perturbing rules above it and rising.",
     seeds=3,
-)  # fmt: skip
+)

@@ -64,8 +64,9 @@ def figure(results: Sequence[Result]) -> Figure:
         return {name: [[factor * v for v in result[name][column]] for result in results] for name in ARMS}
 
     panels = {
-        "training cost (nats)": curves("train_loss"), "validation cost (nats)": curves("validation_loss"),
-    }  # fmt: skip
+        "training cost (nats)": curves("train_loss"),
+        "validation cost (nats)": curves("validation_loss"),
+    }
     return over_seeds(panels, range(1, EPOCHS + 1), "epoch", log=["training cost (nats)"])
 
 
@@ -87,7 +88,11 @@ EXPERIMENT = Experiment(
         "Once every training digit is right, the cost still falls by making weights larger and answers surer. On digits that "
         "it gets wrong a surer network pays more, −log ŷ of the true class: the validation cost turns, the accuracy stays."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=5,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=5,
     alt="Training and validation cost by epoch: for batches of 5, and of 100 at 20 times the rate, the training cost falls to "
     "nearly 0 and the validation cost rises again; for batches of 100 at the same rate it does not.",
-)  # fmt: skip
+)

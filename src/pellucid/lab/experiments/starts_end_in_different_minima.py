@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid import L2, Adam, Chain, Dense, MeanSquaredError, Sequential, Tanh
+from pellucid.core.memory import Array
 from pellucid.initializers import Normal
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, percent, spread
 from pellucid.lab.minima import settled
 from pellucid.lab.passes import there_and_back
-from pellucid.memory import Array
 from pellucid.plots import style
 
 if TYPE_CHECKING:
@@ -115,6 +115,9 @@ EXPERIMENT = Experiment(
         "two units, or the signs of one, gives minima of equal loss: these are not counted as different.\n\n"
         "If a start ends in the lowest valley with chance p, the best of ten does with 1 − (1 − p)¹⁰: 0.15 becomes 0.80."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Left: final losses of the starts in order, in steps. Right: the curves of the lowest and of the highest end.",
-)  # fmt: skip
+)

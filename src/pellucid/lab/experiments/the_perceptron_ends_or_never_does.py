@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pellucid.core.memory import Array
+from pellucid.core.rng import generator
 from pellucid.data import Dataset
 from pellucid.data.planar import blobs, moons
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
-from pellucid.memory import Array
-from pellucid.perceptron import Perceptron, margin_bound
+from pellucid.model.perceptron import Perceptron, margin_bound
 from pellucid.plots import style
-from pellucid.rng import generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,6 +114,9 @@ EXPERIMENT = Experiment(
     "    k η γ ≤ w·w* ≤ ‖w‖ ≤ √k η R,   so   k ≤ (R/γ)²\n\n"
     "(Novikoff, 1962). The rate η cancels: beginning at zero, it multiplies w and changes no decision.\n\n"
     "Without a separating line there is no γ; decisions change for ever, and the accuracy goes up and down.",
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Left: mistakes against the width of the gap: more as it narrows, below the bound. Right: test accuracy, up and down.",
-)  # fmt: skip
+)

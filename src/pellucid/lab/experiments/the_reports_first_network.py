@@ -25,8 +25,10 @@ def measure(trial: Trial) -> Result:
         model = network.compile((28, 28, 1), CrossEntropy(), SGD(rate), [Accuracy()], seed=trial.seed)
         history = model.fit(data.train, validation=data.validation, epochs=EPOCHS, batch_size=100, progress=False)
         found[name] = {
-            "accuracy": history["validation_accuracy"], "loss": history["validation_loss"], "test": model.evaluate(data.test),
-        }  # fmt: skip
+            "accuracy": history["validation_accuracy"],
+            "loss": history["validation_loss"],
+            "test": model.evaluate(data.test),
+        }
     return found
 
 
@@ -75,6 +77,10 @@ EXPERIMENT = Experiment(
         "He's σ = √(2/n_in) suits layers in front of a ReLU, which lets half of the variance through. In front of the softmax "
         "nothing is cut off, so that the first outputs are spread more than they need be; it costs a few steps, no more."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation cost and accuracy by epoch for three learning rates: the smallest has the highest cost and still improves.",
-)  # fmt: skip
+)

@@ -20,13 +20,11 @@ EPOCHS = 15
 
 def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=None, quick=6000, tiny=300), trial.pick(full=None, quick=1000, tiny=100))
-    network = Sequential(
-        Flatten(), Dense(256, He()), ReLU(), Dense(256, He()), ReLU(), Dense(10, GlorotUniform()), Softmax()
-    )  # fmt: skip
+    network = Sequential(Flatten(), Dense(256, He()), ReLU(), Dense(256, He()), ReLU(), Dense(10, GlorotUniform()), Softmax())
     model = network.compile((28, 28, 1), CrossEntropy(), SGD(0.04), [Accuracy()], seed=trial.seed)
     history = model.fit(
         data.train, validation=data.validation, epochs=EPOCHS, batch_size=100, exact_training_metrics=True, progress=False
-    )  # fmt: skip
+    )
     curves = {f"{part}_{what}": history[f"{part}_{what}"] for part in ("train", "validation") for what in ("loss", "accuracy")}
     return {"curves": curves, "test": model.evaluate(data.test), "parameters": model.parameter_count}
 
@@ -49,11 +47,15 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for part in ("train", "validation", "test"):
         accuracy, loss = REPORTED.get(part, (None, None))
-        rows.append((
-            "training" if part == "train" else part, percent(_final(results, part, "accuracy")),
-            "–" if accuracy is None else f"{100 * accuracy:.2f} %",
-            spread(_final(results, part, "loss"), ".3f"), "–" if loss is None else f"{loss:.3f}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                "training" if part == "train" else part,
+                percent(_final(results, part, "accuracy")),
+                "–" if accuracy is None else f"{100 * accuracy:.2f} %",
+                spread(_final(results, part, "loss"), ".3f"),
+                "–" if loss is None else f"{loss:.3f}",
+            )
+        )
     return Table(("set", "accuracy", "accuracy in the report", "cost (nats)", "cost in the report"), tuple(rows))
 
 
@@ -84,6 +86,9 @@ EXPERIMENT = Experiment(
         "Figures that are less than two of these apart do not tell two networks apart. The report does not say how many digits "
         "its validation set has, so that its network may have learned from more digits than ours, which learns from 55,000."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Cost and accuracy by epoch, training and validation: both costs fall together, the accuracies rise to about 97.5 %.",
-)  # fmt: skip
+)

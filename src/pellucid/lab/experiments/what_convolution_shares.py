@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import pellucid as pl
-from pellucid.activity import activations
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
 from pellucid.lab.passes import there_and_back
+from pellucid.model.activations import activations
 from pellucid.plots.lines import over_seeds
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ EXPERIMENT = Experiment(
         "The two networks differ in more than the sharing: behind the convolution there are a maximum over 2 × 2, which "
         "forgives a pixel's move, and a dropout of 0.3. The gain is that of all three."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Validation accuracy against the number of training digits, rising; the convolutional network lies above the dense "
     "one.",
-)  # fmt: skip
+)

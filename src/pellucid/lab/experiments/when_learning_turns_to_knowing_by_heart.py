@@ -30,9 +30,11 @@ def measure(trial: Trial) -> Result:
     early = stopped.fit(data.train, **options, policies=[pl.EarlyStopping(PATIENCE)])
     return {
         **{f"{part}_{what}": history[f"{part}_{what}"] for part in PARTS.values() for what in ("loss", "accuracy")},
-        "end": model.evaluate(data.test), "stopped": stopped.evaluate(data.test),
-        "best_epoch": early.best_epoch, "epochs": len(early),
-    }  # fmt: skip
+        "end": model.evaluate(data.test),
+        "stopped": stopped.evaluate(data.test),
+        "best_epoch": early.best_epoch,
+        "epochs": len(early),
+    }
 
 
 def _turn(result: Result) -> int:
@@ -96,7 +98,11 @@ EXPERIMENT = Experiment(
         "Early stopping with patience p ends after p epochs without a lower validation cost and puts back the weights of the "
         "best. It is a regularization: for a quadratic cost, t steps at rate η do about what a penalty with λ = 1/(ηt) does."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Cost and accuracy by epoch: the training cost falls to nearly 0, the validation cost turns upward early; the "
     "accuracies level off.",
-)  # fmt: skip
+)

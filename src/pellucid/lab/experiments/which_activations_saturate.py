@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid import ELU, GELU, LeakyReLU, Linear, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from pellucid import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from pellucid.core.memory import Array
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict
 from pellucid.lab.passes import there_and_back
 from pellucid.layers import Layer
-from pellucid.memory import Array
 from pellucid.plots import style
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def gelu_slope(x: Array) -> Any:
 
 # name -> (layer, its derivative as it is written, what it is used for)
 KINDS: dict[str, tuple[Layer, Callable[[Array], Array], str]] = {
-    "linear": (Linear(), np.ones_like, "output of a regression"),
+    "linear": (Identity(), np.ones_like, "output of a regression"),
     "sigmoid": (Sigmoid(), lambda x: s(x) * (1 - s(x)), "output: yes or no; gates"),
     "tanh": (Tanh(), lambda x: 1 - np.tanh(x) ** 2, "output between −1 and 1, as for generated pictures; recurrent states"),
     "ReLU": (ReLU(), lambda x: 1.0 * (x > 0), "hidden layers: the usual choice"),
@@ -114,7 +114,10 @@ EXPERIMENT = Experiment(
         "Softmax is a function of a vector. Drawn is its first output when the first of three inputs moves: a sigmoid, "
         "shifted by log 2, which saturates too; cross-entropy behind it takes that away, δ = a − y."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Ten activations as blue lines with their derivatives dashed: those of sigmoid and tanh vanish on both sides.",
     seeds=1,
-)  # fmt: skip
+)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid import Accuracy, Adam, BinaryCrossEntropy, Dense, Layer, Sequential, Sigmoid, Tanh
+from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.data.planar import blobs, circles, moons, spirals, xor
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
-from pellucid.memory import Array
 from pellucid.plots.regions import draw_regions
 from pellucid.plots.style import figure as blank
 
@@ -114,7 +114,10 @@ EXPERIMENT = Experiment(
         "functions are 25 bumps exp(−‖x − c‖²) on a grid: any border that is not finer than the grid. In the network φ is the "
         "last of two hidden layers of 16 units, learned with the rest, so the features go where they are needed."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Five data sets in the plane, each coloured as four models decide: the line is right for two clouds only.",
     seeds=3,
-)  # fmt: skip
+)

@@ -22,10 +22,12 @@ REMOVED = 40  # pixels: the strongest by the attribution, or as many inked ones 
 
 def _told(model: pl.Model, x: np.ndarray, background: np.ndarray) -> dict[str, explain.Attribution]:
     return {
-        "saliency": explain.saliency(model, x), "input × gradient": explain.input_times_gradient(model, x),
-        "integrated gradients": explain.integrated_gradients(model, x), "DeepLIFT": explain.deeplift(model, x),
+        "saliency": explain.saliency(model, x),
+        "input × gradient": explain.input_times_gradient(model, x),
+        "integrated gradients": explain.integrated_gradients(model, x),
+        "DeepLIFT": explain.deeplift(model, x),
         "expected gradients": explain.expected_gradients(model, x, background),
-    }  # fmt: skip
+    }
 
 
 def _without(x: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -108,7 +110,11 @@ EXPERIMENT = Experiment(
         "divides differences instead of taking derivatives, Δy/Δx at each unit. Input × gradient, xᵢ ∂f/∂xᵢ, takes the slope "
         "at the picture for that of the whole way. Saliency, |∂f/∂xᵢ|, is a slope, and need not add up to anything."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
     alt="Five digits and their attribution maps by five methods: vermilion where a pixel speaks for the guess, blue against "
     "it.",
-)  # fmt: skip
+)

@@ -32,10 +32,12 @@ def measure(trial: Trial) -> Result:
         history = model.fit(data.train, validation=data.validation, epochs=epochs, batch_size=100, progress=False)
         shifted = [np.roll(data.validation.x, shift, axis=2) for shift in SHIFTS]
         found[name] = {
-            "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": sum(history["seconds"]),
+            "parameters": model.parameter_count,
+            "multiply_adds": model.multiply_adds,
+            "seconds": sum(history["seconds"]),
             "test": model.evaluate(data.test),
             "shifted": [model.evaluate(x, data.validation.y)["accuracy"] for x in shifted],
-        }  # fmt: skip
+        }
     return found
 
 
@@ -55,11 +57,16 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for name in NETWORKS:
         each = [result[name] for result in results]
-        rows.append((
-            name, f"{each[0]['parameters']:,}", f"{each[0]['multiply_adds']:,}",
-            spread((one["seconds"] for one in each), ".0f"),
-            percent(one["test"]["accuracy"] for one in each), spread((one["test"]["loss"] for one in each), ".3f"),
-        ))  # fmt: skip
+        rows.append(
+            (
+                name,
+                f"{each[0]['parameters']:,}",
+                f"{each[0]['multiply_adds']:,}",
+                spread((one["seconds"] for one in each), ".0f"),
+                percent(one["test"]["accuracy"] for one in each),
+                spread((one["test"]["loss"] for one in each), ".3f"),
+            )
+        )
     columns = ("convolution", "parameters", "multiply-adds a digit", "seconds of training", "test accuracy", "test cost (nats)")
     return Table(columns, tuple(rows))
 
@@ -86,6 +93,11 @@ EXPERIMENT = Experiment(
         "moves, its maps move along, which the dense network has to learn place by place. The figure moves the validation "
         "digits to the right, which neither network has seen in training."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure, seeds=3, alone=True,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
+    seeds=3,
+    alone=True,
     alt="Validation accuracy against the shift of the digits: it falls for both networks, and much sooner without convolution.",
-)  # fmt: skip
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pellucid import Adam, BinaryCrossEntropy, Dense, Layer, Linear, Sequential, Sigmoid, Tanh
+from pellucid import Adam, BinaryCrossEntropy, Dense, Identity, Layer, Sequential, Sigmoid, Tanh
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.plots.regions import decision_regions
 
@@ -18,7 +18,7 @@ X = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], np.float32)
 Y = np.array([0, 1, 1, 0])
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "no hidden layer": (),
-    "8 linear hidden units": (Dense(8), Linear()),
+    "8 linear hidden units": (Dense(8), Identity()),
     "8 tanh hidden units": (Dense(8), Tanh()),
 }
 GRID = 40
@@ -34,9 +34,10 @@ def measure(trial: Trial) -> Result:
         model.fit(X, Y, epochs=trial.pick(full=600, quick=300, tiny=150), batch_size=4, progress=False)
         right = (model.predict(X)[:, 0] > 0.5) == Y
         found[name] = {
-            "right": int(right.sum()), "loss": model.evaluate(X, Y)["loss"],
+            "right": int(right.sum()),
+            "loss": model.evaluate(X, Y)["loss"],
             "plane": model.predict(plane).round(2).reshape(GRID, GRID).tolist() if trial.seed == 0 else None,
-        }  # fmt: skip
+        }
     return found
 
 
@@ -75,6 +76,9 @@ EXPERIMENT = Experiment(
         "and negative at the others, both pairs would have the sum 2b, positive and negative at once. So no line does it; the "
         "best it can say is ½ everywhere, at a cross-entropy of log 2 = 0.693."
     ),
-    measure=measure, verdict=verdict, table=table, figure=figure,
+    measure=measure,
+    verdict=verdict,
+    table=table,
+    figure=figure,
     alt="Three squares with the four points of XOR: two of them pale and undecided, one with a curved border that is right.",
-)  # fmt: skip
+)

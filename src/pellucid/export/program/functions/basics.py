@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 # -- every number by itself -------------------------------------------------------------
 

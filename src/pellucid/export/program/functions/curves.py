@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.export.program.functions.basics import sigmoid
-from pellucid.memory import Array
 
 
 def leaky_relu(x: Array, slope: float) -> Array:

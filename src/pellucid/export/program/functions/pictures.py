@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pellucid.memory import Array
+from pellucid.core.memory import Array
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (above, below), (left, right)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.export.program.functions.basics import sigmoid
-from pellucid.memory import Array
 
 
 def simple_rnn_step(
@@ -57,16 +57,16 @@ def over_time(
     step: Callable[..., tuple[Array, ...]],
     *weights: Array,
     states: int = 1,
-    sequences: bool,
+    return_sequences: bool,
 ) -> Array:
-    """The state h after the last step, or with ``sequences`` after each of them."""
+    """The state h after the last step, or with ``return_sequences`` after each of them."""
     units = len(weights[1])
     state = (np.zeros((len(x), units), x.dtype),) * states
     outputs = []
     for t in range(x.shape[1]):
         state = step(x[:, t], state, *weights)
         outputs.append(state[0])
-    return np.stack(outputs, axis=1) if sequences else state[0]
+    return np.stack(outputs, axis=1) if return_sequences else state[0]
 
 
 def over_masked_time(
@@ -74,7 +74,7 @@ def over_masked_time(
     step: Callable[..., tuple[Array, ...]],
     *weights: Array,
     states: int = 1,
-    sequences: bool,
+    return_sequences: bool,
     mask: float,
 ) -> Array:
     """The same; a step of nothing but ``mask`` is passed over, and its output zero."""
@@ -86,7 +86,7 @@ def over_masked_time(
         new = step(x[:, t], state, *weights)
         state = tuple(np.where(here, new[k], state[k]) for k in range(states))
         outputs.append(np.where(here, new[0], 0))
-    return np.stack(outputs, axis=1) if sequences else state[0]
+    return np.stack(outputs, axis=1) if return_sequences else state[0]
 
 
 def reverse(x: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Foundations: settings, memory, random streams, files, lazy names."""

@@ -1,0 +1,1 @@
+"""Drawings of digits: strokes, rendering, corrections."""

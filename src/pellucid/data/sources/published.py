@@ -1,0 +1,140 @@
+"""The published data sets: their four files, who mirrors them, and how a file is proven to be one of them.
+
+MNIST and Fashion-MNIST have the same format and the same file names, so a name proves nothing: the SHA-256 does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.data.sources.idx import header, open_file, read_idx
+from pellucid.errors import FileError
+
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set in four files. ``digests`` are their SHA-256, in the order of FILES."""
+
+    name: str
+    classes: tuple[str, ...]
+    mirrors: tuple[str, ...]
+    digests: tuple[str, ...]
+    packed: bool  # the digests are of the .gz files, not of what is in them
+    train: int = 60_000  # what is published; the validation set is taken from it
+    validation: int = 5_000
+    test: int = 10_000
+    shape: tuple[int, int] = (28, 28)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Of the three sets, after the split."""
+        return {"train": self.train - self.validation, "validation": self.validation, "test": self.test}
+
+
+MNIST = Source(
+    "mnist",
+    tuple("0123456789"),
+    (
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://yann.lecun.com/exdb/mnist/",
+    ),
+    (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+    packed=False,
+)
+FASHION = Source(
+    "fashion-mnist",
+    ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+    (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    ),
+    packed=True,
+)
+
+
+def cache(name: str) -> Path:
+    """The folder that downloads of the source ``name`` are kept in. Raises FileError for a user without a home."""
+    try:
+        return Path.home() / ".cache" / "pellucid" / name
+    except RuntimeError:
+        raise FileError("this user has no home folder to keep downloads in: name a folder with data_dir=…") from None
+
+
+class Content(NamedTuple):
+    """What a file holds, the SHA-256 of that, and whether it has been compared with the published one."""
+
+    array: Array
+    digest: str
+    proven: bool
+
+
+def present(source: Source, folder: Path) -> dict[str, Path]:
+    """Those of the four files that are in ``folder``, packed or not."""
+    endings = (".gz", "") if source.packed else ("", ".gz")  # where both are there: what can be proven, then what reads faster
+    paths = {file: [folder / (file + ending) for ending in endings] for file in FILES}
+    there = {file: [path for path in both if os.path.exists(path)] for file, both in paths.items()}
+    return {file: both[0] for file, both in there.items() if both}
+
+
+def read(source: Source, file: str, path: Path) -> Content:
+    """One of the four files, compared with its published digest and with what must be in it; FileError if it differs."""
+    proven = True
+    if source.packed:
+        with open_file(path) as raw:
+            proven = raw.read(2) == b"\x1f\x8b"  # the digest of an unpacked file is not known
+            raw.seek(0)
+            got = hashlib.file_digest(raw, "sha256").hexdigest()
+        if proven:
+            _compare(source, file, path, got)
+    array = read_idx(path)
+    digest = content_digest(array)
+    if not source.packed:
+        _compare(source, file, path, digest)
+    elif not proven and digest in MNIST.digests:
+        raise FileError(f"{path}: is MNIST's {file}, wanted {source.name}'s")
+    n = source.train if file.startswith("train") else source.test
+    shape = (n, *source.shape) if "images" in file else (n,)
+    if array.dtype != np.uint8 or array.shape != shape:
+        raise FileError(f"{path}: {source.name} has {shape} bytes there, got {array.dtype} of shape {array.shape}")
+    if "labels" in file and array.max() >= len(source.classes):
+        raise FileError(f"{path}: {source.name} has labels 0 … {len(source.classes) - 1}, got {array.max()}")
+    return Content(array, digest, proven)
+
+
+def _compare(source: Source, file: str, path: Path, got: str) -> None:
+    expected = source.digests[FILES.index(file)]
+    if got != expected:
+        raise FileError(f"{path}: is not {source.name}'s {file}: expected SHA-256 {expected}, got {got}")
+
+
+def is_mnist(found: dict[str, Path]) -> bool:
+    """Whether these are MNIST's files; the labels tell, and are quickly read."""
+    return any("labels" in file and content_digest(read_idx(path)) in MNIST.digests for file, path in found.items())
+
+
+def content_digest(array: Array) -> str:
+    """SHA-256 of the uncompressed IDX file that holds this array of bytes."""
+    sha = hashlib.sha256(header(array))
+    sha.update(array.reshape(-1).data)
+    return sha.hexdigest()

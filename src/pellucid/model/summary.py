@@ -1,0 +1,94 @@
+"""A network as a table: each layer's name, what it is, what it reads, what comes out, how many parameters it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pellucid import notebook
+from pellucid.core.memory import Shape
+from pellucid.layers.base import Layer, LayerSpec
+from pellucid.layers.merge import Merge
+from pellucid.networks import Composite, built, depth
+
+
+class Row(NamedTuple):
+    """A layer that is not made of layers, the paths of the rows that it reads, and what comes out."""
+
+    path: str
+    layer: Layer | Merge | None
+    reads: tuple[str, ...]
+    shape: Shape
+    parameters: int = 0
+
+
+HEADS = ("layer", "", "output", "parameters", "reads, if not the row above")
+
+
+def table(network: Layer, input_shape: Shape) -> str:
+    """The table as text; the last line has the totals. What a row reads stands in the last column where it is not simply
+    the row above: in a line that column is empty, and left out."""
+    rows, totals, _ = _cells(network, input_shape)
+    cells = [HEADS, *rows, *totals]
+    if not any(reads for *_, reads in rows):
+        cells[0] = (*HEADS[:4], "")
+    wide = [max(len(row[i]) for row in cells) for i in range(4)]
+    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in cells]
+    rule = "─" * max(len(line) for line in lines)
+    return "\n".join([lines[0], rule, *lines[1 : -len(totals)], rule, *lines[-len(totals) :]])
+
+
+def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> str:
+    """The same table for notebooks, with the model's ``settings`` below; the shade says which layers hold the parameters."""
+    rows, totals, counts = _cells(network, input_shape)
+    most = max(counts) or 1
+    shades = [(0.0, 0.0, 0.0, count / most, 0.0) for count in counts]
+    wide = 5 if any(reads for *_, reads in rows) else 4
+    drawn = notebook.table(
+        HEADS[:wide],
+        [row[:wide] for row in (*rows, *totals)],
+        texts=2,
+        shades=[one[:wide] for one in shades],
+        totals=len(totals),
+    )
+    return notebook.page(f"Model: {totals[0][3]} parameters", drawn, notebook.line(", ".join(map(repr, settings))))
+
+
+def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
+    """The rows, those of the totals, and how many parameters each row has."""
+    source = Row("input", None, (), input_shape)
+    cells: list[tuple[str, ...]] = []
+    above: tuple[str, ...] = ()
+    listed = [source, *_rows(network, "", [source])[0]]
+    for row in listed:
+        reads = "" if row.reads == above else ", ".join(row.reads)
+        what = "" if row.layer is None else repr(row.layer)
+        cells.append((row.path, what, "×".join(map(str, row.shape)), f"{row.parameters:,}" if row.parameters else "", reads))
+        above = (row.path,)
+    whole = network.build(input_shape)
+    costs = f"{whole.multiply_adds:,} multiply-adds a sample, depth {depth(network)}"
+    totals: list[tuple[str, ...]] = [("total", costs, "", f"{_parameters(whole):,}", "")]
+    if frozen := _parameters(whole) - _parameters(whole, trained=True):
+        totals += [("trained", "", "", f"{_parameters(whole, trained=True):,}", ""), ("frozen", "", "", f"{frozen:,}", "")]
+    return cells, totals, [row.parameters for row in listed]
+
+
+def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
+    """The rows of a layer that reads ``sources``, and the row whose output is the layer's."""
+    if not isinstance(layer, Composite):
+        what = built(layer, [source.shape for source in sources])
+        row = Row(path, layer, tuple(source.path for source in sources), what.shape, _parameters(what))
+        return [row], row
+    found: list[Row] = []
+    end = sources[0]
+    outputs = {"input": end}
+    for node in layer.inside():
+        inside, end = _rows(node.layer, f"{path}.{node.name}" if path else node.name, [outputs[name] for name in node.inputs])
+        found += inside
+        outputs[node.name] = end
+    return found, end
+
+
+def _parameters(what: LayerSpec, *, trained: bool = False) -> int:
+    """How many there are, or how many of them are ``trained``."""
+    return sum(slot.size for slot in what.slots.values() if not slot.state and (slot.trained or not trained))

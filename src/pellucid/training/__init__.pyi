@@ -1,0 +1,8 @@
+"""The exports of ``pellucid.training``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
+
+from pellucid.training.averaging import AverageWeights as AverageWeights, StochasticWeightAverage as StochasticWeightAverage
+from pellucid.training.events import EpochEvent as EpochEvent, Event as Event, History as History, StepEvent as StepEvent
+from pellucid.training.finder import RateSearch as RateSearch
+from pellucid.training.loop import Control as Control
+from pellucid.training.perturbation import Perturbation as Perturbation
+from pellucid.training.policies import EarlyStopping as EarlyStopping, Policy as Policy, ReduceOnPlateau as ReduceOnPlateau

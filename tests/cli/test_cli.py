@@ -1,0 +1,371 @@
+"""The command line, on a small data set in MNIST's files: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import pellucid
+from pellucid import Dense, Flatten, Model, Sequential, Softmax
+from pellucid.cli import application
+from pellucid.core.config import from_json, to_json
+from pellucid.data import Augmentation, Corrections, digit, mnist
+from pellucid.training.shards import cores
+
+RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
+TRAIN = ("train", "mnist", "--model", "mlp-small", "--optimizer", "adam", "--lr", "0.01", "--epochs", "3")
+# The command in a process of its own, where the small files pass for MNIST's as they do here.
+CHILD = """
+import pathlib, sys
+sys.path.insert(0, sys.argv.pop(1))
+import conftest
+conftest.publish(pathlib.Path(sys.argv.pop(1)))
+from pellucid.cli import main
+main()
+"""
+
+pytestmark = pytest.mark.usefixtures("mnist_folder")
+
+
+def cli(*arguments, code=0):
+    """What the command prints: (standard output, standard error)."""
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
+    assert result.exit_code == code, result.output + repr(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
+    return result.stdout, result.stderr
+
+
+def in_child(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(folder), *arguments]
+
+
+@pytest.fixture
+def run(tmp_path):
+    cli(*TRAIN, "--out", tmp_path / "run", "--quiet")
+    return tmp_path / "run"
+
+
+def test_train_says_what_it_does_and_keeps_the_run(tmp_path):
+    out, err = cli(*TRAIN, "--seed", 3, "--out", tmp_path / "run")
+    assert "mnist: 400 training, 50 validation, 100 test samples" in out
+    assert "25,450 parameters" in out
+    assert re.search(r"kernels, .*\d thread", out)
+    assert out.count("95 % interval") == 2
+    assert "precision   recall" in out
+    assert str(tmp_path / "run") in out
+    assert [line.split()[1] for line in err.splitlines() if line.startswith("epoch")] == ["1/3", "2/3", "3/3"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
+
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["seed"] == 3
+    assert config["fit"]["epochs"] == 3
+    assert config["fit"]["batch_size"] == 100
+    assert config["optimizer"]["class"] == "Adam"
+    assert config["optimizer"]["learning_rate"] == 0.01
+    assert config["network"]["class"] == "Sequential"
+
+    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    named = "epoch,seconds,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
+    assert ",".join(rows[0]) == named
+    assert [(row["epoch"], row["learning_rate"]) for row in rows] == [("1", "0.01"), ("2", "0.01"), ("3", "0.01")]
+
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    splits = mnist()
+    assert metrics["data"] == {"name": "mnist", "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256}
+    model = Model.load(tmp_path / "run" / "model.pellucid")
+    for part in ("train", "validation", "test"):
+        scores = model.evaluate(getattr(splits, part))
+        assert metrics[part]["accuracy"] == pytest.approx(scores["accuracy"])
+        assert metrics[part]["loss"] == pytest.approx(scores["loss"], rel=1e-6)
+    assert metrics["test"]["accuracy"] > 0.8  # 1.0 for each of six seeds
+    assert metrics["parameters"] == model.parameter_count == 25_450
+    assert metrics["seconds"] > 0
+    assert metrics["versions"]["pellucid"] == pellucid.__version__
+    for figure in ("learning_curves.png", "confusion_matrix.png"):
+        assert (tmp_path / "run" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate(run):
+    out, _ = cli("evaluate", run, "--json")
+    scores = json.loads(out)
+    wanted = json.loads((run / "metrics.json").read_text())["test"]
+    assert (scores["data"], scores["part"], scores["samples"]) == ("mnist", "test", 100)
+    assert scores["accuracy"] == wanted["accuracy"]
+    assert scores["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+    assert np.sum(scores["confusion_matrix"]) == 100
+    text, _ = cli("evaluate", run, "mnist", "--part", "validation")
+    wanted = Model.load(run / "model.pellucid").evaluate(mnist().validation)
+    assert f"accuracy {100 * wanted['accuracy']:.2f} % (95 % interval" in text
+    assert f"loss {wanted['loss']:.4f}" in text
+
+
+def test_evaluate_draws_the_mistakes(run, tmp_path):
+    file = tmp_path / "wrong.png"
+    assert "mistakes  none: there is no figure" in cli("evaluate", run, "--part", "validation", "--mistakes", file)[0]
+    assert not file.exists()
+    model, data = Model.load(run / "model.pellucid"), mnist().validation
+    model.parameters[:] *= -1
+    model.save(run / "model.pellucid")
+    wrong = int((model.predict(data.x).argmax(axis=1) != data.y).sum())
+    assert wrong > 0
+    text, _ = cli("evaluate", run, "--part", "validation", "--mistakes", file)
+    assert f"mistakes  those it is most sure of are in {file}" in text
+    with Image.open(file) as picture:
+        assert f"{wrong} of 50 wrong" in picture.info["Description"]
+    assert json.loads(cli("evaluate", run, "--json", "--mistakes", tmp_path / "wrong.svg")[0])["accuracy"] < 1
+    assert (tmp_path / "wrong.svg").exists()
+
+
+def test_several_runs_are_asked_together(run, tmp_path):
+    cli("train", "--model", "mlp-small", "--epochs", 2, "--seed", 5, "--out", tmp_path / "other", "--quiet")
+    models = [Model.load(path / "model.pellucid") for path in (run, tmp_path / "other")]
+    test = mnist().test
+    scores = json.loads(cli("evaluate", run, tmp_path / "other", "--json")[0])
+    mean = (models[0].predict(test.x) + models[1].predict(test.x)) / 2
+    assert scores["runs"] == [str(run), str(tmp_path / "other")]
+    assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == test.y).mean())
+    assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(100), test.y]).mean(), rel=1e-5)
+    text, _ = cli("evaluate", run, tmp_path / "other", "mnist", "--copies", 2, "--augmentation", "shift=1")
+    assert "2 models, each asked about every picture and 2 changed copies (Augmentation(shift=1.0))" in text
+
+
+def test_training_with_augmentation(tmp_path, mnist_folder):
+    out, _ = cli(
+        "train", "--model", "mlp-small", "--epochs", 1, "--augmentation", "rotation=5,shift=1", "--out", tmp_path / "a"
+    )
+    assert "changed   Augmentation(rotation=5.0, shift=1.0)" in out
+    fit = json.loads((tmp_path / "a" / "config.json").read_text())["fit"]
+    assert from_json(fit["augmentation"], Augmentation) == Augmentation(rotation=5, shift=1)
+    cli("train", "--model", "mlp-small", "--epochs", 1, "--out", tmp_path / "b", "--quiet")
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["fit"]["augmentation"] is None
+    one, other = (Model.load(tmp_path / name / "model.pellucid").parameters for name in "ab")
+    assert not np.array_equal(one, other)
+
+
+def test_predict(run, tmp_path, mnist_folder):
+    test = mnist().test
+    model = Model.load(run / "model.pellucid")
+    p = model.predict(test.x)
+    sure = int(p.max(axis=1).argmax())
+    label = str(p[sure].argmax())
+    Image.fromarray(test.x[sure, ..., 0]).save(tmp_path / "small.png")
+    drawn = np.where(test.x[sure, ..., 0] > 100, test.x[sure, ..., 0], 0)
+    page = 255 - np.kron(drawn, np.ones((10, 10), np.uint8))
+    photo = np.pad(page, ((300, 10), (10, 50)), constant_values=255)  # dark on light paper, large, somewhere on it
+    Image.fromarray(photo).convert("RGB").save(tmp_path / "photo.png")
+    rows = json.loads(cli("predict", run, tmp_path / "small.png", tmp_path / "photo.png", "--json")[0])
+    assert [set(row) for row in rows] == 2 * [{"file", "label", "probabilities"}]
+    assert [row["file"] for row in rows] == [str(tmp_path / "small.png"), str(tmp_path / "photo.png")]
+    assert rows[0]["label"] == label
+    assert rows[0]["probabilities"] == pytest.approx(p[sure].tolist(), rel=1e-4)
+    # A photo becomes a digit as MNIST has them, wherever it stands on the paper.
+    assert rows[1]["probabilities"] == pytest.approx(model.predict(digit(photo)[None])[0].tolist(), rel=1e-4)
+    np.testing.assert_array_equal(digit(photo), digit(page))
+    text, _ = cli("predict", run / "model.pellucid", tmp_path / "small.png")
+    assert text.split()[:2] == [str(tmp_path / "small.png"), label]
+
+
+def test_an_empty_sheet_is_no_digit(run, tmp_path):
+    Image.fromarray(np.full((60, 60), 255, np.uint8)).save(tmp_path / "empty.png")
+    assert "empty.png: there is nothing on this picture" in cli("predict", run, tmp_path / "empty.png", code=2)[1]
+
+
+def test_evaluate_on_corrections(run, tmp_path):
+    folder = Corrections(tmp_path / "corrections")
+    lines = [np.array([[10.0, 10.0], [10.0, 90.0]])]
+    for label in ("1", "1", "7", "no digit"):
+        folder.keep(lines, None, label, None)
+    x = digit([lines[0].tolist()])
+    scores = json.loads(cli("evaluate", run, tmp_path / "corrections", "--json")[0])
+    said = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
+    assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes has no name for the fourth
+    assert scores["accuracy"] == pytest.approx({1: 2 / 3, 7: 1 / 3}.get(said, 0))
+    text, _ = cli("evaluate", run, tmp_path / "corrections")
+    assert "corrections: 3 drawings" in text
+    (tmp_path / "empty").mkdir()
+    assert "holds no corrections" in cli("evaluate", run, tmp_path / "empty", code=2)[1]
+
+
+def test_compare(run, tmp_path):
+    other = tmp_path / "other"
+    cli("train", "--model", "mlp-small", "--epochs", 1, "--lr", "0.001", "--out", other, "--quiet")
+    text, _ = cli("compare", run, other, "--out", tmp_path / "compared")
+    lines = text.splitlines()
+    for column in (
+        "run",
+        "data",
+        "parameters",
+        "multiply-adds",
+        "epochs",
+        "seconds",
+        "energy",
+        "test accuracy",
+        "95 % interval",
+    ):
+        assert column in lines[0]
+    assert lines[2].split()[:4] == ["run", "mnist", "25,450", "25,408"]
+    y, test = mnist().test.y, mnist().test
+    first, second = (Model.load(path / "model.pellucid").predict(test.x).argmax(axis=1) for path in (run, other))
+    only = int(((first == y) & (second != y)).sum()), int(((second == y) & (first != y)).sum())
+    assert only[0] > 20 > only[1], "one epoch at a small rate is worse"
+    assert f"run is better than other: {only[0]} right only in run, {only[1]} only in other (p = " in text
+    assert f"they disagree on {(first != second).sum()} of 100 samples" in text
+    for figure in ("accuracies.png", "disagreements.png"):
+        assert (tmp_path / "compared" / figure).read_bytes().startswith(b"\x89PNG")
+    found = json.loads(cli("compare", run, other, "--json")[0])
+    assert found == json.loads((tmp_path / "compared" / "comparison.json").read_text())
+    assert found["runs"][0]["test"] == json.loads((run / "metrics.json").read_text())["test"]
+    assert found["tests"][0]["only_first"] == only[0]
+    assert found["disputed"] == sorted(
+        np.flatnonzero(first != second), key=lambda i: ((first[i] == y[i]) + int(second[i] == y[i]), i)
+    )
+    energy = found["runs"][0]["energy"]
+    assert energy["how"] in ("measured", "estimated")
+    assert 0 < energy["low"] <= energy["joules"] <= energy["high"]
+    assert "is no run folder" in cli("compare", tmp_path, code=2)[1]
+    assert "the same run is named twice" in cli("compare", run, run, code=2)[1]
+    assert "makes no mistake" in text or "takes " in text
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["data"]["sha256"] = "another"
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    assert "tested on different data" in cli("compare", run, other, code=2)[1]
+
+
+def test_data(mnist_folder):
+    rows = json.loads(cli("data", "list", "--json")[0])
+    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits"]
+    assert rows[0]["ok"]
+    assert not rows[1]["ok"]
+    assert str(mnist_folder) in cli("data", "list")[0]
+    out, _ = cli("data", "show", "mnist", "--count", 2)
+    assert "0: 40  1: 40" in out
+    assert "█" in out
+    assert len(out.splitlines()) == 2 + 1 + 14
+    out, _ = cli("data", "show", "mnist", "--count", 3, "--augment", "--augmentation", "affine")
+    assert "changed   Augmentation(rotation=10.0" in out
+    assert len(out.splitlines()) == 3 + 3 * (1 + 14)
+    out, _ = cli("data", "show", "mnist", "--augment", "--out", "digits.png")
+    assert "the pictures are in digits.png" in out
+    assert Path("digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_network_from_a_file(run, tmp_path):
+    network = json.loads((run / "config.json").read_text())["network"]
+    (tmp_path / "mine.json").write_text(json.dumps(network))
+    cli("train", "--model", tmp_path / "mine.json", "--epochs", 1, "--quiet")
+    (tmp_path / "tiny.json").write_text(json.dumps(to_json(Sequential(Flatten(), Dense(10), Softmax()))))
+    out, _ = cli("train", "--model", tmp_path / "tiny.json", "--epochs", 1)
+    assert "7,850 parameters" in out
+    assert Model.load("runs/mine-1/model.pellucid").parameter_count == 25_450
+
+
+def test_quiet_flags_and_the_numbered_folders(mnist_folder, monkeypatch):
+    monkeypatch.delenv("PELLUCID_DATA")
+    flags = ("--limit", 60, "--data-dir", mnist_folder, "--quiet", "--deterministic", "--early-stopping", 2, "--split-seed", 9)
+    for number in (1, 2):
+        assert cli("train", "--epochs", 1, *flags) == ("", "")
+        assert sorted(path.name for path in Path(f"runs/mlp-{number}").iterdir()) == RUN_FILES
+    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] in {f"{cores()} threads", "1 thread"}
+    config = json.loads(Path("runs/mlp-2/config.json").read_text())
+    assert (config["data"]["limit"], config["data"]["split_seed"]) == (60, 9)
+    assert config["fit"]["deterministic"]
+    assert config["fit"]["policies"][0]["patience"] == 2
+
+
+def test_a_folder_that_is_not_empty_is_kept_unless_forced(run):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    _, err = cli(*TRAIN, "--out", run, code=2)
+    assert "is not empty: choose another folder with --out, or write into it with --force" in err
+    _, err = cli(*TRAIN, "--lr", "1e9", "--model", "mlp", "--out", run, "--force", code=2)
+    assert "training diverged" in err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    cli(*TRAIN, "--out", run, "--force", "--quiet", "--seed", 1)
+    assert (run / "model.pellucid").read_bytes() != before["model.pellucid"]
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path, mnist_folder):
+    arguments = (*TRAIN, "--quiet", "--seed", "5", "--out")
+    cli(*arguments, tmp_path / "a")
+    subprocess.run(in_child(mnist_folder, *arguments, str(tmp_path / "b")), check=True)
+    assert (tmp_path / "a" / "model.pellucid").read_bytes() == (tmp_path / "b" / "model.pellucid").read_bytes()
+
+
+def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
+    arguments = in_child(mnist_folder, *TRAIN[:-1], "20000", "--out", str(tmp_path / "run"))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr.readline().startswith("epoch")
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=300)
+    assert child.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted: keeping what was trained so far" in out
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
+    assert "accuracy" in cli("evaluate", tmp_path / "run")[0]
+
+
+BAD = {
+    "preset": (("train", "--model", "mlp-smal"), "did you mean 'mlp-small'"),
+    "optimizer": (("train", "--optimizer", "adm"), "did you mean 'adam'"),
+    "data": (("train", "minst"), "did you mean 'mnist'"),
+    "zero epochs": (("train", "--epochs", "0"), "--epochs must be at least 1, got 0"),
+    "negative batch size": (("train", "--batch-size", "-5"), "--batch-size must be at least 1, got -5"),
+    "no limit": (("train", "--limit", "0"), "--limit must be at least 1"),
+    "one class only": (("train", "--limit", "1"), "with one class there is nothing to tell apart"),
+    "learning rate": (("train", "--lr", "-1"), "learning_rate must be above 0"),
+    "learning rate 1e9": (("train", "--lr", "1e9"), "at a learning rate of 1e+09; the usual causes"),
+    "a folder below a file": (("train", "--out", "lies.json/run"), "cannot make the folder"),
+    "no such data": (("train", "--data-dir", "nowhere"), "there is no such folder"),
+    "no such network": (("train", "--model", "nowhere.json"), "nowhere.json"),
+    "a key": (("train", "--model", "lies.json"), "Dense has no setting 'unit': did you mean 'units'"),
+    "no JSON": (("train", "--model", "text.json"), "holds no JSON"),
+    "no run": (("evaluate", "nowhere"), "there is no run or model file nowhere"),
+    "no model": (("evaluate", "text.json"), "text.json is not a whole Pellucid model file"),
+    "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
+    "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
+    "an amount": (("data", "show", "--augmentation", "shift=far"), "is no number"),
+    "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a whole Pellucid model file"),
+    "no copies": (("evaluate", "text.json", "--augmentation", "affine"), "say with --copies how many"),
+    "data set": (("data", "show", "minst"), "did you mean 'mnist'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
+    Path("lies.json").write_text(json.dumps({"class": "Sequential", "layers": [{"class": "Dense", "unit": 3}]}))
+    Path("text.json").write_text("no JSON, and no model either")
+    _, err = cli(*arguments, code=2)
+    errors = [line for line in err.splitlines() if not line.startswith("epoch ")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert message in errors[0]
+    assert not [path for path in Path("runs").rglob("*") if path.is_file()], "a run that failed leaves no half of it"
+
+
+def test_pictures_and_models_that_are_none(run):
+    Path("picture.png").write_text("no picture")
+    assert "no picture of a known kind" in cli("predict", run, "picture.png", code=2)[1]
+    content = bytearray((run / "model.pellucid").read_bytes())
+    content[-1] ^= 1
+    (run / "model.pellucid").write_bytes(content)
+    assert "does not match its SHA-256" in cli("evaluate", run, code=2)[1]
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "data", "data list", "data fetch", "data show"])
+def test_help_and_unknown_flags(command):
+    words = command.split()
+    out, _ = cli(*words, "--help")
+    assert out.startswith("Usage: pellucid " + command)
+    _, err = cli(*words, "--no-such-flag", code=2)
+    assert "--no-such-flag" in err

@@ -1,0 +1,411 @@
+"""Settings: what fits a field is taken, what does not is refused in words, and JSON gives back what went in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from pellucid import (
+    ELU,
+    F1,
+    GELU,
+    GRU,
+    L1,
+    L2,
+    LSTM,
+    R2,
+    ROCAUC,
+    SGD,
+    AbsoluteError,
+    Accuracy,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Add,
+    AveragePool2D,
+    AverageWeights,
+    BatchNorm,
+    Bidirectional,
+    BinaryCrossEntropy,
+    CalibrationError,
+    Chain,
+    ClipNorm,
+    ClipValue,
+    CohenKappa,
+    Concatenate,
+    ConfusionMatrix,
+    Constant,
+    Conv2D,
+    ConvTranspose2D,
+    Cosine,
+    CrossEntropy,
+    Decay,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    ElasticNet,
+    Embedding,
+    Exponential,
+    Flatten,
+    Frozen,
+    GaussianNoise,
+    GlobalAveragePool2D,
+    Glorot,
+    GlorotUniform,
+    Graph,
+    GroupNorm,
+    HardSigmoid,
+    He,
+    HeUniform,
+    Hinge,
+    Huber,
+    Identity,
+    InverseTime,
+    KLDivergence,
+    LayerNorm,
+    LeakyReLU,
+    LeCun,
+    LeCunUniform,
+    Lion,
+    LogLoss,
+    LogSoftmax,
+    Matthews,
+    MaxNorm,
+    MaxPool2D,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Muon,
+    Nadam,
+    Node,
+    Normal,
+    OneCycle,
+    Ones,
+    Orthogonal,
+    Perturbation,
+    Poisson,
+    Polynomial,
+    Precision,
+    PReLU,
+    Recall,
+    ReduceOnPlateau,
+    ReLU,
+    Rescale,
+    Reshape,
+    Residual,
+    Reverse,
+    RMSprop,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    SimpleRNN,
+    Softmax,
+    Softplus,
+    SpatialDropout2D,
+    Specificity,
+    SquaredError,
+    StepDecay,
+    StochasticWeightAverage,
+    Tanh,
+    TopKAccuracy,
+    TruncatedNormal,
+    Uniform,
+    WarmRestarts,
+    WarmUp,
+    ZeroPad2D,
+    Zeros,
+)
+from pellucid.core.config import Config, Count, checked, from_json, key, registered, to_json
+from pellucid.data import Augmentation
+from pellucid.data.input_stage import Bytes, Numbers
+from pellucid.data.sources.user_data import Reading
+from pellucid.data.tables.columns import Column, Standardized
+from pellucid.errors import ConfigError
+from pellucid.layers import Layer
+
+INSTANCES: list[Config] = [
+    AbsoluteError(),
+    Accuracy(),
+    Adam(),
+    Adam(OneCycle(0.002), 0.8, 0.99, 1e-6),
+    AdamW(0.01, decay=0.1),
+    Add(),
+    Augmentation(),
+    Augmentation(rotation=10, shift=2.5, elastic=1, erasing=0.5),
+    AveragePool2D((3, 2), 2, "same"),
+    AverageWeights(0.9),
+    BatchNorm(0.99, 0.001),
+    BinaryCrossEntropy(),
+    Bytes(),
+    Bytes(ink=False),
+    CalibrationError(10),
+    Chain(SGD()),
+    Chain(ClipNorm(1.0), L2(1e-4), L2(0.0), Decay(0.1), SGD(0.1, 0.9, True)),
+    Chain(ClipValue(0.5), L1(1e-4), ElasticNet(0.1, 0.2), Adam(0.1, amsgrad=True), MaxNorm(3.0)),
+    Adadelta(0.5, 0.8, 1e-3),
+    Adagrad(InverseTime(0.1, 0.5), 0.2),
+    Adamax(Exponential(0.1, 0.5)),
+    CohenKappa(),
+    CrossEntropy(smoothing=0.1),
+    F1(),
+    F1(average="macro"),
+    Hinge(),
+    Huber(2.0),
+    KLDivergence(),
+    Lion(WarmUp(Cosine(0.1), 2)),
+    LogLoss(),
+    Matthews(),
+    MeanAbsoluteError(),
+    Muon(OneCycle(0.02), momentum=0.9),
+    Nadam(Polynomial(0.1, 0.01, 2.0), momentum_decay=0.1),
+    Poisson(),
+    R2(),
+    RMSprop(WarmRestarts(0.1, 3.0, 2.0, 0.01), momentum=0.9, centered=True),
+    Column("city", ("Graz", "Linz")),
+    Concatenate(0),
+    ConfusionMatrix(),
+    Conv2D(8, 3),
+    Conv2D(8, (3, 2), (2, 1), "same", (1, 2), 4, Glorot(), False),
+    Conv2D(8, 3, padding=((1, 0), (2, 1))),
+    ConvTranspose2D(8, 3),
+    ConvTranspose2D(8, (4, 2), 2, (1, 0), 1, 2, Normal(0.1), False),
+    Cosine(0.1, 0.01),
+    CrossEntropy(),
+    Dense(3),
+    Dense(3, Normal(0.5)),
+    Dropout(0.25),
+    ELU(0.5),
+    EarlyStopping(3, "validation_accuracy", 0.1, False),
+    ReduceOnPlateau(0.5, 3, "train_loss", 0.1, 1e-4),
+    ROCAUC(),
+    Specificity(1),
+    SquaredError(),
+    StochasticWeightAverage(3, 2),
+    Perturbation("parallel", 0.1, 5),
+    Embedding(10, 4),
+    Embedding(10, 4, 0, Uniform(-1.0, 1.0)),
+    Flatten(),
+    Frozen(Dense(3), Frozen(ReLU())),
+    SimpleRNN(3),
+    GRU(3, True),
+    LSTM(3, mask=0.0),
+    Bidirectional(LSTM(2)),
+    Reverse(),
+    Constant(0.5),
+    GELU(),
+    GaussianNoise(0.1),
+    GlobalAveragePool2D(),
+    Glorot(),
+    GlorotUniform(),
+    Graph(Node("sum", Add(), "b", "a"), Node("a", Dense(3), "input"), Node("b", Tanh(), "a")),
+    GroupNorm(4, 0.001),
+    HardSigmoid(),
+    He(),
+    HeUniform(),
+    LayerNorm(0.001),
+    LeCun(),
+    LeCunUniform(),
+    LeakyReLU(0.2),
+    Identity(),
+    LogSoftmax(),
+    MaxPool2D(),
+    MaxPool2D(3, (2, 1), ((1, 0), (2, 1))),
+    MeanSquaredError(),
+    MeanSquaredError(2.5),
+    Node("a", Graph(Node("b", Dense(3), "input")), "c"),
+    Node("both", Concatenate(), "a", "b", "c"),
+    Numbers(),
+    Ones(),
+    Orthogonal(2.0),
+    PReLU(),
+    PReLU(Constant(0.1)),
+    Precision(),
+    Precision(2),
+    ReLU(),
+    Reading(),
+    Reading("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
+    Recall(0),
+    Rescale(100.0, -3.5),
+    Reshape((2, -1, 3)),
+    Residual(Dense(3), Residual(Tanh())),
+    Residual(Dense(3), shortcut=Sequential(Dense(3))),
+    Sequential(),
+    Sequential(Flatten(), Sequential(Dense(4, Zeros()), Sequential(ReLU())), Dropout(0.1), Dense(2), Softmax()),
+    SiLU(),
+    Sigmoid(),
+    Softplus(),
+    SpatialDropout2D(0.2),
+    Standardized((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price"),
+    StepDecay(0.1, 0.5, 2),
+    Tanh(),
+    TopKAccuracy(3),
+    TruncatedNormal(0.2),
+    Uniform(-1.0, 2.0),
+    ZeroPad2D((1, (0, 2))),
+]
+
+
+def everything_inside(value: object) -> set[str]:
+    """The names of all classes in a JSON form."""
+    if isinstance(value, list):
+        return set().union(*map(everything_inside, value))
+    if isinstance(value, dict):
+        return {value["class"]}.union(*map(everything_inside, value.values()))
+    return set()
+
+
+@dataclass(frozen=True)
+class Mine(Layer):
+    """Somebody else's layer: of another package than Pellucid."""
+
+    size: Count = 1
+
+    build = forward = backward = lambda self, *_: None
+
+
+@pytest.mark.parametrize("value", INSTANCES, ids=repr)
+def test_json_gives_back_an_equal_object(value):
+    text = json.dumps(to_json(value), allow_nan=False)
+    again = from_json(json.loads(text), type(value))
+    assert again == value
+    assert repr(again) == repr(value)
+    assert json.dumps(to_json(again)) == text
+
+
+def test_every_class_has_an_instance_above():
+    assert set(registered(Config)) == everything_inside([to_json(value) for value in INSTANCES])
+
+
+def test_the_json_form_is_the_fields_in_order_and_the_class():
+    network = Sequential(Dense(2, Normal(0.1)), ReLU())
+    dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}}
+    assert json.dumps(to_json(network)) == json.dumps({"class": "Sequential", "layers": [dense, {"class": "ReLU"}]})
+
+
+def test_settings_are_frozen_and_hash_by_value():
+    with pytest.raises(FrozenInstanceError):
+        Dense(3).units = 4
+    assert len({Dense(3), Dense(3), Dense(4)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"class": "Dens", "units": 3}, "unknown class 'Dens': did you mean 'Dense'?"),
+        ({"class": "Dense", "unit": 3}, "Dense has no setting 'unit': did you mean 'units'?"),
+        ({"class": "Dense"}, "missing 1 required"),
+        ({"units": 3}, "settings need a 'class'"),
+        ({"class": 3}, "settings need a 'class'"),
+        ({"class": "Layer"}, "'Layer' is a kind of settings"),
+        ({"class": "Activation"}, "'Activation' is a kind of settings"),
+        ({"class": "somewhere:Else"}, r"Model.load\(path, classes=\[Else\]\)"),
+        ({"class": "Sequential", "layers": {"class": "ReLU"}}, "'layers' must be a list"),
+        ({"class": "Sequential", "layers": [[{"class": "ReLU"}]]}, "layers must be a Layer"),
+        ({"class": "Sequential", "layers": [{"class": "Adam"}]}, "layers must be a Layer"),
+        ({"class": "Graph", "nodes": [{"class": "Node", "name": "a", "inputs": ["input"]}]}, "Node lacks the setting 'layer'"),
+        ({"class": "Graph", "nodes": [{"class": "Node", "name": "a", "layer": {"class": "ReLU"}}]}, "'a' reads nothing"),
+        ({"class": "Graph", "nodes": [{"class": "ReLU"}]}, "nodes must be a Node"),
+        ({"class": "Residual", "layers": [{"class": "ReLU"}], "shortcut": []}, "shortcut must be a Layer"),
+        ({"class": "Adam"}, "expected a Layer"),
+        ([], "expected a Layer"),
+        (None, "expected a Layer"),
+    ],
+)
+def test_json_that_is_no_layer_is_refused_with_the_fix(data, words):
+    with pytest.raises(ConfigError, match=words):
+        from_json(data, Layer)
+
+
+def test_settings_that_are_nested_without_end_are_refused():
+    data: dict = {"class": "Sequential", "layers": []}
+    for _ in range(20_000):
+        data = {"class": "Sequential", "layers": [data]}
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        from_json(data, Layer)
+
+
+def test_other_peoples_classes_come_by_argument_only():
+    network = Sequential(Mine(3))
+    data = to_json(network)
+    assert data["layers"][0]["class"] == key(Mine) == f"{__name__}:Mine"
+    assert from_json(data, Layer, custom_classes=[Mine]) == network
+    with pytest.raises(ConfigError, match="unknown class"):
+        from_json(data, Layer)
+    with pytest.raises(ConfigError, match="unknown class"):  # its bare name belongs to Pellucid
+        from_json({"class": "Mine"}, Layer, custom_classes=[Mine])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Dense(0), r"Dense\(units=0\): units must be at least 1"),
+        (lambda: Dense(2.0), "units must be a whole number, not float"),
+        (lambda: Dense(True), "units must be a whole number, not bool"),
+        (lambda: Dense("3"), "units must be a whole number, not str"),
+        (lambda: Dense(None), "units must be a whole number, not NoneType"),
+        (lambda: Dropout(1), "rate must be at least 0 and below 1"),
+        (lambda: Dropout(-0.1), "rate must be at least 0 and below 1"),
+        (lambda: Dropout(float("nan")), "rate must be a finite number"),
+        (lambda: SGD(0), "learning_rate must be above 0"),
+        (lambda: SGD(float("inf")), "learning_rate must be"),
+        (lambda: SGD(10**400), "learning_rate must be"),  # too large for a float
+        (lambda: SGD("fast"), "learning_rate must be a number or a Schedule, not str"),
+        (lambda: SGD(0.1, 0.9, 1), "nesterov must be True or False, not int"),
+        (lambda: OneCycle(0.1, warmup=1.5), "warmup must be at least 0 and at most 1"),
+        (lambda: Precision(1.5), "label must be a whole number, not float"),
+        (lambda: EarlyStopping(monitor=3), "monitor must be a string, not int"),
+        (lambda: Sequential([ReLU()]), "layers must be a Layer, not list"),
+        (lambda: Sequential(ReLU), r"put parentheses behind it: ReLU\(\)"),
+        (lambda: Dense(3, He), r"put parentheses behind it: He\(\)"),
+        (lambda: Adam(Cosine), r"put parentheses behind it: Cosine\(\)"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(make, words):
+    with pytest.raises(ConfigError, match=words):
+        make()
+
+
+def test_numpys_numbers_become_pythons():
+    for value, kind in ((Dense(np.int64(3)).units, int), (SGD(np.float32(0.5)).learning_rate, float)):
+        assert type(value) is kind
+    assert type(SGD(1).learning_rate) is float
+    assert SGD(0.1, 0.9, np.True_).nesterov is True
+    assert to_json(Precision(np.uint8(2))) == {"class": "Precision", "label": 2, "average": None}
+
+
+def test_tuples_of_a_fixed_length_are_counted():
+    assert checked([1, 2], tuple[int, int], "Owner", "size") == (1, 2)
+    with pytest.raises(ConfigError, match="size must be 2 values"):
+        checked((1, 2, 3), tuple[int, int], "Owner", "size")
+
+
+# Arbitrary JSON, made likelier to get far: real class names and real fields turn up often.
+settings = [
+    *("layers", "nodes", "name", "layer", "inputs", "input", "shortcut", "pieces", "units", "init"),
+    *("rate", "learning_rate", "label", "class", ""),
+]
+words = st.sampled_from([*registered(Config), *settings])
+scalars = st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | words | st.text(max_size=4)
+anything = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(words, inner, max_size=3)
+        | st.builds(lambda name, fields: {**fields, "class": name}, words, st.dictionaries(words, inner, max_size=2))
+    ),
+    max_leaves=8,
+)
+
+
+@given(anything)
+def test_any_json_is_settings_or_a_config_error(data):
+    try:
+        value = from_json(data, Config)
+    except ConfigError:
+        return  # any other exception fails the test
+    assert from_json(to_json(value), Config) == value

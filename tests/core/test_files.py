@@ -1,0 +1,227 @@
+"""Files: what was written comes back, and anything else is refused before it costs anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from pellucid import CheckpointError, ConfigError, CrossEntropy, Dense, FileError, Model, ReLU, Sequential, Softmax
+from pellucid.core.files import TensorFile, canonical, read_json, save_tensors, write_atomically, write_text
+
+SETTINGS = {"name": "Grüße", "b": [1, 2.5, None, True], "a": {}}
+TENSORS = {"b.W": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1e-300]), "none": np.zeros((0, 4), np.float32)}
+
+
+@pytest.fixture
+def content(tmp_path):
+    """The bytes of a small file."""
+    save_tensors(tmp_path / "good", SETTINGS, TENSORS)
+    return (tmp_path / "good").read_bytes()
+
+
+def opened(tmp_path, content: bytes) -> TensorFile:
+    (tmp_path / "other").write_bytes(content)
+    return TensorFile(tmp_path / "other")
+
+
+def parts(content: bytes) -> tuple[dict, bytes]:
+    """(the header, the data) of a file."""
+    length = struct.unpack("<Q", content[:8])[0]
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def joined(header: str, data: bytes) -> bytes:
+    text = header.encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+# -- round trips ------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_and_settings_come_back(tmp_path, content):
+    file = opened(tmp_path, content)
+    assert file.settings == SETTINGS
+    assert file.shapes == {"a": (1,), "b.W": (2, 3), "none": (0, 4)}
+    for name, array in file.arrays().items():
+        assert array.dtype == TENSORS[name].dtype
+        np.testing.assert_array_equal(array, TENSORS[name])
+
+
+def test_the_safetensors_library_reads_it(tmp_path, content):
+    path = tmp_path / "good"
+    for name, array in safetensors.numpy.load_file(path).items():
+        np.testing.assert_array_equal(array, TENSORS[name])
+    with safetensors.safe_open(path, "numpy") as file:
+        assert json.loads(file.metadata()["pellucid"]) == SETTINGS
+    assert len(content) % 8 == 0  # header and arrays are aligned
+
+
+def test_the_bytes_depend_on_the_content_alone(tmp_path, content):
+    for name, tensors in {
+        "order": dict(reversed(TENSORS.items())),
+        "strides": {k: np.asfortranarray(a) for k, a in TENSORS.items()},
+        "big endian": {k: a.astype(a.dtype.newbyteorder(">")) for k, a in TENSORS.items()},
+    }.items():
+        save_tensors(tmp_path / name, dict(reversed(SETTINGS.items())), tensors)
+        assert (tmp_path / name).read_bytes() == content, name
+
+
+def test_the_same_model_twice_is_the_same_file(tmp_path):
+    x, y = np.random.default_rng(0).random((40, 5)), np.arange(40) % 3
+    for name in ("one", "two"):
+        model = Sequential(Dense(4), ReLU(), Dense(3), Softmax()).compile((5,), CrossEntropy(), seed=3)
+        model.fit(x, y, epochs=2, deterministic=True)
+        model.save(tmp_path / name, training_state=True)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    Model.load(tmp_path / "one").save(tmp_path / "three", training_state=True)
+    assert (tmp_path / "three").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+# -- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_flipped_byte_is_found(tmp_path, content):
+    for place in range(len(content)):
+        for mask in (0x01, 0x20, 0x80):
+            damaged = bytearray(content)
+            damaged[place] ^= mask
+            with pytest.raises(FileError):
+                opened(tmp_path, bytes(damaged))
+
+
+def test_every_length_but_the_right_one_is_refused(tmp_path, content):
+    for length in range(len(content)):
+        with pytest.raises(FileError):
+            opened(tmp_path, content[:length])
+    for more in (b"\0", b" ", content):
+        with pytest.raises(FileError, match="are there"):
+            opened(tmp_path, content + more)
+
+
+def rewritten(change):
+    """A file whose header went through ``change(header) -> text``."""
+    return lambda content: joined(change(parts(content)[0]), parts(content)[1])
+
+
+def with_entry(name, **entry):
+    return rewritten(lambda head: canonical({**head, name: {**head.get(name, {}), **entry}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (rewritten(json.dumps), "canonical"),  # spaces
+        (rewritten(lambda head: canonical(head).replace('{"__meta', '{ "__meta')), "canonical"),
+        (rewritten(lambda head: json.dumps(dict(reversed(head.items())), separators=(",", ":"))), "canonical"),  # order
+        (rewritten(lambda head: canonical(head)[:-1] + ',"a":' + canonical(head["a"]) + "}"), "canonical"),  # a key twice
+        (rewritten(lambda head: canonical(head).replace("Grüße", "Gr\\u00fc\\u00dfe")), "canonical"),
+        (rewritten(lambda head: canonical(head).replace('"a":{"data', '"\\u0061":{"data')), "canonical"),
+        (rewritten(lambda head: canonical(head).replace("[0,8]", "[0.0,8]")), "canonical"),
+        (rewritten(lambda head: canonical(head).replace("[0,8]", "[-8,0]")), "canonical"),
+        (rewritten(lambda head: canonical({**head, "__metadata__": {**head["__metadata__"], "more": ""}})), "canonical"),
+        (rewritten(lambda head: canonical({k: v for k, v in head.items() if k != "__metadata__"})), "does not read"),
+        (rewritten(lambda head: "[]"), "does not read"),
+        (rewritten(lambda head: "[" * 100_000), "does not read"),
+        (rewritten(lambda head: "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")), "does not read"),
+        (with_entry("a", dtype="F16"), "dtype F16"),
+        (with_entry("a", dtype="I64"), "dtype I64"),
+        (with_entry("a", shape=[2]), r"of shape \[2\] has 8 bytes"),
+        (with_entry("a", shape=[-1]), r"shape \[-1\]"),
+        (with_entry("a", shape=[True]), r"shape \[True\]"),
+        (with_entry("a", shape=[2**40, 2**40]), "has 8 bytes"),
+        (with_entry("none", shape=[0, 2**62]), "SHA-256"),  # nothing, whatever its other axes say
+        (with_entry("a", shape=[1, 1]), "SHA-256"),
+        (lambda content: content.replace(b"sha256", b"sha255"), "does not read"),
+    ],
+)
+def test_headers_that_are_not_the_one_pellucid_writes(tmp_path, content, change, words):
+    with pytest.raises(FileError, match=words):
+        opened(tmp_path, change(content))
+
+
+@pytest.mark.parametrize("claim", ["header", "tensor"])
+def test_a_lying_size_costs_nothing(tmp_path, content, claim):
+    huge = 2**40
+    if claim == "header":
+        content = struct.pack("<Q", huge) + content[8:]
+    else:
+        head, data = parts(content)
+        head["none"] = {"dtype": "F32", "shape": [huge], "data_offsets": [32, 32 + 4 * huge]}
+        content = joined(canonical(head), data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError):
+            opened(tmp_path, content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_network_of_another_size_than_its_arrays_is_refused_before_it_is_made(tmp_path):
+    model = Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy())
+    settings = {"format": 1, "training_state": False, "steps": 0, "epochs": 0, **model.config()}
+    settings["input_shape"] = [2**40]
+    save_tensors(tmp_path / "m", settings, model.weights)
+    with pytest.raises(CheckpointError, match=r"dense1.W should be \(1099511627776, 3\), is \(4, 3\)"):
+        Model.load(tmp_path / "m")
+    save_tensors(tmp_path / "m", {**settings, "network": {"class": "os:system"}}, model.weights)
+    with pytest.raises(ConfigError, match="unknown class"):
+        Model.load(tmp_path / "m")
+
+
+# -- writing ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, error):
+    write_text(tmp_path / "file", "old")
+
+    def chunks():
+        yield b"half of the new"
+        raise error
+
+    with pytest.raises(FileError if isinstance(error, OSError) else type(error)):
+        write_atomically(tmp_path / "file", chunks())
+    assert (tmp_path / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_place_that_cannot_be_written_is_a_file_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "m", tmp_path / "file" / "m", tmp_path / "folder"):
+        with pytest.raises(FileError, match="cannot be written"):
+            write_text(path, "new")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_mode_follows_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "file", "x")
+        assert os.umask(mask) == mask  # asking for the mask has not changed it
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_reading_what_is_not_there_or_not_json(tmp_path):
+    for read in (TensorFile, read_json):
+        with pytest.raises(FileError, match="missing"):
+            read(tmp_path / "missing")
+    for content in (b"{", b"", b"\xff\xfe", b"[" * 100_000):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(FileError, match="holds no JSON"):
+            read_json(tmp_path / "bad.json")
+    with pytest.raises(ValueError, match="Out of range float"):
+        canonical({"x": float("nan")})

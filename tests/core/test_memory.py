@@ -1,0 +1,131 @@
+"""Flat memory: slots lie on cache lines, views write through, padding stays zero."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid.core.memory import LINE, Layout, Slot, aligned_zeros, clear
+from pellucid.errors import ShapeError
+from pellucid.initializers import Zeros
+
+DTYPES = (np.float32, np.float64)
+
+
+def layout(**shapes: tuple[int, ...]) -> Layout:
+    """Slots by path, ``__`` for the dot. Those called b are not decayed."""
+    return Layout({p.replace("__", "."): Slot(s, Zeros(), decay=not p.endswith("b")) for p, s in shapes.items()})
+
+
+SOME = layout(dense1__W=(5, 3), dense1__b=(3,), inner1__dense1__W=(3, 16), inner1__dense1__b=(16,), empty=(0, 4), scalar=())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 1000])
+def test_vectors_start_on_a_cache_line(size, dtype):
+    for _ in range(8):  # NumPy alone would often be 16 or 32 bytes off
+        vector = aligned_zeros(size, dtype)
+        assert vector.ctypes.data % LINE == 0
+        assert vector.dtype == dtype
+        assert vector.shape == (size,)
+        assert not vector.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_slots_start_on_a_cache_line_in_the_order_given(dtype):
+    vector = SOME.zeros(dtype)
+    starts = [array.ctypes.data for array in SOME.arrays(vector).values() if array.size]
+    assert all(start % LINE == 0 for start in starts)
+    assert starts == sorted(starts)
+    assert vector.size == SOME.size == 16 + 16 + 48 + 16 + 0 + 16
+
+
+def test_slots_do_not_overlap_and_padding_stays_zero():
+    vector = SOME.zeros()
+    for number, array in enumerate(SOME.arrays(vector).values(), start=1):
+        array[...] = number
+    for number, (path, slot) in enumerate(SOME.items(), start=1):
+        assert (vector == number).sum() == slot.size, path
+    assert (vector == 0).sum() == SOME.size - SOME.parameters == 16 + 16 + 48 + 16 + 16 - (15 + 3 + 48 + 16 + 1)
+
+
+def test_views_write_through_in_every_way_of_assigning():
+    vector = SOME.zeros()
+    p = SOME.views(vector)
+    p["dense1"].W = 2  # replaces the contents, not the array
+    p["dense1"].b[1] = 3
+    p["inner1"]["dense1"].b += 4
+    arrays = SOME.arrays(vector)
+    assert (arrays["dense1.W"] == 2).all()
+    assert arrays["dense1.b"].tolist() == [0, 3, 0]
+    assert (arrays["inner1.dense1.b"] == 4).all()
+    vector[:] = 5
+    assert p["dense1"].W[4, 2] == p.scalar == 5
+
+
+def test_a_slot_that_is_not_there_is_named_with_those_that_are():
+    p = SOME.views(SOME.zeros())
+    with pytest.raises(AttributeError, match=r"no slot 'w'; build\(\) names: W, b"):
+        p["dense1"].w = 1
+    with pytest.raises(ValueError, match="broadcast"):
+        p["dense1"].W = np.ones((3, 5))
+    with pytest.raises(AttributeError):
+        p["relu1"].W = 1
+
+
+def test_a_layer_without_slots_has_empty_views():
+    p = SOME.views(SOME.zeros())
+    assert p["dense1"]
+    assert not p["relu1"]
+    assert not p["relu1"]["anything"]
+
+
+def test_a_vector_of_another_length_is_refused():
+    with pytest.raises(ShapeError, match="a vector of 112 numbers"):
+        SOME.views(np.zeros(111, np.float32))
+
+
+def test_ranges_join_neighbours_over_their_padding_only():
+    apart = layout(a__W=(5,), a__b=(16,), b__W=(16,), c__W=(3,), d__W=(2,))
+    assert apart.ranges(lambda slot: slot.decay) == [slice(0, 5), slice(32, 66)]
+    assert apart.ranges(lambda slot: not slot.decay) == [slice(16, 32)]
+    assert apart.ranges(lambda slot: True) == [slice(0, 66)]
+    assert apart.ranges(lambda slot: False) == []
+
+
+def test_ranges_hold_all_of_the_chosen_slots_and_none_of_the_others():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        slots = {f"s{i}": Slot((int(rng.integers(0, 40)),), Zeros(), decay=bool(rng.integers(2))) for i in range(8)}
+        some = Layout(slots)
+        vector = some.zeros()
+        for part in some.ranges(lambda slot: slot.decay):
+            vector[part] = 1
+        for path, array in some.arrays(vector).items():
+            assert (array == slots[path].decay).all()
+
+
+def test_the_table_tells_shapes_and_order():
+    assert layout(a__W=(2, 3), a__b=(3,)).table() == {"a.W": [2, 3], "a.b": [3]}
+    one, other = layout(a=(1,), c=(2,)).table(), layout(c=(2,), a=(1,)).table()
+    assert list(one) != list(other)  # equal as dictionaries, so the order has to be compared as well
+    assert list(SOME) == list(SOME.table())
+    assert len(SOME) == 6
+
+
+def test_what_is_not_trained_lies_behind():
+    names = {"a.W": (5, True), "b.W": (20, False), "c.W": (3, True), "d.e.W": (2, False)}
+    some = Layout({path: Slot((n,), Zeros(), trained=trained) for path, (n, trained) in names.items()})
+    assert some.offsets == {"a.W": 0, "c.W": 16, "b.W": 32, "d.e.W": 64}
+    assert (some.trained, some.size, list(some)) == (32, 80, list(names))
+    assert some.ranges(lambda slot: slot.trained) == [slice(0, 19)]
+    assert some.ranges(lambda slot: not slot.trained) == [slice(32, 66)]
+    vector = some.zeros()
+    p = some.views(vector)
+    p["d"]["e"].W = 7
+    assert vector[64:66].tolist() == [7, 7]
+    assert [bool(p[name]) for name in "abcd"] == [True, False, True, False]
+    assert p
+    assert not Layout({"W": Slot((3,), Zeros(), trained=False)}).views(np.zeros(16, np.float32))
+    clear(p)
+    assert not vector.any()

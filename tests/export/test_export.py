@@ -1,0 +1,512 @@
+"""Export: what an ONNX file or a program computes is what the model computes, for every layer and every preset."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import runpy
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from typer.testing import CliRunner
+
+from pellucid import (
+    GRU,
+    LSTM,
+    BatchNorm,
+    BinaryCrossEntropy,
+    Concatenate,
+    ConfigError,
+    Conv2D,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Embedding,
+    FileError,
+    Flatten,
+    GlobalAveragePool2D,
+    Graph,
+    GroupNorm,
+    LogSoftmax,
+    MaxPool2D,
+    MeanSquaredError,
+    Merge,
+    Node,
+    PReLU,
+    ReLU,
+    Residual,
+    Reverse,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    ZeroPad2D,
+    kernels as kernel_sets,
+)
+from pellucid.cli import application
+from pellucid.core.config import registered
+from pellucid.core.memory import Slot
+from pellucid.data.input_stage import Bytes, InputStage, Numbers
+from pellucid.data.tables.columns import Column, Standardized
+from pellucid.export.onnx import onnx_bytes, to_onnx
+from pellucid.export.onnx.layers import FORMS as ONNX_FORMS
+from pellucid.export.program import program, to_numpy
+from pellucid.export.program.layers import FORMS as PROGRAM_FORMS
+from pellucid.export.program.source import comment
+from pellucid.export.trained import Trained
+from pellucid.export.trial import random_samples
+from pellucid.initializers import Ones, initial
+from pellucid.layers import Add, Layer, LayerSpec, Recurrent
+from pellucid.networks import Composite, primitives
+from pellucid.runs.presets import PRESETS
+from pellucid.testing import asymmetric, layouts, run_layer
+from tests.layers.test_layers import INSTANCES
+
+REFERENCE = kernel_sets.load("reference")
+BOUND = 1e-5  # of what float32 may differ by, of numbers around 1; of larger ones, of their size
+
+
+def runtime(content: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def in_runtime(content: bytes, x: np.ndarray) -> np.ndarray:
+    return runtime(content).run(["output"], {"input": x})[0]
+
+
+def alike(got: np.ndarray, wanted: np.ndarray) -> None:
+    assert got.shape == wanted.shape
+    assert got.dtype == np.float32
+    assert np.abs(got - wanted).max(initial=0) <= BOUND * max(1, np.abs(wanted).max(initial=0))
+
+
+def with_numbers(layer: Layer, shape: tuple[int, ...]):
+    """The layer with random parameters and running figures, and a function that says what it makes of x."""
+    params, running = layouts(layer, shape)
+    theta = initial(params, 0)
+    for path in params:  # biases too
+        params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, 1)
+    state = {path: np.abs(asymmetric(slot.shape, 2)).astype(np.float32) for path, slot in running.items()}
+
+    def predict(x):
+        return run_layer(layer, x, theta=theta, state=state, training=False, kernels=REFERENCE).y
+
+    return Trained(layer, shape, params.arrays(theta) | state), predict
+
+
+def small_model(network=None, **options):
+    network = network or Sequential(Flatten(), Dense(6), ReLU(), Dropout(0.3), Dense(3), Softmax())
+    return network.compile((4, 4, 1), CrossEntropy(), **{"input_stage": Bytes(), **options})
+
+
+def pictures(shape: tuple[int, ...], n: int) -> np.ndarray:
+    return random_samples(Flatten(), Bytes(), shape, n)
+
+
+def loaded(path: Path):
+    """The names in a program, run as a file."""
+    return runpy.run_path(str(path))
+
+
+# -- every class ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
+def test_every_layer_computes_the_same_elsewhere(layer, shape, tmp_path):
+    trained, predict = with_numbers(layer, shape)
+    session = runtime(onnx_bytes(trained))
+    to_numpy(tmp_path / "net.py", trained)
+    written = loaded(tmp_path / "net.py")["predict"]
+    recurrent = any(isinstance(one, Recurrent) for _, one in primitives(layer))
+    for n in (5, 1, 0):
+        x = random_samples(layer, None, shape, n)
+        alike(written(x), predict(x.astype(np.float32)))
+        if n or not recurrent:  # given no samples, ONNX Runtime's LSTM ends the process
+            alike(session.run(["output"], {"input": x})[0], predict(x.astype(np.float32)))
+
+
+def test_no_class_is_without_export():
+    classes = {kind for kind in (registered(Layer) | registered(Merge)).values() if not issubclass(kind, Composite)}
+    assert classes == set(ONNX_FORMS)
+    assert classes == set(PROGRAM_FORMS)
+    met = {type(one) for layer, _ in INSTANCES for _, one in primitives(layer)}
+    assert classes <= met, "a class without an instance in the table is exported unseen"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset(name, tmp_path):
+    model = PRESETS[name].network(10).compile((28, 28, 1), CrossEntropy(), input_stage=Bytes())
+    for path, array in model._parts.state_layout.arrays(model._parts.state).items():
+        array[...] = 0.5 + np.abs(asymmetric(array.shape, len(path)))
+    x = pictures((28, 28, 1), 3)
+    model.export_onnx(tmp_path / "net.onnx")
+    alike(in_runtime((tmp_path / "net.onnx").read_bytes(), x), model.predict(x))
+    model.export_numpy(tmp_path / "net.py")
+    alike(loaded(tmp_path / "net.py")["predict"](x), model.predict(x))
+
+
+# -- what goes in and comes out ---------------------------------------------------------------------------------------
+
+
+def test_every_input_stage_is_exported(tmp_path):
+    stages = {Bytes: Bytes(), Numbers: Numbers(), Standardized: Standardized((Column("a"),), (2.0,), (3.0,))}
+    assert set(stages.values()) == {stages[kind] for kind in registered(InputStage).values()}
+    for stage in stages.values():
+        model = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=stage)
+        x = random_samples(model.network, stage, (1,), 4)
+        alike(in_runtime(onnx_bytes(model._trained()), x), model.predict(x))
+        model.export_numpy(tmp_path / "net.py")
+        alike(loaded(tmp_path / "net.py")["predict"](x), model.predict(x))
+
+
+def test_numbers_that_name_things_go_in_as_whole_numbers(tmp_path):
+    words = Sequential(Embedding(5, 3), Flatten(), Dense(2)).compile((4,), MeanSquaredError())
+    x = np.random.default_rng(0).integers(0, 5, (3, 4))
+    session = runtime(onnx_bytes(words._trained()))
+    assert session.get_inputs()[0].type == "tensor(int64)"
+    alike(session.run(["output"], {"input": x})[0], words.predict(x))
+    words.export_numpy(tmp_path / "words.py")
+    for wrong in (x + 0.5, x - 5, x + 5):
+        with pytest.raises(ValueError, match="whole numbers from 0 to 4"):
+            loaded(tmp_path / "words.py")["predict"](wrong)
+
+
+def test_tables_are_standardized_by_both(tmp_path):
+    columns = (Column("year"), Column('size"""', ("a", "b")))
+    stage = Standardized(columns, (2_000_000.0, 0.25, 0.75), (3.0, 1.0, 1.0), missing="mean")
+    model = Sequential(Dense(4), ReLU(), Dense(2)).compile((3,), MeanSquaredError(), input_stage=stage)
+    x = random_samples(model.network, stage, (3,), 5)
+    x[1, 0] = x[2, 2] = np.nan
+    model.export_onnx(tmp_path / "table.onnx")
+    session = runtime((tmp_path / "table.onnx").read_bytes())
+    alike(session.run(["output"], {"input": x})[0], model.predict(x))
+    assert json.loads(session.get_modelmeta().custom_metadata_map["columns"]) == list(stage.names)
+    model.export_numpy(tmp_path / "table.py")
+    written = loaded(tmp_path / "table.py")
+    alike(written["predict"](x), model.predict(x))
+    assert written["COLUMNS"] == stage.names
+
+
+def test_an_onnx_file_says_what_it_is():
+    content = onnx_bytes(Trained(Sequential(Flatten()), (2, 2, 1), {}, Bytes(), ("no", 'yes "é"', "a", "b")))
+    model, session = onnx.load_from_string(content), runtime(content)
+    about = session.get_modelmeta()
+    assert json.loads(about.custom_metadata_map["classes"]) == ["no", 'yes "é"', "a", "b"]
+    assert about.producer_name == "pellucid"
+    assert [(one.name, one.shape, one.type) for one in session.get_inputs()] == [("input", ["batch", 2, 2, 1], "tensor(uint8)")]
+    assert [(one.name, one.shape, one.type) for one in session.get_outputs()] == [("output", ["batch", 4], "tensor(float)")]
+    assert "uint8 pictures" in model.graph.input[0].doc_string
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 17)]
+    assert model.ir_version == 8
+
+
+def operators(layer: Layer, shape: tuple[int, ...]) -> list[str]:
+    return [node.op_type for node in onnx.load_from_string(onnx_bytes(with_numbers(layer, shape)[0])).graph.node]
+
+
+def test_pictures_are_transposed_once_on_the_way_in_and_once_on_the_way_out():
+    block = Residual(Conv2D(3, 3, padding="same"), ReLU(), Conv2D(3, 1))
+    network = Sequential(Conv2D(3, 3), ReLU(), block, Dropout(0.5), ReLU(), MaxPool2D(), Flatten(), Dense(2), Softmax())
+    assert operators(network, (8, 8, 2)) == [
+        *("Transpose", "Conv", "Relu", "Conv", "Relu", "Conv", "Add", "Relu", "MaxPool", "Transpose", "Flatten", "Gemm"),
+        "Softmax",
+    ]
+    assert operators(Sequential(Conv2D(3, 3), GlobalAveragePool2D()), (4, 4, 1)).count("Transpose") == 1
+    assert operators(Sequential(Dense(2), Softmax()), (4,)) == ["Gemm", "Softmax"]
+
+
+def test_what_knows_an_axis_finds_it_in_every_layout():
+    branches = [Node(name, Conv2D(2, 1), "input") for name in ("a", "b")]
+    joined = [Node(f"joined{axis}", Concatenate(axis), "a", "b", "a") for axis in (0, 1, -1)]
+    flat = [Node(f"flat{axis}", Flatten(), f"joined{axis}") for axis in (0, 1, -1)]
+    layers = [
+        Sequential(Conv2D(3, 1), Softmax(), PReLU(), LogSoftmax(), Reverse(), ZeroPad2D(((1, 0), (0, 2))), BatchNorm()),
+        Sequential(LSTM(3, return_sequences=True), Softmax(), BatchNorm(), Reverse(), PReLU(), GroupNorm(3), GRU(2)),
+        Graph(*branches, *joined, *flat, Node("all", Concatenate(), "flat0", "flat1", "flat-1")),
+    ]
+    for layer, shape in zip(layers, [(2, 4, 2), (4, 2), (2, 4, 2)], strict=True):
+        trained, predict = with_numbers(layer, shape)
+        x = asymmetric((3, *shape)).astype(np.float32)
+        alike(in_runtime(onnx_bytes(trained), x), predict(x))
+
+
+def test_names_of_nodes_are_names_only(tmp_path):
+    names = ["x", "p", "np", "dense", "output", "network", "lambda", "été", "ete", "a-b", "a_b", "1"]
+    nodes = [Node(name, Dense(2), "input") for name in names]
+    layer = Graph(*nodes, Node("sum", Add(), *names, "input"), Node("stage", Dropout(), "sum"))
+    trained, predict = with_numbers(layer, (2,))
+    x = asymmetric((3, 2)).astype(np.float32)
+    alike(in_runtime(onnx_bytes(trained), x), predict(x))
+    to_numpy(tmp_path / "net.py", trained)
+    alike(loaded(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+HOSTILE = ('"""; import os; os.abort()', "'''\nraise SystemExit\n#", "\\", "\u202e\x00{x}\r\n", "naïve ☂ \ud83d", "'\"")
+
+
+def test_programs_run_where_there_is_numpy_alone(tmp_path):
+    convolutional = small_model(Sequential(Conv2D(3, 2, padding="same"), ReLU(), Flatten(), Dense(3), Softmax()))
+    dense, guess = small_model(classes=("a", "b", "c")), small_model(classes=HOSTILE[:3])
+    pair = Sequential(Dense(1), Sigmoid()).compile((3,), BinaryCrossEntropy(), classes=("no", "yes"))
+    x = {"conv": pictures((4, 4, 1), 4), "pair": random_samples(pair.network, None, (3,), 4)}
+    x["dense"] = x["guess"] = x["conv"]
+    models = {"conv": convolutional, "dense": dense, "guess": guess, "pair": pair}
+    for name, model in models.items():
+        model.export_numpy(tmp_path / f"{name}.py")
+        np.save(tmp_path / f"{name}_x.npy", x[name])
+    run = (
+        "import sys; sys.path.insert(0, '.'); import numpy as np\n"
+        f"for name in {list(models)}:\n"
+        "    program = __import__(name)\n"
+        "    np.save(f'{name}_y.npy', program.predict(np.load(f'{name}_x.npy')))\n"
+        "    sys.argv = [name, f'{name}_x.npy']; program.main()\n"
+        "tops = {name.split('.')[0] for name in sys.modules}\n"
+        f"assert tops <= sys.stdlib_module_names | {{'__main__', 'numpy', *{list(models)}}}, tops - sys.stdlib_module_names\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _with_numpy(run)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name, model in models.items():
+        alike(np.load(tmp_path / f"{name}_y.npy"), model.predict(x[name]))
+    said = [line.split()[0] for line in done.stdout.splitlines()[4:8]]
+    assert said == ["abc"[i] for i in dense.predict(x["dense"]).argmax(axis=1)]
+    assert [line.split()[0] for line in done.stdout.splitlines()[-4:]] == [
+        ("no", "yes")[int(y > 0.5)] for y in pair.predict(x["pair"])[:, 0]
+    ]
+
+
+def _with_numpy(program: str) -> str:
+    """The program for an interpreter without site-packages but for NumPy's folder, where other packages may be: they are not
+    to be imported, which the program checks."""
+    return f"import sys; sys.path.append({str(Path(np.__file__).parent.parent)!r})\n{program}"
+
+
+def test_class_names_are_data_whatever_is_in_them(tmp_path):
+    model = Sequential(Dense(6), Softmax()).compile((3,), CrossEntropy(), classes=HOSTILE)
+    model.export_numpy(tmp_path / "net.py")
+    assert loaded(tmp_path / "net.py")["CLASSES"] == HOSTILE
+    text = (tmp_path / "net.py").read_text(encoding="utf-8")
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    plain = Sequential(Dense(6), Softmax()).compile((3,), CrossEntropy(), classes=list("abcdef"))
+    plain.export_numpy(tmp_path / "plain.py")
+
+    def statements(path):
+        return [type(node).__name__ for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+
+    assert statements(tmp_path / "net.py") == statements(tmp_path / "plain.py")
+    assert json.loads(_metadata(model)["classes"]) == list(HOSTILE)
+
+
+def test_a_comment_is_one_line_whatever_a_layer_is_called():
+    assert comment("net: \u202eScale\n\x00\r\u2028\x0cimport os") == "# net: Scale import os"
+
+
+def _metadata(model) -> dict[str, str]:
+    return runtime(onnx_bytes(model._trained())).get_modelmeta().custom_metadata_map
+
+
+def test_programs_are_formatted_and_old_pythons_read_them(tmp_path):
+    for i, (layer, shape) in enumerate(INSTANCES):
+        trained, _ = with_numbers(layer, shape)
+        text, _ = program(trained, f"net{i}")
+        ast.parse(text, feature_version=(3, 9))
+        (tmp_path / f"net{i}.py").write_text(text, encoding="utf-8")
+    small_model(PRESETS["resnet-small"].network(3), classes=["a" * 40, "b" * 40, "c"]).export_numpy(tmp_path / "resnet.py")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "."], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_program_has_the_functions_that_it_needs_and_no_others():
+    text, _ = program(small_model()._trained(), "net")
+    assert re.findall(r"^def (\w+)", text, re.MULTILINE) == [
+        *("samples", "bytes_to_fractions", "relu", "softmax", "dense", "flatten", "predict", "network", "main"),
+    ]
+    assert "    # dense1: Dense(units=6) -> (n, 6)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((2, 4, 4), np.uint8), "shape"),
+        (np.zeros((4, 4, 1), np.uint8), "shape"),
+        (np.zeros((2, 4, 4, 1)), "bytes"),
+        (np.full((2, 3), np.nan), "NaN"),
+        (np.zeros((2, 3), np.uint8), "numbers as in training"),
+        (np.full((2, 3), "a"), "numbers"),
+    ],
+)
+def test_programs_refuse_what_the_model_refuses(x, message, tmp_path):
+    pictures = x.ndim > 2
+    model = small_model() if pictures else Sequential(Dense(2)).compile((3,), MeanSquaredError())
+    model.export_numpy(tmp_path / "net.py")
+    with pytest.raises(ValueError, match=message):
+        loaded(tmp_path / "net.py")["predict"](x)
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    files = [], []
+    for i, found in enumerate(files):
+        model = small_model()
+        model.export_onnx(tmp_path / f"{i}.onnx")
+        (tmp_path / str(i)).mkdir()
+        model.export_numpy(tmp_path / str(i) / "net.py")
+        found += [(tmp_path / f"{i}.onnx").read_bytes(), *(path.read_bytes() for path in sorted((tmp_path / str(i)).iterdir()))]
+    assert len(files[0]) == 3
+    assert files[0] == files[1]
+
+
+def test_only_exports_are_replaced(tmp_path):
+    model, path = small_model(), tmp_path / "net.py"
+    path.write_text("print('my own work')\n", encoding="utf-8")
+    with pytest.raises(FileError, match="no program that export_numpy wrote"):
+        model.export_numpy(path)
+    assert path.read_text(encoding="utf-8") == "print('my own work')\n"
+    assert list(tmp_path.iterdir()) == [path]
+    path.unlink()
+    path.with_suffix(".npz").write_bytes(b"my data")
+    with pytest.raises(FileError, match="without a program of that name"):
+        model.export_numpy(path)
+    path.with_suffix(".npz").unlink()
+    model.export_numpy(path)
+    other = small_model(seed=1)
+    other.export_numpy(path)
+    x = pictures((4, 4, 1), 2)
+    alike(loaded(path)["predict"](x), other.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("net", "Python can import"),
+        ("my-net.py", "Python can import"),
+        ('a"""b.py', "Python can import"),
+        ("class.py", "Python can import"),
+        ("random.py", "in the way"),
+        ("numpy.py", "in the way"),
+    ],
+)
+def test_programs_have_names_that_can_be_imported(name, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        small_model().export_numpy(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_onnx_the_message_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ConfigError, match=re.escape("pip install 'pellucid[onnx]'")):
+        small_model().export_onnx(tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+# -- layers of one's own ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scaled(Layer):
+    """y = x s + plus."""
+
+    plus: float = 0.5
+
+    def build(self, shape):
+        return LayerSpec(shape, {"s": Slot(shape[-1:], Ones())})
+
+    def forward(self, p, x, ctx):
+        return x * p.s + np.float32(self.plus)
+
+    def backward(self, p, g, dy, ctx):
+        raise NotImplementedError
+
+
+def scaled(x, s, plus):
+    return x * s + np.float32(plus)
+
+
+def scaled_operators(graph, layer, p, x):
+    return graph.op("Add", graph.op("Mul", x, graph.constant("s", p["s"])), graph.constant("plus", layer.plus))
+
+
+def test_layers_of_ones_own_are_exported_with_a_function(tmp_path):
+    trained, predict = with_numbers(Sequential(Dense(3), Scaled(), Residual(Scaled(2.0))), (2,))
+    x = asymmetric((3, 2)).astype(np.float32)
+    alike(in_runtime(onnx_bytes(trained, {Scaled: scaled_operators}), x), predict(x))
+    to_numpy(tmp_path / "net.py", trained, {Scaled: scaled})
+    alike(loaded(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+def test_a_layer_without_a_form_is_refused_with_what_to_do(tmp_path):
+    trained, _ = with_numbers(Sequential(Dense(3), Scaled()), (2,))
+    with pytest.raises(ConfigError, match=re.escape("export_onnx(path, layers={Scaled: function})")):
+        to_onnx(tmp_path / "net.onnx", trained)
+    with pytest.raises(ConfigError, match=re.escape("export_numpy(path, layers={Scaled: function})")):
+        to_numpy(tmp_path / "net.py", trained)
+    assert not list(tmp_path.iterdir())
+
+
+def from_outside(x):
+    return np.abs(x) * BOUND
+
+
+def with_default(x, factor=BOUND):
+    return x * factor
+
+
+def asks(x, weight):
+    return x * weight
+
+
+def dense(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (from_outside, "BOUND from outside"),
+        (with_default, "BOUND from outside"),
+        (asks, "(… weight …)"),
+        (dense, "call yours otherwise"),
+        (lambda x: x, "define it with def"),
+        (np.abs, "cannot be read"),
+    ],
+)
+def test_functions_that_no_program_can_hold(function, message):
+    trained, _ = with_numbers(Scaled(), (2,))
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        program(trained, "net", {Scaled: function})
+
+
+def test_an_onnx_form_of_another_shape_is_refused():
+    trained, _ = with_numbers(Sequential(Dense(3), Scaled()), (2,))
+    with pytest.raises(ConfigError, match=re.escape("gives (1,) a sample, the layer (3,)")):
+        onnx_bytes(trained, {Scaled: lambda graph, layer, p, x: graph.op("Relu", x, shape=(1,))})
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_both_and_says_how_far_off_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_model().save("net.pellucid")
+    done = CliRunner().invoke(application(), ["export", "net.pellucid", "--onnx", "net.onnx", "--numpy", "net.py"])
+    assert done.exit_code == 0, done.output
+    both = re.findall(r"^(net\S+) .* 8 random samples: (\S+)$", done.output, re.MULTILINE)
+    assert [name for name, _ in both] == ["net.onnx", "net.py"]
+    assert all(float(away) <= BOUND for _, away in both)
+    refused = CliRunner().invoke(application(), ["export", "net.pellucid"])
+    assert refused.exit_code == 2
+    assert "--onnx FILE" in refused.output

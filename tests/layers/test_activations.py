@@ -1,0 +1,109 @@
+"""The activations beyond ReLU: against SciPy, where the numbers are large, and with NaN."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special
+
+from pellucid import (
+    ELU,
+    GELU,
+    ConfigError,
+    CrossEntropy,
+    Dense,
+    HardSigmoid,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    Sequential,
+    ShapeError,
+    SiLU,
+    Softmax,
+    Softplus,
+    kernels as kernel_sets,
+)
+from pellucid.testing import asymmetric, layouts, run_layer
+
+BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+CLOSED = {
+    LeakyReLU(0.2): lambda x: np.maximum(x, 0) + 0.2 * np.minimum(x, 0),
+    PReLU(): lambda x: np.maximum(x, 0) + 0.25 * np.minimum(x, 0),
+    ELU(1.5): lambda x: np.where(x > 0, x, 1.5 * scipy.special.expm1(np.minimum(x, 0))),
+    Softplus(): lambda x: -scipy.special.log_expit(-x),
+    SiLU(): lambda x: x * scipy.special.expit(x),
+    GELU(): lambda x: x * scipy.special.ndtr(x),
+    HardSigmoid(): lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    LogSoftmax(): lambda x: scipy.special.log_softmax(x, axis=-1),
+}
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("layer", CLOSED, ids=repr)
+def test_closed_forms(layer, kernels, dtype):
+    rng = np.random.default_rng(0)
+    for scale in (1, 30, 1000):  # float32 holds exp(88), and exp(-104)
+        x = (scale * rng.standard_normal((40, 7))).astype(dtype)
+        out = run_layer(layer, x, np.ones_like(x), kernels=kernels)
+        bound = {np.float32: 1e-6, np.float64: 1e-14}[dtype]
+        np.testing.assert_allclose(out.y, CLOSED[layer](x.astype(float)), rtol=bound, atol=bound * scale)
+        assert out.y.dtype == dtype
+        assert np.isfinite(out.dx).all()
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("layer", CLOSED, ids=repr)
+def test_nan_is_not_hidden(layer, kernels, dtype):
+    x = np.array([[0.5, np.nan, -0.5]], dtype)
+    out = run_layer(layer, x, np.full_like(x, 2), kernels=kernels)
+    assert np.isnan(out.y[0, 1])
+    assert out.dx[0, 1] != 0  # NaN, or dy as it came
+    dy = np.array([[2, np.nan, 2]], dtype)
+    assert np.isnan(run_layer(layer, np.abs(asymmetric((1, 3))).astype(dtype), dy, kernels=kernels).dx[0, 1])
+
+
+@BOTH
+def test_softplus_keeps_its_digits_far_out(kernels):
+    x = np.array([[-80.0, -20.0, 0.0, 20.0, 80.0]], np.float32)
+    out = run_layer(Softplus(), x, np.ones_like(x), kernels=kernels)
+    wide = x.astype(float)
+    np.testing.assert_allclose(out.y, np.logaddexp(0, wide), rtol=1e-6)
+    np.testing.assert_allclose(out.dx, scipy.special.expit(wide), rtol=1e-6)
+
+
+def test_prelu_learns_a_slope_for_each_channel():
+    x, dy = np.array([[-2.0, 3.0], [-1.0, -4.0]]), np.array([[1.0, 10.0], [2.0, 5.0]])
+    out = run_layer(PReLU(), x, dy)
+    assert out.y.tolist() == [[-0.5, 3.0], [-0.25, -1.0]]
+    assert out.dx.tolist() == [[0.25, 10.0], [0.5, 1.25]]
+    layout = layouts(PReLU(), (2,))[0]
+    assert layout.array(out.gradient, "slope").tolist() == [-4.0, -20.0]
+    assert not layout["slope"].decay
+
+
+@BOTH
+def test_prelus_long_sums_keep_their_digits(kernels):
+    x = np.random.default_rng(0).normal(-1, 1, (100_000, 3)).astype(np.float32)
+    dy = np.random.default_rng(1).normal(1, 1, x.shape).astype(np.float32)
+    gradient = layouts(PReLU(), (3,))[0].array(run_layer(PReLU(), x, dy, kernels=kernels).gradient, "slope")
+    wanted = np.where(x > 0, 0, x.astype(float) * dy).sum(axis=0)
+    np.testing.assert_allclose(gradient, wanted, rtol=3e-7)
+
+
+def test_log_softmax_is_not_what_cross_entropy_wants():
+    network = Sequential(Dense(3), LogSoftmax())
+    with pytest.raises(ConfigError, match=r"got LogSoftmax\(\); put Softmax\(\) in its place"):
+        network.compile((4,), CrossEntropy())
+    Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy())
+    with pytest.raises(ShapeError, match="two or more classes"):
+        LogSoftmax().build((1,))
+
+
+@pytest.mark.parametrize("make", [lambda: LeakyReLU(-0.1), lambda: ELU(-1.0)])
+def test_settings_that_would_lose_the_sign_are_refused(make):
+    with pytest.raises(ConfigError, match="at least 0"):
+        make()

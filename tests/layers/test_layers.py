@@ -1,0 +1,499 @@
+"""Layers: all through one harness, the harness itself against planted faults, and what is particular to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from pellucid import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
+    Add,
+    AveragePool2D,
+    BatchNorm,
+    Bidirectional,
+    Concatenate,
+    ConfigError,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Frozen,
+    GaussianNoise,
+    GlobalAveragePool2D,
+    GlorotUniform,
+    Graph,
+    GroupNorm,
+    HardSigmoid,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    LogSoftmax,
+    MaxPool2D,
+    Merge,
+    Node,
+    Normal,
+    PReLU,
+    ReLU,
+    Rescale,
+    Reshape,
+    Residual,
+    Reverse,
+    Sequential,
+    ShapeError,
+    Sigmoid,
+    SiLU,
+    SimpleRNN,
+    Softmax,
+    Softplus,
+    SpatialDropout2D,
+    Tanh,
+    ZeroPad2D,
+)
+from pellucid.core.config import Count, registered
+from pellucid.core.memory import Slot
+from pellucid.initializers import He, Initializer, Zeros
+from pellucid.layers import Layer, LayerSpec
+from pellucid.networks import primitives
+from pellucid.testing import asymmetric, check_layer, layouts, run_layer
+
+# (layer, shape of one sample)
+INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
+    (AveragePool2D(), (5, 4, 2)),
+    (AveragePool2D((3, 2), stride=(2, 1), padding="same"), (4, 5, 1)),
+    (AveragePool2D(3, stride=2, padding=((1, 0), (2, 1))), (4, 3, 2)),
+    (BatchNorm(), (4,)),
+    (BatchNorm(momentum=0.5, epsilon=0.1), (3, 2, 2)),
+    (Conv2D(1, 1), (1, 1, 1)),
+    (Conv2D(3, 1), (2, 3, 2)),  # 1 × 1: a dense layer for each pixel
+    (Conv2D(2, 1, 2, bias=False), (3, 2, 3)),  # … for every fourth
+    (Conv2D(2, 3), (4, 5, 2)),
+    (Conv2D(2, (2, 3), (2, 1), "same"), (5, 4, 1)),
+    (Conv2D(2, 4, padding="same"), (3, 3, 1)),  # larger than the picture
+    (Conv2D(1, 3, 3, padding=2), (2, 2, 1)),
+    (Conv2D(2, 2, 2, (1, 2)), (4, 3, 2)),
+    (Conv2D(2, 2, (1, 2), ((0, 2), (1, 0))), (3, 4, 1)),
+    (Conv2D(2, 1, 20, ((5, 0), (4, 0))), (7, 6, 1)),  # the only tap meets no pixel
+    (Conv2D(2, (3, 2), dilation=(1, 2), padding="same"), (4, 4, 1)),
+    (Conv2D(4, 2, groups=2), (3, 3, 4)),
+    (Conv2D(3, 3, padding="same", groups=3, bias=False), (3, 3, 3)),  # depthwise
+    (Conv2D(4, 2, 2, groups=2, dilation=2, padding=1), (4, 3, 2)),  # depthwise with two filters a channel
+    (ConvTranspose2D(2, 2), (2, 3, 3)),
+    (ConvTranspose2D(2, 3, 2, "same"), (2, 3, 1)),
+    (ConvTranspose2D(1, 1, 3, "same"), (2, 2, 2)),
+    (ConvTranspose2D(2, 3, (2, 1), ((1, 0), (1, 2))), (2, 3, 2)),
+    (ConvTranspose2D(2, 2, dilation=(2, 1), groups=2, bias=False), (2, 2, 4)),
+    (Dense(1), (1,)),
+    (Dense(3), (5,)),
+    (Dense(4, GlorotUniform()), (2,)),
+    (Dropout(0.0), (4,)),
+    (Dropout(0.4), (5,)),
+    (Dropout(0.5), (3, 2, 2)),
+    (ELU(), (7,)),
+    (ELU(0.5), (2, 3)),
+    (Embedding(5, 3), (4,)),
+    (Embedding(4, 2, padding=1), (3, 2)),
+    (Flatten(), (5,)),
+    (Flatten(), (2, 3, 2)),
+    (Frozen(Dense(3)), (4,)),
+    (Frozen(Dense(3), BatchNorm(), ReLU(), Dropout(0.5)), (4,)),
+    (GELU(), (7,)),
+    (GaussianNoise(0.0), (3,)),
+    (GaussianNoise(0.4), (3, 2)),
+    (GlobalAveragePool2D(), (3, 2, 4)),
+    (GroupNorm(1), (3, 2)),
+    (GroupNorm(2), (6,)),
+    (GroupNorm(3, epsilon=0.1), (2, 2, 6)),
+    (GroupNorm(4), (3, 4)),
+    (HardSigmoid(), (7,)),
+    (LayerNorm(), (5,)),
+    (LayerNorm(epsilon=0.1), (2, 2, 3)),
+    (Graph(Node("only", Dense(3), "input")), (4,)),
+    (Graph(Node("a", Tanh(), "input"), Node("b", Tanh(), "input"), Node("sum", Add(), "a", "input", "b", "a")), (3,)),
+    (
+        Graph(
+            Node("rows", Concatenate(0), "picture", "input"),
+            Node("picture", ReLU(), "input"),
+            Node("flat", Flatten(), "channels"),
+            Node("channels", Concatenate(), "rows", "soft", "rows"),
+            Node("soft", Softmax(), "rows"),
+        ),
+        (3, 1, 2),
+    ),
+    (
+        Graph(
+            Node("a", Sequential(Dense(3), Dropout(0.3)), "input"),
+            Node("inner", Graph(Node("b", Residual(Tanh(), Dense(3)), "input"), Node("c", ReLU(), "b")), "a"),
+            Node("sum", Add(), "inner", "a"),
+            Node("relu", ReLU(), "sum"),
+            Node("both", Concatenate(), "relu", "a"),
+        ),
+        (2,),
+    ),
+    (Bidirectional(LSTM(2)), (3, 2)),
+    (Sequential(ReLU(), Bidirectional(GRU(2, return_sequences=True, mask=0.0))), (4, 1)),
+    (GRU(3), (3, 2)),
+    (GRU(2, return_sequences=True, init=Normal(1.0)), (4, 3)),
+    (LSTM(1), (1, 1)),
+    (LSTM(3), (4, 2)),
+    (LSTM(2, return_sequences=True, recurrent_init=Normal(1.0)), (3, 3)),
+    (Reverse(), (3, 2)),
+    (SimpleRNN(3), (4, 2)),
+    (
+        Sequential(ReLU(), SimpleRNN(2, return_sequences=True, mask=0.0), GRU(2, True, 0.0), LSTM(2, mask=0.0)),
+        (5, 1),
+    ),  # plants padding
+    (LeakyReLU(), (5,)),
+    (LeakyReLU(0.3), (2, 3)),
+    (Identity(), (4,)),
+    (LogSoftmax(), (2,)),
+    (LogSoftmax(), (3, 4)),
+    (MaxPool2D(), (4, 4, 3)),
+    (MaxPool2D(), (5, 3, 2)),
+    (MaxPool2D(3, stride=2), (5, 5, 2)),
+    (MaxPool2D((2, 3), stride=1, padding=((1, 0), (2, 1))), (3, 3, 2)),
+    (MaxPool2D(3, stride=2, padding="same"), (4, 3, 1)),
+    (PReLU(), (4,)),
+    (PReLU(Normal(0.5)), (2, 2, 3)),
+    (ReLU(), (7,)),
+    (ReLU(), (2, 3, 2)),
+    (Rescale(), (2, 3)),
+    (Rescale(2.5, -3.0), (4,)),
+    (Reshape((2, -1)), (6,)),
+    (Reshape((6,)), (3, 2)),
+    (Residual(Identity()), (3,)),
+    (Residual(Dense(3), ReLU(), Dense(3)), (3,)),
+    (Residual(Dropout(0.3), Residual(Tanh(), Sequential(), Dense(2)), shortcut=Dense(2)), (2,)),
+    (Residual(Flatten(), Tanh(), shortcut=Flatten()), (2, 3)),
+    (Residual(ReLU(), Dense(3), ReLU(), Dense(2), shortcut=Sequential(Dense(4), ReLU(), Dense(2))), (5,)),
+    (Sequential(), (3,)),
+    (Sequential(AveragePool2D(), BatchNorm(), ReLU(), MaxPool2D(), Flatten(), LayerNorm(epsilon=0.1), Dense(2)), (4, 5, 2)),
+    (Sequential(Dense(3), BatchNorm(), Tanh(), Dense(2)), (4,)),
+    (Sequential(Dense(3), Tanh(), Dropout(0.3), Dense(2)), (4,)),
+    (Sequential(Flatten(), Sequential(Dense(4), ReLU()), Sequential(Sequential(Dense(3)), Softmax())), (2, 2)),
+    (Sequential(Dense(4), Frozen(Residual(Dense(4), Tanh()), BatchNorm()), Dense(2)), (3,)),
+    (Sequential(Frozen(Dense(3)), ReLU(), Dense(2)), (4,)),
+    (SiLU(), (7,)),
+    (Sigmoid(), (5,)),
+    (Sigmoid(), (2, 3)),
+    (Softmax(), (2,)),
+    (Softmax(), (3, 4)),
+    (Sequential(Conv2D(2, 3, bias=False), ReLU(), Conv2D(2, 2), Flatten(), Dense(2)), (4, 5, 2)),
+    (Softplus(), (7,)),
+    (SpatialDropout2D(0.0), (2, 2, 1)),
+    (SpatialDropout2D(0.4), (3, 2, 4)),
+    (Tanh(), (5,)),
+    (Tanh(), (1,)),
+    (ZeroPad2D(), (2, 3, 2)),
+    (ZeroPad2D(0), (1, 2, 1)),
+    (ZeroPad2D((1, (0, 2))), (2, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
+def test_every_layer(layer, shape, batch):
+    for seed in (0, 1):
+        check_layer(layer, shape, batch=batch, seed=seed, entries=getattr(layer, "entries", None))
+
+
+def test_every_layer_is_in_the_table():
+    assert set(registered(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
+    merges = {type(part) for layer, _ in INSTANCES for _, part in primitives(layer) if isinstance(part, Merge)}
+    assert set(registered(Merge).values()) == merges
+
+
+# -- the harness finds faults -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """A dense layer in plain NumPy with room for faults: each class below plants one."""
+
+    units: Count = 3
+    init: Initializer = He()  # noqa: RUF009  # frozen, so it may be shared
+
+    def build(self, shape):
+        return LayerSpec(
+            (self.units,), {"W": Slot((shape[0], self.units), self.init), "b": Slot((self.units,), Zeros(), decay=False)}
+        )
+
+    def forward(self, p, x, ctx):
+        ctx.keep(x)
+        return x @ p.W + p.b
+
+    def backward(self, p, g, dy, ctx):
+        (x,) = ctx.kept
+        g.W = x.T @ dy
+        g.b = dy.sum(axis=0)
+        return dy @ p.W.T if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class WrongFactor(Affine):
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        g.W *= 1.001
+        return dx
+
+
+@dataclass(frozen=True)
+class LostBias(Affine):
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        g.b = 0
+        return dx
+
+
+@dataclass(frozen=True)
+class CentresItsShard(Affine):
+    """A mean over the shard instead of ctx.all_sum: right for each shard alone, wrong for the batch."""
+
+    def forward(self, p, x, ctx):
+        return Affine.forward(self, p, x - x.mean(axis=0), ctx)
+
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        return dx - dx.mean(axis=0) if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class WrongSign(Affine):
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        return -dx if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class WritesToInput(Affine):
+    def forward(self, p, x, ctx):
+        y = Affine.forward(self, p, x, ctx)
+        x *= 1.5
+        return y
+
+
+@dataclass(frozen=True)
+class WrongShape(Affine):
+    def build(self, shape):
+        return LayerSpec((self.units + 1,), Affine.build(self, shape).slots)
+
+
+@dataclass(frozen=True)
+class NoInputGradient(Affine):
+    def backward(self, p, g, dy, ctx):
+        Affine.backward(self, p, g, dy, ctx)
+
+
+@dataclass(frozen=True)
+class GradientOfOtherShape(Affine):
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        return dx.T if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class NoiseByShard(Affine):
+    """Noise that counts from the start of the shard, not of the batch."""
+
+    def forward(self, p, x, ctx):
+        return Affine.forward(self, p, x, ctx) + np.arange(len(x))[:, None]
+
+
+@dataclass(frozen=True)
+class AddsToGradient(Affine):
+    """The gradient vector is used again from step to step: what stood there does not count."""
+
+    def backward(self, p, g, dy, ctx):
+        (x,) = ctx.kept
+        g.W += x.T @ dy
+        g.b += dy.sum(axis=0)
+        return dy @ p.W.T
+
+
+@dataclass(frozen=True)
+class ForgetsASetting(Affine):
+    def __eq__(self, other):
+        return False
+
+    __hash__ = Affine.__hash__
+
+
+@dataclass(frozen=True)
+class FusesWrongly(Affine):
+    def absorb(self, following):
+        return WrongFactor(self.units, self.init) if isinstance(following, ReLU) else None
+
+
+@dataclass(frozen=True)
+class ForgetsWhenAlone(Affine):
+    """Skips the slots together with dX: the first layer of a network would not learn."""
+
+    def backward(self, p, g, dy, ctx):
+        return Affine.backward(self, p, g, dy, ctx) if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class NeedsSamples(Affine):
+    """The largest of no numbers: an error where a shard is empty."""
+
+    def forward(self, p, x, ctx):
+        assert x.max() < 100, "the input is not scaled"
+        return Affine.forward(self, p, x, ctx)
+
+
+@dataclass(frozen=True)
+class Running(Affine):
+    """Running figures as they should be: all that came so far, by which prediction divides."""
+
+    def build(self, shape):
+        return LayerSpec((self.units,), {**Affine.build(self, shape).slots, "top": Slot((1,), Zeros(), state=True)})
+
+    def top(self, x, ctx):
+        return sum(ctx.all_sum(np.abs(x).sum(axis=0)))
+
+    def forward(self, p, x, ctx):
+        if ctx.training:
+            top = self.top(x, ctx)
+            if ctx.first:
+                ctx.state.top += top
+        return Affine.forward(self, p, x if ctx.training else x / ctx.state.top, ctx)
+
+    def backward(self, p, g, dy, ctx):
+        dx = Affine.backward(self, p, g, dy, ctx)
+        return dx if ctx.training or not ctx.needs_dx else dx / ctx.state.top
+
+
+@dataclass(frozen=True)
+class RunningOfItsShard(Running):
+    def top(self, x, ctx):
+        return np.abs(x).sum()
+
+
+@dataclass(frozen=True)
+class RunningInPrediction(Running):
+    def forward(self, p, x, ctx):
+        ctx.state.top += 1
+        return Running.forward(self, p, x, ctx)
+
+
+@dataclass(frozen=True)
+class TrainingGradientInPrediction(Running):
+    def backward(self, p, g, dy, ctx):
+        return Affine.backward(self, p, g, dy, ctx)
+
+
+def test_a_right_layer_passes():
+    check_layer(Running(), (4,))
+    check_layer(Affine(), (4,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (WrongFactor, "the gradient of W"),
+        (LostBias, "the gradient of b"),
+        (CentresItsShard, "2 shards and the whole batch"),
+        (WrongSign, "dX"),
+        (WritesToInput, "has written to its input"),
+        (WrongShape, r"build promises \(5, 4\), forward gives \(5, 3\)"),
+        (NoInputGradient, "backward returns None although"),
+        (GradientOfOtherShape, r"the input is \(5, 4\), its gradient \(4, 5\)"),
+        (NoiseByShard, "2 shards and the whole batch"),
+        (AddsToGradient, "the gradient of W"),
+        (ForgetsASetting, "comes back from JSON"),
+        (FusesWrongly, "fused and unfused"),
+        (ForgetsWhenAlone, "the gradients where nobody asks for dX"),
+        (RunningOfItsShard, "2 shards and the whole batch: top"),
+        (RunningInPrediction, "running statistics before and after prediction: top"),
+        (TrainingGradientInPrediction, "dX in prediction"),
+    ],
+)
+def test_check_layer_finds(kind, words):
+    with pytest.raises(AssertionError, match=words):
+        check_layer(kind(), (4,))
+
+
+def test_check_layer_tries_empty_shards():
+    with pytest.raises(ValueError, match="zero-size"):
+        check_layer(NeedsSamples(), (4,))
+
+
+# -- one by one -----------------------------------------------------------------------------------------------------
+
+
+def test_dense_by_hand():
+    x, W, b = np.array([[1.0, 2.0], [3.0, -1.0]]), [[1.0, 0.0, 2.0], [-1.0, 1.0, 0.5]], [0.5, 0.0, -1.0]
+    out = run_layer(Dense(3), x, np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]]), theta=theta(Dense(3), (2,), W=W, b=b))
+    assert out.y.tolist() == [[-0.5, 2.0, 2.0], [4.5, -1.0, 4.5]]
+    slots = layouts(Dense(3), (2,))[0].arrays(out.gradient)
+    assert slots["W"].tolist() == [[1.0, 3.0, -1.0], [2.0, -1.0, 5.0]]
+    assert slots["b"].tolist() == [1.0, 1.0, 1.0]
+    assert out.dx.tolist() == [[5.0, 0.0], [-2.0, 0.5]]
+
+
+def theta(layer, shape, **values):
+    layout = layouts(layer, shape)[0]
+    vector = layout.zeros(np.float64)
+    for path, value in values.items():
+        layout.array(vector, path)[...] = value
+    return vector
+
+
+def test_dense_wants_flat_features_and_says_so():
+    with pytest.raises(ShapeError, match=r"wants flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
+        Dense(3).build((28, 28, 1))
+
+
+def test_softmax_of_one_number_is_refused():
+    with pytest.raises(ShapeError, match="for yes or no use Sigmoid"):
+        Softmax().build((1,))
+
+
+def test_dropout_is_absent_in_prediction_and_keeps_the_expectation_in_training():
+    x = asymmetric((400, 500))
+    assert (run_layer(Dropout(0.3), x, training=False).y == x).all()
+    y = run_layer(Dropout(0.3), x).y
+    assert set(np.round(np.unique(y / x), 12)) == {0.0, round(1 / 0.7, 12)}
+    # the mean of n numbers x·m/(1 − r) is that of x within 5·√(r/(1 − r)·mean(x²)/n)
+    assert abs(y.mean() - x.mean()) < 5 * np.sqrt(0.3 / 0.7 * np.square(x).mean() / x.size)
+
+
+def test_dropout_draws_anew_with_every_seed_and_place_in_the_network():
+    x = np.ones((20, 50))
+    twice = run_layer(Sequential(Dropout(), Dropout()), x).y
+    assert 0.1 < (twice > 0).mean() < 0.4  # a quarter: the second mask is not the first
+    assert (run_layer(Dropout(), x, seed=1).y != run_layer(Dropout(), x, seed=2).y).any()
+
+
+@pytest.mark.parametrize("bad", [(), (0, 3), (-1, -1), (-2,), (2.5,)])
+def test_reshape_refuses_shapes_that_are_none(bad):
+    with pytest.raises(ConfigError, match="shape"):
+        Reshape(bad)
+
+
+def test_reshape_counts():
+    assert Reshape((2, -1, 3)).build((4, 6)).shape == (2, 4, 3)
+    with pytest.raises(ShapeError, match=r"wants samples of 12 numbers, got \(2, 5\), which has 10"):
+        Reshape((3, 4)).build((2, 5))
+    with pytest.raises(ShapeError, match=r"a multiple of 4 numbers, got \(10,\)"):
+        Reshape((4, -1)).build((10,))
+    x = asymmetric((3, 4))
+    assert (run_layer(Reshape((2, -1)), x).y == x.reshape(3, 2, 2)).all()
+
+
+def test_noise_is_absent_in_prediction_and_normal_in_training():
+    x = asymmetric((400, 500))
+    assert (run_layer(GaussianNoise(0.3), x, training=False).y == x).all()
+    z = (run_layer(GaussianNoise(0.3), x).y - x) / 0.3
+    assert scipy.stats.kstest(z.ravel(), "norm").pvalue > 0.001
+    one, other = z[:, 1:].ravel(), z[:, :-1].ravel()  # neighbours know nothing of each other
+    assert abs(np.corrcoef(one, other)[0, 1]) < 5 / np.sqrt(one.size)
+    assert abs(np.corrcoef(z[1:].ravel(), z[:-1].ravel())[0, 1]) < 5 / np.sqrt(one.size)
+    assert (z != (run_layer(GaussianNoise(0.3), x, seed=1).y - x) / 0.3).all()

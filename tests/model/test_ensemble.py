@@ -1,0 +1,85 @@
+"""Ensembles: the mean of several models, and of changed copies of the pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    Accuracy,
+    Adam,
+    BinaryCrossEntropy,
+    ConfigError,
+    ConfusionMatrix,
+    CrossEntropy,
+    Dense,
+    Ensemble,
+    Flatten,
+    MeanSquaredError,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
+from pellucid.data import Augmentation, Dataset
+
+
+def made(seed, pictures, *, outputs=10, head=Softmax, loss=CrossEntropy):
+    network = Sequential(Flatten(), Dense(outputs), *([head()] if head else []))
+    model = network.compile((7, 7, 1), loss(), Adam(0.01), metrics=[Accuracy()] if head else [], seed=seed)
+    y = pictures.y if outputs == 10 else pictures.y[:, None] % 2
+    model.fit(pictures.x, y, epochs=2)
+    return model
+
+
+def test_the_mean_of_the_probabilities(pictures):
+    models = [made(seed, pictures) for seed in range(3)]
+    together = Ensemble(models)
+    mean = np.mean([model.predict(pictures.x) for model in models], axis=0)
+    np.testing.assert_allclose(together.predict(pictures.x), mean, rtol=1e-5)
+    scores = together.evaluate(pictures, metrics=[Accuracy(), ConfusionMatrix()])
+    assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == pictures.y).mean())
+    assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(200), pictures.y]).mean(), rel=1e-5)
+    assert scores["confusion_matrix"].sum() == 200
+    weights = np.arange(200) / 200
+    one = Ensemble(models[:1])
+    for key, value in models[0].evaluate(pictures.x, pictures.y, sample_weight=weights).items():
+        assert one.evaluate(pictures.x, pictures.y, sample_weight=weights)[key] == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize(("head", "loss"), [(Sigmoid, BinaryCrossEntropy), (None, MeanSquaredError)])
+def test_other_heads_and_losses(pictures, head, loss):
+    model = made(0, pictures, outputs=1, head=head, loss=loss)
+    y = pictures.y[:, None] % 2
+    for array in model.weights.values():
+        array *= 30  # sure of itself, also where it is wrong: probabilities of 0 and 1 in float32
+    assert Ensemble([model, model]).evaluate(pictures.x, y)["loss"] == pytest.approx(
+        model.evaluate(pictures.x, y)["loss"], rel=1e-5
+    )
+
+
+def test_changed_copies_count_as_much_as_the_picture(pictures):
+    model, change = made(0, pictures), Augmentation(shift=1, rotation=5)
+    wanted = model.predict(pictures.x)
+    for copy in range(3):
+        changed = change.changed(pictures.x, epoch=copy)
+        wanted = wanted + model.predict((255 * changed).round().astype(np.uint8))  # bytes: nearly the same
+    got = Ensemble([model], augmentation=change, copies=3).predict(pictures.x)
+    np.testing.assert_allclose(got, wanted / 4, atol=0.01)
+    assert not np.allclose(got, model.predict(pictures.x), atol=0.01)
+
+
+def test_what_does_not_go_together(pictures):
+    model = made(0, pictures)
+    other = Sequential(Flatten(), Dense(3), Softmax()).compile((7, 7, 1), CrossEntropy())
+    for arguments, said in [
+        (([],), "at least one model"),
+        (([model, other],), "output_shape is"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            Ensemble(*arguments)
+    with pytest.raises(ConfigError, match="need an augmentation"):
+        Ensemble([model], copies=2)
+    renamed = Sequential(Flatten(), Dense(10), Softmax()).compile((7, 7, 1), CrossEntropy(), classes=list("jihgfedcba"))
+    renamed.fit(Dataset(pictures.x, pictures.y))
+    with pytest.raises(ConfigError, match="classes is"):
+        Ensemble([model, renamed])

@@ -1,0 +1,126 @@
+"""What a model's file brings back, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    SGD,
+    Accuracy,
+    Adam,
+    CheckpointError,
+    ConfigError,
+    CrossEntropy,
+    DataError,
+    Dense,
+    Dropout,
+    FileError,
+    Flatten,
+    Layer,
+    Model,
+    Normal,
+    ReLU,
+    Sequential,
+    Slot,
+    Softmax,
+)
+from pellucid.core.config import registered
+from pellucid.core.files import TensorFile, save_tensors
+from pellucid.layers import LayerSpec
+
+
+def made(seed=0):
+    """An untrained model for pictures (7, 7, 1), with all that a file has to bring back."""
+    network = Sequential(Flatten(), Dense(16), ReLU(), Dropout(0.2), Dense(10), Softmax())
+    return network.compile((7, 7, 1), CrossEntropy(), Adam(0.01), metrics=[Accuracy()], seed=seed)
+
+
+def test_a_file_brings_everything_back(pictures, tmp_path):
+    trained = made(seed=3)
+    trained.fit(pictures, epochs=2)
+    path = tmp_path / "model.pellucid"
+    trained.save(path)
+    again = Model.load(path)
+    assert np.array_equal(again.predict(pictures.x), trained.predict(pictures.x))
+    assert np.array_equal(again.parameters, trained.parameters)
+    assert again.evaluate(pictures) == trained.evaluate(pictures)
+    assert again.config() == trained.config()
+    for what in ("network", "loss", "optimizer", "metrics", "classes", "input_stage", "input_shape", "seed"):
+        assert getattr(again, what) == getattr(trained, what), what
+    assert again.input_stage is not None
+    with pytest.raises(DataError, match="trained on uint8"):
+        again.predict(pictures.x / 255)
+    again.save(tmp_path / "again.pellucid")
+    assert path.read_bytes() == (tmp_path / "again.pellucid").read_bytes()
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """y = s x, with a number s for each feature."""
+
+    def build(self, shape):
+        return LayerSpec(shape, {"s": Slot(shape, Normal(1.0))})
+
+    def forward(self, p, x, ctx):
+        ctx.keep(x)
+        return x * p.s
+
+    def backward(self, p, g, dy, ctx):
+        (x,) = ctx.kept
+        g.s = (x * dy).sum(axis=0)
+        return dy * p.s
+
+
+def test_other_peoples_layers_come_by_argument(tmp_path):
+    path = tmp_path / "scale.pellucid"
+    model = Sequential(Scale(), Dense(2), Softmax()).compile((3,), CrossEntropy())
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    model.fit(x, np.arange(20) % 2)
+    model.save(path)
+    assert np.array_equal(Model.load(path, custom_classes=[Scale]).predict(x), model.predict(x))
+    with pytest.raises(ConfigError, match=rf"unknown class '{__name__}:Scale'.*classes=\[Scale\]"):
+        Model.load(path)
+    assert "Scale" not in registered(Layer)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"network": {"class": "Densse", "units": 3}}, ConfigError, "unknown class 'Densse'.*did you mean 'Dense'"),
+        ({"network": {"class": "Dense", "unit": 3}}, ConfigError, "no setting 'unit'.*did you mean 'units'"),
+        ({"network": {"class": "SGD"}}, ConfigError, "expected a Layer"),
+        ({"input_shape": [6]}, CheckpointError, r"dense1.W should be \(6, 8\), is \(5, 8\)"),
+        ({"input_shape": [10**9]}, CheckpointError, "its arrays are not those of its network"),
+        ({"training_state": True, "optimizer": {"class": "Adam"}}, CheckpointError, "training state.*Adam"),
+        ({"format": 2}, FileError, "format 2"),
+        ({"loss": None}, ConfigError, "expected a Loss"),
+        ({"seed": "x"}, ConfigError, "seed must be a whole number"),
+        ({"classes": ["a"]}, ConfigError, "1 class names for 3 outputs"),
+        ({"steps": "many"}, FileError, "lacks settings"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, change, error, message):
+    small = Sequential(Dense(8), ReLU(), Dense(3), Softmax()).compile((5,), CrossEntropy(), SGD(0.1))
+    small.save(tmp_path / "whole.pellucid")
+    file = TensorFile(tmp_path / "whole.pellucid")
+    save_tensors(tmp_path / "changed.pellucid", {**file.settings, **change}, file.arrays())
+    with pytest.raises(error, match=message):
+        Model.load(tmp_path / "changed.pellucid")
+
+
+def test_training_goes_on_as_if_it_had_not_been_interrupted(pictures, tmp_path):
+    whole, half = made(4), made(4)
+    whole.fit(pictures, epochs=4, batch_size=30)
+    half.fit(pictures, epochs=2, batch_size=30)
+    half.save(tmp_path / "state", training_state=True)
+    half.save(tmp_path / "parameters")
+    resumed = Model.load(tmp_path / "state")
+    history = resumed.fit(pictures, epochs=2, batch_size=30)
+    assert np.array_equal(resumed.parameters, whole.parameters)
+    assert history["train_loss"] == whole.history["train_loss"][2:]
+    without = Model.load(tmp_path / "parameters")
+    without.fit(pictures, epochs=2, batch_size=30)
+    assert not np.array_equal(without.parameters, whole.parameters), "Adam's moments make a difference"

@@ -1,0 +1,256 @@
+"""Sweeps: every cell once, whatever happens in between."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pellucid import ConfigError, FileError, Model, plots
+from pellucid.cli import application
+from pellucid.runs.run import Settings
+from pellucid.runs.sweep import Grid, Sweep, folder_name
+from pellucid.training import shards
+
+BASE = Settings(model="mlp", epochs=1, limit=100)
+SMALL_MNIST = """
+import pathlib, sys
+sys.path.insert(0, {tests!r})
+from conftest import publish
+publish(pathlib.Path({folder!r}))
+"""
+
+
+def sweep(*words, code=0):
+    result = CliRunner().invoke(application(), ["sweep", *map(str, words)], prog_name="pellucid")
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_grids():
+    grid = Grid.parse(["hidden=16,64x32", "lr=0.1, 1"], seeds=2)
+    assert grid.values == {"hidden": ("16", "64x32"), "lr": (0.1, 1.0)}
+    cells = grid.cells()
+    assert len(cells) == 8
+    assert cells[0] == {"hidden": "16", "lr": 0.1, "seed": 0}
+    assert folder_name(cells[-1]) == "hidden=64x32,lr=1.0,seed=1"
+    changes = Grid.parse(["augmentation=none;rotation=10,shift=2", "model=mlp,cnn"])
+    assert changes.values["augmentation"] == ("none", "rotation=10,shift=2")
+    assert Grid.parse(["augmentation=none,affine"]).values["augmentation"] == ("none", "affine")
+    for axes, seeds, said in [
+        ([], 1, "needs a grid"),
+        (["lr"], 1, "looks like lr=0.01"),
+        (["rate=1"], 1, "no setting 'rate'"),
+        (["epoch=1"], 1, "did you mean 'epochs'"),
+        (["lr=a"], 1, "no values for lr"),
+        (["lr="], 1, "one or more different values"),
+        (["lr=1,1.0"], 1, "one or more different values"),
+        (["augmentation=rotation=1,shift=2;rotation=1,shift=2"], 1, "one or more different values"),
+        (["lr=1", "lr=2"], 1, "given twice"),
+        (["lr=1"], 0, "--seeds must be at least 1"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            Grid.parse(axes, seeds)
+
+
+def test_a_sweep_from_the_command_line(mnist_folder):
+    words = ["mnist", "--grid", "hidden=4,8", "--grid", "lr=0.01,0.2,1e9", "--seeds", 2, "--epochs", 2, "--limit", 100]
+    text, _ = sweep(*words, "--out", "swept", "--jobs", 1)
+    lines = text.splitlines()
+    assert lines[0].startswith("1 of 12  hidden=4,lr=0.01,seed=0: validation accuracy ")
+    assert "12 of 12  hidden=8,lr=1000000000.0,seed=1: diverged" in text
+    assert "2 diverged                     hidden 4, lr 1000000000.0" in text
+    rows = table(Path("swept/results.csv"))
+    assert [(row["hidden"], row["lr"], row["seed"]) for row in rows] == [
+        (hidden, lr, seed) for hidden in "48" for lr in ("0.01", "0.2", "1000000000.0") for seed in "01"
+    ]
+    for row in rows:
+        folder = Path("swept") / f"hidden={row['hidden']},lr={row['lr']},seed={row['seed']}"
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert row["status"] == metrics.get("status", "done")
+        if row["status"] == "done":
+            assert float(row["validation_accuracy"]) == metrics["validation"]["accuracy"]
+            assert Model.load(folder / "model.pellucid").parameter_count == int(row["parameters"])
+    best = max(np.mean([float(r["validation_accuracy"]) for r in rows[i : i + 2]]) for i in (0, 2, 6, 8))
+    assert next(line for line in lines if line.startswith("  ")).startswith(f"  {100 * best:.2f} % (")
+    for folder in Path("swept").glob("hidden*"):
+        assert "test" not in json.loads((folder / "metrics.json").read_text()), "the test set was not looked at"
+    assert Path("swept/sweep.png").read_bytes().startswith(b"\x89PNG")
+    again, _ = sweep(*words, "--out", "swept", "--jobs", 1)
+    assert again.splitlines()[0] == "12 of 12 runs are done already"
+    grown, _ = sweep(
+        *words[:-4], "--epochs", 2, "--limit", 100, "--grid", "batch_size=50", "--jobs", 1, "--out", "other", "--json"
+    )
+    assert len(json.loads(grown)) == 12
+
+
+def test_what_is_refused(mnist_folder):
+    sweep("--grid", "lr=0.1", "--epochs", 1, "--limit", 50, "--out", "swept")
+    for words, said in [
+        (["--grid", "lr=0.1", "--epochs", 2, "--limit", 50, "--out", "swept"], "was trained with epochs=1, not 2"),
+        (["mnst", "--grid", "lr=0.1", "--out", "new"], "did you mean 'mnist'"),
+        (["--grid", "hidden=5,0", "--out", "new"], "widths look like"),
+        (["--grid", "lr=-1", "--out", "new"], "learning_rate must be above 0"),
+        (["--grid", "hidden=5", "--model", "cnn", "--out", "new"], "not those of cnn"),
+        (["--grid", "hidden=5,a", "--out", "new"], "widths look like"),
+        (["--grid", "model=mlp,cn", "--out", "new"], "did you mean 'cnn'"),
+        (["--grid", "lr=0.1", "--jobs", 0, "--out", "new"], "--jobs must be at least 1"),
+        (["--grid", "lr=0.1", "--out", "mine"], "holds no sweep"),
+    ]:
+        Path("mine").mkdir(exist_ok=True)
+        Path("mine/letter.txt").write_text("dear")
+        _, err = sweep(*words, code=2)
+        assert said in err
+        assert len(err.splitlines()) == 1
+    assert [path.name for path in Path("mine").iterdir()] == ["letter.txt"]
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("runs", [9, pytest.param(27, marks=pytest.mark.long)])
+def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folder, runs):
+    words = ["sweep", "--grid", "hidden=4,5,6", "--grid", "lr=0.1,0.2,0.3", "--epochs", "1", "--limit", "100"]
+    words += ["--seeds", str(runs // 9)]
+    # Python runs this file as it starts, in the processes of the sweep, too: they find the small MNIST.
+    (tmp_path / "sitecustomize.py").write_text(SMALL_MNIST.format(tests=str(Path(__file__).parents[1]), folder=str(mnist_folder)))
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [
+        sys.executable,
+        "-c",
+        "from pellucid.cli import main; main()",
+        *words,
+        "--jobs",
+        "2",
+        "--out",
+        str(tmp_path / "swept"),
+    ]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen = [process.stdout.readline() for _ in range(3)]
+    assert seen[-1].startswith(f"3 of {runs}")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    done = {path.parent: path.stat().st_mtime_ns for path in (tmp_path / "swept").glob("*/metrics.json")}
+    done = {
+        folder: when for folder, when in done.items() if not json.loads((folder / "metrics.json").read_text())["interrupted"]
+    }
+    assert 3 <= len(done) < runs
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith(f"{len(done)} of {runs} runs are done already")
+    after = {path.parent: path.stat().st_mtime_ns for path in (tmp_path / "swept").glob("*/metrics.json")}
+    assert len(after) == runs
+    assert {folder: after[folder] for folder in done} == done, "nothing was done twice"
+    rows = table(tmp_path / "swept" / "results.csv")
+    assert len({(row["hidden"], row["lr"], row["seed"]) for row in rows}) == runs
+    alone = Sweep(Settings(epochs=1, limit=100), Grid.parse(["hidden=5", "lr=0.2"]), tmp_path / "alone")
+    alone.run(jobs=1, tell=lambda text: None)
+    for name in alone.plans:
+        one, other = (Model.load(folder / name / "model.pellucid") for folder in (tmp_path / "swept", tmp_path / "alone"))
+        np.testing.assert_array_equal(one.parameters, other.parameters, "the same run, in whatever process")
+
+
+def test_without_joblib_nothing_is_begun(tmp_path, mnist_folder, monkeypatch):
+    monkeypatch.setattr("pellucid.runs.processes.possible", lambda: False)
+    with pytest.raises(ConfigError, match="joblib"):
+        Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "sweep").run(1)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_half_written_run_is_done_again(tmp_path, mnist_folder):
+    work = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "swept")
+    cores = shards.cores()
+    work.run(jobs=1, tell=lambda text: None)
+    assert shards.cores() == cores, "this process has its cores back"
+    assert shards._most is None
+    assert work.outstanding() == []
+    path = tmp_path / "swept" / "lr=0.1,seed=0" / "metrics.json"
+    path.write_text(path.read_text()[:40])
+    assert work.outstanding() == ["lr=0.1,seed=0"]
+    assert len(work.rows()) == 1
+    work.run(jobs=1, tell=lambda text: None)
+    assert len(work.rows()) == 2
+    grown = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"]), tmp_path / "swept")
+    assert grown.outstanding() == ["lr=0.3,seed=0"], "a grid may grow"
+
+
+def test_two_sweeps_in_one_folder_keep_apart(tmp_path, mnist_folder):
+    one = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "out")
+    one.run(1, tell=lambda line: None)
+    other = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "out")
+    hold = "import sys\nfrom pellucid.core.files import locked\nwith locked(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(tmp_path / "out" / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(FileError, match="another sweep is at work"):
+            other.run(1, tell=lambda line: None)
+        assert len(other.outstanding()) == 1  # nothing was trained
+        process.kill()  # the lock dies with its process
+        process.wait()
+        other.run(1, tell=lambda line: None)
+    assert not other.outstanding()
+
+
+def test_processes_share_the_cores(monkeypatch):
+    monkeypatch.setattr(shards, "_most", None)
+    everything = shards.cores()
+    shards.limit(1)
+    assert shards.cores() == 1
+    shards.limit(None)
+    assert shards.cores() == everything
+
+
+def test_a_sweep_on_a_dask_cluster(tmp_path, mnist_folder):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        text, _ = sweep(
+            "--grid", "lr=0.1,0.2", "--epochs", 1, "--limit", 50, "--dask", cluster.scheduler_address, "--out", "swept"
+        )
+    assert "2 of 2" in text
+    assert len(table(Path("swept/results.csv"))) == 2
+    shards.limit(None)
+
+
+def test_a_combination_counts_when_all_its_seeds_were_trained(tmp_path, mnist_folder):
+    work = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"], seeds=2), tmp_path / "swept")
+    row = {"status": "done", "validation_accuracy": 0.9}
+    lost = {"status": "diverged", "validation_accuracy": None}
+    rows = [{"lr": 0.1, **row}, {"lr": 0.1, **lost}, {"lr": 0.2, **row}, {"lr": 0.2, **row, "validation_accuracy": 0.8}]
+    one, both, none = work.summaries(rows).values()
+    assert (one.mean, str(one)) == (None, "1 of 2 seeds, 1 diverged")
+    assert (both.mean, str(both)) == (pytest.approx(0.85), "85.00 % (80.00 to 90.00)")
+    assert (none.mean, str(none)) == (None, "not done")
+
+
+def test_what_failed_is_told_and_tried_again(tmp_path, mnist_folder):
+    work = Sweep(Settings(epochs=1, limit=100), Grid.parse(["limit=1,100"]), tmp_path / "swept")
+    told = []
+    work.run(jobs=1, tell=told.append)
+    assert told[0].startswith("1 of 2  limit=1,seed=0: failed: ")
+    assert work.outstanding() == ["limit=1,seed=0"]
+    assert len(work.write()) == 1
+
+
+def test_the_figures():
+    two = plots.sweep({"a": (1, 2), "b": (0.1, 0.2, 0.3)}, {(1, 0.1): 0.5, (1, 0.2): 0.9}, {(2, 0.3): "diverged"})
+    (ax,) = two.axes
+    assert [text.get_text() for text in ax.texts] == ["50.00 %", "90.00 %", "not done", "not done", "not done", "diverged"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
+    (frame,) = ax.patches
+    assert (round(frame.get_x()), round(frame.get_y())) == (1, 0), "the best is framed"
+    (ax,) = plots.sweep({"lr": (0.1, 1.0, 2.0)}, {(0.1,): 0.5, (1.0,): 0.75}, {(2.0,): "diverged"}).axes
+    assert [text.get_text() for text in ax.texts] == ["50.00", "75.00", "diverged"]
+    with pytest.raises(ConfigError, match="one or two settings"):
+        plots.sweep({}, {})

@@ -1,0 +1,298 @@
+"""The scikit-learn estimators: scikit-learn's own checks, its tools around them, and what each parameter does."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits, load_wine
+from sklearn.metrics import recall_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from pellucid import Conv2D, Dense, Dropout, Flatten, Identity, MaxPool2D, Model, ReLU, Sequential, Sigmoid, Softmax
+from pellucid.errors import ConfigError, DataError
+from pellucid.kernels import load, name_of
+from pellucid.optim import SGD, Adam, Cosine
+from pellucid.sklearn import NetworkClassifier, NetworkRegressor
+from pellucid.sklearn.process import own_classes, share_of_cores
+from pellucid.sklearn.tables import figures, merged
+from pellucid.training import shards
+
+
+@dataclass(frozen=True)
+class Steeper(ReLU):
+    """Somebody else's layer."""
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    x, y = load_digits(return_X_y=True)
+    return x[:400], y[:400]
+
+
+def blobs(n: int, seed: int = 0, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    y = random.integers(0, k, n)
+    return random.normal(size=(n, 2)) + 4 * np.eye(k, 2)[y], y
+
+
+@pytest.mark.parametrize(("kind", "least"), [(NetworkClassifier, 55), (NetworkRegressor, 52)], ids=["classifier", "regressor"])
+def test_scikit_learns_checks_all_pass(kind, least, capsys, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else a check is skipped
+    expected = {}
+    if kind is NetworkRegressor and name_of(load()) == "reference":
+        expected["check_methods_subset_invariance"] = "BLAS rounds one row and many differently, in the 7th digit"
+    results = check_estimator(kind(), on_fail=None, on_skip=None, expected_failed_checks=expected)
+    status = Counter(one["status"] for one in results)
+    with capsys.disabled():
+        print(f"\n{kind.__name__}: {len(results)} checks run, {status['passed']} passed", end="")
+        for one in results:
+            if one["status"] != "passed":
+                print(f"\n  {one['status']}: {one['check_name']}: {one['exception']}", end="")
+        print()
+    assert len(results) >= least
+    assert not [one["check_name"] for one in results if one["status"] not in ("passed", "xfail")]
+    assert status["passed"] + len(expected) == len(results)
+
+
+def test_tables_of_any_scale_are_learned(wine):
+    x, y = wine
+    scores = cross_val_score(NetworkClassifier(random_state=0), x * 10.0 ** np.arange(-6, 7) + 1e4, y, cv=3)
+    assert scores.min() > 0.9  # measured: 0.97 to 1.0
+    far = NetworkRegressor(random_state=0).fit(x, 1e9 + 1e3 * y)
+    assert far.score(x, 1e9 + 1e3 * y) > 0.95
+    assert far.predict(x).dtype == np.float64
+
+
+def test_in_a_pipeline_and_a_search_over_processes(digits):
+    x, y = digits
+    pipe = make_pipeline(StandardScaler(), NetworkClassifier((32,), epochs=30, random_state=0))
+    grid = {"networkclassifier__hidden": [(2,), (32,)], "networkclassifier__optimizer": [Adam(0.003), SGD(1e-4)]}
+    search = GridSearchCV(pipe, grid, cv=2, n_jobs=2).fit(x, y)
+    assert search.best_params_ == {"networkclassifier__hidden": (32,), "networkclassifier__optimizer": Adam(0.003)}
+    assert search.best_score_ > 0.75  # measured: 0.82; (2,) gives 0.3
+    again = clone(search.best_estimator_).fit(x, y)
+    np.testing.assert_array_equal(again.predict_proba(x), search.best_estimator_.predict_proba(x))
+
+
+def test_a_process_keeps_to_its_share_of_the_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with share_of_cores():
+        assert shards.cores() == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    whole = shards.cores()
+    with share_of_cores():
+        assert shards.cores() == whole
+
+
+def test_a_pickle_predicts_and_goes_on_as_the_estimator_itself(digits):
+    x, y = digits
+    network = Sequential(Dense(16), Steeper(), Dropout(0.2))
+    one = NetworkClassifier(network, epochs=3, batch_size=64, warm_start=True, random_state=0).fit(x, y)
+    assert own_classes((one.model_.network,)) == {Steeper}
+    two = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(one.predict_proba(x), two.predict_proba(x))
+    np.testing.assert_array_equal(one.fit(x, y).predict_proba(x), two.fit(x, y).predict_proba(x))
+    assert two.n_iter_ == 6
+    assert isinstance(pickle.loads(pickle.dumps(NetworkClassifier())), NetworkClassifier)
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 64, 1000])
+def test_passes_one_by_one_are_the_epochs_of_fit(digits, batch_size):
+    x, y = digits
+    settings = {"hidden": (16,), "batch_size": batch_size, "dropout": 0.1, "random_state": 3}
+    whole = NetworkClassifier(epochs=4, patience=None, **settings).fit(x, y)
+    steps = NetworkClassifier(**settings)
+    for _ in range(4):
+        steps.partial_fit(x, y, classes=range(10))
+    np.testing.assert_array_equal(whole.predict_proba(x), steps.predict_proba(x))
+    assert steps.n_iter_ == whole.n_iter_ == 4
+    np.testing.assert_allclose(steps.loss_curve_, whole.loss_curve_, rtol=1e-6)
+
+
+def test_classes_come_one_after_the_other():
+    x, y = blobs(300)
+    learner = NetworkClassifier((16,), learning_rate=0.01, random_state=0)
+    learner.partial_fit(x, y, classes=[0, 1, 2])
+    for _ in range(10):
+        for label in range(3):
+            learner.partial_fit(x[y == label][:40], y[y == label][:40])
+    assert learner.predict_proba(x).shape == (300, 3)
+    regressor = NetworkRegressor((16,), learning_rate=0.01, random_state=0)
+    for _ in range(60):
+        regressor.partial_fit(x, x @ [1.0, -2.0])
+    assert regressor.score(x, x @ [1.0, -2.0]) > 0.95
+    with pytest.raises(DataError, match="the class 7, which is not one of"):
+        learner.partial_fit(x[:2], [7, 0])
+    with pytest.raises(DataError, match="the first call had the classes"):
+        learner.partial_fit(x, y, classes=[0, 1, 2, 3])
+    with pytest.raises(DataError, match=r"one class.*classes="):
+        NetworkClassifier().partial_fit(x[:3], [1, 1, 1])
+    with pytest.raises(ConfigError, match="class_weight as a dict"):
+        NetworkClassifier(class_weight="balanced").partial_fit(x, y)
+
+
+def test_a_warm_start_goes_on_and_a_cold_one_begins_anew(digits):
+    x, y = digits
+    warm = NetworkClassifier((16,), epochs=5, patience=None, warm_start=True, random_state=0).fit(x, y)
+    first = warm.loss_curve_[0]
+    warm.fit(x, y)
+    assert warm.n_iter_ == 10
+    assert warm.loss_curve_[5] < warm.loss_curve_[4] < first
+    assert [row["epoch"] for row in warm.history_] == list(range(1, 11))
+    whole = NetworkClassifier((16,), epochs=10, patience=None, random_state=0).fit(x, y)
+    np.testing.assert_array_equal(warm.predict_proba(x), whole.predict_proba(x))
+    assert warm.set_params(warm_start=False).fit(x, y).loss_curve_[0] == first
+
+
+@pytest.mark.parametrize("form", [(8, 8), (8, 8, 1)])
+def test_rows_that_are_pictures_reach_convolutions_as_pictures(digits, form):
+    x, y = digits
+    network = Sequential(Conv2D(8, 3), ReLU(), MaxPool2D(2), Dropout(0.1))
+    learner = NetworkClassifier(network, image_shape=form, epochs=15, learning_rate=0.005, random_state=0).fit(x[:300], y[:300])
+    assert learner.score(x[300:], y[300:]) > 0.8
+    assert learner.model_.input_shape == (8, 8, 1)
+    np.testing.assert_array_equal(learner.model_.predict(x.reshape(-1, 8, 8, 1)), learner.predict_proba(x))
+    as_bytes = clone(learner).fit((15 * x[:300]).astype(np.uint8), y[:300])
+    assert as_bytes.score((15 * x[300:]).astype(np.uint8), y[300:]) > 0.8
+    assert NetworkClassifier((8,), image_shape=form, epochs=1).fit(x, y).model_.input_shape == (8, 8, 1)
+
+
+def test_the_model_is_complete_by_itself(wine, tmp_path):
+    x, y = wine
+    learner = NetworkClassifier((16,), epochs=20, random_state=0).fit(x, np.array(["a", "b", "c"])[y])
+    learner.model_.save(tmp_path / "wine.pellucid")
+    model = Model.load(tmp_path / "wine.pellucid")
+    assert model.classes == ("a", "b", "c")
+    np.testing.assert_array_equal(model.predict(x), learner.predict_proba(x))
+
+
+def test_several_outputs():
+    x, _ = blobs(300)
+    several = np.column_stack([x @ [1.0, 2.0], 1000 + 50 * x[:, 0], 1e-3 * x[:, 1]])
+    regressor = NetworkRegressor((32,), epochs=100, learning_rate=0.01, random_state=0).fit(x, several)
+    assert regressor.n_outputs_ == 3
+    assert regressor.predict(x).shape == (300, 3)
+    assert regressor.score(x, several) > 0.98
+    questions = np.column_stack([x[:, 0] > 2, x[:, 1] > 2, x.sum(axis=1) > 3]).astype(int)
+    classifier = NetworkClassifier((32,), epochs=100, learning_rate=0.01, random_state=0).fit(x, questions)
+    assert classifier.predict_proba(x).shape == classifier.decision_function(x).shape == (300, 3)
+    assert (classifier.predict(x) == questions).mean() > 0.97
+    with pytest.raises(DataError, match=r"\(300,\), which is not what training began with"):
+        classifier.set_params(warm_start=True).fit(x, questions[:, 0])
+    with pytest.raises(ValueError, match="multilabel"):
+        NetworkClassifier().fit(x, np.column_stack([questions[:, 0], questions.sum(axis=1)]))
+
+
+def test_two_classes_behind_a_sigmoid_and_behind_a_softmax():
+    x, y = blobs(200, k=2)
+    labels = np.array(["no", "yes"])[y]
+    usual = NetworkClassifier((8,), epochs=50, learning_rate=0.01, random_state=0)
+    for learner in (usual, clone(usual).set_params(hidden=Sequential(Dense(8), ReLU(), Dense(2), Softmax()))):
+        learner.fit(x, labels)
+        assert learner.score(x, labels) > 0.95
+        p, z = learner.predict_proba(x), learner.decision_function(x)
+        assert p.shape == (200, 2)
+        assert z.shape == (200,)
+        np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-z)), rtol=1e-4)
+    assert [type(layer) for layer in usual.model_.network.layers][-1] is Sigmoid
+
+
+def test_weights_are_repetitions_bit_for_bit():
+    x, y = blobs(40)
+    w = np.random.default_rng(1).integers(0, 4, 40)
+    order = np.random.default_rng(2).permutation(40)
+    for kind in (NetworkClassifier, NetworkRegressor):
+        weighted = kind(random_state=0, epochs=30, dropout=0.1).fit(x[order], y[order], sample_weight=w[order])
+        repeated = kind(random_state=0, epochs=30, dropout=0.1).fit(np.repeat(x, w, axis=0), np.repeat(y, w))
+        np.testing.assert_array_equal(weighted.predict(x), repeated.predict(x))
+        np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
+    with pytest.raises(DataError, match="NetworkRegressor: all weights are zero"):
+        NetworkRegressor().fit(x, y, sample_weight=np.zeros(40))
+    with pytest.raises(DataError, match=r"finite and not negative, got -1\.0 at row 0"):
+        NetworkRegressor().fit(x, y, sample_weight=-np.ones(40))
+    mean, spread = figures(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([3.0, 1.0]))
+    np.testing.assert_allclose([mean, spread], [[1.5, 5.0], [np.sqrt(0.75), 1.0]])
+    assert merged(np.array([[2.0], [1.0], [2.0]]), np.array([0, 0, 0]), None)[2].tolist() == [1.0, 2.0]
+
+
+def test_balanced_classes_find_more_of_the_rare_one():
+    random = np.random.default_rng(0)
+    y = (random.random(2000) < 0.05).astype(int)
+    x = random.normal(size=(2000, 2)) + 1.2 * y[:, None]
+    found = {}
+    for weight in (None, "balanced", {0: 1.0, 1: 19.0}):
+        learner = NetworkClassifier((8,), epochs=20, learning_rate=0.01, class_weight=weight, random_state=0).fit(
+            x[:1000], y[:1000]
+        )
+        found[str(weight)] = recall_score(y[1000:], learner.predict(x[1000:]))
+    assert found["balanced"] > found["None"] + 0.3
+    assert found["{0: 1.0, 1: 19.0}"] > found["None"] + 0.3
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    x, y = load_diabetes(return_X_y=True)
+    learner = NetworkRegressor((64,), epochs=500, learning_rate=0.01, early_stopping=True, patience=5, random_state=0).fit(x, y)
+    held = learner.history_["validation_loss"]
+    assert learner.n_iter_ < 200
+    assert min(held[:-5]) - 1e-3 <= min(held[-5:])
+    still = NetworkRegressor((64,), epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
+    assert still.n_iter_ == 4
+    assert NetworkRegressor((4,), epochs=30, tol=10.0, patience=None, random_state=0).fit(x, y).n_iter_ == 30
+
+
+def test_settings_are_heard(capfd):
+    x, y = blobs(60)
+    learner = NetworkClassifier((5, 4), activation="tanh", dropout=0.2, optimizer="sgd", learning_rate=Cosine(0.1), epochs=2)
+    shown = repr(learner.set_params(verbose=True, alpha=0.5, random_state=np.random.RandomState(0)).fit(x, y).model_.network)
+    assert shown.count("Tanh()") == shown.count("Dropout(") == 2
+    assert "L2(strength=0.5)" in repr(learner.model_.optimizer)
+    assert "SGD(learning_rate=Cosine(start=0.1), momentum=0.9, nesterov=True)" in repr(learner.model_.optimizer)
+    assert "epoch" in capfd.readouterr().err
+    raw = NetworkClassifier((4,), standardize=False, epochs=1).fit(x, y)
+    np.testing.assert_array_equal(raw.model_.predict(x.astype(np.float32)), raw.predict_proba(x))
+    assert NetworkClassifier(3, epochs=1, alpha=0).fit(x, y).model_.optimizer == Adam()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, r"NetworkClassifier\(epochs=0\): epochs must be at least 1"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"validation_fraction": 0.0}, "validation_fraction must be"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"hidden": (8, 0)}, "hidden must be at least 1"),
+        ({"hidden": "large"}, "hidden must be"),
+        ({"activation": "rleu"}, "did you mean 'relu'"),
+        ({"optimizer": "adma"}, "did you mean 'adam'"),
+        ({"optimizer": Adam(0.1), "learning_rate": 0.1}, "leave learning_rate at None"),
+        ({"image_shape": (2, 2)}, "such pictures have 4 numbers, the samples have 2"),
+        ({"image_shape": (2,)}, "height, width"),
+        ({"hidden": Sequential(Dense(4), Softmax())}, r"3 outputs and Softmax\(\).*leave its last layer"),
+        ({"hidden": Sequential(Dense(3), Identity())}, r"3 outputs and Softmax\(\)"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_hint(settings, message):
+    x, y = blobs(30)
+    with pytest.raises(ConfigError, match=message):
+        NetworkClassifier(**settings).fit(x, y)
+
+
+def test_a_regressor_takes_a_network_whole_where_it_ends_in_linear():
+    x, y = blobs(50)
+    whole = Sequential(Flatten(), Dense(4), ReLU(), Dense(1), Identity())
+    assert NetworkRegressor(whole, epochs=1).fit(x, y).model_.network == whole
+    with pytest.raises(ConfigError, match=r"1 outputs and Linear\(\)"):
+        NetworkRegressor(Sequential(Dense(1), Sigmoid())).fit(x, y)

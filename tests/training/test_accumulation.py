@@ -1,0 +1,107 @@
+"""Gradient accumulation: several batches and one update are one batch several times as large."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    SGD,
+    Accuracy,
+    BatchNorm,
+    Chain,
+    ClipNorm,
+    ConfigError,
+    Cosine,
+    CrossEntropy,
+    Dense,
+    DivergedError,
+    Dropout,
+    EpochEvent,
+    ReLU,
+    Sequential,
+    Softmax,
+)
+
+N = 103  # the last batches are smaller, and so is the last group of them
+
+
+def data():
+    random = np.random.default_rng(0)
+    return random.normal(size=(N, 6)).astype(np.float32), random.integers(0, 3, N), random.uniform(0.1, 3, N)
+
+
+def made(*extra):
+    network = Sequential(Dense(16), *extra, ReLU(), Dropout(0.3), Dense(3), Softmax())
+    return network.compile((6,), CrossEntropy(), Chain(ClipNorm(1.0), SGD(Cosine(0.3), 0.9)), [Accuracy()])
+
+
+def trained(batch_size, accumulate, model=None, **options):
+    x, y, w = data()
+    model = made() if model is None else model
+    events = list(model.fit_events(x, y, sample_weight=w, epochs=3, batch_size=batch_size, accumulate=accumulate, **options))
+    return model, events
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 2), (8, 4), (1, 32)])
+def test_it_is_one_batch_several_times_as_large(batch_size, accumulate):
+    """Dropout's noise, the sample weights, clipping, the schedule and the scores included."""
+    whole, wanted = trained(32, 1)
+    parts, got = trained(batch_size, accumulate)
+    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=0, atol=2e-6)
+    assert np.abs(whole.parameters - made().parameters).max() > 0.1
+    for one, other in zip(got, wanted, strict=True):
+        if isinstance(one, EpochEvent):
+            assert one.train["accuracy"] == pytest.approx(other.train["accuracy"], rel=1e-6)
+            assert one.train["loss"] == pytest.approx(other.train["loss"], rel=1e-5)
+        else:
+            for field in ("epoch", "batch", "batches", "step", "samples"):
+                assert getattr(one, field) == getattr(other, field), field
+            assert one.learning_rate == pytest.approx(other.learning_rate, rel=1e-12)
+            assert one.loss == pytest.approx(other.loss, rel=1e-5)
+    assert (whole.history.forward_passes, parts.history.forward_passes) == (3 * 4, 3 * -(-N // batch_size))
+
+
+def test_one_batch_at_a_time_is_the_plain_training():
+    np.testing.assert_array_equal(trained(16, 1)[0].parameters, trained(16, 1)[0].parameters)
+    x, y, w = data()
+    plain = made()
+    plain.fit(x, y, sample_weight=w, epochs=3, batch_size=16)
+    np.testing.assert_array_equal(trained(16, 1)[0].parameters, plain.parameters)
+
+
+def test_running_statistics_take_up_every_batch():
+    """Two batches and one update leave the statistics where two steps of a network that stands still do."""
+    x, y, _ = data()
+    both, still = made(BatchNorm()), made(BatchNorm())
+    both.fit(x[:64], y[:64], batch_size=32, accumulate=2, shuffle=False)
+    events = still.fit_events(x[:64], y[:64], batch_size=32, shuffle=False)
+    theta = still.parameters.copy()
+    for _ in events:
+        still.parameters[:] = theta
+    assert np.abs(still._parts.state).max() > 0
+    np.testing.assert_allclose(both._parts.state, still._parts.state, rtol=1e-6, atol=1e-7)
+    assert (both._parts.steps, still._parts.steps) == (1, 2)
+
+
+def test_a_group_without_weight_changes_nothing_and_divergence_says_which_part():
+    x, y, w = data()
+    w[:] = 1
+    w[:32] = 0
+    model = made()
+    before = model.parameters.copy()
+    events = model.fit_events(x, y, sample_weight=w, batch_size=16, accumulate=2, shuffle=False)
+    assert next(events).loss == 0.0
+    np.testing.assert_array_equal(model.parameters, before)
+    events.close()
+    model.weights["dense1.W"][...] = 1e30
+    with pytest.raises(DivergedError, match="epoch 1, batch 1, part 1:"):
+        model.fit(x, y, batch_size=16, accumulate=2)
+    assert model._parts.steps == 1
+
+
+def test_what_it_refuses():
+    x, y, _ = data()
+    for accumulate, words in ((0, "accumulate must be at least 1"), (1.5, "accumulate must be a whole number")):
+        with pytest.raises(ConfigError, match=words):
+            made().fit(x, y, accumulate=accumulate)
