@@ -17,6 +17,7 @@ from pellucid.optim.pieces import (
     Rule as Rule,
     Transform as Transform,
     Updater as Updater,
+    with_learning_rate as with_learning_rate,
 )
 from pellucid.optim.rules import SGD as SGD, Adam as Adam, AdamW as AdamW
 from pellucid.optim.schedules import (

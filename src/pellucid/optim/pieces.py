@@ -8,6 +8,7 @@ files save.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from pellucid.core.config import Config
 from pellucid.core.memory import Array, Layout
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.optim.schedules import Clock, Schedule, rate_at
+from pellucid.optim.schedules import Clock, Schedule, rate_at, scaled
 
 
 class Piece(Config, ABC):
@@ -87,6 +88,18 @@ class Chain(Config):
 Optimizer = Rule | Chain
 
 
+def with_learning_rate(optimizer: Optimizer, rate: float) -> Optimizer:
+    """Return the optimizer with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""
+    if isinstance(optimizer, Chain):
+        return Chain(*(_with_rate(piece, rate) if isinstance(piece, Rule) else piece for piece in optimizer.pieces))
+    return _with_rate(optimizer, rate)
+
+
+def _with_rate(rule: Rule, rate: float) -> Rule:
+    changes: Any = {"learning_rate": scaled(rule.learning_rate, rate)}
+    return dataclasses.replace(rule, **changes)  # type: ignore[type-var]  # rules are dataclasses
+
+
 class Updater:
     """An optimizer at work on the vectors of one layout."""
 
@@ -96,7 +109,7 @@ class Updater:
         self.scale = 1.0  # of the learning rate: what a policy may turn down
         self._rule = optimizer.rule if isinstance(optimizer, Chain) else optimizer
         self._layout = layout
-        self._trained = slice(0, layout.trained)  # what is frozen lies behind, and no piece sees it
+        self._trained = slice(0, layout.trained_size)  # what is frozen lies behind, and no piece sees it
         self._decayed = layout.ranges(lambda slot: slot.decay)
         self._slots = [(path, slot.decay) for path, slot in layout.items() if slot.trained]
         self.state: dict[str, Array] = {}

@@ -1,24 +1,29 @@
-"""Learning rates that change while training goes on.
+"""Schedules: learning rates that change during training.
 
-Wherever a learning rate is asked for, a number or a schedule may stand. Schedules are functions of the clock: epochs
-done (with fractions), or the progress of this call of ``fit`` from 0 to 1; what they return does not depend on the
-batch size.
+Every argument named ``learning_rate`` takes a number or a schedule. A schedule computes the rate from a :class:`Clock`: from
+the epochs that are done (fractions included), or from the progress of this call of ``fit``, 0 to 1. The rate therefore does
+not depend on the batch size.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pellucid.core.config import Config, Count, Fraction, NonNegative, Positive, Range
+from pellucid.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Clock:
-    """When a step happens: ``step`` counts all updates of the model from 1, ``epoch`` the epochs of this fit that are
-    done, with fractions, ``progress`` goes from 0 to 1 over this fit."""
+    """The point of a training run for which a learning rate is computed.
+
+    ``step`` is the number of the update, counted from 1 over the life of the model. ``epoch`` is how many epochs of this
+    ``fit`` are done, with fractions. ``progress`` is how much of this ``fit`` is done, from 0 to 1.
+    """
 
     step: int
     epoch: float = 0.0
@@ -26,16 +31,43 @@ class Clock:
 
 
 class Schedule(Config, ABC):
-    """The base of all schedules."""
+    """The base of all schedules.
+
+    A subclass defines ``at``. One that also defines ``peak`` and ``scaled_to`` can be given another learning rate.
+    """
+
+    if TYPE_CHECKING:  # OneCycle has a field of this name, and a property here would hide it
+
+        @property
+        def peak(self) -> float:
+            """The highest learning rate."""
 
     @abstractmethod
     def at(self, clock: Clock) -> float:
-        """The learning rate at that time."""
+        """Return the learning rate at that point of the training."""
+
+    def scaled_to(self, rate: float) -> Schedule:
+        """Return the same schedule with ``rate`` as its peak."""
+        raise ConfigError(f"{self} cannot take another learning rate: its class defines no scaled_to(rate)")
+
+
+class _FromStart(Schedule):
+    """A schedule whose peak is its start (unless its settings make it rise: ``factor`` above 1, or ``end`` above ``start``)."""
+
+    if TYPE_CHECKING:
+        start: float
+
+    @property
+    def peak(self) -> float:
+        return self.start
+
+    def scaled_to(self, rate: float) -> Schedule:
+        return dataclasses.replace(self, start=rate)  # type: ignore[type-var]  # its subclasses are dataclasses
 
 
 @dataclass(frozen=True)
-class StepDecay(Schedule):
-    """η = start · factor^⌊epoch / every⌋: multiplied by ``factor`` every so many epochs."""
+class StepDecay(_FromStart):
+    """η = start · factor^⌊epoch / every⌋: multiplied by ``factor`` after every ``every`` epochs."""
 
     start: Positive
     factor: Positive = 0.1
@@ -46,8 +78,8 @@ class StepDecay(Schedule):
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
-    """η = start · factor^epoch: multiplied by ``factor`` with every epoch, a little with every step."""
+class Exponential(_FromStart):
+    """η = start · factor^epoch: multiplied by ``factor`` over each epoch, a little with every step."""
 
     start: Positive
     factor: Positive = 0.9
@@ -57,8 +89,8 @@ class Exponential(Schedule):
 
 
 @dataclass(frozen=True)
-class InverseTime(Schedule):
-    """η = start/(1 + decay · epoch), under which stochastic descent is shown to converge (Robbins and Monro, 1951)."""
+class InverseTime(_FromStart):
+    """η = start/(1 + decay · epoch), for which stochastic gradient descent is proved to converge (Robbins and Monro, 1951)."""
 
     start: Positive
     decay: NonNegative = 1.0
@@ -68,8 +100,8 @@ class InverseTime(Schedule):
 
 
 @dataclass(frozen=True)
-class Polynomial(Schedule):
-    """η = end + (start − end)(1 − progress)^power: a straight line with power 1."""
+class Polynomial(_FromStart):
+    """η = end + (start − end)(1 − progress)^power: a straight line for power 1."""
 
     start: Positive
     end: NonNegative = 0.0
@@ -80,8 +112,9 @@ class Polynomial(Schedule):
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
-    """η = end + ½ (start − end)(1 + cos π·progress): half a cosine down (Loshchilov and Hutter, 2017, no restarts)."""
+class Cosine(_FromStart):
+    """η = end + ½ (start − end)(1 + cos π·progress): half a cosine from ``start`` to ``end`` (Loshchilov and Hutter, 2017,
+    without restarts)."""
 
     start: Positive
     end: NonNegative = 0.0
@@ -92,8 +125,8 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from peak/25 to ``peak`` during the share ``warmup`` of the fit, then down to peak/250,000, both along half a
-    cosine (Smith and Topin, 2018; the factors are PyTorch's)."""
+    """A rise from peak/25 to ``peak`` during the fraction ``warmup`` of the fit, then a fall to peak/250,000, both along half
+    a cosine (Smith and Topin, 2018; the factors are PyTorch's)."""
 
     peak: Positive
     warmup: Fraction = 0.3
@@ -104,12 +137,19 @@ class OneCycle(Schedule):
             return _half_cosine(low, self.peak, clock.progress / self.warmup)
         return _half_cosine(self.peak, end, (clock.progress - self.warmup) / max(1 - self.warmup, 1e-12))
 
+    def scaled_to(self, rate: float) -> OneCycle:
+        return dataclasses.replace(self, peak=rate)
+
 
 @dataclass(frozen=True)
-class WarmRestarts(Schedule):
-    """η = end + ½ (start − end)(1 + cos π·t/T) in each period, then from the start again (SGDR: Loshchilov and Hutter, 2017):
-    t epochs of its T are done. The first period is ``period`` epochs long, each further one ``factor`` times longer. As in
-    the paper, the rate follows the steps, not only the epochs; the last period ends with the fit, or is cut off by it."""
+class WarmRestarts(_FromStart):
+    """η = end + ½ (start − end)(1 + cos π·t/T), where t epochs of a period of T epochs are done (SGDR: Loshchilov and Hutter,
+    2017).
+
+    Each period begins at ``start`` again. The first period is ``period`` epochs long, each further one ``factor`` times as
+    long as the one before. As in the paper, the rate changes with every step, not only with every epoch. The end of the fit
+    may cut off the last period.
+    """
 
     start: Positive
     period: Positive = 10.0
@@ -128,20 +168,35 @@ class WarmRestarts(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """η = rate · (0.01 + 0.99 · epoch/epochs) during the first ``epochs`` (parts of one, too), then ``rate``, a number or a
-    schedule: WarmUp(Cosine(0.1), 2). A schedule runs from the beginning, on the same clock (Goyal et al., 2017)."""
+    """η = rate · (0.01 + 0.99 · epoch/epochs) during the first ``epochs`` epochs, then ``rate`` (Goyal et al., 2017).
+
+    ``rate`` is a number or a schedule, as in ``WarmUp(Cosine(0.1), 2)``; the schedule runs on the same clock, from the first
+    epoch on. ``epochs`` need not be a whole number.
+    """
 
     rate: Positive | Schedule
     epochs: Positive = 1.0
 
+    @property
+    def peak(self) -> float:
+        return self.rate.peak if isinstance(self.rate, Schedule) else self.rate
+
     def at(self, clock: Clock) -> float:
         return rate_at(self.rate, clock) * min(1.0, 0.01 + 0.99 * clock.epoch / self.epochs)
+
+    def scaled_to(self, rate: float) -> WarmUp:
+        return dataclasses.replace(self, rate=scaled(self.rate, rate))
+
+
+def rate_at(rate: float | Schedule, clock: Clock) -> float:
+    """Return the learning rate at that point of the training: the number itself, or the schedule's rate."""
+    return rate.at(clock) if isinstance(rate, Schedule) else rate
+
+
+def scaled(learning_rate: float | Schedule, rate: float) -> float | Schedule:
+    """Return ``rate`` in place of a number, or the schedule with ``rate`` as its peak."""
+    return learning_rate.scaled_to(rate) if isinstance(learning_rate, Schedule) else rate
 
 
 def _half_cosine(start: float, end: float, t: float) -> float:
     return end + 0.5 * (start - end) * (1 + math.cos(math.pi * t))
-
-
-def rate_at(rate: float | Schedule, clock: Clock) -> float:
-    """The number itself, or what the schedule says."""
-    return rate.at(clock) if isinstance(rate, Schedule) else rate

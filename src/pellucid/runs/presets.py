@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pellucid.core.config import from_json
+from pellucid.core.files import read_json
+from pellucid.core.memory import Shape
 from pellucid.data.augmentation import AUGMENTATIONS, Augmentation
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.core.files import read_json
 from pellucid.initializers import GlorotUniform, He
 from pellucid.layers import (
     LSTM,
@@ -28,7 +28,6 @@ from pellucid.layers import (
     Softmax,
     SpatialDropout2D,
 )
-from pellucid.core.memory import Shape
 from pellucid.networks import Residual, Sequential
 from pellucid.optim import (
     SGD,
@@ -37,16 +36,14 @@ from pellucid.optim import (
     Adam,
     Adamax,
     AdamW,
-    Chain,
     Lion,
     Muon,
     Nadam,
     OneCycle,
     Optimizer,
     RMSprop,
-    Rule,
+    with_learning_rate,
 )
-from pellucid.optim.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,19 @@ def _lenet5(classes: int) -> Layer:
     as there: ReLU for a scaled tanh, the maximum for a trained mean in the pools, every filter of the second convolution
     sees all six maps, a softmax for the distances to drawn digits, and Adam."""
     return Sequential(
-        Conv2D(6, 5, padding=2), ReLU(), MaxPool2D(2),
-        Conv2D(16, 5), ReLU(), MaxPool2D(2),
-        Flatten(), Dense(120, He()), ReLU(), Dense(84, He()), ReLU(), Dense(classes, GlorotUniform()), Softmax(),
+        Conv2D(6, 5, padding=2),
+        ReLU(),
+        MaxPool2D(2),
+        Conv2D(16, 5),
+        ReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(120, He()),
+        ReLU(),
+        Dense(84, He()),
+        ReLU(),
+        Dense(classes, GlorotUniform()),
+        Softmax(),
     )
 
 
@@ -125,16 +132,34 @@ def _normalized(*filters: int) -> list[Layer]:
 def _pytorch_example(classes: int) -> Layer:
     """The network of PyTorch's MNIST example: 1,199,882 parameters for ten classes."""
     return Sequential(
-        Conv2D(32, 3), ReLU(), Conv2D(64, 3), ReLU(), MaxPool2D(2), Dropout(0.25),
-        Flatten(), Dense(128, He()), ReLU(), Dropout(0.5), Dense(classes, GlorotUniform()), Softmax(),
+        Conv2D(32, 3),
+        ReLU(),
+        Conv2D(64, 3),
+        ReLU(),
+        MaxPool2D(2),
+        Dropout(0.25),
+        Flatten(),
+        Dense(128, He()),
+        ReLU(),
+        Dropout(0.5),
+        Dense(classes, GlorotUniform()),
+        Softmax(),
     )
 
 
 def _keras_example(classes: int) -> Layer:
     """The network of Keras' MNIST example: 34,826 parameters for ten classes."""
     return Sequential(
-        Conv2D(32, 3), ReLU(), MaxPool2D(2), Conv2D(64, 3), ReLU(), MaxPool2D(2),
-        Flatten(), Dropout(0.5), Dense(classes, GlorotUniform()), Softmax(),
+        Conv2D(32, 3),
+        ReLU(),
+        MaxPool2D(2),
+        Conv2D(64, 3),
+        ReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dropout(0.5),
+        Dense(classes, GlorotUniform()),
+        Softmax(),
     )
 
 
@@ -219,7 +244,13 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
 }
 AUTO = "auto"  # the learning rate that a range test finds
 _USUAL_RATE = {
-    "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001, "adadelta": 1.0, "nadam": 0.002, "adamax": 0.002, "lion": 0.0001,
+    "adam": 0.001,
+    "adamw": 0.001,
+    "rmsprop": 0.001,
+    "adadelta": 1.0,
+    "nadam": 0.002,
+    "adamax": 0.002,
+    "lion": 0.0001,
     "muon": 0.001,
 }
 
@@ -263,21 +294,7 @@ def optimizer(name: str | None, rate: float | str | None, default: Optimizer) ->
         return OPTIMIZERS[name](_USUAL_RATE.get(name, 0.01) if rate is None else rate)
     if rate is None:
         return default
-    if isinstance(default, Chain):
-        return Chain(*(_at(piece, rate) if isinstance(piece, Rule) else piece for piece in default.pieces))
-    return _at(default, rate)
-
-
-def _at(rule: Any, rate: float) -> Rule:
-    """The rule with that learning rate; where it has a schedule, ``rate`` is the schedule's highest."""
-    return dataclasses.replace(rule, learning_rate=_highest(rule.learning_rate, rate))
-
-
-def _highest(now: Any, rate: float) -> Any:
-    for name in ("peak", "start", "rate"):
-        if isinstance(now, Schedule) and name in {field.name for field in dataclasses.fields(now)}:  # type: ignore[arg-type]
-            return dataclasses.replace(now, **{name: _highest(getattr(now, name), rate)})  # type: ignore[type-var]
-    return rate
+    return with_learning_rate(default, rate)
 
 
 def fits(recipe: Recipe, shape: Shape, classes: int) -> Layer:
