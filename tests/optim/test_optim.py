@@ -42,10 +42,10 @@ from pellucid import (
     WarmUp,
     kernels as kernel_sets,
 )
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.core.memory import Layout, Slot
 from pellucid.initializers import Zeros
-from pellucid.optim import Clock, Piece, Schedule, Transform, Updater
+from pellucid.optim import Clock, Component, Schedule, Transform, Updater, components_of, rule_of, with_learning_rate
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 LAYOUT = Layout({"W": Slot((4, 5), Zeros()), "b": Slot((5,), Zeros(), decay=False), "V": Slot((5, 3), Zeros())})
@@ -53,7 +53,7 @@ STEPS = 20
 
 
 def run(optimizer, kernels, scale=1.0):
-    """(W, b, V) after STEPS steps with gradients from a fixed stream, and the vectors for more questions."""
+    """Return (W, b, V) after STEPS steps with gradients from a fixed stream, the vector of parameters and the updater."""
     random = np.random.default_rng(0)
     updater = Updater(optimizer, LAYOUT, kernels, np.float64)
     theta, g = LAYOUT.zeros(np.float64), LAYOUT.zeros(np.float64)
@@ -67,7 +67,7 @@ def run(optimizer, kernels, scale=1.0):
 
 
 def by_hand(update, scale=1.0):
-    """The same for ``update(w, g, step, memory, decayed, norm)``, which returns the new w: one array after the other."""
+    """Return the same for ``update(w, g, step, memory, decayed, norm)``, which returns the new w, one array after the other."""
     random = np.random.default_rng(0)
     arrays = {path: random.normal(size=slot.shape) for path, slot in LAYOUT.items()}
     memory = {path: {} for path in arrays}
@@ -98,7 +98,7 @@ def amsgrad(w, g, t, memory, rate, b1, b2, epsilon):
 
 
 def nadam(w, g, t, memory, rate, b1, b2, epsilon, psi):
-    """Every momentum factor is made again from the beginning."""
+    """Compute all momentum factors anew in every step."""
     m = memory["m"] = b1 * memory.get("m", 0) + (1 - b1) * g
     v = memory["v"] = b2 * memory.get("v", 0) + (1 - b2) * g**2
     mu = [b1 * (1 - 0.5 * 0.96 ** (k * psi)) for k in range(1, t + 2)]
@@ -120,7 +120,7 @@ def rmsprop(w, g, memory, rate, alpha, epsilon, mu=0.0, centered=False):
 
 
 def adagrad(w, g, memory, rate, initial, epsilon):
-    s = memory["s"] = memory.get("s", initial) + g**2  # PyTorch's way: the accumulator begins there
+    s = memory["s"] = memory.get("s", initial) + g**2  # as in PyTorch: the accumulator begins with this value
     return w - rate * g / (np.sqrt(s) + epsilon)
 
 
@@ -138,7 +138,7 @@ def lion(w, g, memory, rate, b1, b2):
 
 
 def muon(w, g, t, memory, rate, mu, b1, b2, eps):
-    """By singular values, on which five rounds of the polynomial act; of what is no matrix by Adam."""
+    """Apply the five rounds of the polynomial to the singular values; update biases by Adam."""
     if w.ndim < 2:
         return adam(w, g, t, memory, rate, b1, b2, eps)
     memory["m"] = mu * memory.get("m", 0) + g
@@ -150,7 +150,7 @@ def muon(w, g, t, memory, rate, mu, b1, b2, eps):
 
 
 def bounded(w, limit):
-    """Column by column; a bias is no matrix, and has none."""
+    """Limit w column by column; a bias has no columns."""
     if w.ndim == 2:
         for j in range(w.shape[1]):
             length = math.sqrt(sum(x * x for x in w[:, j]))
@@ -173,7 +173,7 @@ ROWS = [
     (Adam(), lambda w, g, t, memory, decayed, norm: adam(w, g, t, memory, 0.001, 0.9, 0.999, 1e-8)),
     (Adam(0.05, 0.7, 0.9, 0.1), lambda w, g, t, memory, decayed, norm: adam(w, g, t, memory, 0.05, 0.7, 0.9, 0.1)),
     (
-        Adam(StepDecay(0.1, 0.5, 3)),  # run() calls half an epoch a step
+        Adam(StepDecay(0.1, 0.5, 3)),  # for run(), a step is half an epoch
         lambda w, g, t, memory, decayed, norm: adam(w, g, t, memory, 0.1 * 0.5 ** ((t - 1) // 6), 0.9, 0.999, 1e-8),
     ),
     (
@@ -251,12 +251,12 @@ def test_twenty_steps_by_hand(optimizer, update, kernels):
     wanted = by_hand(update)
     for path, array in got.items():
         np.testing.assert_allclose(array, wanted[path], rtol=0, atol=1e-12, err_msg=path)
-    assert np.count_nonzero(theta) == LAYOUT.parameters  # the padding is still zero
+    assert np.count_nonzero(theta) == LAYOUT.parameter_count  # the padding is still zero
 
 
-def test_every_piece_is_in_the_table():
-    pieces = {type(p) for row, _ in ROWS for p in (row.pieces if isinstance(row, Chain) else (row,))}
-    assert set(registered(Piece).values()) == pieces
+def test_the_table_has_every_component():
+    tested = {type(component) for optimizer, _ in ROWS for component in components_of(optimizer)}
+    assert set(registered_classes(Component).values()) == tested
 
 
 @KERNELS
@@ -269,7 +269,7 @@ def test_biases_are_not_decayed(kernels):
 
 
 @KERNELS
-def test_clipping_bounds_long_gradients_and_leaves_short_ones_alone(kernels):
+def test_clipping_shortens_long_gradients_only(kernels):
     g = np.array([3.0, 4.0])
     ClipNorm(5.0).apply(g, g, [], 0.1, 1, kernels)
     assert g.tolist() == [3, 4]
@@ -278,13 +278,13 @@ def test_clipping_bounds_long_gradients_and_leaves_short_ones_alone(kernels):
 
 
 @KERNELS
-def test_adam_does_not_care_for_the_scale_of_the_gradient(kernels):
+def test_adam_does_not_depend_on_the_scale_of_the_gradient(kernels):
     one, other = (run(Adam(0.01, epsilon=1e-30), kernels, scale)[1] for scale in (1.0, 1024.0))
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
 
 
 @KERNELS
-def test_moments_die_out_instead_of_becoming_denormal(kernels):
+def test_moments_become_zero_instead_of_denormal(kernels):
     theta, g, state = np.ones(4, np.float32), np.full(4, 1e-20, np.float32), [np.zeros(4, np.float32) for _ in range(2)]
     Adam().apply(theta, g, state, 0.1, 1, kernels)
     assert state[0].all()
@@ -300,16 +300,19 @@ def test_moments_die_out_instead_of_becoming_denormal(kernels):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Chain(), "a Chain ends in the rule"),
-        (lambda: Chain(ClipNorm(1.0)), "a Chain ends in the rule"),
-        (lambda: Chain(SGD(0.1), ClipNorm(1.0)), "a Chain ends in the rule"),
-        (lambda: Chain(SGD(0.1), Adam()), r"one rule, at its end; SGD\(.*stands before it"),
-        (lambda: Chain(Chain(SGD(0.1)), SGD(0.1)), "pieces must be a Piece, not Chain"),
-        (lambda: Chain(MaxNorm(1.0)), "a Chain ends in the rule"),
-        (lambda: Chain(SGD(0.1), MaxNorm(1.0), ClipNorm(1.0)), r"constraints alone: Chain\(SGD"),
-        (lambda: Chain(MaxNorm(1.0), SGD(0.1)), r"MaxNorm\(limit=1.0\) bounds what the rule has written: put it behind SGD"),
-        (lambda: Chain(SGD(0.1), MaxNorm(1.0), Adam()), r"one rule, at its end; SGD\(.*stands before it"),
-        (lambda: SGD(0.1, nesterov=True), "give it one, for example momentum=0.9"),
+        (lambda: Chain(), "a Chain needs a rule after its transforms"),
+        (lambda: Chain(ClipNorm(1.0)), "a Chain needs a rule after its transforms"),
+        (lambda: Chain(SGD(0.1), ClipNorm(1.0)), "a Chain needs a rule after its transforms"),
+        (lambda: Chain(SGD(0.1), Adam()), r"a Chain has one rule, got SGD\(.* and Adam\(\): remove one"),
+        (lambda: Chain(Chain(SGD(0.1)), SGD(0.1)), "pieces must be a Component, not Chain"),
+        (lambda: Chain(MaxNorm(1.0)), "a Chain needs a rule after its transforms"),
+        (lambda: Chain(SGD(0.1), MaxNorm(1.0), ClipNorm(1.0)), r"only constraints may come after the rule: Chain\(SGD"),
+        (
+            lambda: Chain(MaxNorm(1.0), SGD(0.1)),
+            r"MaxNorm\(limit=1.0\) limits the parameters.*: put it after SGD",
+        ),
+        (lambda: Chain(SGD(0.1), MaxNorm(1.0), Adam()), r"a Chain has one rule, got SGD\(.* and Adam\(\): remove one"),
+        (lambda: SGD(0.1, nesterov=True), "needs momentum above 0, for example momentum=0.9"),
         (lambda: Adam(beta1=1.0), "beta1 must be at least 0 and below 1"),
         (lambda: Adam(epsilon=0), "epsilon must be at least 1e-30"),  # 0/0 where there is no gradient
         (lambda: ClipNorm(0), "limit must be above 0"),
@@ -319,17 +322,17 @@ def test_moments_die_out_instead_of_becoming_denormal(kernels):
         (lambda: WarmRestarts(0.1, 5, 0.5), "factor must be at least 1"),
     ],
 )
-def test_what_cannot_be_an_optimizer(make, words):
+def test_invalid_optimizers_are_refused(make, words):
     with pytest.raises(ConfigError, match=words):
         make()
 
 
-def test_the_state_of_each_piece_has_its_own_name():
+def test_the_state_vectors_of_each_component_have_their_own_names():
     @dataclass(frozen=True)
     class Average(Transform):
-        """A piece of somebody else's with state, used twice: g ← s ← (s + g)/2."""
+        """A transform of a user, with state and used twice: g ← s ← (s + g)/2."""
 
-        vectors = ("s",)
+        state_names = ("s",)
 
         def apply(self, theta, g, state, rate, step, kernels):
             state[0][:] = (state[0] + g) / 2
@@ -347,7 +350,7 @@ def test_the_state_of_each_piece_has_its_own_name():
     [Adam(amsgrad=True), Nadam(), Adamax(), RMSprop(momentum=0.01, centered=True), Adagrad(), Adadelta(), Lion(), Muon()],
     ids=repr,
 )
-def test_no_rule_leaves_denormal_moments_and_none_stumbles_over_zeros(rule, kernels):
+def test_rules_leave_no_denormal_moments_and_accept_zero_gradients(rule, kernels):
     layout = Layout({"W": Slot((40, 1), Zeros())})
     updater = Updater(rule, layout, kernels)
     theta, g = layout.zeros() + np.float32(1), layout.zeros()
@@ -361,7 +364,7 @@ def test_no_rule_leaves_denormal_moments_and_none_stumbles_over_zeros(rule, kern
 
 
 @KERNELS
-def test_the_variance_of_a_constant_gradient_is_never_below_zero(kernels):
+def test_the_variance_of_a_constant_gradient_is_never_negative(kernels):
     theta, state = np.zeros(500, np.float32), [np.zeros(500, np.float32) for _ in range(2)]
     g = np.random.default_rng(0).uniform(0.1, 3, 500).astype(np.float32)
     for step in range(1, 400):  # v and a² become equal, up to rounding
@@ -370,8 +373,8 @@ def test_the_variance_of_a_constant_gradient_is_never_below_zero(kernels):
 
 
 @KERNELS
-def test_muon_takes_steps_as_long_in_all_directions_and_as_long_for_taps(kernels):
-    layout = Layout({"taps": Slot((3, 3, 2, 6), Zeros()), "W": Slot((4, 9), Zeros()), "still": Slot((5, 5), Zeros())})
+def test_muon_steps_have_the_same_size_in_all_directions_also_for_convolutions(kernels):
+    layout = Layout({"taps": Slot((3, 3, 2, 6), Zeros()), "W": Slot((4, 9), Zeros()), "constant": Slot((5, 5), Zeros())})
     theta, g = layout.zeros(), layout.zeros()
     for path in ("taps", "W"):
         stretched = np.random.default_rng(2).normal(size=layout[path].shape) * np.geomspace(1, 50, layout[path].shape[-1])
@@ -381,11 +384,11 @@ def test_muon_takes_steps_as_long_in_all_directions_and_as_long_for_taps(kernels
         step = layout.array(theta, path)
         sizes = np.linalg.svd(step.reshape(-1, step.shape[-1]), compute_uv=False) / (0.01 * 0.2 * math.sqrt(longest))
         assert 0.67 < sizes.min() <= sizes.max() < 1.21
-    assert not layout.array(theta, "still").any()  # no gradient, no step
+    assert not layout.array(theta, "constant").any()  # no gradient, no step
 
 
 @KERNELS
-def test_max_norm_sees_each_slot_in_its_shape(kernels):
+def test_max_norm_limits_each_slot_in_its_shape(kernels):
     layout = Layout({"taps": Slot((3, 3, 2, 5), Zeros()), "b": Slot((5,), Zeros(), decay=False), "gain": Slot((7,), Zeros())})
     theta, g = (layout.zeros(np.float64) for _ in range(2))
     for array in layout.arrays(theta).values():
@@ -401,7 +404,7 @@ def test_max_norm_sees_each_slot_in_its_shape(kernels):
     np.testing.assert_array_equal(after["taps"][..., 3:], before["taps"][..., 3:])
 
 
-def test_the_model_keeps_its_weights_within_max_norm():
+def test_a_trained_model_has_weights_within_max_norm():
     x, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
     model = Sequential(Dense(3), Dense(2), Softmax()).compile((4,), CrossEntropy(), Chain(SGD(1.0), MaxNorm(0.5)))
     model.fit(x, y, epochs=3, batch_size=10)
@@ -462,8 +465,8 @@ def test_schedules_against_their_formulas(schedule, clock, rate):
     assert schedule.at(clock) == pytest.approx(rate, rel=1e-12)
 
 
-def test_every_schedule_is_above():
-    assert set(registered(Schedule)) == {
+def test_the_table_has_every_schedule():
+    assert set(registered_classes(Schedule)) == {
         "Cosine",
         "Exponential",
         "InverseTime",
@@ -487,3 +490,52 @@ def test_the_model_follows_the_schedule():
     model = Sequential(Dense(2), Softmax()).compile((4,), CrossEntropy(), SGD(StepDecay(0.4, 0.5, 1)))
     model.fit(x, y, epochs=3, batch_size=2)
     assert model.history["learning_rate"] == [0.4, 0.2, 0.1]
+
+
+# -- another learning rate ---------------------------------------------------------------------------------------------
+
+SCHEDULES = [
+    StepDecay(0.1, 0.5, 2),
+    Exponential(0.1, 0.8),
+    InverseTime(0.1, 2.0),
+    Polynomial(0.1, 0.01, 2.0),
+    Cosine(0.1, 0.01),
+    OneCycle(0.1, 0.2),
+    WarmRestarts(0.1, 3.0, 2.0, 0.01),
+    WarmUp(0.1, 2.0),
+    WarmUp(Cosine(0.1), 2.0),
+    WarmUp(WarmUp(OneCycle(0.1)), 3.0),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_scaled_schedule_keeps_its_shape(schedule):
+    scaled = schedule.scaled_to(0.7)
+    assert schedule.peak == 0.1
+    assert scaled.peak == 0.7
+    assert repr(scaled) == repr(schedule).replace("0.1", "0.7")
+    rates = [scaled.at(Clock(1, 12 * t, t)) for t in np.linspace(0, 1, 1001)]
+    assert 0 < max(rates) <= 0.7
+
+
+def test_scaling_knows_every_schedule():
+    assert {type(schedule) for schedule in SCHEDULES} == set(registered_classes(Schedule).values())
+
+
+@pytest.mark.parametrize("rate", [0.1, *SCHEDULES], ids=repr)
+def test_another_learning_rate_changes_the_rule_alone(rate):
+    optimizer = Chain(ClipNorm(1.0), SGD(rate, momentum=0.9), MaxNorm(2.0))
+    changed = with_learning_rate(optimizer, 0.7)
+    new = rate.scaled_to(0.7) if isinstance(rate, Schedule) else 0.7
+    assert changed == Chain(ClipNorm(1.0), SGD(new, momentum=0.9), MaxNorm(2.0))
+    assert with_learning_rate(rule_of(optimizer), 0.7) == rule_of(changed) == SGD(new, momentum=0.9)
+
+
+def test_a_schedule_without_scaled_to_is_refused():
+    @dataclass(frozen=True)
+    class Constant(Schedule):
+        def at(self, clock):
+            return 0.5
+
+    with pytest.raises(ConfigError, match=r"Constant\(\) cannot take another learning rate: its class defines no scaled_to"):
+        with_learning_rate(SGD(Constant()), 0.1)

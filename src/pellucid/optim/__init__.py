@@ -1,4 +1,7 @@
-"""Optimizers: rules, what may stand before and behind them, and schedules; small pieces on flat vectors that know no layers."""
+"""Optimizers: rules, the transforms and constraints around them, and schedules of the learning rate.
+
+They work on flat vectors of parameters and gradients and know nothing of layers.
+"""
 
 from pellucid.core import lazy
 

@@ -1,5 +1,6 @@
 """The exports of ``pellucid.optim``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
 
+from pellucid.optim.adam import Adam as Adam, AdamW as AdamW
 from pellucid.optim.adaptive import (
     Adadelta as Adadelta,
     Adagrad as Adagrad,
@@ -8,18 +9,18 @@ from pellucid.optim.adaptive import (
     Nadam as Nadam,
     RMSprop as RMSprop,
 )
-from pellucid.optim.orthogonal import Muon as Muon
-from pellucid.optim.pieces import (
+from pellucid.optim.chain import (
     Chain as Chain,
+    Component as Component,
     Constraint as Constraint,
     Optimizer as Optimizer,
-    Piece as Piece,
     Rule as Rule,
     Transform as Transform,
-    Updater as Updater,
+    components_of as components_of,
+    rule_of as rule_of,
     with_learning_rate as with_learning_rate,
 )
-from pellucid.optim.rules import SGD as SGD, Adam as Adam, AdamW as AdamW
+from pellucid.optim.muon import Muon as Muon
 from pellucid.optim.schedules import (
     Clock as Clock,
     Cosine as Cosine,
@@ -32,6 +33,7 @@ from pellucid.optim.schedules import (
     WarmRestarts as WarmRestarts,
     WarmUp as WarmUp,
 )
+from pellucid.optim.sgd import SGD as SGD
 from pellucid.optim.transforms import (
     L1 as L1,
     L2 as L2,
@@ -41,3 +43,4 @@ from pellucid.optim.transforms import (
     ElasticNet as ElasticNet,
     MaxNorm as MaxNorm,
 )
+from pellucid.optim.updater import Updater as Updater

@@ -1,6 +1,7 @@
-"""More rules that give each parameter a step of its own. θ parameters, g gradient, η learning rate, t the step from 1.
+"""More rules that scale the step of each parameter by its gradients so far.
 
-Conventions are PyTorch's: where ε stands, which variance runs, and the defaults, are said with each rule.
+In the formulas θ are the parameters, g is the gradient, η the learning rate and t the step, counted from 1. The defaults and
+the place of ε are PyTorch's.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from dataclasses import dataclass
 from pellucid.core.config import FractionBelowOne, NonNegative, Positive
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.optim.pieces import Rule
-from pellucid.optim.rules import Epsilon
+from pellucid.optim.adam import Epsilon
+from pellucid.optim.chain import Rule
 from pellucid.optim.schedules import Schedule
 
 
 @dataclass(frozen=True)
 class RMSprop(Rule):
-    """The gradient by its running size (Tieleman and Hinton, 2012); ε stands outside the root, nothing is bias-corrected.
+    """The gradient divided by its running root mean square (Tieleman and Hinton, 2012). ε is outside the root; there is no
+    bias correction.
 
     v ← α v + (1 − α) g²        θ ← θ − η g/(√v + ε)
 
-    ``centered`` takes the variance v − a², a ← α a + (1 − α) g, for v (Graves, 2013), and 0 where rounding left less. With
-    ``momentum`` μ the scaled gradients are added up: u ← μ u + g/(√v + ε), θ ← θ − η u.
+    With ``centered``, the variance v − a² with a ← α a + (1 − α) g replaces v (Graves, 2013); where rounding makes it negative,
+    it is 0. With ``momentum`` μ, the scaled gradients are summed: u ← μ u + g/(√v + ε), θ ← θ − η u.
     """
 
     learning_rate: Positive | Schedule = 0.01
@@ -33,21 +35,25 @@ class RMSprop(Rule):
     centered: bool = False
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("v", *["a"] * self.centered, *["u"] * (self.momentum > 0))
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        v, mean, u = state[0], state[self.centered], state[-1]  # v again in the place of what is not there
+        v = state[0]
+        mean = state[1] if self.centered else v  # the kernel takes three vectors and leaves those it does not need alone
+        u = state[-1] if self.momentum else v
         kernels.rmsprop(theta, g, v, mean, u, rate, self.alpha, self.epsilon, self.momentum, self.centered)
 
 
 @dataclass(frozen=True)
 class Adagrad(Rule):
-    """The gradient by the size of all before it (Duchi, Hazan and Singer, 2011); ε stands outside the root.
+    """The gradient divided by the root of the sum of all its squares so far (Duchi, Hazan and Singer, 2011). ε is outside the
+    root.
 
     s ← s + g²        θ ← θ − η g/(√(initial + s) + ε)
 
-    (PyTorch's ``initial_accumulator_value`` is ``initial``; its ``lr_decay`` is what InverseTime does.)
+    ``initial`` is PyTorch's ``initial_accumulator_value``. For PyTorch's ``lr_decay`` use the schedule
+    :class:`~pellucid.optim.InverseTime`.
     """
 
     learning_rate: Positive | Schedule = 0.01
@@ -55,7 +61,7 @@ class Adagrad(Rule):
     epsilon: Epsilon = 1e-10
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("s",)
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
@@ -64,7 +70,7 @@ class Adagrad(Rule):
 
 @dataclass(frozen=True)
 class Adadelta(Rule):
-    """Steps in the parameters' own units (Zeiler, 2012); ε stands inside both roots, and starts the steps.
+    """Steps in the units of the parameters (Zeiler, 2012). ε is inside both roots; it makes the first steps possible.
 
     v ← ρ v + (1 − ρ) g²        d = g √(u + ε)/√(v + ε)        u ← ρ u + (1 − ρ) d²        θ ← θ − η d
     """
@@ -74,7 +80,7 @@ class Adadelta(Rule):
     epsilon: Epsilon = 1e-6
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("v", "u")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
@@ -83,7 +89,7 @@ class Adadelta(Rule):
 
 @dataclass(frozen=True)
 class Nadam(Rule):
-    """Adam with Nesterov's look ahead (Dozat, 2016); ε stands outside the root of the corrected v, as in PyTorch's NAdam.
+    """Adam with Nesterov momentum (Dozat, 2016). ε is outside the root of the corrected v, as in PyTorch's NAdam.
 
     m and v as in Adam;  μₜ = β₁ (1 − ½ · 0.96^(tψ)),  Πₜ = μ₁ μ₂ … μₜ,  with ``momentum_decay`` ψ
 
@@ -97,7 +103,7 @@ class Nadam(Rule):
     momentum_decay: NonNegative = 0.004
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("m", "v")
 
     def _mu(self, step: int) -> float:
@@ -105,17 +111,17 @@ class Nadam(Rule):
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         product, t = 1.0, 0
-        while t < step and product > 1e-20:  # 1 − Π is 1 long before: some fifty factors
+        while t < step and product > 1e-20:  # the other factors would not change 1 − Π: after some fifty it rounds to 1
             t += 1
             product *= self._mu(t)
-        mu, following = self._mu(step), self._mu(step + 1)
-        now, ahead = rate * (1 - mu) / (1 - product), rate * following / (1 - product * following)
-        kernels.nadam(theta, g, *state, now, ahead, self.beta1, self.beta2, self.epsilon, step)
+        mu, next_mu = self._mu(step), self._mu(step + 1)
+        rate_of_g, rate_of_m = rate * (1 - mu) / (1 - product), rate * next_mu / (1 - product * next_mu)
+        kernels.nadam(theta, g, *state, rate_of_g, rate_of_m, self.beta1, self.beta2, self.epsilon, step)
 
 
 @dataclass(frozen=True)
 class Adamax(Rule):
-    """Adam with the largest gradient, forgotten slowly, for its size (Kingma and Ba, 2015, section 7); ε is added to |g|.
+    """Adam with a decaying maximum of |g| in place of the root of v (Kingma and Ba, 2015, section 7). ε is added to |g|.
 
     m ← β₁ m + (1 − β₁) g        u ← max(β₂ u, |g| + ε)        θ ← θ − η m/((1 − β₁ᵗ) u)
     """
@@ -126,7 +132,7 @@ class Adamax(Rule):
     epsilon: Epsilon = 1e-8
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("m", "u")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
@@ -135,11 +141,12 @@ class Adamax(Rule):
 
 @dataclass(frozen=True)
 class Lion(Rule):
-    """Steps of one size, only their signs learned (Chen et al., 2023); nothing is divided by, so there is no ε.
+    """The sign of a momentum: all parameters change by the same amount (Chen et al., 2023). Nothing is divided, so there is
+    no ε.
 
     θ ← θ − η sign(β₁ m + (1 − β₁) g)        m ← β₂ m + (1 − β₂) g
 
-    It wants a rate some three to ten times smaller than Adam's; weight decay stands before it, ``Chain(Decay(0.1), Lion())``.
+    Good learning rates are three to ten times smaller than Adam's. For weight decay write ``Chain(Decay(0.1), Lion())``.
     """
 
     learning_rate: Positive | Schedule = 0.0001
@@ -147,7 +154,7 @@ class Lion(Rule):
     beta2: FractionBelowOne = 0.99
 
     @property
-    def vectors(self) -> tuple[str, ...]:
+    def state_names(self) -> tuple[str, ...]:
         return ("m",)
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:

@@ -1,4 +1,7 @@
-"""Transforms: what happens to the gradient, or to the weights, before the rule; and constraints: to the weights after it."""
+"""The components around the rule.
+
+Transforms come before it and change the gradient or the weights; constraints come after it and limit the weights.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from typing import ClassVar
 from pellucid.core.config import NonNegative, Positive
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.optim.pieces import Constraint, Transform
+from pellucid.optim.chain import Constraint, Transform
 
 
 @dataclass(frozen=True)
 class ClipNorm(Transform):
-    """g ← g · min(1, limit/‖g‖): keeps the direction, bounds the length of the whole gradient (Pascanu et al., 2013)."""
+    """g ← g · min(1, limit/‖g‖): limits the norm of the whole gradient and keeps its direction (Pascanu et al., 2013)."""
 
     limit: Positive
 
@@ -27,7 +30,7 @@ class ClipNorm(Transform):
 
 @dataclass(frozen=True)
 class ClipValue(Transform):
-    """g ← min(max(g, −limit), limit), each number by itself: bounds a step where the loss has a cliff, but turns the
+    """g ← min(max(g, −limit), limit), element by element: limits the step where the loss is very steep, but changes the
     direction (ClipNorm keeps it)."""
 
     limit: Positive
@@ -38,8 +41,8 @@ class ClipValue(Transform):
 
 @dataclass(frozen=True)
 class L1(Transform):
-    """g ← g + λ sign(W): the gradient of the penalty λ Σ|W| (0 at 0), on weights and not on biases. It draws weights that
-    are of no use to zero and about it (Tibshirani, 1996). Losses are shown without it."""
+    """g ← g + λ sign(W): the gradient of the penalty λ Σ|W| (0 at 0), on weights, not on biases. It drives weights that do not
+    help to values near zero (Tibshirani, 1996). Reported losses do not include the penalty."""
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
@@ -50,7 +53,8 @@ class L1(Transform):
 
 @dataclass(frozen=True)
 class L2(Transform):
-    """g ← g + λ W: the gradient of the penalty ½ λ ΣW², on weights and not on biases. Losses are shown without it."""
+    """g ← g + λ W: the gradient of the penalty ½ λ ΣW², on weights, not on biases. Reported losses do not include the
+    penalty."""
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
@@ -61,8 +65,8 @@ class L2(Transform):
 
 @dataclass(frozen=True)
 class ElasticNet(Transform):
-    """g ← g + λ₁ sign(W) + λ₂ W: the gradient of the penalty λ₁ Σ|W| + ½ λ₂ ΣW² (Zou and Hastie, 2005), L1 and L2 in one
-    pass, on weights and not on biases. Losses are shown without it."""
+    """g ← g + λ₁ sign(W) + λ₂ W: the gradient of the penalty λ₁ Σ|W| + ½ λ₂ ΣW² (Zou and Hastie, 2005), on weights, not on
+    biases: L1 and L2 in one pass. Reported losses do not include the penalty."""
 
     l1: NonNegative
     l2: NonNegative
@@ -74,7 +78,7 @@ class ElasticNet(Transform):
 
 @dataclass(frozen=True)
 class Decay(Transform):
-    """W ← (1 − η λ) W: weight decay that does not pass through the gradient (Loshchilov and Hutter, 2019)."""
+    """W ← (1 − η λ) W: weight decay that is decoupled from the gradient (Loshchilov and Hutter, 2019)."""
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
@@ -86,9 +90,12 @@ class Decay(Transform):
 @dataclass(frozen=True)
 class MaxNorm(Constraint):
     """w ← w · min(1, limit/‖w‖) for the weights w into each unit, after the rule: ``Chain(SGD(0.1), MaxNorm(3.0))``
-    (Srivastava et al., 2014). These are the columns of W (…, in, out), the norm goes over all axes but the last; slots of a
-    single axis are left alone. (ConvTranspose2D keeps W as its convolution has it: there they are the weights out of each
-    input channel.)"""
+    (Srivastava et al., 2014).
+
+    The weights into a unit are one column of W (…, in, out): the norm is taken over all axes but the last. Slots of one axis do
+    not change. (ConvTranspose2D stores W as the convolution that it transposes does; there the columns are the weights out of
+    each input channel.)
+    """
 
     limit: Positive
 

@@ -1,0 +1,116 @@
+"""Optimizer chains: transforms, one rule, constraints.
+
+``Chain(ClipNorm(1.0), L2(1e-4), Adam(), MaxNorm(3.0))`` is read from left to right. Transforms change the gradient (or shrink
+the parameters), the rule updates the parameters, and constraints then bring the parameters back into bounds. Each component is
+one in-place pass over the flat vectors of parameters and gradients. Its state (Adam's moments, for example) is explicit: named
+vectors that an :class:`~pellucid.optim.Updater` holds and that files store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pellucid.core.config import Config
+from pellucid.core.memory import Array
+from pellucid.errors import ConfigError
+from pellucid.kernels import Kernels
+from pellucid.optim.schedules import Schedule, scaled
+
+
+class Component(Config, ABC):
+    """The base of all components of an optimizer chain.
+
+    ``only_decayed`` components are applied to the slots with weight decay only: weights, not biases. ``by_slot`` components
+    are applied to one slot after the other, with θ, g and state in the slot's shape; the others get flat vectors.
+    """
+
+    only_decayed: ClassVar[bool] = False
+    by_slot: ClassVar[bool] = False
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the state vectors, each as long as the parameters."""
+        return ()
+
+    @abstractmethod
+    def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
+        """Update the parameters θ, the gradient g or the state vectors in place.
+
+        ``rate`` is the learning rate of this step; ``step`` counts from 1.
+        """
+
+
+class Transform(Component, ABC):
+    """A component before the rule: it changes the gradient or the parameters."""
+
+
+class Rule(Component, ABC):
+    """A component that updates the parameters from the gradient. Its ``learning_rate`` is a number or a schedule."""
+
+    learning_rate: float | Schedule
+
+
+class Constraint(Component, ABC):
+    """A component after the rule: it brings the parameters back into bounds, slot by slot."""
+
+    only_decayed: ClassVar[bool] = True
+    by_slot: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, init=False)
+class Chain(Config):
+    """A sequence of components: any transforms, then one rule, then any constraints."""
+
+    pieces: tuple[Component, ...]  # model files store the components under this name
+
+    def __init__(self, *pieces: Component):
+        object.__setattr__(self, "pieces", pieces)
+        self.__post_init__()
+        until_rule = [component for component in pieces if not isinstance(component, Constraint)]
+        if not until_rule or not isinstance(until_rule[-1], Rule):
+            raise ConfigError(
+                "a Chain needs a rule after its transforms: Chain(ClipNorm(1.0), SGD(0.1)); "
+                "only constraints may come after the rule: Chain(SGD(0.1), MaxNorm(3.0))"
+            )
+        *transforms, rule = until_rule
+        for component in transforms:
+            if isinstance(component, Rule):
+                raise ConfigError(f"a Chain has one rule, got {component} and {rule}: remove one of them")
+        for component in pieces[: pieces.index(rule)]:
+            if isinstance(component, Constraint):
+                raise ConfigError(f"{component} limits the parameters that the rule has updated: put it after {rule}")
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the chain."""
+        return next(component for component in self.pieces if isinstance(component, Rule))
+
+
+Optimizer = Rule | Chain
+
+
+def components_of(optimizer: Optimizer) -> tuple[Component, ...]:
+    """Return the components of a chain, or the rule alone."""
+    return optimizer.pieces if isinstance(optimizer, Chain) else (optimizer,)
+
+
+def rule_of(optimizer: Optimizer) -> Rule:
+    """Return the rule of an optimizer: of a chain the one in it, otherwise the optimizer itself."""
+    return optimizer.rule if isinstance(optimizer, Chain) else optimizer
+
+
+def with_learning_rate(optimizer: Optimizer, rate: float) -> Optimizer:
+    """Return the optimizer with another learning rate. A schedule keeps its shape and has ``rate`` as its peak."""
+    if isinstance(optimizer, Chain):
+        rule = _with_rate(optimizer.rule, rate)
+        return Chain(*(rule if isinstance(component, Rule) else component for component in optimizer.pieces))
+    return _with_rate(optimizer, rate)
+
+
+def _with_rate(rule: Rule, rate: float) -> Rule:
+    changes: Any = {"learning_rate": scaled(rule.learning_rate, rate)}
+    return dataclasses.replace(rule, **changes)  # type: ignore[type-var]  # rules are dataclasses
