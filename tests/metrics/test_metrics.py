@@ -1,4 +1,4 @@
-"""Metrics: what scikit-learn says, whatever the batches; and intervals by hand."""
+"""Metrics compared with scikit-learn, for several divisions into batches; intervals compared with published values."""
 
 from __future__ import annotations
 
@@ -41,25 +41,24 @@ from pellucid import (
     kernels as kernel_sets,
     wilson,
 )
-from pellucid.core.config import registered
-from pellucid.metrics import falls
+from pellucid.core.config import registered_classes
+from pellucid.metrics import lower_is_better
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 K = 4
 
 
 def oracle(function, **options):
-    """A function of scikit-learn's, with every class counted and NaN where nothing was."""
+    """Return a metric of scikit-learn as a function of labels, predictions, weights and the number of classes."""
     return lambda labels, predicted, w, k: function(labels, predicted, sample_weight=w, labels=range(k), **options)
 
 
-def share(function, **options):
+def ratio(function, **options):
     return oracle(function, zero_division=np.nan, **options)
 
 
 def specificity(average=None, label=None):
-    """Specificity is the recall of "not of that class", for each class, from scikit-learn's tables of one class against the
-    rest."""
+    """Return specificity as the recall of the rest, from scikit-learn's confusion matrices of one class against the rest."""
 
     def read(labels, predicted, w, k):
         tables = np.array([sklearn.metrics.confusion_matrix(labels == i, predicted == i, sample_weight=w) for i in range(k)])
@@ -74,23 +73,23 @@ def specificity(average=None, label=None):
 
 
 def f1_of(label):
-    return lambda *given: share(sklearn.metrics.f1_score, average=None)(*given)[label]
+    return lambda *given: ratio(sklearn.metrics.f1_score, average=None)(*given)[label]
 
 
-# metric -> what scikit-learn gives for labels, predictions, weights and the number of classes
+# metric -> scikit-learn's value from labels, predictions, weights and the number of classes
 TABLE = {
     Accuracy(): lambda labels, predicted, w, k: sklearn.metrics.accuracy_score(labels, predicted, sample_weight=w),
-    Precision(): share(sklearn.metrics.precision_score, average=None),
-    Precision(1): lambda *given: share(sklearn.metrics.precision_score, average=None)(*given)[1],
-    Recall(): share(sklearn.metrics.recall_score, average=None),
-    Recall(0): lambda *given: share(sklearn.metrics.recall_score, average=None)(*given)[0],
+    Precision(): ratio(sklearn.metrics.precision_score, average=None),
+    Precision(1): lambda *given: ratio(sklearn.metrics.precision_score, average=None)(*given)[1],
+    Recall(): ratio(sklearn.metrics.recall_score, average=None),
+    Recall(0): lambda *given: ratio(sklearn.metrics.recall_score, average=None)(*given)[0],
     ConfusionMatrix(): oracle(sklearn.metrics.confusion_matrix),
-    F1(): share(sklearn.metrics.f1_score, average=None),
+    F1(): ratio(sklearn.metrics.f1_score, average=None),
     F1(1): f1_of(1),
     Specificity(): specificity(),
     Specificity(label=0): specificity(label=0),
     **{
-        metric(average=average): share(function, average=average)
+        metric(average=average): ratio(function, average=average)
         for metric, function in (
             (Precision, sklearn.metrics.precision_score),
             (Recall, sklearn.metrics.recall_score),
@@ -105,7 +104,7 @@ TABLE = {
 
 
 def calibration(right, sure, w, bins=15):
-    """Guo et al.'s formula, bin by bin."""
+    """Compute the formula of Guo et al. bin by bin."""
     error = 0.0
     for low, high in zip(np.linspace(0, 1, bins + 1), np.linspace(0, 1, bins + 1)[1:], strict=False):
         inside = (sure > low) & (sure <= high)
@@ -122,7 +121,7 @@ def area(labels, p, w, k):
     return sklearn.metrics.roc_auc_score(labels, p if k > 2 else p[:, 1], sample_weight=w, **options)
 
 
-# metric -> what scikit-learn gives for labels, probabilities (n, k), weights and the number of classes
+# metric -> scikit-learn's value from labels, probabilities (n, k), weights and the number of classes
 SCORED = {
     ROCAUC(): area,
     TopKAccuracy(2): lambda labels, p, w, k: sklearn.metrics.top_k_accuracy_score(labels, p, k=2, sample_weight=w),
@@ -131,7 +130,7 @@ SCORED = {
     CalibrationError(): lambda labels, p, w, k: calibration(p.argmax(axis=1) == labels, p.max(axis=1), w),
     CalibrationError(4): lambda labels, p, w, k: calibration(p.argmax(axis=1) == labels, p.max(axis=1), w, 4),
 }
-# metric -> what scikit-learn gives for numbers, predictions and weights
+# metric -> scikit-learn's value from targets, predictions and weights
 MEASURED = {
     SquaredError(): sklearn.metrics.mean_squared_error,
     AbsoluteError(): sklearn.metrics.mean_absolute_error,
@@ -140,7 +139,7 @@ MEASURED = {
 
 
 def sample(seed: int, n: int = 500, k: int = K):
-    """Outputs, labels (right more often than not, some classes rare) and weights."""
+    """Return random outputs, labels (mostly predicted correctly, some classes rare) and weights."""
     random = np.random.default_rng(seed)
     labels = np.minimum(random.geometric(0.5, n) - 1, k - 1)
     outputs = random.random((n, k)) + 0.7 * np.eye(k)[labels]
@@ -148,20 +147,20 @@ def sample(seed: int, n: int = 500, k: int = K):
 
 
 def counted(metric, classes, kernels, outputs, targets, weights, cuts=()):
-    """The metric over the samples, in batches that end at ``cuts``."""
-    tally = metric.start(classes, kernels)
+    """Return the metric of the samples, counted in batches that end at ``cuts``."""
+    state = metric.start(classes, kernels)
     for rows in np.split(np.arange(len(outputs)), cuts):
-        tally.update(outputs[rows], targets[rows], weights[rows])
-    return tally.result()
+        state.update(outputs[rows], targets[rows], weights[rows])
+    return state.result()
 
 
-def test_every_metric_is_in_the_table():
-    assert set(registered(Metric).values()) == {type(metric) for metric in (*TABLE, *SCORED, *MEASURED)}
+def test_the_tables_have_every_metric():
+    assert set(registered_classes(Metric).values()) == {type(metric) for metric in (*TABLE, *SCORED, *MEASURED)}
 
 
 @KERNELS
 @pytest.mark.parametrize("metric", TABLE, ids=repr)
-def test_scikit_learn_agrees_in_uneven_batches_with_weights(metric, kernels):
+def test_class_metrics_equal_scikit_learns_in_uneven_weighted_batches(metric, kernels):
     for seed, cuts in enumerate([[], [1, 2, 450], [128, 256, 384], [0, 500]]):
         outputs, labels, w = sample(seed)
         result = counted(metric, K, kernels, outputs, labels, w, cuts)
@@ -175,17 +174,17 @@ CUTS = ([], [1, 2, 450], [128, 256, 384], [0, 500])
 
 
 @pytest.mark.parametrize("metric", SCORED, ids=repr)
-def test_scikit_learn_agrees_on_scores(metric):
+def test_metrics_of_scores_equal_scikit_learns(metric):
     for seed, cuts in enumerate(CUTS):
         outputs, labels, w = sample(seed)
         if seed % 2:
-            outputs = np.round(outputs, 1)  # many are equal
+            outputs = np.round(outputs, 1)  # makes many values equal
             outputs /= outputs.sum(axis=1, keepdims=True)
-        if isinstance(metric, TopKAccuracy):  # of equals the first is larger; scikit-learn takes the last
+        if isinstance(metric, TopKAccuracy):  # of equal outputs the first is larger here, the last in scikit-learn
             outputs = outputs - 1e-5 * np.arange(K, dtype=np.float32)
         result = counted(metric, K, kernel_sets.load(), outputs, labels, w, cuts)
         p = outputs.astype(float)
-        if metric == LogLoss():  # scikit-learn wants sums of 1, more nearly than float32 has them
+        if metric == LogLoss():  # scikit-learn checks the sums with a smaller tolerance than float32 has
             p /= p.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(result, SCORED[metric](labels, p, w.astype(float), K), rtol=1e-6)
         one_hot = counted(metric, K, kernel_sets.load(), outputs, np.eye(K, dtype=np.float32)[labels], w, cuts)
@@ -193,10 +192,12 @@ def test_scikit_learn_agrees_on_scores(metric):
 
 
 @pytest.mark.parametrize("metric", [metric for metric in SCORED if metric != TopKAccuracy(2)], ids=repr)
-def test_a_single_probability_is_that_of_yes(metric):
+def test_a_single_probability_is_that_of_class_1(metric):
     random = np.random.default_rng(0)
     answers, w = random.integers(0, 2, (200, 1)), random.random(200).astype(np.float32)
-    p = (0.003 + 0.99 * np.round(0.3 * answers + 0.7 * random.random((200, 1)), 2)).astype(np.float32)  # on no edge of a bin
+    p = (0.003 + 0.99 * np.round(0.3 * answers + 0.7 * random.random((200, 1)), 2)).astype(
+        np.float32
+    )  # none at the edge of a bin
     result = counted(metric, 2, kernel_sets.load(), p, answers.astype(np.float32), w, [70])
     both = np.concatenate([1 - p.astype(float), p], axis=1)
     np.testing.assert_allclose(result, SCORED[metric](answers[:, 0], both, w.astype(float), 2), rtol=1e-6)
@@ -204,10 +205,10 @@ def test_a_single_probability_is_that_of_yes(metric):
 
 @pytest.mark.parametrize("metric", MEASURED, ids=repr)
 @pytest.mark.parametrize("k", [1, 3])
-def test_scikit_learn_agrees_on_numbers(metric, k):
+def test_regression_metrics_equal_scikit_learns(metric, k):
     for seed, cuts in enumerate(CUTS):
         random = np.random.default_rng(seed)
-        y = (1e4 + random.normal(0, 2, (500, k))).astype(np.float32)  # far from 0: sums of squares would lose the digits
+        y = (1e4 + random.normal(0, 2, (500, k))).astype(np.float32)  # far from 0: sums of squares would lose digits
         outputs, w = (y + random.normal(0, 1, (500, k))).astype(np.float32), random.random(500).astype(np.float32)
         w[:3] = 0
         result = counted(metric, k, kernel_sets.load(), outputs, y, w, cuts)
@@ -217,7 +218,7 @@ def test_scikit_learn_agrees_on_numbers(metric, k):
 
 @KERNELS
 @pytest.mark.parametrize("metric", TABLE, ids=repr)
-def test_a_single_output_tells_two_classes(metric, kernels):
+def test_a_single_output_predicts_two_classes(metric, kernels):
     random = np.random.default_rng(0)
     p, answers, w = random.random((200, 1), np.float32), random.integers(0, 2, (200, 1)), np.ones(200, np.float32)
     result = counted(metric, 2, kernels, p, answers.astype(np.float32), w, [70])
@@ -225,7 +226,7 @@ def test_a_single_output_tells_two_classes(metric, kernels):
 
 
 @KERNELS
-def test_one_half_is_a_yes_and_of_equals_the_first_wins(kernels):
+def test_one_half_predicts_class_1_and_of_equal_outputs_the_first_is_predicted(kernels):
     half, yes, w = np.full((1, 1), 0.5, np.float32), np.ones((1, 1), np.float32), np.ones(1, np.float32)
     assert counted(Accuracy(), 2, kernels, half, yes, w) == 1
     assert counted(Accuracy(), 2, kernels, np.nextafter(half, 0), yes, w) == 0
@@ -235,60 +236,62 @@ def test_one_half_is_a_yes_and_of_equals_the_first_wins(kernels):
 
 
 @KERNELS
-def test_never_an_average_of_batch_values(kernels):
+def test_a_metric_is_not_an_average_of_batch_values(kernels):
     outputs, w = np.eye(2, dtype=np.float32)[[0, 0, 0, 1]], np.ones(4, np.float32)
     accuracy = counted(Accuracy(), 2, kernels, outputs, np.array([0, 0, 0, 0]), w, [3])  # 3 of 3, then 0 of 1
-    assert accuracy == 0.75  # the batches' mean would be 0.5
+    assert accuracy == 0.75  # the mean over the batches would be 0.5
     recall = counted(Recall(0), 2, kernels, outputs, np.array([0, 1, 1, 0]), w, [3])  # 1 of 1, then 0 of 1
     precision = counted(Precision(0), 2, kernels, outputs, np.array([0, 1, 1, 0]), w, [1])  # 1 of 1, then 0 of 2
     assert (recall, precision) == (0.5, pytest.approx(1 / 3))
 
 
 @KERNELS
-def test_nothing_counted_is_not_a_number(kernels):
+def test_metrics_without_samples_are_nan(kernels):
     none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
     assert math.isnan(counted(Accuracy(), 2, kernels, *none))
     assert np.isnan(counted(Recall(), 2, kernels, *none)).all()
     for metric in (*TABLE, *SCORED):
-        nobody = counted(metric, 4, kernels, np.zeros((0, 4), np.float32), *none[1:])
-        assert np.isnan(nobody).all() or metric == ConfusionMatrix(), metric
+        empty = counted(metric, 4, kernels, np.zeros((0, 4), np.float32), *none[1:])
+        assert np.isnan(empty).all() or metric == ConfusionMatrix(), metric
     for metric in MEASURED:
         assert math.isnan(counted(metric, 2, kernels, none[0], none[0], none[2])), metric
     only = np.eye(2, dtype=np.float32)[[0]], np.array([0]), np.ones(1, np.float32)
     np.testing.assert_array_equal(counted(Precision(), 2, kernels, *only), [1, np.nan])
     np.testing.assert_array_equal(counted(Specificity(), 2, kernels, *only), [np.nan, 1])
-    assert counted(Precision(average="macro"), 2, kernels, *only) == 1  # of the class that has one
+    assert counted(Precision(average="macro"), 2, kernels, *only) == 1  # of the only class that has a value
     assert math.isnan(counted(CohenKappa(), 2, kernels, *only))
     assert counted(Matthews(), 2, kernels, *only) == 0
     assert math.isnan(counted(ROCAUC(), 2, kernels, *only))
     assert math.isnan(counted(R2(), 1, kernels, only[0][:, :1], only[0][:, :1], only[2]))
 
 
-def test_a_class_that_does_not_occur_has_no_area():
+def test_a_class_without_samples_has_no_area():
     outputs, labels, w = sample(0)
-    there = labels < 3
-    result = counted(ROCAUC(), K, kernel_sets.load(), outputs[there], labels[there], w[there])
-    each = [sklearn.metrics.roc_auc_score(labels[there] == i, outputs[there, i], sample_weight=w[there]) for i in range(3)]
+    present = labels < 3
+    result = counted(ROCAUC(), K, kernel_sets.load(), outputs[present], labels[present], w[present])
+    each = [
+        sklearn.metrics.roc_auc_score(labels[present] == i, outputs[present, i], sample_weight=w[present]) for i in range(3)
+    ]
     assert result == pytest.approx(np.mean(each), rel=1e-9)
 
 
-def test_soft_labels_have_a_log_loss():
+def test_the_log_loss_of_soft_labels_and_of_certain_errors():
     random = np.random.default_rng(0)
     p, y, w = random.dirichlet(np.ones(3), 50), random.dirichlet(np.ones(3), 50), random.random(50)
     result = counted(LogLoss(), 3, kernel_sets.load(), p, y, w, [7])
     assert result == pytest.approx(np.average(-(y * np.log(p)).sum(axis=1), weights=w), rel=1e-12)
-    sure = counted(LogLoss(), 2, kernel_sets.load(), np.eye(2, dtype=np.float32), np.array([1, 0]), np.ones(2, np.float32))
-    assert sure == pytest.approx(-np.log(np.finfo(np.float32).eps), rel=1e-6)
+    certain = counted(LogLoss(), 2, kernel_sets.load(), np.eye(2, dtype=np.float32), np.array([1, 0]), np.ones(2, np.float32))
+    assert certain == pytest.approx(-np.log(np.finfo(np.float32).eps), rel=1e-6)
 
 
 @KERNELS
-def test_a_tally_starts_afresh(kernels):
+def test_each_state_starts_from_zero(kernels):
     outputs, labels, w = sample(0)
     first = counted(ConfusionMatrix(), K, kernels, outputs, labels, w)
     np.testing.assert_array_equal(first, counted(ConfusionMatrix(), K, kernels, outputs, labels, w))
 
 
-def test_names_and_labels_out_of_range():
+def test_names_and_invalid_settings():
     assert [metric.name for metric in (*TABLE, *SCORED, *MEASURED)] == [
         "accuracy",
         "precision",
@@ -324,24 +327,24 @@ def test_names_and_labels_out_of_range():
         "mae",
         "r2",
     ]
-    assert {metric.name for metric in (*TABLE, *SCORED, *MEASURED) if falls(metric.name)} == {
+    assert {metric.name for metric in (*TABLE, *SCORED, *MEASURED) if lower_is_better(metric.name)} == {
         "log_loss",
         "calibration_error",
         "mse",
         "mae",
     }
-    assert falls("validation_loss")
+    assert lower_is_better("validation_loss")
     with pytest.raises(ConfigError, match="average='makro': did you mean 'macro'"):
         F1(average="makro")
     with pytest.raises(ConfigError, match=r"label=1 is one class, average='macro' is over all of them: choose one"):
         Recall(1, "macro")
-    with pytest.raises(ConfigError, match="label=4 is out of range: there are the classes 0 … 3"):
+    with pytest.raises(ConfigError, match="label=4 is out of range: the classes are 0 … 3"):
         counted(Recall(4), K, kernel_sets.load(), *sample(0))
 
 
 @pytest.mark.parametrize(
     ("correct", "n", "low", "high"),
-    [  # the first is Newcombe's example (Statistics in Medicine 17, 1998, table I), as are 15 of 148 and 0 of 20
+    [  # 81 of 263, 15 of 148 and 0 of 20 are examples of Newcombe (Statistics in Medicine 17, 1998, table I)
         (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
         (0, 20, 0.0, 0.1611),
@@ -350,30 +353,30 @@ def test_names_and_labels_out_of_range():
         (0, 0, 0.0, 1.0),
     ],
 )
-def test_wilsons_interval_is_the_published_one(correct, n, low, high):
+def test_wilsons_interval_equals_published_values(correct, n, low, high):
     assert wilson(correct, n) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
-def test_wilsons_bounds_solve_its_equation():
-    """Both bounds p are where the observed share is z standard errors of p away."""
+def test_wilsons_bounds_solve_their_equation():
+    """The observed fraction is z standard errors of p away from each bound p."""
     for correct, n in ((3, 10), (97, 100), (9_812, 10_000)):
         for p in wilson(correct, n, z=1.7):
             assert abs(correct / n - p) == pytest.approx(1.7 * math.sqrt(p * (1 - p) / n), rel=1e-9)
 
 
-def test_the_model_counts_what_it_predicts():
+def test_a_model_evaluates_its_predictions():
     random = np.random.default_rng(0)
     x, labels, w = random.normal(size=(700, 5)), random.integers(0, 3, 700), random.random(700)  # more than one chunk
     model = Sequential(Dense(3), Softmax()).compile((5,), CrossEntropy(), metrics=[Accuracy(), ConfusionMatrix()])
     scores = model.evaluate(x, labels, sample_weight=w)
     p = model.predict(x).astype(float)
-    p /= p.sum(axis=1, keepdims=True)  # float32's sums are off by more than scikit-learn likes
+    p /= p.sum(axis=1, keepdims=True)  # scikit-learn checks the sums with a smaller tolerance than float32 has
     assert list(scores) == ["loss", "accuracy", "confusion_matrix"]
     assert scores["loss"] == pytest.approx(sklearn.metrics.log_loss(labels, p, sample_weight=w), rel=1e-5)
     assert scores["accuracy"] == pytest.approx(np.average(p.argmax(axis=1) == labels, weights=w), rel=1e-6)
 
 
-def test_independent_questions_are_counted_one_by_one():
+def test_multi_label_outputs_are_counted_one_by_one():
     random = np.random.default_rng(0)
     x, y, w = random.normal(size=(600, 5)), random.integers(0, 2, (600, 3)), random.random(600)
     model = Sequential(Dense(3), Sigmoid()).compile((5,), BinaryCrossEntropy())
@@ -385,8 +388,8 @@ def test_independent_questions_are_counted_one_by_one():
     assert scores["recall_1"] == pytest.approx(sklearn.metrics.recall_score(answers, p, sample_weight=each), rel=1e-6)
 
 
-def test_one_number_without_classes_has_no_accuracy():
-    with pytest.raises(ConfigError, match=r"use Sigmoid and BinaryCrossEntropy"):
+def test_a_single_number_has_no_accuracy():
+    with pytest.raises(ConfigError, match=r"use Sigmoid\(\) with BinaryCrossEntropy"):
         Sequential(Dense(1)).compile((5,), MeanSquaredError(), metrics=[Accuracy()])
 
 
@@ -397,35 +400,40 @@ def test_one_number_without_classes_has_no_accuracy():
             (Dense(3), Softmax()),
             CrossEntropy(),
             SquaredError(),
-            r"compares numbers, and CrossEntropy\(\) has classes: use Log",
+            r"compares numbers, but CrossEntropy\(\) predicts classes: use Log",
         ),
-        ((Dense(3), Softmax()), KLDivergence(), R2(), r"compares numbers, and KLDivergence\(\) has classes"),
-        ((Dense(1),), Hinge(), AbsoluteError(), r"compares numbers, and Hinge\(\) has classes"),
-        ((Dense(3),), Hinge(), LogLoss(), r"LogLoss\(\) needs probabilities, .* behind Hinge\(\) are none: use Softmax"),
+        ((Dense(3), Softmax()), KLDivergence(), R2(), r"compares numbers, but KLDivergence\(\) predicts classes"),
+        ((Dense(1),), Hinge(), AbsoluteError(), r"compares numbers, but Hinge\(\) predicts classes"),
+        (
+            (Dense(3),),
+            Hinge(),
+            LogLoss(),
+            r"LogLoss\(\) needs probabilities, but the outputs for Hinge\(\) are not: use Softmax",
+        ),
         ((Dense(3),), MeanSquaredError(), CalibrationError(), "needs probabilities"),
         (
             (Dense(1),),
             MeanAbsoluteError(),
             ROCAUC(),
-            r"ROCAUC.* counts classes; one output with MeanAbsoluteError",
+            r"ROCAUC.* counts classes, but a single output with MeanAbsoluteError",
         ),
         ((Dense(3), Softmax()), CrossEntropy(), TopKAccuracy(3), "TopKAccuracy.* of 3 classes is always 1: take k=2 or fewer"),
         ((Dense(3), Softmax()), CrossEntropy(), Recall(3), "label=3 is out of range"),
-        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), Recall(2), "label=2 is out of range: there are the classes 0 … 1"),
+        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), Recall(2), "label=2 is out of range: the classes are 0 … 1"),
     ],
     ids=repr,
 )
-def test_metrics_of_what_the_outputs_are_not_are_refused(layers, loss, metric, words):
+def test_metrics_that_do_not_fit_the_loss_are_refused(layers, loss, metric, words):
     model = Sequential(*layers).compile((5,), loss)
-    for ask in (
+    for call in (
         lambda: Sequential(*layers).compile((5,), loss, metrics=[metric]),
         lambda: model.evaluate(np.zeros((2, 5)), np.zeros(2, int), metrics=[metric]),
     ):
         with pytest.raises(ConfigError, match=words):
-            ask()
+            call()
 
 
-def test_a_squared_error_behind_softmax_is_one_of_probabilities():
+def test_a_squared_error_after_softmax_compares_probabilities():
     x, labels = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     model = Sequential(Dense(3), Softmax()).compile((5,), MeanSquaredError(), metrics=[LogLoss(), SquaredError()])
     scores, p = model.evaluate(x, labels), model.predict(x).astype(float)
@@ -442,7 +450,7 @@ def test_the_log_loss_is_the_loss_without_smoothing():
     assert scores["loss"] != pytest.approx(scores["log_loss"], rel=1e-3)
 
 
-def test_the_sign_of_a_score_is_the_guess():
+def test_the_sign_of_a_score_is_the_prediction():
     x, answers = np.random.default_rng(0).normal(size=(200, 5)), np.arange(200) % 2
     model = Sequential(Dense(1)).compile((5,), Hinge(), metrics=[Accuracy(), ROCAUC(), Recall(1)])
     scores, z = model.evaluate(x, answers), model.predict(x)[:, 0]
@@ -461,7 +469,7 @@ def test_metrics_compare_rates_with_counts():
     assert model.evaluate(x, counts)["mae"] == pytest.approx(wanted, rel=1e-6)
 
 
-def test_an_error_is_to_fall():
+def test_early_stopping_takes_the_lowest_error():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(40, 3)), random.normal(size=40)
     model = Sequential(Dense(1)).compile((3,), MeanSquaredError(), metrics=[AbsoluteError(), R2()], seed=1)

@@ -1,7 +1,8 @@
-"""Metrics: what people watch. They are counted over batches and exact over the set, never an average of averages.
+"""Metrics: values that describe how good predictions are.
 
-``counts`` looks at the predicted class alone, ``ranks`` at the order of the outputs, ``probabilities`` at their size, and
-``quantities`` compares numbers.
+A metric is counted over batches and exact over the whole set; it is not an average of the batches' values. Metrics of
+``classification`` read the predicted classes, ``ranking`` reads the order of the outputs, ``probabilities`` their size, and
+``regression`` compares numbers.
 """
 
 from pellucid.core import lazy

@@ -4,20 +4,25 @@ from pellucid.metrics.base import (
     Metric as Metric,
     MetricState as MetricState,
     Value as Value,
-    falls as falls,
-    questions as questions,
-    wilson as wilson,
+    lower_is_better as lower_is_better,
 )
-from pellucid.metrics.counts import (
+from pellucid.metrics.classification import (
     F1 as F1,
     Accuracy as Accuracy,
     CohenKappa as CohenKappa,
     ConfusionMatrix as ConfusionMatrix,
     Matthews as Matthews,
+    PerClassMetric as PerClassMetric,
     Precision as Precision,
     Recall as Recall,
     Specificity as Specificity,
 )
+from pellucid.metrics.intervals import wilson as wilson
+from pellucid.metrics.outputs import (
+    binary_scores as binary_scores,
+    class_scores as class_scores,
+    flatten_multi_label as flatten_multi_label,
+)
 from pellucid.metrics.probabilities import CalibrationError as CalibrationError, LogLoss as LogLoss
-from pellucid.metrics.quantities import R2 as R2, AbsoluteError as AbsoluteError, SquaredError as SquaredError
-from pellucid.metrics.ranks import ROCAUC as ROCAUC, TopKAccuracy as TopKAccuracy
+from pellucid.metrics.ranking import ROCAUC as ROCAUC, TopKAccuracy as TopKAccuracy
+from pellucid.metrics.regression import R2 as R2, AbsoluteError as AbsoluteError, SquaredError as SquaredError

@@ -1,4 +1,4 @@
-"""Metrics of numbers: how far outputs are from what they should be. With several outputs, means over them."""
+"""Metrics of regression: the differences between outputs and targets. For several outputs they are means over the outputs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pellucid.kernels import Kernels
 from pellucid.metrics.base import Metric, MetricState, Need
 
 
-class _Mean(MetricState):
-    """The mean of what ``error`` makes of the differences, over samples and outputs."""
+class _MeanErrorState(MetricState):
+    """The mean of ``error(outputs − targets)`` over samples and outputs."""
 
     def __init__(self, error: Callable[[Array], Array]):
         self.error, self.sum, self.total = error, 0.0, 0.0
@@ -37,7 +37,7 @@ class SquaredError(Metric):
     needs: ClassVar[Need] = "numbers"
 
     def start(self, classes: int, kernels: Kernels) -> MetricState:
-        return _Mean(np.square)
+        return _MeanErrorState(np.square)
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,32 @@ class AbsoluteError(Metric):
     needs: ClassVar[Need] = "numbers"
 
     def start(self, classes: int, kernels: Kernels) -> MetricState:
-        return _Mean(np.abs)
+        return _MeanErrorState(np.abs)
 
 
 @dataclass(frozen=True)
 class R2(Metric):
-    """R² = 1 − Σ (ŷ − y)²/Σ (y − ȳ)², the coefficient of determination: 1 is perfect, 0 as good as always saying the mean ȳ
-    of this set. Of several outputs the mean of theirs; NaN where targets do not vary."""
+    """R² = 1 − Σ (ŷ − y)²/Σ (y − ȳ)², the coefficient of determination.
+
+    It is 1 for perfect predictions and 0 for those that always equal the mean ȳ of this set. For several outputs it is the mean
+    of their values; NaN where the targets of an output are all equal.
+    """
 
     name = "r2"
     needs: ClassVar[Need] = "numbers"
 
     def start(self, classes: int, kernels: Kernels) -> MetricState:
-        return _Explained()
+        return _R2State()
 
 
-class _Explained(MetricState):
-    """Sums about the mean so far, which two parts bring together as in Chan, Golub and LeVeque (1979): Σ y² − (Σ y)²/n would
-    lose the digits of targets that are far from 0."""
+class _R2State(MetricState):
+    """Sums of squares about the mean so far, combined from batch to batch as in Chan, Golub and LeVeque (1979).
+
+    Σ y² − (Σ y)²/n would lose digits for targets that are far from 0.
+    """
 
     def __init__(self) -> None:
-        self.total, self.mean, self.spread, self.missed = 0.0, np.zeros(1), np.zeros(1), np.zeros(1)
+        self.total, self.mean, self.spread, self.residual = 0.0, np.zeros(1), np.zeros(1), np.zeros(1)
 
     def update(self, outputs: Array, targets: Array, weights: Array) -> None:
         w, y = weights.astype(np.float64), targets.astype(np.float64)
@@ -76,13 +81,13 @@ class _Explained(MetricState):
         if not n:
             return
         mean = w @ y / n
-        away = mean - self.mean
-        self.missed = self.missed + w @ np.square(outputs - y)
-        self.spread = self.spread + w @ np.square(y - mean) + np.square(away) * (self.total * n / (self.total + n))
+        shift = mean - self.mean
+        self.residual = self.residual + w @ np.square(outputs - y)
+        self.spread = self.spread + w @ np.square(y - mean) + np.square(shift) * (self.total * n / (self.total + n))
         self.total += n
-        self.mean = self.mean + away * (n / self.total)
+        self.mean = self.mean + shift * (n / self.total)
 
     def result(self) -> float:
         with np.errstate(invalid="ignore", divide="ignore"):
-            shares = np.where(self.spread > 0, 1 - self.missed / self.spread, math.nan)
-        return float(shares.mean())
+            per_output = np.where(self.spread > 0, 1 - self.residual / self.spread, math.nan)
+        return float(per_output.mean())

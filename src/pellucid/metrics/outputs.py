@@ -1,0 +1,45 @@
+"""Conversions of outputs and targets to the forms that metrics read: scores (n, k) of at least two classes, and labels (n)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.core.memory import Array
+
+
+def predicted_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Return scores (n, k ≥ 2) whose largest is the predicted class, and labels (n).
+
+    A single output becomes a one-hot row: class 1 where it is at least ½, otherwise class 0.
+    """
+    if outputs.shape[1] == 1:
+        positive = outputs >= 0.5
+        return np.concatenate([~positive, positive], axis=1).astype(outputs.dtype), _binary_labels(targets)
+    return outputs, class_labels(targets)
+
+
+def class_scores(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Return one score per class (n, k ≥ 2), and labels (n). A single output p becomes 1 − p and p."""
+    if outputs.shape[1] == 1:
+        return np.concatenate([1 - outputs, outputs], axis=1), _binary_labels(targets)
+    return outputs, class_labels(targets)
+
+
+def class_labels(targets: Array) -> Array:
+    """Return labels (n) as they are; of one-hot rows or distributions (n, k), return the class of the largest value."""
+    return targets if targets.ndim == 1 else targets.argmax(axis=1)
+
+
+def _binary_labels(targets: Array) -> Array:
+    return (np.asarray(targets).reshape(-1) >= 0.5).astype(np.int64)
+
+
+def binary_scores(scores: Array, targets: Array) -> tuple[Array, Array]:
+    """Return the scores −z and z of two classes for a single score z (n, 1), whose sign is the prediction, and labels (n)."""
+    return np.concatenate([-scores, scores], axis=1), (targets.reshape(-1) > 0).astype(np.int64)
+
+
+def flatten_multi_label(outputs: Array, targets: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Return k independent yes-or-no outputs per sample (n, k) as n·k samples with a single output."""
+    k = outputs.shape[1]
+    return outputs.reshape(-1, 1), targets.reshape(-1, 1), np.repeat(weights, k)
