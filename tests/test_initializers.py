@@ -29,7 +29,7 @@ from pellucid import (
     Uniform,
     Zeros,
 )
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.core.rng import generator
 from pellucid.initializers import Initializer, fans
 
@@ -50,7 +50,7 @@ EXPECTED = {
 
 
 def test_every_initializer_is_here():
-    assert set(registered(Initializer).values()) == {*map(type, [*CONSTANT, *EXPECTED]), Orthogonal}
+    assert set(registered_classes(Initializer).values()) == {*map(type, [*CONSTANT, *EXPECTED]), Orthogonal}
 
 
 @pytest.mark.parametrize("init", CONSTANT, ids=repr)

@@ -1,8 +1,8 @@
-"""Pellucid: a neural-network library written from scratch, to be read, and to be fast on a CPU.
+"""Pellucid: a neural-network library written from scratch, readable and fast on a CPU.
 
 pellucid (adj.): letting the light through; easily understood.
 
-What is exported here is loaded when it is first used, so that ``import pellucid`` costs next to nothing.
+The exports of this package are imported on first use, so ``import pellucid`` is fast.
 """
 
 from pellucid.core import lazy

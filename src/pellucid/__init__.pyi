@@ -144,6 +144,7 @@ from pellucid.training import (
     Control as Control,
     EarlyStopping as EarlyStopping,
     EpochEvent as EpochEvent,
+    FitOptions as FitOptions,
     History as History,
     Perturbation as Perturbation,
     RateSearch as RateSearch,

@@ -1,4 +1,4 @@
-"""``python -m pellucid`` is the command ``pellucid``."""
+"""Makes ``python -m pellucid`` run the command ``pellucid``."""
 
 from pellucid.cli import main
 

@@ -1,15 +1,15 @@
-"""Every exception that Pellucid raises on purpose.
+"""The exceptions that Pellucid raises for invalid input.
 
     PellucidError
-    ├── ConfigError       a setting, a name or a combination of parts that cannot be
-    ├── ShapeError        an array or a layer does not fit its neighbour
-    ├── DataError         data that cannot be read, or cannot be learned from
-    ├── FileError         a file that cannot be read or written, or is not what it says
-    │   └── CheckpointError   a file of training state that does not fit this model
-    └── DivergedError     training produced NaN or infinity
+    ├── ConfigError           an invalid setting, name or combination of parts
+    ├── ShapeError            an array or a layer that does not match the shapes around it
+    ├── DataError             data that cannot be read, or that cannot be used for training
+    ├── FileError             a file that cannot be read or written, or has invalid content
+    │   └── CheckpointError   a checkpoint that does not match the model
+    └── DivergedError         NaN or infinity during training
 
-A message says where, what was expected, what came, and what to try. The command line prints these in one line and
-exits with 2; any other exception is a bug and keeps its traceback.
+A message names the place, what was expected, what was found, and what to try. The command line prints the message in one line
+and exits with code 2. Any other exception is a bug, and its traceback is printed.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from collections.abc import Iterable
 
 
 class PellucidError(Exception):
-    """The root: ``except PellucidError`` catches whatever the library refuses."""
+    """The base class: ``except PellucidError`` catches all errors that the library raises for invalid input."""
 
 
 class ConfigError(PellucidError, ValueError):
-    """A setting, a name or a combination of parts that cannot be."""
+    """An invalid setting, name or combination of parts."""
 
 
 class ShapeError(PellucidError, ValueError):
-    """An array or a layer does not fit its neighbour."""
+    """An array or a layer that does not match the shapes around it."""
 
 
 class DataError(PellucidError, ValueError):
-    """Data that cannot be read, or cannot be learned from."""
+    """Data that cannot be read, or that cannot be used for training."""
 
 
 class FileError(PellucidError, OSError):
-    """A file that cannot be read or written, or is not what it says."""
+    """A file that cannot be read or written, or has invalid content."""
 
 
 class CheckpointError(FileError):
-    """A file of training state that does not fit this model."""
+    """A checkpoint that does not match the model."""
 
 
 class DivergedError(PellucidError, ArithmeticError):
-    """Training produced NaN or infinity; the parameters are those before the bad step."""
+    """NaN or infinity during training. The parameters are those before the step in which it occurred."""
 
 
 def did_you_mean(name: object, options: Iterable[object]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them; of very many the first."""
-    import difflib  # here and not above: only who errs waits for it
+    """Return the end of a message about an unknown name: the most similar option, or a list of (at most 30) options."""
+    import difflib  # imported here because it is slow to import and only needed for errors
 
     known = [str(option) for option in options]
     lower = {option.lower(): option for option in known}
@@ -56,4 +56,4 @@ def did_you_mean(name: object, options: Iterable[object]) -> str:
         return f"did you mean {lower[near[0]]!r}?"
     if len(known) > 30:
         known = [*known[:10], f"… ({len(known) - 10} more)"]
-    return "choose one of: " + ", ".join(known) if known else "there is nothing to choose from"
+    return "choose one of: " + ", ".join(known) if known else "there are no options"

@@ -1,10 +1,9 @@
-"""The first values of the weights.
+"""Initializers: the values of the parameters before training.
 
-With weights of variance σ², a unit that sums n inputs multiplies the variance of its signal by n·σ². He and Glorot
-choose σ so that the signal neither dies out nor explodes from layer to layer; an orthogonal matrix keeps its length exactly.
-n_in and n_out are the numbers of inputs
-and outputs that one weight array connects, read off its shape (…, inputs, outputs): what stands before the last two
-axes (a convolution's window) multiplies both.
+With weights of variance σ², a unit that sums n inputs multiplies the variance of its signal by n·σ². LeCun, Glorot and He
+choose σ so that the signal neither vanishes nor explodes from layer to layer; an orthogonal matrix preserves the norm of the
+signal exactly. n_in and n_out are the numbers of inputs and outputs that a weight array connects, derived from its shape
+(…, inputs, outputs). The axes before the last two (the window of a convolution) multiply both numbers.
 """
 
 from __future__ import annotations
@@ -18,19 +17,20 @@ import numpy as np
 
 from pellucid.core import rng
 from pellucid.core.config import Config, NonNegative, Positive
-from pellucid.core.memory import Array, Layout, Shape
+from pellucid.core.memory import Array, Filler, Layout, Shape
 from pellucid.errors import ConfigError
 
 
 class Initializer(Config, ABC):
-    """Fills a slot: ``fill(shape, generator)`` returns float64 values of that shape."""
+    """The base class of all initializers."""
 
     @abstractmethod
-    def fill(self, shape: Shape, generator: np.random.Generator) -> Array: ...
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        """Return the initial values of an array of ``shape``, in float64."""
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """(n_in, n_out) of a weight array of this shape."""
+    """Return (n_in, n_out) for a weight array of ``shape``."""
     if len(shape) < 2:
         return math.prod(shape), math.prod(shape)
     window = math.prod(shape[:-2])
@@ -39,7 +39,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """All zero: right for biases; for weights it leaves every unit of a layer equal for ever."""
+    """All values are 0. Suitable for biases; with zero weights all units of a layer would remain equal during training."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return np.zeros(shape)
@@ -47,7 +47,7 @@ class Zeros(Initializer):
 
 @dataclass(frozen=True)
 class Ones(Initializer):
-    """All one: for factors that are to change nothing at first."""
+    """All values are 1. Suitable for factors that initially have no effect, such as γ of a normalization."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return np.ones(shape)
@@ -55,7 +55,7 @@ class Ones(Initializer):
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """Every value is ``value``."""
+    """All values are ``value``."""
 
     value: float
 
@@ -65,7 +65,7 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """N(0, σ²)."""
+    """The normal distribution N(0, σ²)."""
 
     sigma: NonNegative = 0.01
 
@@ -75,8 +75,10 @@ class Normal(Initializer):
 
 @dataclass(frozen=True)
 class TruncatedNormal(Initializer):
-    """N(0, σ²) without what lies more than 2σ from zero, which is drawn again until it does not: no weight starts far out.
-    σ is that of the normal distribution before the cut, as in Keras; what is left has a standard deviation of 0.88 σ."""
+    """The normal distribution N(0, σ²) restricted to ±2σ: values outside are drawn again.
+
+    σ is the standard deviation of the unrestricted distribution, as in Keras; that of the values is 0.88 σ.
+    """
 
     sigma: NonNegative = 0.01
 
@@ -89,7 +91,7 @@ class TruncatedNormal(Initializer):
 
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """U(low, high)."""
+    """The uniform distribution U(low, high)."""
 
     low: float = -0.05
     high: float = 0.05
@@ -105,8 +107,8 @@ class Uniform(Initializer):
 
 @dataclass(frozen=True)
 class LeCun(Initializer):
-    """N(0, 1/n_in): a unit's sum has the variance of its inputs (LeCun, Bottou, Orr and Müller, 1998). For linear layers, and
-    for tanh near zero."""
+    """N(0, 1/n_in): a unit's sum has the same variance as its inputs (LeCun, Bottou, Orr and Müller, 1998). Suitable for
+    linear layers, and for tanh, which is almost linear near zero."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return math.sqrt(1 / max(fans(shape)[0], 1)) * generator.standard_normal(shape)
@@ -114,7 +116,7 @@ class LeCun(Initializer):
 
 @dataclass(frozen=True)
 class LeCunUniform(Initializer):
-    """U(−c, c) with c = √(3/n_in): the variance of :class:`LeCun`, evenly spread."""
+    """U(−c, c) with c = √(3/n_in): the same variance as :class:`LeCun`, with a uniform distribution."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         c = math.sqrt(3 / max(fans(shape)[0], 1))
@@ -123,7 +125,7 @@ class LeCunUniform(Initializer):
 
 @dataclass(frozen=True)
 class He(Initializer):
-    """N(0, 2/n_in): for ReLU, which zeroes half of its inputs (He et al., 2015)."""
+    """N(0, 2/n_in) (He et al., 2015). Suitable for ReLU, which sets half of its inputs to zero."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return math.sqrt(2 / max(fans(shape)[0], 1)) * generator.standard_normal(shape)
@@ -131,7 +133,7 @@ class He(Initializer):
 
 @dataclass(frozen=True)
 class HeUniform(Initializer):
-    """U(−c, c) with c = √(6/n_in): the variance of :class:`He`, evenly spread."""
+    """U(−c, c) with c = √(6/n_in): the same variance as :class:`He`, with a uniform distribution."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         c = math.sqrt(6 / max(fans(shape)[0], 1))
@@ -140,7 +142,8 @@ class HeUniform(Initializer):
 
 @dataclass(frozen=True)
 class Glorot(Initializer):
-    """N(0, 2/(n_in + n_out)): for sigmoid, tanh and softmax, a compromise between both passes (Glorot, Bengio, 2010)."""
+    """N(0, 2/(n_in + n_out)) (Glorot and Bengio, 2010): a compromise between the variances of the forward and the backward
+    pass. Suitable for sigmoid, tanh and softmax."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         return math.sqrt(2 / max(sum(fans(shape)), 1)) * generator.standard_normal(shape)
@@ -148,7 +151,8 @@ class Glorot(Initializer):
 
 @dataclass(frozen=True)
 class GlorotUniform(Initializer):
-    """U(−c, c) with c = √(6/(n_in + n_out)), also called Xavier uniform (Glorot and Bengio, 2010)."""
+    """U(−c, c) with c = √(6/(n_in + n_out)): the same variance as :class:`Glorot`, with a uniform distribution; also called
+    Xavier uniform (Glorot and Bengio, 2010)."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
         c = math.sqrt(6 / max(sum(fans(shape)), 1))
@@ -158,11 +162,12 @@ class GlorotUniform(Initializer):
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
     """A random matrix with orthonormal columns or rows, whichever are fewer, times ``gain`` (Saxe, McClelland and Ganguli,
-    2014): it turns a signal without changing its length, which keeps gradients alive in deep and recurrent networks.
+    2014).
 
-    The shape (…, inputs, outputs) is read as a matrix (…·inputs, outputs). Q is that of the QR decomposition of normal random
-    numbers, its columns multiplied by the signs of R's diagonal: without that, not all such matrices were equally likely
-    (Mezzadri, 2007). ``gain=√2`` suits ReLU.
+    An orthogonal matrix does not change the norm of a signal or a gradient, so neither vanishes in deep and recurrent
+    networks. The shape (…, inputs, outputs) is interpreted as a matrix (…·inputs, outputs). It is the Q of the QR
+    decomposition of a matrix of normal random numbers, with its columns multiplied by the signs of R's diagonal; without the
+    signs, some orthogonal matrices would be more likely than others (Mezzadri, 2007). ``gain=√2`` is suitable for ReLU.
     """
 
     gain: Positive = 1.0
@@ -174,8 +179,23 @@ class Orthogonal(Initializer):
         return self.gain * (Q if rows >= columns else Q.T).reshape(shape)
 
 
-def initial(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:
-    """A vector of this layout with every slot's first values, each drawn from the stream (seed, "init", path)."""
+@dataclass(frozen=True)
+class Blockwise:
+    """Fills ``blocks`` equal parts of the last axis separately, so that ``init`` uses n_in and n_out of one block.
+
+    The gates of a recurrent layer and the groups of a convolution are such blocks. Layers use it inside; it is not a setting.
+    """
+
+    init: Filler
+    blocks: int
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        block = (*shape[:-1], shape[-1] // self.blocks)
+        return np.concatenate([self.init.fill(block, generator) for _ in range(self.blocks)], axis=-1)
+
+
+def initial_values(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:
+    """Return a vector of the layout with the initial values of every slot, drawn from the stream (seed, "init", path)."""
     vector = layout.zeros(dtype)
     for path, slot in layout.items():
         layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))

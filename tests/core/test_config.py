@@ -120,11 +120,11 @@ from pellucid import (
     ZeroPad2D,
     Zeros,
 )
-from pellucid.core.config import Config, Count, checked, from_json, key, registered, to_json
+from pellucid.core.config import Config, Count, class_key, from_json, registered_classes, to_json, validate
 from pellucid.data import Augmentation
-from pellucid.data.input_stage import Bytes, Numbers
-from pellucid.data.sources.user_data import Reading
-from pellucid.data.tables.columns import Column, Standardized
+from pellucid.data.input_stage import ImageScaling, Passthrough
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.data.tables.columns import Column, Standardization
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
 
@@ -141,8 +141,8 @@ INSTANCES: list[Config] = [
     AverageWeights(0.9),
     BatchNorm(0.99, 0.001),
     BinaryCrossEntropy(),
-    Bytes(),
-    Bytes(ink=False),
+    ImageScaling(),
+    ImageScaling(invert_light_background=False),
     CalibrationError(10),
     Chain(SGD()),
     Chain(ClipNorm(1.0), L2(1e-4), L2(0.0), Decay(0.1), SGD(0.1, 0.9, True)),
@@ -219,7 +219,7 @@ INSTANCES: list[Config] = [
     MeanSquaredError(2.5),
     Node("a", Graph(Node("b", Dense(3), "input")), "c"),
     Node("both", Concatenate(), "a", "b", "c"),
-    Numbers(),
+    Passthrough(),
     Ones(),
     Orthogonal(2.0),
     PReLU(),
@@ -227,8 +227,8 @@ INSTANCES: list[Config] = [
     Precision(),
     Precision(2),
     ReLU(),
-    Reading(),
-    Reading("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
+    ReadOptions(),
+    ReadOptions("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
     Recall(0),
     Rescale(100.0, -3.5),
     Reshape((2, -1, 3)),
@@ -240,7 +240,7 @@ INSTANCES: list[Config] = [
     Sigmoid(),
     Softplus(),
     SpatialDropout2D(0.2),
-    Standardized((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price"),
+    Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price"),
     StepDecay(0.1, 0.5, 2),
     Tanh(),
     TopKAccuracy(3),
@@ -278,7 +278,7 @@ def test_json_gives_back_an_equal_object(value):
 
 
 def test_every_class_has_an_instance_above():
-    assert set(registered(Config)) == everything_inside([to_json(value) for value in INSTANCES])
+    assert set(registered_classes(Config)) == everything_inside([to_json(value) for value in INSTANCES])
 
 
 def test_the_json_form_is_the_fields_in_order_and_the_class():
@@ -301,13 +301,16 @@ def test_settings_are_frozen_and_hash_by_value():
         ({"class": "Dense"}, "missing 1 required"),
         ({"units": 3}, "settings need a 'class'"),
         ({"class": 3}, "settings need a 'class'"),
-        ({"class": "Layer"}, "'Layer' is a kind of settings"),
-        ({"class": "Activation"}, "'Activation' is a kind of settings"),
-        ({"class": "somewhere:Else"}, r"Model.load\(path, classes=\[Else\]\)"),
+        ({"class": "Layer"}, "'Layer' is an abstract class"),
+        ({"class": "Activation"}, "'Activation' is an abstract class"),
+        ({"class": "somewhere:Else"}, r"Model.load\(path, custom_classes=\[Else\]\)"),
         ({"class": "Sequential", "layers": {"class": "ReLU"}}, "'layers' must be a list"),
         ({"class": "Sequential", "layers": [[{"class": "ReLU"}]]}, "layers must be a Layer"),
         ({"class": "Sequential", "layers": [{"class": "Adam"}]}, "layers must be a Layer"),
-        ({"class": "Graph", "nodes": [{"class": "Node", "name": "a", "inputs": ["input"]}]}, "Node lacks the setting 'layer'"),
+        (
+            {"class": "Graph", "nodes": [{"class": "Node", "name": "a", "inputs": ["input"]}]},
+            "Node: the setting 'layer' is missing",
+        ),
         ({"class": "Graph", "nodes": [{"class": "Node", "name": "a", "layer": {"class": "ReLU"}}]}, "'a' reads nothing"),
         ({"class": "Graph", "nodes": [{"class": "ReLU"}]}, "nodes must be a Node"),
         ({"class": "Residual", "layers": [{"class": "ReLU"}], "shortcut": []}, "shortcut must be a Layer"),
@@ -332,7 +335,7 @@ def test_settings_that_are_nested_without_end_are_refused():
 def test_other_peoples_classes_come_by_argument_only():
     network = Sequential(Mine(3))
     data = to_json(network)
-    assert data["layers"][0]["class"] == key(Mine) == f"{__name__}:Mine"
+    assert data["layers"][0]["class"] == class_key(Mine) == f"{__name__}:Mine"
     assert from_json(data, Layer, custom_classes=[Mine]) == network
     with pytest.raises(ConfigError, match="unknown class"):
         from_json(data, Layer)
@@ -344,10 +347,10 @@ def test_other_peoples_classes_come_by_argument_only():
     ("make", "words"),
     [
         (lambda: Dense(0), r"Dense\(units=0\): units must be at least 1"),
-        (lambda: Dense(2.0), "units must be a whole number, not float"),
-        (lambda: Dense(True), "units must be a whole number, not bool"),
-        (lambda: Dense("3"), "units must be a whole number, not str"),
-        (lambda: Dense(None), "units must be a whole number, not NoneType"),
+        (lambda: Dense(2.0), "units must be an integer, not float"),
+        (lambda: Dense(True), "units must be an integer, not bool"),
+        (lambda: Dense("3"), "units must be an integer, not str"),
+        (lambda: Dense(None), "units must be an integer, not NoneType"),
         (lambda: Dropout(1), "rate must be at least 0 and below 1"),
         (lambda: Dropout(-0.1), "rate must be at least 0 and below 1"),
         (lambda: Dropout(float("nan")), "rate must be a finite number"),
@@ -357,12 +360,12 @@ def test_other_peoples_classes_come_by_argument_only():
         (lambda: SGD("fast"), "learning_rate must be a number or a Schedule, not str"),
         (lambda: SGD(0.1, 0.9, 1), "nesterov must be True or False, not int"),
         (lambda: OneCycle(0.1, warmup=1.5), "warmup must be at least 0 and at most 1"),
-        (lambda: Precision(1.5), "label must be a whole number, not float"),
+        (lambda: Precision(1.5), "label must be an integer, not float"),
         (lambda: EarlyStopping(monitor=3), "monitor must be a string, not int"),
         (lambda: Sequential([ReLU()]), "layers must be a Layer, not list"),
-        (lambda: Sequential(ReLU), r"put parentheses behind it: ReLU\(\)"),
-        (lambda: Dense(3, He), r"put parentheses behind it: He\(\)"),
-        (lambda: Adam(Cosine), r"put parentheses behind it: Cosine\(\)"),
+        (lambda: Sequential(ReLU), r"add parentheses to create one: ReLU\(\)"),
+        (lambda: Dense(3, He), r"add parentheses to create one: He\(\)"),
+        (lambda: Adam(Cosine), r"add parentheses to create one: Cosine\(\)"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(make, words):
@@ -379,9 +382,9 @@ def test_numpys_numbers_become_pythons():
 
 
 def test_tuples_of_a_fixed_length_are_counted():
-    assert checked([1, 2], tuple[int, int], "Owner", "size") == (1, 2)
+    assert validate([1, 2], tuple[int, int], "Owner", "size") == (1, 2)
     with pytest.raises(ConfigError, match="size must be 2 values"):
-        checked((1, 2, 3), tuple[int, int], "Owner", "size")
+        validate((1, 2, 3), tuple[int, int], "Owner", "size")
 
 
 # Arbitrary JSON, made likelier to get far: real class names and real fields turn up often.
@@ -389,7 +392,7 @@ settings = [
     *("layers", "nodes", "name", "layer", "inputs", "input", "shortcut", "pieces", "units", "init"),
     *("rate", "learning_rate", "label", "class", ""),
 ]
-words = st.sampled_from([*registered(Config), *settings])
+words = st.sampled_from([*registered_classes(Config), *settings])
 scalars = st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | words | st.text(max_size=4)
 anything = st.recursive(
     scalars,

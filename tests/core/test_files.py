@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from pellucid import CheckpointError, ConfigError, CrossEntropy, Dense, FileError, Model, ReLU, Sequential, Softmax
-from pellucid.core.files import TensorFile, canonical, read_json, save_tensors, write_atomically, write_text
+from pellucid.core.files import TensorFile, canonical_json, read_json, save_tensors, write_atomically, write_text
 
 SETTINGS = {"name": "Grüße", "b": [1, 2.5, None, True], "a": {}}
 TENSORS = {"b.W": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1e-300]), "none": np.zeros((0, 4), np.float32)}
@@ -101,7 +101,7 @@ def test_every_length_but_the_right_one_is_refused(tmp_path, content):
         with pytest.raises(FileError):
             opened(tmp_path, content[:length])
     for more in (b"\0", b" ", content):
-        with pytest.raises(FileError, match="are there"):
+        with pytest.raises(FileError, match="file contains"):
             opened(tmp_path, content + more)
 
 
@@ -111,25 +111,28 @@ def rewritten(change):
 
 
 def with_entry(name, **entry):
-    return rewritten(lambda head: canonical({**head, name: {**head.get(name, {}), **entry}}))
+    return rewritten(lambda head: canonical_json({**head, name: {**head.get(name, {}), **entry}}))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (rewritten(json.dumps), "canonical"),  # spaces
-        (rewritten(lambda head: canonical(head).replace('{"__meta', '{ "__meta')), "canonical"),
+        (rewritten(lambda head: canonical_json(head).replace('{"__meta', '{ "__meta')), "canonical"),
         (rewritten(lambda head: json.dumps(dict(reversed(head.items())), separators=(",", ":"))), "canonical"),  # order
-        (rewritten(lambda head: canonical(head)[:-1] + ',"a":' + canonical(head["a"]) + "}"), "canonical"),  # a key twice
-        (rewritten(lambda head: canonical(head).replace("Grüße", "Gr\\u00fc\\u00dfe")), "canonical"),
-        (rewritten(lambda head: canonical(head).replace('"a":{"data', '"\\u0061":{"data')), "canonical"),
-        (rewritten(lambda head: canonical(head).replace("[0,8]", "[0.0,8]")), "canonical"),
-        (rewritten(lambda head: canonical(head).replace("[0,8]", "[-8,0]")), "canonical"),
-        (rewritten(lambda head: canonical({**head, "__metadata__": {**head["__metadata__"], "more": ""}})), "canonical"),
-        (rewritten(lambda head: canonical({k: v for k, v in head.items() if k != "__metadata__"})), "does not read"),
-        (rewritten(lambda head: "[]"), "does not read"),
-        (rewritten(lambda head: "[" * 100_000), "does not read"),
-        (rewritten(lambda head: "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")), "does not read"),
+        (
+            rewritten(lambda head: canonical_json(head)[:-1] + ',"a":' + canonical_json(head["a"]) + "}"),
+            "canonical",
+        ),  # a key twice
+        (rewritten(lambda head: canonical_json(head).replace("Grüße", "Gr\\u00fc\\u00dfe")), "canonical"),
+        (rewritten(lambda head: canonical_json(head).replace('"a":{"data', '"\\u0061":{"data')), "canonical"),
+        (rewritten(lambda head: canonical_json(head).replace("[0,8]", "[0.0,8]")), "canonical"),
+        (rewritten(lambda head: canonical_json(head).replace("[0,8]", "[-8,0]")), "canonical"),
+        (rewritten(lambda head: canonical_json({**head, "__metadata__": {**head["__metadata__"], "more": ""}})), "canonical"),
+        (rewritten(lambda head: canonical_json({k: v for k, v in head.items() if k != "__metadata__"})), "is not readable"),
+        (rewritten(lambda head: "[]"), "is not readable"),
+        (rewritten(lambda head: "[" * 100_000), "is not readable"),
+        (rewritten(lambda head: "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")), "is not readable"),
         (with_entry("a", dtype="F16"), "dtype F16"),
         (with_entry("a", dtype="I64"), "dtype I64"),
         (with_entry("a", shape=[2]), r"of shape \[2\] has 8 bytes"),
@@ -138,7 +141,7 @@ def with_entry(name, **entry):
         (with_entry("a", shape=[2**40, 2**40]), "has 8 bytes"),
         (with_entry("none", shape=[0, 2**62]), "SHA-256"),  # nothing, whatever its other axes say
         (with_entry("a", shape=[1, 1]), "SHA-256"),
-        (lambda content: content.replace(b"sha256", b"sha255"), "does not read"),
+        (lambda content: content.replace(b"sha256", b"sha255"), "is not readable"),
     ],
 )
 def test_headers_that_are_not_the_one_pellucid_writes(tmp_path, content, change, words):
@@ -154,7 +157,7 @@ def test_a_lying_size_costs_nothing(tmp_path, content, claim):
     else:
         head, data = parts(content)
         head["none"] = {"dtype": "F32", "shape": [huge], "data_offsets": [32, 32 + 4 * huge]}
-        content = joined(canonical(head), data)
+        content = joined(canonical_json(head), data)
     tracemalloc.start()
     try:
         with pytest.raises(FileError):
@@ -221,7 +224,7 @@ def test_reading_what_is_not_there_or_not_json(tmp_path):
             read(tmp_path / "missing")
     for content in (b"{", b"", b"\xff\xfe", b"[" * 100_000):
         (tmp_path / "bad.json").write_bytes(content)
-        with pytest.raises(FileError, match="holds no JSON"):
+        with pytest.raises(FileError, match="is not a JSON file"):
             read_json(tmp_path / "bad.json")
     with pytest.raises(ValueError, match="Out of range float"):
-        canonical({"x": float("nan")})
+        canonical_json({"x": float("nan")})

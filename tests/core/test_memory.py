@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.core.memory import LINE, Layout, Slot, aligned_zeros, clear
+from pellucid.core.memory import CACHE_LINE, Layout, Slot, aligned_zeros, zero_all
 from pellucid.errors import ShapeError
 from pellucid.initializers import Zeros
 
@@ -25,7 +25,7 @@ SOME = layout(dense1__W=(5, 3), dense1__b=(3,), inner1__dense1__W=(3, 16), inner
 def test_vectors_start_on_a_cache_line(size, dtype):
     for _ in range(8):  # NumPy alone would often be 16 or 32 bytes off
         vector = aligned_zeros(size, dtype)
-        assert vector.ctypes.data % LINE == 0
+        assert vector.ctypes.data % CACHE_LINE == 0
         assert vector.dtype == dtype
         assert vector.shape == (size,)
         assert not vector.any()
@@ -35,7 +35,7 @@ def test_vectors_start_on_a_cache_line(size, dtype):
 def test_slots_start_on_a_cache_line_in_the_order_given(dtype):
     vector = SOME.zeros(dtype)
     starts = [array.ctypes.data for array in SOME.arrays(vector).values() if array.size]
-    assert all(start % LINE == 0 for start in starts)
+    assert all(start % CACHE_LINE == 0 for start in starts)
     assert starts == sorted(starts)
     assert vector.size == SOME.size == 16 + 16 + 48 + 16 + 0 + 16
 
@@ -46,7 +46,7 @@ def test_slots_do_not_overlap_and_padding_stays_zero():
         array[...] = number
     for number, (path, slot) in enumerate(SOME.items(), start=1):
         assert (vector == number).sum() == slot.size, path
-    assert (vector == 0).sum() == SOME.size - SOME.parameters == 16 + 16 + 48 + 16 + 16 - (15 + 3 + 48 + 16 + 1)
+    assert (vector == 0).sum() == SOME.size - SOME.parameter_count == 16 + 16 + 48 + 16 + 16 - (15 + 3 + 48 + 16 + 1)
 
 
 def test_views_write_through_in_every_way_of_assigning():
@@ -65,7 +65,7 @@ def test_views_write_through_in_every_way_of_assigning():
 
 def test_a_slot_that_is_not_there_is_named_with_those_that_are():
     p = SOME.views(SOME.zeros())
-    with pytest.raises(AttributeError, match=r"no slot 'w'; build\(\) names: W, b"):
+    with pytest.raises(AttributeError, match=r"no slot 'w'; the slots of build\(\) are: W, b"):
         p["dense1"].w = 1
     with pytest.raises(ValueError, match="broadcast"):
         p["dense1"].W = np.ones((3, 5))
@@ -81,7 +81,7 @@ def test_a_layer_without_slots_has_empty_views():
 
 
 def test_a_vector_of_another_length_is_refused():
-    with pytest.raises(ShapeError, match="a vector of 112 numbers"):
+    with pytest.raises(ShapeError, match="a vector of 112 elements"):
         SOME.views(np.zeros(111, np.float32))
 
 
@@ -117,7 +117,7 @@ def test_what_is_not_trained_lies_behind():
     names = {"a.W": (5, True), "b.W": (20, False), "c.W": (3, True), "d.e.W": (2, False)}
     some = Layout({path: Slot((n,), Zeros(), trained=trained) for path, (n, trained) in names.items()})
     assert some.offsets == {"a.W": 0, "c.W": 16, "b.W": 32, "d.e.W": 64}
-    assert (some.trained, some.size, list(some)) == (32, 80, list(names))
+    assert (some.trained_size, some.size, list(some)) == (32, 80, list(names))
     assert some.ranges(lambda slot: slot.trained) == [slice(0, 19)]
     assert some.ranges(lambda slot: not slot.trained) == [slice(32, 66)]
     vector = some.zeros()
@@ -127,5 +127,5 @@ def test_what_is_not_trained_lies_behind():
     assert [bool(p[name]) for name in "abcd"] == [True, False, True, False]
     assert p
     assert not Layout({"W": Slot((3,), Zeros(), trained=False)}).views(np.zeros(16, np.float32))
-    clear(p)
+    zero_all(p)
     assert not vector.any()

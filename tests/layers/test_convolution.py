@@ -31,11 +31,11 @@ from pellucid import (
 )
 from pellucid.core.rng import generator
 from pellucid.errors import ConfigError
-from pellucid.initializers import Initializer, initial
+from pellucid.initializers import Initializer, initial_values
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.window import Window
-from pellucid.layers import Context, ShardState, context, convolution, transposed
-from pellucid.layers.window import pair, place, sides
+from pellucid.layers import Context, ShardState, context, convolution, transposed_convolution
+from pellucid.layers.window import as_pair, place_window, resolve_padding
 from pellucid.testing import asymmetric, layouts, numeric_gradient, run_layer
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
@@ -55,7 +55,7 @@ def random_case(seed: int) -> SimpleNamespace:
     )
     groups, cg, og = pick(1, 4, 3)
     conv = Conv2D(groups * og, (kh, kw), (sh, sw), ((top, bottom), (left, right)), (dh, dw), groups)
-    window, (oh, ow) = conv.place((h, w, groups * cg))
+    window, (oh, ow) = conv.place_window((h, w, groups * cg))
     n = int(rng.integers(1, 4))
     return SimpleNamespace(
         conv=conv,
@@ -168,7 +168,7 @@ def test_nan_passes_through(kernels):
     assert db == 1  # the gradient behind a NaN is not hidden either
 
 
-@pytest.mark.parametrize("module", [convolution, transposed], ids=["convolution", "transposed"])
+@pytest.mark.parametrize("module", [convolution, transposed_convolution], ids=["convolution", "transposed"])
 def test_the_examples_in_the_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted >= 5
@@ -183,10 +183,10 @@ def test_same_is_the_input_over_the_stride_rounded_up():
         for k in range(1, 6):
             for s in range(1, 5):
                 for d in range(1, 4):
-                    (top, bottom), (left, right) = sides("same", (i, 7), (k, 1), (s, 1), (d, 1))
+                    (top, bottom), (left, right) = resolve_padding("same", (i, 7), (k, 1), (s, 1), (d, 1))
                     assert (left, right) == (0, 0)
                     assert top <= bottom <= top + 1
-                    window, (oh, ow) = place(Conv2D(1, 1), (i, 7, 1), (k, 1), (s, 1), "same", (d, 1))
+                    window, (oh, ow) = place_window(Conv2D(1, 1), (i, 7, 1), (k, 1), (s, 1), "same", (d, 1))
                     assert (oh, ow) == (-(-i // s), 7)
                     assert window == Window(k, 1, s, 1, top, 0, d, 1)
                     last = (oh - 1) * s + (k - 1) * d - top  # where the last tap of the last place lies
@@ -208,7 +208,7 @@ def test_same_is_the_input_over_the_stride_rounded_up():
     ],
 )
 def test_sizes_by_hand(size, kernel, stride, padding, dilation, before, output):
-    window, out = place(Conv2D(1, 1), (size, size, 3), kernel, stride, padding, dilation)
+    window, out = place_window(Conv2D(1, 1), (size, size, 3), kernel, stride, padding, dilation)
     assert out == (output, output)
     assert (window.top, window.left) == (before, before)
     assert Conv2D(6, kernel, stride, padding, dilation).build((size, size, 3)).shape == (output, output, 6)
@@ -216,8 +216,8 @@ def test_sizes_by_hand(size, kernel, stride, padding, dilation, before, output):
 
 def test_height_and_width_are_not_mixed_up():
     layer = Conv2D(1, (1, 3), (1, 2), ((0, 0), (4, 1)), (5, 2))
-    assert layer.place((4, 9, 1)) == (Window(1, 3, 1, 2, 0, 4, 5, 2), (4, 5))
-    assert place(layer, (4, 9, 1), 3, 1, (1, 2)) == (Window(3, 3, 1, 1, 1, 2), (4, 11))
+    assert layer.place_window((4, 9, 1)) == (Window(1, 3, 1, 2, 0, 4, 5, 2), (4, 5))
+    assert place_window(layer, (4, 9, 1), 3, 1, (1, 2)) == (Window(3, 3, 1, 1, 1, 2), (4, 11))
 
 
 def test_multiply_adds_count_what_each_output_takes():
@@ -347,7 +347,7 @@ def test_every_pixel_of_a_transposed_convolution_starts_with_the_same_variance(k
     layer = ConvTranspose2D(200, kernel, stride, dilation=dilation)
     x = np.random.default_rng(0).normal(size=(1, 16, 16, 64))
     y = run_layer(layer, x, training=False).y[:, 6:-6, 6:-6]  # away from the border
-    sh, sw = pair(stride)
+    sh, sw = as_pair(stride)
     for i in range(sh):
         for j in range(sw):
             mean_square = np.square(y[:, i::sh, j::sw]).mean()
@@ -375,8 +375,8 @@ def test_memory_of_an_earlier_step_does_not_show(layer, monkeypatch):
     """Buffers and scratch memory are not cleared: a second batch, of another size, comes out as if it were the first,
     and the first as if its memory had not been fresh."""
     shape, (params, state) = (4, 3, 2), layouts(layer, (4, 3, 2))
-    theta, run = initial(params, 0, np.float64), ShardState(reference, dtype=np.float64)
-    run.training = run.keeping = True
+    theta, run = initial_values(params, 0, np.float64), ShardState(reference, dtype=np.float64)
+    run.training = run.backward_follows = True
     run.step, ctx = 1, Context(run, state.views(state.zeros(np.float64)), needs_dx=True)
     batches = [(asymmetric((n, *shape), seed=n), asymmetric((n, *layer.build(shape).shape), seed=n + 1)) for n in (5, 3)]
     alone = [run_layer(layer, x, dy, theta=theta, kernels=reference) for x, dy in batches]
@@ -393,34 +393,34 @@ def test_memory_of_an_earlier_step_does_not_show(layer, monkeypatch):
 
 @pytest.mark.parametrize("layer", [Conv2D(2, 3), ConvTranspose2D(2, 3), ZeroPad2D(), SpatialDropout2D()], ids=repr)
 def test_what_is_no_picture_is_refused_with_advice(layer):
-    with pytest.raises(ShapeError, match=r"wants pictures .* got \(28, 28\); .*channel axis: .*input_shape=\(28, 28, 1\)"):
+    with pytest.raises(ShapeError, match=r"expects images .* got \(28, 28\); .*channel axis: .*input_shape=\(28, 28, 1\)"):
         layer.build((28, 28))
-    with pytest.raises(ShapeError, match=r"got \(784,\); put it before Flatten\(\)"):
+    with pytest.raises(ShapeError, match=r"got \(784,\); put the layer before Flatten\(\)"):
         layer.build((784,))
-    with pytest.raises(ShapeError, match=r"wants pictures .* got \(2, 2, 2, 2\)"):
+    with pytest.raises(ShapeError, match=r"expects images .* got \(2, 2, 2, 2\)"):
         layer.build((2, 2, 2, 2))
 
 
 @pytest.mark.parametrize(
     ("make", "shape", "kind", "words"),
     [
-        (lambda: Conv2D(2, 5), (4, 9, 1), ShapeError, r"spans 5 × 5 pixels, the picture with its padding has 4 × 9 .*'same'"),
-        (lambda: Conv2D(2, 3, 1, (1, 0), 3), (7, 6, 1), ShapeError, r"spans 7 × 7 .* has 9 × 6 \(input \(7, 6, 1\)\)"),
+        (lambda: Conv2D(2, 5), (4, 9, 1), ShapeError, r"spans 5 × 5 pixels, but the padded image has only 4 × 9 .*'same'"),
+        (lambda: Conv2D(2, 3, 1, (1, 0), 3), (7, 6, 1), ShapeError, r"spans 7 × 7 .* has only 9 × 6 \(input \(7, 6, 1\)\)"),
         (lambda: Conv2D(4, 3, groups=4), (9, 9, 6), ShapeError, r"6 channels .* 4 equal groups; .* one of \[1, 2, 3, 6\]"),
-        (lambda: Conv2D(10, 3, groups=4), (9, 9, 8), ConfigError, "10 filters .* 4 equal groups; take 8 or 12 filters"),
-        (lambda: Conv2D(3, 3, groups=4), (9, 9, 8), ConfigError, "take 4 filters"),
-        (lambda: ConvTranspose2D(4, 3, groups=3), (9, 9, 6), ConfigError, "4 filters .* 3 equal groups; take 3 or 6 filters"),
-        (lambda: ConvTranspose2D(4, 3, padding=2), (2, 9, 6), ShapeError, "takes all pixels away, 0 × 7 are left"),
+        (lambda: Conv2D(10, 3, groups=4), (9, 9, 8), ConfigError, "10 filters .* 4 equal groups; use 8 or 12 filters"),
+        (lambda: Conv2D(3, 3, groups=4), (9, 9, 8), ConfigError, "use 4 filters"),
+        (lambda: ConvTranspose2D(4, 3, groups=3), (9, 9, 6), ConfigError, "4 filters .* 3 equal groups; use 3 or 6 filters"),
+        (lambda: ConvTranspose2D(4, 3, padding=2), (2, 9, 6), ShapeError, "removes all pixels: 0 × 7 remain"),
         (lambda: Conv2D(2, 3, padding="smae"), (9, 9, 1), ConfigError, "did you mean 'same'"),
         (lambda: ConvTranspose2D(2, 3, padding="full"), (9, 9, 1), ConfigError, "padding='full'"),
-        (lambda: Conv2D(2, 0), (9, 9, 1), ConfigError, r"Conv2D\(kernel=0\): kernel must be at least 1"),
-        (lambda: Conv2D(2, (3, 0)), (9, 9, 1), ConfigError, r"Conv2D\(kernel=0\): kernel must be at least 1"),
-        (lambda: Conv2D(2, (3, 3, 3)), (9, 9, 1), ConfigError, "kernel must be 2 values"),
+        (lambda: Conv2D(2, 0), (9, 9, 1), ConfigError, r"Conv2D\(kernel_size=0\): kernel_size must be at least 1"),
+        (lambda: Conv2D(2, (3, 0)), (9, 9, 1), ConfigError, r"Conv2D\(kernel_size=0\): kernel_size must be at least 1"),
+        (lambda: Conv2D(2, (3, 3, 3)), (9, 9, 1), ConfigError, "kernel_size must be 2 values"),
         (lambda: Conv2D(2, 3, stride=0), (9, 9, 1), ConfigError, "stride must be at least 1"),
         (lambda: Conv2D(2, 3, padding=((1, 1), (0, -1))), (9, 9, 1), ConfigError, "padding must be at least 0"),
-        (lambda: Conv2D(2, 3, padding=1.5), (9, 9, 1), ConfigError, "padding must be a whole number"),
+        (lambda: Conv2D(2, 3, padding=1.5), (9, 9, 1), ConfigError, "padding must be an integer"),
         (lambda: Conv2D(2, 3, bias=1), (9, 9, 1), ConfigError, "bias must be True or False"),
-        (lambda: ZeroPad2D("same"), (9, 9, 1), ConfigError, "padding must be a whole number or a tuple"),
+        (lambda: ZeroPad2D("same"), (9, 9, 1), ConfigError, "padding must be an integer or a tuple"),
     ],
 )
 def test_errors_teach(make, shape, kind, words):
@@ -430,7 +430,7 @@ def test_errors_teach(make, shape, kind, words):
 
 def test_an_error_names_the_layer_by_its_place():
     network = Sequential(Conv2D(2, 3), Conv2D(2, 3), Flatten(), Dense(1))
-    with pytest.raises(ShapeError, match=r"conv2d2: .* has 2 × 3"):
+    with pytest.raises(ShapeError, match=r"conv2d2: .* has only 2 × 3"):
         network.compile((4, 5, 1), MeanSquaredError())
 
 

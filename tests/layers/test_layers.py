@@ -57,7 +57,7 @@ from pellucid import (
     Tanh,
     ZeroPad2D,
 )
-from pellucid.core.config import Count, registered
+from pellucid.core.config import Count, registered_classes
 from pellucid.core.memory import Slot
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Layer, LayerSpec
@@ -205,9 +205,9 @@ def test_every_layer(layer, shape, batch):
 
 
 def test_every_layer_is_in_the_table():
-    assert set(registered(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
+    assert set(registered_classes(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
     merges = {type(part) for layer, _ in INSTANCES for _, part in primitives(layer) if isinstance(part, Merge)}
-    assert set(registered(Merge).values()) == merges
+    assert set(registered_classes(Merge).values()) == merges
 
 
 # -- the harness finds faults -------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ class Running(Affine):
     def forward(self, p, x, ctx):
         if ctx.training:
             top = self.top(x, ctx)
-            if ctx.first:
+            if ctx.writes_state:
                 ctx.state.top += top
         return Affine.forward(self, p, x if ctx.training else x / ctx.state.top, ctx)
 
@@ -402,14 +402,14 @@ def test_a_right_layer_passes():
         (CentresItsShard, "2 shards and the whole batch"),
         (WrongSign, "dX"),
         (WritesToInput, "has written to its input"),
-        (WrongShape, r"build promises \(5, 4\), forward gives \(5, 3\)"),
+        (WrongShape, r"build returns the shape \(5, 4\), forward an output of \(5, 3\)"),
         (NoInputGradient, "backward returns None although"),
         (GradientOfOtherShape, r"the input is \(5, 4\), its gradient \(4, 5\)"),
         (NoiseByShard, "2 shards and the whole batch"),
         (AddsToGradient, "the gradient of W"),
-        (ForgetsASetting, "comes back from JSON"),
+        (ForgetsASetting, "after the conversion to JSON"),
         (FusesWrongly, "fused and unfused"),
-        (ForgetsWhenAlone, "the gradients where nobody asks for dX"),
+        (ForgetsWhenAlone, "the gradients where dX is not asked for"),
         (RunningOfItsShard, "2 shards and the whole batch: top"),
         (RunningInPrediction, "running statistics before and after prediction: top"),
         (TrainingGradientInPrediction, "dX in prediction"),
@@ -447,7 +447,7 @@ def theta(layer, shape, **values):
 
 
 def test_dense_wants_flat_features_and_says_so():
-    with pytest.raises(ShapeError, match=r"wants flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
+    with pytest.raises(ShapeError, match=r"expects flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
         Dense(3).build((28, 28, 1))
 
 
@@ -480,9 +480,9 @@ def test_reshape_refuses_shapes_that_are_none(bad):
 
 def test_reshape_counts():
     assert Reshape((2, -1, 3)).build((4, 6)).shape == (2, 4, 3)
-    with pytest.raises(ShapeError, match=r"wants samples of 12 numbers, got \(2, 5\), which has 10"):
+    with pytest.raises(ShapeError, match=r"expects samples of 12 values, got \(2, 5\), which has 10"):
         Reshape((3, 4)).build((2, 5))
-    with pytest.raises(ShapeError, match=r"a multiple of 4 numbers, got \(10,\)"):
+    with pytest.raises(ShapeError, match=r"a multiple of 4 values, got \(10,\)"):
         Reshape((4, -1)).build((10,))
     x = asymmetric((3, 4))
     assert (run_layer(Reshape((2, -1)), x).y == x.reshape(3, 2, 2)).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pellucid import GRU, LSTM, Bidirectional, ConfigError, Dense, Sequential, ShapeError, SimpleRNN
-from pellucid.initializers import initial
+from pellucid.initializers import initial_values
 from pellucid.kernels import compiled, reference
 from pellucid.testing import asymmetric, check_gradients, layouts, run_layer
 
@@ -118,21 +118,21 @@ def test_a_gru_by_hand():
 @BOTH
 @CELLS
 @pytest.mark.parametrize("return_sequences", [False, True])
-def test_padding_changes_nothing_wherever_it_stands(kind, kernels, sequences):
-    layer = kind(3, return_sequences=sequences, mask=0.0)
+def test_padding_changes_nothing_wherever_it_stands(kind, kernels, return_sequences):
+    layer = kind(3, return_sequences=return_sequences, mask=0.0)
     theta, _ = filled(layer, (4, 2))
-    x, dy = asymmetric((2, 4, 2)), asymmetric((2, 4, 3) if sequences else (2, 3))
+    x, dy = asymmetric((2, 4, 2)), asymmetric((2, 4, 3) if return_sequences else (2, 3))
     wanted = run_layer(layer, x, dy, theta=theta, kernels=kernels)
     for places in ([0, 1, 2, 3], [2, 3, 4, 5], [0, 3, 4, 8]):
         padded, arriving = np.zeros((2, 9, 2)), asymmetric((2, 9, 3))  # gradients of what is masked do not count
-        padded[:, places], arriving[:, places] = x, dy if sequences else 0
-        got = run_layer(layer, padded, arriving if sequences else dy, theta=theta, kernels=kernels)
-        np.testing.assert_allclose(got.y[:, places] if sequences else got.y, wanted.y, rtol=0, atol=1e-14)
+        padded[:, places], arriving[:, places] = x, dy if return_sequences else 0
+        got = run_layer(layer, padded, arriving if return_sequences else dy, theta=theta, kernels=kernels)
+        np.testing.assert_allclose(got.y[:, places] if return_sequences else got.y, wanted.y, rtol=0, atol=1e-14)
         np.testing.assert_allclose(got.dx[:, places], wanted.dx, rtol=0, atol=1e-14)
         np.testing.assert_allclose(got.gradient, wanted.gradient, rtol=0, atol=1e-13)
         others = np.delete(np.arange(9), places)
         assert not got.dx[:, others].any()
-        assert not sequences or not got.y[:, others].any()
+        assert not return_sequences or not got.y[:, others].any()
 
 
 @BOTH
@@ -207,8 +207,8 @@ def test_sigmoid_and_tanh_are_right_everywhere(kernels, dtype):
 
 @CELLS
 def test_both_directions(kind):
-    for sequences in (False, True):
-        one = kind(2, return_sequences=sequences, mask=0.0)
+    for return_sequences in (False, True):
+        one = kind(2, return_sequences=return_sequences, mask=0.0)
         both = Bidirectional(one)
         theta, p = filled(both, (5, 3))
         assert [path for path in p if path.endswith("W")] == ["forward.W", "backward.W"]
@@ -217,20 +217,20 @@ def test_both_directions(kind):
         size = theta.size // 2
         ahead = run_layer(one, x, theta=theta[:size]).y
         back = run_layer(one, x[:, ::-1].copy(), theta=theta[size:]).y
-        back = back[:, ::-1] if sequences else back
+        back = back[:, ::-1] if return_sequences else back
         np.testing.assert_array_equal(run_layer(both, x, theta=theta).y, np.concatenate([ahead, back], axis=-1))
 
 
 def test_the_forget_gate_is_open_at_first():
     layout = layouts(LSTM(3), (4, 2))[0]
-    b = layout.array(initial(layout, 0), "b")
+    b = layout.array(initial_values(layout, 0), "b")
     assert b.tolist() == [0.0] * 3 + [1.0] * 3 + [0.0] * 6
 
 
 @CELLS
 def test_each_gate_is_drawn_by_itself(kind):
     layout = layouts(kind(40), (4, 30))[0]
-    vector = initial(layout, 0, np.float64)
+    vector = initial_values(layout, 0, np.float64)
     for block in blocks(40, layout["U"].shape[1] // 40):
         assert np.abs(layout.array(vector, "W")[:, block]).max() == pytest.approx(math.sqrt(6 / 70), rel=0.02)
         U = layout.array(vector, "U")[:, block]
@@ -238,9 +238,9 @@ def test_each_gate_is_drawn_by_itself(kind):
 
 
 def test_what_is_no_sequence_is_refused_with_a_hint():
-    with pytest.raises(ShapeError, match=r"wants sequences \(time, features\), got \(28, 28, 1\).*Reshape"):
+    with pytest.raises(ShapeError, match=r"expects sequences \(time, features\), got \(28, 28, 1\).*Reshape"):
         LSTM(3).build((28, 28, 1))
-    with pytest.raises(ShapeError, match="one time step at least"):
+    with pytest.raises(ShapeError, match="at least one time step"):
         GRU(3).build((0, 4))
     with pytest.raises(ConfigError, match="layer must be a Recurrent, not Dense"):
         Bidirectional(Dense(3))

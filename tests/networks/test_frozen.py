@@ -61,8 +61,8 @@ OPTIMIZERS = [
 
 
 def arrays(model):
-    parts = model._parts
-    return parts.layout.arrays(parts.theta) | parts.state_layout.arrays(parts.state)
+    parts = model.state
+    return parts.layout.arrays(parts.parameters) | parts.statistics_layout.arrays(parts.statistics)
 
 
 def frozen(path):
@@ -82,8 +82,8 @@ def test_twenty_steps_leave_it_as_it_was_to_the_last_bit(network, optimizer):
             np.testing.assert_array_equal(array, before[path], err_msg=path)
         else:
             assert (array != before[path]).any(), path
-    for name, vector in model._parts.updater.state.items():
-        for path, array in model._parts.layout.arrays(vector).items():
+    for name, vector in model.state.updater.state.items():
+        for path, array in model.state.layout.arrays(vector).items():
             assert not (frozen(path) and array.any()), f"{name}/{path}"
 
 
@@ -113,8 +113,8 @@ def test_nobody_computes_what_nobody_needs():
     """The gradient ends behind a frozen beginning."""
     seen = []
     model = NETWORKS["the body"].compile((6,), CrossEntropy())
-    step = GradientStep(model._parts, observer=lambda path, what, array: seen.append((path, what)))
-    step(model._parts.p, X, Y, np.ones(len(X), np.float32), 1)
+    step = GradientStep(model.state, observer=lambda path, what, array: seen.append((path, what)))
+    step(X, Y, np.ones(len(X), np.float32), 1)
     assert [path for path, what in seen if what == "gradient"] == ["dense1"]
 
 
@@ -132,7 +132,7 @@ def test_it_is_made_of_layers_like_any_network():
     network = Sequential(layer, Dense(2))
     assert [path for path, _ in primitives(network)] == ["frozen1.dense1", "frozen1.relu1", "dense1"]
     assert depth(network) == 3
-    with pytest.raises(ConfigError, match="needs layers"):
+    with pytest.raises(ConfigError, match="needs the layers"):
         Frozen()
 
 
@@ -182,9 +182,9 @@ def test_a_transfer_that_does_not_fit_changes_nothing():
     one = source()
     other = Sequential(Dense(8), BatchNorm(), ReLU(), Dense(2), Softmax()).compile((6,), CrossEntropy(), seed=2)
     before = other.parameters.copy()
-    with pytest.raises(ShapeError, match=r"dense2.W is \(8, 3\) in the source and \(8, 2\) in the target"):
+    with pytest.raises(ShapeError, match=r"dense2.W has the shape \(8, 3\) in the source and \(8, 2\) in the target"):
         transfer(one, other)
-    with pytest.raises(ConfigError, match="inside into='frozen1' the target has nothing"):
+    with pytest.raises(ConfigError, match="the target nothing inside into='frozen1'"):
         transfer(one, other, into="frozen1")
     with pytest.raises(ConfigError, match=r"the source has dense1.W, .* the target has sequential1.batchnorm1.gamma"):
         transfer(one, Sequential(Sequential(BatchNorm()), Softmax()).compile((6,), CrossEntropy()))

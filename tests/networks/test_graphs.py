@@ -40,11 +40,11 @@ from pellucid import (
     kernels as kernel_sets,
 )
 from pellucid.core.config import from_json, to_json
-from pellucid.initializers import initial
+from pellucid.initializers import initial_values
 from pellucid.layers import Context, ShardState
-from pellucid.networks import depth, fused, in_line, primitives, without_last
+from pellucid.networks import depth, fused, primitives, trailing_layers, without_last_layer
 from pellucid.testing import asymmetric, check_layer, check_loss, layouts, run_layer
-from pellucid.training.parts import Parts
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 from tests.networks.test_networks import counting
 
@@ -107,7 +107,7 @@ def test_a_random_graph_computes_what_recursion_computes_and_its_gradients_are_r
     graph, x = random_graph(seed), asymmetric((4, 3), seed)
     check_layer(graph, (3,), batch=3, seed=seed)
     layout = layouts(graph, (3,))[0]
-    theta = initial(layout, seed, np.float64)
+    theta = initial_values(layout, seed, np.float64)
     weights = layout.arrays(theta)
     for path in weights:
         weights[path] += 0.1 * asymmetric(weights[path].shape, seed)
@@ -146,7 +146,7 @@ def test_an_output_stays_as_it_is_until_backward_has_passed(seed, plan):
             np.testing.assert_array_equal(array, then, err_msg=path)
 
     y = graph.forward(p, asymmetric((4, 3)), ctx)
-    assert len(seen) == len(graph.inside())
+    assert len(seen) == len(graph.ordered_nodes())
     check()
     graph.backward(p, g, asymmetric(y.shape), ctx)
 
@@ -155,9 +155,9 @@ def at_work(network, shape):
     """A run that keeps what backward needs, views of parameters and gradients, and the context of the network."""
     params, state = layouts(network, shape)
     run = ShardState(kernel_sets.load(), dtype=np.float64)
-    run.keeping = run.training = True
+    run.backward_follows = run.training = True
     ctx = Context(run, state.views(state.zeros(np.float64)), needs_dx=True)
-    return run, params.views(initial(params, 0, np.float64)), params.views(params.zeros(np.float64)), ctx
+    return run, params.views(initial_values(params, 0, np.float64)), params.views(params.zeros(np.float64)), ctx
 
 
 def test_the_observer_sees_every_node_and_the_whole_of_its_gradient():
@@ -189,12 +189,12 @@ def test_the_observer_sees_every_node_and_the_whole_of_its_gradient():
 def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
     block = Residual(Dropout(0.3), Dense(3), ReLU(), Residual(Tanh()))
     network = Sequential(Dense(3), block, BRANCHES, Dense(3), Softmax())
-    parts = Parts(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
+    parts = ModelState(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
     used = GradientStep(parts)
     for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # shorter, then longer than what was there
         x, labels, w = asymmetric((n, 5), step), np.arange(n) % 3, np.ones(n)
         fresh = GradientStep(parts)
-        assert used(parts.p, x, labels, w, step) == fresh(parts.p, x, labels, w, step)
+        assert used(x, labels, w, step) == fresh(x, labels, w, step)
         np.testing.assert_array_equal(used.gradient, fresh.gradient)
 
 
@@ -226,7 +226,7 @@ def test_a_residual_block_behind_nothing_that_learns_computes_no_gradient_for_it
 
 
 def names(plan):
-    return [node.name for node in plan.inside()]
+    return [node.name for node in plan.ordered_nodes()]
 
 
 def test_a_node_is_absorbed_where_nobody_else_reads_what_stands_before_it():
@@ -242,18 +242,18 @@ def test_a_node_is_absorbed_where_nobody_else_reads_what_stands_before_it():
         )
     )
     assert names(plan) == ["a", "b", "b_relu", "c", "out"]
-    assert [node.inputs for node in plan.inside()] == [("input",), ("a",), ("b",), ("b", "b_relu", "input"), ("c",)]
+    assert [node.inputs for node in plan.ordered_nodes()] == [("input",), ("a",), ("b",), ("b", "b_relu", "input"), ("c",)]
 
 
 def test_the_relu_behind_a_block_is_part_of_its_addition():
     network = Sequential(Residual(Dense(4), ReLU(), Dense(4)), ReLU(), Residual(Tanh(), shortcut=Dense(4)), Dense(2))
     plan = fused(network)
     assert names(plan) == ["residual1", "residual2", "dense1"]
-    assert names(plan.inside()[0].layer) == ["dense1", "dense2", "add"]
+    assert names(plan.ordered_nodes()[0].layer) == ["dense1", "dense2", "add"]
     kernels, calls = counting(kernel_sets.load("reference"))
     run_layer(plan, asymmetric((3, 4)), kernels=kernels)
     assert calls == {"affine_relu": 1, "affine": 3, "add_relu": 1, "tanh": 1}
-    inner = fused(Sequential(Graph(Node("a", Dense(2), "input")), ReLU(), ReLU())).inside()
+    inner = fused(Sequential(Graph(Node("a", Dense(2), "input")), ReLU(), ReLU())).ordered_nodes()
     assert [node.name for node in inner] == ["graph1", "relu2"]
 
 
@@ -265,10 +265,10 @@ def test_the_relu_behind_a_block_is_part_of_its_addition():
     [
         (lambda: Graph(), r"Graph\(\) needs nodes"),
         (lambda: Graph(Dense(3)), "nodes must be a Node, not Dense"),
-        (lambda: Graph(Node("a", ReLU(), "input"), Node("a", Tanh(), "a")), "more than one node is called 'a'"),
+        (lambda: Graph(Node("a", ReLU(), "input"), Node("a", Tanh(), "a")), "more than one node has the name 'a'"),
         (
             lambda: Graph(Node("hidden", ReLU(), "input"), Node("b", ReLU(), "hiden")),
-            "'b' reads 'hiden', which is no node: did you mean 'hidden'",
+            "'b' reads 'hiden', which is not a node: did you mean 'hidden'",
         ),
         (
             lambda: Graph(Node("a", ReLU(), "c"), Node("b", ReLU(), "a"), Node("c", ReLU(), "b"), Node("d", ReLU(), "c")),
@@ -277,22 +277,22 @@ def test_the_relu_behind_a_block_is_part_of_its_addition():
         (lambda: Graph(Node("a", Add(), "a", "input")), "a -> a is a cycle"),
         (
             lambda: Graph(Node("a", ReLU(), "input"), Node("aside", Tanh(), "a"), Node("b", ReLU(), "a")),
-            "no node reads 'aside' and 'b', and a graph has one output",
+            "no node reads 'aside' and 'b', but a graph has one output",
         ),
-        (lambda: Node("sum", Add(), "a"), r"node 'sum' reads 'a', and Add\(\) merges two or more"),
-        (lambda: Node("a", ReLU(), "b", "c"), r"node 'a' reads 'b' and 'c', and ReLU\(\) takes one input.*Concatenate\(\)"),
-        (lambda: Node("a", ReLU()), r"node 'a' reads nothing, and ReLU\(\) takes one input: name it, or 'input'"),
-        (lambda: Node("input", ReLU(), "input"), "'input' is what goes into the network"),
-        (lambda: Node("a.b", ReLU(), "input"), "letters, digits, _ and - only"),
+        (lambda: Node("sum", Add(), "a"), r"node 'sum' reads 'a', but Add\(\) merges two or more"),
+        (lambda: Node("a", ReLU(), "b", "c"), r"node 'a' reads 'b' and 'c', but ReLU\(\) takes one input.*Concatenate\(\)"),
+        (lambda: Node("a", ReLU()), r"node 'a' reads nothing, but ReLU\(\) takes one input: name it, or 'input'"),
+        (lambda: Node("input", ReLU(), "input"), "'input' is the network's input"),
+        (lambda: Node("a.b", ReLU(), "input"), "letters, digits, _ and -; "),
         (lambda: Node("", ReLU(), "input"), "letters, digits"),
         (lambda: Node(3, ReLU(), "input"), "name must be a string"),
-        (lambda: Node("a", ReLU, "input"), r"layer must be a Layer or a Merge.*put parentheses behind it: ReLU\(\)"),
+        (lambda: Node("a", ReLU, "input"), r"layer must be a Layer or a Merge.*add parentheses to create one: ReLU\(\)"),
         (lambda: Node("a", ReLU(), ["input"]), "inputs must be a string, not list"),
         (lambda: Sequential(Dense(3), Add()), r"Add takes several inputs.*a node of a Graph.*Residual\(…\)"),
         (lambda: Sequential(Dense(3), Concatenate), "Concatenate takes several inputs"),
-        (lambda: Residual(Dense(3), Add()), r"Add takes several inputs, and a layer in Residual"),
+        (lambda: Residual(Dense(3), Add()), r"Add takes several inputs, but a layer in Residual"),
         (lambda: Residual(Dense(3), shortcut=Add()), r"Add takes several inputs"),
-        (lambda: Residual(Dense(3), shortcut=Dense), r"shortcut must be a Layer.*parentheses behind it: Dense\(\)"),
+        (lambda: Residual(Dense(3), shortcut=Dense), r"shortcut must be a Layer.*add parentheses to create one: Dense\(\)"),
         (lambda: Residual(), "needs layers"),
     ],
 )
@@ -315,19 +315,19 @@ def test_networks_that_cannot_be_are_refused(make, words):
         (
             Graph(Node("a", Dense(3), "input"), Node("sum", Add(), "input", "a", "a")),
             (2,),
-            r"sum, which reads input \(2,\) and a \(3,\) and a \(3,\): Add\(\) wants inputs of one shape",
+            r"sum, which reads input \(2,\) and a \(3,\) and a \(3,\): Add\(\) expects inputs of one shape",
         ),
         (
             Graph(Node("a", Flatten(), "input"), Node("both", Concatenate(), "a", "input")),
             (2, 3),
-            r"both, which reads a \(6,\) and input \(2, 3\): Concatenate\(\) wants inputs that differ in axis -1 alone",
+            r"both, which reads a \(6,\) and input \(2, 3\): Concatenate\(\) expects inputs that differ in axis -1 only",
         ),
         (
             Graph(Node("both", Concatenate(1), "input", "input")),
             (2,),
-            r"Concatenate\(axis=1\) wants samples that have this axis",
+            r"Concatenate\(axis=1\) expects samples that have this axis",
         ),
-        (Graph(Node("both", Concatenate(-2), "input", "input")), (2,), r"wants samples that have this axis, got \(2,\)"),
+        (Graph(Node("both", Concatenate(-2), "input", "input")), (2,), r"expects samples that have this axis, got \(2,\)"),
     ],
     ids=repr,
 )
@@ -416,8 +416,8 @@ WIDE = (Node("a", Dense(3), "input"), Node("b", Dense(3), "input"), Node("sum", 
     ids=repr,
 )
 def test_the_head_comes_off_a_graph_too(network, rest):
-    assert without_last(network) == rest
-    assert isinstance(in_line(network)[-1], Softmax)
+    assert without_last_layer(network) == rest
+    assert isinstance(trailing_layers(network)[-1], Softmax)
     check_loss(CrossEntropy(), network, (3,), np.arange(5) % network.build((3,)).shape[0])
 
 
@@ -431,7 +431,7 @@ def test_the_head_comes_off_a_graph_too(network, rest):
         ),
         (Residual(Dense(3), Softmax()), CrossEntropy(), "as the last layer, got Residual"),
         (ENDS, BinaryCrossEntropy(), r"with Softmax\(\) use loss=CrossEntropy"),
-        (Sequential(ENDS, Identity(), Softmax()), CrossEntropy(), "a Softmax behind a Softmax"),
+        (Sequential(ENDS, Identity(), Softmax()), CrossEntropy(), "a Softmax after a Softmax"),
     ],
     ids=repr,
 )

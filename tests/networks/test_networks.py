@@ -21,12 +21,12 @@ from pellucid import (
     Tanh,
     kernels as kernel_sets,
 )
-from pellucid.initializers import initial
+from pellucid.initializers import initial_values
 from pellucid.layers import Context, LayerSpec, ShardState
-from pellucid.networks import fused, primitives, without_last
+from pellucid.networks import fused, primitives, without_last_layer
 from pellucid.optim import SGD
 from pellucid.testing import asymmetric, check_fusion, layouts, run_layer
-from pellucid.training.parts import Parts
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
 NESTED = Sequential(
@@ -43,7 +43,7 @@ def paths(network, shape=(6,)):
 
 def test_layers_are_named_by_kind_and_number():
     network = Sequential(Flatten(), Dense(3), ReLU(), Dense(3), Sequential(), ReLU(), Sequential())
-    names = [node.name for node in network.inside()]
+    names = [node.name for node in network.ordered_nodes()]
     assert names == ["flatten1", "dense1", "relu1", "dense2", "sequential1", "relu2", "sequential2"]
 
 
@@ -80,7 +80,7 @@ def test_shapes_slots_and_costs_add_up():
     built = NESTED.build((2, 3))
     assert built.shape == (3,)
     assert built.multiply_adds == 6 * 4 + 4 * 5 + 5 * 3 + 3 * 3
-    assert layouts(NESTED, (2, 3))[0].parameters == built.multiply_adds + 4 + 5 + 3 + 3
+    assert layouts(NESTED, (2, 3))[0].parameter_count == built.multiply_adds + 4 + 5 + 3 + 3
 
 
 def test_an_error_of_shape_says_where_it_is():
@@ -126,11 +126,11 @@ def test_the_fused_plan_does_the_same(network, shape, needs_dx, kernels):
 
 def test_fusion_joins_what_it_can_and_nothing_else():
     plan = fused(Sequential(Flatten(), Dense(4), ReLU(), Dense(4), Tanh(), Sequential(Dense(2), ReLU()), Dense(2)))
-    assert [node.name for node in plan.inside()] == ["flatten1", "dense1", "dense2", "tanh1", "sequential1", "dense3"]
-    assert [node.name for node in plan.inside()[4].layer.inside()] == ["dense1"]
+    assert [node.name for node in plan.ordered_nodes()] == ["flatten1", "dense1", "dense2", "tanh1", "sequential1", "dense3"]
+    assert [node.name for node in plan.ordered_nodes()[4].layer.ordered_nodes()] == ["dense1"]
     # the last layer of a nested network absorbs too; a network without layers has none that could
     nested = fused(Sequential(Sequential(Tanh(), Dense(4)), ReLU(), Sequential(), ReLU()))
-    assert [node.name for node in nested.inside()] == ["sequential1", "sequential2", "relu2"]
+    assert [node.name for node in nested.ordered_nodes()] == ["sequential1", "sequential2", "relu2"]
 
 
 # -- gradients that are not needed -----------------------------------------------------------------------------------
@@ -186,10 +186,10 @@ def test_the_first_dense_computes_dx_only_when_asked(network, needs_dx, products
     ids=repr,
 )
 def test_the_last_layer_comes_off_also_out_of_nested_networks(network, rest):
-    assert without_last(network) == rest
+    assert without_last_layer(network) == rest
     last = primitives(network)[-1][1]
     x = asymmetric((4, 3))
-    theta = initial(layouts(network, (3,))[0], 0, np.float64)
+    theta = initial_values(layouts(network, (3,))[0], 0, np.float64)
     z = run_layer(rest, x, theta=theta).y
     np.testing.assert_array_equal(run_layer(network, x, theta=theta).y, run_layer(last, z).y)
 
@@ -202,8 +202,11 @@ def test_the_observer_sees_every_output_and_every_gradient():
     network = Sequential(Flatten(), Sequential(Dense(4), ReLU()), Dense(3), Sigmoid())
     params, state = layouts(network, (2, 3))
     run = ShardState(kernel_sets.load(), dtype=np.float64)
-    run.keeping, run.observer = True, lambda path, what, array: seen.append((path, what, array.shape))
-    ctx, p = Context(run, state.views(state.zeros(np.float64)), needs_dx=True), params.views(initial(params, 0, np.float64))
+    run.backward_follows, run.observer = True, lambda path, what, array: seen.append((path, what, array.shape))
+    ctx, p = (
+        Context(run, state.views(state.zeros(np.float64)), needs_dx=True),
+        params.views(initial_values(params, 0, np.float64)),
+    )
     network.forward(p, asymmetric((5, 2, 3)), ctx)
     shapes = {
         "flatten1": 6,
@@ -221,19 +224,21 @@ def test_the_observer_sees_every_output_and_every_gradient():
 
 def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
     network = Sequential(Dense(4), ReLU(), Dropout(0.3), Dense(4), Tanh(), Dense(3), Softmax())
-    parts = Parts(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
+    parts = ModelState(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
     used = GradientStep(parts)
     for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # shorter, then longer than what was there
         x, labels, w = asymmetric((n, 5), step), np.arange(n) % 3, np.ones(n)
         fresh = GradientStep(parts)
-        assert used(parts.p, x, labels, w, step) == fresh(parts.p, x, labels, w, step)
+        assert used(x, labels, w, step) == fresh(x, labels, w, step)
         np.testing.assert_array_equal(used.gradient, fresh.gradient)
         np.testing.assert_array_equal(used.outputs, fresh.outputs)
 
 
 def test_dropout_draws_anew_in_each_step_and_again_the_same():
-    parts = Parts(Sequential(Dropout(), Dense(3), Softmax()), (50,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
+    parts = ModelState(
+        Sequential(Dropout(), Dense(3), Softmax()), (50,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64
+    )
     step, batch = GradientStep(parts), (asymmetric((4, 50)), np.arange(4) % 3, np.ones(4))
-    first, second, again = (step(parts.p, *batch, number) for number in (1, 2, 1))
+    first, second, again = (step(*batch, number) for number in (1, 2, 1))
     assert first == again
     assert first != second

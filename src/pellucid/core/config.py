@@ -1,12 +1,12 @@
-"""Settings as frozen dataclasses, and their plain JSON form.
+"""Settings as frozen dataclasses, and their JSON form.
 
-A layer, a loss, an optimizer, a schedule: each is a frozen dataclass whose fields are its configuration. From the
-fields follow, once for all classes, the check of their values (the annotation says what is allowed), the JSON form
-``{"class": "Dense", "units": 10, ...}``, the repr and the equality.
+Layers, losses, optimizers and schedules are frozen dataclasses whose fields are their configuration. This module derives
+from the fields, for all classes at once, the check of their values (annotations state what is allowed), the JSON form
+``{"class": "Dense", "units": 10, ...}`` and the repr.
 
-Pellucid's own classes register themselves under their names when their module is loaded, which :func:`from_json` sees
-to. Anybody else's class is keyed ``module:Class`` and is handed to :func:`from_json` by the caller: reading a file
-never imports anybody else's code.
+Pellucid's own classes are registered by name when their module is imported; :func:`from_json` imports it if necessary. Other
+classes have the key ``module:Class``, and the caller must pass them to :func:`from_json`: reading a file never imports code
+from outside the library.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers a field may hold, from ``low`` to ``high``; the bounds belong to it unless said otherwise."""
+    """The range of a numeric field, from ``low`` to ``high``. Bounds are inclusive, except where ``low_open`` or ``high_open``
+    excludes them."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -61,46 +62,49 @@ FractionBelowOne = Annotated[float, Range(0, 1, high_open=True)]
 
 
 class Config:
-    """The base of everything that is configured. Subclasses are frozen dataclasses, abstract or final."""
+    """The base class of all settings. Subclasses are frozen dataclasses; each is either abstract or final."""
 
     _registry: ClassVar[dict[str, type[Config]]] = {}
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in cls.__dict__:
-            cls.__repr__ = Config._shown  # type: ignore[assignment, method-assign]  # before the dataclass makes its own
+            cls.__repr__ = Config._short_repr  # type: ignore[assignment, method-assign]  # dataclass() then adds none
         home = cls.__module__.split(".")
-        if home[0] == "pellucid" and home[1:2] != ["lab"] and not cls.__name__.startswith("_"):  # the lab is a user like others
+        if home[0] == "pellucid" and home[1:2] != ["lab"] and not cls.__name__.startswith("_"):  # the lab counts as user code
             known = Config._registry.setdefault(cls.__name__, cls)
             if known.__module__ != cls.__module__:
-                raise TypeError(f"two classes are called {cls.__name__}: in {known.__module__} and {cls.__module__}")
+                raise TypeError(f"two classes have the name {cls.__name__}: in {known.__module__} and {cls.__module__}")
 
-    def _shown(self) -> str:
-        """How one would type it: ``Conv2D(filters=16, kernel_size=3, bias=False)``, settings at their default left out."""
-        given = []
+    def _short_repr(self) -> str:
+        """Return the constructor call without default values: ``Conv2D(filters=16, kernel_size=3, bias=False)``."""
+        arguments = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if value != field.default:
-                given.append(f"{field.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(given)})"
+                arguments.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            kind = _hints(type(self))[field.name]  # type: ignore[arg-type]  # a class is hashable
-            value = checked(getattr(self, field.name), kind, type(self).__name__, field.name)
+            kind = _annotations(type(self))[field.name]  # type: ignore[arg-type]  # classes are hashable
+            value = validate(getattr(self, field.name), kind, type(self).__name__, field.name)
             object.__setattr__(self, field.name, value)
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+def _annotations(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
 
 
-def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
-    """``value`` as the annotation ``kind`` wants it (NumPy's numbers become Python's), or a ConfigError."""
+def validate(value: Any, kind: Any, owner: str, name: str) -> Any:
+    """Return ``value`` converted to the type annotation ``kind``: NumPy numbers to Python's, lists to tuples.
+
+    Raises ConfigError if it does not match the annotation; ``owner`` and ``name`` are the class and the field in the message.
+    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        value = checked(value, arguments[0], owner, name)
+        value = validate(value, arguments[0], owner, name)
         for bound in arguments[1:]:
             if isinstance(bound, Range) and value not in bound:
                 raise ConfigError(f"{owner}({name}={value!r}): {name} must be {bound}")
@@ -109,26 +113,26 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
         refused_list = None
         for option in arguments:
             try:
-                return checked(value, option, owner, name)
+                return validate(value, option, owner, name)
             except ConfigError as error:
                 if option is not type(None):
                     refusal = error
                 if isinstance(value, numbers.Number) and typing.get_origin(option) is Annotated:
-                    raise  # a number outside its range: the range is the better message
+                    raise  # a number outside the range: this message states the range
                 if isinstance(value, (tuple, list)) and typing.get_origin(option) is tuple:
-                    refused_list = error  # a list where a list may stand: what is wrong inside is the better message
+                    refused_list = error  # a list where one is allowed: this message states what is wrong inside it
         if refused_list is not None:
             raise refused_list
         if len(arguments) == 2 and type(None) in arguments:
             raise refusal
-        raise _refused(value, owner, name, " or ".join(_plain(option) for option in arguments))
+        raise _mismatch(value, owner, name, " or ".join(_described(option) for option in arguments))
     if origin is tuple:
         if not isinstance(value, (tuple, list)):
-            raise _refused(value, owner, name, "a list or tuple")
+            raise _mismatch(value, owner, name, "a list or tuple")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
         if len(kinds) != len(value):
-            raise _refused(value, owner, name, f"{len(kinds)} values")
-        return tuple(checked(item, item_kind, owner, name) for item, item_kind in zip(value, kinds, strict=True))
+            raise _mismatch(value, owner, name, f"{len(kinds)} values")
+        return tuple(validate(item, item_kind, owner, name) for item, item_kind in zip(value, kinds, strict=True))
     if kind is Any:
         return value
     if kind is bool and isinstance(value, (bool, np.bool_)):
@@ -137,53 +141,59 @@ def checked(value: Any, kind: Any, owner: str, name: str) -> Any:
         try:
             return operator.index(value)
         except TypeError:
-            raise _refused(value, owner, name, "a whole number") from None
+            raise _mismatch(value, owner, name, "an integer") from None
     if kind is float and isinstance(value, numbers.Real) and not isinstance(value, bool):
         try:
             number = float(value)
-        except OverflowError:  # a whole number of more than 308 digits
+        except OverflowError:  # an integer of more than 308 digits
             number = math.inf
         if not math.isfinite(number):
-            raise _refused(value, owner, name, "a finite number")
+            raise _mismatch(value, owner, name, "a finite number")
         return number
     if isinstance(kind, type) and kind not in (int, float) and isinstance(value, kind):
         return value
-    raise _refused(value, owner, name, _plain(kind))
+    raise _mismatch(value, owner, name, _described(kind))
 
 
-def _plain(kind: Any) -> str:
+def _described(kind: Any) -> str:
+    """Return a type annotation in words: "an integer", "a Layer"."""
     if typing.get_origin(kind) is Annotated:
-        return _plain(typing.get_args(kind)[0])
-    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
-    return words.get(kind) or f"a {getattr(kind, '__name__', str(kind))}"
+        return _described(typing.get_args(kind)[0])
+    words = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
+    return words.get(kind) or with_article(getattr(kind, "__name__", str(kind)))
 
 
-def _refused(value: Any, owner: str, name: str, wanted: str) -> ConfigError:
-    hint = f"; put parentheses behind it: {value.__name__}()" if isinstance(value, type) else ""
-    return ConfigError(f"{owner}({name}={value!r}): {name} must be {wanted}, not {type(value).__name__}{hint}")
+def with_article(name: str) -> str:
+    """Return the name of a class with "a" or "an" before it."""
+    return f"{'an' if name[:1] in 'AEIO' else 'a'} {name}"
 
 
-def key(cls: type[Config]) -> str:
-    """The name a class goes by in JSON: its own for Pellucid's classes, ``module:Class`` for all others."""
-    own = Config._registry.get(cls.__name__) is cls
-    return cls.__name__ if own else f"{cls.__module__}:{cls.__qualname__}"
+def _mismatch(value: Any, owner: str, name: str, expected: str) -> ConfigError:
+    hint = f"; add parentheses to create one: {value.__name__}()" if isinstance(value, type) else ""
+    return ConfigError(f"{owner}({name}={value!r}): {name} must be {expected}, not {type(value).__name__}{hint}")
 
 
-def registered(kind: type[T]) -> dict[str, type[T]]:
-    """Pellucid's own classes of one kind that can be made, by name."""
+def class_key(cls: type[Config]) -> str:
+    """Return the name of a class in JSON: ``Class`` for the classes of Pellucid, ``module:Class`` for all others."""
+    registered = Config._registry.get(cls.__name__) is cls
+    return cls.__name__ if registered else f"{cls.__module__}:{cls.__qualname__}"
+
+
+def registered_classes(kind: type[T]) -> dict[str, type[T]]:
+    """Return all subclasses of ``kind`` in Pellucid that are not abstract, by name."""
     lazy.load_all()
-    return {name: cls for name, cls in Config._registry.items() if issubclass(cls, kind) and _can_be_made(cls)}
+    return {name: cls for name, cls in Config._registry.items() if issubclass(cls, kind) and _is_concrete(cls)}
 
 
-def _can_be_made(cls: type) -> bool:
+def _is_concrete(cls: type) -> bool:
     return dataclasses.is_dataclass(cls) and not inspect.isabstract(cls)
 
 
 def to_json(value: Any) -> Any:
-    """Plain JSON (dicts, lists, strings, finite numbers, None) of a Config or of what its fields may hold."""
+    """Return settings, or a value of one of their fields, as plain JSON: dicts, lists, strings, finite numbers, None."""
     if isinstance(value, Config):
         fields = dataclasses.fields(value)  # type: ignore[arg-type]
-        return {"class": key(type(value)), **{field.name: to_json(getattr(value, field.name)) for field in fields}}
+        return {"class": class_key(type(value)), **{field.name: to_json(getattr(value, field.name)) for field in fields}}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -194,57 +204,59 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(data: Any, kind: type[T], custom_classes: Iterable[type] = ()) -> T:
-    """The object whose JSON form ``data`` is. ``kind`` is what the caller expects, ``custom_classes`` other people's classes.
+    """Return the object whose JSON form is ``data``: the inverse of :func:`to_json`.
 
-    Raises ConfigError for an unknown class or key (naming the nearest one) and for values a field refuses.
+    ``kind`` is the expected class. ``custom_classes`` are the classes from outside Pellucid that the data may contain.
+
+    Raises ConfigError for unknown classes and settings (the message suggests the most similar name), and for invalid values.
     """
-    own = {key(cls): cls for cls in custom_classes}
+    custom = {class_key(cls): cls for cls in custom_classes}
     try:
-        value = _decode(data, own)
+        value = _decode(data, custom)
     except RecursionError:
-        raise ConfigError("these settings are nested too deeply") from None
+        raise ConfigError("the settings are nested too deeply") from None
     if not isinstance(value, kind):
-        raise ConfigError(f"expected a {kind.__name__} ({{'class': …}}), got {_shown(data)}")
+        raise ConfigError(f"expected {with_article(kind.__name__)} ({{'class': …}}), got {_abbreviated(data)}")
     return value
 
 
-def _decode(data: Any, own: Mapping[str, type]) -> Any:
+def _decode(data: Any, custom: Mapping[str, type]) -> Any:
     if isinstance(data, list):
-        return tuple(_decode(item, own) for item in data)
+        return tuple(_decode(item, custom) for item in data)
     if not isinstance(data, dict):
         return data
     name = data.get("class")
     if not isinstance(name, str):
-        raise ConfigError(f"settings need a 'class', got {_shown(data)}")
-    if name not in own and name not in Config._registry:
+        raise ConfigError(f"settings need a 'class', got {_abbreviated(data)}")
+    if name not in custom and name not in Config._registry:
         lazy.load(name)
-    cls = own.get(name) or Config._registry.get(name)
+    cls = custom.get(name) or Config._registry.get(name)
     if cls is None:
-        lazy.load_all()  # it may stand beside something that is exported; and for the names to suggest
+        lazy.load_all()  # the class may not be exported but defined in the same module as one that is
         cls = Config._registry.get(name)
     if cls is None:
         if ":" in name:
             raise ConfigError(
-                f"unknown class {name!r}: hand it over, for example Model.load(path, custom_classes=[{name.split(':')[1]}])"
+                f"unknown class {name!r}: pass it as an argument, as in Model.load(path, custom_classes=[{name.split(':')[1]}])"
             )
         raise ConfigError(f"unknown class {name!r}: {did_you_mean(name, Config._registry)}")
-    if not _can_be_made(cls):
-        raise ConfigError(f"{name!r} is a kind of settings, not one that can be made")
-    given = {field: _decode(value, own) for field, value in data.items() if field != "class"}
+    if not _is_concrete(cls):
+        raise ConfigError(f"{name!r} is an abstract class, of which there are no instances")
+    given = {field: _decode(value, custom) for field, value in data.items() if field != "class"}
     fields = [field.name for field in dataclasses.fields(cls)]
     for field in given:
         if field not in fields:
             raise ConfigError(f"{name} has no setting {field!r}: {did_you_mean(field, fields)}")
     parameters = list(inspect.signature(cls).parameters.values())
-    star = next((i for i, one in enumerate(parameters) if one.kind is one.VAR_POSITIONAL), None)
+    star = next((i for i, parameter in enumerate(parameters) if parameter.kind is parameter.VAR_POSITIONAL), None)
     positional: tuple[Any, ...] = ()
-    if star is not None and parameters[star].name in given:  # Sequential(*layers), Node(name, layer, *inputs)
+    if star is not None and parameters[star].name in given:  # as in Sequential(*layers) and Node(name, layer, *inputs)
         positional = given.pop(parameters[star].name)
         if not isinstance(positional, tuple):
             raise ConfigError(f"{name}: {parameters[star].name!r} must be a list")
         for parameter in reversed(parameters[:star]):
             if parameter.name not in given:
-                raise ConfigError(f"{name} lacks the setting {parameter.name!r}")
+                raise ConfigError(f"{name}: the setting {parameter.name!r} is missing")
             positional = (given.pop(parameter.name), *positional)
     try:
         return cls(*positional, **given)
@@ -252,6 +264,6 @@ def _decode(data: Any, own: Mapping[str, type]) -> Any:
         raise ConfigError(f"{name}: {error}") from None
 
 
-def _shown(data: Any) -> str:
+def _abbreviated(data: Any) -> str:
     text = repr(data)
     return text if len(text) <= 60 else text[:57] + "..."

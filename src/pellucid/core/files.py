@@ -1,9 +1,11 @@
-"""Files: data, never code.
+"""Files that are written atomically, and safetensors files that are checked when they are read.
 
-A model file is one safetensors file: named arrays, and one JSON text in its metadata. Anybody's safetensors reader can
-read it; this module writes it in exactly one canonical form and refuses every other, so that a flipped bit, a lying
-size or a second meaning hidden in the header are found before anything is believed. Every file is written under a
-temporary name, synced and renamed: it is there whole, or the old one still is.
+A model file is a safetensors file: named arrays, and one JSON text in its metadata. It contains data and never code, and any
+safetensors reader can read it. This module writes it in one canonical form and refuses every other form, so that changed
+bits, wrong sizes and ambiguous headers are detected before the content is used.
+
+Every file is written under a temporary name, flushed to disk and then renamed, so a path always has either the complete new
+file or the old one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,21 +27,35 @@ from pellucid.core.memory import Array
 from pellucid.errors import FileError
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_LENGTH = 8  # bytes in front that hold the header's length
-_DIGEST = "0" * 64  # stands in the header while its digest is taken
+_DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_LENGTH_BYTES = 8  # at the start of the file: the length of the header
+_NO_DIGEST = "0" * 64  # in the header while the digest is computed
+
+
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open an ordinary file for reading. Raises FileError for anything else: opening a pipe would block for ever."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return open(path, "rb")
+    except FileNotFoundError:
+        raise FileError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise FileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    raise FileError(f"{path}: expected a file, got {'a folder' if stat.S_ISDIR(mode) else 'a device, a pipe or a socket'}")
 
 
 @contextlib.contextmanager
-def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of ``path`` once it is complete and on the disk, or leaves no trace.
+def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a new file that replaces ``path`` at the end of the ``with`` block, when it is complete and on disk.
 
-    Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. Raises FileError.
+    After an error, ``path`` is unchanged and no temporary file remains. Other processes always read either the old file or
+    the new one, never a part. Raises FileError if the file cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
-        file = open(temporary, "xb")  # noqa: SIM115 (closed below, where its errors are told apart)
+        file = open(temporary, "xb")  # noqa: SIM115 (closed below; errors while opening and while writing are handled separately)
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
     try:
@@ -50,27 +68,30 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:  # after an interruption, too
+    finally:  # also after an interruption
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> None:
-    """Writes the chunks to ``path``: all of them or nothing. Raises FileError when it cannot be written."""
-    with replaced(path) as file:
+    """Write the chunks to ``path``: all of them, or nothing. Raises FileError if the file cannot be written."""
+    with open_atomic(path) as file:
         for chunk in chunks:
             file.write(chunk)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text: all of it or nothing."""
+    """Write ``text`` to ``path`` as UTF-8, with :func:`write_atomically`."""
     write_atomically(path, [text.encode()])
 
 
 @contextlib.contextmanager
-def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
-    """Inside, this process alone holds the lock file ``path``. However the process ends, the system takes the lock back; the
-    file, which is empty, stays. Raises FileError, with the message ``busy`` where another process holds it."""
+def exclusive_lock(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
+    """Hold a lock on the file ``path`` during the ``with`` block, so that no other process can hold it.
+
+    The operating system releases the lock when the process ends, however it ends. The file is empty and is not deleted.
+    Raises FileError with the message ``busy`` if another process holds the lock.
+    """
     try:
         file = open(path, "ab")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -91,40 +112,41 @@ def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
         yield
 
 
-def canonical(data: Any) -> str:
-    """The one JSON text of plain data: keys sorted, no spaces, no NaN."""
+def canonical_json(data: Any) -> str:
+    """Return the canonical JSON text of plain data: sorted keys, no spaces. NaN and infinity raise ValueError."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, digest: str) -> bytes:
-    """The header for (dtype, shape, bytes) by name, the length in front."""
+    """Return the header of a file, with its length before it. ``tensors`` has (dtype, shape, number of bytes) by name."""
     head: dict[str, Any] = {"__metadata__": {"pellucid": settings, "sha256": digest}}
     start = 0
     for name in sorted(tensors):
         dtype, shape, size = tensors[name]
         head[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, start + size]}
         start += size
-    text = canonical(head).encode()
+    text = canonical_json(head).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(_LENGTH, "little") + text
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
 def save_tensors(path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-    """Writes arrays (float32 or float64) and plain JSON settings as one safetensors file."""
-    table = {name: (_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
+    """Write arrays (float32 or float64) and settings (plain JSON) to one safetensors file."""
+    table = {name: (_DTYPE_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
     data = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for _, a in sorted(tensors.items())]
-    text = canonical(settings)
-    digest = hashlib.sha256(_header(table, text, _DIGEST))
+    text = canonical_json(settings)
+    digest = hashlib.sha256(_header(table, text, _NO_DIGEST))
     for chunk in data:
         digest.update(chunk)
     write_atomically(path, [_header(table, text, digest.hexdigest()), *data])
 
 
 class TensorFile:
-    """A checked safetensors file: ``settings`` and, by name, the arrays' shapes; :meth:`arrays` reads them.
+    """A safetensors file that has been checked.
 
-    Opening checks length, header, sizes and digest. Raises FileError, before anything larger than the file itself is
-    allocated.
+    ``settings`` are its JSON settings, ``shapes`` the shapes of its arrays by name; :meth:`arrays` returns the arrays. The
+    constructor checks length, header, sizes and digest. It raises FileError before it allocates more memory than the file
+    has bytes.
     """
 
     def __init__(self, path: str | Path):
@@ -133,18 +155,18 @@ class TensorFile:
             self._bytes = self.path.read_bytes()
         except OSError as error:
             raise FileError(f"cannot read {self.path}: {error.strerror or error}") from error
-        self.settings, self.shapes = self._checked()
+        self.settings, self.shapes = self._check()
 
     def _refuse(self, why: str) -> FileError:
-        return FileError(f"{self.path} is not a whole Pellucid model file: {why}")
+        return FileError(f"{self.path} is not a complete Pellucid model file: {why}")
 
-    def _checked(self) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    def _check(self) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
         content = self._bytes
-        length = int.from_bytes(content[:_LENGTH], "little")
-        if len(content) < _LENGTH or length > len(content) - _LENGTH:
-            raise self._refuse(f"it says that its header has {length:,} bytes, and the file has {len(content):,}")
+        length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+        if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
+            raise self._refuse(f"its header should have {length:,} bytes, but the file has {len(content):,}")
         try:
-            head = json.loads(content[_LENGTH : _LENGTH + length])
+            head = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])
             metadata = head["__metadata__"]
             tensors = {
                 str(name): (
@@ -156,10 +178,10 @@ class TensorFile:
                 if name != "__metadata__"
             }
             settings = json.loads(metadata["pellucid"])
-            plain = _header(tensors, canonical(settings), metadata["sha256"])
+            expected = _header(tensors, canonical_json(settings), metadata["sha256"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError) as error:
-            raise self._refuse(f"its header does not read ({type(error).__name__}: {error})") from None
-        if plain != content[: _LENGTH + length] or not isinstance(settings, dict):
+            raise self._refuse(f"its header is not readable ({type(error).__name__}: {error})") from None
+        if expected != content[: _LENGTH_BYTES + length] or not isinstance(settings, dict):
             raise self._refuse("its header is not in the canonical form that Pellucid writes")
         total = 0
         for name, (dtype, shape, size) in tensors.items():
@@ -171,16 +193,18 @@ class TensorFile:
             if count * _DTYPES[dtype].itemsize != size:
                 raise self._refuse(f"the array {name!r} of shape {shape} has {size:,} bytes")
             total += size
-        if _LENGTH + length + total != len(content):
-            raise self._refuse(f"its arrays take {total:,} bytes, and {len(content) - _LENGTH - length:,} are there")
-        digest = hashlib.sha256(_header(tensors, canonical(settings), _DIGEST))
-        digest.update(memoryview(content)[_LENGTH + length :])
+        if _LENGTH_BYTES + length + total != len(content):
+            raise self._refuse(
+                f"its arrays have {total:,} bytes, but the file contains {len(content) - _LENGTH_BYTES - length:,}"
+            )
+        digest = hashlib.sha256(_header(tensors, canonical_json(settings), _NO_DIGEST))
+        digest.update(memoryview(content)[_LENGTH_BYTES + length :])
         if digest.hexdigest() != metadata["sha256"]:
             raise self._refuse("its content does not match its SHA-256: it was changed or damaged")
         return settings, {name: tuple(shape) for name, (_, shape, _) in tensors.items()}
 
     def arrays(self) -> dict[str, Array]:
-        """All arrays by name."""
+        """Return all arrays by name."""
         import safetensors.numpy
 
         loaded: dict[str, Array] = safetensors.numpy.load(self._bytes)
@@ -188,10 +212,10 @@ class TensorFile:
 
 
 def read_json(path: str | Path) -> Any:
-    """The JSON in a file. Raises FileError when it cannot be read or is no JSON."""
+    """Return the content of a JSON file. Raises FileError if it cannot be read or is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path} holds no JSON: {error}") from None
+        raise FileError(f"{path} is not a JSON file: {error}") from None

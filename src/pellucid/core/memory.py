@@ -1,9 +1,9 @@
-"""Names onto one flat vector.
+"""Named arrays that are views of one flat vector.
 
-All parameters of a model are one contiguous vector, all gradients another, running statistics a third. A layer says
-which slots it needs; a :class:`Layout` places them one behind the other at 64-byte offsets (a cache line, and what
-vector instructions like); a :class:`Views` is the tree of named arrays that look onto such a vector. Optimizers,
-clipping, averaging and files then work on vectors and know nothing of layers.
+All parameters of a model are one contiguous vector; the gradients are a second one, the running statistics a third. A layer
+lists the slots that it needs. A :class:`Layout` assigns each slot a place in the vector, at multiples of 64 bytes (a cache
+line, and the alignment of vector instructions). A :class:`Views` is a tree of named arrays, the views of such a vector.
+Optimizers, clipping, averaging and files work on the vectors and do not depend on layers.
 """
 
 from __future__ import annotations
@@ -21,52 +21,53 @@ from pellucid.errors import ShapeError
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-LINE = 64  # bytes
-_ALIGN = LINE // 4  # elements: offsets are multiples of this, so they stay aligned in float32 and in float64
+CACHE_LINE = 64  # bytes
+_ALIGNMENT = CACHE_LINE // 4  # elements: with offsets that are multiples of it, slots are aligned in float32 and float64
 
 
-class Fill(Protocol):
-    """What gives a slot its first values: an initializer."""
+class Filler(Protocol):
+    """An object that computes the initial values of a slot: an initializer."""
 
     def fill(self, shape: Shape, generator: np.random.Generator) -> Array: ...
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One named array of a layer.
+    """The description of one array of a layer.
 
-    ``decay`` says whether weight decay and penalties touch it (weights yes, biases no); ``state`` marks running
-    statistics: kept with the model, but neither trained nor differentiated. What is not ``trained`` is a parameter that
-    stays as it is: its gradient is zero, and no optimizer sees it.
+    ``init`` computes the initial values. ``decay`` is true if weight decay and penalties apply to the array (weights: yes,
+    biases: no). ``state`` marks running statistics, which are stored with the model but are not parameters. A parameter that
+    is not ``trained`` is frozen: its gradient is zero, and optimizers do not change it.
     """
 
     shape: Shape
-    init: Fill
+    init: Filler
     decay: bool = True
     state: bool = False
     trained: bool = True
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return math.prod(self.shape)
 
 
 def aligned_zeros(size: int, dtype: Any = np.float32) -> Array:
-    """A zero vector of ``size`` elements whose first byte lies on a cache line."""
+    """Return a zero vector of ``size`` elements that begins at a multiple of 64 bytes."""
     item = np.dtype(dtype).itemsize
-    raw = np.zeros(size * item + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
+    raw = np.zeros(size * item + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
     return raw[start : start + size * item].view(dtype)
 
 
 class Views:
-    """The arrays of one layer, by name; those of the layers inside it, by their names.
+    """The arrays of one layer by name, as views of a flat vector, and the Views of the layers inside it.
 
-    ``p.W`` reads the array, ``p.W = values`` writes through into the vector, ``p["dense1"]`` is the layer inside. True if
-    anything in it is trained.
+    ``p.W`` is the array, ``p.W = values`` writes the values into the vector, and ``p["dense1"]`` is the Views of the inner
+    layer dense1 (empty if it has no slots). A Views is true if any slot in it is trained.
     """
 
-    __slots__ = ("__dict__", "_trained")  # the arrays by name, and what is no array
+    __slots__ = ("__dict__", "_trained")  # __dict__ holds only the arrays and the inner Views
 
     def __init__(self) -> None:
         object.__setattr__(self, "_trained", False)
@@ -76,13 +77,13 @@ class Views:
         def __getattr__(self, name: str) -> Any: ...
 
     def __getitem__(self, name: str) -> Any:
-        return self.__dict__.get(name, _NOTHING)
+        return self.__dict__.get(name, _EMPTY)
 
     def __setattr__(self, name: str, value: Any) -> None:
         try:
             self.__dict__[name][...] = value
         except KeyError:
-            raise AttributeError(f"there is no slot {name!r}; build() names: {', '.join(self.__dict__)}") from None
+            raise AttributeError(f"there is no slot {name!r}; the slots of build() are: {', '.join(self.__dict__)}") from None
 
     def __bool__(self) -> bool:
         return bool(self._trained)
@@ -91,32 +92,36 @@ class Views:
         return f"Views({', '.join(self.__dict__)})"
 
 
-def clear(views: Views) -> None:
-    """Fills all arrays with zeros, those of the layers inside too."""
-    for one in vars(views).values():
-        clear(one) if isinstance(one, Views) else one.fill(0)
+def zero_all(views: Views) -> None:
+    """Fill all arrays with zeros, including those of the layers inside."""
+    for entry in vars(views).values():
+        if isinstance(entry, Views):
+            zero_all(entry)
+        else:
+            entry.fill(0)
 
 
-_NOTHING = Views()
+_EMPTY = Views()
 
 
 class Layout(Mapping[str, Slot]):
-    """The slots of a network by path (``dense1.W``), each with its place in the flat vector.
+    """The slots of a network by path (``dense1.W``), each with its offset in the flat vector.
 
-    What is trained lies in front: the first ``trained`` numbers of the vector, padding included.
+    The trained slots come first: they occupy the first ``trained_size`` elements of the vector, including padding.
+    ``parameter_count`` is the number of elements of all slots, without padding; ``size`` is the length of the vector.
     """
 
     def __init__(self, slots: Mapping[str, Slot]):
         self.slots = dict(slots)
-        self.parameters = sum(slot.size for slot in self.slots.values())  # how many numbers, padding not counted
+        self.parameter_count = sum(slot.size for slot in self.slots.values())
         self.offsets: dict[str, int] = {}
         self.size = 0
-        self.trained = 0
+        self.trained_size = 0
         for path, slot in sorted(self.slots.items(), key=lambda item: not item[1].trained):
             self.offsets[path] = self.size
-            self.size += -(-slot.size // _ALIGN) * _ALIGN
+            self.size += -(-slot.size // _ALIGNMENT) * _ALIGNMENT
             if slot.trained:
-                self.trained = self.size
+                self.trained_size = self.size
 
     def __getitem__(self, path: str) -> Slot:
         return self.slots[path]
@@ -128,22 +133,22 @@ class Layout(Mapping[str, Slot]):
         return len(self.slots)
 
     def zeros(self, dtype: Any = np.float32) -> Array:
-        """A fresh vector of this layout; the padding between slots is zero and stays so."""
+        """Return a new vector of zeros for this layout. The padding between slots always remains zero."""
         return aligned_zeros(self.size, dtype)
 
     def array(self, vector: Array, path: str) -> Array:
-        """The view of one slot onto ``vector``."""
+        """Return the slot ``path`` of ``vector`` as a view."""
         slot, start = self.slots[path], self.offsets[path]
         return vector[start : start + slot.size].reshape(slot.shape)
 
     def arrays(self, vector: Array) -> dict[str, Array]:
-        """Path -> view, for all slots."""
+        """Return the views of all slots by path."""
         return {path: self.array(vector, path) for path in self.slots}
 
     def views(self, vector: Array) -> Views:
-        """The tree of views onto ``vector``, layers inside layers."""
+        """Return the tree of views of ``vector``, with the Views of inner layers inside those of outer ones."""
         if vector.shape != (self.size,):
-            raise ShapeError(f"this layout describes a vector of {self.size} numbers, got {vector.shape}")
+            raise ShapeError(f"this layout expects a vector of {self.size} elements, got shape {vector.shape}")
         root = Views()
         for path, array in self.arrays(vector).items():
             *owners, name = path.split(".")
@@ -157,18 +162,18 @@ class Layout(Mapping[str, Slot]):
         return root
 
     def ranges(self, choose: Callable[[Slot], bool]) -> list[slice]:
-        """The stretches of the vector whose slots are chosen, neighbours joined."""
+        """Return the parts of the vector whose slots are chosen, with adjacent slots joined to one slice."""
         found: list[slice] = []
         for path, start in self.offsets.items():
             slot = self.slots[path]
             if choose(slot):
                 stop = start + slot.size
-                if found and start - found[-1].stop < _ALIGN:
+                if found and start - found[-1].stop < _ALIGNMENT:
                     found[-1] = slice(found[-1].start, stop)
                 else:
                     found.append(slice(start, stop))
         return found
 
     def table(self) -> dict[str, list[int]]:
-        """Path -> shape, in order: two vectors can stand for each other where these are equal."""
+        """Return the shapes of all slots by path. Two layouts with equal tables have the same vectors."""
         return {path: list(slot.shape) for path, slot in self.slots.items()}

@@ -1,13 +1,13 @@
-"""Chance, named.
+"""Named streams of random numbers.
 
-Every random number comes from a stream with a name: the run's seed, the purpose and the path of whatever draws, and
-where it matters the step and the position in the whole batch. Nothing reads global random state, so a run repeats,
-a resumed run draws what the uninterrupted one would have drawn, and how a batch is cut into shards changes nothing.
+Every random number belongs to a stream that is identified by the seed, the purpose and the path of the layer or slot, and,
+for noise, by the step and the position in the whole batch. No code uses global random state. So a run can be repeated, a
+resumed run draws the same numbers as an uninterrupted one, and the numbers do not depend on how a batch is split into shards.
 
-Two mechanisms:
+There are two kinds of streams:
 
-- :func:`generator`: NumPy's Philox, a counter-based generator (Salmon et al., 2011), for initialization and shuffling;
-- :func:`stream_key` with the hash in ``kernels/*/noise.py``, for noise element by element (dropout).
+- :func:`generator` returns NumPy's Philox, a counter-based generator (Salmon et al., 2011), for initialization and shuffling;
+- :func:`stream_key` returns a key for the hash in ``kernels/*/noise.py``, for noise of single elements (dropout).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def _digest(seed: int, names: tuple[object, ...], size: int) -> int:
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
-    """The generator of the stream called ``names``, for example ``generator(0, "init", "dense1.W")``."""
+    """Return the generator of the stream ``names``, for example ``generator(0, "init", "dense1.W")``."""
     return np.random.Generator(np.random.Philox(key=_digest(seed, names, 16)))
 
 
 def stream_key(seed: int, *names: object) -> int:
-    """64 bits that name a stream of per-element noise."""
+    """Return the 64-bit key of the stream ``names``, for noise of single elements."""
     return _digest(seed, names, 8)
 
 
 def at_step(key: int, step: int) -> int:
-    """The 64-bit key of one step of a stream: SplitMix64's mixing (Steele, Lea and Flood, 2014) of key and step."""
+    """Return the 64-bit key of one step of a stream: key and step, mixed as in SplitMix64 (Steele, Lea and Flood, 2014)."""
     mask = 0xFFFF_FFFF_FFFF_FFFF
     z = (key + step * 0x9E37_79B9_7F4A_7C15) & mask
     z = ((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9) & mask

@@ -1,4 +1,7 @@
-"""Layers: the mathematics. One small file a kind; a new layer is a new class, and yours need not be named here."""
+"""Layers: the mathematics of a network, one file for each kind of layer.
+
+A new layer is a new class. Layers of your own need no registration here; see CONTRIBUTING.md.
+"""
 
 from pellucid.core import lazy
 

@@ -1,30 +1,28 @@
 """The exports of ``pellucid.layers``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
 
 from pellucid.layers.activations import (
-    Activation as Activation,
-    Identity as Identity,
-    LogSoftmax as LogSoftmax,
-    ReLU as ReLU,
-    Sigmoid as Sigmoid,
-    Softmax as Softmax,
-    Tanh as Tanh,
-)
-from pellucid.layers.base import Layer as Layer, LayerSpec as LayerSpec
-from pellucid.layers.context import Context as Context, ShardState as ShardState
-from pellucid.layers.convolution import Conv2D as Conv2D
-from pellucid.layers.curves import (
     ELU as ELU,
     GELU as GELU,
+    Activation as Activation,
     HardSigmoid as HardSigmoid,
+    Identity as Identity,
     LeakyReLU as LeakyReLU,
+    LogSoftmax as LogSoftmax,
     PReLU as PReLU,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
     SiLU as SiLU,
+    Softmax as Softmax,
     Softplus as Softplus,
+    Tanh as Tanh,
 )
+from pellucid.layers.base import Layer as Layer, LayerSpec as LayerSpec, Merge as Merge
+from pellucid.layers.context import Context as Context, ShardState as ShardState
+from pellucid.layers.convolution import Conv2D as Conv2D
 from pellucid.layers.dense import Dense as Dense
 from pellucid.layers.dropout import Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
 from pellucid.layers.embedding import Embedding as Embedding
-from pellucid.layers.merge import Add as Add, Concatenate as Concatenate, Merge as Merge
+from pellucid.layers.merge import Add as Add, Concatenate as Concatenate
 from pellucid.layers.noise import GaussianNoise as GaussianNoise
 from pellucid.layers.normalization import BatchNorm as BatchNorm, GroupNorm as GroupNorm, LayerNorm as LayerNorm
 from pellucid.layers.padding import ZeroPad2D as ZeroPad2D
@@ -42,4 +40,4 @@ from pellucid.layers.recurrent import (
 )
 from pellucid.layers.rescale import Rescale as Rescale
 from pellucid.layers.reshape import Flatten as Flatten, Reshape as Reshape
-from pellucid.layers.transposed import ConvTranspose2D as ConvTranspose2D
+from pellucid.layers.transposed_convolution import ConvTranspose2D as ConvTranspose2D

@@ -1,8 +1,8 @@
-"""Activation layers: a function applied to each number (ReLU, sigmoid, tanh) or to each whole vector (softmax).
+"""Activation layers: functions applied to each value (ReLU, sigmoid, tanh, …) or to each vector (softmax).
 
-Without them a stack of dense layers is one linear map. Each class states its function f and its derivative; the layer
-computes Y = f(X) and dX = dY ⊙ f'(X). Where f' can be written with y = f(x), only Y has to be kept, and the layer before need
-not keep its output as well; where it cannot, X is. Softer ones are in ``curves.py``.
+Without them, a stack of dense layers is one linear map. Each class states its function f and its derivative; the layer
+computes Y = f(X) and dX = dY ⊙ f'(X). Where f' can be expressed with y = f(x), the layer keeps only Y, so that the layer
+before does not have to keep its output as well; otherwise it keeps X.
 """
 
 from __future__ import annotations
@@ -11,40 +11,48 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pellucid.core.memory import Array, Shape, Views
+from pellucid.core.config import NonNegative
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
+from pellucid.initializers import Constant, Initializer
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
 
 class Activation(Layer, ABC):
-    """An activation whose kernels are called ``kernel`` and ``kernel_gradient``; input and output of any one shape. The
-    ``settings`` follow x in the kernels' arguments; ``of_x``: the gradient is computed from x, not from y."""
+    """An activation without parameters, computed by the kernels ``kernel_name`` and ``kernel_name`` + "_gradient".
 
-    kernel: ClassVar[str]
-    of_x: ClassVar[bool] = False
+    Input and output have the same shape, which may be any. The layer's settings are arguments of both kernels, after x.
+    ``gradient_of_x`` is true if the gradient kernel takes x, and false if it takes y.
+    """
+
+    kernel_name: ClassVar[str]
+    gradient_of_x: ClassVar[bool] = False
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """What the function depends on besides x."""
+        """The values of the layer's fields, in order."""
         return tuple(vars(self).values())
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        y: Array = getattr(ctx.kernels, self.kernel)(x, *self.settings, out=ctx.buffer("y", x.shape))
-        ctx.keep(x if self.of_x else y)
+        y: Array = getattr(ctx.kernels, self.kernel_name)(x, *self.settings, out=ctx.buffer("y", x.shape))
+        ctx.keep(x if self.gradient_of_x else y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.needs_dx:
+            return None
         (kept,) = ctx.kept
-        return getattr(ctx.kernels, self.kernel + "_gradient")(kept, *self.settings, dy, out=dy) if ctx.needs_dx else None
+        dx: Array = getattr(ctx.kernels, f"{self.kernel_name}_gradient")(kept, *self.settings, dy, out=dy)
+        return dx
 
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """f(x) = x, f' = 1: says that an output is meant to be a plain number (regression)."""
+    """f(x) = x, f' = 1: states that the outputs are unbounded values, as in regression."""
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(shape)
@@ -60,31 +68,125 @@ class Identity(Layer):
 class ReLU(Activation):
     """f(x) = max(x, 0), f' = 1 where x > 0, else 0 (Nair and Hinton, 2010)."""
 
-    kernel: ClassVar[str] = "relu"
+    kernel_name: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """f(x) = x where x > 0, else slope·x; f' = 1 where y > 0, else slope (Maas, Hannun and Ng, 2013).
+
+    A unit with a negative sum still has a gradient, so it can become active again.
+    """
+
+    slope: NonNegative = 0.01
+    kernel_name: ClassVar[str] = "leaky_relu"
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """The parametric ReLU (He et al., 2015): f(x) = x where x > 0, else s x, with a trained slope s for each channel (the
+    last axis).
+
+    f' = 1 where x > 0, else s; ds = Σ dy x over all x ≤ 0 of the channel.
+
+    Slots: ``slope`` (c), initially 0.25 as in the paper. Weight decay does not apply to it: it would turn the layer into a
+    ReLU.
+    """
+
+    init: Initializer = Constant(0.25)
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if not shape:
+            raise ShapeError(f"{self} expects features or channels as the last axis, got single values")
+        return LayerSpec(shape, {"slope": Slot(shape[-1:], self.init, decay=False)})
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x)
+        return ctx.kernels.prelu(x, p.slope, out=ctx.buffer("y", x.shape))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        (x,) = ctx.kept
+        return ctx.kernels.prelu_backward(x, p.slope, dy, g.slope, out=dy)
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """The exponential linear unit (Clevert, Unterthiner and Hochreiter, 2016): f(x) = x where x > 0, else α (eˣ − 1);
+    f' = 1 where y > 0, else y + α = α eˣ.
+
+    The mean of its outputs is closer to zero than that of ReLU. With α = 1 the derivative is continuous.
+    """
+
+    alpha: NonNegative = 1.0
+    kernel_name: ClassVar[str] = "elu"
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """f(x) = log(1 + eˣ), f' = 1/(1 + e⁻ˣ) = 1 − e⁻ʸ: a smooth ReLU that is always positive (Dugas et al., 2001).
+
+    Use it for outputs that must be positive, such as a rate or a variance. It is computed without overflow for large |x|.
+    """
+
+    kernel_name: ClassVar[str] = "softplus"
+
+
+@dataclass(frozen=True)
+class SiLU(Activation):
+    """f(x) = x σ(x), f' = σ(x) (1 + x (1 − σ(x))), where σ is the sigmoid; also called Swish (Elfwing, Uchibe and Doya, 2018;
+    Ramachandran, Zoph and Le, 2017).
+
+    A smooth function; for negative x it falls to −0.28 and then tends to zero.
+    """
+
+    kernel_name: ClassVar[str] = "silu"
+    gradient_of_x: ClassVar[bool] = True  # y does not determine x
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """f(x) = x Φ(x), f' = Φ(x) + x φ(x) (Hendrycks and Gimpel, 2016), the activation of most transformers.
+
+    Φ(x) = (1 + erf(x/√2))/2 is the standard normal distribution and φ(x) = e^(−x²/2)/√(2π) its density. The function is
+    computed exactly, not by the approximation with tanh. It is smooth, like SiLU.
+    """
+
+    kernel_name: ClassVar[str] = "gelu"
+    gradient_of_x: ClassVar[bool] = True  # y does not determine x
 
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """f(x) = 1/(1 + e⁻ˣ), f' = y (1 − y): squeezes a number into (0, 1); a probability of yes."""
+    """f(x) = 1/(1 + e⁻ˣ), f' = y (1 − y): maps every value into (0, 1); the probability of yes in a yes-or-no question."""
 
-    kernel: ClassVar[str] = "sigmoid"
+    kernel_name: ClassVar[str] = "sigmoid"
+
+
+@dataclass(frozen=True)
+class HardSigmoid(Activation):
+    """f(x) = x/6 + 1/2 clipped to [0, 1], f' = 1/6 where 0 < y < 1, else 0: a piecewise linear sigmoid (Howard et al., 2019).
+
+    The slope 1/6 is that of PyTorch and of Keras 3; older versions of Keras and ONNX have 1/5.
+    """
+
+    kernel_name: ClassVar[str] = "hard_sigmoid"
 
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """f(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), f' = 1 − y²: squeezes a number into (−1, 1), centred on zero."""
+    """f(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), f' = 1 − y²: maps every value into (−1, 1), symmetric about zero."""
 
-    kernel: ClassVar[str] = "tanh"
+    kernel_name: ClassVar[str] = "tanh"
 
 
 @dataclass(frozen=True)
 class Softmax(Activation):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ over the last axis: k numbers become the probabilities of k classes.
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ over the last axis: turns the logits of k classes into their probabilities.
 
-    A whole-vector activation: ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dxᵢ = yᵢ (dyᵢ − Σⱼ dyⱼ yⱼ).
+    Every output depends on all inputs of its vector: ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dxᵢ = yᵢ (dyᵢ − Σⱼ dyⱼ yⱼ).
     """
 
-    kernel: ClassVar[str] = "softmax"
+    kernel_name: ClassVar[str] = "softmax"
 
     def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:
@@ -96,11 +198,11 @@ class Softmax(Activation):
 class LogSoftmax(Activation):
     """yᵢ = xᵢ − log Σⱼ eˣʲ over the last axis: the logarithm of :class:`Softmax`, without its underflow.
 
-    ∂yᵢ/∂xⱼ = δᵢⱼ − eʸʲ, so dxᵢ = dyᵢ − eʸⁱ Σⱼ dyⱼ. For a classifier take Softmax and CrossEntropy, which are computed together
-    as safely, and whose outputs are probabilities.
+    ∂yᵢ/∂xⱼ = δᵢⱼ − eʸʲ, so dxᵢ = dyᵢ − eʸⁱ Σⱼ dyⱼ. For a classifier, prefer Softmax with CrossEntropy: the two are computed
+    together, which is equally safe, and the outputs are probabilities.
     """
 
-    kernel: ClassVar[str] = "log_softmax"
+    kernel_name: ClassVar[str] = "log_softmax"
 
     def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:

@@ -1,14 +1,15 @@
-"""What a layer is: a frozen dataclass of settings with three methods.
+"""The base classes of layers: frozen dataclasses of settings with three methods.
 
-``build`` says what comes out and which slots it needs, ``forward`` computes Y from X, ``backward`` computes from
-dC/dY the gradients of its slots and dC/dX. The layer itself holds neither arrays nor state: parameters ``p`` and
-gradients ``g`` are views handed in, everything else lies in the context (:class:`~pellucid.layers.context.Context`).
+``build`` computes the output's shape and the slots that the layer needs, ``forward`` computes Y from X, and ``backward``
+computes the gradients of the slots and the input gradient dX from the upstream gradient dY = ∂C/∂Y, where C is the cost.
+A layer holds neither arrays nor state: its parameters ``p`` and their gradients ``g`` are views that it receives, and
+everything else is in its context (:class:`~pellucid.layers.context.Context`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pellucid.core.config import Config
@@ -19,38 +20,78 @@ from pellucid.layers.context import Context
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """What building a layer tells: the shape of one output (without the batch axis), the slots by name, and how many
-    multiply-adds one sample costs in the forward pass. A network also tells the size of its ``largest`` output inside."""
+    """The properties of a layer for inputs of one shape: the result of ``build``.
+
+    ``shape`` is the shape of one output, without the batch axis; ``slots`` are the arrays that the layer needs, by name.
+    ``multiply_adds`` is the cost of the forward pass for one sample. ``largest_output`` is set by networks only: the number
+    of values in the largest output of a layer inside, for one sample.
+    """
 
     shape: Shape
     slots: Mapping[str, Slot] = field(default_factory=dict)
     multiply_adds: int = 0
-    largest: int = 0
+    largest_output: int = 0
 
 
 class Layer(Config, ABC):
-    """The base of all layers."""
+    """The base class of all layers, which have one input and one output."""
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
-        """For inputs of ``shape`` (one sample, without the batch axis). Raises ShapeError when they do not fit."""
+        """Return the output's shape, the slots and the cost for inputs of ``shape`` (one sample, without the batch axis).
+
+        Raises ShapeError if the layer does not accept such inputs.
+        """
 
     @abstractmethod
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        """Y (n, *output shape) of X (n, *input shape). X is not written to. Called before backward with the same ctx."""
+        """Return Y (n, *output shape) for X (n, *input shape), with the parameters ``p``. Do not write to X."""
 
     @abstractmethod
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        """Writes the gradients of all slots into ``g`` (over what was there) and returns dX, or None unless
-        ``ctx.needs_dx``. The array dy is the layer's own to overwrite, and may be returned."""
+        """Write the gradients of all slots into ``g`` and return dX, or None if ``ctx.needs_dx`` is false.
+
+        ``ctx`` is the context of the forward pass. The arrays in ``g`` are overwritten, not added to. ``dy`` may be
+        overwritten and may be returned.
+        """
 
     def absorb(self, following: Layer) -> Layer | None:
-        """A layer that does this one's and the following one's work in one pass, or None. Never shown to users."""
+        """Return a layer that computes this layer and the ``following`` one in a single pass, or None if there is none.
+
+        Such a layer is used inside training and prediction only; users never see it.
+        """
         return None
 
-    def expect(self, shape: Shape, rank: int, instead: str) -> Shape:
-        """``shape`` if it has ``rank`` axes, else a ShapeError that says what to do ``instead``."""
+    def expect(self, shape: Shape, rank: int, hint: str) -> Shape:
+        """Return ``shape`` if it has ``rank`` axes; otherwise raise a ShapeError that ends with ``hint``."""
         if len(shape) != rank:
-            kinds = {1: "flat features", 2: "sequences (time, features)", 3: "pictures (height, width, channels)"}
-            raise ShapeError(f"{self} wants {kinds.get(rank, f'{rank} axes')}, got {shape}; {instead}")
+            kinds = {1: "flat features", 2: "sequences (time, features)", 3: "images (height, width, channels)"}
+            raise ShapeError(f"{self} expects {kinds.get(rank, f'{rank} axes')}, got {shape}; {hint}")
         return shape
+
+
+class Merge(Config, ABC):
+    """The base class of merges: layers with two or more inputs, used in the nodes of a Graph."""
+
+    @abstractmethod
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        """Return the output's shape, the slots and the cost for inputs of ``shapes`` (one sample each).
+
+        Raises ShapeError if the merge does not accept such inputs together.
+        """
+
+    @abstractmethod
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        """Return Y for the inputs ``xs``. Do not write to the inputs."""
+
+    @abstractmethod
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
+        """Write the gradients of all slots into ``g`` and return the dX of each input in order, or None if
+        ``ctx.needs_dx`` is false.
+
+        ``dy`` may be overwritten; it, or views of it, may be returned for several inputs.
+        """
+
+    def absorb(self, following: Layer) -> Merge | None:
+        """Return a merge that computes this merge and the ``following`` layer in a single pass, or None if there is none."""
+        return None

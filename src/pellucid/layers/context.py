@@ -1,15 +1,19 @@
-"""What a layer is given besides its parameters: memory to work in, chance, and the rest of the batch.
+"""What a layer receives besides its parameters: working memory, random keys and sums over the batch.
 
-A step's batch is cut into shards. A :class:`ShardState` is what all layers of one shard share; a :class:`Context` belongs to
-one layer in one shard. Layers hold no arrays: whatever they need from forward to backward lies in their context, so
-several threads can run the same layer at once.
+Layers hold no arrays. Everything that a layer needs from forward to backward is in its :class:`Context`, so several threads
+can run the same layer at once, each with its own contexts. The contexts of all layers refer to one :class:`ShardState`,
+which holds what they have in common.
+
+A batch may be spread over several ranks. Each rank then computes one *shard* of the batch: consecutive samples, starting at
+``ctx.offset``. A layer that needs statistics of the whole batch computes them with :meth:`Context.all_sum`, the only
+operation that connects the shards; all other layers work on their shard alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,20 +21,27 @@ from pellucid.core import rng
 from pellucid.core.memory import Array, Shape, Views, aligned_zeros
 from pellucid.kernels import Kernels
 
-if TYPE_CHECKING:
-    from pellucid.layers.base import Layer
-    from pellucid.layers.merge import Merge
+Buffers = dict[str, tuple[Array, Array]]  # name -> (the whole memory, the part in use)
+Observer = Callable[[str, str, Array], None]  # receives (path, "output" or "gradient", the array)
 
-Memories = dict[str, tuple[Array, Array]]  # by name: all that is held, and the part in use
-Observer = Callable[[str, str, Array], None]  # (path, "output" or "gradient", the array)
+
+class Differentiable(Protocol):
+    """A layer or a merge, as a context sees it: an object with a forward and a backward pass."""
+
+    def forward(self, p: Views, x: Any, ctx: Context, /) -> Array: ...
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context, /) -> Any: ...
 
 
 class ShardState:
-    """What the contexts of one shard share.
+    """What the contexts of one rank's shard of the batch have in common.
 
-    ``training`` turns dropout and its like on; ``keeping`` says that a backward pass will follow. ``step`` and
-    ``offset`` (where the shard starts in the whole batch) name the chance of this step. ``all_sum`` sums an array
-    over all shards. ``observer`` is told every layer's output and gradient, for pictures and for finding NaN.
+    The constructor's arguments are fixed: the kernels, the dtype of the network, the seed of its noise, the number of the
+    shard, and ``all_sum(shard, a)``, which sums an array over all shards (None if there is only one shard).
+
+    The attributes are set for each pass: ``training`` turns dropout and similar layers on; ``backward_follows`` makes
+    ``ctx.keep`` store its values; ``step`` and ``offset`` (the position of the shard's first sample in the batch) select the
+    random numbers of this step; ``observer`` receives the output and the upstream gradient of every layer.
     """
 
     def __init__(
@@ -48,137 +59,149 @@ class ShardState:
         self.shard = shard
         self.all_sum = all_sum
         self.training = False
-        self.keeping = False
+        self.backward_follows = False
         self.step = 0
         self.offset = 0
         self.observer: Observer | None = None
-        self.scratches: Memories = {}
-        self.engine: Memories = {}  # what the step itself keeps: the batch, the loss's gradient
-        self._turn = 0
+        self._scratch: Buffers = {}
+        self._step_buffers: Buffers = {}
+        self._parity = 0  # which of the two arrays for input gradients was used last
 
-    def own(self, name: str, shape: Shape) -> Array:
-        """Memory of the step itself, apart from what layers name."""
-        return _reused(self.engine, name, shape, self.dtype)
+    def step_buffer(self, name: str, shape: Shape) -> Array:
+        """Return memory for the training step itself (the batch, the gradient of the loss), separate from the layers' memory.
+
+        The values are arbitrary. The same memory is returned for the same name in the next step.
+        """
+        return _reused(self._step_buffers, name, shape, self.dtype)
+
+    def scratch(self, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        """Return memory that is valid during one call of forward or backward (see :meth:`Context.scratch`)."""
+        return _reused(self._scratch, name, shape, dtype)
 
     def gradient(self, shape: Shape) -> Array:
-        self._turn = 1 - self._turn
-        return _reused(self.engine, f"gradient{self._turn}", shape, self.dtype)
+        """Return memory for an input gradient (see :meth:`Context.gradient`)."""
+        self._parity = 1 - self._parity
+        return _reused(self._step_buffers, f"gradient{self._parity}", shape, self.dtype)
 
 
-def _reused(memories: Memories, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """The array of that name cut to ``shape``; it grows when it has to."""
-    held = memories.get(name)
+def _reused(buffers: Buffers, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Return the array called ``name``, cut to ``shape``; allocate it anew if it is too small or has another dtype."""
+    held = buffers.get(name)
     if held is not None and held[1].shape == shape and held[1].dtype is dtype:  # NumPy has one object for each plain dtype
         return held[1]
     size = math.prod(shape)
     memory = held[0] if held is not None and held[0].size >= size and held[0].dtype == dtype else aligned_zeros(size, dtype)
     view = memory[:size].reshape(shape)
-    memories[name] = (memory, view)
+    buffers[name] = (memory, view)
     return view
 
 
 class Context:
-    """One layer's place in one shard: what its forward and backward get as ``ctx``.
+    """The context of one layer in one shard: the argument ``ctx`` of forward and backward.
 
-    ``state`` holds the layer's running statistics (views, like ``p``). ``needs_dx`` says whether anything upstream has
-    parameters, or the caller asked for the input's gradient; where it is false, backward may return None. A ``frozen`` layer,
-    with all inside it, works as in prediction, always.
+    ``state`` holds the layer's running statistics, as views like ``p``. ``needs_dx`` is true if a layer before this one has
+    trainable parameters, or if the caller requested the gradient of the network's input; if it is false, backward may return
+    None. A ``frozen`` layer, with all layers inside it, always works as in prediction.
     """
 
-    __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "run", "state")
+    __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "shard_state", "state")
 
-    def __init__(self, run: ShardState, state: Views, path: str = "", needs_dx: bool = False):
-        self.run = run
-        self.kernels: Any = run.kernels
+    def __init__(self, shard_state: ShardState, state: Views, path: str = "", needs_dx: bool = False):
+        self.shard_state = shard_state
+        self.kernels: Any = shard_state.kernels
         self.path = path
         self.state = state
         self.needs_dx = needs_dx
         self.frozen = False
         self.kept: tuple[Any, ...] = ()
         self._children: dict[str, Context] = {}
-        self._buffers: Memories = {}
+        self._buffers: Buffers = {}
         self._key: int | None = None
 
-    # -- what layers use ------------------------------------------------------------------------------------------
+    # -- used by layers -------------------------------------------------------------------------------------------
 
     @property
     def training(self) -> bool:
-        """True while training; False in prediction and evaluation, and in what is frozen."""
-        return self.run.training and not self.frozen
+        """True while training; False in prediction and evaluation, and for frozen layers."""
+        return self.shard_state.training and not self.frozen
 
     @property
     def offset(self) -> int:
-        """Where this shard starts in the whole batch."""
-        return self.run.offset
+        """The position of this shard's first sample in the whole batch."""
+        return self.shard_state.offset
 
     @property
     def random(self) -> int:
         """The 64-bit key of this layer's noise in this step, the same in forward and backward."""
         if self._key is None:
-            self._key = rng.stream_key(self.run.seed, "noise", self.path)
-        return rng.at_step(self._key, self.run.step)
+            self._key = rng.stream_key(self.shard_state.seed, "noise", self.path)
+        return rng.at_step(self._key, self.shard_state.step)
 
     def keep(self, *values: Any) -> None:
-        """Keep what backward needs, as ``ctx.kept``; does nothing when no backward follows."""
-        if self.run.keeping:
+        """Store the values that backward needs as ``ctx.kept``. Does nothing if no backward pass follows."""
+        if self.shard_state.backward_follows:
             self.kept = values
 
     def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """This layer's own memory, not cleared, alive until backward and used again in the next step; of the network's
-        dtype, unless another is named."""
-        return _reused(self._buffers, name, shape, self.run.dtype if dtype is None else np.dtype(dtype))
+        """Return this layer's own memory, valid until backward has returned, and reused in the next step.
+
+        The values are arbitrary. The dtype is that of the network unless ``dtype`` is given.
+        """
+        return _reused(self._buffers, name, shape, self.shard_state.dtype if dtype is None else np.dtype(dtype))
 
     def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """Memory that any layer may use and that dies with the call, not cleared."""
-        return _reused(self.run.scratches, name, shape, self.run.dtype if dtype is None else np.dtype(dtype))
+        """Return memory that is valid during this call only: other layers use the same memory. The values are arbitrary."""
+        return self.shard_state.scratch(name, shape, self.shard_state.dtype if dtype is None else np.dtype(dtype))
 
     def gradient(self, shape: Shape) -> Array:
-        """Memory for the gradient towards the input, not cleared; once in a backward. Two arrays of the shard take turns,
-        so it lives until the layer before has returned: who needs it longer copies it."""
-        return self.run.gradient(shape)
+        """Return memory for dX; call this at most once in backward. The values are arbitrary.
+
+        All layers of a shard alternate between two arrays, so the memory is valid until backward of the layer before has
+        returned. Copy it to keep it longer.
+        """
+        return self.shard_state.gradient(shape)
 
     def all_sum(self, a: Array) -> Array:
-        """The sum of ``a`` over all shards of the batch, the same in each, as a new array. The only thing shards say to
-        each other."""
-        return a.copy() if self.run.all_sum is None else self.run.all_sum(self.run.shard, a)
+        """Return the sum of ``a`` over all shards of the batch as a new array, the same in every shard."""
+        state = self.shard_state
+        return a.copy() if state.all_sum is None else state.all_sum(state.shard, a)
 
     @property
-    def first(self) -> bool:
-        """True in one shard: the one that writes running statistics, which all shards share."""
-        return self.run.shard == 0
+    def writes_state(self) -> bool:
+        """True in exactly one shard: the one that updates the running statistics, which all shards have in common."""
+        return self.shard_state.shard == 0
 
-    # -- what layers made of layers use ---------------------------------------------------------------------------
+    # -- used by layers that are made of layers -------------------------------------------------------------------
 
     def child(self, name: str) -> Context:
-        """The context of the layer inside called ``name``."""
+        """Return the context of the inner layer ``name``."""
         if name not in self._children:
             path = f"{self.path}.{name}" if self.path else name
-            self._children[name] = child = Context(self.run, self.state[name], path)
+            self._children[name] = child = Context(self.shard_state, self.state[name], path)
             child.frozen = self.frozen
         return self._children[name]
 
-    def forward(self, name: str, layer: Layer | Merge, p: Views, x: Array | Sequence[Array], needs_dx: bool) -> Array:
-        """The forward pass of the layer inside called ``name``, or of the merge there, for which ``x`` is a list."""
+    def forward(self, name: str, layer: Differentiable, p: Views, x: Array | Sequence[Array], needs_dx: bool) -> Array:
+        """Run the forward pass of the inner layer ``name`` and return its output. For a merge, ``x`` is a list."""
         child = self._children.get(name) or self.child(name)
         child.needs_dx = needs_dx
-        given: Any = _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x]
-        y = layer.forward(p[name], given, child)
-        if self.run.observer is not None:
-            self.run.observer(child.path, "output", y)
+        y = layer.forward(p[name], _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x], child)
+        if self.shard_state.observer is not None:
+            self.shard_state.observer(child.path, "output", y)
         return y
 
-    def backward(self, name: str, layer: Layer | Merge, p: Views, g: Views, dy: Array) -> Any:
-        """The backward pass of the layer inside called ``name``: dX or None; for a merge a list of them."""
+    def backward(self, name: str, layer: Differentiable, p: Views, g: Views, dy: Array) -> Any:
+        """Run the backward pass of the inner layer ``name`` and return dX or None; for a merge, the list of them."""
         child = self._children[name]
         dy = _contiguous(dy)
-        if self.run.observer is not None:
-            self.run.observer(child.path, "gradient", dy)
+        if self.shard_state.observer is not None:
+            self.shard_state.observer(child.path, "gradient", dy)
         dx = layer.backward(p[name], g[name], dy, child)
         if dx is None and child.needs_dx:
-            raise TypeError(f"{child.path}: backward() returns None although ctx.needs_dx: {layer}")
+            raise TypeError(f"{child.path}: backward() returned None, but ctx.needs_dx is true: {layer}")
         return dx
 
 
 def _contiguous(a: Array) -> Array:
-    """A layer may return a transposed view; kernels want rows behind each other."""
+    """Return ``a`` in row-major order, as kernels require it: a layer may return a transposed view."""
     return a if a.flags.c_contiguous else np.ascontiguousarray(a)

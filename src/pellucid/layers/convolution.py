@@ -1,21 +1,21 @@
-"""The convolution: one small dense layer, applied at every place of a picture (Fukushima, 1980; LeCun et al., 1989).
+"""The convolution: one small dense layer, applied at every position of an image (Fukushima, 1980; LeCun et al., 1989).
 
-A kernel of kh × kw taps moves over the picture. With W_ij the (c, o) weights of tap (i, j), and X_ij (n, oh, ow, c) the
-pixels that this tap meets, x[p·sh − top + i·dh, q·sw − left + j·dw] at the output's place (p, q) and zero outside the
-picture, the forward pass is a sum of dense layers, one for each tap:
+A kernel of kh × kw taps moves over the image. Let W_ij be the (c, o) weights of tap (i, j), and X_ij (n, oh, ow, c) the
+pixels under this tap: for the output pixel (p, q), the input pixel x[p·sh − top + i·dh, q·sw − left + j·dw], or zero outside
+the image. The forward pass is a sum of dense layers, one for each tap:
 
     Y    = b + Σ_ij X_ij W_ij       X (n, h, w, c)   W (kh, kw, c, o)   b (o)   Y (n, oh, ow, o)
 
-With dY = ∂C/∂Y given from behind, the chain rule gives for each tap what it gives for a dense layer
+With the upstream gradient dY = ∂C/∂Y, the chain rule gives for each tap the same as for a dense layer:
 
-    dW_ij = X_ijᵀ dY                summed over pictures and places: one weight serves all of them
+    dW_ij = X_ijᵀ dY                summed over images and positions, which all use the same weights
     db    = Σ dY
-    dX    = Σ_ij dY W_ijᵀ           each summand put where X_ij was read; a pixel serves every window that covers it
+    dX    = Σ_ij dY W_ijᵀ           each term is added at the pixels of X_ij; a pixel is part of every window that covers it
 
-(Strictly a cross-correlation: the kernel is not flipped, which for learned weights makes no difference.) How far the
-window moves and what the padding adds is :mod:`~pellucid.layers.window`'s arithmetic.
+(Strictly speaking this is a cross-correlation: the kernel is not flipped. For trained weights this makes no difference.) For
+the effect of stride, padding and dilation see :mod:`~pellucid.layers.window`.
 
-A kernel that adds each pixel to the one below and to the right of it, on a picture of nine pixels:
+An example: a kernel that adds each pixel to the one below and to the right of it, on an image of nine pixels.
 
     >>> import numpy as np
     >>> from pellucid.kernels import reference
@@ -31,7 +31,8 @@ A kernel that adds each pixel to the one below and to the right of it, on a pict
     array([[ 6.,  8.],
            [12., 14.]])
 
-and back, if the cost is the sum of Y, so that dY = 1: dW says how much each tap saw, dX how often each pixel was read.
+The backward pass for the cost C = Σ Y, so that dY = 1: dW is the sum of the pixels under each tap, and dX is the number of
+outputs to which each pixel is added.
 
     >>> dy, dW, db = np.ones_like(y), np.empty_like(W), np.empty(1)
     >>> reference.conv2d_backward(x, dy, Window(2, 2), 1, dW, db)
@@ -49,33 +50,34 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.initializers import He, Initializer, Zeros
+from pellucid.initializers import Blockwise, He, Initializer, Zeros
 from pellucid.kernels.window import Window
 from pellucid.layers.activations import ReLU
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.layers.window import Padding, Pair, pair, place
+from pellucid.layers.window import Padding, Pair, as_pair, place_window
 
 
 @dataclass(frozen=True)
 class Conv2D(Layer):
-    """Y = b + Σ_ij X_ij W_ij over the taps of a kernel. Input (n, h, w, c), output (n, oh, ow, filters).
+    """A convolution of images: Y = b + Σ_ij X_ij W_ij over the taps of a kernel. Input (n, h, w, c), output
+    (n, oh, ow, filters).
 
-    - ``kernel_size``, ``stride``, ``dilation``: one number, or (height, width). ``padding``: "valid", "same", a number,
-      (height, width) or ((top, bottom), (left, right)); o = ⌊(i + padding − (k − 1)·dilation − 1) / stride⌋ + 1.
-    - ``groups`` cuts the channels and the filters into as many equal parts, each filter seeing its own part of the
-      channels only. With one group for each channel it is a depthwise convolution: behind 32 channels,
-      ``Conv2D(32, 3, padding="same", groups=32)``, then ``Conv2D(64, 1)`` to mix them, costs 32·(9 + 64) multiply-adds
-      a pixel instead of the 32·9·64 of ``Conv2D(64, 3, padding="same")`` (Howard et al., 2017).
-    - ``bias=False`` leaves b out: right where a normalization follows, which takes any constant away again.
+    - ``kernel_size``, ``stride`` and ``dilation`` are one number, or (height, width). ``padding`` is "valid", "same", a
+      number, (height, width) or ((top, bottom), (left, right)). An axis of i pixels gives
+      o = ⌊(i + padding − (k − 1)·dilation − 1) / stride⌋ + 1 outputs, where padding is the sum of both sides.
+    - ``groups`` splits the channels and the filters into that many equal groups; each filter reads the channels of its own
+      group only. With one group for each channel, this is a depthwise convolution: after a layer of 32 channels,
+      ``Conv2D(32, 3, padding="same", groups=32)``, followed by ``Conv2D(64, 1)`` to combine the channels, costs
+      32·(9 + 64) multiply-adds for each pixel instead of the 32·9·64 of ``Conv2D(64, 3, padding="same")`` (Howard et al.,
+      2017).
+    - ``bias=False`` omits b. Use it before a batch normalization, which subtracts any constant again.
 
     Slots: ``W`` (kh, kw, c/groups, filters), filled by ``init`` with n_in = kh·kw·c/groups and
-    n_out = kh·kw·filters/groups; ``b`` (filters), zero at first and left alone by weight decay.
+    n_out = kh·kw·filters/groups; ``b`` (filters), initially zero and exempt from weight decay.
     """
 
     filters: Count
@@ -88,32 +90,32 @@ class Conv2D(Layer):
     bias: bool = True
 
     def build(self, shape: Shape) -> LayerSpec:
-        size = self.place(shape)[1]
+        _, size = self.place_window(shape)
         check_groups(self, shape[2], self.filters, self.groups)
-        W = (*pair(self.kernel_size), shape[2] // self.groups, self.filters)
-        slots = {"W": Slot(W, _GroupByGroup(self.init, self.groups))}
+        W = (*as_pair(self.kernel_size), shape[2] // self.groups, self.filters)
+        slots = {"W": Slot(W, Blockwise(self.init, self.groups))}
         if self.bias:
             slots["b"] = Slot((self.filters,), Zeros(), decay=False)
         return LayerSpec((*size, self.filters), slots, multiply_adds=math.prod(size) * math.prod(W))
 
-    def place(self, shape: Shape) -> tuple[Window, tuple[int, int]]:
-        """The window over pictures of ``shape``, and the (height, width) of the output."""
-        return place(self, shape, self.kernel_size, self.stride, self.padding, self.dilation)
+    def place_window(self, shape: Shape) -> tuple[Window, tuple[int, int]]:
+        """Return the window for images of ``shape``, and the (height, width) of the output."""
+        return place_window(self, shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, size = self.place(x.shape[1:])
+        window, size = self.place_window(x.shape[1:])
         b = p.b if self.bias else no_bias(ctx, self.filters)
         ctx.keep(x)
         return ctx.kernels.conv2d(x, p.W, b, window, self.groups, out=ctx.buffer("y", (len(x), *size, self.filters)))
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
-        window, _ = self.place(x.shape[1:])
+        window, _ = self.place_window(x.shape[1:])
         ctx.kernels.conv2d_backward(x, dy, window, self.groups, g.W, g.b if self.bias else no_bias(ctx, 0))
         return self.input_gradient(p, dy, x.shape, window, ctx)
 
     def input_gradient(self, p: Views, dy: Array, shape: Shape, window: Window, ctx: Context) -> Array | None:
-        """dX of that shape, where it is wanted."""
+        """Return dX of ``shape``, or None if it is not needed."""
         if not ctx.needs_dx:
             return None
         return ctx.kernels.conv2d_input_gradient(dy, p.W, window, self.groups, out=ctx.gradient(shape))
@@ -124,7 +126,7 @@ class Conv2D(Layer):
 
 @dataclass(frozen=True)
 class _Conv2DReLU(Layer):
-    """Conv2D and the ReLU behind it: bias and ReLU in one pass over Y, mask and bias gradient in one over dY."""
+    """Conv2D and the ReLU after it: bias and ReLU in one pass over Y, ReLU gradient and bias gradient in one over dY."""
 
     conv: Conv2D
 
@@ -132,46 +134,38 @@ class _Conv2DReLU(Layer):
         return self.conv.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        conv, (window, size) = self.conv, self.conv.place(x.shape[1:])
-        b, out = p.b if conv.bias else no_bias(ctx, conv.filters), ctx.buffer("y", (len(x), *size, conv.filters))
-        y: Array = ctx.kernels.conv2d_relu(x, p.W, b, window, conv.groups, out=out)
+        conv = self.conv
+        window, size = conv.place_window(x.shape[1:])
+        b = p.b if conv.bias else no_bias(ctx, conv.filters)
+        y = ctx.buffer("y", (len(x), *size, conv.filters))
+        ctx.kernels.conv2d_relu(x, p.W, b, window, conv.groups, out=y)
         ctx.keep(x, y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        (x, y), conv = ctx.kept, self.conv
-        window, _ = conv.place(x.shape[1:])
+        conv = self.conv
+        x, y = ctx.kept
+        window, _ = conv.place_window(x.shape[1:])
         db = g.b if conv.bias else no_bias(ctx, 0)
         ctx.kernels.conv2d_relu_backward(x, y, dy, window, conv.groups, g.W, db)
         return conv.input_gradient(p, dy, x.shape, window, ctx)
 
 
-@dataclass(frozen=True)
-class _GroupByGroup:
-    """Fills W (…, c/g, o) one group's (…, c/g, o/g) at a time: initializers read n_in and n_out off the shape, and a
-    channel feeds the filters of its own group only."""
-
-    init: Initializer
-    groups: int
-
-    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
-        part = (*shape[:-1], shape[-1] // self.groups)
-        return np.concatenate([self.init.fill(part, generator) for _ in range(self.groups)], axis=-1)
-
-
 def no_bias(ctx: Context, size: int) -> Array:
-    """Zeros for a kernel that wants a bias; none of them for a bias' gradient that nobody wants."""
+    """Return ``size`` zeros, for a kernel that requires a bias or, with size 0, an array for its gradient."""
     b = ctx.scratch("no_bias", (size,))
     b.fill(0)
     return b
 
 
 def check_groups(layer: Layer, channels: int, filters: int, groups: int) -> None:
-    """Refuses channels or filters that do not fall into equal groups, and names numbers that do."""
+    """Raise an error that suggests other numbers unless channels and filters can be split into ``groups`` equal groups."""
     if channels % groups:
         fits = [g for g in range(1, channels + 1) if channels % g == 0]
-        raise ShapeError(f"{layer}: {channels} channels do not fall into {groups} equal groups; groups may be one of {fits}")
+        raise ShapeError(
+            f"{layer}: {channels} channels cannot be split into {groups} equal groups; groups may be one of {fits}"
+        )
     if filters % groups:
         below = filters - filters % groups
         near = " or ".join(str(f) for f in (below, below + groups) if f)
-        raise ConfigError(f"{layer}: {filters} filters do not fall into {groups} equal groups; take {near} filters")
+        raise ConfigError(f"{layer}: {filters} filters cannot be split into {groups} equal groups; use {near} filters")

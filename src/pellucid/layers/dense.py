@@ -1,13 +1,13 @@
-"""The dense layer: every input feeds every output.
+"""The dense layer, in which every input is connected to every output.
 
     Y = X W + b          X (n, i)   W (i, o)   b (o)   Y (n, o)
 
-With C the cost and dY = ∂C/∂Y given from behind, the chain rule gives
+With the cost C and the upstream gradient dY = ∂C/∂Y, the chain rule gives
 
     y_lj = Σ_k x_lk w_kj + b_j
-    ∂C/∂w_kj = Σ_l x_lk dy_lj     dW = Xᵀ dY      each weight serves every sample l
+    ∂C/∂w_kj = Σ_l x_lk dy_lj     dW = Xᵀ dY      each weight is used for every sample l
     ∂C/∂b_j  = Σ_l dy_lj          db = Σ dY
-    ∂C/∂x_lk = Σ_j dy_lj w_kj     dX = dY Wᵀ      each input feeds every output j
+    ∂C/∂x_lk = Σ_j dy_lj w_kj     dX = dY Wᵀ      each input is used for every output j
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pellucid.layers.context import Context
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """Every input feeds every output: Y = X W + b. Input (n, i), output (n, units).
+    """A dense (fully connected) layer: Y = X W + b. Input (n, i), output (n, units).
 
-    Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), zero at first and left alone by weight decay.
+    Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), initially zero and exempt from weight decay.
     """
 
     units: Count
@@ -52,7 +52,7 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class _DenseReLU(Layer):
-    """Dense and the ReLU behind it: bias and ReLU in one pass over Y, mask and bias gradient in one over dY."""
+    """Dense and the ReLU after it: bias and ReLU in one pass over Y, ReLU gradient and bias gradient in one over dY."""
 
     dense: Dense
 

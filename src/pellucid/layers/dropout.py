@@ -1,8 +1,8 @@
-"""Dropout: units that are absent at random while training, so that none can rely on another.
+"""Dropout: during training, random units are set to zero, so that no unit can rely on another.
 
-Inverted dropout: what is kept is scaled by 1/(1 − rate) during training, so that the expected sum does not change and
-prediction needs no correction. (Srivastava et al., 2014, scale by the keep probability at test time instead, which
-gives the same expectations.)
+This is inverted dropout: the remaining units are multiplied by 1/(1 − rate) during training, which keeps the expected sum
+unchanged, so prediction needs no correction. (Srivastava et al., 2014, multiply the weights by 1 − rate in prediction
+instead; the expectations are the same.)
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pellucid.core.config import FractionBelowOne
 from pellucid.core.memory import Array, Shape, Views
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.layers.window import picture
+from pellucid.layers.window import image_shape
 
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """y = x·m/(1 − rate), m = 0 with probability ``rate``, else 1; dx = dy·m/(1 − rate). In prediction y = x.
+    """y = x·m/(1 − rate) with m = 0 with probability ``rate``, else 1; dx = dy·m/(1 − rate). In prediction y = x.
 
-    The mask is not stored: it comes from (seed, path, step, position in the whole batch), and backward makes it again.
+    The mask m is not stored: it is a function of (seed, path, step, position in the whole batch), and backward computes it
+    again.
     """
 
     rate: FractionBelowOne = 0.5
@@ -43,16 +44,16 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class SpatialDropout2D(Layer):
-    """Dropout of whole channels: y = x·m/(1 − rate) with one m for each picture and channel (Tompson et al., 2015).
+    """Dropout of whole channels: y = x·m/(1 − rate) with one m for each image and channel (Tompson et al., 2015).
 
-    Neighbouring pixels say nearly the same, so a single pixel that is absent is hardly missed; a channel is. The masks
-    are those that :class:`Dropout` would draw for a vector of the channels, and are not stored either.
+    Neighbouring pixels have similar values, so the network can replace a missing pixel by its neighbours, but not a missing
+    channel. The mask is the one that :class:`Dropout` draws for a vector of the channels; it is not stored either.
     """
 
     rate: FractionBelowOne = 0.5
 
     def build(self, shape: Shape) -> LayerSpec:
-        picture(self, shape)
+        image_shape(self, shape)
         return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
@@ -66,7 +67,7 @@ class SpatialDropout2D(Layer):
         return np.multiply(dy, self.mask(dy.shape, ctx), out=dy)
 
     def mask(self, shape: Shape, ctx: Context) -> Array:
-        """m/(1 − rate), (n, 1, 1, c)."""
+        """Return m/(1 − rate), an array (n, 1, 1, c)."""
         m = ctx.scratch("mask", (shape[0], 1, 1, shape[3]))
         m.fill(1)
         return ctx.kernels.dropout(m, ctx.random, ctx.offset, self.rate, out=m)

@@ -1,4 +1,4 @@
-"""Embedding: a table of vectors, one for each of a number of things that have no order, such as words."""
+"""Embedding: a table of trained vectors, one for each token (a word, a category, or any other item with a number)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from pellucid.initializers import Initializer, Normal
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
-Entries = Annotated[int, Range(1, 2**24)]  # as far as float32, in which a batch arrives, counts in whole numbers
+Entries = Annotated[int, Range(1, 2**24)]  # batches arrive in float32, which represents all integers up to 2²⁴ exactly
 
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """y = W[x]: each number of the input, 0 … entries − 1, chooses a row of the table, (n, time) -> (n, time, width); other
-    shapes likewise, (n, …) -> (n, …, width). It is a dense layer on one-hot vectors, without the zeros:
+    """y = W[x]: each token of the input, an integer from 0 to entries − 1, selects a row of the table W:
+    (n, time) -> (n, time, width), and likewise (n, …) -> (n, …, width) for other shapes.
 
-        dW[k] = Σ dy over all places where x = k          dX = 0, for between whole numbers nothing changes
+    The layer equals a dense layer without bias on one-hot vectors, without computing with their zeros:
 
-    Give whole numbers of any dtype but uint8, which is taken for pictures: ``model.fit(tokens, y)`` with int64 tokens.
+        dW[k] = Σ dy over all places where x = k          dX = 0: y is constant between integers
 
-    At places where x is ``padding`` the output is zero, and that row of the table is neither read nor trained (PyTorch's
-    ``padding_idx``): fill sequences up with it to one length. Slots: ``W`` (entries, width), from N(0, 1), as in PyTorch.
+    The input may have any dtype but uint8, which is interpreted as images: ``model.fit(tokens, y)`` with int64 tokens.
 
-    Raises DataError for numbers that are not whole or out of range, with the first and its place.
+    Where x equals ``padding``, the output is zero, and that row of the table is neither read nor trained (PyTorch's
+    ``padding_idx``): use it to pad sequences to one length. Slots: ``W`` (entries, width), by default from N(0, 1) as in
+    PyTorch.
+
+    Raises DataError if the input contains values that are not integers or out of range; the message names the first one and
+    its position.
     """
 
     entries: Entries
@@ -41,15 +45,15 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.padding is not None and self.padding >= self.entries:
-            raise ConfigError(f"{self}: padding is one of the entries, 0 … {self.entries - 1}")
+            raise ConfigError(f"{self}: padding must be one of the entries, 0 … {self.entries - 1}")
 
     def build(self, shape: Shape) -> LayerSpec:
         if not shape:
-            raise ShapeError(f"{self} wants sequences (time,) of whole numbers, got single numbers; give x[:, None]")
+            raise ShapeError(f"{self} expects sequences (time,) of integers, got single values; use x[:, None]")
         return LayerSpec((*shape, self.width), {"W": Slot((self.entries, self.width), self.init)})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        rows = self.whole(x, ctx.buffer("rows", x.shape, np.int64), lambda i: f"sample {ctx.offset + i} of the batch")
+        rows = self.tokens(x, ctx.buffer("rows", x.shape, np.int64), lambda i: f"sample {ctx.offset + i} of the batch")
         ctx.keep(rows)
         y = ctx.buffer("y", (*x.shape, self.width))
         ctx.kernels.gather(p.W, rows.reshape(-1), y.reshape(-1, self.width))
@@ -69,22 +73,24 @@ class Embedding(Layer):
         dx.fill(0)
         return dx
 
-    def whole(self, x: Array, out: Array, name: Callable[[int], str]) -> Array:
-        """x (n, …) as whole numbers, in ``out``. Raises DataError for what is no row of the table; ``name(i)`` is what sample i
-        is called then."""
-        with np.errstate(invalid="ignore"):  # NaN is no whole number, and refused as that
+    def tokens(self, x: Array, out: Array, name: Callable[[int], str]) -> Array:
+        """Write x (n, …) as integers into ``out`` and return it.
+
+        Raises DataError for values that are not rows of the table. ``name(i)`` is the name of sample i in the message.
+        """
+        with np.errstate(invalid="ignore"):  # NaN is refused below: it does not equal any integer
             np.copyto(out, x, casting="unsafe")
-        fits = (out == x) & (out >= 0) & (out < self.entries)
-        if fits.all():
+        valid = (out == x) & (out >= 0) & (out < self.entries)
+        if valid.all():
             return out
-        place = tuple(np.argwhere(~fits)[0].tolist())
-        what = f"{self}: {x[place]:g} at position {', '.join(map(str, place[1:]))} of {name(place[0])}"
+        place = tuple(np.argwhere(~valid)[0].tolist())
+        found = f"{self}: {x[place]:g} at position {', '.join(map(str, place[1:]))} of {name(place[0])}"
         if x[place] != np.floor(x[place]):
             raise DataError(
-                f"{what} is no whole number; give whole numbers, and not as uint8, which is taken for pictures and divided by "
-                "255: x.astype(np.int64)"
+                f"{found} is not an integer; use integers of any dtype but uint8, which is interpreted as images and divided "
+                "by 255: x.astype(np.int64)"
             )
         raise DataError(
-            f"{what} is out of range: {self.entries} entries are 0 … {self.entries - 1}; "
-            f"np.argwhere((x < 0) | (x >= {self.entries})) finds all such places"
+            f"{found} is out of range: the {self.entries} entries are 0 … {self.entries - 1}; "
+            f"np.argwhere((x < 0) | (x >= {self.entries})) returns all such places"
         )

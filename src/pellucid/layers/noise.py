@@ -1,4 +1,4 @@
-"""Noise while training: a network that learns from inputs that are never twice the same has to learn what is beneath."""
+"""Additive noise during training, a regularizer: the network never sees the same inputs twice."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pellucid.layers.context import Context
 
 @dataclass(frozen=True)
 class GaussianNoise(Layer):
-    """y = x + σ z with z from the standard normal distribution, so dx = dy. In prediction y = x. Behind the input it acts
-    like a penalty on how fast the output changes (Bishop, 1995).
+    """y = x + σ z with z from the standard normal distribution, so dx = dy. In prediction y = x.
 
-    The noise is not stored: it comes from (seed, path, step, position in the whole batch).
+    As the first layer it acts like a penalty on the derivative of the output with respect to the input (Bishop, 1995).
+    The noise is not stored: it is a function of (seed, path, step, position in the whole batch).
     """
 
     sigma: NonNegative

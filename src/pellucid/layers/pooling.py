@@ -1,8 +1,8 @@
-"""Pooling layers: pictures made smaller, each channel by itself; there is nothing to learn.
+"""Pooling layers reduce the size of images, separately for each channel, and have no parameters.
 
-A window moves over the picture (:mod:`pellucid.layers.window`: kernel, stride, padding) and leaves one number where it
-stops. Here padding is no pixels at all: it is never the maximum and does not count in an average (as in TensorFlow and
-Keras; PyTorch's averages count it as zeros unless told otherwise).
+A window moves over the image (:mod:`pellucid.layers.window`: kernel, stride, padding), and each of its positions gives one
+value of the output. Padding adds no pixels here: it is never the maximum and does not count in an average (as in TensorFlow
+and Keras; PyTorch counts it as zeros in averages unless ``count_include_pad=False``).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pellucid.errors import ShapeError
 from pellucid.kernels.window import Window
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.layers.window import Padding, Pair, picture, place
+from pellucid.layers.window import Padding, Pair, image_shape, place_window
 
 
 @dataclass(frozen=True)
 class MaxPool2D(Layer):
-    """The largest number of each window, y = max over the taps: (n, h, w, c) -> (n, h', w', c). ``stride`` is the kernel
-    unless given: windows side by side.
+    """The maximum of each window: y = max x over its pixels, (n, h, w, c) -> (n, h', w', c).
+
+    ``stride`` is ``kernel_size`` by default, so that the windows do not overlap.
 
     >>> import numpy as np
     >>> from pellucid import MaxPool2D
@@ -34,8 +35,9 @@ class MaxPool2D(Layer):
     >>> out.dx.reshape(2, 4).tolist()
     [[0.0, 0.0, 20.0, 0.0], [10.0, 0.0, 0.0, 0.0]]
 
-    The maximum changes with one of its pixels alone, ∂y/∂x = 1 there: backward hands each dy to the pixel that was chosen,
-    the first of equals, and adds up where windows overlap. A NaN in the window is its maximum, so that NaN is not hidden.
+    ∂y/∂x is 1 for the pixel that is the maximum (the first one, if several are equal) and 0 for all others: backward adds each
+    dy to the dx of that pixel; where windows overlap, the contributions are summed. A window that contains NaN has the
+    maximum NaN, so that NaN is not hidden.
     """
 
     kernel_size: Pair = 2
@@ -43,12 +45,12 @@ class MaxPool2D(Layer):
     padding: Padding = "valid"
 
     def build(self, shape: Shape) -> LayerSpec:
-        return LayerSpec(_placed(self, shape)[1])
+        return LayerSpec(_place_pooling_window(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, shape = _placed(self, x.shape[1:])
-        taps = np.min_scalar_type(window.kh * window.kw)  # one byte for up to 255 taps
-        chosen = ctx.buffer("chosen", (len(x), *shape), taps)
+        window, shape = _place_pooling_window(self, x.shape[1:])
+        index_dtype = np.min_scalar_type(window.kh * window.kw)  # one byte for up to 255 taps
+        chosen = ctx.buffer("chosen", (len(x), *shape), index_dtype)  # the index of each window's maximum
         ctx.keep(x.shape, window, chosen)
         return ctx.kernels.max_pool(x, window, ctx.buffer("y", (len(x), *shape)), chosen)
 
@@ -59,20 +61,22 @@ class MaxPool2D(Layer):
 
 @dataclass(frozen=True)
 class AveragePool2D(Layer):
-    """The mean of each window, y = Σ x / m over its m pixels inside the picture: (n, h, w, c) -> (n, h', w', c).
-    ``stride`` is the kernel unless given: windows side by side.
+    """The mean of each window: y = Σ x / m over its m pixels inside the image, (n, h, w, c) -> (n, h', w', c).
+
+    ``stride`` is ``kernel_size`` by default, so that the windows do not overlap.
 
     >>> import numpy as np
     >>> from pellucid import AveragePool2D
     >>> from pellucid.testing import run_layer
     >>> x = np.array([[1.0, 2.0, 5.0], [3.0, 0.0, 7.0]]).reshape(1, 2, 3, 1)
     >>> out = run_layer(AveragePool2D(2, padding="same"), x, dy=np.array([4.0, 4.0]).reshape(1, 1, 2, 1))
-    >>> out.y.ravel().tolist()  # the second window has two pixels, and padding
+    >>> out.y.ravel().tolist()  # the second window has only two pixels, the rest is padding
     [1.5, 6.0]
     >>> out.dx.reshape(2, 3).tolist()
     [[1.0, 1.0, 2.0], [1.0, 1.0, 2.0]]
 
-    ∂y/∂x = 1/m: backward shares each dy out evenly, and adds up where windows overlap.
+    ∂y/∂x = 1/m: backward distributes each dy equally over the pixels of its window; where windows overlap, the contributions
+    are summed.
     """
 
     kernel_size: Pair = 2
@@ -80,10 +84,10 @@ class AveragePool2D(Layer):
     padding: Padding = "valid"
 
     def build(self, shape: Shape) -> LayerSpec:
-        return LayerSpec(_placed(self, shape)[1])
+        return LayerSpec(_place_pooling_window(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, shape = _placed(self, x.shape[1:])
+        window, shape = _place_pooling_window(self, x.shape[1:])
         ctx.keep(x.shape, window)
         return ctx.kernels.average_pool(x, window, out=ctx.buffer("y", (len(x), *shape)))
 
@@ -94,11 +98,14 @@ class AveragePool2D(Layer):
 
 @dataclass(frozen=True)
 class GlobalAveragePool2D(Layer):
-    """The mean of each channel over the whole picture, (n, h, w, c) -> (n, c): in place of Flatten before the last Dense
-    it needs no weight for each pixel (Lin, Chen and Yan, 2014). dX = dY/(h·w) at every pixel."""
+    """The mean of each channel over the whole image: (n, h, w, c) -> (n, c). dX = dY/(h·w) at every pixel.
+
+    Before the last Dense it replaces Flatten, with far fewer weights: one for each channel instead of one for each pixel and
+    channel (Lin, Chen and Yan, 2014).
+    """
 
     def build(self, shape: Shape) -> LayerSpec:
-        return LayerSpec(picture(self, shape)[2:])
+        return LayerSpec(image_shape(self, shape)[2:])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.keep(x.shape)
@@ -109,16 +116,18 @@ class GlobalAveragePool2D(Layer):
         return ctx.kernels.global_average_pool_backward(dy, out=ctx.gradient(shape)) if ctx.needs_dx else None
 
 
-def _placed(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
-    """The window and the shape of what comes out, for pictures of ``shape``. Raises ShapeError where a window would meet
-    no pixel."""
-    window, (rows, columns) = place(layer, shape, layer.kernel_size, layer.stride or layer.kernel_size, layer.padding)
+def _place_pooling_window(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
+    """Return the window and the output's shape for images of ``shape``.
+
+    Raises ShapeError if some position of the window covers padding only.
+    """
+    window, (rows, columns) = place_window(layer, shape, layer.kernel_size, layer.stride or layer.kernel_size, layer.padding)
     height, width, channels = shape
     before = window.top >= window.kh or window.left >= window.kw
-    behind = (rows - 1) * window.sh - window.top >= height or (columns - 1) * window.sw - window.left >= width
-    if before or behind:
+    after = (rows - 1) * window.sh - window.top >= height or (columns - 1) * window.sw - window.left >= width
+    if before or after:
         raise ShapeError(
-            f"{layer}: on pictures {shape} a window lies entirely in the padding, where there is nothing to pool; "
-            "take less padding than the kernel is wide"
+            f"{layer}: on images of shape {shape}, a window contains no pixel, only padding; use padding that is smaller than "
+            "the kernel"
         )
     return window, (rows, columns, channels)

@@ -1,4 +1,4 @@
-"""A fixed change of units."""
+"""A layer that rescales values by constants."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from pellucid.layers.context import Context
 
 @dataclass(frozen=True)
 class Rescale(Layer):
-    """y = scale · x + offset, y' = scale; nothing is learned. At the end of a network that predicts numbers it gives them their
-    own unit (euros, degrees), while what is before it works with numbers around 0 of a spread around 1."""
+    """y = scale · x + offset, y' = scale, with constants that are not trained.
+
+    As the last layer of a regression network it converts the outputs to the unit of the targets (euros, degrees), while the
+    layers before it work with values of mean 0 and standard deviation 1.
+    """
 
     scale: Positive = 1.0
     offset: float = 0.0

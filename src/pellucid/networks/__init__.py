@@ -1,4 +1,4 @@
-"""Networks: layers made of layers. In a line, with a way around, or in any directed acyclic graph."""
+"""Networks: layers made of other layers, in a sequence, with skip connections, or in any directed acyclic graph."""
 
 from pellucid.core import lazy
 

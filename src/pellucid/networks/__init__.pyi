@@ -2,15 +2,17 @@
 
 from pellucid.networks.bidirectional import Bidirectional as Bidirectional
 from pellucid.networks.composite import (
+    INPUT as INPUT,
     Composite as Composite,
     Node as Node,
-    built as built,
+    build_layer as build_layer,
     depth as depth,
-    fused as fused,
     primitives as primitives,
 )
-from pellucid.networks.ends import in_line as in_line, without_last as without_last
+from pellucid.networks.dag import map_layers as map_layers
 from pellucid.networks.frozen import Frozen as Frozen
+from pellucid.networks.fusion import fused as fused
 from pellucid.networks.graph import Graph as Graph
 from pellucid.networks.residual import Residual as Residual
 from pellucid.networks.sequential import Sequential as Sequential
+from pellucid.networks.trailing import trailing_layers as trailing_layers, without_last_layer as without_last_layer

@@ -1,4 +1,4 @@
-"""A recurrent layer that reads in both directions."""
+"""Bidirectional recurrent networks: one layer reads the sequence forwards, another one backwards."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pellucid.layers.merge import Concatenate
 from pellucid.layers.recurrent import Recurrent, Reverse
 from pellucid.networks.composite import INPUT, Node, Nodes
-from pellucid.networks.wired import Wired
+from pellucid.networks.dag import DAG
 
 
 @dataclass(frozen=True, init=False)
-class Bidirectional(Wired):
-    """The layer run forwards, and its twin, with weights of its own, run backwards over the same sequence; their outputs side
-    by side (Schuster and Paliwal, 1997). Input (n, time, features), output (n, 2·units), the two last states: that of the
-    twin has read the first step last. With the layer's ``return_sequences`` (n, time, 2·units), each step's two states.
+class Bidirectional(DAG):
+    """A recurrent layer that reads the sequence forwards, and a second one, with its own weights, that reads it backwards
+    (Schuster and Paliwal, 1997).
 
-    ``Bidirectional(LSTM(64))``; the paths are ``forward.W`` and so on, and ``backward.W``. Padding that a ``mask`` passes over
-    may stand at either end.
+    Input (n, time, features). Output (n, 2·units), the last states of both, concatenated; the last state of the second layer
+    is the one after the first time step. If the layer has ``return_sequences``, the output is (n, time, 2·units), with both
+    states of each time step.
+
+    Example: ``Bidirectional(LSTM(64))``. The paths are ``forward.W`` and ``backward.W``, and so on. If the layer has a
+    ``mask``, sequences may be padded at either end.
     """
 
     layer: Recurrent
@@ -31,6 +34,6 @@ class Bidirectional(Wired):
         nodes.append(Node("both", Concatenate(), "forward", nodes[-1].name))
         object.__setattr__(self, "_nodes", tuple(nodes))
 
-    def inside(self) -> Nodes:
+    def ordered_nodes(self) -> Nodes:
         nodes: Nodes = self._nodes  # type: ignore[attr-defined]
         return nodes

@@ -1,28 +1,28 @@
-"""Frozen layers: parts of a network that stay as they are while the rest learns (fine-tuning)."""
+"""Frozen layers: parts of a network that are not trained, for fine-tuning the rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pellucid.core.memory import Array, Shape, Views, clear
+from pellucid.core.memory import Array, Shape, Views, zero_all
 from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.networks.composite import Composite, Nodes, fused
+from pellucid.networks.composite import Composite, Nodes
+from pellucid.networks.fusion import fused
 from pellucid.networks.sequential import Sequential, refuse_merges
 
 
 @dataclass(frozen=True, init=False)
 class Frozen(Composite):
-    """``layers``, one behind the other, whose parameters are not trained: the same function as ``Sequential(*layers)``, always
-    as in prediction.
+    """A sequence of ``layers`` whose parameters are not trained: the function of ``Sequential(*layers)`` in prediction.
 
-    No piece of the optimizer touches the parameters (no step, no momentum, no decay), and their gradient is zero, so norms do
-    not count them. Batch normalization inside takes its running figures and leaves them alone, dropout and noise inside are
-    off. The gradient goes through to the input, if layers before it learn.
+    The optimizer does not change the parameters (no step, no momentum, no weight decay), and their gradient is zero, so they
+    do not count in gradient norms. Batch normalization inside uses its running statistics and does not update them; dropout
+    and noise inside are off. The input gradient is computed as usual if layers before have trained parameters.
 
-    Paths are ``frozen1.dense1.W`` and so on; :func:`~pellucid.model.transfer.transfer` fills them with what another model has
-    learned.
+    The paths are ``frozen1.dense1.W`` and so on; :func:`~pellucid.model.transfer.transfer` copies the parameters of another
+    model into them.
     """
 
     layers: tuple[Layer, ...]
@@ -32,29 +32,29 @@ class Frozen(Composite):
         object.__setattr__(self, "layers", layers)
         self.__post_init__()
         if not self.layers:
-            raise ConfigError("Frozen() needs layers: they are what is not trained")
-        object.__setattr__(self, "_line", Sequential(*self.layers))
+            raise ConfigError("Frozen() needs the layers that are not trained")
+        object.__setattr__(self, "_sequence", Sequential(*self.layers))
 
     @property
-    def line(self) -> Sequential:
-        """The same layers as they would be trained."""
-        line: Sequential = self._line  # type: ignore[attr-defined]
-        return line
+    def sequence(self) -> Sequential:
+        """The same layers, not frozen."""
+        sequence: Sequential = self._sequence  # type: ignore[attr-defined]
+        return sequence
 
-    def inside(self) -> Nodes:
-        return self.line.inside()
+    def ordered_nodes(self) -> Nodes:
+        return self.sequence.ordered_nodes()
 
     def fused(self) -> Layer:
-        return _FrozenLayer(fused(self.line))
+        return _FrozenLayer(fused(self.sequence))
 
     def build(self, shape: Shape) -> LayerSpec:
-        return _FrozenLayer(self.line).build(shape)
+        return _FrozenLayer(self.sequence).build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        return _FrozenLayer(self.line).forward(p, x, ctx)
+        return _FrozenLayer(self.sequence).forward(p, x, ctx)
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        return _FrozenLayer(self.line).backward(p, g, dy, ctx)
+        return _FrozenLayer(self.sequence).backward(p, g, dy, ctx)
 
     def __repr__(self) -> str:
         return f"Frozen({', '.join(map(repr, self.layers))})"
@@ -62,13 +62,13 @@ class Frozen(Composite):
 
 @dataclass(frozen=True)
 class _FrozenLayer(Layer):
-    """One layer that stays as it is, under the names of what it has inside."""
+    """A layer whose parameters are not trained. Its slots have the names of those of the layer inside."""
 
     layer: Layer
 
     def build(self, shape: Shape) -> LayerSpec:
-        built = self.layer.build(shape)
-        return replace(built, slots={name: replace(slot, trained=False) for name, slot in built.slots.items()})
+        spec = self.layer.build(shape)
+        return replace(spec, slots={name: replace(slot, trained=False) for name, slot in spec.slots.items()})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         ctx.frozen = True
@@ -78,7 +78,7 @@ class _FrozenLayer(Layer):
         if not ctx.needs_dx:
             return None
         dx = self.layer.backward(p, g, dy, ctx)
-        clear(g)  # of what the layers inside have written there
+        zero_all(g)  # the layers inside have written their gradients there
         return dx
 
     def absorb(self, following: Layer) -> Layer | None:

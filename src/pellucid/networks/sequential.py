@@ -1,8 +1,7 @@
-"""Networks in a line: one layer behind the other.
+"""Sequential networks: each layer reads the output of the layer before.
 
-The layers are named by kind and number (``dense1``, ``relu1``, ``dense2``), so that inserting an activation renames no
-weights. ``fused`` gives the form that training runs, in which neighbours that can work in one pass do so, under the
-same names; summary, configuration and files know only the form that was written.
+The layers are named by kind and number (``dense1``, ``relu1``, ``dense2``), so that inserting an activation does not rename
+any weights.
 """
 
 from __future__ import annotations
@@ -13,62 +12,62 @@ from dataclasses import dataclass
 
 from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError
-from pellucid.layers.base import Layer, LayerSpec
+from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
-from pellucid.layers.merge import Merge
-from pellucid.networks.composite import INPUT, Composite, Node, Nodes, absorbed, assembled, fuse
+from pellucid.networks.composite import INPUT, Composite, Node, Nodes, build_nodes
+from pellucid.networks.fusion import absorb_into_last, fuse_nodes
 
 
-def in_a_row(layers: tuple[Layer, ...]) -> Nodes:
-    """Nodes for layers one behind the other, named by kind and number: dense1, relu1, dense2, …"""
-    seen: Counter[str] = Counter()
+def sequence_nodes(layers: tuple[Layer, ...]) -> Nodes:
+    """Return nodes for layers that follow each other, named by kind and number: dense1, relu1, dense2, …"""
+    counts: Counter[str] = Counter()
     nodes: list[Node] = []
     for layer in layers:
         kind = type(layer).__name__.lower().lstrip("_")
-        seen[kind] += 1
-        nodes.append(Node(f"{kind}{seen[kind]}", layer, nodes[-1].name if nodes else INPUT))
+        counts[kind] += 1
+        nodes.append(Node(f"{kind}{counts[kind]}", layer, nodes[-1].name if nodes else INPUT))
     return tuple(nodes)
 
 
 def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
-    """Raises ConfigError for a merge, or the class of one, among layers that stand in a line."""
+    """Raise ConfigError if one of the layers of ``owner`` is a merge, or the class of one."""
     for layer in layers:
         if isinstance(layer, Merge) or (isinstance(layer, type) and issubclass(layer, Merge)):
             name = layer.__name__ if isinstance(layer, type) else type(layer).__name__
             raise ConfigError(
-                f"{name} takes several inputs, and a layer in {owner}(…) has one: put it into a node of a Graph; "
+                f"{name} takes several inputs, but a layer in {owner}(…) has one: put it into a node of a Graph; "
                 "for x + f(x) there is Residual(…)"
             )
 
 
-class _InSequence(Composite, ABC):
-    """One layer behind the other: Yₖ = Xₖ₊₁, and back dC/dXₖ₊₁ = dC/dYₖ."""
+class _Sequence(Composite, ABC):
+    """Layers that follow each other: Xₖ₊₁ = Yₖ, so dC/dYₖ = dC/dXₖ₊₁."""
 
     def build(self, shape: Shape) -> LayerSpec:
-        return assembled(self.inside(), shape)
+        return build_nodes(self.ordered_nodes(), shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         needs_dx = ctx.needs_dx
-        for node in self.inside():
+        for node in self.ordered_nodes():
             x = ctx.forward(node.name, node.layer, p, x, needs_dx)
-            needs_dx = needs_dx or bool(p[node.name])  # from here on something upstream learns
+            needs_dx = needs_dx or bool(p[node.name])  # the layers after a trained layer must compute dX
         return x
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        for node in reversed(self.inside()):
+        for node in reversed(self.ordered_nodes()):
             dx = ctx.backward(node.name, node.layer, p, g, dy)
-            if dx is None:  # nobody before this layer learns
+            if dx is None:  # no layer before this one has trained parameters
                 return None
             dy = dx
         return dy
 
     def fused(self) -> Layer:
-        return _FusedSequence(fuse(self.inside()))
+        return _FusedSequence(fuse_nodes(self.ordered_nodes()))
 
 
 @dataclass(frozen=True, init=False)
-class Sequential(_InSequence):
-    """Layers one behind the other: ``Sequential(Flatten(), Dense(32), ReLU(), Dense(10), Softmax())``."""
+class Sequential(_Sequence):
+    """Layers that follow each other: ``Sequential(Flatten(), Dense(32), ReLU(), Dense(10), Softmax())``."""
 
     layers: tuple[Layer, ...]
 
@@ -76,9 +75,9 @@ class Sequential(_InSequence):
         refuse_merges("Sequential", layers)
         object.__setattr__(self, "layers", layers)
         self.__post_init__()
-        object.__setattr__(self, "_nodes", in_a_row(self.layers))
+        object.__setattr__(self, "_nodes", sequence_nodes(self.layers))
 
-    def inside(self) -> Nodes:
+    def ordered_nodes(self) -> Nodes:
         nodes: Nodes = self._nodes  # type: ignore[attr-defined]
         return nodes
 
@@ -87,14 +86,14 @@ class Sequential(_InSequence):
 
 
 @dataclass(frozen=True)
-class _FusedSequence(_InSequence):
-    """A sequence as training runs it: fused layers under the names of the original."""
+class _FusedSequence(_Sequence):
+    """The fused form of a sequence, with the names of the original."""
 
     nodes: Nodes
 
-    def inside(self) -> Nodes:
+    def ordered_nodes(self) -> Nodes:
         return self.nodes
 
     def absorb(self, following: Layer) -> Layer | None:
-        nodes = absorbed(self.nodes, following)
+        nodes = absorb_into_last(self.nodes, following)
         return None if nodes is None else _FusedSequence(nodes)

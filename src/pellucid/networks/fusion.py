@@ -1,0 +1,47 @@
+"""Fusion: neighbouring layers that can be computed in a single pass are replaced by one layer.
+
+A layer offers this with :meth:`~pellucid.layers.base.Layer.absorb`: Dense, for example, absorbs the ReLU after it. Training
+and prediction run the fused form of a network. Its slots have the same names, so summaries, settings and files only ever
+contain the original form.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pellucid.layers.base import Layer
+from pellucid.networks.composite import Composite, Node, Nodes
+
+
+def fused(layer: Layer) -> Layer:
+    """Return the fused form of a network; other layers are returned unchanged."""
+    return layer.fused() if isinstance(layer, Composite) else layer
+
+
+def fuse_nodes(nodes: Nodes) -> Nodes:
+    """Return the nodes with every layer absorbed by the one that it reads, if that one can absorb it and has no other reader.
+
+    A fused node has the name of the first of its layers, which is the one with the slots.
+    """
+    readers = Counter(name for node in nodes for name in node.inputs)
+    plan: dict[str, Node] = {}
+    renamed: dict[str, str] = {}  # an absorbed node -> the node that now has its output
+    for node in nodes:
+        inputs = [renamed.get(name, name) for name in node.inputs]
+        layer = fused(node.layer) if isinstance(node.layer, Layer) else node.layer
+        before = plan.get(inputs[0])
+        both = None
+        if isinstance(layer, Layer) and before is not None and readers[node.inputs[0]] == 1:
+            both = before.layer.absorb(layer)
+        if before is None or both is None:
+            plan[node.name] = Node(node.name, layer, *inputs)
+        else:
+            plan[before.name] = Node(before.name, both, *before.inputs)
+            renamed[node.name] = before.name
+    return tuple(plan.values())
+
+
+def absorb_into_last(nodes: Nodes, following: Layer) -> Nodes | None:
+    """Return the nodes with ``following``, the layer after the network, absorbed by the last node, or None."""
+    both = nodes[-1].layer.absorb(following) if nodes else None
+    return None if both is None else (*nodes[:-1], Node(nodes[-1].name, both, *nodes[-1].inputs))
