@@ -1,11 +1,13 @@
-"""Checks for layers and losses, yours included: ``check_layer(MyLayer(), (5,))`` raises AssertionError with a reason.
+"""Checks for layers and losses, your own included: ``check_layer(MyLayer(), (5,))`` raises AssertionError with a reason.
 
-The heart is the gradient check: the derivative that a backward pass computes is held against central differences,
-(C(x + h) − C(x − h)) / 2h, in float64. It finds what training would only show as slow learning.
+The most important one is the gradient check: the derivative that a backward pass computes is compared with central
+differences, (C(x + h) − C(x − h)) / 2h, in float64. It finds errors that training would show only as slow learning.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,43 +18,43 @@ from pellucid import kernels as kernel_sets
 from pellucid.core import rng
 from pellucid.core.config import Config, from_json, to_json
 from pellucid.core.memory import Array, Layout, Shape
-from pellucid.initializers import initial
+from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, ShardState
 from pellucid.losses import Loss
+from pellucid.model.compatibility import check_loss_and_network
 from pellucid.networks import Sequential, fused
 from pellucid.optim import SGD
-from pellucid.training.parts import Parts
-from pellucid.training.shards import Crew, tree_sum
+from pellucid.training.execution import Execution
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
-STEP = 1e-5  # of the differences: truncation and rounding errors are then both near 1e-10
+DIFFERENCE = 1e-5  # h of the central differences: truncation and rounding errors are then both near 1e-10
 
 
 def asymmetric(shape: Shape, seed: int = 0, away: float = 0.05) -> Array:
-    """Random numbers (float64) without symmetry, none nearer to zero than ``away``: away from the kink of a ReLU."""
+    """Return random float64 values without symmetry, none closer to zero than ``away``: away from the kink of a ReLU."""
     x = rng.generator(seed, "testing", shape).normal(0.3, 1.0, shape)
     return np.where(x < 0, x - away, x + away)
 
 
 def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
-    """∂cost/∂x by central differences; ``cost`` reads ``x``, whose numbers are changed and put back."""
+    """Return ∂cost/∂x by central differences. ``cost`` reads ``x``, whose values are changed and restored."""
     gradient, flat = np.zeros(x.size), x.reshape(-1)
     for i in range(x.size):
         value = flat[i]
-        flat[i] = value + STEP
+        flat[i] = value + DIFFERENCE
         above = cost()
-        flat[i] = value - STEP
+        flat[i] = value - DIFFERENCE
         below = cost()
         flat[i] = value
-        gradient[i] = (above - below) / (2 * STEP)
+        gradient[i] = (above - below) / (2 * DIFFERENCE)
     return gradient.reshape(x.shape)
 
 
 @dataclass
 class Pass:
-    """What came out of one forward and backward pass of a layer; ``state`` are its running statistics after it."""
+    """The results of one forward and backward pass of a layer; ``state`` are its running statistics after it."""
 
     y: Array
     dx: Array | None
@@ -73,41 +75,90 @@ def run_layer(
     needs_dx: bool = True,
     seed: int = 0,
 ) -> Pass:
-    """Runs one layer on x (n, …), and backward where dy is given, in x's dtype and in as many shards. Parameters are
-    ``theta`` (a vector of the layer's layout) and running statistics begin with ``state`` (what another pass led to), or
-    with what the initializers give."""
+    """Run one layer on x (n, …), and backward where dy is given, in the dtype of x.
+
+    The parameters are ``theta`` (a vector of the layer's layout), the running statistics start with ``state`` (the result of
+    another pass); by default both come from the initializers. With several ``shards`` the batch is spread over that many
+    threads, as it would be over ranks: their gradients are added, and ``ctx.all_sum`` adds over all of them.
+    """
     kernels = kernels or kernel_sets.load()
     params, running = layouts(layer, x.shape[1:])
-    theta = initial(params, seed, x.dtype) if theta is None else theta
-    statistics = initial(running, seed, x.dtype)
+    theta = initial_values(params, seed, x.dtype) if theta is None else theta
+    statistics = initial_values(running, seed, x.dtype)
     for path, array in (state or {}).items():
         running.array(statistics, path)[...] = array
-    crew = Crew(shards)
+    group = _ShardGroup(shards)
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
-    rows = [params.zeros(x.dtype) for _ in range(shards)]
-    for row in rows:  # backward writes over what was there: what it only adds to, or forgets, stays NaN
-        for path, array in params.arrays(row).items():
+    gradients = [params.zeros(x.dtype) for _ in range(shards)]
+    for gradient in gradients:  # backward must overwrite: an array that it only adds to, or forgets, stays NaN
+        for path, array in params.arrays(gradient).items():
             array.fill(np.nan if params[path].trained else 0)
 
     def work(k: int) -> None:
-        run = ShardState(kernels, dtype=x.dtype, seed=seed, shard=k, all_sum=crew.all_sum if shards > 1 else None)
-        cut = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
-        run.training, run.keeping, run.offset, run.step = training, dy is not None, cut.start, 1
-        ctx = Context(run, running.views(statistics), needs_dx=needs_dx)
-        ys[k] = layer.forward(params.views(theta), x[cut], ctx).copy()
+        rows = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
+        execution = Execution(
+            layer,
+            params.views(theta),
+            running.views(statistics),
+            kernels,
+            dtype=x.dtype,
+            seed=seed,
+            needs_dx=needs_dx,
+            shard=k,
+            all_sum=group.all_sum if shards > 1 else None,
+        )
+        ys[k] = execution.forward(x[rows], training=training, keep=dy is not None, step=1, offset=rows.start).copy()
         if dy is not None:
-            dx = layer.backward(params.views(theta), params.views(rows[k]), dy[cut].copy(), ctx)
+            dx = execution.backward(dy[rows].copy(), params.views(gradients[k]))
             dxs[k] = None if dx is None else dx.copy()
 
-    crew.run(work)
-    gradient = tree_sum(rows, kernels.add)
+    group.run(work)
+    for other in gradients[1:]:
+        kernels.add(gradients[0], other)
     dx = None if dxs[0] is None else np.concatenate(dxs)
-    return Pass(np.concatenate(ys), dx, gradient, running.arrays(statistics))
+    return Pass(np.concatenate(ys), dx, gradients[0], running.arrays(statistics))
+
+
+class _ShardGroup:
+    """Threads that play the ranks of a distributed batch, so that ``ctx.all_sum`` can be tested in one process."""
+
+    def __init__(self, shards: int):
+        self._barrier = threading.Barrier(shards)
+        self._parts: list[Any] = [None] * shards
+
+    def run(self, work: Callable[[int], None]) -> None:
+        """Call ``work(k)`` for every shard k at the same time. The first error is raised here."""
+        errors: list[BaseException] = []
+
+        def guarded(k: int) -> None:
+            try:
+                work(k)
+            except BaseException as error:
+                errors.append(error)
+                self._barrier.abort()  # the other shards must not wait for this one
+
+        threads = [threading.Thread(target=guarded, args=(k,)) for k in range(1, len(self._parts))]
+        for thread in threads:
+            thread.start()
+        guarded(0)
+        for thread in threads:
+            thread.join()
+        errors.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))  # the cause before its consequences
+        if errors:
+            raise errors[0]
+
+    def all_sum(self, shard: int, a: Array) -> Array:
+        """Return the sum of every shard's ``a``, with the same bits in each."""
+        self._parts[shard] = a
+        self._barrier.wait()
+        total: Array = np.sum(np.stack(self._parts), axis=0)
+        self._barrier.wait()  # no shard overwrites its part before all have read it
+        return total
 
 
 def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
-    """The layouts of a layer's parameters and of its running statistics."""
+    """Return the layouts of a layer's parameters and of its running statistics."""
     slots = layer.build(shape).slots
     return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
 
@@ -121,18 +172,18 @@ def check_layer(
     atol: float = 1e-6,
     entries: int | None = None,
 ) -> None:
-    """Checks a layer as Pellucid checks its own:
+    """Check a layer as Pellucid checks its own layers:
 
-    - the output has the shape that ``build`` promised, and X is left as it was;
-    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64, those of
-      the slots also where nobody asks for dX, and all of them in prediction, where that is another function;
-    - a batch in shards, some of them empty, gives what the whole batch gives, running statistics included;
-    - reference and compiled kernels agree, in training and in prediction;
-    - a network with a ReLU behind the layer gives the same, fused or not;
-    - the settings survive the way through JSON.
+    - the output has the shape that ``build`` returned, and X is unchanged;
+    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64; those of the
+      slots also where dX is not asked for, and all of them in prediction, where that is another function;
+    - a batch spread over shards, some of them empty, gives the results of the whole batch, running statistics included;
+    - the reference and the compiled kernels agree, in training and in prediction;
+    - a network with a ReLU before and after the layer gives the same results fused and unfused;
+    - the settings survive the conversion to JSON and back.
 
-    The gradient of what is frozen has to be zero instead. ``entries``: the layer takes whole numbers from 0 to entries − 1,
-    and its gradient towards them has to be zero.
+    The gradients of frozen parameters must be zero instead. With ``entries`` the layer takes integers from 0 to entries − 1,
+    and its input gradient must be zero.
     """
     shape = tuple(input_shape)
     x = asymmetric((batch, *shape), seed)
@@ -140,26 +191,26 @@ def check_layer(
         x = rng.generator(seed, "testing", shape).integers(0, entries, x.shape).astype(np.float64)
     before = x.copy()
     params, _ = layouts(layer, shape)
-    theta = initial(params, seed, np.float64)
-    for path in params:  # biases too get values, so that a lost bias is seen
+    theta = initial_values(params, seed, np.float64)
+    for path in params:  # biases get values too, so that a lost bias is noticed
         params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
-    promised = (batch, *layer.build(shape).shape)
-    dy = asymmetric(promised, seed + 2)
-    given = run_layer(layer, x, theta=theta, seed=seed).y.shape
-    assert given == promised, f"{layer}: build promises {promised}, forward gives {given}"
+    expected = (batch, *layer.build(shape).shape)
+    dy = asymmetric(expected, seed + 2)
+    actual = run_layer(layer, x, theta=theta, seed=seed).y.shape
+    assert actual == expected, f"{layer}: build returns the shape {expected}, forward an output of {actual}"
     out = run_layer(layer, x, dy, theta=theta, seed=seed)
     assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
-    how: dict[str, Any] = {"seed": seed, "atol": atol, "whole": entries is not None}
-    check_gradients(layer, x, dy, out, theta=theta, **how)
-    alone = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
-    _close(f"{layer}: the gradients where nobody asks for dX", alone.gradient, out.gradient, 1e-12)
+    settings: dict[str, Any] = {"seed": seed, "atol": atol, "integers": entries is not None}
+    check_gradients(layer, x, dy, out, theta=theta, **settings)
+    without_dx = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
+    _close(f"{layer}: the gradients where dX is not asked for", without_dx.gradient, out.gradient, 1e-12)
     predicted = run_layer(layer, x, dy, theta=theta, state=out.state, training=False, seed=seed)
-    _states(f"{layer}: running statistics before and after prediction", predicted, out, 0)
+    _same_state(f"{layer}: running statistics before and after prediction", predicted, out, 0)
     if not np.array_equal(predicted.y, out.y):
-        check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, **how)
+        check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, **settings)
     for shards in (2, batch + 2):
-        cut = run_layer(layer, x, dy, theta=theta, shards=shards, seed=seed)
-        _same(f"{layer}: {shards} shards and the whole batch", cut, out, 1e-12)
+        spread = run_layer(layer, x, dy, theta=theta, shards=shards, seed=seed)
+        _same(f"{layer}: {shards} shards and the whole batch", spread, out, 1e-12)
     if _both_kernel_sets():
         for training in (True, False):
             check_kernels(layer, x, dy, theta=theta, state=out.state, training=training, seed=seed)
@@ -178,10 +229,12 @@ def check_gradients(
     training: bool = True,
     seed: int = 0,
     atol: float = 1e-6,
-    whole: bool = False,
+    integers: bool = False,
 ) -> None:
-    """The gradients in ``out``, the layer's pass on x and dy, against central differences of Σ y dy; those of what is frozen,
-    and of ``whole`` numbers, against zero."""
+    """Compare the gradients in ``out``, the layer's pass on x and dy, with central differences of Σ y dy.
+
+    The gradients of frozen parameters, and the input gradient where the inputs are ``integers``, are compared with zero.
+    """
 
     def cost() -> float:
         return float((run_layer(layer, x, theta=theta, state=state, training=training, seed=seed).y * dy).sum())
@@ -189,7 +242,7 @@ def check_gradients(
     mode = "" if training else " in prediction"
     assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
     assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
-    _close(f"{layer}: dX{mode}", out.dx, np.zeros(x.shape) if whole else numeric_gradient(cost, x), atol)
+    _close(f"{layer}: dX{mode}", out.dx, np.zeros(x.shape) if integers else numeric_gradient(cost, x), atol)
     params, _ = layouts(layer, x.shape[1:])
     for path in params:
         array = params.array(theta, path)
@@ -200,10 +253,10 @@ def check_gradients(
 def check_kernels(
     layer: Layer, x: Array, dy: Array, *, theta: Array, state: Mapping[str, Array], training: bool, seed: int = 0
 ) -> None:
-    """The reference and the compiled kernels give the same, in float64 and in float32."""
+    """Compare the results with the reference and the compiled kernels, in float64 and in float32."""
     for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
         arrays = x.astype(dtype), dy.astype(dtype)
-        one, other = (
+        reference, compiled = (
             run_layer(
                 layer,
                 *arrays,
@@ -216,11 +269,11 @@ def check_kernels(
             for name in kernel_sets.SETS
         )
         what = f"reference and compiled kernels in {np.dtype(dtype).name}{'' if training else ', in prediction'}"
-        _same(f"{layer}: {what}", one, other, bound)
+        _same(f"{layer}: {what}", reference, compiled, bound)
 
 
 def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, batch: int = 5, seed: int = 0) -> None:
-    """The fused form of a network with a ReLU before this layer and behind it computes what the written form computes."""
+    """Compare the fused and the unfused form of a network with a ReLU before and after the layer."""
     from pellucid.layers.activations import ReLU
 
     network = Sequential(ReLU(), layer, ReLU())
@@ -234,13 +287,13 @@ def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, ba
 
 
 def check_config(value: Any) -> None:
-    """The settings survive the way through JSON and compare equal."""
+    """Check that the settings survive the conversion to JSON and back."""
     again = from_json(to_json(value), type(value), custom_classes=_classes(value))
-    assert again == value, f"{value} comes back from JSON as {again}"
+    assert again == value, f"{value} becomes {again} after the conversion to JSON and back"
 
 
 def _classes(value: Any) -> set[type]:
-    """The classes of the settings and of all settings inside them."""
+    """Return the classes of the settings and of all settings inside them."""
     if isinstance(value, tuple):
         return set().union(*map(_classes, value))
     if not isinstance(value, Config):
@@ -249,35 +302,43 @@ def _classes(value: Any) -> set[type]:
 
 
 def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array, *, atol: float = 1e-6, seed: int = 0) -> None:
-    """Checks a loss behind a network: the gradient of every slot, with sample weights, against central differences of
-    the loss of the network as it was written, and the loss in shards against the whole batch."""
-    reference = kernel_sets.load("reference")
-    for kernels in [kernel_sets.load(name) for name in kernel_sets.SETS] if _both_kernel_sets() else [reference]:
-        loss.check(network)
-        parts = Parts(network, tuple(input_shape), loss, SGD(0.1), seed, kernels, np.float64)
+    """Check a loss after a network.
+
+    The gradient of every slot, with sample weights, is compared with central differences of the loss; the loss and its
+    gradient for parts of a batch are compared with those of the whole batch; and the settings survive the conversion to JSON.
+    """
+    for kernels in [kernel_sets.load(name) for name in (kernel_sets.SETS if _both_kernel_sets() else ("reference",))]:
+        check_loss_and_network(loss, network)
+        state = ModelState(network, tuple(input_shape), loss, SGD(0.1), seed, kernels, np.float64)
         x = asymmetric((len(y), *input_shape), seed)
         weights = 0.5 + rng.generator(seed, "weights").random(len(y))
-        targets = loss.targets(y, parts.output_shape)
-        step = GradientStep(parts)
-        value = step(parts.p, x, targets, weights, 1)
+        targets = loss.targets(y, state.output_shape)
+        step = GradientStep(state)
+        value = step(x, targets, weights, 1)
         gradient = step.gradient.copy()
-        again = GradientStep(parts)
+        again = GradientStep(state)
         numeric = np.zeros_like(gradient)
-        for path in parts.layout:
-            array = parts.layout.array(parts.theta, path)
-            numbers = numeric_gradient(lambda: again(parts.p, x, targets, weights, 1), array)  # noqa: B023
-            parts.layout.array(numeric, path)[...] = numbers
-        _close(f"{loss} behind {network}: the gradient", gradient, numeric, atol)
-        for shards in (2, 4):
-            cut = GradientStep(parts, shards)
-            _close(f"{loss} in {shards} shards", np.array(cut(parts.p, x, targets, weights, 1)), np.array(value), 1e-12)
-            _close(f"{loss}: the gradient in {shards} shards", cut.gradient, gradient, 1e-12)
+        for path in state.layout:
+            array = state.layout.array(state.parameters, path)
+            differences = numeric_gradient(lambda: again(x, targets, weights, 1), array)  # noqa: B023
+            state.layout.array(numeric, path)[...] = differences
+        _close(f"{loss} after {network}: the gradient", gradient, numeric, atol)
+        z = state.execution().forward(x, training=True, step=1).copy()
+        scale = 1 / float(weights.sum())
+        whole_a, whole_dz, a, dz = (np.empty_like(z) for _ in range(4))
+        loss.compute(z, targets, weights, scale, whole_a, whole_dz, kernels)
+        for parts in (2, 4):
+            total = 0.0
+            for k in range(parts):
+                rows = slice(len(y) * k // parts, len(y) * (k + 1) // parts)
+                total += loss.compute(z[rows], targets[rows], weights[rows], scale, a[rows], dz[rows], kernels)
+            _close(f"{loss} in {parts} parts", np.array(total * scale), np.array(value), 1e-12)
+            _close(f"{loss}: the outputs in {parts} parts", a, whole_a, 1e-12)
+            _close(f"{loss}: the gradient in {parts} parts", dz, whole_dz, 1e-12)
     check_config(loss)
 
 
 def _both_kernel_sets() -> bool:
-    import importlib.util
-
     return importlib.util.find_spec("numba") is not None
 
 
@@ -285,20 +346,20 @@ def _same(what: str, one: Pass, other: Pass, bound: float) -> None:
     _close(f"{what}: Y", one.y, other.y, bound)
     _close(f"{what}: dX", one.dx, other.dx, bound)
     _close(f"{what}: the gradients", one.gradient, other.gradient, bound)
-    _states(what, one, other, bound)
+    _same_state(what, one, other, bound)
 
 
-def _states(what: str, one: Pass, other: Pass, bound: float) -> None:
+def _same_state(what: str, one: Pass, other: Pass, bound: float) -> None:
     for path, array in other.state.items():
         _close(f"{what}: {path}", one.state[path], array, bound)
 
 
-def _close(what: str, got: Array | None, wanted: Array | None, bound: float) -> None:
-    if got is None or wanted is None:
-        assert got is wanted, f"{what}: one is None, the other is not"
+def _close(what: str, actual: Array | None, expected: Array | None, bound: float) -> None:
+    if actual is None or expected is None:
+        assert actual is expected, f"{what}: one is None, the other is not"
         return
-    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
-    error = float(np.abs(got - wanted).max(initial=0)) / scale
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    error = float(np.abs(actual - expected).max(initial=0)) / scale
     assert error <= bound, (
-        f"{what} differ by {error:.2e} (allowed {bound:.0e})\ngot    {got.ravel()[:6]}\nwanted {wanted.ravel()[:6]}"
+        f"{what} differ by {error:.2e} (allowed {bound:.0e})\nactual   {actual.ravel()[:6]}\nexpected {expected.ravel()[:6]}"
     )

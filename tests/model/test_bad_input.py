@@ -28,7 +28,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.core.config import from_json
-from pellucid.data import Dataset, load, mnist, read_idx, read_picture, write_idx
+from pellucid.data import Dataset, load, mnist, read_idx, read_image, write_idx
 from pellucid.layers import Layer
 from pellucid.runs import presets
 from pellucid.runs.folder import RunFolder
@@ -57,22 +57,22 @@ def changed(where, value):
 # What is done with a trained model and data (x, y), the error, and what its message has to say.
 TABLE = [
     ("wrong shape", lambda m: m.fit(X[:, :4], Y), ShapeError, r"must have the shape \(n, 5\), got \(40, 4\)"),
-    ("one sample without its axis", lambda m: m.predict(X[0]), ShapeError, r"got \(5,\); for one sample give x\[None\]"),
+    ("one sample without its axis", lambda m: m.predict(X[0]), ShapeError, r"got \(5,\); for a single sample give x\[None\]"),
     ("a single number", lambda m: m.predict(3.0), ShapeError, "one row for each sample, got a single number"),
     ("lengths differ", lambda m: m.fit(X, Y[:39]), ShapeError, "y has 39 rows, x has 40"),
-    ("lists of unequal length", lambda m: m.predict([[1, 2], [3]]), DataError, "x is no array"),
-    ("labels of unequal length", lambda m: m.fit(X[:2], [[0, 1], [1]]), DataError, "y is no array"),
+    ("lists of unequal length", lambda m: m.predict([[1, 2], [3]]), DataError, "x cannot be converted to an array"),
+    ("labels of unequal length", lambda m: m.fit(X[:2], [[0, 1], [1]]), DataError, "y cannot be converted to an array"),
     ("label too large", lambda m: m.fit(X, Y + 1), DataError, "label 3 in sample 2 .*3 outputs take the labels 0 … 2"),
     ("label below zero", lambda m: m.evaluate(X, Y - 1), DataError, "label -1 in sample 0 is out of range"),
     ("label between two", lambda m: m.fit(X, Y + 0.5), DataError, "whole numbers 0 … 2, got 0.5"),
     ("one-hot of another width", lambda m: m.fit(X, np.eye(4)[Y]), ShapeError, r"gives \(3,\) a sample, .* have \(4,\)"),
-    ("no distribution", lambda m: m.fit(X, np.ones((40, 3))), DataError, "sample 0 are no distribution: .*sum to 1"),
+    ("no distribution", lambda m: m.fit(X, np.ones((40, 3))), DataError, "sample 0 are not a distribution: .*sum to 1"),
     ("NaN in the labels", lambda m: m.fit(X, np.full(40, np.nan)), DataError, "NaN or infinity in 40 samples, first in"),
     ("labels as words", lambda m: m.fit(X, Y.astype(str)), DataError, r"np.unique\(y, return_inverse=True\)"),
     ("no labels", lambda m: m.fit(X), DataError, r"arrays need their labels: fit\(x, y\)"),
     ("a data set without labels", lambda m: m.fit(Dataset(X, None)), DataError, "has no labels"),
     ("labels twice", lambda m: m.fit(Dataset(X, Y), Y), ConfigError, "either a data set or arrays"),
-    ("one class only", lambda m: m.fit(X, 0 * Y + 2), DataError, "all labels are 2: .* nothing to tell apart"),
+    ("one class only", lambda m: m.fit(X, 0 * Y + 2), DataError, "all labels are 2: a classifier needs at least two classes"),
     ("no class likelier", lambda m: m.fit(X, np.full((40, 3), 1 / 3)), DataError, "all labels are 0.33.*: no class"),
     ("a weight of a batch", lambda m: m.train_on_batch(X, Y, -np.ones(40)), DataError, "not negative, got -1.0 at row 0"),
     ("weights of a batch", lambda m: m.train_on_batch(X, Y, np.ones((40, 1))), ShapeError, r"the shape \(40, 1\)"),
@@ -85,7 +85,7 @@ TABLE = [
     ("complex", lambda m: m.predict(X + 1j), DataError, "must hold numbers, got complex"),
     ("dates", lambda m: m.predict(np.zeros((2, 5), "M8[s]")), DataError, "must hold numbers, got datetime64"),
     ("words", lambda m: m.predict("picture.png"), DataError, "must hold numbers, got <U"),
-    ("masked", lambda m: m.fit(np.ma.masked_less(X, 0), Y), DataError, "masked array: put numbers where the mask is"),
+    ("masked", lambda m: m.fit(np.ma.masked_less(X, 0), Y), DataError, "masked array; fill the masked values"),
     ("bytes for numbers", lambda m: m.predict(np.zeros((2, 5), np.uint8)), DataError, r"uint8; .*astype\(np.float32\) / 255"),
     ("fractions for bytes", lambda m: on_bytes().predict(BYTES / 255), DataError, r"got float64; .*\.astype\(np.uint8\)"),
     ("grey without its channel", lambda m: on_bytes().predict(BYTES[..., 0]), ShapeError, r"one channel: x\[\.\.\., None\]"),
@@ -103,10 +103,10 @@ TABLE = [
         "sample_weight has 4 rows, x has 40",
     ),
     ("zero epochs", lambda m: m.fit(X, Y, epochs=0), ConfigError, "epochs must be at least 1"),
-    ("half an epoch", lambda m: m.fit(X, Y, epochs=1.5), ConfigError, "epochs must be a whole number"),
+    ("half an epoch", lambda m: m.fit(X, Y, epochs=1.5), ConfigError, "epochs must be an integer"),
     ("negative batch size", lambda m: m.fit(X, Y, batch_size=-8), ConfigError, "batch_size must be at least 1"),
     ("a metric without its list", lambda m: m.evaluate(X, Y, metrics=Recall()), ConfigError, "metrics must be a list or tuple"),
-    ("a class for an object", lambda m: m.evaluate(X, Y, metrics=[Recall]), ConfigError, r"parentheses behind it: Recall\(\)"),
+    ("a class for an object", lambda m: m.evaluate(X, Y, metrics=[Recall]), ConfigError, r"add parentheses to create one: Recall\(\)"),
     ("a class that is not there", lambda m: m.evaluate(X, Y, metrics=[Recall(7)]), ConfigError, "label=7 is out of range"),
     ("no such folder", lambda m: m.save("/no/such/folder/m"), FileError, "/no/such/folder/m.*No such file"),
 ]
@@ -150,11 +150,11 @@ def test_a_learning_rate_of_a_billion(seed):
 
 SETTINGS = [
     ("preset", lambda: presets.preset("mlp-smal"), "no preset 'mlp-smal': did you mean 'mlp-small'"),
-    ("optimizer", lambda: presets.optimizer("adm", None, Adam()), "no optimizer 'adm': did you mean 'adam'"),
+    ("optimizer", lambda: presets.optimizer("adm"), "no optimizer 'adm': did you mean 'adam'"),
     ("data set", lambda: load("minst"), "no data set 'minst': did you mean 'mnist'"),
     ("class", lambda: from_json({"class": "Relu"}, Layer), "unknown class 'Relu': did you mean 'ReLU'"),
     ("key", lambda: from_json({"class": "Dense", "unit": 3}, Layer), "no setting 'unit': did you mean 'units'"),
-    ("value", lambda: from_json({"class": "Dense", "units": "3"}, Layer), "units must be a whole number, not str"),
+    ("value", lambda: from_json({"class": "Dense", "units": "3"}, Layer), "units must be an integer, not str"),
     ("kind", lambda: from_json({"class": "SGD"}, Layer), "expected a Layer"),
     ("no class", lambda: from_json({"units": 3}, Layer), "settings need a 'class'"),
     ("learning rate", lambda: SGD(-0.1), "learning_rate must be above 0"),
@@ -176,11 +176,11 @@ def test_a_flipped_bit_anywhere_is_noticed(tmp_path):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << (place % 8)
         path.write_bytes(damaged)
-        with pytest.raises(FileError, match="is not a whole Pellucid model file"):
+        with pytest.raises(FileError, match="is not a complete Pellucid model file"):
             Model.load(path)
     for size in (0, 7, 8, 100, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(FileError, match="is not a whole Pellucid model file"):
+        with pytest.raises(FileError, match="is not a complete Pellucid model file"):
             Model.load(path)
 
 
@@ -208,12 +208,12 @@ def idx(shape, data, code=8):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (idx((3, 2), b"12345"), "cut short"),
+        (idx((3, 2), b"12345"), "truncated"),
         (idx((3, 2), b"1234567"), "followed by something else"),
-        (idx((2**31, 2**31), b"1"), "the IDX header wants"),
+        (idx((2**31, 2**31), b"1"), "the IDX header implies"),
         (idx((3,), b"123", code=7), "unknown type 07"),
         (b"", "should begin with 00 00"),
-        (gzip.compress(idx((300,), bytes(300)), mtime=0)[:-9], "damaged|cut short|gzip"),
+        (gzip.compress(idx((300,), bytes(300)), mtime=0)[:-9], "damaged|truncated|gzip"),
     ],
 )
 def test_files_of_data_that_lie(tmp_path, content, message):
@@ -233,14 +233,14 @@ def test_a_folder_whose_files_are_not_mnist(mnist_folder):
 
 def test_a_picture_that_is_not_one(tmp_path):
     (tmp_path / "picture.png").write_text(json.dumps({"no": "picture"}))
-    with pytest.raises(FileError, match="no picture of a known kind"):
-        read_picture(tmp_path / "picture.png", (28, 28, 1))
+    with pytest.raises(FileError, match="not an image of a known format"):
+        read_image(tmp_path / "picture.png", (28, 28, 1))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(FileError, match="cannot make the folder"):
+        with pytest.raises(FileError, match="cannot create the folder"):
             RunFolder(out, "mlp")
     with pytest.raises(FileError, match="is not empty: choose another folder with --out"):
         RunFolder(tmp_path, "mlp")

@@ -61,7 +61,7 @@ def test_changed_copies_count_as_much_as_the_picture(pictures):
     model, change = made(0, pictures), Augmentation(shift=1, rotation=5)
     wanted = model.predict(pictures.x)
     for copy in range(3):
-        changed = change.changed(pictures.x, epoch=copy)
+        changed = change.apply(pictures.x, epoch=copy)
         wanted = wanted + model.predict((255 * changed).round().astype(np.uint8))  # bytes: nearly the same
     got = Ensemble([model], augmentation=change, copies=3).predict(pictures.x)
     np.testing.assert_allclose(got, wanted / 4, atol=0.01)
@@ -73,7 +73,7 @@ def test_what_does_not_go_together(pictures):
     other = Sequential(Flatten(), Dense(3), Softmax()).compile((7, 7, 1), CrossEntropy())
     for arguments, said in [
         (([],), "at least one model"),
-        (([model, other],), "output_shape is"),
+        (([model, other],), "must have the same output_shape"),
     ]:
         with pytest.raises(ConfigError, match=said):
             Ensemble(*arguments)
@@ -81,5 +81,5 @@ def test_what_does_not_go_together(pictures):
         Ensemble([model], copies=2)
     renamed = Sequential(Flatten(), Dense(10), Softmax()).compile((7, 7, 1), CrossEntropy(), classes=list("jihgfedcba"))
     renamed.fit(Dataset(pictures.x, pictures.y))
-    with pytest.raises(ConfigError, match="classes is"):
+    with pytest.raises(ConfigError, match="must have the same classes"):
         Ensemble([model, renamed])

@@ -27,7 +27,7 @@ from pellucid import (
     Slot,
     Softmax,
 )
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.core.files import TensorFile, save_tensors
 from pellucid.layers import LayerSpec
 
@@ -83,7 +83,7 @@ def test_other_peoples_layers_come_by_argument(tmp_path):
     assert np.array_equal(Model.load(path, custom_classes=[Scale]).predict(x), model.predict(x))
     with pytest.raises(ConfigError, match=rf"unknown class '{__name__}:Scale'.*classes=\[Scale\]"):
         Model.load(path)
-    assert "Scale" not in registered(Layer)
+    assert "Scale" not in registered_classes(Layer)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_other_peoples_layers_come_by_argument(tmp_path):
         ({"network": {"class": "Dense", "unit": 3}}, ConfigError, "no setting 'unit'.*did you mean 'units'"),
         ({"network": {"class": "SGD"}}, ConfigError, "expected a Layer"),
         ({"input_shape": [6]}, CheckpointError, r"dense1.W should be \(6, 8\), is \(5, 8\)"),
-        ({"input_shape": [10**9]}, CheckpointError, "its arrays are not those of its network"),
+        ({"input_shape": [10**9]}, CheckpointError, "its arrays do not fit its network"),
         ({"training_state": True, "optimizer": {"class": "Adam"}}, CheckpointError, "training state.*Adam"),
         ({"format": 2}, FileError, "format 2"),
         ({"loss": None}, ConfigError, "expected a Loss"),
-        ({"seed": "x"}, ConfigError, "seed must be a whole number"),
+        ({"seed": "x"}, ConfigError, "seed must be an integer"),
         ({"classes": ["a"]}, ConfigError, "1 class names for 3 outputs"),
         ({"steps": "many"}, FileError, "lacks settings"),
     ],

@@ -18,6 +18,7 @@ from pellucid import (
     DivergedError,
     Dropout,
     EpochEvent,
+    FitOptions,
     ReLU,
     Sequential,
     Softmax,
@@ -39,7 +40,9 @@ def made(*extra):
 def trained(batch_size, accumulate, model=None, **options):
     x, y, w = data()
     model = made() if model is None else model
-    events = list(model.fit_events(x, y, sample_weight=w, epochs=3, batch_size=batch_size, accumulate=accumulate, **options))
+    events = list(
+        model.fit_events(x, y, FitOptions(epochs=3, batch_size=batch_size, accumulate=accumulate, **options), sample_weight=w)
+    )
     return model, events
 
 
@@ -75,13 +78,13 @@ def test_running_statistics_take_up_every_batch():
     x, y, _ = data()
     both, still = made(BatchNorm()), made(BatchNorm())
     both.fit(x[:64], y[:64], batch_size=32, accumulate=2, shuffle=False)
-    events = still.fit_events(x[:64], y[:64], batch_size=32, shuffle=False)
+    events = still.fit_events(x[:64], y[:64], FitOptions(batch_size=32, shuffle=False))
     theta = still.parameters.copy()
     for _ in events:
         still.parameters[:] = theta
-    assert np.abs(still._parts.state).max() > 0
-    np.testing.assert_allclose(both._parts.state, still._parts.state, rtol=1e-6, atol=1e-7)
-    assert (both._parts.steps, still._parts.steps) == (1, 2)
+    assert np.abs(still.state.statistics).max() > 0
+    np.testing.assert_allclose(both.state.statistics, still.state.statistics, rtol=1e-6, atol=1e-7)
+    assert (both.state.steps, still.state.steps) == (1, 2)
 
 
 def test_a_group_without_weight_changes_nothing_and_divergence_says_which_part():
@@ -90,18 +93,18 @@ def test_a_group_without_weight_changes_nothing_and_divergence_says_which_part()
     w[:32] = 0
     model = made()
     before = model.parameters.copy()
-    events = model.fit_events(x, y, sample_weight=w, batch_size=16, accumulate=2, shuffle=False)
+    events = model.fit_events(x, y, FitOptions(batch_size=16, accumulate=2, shuffle=False), sample_weight=w)
     assert next(events).loss == 0.0
     np.testing.assert_array_equal(model.parameters, before)
     events.close()
     model.weights["dense1.W"][...] = 1e30
     with pytest.raises(DivergedError, match="epoch 1, batch 1, part 1:"):
         model.fit(x, y, batch_size=16, accumulate=2)
-    assert model._parts.steps == 1
+    assert model.state.steps == 1
 
 
 def test_what_it_refuses():
     x, y, _ = data()
-    for accumulate, words in ((0, "accumulate must be at least 1"), (1.5, "accumulate must be a whole number")):
+    for accumulate, words in ((0, "accumulate must be at least 1"), (1.5, "accumulate must be an integer")):
         with pytest.raises(ConfigError, match=words):
             made().fit(x, y, accumulate=accumulate)

@@ -17,6 +17,7 @@ from pellucid import (
     Dense,
     Dropout,
     EpochEvent,
+    FitOptions,
     Perturbation,
     Sequential,
     Softmax,
@@ -25,8 +26,8 @@ from pellucid import (
     kernels as kernel_sets,
 )
 from pellucid.data import planar
-from pellucid.training.parts import Parts
 from pellucid.training.perturbation import PerturbedStep
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
 X = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], np.float32)
@@ -37,15 +38,15 @@ WEIGHTS = 2 * 4 + 4 + 4 * 2 + 2
 
 def gradients(method, network=NETWORK, repeats=1, dtype=np.float64):
     """(back-propagated, estimates (repeats, …), the step) at one point, for a batch with weights."""
-    parts = Parts(network, (2,), CrossEntropy(), SGD(0.1), 3, kernel_sets.load(), dtype)
+    state = ModelState(network, (2,), CrossEntropy(), SGD(0.1), 3, kernel_sets.load(), dtype)
     random = np.random.default_rng(0)
     x, y, w = random.normal(size=(12, 2)).astype(dtype), np.arange(12) % 2, random.uniform(0.1, 2, 12).astype(dtype)
-    exact = GradientStep(parts)
-    loss = exact(parts.p, x, y, w, 1)
-    estimate = PerturbedStep(parts, method)
+    exact = GradientStep(state)
+    loss = exact(x, y, w, 1)
+    estimate = PerturbedStep(state, method)
     found = []
     for step in range(1, repeats + 1):
-        assert estimate(parts.p, x, y, w, 1 if repeats == 1 else step) == pytest.approx(loss, rel=1e-6)
+        assert estimate(x, y, w, 1 if repeats == 1 else step) == pytest.approx(loss, rel=1e-6)
         found.append(estimate.gradient.copy())
     np.testing.assert_allclose(estimate.outputs, exact.outputs, rtol=1e-5)
     assert estimate.weight == exact.weight
@@ -64,11 +65,11 @@ def test_noise_is_the_same_in_all_passes_of_a_step():
     network = Sequential(Dense(4), BatchNorm(), Dropout(0.5), Tanh(), Dense(2), Softmax())
     exact, (found,), step = gradients(Perturbation("one", 1e-6), network)
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
-    reference, step = GradientStep(step.parts), PerturbedStep(step.parts, Perturbation("parallel", 0.3, 3))
+    reference, step = GradientStep(step.state), PerturbedStep(step.state, Perturbation("parallel", 0.3, 3))
     x = np.random.default_rng(0).normal(size=(12, 2))
     for one in (reference, step):
-        one(step.parts.p, x, np.arange(12) % 2, np.ones(12), 1)
-    np.testing.assert_allclose(step.state, reference.state, rtol=1e-12)  # running statistics move once a step
+        one(x, np.arange(12) % 2, np.ones(12), 1)
+    np.testing.assert_allclose(step.statistics, reference.statistics, rtol=1e-12)  # running statistics move once a step
 
 
 def test_some_weights_at_a_time():
@@ -101,7 +102,7 @@ def test_one_trial_of_all_at_once_says_little_of_one_weight():
 
 def test_kept_changes_lower_the_loss_of_the_batch():
     model = NETWORK.compile((2,), CrossEntropy(), SGD(1.0))
-    steps = list(model.fit_events(X, XOR, epochs=100, batch_size=4, method=Perturbation("keep", 0.3, 2)))
+    steps = list(model.fit_events(X, XOR, FitOptions(epochs=100, batch_size=4, method=Perturbation("keep", 0.3, 2))))
     losses = [event.loss for event in steps if isinstance(event, StepEvent)]
     assert all(after <= before + 1e-6 for before, after in itertools.pairwise(losses))
     assert losses[-1] < 0.5 * losses[0]
@@ -123,8 +124,8 @@ def test_it_learns_xor(method, optimizer, epochs):
     assert model.evaluate(X, XOR)["accuracy"] == 1
     assert model.evaluate(X, XOR)["loss"] < 0.1
     assert history.forward_passes == epochs * method.forward_passes(WEIGHTS)
-    for path, slot in model._parts.layout.items():  # the padding between slots is still zero
-        end = model._parts.layout.offsets[path] + slot.size
+    for path, slot in model.state.layout.items():  # the padding between slots is still zero
+        end = model.state.layout.offsets[path] + slot.size
         assert not model.parameters[end : -(-end // 16) * 16].any()
 
 
@@ -133,7 +134,9 @@ def test_it_learns_moons_with_the_same_events_as_ever():
 
     def trained(method):
         model = Sequential(Dense(8), Tanh(), Dense(2), Softmax()).compile((2,), CrossEntropy(), Adam(0.05), [Accuracy()])
-        return model, list(model.fit_events(moons, validation=moons, epochs=12, batch_size=50, method=method))
+        return model, list(
+            model.fit_events(moons, options=FitOptions(epochs=12, batch_size=50, method=method), validation=moons)
+        )
 
     (propagated, wanted), (perturbed, got) = trained(None), trained(Perturbation())
     assert [type(event) for event in got] == [type(event) for event in wanted]
@@ -166,6 +169,6 @@ def test_what_it_refuses():
         NETWORK.compile((2,), CrossEntropy()).fit(X, XOR, method="parallel")
     model = NETWORK.compile((2,), CrossEntropy())
     before = model.parameters.copy()
-    with pytest.raises(ConfigError, match=r"sigma=1e-12\): a weight of .* stays what it is; take a larger one"):
+    with pytest.raises(ConfigError, match=r"sigma=1e-12\): adding it to a weight of .* does not change it; take a larger sigma"):
         model.fit(X, XOR, method=Perturbation(sigma=1e-12))
     np.testing.assert_array_equal(model.parameters, before)

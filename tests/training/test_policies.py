@@ -17,6 +17,7 @@ from pellucid import (
     EarlyStopping,
     EpochEvent,
     Exponential,
+    FitOptions,
     Flatten,
     ReduceOnPlateau,
     ReLU,
@@ -26,7 +27,7 @@ from pellucid import (
     StochasticWeightAverage,
 )
 from pellucid.training import History
-from pellucid.training.parts import Parts
+from pellucid.training.state import ModelState
 
 
 def made(rule=None, *extra):
@@ -37,7 +38,7 @@ def made(rule=None, *extra):
 def rates(policy, losses, schedule=0.8, control=None):
     """The rate of each epoch, where the validation losses are these."""
     model = made(SGD(schedule))
-    parts: Parts = model._parts
+    parts: ModelState = model.state
 
     def told():
         from pellucid.optim import Clock
@@ -77,28 +78,30 @@ def test_plateaus_of_a_training(pictures):
     model = made(SGD(0.1))
     control = Control()
     policies = [ReduceOnPlateau(0.5, 2, "train_loss", min_delta=100.0)]
-    events = list(model.fit_events(pictures, epochs=6, batch_size=50, policies=policies, control=control))
+    events = list(model.fit_events(pictures, options=FitOptions(epochs=6, batch_size=50, policies=policies), control=control))
     history = model.history["learning_rate"]
     assert history == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
     steps = [event.learning_rate for event in events if isinstance(event, StepEvent)]
     assert steps == [rate for rate in history for _ in range(4)]
     assert made(SGD(0.1)).fit(pictures, epochs=1, batch_size=50)["train_loss"][0] == model.history["train_loss"][0]
-    interrupted = model.fit_events(pictures, epochs=6, batch_size=50, policies=policies)
-    while model._parts.updater.scale == 1.0:
+    interrupted = model.fit_events(pictures, options=FitOptions(epochs=6, batch_size=50, policies=policies))
+    while model.state.updater.scale == 1.0:
         next(interrupted)
     interrupted.close()
-    assert model._parts.updater.scale == 1.0
+    assert model.state.updater.scale == 1.0
 
 
 def averaged(pictures, policy, epochs=6, extra=()):
     """(model, θ and running statistics after each epoch's last step, its validation events)."""
     model = made(SGD(0.2), *extra)
     ends, scored = [], []
-    for event in model.fit_events(pictures, validation=pictures, epochs=epochs, batch_size=40, policies=policy):
+    for event in model.fit_events(
+        pictures, options=FitOptions(epochs=epochs, batch_size=40, policies=policy), validation=pictures
+    ):
         if isinstance(event, StepEvent) and event.batch == event.batches:
-            ends.append((model.parameters.copy(), model._parts.state.copy()))
+            ends.append((model.parameters.copy(), model.state.statistics.copy()))
         elif isinstance(event, EpochEvent):
-            scored.append((event.validation["loss"], model.parameters.copy(), model._parts.state.copy()))
+            scored.append((event.validation["loss"], model.parameters.copy(), model.state.statistics.copy()))
     return model, ends, scored
 
 
@@ -131,12 +134,12 @@ def test_what_goes_together(pictures):
     model = made()
     for policies, words in (
         ([EarlyStopping(2), StochasticWeightAverage()], "put StochasticWeightAverage before it"),
-        ([AverageWeights(), StochasticWeightAverage()], "one average at a time"),
-        ([ReduceOnPlateau()], "ReduceOnPlateau watches 'validation_loss': give fit a validation set"),
+        ([AverageWeights(), StochasticWeightAverage()], "only one policy can average"),
+        ([ReduceOnPlateau()], "ReduceOnPlateau monitors 'validation_loss': give fit a validation set"),
     ):
         with pytest.raises(ConfigError, match=words):
             model.fit(pictures, policies=policies)
-    with pytest.raises(ConfigError, match=r"ReduceOnPlateau watches 'train_los'.*did you mean 'train_loss'"):
+    with pytest.raises(ConfigError, match=r"ReduceOnPlateau monitors 'train_los'.*did you mean 'train_loss'"):
         model.fit(pictures, policies=[ReduceOnPlateau(monitor="train_los")])
     for factor in (0, 1):
         with pytest.raises(ConfigError, match="factor must be above 0 and below 1"):

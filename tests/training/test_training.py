@@ -19,6 +19,7 @@ from pellucid import (
     CrossEntropy,
     Dense,
     Dropout,
+    FitOptions,
     Flatten,
     GlorotUniform,
     Layer,
@@ -30,9 +31,9 @@ from pellucid import (
     kernels,
 )
 from pellucid.layers import LayerSpec
-from pellucid.testing import check_layer
-from pellucid.training import shards
-from pellucid.training.parts import Parts
+from pellucid.testing import check_layer, run_layer
+from pellucid.training import threads
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
 
@@ -72,7 +73,8 @@ def test_what_chance_decides_differs_from_step_to_step(pictures):
     def losses(*chance, **settings):
         network = Sequential(Flatten(), *chance, Dense(10), Softmax())
         model = network.compile((7, 7, 1), CrossEntropy(), SGD(1e-30))
-        return [event.loss for event in model.fit_events(pictures, epochs=3, **settings) if isinstance(event, StepEvent)]
+        options = FitOptions(epochs=3, **settings)
+        return [event.loss for event in model.fit_events(pictures, options=options) if isinstance(event, StepEvent)]
 
     assert len(set(losses(batch_size=100, shuffle=False))) == 2
     assert len(set(losses(batch_size=100))) == 6, "each epoch has its own order"
@@ -95,44 +97,39 @@ print(hashlib.sha256(model.parameters.tobytes()).hexdigest(), history.rows)
 """
 
 
-def trained_with(threads: int, deterministic: bool = True) -> str:
+def trained_with(threads: int, kernel_set: str, deterministic: bool = True) -> str:
     command = [sys.executable, "-c", DETERMINISTIC, str(threads), str(deterministic)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
+        "PELLUCID_KERNELS": kernel_set,
+    }
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot limit a process to one core")
-def test_deterministic_bits_do_not_depend_on_the_cores():
-    one, two = trained_with(1), trained_with(2)
+@pytest.mark.parametrize("kernel_set", kernels.SETS)
+def test_deterministic_bits_do_not_depend_on_the_cores(kernel_set):
+    one, two = trained_with(1, kernel_set), trained_with(2, kernel_set)
     assert len(one) > 200
     assert one == two
 
 
-def gradients(network, shape, batch, dtype, shard_counts, weights=None):
-    """The loss and the gradient of one step, for each number of shards."""
-    parts = Parts(network, shape, CrossEntropy(), SGD(0.1), 0, kernels.load(), dtype)
-    random = np.random.default_rng(batch)
-    x = random.normal(size=(batch, *shape)).astype(dtype)
-    y = random.integers(0, parts.classes, batch)
-    w = random.uniform(0.5, 2, batch).astype(np.float32) if weights is None else weights
-    found = []
-    for count in shard_counts:
-        step = GradientStep(parts, count)
-        loss = step(parts.p, x, y, w, 7)
-        found.append((loss, step.gradient.copy(), step.outputs.copy()))
-    return found
-
-
 @pytest.mark.parametrize("batch", [1, 3, 37, 128])
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 1e-6), (np.float64, 1e-12)])
-def test_shards_change_nothing(dtype, bound, batch):
-    network = Sequential(Dense(40), ReLU(), Dropout(0.4), Dense(30), ReLU(), Dropout(0.2), Dense(5), Softmax())
-    (loss, g, outputs), *others = gradients(network, (20,), batch, dtype, (1, 2, 3, 4, 8))
-    assert np.linalg.norm(g) > 0.1
-    for other_loss, other, other_outputs in others:
-        assert np.linalg.norm(other - g) <= bound * np.linalg.norm(g)
-        assert other_loss == pytest.approx(loss, rel=bound)
-        np.testing.assert_allclose(other_outputs, outputs, rtol=100 * bound, atol=bound)
+def test_a_batch_spread_over_shards_gives_the_same_outputs_and_gradients(dtype, bound, batch):
+    network = Sequential(Dense(40), ReLU(), Dropout(0.4), Dense(30), ReLU(), Dropout(0.2), Dense(5))
+    random = np.random.default_rng(batch)
+    x, dy = random.normal(size=(batch, 20)).astype(dtype), random.normal(size=(batch, 5)).astype(dtype)
+    whole = run_layer(network, x, dy)
+    norm = np.linalg.norm(whole.gradient)
+    assert norm > 0.1
+    for shards in (2, 3, 4, 8):
+        spread = run_layer(network, x, dy, shards=shards)
+        assert np.linalg.norm(spread.gradient - whole.gradient) <= bound * norm
+        np.testing.assert_allclose(spread.y, whole.y, rtol=100 * bound, atol=bound)
+        np.testing.assert_allclose(spread.dx, whole.dx, rtol=100 * bound, atol=bound)
 
 
 @dataclass(frozen=True)
@@ -152,13 +149,16 @@ class Centre(Layer):
         return dy - ctx.all_sum(dy.sum(axis=0)) / n
 
 
-def test_a_layer_that_sums_over_the_batch_sees_all_of_it():
+def test_all_sum_adds_over_the_whole_batch():
     check_layer(Centre(), (4,))
-    network = Sequential(Dense(12), Centre(), ReLU(), Dense(3), Softmax())
-    (loss, g, _), *others = gradients(network, (6,), 10, np.float64, (1, 2, 4))
-    for other_loss, other, _ in others:
-        assert np.linalg.norm(other - g) <= 1e-12 * np.linalg.norm(g)
-        assert other_loss == pytest.approx(loss, rel=1e-12)
+    network = Sequential(Dense(12), Centre(), ReLU(), Dense(3))
+    random = np.random.default_rng(0)
+    x, dy = random.normal(size=(10, 6)), random.normal(size=(10, 3))
+    whole = run_layer(network, x, dy)
+    for shards in (2, 4):
+        spread = run_layer(network, x, dy, shards=shards)
+        np.testing.assert_allclose(spread.y, whole.y, atol=1e-12)
+        assert np.linalg.norm(spread.gradient - whole.gradient) <= 1e-12 * np.linalg.norm(whole.gradient)
 
 
 @dataclass(frozen=True)
@@ -178,37 +178,32 @@ class Stumble(Layer):
 
 
 @pytest.mark.parametrize("bad", [5, 9])
-def test_an_error_in_one_shard_is_raised_and_holds_nobody_up(bad):
-    parts = Parts(Sequential(Stumble(), Dense(2), Softmax()), (3,), CrossEntropy(), SGD(0.1), 0, kernels.load())
-    step = GradientStep(parts, 4)
-    x, y, w = np.ones((10, 3), np.float32), np.zeros(10, np.int64), np.ones(10, np.float32)
-    good = step(parts.p, x, y, w, 1)
+def test_an_error_in_one_shard_is_raised_and_does_not_block_the_others(bad):
+    x, caught = np.ones((10, 3)), []
     x[bad] = np.nan
-    caught: list[BaseException] = []
 
     def run():
         try:
-            step(parts.p, x, y, w, 2)
+            run_layer(Stumble(), x, shards=4)
         except BaseException as error:
             caught.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(60)
-    assert not thread.is_alive(), "the shards wait for each other for ever"
-    assert isinstance(caught[0], KeyError), "the cause, and not that the others stopped waiting"
-    x[bad] = 1
-    assert step(parts.p, x, y, w, 3) == good, "the step works on after an error"
+    assert not thread.is_alive(), "the shards wait for each other forever"
+    assert isinstance(caught[0], KeyError), "the cause is raised, not its consequence in the other shards"
 
 
 def test_a_weight_counts_like_so_many_samples():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(6, 5)), random.integers(0, 3, 6)
     times = np.array([1, 2, 0, 3, 1, 1])
-    parts = Parts(Sequential(Dense(4), ReLU(), Dense(3), Softmax()), (5,), CrossEntropy(), SGD(0.1), 0, kernels.load(), float)
-    weighted, repeated = GradientStep(parts), GradientStep(parts)
-    loss = weighted(parts.p, x, y, times.astype(np.float64), 1)
-    again = repeated(parts.p, x.repeat(times, axis=0), y.repeat(times), np.ones(8), 1)
+    network = Sequential(Dense(4), ReLU(), Dense(3), Softmax())
+    state = ModelState(network, (5,), CrossEntropy(), SGD(0.1), 0, kernels.load(), float)
+    weighted, repeated = GradientStep(state), GradientStep(state)
+    loss = weighted(x, y, times.astype(np.float64), 1)
+    again = repeated(x.repeat(times, axis=0), y.repeat(times), np.ones(8), 1)
     assert loss == pytest.approx(again, rel=1e-12)
     np.testing.assert_allclose(weighted.gradient, repeated.gradient, atol=1e-14)
 
@@ -230,11 +225,11 @@ def test_weights_reach_fit(pictures):
 
 @pytest.mark.parametrize(("said", "granted"), [("100000 100000", 1), ("50000 100000", 1), ("250000 100000", 2)])
 def test_a_container_grants_fewer_cores_than_there_are(monkeypatch, tmp_path, said, granted):
-    monkeypatch.setattr(shards, "QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(threads, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
     for words, wanted in ((None, 8), ("max 100000", 8), ("nonsense", 8), (said, granted)):
-        shards._granted.cache_clear()
+        threads._cpu_quota.cache_clear()
         if words is not None:
             (tmp_path / "cpu.max").write_text(words + "\n")
-        assert shards.cores() == wanted
-    shards._granted.cache_clear()
+        assert threads.available_cores() == wanted
+    threads._cpu_quota.cache_clear()

@@ -28,6 +28,7 @@ from pellucid import (
     DivergedError,
     EarlyStopping,
     EpochEvent,
+    FitOptions,
     Flatten,
     Layer,
     OneCycle,
@@ -58,7 +59,7 @@ def misleading(pictures):
 
 def test_events_count_from_one_and_the_last_batch_may_be_smaller(pictures):
     model = made()
-    events = list(model.fit_events(pictures, epochs=2, batch_size=90, deterministic=True))
+    events = list(model.fit_events(pictures, options=FitOptions(epochs=2, batch_size=90, deterministic=True)))
     steps = [event for event in events if isinstance(event, StepEvent)]
     shown = [(event.epoch, event.batch, event.batches, event.step, event.samples) for event in steps]
     assert shown == [(1, 1, 3, 1, 90), (1, 2, 3, 2, 90), (1, 3, 3, 3, 20), (2, 1, 3, 4, 90), (2, 2, 3, 5, 90), (2, 3, 3, 6, 20)]
@@ -103,7 +104,11 @@ def test_history_as_a_table(pictures):
 
 @pytest.mark.parametrize("schedule", [StepDecay(0.1, 0.5, every=1), Cosine(0.1, 0.02), OneCycle(0.1)], ids=str)
 def test_schedules_are_followed(pictures, schedule):
-    events = [e for e in made(SGD(schedule)).fit_events(pictures, epochs=3, batch_size=50) if isinstance(e, StepEvent)]
+    events = [
+        e
+        for e in made(SGD(schedule)).fit_events(pictures, options=FitOptions(epochs=3, batch_size=50))
+        if isinstance(e, StepEvent)
+    ]
     wanted = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 12)) for k in range(12)]
     assert [event.learning_rate for event in events] == pytest.approx(wanted, rel=1e-12)
     assert len(set(wanted)) > 2
@@ -166,7 +171,7 @@ def test_divergence_names_the_place_and_keeps_the_parameters(pictures, optimizer
         model.weights[path][...] = value
     seen = [model.parameters.copy()]
     with pytest.raises(DivergedError, match="the usual causes: a learning rate that is too high") as caught:
-        seen.extend(model.parameters.copy() for _ in model.fit_events(pictures, epochs=1, batch_size=20))
+        seen.extend(model.parameters.copy() for _ in model.fit_events(pictures, options=FitOptions(epochs=1, batch_size=20)))
     assert f"diverged in epoch 1, batch {len(seen)}: {first} is the first" in str(caught.value)
     assert np.array_equal(model.parameters, seen[-1]), "those before the bad step"
 
@@ -209,7 +214,7 @@ def test_an_interruption_keeps_what_was_trained():
 
 def test_whoever_iterates_may_stop_pause_and_change_the_rate(pictures):
     model, control = made(SGD(0.1)), Control()
-    events = model.fit_events(pictures, epochs=10, batch_size=50, control=control)
+    events = model.fit_events(pictures, options=FitOptions(epochs=10, batch_size=50), control=control)
     assert next(events).learning_rate == 0.1
     paused = model.parameters.copy()
     model.predict(pictures.x)
@@ -239,7 +244,7 @@ def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
     monkeypatch.setattr(loop, "take_step", lambda *given: (inside.append(min(threads())), take_step(*given))[1])
     with threadpool_limits(2, user_api="blas"):
         before = threads()
-        events = made().fit_events(pictures, epochs=2)
+        events = made().fit_events(pictures, options=FitOptions(epochs=2))
         next(events)
         assert inside == [1], "so small a step is over before a second thread wakes up"
         assert threads() == before, "whoever iterates has all of them in between"
@@ -256,7 +261,7 @@ def test_averaged_weights_are_scored_and_kept(pictures):
     def follow(average):
         model = made()
         seen, mean, t = [], model.parameters.copy(), 0
-        events = model.fit_events(pictures, validation=pictures, epochs=2, batch_size=20, policies=average)
+        events = model.fit_events(pictures, options=FitOptions(epochs=2, batch_size=20, policies=average), validation=pictures)
         for event in events:
             if isinstance(event, StepEvent):
                 seen.append(model.parameters.copy())
@@ -281,7 +286,9 @@ def test_averaged_weights_are_scored_and_kept(pictures):
 
 def test_averaged_weights_go_with_early_stopping_and_interruptions(pictures):
     model = made()
-    events = model.fit_events(pictures, validation=pictures, epochs=2, batch_size=20, policies=[AverageWeights(0.5)])
+    events = model.fit_events(
+        pictures, options=FitOptions(epochs=2, batch_size=20, policies=[AverageWeights(0.5)]), validation=pictures
+    )
     for event in events:
         if isinstance(event, EpochEvent):
             events.close()

@@ -1,4 +1,4 @@
-"""A model: a network with its parameters, and what is done with it.
+"""A model: a network with its parameters, and the methods that train and use it.
 
 network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predict, save
 """
@@ -7,42 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pellucid import kernels as kernel_sets
-from pellucid.core.config import checked, to_json
+from pellucid.core.config import to_json, validate
 from pellucid.core.memory import Array
 from pellucid.data.augmentation import Augmentation
-from pellucid.data.checks import numbers
+from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset
-from pellucid.data.input_stage import InputStage, stage_for
+from pellucid.data.input_stage import InputStage, input_stage_for
 from pellucid.errors import ConfigError
+from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
-from pellucid.model import file as modelfile
+from pellucid.model import file as model_file
+from pellucid.model.compatibility import check_loss_and_network
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
-from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs as inputs, shards
-from pellucid.training.display import follow
+from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs
+from pellucid.training.class_weight import ClassWeight
 from pellucid.training.evaluation import Evaluation
-from pellucid.training.inference import Inference
-from pellucid.training.parts import Parts
+from pellucid.training.options import FitOptions
+from pellucid.training.prediction import Predictor
+from pellucid.training.progress import follow
+from pellucid.training.state import ModelState
+from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
-from pellucid.training.weighting import ClassWeight
-
-if TYPE_CHECKING:
-    from pellucid.export.trained import Trained
 
 
 class Model:
     """A network, its parameters, its loss, optimizer and metrics.
 
-    ``input_shape`` is the shape of one sample. ``classes`` are names for the outputs, taken from the training data
-    where it has them; ``input_stage`` likewise (see :mod:`pellucid.data.input_stage`). ``seed`` names all chance. What is given
-    here can be read, not changed, under the same names; ``output_shape`` is the shape of one output.
-
-    Raises ConfigError and ShapeError where parts do not go together.
+    Models are made by ``network.compile(…)``, which describes the arguments, and by :meth:`Model.load`; the constructor is
+    internal. The arguments can be read under their names: ``network``, ``input_shape``, ``loss``, ``optimizer``,
+    ``metrics``, ``seed``, ``classes``, ``input_stage``. ``output_shape`` is the shape of one output, ``history`` the history
+    of the last training. ``state`` holds the vectors that training changes; explanations, ensembles and exports work on it.
     """
 
     def __init__(
@@ -58,51 +58,51 @@ class Model:
         input_stage: InputStage | None = None,
     ):
         optimizer = Adam() if optimizer is None else optimizer
-        checked(network, Layer, "Model", "network")
-        checked(loss, Loss, "Model", "loss")
-        checked(optimizer, Rule | Chain, "Model", "optimizer")
-        self.seed: int = checked(seed, int, "Model", "seed")
+        validate(network, Layer, "Model", "network")
+        validate(loss, Loss, "Model", "loss")
+        validate(optimizer, Rule | Chain, "Model", "optimizer")
+        self.seed: int = validate(seed, int, "Model", "seed")
         shape = inputs.sample_shape(input_shape)
-        loss.check(network)
-        built = network.build(shape)
-        inputs.is_vector(built.shape)
-        if classes is not None and len(classes) != max(2, built.shape[0]):
-            raise ConfigError(f"{len(classes)} class names for {built.shape[0]} outputs")
+        check_loss_and_network(loss, network)
+        output_shape = network.build(shape).shape
+        inputs.check_vector_output(output_shape)
+        if classes is not None and len(classes) != max(2, output_shape[0]):
+            raise ConfigError(f"{len(classes)} class names for {output_shape[0]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
         self.input_stage = input_stage
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.input_shape, self.output_shape = shape, built.shape
+        self.input_shape, self.output_shape = shape, output_shape
         self.history = History()
         self.kernels = kernel_sets.load()
-        self._parts = Parts(network, shape, loss, optimizer, self.seed, self.kernels)
-        self.metrics = self._parts.metrics = inputs.check_metrics(metrics, self._parts)
-        self._inference = Inference(self._parts)
-        self._trainer = Trainer(self._parts, self._inference)
+        self.state = ModelState(network, shape, loss, optimizer, self.seed, self.kernels)
+        self.metrics = self.state.metrics = inputs.check_metrics(metrics, self.state)
+        self._predictor = Predictor(self.state)
+        self._trainer = Trainer(self.state, self._predictor)
 
-    # -- what it is -----------------------------------------------------------------------------------------------
+    # -- description ----------------------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> Array:
         """All parameters as one flat float32 vector; writing to it changes the model."""
-        return self._parts.theta
+        return self.state.parameters
 
     @property
     def weights(self) -> dict[str, Array]:
         """The parameters by path (``dense1.W``), as views: writing to them changes the model."""
-        return self._parts.layout.arrays(self._parts.theta)
+        return self.state.layout.arrays(self.state.parameters)
 
     @property
     def parameter_count(self) -> int:
-        """How many parameters there are, those of frozen layers included."""
-        return self._parts.layout.parameters
+        """The number of parameters, those of frozen layers included."""
+        return self.state.layout.parameter_count
 
     @property
     def multiply_adds(self) -> int:
-        """How many multiply-adds the forward pass of one sample takes."""
-        return self._parts.multiply_adds
+        """The number of multiply-adds in the forward pass of one sample."""
+        return self.state.multiply_adds
 
     def summary(self) -> str:
-        """The layers as a table: name, what it is, output shape, parameters."""
+        """Return a table of the layers: name, settings, output shape, parameters."""
         return table(self.network, self.input_shape)
 
     def __repr__(self) -> str:
@@ -119,9 +119,9 @@ class Model:
         y: Array | None = None,
         *,
         validation: Dataset | tuple[Array, Array] | None = None,
+        sample_weight: Array | None = None,
         epochs: int = 1,
         batch_size: int = 32,
-        sample_weight: Array | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
         class_weight: ClassWeight | None = None,
@@ -132,29 +132,30 @@ class Model:
         deterministic: bool = False,
         progress: bool | None = None,
     ) -> History:
-        """Trains on a data set, or on arrays ``x`` (n, *input shape) and ``y``, with optional ``sample_weight`` (n).
+        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, also ``self.history``.
 
-        ``validation`` (a data set or a pair of arrays) is scored after each epoch. ``augmentation`` changes training pictures
-        a little each time they are seen. ``class_weight`` ("balanced", a list, or a mapping by class number or name) say how
-        much the samples of each class count in training (:func:`~pellucid.training.weighting.weighted`). Training scores are
-        counted while the epoch runs, in training mode and so weighted; ``exact_training_metrics`` scores the training set
-        again at each epoch's end, as ``evaluate`` does. Each update takes the gradient of ``accumulate`` batches, as if they
-        were one, in the memory of one; schedules and events count updates. ``method`` finds it without back-propagation
-        (:class:`~pellucid.training.Perturbation`). ``deterministic`` makes the bits independent of how many cores there are.
-        ``progress`` shows bars on a terminal and in notebooks and plain lines elsewhere (None: if standard error is a terminal
-        or a notebook).
+        - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
+        - ``sample_weight`` (n): the weight of each sample in the loss.
+        - ``shuffle``: visit the samples in a new order in each epoch.
+        - ``augmentation``: random changes of the training images, other ones in each epoch.
+        - ``class_weight``: "balanced", a list, or a mapping from class number or name to weight
+          (:func:`~pellucid.training.class_weight.weighted`).
+        - ``policies``: early stopping, averages of the parameters and the like, in the order in which they wrap the training.
+        - ``accumulate``: make each update from the gradients of so many batches, as if they were one, in the memory of one;
+          schedules and events count updates.
+        - ``method``: find the gradient without back-propagation (:class:`~pellucid.training.Perturbation`).
+        - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
+          accumulated during the epoch, in training mode and with the weights of training.
+        - ``deterministic``: make the result independent of the number of cores. The compiled kernels always are.
+        - ``progress``: show bars on a terminal and in notebooks, and plain lines elsewhere. None shows them only on a
+          terminal and in a notebook.
 
-        Returns the history of this call, which is also ``self.history``. Ctrl-C ends the step at hand, keeps the
-        parameters and raises KeyboardInterrupt. Raises DataError, ShapeError, ConfigError before anything is
-        trained, DivergedError when the loss or the gradient is not finite.
+        Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Raises DataError, ShapeError and
+        ConfigError before anything is trained, DivergedError when the loss or the gradient is not finite.
         """
-        events = self.fit_events(
-            x,
-            y,
-            validation=validation,
+        options = FitOptions(
             epochs=epochs,
             batch_size=batch_size,
-            sample_weight=sample_weight,
             shuffle=shuffle,
             augmentation=augmentation,
             class_weight=class_weight,
@@ -164,52 +165,38 @@ class Model:
             exact_training_metrics=exact_training_metrics,
             deterministic=deterministic,
         )
-        follow(events, progress, epochs, self.kernels)
+        events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
+        follow(events, progress, options.epochs, self.kernels)
         return self.history
 
     def fit_events(
         self,
         x: Array | Dataset,
         y: Array | None = None,
+        options: FitOptions | None = None,
         *,
         validation: Dataset | tuple[Array, Array] | None = None,
-        epochs: int = 1,
-        batch_size: int = 32,
         sample_weight: Array | None = None,
-        shuffle: bool = True,
-        augmentation: Augmentation | None = None,
-        class_weight: ClassWeight | None = None,
-        policies: Sequence[Policy] = (),
-        accumulate: int = 1,
-        method: Perturbation | None = None,
-        exact_training_metrics: bool = False,
-        deterministic: bool = False,
         control: Control | None = None,
     ) -> Generator[Event, None, None]:
-        """The same as :meth:`fit`, as a generator of step and epoch events: whoever iterates may stop (close it),
-        pause, or change the learning rate through ``control``. Arguments are checked at once, not at the first event."""
-        data = inputs.dataset(x, y, sample_weight)
-        stage = self.input_stage or data.stage()
+        """Return the training of :meth:`fit` as a generator of step and epoch events.
+
+        The code that iterates may stop the training (close the generator), pause it, or change the learning rate through
+        ``control``. ``options`` are the other arguments of :meth:`fit`. They are checked at once, not at the first event.
+        """
+        data = inputs.as_dataset(x, y, sample_weight)
+        stage = self.input_stage or data.input_stage()
         history = History()
         events = self._trainer.events(
             data,
             stage,
+            options or FitOptions(),
             history,
             validation=validation,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            augmentation=augmentation,
-            class_weight=class_weight,
             class_names=self.classes or data.classes,
-            policies=policies,
-            accumulate=accumulate,
-            method=method,
-            exact_training_metrics=exact_training_metrics,
-            deterministic=deterministic,
             control=control,
         )
-        self._adopt(data, stage)  # here, after all checks: a refused training changes nothing
+        self._adopt(data, stage)  # after all checks, so that a refused training changes nothing
         self.history = history
         return events
 
@@ -225,10 +212,13 @@ class Model:
         augmentation: Augmentation | None = None,
         class_weight: ClassWeight | None = None,
     ) -> RateSearch:
-        """A range test (Smith, 2017): ``steps`` steps in which the learning rate rises from ``low`` to ``high``, and what the
-        loss does: see :class:`~pellucid.training.RateSearch`. Class weights as in ``fit``. The model is left as it was."""
-        data = inputs.dataset(x, y)
-        stage = self.input_stage or data.stage()
+        """Run a learning-rate range test (Smith, 2017): ``steps`` steps with rates that rise from ``low`` to ``high``.
+
+        See :class:`~pellucid.training.RateSearch` for the result. The model is left unchanged. Raises what :meth:`fit`
+        raises, and DataError where no rate is suitable.
+        """
+        data = inputs.as_dataset(x, y)
+        stage = self.input_stage or data.input_stage()
         return self._trainer.find_learning_rate(
             data,
             stage,
@@ -242,32 +232,33 @@ class Model:
         )
 
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """One step on the batch x (n, *input shape), y, with optional ``sample_weight`` (n). Returns the mean loss before
-        the update. Schedules see no progress here: they stand at their start."""
-        x, parts = numbers(x, "x"), self._parts
-        stage = self.input_stage or stage_for(x)
-        batch, targets, w = inputs.batch(x, numbers(y, "y"), sample_weight, stage, parts)
+        """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
+
+        A learning-rate schedule stays at its first value, because there is no progress through epochs.
+        """
+        x, state = numeric_array(x, "x"), self.state
+        stage = self.input_stage or input_stage_for(x)
+        batch, targets, weights = inputs.batch(x, numeric_array(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
-        return self._trainer.on_batch(batch, targets, w)
+        return self._trainer.train_on_batch(batch, targets, weights)
 
-    def sharding(self, batch_size: int, *, deterministic: bool = False) -> shards.Sharding:
-        """How a step at that batch size runs on this machine: shards and threads."""
-        return self._trainer.sharding(batch_size, deterministic=deterministic)
+    def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
+        """Return the numbers of threads that a training step at that batch size uses on this machine."""
+        return self.state.threads(batch_size, deterministic=deterministic)
 
-    # -- using ----------------------------------------------------------------------------------------------------
+    # -- use ------------------------------------------------------------------------------------------------------
 
     def predict(self, x: Array, *, logits: bool = False) -> Array:
-        """The outputs (n, *output shape) for the samples x (n, *input shape), any number of them, as a new float32
-        array: what the last layer gives, or with ``logits`` what comes before the softmax or sigmoid of the loss.
+        """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
 
-        May be called from several threads. Raises ShapeError, and DataError for another kind of dtype than the
-        training data's and for NaN.
+        With ``logits`` the values before the softmax or sigmoid of the loss. May be called from several threads. Raises
+        ShapeError, and DataError for another kind of dtype than the training data's and for NaN.
         """
-        x = numbers(x, "x")
-        inputs.fits(x, self.input_shape, "x")
-        stage = self.input_stage or stage_for(x)
+        x = numeric_array(x, "x")
+        inputs.check_samples_shape(x, self.input_shape, "x")
+        stage = self.input_stage or input_stage_for(x)
         stage.check(x)
-        return self._inference.outputs(x, stage, logits=logits)
+        return self._predictor.outputs(x, stage, logits=logits)
 
     def evaluate(
         self,
@@ -277,61 +268,67 @@ class Model:
         sample_weight: Array | None = None,
         metrics: Iterable[Metric] | None = None,
     ) -> Evaluation:
-        """``{"loss": …, "accuracy": …}``: the loss and the metrics (the model's, or other ``metrics``), exact over the
-        data set or the arrays: a dictionary, which notebooks show as tables."""
-        chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self._parts)
-        data = inputs.dataset(x, y, sample_weight)
-        stage = self.input_stage or data.stage()
-        scores = self._inference.evaluate(self._trainer.samples(data, "data", stage), stage, chosen)
+        """Return ``{"loss": …, "accuracy": …}``: the loss and the ``metrics`` (default: the model's), exact over all samples.
+
+        The result is a dictionary that notebooks show as tables.
+        """
+        chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
+        data = inputs.as_dataset(x, y, sample_weight)
+        stage = self.input_stage or data.input_stage()
+        scores = self._predictor.evaluate(inputs.samples(data, "data", stage, self.state), stage, chosen)
         return Evaluation.of(scores, data, self.classes)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        """The settings as plain JSON: all it takes to make this model again, but for the parameters."""
+        """Return the settings as plain JSON: everything that describes the model except the values of its parameters."""
         names = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "classes", "input_stage")
         return {name: to_json(getattr(self, name)) for name in names}
 
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
-        """Writes one safetensors file with parameters and settings; atomically. ``training_state`` adds the optimizer's
-        vectors, so that training goes on as if it had not ended: the same batches, noise and updates follow. (Schedules
-        and policies begin anew with each ``fit``.)"""
-        modelfile.save(path, self._parts, self.config(), training_state=training_state)
+        """Write the parameters and the settings to one safetensors file, atomically.
+
+        ``training_state`` adds the optimizer's vectors, so that training continues with the batches, noise and updates that
+        would have followed. Schedules and policies start again with each ``fit``.
+        """
+        model_file.save(path, self.state, self.config(), training_state=training_state)
 
     @classmethod
     def load(cls, path: str | Path, *, custom_classes: Iterable[type] = ()) -> Model:
-        """The model in a file. ``custom_classes`` are the classes of your own that it uses; nothing is ever imported.
+        """Return the model in a file. ``custom_classes`` are your own classes that it uses; nothing is imported.
 
-        Raises FileError for a file that is damaged or not what it says, ConfigError for unknown classes and keys.
+        Raises FileError for a damaged file, ConfigError for unknown classes and settings.
         """
-        saved = modelfile.read(path, custom_classes)
+        saved = model_file.read(path, custom_classes)
         model = cls(saved.network, saved.input_shape, **saved.options)
-        saved.fill(model._parts)
+        saved.restore(model.state)
         return model
 
     def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
-        """Writes an ONNX file that takes the samples as they are given to :meth:`predict`, any number of them, and gives
-        the same outputs; class names are in its metadata. ``layers`` says what layers of your own compute: see
-        :func:`~pellucid.export.onnx.to_onnx`. Needs the package onnx (extra ``onnx``)."""
-        from pellucid.export.onnx import to_onnx
+        """Write an ONNX file that computes what :meth:`predict` does, for any number of samples.
+
+        The class names are in its metadata. ``layers`` describes your own layers: see
+        :func:`~pellucid.export.onnx.exporter.to_onnx`. Needs the package onnx (extra ``onnx``).
+        """
+        from pellucid.export.onnx.exporter import to_onnx
 
         to_onnx(path, self._trained(), layers)
 
     def export_numpy(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
-        """Writes a readable program, ``digits.py``, that computes what :meth:`predict` does and needs NumPy alone, with the
-        weights beside it in ``digits.npz``. ``layers`` says what layers of your own compute: see
-        :func:`~pellucid.export.program.to_numpy`."""
-        from pellucid.export.program import to_numpy
+        """Write a readable program that computes what :meth:`predict` does and needs only NumPy.
+
+        For the path ``digits.py`` the weights are in ``digits.npz`` beside it. ``layers`` describes your own layers: see
+        :func:`~pellucid.export.numpy_program.exporter.to_numpy`.
+        """
+        from pellucid.export.numpy_program.exporter import to_numpy
 
         to_numpy(path, self._trained(), layers)
 
-    def _trained(self) -> Trained:
-        from pellucid.export.trained import Trained
-
-        return Trained.of(self._parts, self.input_stage, self.classes)
+    def _trained(self) -> TrainedNetwork:
+        return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
     def _adopt(self, data: Dataset, stage: InputStage) -> None:
-        """Takes over from the training data what the model does not have yet: input stage and class names."""
+        """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
-        if self.classes is None and data.classes is not None and len(data.classes) == self._parts.classes:
+        if self.classes is None and data.classes is not None and len(data.classes) == self.state.class_count:
             self.classes = tuple(data.classes)

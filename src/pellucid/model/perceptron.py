@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.core.config import Count, Positive, checked
+from pellucid.core.config import Count, Positive, validate
 from pellucid.core.memory import Array
-from pellucid.data.checks import numbers
+from pellucid.data.checks import numeric_array
 from pellucid.errors import DataError, ShapeError
 
 _STRETCH = 256  # samples looked at together for the next mistake
@@ -24,7 +24,7 @@ class Perceptron:
     """
 
     def __init__(self, learning_rate: float = 1.0):
-        self.learning_rate: float = checked(learning_rate, Positive, "Perceptron", "learning_rate")
+        self.learning_rate: float = validate(learning_rate, Positive, "Perceptron", "learning_rate")
         self.weights = np.zeros(0)
         self.bias = 0.0
         self.mistakes: list[int] = []
@@ -44,7 +44,7 @@ class Perceptron:
         """Learns the samples x (n, features) with labels y (n,), 0 and 1 or −1 and 1, from zero; returns itself.
 
         Raises ShapeError and DataError for what are no such samples, ConfigError for a number of passes below 1."""
-        checked(max_epochs, Count, "Perceptron.fit", "max_epochs")
+        validate(max_epochs, Count, "Perceptron.fit", "max_epochs")
         x, signs, self._labels = _samples(x, y)
         self.weights, self.bias, self.mistakes = np.zeros(x.shape[1]), 0.0, []
         while len(self.mistakes) < max_epochs and not self.converged:
@@ -85,7 +85,7 @@ def margin_bound(x: Array, y: Array, weights: Array, bias: float = 0.0) -> float
     With x̃ = (x, 1) and w̃ = (w, b): R = max ‖x̃‖ and the margin γ = min s (w̃·x̃)/‖w̃‖. The bound holds for each separating
     (w, b), and is the better the wider the margin. Raises DataError where (w, b) does not separate the classes."""
     x, signs, _ = _samples(x, y)
-    w = np.append(numbers(weights, "weights").astype(np.float64).reshape(-1), float(bias))
+    w = np.append(numeric_array(weights, "weights").astype(np.float64).reshape(-1), float(bias))
     if len(w) != x.shape[1] + 1:
         raise ShapeError(f"weights are one for each of {x.shape[1]} features, got {len(w) - 1}")
     extended = np.column_stack([x, np.ones(len(x))])
@@ -97,7 +97,7 @@ def margin_bound(x: Array, y: Array, weights: Array, bias: float = 0.0) -> float
 
 
 def _features(x: Array) -> Array:
-    x = numbers(x, "x")
+    x = numeric_array(x, "x")
     if x.ndim != 2 or 0 in x.shape:
         raise ShapeError(f"a perceptron takes samples of the shape (n, features), got {x.shape}; flatten pictures first")
     x = x.astype(np.float64)
@@ -108,7 +108,7 @@ def _features(x: Array) -> Array:
 
 def _samples(x: Array, y: Array) -> tuple[Array, Array, tuple[int, int]]:
     """(x, the signs −1 and 1 of y, the two labels)."""
-    x, y = _features(x), numbers(y, "y")
+    x, y = _features(x), numeric_array(y, "y")
     if y.shape != (len(x),):
         raise ShapeError(f"y is one label for each of {len(x)} samples, got the shape {y.shape}")
     for labels in ((0, 1), (-1, 1)):

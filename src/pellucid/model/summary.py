@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from pellucid import notebook
 from pellucid.core.memory import Shape
-from pellucid.layers.base import Layer, LayerSpec
-from pellucid.layers.merge import Merge
-from pellucid.networks import Composite, built, depth
+from pellucid.layers.base import Layer, LayerSpec, Merge
+from pellucid.networks import Composite, build_layer, depth
 
 
 class Row(NamedTuple):
@@ -51,7 +50,7 @@ def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> s
         shades=[one[:wide] for one in shades],
         totals=len(totals),
     )
-    return notebook.page(f"Model: {totals[0][3]} parameters", drawn, notebook.line(", ".join(map(repr, settings))))
+    return notebook.section(f"Model: {totals[0][3]} parameters", drawn, notebook.paragraph(", ".join(map(repr, settings))))
 
 
 def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
@@ -76,13 +75,13 @@ def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], l
 def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
     """The rows of a layer that reads ``sources``, and the row whose output is the layer's."""
     if not isinstance(layer, Composite):
-        what = built(layer, [source.shape for source in sources])
+        what = build_layer(layer, [source.shape for source in sources])
         row = Row(path, layer, tuple(source.path for source in sources), what.shape, _parameters(what))
         return [row], row
     found: list[Row] = []
     end = sources[0]
     outputs = {"input": end}
-    for node in layer.inside():
+    for node in layer.ordered_nodes():
         inside, end = _rows(node.layer, f"{path}.{node.name}" if path else node.name, [outputs[name] for name in node.inputs])
         found += inside
         outputs[node.name] = end

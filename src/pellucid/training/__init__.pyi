@@ -2,7 +2,8 @@
 
 from pellucid.training.averaging import AverageWeights as AverageWeights, StochasticWeightAverage as StochasticWeightAverage
 from pellucid.training.events import EpochEvent as EpochEvent, Event as Event, History as History, StepEvent as StepEvent
-from pellucid.training.finder import RateSearch as RateSearch
+from pellucid.training.learning_rate_finder import RateSearch as RateSearch
 from pellucid.training.loop import Control as Control
+from pellucid.training.options import FitOptions as FitOptions
 from pellucid.training.perturbation import Perturbation as Perturbation
 from pellucid.training.policies import EarlyStopping as EarlyStopping, Policy as Policy, ReduceOnPlateau as ReduceOnPlateau

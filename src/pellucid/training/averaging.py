@@ -1,4 +1,4 @@
-"""Averages of the parameters, which are scored and left in their place: they lie flatter, and are often better."""
+"""Averages of the parameters over the steps of a training, which often generalize better than the last parameters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import numpy as np
 
 from pellucid.core.config import Count, FractionBelowOne
 from pellucid.training.events import Event, History, StepEvent
-from pellucid.training.parts import Parts
 from pellucid.training.policies import Policy
+from pellucid.training.state import ModelState
 
 
 @dataclass(frozen=True)
 class AverageWeights(Policy):
-    """Scores, and leaves at the end, a running average of the parameters instead of the last ones (Polyak and Juditsky, 1992;
-    with this weighting also "EMA"): after each step θ̄ ← d θ̄ + (1 − d) θ, with d = ``decay``, but at first
-    (1 + t)/(10 + t), so that the beginning is forgotten. Running statistics are averaged alike. Validation scores are
-    those of the average; training goes on with θ. After an interruption the parameters are θ."""
+    """Evaluate, and keep at the end, an exponential moving average of the parameters (Polyak and Juditsky, 1992; "EMA").
+
+    After each step θ̄ ← d θ̄ + (1 − d) θ with d = ``decay``, but d = (1 + t)/(10 + t) in the first steps t, so that the
+    initial parameters are forgotten. Running statistics are averaged the same way. Training continues with θ, and after an
+    interruption the parameters are θ.
+    """
 
     decay: FractionBelowOne = 0.99
     averages: ClassVar[bool] = True
@@ -27,25 +29,27 @@ class AverageWeights(Policy):
     def check(self, *, validated: bool) -> None:
         return
 
-    def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
+    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
         steps = 0
 
-        def share(event: StepEvent) -> float:
+        def weight(event: StepEvent) -> float:
             nonlocal steps
             steps += 1
             return 1 - min(self.decay, (1 + steps) / (10 + steps))
 
-        return _averaged(events, parts, share)
+        return _averaged(events, state, weight)
 
 
 @dataclass(frozen=True)
 class StochasticWeightAverage(Policy):
-    """Scores, and leaves at the end, the plain mean of the parameters as they were at the end of epoch ``start`` and of each
-    ``every``-th epoch after it ("SWA", Izmailov et al., 2018). Before that, and in a fit that ends sooner, nothing is
-    averaged. It wants a rate that stays high, constant or with warm restarts. Running statistics are averaged alike, with
-    equal weights (PyTorch's ``update_bn`` takes them anew over the training set instead): each is the mean of its layer's
-    inputs under the weights of its epoch. Validation scores are those of the average; training goes on with θ. After an
-    interruption the parameters are θ."""
+    """Evaluate, and keep at the end, the mean of the parameters of several epochs ("SWA", Izmailov et al., 2018).
+
+    The mean is over the ends of epoch ``start`` and of every ``every``-th epoch after it. Before ``start``, and in a fit that
+    ends sooner, nothing is averaged. It works best with a learning rate that stays high: a constant one, or warm restarts.
+    Running statistics are averaged the same way, with equal weights (PyTorch's ``update_bn`` computes them again over the
+    training set instead): each is the mean of its layer's inputs under the parameters of its epoch. Training continues with
+    θ, and after an interruption the parameters are θ.
+    """
 
     start: Count = 1
     every: Count = 1
@@ -54,41 +58,43 @@ class StochasticWeightAverage(Policy):
     def check(self, *, validated: bool) -> None:
         return
 
-    def wrap(self, events: Generator[Event, None, None], parts: Parts, history: History) -> Generator[Event, None, None]:
-        def share(event: StepEvent) -> float:
+    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
+        def weight(event: StepEvent) -> float:
             since = event.epoch - self.start
             if since < 0 or since % self.every or event.batch < event.batches:
                 return 0.0
             return 1 / (since // self.every + 1)
 
-        return _averaged(events, parts, share)
+        return _averaged(events, state, weight)
 
 
 def _averaged(
-    events: Generator[Event, None, None], parts: Parts, share: Callable[[StepEvent], float]
+    events: Generator[Event, None, None], state: ModelState, weight: Callable[[StepEvent], float]
 ) -> Generator[Event, None, None]:
-    """The same events. After each step the average takes up ``share`` of the parameters; from the first time on it stands in
-    their place while an epoch's end is scored, and when all is over."""
-    pairs = [(vector, vector.copy(), np.empty_like(vector)) for vector in (parts.theta, parts.state)]
+    """Yield the same events, and maintain the average: after each step it moves towards θ by the fraction ``weight(event)``.
+
+    From its first update on, the average replaces the parameters while the end of an epoch is evaluated, and at the end.
+    """
+    triples = [(vector, vector.copy(), np.empty_like(vector)) for vector in (state.parameters, state.statistics)]
     begun = swapped = False
 
     def swap() -> None:
-        for vector, average, spare in pairs:
+        for vector, average, spare in triples:
             spare[:], vector[:] = vector, average
             average[:] = spare
 
     try:
         for event in events:
             if isinstance(event, StepEvent):
-                rest = share(event)
-                if rest > 0:
+                fraction = weight(event)
+                if fraction > 0:
                     begun = True
-                    for vector, average, spare in pairs:
+                    for vector, average, spare in triples:
                         np.subtract(vector, average, out=spare)
-                        spare *= np.float32(rest)
+                        spare *= np.float32(fraction)
                         average += spare
             yield event
-            if isinstance(event, StepEvent) and event.batch == event.batches and begun:  # what is scored now is the average
+            if isinstance(event, StepEvent) and event.batch == event.batches and begun:  # the evaluation follows
                 swap()
                 swapped = True
             elif swapped:
@@ -98,5 +104,5 @@ def _averaged(
         if swapped:
             swap()
     if begun:
-        for vector, average, _ in pairs:
+        for vector, average, _ in triples:
             vector[:] = average

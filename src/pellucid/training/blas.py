@@ -1,4 +1,4 @@
-"""How many threads BLAS uses. NumPy's products run in its own pool; never two pools at once: they fight."""
+"""The number of threads of BLAS, the library that computes NumPy's matrix products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _libraries() -> list[Any]:
 
 
 def describe() -> str:
-    """Which BLAS NumPy picked, for records: ``openblas 0.3.31 SkylakeX``."""
+    """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``."""
     return ", ".join(
         " ".join(str(part) for part in (lib.internal_api, lib.version, getattr(lib, "architecture", None)) if part)
         for lib in _libraries()
@@ -24,11 +24,11 @@ def describe() -> str:
 
 
 class limited:
-    """BLAS with that many threads at most, as long as the block lasts: ``with limited(1): …``.
+    """A context manager that limits BLAS to a number of threads: ``with limited(1): …``.
 
-    The setting belongs to the whole process: of several blocks at once, in one thread or in several, the smallest number
-    counts, and when the last one ends all is as it was before the first. Libraries are looked up once, which makes this
-    cheap (microseconds; threadpoolctl's own context manager takes 200).
+    The limit applies to the whole process. Of several blocks that are active at once, in one thread or in several, the
+    smallest limit counts; after the last one the number of threads is what it was before the first. The libraries are looked
+    up once, which makes a block cheap (microseconds; threadpoolctl's own context manager takes 200).
     """
 
     _lock = threading.Lock()

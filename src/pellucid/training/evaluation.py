@@ -1,4 +1,4 @@
-"""What an evaluation found: a dictionary of scores that shows itself in notebooks."""
+"""The result of an evaluation: a dictionary of scores that notebooks show as tables."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pellucid import notebook
+from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import Value, wilson
 
-SHARES = ("accuracy", "precision", "recall", "specificity", "f1", "top")  # names of metrics that begin so are shares
-MOST = 30  # classes whose confusion is shown
+FRACTIONS = ("accuracy", "precision", "recall", "specificity", "f1", "top")  # metrics whose names begin so are shown in %
+LARGEST_MATRIX = 30  # classes; larger confusion matrices are not shown
 
 
 class Evaluation(dict[str, Value]):
-    """``{"loss": …, "accuracy": …}``: loss and metrics by name. A dictionary in all else, it also knows its ``classes`` (or
-    None), and of how many ``samples`` it tells, where each of them is one question and counts as much as the others
-    (None, where not): then an accuracy has an interval."""
+    """``{"loss": …, "accuracy": …}``: the loss and the metrics by name.
+
+    ``classes`` are the class names, or None. ``samples`` is the number of samples if each of them is one question and all
+    have the same weight, else None; with it an accuracy has a confidence interval.
+    """
 
     def __init__(self, scores: Mapping[str, Value], samples: int | None = None, classes: Sequence[str] | None = None):
         super().__init__(scores)
@@ -26,25 +29,27 @@ class Evaluation(dict[str, Value]):
 
     @classmethod
     def of(cls, scores: Mapping[str, Value], data: Dataset, classes: Sequence[str] | None) -> Evaluation:
-        """The scores of that data set."""
-        alike = data.source_sample_weight is None and data.source_y is not None and data.source_y.ndim == 1
-        return cls(scores, len(data) if alike else None, classes)
+        """Return the evaluation for the scores of a data set."""
+        equal = data.source_sample_weight is None and data.source_y is not None and data.source_y.ndim == 1
+        return cls(scores, len(data) if equal else None, classes)
 
     def _repr_html_(self) -> str:
         single = {name: float(value) for name, value in self.items() if np.ndim(value) == 0}
-        several = {name: np.asarray(value) for name, value in self.items() if np.ndim(value) == 1}
-        rows = [(name, _shown(name, value), self._interval(name, value)) for name, value in single.items()]
-        wide = 3 if any(interval for *_, interval in rows) else 2
-        parts = [notebook.table(("score", "value", "95 % interval")[:wide], [row[:wide] for row in rows])]
-        if several:
-            k = max(len(values) for values in several.values())
-            cells = [[_shown(name, values[i]) if i < len(values) else "" for name, values in several.items()] for i in range(k)]
-            parts.append(notebook.table(("class", *several), [(self._name(i), *row) for i, row in enumerate(cells)]))
+        vectors = {name: np.asarray(value) for name, value in self.items() if np.ndim(value) == 1}
+        rows = [(name, _formatted(name, value), self._interval(name, value)) for name, value in single.items()]
+        width = 3 if any(interval for *_, interval in rows) else 2
+        parts = [notebook.table(("score", "value", "95 % interval")[:width], [row[:width] for row in rows])]
+        if vectors:
+            k = max(len(values) for values in vectors.values())
+            cells = [
+                [_formatted(name, values[i]) if i < len(values) else "" for name, values in vectors.items()] for i in range(k)
+            ]
+            parts.append(notebook.table(("class", *vectors), [(self._name(i), *row) for i, row in enumerate(cells)]))
         for name, value in self.items():
-            if np.ndim(value) == 2 and len(np.asarray(value)) <= MOST:
+            if np.ndim(value) == 2 and len(np.asarray(value)) <= LARGEST_MATRIX:
                 parts.append(self._matrix(name, np.asarray(value)))
         samples = "" if self.samples is None else f" of {self.samples:,} samples"
-        return notebook.page(f"Evaluation{samples}", *parts)
+        return notebook.section(f"Evaluation{samples}", *parts)
 
     def _interval(self, name: str, value: float) -> str:
         if name != "accuracy" or self.samples is None:
@@ -55,16 +60,16 @@ class Evaluation(dict[str, Value]):
     def _name(self, i: int) -> str:
         return self.classes[i] if self.classes is not None and i < len(self.classes) else str(i)
 
-    def _matrix(self, name: str, counts: np.ndarray) -> str:
-        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+    def _matrix(self, name: str, counts: Array) -> str:
+        fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
         names = [self._name(i) for i in range(len(counts))]
         rows = [(own, *(f"{count:g}" if count else "" for count in row)) for own, row in zip(names, counts, strict=True)]
-        shades = [(0.0, *row) for row in np.sqrt(share).tolist()]  # a mistake is seen beside a full diagonal
+        shades = [(0.0, *row) for row in np.sqrt(fractions).tolist()]  # the root makes rare mistakes visible
         caption = f"{name.replace('_', ' ')}: rows true, columns predicted"
         return notebook.table(("", *names), rows, shades=shades, caption=caption)
 
 
-def _shown(name: str, value: float) -> str:
+def _formatted(name: str, value: float) -> str:
     if np.isnan(value):
         return "–"
-    return f"{100 * value:.2f} %" if name.startswith(SHARES) else f"{value:.4g}"
+    return f"{100 * value:.2f} %" if name.startswith(FRACTIONS) else f"{value:.4g}"

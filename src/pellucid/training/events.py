@@ -1,4 +1,4 @@
-"""What training tells while it goes on, and the history that is left of it."""
+"""The events of a training, and the history made of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from pellucid.metrics import Value
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One batch was learned (where gradients are accumulated, one update made). Epochs and batches count from 1; ``loss`` is
-    the batch's mean, without penalties; ``scores()`` gives loss and metrics over the epoch so far; ``forward_passes`` says
-    how often the network ran over a batch for it."""
+    """One update of the parameters: one batch, or several where gradients are accumulated.
+
+    ``epoch`` and ``batch`` (of ``batches``) count from 1, ``step`` counts all updates of the model. ``loss`` is the mean loss
+    of the batch before the update, without penalties. ``scores()`` returns the loss and the metrics over the epoch so far.
+    ``forward_passes`` counts how often the network ran over a batch.
+    """
 
     epoch: int
     batch: int
@@ -29,7 +32,11 @@ class StepEvent:
 
 @dataclass(frozen=True, slots=True)
 class EpochEvent:
-    """One epoch is over. ``train`` was counted while it ran (in training mode) or, on request, afresh at its end."""
+    """The end of an epoch, with its scores.
+
+    The ``train`` scores were accumulated during the epoch, in training mode, or computed again at its end if
+    ``exact_training_metrics`` was set.
+    """
 
     epoch: int
     seconds: float
@@ -38,8 +45,10 @@ class EpochEvent:
     validation: Mapping[str, Value] | None
 
     def row(self) -> dict[str, float]:
-        """One line of a history: ``train_loss``, ``validation_accuracy``, …; vectors as ``train_recall_0``, ….
-        Matrices are left out."""
+        """Return one row of a history: ``train_loss``, ``validation_accuracy``, …
+
+        Vectors become one column per entry (``train_recall_0``, …); matrices are left out.
+        """
         row: dict[str, float] = {"epoch": self.epoch, "seconds": self.seconds, "learning_rate": self.learning_rate}
         for part, values in (("train", self.train), ("validation", self.validation or {})):
             for name, value in values.items():
@@ -55,8 +64,10 @@ Event = StepEvent | EpochEvent
 
 @dataclass
 class History:
-    """One row an epoch. ``history["validation_loss"]`` is a column; ``best_epoch`` is set by early stopping;
-    ``forward_passes`` counts how often the network ran over a training batch."""
+    """The scores of a training, one row per epoch; ``history["validation_loss"]`` is a column.
+
+    ``best_epoch`` is set by early stopping. ``forward_passes`` counts how often the network ran over a training batch.
+    """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
@@ -75,11 +86,18 @@ class History:
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
-            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
+            raise KeyError(f"no column {column!r}; the columns are {', '.join(self.columns)}")
         return [row.get(column, float("nan")) for row in self.rows]
 
+    def lowest_loss_epoch(self) -> int | None:
+        """Return the epoch that early stopping chose, else the one with the lowest validation loss, else None."""
+        if self.best_epoch is not None or "validation_loss" not in self.columns:
+            return self.best_epoch
+        losses = self["validation_loss"]
+        return int(self["epoch"][losses.index(min(losses))])
+
     def to_csv(self) -> str:
-        """The table as comma-separated values with a header."""
+        """Return the table as comma-separated values with a header."""
         import csv
         import io
 
@@ -95,6 +113,6 @@ class History:
         return f"History({len(self.rows)} epochs; {last})"
 
     def _repr_html_(self) -> str:
-        from pellucid.training import shown
+        from pellucid.notebook import histories
 
-        return shown.history(self)
+        return histories.history(self.rows, self.lowest_loss_epoch())

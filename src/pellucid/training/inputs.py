@@ -1,4 +1,4 @@
-"""What users bring, checked and in the form that training and inference take."""
+"""Checks of what users pass to a model, and its conversion into the form that training and prediction take."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.config import checked
+from pellucid.core.config import validate
 from pellucid.core.memory import Array, Shape
-from pellucid.data.checks import check_weights
+from pellucid.data.checks import check_sample_weight
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Embedding, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
-from pellucid.networks import in_line, primitives
-from pellucid.training.parts import Parts
+from pellucid.networks import primitives, trailing_layers
+from pellucid.training.execution import chunks
+from pellucid.training.state import ModelState
 
-STRETCH = 512  # samples checked at a time
+CHECKED_AT_ONCE = 512  # samples
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A data set, ready: x (m, …), the ``rows`` of it that count (None: all), and for these the targets and weights."""
+    """A checked data set: x (m, …), the ``rows`` of x that belong to it (None: all), and their targets and weights."""
 
     x: Array
     rows: Array | None
@@ -32,11 +33,11 @@ class Samples:
     weights: Array | None
 
 
-def dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None) -> Dataset:
-    """A data set, or the one that these arrays make."""
+def as_dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None) -> Dataset:
+    """Return ``x`` if it is a data set, else the data set of these arrays."""
     if isinstance(x, Dataset):
         if y is not None or sample_weight is not None:
-            raise ConfigError("a data set brings its own labels and weights: give either a data set or arrays")
+            raise ConfigError("a data set has its own labels and sample weights: give either a data set or arrays")
         return x
     if y is None:
         raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
@@ -44,110 +45,112 @@ def dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array | N
 
 
 def sample_shape(given: Sequence[int]) -> Shape:
-    """The shape of one sample, as a model is given it."""
+    """Return the shape of one sample as a tuple. Raises ShapeError unless it has axes, all of length 1 or more."""
     axes = tuple(given) if isinstance(given, Iterable) else given
-    shape: Shape = checked(axes, tuple[int, ...], "Model", "input_shape")
+    shape: Shape = validate(axes, tuple[int, ...], "Model", "input_shape")
     if not shape or any(n < 1 for n in shape):
         raise ShapeError(f"input_shape is the shape of one sample, such as (28, 28, 1) or (30,); got {shape}")
     return shape
 
 
-def is_vector(output: Shape) -> None:
-    """Refuses a network whose output for one sample is no vector."""
+def check_vector_output(output: Shape) -> None:
+    """Raise ShapeError unless the network's output for one sample is a vector."""
     if len(output) != 1:
         raise ShapeError(
-            f"a network ends in a vector for each sample, this one in {output}; put Flatten() before the last Dense"
+            f"the output of a network must be a vector for each sample, this one is {output}; put Flatten() before the last Dense"
         )
 
 
-def fits(x: Array, shape: Shape, what: str) -> None:
-    """Refuses an x that is not (n, *shape)."""
+def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
+    """Raise ShapeError unless x is (n, *shape); ``what`` is its name in the message."""
     if x.ndim == 0 or x.shape[1:] != shape:
-        hint = "; for one sample give x[None]" if x.shape == shape else ""
+        hint = "; for a single sample give x[None]" if x.shape == shape else ""
         if not hint and (*x.shape[1:], 1) == shape:
-            hint = "; grey pictures have one channel: x[..., None]"
+            hint = "; greyscale images have one channel: x[..., None]"
         raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
 
 
-def samples(data: Dataset, what: str, stage: InputStage, input_shape: Shape, loss: Loss, output_shape: Shape) -> Samples:
-    """The data set, checked to fit the network, its input stage and its loss."""
-    fits(data.source_x, input_shape, what)
+def samples(data: Dataset, what: str, stage: InputStage, state: ModelState) -> Samples:
+    """Return the samples of a data set, checked to fit the network, its input stage and its loss."""
+    check_samples_shape(data.source_x, state.input_shape, what)
     stage.check(data.source_x)
     if data.y is None:
         raise DataError(f"the {what} has no labels")
-    targets = loss.targets(np.asarray(data.y), output_shape)
+    targets = state.loss.targets(np.asarray(data.y), state.output_shape)
     weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
-    return Samples(data.source_x, data.rows, targets, weights)
+    found = Samples(data.source_x, data.rows, targets, weights)
+    check_token_range(found, stage, state)
+    return found
 
 
-def check_token_range(found: Samples, stage: InputStage, parts: Parts) -> None:
-    """Refuses, where the network begins with an Embedding, numbers that its table does not have: before anything is changed."""
-    first = next((layer for _, layer in primitives(parts.network)), None)
+def training_samples(data: Dataset, stage: InputStage, state: ModelState) -> Samples:
+    """Return the samples of a training set: checked as by :func:`samples`, with labels and values one can learn from."""
+    found = samples(data, "training data", stage, state)
+    check_labels(found.targets, state.loss)
+    stage.check_values(found.x, found.rows, state.kernels)
+    return found
+
+
+def check_token_range(found: Samples, stage: InputStage, state: ModelState) -> None:
+    """Where the network begins with an Embedding, raise DataError for token numbers that its table does not have."""
+    first = next((layer for _, layer in primitives(state.network)), None)
     if not isinstance(first, Embedding):
         return
     n = len(found.targets)
     rows = np.arange(n) if found.rows is None else found.rows
-    for start in range(0, n, STRETCH):
-        some = rows[start : start + STRETCH]
-        shape = (len(some), *parts.input_shape)
-        x = stage.batch(found.x, some, np.empty(shape, np.float32), parts.kernels)
-        first.whole(x, np.empty(shape, np.int64), lambda i, some=some: f"sample {some[i]}")  # type: ignore[misc]
+    for chunk in chunks(n, CHECKED_AT_ONCE):
+        some = rows[chunk]
+        shape = (len(some), *state.input_shape)
+        x = stage.transform(found.x, some, np.empty(shape, np.float32), state.kernels)
+        first.tokens(x, np.empty(shape, np.int64), lambda i, some=some: f"sample {some[i]}")  # type: ignore[misc]
 
 
-def batch(x: Array, y: Array, weights: Array | None, stage: InputStage, parts: Parts) -> tuple[Array, Array, Array]:
-    """One batch (x, targets, weights), checked and in the network's dtype."""
-    fits(x, parts.input_shape, "x")
+def batch(x: Array, y: Array, sample_weight: Array | None, stage: InputStage, state: ModelState) -> tuple[Array, Array, Array]:
+    """Return one batch (x, targets, weights), checked and in the dtype of the network."""
+    check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
-    n, targets = len(x), parts.loss.targets(y, parts.output_shape)
+    n, targets = len(x), state.loss.targets(y, state.output_shape)
     if len(targets) != n or not n:
         raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(targets)}")
-    if weights is None:
-        w = np.ones(n, np.float32)
+    if sample_weight is None:
+        weights = np.ones(n, np.float32)
     else:
-        w = np.ascontiguousarray(weights, np.float32)
-        if w.shape != (n,):
-            raise ShapeError(f"weights must be one number for each of the {n:,} samples, got the shape {w.shape}")
-        check_weights(w, "batch")
-    return stage.batch(x, slice(0, n), np.empty(x.shape, np.float32), parts.kernels), targets, w
+        weights = np.ascontiguousarray(sample_weight, np.float32)
+        if weights.shape != (n,):
+            raise ShapeError(f"sample_weight must hold one number for each of the {n:,} samples, got the shape {weights.shape}")
+        check_sample_weight(weights, "batch")
+    return stage.transform(x, slice(0, n), np.empty(x.shape, np.float32), state.kernels), targets, weights
 
 
 def check_labels(targets: Array, loss: Loss) -> None:
-    """Refuses training targets that are all the same class."""
+    """Raise DataError where all training labels are the same class."""
     if loss.classifies and targets.size and targets.min() == targets.max():
-        one = targets.flat[0]
-        why = "with one class there is nothing to tell apart" if one % 1 == 0 else "no class is likelier than another"
-        raise DataError(f"all labels are {one:g}: {why}")
+        only = targets.flat[0]
+        why = "a classifier needs at least two classes" if only % 1 == 0 else "no class is more likely than another"
+        raise DataError(f"all labels are {only:g}: {why}")
 
 
-def check_metrics(metrics: Iterable[Metric], parts: Parts) -> tuple[Metric, ...]:
-    """The metrics, checked to be of what the outputs are: classes, probabilities of them, or numbers."""
+def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric, ...]:
+    """Return the metrics as a tuple. Raises ConfigError for a metric that needs another kind of output than the network has."""
     given = metrics if isinstance(metrics, Metric) else list(metrics)
-    found: tuple[Metric, ...] = checked(given, tuple[Metric, ...], "Model", "metrics")
-    loss, several, last = parts.loss, parts.output_shape[0] > 1, in_line(parts.network)[-1:]
-    classes = loss.classifies or several  # several numbers may be those of one-hot labels
+    found: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
+    loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]
+    classes = loss.classifies or several  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
     for metric in found:
         if metric.needs == "numbers" and loss.classifies:
             raise ConfigError(
-                f"{metric} compares numbers, and {loss} has classes: use LogLoss(), or MeanSquaredError() as the loss"
+                f"{metric} compares numbers, but {loss} predicts classes: use LogLoss(), or MeanSquaredError() as the loss"
             )
         if metric.needs != "numbers" and not classes:
             raise ConfigError(
-                f"{metric} counts classes; one output with {loss} has none: use Sigmoid and BinaryCrossEntropy, or a metric "
-                "for numbers such as AbsoluteError()"
+                f"{metric} counts classes, but a single output with {loss} is a number: use Sigmoid() with "
+                "BinaryCrossEntropy(), or a metric for numbers such as AbsoluteError()"
             )
         if metric.needs == "probabilities" and not probabilities:
             raise ConfigError(
-                f"{metric} needs probabilities, and the outputs behind {loss} are none: use Softmax() with CrossEntropy(), or "
+                f"{metric} needs probabilities, but the outputs for {loss} are not: use Softmax() with CrossEntropy(), or "
                 "Sigmoid() with BinaryCrossEntropy()"
             )
-        metric.start(parts.answers, parts.kernels)  # what it refuses, it refuses now
+        metric.start(state.classes_per_answer, state.kernels)  # raises ConfigError where the metric cannot be computed
     return found
-
-
-def at_least_one(value: int, name: str) -> int:
-    """A whole number, 1 or more."""
-    number: int = checked(value, int, "fit", name)
-    if number < 1:
-        raise ConfigError(f"fit({name}={value}): {name} must be at least 1")
-    return number

@@ -1,7 +1,7 @@
 """The training loop: a generator of events.
 
-Whoever iterates decides what happens: shows progress, draws curves, changes the learning rate, stops (close the
-generator) or waits (do not ask for the next event). ``model.fit`` is such an iteration.
+The code that iterates over the events decides what happens: it shows progress, draws curves, changes the learning rate, pauses
+(by not asking for the next event) or stops (by closing the generator). ``Model.fit`` is one such iteration.
 """
 
 from __future__ import annotations
@@ -16,132 +16,139 @@ from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
-from pellucid.training import blas
-from pellucid.training.divergence import diverged
+from pellucid.training.divergence import divergence_error
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
-from pellucid.training.inference import Scores
-from pellucid.training.parts import Parts
-from pellucid.training.shards import Sharding
+from pellucid.training.prediction import Scores
+from pellucid.training.state import ModelState
 from pellucid.training.step import Step
+from pellucid.training.threads import Threads
 
-Evaluation = Callable[[], Mapping[str, Value]]
+Evaluate = Callable[[], Mapping[str, Value]]
 Batch = tuple[Array, Array, Array]  # x, targets, weights
 
-LARGEST = 3.4e38  # what float32 holds: a gradient whose squares do not fit is as lost as an infinite one (Adam squares it)
+# The largest float32: a gradient whose sum of squares does not fit is as useless as an infinite one (Adam squares it).
+MAX_SUM_OF_SQUARES = 3.4e38
 
 
 @dataclass
 class Control:
-    """What may be changed while training runs: ``learning_rate``, if set, takes the place of the optimizer's."""
+    """What may be changed while training runs: ``learning_rate``, if set, replaces the optimizer's."""
 
     learning_rate: float | None = None
 
 
 def train(
-    parts: Parts,
+    state: ModelState,
     step: Step,
     batches: Batches,
     epochs: int,
     *,
     accumulate: int = 1,
-    validate: Evaluation | None = None,
-    train_scores: Evaluation | None = None,
+    validate: Evaluate | None = None,
+    evaluate_training: Evaluate | None = None,
     control: Control | None = None,
 ) -> Generator[Event, None, None]:
-    """Trains ``epochs`` epochs; each update takes the gradient of ``accumulate`` batches. ``validate`` scores the validation
-    set; ``train_scores``, if given, scores the training set at each epoch's end instead of counting while it runs. Raises
-    DivergedError before a bad update is made."""
+    """Train for ``epochs`` epochs; each update uses the gradient of ``accumulate`` batches.
+
+    ``validate`` computes the scores of the validation set after each epoch; ``evaluate_training``, if given, those of the
+    training set, which are otherwise accumulated during the epoch. Raises DivergedError before an update that is not finite.
+    """
     control = control or Control()
     updates = -(-len(batches) // accumulate)
-    accumulation = Accumulation(parts, step, accumulate) if accumulate > 1 else None
+    accumulation = Accumulation(state, step, accumulate) if accumulate > 1 else None
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
-        scores = Scores(parts)
+        scores = Scores(state)
         rate = 0.0
-        source = batches.epoch(parts.epochs)
+        source = batches.epoch(state.epochs)
         for batch in range(1, updates + 1):
             done = epoch - 1 + (batch - 1) / updates
-            clock = Clock(parts.steps + 1, done, done / epochs)
-            rate = parts.updater.rate(clock) if control.learning_rate is None else control.learning_rate
+            clock = Clock(state.steps + 1, done, done / epochs)
+            rate = state.updater.rate(clock) if control.learning_rate is None else control.learning_rate
             where = f"epoch {epoch}, batch {batch}"
             if accumulation is None:
                 x, targets, weights = next(source)
-                loss = take_step(parts, step, x, targets, weights, rate, where)
+                loss = take_step(state, step, x, targets, weights, rate, where)
                 scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
                 samples, passes = len(x), step.forward_passes
             else:
-                loss = accumulation.take(source, rate, where, scores)
+                loss = accumulation.take_step(source, rate, where, scores)
                 samples, passes = accumulation.samples, accumulation.forward_passes
-            yield StepEvent(epoch, batch, updates, parts.steps, loss, samples, rate, scores.result, passes)
-        parts.epochs += 1
-        train = train_scores() if train_scores else scores.result()
+            yield StepEvent(epoch, batch, updates, state.steps, loss, samples, rate, scores.result, passes)
+        state.epochs += 1
+        training = evaluate_training() if evaluate_training else scores.result()
         validation = validate() if validate else None
-        yield EpochEvent(epoch, time.perf_counter() - began, rate, train, validation)
+        yield EpochEvent(epoch, time.perf_counter() - began, rate, training, validation)
 
 
-def take_step(parts: Parts, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
-    """One batch: gradient, the check that it is finite, update. Returns the mean loss before the update."""
-    loss = _gradient(parts, step, x, targets, weights, rate, where)
-    _update(parts, step, step.gradient, rate)
+def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
+    """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update."""
+    loss = _gradient(state, step, x, targets, weights, rate, where)
+    _update(state, step, step.gradient, rate)
     return loss
 
 
 def _gradient(
-    parts: Parts, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
+    state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
 ) -> float:
-    number = parts.steps + 1
-    loss = step(parts.p, x, targets, weights, number, offset)
-    bounded = loss <= parts.loss.limit and parts.kernels.sum_of_squares(step.gradient) <= LARGEST
-    if not bounded:  # NaN is not, either
-        raise diverged(parts, where, rate, x, targets, weights, number)
+    number = state.steps + 1
+    loss = step(x, targets, weights, number, offset)
+    finite = loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(step.gradient) <= MAX_SUM_OF_SQUARES
+    if not finite:  # comparisons with NaN are false, too
+        raise divergence_error(state, where, rate, x, targets, weights, number)
     return loss
 
 
-def _update(parts: Parts, step: Step, gradient: Array, rate: float) -> None:
-    parts.updater.update(parts.theta, gradient, rate, parts.steps + 1)
-    parts.state[:] = step.state
-    parts.steps += 1
+def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None:
+    state.updater.update(state.parameters, gradient, rate, state.steps + 1)
+    state.statistics[:] = step.statistics
+    state.steps += 1
 
 
 class Accumulation:
-    """Steps over ``count`` batches each, in the memory of one: the gradients are averaged, each with its batch's sum of
-    weights, which gives the gradient of the batches' union; the noise, too, is that of the union. (Batch normalization sees
-    one batch at a time.) After a step, ``samples`` and ``forward_passes`` say what it took."""
+    """Gradient accumulation: one update from ``count`` batches, in the memory of one.
 
-    def __init__(self, parts: Parts, step: Step, count: int):
-        self.parts, self.step, self.count = parts, step, count
+    The gradients are averaged with the batches' sums of weights, which gives the gradient of the union of the batches; random
+    numbers, too, are those of the union. Batch normalization uses the statistics of one batch at a time. After a step,
+    ``samples`` and ``forward_passes`` count what it used.
+    """
+
+    def __init__(self, state: ModelState, step: Step, count: int):
+        self.state, self.step, self.count = state, step, count
         self.samples = self.forward_passes = 0
-        self._total = parts.layout.zeros(parts.dtype)
+        self._total = state.layout.zeros(state.dtype)
 
-    def take(self, batches: Iterator[Batch], rate: float, where: str, scores: Scores) -> float:
-        """One update from the next batches (fewer at an epoch's end). Returns the mean loss before it."""
-        parts, step, total = self.parts, self.step, self._total
+    def take_step(self, batches: Iterator[Batch], rate: float, where: str, scores: Scores) -> float:
+        """Make one update from the next batches (fewer at the end of an epoch). Returns the mean loss before it."""
+        state, step, total = self.state, self.step, self._total
         total[:] = 0
         self.samples = self.forward_passes = 0
         loss = weight = 0.0
         for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
-            one = _gradient(parts, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
+            one = _gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
             scores.add(one * step.weight, step.weight, step.outputs, targets, weights)
-            parts.kernels.add_scaled(total, step.gradient, step.weight)
+            state.kernels.add_scaled(total, step.gradient, step.weight)
             loss += one * step.weight
             weight += step.weight
             self.samples += len(x)
             self.forward_passes += step.forward_passes
-        share = 1 / weight if weight > 0 else 0.0
-        parts.kernels.scale(total, share)
-        _update(parts, step, total, rate)
-        return loss * share
+        scale = 1 / weight if weight > 0 else 0.0
+        state.kernels.scale(total, scale)
+        _update(state, step, total, rate)
+        return loss * scale
 
 
 def recorded(
-    events: Generator[Event, None, None], history: History, parts: Parts, sharding: Sharding
+    events: Generator[Event, None, None], history: History, state: ModelState, threads: Threads
 ) -> Generator[Event, None, None]:
-    """The same events, with each epoch written into the history, and threads as ``sharding`` says while one is made: not
-    while whoever iterates does something else. Closed, it closes them, so that policies put things in order at once."""
+    """Yield the same events, and add each epoch to the history.
+
+    The numbers of threads are set while an event is computed, not while the caller handles it. Closing this generator closes
+    ``events``, so that policies restore the parameters at once.
+    """
     with contextlib.closing(events):
         while True:
-            with blas.limited(sharding.blas_threads):
-                parts.kernels.ready(sharding.team)
+            with threads.applied(state.kernels):
                 event = next(events, None)
             if event is None:
                 return

@@ -1,105 +1,84 @@
-"""What trains a model: its gradient steps, and the data of a training, checked and cut into batches."""
+"""The trainer of a model: it checks the data, cuts it into batches and runs the training loop."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Sequence
 
-from pellucid.core.config import checked
+from pellucid.core.config import validate
 from pellucid.core.memory import Array
 from pellucid.data.augmentation import Augmentation
 from pellucid.data.batches import Batches
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
 from pellucid.optim.schedules import Clock
-from pellucid.training import blas, inputs as inputs, shards
+from pellucid.training import inputs
+from pellucid.training.class_weight import ClassWeight, weighted
 from pellucid.training.events import Event, History
-from pellucid.training.finder import RateSearch, check_range, range_test
-from pellucid.training.inference import Inference
 from pellucid.training.inputs import Samples
+from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.loop import Control, recorded, take_step, train
-from pellucid.training.parts import Parts
-from pellucid.training.perturbation import Perturbation, PerturbedStep
-from pellucid.training.policies import Policy, in_order
-from pellucid.training.step import GradientStep
-from pellucid.training.weighting import ClassWeight, weighted
+from pellucid.training.options import FitOptions, positive_integer
+from pellucid.training.perturbation import PerturbedStep
+from pellucid.training.prediction import Predictor
+from pellucid.training.state import ModelState
+from pellucid.training.step import GradientStep, Step
 
 
 class Trainer:
-    """Trains the network of these parts, which ``inference`` scores. Its steps are kept: their memory is used again."""
+    """Trains the model with this ``state``; ``predictor`` evaluates it. The memory of its gradient step is reused."""
 
-    def __init__(self, parts: Parts, inference: Inference):
-        self.parts = parts
-        self.inference = inference
-        self._steps: dict[int, GradientStep] = {}
-
-    def sharding(self, batch_size: int, *, deterministic: bool = False) -> shards.Sharding:
-        """How a step at that batch size runs on this machine."""
-        size = self.parts.multiply_adds, self.parts.layout.parameters, batch_size
-        return shards.choose(*size, self.parts.kernels, deterministic=deterministic)
+    def __init__(self, state: ModelState, predictor: Predictor):
+        self.state = state
+        self.predictor = predictor
 
     def events(
         self,
         data: Dataset,
         stage: InputStage,
+        options: FitOptions,
         history: History,
         *,
         validation: Dataset | tuple[Array, Array] | None,
-        epochs: int,
-        batch_size: int,
-        shuffle: bool,
-        augmentation: Augmentation | None,
-        class_weight: ClassWeight | None,
         class_names: Sequence[str] | None,
-        policies: Sequence[Policy],
-        accumulate: int,
-        method: Perturbation | None,
-        exact_training_metrics: bool,
-        deterministic: bool,
         control: Control | None,
     ) -> Generator[Event, None, None]:
-        """The events of ``model.fit``; ``history`` is filled on the way. Everything is checked here, before the first."""
-        epochs = inputs.at_least_one(epochs, "epochs")
-        batch_size = inputs.at_least_one(batch_size, "batch_size")
-        accumulate = inputs.at_least_one(accumulate, "accumulate")
-        method = checked(method, Perturbation | None, "fit", "method")
-        policies = checked(policies, tuple[Policy, ...], "fit", "policies")
-        in_order(policies)
-        for policy in policies:
+        """Return the events of a training, which fill ``history``. Everything is checked before the generator is returned."""
+        state = self.state
+        for policy in options.policies:
             policy.check(validated=validation is not None)
-        own = self._learnable(data, stage)
+        samples = inputs.training_samples(data, stage, state)
         validate = None
         if validation is not None:
-            held = inputs.dataset(*validation) if isinstance(validation, tuple) else inputs.dataset(validation)
-            other = self.samples(held, "validation data", stage)
-            stage.check_values(other.x, other.rows, self.parts.kernels)
-            validate = functools.partial(self.inference.evaluate, other, stage)
-        train_scores = functools.partial(self.inference.evaluate, own, stage) if exact_training_metrics else None
-        counted = weighted(own, class_weight, self.parts, class_names)
-        batches = self._batches(counted, stage, batch_size, shuffle=shuffle, augmentation=augmentation)
-        sharding = self.sharding(batch_size, deterministic=deterministic)
-        step = self._step(sharding.shards) if method is None else PerturbedStep(self.parts, method)
+            other = inputs.as_dataset(*validation) if isinstance(validation, tuple) else inputs.as_dataset(validation)
+            validation_samples = inputs.samples(other, "validation data", stage, state)
+            stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
+            validate = functools.partial(self.predictor.evaluate, validation_samples, stage)
+        exact = options.exact_training_metrics
+        evaluate_training = functools.partial(self.predictor.evaluate, samples, stage) if exact else None
+        samples = weighted(samples, options.class_weight, state, class_names)
+        batches = self._batches(samples, stage, options.batch_size, shuffle=options.shuffle, augmentation=options.augmentation)
+        step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
         events: Generator[Event, None, None] = train(
-            self.parts,
+            state,
             step,
             batches,
-            epochs,
-            accumulate=accumulate,
+            options.epochs,
+            accumulate=options.accumulate,
             validate=validate,
-            train_scores=train_scores,
+            evaluate_training=evaluate_training,
             control=control,
         )
-        for policy in policies:
-            events = policy.wrap(events, self.parts, history)
-        return recorded(events, history, self.parts, sharding)
+        for policy in options.policies:
+            events = policy.wrap(events, state, history)
+        return recorded(events, history, state, state.threads(options.batch_size, deterministic=options.deterministic))
 
-    def on_batch(self, x: Array, targets: Array, weights: Array) -> float:
-        """One step on that batch. Returns the mean loss before the update."""
-        parts, sharding = self.parts, self.sharding(len(x))
-        rate = parts.updater.rate(Clock(parts.steps + 1))
-        with blas.limited(sharding.blas_threads):
-            parts.kernels.ready(sharding.team)
-            return take_step(parts, self._step(sharding.shards), x, targets, weights, rate, f"step {parts.steps + 1}")
+    def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
+        """Make one step on a checked batch. Returns the mean loss before the update."""
+        state = self.state
+        rate = state.updater.rate(Clock(state.steps + 1))
+        with state.threads(len(x)).applied(state.kernels):
+            return take_step(state, self._gradient_step, x, targets, weights, rate, f"step {state.steps + 1}")
 
     def find_learning_rate(
         self,
@@ -114,45 +93,32 @@ class Trainer:
         class_weight: ClassWeight | None,
         class_names: Sequence[str] | None,
     ) -> RateSearch:
-        """The range test on that data; nothing is changed."""
+        """Run the range test on the data set. The model is left unchanged."""
+        state = self.state
         check_range(low, high, steps)
-        own = weighted(self._learnable(data, stage), class_weight, self.parts, class_names)
-        sharding = self.sharding(inputs.at_least_one(batch_size, "batch_size"))
-        batches = self._batches(own, stage, batch_size, shuffle=True, augmentation=augmentation)
-        with blas.limited(sharding.blas_threads):
-            self.parts.kernels.ready(sharding.team)
-            return range_test(self.parts, self._step(sharding.shards), batches, low, high, steps)
-
-    def samples(self, data: Dataset, what: str, stage: InputStage) -> Samples:
-        """The data set, checked to fit the network, its input stage and its loss."""
-        parts = self.parts
-        found = inputs.samples(data, what, stage, parts.input_shape, parts.loss, parts.output_shape)
-        inputs.check_token_range(found, stage, parts)
-        return found
-
-    def _learnable(self, data: Dataset, stage: InputStage) -> Samples:
-        own = self.samples(data, "training data", stage)
-        inputs.check_labels(own.targets, self.parts.loss)
-        stage.check_values(own.x, own.rows, self.parts.kernels)
-        return own
+        batch_size = positive_integer(batch_size, "batch_size", "find_learning_rate")
+        augmentation = validate(augmentation, Augmentation | None, "find_learning_rate", "augmentation")
+        samples = weighted(inputs.training_samples(data, stage, state), class_weight, state, class_names)
+        batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
+        with state.threads(batch_size).applied(state.kernels):
+            return range_test(state, self._gradient_step, batches, low, high, steps)
 
     def _batches(
-        self, own: Samples, stage: InputStage, batch_size: int, *, shuffle: bool, augmentation: Augmentation | None
+        self, samples: Samples, stage: InputStage, batch_size: int, *, shuffle: bool, augmentation: Augmentation | None
     ) -> Batches:
         return Batches(
-            own.x,
-            own.targets,
-            own.weights,
-            rows=own.rows,
+            samples.x,
+            samples.targets,
+            samples.weights,
+            rows=samples.rows,
             stage=stage,
-            augmentation=checked(augmentation, Augmentation | None, "fit", "augmentation"),
+            augmentation=augmentation,
             batch_size=batch_size,
-            seed=self.parts.seed,
+            seed=self.state.seed,
             shuffle=shuffle,
-            kernels=self.parts.kernels,
+            kernels=self.state.kernels,
         )
 
-    def _step(self, count: int) -> GradientStep:
-        if count not in self._steps:
-            self._steps[count] = GradientStep(self.parts, count)
-        return self._steps[count]
+    @functools.cached_property
+    def _gradient_step(self) -> GradientStep:
+        return GradientStep(self.state)

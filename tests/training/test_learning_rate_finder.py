@@ -33,9 +33,9 @@ from pellucid import (
     plots,
 )
 from pellucid.cli.train import learning_rate
-from pellucid.runs.presets import optimizer
-from pellucid.runs.run import Plan, Settings, run
-from pellucid.training.finder import smoothed, suggested
+from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.run import run
+from pellucid.training.learning_rate_finder import smoothed, suggested
 
 
 def made(rule, *extra):
@@ -64,15 +64,15 @@ def test_the_model_is_left_as_it_was(pictures):
             assert model.input_stage is None
             assert model.classes is None
         model.fit(pictures, epochs=1, batch_size=30)
-        before = {name: vector.copy() for name, vector in model._parts.updater.state.items()}
-        kept = model.history, model.parameters.copy(), model._parts.state.copy(), model._parts.steps, model._parts.epochs
+        before = {name: vector.copy() for name, vector in model.state.updater.state.items()}
+        kept = model.history, model.parameters.copy(), model.state.statistics.copy(), model.state.steps, model.state.epochs
         if search:
             model.find_learning_rate(pictures, batch_size=20, steps=40)
             assert model.history is kept[0]
             np.testing.assert_array_equal(model.parameters, kept[1])
-            np.testing.assert_array_equal(model._parts.state, kept[2])
-            assert (model._parts.steps, model._parts.epochs) == kept[3:]
-            for name, vector in model._parts.updater.state.items():
+            np.testing.assert_array_equal(model.state.statistics, kept[2])
+            assert (model.state.steps, model.state.epochs) == kept[3:]
+            for name, vector in model.state.updater.state.items():
                 np.testing.assert_array_equal(vector, before[name])
         model.fit(pictures, epochs=1, batch_size=30)
         return model.parameters
@@ -106,9 +106,9 @@ def test_a_loss_below_zero_bursts_upwards():
 
 def test_what_it_refuses(pictures):
     for options, words in (
-        ({"low": 0.1, "high": 0.1}, r"low=0.1, high=0.1\): the rate rises"),
+        ({"low": 0.1, "high": 0.1}, r"low=0.1, high=0.1\): low must be less than high"),
         ({"low": 0}, "low must be above 0"),
-        ({"steps": 9}, "10 steps at least"),
+        ({"steps": 9}, "steps must be at least 10"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
     ):
         with pytest.raises(ConfigError, match=words):
@@ -137,19 +137,19 @@ def test_the_figure():
 
 
 def test_a_run_finds_its_rate_and_says_which(tmp_path, mnist_folder):
-    settings, said = Settings(model="mlp", hidden="8", epochs=1, batch_size=20, lr="auto"), []
-    found = run(Plan.of(settings), tmp_path / "auto", tell=said.append, progress=False)
+    settings, said = RunSettings(model="mlp", hidden="8", epochs=1, batch_size=20, lr="auto"), []
+    found = run(RunPlan.of(settings), tmp_path / "auto", notify=said.append, progress=False)
     rate = found["settings"]["lr"]
     assert 0 < rate < 10
-    assert any(line.startswith(f"rate      {rate:g}, found in ") for line in said)
+    assert any(line.startswith(f"rate      {rate:g}, found by ") for line in said)
     config = json.loads((tmp_path / "auto" / "config.json").read_text())
     assert config["optimizer"]["learning_rate"] == rate
     again = dataclasses.replace(settings, lr=rate)
-    run(Plan.of(again), tmp_path / "again", tell=said.append, progress=False)
+    run(RunPlan.of(again), tmp_path / "again", notify=said.append, progress=False)
     one, other = ((tmp_path / name / "model.pellucid").read_bytes() for name in ("auto", "again"))
     assert one == other, "the number that was found repeats the run"
     with pytest.raises(ConfigError, match=r"'automatic': a learning rate is a number, as in 0\.01, or auto"):
-        Plan.of(dataclasses.replace(settings, lr="automatic"))
+        RunPlan.of(dataclasses.replace(settings, lr="automatic"))
 
 
 def test_the_flag():
@@ -158,7 +158,8 @@ def test_the_flag():
 
 def test_rates_of_nested_schedules_are_their_highest():
     from pellucid import Cosine, MaxNorm, WarmRestarts, WarmUp
+    from pellucid.optim import with_learning_rate
 
     for schedule in (WarmUp(Cosine(0.1), 2), WarmUp(0.1), WarmRestarts(0.1), OneCycle(0.1)):
-        chain = optimizer(None, 0.5, Chain(ClipNorm(1.0), SGD(schedule), MaxNorm(2.0)))
+        chain = with_learning_rate(Chain(ClipNorm(1.0), SGD(schedule), MaxNorm(2.0)), 0.5)
         assert str(chain) == str(Chain(ClipNorm(1.0), SGD(schedule), MaxNorm(2.0))).replace("0.1", "0.5")

@@ -1,9 +1,7 @@
-"""What carries a step: threads that end, limits that nest, memory that nobody shares by accident."""
+"""The execution of a step: limits on threads that nest, and memory that layers do not share by accident."""
 
 from __future__ import annotations
 
-import gc
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +28,6 @@ from pellucid import (
 from pellucid.networks import Composite
 from pellucid.testing import check_layer, run_layer
 from pellucid.training import blas
-from pellucid.training.shards import Crew
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Spoiled(Layer):
         return LayerSpec(shape, {"seen": Slot((1,), Zeros(), state=True)})
 
     def forward(self, p, x, ctx):
-        if ctx.training and ctx.first:
+        if ctx.training and ctx.writes_state:
             ctx.state.seen = np.abs(x).max()
         y = ctx.buffer("x", x.shape)
         ctx.buffer("dz", x.shape)[...] = 7
@@ -103,36 +100,6 @@ def test_a_layer_may_return_a_view_that_is_not_contiguous():
     check_layer(Graph(Node("turned", Swap(), "input"), Node("sum", Rows(), "turned", "turned")), (3, 4))
 
 
-def test_the_threads_of_a_crew_end_with_it():
-    before = set(threading.enumerate())  # others of this process may end meanwhile
-    crew = Crew(4)
-    crew.run(lambda k: None)
-    workers = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("shard")]
-    assert len(workers) == 3
-    del crew
-    gc.collect()
-    for worker in workers:
-        worker.join(10)
-        assert not worker.is_alive()
-
-
-def test_a_crew_forgets_what_it_worked_on():
-    class Large:
-        alive = 0
-
-        def __init__(self):
-            Large.alive += 1
-
-        def __del__(self):
-            Large.alive -= 1
-
-    crew, held = Crew(2), Large()
-    crew.run(lambda k, held=held: None)
-    del held
-    gc.collect()
-    assert Large.alive == 0
-
-
 def test_limits_on_blas_threads_may_overlap_in_any_order():
     def threads():
         return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
@@ -151,7 +118,7 @@ def test_limits_on_blas_threads_may_overlap_in_any_order():
 
 def test_a_refused_step_leaves_the_running_statistics_alone():
     model = Sequential(Spoiled(), Dense(3), Softmax()).compile((2,), CrossEntropy(), seed=0)
-    state = model._parts.state
+    state = model.state.statistics
     model.train_on_batch(np.full((4, 2), 3.0), np.arange(4) % 3)
     assert state[0] == 3
     with pytest.raises(DivergedError):
@@ -191,5 +158,5 @@ def test_a_layer_that_forgets_its_input_gradient_is_told_so():
             return None
 
     model = Sequential(Dense(4), Forgetful(), Dense(3), Softmax()).compile((2,), CrossEntropy())
-    with pytest.raises(TypeError, match=r"forgetful1: backward\(\) returns None although ctx.needs_dx"):
+    with pytest.raises(TypeError, match=r"forgetful1: backward\(\) returned None, but ctx.needs_dx is true"):
         model.train_on_batch(np.ones((3, 2)), np.arange(3))

@@ -25,8 +25,8 @@ from pellucid import (
 )
 from pellucid.cli import application
 from pellucid.data import Dataset
+from pellucid.training.class_weight import weighted
 from pellucid.training.inputs import Samples
-from pellucid.training.weighting import weighted
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 4)).astype(np.float32)
@@ -50,7 +50,7 @@ def test_balanced_is_scikit_learns_formula(own):
         n_c = np.bincount(LABELS, own)
         each = own * (own.sum() / (3 * n_c))[LABELS]
     wanted = learned(three(), LABELS, sample_weight=each)
-    told = weighted(Samples(X, None, LABELS, own), "balanced", three()._parts, None).weights  # training divides by their sum
+    told = weighted(Samples(X, None, LABELS, own), "balanced", three().state, None).weights  # training divides by their sum
     np.testing.assert_allclose(told, each, rtol=1e-6)
     balanced = learned(three(), LABELS, sample_weight=own, class_weight="balanced")
     np.testing.assert_allclose(balanced, wanted, rtol=0, atol=1e-6)
@@ -108,11 +108,11 @@ def test_training_alone_is_weighted():
         ([1, -1, 1], ConfigError, "weight of class 1 must be a finite number, at least 0; got -1"),
         ([1, 1, np.nan], ConfigError, "weight of class 2 must be"),
         ({0: "much"}, ConfigError, "weight of class 0 must be a finite number, at least 0; got 'much'"),
-        ({3: 1}, ConfigError, r"has 3, which is no class: there are the classes 0 … 2"),
-        ({1.0: 1}, ConfigError, "has 1.0, which is no class"),
-        ({"rar": 1}, ConfigError, "has 'rar', which is no class: did you mean 'rare'"),
-        ([0, 0, 0], ConfigError, "nothing would be learned"),
-        (3, ConfigError, "class_weight=3: it is 'balanced', a list"),
+        ({3: 1}, ConfigError, "has the unknown class 3: the classes are 0 to 2"),
+        ({1.0: 1}, ConfigError, "has the unknown class 1.0"),
+        ({"rar": 1}, ConfigError, "has the unknown class 'rar': did you mean 'rare'"),
+        ([0, 0, 0], ConfigError, "every sample would have the weight 0"),
+        (3, ConfigError, "class_weight=3: give 'balanced', a list"),
     ],
 )
 def test_bad_weights_are_refused(given, error, words):
@@ -124,17 +124,17 @@ def test_bad_weights_are_refused(given, error, words):
 
 
 def test_targets_without_one_class_a_sample_are_refused():
-    with pytest.raises(ConfigError, match="have no names; give numbers, 0 … 2"):
+    with pytest.raises(ConfigError, match="have no names: give class numbers, 0 to 2"):
         three().fit(X, LABELS, class_weight={"rare": 2})
     with pytest.raises(DataError, match="class 2 does not occur in the training data"):
         three().fit(X, LABELS > 0, class_weight="balanced")
     soft = RANDOM.dirichlet(np.ones(3), 60)
     with pytest.raises(DataError, match="several classes at once"):
         three().fit(X, soft, class_weight="balanced")
-    with pytest.raises(DataError, match=r"is for numbers: give sample weights, fit\(weights=…\)"):
+    with pytest.raises(DataError, match=r"is for numbers: give sample weights, fit\(sample_weight=…\)"):
         Sequential(Dense(1)).compile((4,), MeanSquaredError()).fit(X, LABELS, class_weight=[1, 2])
     questions = Sequential(Dense(2), Sigmoid()).compile((4,), BinaryCrossEntropy())
-    with pytest.raises(DataError, match="asks 2 independent questions"):
+    with pytest.raises(DataError, match="the 2 outputs are independent questions"):
         questions.fit(X, np.stack([LABELS > 0, LABELS > 1], axis=1), class_weight=[1, 2])
 
 

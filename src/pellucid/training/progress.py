@@ -1,4 +1,4 @@
-"""Progress: what a person sees while training runs, and the Ctrl-C that waits for the step at hand."""
+"""Progress displays for training, and a Ctrl-C that takes effect after the current step."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from pellucid.kernels import Kernels
 from pellucid.metrics import Value
 from pellucid.training.events import EpochEvent, Event
 
-EVERY = 0.2  # seconds between two drawings of the bar: drawing takes milliseconds, a step may take a tenth of one
+REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, a step may take a tenth of one
 
 
 class Display(ABC):
-    """Shows events; a context manager around a training."""
+    """A display of events; a context manager around a training."""
 
     @abstractmethod
-    def show(self, event: Event) -> None: ...
+    def show(self, event: Event) -> None:
+        """Display an event."""
 
     @abstractmethod
-    def say(self, text: str) -> None:
-        """A line that is no event."""
+    def print_line(self, text: str) -> None:
+        """Display a line of text."""
 
     def __enter__(self) -> Display:
         return self
@@ -40,46 +41,34 @@ class Display(ABC):
 
 
 class Silent(Display):
+    """A display that shows nothing."""
+
     def show(self, event: Event) -> None:
         return
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         return
 
 
-def line(event: EpochEvent, epochs: int) -> str:
-    """One epoch in one line: ``epoch  3/15   0.42 s  loss 0.1204  accuracy 96.51 %  │  validation 0.1187  96.60 %``."""
-    text = f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {event.seconds:5.2f} s  {_values(event.train)}"
-    return text + (f"  │  validation {_values(event.validation, names=False)}" if event.validation else "")
-
-
-def _values(values: Mapping[str, Value], *, names: bool = True) -> str:
-    shown = []
-    for name, value in values.items():
-        if np.ndim(value) == 0:
-            share = name.endswith("accuracy") or name.startswith(("precision", "recall", "specificity", "f1"))
-            number = f"{100 * value:.2f} %" if share else f"{value:.4f}"
-            shown.append(f"{name.replace('_', ' ')} {number}" if names else number)
-    return "  ".join(shown)
-
-
 class Plain(Display):
-    """One line an epoch, for files and pipes."""
+    """A display of one line per epoch, for files and pipes."""
 
     def __init__(self, epochs: int, out: TextIO):
         self.epochs, self.out = epochs, out
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
-            self.say(line(event, self.epochs))
+            self.print_line(epoch_line(event, self.epochs))
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         print(text, file=self.out, flush=True)
 
 
 class Bars(Display):
-    """A moving bar (epoch, batch, loss and metrics of the epoch so far, time left), and a line for each epoch that is
-    over. Works on terminals and, through Rich, in notebooks."""
+    """A progress bar (epoch, batch, scores so far, time left), and a line for each finished epoch.
+
+    Works on terminals and, through Rich, in notebooks.
+    """
 
     def __init__(self, epochs: int):
         from rich.console import Console
@@ -100,19 +89,35 @@ class Bars(Display):
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
-            self.say(line(event, self.epochs))
+            self.print_line(epoch_line(event, self.epochs))
             return
         if self._task is None:
             self._task = self.bars.add_task("", total=self.epochs * event.batches, scores="")
         now = time.perf_counter()
-        if now - self._drawn >= EVERY:
+        if now - self._drawn >= REFRESH_SECONDS:
             self._drawn = now
             done = (event.epoch - 1) * event.batches + event.batch
             what = f"epoch {event.epoch}/{self.epochs}  batch {event.batch}/{event.batches}"
-            self.bars.update(self._task, completed=done, description=what, scores=_values(event.scores()), refresh=True)
+            self.bars.update(self._task, completed=done, description=what, scores=_scores(event.scores()), refresh=True)
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.bars.console.print(text, markup=False, highlight=False)
+
+
+def epoch_line(event: EpochEvent, epochs: int) -> str:
+    """Return one line for an epoch: ``epoch  3/15   0.42 s  loss 0.1204  accuracy 96.51 %  │  validation 0.1187  96.60 %``."""
+    text = f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {event.seconds:5.2f} s  {_scores(event.train)}"
+    return text + (f"  │  validation {_scores(event.validation, names=False)}" if event.validation else "")
+
+
+def _scores(values: Mapping[str, Value], *, names: bool = True) -> str:
+    shown = []
+    for name, value in values.items():
+        if np.ndim(value) == 0:
+            fraction = name.endswith("accuracy") or name.startswith(("precision", "recall", "specificity", "f1"))
+            number = f"{100 * value:.2f} %" if fraction else f"{value:.4f}"
+            shown.append(f"{name.replace('_', ' ')} {number}" if names else number)
+    return "  ".join(shown)
 
 
 def _in_notebook() -> bool:
@@ -121,8 +126,11 @@ def _in_notebook() -> bool:
 
 
 def make_display(progress: bool | None, epochs: int) -> Display:
-    """Bars on a terminal and in a notebook that has widgets; in other notebooks, and wherever else it is asked for, plain
-    lines; else nothing."""
+    """Return the display for this environment.
+
+    A terminal, and a notebook with ipywidgets, get bars; other notebooks get lines. Anything else gets lines if ``progress``
+    is True and nothing if it is None. False shows nothing anywhere.
+    """
     if progress is False:
         return Silent()
     if _in_notebook():
@@ -133,9 +141,9 @@ def make_display(progress: bool | None, epochs: int) -> Display:
 
 
 def follow(events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels) -> None:
-    """Shows the events until the last. Ctrl-C closes them after the step at hand and raises KeyboardInterrupt."""
+    """Show all events. Ctrl-C closes the generator after the current step and raises KeyboardInterrupt."""
     display = make_display(progress, epochs)
-    with interruptible() as interrupted, display, kernels.announced(display.say):
+    with interruptible() as interrupted, display, kernels.announced(display.print_line):
         for event in events:
             display.show(event)
             if interrupted():
@@ -145,11 +153,13 @@ def follow(events: Generator[Event, None, None], progress: bool | None, epochs: 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether Ctrl-C was pressed, so that the step at hand can be finished first. A second
-    Ctrl-C interrupts at once. Outside of the main thread, where signals do not arrive, it is always False."""
+    """Give a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
+
+    A second Ctrl-C interrupts at once. Outside of the main thread, which alone receives signals, the function returns False.
+    """
     pressed: list[bool] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
         if pressed:
             signal.default_int_handler(number, frame)
         pressed.append(True)
@@ -158,7 +168,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False
         return
-    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, handler)
     try:
         yield lambda: bool(pressed)
     finally:

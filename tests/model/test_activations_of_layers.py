@@ -75,7 +75,7 @@ def test_each_follows_from_those_before_it():
 def test_in_chunks_and_of_nothing(monkeypatch):
     net, x = model(), asymmetric((5, 8, 8, 1))
     whole = activations(net, x)
-    monkeypatch.setattr(net._inference, "chunk", 2)
+    monkeypatch.setattr("pellucid.model.activations.CHUNK_SAMPLES", 2)
     for path, array in activations(net, x).items():
         np.testing.assert_allclose(array, whole[path], rtol=1e-5, atol=1e-6)
     assert {path: array.shape for path, array in activations(net, x[:0]).items()} == {
@@ -120,7 +120,7 @@ def test_pooling_over_whole_pictures():
 
 def test_bad_input():
     net = model()
-    with pytest.raises(ShapeError, match=r"for one sample give x\[None\]"):
+    with pytest.raises(ShapeError, match=r"for a single sample give x\[None\]"):
         activations(net, np.zeros((8, 8, 1)))
     with pytest.raises(DataError, match="NaN or infinity"):
         activations(net, np.full((1, 8, 8, 1), np.nan))

@@ -1,0 +1,42 @@
+"""Which losses fit which networks: the check of the last layers when a model is made."""
+
+from __future__ import annotations
+
+import itertools
+
+from pellucid.errors import ConfigError
+from pellucid.layers import Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
+from pellucid.layers.activations import Activation
+from pellucid.losses import Loss
+from pellucid.networks import trailing_layers
+
+LOSS_FOR: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
+SHAPES_ONLY = (Identity, Dropout, Flatten)  # layers that may follow an activation without changing the kind of its outputs
+
+
+def check_loss_and_network(loss: Loss, network: Layer) -> None:
+    """Raise ConfigError, with the fix, where the last layer of the network does not fit the loss."""
+    layers = trailing_layers(network)
+    activations = [layer for layer in layers if isinstance(layer, (Softmax, Sigmoid))]
+    for one, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, SHAPES_ONLY)):
+        if isinstance(one, Softmax) and isinstance(following, Softmax):
+            raise ConfigError("a Softmax after a Softmax flattens the probabilities: remove one of them")
+    if loss.output_activations is not None:
+        _check_output_activation(loss, loss.output_activations, layers)
+    if loss.head is None:
+        return
+    name, head = type(loss).__name__, loss.head.__name__
+    if not layers or not isinstance(layers[-1], loss.head):
+        last = repr(layers[-1]) if layers else "nothing"
+        if activations and layers[-1] is activations[-1]:
+            raise ConfigError(f"{name} needs {head}() as the last layer; with {last} use loss={LOSS_FOR[type(layers[-1])]}")
+        where = "in its place" if layers and isinstance(layers[-1], LogSoftmax) else "at the end"
+        raise ConfigError(f"{name} needs {head}() as the last layer, got {last}; put {head}() {where}")
+
+
+def _check_output_activation(loss: Loss, allowed: tuple[type[Layer], ...], layers: tuple[Layer, ...]) -> None:
+    last = next((layer for layer in reversed(layers) if not isinstance(layer, SHAPES_ONLY)), None)
+    if isinstance(last, Activation) and not isinstance(last, allowed):
+        expected = " or ".join(["a linear output", *(f"{kind.__name__}()" for kind in allowed)])
+        other = f", or use loss={LOSS_FOR[type(last)]}" if type(last) in LOSS_FOR else ""
+        raise ConfigError(f"{type(loss).__name__} needs {expected}, got {last}: remove it{other}")

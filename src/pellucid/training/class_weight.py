@@ -1,0 +1,107 @@
+"""Class weights: how much the samples of each class count in training, so that rare classes are not outweighed.
+
+The weight of a class multiplies the sample weights of its samples, in training only: validation and ``evaluate`` do not use it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.errors import ConfigError, DataError, did_you_mean
+from pellucid.training.inputs import Samples
+from pellucid.training.state import ModelState
+
+ClassWeight = str | Sequence[float] | Mapping[int, float] | Mapping[str, float]
+BALANCED = "balanced"
+
+
+def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Sequence[str] | None) -> Samples:
+    """Return the samples with weights multiplied by the weight of their class; ``names`` are the class names, if known.
+
+    ``class_weight`` is one of
+
+    - "balanced": n/(k n_c) for each of k classes, so that all count alike; n_c is the sum of the sample weights of the
+      class, n of all (scikit-learn's formula);
+    - a list: one weight for each class, in order;
+    - a mapping from class number or name to weight; classes that are not in it have the weight 1.
+
+    Raises ConfigError for unknown classes and negative weights, DataError where the targets are not classes.
+    """
+    if class_weight is None:
+        return samples
+    labels, k = _labels(samples.targets, state), state.class_count
+    weights = np.ones(len(labels), np.float32) if samples.weights is None else samples.weights
+    if isinstance(class_weight, str):
+        if class_weight != BALANCED:
+            raise ConfigError(
+                f"class_weight={class_weight!r}: {did_you_mean(class_weight, [BALANCED])}, or one weight per class"
+            )
+        factors = _balanced(np.bincount(labels, weights, k), names)
+    elif isinstance(class_weight, Mapping):
+        factors = np.ones(k)
+        for key, value in class_weight.items():
+            factors[_class_number(key, k, names)] = _checked_weight(value, key)
+    elif not isinstance(class_weight, (Sequence, np.ndarray)):
+        raise ConfigError(f"class_weight={class_weight!r}: give {BALANCED!r}, a list with one weight per class, or a mapping")
+    else:
+        if len(class_weight) != k:
+            raise ConfigError(
+                f"class_weight has {len(class_weight)} weights for {k} classes: give one per class, or a mapping for some of them"
+            )
+        factors = np.array([_checked_weight(value, c) for c, value in enumerate(class_weight)])
+    product = (weights * factors[labels]).astype(np.float32)
+    if not product.any():
+        raise ConfigError(f"class_weight={class_weight!r}: every sample would have the weight 0")
+    return dataclasses.replace(samples, weights=product)
+
+
+def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
+    if (missing := np.flatnonzero(counts == 0)).size:
+        c = int(missing[0])
+        name = f"{c}" if names is None else f"{names[c]!r}"
+        raise DataError(
+            f"class_weight='balanced': class {name} does not occur in the training data, so no weight can balance it; "
+            "give one weight per class, or a network without that class"
+        )
+    balanced: Array = counts.sum() / (len(counts) * counts)
+    return balanced
+
+
+def _labels(targets: Array, state: ModelState) -> Array:
+    """Return the class of each sample, (n)."""
+    loss, k = state.loss, state.output_shape[0]
+    if not loss.classifies:
+        raise DataError(f"class_weight is for classes, and {loss} is for numbers: give sample weights, fit(sample_weight=…)")
+    if targets.ndim == 1:
+        return targets
+    if k > 1 and loss.multi_label:
+        raise DataError(
+            f"class_weight: with {loss}, the {k} outputs are independent questions: give sample weights, fit(sample_weight=…)"
+        )
+    if k > 1 or ((targets > 0) & (targets < 1)).any():
+        raise DataError(
+            "class_weight: soft labels belong to several classes at once: give sample weights, fit(sample_weight=…)"
+        )
+    return (targets[:, 0] > 0).astype(np.int64)
+
+
+def _class_number(key: object, k: int, names: Sequence[str] | None) -> int:
+    if isinstance(key, str):
+        if names is None or len(names) != k:
+            raise ConfigError(f"class_weight has {key!r}, but the classes have no names: give class numbers, 0 to {k - 1}")
+        if key not in names:
+            raise ConfigError(f"class_weight has the unknown class {key!r}: {did_you_mean(key, names)}")
+        return list(names).index(key)
+    if isinstance(key, bool) or not isinstance(key, (int, np.integer)) or not 0 <= key < k:
+        raise ConfigError(f"class_weight has the unknown class {key!r}: the classes are 0 to {k - 1}")
+    return int(key)
+
+
+def _checked_weight(value: object, key: object) -> float:
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and 0 <= float(value) < np.inf:
+        return float(value)
+    raise ConfigError(f"class_weight: the weight of class {key!r} must be a finite number, at least 0; got {value!r}")

@@ -1,0 +1,107 @@
+"""Prediction and evaluation: a model's outputs and scores, computed in chunks of samples.
+
+Both may be called from several threads at once: each call takes an execution from a pool, or makes one where the pool is empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.data.input_stage import InputStage
+from pellucid.metrics import Metric, MetricState, Value, binary_scores, flatten_multi_label
+from pellucid.training.execution import Execution, chunk_size, chunks
+from pellucid.training.inputs import Samples
+from pellucid.training.state import ModelState
+
+CHUNK_VALUES = 2_000_000  # in the largest array of a chunk: 8 MB, which the caches hold in part
+CHUNK_SAMPLES = 1024  # more calls at 512, and no faster at more
+
+
+class Scores:
+    """The loss and the metrics of a set, accumulated batch by batch; exact over the whole set."""
+
+    def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
+        self.loss, self.weight = 0.0, 0.0
+        several = state.output_shape[-1] > 1
+        self._independent = state.loss.multi_label and several
+        self._one_score = state.loss.classifies and state.loss.head is None and not several
+        self._metrics: list[tuple[str, MetricState]] = [
+            (metric.name, metric.start(state.classes_per_answer, state.kernels))
+            for metric in (state.metrics if metrics is None else metrics)
+        ]
+
+    def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
+        """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and what the metrics compare."""
+        self.loss += loss
+        self.weight += weight
+        if self._independent:
+            outputs, targets, weights = flatten_multi_label(outputs, targets, weights)
+        elif self._one_score:
+            outputs, targets = binary_scores(outputs, targets)
+        for _, metric in self._metrics:
+            metric.update(outputs, targets, weights)
+
+    def result(self) -> dict[str, Value]:
+        """Return ``{"loss": …, "accuracy": …}``."""
+        loss = self.loss / self.weight if self.weight else math.nan
+        return {"loss": loss, **{name: metric.result() for name, metric in self._metrics}}
+
+
+class Predictor:
+    """Computes a model's outputs and scores without training: dropout is off, and no intermediate results are kept."""
+
+    def __init__(self, state: ModelState):
+        self.state = state
+        self.chunk = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
+        self._pool: list[Execution] = []
+
+    def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
+        """Return the outputs (n, k) for the samples x as a new array, or with ``logits`` the values before the head."""
+        state = self.state
+        head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)
+        result = np.empty((len(x), *state.output_shape), state.dtype)
+        with self._execution(len(x)) as execution:
+            for rows in chunks(len(x), self.chunk):
+                z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
+                if head is None:
+                    result[rows] = z
+                else:
+                    head(z, out=result[rows])
+        return result
+
+    def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
+        """Return the loss and the metrics (default: the model's) of a set."""
+        state, scores = self.state, Scores(self.state, metrics)
+        targets, n = samples.targets, len(samples.targets)
+        weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
+        a, dz = (np.empty((self.chunk, *state.output_shape), state.dtype) for _ in range(2))
+        with self._execution(n) as execution:
+            for chunk in chunks(n, self.chunk):
+                rows = chunk if samples.rows is None else samples.rows[chunk]
+                z = self._logits(execution, samples.x, stage, rows, chunk.stop - chunk.start)
+                w, t = weights[chunk], targets[chunk]
+                with np.errstate(all="ignore"):  # the loss of a network out of bounds is reported as infinite
+                    loss = state.loss.compute(z, t, w, 1.0, a[: len(z)], dz[: len(z)], state.kernels)
+                scores.add(loss, float(w.sum(dtype=np.float64)), a[: len(z)], t, w)
+        return scores.result()
+
+    @contextmanager
+    def _execution(self, n: int) -> Iterator[Execution]:
+        """Lend an execution from the pool for a pass over n samples."""
+        self.state.kernels.ready(self.state.prediction_threads(n).pool)
+        try:
+            execution = self._pool.pop()
+        except IndexError:
+            execution = self.state.execution()
+        yield execution
+        self._pool.append(execution)
+
+    def _logits(self, execution: Execution, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
+        """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
+        batch = stage.transform(x, rows, execution.buffer("x", (n, *self.state.input_shape)), self.state.kernels)
+        return execution.forward(batch)

@@ -1,0 +1,127 @@
+"""The state of a model: its network, and the vectors that training changes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.memory import Array, Layout, Shape
+from pellucid.initializers import initial_values
+from pellucid.kernels import Kernels
+from pellucid.layers.activations import Activation
+from pellucid.layers.base import Layer
+from pellucid.layers.context import Observer
+from pellucid.losses import Loss
+from pellucid.metrics import Metric
+from pellucid.networks import fused, trailing_layers, without_last_layer
+from pellucid.optim import Optimizer, Updater
+from pellucid.training.execution import Execution
+from pellucid.training.threads import Threads, choose_threads
+
+
+class ModelState:
+    """A network, its loss, optimizer and metrics, with the flat vectors they work on.
+
+    - ``parameters`` and ``statistics`` are the vectors of all parameters and of all running statistics, ``layout`` and
+      ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
+    - ``head`` is the last activation, where the loss is computed from the logits before it (else None); ``body`` is the
+      network without the head, and ``plan`` the body with fused layers, as training and prediction run it.
+    - ``steps`` and ``epochs`` count what has been trained over all calls; they select the random numbers of the next step.
+    - ``multiply_adds`` is the cost of the forward pass of one sample, ``largest_output`` the number of values in the largest
+      array that one sample is anywhere in the network.
+    """
+
+    def __init__(
+        self,
+        network: Layer,
+        input_shape: Shape,
+        loss: Loss,
+        optimizer: Optimizer,
+        seed: int,
+        kernels: Kernels,
+        dtype: Any = np.float32,
+    ):
+        spec = network.build(input_shape)
+        self.network, self.input_shape, self.output_shape = network, input_shape, spec.shape
+        self.loss, self.seed, self.kernels = loss, seed, kernels
+        self.metrics: tuple[Metric, ...] = ()  # computed while training
+        self.dtype = np.dtype(dtype)
+        self.multiply_adds = spec.multiply_adds
+        self.largest_output = max(math.prod(input_shape), spec.largest_output)
+        self.head: Activation | None = None
+        self.body = network
+        if loss.head is not None:
+            last = trailing_layers(network)[-1]
+            assert isinstance(last, Activation)
+            self.head, self.body = last, without_last_layer(network)
+        self.plan = fused(self.body)
+        self.layout = Layout({path: slot for path, slot in spec.slots.items() if not slot.state})
+        self.statistics_layout = Layout({path: slot for path, slot in spec.slots.items() if slot.state})
+        self.parameters = initial_values(self.layout, seed, dtype)
+        self.statistics = initial_values(self.statistics_layout, seed, dtype)
+        self._p = self.layout.views(self.parameters)
+        self.updater = Updater(optimizer, self.layout, kernels, dtype)
+        self.steps = 0
+        self.epochs = 0
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes that the outputs distinguish; a single output distinguishes two."""
+        return max(2, self.output_shape[-1])
+
+    @property
+    def classes_per_answer(self) -> int:
+        """The number of classes of one answer: two for each of several independent yes-or-no questions."""
+        return 2 if self.loss.multi_label else self.class_count
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the parameters and running statistics by path, as views into the vectors."""
+        return self.layout.arrays(self.parameters) | self.statistics_layout.arrays(self.statistics)
+
+    def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
+        """Return the threads that a training step at that batch size uses."""
+        parameters = self.layout.parameter_count
+        return choose_threads(self.multiply_adds, parameters, batch_size, self.kernels, deterministic=deterministic)
+
+    def prediction_threads(self, samples: int) -> Threads:
+        """Return the threads that a forward pass over so many samples uses."""
+        return choose_threads(self.multiply_adds, 0, samples, self.kernels)
+
+    def execution(
+        self,
+        plan: Layer | None = None,
+        *,
+        parameters: Array | None = None,
+        statistics: Array | None = None,
+        dtype: Any = None,
+        needs_dx: bool = False,
+        observer: Observer | None = None,
+    ) -> Execution:
+        """Return an execution of ``plan`` (default: the fused plan) on the model's vectors.
+
+        ``parameters`` and ``statistics`` are vectors to use in place of the model's own. With another ``dtype`` the execution
+        works on copies of the vectors in that dtype.
+        """
+        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        theta = self.parameters if parameters is None else parameters
+        running = self.statistics if statistics is None else statistics
+        if wanted != self.dtype:
+            theta, running = _converted(self.layout, theta, wanted), _converted(self.statistics_layout, running, wanted)
+        return Execution(
+            self.plan if plan is None else plan,
+            self._p if theta is self.parameters else self.layout.views(theta),
+            self.statistics_layout.views(running),
+            self.kernels,
+            dtype=wanted,
+            seed=self.seed,
+            needs_dx=needs_dx,
+            observer=observer,
+        )
+
+
+def _converted(layout: Layout, vector: Array, dtype: np.dtype[Any]) -> Array:
+    copy = layout.zeros(dtype)
+    copy[:] = vector
+    return copy

@@ -1,0 +1,83 @@
+"""How many threads a step uses.
+
+The compiled kernels split their work between the threads of one pool (:mod:`pellucid.kernels.compiled.thread_pool`), with the
+same bits for any number of threads. The reference kernels run in one thread and leave matrix products to BLAS, which has a
+pool of its own. Only one of the two pools is used at a time: together they would compete for the same cores.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.kernels import Kernels, name_of
+from pellucid.training import blas
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of processor time in each period
+
+# Below this many multiply-adds, a product is finished before BLAS has woken a second thread.
+MIN_WORK_BLAS = 4_000_000
+# Below this many multiply-adds and parameters, a step is too short for a second thread of the kernels' pool.
+MIN_WORK_POOL = 200_000
+
+
+@dataclass(frozen=True)
+class Threads:
+    """The number of threads of the kernels' pool and of BLAS."""
+
+    pool: int = 1
+    blas: int = 1
+
+    def __str__(self) -> str:
+        if self.blas > 1:
+            return f"{self.blas} BLAS threads"
+        return f"{self.pool} thread{'s' * (self.pool > 1)}"
+
+    @contextmanager
+    def applied(self, kernels: Kernels) -> Iterator[None]:
+        """Use these numbers of threads within a ``with`` block."""
+        with blas.limited(self.blas):
+            kernels.ready(self.pool)
+            yield
+
+
+_limit: int | None = None
+
+
+def limit_threads(count: int | None) -> None:
+    """Let this process use at most ``count`` cores from now on; None removes the limit. For processes that share a machine."""
+    global _limit
+    _limit = count
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(bound, _cpu_quota() or bound, _limit or bound)
+
+
+@functools.cache
+def _cpu_quota() -> int | None:
+    """Return the number of processors that the container's control group (Linux, version 2) grants, or None."""
+    try:
+        quota, period = CPU_QUOTA.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # the file does not exist, or it says "max"
+        return None
+
+
+def choose_threads(
+    multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False
+) -> Threads:
+    """Return the threads for a step over ``batch`` samples of a network with ``multiply_adds`` a sample.
+
+    ``deterministic`` keeps BLAS on one thread, since its sums depend on the number of threads.
+    """
+    work = multiply_adds * batch
+    if name_of(kernels) == "compiled":
+        return Threads(pool=available_cores() if work + parameters >= MIN_WORK_POOL else 1)
+    return Threads(blas=1 if deterministic or work < MIN_WORK_BLAS else available_cores())
