@@ -1,8 +1,9 @@
-"""Export: what an ONNX file or a program computes is what the model computes, for every layer and every preset."""
+"""Export: ONNX files and programs compute what the model computes, for every layer and every preset."""
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import runpy
@@ -50,18 +51,18 @@ from pellucid import (
     kernels as kernel_sets,
 )
 from pellucid.cli import application
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.core.memory import Slot
-from pellucid.data.input_stage import Bytes, InputStage, Numbers
-from pellucid.data.tables.columns import Column, Standardized
-from pellucid.export.onnx import onnx_bytes, to_onnx
-from pellucid.export.onnx.layers import FORMS as ONNX_FORMS
-from pellucid.export.program import program, to_numpy
-from pellucid.export.program.layers import FORMS as PROGRAM_FORMS
-from pellucid.export.program.source import comment
-from pellucid.export.trained import Trained
-from pellucid.export.trial import random_samples
-from pellucid.initializers import Ones, initial
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.tables.columns import Column, Standardization
+from pellucid.export.layers import LAYERS
+from pellucid.export.numpy_program.exporter import to_numpy
+from pellucid.export.numpy_program.program import generate_program
+from pellucid.export.numpy_program.python_source import comment
+from pellucid.export.onnx.exporter import onnx_bytes, to_onnx
+from pellucid.export.trained_network import TrainedNetwork
+from pellucid.export.verification import random_samples
+from pellucid.initializers import Ones, initial_values
 from pellucid.layers import Add, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
 from pellucid.runs.presets import PRESETS
@@ -69,150 +70,156 @@ from pellucid.testing import asymmetric, layouts, run_layer
 from tests.layers.test_layers import INSTANCES
 
 REFERENCE = kernel_sets.load("reference")
-BOUND = 1e-5  # of what float32 may differ by, of numbers around 1; of larger ones, of their size
+BOUND = 1e-5  # absolute up to a magnitude of 1, relative above it
 
 
-def runtime(content: bytes) -> onnxruntime.InferenceSession:
+def session_of(content: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def in_runtime(content: bytes, x: np.ndarray) -> np.ndarray:
-    return runtime(content).run(["output"], {"input": x})[0]
+def run_session(content: bytes, x: np.ndarray) -> np.ndarray:
+    return session_of(content).run(["output"], {"input": x})[0]
 
 
-def alike(got: np.ndarray, wanted: np.ndarray) -> None:
-    assert got.shape == wanted.shape
-    assert got.dtype == np.float32
-    assert np.abs(got - wanted).max(initial=0) <= BOUND * max(1, np.abs(wanted).max(initial=0))
+def assert_close(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
+    assert np.abs(actual - expected).max(initial=0) <= BOUND * max(1, np.abs(expected).max(initial=0))
 
 
-def with_numbers(layer: Layer, shape: tuple[int, ...]):
-    """The layer with random parameters and running figures, and a function that says what it makes of x."""
+def trained_layer(layer: Layer, shape: tuple[int, ...]):
+    """Return the layer with random parameters and running statistics, and a function that computes its outputs."""
     params, running = layouts(layer, shape)
-    theta = initial(params, 0)
-    for path in params:  # biases too
+    theta = initial_values(params, 0)
+    for path in params:  # biases are initialized with 0
         params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, 1)
     state = {path: np.abs(asymmetric(slot.shape, 2)).astype(np.float32) for path, slot in running.items()}
 
     def predict(x):
         return run_layer(layer, x, theta=theta, state=state, training=False, kernels=REFERENCE).y
 
-    return Trained(layer, shape, params.arrays(theta) | state), predict
+    return TrainedNetwork(layer, shape, params.arrays(theta) | state), predict
 
 
 def small_model(network=None, **options):
     network = network or Sequential(Flatten(), Dense(6), ReLU(), Dropout(0.3), Dense(3), Softmax())
-    return network.compile((4, 4, 1), CrossEntropy(), **{"input_stage": Bytes(), **options})
+    return network.compile((4, 4, 1), CrossEntropy(), **{"input_stage": ImageScaling(), **options})
 
 
-def pictures(shape: tuple[int, ...], n: int) -> np.ndarray:
-    return random_samples(Flatten(), Bytes(), shape, n)
+def random_images(shape: tuple[int, ...], n: int) -> np.ndarray:
+    return random_samples(Flatten(), ImageScaling(), shape, n)
 
 
-def loaded(path: Path):
-    """The names in a program, run as a file."""
+def load_program(path: Path):
+    """Run a program file and return its global variables."""
     return runpy.run_path(str(path))
 
 
-# -- every class ------------------------------------------------------------------------------------------------------
+# -- every layer class ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
-def test_every_layer_computes_the_same_elsewhere(layer, shape, tmp_path):
-    trained, predict = with_numbers(layer, shape)
-    session = runtime(onnx_bytes(trained))
+def test_every_layer_computes_the_same_after_export(layer, shape, tmp_path):
+    trained, predict = trained_layer(layer, shape)
+    session = session_of(onnx_bytes(trained))
     to_numpy(tmp_path / "net.py", trained)
-    written = loaded(tmp_path / "net.py")["predict"]
+    predict_exported = load_program(tmp_path / "net.py")["predict"]
     recurrent = any(isinstance(one, Recurrent) for _, one in primitives(layer))
     for n in (5, 1, 0):
         x = random_samples(layer, None, shape, n)
-        alike(written(x), predict(x.astype(np.float32)))
-        if n or not recurrent:  # given no samples, ONNX Runtime's LSTM ends the process
-            alike(session.run(["output"], {"input": x})[0], predict(x.astype(np.float32)))
+        assert_close(predict_exported(x), predict(x.astype(np.float32)))
+        if n or not recurrent:  # without samples, ONNX Runtime's LSTM ends the process
+            assert_close(session.run(["output"], {"input": x})[0], predict(x.astype(np.float32)))
 
 
-def test_no_class_is_without_export():
-    classes = {kind for kind in (registered(Layer) | registered(Merge)).values() if not issubclass(kind, Composite)}
-    assert classes == set(ONNX_FORMS)
-    assert classes == set(PROGRAM_FORMS)
-    met = {type(one) for layer, _ in INSTANCES for _, one in primitives(layer)}
-    assert classes <= met, "a class without an instance in the table is exported unseen"
+def test_every_layer_class_has_a_row_in_the_table():
+    all_classes = registered_classes(Layer) | registered_classes(Merge)
+    classes = {kind for kind in all_classes.values() if not issubclass(kind, Composite)}
+    assert classes == set(LAYERS)
+    for row in LAYERS.values():
+        assert all(callable(getattr(row, field.name)) for field in dataclasses.fields(row)), "a row has all formats"
+    tested = {type(part) for layer, _ in INSTANCES for _, part in primitives(layer)}
+    assert classes <= tested, "the export of a class without an instance is not tested"
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset(name, tmp_path):
-    model = PRESETS[name].network(10).compile((28, 28, 1), CrossEntropy(), input_stage=Bytes())
-    for path, array in model._parts.state_layout.arrays(model._parts.state).items():
+    model = PRESETS[name].network(10).compile((28, 28, 1), CrossEntropy(), input_stage=ImageScaling())
+    for path, array in model.state.statistics_layout.arrays(model.state.statistics).items():
         array[...] = 0.5 + np.abs(asymmetric(array.shape, len(path)))
-    x = pictures((28, 28, 1), 3)
+    x = random_images((28, 28, 1), 3)
     model.export_onnx(tmp_path / "net.onnx")
-    alike(in_runtime((tmp_path / "net.onnx").read_bytes(), x), model.predict(x))
+    assert_close(run_session((tmp_path / "net.onnx").read_bytes(), x), model.predict(x))
     model.export_numpy(tmp_path / "net.py")
-    alike(loaded(tmp_path / "net.py")["predict"](x), model.predict(x))
+    assert_close(load_program(tmp_path / "net.py")["predict"](x), model.predict(x))
 
 
-# -- what goes in and comes out ---------------------------------------------------------------------------------------
+# -- inputs and outputs ---------------------------------------------------------------------------------------
 
 
 def test_every_input_stage_is_exported(tmp_path):
-    stages = {Bytes: Bytes(), Numbers: Numbers(), Standardized: Standardized((Column("a"),), (2.0,), (3.0,))}
-    assert set(stages.values()) == {stages[kind] for kind in registered(InputStage).values()}
+    stages = {
+        ImageScaling: ImageScaling(),
+        Passthrough: Passthrough(),
+        Standardization: Standardization((Column("a"),), (2.0,), (3.0,)),
+    }
+    assert set(stages.values()) == {stages[kind] for kind in registered_classes(InputStage).values()}
     for stage in stages.values():
         model = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=stage)
         x = random_samples(model.network, stage, (1,), 4)
-        alike(in_runtime(onnx_bytes(model._trained()), x), model.predict(x))
+        assert_close(run_session(onnx_bytes(model._trained()), x), model.predict(x))
         model.export_numpy(tmp_path / "net.py")
-        alike(loaded(tmp_path / "net.py")["predict"](x), model.predict(x))
+        assert_close(load_program(tmp_path / "net.py")["predict"](x), model.predict(x))
 
 
-def test_numbers_that_name_things_go_in_as_whole_numbers(tmp_path):
+def test_token_indices_are_integers(tmp_path):
     words = Sequential(Embedding(5, 3), Flatten(), Dense(2)).compile((4,), MeanSquaredError())
     x = np.random.default_rng(0).integers(0, 5, (3, 4))
-    session = runtime(onnx_bytes(words._trained()))
+    session = session_of(onnx_bytes(words._trained()))
     assert session.get_inputs()[0].type == "tensor(int64)"
-    alike(session.run(["output"], {"input": x})[0], words.predict(x))
+    assert_close(session.run(["output"], {"input": x})[0], words.predict(x))
     words.export_numpy(tmp_path / "words.py")
     for wrong in (x + 0.5, x - 5, x + 5):
         with pytest.raises(ValueError, match="whole numbers from 0 to 4"):
-            loaded(tmp_path / "words.py")["predict"](wrong)
+            load_program(tmp_path / "words.py")["predict"](wrong)
 
 
-def test_tables_are_standardized_by_both(tmp_path):
+def test_both_formats_standardize_tables(tmp_path):
     columns = (Column("year"), Column('size"""', ("a", "b")))
-    stage = Standardized(columns, (2_000_000.0, 0.25, 0.75), (3.0, 1.0, 1.0), missing="mean")
+    stage = Standardization(columns, (2_000_000.0, 0.25, 0.75), (3.0, 1.0, 1.0), missing="mean")
     model = Sequential(Dense(4), ReLU(), Dense(2)).compile((3,), MeanSquaredError(), input_stage=stage)
     x = random_samples(model.network, stage, (3,), 5)
     x[1, 0] = x[2, 2] = np.nan
     model.export_onnx(tmp_path / "table.onnx")
-    session = runtime((tmp_path / "table.onnx").read_bytes())
-    alike(session.run(["output"], {"input": x})[0], model.predict(x))
+    session = session_of((tmp_path / "table.onnx").read_bytes())
+    assert_close(session.run(["output"], {"input": x})[0], model.predict(x))
     assert json.loads(session.get_modelmeta().custom_metadata_map["columns"]) == list(stage.names)
     model.export_numpy(tmp_path / "table.py")
-    written = loaded(tmp_path / "table.py")
-    alike(written["predict"](x), model.predict(x))
-    assert written["COLUMNS"] == stage.names
+    program = load_program(tmp_path / "table.py")
+    assert_close(program["predict"](x), model.predict(x))
+    assert program["COLUMNS"] == stage.names
 
 
-def test_an_onnx_file_says_what_it_is():
-    content = onnx_bytes(Trained(Sequential(Flatten()), (2, 2, 1), {}, Bytes(), ("no", 'yes "é"', "a", "b")))
-    model, session = onnx.load_from_string(content), runtime(content)
-    about = session.get_modelmeta()
-    assert json.loads(about.custom_metadata_map["classes"]) == ["no", 'yes "é"', "a", "b"]
-    assert about.producer_name == "pellucid"
+def test_an_onnx_file_describes_itself():
+    content = onnx_bytes(TrainedNetwork(Sequential(Flatten()), (2, 2, 1), {}, ImageScaling(), ("no", 'yes "é"', "a", "b")))
+    model, session = onnx.load_from_string(content), session_of(content)
+    metadata = session.get_modelmeta()
+    assert json.loads(metadata.custom_metadata_map["classes"]) == ["no", 'yes "é"', "a", "b"]
+    assert metadata.producer_name == "pellucid"
     assert [(one.name, one.shape, one.type) for one in session.get_inputs()] == [("input", ["batch", 2, 2, 1], "tensor(uint8)")]
     assert [(one.name, one.shape, one.type) for one in session.get_outputs()] == [("output", ["batch", 4], "tensor(float)")]
-    assert "uint8 pictures" in model.graph.input[0].doc_string
+    assert "uint8 images" in model.graph.input[0].doc_string
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 17)]
     assert model.ir_version == 8
 
 
 def operators(layer: Layer, shape: tuple[int, ...]) -> list[str]:
-    return [node.op_type for node in onnx.load_from_string(onnx_bytes(with_numbers(layer, shape)[0])).graph.node]
+    return [node.op_type for node in onnx.load_from_string(onnx_bytes(trained_layer(layer, shape)[0])).graph.node]
 
 
-def test_pictures_are_transposed_once_on_the_way_in_and_once_on_the_way_out():
+def test_images_are_transposed_once_at_the_input_and_once_at_the_output():
     block = Residual(Conv2D(3, 3, padding="same"), ReLU(), Conv2D(3, 1))
     network = Sequential(Conv2D(3, 3), ReLU(), block, Dropout(0.5), ReLU(), MaxPool2D(), Flatten(), Dense(2), Softmax())
     assert operators(network, (8, 8, 2)) == [
@@ -223,7 +230,7 @@ def test_pictures_are_transposed_once_on_the_way_in_and_once_on_the_way_out():
     assert operators(Sequential(Dense(2), Softmax()), (4,)) == ["Gemm", "Softmax"]
 
 
-def test_what_knows_an_axis_finds_it_in_every_layout():
+def test_layers_with_an_axis_work_in_every_layout():
     branches = [Node(name, Conv2D(2, 1), "input") for name in ("a", "b")]
     joined = [Node(f"joined{axis}", Concatenate(axis), "a", "b", "a") for axis in (0, 1, -1)]
     flat = [Node(f"flat{axis}", Flatten(), f"joined{axis}") for axis in (0, 1, -1)]
@@ -233,20 +240,20 @@ def test_what_knows_an_axis_finds_it_in_every_layout():
         Graph(*branches, *joined, *flat, Node("all", Concatenate(), "flat0", "flat1", "flat-1")),
     ]
     for layer, shape in zip(layers, [(2, 4, 2), (4, 2), (2, 4, 2)], strict=True):
-        trained, predict = with_numbers(layer, shape)
+        trained, predict = trained_layer(layer, shape)
         x = asymmetric((3, *shape)).astype(np.float32)
-        alike(in_runtime(onnx_bytes(trained), x), predict(x))
+        assert_close(run_session(onnx_bytes(trained), x), predict(x))
 
 
-def test_names_of_nodes_are_names_only(tmp_path):
+def test_any_node_name_can_be_exported(tmp_path):
     names = ["x", "p", "np", "dense", "output", "network", "lambda", "été", "ete", "a-b", "a_b", "1"]
     nodes = [Node(name, Dense(2), "input") for name in names]
     layer = Graph(*nodes, Node("sum", Add(), *names, "input"), Node("stage", Dropout(), "sum"))
-    trained, predict = with_numbers(layer, (2,))
+    trained, predict = trained_layer(layer, (2,))
     x = asymmetric((3, 2)).astype(np.float32)
-    alike(in_runtime(onnx_bytes(trained), x), predict(x))
+    assert_close(run_session(onnx_bytes(trained), x), predict(x))
     to_numpy(tmp_path / "net.py", trained)
-    alike(loaded(tmp_path / "net.py")["predict"](x), predict(x))
+    assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
 
 
 # -- programs ---------------------------------------------------------------------------------------------------------
@@ -254,11 +261,11 @@ def test_names_of_nodes_are_names_only(tmp_path):
 HOSTILE = ('"""; import os; os.abort()', "'''\nraise SystemExit\n#", "\\", "\u202e\x00{x}\r\n", "naïve ☂ \ud83d", "'\"")
 
 
-def test_programs_run_where_there_is_numpy_alone(tmp_path):
+def test_programs_need_only_numpy(tmp_path):
     convolutional = small_model(Sequential(Conv2D(3, 2, padding="same"), ReLU(), Flatten(), Dense(3), Softmax()))
     dense, guess = small_model(classes=("a", "b", "c")), small_model(classes=HOSTILE[:3])
     pair = Sequential(Dense(1), Sigmoid()).compile((3,), BinaryCrossEntropy(), classes=("no", "yes"))
-    x = {"conv": pictures((4, 4, 1), 4), "pair": random_samples(pair.network, None, (3,), 4)}
+    x = {"conv": random_images((4, 4, 1), 4), "pair": random_samples(pair.network, None, (3,), 4)}
     x["dense"] = x["guess"] = x["conv"]
     models = {"conv": convolutional, "dense": dense, "guess": guess, "pair": pair}
     for name, model in models.items():
@@ -276,24 +283,26 @@ def test_programs_run_where_there_is_numpy_alone(tmp_path):
     done = subprocess.run([sys.executable, "-I", "-S", "-c", _with_numpy(run)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name, model in models.items():
-        alike(np.load(tmp_path / f"{name}_y.npy"), model.predict(x[name]))
-    said = [line.split()[0] for line in done.stdout.splitlines()[4:8]]
-    assert said == ["abc"[i] for i in dense.predict(x["dense"]).argmax(axis=1)]
+        assert_close(np.load(tmp_path / f"{name}_y.npy"), model.predict(x[name]))
+    printed = [line.split()[0] for line in done.stdout.splitlines()[4:8]]
+    assert printed == ["abc"[i] for i in dense.predict(x["dense"]).argmax(axis=1)]
     assert [line.split()[0] for line in done.stdout.splitlines()[-4:]] == [
         ("no", "yes")[int(y > 0.5)] for y in pair.predict(x["pair"])[:, 0]
     ]
 
 
 def _with_numpy(program: str) -> str:
-    """The program for an interpreter without site-packages but for NumPy's folder, where other packages may be: they are not
-    to be imported, which the program checks."""
+    """Return the program with NumPy's folder on its path, for an interpreter without site-packages.
+
+    That folder may contain other packages; the program checks that none of them is imported.
+    """
     return f"import sys; sys.path.append({str(Path(np.__file__).parent.parent)!r})\n{program}"
 
 
-def test_class_names_are_data_whatever_is_in_them(tmp_path):
+def test_class_names_can_contain_anything(tmp_path):
     model = Sequential(Dense(6), Softmax()).compile((3,), CrossEntropy(), classes=HOSTILE)
     model.export_numpy(tmp_path / "net.py")
-    assert loaded(tmp_path / "net.py")["CLASSES"] == HOSTILE
+    assert load_program(tmp_path / "net.py")["CLASSES"] == HOSTILE
     text = (tmp_path / "net.py").read_text(encoding="utf-8")
     assert all(letter.isprintable() or letter == "\n" for letter in text)
     plain = Sequential(Dense(6), Softmax()).compile((3,), CrossEntropy(), classes=list("abcdef"))
@@ -306,18 +315,18 @@ def test_class_names_are_data_whatever_is_in_them(tmp_path):
     assert json.loads(_metadata(model)["classes"]) == list(HOSTILE)
 
 
-def test_a_comment_is_one_line_whatever_a_layer_is_called():
+def test_a_comment_is_always_one_line():
     assert comment("net: \u202eScale\n\x00\r\u2028\x0cimport os") == "# net: Scale import os"
 
 
 def _metadata(model) -> dict[str, str]:
-    return runtime(onnx_bytes(model._trained())).get_modelmeta().custom_metadata_map
+    return session_of(onnx_bytes(model._trained())).get_modelmeta().custom_metadata_map
 
 
-def test_programs_are_formatted_and_old_pythons_read_them(tmp_path):
+def test_programs_are_formatted_and_run_on_python_3_9(tmp_path):
     for i, (layer, shape) in enumerate(INSTANCES):
-        trained, _ = with_numbers(layer, shape)
-        text, _ = program(trained, f"net{i}")
+        trained, _ = trained_layer(layer, shape)
+        text, _ = generate_program(trained, f"net{i}")
         ast.parse(text, feature_version=(3, 9))
         (tmp_path / f"net{i}.py").write_text(text, encoding="utf-8")
     small_model(PRESETS["resnet-small"].network(3), classes=["a" * 40, "b" * 40, "c"]).export_numpy(tmp_path / "resnet.py")
@@ -328,10 +337,10 @@ def test_programs_are_formatted_and_old_pythons_read_them(tmp_path):
         assert done.returncode == 0, done.stdout
 
 
-def test_a_program_has_the_functions_that_it_needs_and_no_others():
-    text, _ = program(small_model()._trained(), "net")
+def test_a_program_contains_only_the_functions_that_it_needs():
+    text, _ = generate_program(small_model()._trained(), "net")
     assert re.findall(r"^def (\w+)", text, re.MULTILINE) == [
-        *("samples", "bytes_to_fractions", "relu", "softmax", "dense", "flatten", "predict", "network", "main"),
+        *("check_shape", "scale_bytes", "relu", "softmax", "dense", "flatten", "predict", "network", "main"),
     ]
     assert "    # dense1: Dense(units=6) -> (n, 6)\n" in text
 
@@ -347,25 +356,27 @@ def test_a_program_has_the_functions_that_it_needs_and_no_others():
         (np.full((2, 3), "a"), "numbers"),
     ],
 )
-def test_programs_refuse_what_the_model_refuses(x, message, tmp_path):
-    pictures = x.ndim > 2
-    model = small_model() if pictures else Sequential(Dense(2)).compile((3,), MeanSquaredError())
+def test_programs_reject_the_inputs_that_the_model_rejects(x, message, tmp_path):
+    model = small_model() if x.ndim > 2 else Sequential(Dense(2)).compile((3,), MeanSquaredError())
     model.export_numpy(tmp_path / "net.py")
     with pytest.raises(ValueError, match=message):
-        loaded(tmp_path / "net.py")["predict"](x)
+        load_program(tmp_path / "net.py")["predict"](x)
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path):
+def test_equal_models_give_equal_files(tmp_path):
     files = [], []
-    for i, found in enumerate(files):
+    for i, contents in enumerate(files):
         model = small_model()
         model.export_onnx(tmp_path / f"{i}.onnx")
         (tmp_path / str(i)).mkdir()
         model.export_numpy(tmp_path / str(i) / "net.py")
-        found += [(tmp_path / f"{i}.onnx").read_bytes(), *(path.read_bytes() for path in sorted((tmp_path / str(i)).iterdir()))]
+        contents += [
+            (tmp_path / f"{i}.onnx").read_bytes(),
+            *(path.read_bytes() for path in sorted((tmp_path / str(i)).iterdir())),
+        ]
     assert len(files[0]) == 3
     assert files[0] == files[1]
 
@@ -373,47 +384,47 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
 def test_only_exports_are_replaced(tmp_path):
     model, path = small_model(), tmp_path / "net.py"
     path.write_text("print('my own work')\n", encoding="utf-8")
-    with pytest.raises(FileError, match="no program that export_numpy wrote"):
+    with pytest.raises(FileError, match="exists and was not written by export_numpy"):
         model.export_numpy(path)
     assert path.read_text(encoding="utf-8") == "print('my own work')\n"
     assert list(tmp_path.iterdir()) == [path]
     path.unlink()
     path.with_suffix(".npz").write_bytes(b"my data")
-    with pytest.raises(FileError, match="without a program of that name"):
+    with pytest.raises(FileError, match=r"exists, but there is no program net\.py"):
         model.export_numpy(path)
     path.with_suffix(".npz").unlink()
     model.export_numpy(path)
     other = small_model(seed=1)
     other.export_numpy(path)
-    x = pictures((4, 4, 1), 2)
-    alike(loaded(path)["predict"](x), other.predict(x))
+    x = random_images((4, 4, 1), 2)
+    assert_close(load_program(path)["predict"](x), other.predict(x))
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("net", "Python can import"),
-        ("my-net.py", "Python can import"),
-        ('a"""b.py', "Python can import"),
-        ("class.py", "Python can import"),
-        ("random.py", "in the way"),
-        ("numpy.py", "in the way"),
+        ("net", "Python cannot import"),
+        ("my-net.py", "Python cannot import"),
+        ('a"""b.py', "Python cannot import"),
+        ("class.py", "Python cannot import"),
+        ("random.py", "would hide the module"),
+        ("numpy.py", "would hide the module"),
     ],
 )
-def test_programs_have_names_that_can_be_imported(name, message, tmp_path):
+def test_program_names_must_be_importable(name, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         small_model().export_numpy(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_without_onnx_the_message_says_what_to_install(monkeypatch, tmp_path):
+def test_without_the_package_onnx_the_message_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=re.escape("pip install 'pellucid[onnx]'")):
         small_model().export_onnx(tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
 
-# -- layers of one's own ----------------------------------------------------------------------------------------------
+# -- user-defined layers ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -440,16 +451,16 @@ def scaled_operators(graph, layer, p, x):
     return graph.op("Add", graph.op("Mul", x, graph.constant("s", p["s"])), graph.constant("plus", layer.plus))
 
 
-def test_layers_of_ones_own_are_exported_with_a_function(tmp_path):
-    trained, predict = with_numbers(Sequential(Dense(3), Scaled(), Residual(Scaled(2.0))), (2,))
+def test_user_defined_layers_are_exported_with_a_function(tmp_path):
+    trained, predict = trained_layer(Sequential(Dense(3), Scaled(), Residual(Scaled(2.0))), (2,))
     x = asymmetric((3, 2)).astype(np.float32)
-    alike(in_runtime(onnx_bytes(trained, {Scaled: scaled_operators}), x), predict(x))
+    assert_close(run_session(onnx_bytes(trained, {Scaled: scaled_operators}), x), predict(x))
     to_numpy(tmp_path / "net.py", trained, {Scaled: scaled})
-    alike(loaded(tmp_path / "net.py")["predict"](x), predict(x))
+    assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
 
 
-def test_a_layer_without_a_form_is_refused_with_what_to_do(tmp_path):
-    trained, _ = with_numbers(Sequential(Dense(3), Scaled()), (2,))
+def test_a_layer_class_without_a_function_is_an_error(tmp_path):
+    trained, _ = trained_layer(Sequential(Dense(3), Scaled()), (2,))
     with pytest.raises(ConfigError, match=re.escape("export_onnx(path, layers={Scaled: function})")):
         to_onnx(tmp_path / "net.onnx", trained)
     with pytest.raises(ConfigError, match=re.escape("export_numpy(path, layers={Scaled: function})")):
@@ -457,15 +468,15 @@ def test_a_layer_without_a_form_is_refused_with_what_to_do(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def from_outside(x):
+def uses_a_global(x):
     return np.abs(x) * BOUND
 
 
-def with_default(x, factor=BOUND):
+def uses_a_global_as_default(x, factor=BOUND):
     return x * factor
 
 
-def asks(x, weight):
+def has_an_unknown_parameter(x, weight):
     return x * weight
 
 
@@ -476,23 +487,25 @@ def dense(x):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (from_outside, "BOUND from outside"),
-        (with_default, "BOUND from outside"),
-        (asks, "(… weight …)"),
-        (dense, "call yours otherwise"),
+        (uses_a_global, "BOUND from outside"),
+        (uses_a_global_as_default, "BOUND from outside"),
+        (has_an_unknown_parameter, "(… weight …)"),
+        (dense, "already has a function named dense"),
         (lambda x: x, "define it with def"),
         (np.abs, "cannot be read"),
     ],
 )
-def test_functions_that_no_program_can_hold(function, message):
-    trained, _ = with_numbers(Scaled(), (2,))
+def test_functions_that_cannot_be_copied_into_a_program(function, message):
+    trained, _ = trained_layer(Scaled(), (2,))
     with pytest.raises(ConfigError, match=re.escape(message)):
-        program(trained, "net", {Scaled: function})
+        generate_program(trained, "net", {Scaled: function})
 
 
-def test_an_onnx_form_of_another_shape_is_refused():
-    trained, _ = with_numbers(Sequential(Dense(3), Scaled()), (2,))
-    with pytest.raises(ConfigError, match=re.escape("gives (1,) a sample, the layer (3,)")):
+def test_an_onnx_function_must_return_the_output_shape():
+    trained, _ = trained_layer(Sequential(Dense(3), Scaled()), (2,))
+    with pytest.raises(
+        ConfigError, match=re.escape("returns a value of shape (1,) per sample, but the layer has the output shape (3,)")
+    ):
         onnx_bytes(trained, {Scaled: lambda graph, layer, p, x: graph.op("Relu", x, shape=(1,))})
 
 

@@ -1,1 +1,1 @@
-"""Export: a trained network for places where Pellucid is not."""
+"""Export of trained networks: ONNX files, and readable Python programs that need NumPy alone."""

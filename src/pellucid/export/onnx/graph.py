@@ -1,9 +1,10 @@
-"""A graph of ONNX operators while it is being built.
+"""A graph of ONNX operators under construction.
 
-ONNX's operators on pictures want the channels in front, (n, c, h, w), its recurrent ones the time, (t, n, f); Pellucid has
-channels and features last. A :class:`Value` therefore knows under which name it is found in which layout. Asked for a layout
-that there is not yet, the graph puts in one Transpose, and remembers; what works on each number by itself stays in the
-layout that it finds. So two Transposes never meet, and between two convolutions there is none.
+The ONNX operators for images expect the channels before height and width, (n, c, h, w), and the recurrent ones expect time
+first, (t, n, f). In Pellucid, channels and features are the last axis. A :class:`Value` therefore stores one name for each
+memory layout in which it is available. When an operator needs a layout that does not exist yet, the graph adds one Transpose
+and stores the name of its output. Element-wise operators work in the layout in which their inputs are available. As a
+result, no Transpose follows another, and there is none between two convolutions.
 """
 
 from __future__ import annotations
@@ -17,34 +18,34 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape
 
-Layout = tuple[int, ...]  # at each place, which axis of ours stands there
+Layout = tuple[int, ...]  # position -> the axis of Pellucid's layout that is at this position
 
-PICTURE: Layout = (0, 3, 1, 2)  # (n, c, h, w)
-TIME: Layout = (1, 0, 2)  # (t, n, f)
-FLOAT, INT64, BOOL = 1, 7, 9  # ONNX's numbers for types
+CHANNELS_FIRST: Layout = (0, 3, 1, 2)  # (n, c, h, w)
+TIME_FIRST: Layout = (1, 0, 2)  # (t, n, f)
+FLOAT, INT64, BOOL = 1, 7, 9  # the codes of data types in ONNX (TensorProto.DataType)
 
 
 @dataclass(frozen=True)
 class Value:
-    """What one layer gives to others: the shape of one sample as Pellucid has it, and its names by layout."""
+    """The output of a layer: the shape of one sample in Pellucid's layout, and a name for each available layout."""
 
     shape: Shape
     names: dict[Layout, str] = field(default_factory=dict)
 
     @property
-    def ours(self) -> Layout:
-        """Pellucid's own layout: batch first, channels or features last."""
+    def pellucid_layout(self) -> Layout:
+        """Pellucid's layout of this value: batch first, channels or features last."""
         return tuple(range(len(self.shape) + 1))
 
     @property
     def layout(self) -> Layout:
-        """The layout that it was made in."""
+        """The layout in which the value was computed."""
         return next(iter(self.names))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One node of the graph, before it becomes ONNX's own."""
+    """One node of the graph. The exporter converts it to an ONNX node."""
 
     operator: str
     name: str
@@ -54,107 +55,114 @@ class Operation:
 
 
 class Graph:
-    """Operators in order and constants by name. ``path`` is the layer being written, which names what it adds."""
+    """A list of operations in order of computation, and constants by name.
+
+    ``path`` is the path of the layer that is being exported; the names of its operations and constants begin with it.
+    """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.constants: dict[str, Array] = {}
         self.path = ""
-        self.inputs: list[tuple[str, Shape]] = []  # of the body of a loop: names, and shapes of one sample
+        self.inputs: list[tuple[str, Shape]] = []  # of a loop body: name, and shape of one sample
         self.outputs: list[tuple[str, Shape]] = []
-        self._taken: Counter[str] = Counter({"input": 1, "output": 1})
+        self._used_names: Counter[str] = Counter({"input": 1, "output": 1})
 
-    # -- what most layers need ------------------------------------------------------------------------------------
+    # -- the methods that most layers need ------------------------------------------------------------------------
 
     def op(self, operator: str, *inputs: Value | str, shape: Shape | None = None, **attributes: Any) -> Value:
-        """The value that an operator gives: inputs are values, in Pellucid's layout, and names of constants. ``shape`` is
-        that of one sample, without the batch axis: the first value's unless given."""
+        """Add an operator and return its output.
+
+        The inputs are values, which are read in Pellucid's layout, and names of constants. ``shape`` is the shape of one
+        output sample, without the batch axis; by default it is that of the first value.
+        """
         first = next(x for x in inputs if isinstance(x, Value))
-        names = [self.named(x) if isinstance(x, Value) else x for x in inputs]
+        names = [self.name_of(x) if isinstance(x, Value) else x for x in inputs]
         return self.value(self.node(operator, *names, **attributes), first.shape if shape is None else shape)
 
-    def each(self, operator: str, *inputs: Value | Array | float, **attributes: Any) -> Value:
-        """The value of an operator that works on each number by itself, in the layout that most of the values have. Arrays
-        (…, c) are constants, as NumPy would broadcast them to a sample; so are numbers."""
+    def elementwise(self, operator: str, *inputs: Value | Array | float, **attributes: Any) -> Value:
+        """Add an element-wise operator and return its output, in the layout in which most of its inputs are available.
+
+        Numbers and arrays (…, c) become constants. Arrays are broadcast to the shape of a sample as in NumPy.
+        """
         values = [x for x in inputs if isinstance(x, Value)]
-        layout = self.common(values)
-        names = [self.named(x, layout) if isinstance(x, Value) else self._spread(x, layout) for x in inputs]
+        layout = self.common_layout(values)
+        names = [self.name_of(x, layout) if isinstance(x, Value) else self._broadcast_constant(x, layout) for x in inputs]
         return self.value(self.node(operator, *names, **attributes), values[0].shape, layout)
 
-    def constant(self, name: str, array: Array | float | Sequence[int], kind: type | None = None) -> str:
-        """The name of a constant: real numbers become float32, whole ones int64, unless a ``kind`` is given."""
-        numbers = np.asarray(array)
-        if kind is None:
-            kind = np.int64 if numbers.dtype.kind in "iu" else np.float32
-        name = self.unique(f"{self.path}.{name}")
-        self.constants[name] = np.ascontiguousarray(numbers, kind)
+    def constant(self, name: str, array: Array | float | Sequence[int], dtype: type | None = None) -> str:
+        """Add a constant and return its name. By default real numbers become float32, integers int64."""
+        values = np.asarray(array)
+        if dtype is None:
+            dtype = np.int64 if values.dtype.kind in "iu" else np.float32
+        name = self.unique_name(f"{self.path}.{name}")
+        self.constants[name] = np.ascontiguousarray(values, dtype)
         return name
 
     # -- names and layouts ----------------------------------------------------------------------------------------
 
     def value(self, name: str, shape: Shape, layout: Layout | None = None) -> Value:
-        """What is found under ``name``, in a layout, or in Pellucid's own."""
-        found = Value(shape)
-        found.names[found.ours if layout is None else layout] = name
-        return found
+        """Return a Value that is available under ``name`` in the given layout, by default in Pellucid's."""
+        value = Value(shape)
+        value.names[value.pellucid_layout if layout is None else layout] = name
+        return value
 
-    def named(self, x: Value, layout: Layout | None = None) -> str:
-        """The name of ``x`` in a layout, or in Pellucid's own."""
-        wanted = x.ours if layout is None else layout
+    def name_of(self, x: Value, layout: Layout | None = None) -> str:
+        """Return the name of ``x`` in a layout, by default in Pellucid's. Adds a Transpose if necessary."""
+        wanted = x.pellucid_layout if layout is None else layout
         if wanted not in x.names:
-            there = x.layout
-            order = [there.index(axis) for axis in wanted]
-            x.names[wanted] = self.node("Transpose", x.names[there], perm=order)
+            source = x.layout
+            x.names[wanted] = self.node("Transpose", x.names[source], perm=[source.index(axis) for axis in wanted])
         return x.names[wanted]
 
-    def common(self, values: Sequence[Value]) -> Layout:
-        """The layout in which most of the values are there already; of equals, the first one's."""
-        found = Counter(layout for x in values for layout in x.names)
-        return max(found, key=lambda layout: found[layout])
+    def common_layout(self, values: Sequence[Value]) -> Layout:
+        """Return the layout in which most of the values are available; the first one if several are equally frequent."""
+        available = Counter(layout for x in values for layout in x.names)
+        return max(available, key=lambda layout: available[layout])
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """The name of what an operator with one output gives."""
+        """Add an operator with one output, and return the name of the output."""
         return self.nodes(operator, *inputs, outputs=1, **attributes)[0]
 
     def nodes(self, operator: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
-        """The names of what an operator gives; an input "" is one that is left out."""
-        name = self.unique(self.path if operator != "Transpose" else f"{self.path}.transpose")
-        made = [name, *(self.unique(f"{name}.{i}") for i in range(1, outputs))]
-        self.operations.append(Operation(operator, name, list(inputs), made, attributes))
-        return made
+        """Add an operator with several outputs, and return their names. An empty string omits an optional input."""
+        name = self.unique_name(self.path if operator != "Transpose" else f"{self.path}.transpose")
+        output_names = [name, *(self.unique_name(f"{name}.{i}") for i in range(1, outputs))]
+        self.operations.append(Operation(operator, name, list(inputs), output_names, attributes))
+        return output_names
 
-    def unique(self, name: str) -> str:
-        """The name, with a number behind it where it is taken."""
-        free = name
-        while self._taken[free]:
-            self._taken[name] += 1
-            free = f"{name}.{self._taken[name]}"
-        self._taken[free] += 1
-        return free
+    def unique_name(self, name: str) -> str:
+        """Return the name, with a number appended if it is already used."""
+        unused = name
+        while self._used_names[unused]:
+            self._used_names[name] += 1
+            unused = f"{name}.{self._used_names[name]}"
+        self._used_names[unused] += 1
+        return unused
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
-    def inner(self) -> Graph:
-        """The body of a loop, for an operator's attribute ``body``: it has operators of its own, and may read constants."""
+    def subgraph(self) -> Graph:
+        """Return an empty graph for the body of a loop. It has its own operations, and can read the same constants."""
         body = Graph()
-        body.path, body.constants, body._taken = self.path, self.constants, self._taken
+        body.path, body.constants, body._used_names = self.path, self.constants, self._used_names
         return body
 
-    def enter(self, name: str, shape: Shape) -> str:
-        """What a loop hands to its body under that name."""
-        name = self.unique(f"{self.path}.{name}")
+    def add_input(self, name: str, shape: Shape) -> str:
+        """Add an input to a loop body, and return its name."""
+        name = self.unique_name(f"{self.path}.{name}")
         self.inputs.append((name, shape))
         return name
 
-    def leave(self, name: str, shape: Shape) -> None:
-        """What the body hands back."""
+    def add_output(self, name: str, shape: Shape) -> None:
+        """Declare the value ``name`` as the next output of a loop body."""
         self.outputs.append((name, shape))
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def end(self, x: Value) -> None:
-        """Lets ``x``, in Pellucid's layout, be the output."""
-        last = self.named(x)
+    def set_output(self, x: Value) -> None:
+        """Declare ``x``, in Pellucid's layout, as the output of the whole graph."""
+        last = self.name_of(x)
         if last == "input":
             self.path = "output"
             last = self.node("Identity", last)
@@ -162,9 +170,10 @@ class Graph:
             for names in (operation.inputs, operation.outputs):
                 names[:] = ["output" if name == last else name for name in names]
 
-    def _spread(self, x: Array | float, layout: Layout) -> str:
+    def _broadcast_constant(self, x: Array | float, layout: Layout) -> str:
+        """Add a constant in a shape that ONNX broadcasts to values in the given layout, and return its name."""
         array = np.asarray(x, np.float32)
-        if array.size > 1:  # over all axes of ours, brought into the layout
+        if array.size > 1:  # extended to all axes of Pellucid's layout, then transposed
             array = array.reshape((1,) * (len(layout) - array.ndim) + array.shape).transpose(layout)
         else:
             array = array.reshape(())

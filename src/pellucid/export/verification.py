@@ -1,4 +1,4 @@
-"""Exported files put to the test: their outputs on random samples beside the model's own."""
+"""Verification of exported files: their outputs for random samples, to compare with those of the model."""
 
 from __future__ import annotations
 
@@ -11,31 +11,37 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape
 from pellucid.core.rng import generator
-from pellucid.data.input_stage import Bytes, InputStage
-from pellucid.data.tables.columns import Standardized
+from pellucid.data.input_stage import ImageScaling, InputStage
+from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
 from pellucid.layers import Embedding, Layer
 from pellucid.networks import primitives
 
 
 def random_samples(network: Layer, stage: InputStage | None, shape: Shape, n: int, seed: int = 0) -> Array:
-    """n samples of that shape of the kind that the input stage takes; whole numbers for a network with an embedding."""
+    """Return n random samples of the given shape that the input stage accepts.
+
+    For a network with an embedding they are integers, small enough for every embedding in it.
+    """
     random = generator(seed, "export", shape)
-    if isinstance(stage, Bytes):
+    if isinstance(stage, ImageScaling):
         return random.integers(0, 256, (n, *shape), np.uint8)
     entries = [layer.entries for _, layer in primitives(network) if isinstance(layer, Embedding)]
     if entries:
         return random.integers(0, min(entries), (n, *shape))
     x = random.standard_normal((n, *shape))
-    if isinstance(stage, Standardized):
-        return np.array(stage.mean) + np.array(stage.spread) * x
+    if isinstance(stage, Standardization):
+        return np.array(stage.mean) + np.array(stage.scale) * x
     return x.astype(np.float32)
 
 
-def onnx_outputs(path: str | Path, x: Array) -> Array:
-    """What ONNX Runtime, where it is installed, makes of the samples x. Raises ConfigError where it is not."""
+def run_onnx(path: str | Path, x: Array) -> Array:
+    """Return the outputs of an ONNX file for the samples x, computed by ONNX Runtime.
+
+    Raises ConfigError if the package onnxruntime is not installed.
+    """
     if importlib.util.find_spec("onnxruntime") is None:
-        raise ConfigError("ONNX files are run with the package onnxruntime: pip install onnxruntime")
+        raise ConfigError("running an ONNX file needs the package onnxruntime: pip install onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -46,7 +52,10 @@ def onnx_outputs(path: str | Path, x: Array) -> Array:
     return outputs
 
 
-def program_outputs(path: str | Path, x: Array) -> Array:
-    """What an exported program makes of the samples x. The file is run: give it only programs that you trust."""
+def run_program(path: str | Path, x: Array) -> Array:
+    """Return the outputs of an exported program for the samples x.
+
+    The file is executed: call this only with programs that you trust.
+    """
     predict: Callable[[Array], Array] = runpy.run_path(str(path))["predict"]
     return predict(x)

@@ -1,0 +1,141 @@
+"""The table of layers: how each layer class is written in each export format.
+
+To make a new layer class exportable, add a row: one emitter for each format.
+
+- ``onnx``: a function that adds ONNX operators to a graph, see :mod:`pellucid.export.onnx.basics`;
+- ``numpy``: a function that writes a call of a NumPy function, see :mod:`pellucid.export.numpy_program.calls`. The function
+  itself is in ``numpy_program/functions``.
+
+The tests compare the outputs of every row with those of the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pellucid.errors import ConfigError
+from pellucid.export.numpy_program import calls
+from pellucid.export.numpy_program.calls import NumpyEmitter, call, omit
+from pellucid.export.numpy_program.functions import (
+    activations as np_activations,
+    basics as np_basics,
+    images as np_images,
+    normalization as np_normalization,
+    recurrent as np_recurrent,
+)
+from pellucid.export.onnx import activations, basics, images, normalization, recurrent
+from pellucid.export.onnx.basics import OnnxEmitter
+from pellucid.layers import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
+    Add,
+    AveragePool2D,
+    BatchNorm,
+    Concatenate,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    GlobalAveragePool2D,
+    GroupNorm,
+    HardSigmoid,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    LogSoftmax,
+    MaxPool2D,
+    PReLU,
+    ReLU,
+    Rescale,
+    Reshape,
+    Reverse,
+    Sigmoid,
+    SiLU,
+    SimpleRNN,
+    Softmax,
+    Softplus,
+    SpatialDropout2D,
+    Tanh,
+    ZeroPad2D,
+)
+
+Format = Literal["onnx", "numpy"]
+
+
+@dataclass(frozen=True)
+class Emitters:
+    """The functions that write one layer class, one for each format."""
+
+    onnx: OnnxEmitter
+    numpy: NumpyEmitter
+
+
+LAYERS: dict[type, Emitters] = {
+    # activations
+    ELU: Emitters(activations.elu, call(np_activations.elu)),
+    GELU: Emitters(activations.gelu, call(np_activations.gelu)),
+    HardSigmoid: Emitters(activations.hard_sigmoid, call(np_activations.hard_sigmoid)),
+    LeakyReLU: Emitters(activations.leaky_relu, call(np_activations.leaky_relu)),
+    LogSoftmax: Emitters(activations.softmax("LogSoftmax"), call(np_activations.log_softmax)),
+    PReLU: Emitters(activations.prelu, call(np_activations.prelu)),
+    ReLU: Emitters(activations.activation("Relu"), call(np_activations.relu)),
+    SiLU: Emitters(activations.silu, call(np_activations.silu)),
+    Sigmoid: Emitters(activations.activation("Sigmoid"), call(np_activations.sigmoid)),
+    Softmax: Emitters(activations.softmax("Softmax"), call(np_activations.softmax)),
+    Softplus: Emitters(activations.activation("Softplus"), call(np_activations.softplus)),
+    Tanh: Emitters(activations.activation("Tanh"), call(np_activations.tanh)),
+    # dense layers, embeddings, shapes
+    Dense: Emitters(basics.dense, call(np_basics.dense)),
+    Embedding: Emitters(basics.embedding, call(np_basics.embedding)),
+    Flatten: Emitters(basics.flatten, call(np_basics.flatten)),
+    Rescale: Emitters(basics.rescale, call(np_basics.rescale)),
+    Reshape: Emitters(basics.reshape, calls.reshape),
+    # layers that do nothing in prediction
+    Dropout: Emitters(basics.identity, omit),
+    GaussianNoise: Emitters(basics.identity, omit),
+    Identity: Emitters(basics.identity, omit),
+    SpatialDropout2D: Emitters(basics.identity, omit),
+    # merges
+    Add: Emitters(basics.add, call(np_basics.add)),
+    Concatenate: Emitters(basics.concatenate, calls.concatenate),
+    # images
+    AveragePool2D: Emitters(images.pool("AveragePool", count_include_pad=0), calls.pool(np_images.average_pool)),
+    Conv2D: Emitters(images.conv2d, calls.conv2d),
+    ConvTranspose2D: Emitters(images.conv_transpose2d, calls.conv_transpose2d),
+    GlobalAveragePool2D: Emitters(images.global_average_pool, call(np_images.global_average_pool)),
+    MaxPool2D: Emitters(images.pool("MaxPool"), calls.pool(np_images.max_pool)),
+    ZeroPad2D: Emitters(images.zero_pad, calls.zero_pad),
+    # normalization
+    BatchNorm: Emitters(normalization.batch_norm, call(np_normalization.batch_norm)),
+    GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm)),
+    LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm)),
+    # sequences
+    GRU: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.gru_step)),
+    LSTM: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.lstm_step, states=2)),
+    Reverse: Emitters(recurrent.reverse, call(np_recurrent.reverse)),
+    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.simple_rnn_step)),
+}
+
+
+def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> Any:
+    """Return the function that writes a layer: from ``custom``, the emitters of user-defined classes, or from the table.
+
+    Raises ConfigError for a class that is in neither.
+    """
+    kind = type(layer)
+    if kind in custom:
+        return custom[kind]
+    if kind not in LAYERS:
+        name = kind.__name__
+        raise ConfigError(
+            f"export_{format} has no rule for {name}; pass a function that computes it: "
+            f"export_{format}(path, layers={{{name}: function}})"
+        )
+    return getattr(LAYERS[kind], format)

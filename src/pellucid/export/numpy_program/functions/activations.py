@@ -1,0 +1,75 @@
+"""Activations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pellucid.core.memory import Array
+
+
+def relu(x: Array) -> Array:
+    """Return max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return x where it is positive, else slope x."""
+    return np.where(x > 0, x, x * np.float32(slope))
+
+
+def prelu(x: Array, slope: Array) -> Array:
+    """Return x where it is positive, else slope x, with one slope per channel."""
+    return np.where(x > 0, x, x * slope)
+
+
+def elu(x: Array, alpha: float) -> Array:
+    """Return x where it is positive, else alpha (exp(x) - 1)."""
+    return np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0)))
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), in a form that cannot overflow."""
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Return x / 6 + 1 / 2, limited to 0 ... 1."""
+    return np.clip(x / 6 + np.float32(0.5), 0, 1)
+
+
+def tanh(x: Array) -> Array:
+    """Return (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+    return np.tanh(x)
+
+
+def softplus(x: Array) -> Array:
+    """Return log(1 + exp(x)), in a form that cannot overflow."""
+    return np.logaddexp(x, np.float32(0))
+
+
+def silu(x: Array) -> Array:
+    """Return x sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+def gelu(x: Array) -> Array:
+    """Return x times the distribution function of the standard normal at x."""
+    erf = np.vectorize(math.erf, otypes=[np.float32])
+    return x * (1 + erf(x * np.float32(math.sqrt(0.5)))) / 2
+
+
+def softmax(x: Array) -> Array:
+    """Return exp(x) / sum of exp(x) over the last axis.
+
+    The maximum of x is subtracted first, so that nothing overflows.
+    """
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x: Array) -> Array:
+    """Return x - log(sum of exp(x)) over the last axis."""
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))

@@ -1,0 +1,53 @@
+"""Dense layers, embeddings, changes of shape, and merges."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pellucid.core.memory import Array
+
+
+def dense(x: Array, W: Array, b: Array) -> Array:
+    """Return x W + b for x (n, inputs), W (inputs, outputs) and b (outputs)."""
+    return x @ W + b
+
+
+def embedding(x: Array, W: Array, padding: int | None = None) -> Array:
+    """Return the rows of W (entries, width) at the integer indices x.
+
+    Where x is ``padding``, the result is zero.
+    """
+    rows = x.astype(np.int64)
+    if (rows != x).any() or (rows < 0).any() or (rows >= len(W)).any():
+        raise ValueError(f"x must be whole numbers from 0 to {len(W) - 1}")
+    y = W[rows]
+    if padding is not None:
+        y[rows == padding] = 0
+    return y
+
+
+def rescale(x: Array, scale: float, offset: float) -> Array:
+    """Return scale x + offset."""
+    return x * np.float32(scale) + np.float32(offset)
+
+
+def flatten(x: Array) -> Array:
+    """Return each sample as one vector."""
+    return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return each sample in the given shape."""
+    return x.reshape(len(x), *shape)
+
+
+def add(*xs: Array) -> Array:
+    """Return the sum of the inputs."""
+    return sum(xs[1:], xs[0])
+
+
+def concatenate(*xs: Array, axis: int) -> Array:
+    """Return the inputs joined along one axis."""
+    return np.concatenate(xs, axis=axis)

@@ -1,0 +1,216 @@
+"""The source text of a program: constants, the functions that the network needs, the network, and a small command."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.core.version import __version__
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.tables.columns import Standardization
+from pellucid.errors import ConfigError
+from pellucid.export.layers import find_emitter
+from pellucid.export.numpy_program.calls import custom_emitters
+from pellucid.export.numpy_program.functions import activations, basics, images, input_stages, normalization, recurrent
+from pellucid.export.numpy_program.python_source import (
+    Call,
+    FunctionLibrary,
+    comment,
+    docstring,
+    function_sources,
+    identifier,
+    literal,
+    names_in,
+    wrap_items,
+)
+from pellucid.export.trained_network import Step, TrainedNetwork
+from pellucid.layers import Sigmoid
+from pellucid.networks import INPUT, trailing_layers
+
+Functions = Mapping[type, Callable[..., Array]]
+CHUNK = 256  # samples that a program computes at once: the im2col matrix of a convolution is large
+SIGNATURE = "# Written by Pellucid "
+_IMPORTED = {"np", "math", "sys", "Path", "Callable", "sliding_window_view", "Array"}  # names that programs import
+_DEFINED = {"SHAPE", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "main"}  # names that programs define
+
+
+def generate_program(trained: TrainedNetwork, name: str, layers: Functions | None = None) -> tuple[str, dict[str, Array]]:
+    """Return the source text of the program of that name, and the arrays of its .npz file."""
+    custom = dict(layers or {})
+    library = _library()
+    custom_sources = function_sources(custom.values(), {*library, *_IMPORTED, *_DEFINED})
+    stage_calls, stage_arrays = _input_stage(trained.input_stage)
+    body = [
+        *_predict(trained, stage_calls),
+        *_network(trained, custom, {*library, *custom_sources, *_IMPORTED}),
+        *_main(trained, name),
+    ]
+    needed = library.needed(names_in("\n".join([*body, *custom_sources.values()])))
+    functions = [text for text in needed if text.startswith("def ")]
+    aliases = [text for text in needed if not text.startswith("def ")]
+    blocks = [*functions, *custom_sources.values(), *body]
+    used = names_in("\n".join(blocks))
+    header = [*_docstring(trained, name), *_imports(used), *aliases, *_constants(trained)]
+    return "\n\n\n".join(["\n".join(header), *blocks]) + "\n", {**trained.arrays, **stage_arrays}
+
+
+@functools.cache
+def _library() -> FunctionLibrary:
+    return FunctionLibrary(input_stages, activations, basics, images, normalization, recurrent)
+
+
+def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
+    shape, k = trained.input_shape, trained.output_shape[0]
+    dtype = "np.uint8" if isinstance(trained.input_stage, ImageScaling) else "np.float32"
+    count = sum(array.size for array in trained.arrays.values())
+    predicted_class = _predicted_class(trained, "outputs[0]")
+    return [
+        f'"""A trained network with {count:,} parameters, as a program that needs NumPy alone.',
+        "",
+        f"In Python, with {name}.py and {name}.npz in one folder:",
+        "",
+        "    import numpy as np",
+        f"    import {name}",
+        "",
+        f"    x = np.zeros({literal((5, *shape))}, {dtype})  # five samples",
+        f"    outputs = {name}.predict(x)  # {literal((5, k))}",
+        *([f"    {name}.{predicted_class}  # the predicted class"] if predicted_class else []),
+        "",
+        "In a shell, for samples saved with np.save:",
+        "",
+        f"    python {name}.py samples.npy",
+        "",
+        "The function `network` computes the network layer by layer. The functions before it",
+        "compute the layers. The weights are in the .npz file, under the names of the layers.",
+        '"""',
+        f"{SIGNATURE}{__version__}.",
+        "",
+    ]
+
+
+def _imports(used: set[str]) -> list[str]:
+    return [
+        "from __future__ import annotations",
+        "",
+        *(["import math"] if "math" in used else []),
+        "import sys",
+        *(["from collections.abc import Callable"] if "Callable" in used else []),
+        "from pathlib import Path",
+        "",
+        "import numpy as np",
+        *(["from numpy.lib.stride_tricks import sliding_window_view"] if "sliding_window_view" in used else []),
+        "",
+        "Array = np.ndarray",
+    ]
+
+
+def _constants(trained: TrainedNetwork) -> list[str]:
+    lines = [f"SHAPE = {literal(trained.input_shape)}  # of one sample"]
+    if isinstance(trained.input_stage, Standardization):
+        lines += _string_tuple("COLUMNS", trained.input_stage.names)
+    if trained.classes is not None:
+        lines += _string_tuple("CLASSES", trained.classes)
+    return [
+        *lines,
+        'with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:',
+        "    WEIGHTS = dict(file)",
+    ]
+
+
+def _string_tuple(name: str, strings: tuple[str, ...]) -> list[str]:
+    end = ",)" if len(strings) == 1 else ")"
+    return wrap_items(f"{name} = (", [literal(string) for string in strings], end)
+
+
+def _input_stage(stage: InputStage) -> tuple[list[Call], dict[str, Array]]:
+    """Return the calls that transform the samples before the network, and the arrays that they read."""
+    if isinstance(stage, ImageScaling):
+        return [Call("scale_bytes", ("x", "SHAPE"))], {}
+    if isinstance(stage, Passthrough):
+        return [Call("check_numbers", ("x", "SHAPE"))], {}
+    if isinstance(stage, Standardization):
+        mean, scale = 'WEIGHTS["input.mean"]', 'WEIGHTS["input.scale"]'
+        fill = [Call("fill_missing", ("check_shape(x, SHAPE)", mean))] if stage.missing == "mean" else []
+        arrays = {"input.mean": np.array(stage.mean), "input.scale": np.array(stage.scale)}
+        return [*fill, Call("standardize", ("x", "SHAPE", mean, scale))], arrays
+    raise ConfigError(f"export_numpy does not support the input stage {stage}")
+
+
+def _predict(trained: TrainedNetwork, stage_calls: list[Call]) -> list[str]:
+    shape, k = ", ".join(map(str, trained.input_shape)), trained.output_shape[0]
+    expects = trained.input_stage.expects.replace("…", "...")
+    lines = [
+        "def predict(x: Array) -> Array:",
+        *docstring(f"Return the outputs (n, {k}) for samples x (n, {shape}): {expects}."),
+        *(line for call in stage_calls for line in call.assignment("x")),
+        f"    starts = range(0, max(len(x), 1), {CHUNK})  # chunks save memory",
+        f"    return np.concatenate([network(x[i : i + {CHUNK}], WEIGHTS) for i in starts])",
+    ]
+    return ["\n".join(lines)]
+
+
+def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> list[str]:
+    """Return the function ``network``: one call for each layer that does something, with its output shape in a comment.
+
+    An output that only the next call reads is named x. Any other output is named after its layer.
+    """
+    emitters = custom_emitters(custom)
+    steps, output = trained.steps()
+    emit = {step.path: find_emitter("numpy", step.layer, emitters) for step in steps}
+    source = {INPUT: INPUT}  # step -> the step whose output it passes on: itself, unless it does nothing
+    calls: list[tuple[Step, list[str]]] = []  # the steps that do something, and the steps that they read
+    for step in steps:
+        reads = [source[name] for name in step.reads]
+        does_nothing = emit[step.path](step, tuple(reads)) is None
+        source[step.path] = reads[0] if does_nothing else step.path
+        if not does_nothing:
+            calls.append((step, reads))
+    positions = {INPUT: -1, **{step.path: i for i, (step, _) in enumerate(calls)}}
+    readers: dict[str, set[int]] = {path: set() for path in positions}
+    for i, (_, reads) in enumerate(calls):
+        for name in reads:
+            readers[name].add(i)
+    variables: dict[str, str] = {}
+    for path, position in positions.items():
+        only_next = readers[path] <= {position + 1}
+        variables[path] = "x" if only_next else identifier(path, {*reserved, *variables.values(), "x", "p"})
+    x, k = variables[INPUT], trained.output_shape[0]
+    shape = ", ".join(map(str, trained.input_shape))
+    lines = [
+        f"def network({x}: Array, p: dict[str, Array]) -> Array:",
+        *docstring(f"Return the outputs (n, {k}) for {x} (n, {shape}) and the weights p."),
+    ]
+    for step, reads in calls:
+        call = emit[step.path](step, tuple(variables[name] for name in reads))
+        assert call is not None
+        lines.append("    " + comment(f"{step.name}: {step.layer} -> (n, {', '.join(map(str, step.shape))})"))
+        lines += call.assignment(variables[step.path])
+    return ["\n".join([*lines, f"    return {variables[source[output]]}"])]
+
+
+def _main(trained: TrainedNetwork, name: str) -> list[str]:
+    predicted_class = _predicted_class(trained, "output")
+    printed = f"{predicted_class}, *output" if predicted_class else "*output"
+    main = [
+        "def main() -> None:",
+        '    """Print the outputs for the samples in a file."""',
+        "    if len(sys.argv) != 2:",
+        f'        sys.exit("python {name}.py samples.npy")',
+        "    x = np.load(sys.argv[1], allow_pickle=False)",
+        "    for output in predict(x[None] if x.shape == SHAPE else x):",
+        f"        print({printed})",
+    ]
+    return ["\n".join(main), 'if __name__ == "__main__":\n    main()']
+
+
+def _predicted_class(trained: TrainedNetwork, output: str) -> str:
+    """Return the expression of the class that the variable ``output`` predicts; empty for a network without classes."""
+    if trained.classes is None:
+        return ""
+    if trained.output_shape == (len(trained.classes),):
+        return f"CLASSES[{output}.argmax()]"
+    last = trailing_layers(trained.network)[-1:]
+    return f"CLASSES[int({output}[0] > 0.5)]" if last and isinstance(last[0], Sigmoid) else ""

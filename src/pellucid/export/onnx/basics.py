@@ -1,0 +1,64 @@
+"""ONNX operators of dense layers, embeddings, layers that change the shape, and merges.
+
+An emitter is a function ``(graph, layer, p, *inputs) -> output`` that adds the operators of one layer to a graph. ``p`` holds
+the parameters and running statistics of the layer by slot name; inputs and output are
+:class:`~pellucid.export.onnx.graph.Value` objects. The operators are those of opset 17.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pellucid.core.memory import Array
+from pellucid.export.onnx.graph import INT64, Graph, Value
+from pellucid.layers import Add, Concatenate, Dense, Embedding, Flatten, Rescale, Reshape
+
+Slots = Mapping[str, Array]
+OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
+
+
+def identity(graph: Graph, layer: Any, p: Slots, x: Value) -> Value:
+    """Add nothing, for layers that do nothing in prediction."""
+    return x
+
+
+def dense(graph: Graph, layer: Dense, p: Slots, x: Value) -> Value:
+    W, b = graph.constant("W", p["W"]), graph.constant("b", p["b"])
+    return graph.op("Gemm", x, W, b, shape=(layer.units,))
+
+
+def embedding(graph: Graph, layer: Embedding, p: Slots, x: Value) -> Value:
+    W = p["W"]
+    if layer.padding is not None:
+        W = W.copy()
+        W[layer.padding] = 0
+    rows = graph.name_of(graph.op("Cast", x, to=INT64))
+    return graph.value(graph.node("Gather", graph.constant("W", W), rows), (*x.shape, layer.width))
+
+
+def rescale(graph: Graph, layer: Rescale, p: Slots, x: Value) -> Value:
+    return graph.elementwise("Add", graph.elementwise("Mul", x, layer.scale), layer.offset)
+
+
+def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:
+    return graph.op("Flatten", x, axis=1, shape=(math.prod(x.shape),))
+
+
+def reshape(graph: Graph, layer: Reshape, p: Slots, x: Value) -> Value:
+    shape = layer.build(x.shape).shape
+    return graph.op("Reshape", x, graph.constant("shape", [0, *shape]), shape=shape)  # 0 keeps the batch size
+
+
+def add(graph: Graph, layer: Add, p: Slots, *xs: Value) -> Value:
+    total = xs[0]
+    for x in xs[1:]:
+        total = graph.elementwise("Add", total, x)
+    return total
+
+
+def concatenate(graph: Graph, layer: Concatenate, p: Slots, *xs: Value) -> Value:
+    layout, axis = graph.common_layout(xs), layer.axis % len(xs[0].shape)
+    name = graph.node("Concat", *(graph.name_of(x, layout) for x in xs), axis=layout.index(axis + 1))
+    return graph.value(name, layer.build([x.shape for x in xs]).shape, layout)

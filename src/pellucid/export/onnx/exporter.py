@@ -1,0 +1,147 @@
+"""The ONNX file: input stage, layers and class names, checked with onnx.checker before it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.files import write_atomically
+from pellucid.core.memory import Shape
+from pellucid.core.version import __version__
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.tables.columns import Standardization
+from pellucid.errors import ConfigError
+from pellucid.export.layers import find_emitter
+from pellucid.export.onnx.basics import OnnxEmitter
+from pellucid.export.onnx.graph import FLOAT, Graph, Value
+from pellucid.export.trained_network import TrainedNetwork
+from pellucid.layers import Embedding
+from pellucid.networks import INPUT
+
+OPSET = 17  # June 2022, the first with LayerNormalization; supported by current runtimes
+IR_VERSION = 8  # the file format released with opset 17
+BATCH = "batch"
+_MAX_WEIGHT_BYTES = 2**31 - 2**20  # the limit of a protocol buffer, less 1 MiB for the graph
+
+
+def to_onnx(path: str | Path, trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None) -> None:
+    """Write an ONNX file that computes predictions.
+
+    ``layers`` maps your own layer classes to functions that add their operators: ``(graph, layer, p, *inputs) -> output``,
+    where inputs and output are :class:`~pellucid.export.onnx.graph.Value` objects and ``p`` holds the arrays of the layer by
+    slot name.
+
+    Raises ConfigError for a layer class without such a function or if the package onnx is not installed, and FileError if
+    the file cannot be written.
+    """
+    write_atomically(path, [onnx_bytes(trained, layers)])
+
+
+def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None) -> bytes:
+    """Return the content of the ONNX file."""
+    try:
+        import onnx
+    except ImportError:
+        raise ConfigError("writing ONNX files needs the package onnx: pip install 'pellucid[onnx]'") from None
+    graph, input_dtype = build_graph(trained, layers or {})
+    if (size := sum(array.nbytes for array in graph.constants.values())) > _MAX_WEIGHT_BYTES:
+        raise ConfigError(f"the weights take {size:,} bytes, but an ONNX file can hold 2 GiB; export_numpy() has no such limit")
+    stage, output_shape = trained.input_stage, trained.output_shape
+    input_description = f"{stage.expects}, (n, {', '.join(map(str, trained.input_shape))})"
+    onnx_graph = onnx.helper.make_graph(
+        _nodes(graph),
+        "network",
+        [_tensor_info("input", input_dtype, trained.input_shape, input_description)],
+        [_tensor_info("output", np.float32, output_shape, "what Model.predict returns, one row per sample")],
+        [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+    )
+    model = onnx.helper.make_model(
+        onnx_graph,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="pellucid",
+        producer_version=__version__,
+    )
+    properties = {"input": input_description}
+    if isinstance(stage, Standardization):
+        properties["columns"] = json.dumps(stage.names)
+    if trained.classes is not None:
+        properties["classes"] = json.dumps(trained.classes)
+    onnx.helper.set_model_props(model, properties)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> tuple[Graph, type]:
+    """Return the graph from input to output, and the NumPy dtype of the input."""
+    steps, output = trained.steps()
+    graph = Graph()
+    dtype, x = _add_input_stage(graph, trained.input_stage, trained.input_shape)
+    first_layers = [step.layer for step in steps if INPUT in step.reads]
+    if dtype is np.float32 and first_layers and all(isinstance(layer, Embedding) for layer in first_layers):
+        dtype = np.int64  # token indices are integers
+    values = {INPUT: x}
+    for step in steps:
+        emit = find_emitter("onnx", step.layer, layers)
+        graph.path = step.name
+        y = emit(graph, step.layer, step.arrays, *(values[name] for name in step.reads))
+        if not isinstance(y, Value) or y.shape != step.shape:
+            raise ConfigError(
+                f"{step.name}: the ONNX function of {step.layer} returns a value of shape {getattr(y, 'shape', y)} per sample, "
+                f"but the layer has the output shape {step.shape}; pass graph.op(…, shape=…)"
+            )
+        values[step.path] = y
+    graph.set_output(values[output])
+    return graph, dtype
+
+
+def _add_input_stage(graph: Graph, stage: InputStage, shape: Shape) -> tuple[type, Value]:
+    """Add the operators of the input stage. Return the NumPy dtype of the input, and the value that the network reads."""
+    graph.path = "stage"
+    x = graph.value("input", shape)
+    if isinstance(stage, ImageScaling):
+        return np.uint8, graph.elementwise("Mul", graph.op("Cast", x, to=FLOAT), stage.factor)
+    if isinstance(stage, Passthrough):
+        return np.float32, x
+    if isinstance(stage, Standardization):  # in float64 as in predict: a timestamp is large compared with its spread
+        mean, scale = (graph.constant(name, getattr(stage, name), np.float64) for name in ("mean", "scale"))
+        if stage.missing == "mean":
+            missing = graph.op("IsNaN", x)
+            x = graph.op("Where", missing, mean, x)
+        return np.float64, graph.op("Cast", graph.op("Div", graph.op("Sub", x, mean), scale), to=FLOAT)
+    raise ConfigError(f"export_onnx does not support the input stage {stage}")
+
+
+def _tensor_info(name: str, dtype: type, shape: Shape, description: str = "") -> Any:
+    """Return the ONNX declaration of an input or output with a free batch size."""
+    import onnx
+
+    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return onnx.helper.make_tensor_value_info(name, element, [BATCH, *shape], description)
+
+
+def _nodes(graph: Graph) -> list[Any]:
+    """Return the operations as ONNX nodes."""
+    import onnx
+
+    nodes = []
+    for operation in graph.operations:
+        attributes = {
+            name: _loop_body(value) if isinstance(value, Graph) else value for name, value in operation.attributes.items()
+        }
+        node = onnx.helper.make_node(operation.operator, operation.inputs, operation.outputs, operation.name, **attributes)
+        nodes.append(node)
+    return nodes
+
+
+def _loop_body(graph: Graph) -> Any:
+    """Return the body of a loop as an ONNX graph."""
+    import onnx
+
+    ends = ([_tensor_info(name, np.float32, shape) for name, shape in names] for names in (graph.inputs, graph.outputs))
+    return onnx.helper.make_graph(_nodes(graph), "step", *ends)

@@ -1,0 +1,45 @@
+"""ONNX operators of normalization layers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pellucid.export.onnx.basics import Slots
+from pellucid.export.onnx.graph import CHANNELS_FIRST, Graph, Value
+from pellucid.layers import BatchNorm, GroupNorm, LayerNorm
+
+
+def batch_norm(graph: Graph, layer: BatchNorm, p: Slots, x: Value) -> Value:
+    """Add a BatchNormalization for vectors and images.
+
+    The operator expects the channels directly after the batch axis. For other shapes add y = (x − μ)·rγ + β, where r is
+    1/√(σ² + ε).
+    """
+    if len(x.shape) in (1, 3):
+        layout = CHANNELS_FIRST if len(x.shape) == 3 else x.pellucid_layout
+        constants = [graph.constant(name, p[name]) for name in ("gamma", "beta", "running_mean", "running_variance")]
+        name = graph.node("BatchNormalization", graph.name_of(x, layout), *constants, epsilon=layer.epsilon)
+        return graph.value(name, x.shape, layout)
+    scale = p["gamma"] / np.sqrt(p["running_variance"].astype(np.float64) + layer.epsilon)
+    centered = graph.elementwise("Sub", x, p["running_mean"])
+    return graph.elementwise("Add", graph.elementwise("Mul", centered, scale), p["beta"])
+
+
+def layer_norm(graph: Graph, layer: LayerNorm, p: Slots, x: Value) -> Value:
+    gamma, beta = graph.constant("gamma", p["gamma"]), graph.constant("beta", p["beta"])
+    return graph.op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=layer.epsilon)
+
+
+def group_norm(graph: Graph, layer: GroupNorm, p: Slots, x: Value) -> Value:
+    """Add an InstanceNormalization of the groups, each reshaped to a row, then γ and β of each channel."""
+    *positions, c = x.shape
+    channels_first = (0, len(x.shape), *range(1, len(x.shape)))
+    rows = graph.constant("rows", [0, layer.groups, math.prod(positions) * (c // layer.groups)])
+    ones, zeros = (graph.constant(name, fill(layer.groups)) for name, fill in (("ones", np.ones), ("zeros", np.zeros)))
+    groups = graph.node("Reshape", graph.name_of(x, channels_first), rows)
+    normalized = graph.node("InstanceNormalization", groups, ones, zeros, epsilon=layer.epsilon)
+    restored = graph.node("Reshape", normalized, graph.constant("shape", [0, c, *positions]))
+    channels = graph.value(restored, x.shape, channels_first)
+    return graph.elementwise("Add", graph.elementwise("Mul", channels, p["gamma"]), p["beta"])
