@@ -1,4 +1,4 @@
-"""Losses: gradients of every allowed pair of loss and head, exact values, and targets that cannot be."""
+"""Losses: gradients for every allowed pair of loss and last layer, exact values, and targets that are refused."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from pellucid import (
     Tanh,
     kernels as kernel_sets,
 )
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.losses import Loss
 from pellucid.testing import asymmetric, check_loss
-from pellucid.training.parts import Parts
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
@@ -43,20 +43,20 @@ RANDOM = np.random.default_rng(0)
 LABELS = np.array([0, 2, 1, 1, 0])
 SOFT = RANDOM.dirichlet([1, 1, 1], 5)
 NUMBERS = RANDOM.normal(0, 1, (5, 3))
-QUESTIONS = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+MULTI_LABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
 
-# (loss, what stands at the end of the network, targets of five samples)
+# (loss, last layers of the network, targets of five samples)
 PAIRS = [
     (CrossEntropy(), (Dense(3), Softmax()), LABELS),
     (CrossEntropy(), (Dense(3), Softmax()), SOFT),
     (CrossEntropy(), (Sequential(Dense(3), Sequential(Softmax())),), LABELS),
-    (CrossEntropy(), (Softmax(),), np.minimum(LABELS, 1)),  # behind the Tanh below, of two units
+    (CrossEntropy(), (Softmax(),), np.minimum(LABELS, 1)),  # after the Tanh in the test, which has two units
     (CrossEntropy(smoothing=0.3), (Dense(3), Softmax()), LABELS),
     (CrossEntropy(smoothing=0.3), (Dense(3), Softmax()), SOFT),
     (KLDivergence(), (Dense(3), Softmax()), SOFT),
     (KLDivergence(), (Dense(3), Softmax()), np.eye(3)[LABELS]),
     (BinaryCrossEntropy(), (Dense(1), Sigmoid()), LABELS > 0),
-    (BinaryCrossEntropy(), (Dense(3), Sigmoid()), QUESTIONS),
+    (BinaryCrossEntropy(), (Dense(3), Sigmoid()), MULTI_LABEL),
     (BinaryCrossEntropy(), (Dense(3), Sigmoid()), np.clip(NUMBERS + 0.5, 0, 1)),
     *((Hinge(), (Dense(3), *head), LABELS) for head in ((), (Identity(),), (Tanh(),), (Tanh(), Dropout(0.3)))),
     *((Hinge(), (Dense(1), *head), LABELS > 0) for head in ((), (Tanh(),))),
@@ -80,16 +80,16 @@ PAIRS = [
 @pytest.mark.parametrize(
     ("loss", "end", "y"), PAIRS, ids=lambda value: repr(value) if isinstance(value, (Loss, tuple)) else "y"
 )
-def test_every_allowed_pair(loss, end, y):
+def test_gradients_of_every_allowed_pair(loss, end, y):
     check_loss(loss, Sequential(Flatten(), Dense(2), Tanh(), *end), (2, 2), y)
 
 
-def test_every_loss_is_in_the_table():
-    assert set(registered(Loss).values()) == {type(loss) for loss, _, _ in PAIRS}
+def test_the_table_has_every_loss():
+    assert set(registered_classes(Loss).values()) == {type(loss) for loss, _, _ in PAIRS}
 
 
 @KERNELS
-def test_the_values_are_those_of_scikit_learn_and_scipy(kernels):
+def test_values_equal_those_of_scikit_learn_and_scipy(kernels):
     random = np.random.default_rng(1)
     z, w = random.normal(0, 5, (50, 4)), random.random(50)
     labels = np.arange(50) % 4
@@ -104,7 +104,7 @@ def test_the_values_are_those_of_scikit_learn_and_scipy(kernels):
     wanted = np.average(-(soft * scipy.special.log_softmax(z, axis=1)).sum(axis=1), weights=w)
     assert value(CrossEntropy(), z, soft) == pytest.approx(wanted, rel=1e-12)
     wanted = sklearn.metrics.log_loss(labels > 1, scipy.special.expit(z[:, 0]), sample_weight=w)
-    assert value(BinaryCrossEntropy(), z[:, :1], labels > 1) == pytest.approx(wanted, rel=1e-9)  # scikit-learn's 1 − p rounds
+    assert value(BinaryCrossEntropy(), z[:, :1], labels > 1) == pytest.approx(wanted, rel=1e-9)  # scikit-learn rounds 1 − p
     answers = np.eye(4)[labels]
     each = [sklearn.metrics.log_loss(answers[:, j], scipy.special.expit(z[:, j]), sample_weight=w) for j in range(4)]
     assert value(BinaryCrossEntropy(), z, answers) == pytest.approx(np.mean(each), rel=1e-9)
@@ -113,7 +113,7 @@ def test_the_values_are_those_of_scikit_learn_and_scipy(kernels):
 
 
 def computed(loss, z, y, kernels, dtype=np.float64):
-    """(the losses of each sample, a, dz) for outputs z that are what they are."""
+    """Return the losses of each sample, the outputs and dz for logits z."""
     z = np.array(z, dtype)
     a, dz = np.empty((2, *z.shape), dtype)
     target = loss.targets(np.array(y), z.shape[1:])
@@ -126,7 +126,7 @@ def computed(loss, z, y, kernels, dtype=np.float64):
 
 
 @KERNELS
-def test_losses_of_numbers_by_hand(kernels):
+def test_regression_losses_by_hand(kernels):
     z, y = [[0.5, -3.0], [2.0, 1.0]], [[0.0, 1.0], [2.0, 1.5]]  # errors ½ and −4, 0 and −½
     each, a, dz = computed(MeanAbsoluteError(), z, y, kernels)
     assert each == [2.25, 0.25]
@@ -139,12 +139,12 @@ def test_losses_of_numbers_by_hand(kernels):
 
 
 @KERNELS
-def test_a_poisson_loss_is_the_likelihood_of_the_counts(kernels):
+def test_the_poisson_loss_is_the_negative_log_likelihood_of_the_counts(kernels):
     z, counts = np.array([[0.3], [-1.0], [2.0]]), np.array([0, 3, 7])
     each, rates, dz = computed(Poisson(), z, counts, kernels)
     wanted = -scipy.stats.poisson.logpmf(counts, np.exp(z[:, 0])) - scipy.special.gammaln(counts + 1)
     np.testing.assert_allclose(each, wanted, rtol=1e-12)
-    np.testing.assert_allclose(rates, np.exp(z), rtol=1e-15)  # the metrics see rates, predict gives their logarithms
+    np.testing.assert_allclose(rates, np.exp(z), rtol=1e-15)  # metrics see the rates, predict returns their logarithms
     np.testing.assert_allclose(dz, np.exp(z) - counts[:, None], rtol=1e-12)
 
 
@@ -161,13 +161,13 @@ def test_hinge_losses_by_hand_and_by_scikit_learn(kernels):
 
 
 @KERNELS
-def test_the_divergence_is_scipys_and_zero_where_the_network_says_what_is_true(kernels):
+def test_the_divergence_equals_scipys_and_is_zero_where_outputs_equal_targets(kernels):
     random = np.random.default_rng(1)
     z = random.normal(0, 5, (50, 4))
     y = random.dirichlet(np.ones(4), 50)
     y[::5] = np.eye(4)[2]
     each, a, _ = computed(KLDivergence(), z, y, kernels)
-    exact = KLDivergence().targets(y, (4,)).astype(float)  # as float32 has them
+    exact = KLDivergence().targets(y, (4,)).astype(float)  # the values of float32
     np.testing.assert_allclose(each, scipy.special.rel_entr(exact, scipy.special.softmax(z, axis=1)).sum(axis=1), atol=2e-6)
     np.testing.assert_allclose(a, scipy.special.softmax(z, axis=1), rtol=1e-12)
     same, _, dz = computed(KLDivergence(), np.log(y[1:5]), y[1:5], kernels)
@@ -176,7 +176,7 @@ def test_the_divergence_is_scipys_and_zero_where_the_network_says_what_is_true(k
 
 
 @KERNELS
-def test_smoothing_is_cross_entropy_with_smoothed_targets(kernels):
+def test_smoothing_equals_cross_entropy_with_smoothed_targets(kernels):
     random = np.random.default_rng(1)
     z, labels, soft = random.normal(0, 5, (50, 4)), np.arange(50) % 4, random.dirichlet(np.ones(4), 50)
     for y, rows in ((labels, np.eye(4)[labels]), (soft, soft)):
@@ -184,7 +184,7 @@ def test_smoothing_is_cross_entropy_with_smoothed_targets(kernels):
         wanted = computed(CrossEntropy(), z, 0.8 * rows + 0.05, kernels)
         for one, other in zip(smoothed, wanted, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
-    np.testing.assert_array_equal(CrossEntropy(smoothing=0.2).targets(labels, (4,)), labels)  # metrics see what was given
+    np.testing.assert_array_equal(CrossEntropy(smoothing=0.2).targets(labels, (4,)), labels)  # metrics see the labels
     masked = computed(CrossEntropy(), [[0.0, -np.inf, 0.0]], [2], kernels)
     assert masked[0] == [pytest.approx(np.log(2))]
 
@@ -216,27 +216,27 @@ def test_huge_logits_stay_finite_and_exact(kernels, size):
         (CrossEntropy(), (Sigmoid(),), r"with Sigmoid\(\) use loss=BinaryCrossEntropy\(\)"),
         (BinaryCrossEntropy(), (Softmax(),), r"with Softmax\(\) use loss=CrossEntropy\(\)"),
         (BinaryCrossEntropy(), (Identity(),), r"BinaryCrossEntropy needs Sigmoid\(\)"),
-        (CrossEntropy(), (Softmax(), Softmax()), "a Softmax behind a Softmax flattens .* remove one"),
+        (CrossEntropy(), (Softmax(), Softmax()), "a Softmax after a Softmax flattens .* remove one"),
         (CrossEntropy(), (Sequential(Softmax()), Sequential(Sequential(Softmax()))), "remove one"),
         (MeanSquaredError(), (Softmax(), Softmax()), "remove one"),
         (KLDivergence(), (), r"KLDivergence needs Softmax\(\) as the last layer"),
         (
             Hinge(),
             (Softmax(),),
-            r"Hinge wants a linear output or Tanh\(\) at the end, got Softmax\(\): .* use loss=CrossEntropy",
+            r"Hinge needs a linear output or Tanh\(\), got Softmax\(\): .* use loss=CrossEntropy",
         ),
-        (Hinge(), (Sigmoid(), Dropout(0.1)), r"got Sigmoid\(\): leave it out, or use loss=BinaryCrossEntropy\(\)"),
-        (Hinge(), (ReLU(),), r"got ReLU\(\): leave it out$"),
-        (Poisson(), (Tanh(),), r"Poisson wants a linear output at the end, got Tanh\(\): leave it out$"),
+        (Hinge(), (Sigmoid(), Dropout(0.1)), r"got Sigmoid\(\): remove it, or use loss=BinaryCrossEntropy\(\)"),
+        (Hinge(), (ReLU(),), r"got ReLU\(\): remove it$"),
+        (Poisson(), (Tanh(),), r"Poisson needs a linear output, got Tanh\(\): remove it$"),
     ],
     ids=repr,
 )
-def test_pairs_that_cannot_be_are_refused_with_the_fix(loss, end, words):
+def test_other_pairs_are_refused_with_the_fix(loss, end, words):
     with pytest.raises(ConfigError, match=words):
         Sequential(Dense(3), *end).compile((4,), loss)
 
 
-def test_a_network_without_layers_has_no_head():
+def test_a_network_without_layers_is_refused():
     with pytest.raises(ConfigError, match="got nothing; put Softmax"):
         Sequential().compile((4,), CrossEntropy())
 
@@ -245,13 +245,13 @@ def test_a_network_without_layers_has_no_head():
 
 
 @pytest.mark.parametrize("y", [LABELS, LABELS.astype(np.uint8), LABELS.astype(float), LABELS[:, None], np.eye(3)[LABELS]])
-def test_cross_entropy_takes_labels_in_every_form(y):
+def test_cross_entropy_takes_labels_in_all_forms(y):
     targets = CrossEntropy().targets(y, (3,))
     assert targets.dtype == np.int64
     np.testing.assert_array_equal(targets, LABELS)
 
 
-def test_soft_labels_numbers_and_answers_keep_their_form():
+def test_soft_labels_and_numbers_keep_their_values():
     np.testing.assert_array_equal(CrossEntropy().targets(SOFT, (3,)), SOFT.astype(np.float32))
     np.testing.assert_array_equal(BinaryCrossEntropy().targets([True, False] @ np.eye(2) > 0, (1,)), [[1], [0]])
     np.testing.assert_array_equal(MeanSquaredError().targets(np.array([1, 2]), (1,)), [[1], [2]])
@@ -266,35 +266,40 @@ def test_soft_labels_numbers_and_answers_keep_their_form():
         (CrossEntropy(), [0, 1.5, 1], DataError, r"whole numbers 0 … 2, got 1.5; for numbers use MeanSquaredError\(\)"),
         (CrossEntropy(), [0, np.nan, np.inf], DataError, "labels hold NaN or infinity in 2 samples, first in sample 1"),
         (CrossEntropy(), ["cat", "dog"], DataError, "labels must be numbers, got <U3 .number the classes"),
-        (CrossEntropy(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "targets of sample 1 are no distribution"),
-        (CrossEntropy(), [[1.5, -0.5, 0]], DataError, "targets of sample 0 are no distribution"),
-        (CrossEntropy(), [[1, 0]], ShapeError, r"the network gives \(3,\) a sample, the targets have \(2,\)"),
-        (BinaryCrossEntropy(), [[0, 1, 2]], DataError, "in sample 0 is out of range: BinaryCrossEntropy takes 0 and 1"),
+        (CrossEntropy(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "the targets of sample 1 are not a distribution"),
+        (CrossEntropy(), [[1.5, -0.5, 0]], DataError, "the targets of sample 0 are not a distribution"),
+        (CrossEntropy(), [[1, 0]], ShapeError, r"the outputs of a sample have the shape \(3,\), the targets have \(2,\)"),
+        (
+            BinaryCrossEntropy(),
+            [[0, 1, 2]],
+            DataError,
+            "sample 0 is out of range: BinaryCrossEntropy takes values from 0 to 1",
+        ),
         (BinaryCrossEntropy(), [[0, 1, 1], [0, 1, -0.1]], DataError, "in sample 1 is out of range"),
         (BinaryCrossEntropy(), [0, 1], ShapeError, "the targets have one number"),
         (MeanSquaredError(), [0.5, 1.5], ShapeError, "the targets have one number"),
         (MeanSquaredError(), [3, 0], DataError, "label 3 in sample 0 is out of range"),
         (MeanSquaredError(), [[1, 2, np.inf]], DataError, "targets hold NaN or infinity in 1 samples"),
-        (CrossEntropy(smoothing=0.1), [[0.5, 0.5, 0.5]], DataError, "targets of sample 0 are no distribution"),
-        (KLDivergence(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "targets of sample 1 are no distribution"),
-        (KLDivergence(), [0, 1], DataError, r"takes distributions, 3 numbers a sample; for labels use CrossEntropy\(\)"),
+        (CrossEntropy(smoothing=0.1), [[0.5, 0.5, 0.5]], DataError, "the targets of sample 0 are not a distribution"),
+        (KLDivergence(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "the targets of sample 1 are not a distribution"),
+        (KLDivergence(), [0, 1], DataError, r"takes distributions, 3 numbers per sample; for labels use CrossEntropy\(\)"),
         (Hinge(), [0, 3], DataError, "label 3 in sample 1 is out of range"),
-        (Hinge(), [[0.5, 0.5, 0]], DataError, "labels, or one-hot rows"),
-        (Hinge(), [[1, 1, 0]], DataError, "labels, or one-hot rows"),
-        (Poisson(), [[0, 1, 2], [3, -1, 0]], DataError, "counts, 0 or above; got -1 in sample 1"),
+        (Hinge(), [[0.5, 0.5, 0]], DataError, "labels or one-hot rows"),
+        (Hinge(), [[1, 1, 0]], DataError, "labels or one-hot rows"),
+        (Poisson(), [[0, 1, 2], [3, -1, 0]], DataError, "counts, at least 0; got -1 in sample 1"),
         (MeanAbsoluteError(), [3, 0], DataError, "label 3 in sample 0 is out of range"),
         (Huber(), [0.5, 1.5], ShapeError, "the targets have one number"),
         (MeanSquaredError(), [[1j, 2, 3]], DataError, "targets must be numbers, got complex128"),
     ],
 )
-def test_targets_that_cannot_be_are_refused(loss, y, error, words):
+def test_invalid_targets_are_refused(loss, y, error, words):
     with pytest.raises(error, match=words):
         loss.targets(np.array(y), (3,))
 
 
-def test_one_score_takes_yes_and_no():
+def test_hinge_with_one_output_takes_0_and_1():
     assert Hinge().targets(np.array([True, False]), (1,)).ravel().tolist() == [1, -1]
-    with pytest.raises(DataError, match=r"label -1 in sample 1: Hinge takes 0 and 1; for −1 and 1 give y > 0"):
+    with pytest.raises(DataError, match=r"label -1 in sample 1: Hinge takes 0 and 1; for −1 and 1 pass y > 0"):
         Hinge().targets(np.array([1, -1]), (1,))
 
 
@@ -308,7 +313,7 @@ def test_one_score_takes_yes_and_no():
         (CrossEntropy(), Softmax(), LABELS),
         (CrossEntropy(smoothing=0.1), Softmax(), SOFT),
         (KLDivergence(), Softmax(), SOFT),
-        (BinaryCrossEntropy(), Sigmoid(), QUESTIONS),
+        (BinaryCrossEntropy(), Sigmoid(), MULTI_LABEL),
         (Hinge(), Tanh(), LABELS),
         (MeanSquaredError(), Tanh(), NUMBERS),
         (MeanAbsoluteError(), Tanh(), NUMBERS),
@@ -317,13 +322,13 @@ def test_one_score_takes_yes_and_no():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_weight_of_two_is_the_sample_twice_and_equal_weights_are_none(kernels, loss, head, y):
-    parts = Parts(Sequential(Dense(3), head), (4,), loss, SGD(), 0, kernels, np.float64)
+def test_a_weight_of_two_equals_the_sample_twice_and_equal_weights_cancel(kernels, loss, head, y):
+    parts = ModelState(Sequential(Dense(3), head), (4,), loss, SGD(), 0, kernels, np.float64)
     x, targets = asymmetric((5, 4)), loss.targets(y, (3,))
 
     def learned(rows, weights):
         step = GradientStep(parts)
-        return step(parts.p, x[rows], targets[rows], np.array(weights, np.float64), 1), step.gradient
+        return step(x[rows], targets[rows], np.array(weights, np.float64), 1), step.gradient
 
     plain = learned([0, 1, 2, 3, 4], [1, 1, 1, 1, 1])
     for one, other in (
@@ -332,4 +337,4 @@ def test_a_weight_of_two_is_the_sample_twice_and_equal_weights_are_none(kernels,
     ):
         assert one[0] == pytest.approx(other[0], rel=1e-14)
         np.testing.assert_allclose(one[1], other[1], rtol=0, atol=1e-15)
-    assert learned([0, 1], [0, 0])[0] == 0  # nothing to learn from is no division by zero
+    assert learned([0, 1], [0, 0])[0] == 0  # no division by zero where all weights are 0

@@ -1,7 +1,7 @@
-"""Losses: what training makes small.
+"""Losses: the functions that training minimizes.
 
-``probabilities`` compares distributions (cross-entropy and its kin), ``quantities`` compares numbers, ``margins`` asks that
-the right score be ahead of the others. A loss over a batch is Σ wᵢ lᵢ / Σ wᵢ; without sample weights that is the mean.
+``cross_entropy`` has the losses of probabilities, ``regression`` those of numbers, and ``hinge`` the loss of scores with a
+margin. The loss of a batch is Σ wᵢ lᵢ / Σ wᵢ with sample weights wᵢ; without weights it is the mean.
 """
 
 from pellucid.core import lazy

@@ -1,13 +1,13 @@
 """The exports of ``pellucid.losses``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
 
 from pellucid.losses.base import Loss as Loss
-from pellucid.losses.margins import Hinge as Hinge
-from pellucid.losses.probabilities import (
+from pellucid.losses.cross_entropy import (
     BinaryCrossEntropy as BinaryCrossEntropy,
     CrossEntropy as CrossEntropy,
     KLDivergence as KLDivergence,
 )
-from pellucid.losses.quantities import (
+from pellucid.losses.hinge import Hinge as Hinge
+from pellucid.losses.regression import (
     Huber as Huber,
     MeanAbsoluteError as MeanAbsoluteError,
     MeanSquaredError as MeanSquaredError,

@@ -1,0 +1,52 @@
+"""Conversions of targets: checks of their values and shapes that several losses share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.core.memory import Array, Shape
+from pellucid.errors import DataError, ShapeError
+
+
+def finite_targets(y: Array, what: str = "targets") -> Array:
+    """Return ``y``. Raises DataError unless it holds numbers, none of them NaN or infinite; messages call it ``what``."""
+    if y.dtype.kind not in "buif":
+        hint = " (number the classes 0, 1, …)" if y.dtype.kind in "OUS" else ""
+        raise DataError(f"{what} must be numbers, got {y.dtype}{hint}")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        bad = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))
+        raise DataError(f"{what} hold NaN or infinity in {len(bad)} samples, first in sample {bad[0]}")
+    return y
+
+
+def class_labels(y: Array, k: int) -> Array:
+    """Return labels (n) as int64. Raises DataError unless they are whole numbers from 0 to k − 1."""
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        raise DataError(
+            f"labels must be whole numbers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()"
+        )
+    if len(y) and not (y.min() >= 0 and y.max() < k):
+        bad = int(np.flatnonzero((y < 0) | (y >= k))[0])
+        raise DataError(f"label {int(y[bad])} in sample {bad} is out of range: {k} outputs take the labels 0 … {k - 1}")
+    return np.ascontiguousarray(y, np.int64)
+
+
+def numeric_targets(y: Array, shape: Shape, loss: str) -> Array:
+    """Return numbers (n, k) as float32; (n) becomes (n, 1). Raises ShapeError, with the name of the loss, for other shapes."""
+    numbers = y.reshape(len(y), 1) if y.ndim == 1 and shape[0] == 1 else y
+    if numbers.shape[1:] != shape:
+        raise ShapeError(
+            f"{loss}: the outputs of a sample have the shape {shape}, the targets have {y.shape[1:] or 'one number'}"
+        )
+    return np.ascontiguousarray(numbers, np.float32)
+
+
+def probability_targets(y: Array, shape: Shape, loss: str) -> Array:
+    """Return distributions (n, k) as float32. Raises DataError unless each row is at least 0 and sums to 1."""
+    rows = numeric_targets(y, shape, loss)
+    if rows.size and (rows.min() < 0 or np.abs(rows.sum(axis=1) - 1).max() > 1e-3):
+        bad = int(np.flatnonzero((rows.min(axis=1) < 0) | (np.abs(rows.sum(axis=1) - 1) > 1e-3))[0])
+        raise DataError(
+            f"the targets of sample {bad} are not a distribution: each row must be ≥ 0 and sum to 1, got {rows[bad]}"
+        )
+    return rows
