@@ -1,22 +1,21 @@
-"""Explanations: what each number of an input did for the output, the guess or any other class ("why not 9?").
+"""Explanations: how much each value of an input contributes to an output, for the prediction or any other class.
 
     from pellucid.explain import integrated_gradients
-    told = integrated_gradients(model, pictures, target=4, against=9)
-    told.values               (n, 28, 28, 1): what speaks for 4 is above zero, what speaks for 9 below
-    told.completeness_error   (n): how much of the output the values leave unexplained
+    attribution = integrated_gradients(model, images, target=4, against=9)   # why 4 and not 9?
+    attribution.values               (n, 28, 28, 1): positive values support 4, negative values support 9
+    attribution.completeness_error   (n): how much of the output the values do not explain
 
-A method is a function of a model and samples that returns an :class:`Attribution`; :data:`METHODS` lists them.
+A method is a function of a model and samples that returns an :class:`Attribution`. :data:`METHODS` lists them by name.
 """
 
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.cam import grad_cam
 from pellucid.explain.deeplift import deeplift
-from pellucid.explain.exact import shapley
+from pellucid.explain.grad_cam import grad_cam
+from pellucid.explain.gradients import gradient, input_times_gradient, saliency
+from pellucid.explain.integrated_gradients import expected_gradients, integrated_gradients
 from pellucid.explain.methods import METHODS, Method, method
 from pellucid.explain.occlusion import occlusion
-from pellucid.explain.paths import expected_gradients, integrated_gradients
-from pellucid.explain.probe import gradient
-from pellucid.explain.slopes import input_times_gradient, saliency
+from pellucid.explain.shapley import shapley
 
 __all__ = [
     "METHODS",

@@ -1,13 +1,13 @@
-"""An attribution: one number for each number of the input, that says what it did for the output.
+"""An attribution: for each value of the input, its contribution to the output.
 
-The numbers of a *complete* attribution add up to what there is to explain, the output at the sample less the output where
-nothing is seen, so nothing is left out and nothing counted twice:
+The values of a *complete* attribution add up to the difference between the output at the sample and the output at the
+baseline, the input that carries no information:
 
     Σᵢ φᵢ = f(x) − f(baseline)
 
-For integrated gradients and Shapley values this is a theorem; for expected gradients it holds on average over the draws.
-What is missing then comes of a finite number of steps, and tells whether there were enough. Saliency and occlusion promise
-nothing of the kind; theirs is shown all the same, as the measure of how much of the output they leave unexplained.
+For integrated gradients, DeepLIFT and Shapley values this is a theorem; for expected gradients it holds on average over the
+random draws. With a finite number of steps or draws an error remains, which shows whether there were enough. Saliency,
+Grad-CAM and occlusion are not complete. Their error shows how much of the output they do not explain.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.notebook.attributions import attribution_view
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What a ``method`` says of n samples.
+    """The result of an attribution ``method`` for n samples.
 
-    - ``values`` (n, *input shape): the share of each number of the input, in units of the output; for "saliency" in units
-      of the output for each unit of the scaled input.
-    - ``output`` (n): what is explained, f(x): the logit or output of the class ``target`` (n), less that of ``against``
-      (n), where one is named.
-    - ``baseline_output`` (n): the same where nothing is seen: at the baseline, or on average over the background.
-    - ``complete``: whether completeness is a theorem of the method (for expected gradients: on average over the draws).
+    - ``values`` (n, *input shape): the contribution of each value of the input, in units of the output; for "saliency" in
+      units of the output per unit of the scaled input.
+    - ``output`` (n): the explained output f(x): the logit or output of the class ``target`` (n), minus that of the class
+      ``against`` (n) if one was given.
+    - ``baseline_output`` (n): f at the baseline, or the mean of f over the background.
+    - ``complete``: whether completeness is a theorem of the method (for expected gradients, on average over the draws).
     """
 
     method: str
@@ -41,7 +42,7 @@ class Attribution:
 
     @property
     def explained(self) -> Array:
-        """(n): what there is to explain, f(x) − f(baseline)."""
+        """(n): the difference to explain, f(x) − f(baseline)."""
         difference: Array = self.output - self.baseline_output
         return difference
 
@@ -53,13 +54,21 @@ class Attribution:
 
     @property
     def relative_error(self) -> Array:
-        """(n): the completeness error as a fraction of |f(x) − f(baseline)|; infinite where there is nothing to explain
-        and something is said all the same."""
-        error, whole = self.completeness_error, np.abs(self.explained)
-        nothing = np.where(error > 0, np.inf, 0.0)
-        return np.divide(error, whole, out=nothing, where=whole > 0)
+        """(n): the completeness error as a fraction of |f(x) − f(baseline)|.
+
+        If that difference is 0, the relative error is 0 for a sum of 0, and infinite otherwise.
+        """
+        error, difference = self.completeness_error, np.abs(self.explained)
+        without_difference = np.where(error > 0, np.inf, 0.0)
+        return np.divide(error, difference, out=without_difference, where=difference > 0)
 
     def _repr_html_(self) -> str:
-        from pellucid.explain import shown
-
-        return shown.attribution(self)
+        return attribution_view(
+            self.method,
+            self.values,
+            self.output,
+            self.baseline_output,
+            self.completeness_error,
+            self.target,
+            self.against,
+        )

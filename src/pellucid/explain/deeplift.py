@@ -1,18 +1,18 @@
-"""DeepLIFT's rescale rule: every unit hands on what it got in proportion to how far it and its inputs are from the baseline.
+"""DeepLIFT with the rescale rule: contributions are propagated backward in proportion to differences from the baseline.
 
-Where a gradient asks what a small change would do, DeepLIFT asks what the *whole* change from the baseline b to the sample x
-has done, unit by unit. Backward goes not a slope but a multiplier m, so that m Δ is a unit's share (Δ: the unit at x less the
-unit at b):
+A gradient describes the effect of a small change. DeepLIFT describes the effect of the *whole* change from the baseline b to
+the sample x, unit by unit. Instead of a gradient, a multiplier m is propagated backward, so that m Δ is the contribution of a
+unit, where Δ is its value at x minus its value at b:
 
-- a layer that is affine in prediction (dense, convolution, mean pooling, batch normalization): m_x = Wᵀ m_y, the gradient;
-- an activation y = f(x): m_x = m_y Δy/Δx, the slope of the chord instead of the tangent, which a unit that is saturated, or
-  off, at x has as well; where Δx is nothing the two are the same, and f'(x) is taken;
-- a maximum: all of m_y Δy goes to the input that was the larger of the two maxima, the sample's or the baseline's;
-- anything else (softmax, layer normalization, recurrent layers, layers of your own): the mean of the layer's gradients along
-  the straight line between its inputs at b and at x, by Gauss-Legendre quadrature. For an activation that is Δy/Δx again, and
-  for an affine layer the gradient: one rule, of which the others are what can be said in closed form.
+- A layer that is affine in prediction (dense, convolution, average pooling, batch normalization): m_x = Wᵀ m_y, the gradient.
+- An activation y = f(x): m_x = m_y Δy/Δx, the slope of the chord instead of the tangent. It is also nonzero for a unit that is
+  saturated or off at x. As Δx tends to 0 both are equal, and f'(x) is used.
+- A maximum: all of m_y Δy goes to the input that is the larger of the two maxima, the sample's or the baseline's.
+- Any other layer (softmax, layer normalization, recurrent layers, user-defined layers): the mean of the gradient of the layer
+  along the straight line between its inputs at b and at x, by Gauss-Legendre quadrature. For an activation this mean is
+  Δy/Δx, and for an affine layer the gradient: the rules above are closed forms of this one.
 
-Each conserves Σ m_x Δx = Σ m_y Δy, so from the output to the input nothing is lost: the shares add up to f(x) − f(b).
+Each rule conserves Σ m_x Δx = Σ m_y Δy. The contributions of the inputs therefore add up to f(x) − f(b).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape, Views
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.probe import Attributor
-from pellucid.explain.question import Class, Of
+from pellucid.explain.attributor import Attributor
+from pellucid.explain.explained_output import ClassChoice, OutputKind
 from pellucid.layers import (
     Activation,
     AveragePool2D,
@@ -54,6 +54,7 @@ from pellucid.layers import (
     ZeroPad2D,
 )
 from pellucid.model.model import Model
+from pellucid.training.execution import chunks
 
 AFFINE = (
     AveragePool2D,
@@ -72,60 +73,64 @@ AFFINE = (
     SpatialDropout2D,
     ZeroPad2D,
 )
-NODES = 32  # of the quadrature
+QUADRATURE_NODES = 32
 
 
 def deeplift(
     model: Model,
     x: Array,
-    target: Class | None = None,
+    target: ClassChoice | None = None,
     *,
-    against: Class | None = None,
-    of: Of = "logit",
+    against: ClassChoice | None = None,
+    of: OutputKind = "logit",
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """DeepLIFT with the rescale rule (Shrikumar, Greenside and Kundaje, 2017): φᵢ = mᵢ (xᵢ − bᵢ), with the multipliers of the
-    module's page, in one pass forward and one backward.
+    """Return φᵢ = mᵢ (xᵢ − bᵢ), DeepLIFT with the rescale rule (Shrikumar, Greenside and Kundaje, 2017).
 
-    Completeness ("summation-to-delta") is a theorem; the error is that of rounding, and of the quadrature in layers that need
-    it. A layer of your own that is an activation with a kink is one of these. (Numbers that an Embedding looks up have no
-    slope, and get nothing.) For the other arguments and the errors raised
-    see :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`.
+    The multipliers m are those of this module's description. They take one forward and one backward pass. Completeness
+    ("summation-to-delta") is a theorem; the error is that of rounding, and of the quadrature in layers that need it, such as a
+    user-defined activation with a kink. Token indices, which an Embedding looks up, have no gradient and get 0.
+
+    For the other arguments and the errors raised see :func:`~pellucid.explain.gradient` and
+    :func:`~pellucid.explain.integrated_gradients`.
     """
-    asked = Attributor(model, x, target, against, of, dtype, _ruled)
-    probe, c, n = asked.probe, asked.question.coefficients, len(asked.x)
-    b = probe.baseline(baseline, n)
-    multipliers = np.empty_like(asked.x)
-    probe.chunk = 2 * max(1, probe.chunk // 2)  # a sample and its baseline go through together
-    for start in range(0, n, probe.chunk // 2):
-        rows = slice(start, start + probe.chunk // 2)
-        pairs = np.concatenate([asked.x[rows], b[rows]])
-        multipliers[rows] = probe.gradient(pairs, np.concatenate([c[rows], c[rows]]))[: len(pairs) // 2]
-    q = asked.question
-    values = (asked.x - b) * multipliers
-    return Attribution("deeplift", values, asked.output, asked.answers(b), q.target, q.against, complete=True)
+    attributor = Attributor(model, x, target, against, of, dtype, _with_rule)
+    function, coefficients, n = attributor.model, attributor.explained.coefficients, len(attributor.x)
+    b = function.baseline(baseline, n)
+    multipliers = np.empty_like(attributor.x)
+    samples_per_chunk = max(1, function.chunk // 2)
+    function.chunk = 2 * samples_per_chunk  # a sample and its baseline are in the same chunk
+    for rows in chunks(n, samples_per_chunk):
+        pairs = np.concatenate([attributor.x[rows], b[rows]])
+        gradients = function.gradient(pairs, np.concatenate([coefficients[rows], coefficients[rows]]))
+        multipliers[rows] = gradients[: len(pairs) // 2]
+    values = (attributor.x - b) * multipliers
+    return attributor.attribution("deeplift", values, attributor.output_at(b), complete=True)
 
 
-def _ruled(layer: Layer) -> Layer:
-    if isinstance(layer, (*AFFINE, Embedding)):  # between the whole numbers that an Embedding looks up there is no way
+def _with_rule(layer: Layer) -> Layer:
+    """Return the layer with its rule as the backward pass."""
+    if isinstance(layer, (*AFFINE, Embedding)):  # there is no line between the integers that an Embedding looks up
         return layer
     if isinstance(layer, MaxPool2D):
-        return _Larger(layer)
-    by_number = isinstance(layer, (Activation, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
-    return _Chord(layer) if by_number else _Line(layer)
+        return _MaximumRule(layer)
+    elementwise = isinstance(layer, (Activation, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
+    return _ChordRule(layer) if elementwise else _MeanGradientRule(layer)
 
 
 @dataclass(frozen=True)
 class _Rule(Layer, ABC):
-    """A layer whose backward pass is a rule for multipliers. The batch is n samples and then their n baselines, and what goes
-    backward is the same for both halves."""
+    """A layer whose backward pass computes multipliers.
+
+    A batch consists of n samples, followed by their n baselines. The multipliers of both halves are equal.
+    """
 
     layer: Layer
 
     @abstractmethod
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
-        """m_x (n, …) of m_y (n, …), for the layer's 2n inputs x and outputs y."""
+        """Return m_x (n, …) for the multipliers m = m_y (n, …) and the 2n inputs x and outputs y of the layer."""
 
     def build(self, shape: Shape) -> LayerSpec:
         return self.layer.build(shape)
@@ -138,61 +143,65 @@ class _Rule(Layer, ABC):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         kept, x, y = ctx.kept
         ctx.keep(*kept)
-        m = dy[: len(x) // 2].copy()  # the layer may be asked more than once, and writes where dy stands
+        m = dy[: len(x) // 2].copy()  # backward of the layer can run several times, and may overwrite dy
         dx = ctx.buffer("multipliers", x.shape)
         dx[: len(m)] = self.multipliers(p, g, m, x, y, ctx)
         dx[len(m) :] = dx[: len(m)]
         return dx
 
-    def slopes(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array:
-        """What the layer itself makes of dy, which it may overwrite."""
+    def layer_gradient(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array:
+        """Return the gradient that the layer itself computes from dy, which it may overwrite."""
         dx = self.layer.backward(p, g, dy, ctx)
         assert dx is not None
         return dx
 
 
-def _divided(shares: Array, x: Array, otherwise: Array) -> Array:
-    """Shares by the differences of the 2n inputs x: what is ``otherwise`` where these are lost in rounding."""
+def _divide_by_difference(contributions: Array, x: Array, otherwise: Array) -> Array:
+    """Return the contributions divided by Δx, for the 2n inputs x; ``otherwise`` where Δx is lost in rounding errors."""
     n = len(x) // 2
-    delta = x[:n] - x[n:]
-    told = np.abs(delta) > np.finfo(x.dtype).eps ** (2 / 3)
-    return np.divide(shares, delta, out=otherwise, where=told)
+    difference = x[:n] - x[n:]
+    significant = np.abs(difference) > np.finfo(x.dtype).eps ** (2 / 3)
+    return np.divide(contributions, difference, out=otherwise, where=significant)
 
 
 @dataclass(frozen=True)
-class _Chord(_Rule):
-    """An activation: m Δy/Δx."""
+class _ChordRule(_Rule):
+    """The rule of an element-wise activation: m_x = m_y Δy/Δx."""
 
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
         n = len(m)
-        shares = m * (y[:n] - y[n:])
-        tangent = self.slopes(p, g, np.concatenate([m, m]), ctx)[:n].copy()
-        return _divided(shares, x, tangent)
+        contributions = m * (y[:n] - y[n:])
+        tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()
+        return _divide_by_difference(contributions, x, tangent)
 
 
 @dataclass(frozen=True)
-class _Larger(_Rule):
-    """A maximum. Where the sample's is larger, its input has Δx ≥ Δy > 0, for there the baseline is at most its own maximum;
-    where the baseline's is, likewise: Δy/Δx is between 0 and 1."""
+class _MaximumRule(_Rule):
+    """The rule of a maximum.
+
+    If the sample's maximum is the larger one, its input has Δx ≥ Δy > 0, because the baseline at this input is at most the
+    baseline's maximum. If the baseline's maximum is larger, the same holds with opposite signs. So Δy/Δx is between 0 and 1.
+    """
 
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
         n = len(m)
-        tangent = self.slopes(p, g, np.concatenate([m, m]), ctx)[:n].copy()
+        tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()
         change = y[:n] - y[n:]
-        given = m * change
-        placed = self.slopes(p, g, np.concatenate([np.where(change > 0, given, 0), np.where(change > 0, 0, given)]), ctx)
-        return _divided(placed[:n] + placed[n:], x, tangent)
+        contributions = m * change
+        of_sample, of_baseline = np.where(change > 0, contributions, 0), np.where(change > 0, 0, contributions)
+        routed = self.layer_gradient(p, g, np.concatenate([of_sample, of_baseline]), ctx)
+        return _divide_by_difference(routed[:n] + routed[n:], x, tangent)
 
 
 @dataclass(frozen=True)
-class _Line(_Rule):
-    """Any layer: its mean gradient on the way from the baseline to the sample."""
+class _MeanGradientRule(_Rule):
+    """The rule of any layer: the mean gradient along the line from the baseline to the sample."""
 
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
         n = len(m)
-        start, way = x[n:], x[:n] - x[n:]
-        total = np.zeros(way.shape)
-        for node, weight in zip(*np.polynomial.legendre.leggauss(NODES), strict=True):  # on [−1, 1]
-            self.layer.forward(p, start + x.dtype.type((1 + node) / 2) * way, ctx)
-            total += weight / 2 * self.slopes(p, g, m.copy(), ctx)
+        start, difference = x[n:], x[:n] - x[n:]
+        total = np.zeros(difference.shape)
+        for node, weight in zip(*np.polynomial.legendre.leggauss(QUADRATURE_NODES), strict=True):  # on [−1, 1]
+            self.layer.forward(p, start + x.dtype.type((1 + node) / 2) * difference, ctx)
+            total += weight / 2 * self.layer_gradient(p, g, m.copy(), ctx)
         return total

@@ -1,4 +1,4 @@
-"""The methods by name, all asked in the same way: what a page or a command line lists."""
+"""The attribution methods by name, with one signature for all."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.explain.attribution import Attribution
-from pellucid.explain.cam import grad_cam
 from pellucid.explain.deeplift import deeplift
+from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.grad_cam import grad_cam
+from pellucid.explain.gradients import input_times_gradient, saliency
+from pellucid.explain.integrated_gradients import expected_gradients, integrated_gradients
 from pellucid.explain.occlusion import occlusion
-from pellucid.explain.paths import expected_gradients, integrated_gradients
-from pellucid.explain.question import Class, Of
-from pellucid.explain.slopes import input_times_gradient, saliency
 from pellucid.model.model import Model
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its ``function``, with the settings that it has by default, and what it is ``about`` in one sentence.
-    ``complete``: whether its values add up to what there is to explain, as a theorem. ``signed``: whether they tell for
-    from against. ``needs_background``: whether it compares with a background, and not with a baseline; ``needs_convolution``:
-    whether it refuses networks that have none."""
+    """An attribution method.
+
+    - ``name``: its name in commands and on the page.
+    - ``about``: one sentence that describes it.
+    - ``function``: the function that computes it; its further settings have their default values.
+    - ``complete``: whether its values add up to the difference to explain, as a theorem.
+    - ``signed``: whether it distinguishes values that support the output from those that oppose it.
+    - ``needs_background``: whether it compares with background samples instead of a baseline.
+    - ``needs_convolution``: whether it raises ConfigError for a network without a convolution.
+    """
 
     name: str
     about: str
@@ -39,20 +45,23 @@ class Method:
         self,
         model: Model,
         x: Array,
-        target: Class | None = None,
+        target: ClassChoice | None = None,
         *,
-        against: Class | None = None,
-        of: Of = "logit",
+        against: ClassChoice | None = None,
+        of: OutputKind = "logit",
         baseline: Array | None = None,
         background: Array | None = None,
         dtype: Any = np.float32,
     ) -> Attribution:
-        """The attribution of the samples x (n, *input shape). Of ``baseline`` and ``background`` each method uses the one it
-        is made for, and leaves the other alone."""
+        """Return the attribution of the samples x (n, *input shape).
+
+        A method uses either ``baseline`` or ``background``, and ignores the other. Raises DataError if it needs a background
+        and there is none.
+        """
         if not self.needs_background:
             return self.function(model, x, target, against=against, of=of, baseline=baseline, dtype=dtype)
         if background is None:
-            raise DataError(f"{self.name} compares with a background: give some training samples, for example 100 of them")
+            raise DataError(f"{self.name} needs a background: give some training samples, for example 100 of them")
         return self.function(model, x, background, target, against=against, of=of, dtype=dtype)
 
 
@@ -61,39 +70,39 @@ METHODS: dict[str, Method] = {
     for method in (
         Method(
             "saliency",
-            "How strongly the output would react to a small change of each pixel, in either direction.",
+            "The sensitivity of the output to a small change of each pixel, in either direction.",
             saliency,
             complete=False,
             signed=False,
         ),
         Method(
             "input-times-gradient",
-            "Each pixel's distance to the baseline times the slope at the picture: complete if the network were linear.",
+            "The distance of each pixel to the baseline times the gradient at the image; complete only for linear networks.",
             input_times_gradient,
             complete=False,
         ),
         Method(
             "integrated-gradients",
-            "Each pixel's part of the way from the baseline to the picture: the slopes all along it, added up.",
+            "The gradient of each pixel, integrated along the line from the baseline to the image.",
             integrated_gradients,
             complete=True,
         ),
         Method(
             "expected-gradients",
-            "SHAP values: integrated gradients on average over background pictures instead of one baseline.",
+            "SHAP values: integrated gradients, averaged over background images instead of one baseline.",
             expected_gradients,
             complete=True,
             needs_background=True,
         ),
         Method(
             "deeplift",
-            "What each unit's whole change from the baseline has done, handed back unit by unit in proportion.",
+            "The effect of each unit's whole change from the baseline, propagated backward unit by unit.",
             deeplift,
             complete=True,
         ),
         Method(
             "grad-cam",
-            "Where the last convolution found what speaks for the class: places, not pixels.",
+            "Where the last convolution found features that support the class: regions, not pixels.",
             grad_cam,
             complete=False,
             signed=False,
@@ -101,7 +110,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "occlusion",
-            "What the output loses when a small window covers that part of the picture.",
+            "The drop of the output when a small window covers that part of the image.",
             occlusion,
             complete=False,
         ),
@@ -110,7 +119,7 @@ METHODS: dict[str, Method] = {
 
 
 def method(name: str) -> Method:
-    """The method of that name. Raises ConfigError."""
+    """Return the method of that name. Raises ConfigError for an unknown name."""
     if name not in METHODS:
-        raise ConfigError(f"there is no attribution method {name!r}: {did_you_mean(name, METHODS)}")
+        raise ConfigError(f"unknown attribution method {name!r}: {did_you_mean(name, METHODS)}")
     return METHODS[name]

@@ -1,0 +1,85 @@
+"""Gradients with respect to the input, and the attributions that use only the gradient at the sample.
+
+They cost one gradient per sample. For a linear network they are a complete explanation. For any other network they describe a
+small neighborhood of the sample: a unit that is saturated or off has a gradient of 0, however much it contributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.explain.attribution import Attribution
+from pellucid.explain.attributor import Attributor
+from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.model.model import Model
+
+
+def gradient(
+    model: Model,
+    x: Array,
+    target: ClassChoice | None = None,
+    *,
+    against: ClassChoice | None = None,
+    of: OutputKind = "logit",
+    dtype: Any = np.float32,
+) -> tuple[Array, Array]:
+    """Return (f, ∂f/∂x) for each of the samples x (n, *input shape): f (n) in float64, and its gradient (n, *input shape)
+    with respect to the *scaled* input in ``dtype``.
+
+    - ``target``: the class whose output f is: an index, a name, one of these for each sample, or None for the predicted class.
+    - ``against``: a class whose output is subtracted. "Why 4 and not 9?" is ``target=4, against=9``.
+    - ``of``: "logit", or "output" for the value after the softmax or sigmoid.
+
+    Raises ShapeError, DataError or ConfigError if the arguments do not fit the model.
+    """
+    attributor = Attributor(model, x, target, against, of, dtype)
+    return attributor.output, attributor.gradient()
+
+
+def saliency(
+    model: Model,
+    x: Array,
+    target: ClassChoice | None = None,
+    *,
+    against: ClassChoice | None = None,
+    of: OutputKind = "logit",
+    baseline: Array | None = None,
+    dtype: Any = np.float32,
+) -> Attribution:
+    """Return the saliency φᵢ = |∂f/∂xᵢ|, the sensitivity of the output to each value of the input (Simonyan, Vedaldi and
+    Zisserman, 2014).
+
+    It shows where a change would matter, not what the values contribute. It is therefore not complete. The ``baseline`` is
+    used only for the completeness error. For the other arguments and the errors raised see
+    :func:`~pellucid.explain.gradient`.
+    """
+    attributor = Attributor(model, x, target, against, of, dtype)
+    values = np.abs(attributor.gradient())
+    b = attributor.model.baseline(baseline, len(values))
+    return attributor.attribution("saliency", values, attributor.output_at(b), complete=False)
+
+
+def input_times_gradient(
+    model: Model,
+    x: Array,
+    target: ClassChoice | None = None,
+    *,
+    against: ClassChoice | None = None,
+    of: OutputKind = "logit",
+    baseline: Array | None = None,
+    dtype: Any = np.float32,
+) -> Attribution:
+    """Return φᵢ = (xᵢ − bᵢ) ∂f/∂xᵢ, the first term of the Taylor series of f from the sample to the baseline b (Shrikumar,
+    Greenside, Shcherbina and Kundaje, 2016, with b = 0).
+
+    It is complete only if f is linear between baseline and sample. For the arguments and the errors raised see
+    :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`.
+    """
+    attributor = Attributor(model, x, target, against, of, dtype)
+    gradients = attributor.gradient()
+    b = attributor.model.baseline(baseline, len(gradients))
+    values = (attributor.x - b) * gradients
+    return attributor.attribution("input-times-gradient", values, attributor.output_at(b), complete=False)
