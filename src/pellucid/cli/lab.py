@@ -1,4 +1,4 @@
-"""``pellucid lab``: the experiments, and the report of what they found."""
+"""``pellucid lab``: run the experiments, and write the report of their results."""
 
 from __future__ import annotations
 
@@ -7,110 +7,128 @@ from pathlib import Path
 
 import typer
 
-from pellucid.cli.common import as_json, reported, say
+from pellucid.cli import options
+from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.errors import ConfigError
-from pellucid.lab import Kept, Results, Size, chosen, in_order, load, run_all
+from pellucid.lab import Experiment, Results, Size, StoredResults, load, load_all, run_all, select
 
-lab = typer.Typer(help="Experiments: claims of textbooks, tried.", no_args_is_help=True, rich_markup_mode=None)
-FOLDER = Path("runs/lab")
-ABOUT = ("question", "chapter", "codes", "claim", "source", "criterion", "seeds")
+lab = typer.Typer(help="Run experiments that test claims of textbooks.", no_args_is_help=True, rich_markup_mode=None)
+RESULTS = Path("runs/lab")
+LISTED_FIELDS = ("question", "chapter", "codes", "claim", "source", "criterion", "seeds")
 
 
 @lab.command("list")
-@reported
-def list_(json: bool = typer.Option(False, "--json", help="Print them as JSON.")) -> None:
-    """Say which questions there are."""
+@report_errors
+def list_(json: options.Json = False) -> None:
+    """List the experiments and their questions."""
     if json:
-        as_json([{"name": name} | {what: getattr(one, what) for what in ABOUT} for name, one in in_order()])
+        print_json([{"name": name} | {field: getattr(one, field) for field in LISTED_FIELDS} for name, one in load_all()])
         return
     chapter = ""
-    for name, one in in_order():
-        if one.chapter != chapter:
-            chapter = one.chapter
-            say(f"\n{chapter}" if chapter else chapter)
-        say(f"  {name:<36} {one.question}")
+    for name, experiment in load_all():
+        if experiment.chapter != chapter:
+            chapter = experiment.chapter
+            echo(f"\n{chapter}" if chapter else chapter)
+        echo(f"  {name:<36} {experiment.question}")
 
 
 @lab.command("run")
-@reported
+@report_errors
 def run_(
-    names: list[str] = typer.Argument(None, help="Experiments, as pellucid lab list names them [default: all]."),
-    quick: bool = typer.Option(False, "--quick", help="Less data, fewer epochs and seeds: all of them in minutes."),
-    seeds: int | None = typer.Option(None, "--seeds", help="So many repetitions [default: each experiment's own]."),
-    jobs: int | None = typer.Option(None, "--jobs", help="So many seeds at once [default: as many as there are cores]."),
-    again: bool = typer.Option(False, "--again", help="Measure anew what is there already."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with MNIST's files."),
-    out: Path = typer.Option(FOLDER, "--out", help="The folder of results; what is in it is not measured again."),
-    json: bool = typer.Option(False, "--json", help="Print the results as JSON."),
+    names: list[str] = typer.Argument(
+        None, metavar="NAME", help="Experiments, as pellucid lab list names them [default: all]."
+    ),
+    quick: bool = typer.Option(
+        False, "--quick", help="Use less data, fewer epochs and fewer seeds: all experiments take minutes."
+    ),
+    seeds: int | None = typer.Option(
+        None, "--seeds", help="The number of repetitions, each with another random seed [default: the experiment's]."
+    ),
+    jobs: int | None = typer.Option(None, "--jobs", help="The number of seeds at the same time [default: one for each core]."),
+    again: bool = typer.Option(False, "--again", help="Measure again what has results already."),
+    data_dir: options.DataDir = None,
+    out: Path = typer.Option(
+        RESULTS, "--out", metavar="FOLDER", help="The folder of the results. What has results there is not measured again."
+    ),
+    json: options.Json = False,
 ) -> None:
-    """Run experiments: measure, decide, draw. What was stopped goes on where it was."""
-    results, size, found = Results(out), Size.QUICK if quick else Size.FULL, []
-    wanted = chosen(names or [])
-    ready = run_all(
-        wanted, results, size, seeds, jobs=jobs, data_dir=data_dir, again=again, tell=lambda text: say(f"  {text}", quiet=json)
-    )
-    with closing(ready):
-        for i, kept in enumerate(ready, start=1):
-            name, one = kept.name, load(kept.name)
-            answer = one.verdict(kept.in_order(seeds))
-            found.append(
+    """Run experiments: measure, compute the verdict, draw the figure.
+
+    A run that was stopped continues with the seeds that are missing.
+    """
+    results, size, verdicts = Results(out), Size.QUICK if quick else Size.FULL, []
+    wanted = select(names or [])
+
+    def notify(text: str) -> None:
+        echo(f"  {text}", quiet=json)
+
+    measured = run_all(wanted, results, size, seeds, jobs=jobs, data_dir=data_dir, remeasure=again, notify=notify)
+    with closing(measured):
+        for i, stored in enumerate(measured, start=1):
+            name, experiment = stored.name, load(stored.name)
+            verdict = experiment.verdict(stored.by_seed(seeds))
+            verdicts.append(
                 {
                     "name": name,
-                    "verdict": answer.says,
-                    "because": answer.because,
-                    "seeds": len(kept.results),
-                    "seconds": kept.seconds,
+                    "verdict": verdict.outcome,
+                    "reason": verdict.reason,
+                    "seeds": len(stored.results),
+                    "seconds": stored.seconds,
                 }
             )
             if json:
                 continue
-            say(f"{'' if i == 1 else chr(10)}{i} of {len(wanted)}  {name}: {one.question}")
-            _shown(name, kept, seeds)
+            blank_line = "" if i == 1 else "\n"
+            echo(f"{blank_line}{i} of {len(wanted)}  {name}: {experiment.question}")
+            _print_results(experiment, stored, seeds)
             try:
                 from pellucid import plots
 
-                made = one.figure(kept.in_order(seeds))
-                made.set_label(one.alt)
-                plots.save(made, out / f"{name}.{size.value}.svg")
-            except ConfigError as error:  # no Matplotlib
-                say(f"  no figure: {error}")
+                figure = experiment.figure(stored.by_seed(seeds))
+                figure.set_label(experiment.alt)
+                plots.save(figure, out / f"{name}.{size.value}.svg")
+            except ConfigError as error:  # Matplotlib is not installed
+                echo(f"  no figure: {error}")
     if json:
-        as_json(sorted(found, key=lambda one: wanted.index(one["name"])))
+        print_json(sorted(verdicts, key=lambda one: wanted.index(one["name"])))
     else:
-        say(f"\nresults and figures are in {out}; pellucid lab report{' --quick' * quick} makes one page of them")
-        say("quick runs are for looking: criteria are meant for full ones", quiet=not quick)
+        echo(f"\nresults and figures are in {out}; pellucid lab report{' --quick' * quick} writes a page about them")
+        echo("quick runs are for a first look: the criteria are made for full ones", quiet=not quick)
 
 
-def _shown(name: str, kept: Kept, seeds: int | None) -> None:
-    """Table and verdict, for people."""
-    one, results = load(name), kept.in_order(seeds)
-    data = one.table(results)
-    widths = [max(len(row[i]) for row in (data.columns, *data.rows)) for i in range(len(data.columns))]
-    for row in (data.columns, *data.rows):
-        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    answer = one.verdict(results)
-    say(f"  claim     {one.claim}")
-    say(f"  verdict   {answer.says}: {answer.because} ({len(results)} seed{'s' * (len(results) != 1)}, {kept.seconds:.0f} s)")
+def _print_results(experiment: Experiment, stored: StoredResults, seeds: int | None) -> None:
+    """Print the table, the claim and the verdict."""
+    results = stored.by_seed(seeds)
+    table = experiment.table(results)
+    widths = [max(len(row[i]) for row in (table.columns, *table.rows)) for i in range(len(table.columns))]
+    for row in (table.columns, *table.rows):
+        echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    verdict = experiment.verdict(results)
+    count = f"{len(results)} seed{'s' * (len(results) != 1)}"
+    echo(f"  claim     {experiment.claim}")
+    echo(f"  verdict   {verdict.outcome}: {verdict.reason} ({count}, {stored.seconds:.0f} s)")
 
 
 @lab.command("report")
-@reported
+@report_errors
 def report_(
-    results: Path = typer.Option(FOLDER, "--results", help="The folder of results."),
-    quick: bool = typer.Option(False, "--quick", help="Of the quick runs."),
-    out: Path = typer.Option(Path("lab-report.html"), "--out", help="The page that is written."),
-    markdown: Path | None = typer.Option(None, "--markdown", help="Write pages of Markdown into this folder instead."),
+    results: Path = typer.Option(RESULTS, "--results", metavar="FOLDER", help="The folder of the results."),
+    quick: bool = typer.Option(False, "--quick", help="Use the results of the quick runs."),
+    out: Path = typer.Option(Path("lab-report.html"), "--out", metavar="FILE", help="The HTML file to write."),
+    markdown: Path | None = typer.Option(
+        None, "--markdown", metavar="FOLDER", help="Write Markdown pages into this folder, instead of the HTML file."
+    ),
 ) -> None:
-    """Make one page of all results: questions, mathematics, figures, tables, verdicts."""
+    """Write a page with all results: questions, mathematics, figures, tables and verdicts."""
     from pellucid.report import contents, unfinished, write_markdown, write_page
 
-    found = contents(Results(results), Size.QUICK if quick else Size.FULL)
+    report = contents(Results(results), Size.QUICK if quick else Size.FULL)
     if markdown is None:
-        write_page(found, out)
+        write_page(report, out)
     else:
-        write_markdown(found, markdown)
-    for line in unfinished(found):
-        say(f"beware    {line}")
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdicts.items())
-    n = len(found.sections)
-    say(f"report    {n} experiment{'s' * (n != 1)} ({counts}): {out if markdown is None else markdown}")
+        write_markdown(report, markdown)
+    for line in unfinished(report):
+        echo(f"warning   {line}")
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in report.verdicts.items())
+    n = len(report.sections)
+    echo(f"report    {n} experiment{'s' * (n != 1)} ({counts}): {out if markdown is None else markdown}")

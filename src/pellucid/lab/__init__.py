@@ -1,33 +1,34 @@
-"""The lab: claims of textbooks and lectures, each with an experiment that anyone can run.
+"""The lab: claims of textbooks and lectures, each tested by an experiment that anyone can run.
 
-``pellucid lab list`` says the questions, ``pellucid lab run NAME`` answers one: it measures over several seeds, decides by a
-criterion that was written down beforehand, and gives a table and a figure. A new experiment is a new file in
-``lab/experiments``, registered nowhere.
+``pellucid lab list`` prints the questions, and ``pellucid lab run NAME`` answers one: it measures over several seeds, applies
+a criterion that was fixed beforehand, and produces a table and a figure. A new experiment is a new file in
+``lab/experiments``; it need not be registered.
 """
 
-from pellucid.lab.chapters import CHAPTERS
 from pellucid.lab.experiment import Experiment, Result, Size, Table, Trial, Verdict, median, percent, spread
-from pellucid.lab.keeping import Kept, Results
-from pellucid.lab.running import chosen, code_of, in_order, load, names, run, run_all
+from pellucid.lab.experiments import CHAPTERS
+from pellucid.lab.registry import fingerprint, load, load_all, names, select
+from pellucid.lab.results import Results, StoredResults
+from pellucid.lab.running import run, run_all
 
 __all__ = [
     "CHAPTERS",
     "Experiment",
-    "Kept",
     "Result",
     "Results",
     "Size",
+    "StoredResults",
     "Table",
     "Trial",
     "Verdict",
-    "chosen",
-    "code_of",
-    "in_order",
+    "fingerprint",
     "load",
+    "load_all",
     "median",
     "names",
     "percent",
     "run",
     "run_all",
+    "select",
     "spread",
 ]

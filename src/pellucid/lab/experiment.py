@@ -1,8 +1,8 @@
-"""What an experiment is: a question, the claim it tests, and functions that measure, decide and draw.
+"""The parts of an experiment: a question, the claim it tests, and functions that measure, decide, tabulate and draw.
 
-One file in ``lab/experiments`` is one question. It says beforehand by which criterion the claim holds; ``measure`` is run once
-for each seed and returns plain numbers, and from these alone come verdict, table and figure. So results can be kept, taken up
-where a run stopped, and looked at again without computing anything.
+Each file in ``lab/experiments`` answers one question. Its criterion for the claim is fixed before anything is measured.
+``measure`` runs once per seed and returns plain values; verdict, table and figure depend on these values only. Results can
+therefore be stored, a stopped run can be resumed, and the presentation can be changed without measuring again.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pellucid import notebook
 from pellucid.data.dataset import Splits
-from pellucid.data.sources.registry import mnist
-from pellucid.lab.chapters import CHAPTERS
+from pellucid.data.sources.mnist import mnist
+from pellucid.lab.experiments import CHAPTERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
-Result = dict[str, Any]  # of one seed: what JSON holds
+Result = dict[str, Any]  # the values measured with one seed, in types that JSON can represent
 
 
 @functools.cache
 def whole_mnist(data_dir: Path | None) -> Splits:
-    """MNIST, read and proven once for all trials of a process."""
+    """Return MNIST; it is read and verified once per process."""
     return mnist(data_dir)
 
 
 class Size(Enum):
-    """How much work is done: ``full`` is what the report shows, ``quick`` is for looking, ``tiny`` for tests of the code."""
+    """The amount of work: ``full`` for the report, ``quick`` for a first look, ``tiny`` for tests of the code."""
 
     FULL = "full"
     QUICK = "quick"
@@ -43,40 +43,44 @@ class Size(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of ``measure``: its seed, and how much work it may do. ``data_dir`` is where MNIST is looked for first."""
+    """One run of ``measure``: its seed, the amount of work, and the folder in which MNIST is searched first."""
 
     seed: int
     size: Size = Size.FULL
     data_dir: Path | None = None
 
     def pick(self, *, full: T, quick: T, tiny: T) -> T:
-        """The value for the size at hand."""
+        """Return the value for the size of this trial."""
         return {Size.FULL: full, Size.QUICK: quick, Size.TINY: tiny}[self.size]
 
     def digits(self, train: int | None = None, validation: int | None = None) -> Splits:
-        """MNIST, limited to so many training and validation samples (drawn with the trial's seed, in proportion)."""
+        """Return MNIST with at most ``train`` and ``validation`` samples (None: all).
+
+        The samples are drawn with the trial's seed, with the classes in proportion.
+        """
         whole = whole_mnist(self.data_dir)
-        less = [
+        limited = [
             part if count is None else part.limit(count, self.seed)
             for part, count in ((whole.train, train), (whole.validation, validation))
         ]
-        return Splits(less[0], less[1], whole.test, whole.name, whole.source, whole.sha256)
+        return Splits(limited[0], limited[1], whole.test, whole.name, whole.source, whole.sha256)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers say of the claim, and why in one sentence with the numbers in it."""
+    """The outcome for the claim, and the reason: one sentence that contains the decisive numbers."""
 
-    says: Literal["holds", "does not hold", "depends"]
-    because: str
+    outcome: Literal["holds", "does not hold", "depends"]
+    reason: str
 
     def _repr_html_(self) -> str:
-        return notebook.page(f"The claim {self.says}" if self.says != "depends" else "It depends", notebook.line(self.because))
+        title = "It depends" if self.outcome == "depends" else f"The claim {self.outcome}"
+        return notebook.section(title, notebook.paragraph(self.reason))
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are texts, as they are read; the first column names the row."""
+    """A table of texts; the first column names the rows."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -84,7 +88,7 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"a row of {len(row)} cells under {len(self.columns)} columns: {row}")
+                raise ValueError(f"a row of {len(row)} cells for {len(self.columns)} columns: {row}")
 
     def _repr_html_(self) -> str:
         return notebook.table(self.columns, self.rows)
@@ -92,10 +96,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question. ``codes`` are the rows of the mission that it answers, ``source`` says which document claims what, and
-    where; ``criterion`` is written before anything is measured; ``mathematics`` is what a reader needs to know, in paragraphs
-    with an empty line between; ``alt`` describes the figure for who cannot see it. ``seeds`` is how often it is repeated. One
-    that compares times is measured ``alone``: nothing else runs beside it."""
+    """One question and everything that answers it.
+
+    - ``codes``: identifiers of the project's requirements that the experiment covers; ``beyond`` if it covers none
+    - ``chapter``: the chapter of the report
+    - ``claim``, ``source``: what is claimed, and in which document
+    - ``criterion``: when the claim holds, fixed before measuring
+    - ``mathematics``: the background, in paragraphs separated by empty lines; indented paragraphs are formulas
+    - ``alt``: the alternative text of the figure
+    - ``seeds``: the number of repetitions
+    - ``alone``: whether no other seed may run at the same time, because the experiment measures times
+    """
 
     question: str
     codes: tuple[str, ...]
@@ -114,27 +125,27 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if self.chapter not in CHAPTERS:
-            raise ValueError(f"there is no chapter {self.chapter!r}: {', '.join(CHAPTERS)}")
+            raise ValueError(f"there is no chapter {self.chapter!r}: choose one of {', '.join(CHAPTERS)}")
 
 
 def spread(values: Iterable[float], form: str = ".2f") -> str:
-    """``97.31 (97.02 to 97.44)``: the median and the range over seeds; the number alone where all are the same as written."""
+    """Return median and range, such as ``97.31 (97.02 to 97.44)``; one number if all values look the same in this format."""
     numbers = list(values)
     middle, low, high = (f"{one:{form}}" for one in (statistics.median(numbers), min(numbers), max(numbers)))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def percent(shares: Iterable[float], form: str = ".2f") -> str:
-    """The same for shares, in percent."""
-    return f"{spread((100 * share for share in shares), form)} %"
+def percent(fractions: Iterable[float], form: str = ".2f") -> str:
+    """Return median and range of fractions in percent, as :func:`spread` does."""
+    return f"{spread((100 * fraction for fraction in fractions), form)} %"
 
 
 def median(results: Sequence[Result], *path: str | int) -> float:
-    """The median over seeds of one number, found along ``path``: ``median(results, "sgd", "loss")``."""
+    """Return the median over seeds of the value at ``path``: ``median(results, "sgd", "loss")``."""
 
-    def found(result: Any) -> float:
+    def value(result: Any) -> float:
         for key in path:
             result = result[key]
         return float(result)
 
-    return statistics.median(map(found, results))
+    return statistics.median(map(value, results))

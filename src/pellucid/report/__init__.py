@@ -1,4 +1,4 @@
-"""The report: what the lab's experiments found, as one page that needs nothing beside it, or as pages of Markdown."""
+"""The report on the results of the lab's experiments, as one self-contained HTML page or as pages of Markdown."""
 
 from pellucid.report.contents import Chapter, Contents, Section, contents, svg, unfinished
 from pellucid.report.markdown import write_markdown

@@ -1,4 +1,4 @@
-"""The report as pages of Markdown: one for each chapter, with figures beside them, and one with all verdicts."""
+"""The report as pages of Markdown: an index of all verdicts, one page per chapter, and the figures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pellucid.report.contents import Chapter, Contents, Section, is_formula, par
 
 
 def write_markdown(found: Contents, folder: str | Path) -> list[Path]:
-    """Writes ``index.md``, a page for each chapter and ``figures/*.svg`` into ``folder``; returns what was written. Raises
-    FileError."""
+    """Write ``index.md``, one page per chapter and ``figures/*.svg`` into ``folder``, and return the paths of all files.
+
+    Raises FileError if a file cannot be written.
+    """
     folder = Path(folder)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+        raise FileError(f"cannot create the folder {folder}: {error.strerror or error}") from error
     files = {folder / "index.md": _index(found)}
     for chapter in found.chapters:
         files[folder / f"{chapter.anchor}.md"] = _chapter(chapter)
@@ -27,13 +29,14 @@ def write_markdown(found: Contents, folder: str | Path) -> list[Path]:
 
 
 def _index(found: Contents) -> str:
-    lines = ["# What holds of what is taught", ""]
-    lines += [f"- {what}: {text}" for what, text in found.circumstances]
+    lines = ["# Claims and verdicts", ""]
+    lines += [f"- {label}: {text}" for label, text in found.environment]
     lines += ["", "| question | verdict |", "|---|---|"]
     for chapter in found.chapters:
         lines.append(f"| **{chapter.title}** | |")
         for section in chapter.sections:
-            lines.append(f"| [{section.experiment.question}]({chapter.anchor}.md#{section.name}) | {section.verdict.says} |")
+            link = f"[{section.experiment.question}]({chapter.anchor}.md#{section.name})"
+            lines.append(f"| {link} | {section.verdict.outcome} |")
     if found.missing:
         lines += ["", f"Not measured: {', '.join(found.missing)}."]
     return "\n".join(lines) + "\n"
@@ -47,18 +50,18 @@ def _chapter(chapter: Chapter) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    one, cells = section.experiment, section.table
-    rows = [cells.columns, ("---",) * len(cells.columns), *cells.rows]
+    experiment, table = section.experiment, section.table
+    rows = [table.columns, ("---",) * len(table.columns), *table.rows]
     return [
         f'<a id="{section.name}"></a>',
-        f"## {one.question}",
-        f"> {one.claim}\n>\n> {one.source} ({', '.join(one.codes)})",
-        *map(_paragraph, paragraphs(one.mathematics)),
-        f"**Criterion.** {one.criterion}",
-        f"![{one.alt}](figures/{section.name}.svg)",
+        f"## {experiment.question}",
+        f"> {experiment.claim}\n>\n> {experiment.source} ({', '.join(experiment.codes)})",
+        *map(_paragraph, paragraphs(experiment.mathematics)),
+        f"**Criterion.** {experiment.criterion}",
+        f"![{experiment.alt}](figures/{section.name}.svg)",
         "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
-        f"**{section.verdict.says.capitalize()}**: {section.verdict.because}.",
-        f"Again: `{section.command}` ({section.took})",
+        f"**{section.verdict.outcome.capitalize()}**: {section.verdict.reason}.",
+        f"To repeat: `{section.command}` ({section.duration})",
     ]
 
 

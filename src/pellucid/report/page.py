@@ -1,4 +1,4 @@
-"""The report as one HTML file: offline, light and dark, printable."""
+"""The report as one HTML file that needs no network, with a light and a dark theme, and suitable for printing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pellucid.report.contents import Contents, is_formula, paragraphs
 
 
 def write_page(found: Contents, path: str | Path) -> None:
-    """Writes ``path``. Raises ConfigError without Jinja2, FileError where the file cannot be written."""
+    """Write the report to ``path``. Raises ConfigError without Jinja2, and FileError if the file cannot be written."""
     try:
         from jinja2 import Environment, StrictUndefined
         from markupsafe import Markup, escape

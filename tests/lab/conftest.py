@@ -1,0 +1,23 @@
+"""MNIST for the tests of the lab, without a network."""
+
+from __future__ import annotations
+
+import pytest
+
+import pellucid.lab.experiment
+from pellucid import DataError
+from pellucid.data.sources.mnist import mnist_5k
+from pellucid.lab import Results
+
+
+@pytest.fixture(autouse=True)
+def small_mnist(monkeypatch):
+    """Replace MNIST by the 5,000 digits that need no network."""
+    small = mnist_5k(0, DataError("no network in tests"))
+    monkeypatch.setattr(pellucid.lab.experiment, "whole_mnist", lambda data_dir: small)
+
+
+@pytest.fixture(scope="session")
+def tiny_results(tmp_path_factory):
+    """A folder for the tiny results of all experiments."""
+    return Results(tmp_path_factory.mktemp("lab"))
