@@ -1,4 +1,4 @@
-"""The command line, on a small data set in MNIST's files: what it prints, what it writes, how it ends."""
+"""The command line, on a small data set in the files of MNIST: what it prints and writes, and its exit codes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pellucid import Dense, Flatten, Model, Sequential, Softmax
 from pellucid.cli import application
 from pellucid.core.config import from_json, to_json
 from pellucid.data import Augmentation, Corrections, digit, mnist
-from pellucid.training.shards import cores
+from pellucid.training.threads import available_cores
 
 RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
 TRAIN = ("train", "mnist", "--model", "mlp-small", "--optimizer", "adam", "--lr", "0.01", "--epochs", "3")
-# The command in a process of its own, where the small files pass for MNIST's as they do here.
+# The command in a separate process, which accepts the small files as those of MNIST, like this one.
 CHILD = """
 import pathlib, sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("mnist_folder")
 
 
 def cli(*arguments, code=0):
-    """What the command prints: (standard output, standard error)."""
+    """Run the command. Returns (standard output, standard error)."""
     result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
     assert result.exit_code == code, result.output + repr(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
@@ -55,7 +55,7 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def test_train_says_what_it_does_and_keeps_the_run(tmp_path):
+def test_train_prints_what_it_does_and_writes_a_run_folder(tmp_path):
     out, err = cli(*TRAIN, "--seed", 3, "--out", tmp_path / "run")
     assert "mnist: 400 training, 50 validation, 100 test samples" in out
     assert "25,450 parameters" in out
@@ -112,7 +112,7 @@ def test_evaluate(run):
 
 def test_evaluate_draws_the_mistakes(run, tmp_path):
     file = tmp_path / "wrong.png"
-    assert "mistakes  none: there is no figure" in cli("evaluate", run, "--part", "validation", "--mistakes", file)[0]
+    assert "mistakes  none, so no figure was drawn" in cli("evaluate", run, "--part", "validation", "--mistakes", file)[0]
     assert not file.exists()
     model, data = Model.load(run / "model.pellucid"), mnist().validation
     model.parameters[:] *= -1
@@ -120,14 +120,14 @@ def test_evaluate_draws_the_mistakes(run, tmp_path):
     wrong = int((model.predict(data.x).argmax(axis=1) != data.y).sum())
     assert wrong > 0
     text, _ = cli("evaluate", run, "--part", "validation", "--mistakes", file)
-    assert f"mistakes  those it is most sure of are in {file}" in text
+    assert f"mistakes  those with the most confident predictions are in {file}" in text
     with Image.open(file) as picture:
         assert f"{wrong} of 50 wrong" in picture.info["Description"]
     assert json.loads(cli("evaluate", run, "--json", "--mistakes", tmp_path / "wrong.svg")[0])["accuracy"] < 1
     assert (tmp_path / "wrong.svg").exists()
 
 
-def test_several_runs_are_asked_together(run, tmp_path):
+def test_several_runs_are_an_ensemble(run, tmp_path):
     cli("train", "--model", "mlp-small", "--epochs", 2, "--seed", 5, "--out", tmp_path / "other", "--quiet")
     models = [Model.load(path / "model.pellucid") for path in (run, tmp_path / "other")]
     test = mnist().test
@@ -137,14 +137,14 @@ def test_several_runs_are_asked_together(run, tmp_path):
     assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == test.y).mean())
     assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(100), test.y]).mean(), rel=1e-5)
     text, _ = cli("evaluate", run, tmp_path / "other", "mnist", "--copies", 2, "--augmentation", "shift=1")
-    assert "2 models, each asked about every picture and 2 changed copies (Augmentation(shift=1.0))" in text
+    assert "ensemble  2 models, each with 2 augmented copies of every image (Augmentation(shift=1.0))" in text
 
 
 def test_training_with_augmentation(tmp_path, mnist_folder):
     out, _ = cli(
         "train", "--model", "mlp-small", "--epochs", 1, "--augmentation", "rotation=5,shift=1", "--out", tmp_path / "a"
     )
-    assert "changed   Augmentation(rotation=5.0, shift=1.0)" in out
+    assert "augmented Augmentation(rotation=5.0, shift=1.0)" in out
     fit = json.loads((tmp_path / "a" / "config.json").read_text())["fit"]
     assert from_json(fit["augmentation"], Augmentation) == Augmentation(rotation=5, shift=1)
     cli("train", "--model", "mlp-small", "--epochs", 1, "--out", tmp_path / "b", "--quiet")
@@ -162,14 +162,14 @@ def test_predict(run, tmp_path, mnist_folder):
     Image.fromarray(test.x[sure, ..., 0]).save(tmp_path / "small.png")
     drawn = np.where(test.x[sure, ..., 0] > 100, test.x[sure, ..., 0], 0)
     page = 255 - np.kron(drawn, np.ones((10, 10), np.uint8))
-    photo = np.pad(page, ((300, 10), (10, 50)), constant_values=255)  # dark on light paper, large, somewhere on it
+    photo = np.pad(page, ((300, 10), (10, 50)), constant_values=255)  # a large dark digit, off the centre of light paper
     Image.fromarray(photo).convert("RGB").save(tmp_path / "photo.png")
     rows = json.loads(cli("predict", run, tmp_path / "small.png", tmp_path / "photo.png", "--json")[0])
     assert [set(row) for row in rows] == 2 * [{"file", "label", "probabilities"}]
     assert [row["file"] for row in rows] == [str(tmp_path / "small.png"), str(tmp_path / "photo.png")]
     assert rows[0]["label"] == label
     assert rows[0]["probabilities"] == pytest.approx(p[sure].tolist(), rel=1e-4)
-    # A photo becomes a digit as MNIST has them, wherever it stands on the paper.
+    # A photograph becomes a digit like those of MNIST, wherever on the paper it was.
     assert rows[1]["probabilities"] == pytest.approx(model.predict(digit(photo)[None])[0].tolist(), rel=1e-4)
     np.testing.assert_array_equal(digit(photo), digit(page))
     text, _ = cli("predict", run / "model.pellucid", tmp_path / "small.png")
@@ -178,23 +178,23 @@ def test_predict(run, tmp_path, mnist_folder):
 
 def test_an_empty_sheet_is_no_digit(run, tmp_path):
     Image.fromarray(np.full((60, 60), 255, np.uint8)).save(tmp_path / "empty.png")
-    assert "empty.png: there is nothing on this picture" in cli("predict", run, tmp_path / "empty.png", code=2)[1]
+    assert "empty.png: this image is empty" in cli("predict", run, tmp_path / "empty.png", code=2)[1]
 
 
 def test_evaluate_on_corrections(run, tmp_path):
     folder = Corrections(tmp_path / "corrections")
     lines = [np.array([[10.0, 10.0], [10.0, 90.0]])]
     for label in ("1", "1", "7", "no digit"):
-        folder.keep(lines, None, label, None)
+        folder.add(lines, None, label, None)
     x = digit([lines[0].tolist()])
     scores = json.loads(cli("evaluate", run, tmp_path / "corrections", "--json")[0])
     said = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
-    assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes has no name for the fourth
+    assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes does not have that of the fourth
     assert scores["accuracy"] == pytest.approx({1: 2 / 3, 7: 1 / 3}.get(said, 0))
     text, _ = cli("evaluate", run, tmp_path / "corrections")
     assert "corrections: 3 drawings" in text
     (tmp_path / "empty").mkdir()
-    assert "holds no corrections" in cli("evaluate", run, tmp_path / "empty", code=2)[1]
+    assert "has no corrections" in cli("evaluate", run, tmp_path / "empty", code=2)[1]
 
 
 def test_compare(run, tmp_path):
@@ -227,15 +227,15 @@ def test_compare(run, tmp_path):
     assert found == json.loads((tmp_path / "compared" / "comparison.json").read_text())
     assert found["runs"][0]["test"] == json.loads((run / "metrics.json").read_text())["test"]
     assert found["tests"][0]["only_first"] == only[0]
-    assert found["disputed"] == sorted(
+    assert found["disagreements"] == sorted(
         np.flatnonzero(first != second), key=lambda i: ((first[i] == y[i]) + int(second[i] == y[i]), i)
     )
     energy = found["runs"][0]["energy"]
     assert energy["how"] in ("measured", "estimated")
     assert 0 < energy["low"] <= energy["joules"] <= energy["high"]
-    assert "is no run folder" in cli("compare", tmp_path, code=2)[1]
-    assert "the same run is named twice" in cli("compare", run, run, code=2)[1]
-    assert "makes no mistake" in text or "takes " in text
+    assert "is not a run folder" in cli("compare", tmp_path, code=2)[1]
+    assert "the same run is given twice" in cli("compare", run, run, code=2)[1]
+    assert "makes no mistakes" in text or "classifies " in text
     metrics = json.loads((other / "metrics.json").read_text())
     metrics["data"]["sha256"] = "another"
     (other / "metrics.json").write_text(json.dumps(metrics))
@@ -253,10 +253,10 @@ def test_data(mnist_folder):
     assert "█" in out
     assert len(out.splitlines()) == 2 + 1 + 14
     out, _ = cli("data", "show", "mnist", "--count", 3, "--augment", "--augmentation", "affine")
-    assert "changed   Augmentation(rotation=10.0" in out
+    assert "augmented Augmentation(rotation=10.0" in out
     assert len(out.splitlines()) == 3 + 3 * (1 + 14)
     out, _ = cli("data", "show", "mnist", "--augment", "--out", "digits.png")
-    assert "the pictures are in digits.png" in out
+    assert "the images are in digits.png" in out
     assert Path("digits.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -270,13 +270,13 @@ def test_a_network_from_a_file(run, tmp_path):
     assert Model.load("runs/mine-1/model.pellucid").parameter_count == 25_450
 
 
-def test_quiet_flags_and_the_numbered_folders(mnist_folder, monkeypatch):
+def test_quiet_runs_in_numbered_folders(mnist_folder, monkeypatch):
     monkeypatch.delenv("PELLUCID_DATA")
     flags = ("--limit", 60, "--data-dir", mnist_folder, "--quiet", "--deterministic", "--early-stopping", 2, "--split-seed", 9)
     for number in (1, 2):
         assert cli("train", "--epochs", 1, *flags) == ("", "")
         assert sorted(path.name for path in Path(f"runs/mlp-{number}").iterdir()) == RUN_FILES
-    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] in {f"{cores()} threads", "1 thread"}
+    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] in {f"{available_cores()} threads", "1 thread"}
     config = json.loads(Path("runs/mlp-2/config.json").read_text())
     assert (config["data"]["limit"], config["data"]["split_seed"]) == (60, 9)
     assert config["fit"]["deterministic"]
@@ -309,7 +309,7 @@ def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
         out, err = child.communicate(timeout=300)
     assert child.returncode == 130
     assert "Traceback" not in err
-    assert "interrupted: keeping what was trained so far" in out
+    assert "interrupted: the parameters trained so far are kept" in out
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
     assert "accuracy" in cli("evaluate", tmp_path / "run")[0]
@@ -325,18 +325,18 @@ BAD = {
     "one class only": (("train", "--limit", "1"), "with one class there is nothing to tell apart"),
     "learning rate": (("train", "--lr", "-1"), "learning_rate must be above 0"),
     "learning rate 1e9": (("train", "--lr", "1e9"), "at a learning rate of 1e+09; the usual causes"),
-    "a folder below a file": (("train", "--out", "lies.json/run"), "cannot make the folder"),
+    "a folder below a file": (("train", "--out", "lies.json/run"), "cannot create the folder"),
     "no such data": (("train", "--data-dir", "nowhere"), "there is no such folder"),
     "no such network": (("train", "--model", "nowhere.json"), "nowhere.json"),
     "a key": (("train", "--model", "lies.json"), "Dense has no setting 'unit': did you mean 'units'"),
-    "no JSON": (("train", "--model", "text.json"), "holds no JSON"),
-    "no run": (("evaluate", "nowhere"), "there is no run or model file nowhere"),
-    "no model": (("evaluate", "text.json"), "text.json is not a whole Pellucid model file"),
+    "no JSON": (("train", "--model", "text.json"), "is not a JSON file"),
+    "no run": (("evaluate", "nowhere"), "there is no run folder or model file nowhere"),
+    "no model": (("evaluate", "text.json"), "text.json is not a complete Pellucid model file"),
     "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
     "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
-    "an amount": (("data", "show", "--augmentation", "shift=far"), "is no number"),
-    "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a whole Pellucid model file"),
-    "no copies": (("evaluate", "text.json", "--augmentation", "affine"), "say with --copies how many"),
+    "an amount": (("data", "show", "--augmentation", "shift=far"), "is not a number"),
+    "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a complete Pellucid model file"),
+    "no copies": (("evaluate", "text.json", "--augmentation", "affine"), "give their number with --copies"),
     "data set": (("data", "show", "minst"), "did you mean 'mnist'"),
 }
 
@@ -350,12 +350,12 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
     assert len(errors) == 1
     assert errors[0].startswith("error: ")
     assert message in errors[0]
-    assert not [path for path in Path("runs").rglob("*") if path.is_file()], "a run that failed leaves no half of it"
+    assert not [path for path in Path("runs").rglob("*") if path.is_file()], "a run that failed leaves no files"
 
 
-def test_pictures_and_models_that_are_none(run):
+def test_files_that_are_not_images_or_models(run):
     Path("picture.png").write_text("no picture")
-    assert "no picture of a known kind" in cli("predict", run, "picture.png", code=2)[1]
+    assert "not an image of a known format" in cli("predict", run, "picture.png", code=2)[1]
     content = bytearray((run / "model.pellucid").read_bytes())
     content[-1] ^= 1
     (run / "model.pellucid").write_bytes(content)

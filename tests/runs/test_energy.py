@@ -1,4 +1,4 @@
-"""Energy: measured where the processor counts it, else an estimate with its range."""
+"""Energy: measured where the processor counts it, otherwise estimated with a range."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def test_measured(tmp_path, monkeypatch):
     domain(tmp_path, 0, "package-0", 10)
     domain(tmp_path, 1, "package-1", 995)
     domain(tmp_path, 2, "psys", 1)
-    meter, beside = Meter(), Meter(alone=False)
+    meter, shared = Meter(), Meter(alone=False)
     domain(tmp_path, 0, "package-0", 12.5)
-    domain(tmp_path, 1, "package-1", 5)  # it began again
+    domain(tmp_path, 1, "package-1", 5)  # the counter has overflowed
     domain(tmp_path, 2, "psys", 900)
     assert meter.read() == Energy(12.5, 12.5, 12.5, "measured", "RAPL, the whole processor")
     assert str(meter.read()) == "12 J measured"
-    assert beside.read().how == "estimated", "other work runs on the same processor"
-    meter._began -= 3  # 1000 J are full in two seconds of 500 W
+    assert shared.read().how == "estimated", "other work runs on the same processor"
+    meter._start -= 3  # at 500 W, a counter of 1000 J may overflow after two seconds
     assert meter.read().how == "estimated"
 
 

@@ -1,4 +1,4 @@
-"""Presets: each is the network it says it is, and its recipe fits it."""
+"""Presets: the number of parameters of each network, and that its recipe trains it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pellucid import CrossEntropy
-from pellucid.runs.presets import PRESETS, fits
+from pellucid.runs.presets import PRESETS
 
-# Counted by hand; 52,650, 34,826 and 1,199,882 are the sources' own figures, 61,706 is LeNet-5 with a full second convolution.
+# Counted by hand; 52,650, 34,826 and 1,199,882 are published, 61,706 is LeNet-5 with a full second convolution.
 PARAMETERS = {
     "mlp": 784 * 256 + 256 + 256 * 256 + 256 + 2570,
     "mlp-small": 784 * 32 + 32 + 330,
@@ -34,10 +34,10 @@ PARAMETERS = {
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets(name):
     recipe = PRESETS[name]
-    model = fits(recipe, (28, 28, 1), 10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer)
+    model = recipe.classifier((28, 28, 1), 10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer)
     assert model.parameter_count == PARAMETERS[name]
     random = np.random.default_rng(0)
-    y = np.arange(16) % 4  # a bright stripe says which
+    y = np.arange(16) % 4  # the class is the place of a bright stripe
     x = random.random((16, 28, 28, 1), np.float32) * 0.3
     for i in range(16):
         x[i, 6 * y[i] : 6 * y[i] + 6] += 0.7

@@ -1,4 +1,4 @@
-"""Sweeps: every cell once, whatever happens in between."""
+"""Sweeps: every cell is trained once, also after interruptions and failures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from pellucid import ConfigError, FileError, Model, plots
 from pellucid.cli import application
-from pellucid.runs.run import Settings
+from pellucid.runs.plan import RunSettings
 from pellucid.runs.sweep import Grid, Sweep, folder_name
-from pellucid.training import shards
+from pellucid.training import threads
 
-BASE = Settings(model="mlp", epochs=1, limit=100)
+BASE = RunSettings(model="mlp", epochs=1, limit=100)
 SMALL_MNIST = """
 import pathlib, sys
 sys.path.insert(0, {tests!r})
@@ -54,7 +54,7 @@ def test_grids():
         (["lr"], 1, "looks like lr=0.01"),
         (["rate=1"], 1, "no setting 'rate'"),
         (["epoch=1"], 1, "did you mean 'epochs'"),
-        (["lr=a"], 1, "no values for lr"),
+        (["lr=a"], 1, "not values of lr"),
         (["lr="], 1, "one or more different values"),
         (["lr=1,1.0"], 1, "one or more different values"),
         (["augmentation=rotation=1,shift=2;rotation=1,shift=2"], 1, "one or more different values"),
@@ -86,7 +86,7 @@ def test_a_sweep_from_the_command_line(mnist_folder):
     best = max(np.mean([float(r["validation_accuracy"]) for r in rows[i : i + 2]]) for i in (0, 2, 6, 8))
     assert next(line for line in lines if line.startswith("  ")).startswith(f"  {100 * best:.2f} % (")
     for folder in Path("swept").glob("hidden*"):
-        assert "test" not in json.loads((folder / "metrics.json").read_text()), "the test set was not looked at"
+        assert "test" not in json.loads((folder / "metrics.json").read_text()), "the test set was not used"
     assert Path("swept/sweep.png").read_bytes().startswith(b"\x89PNG")
     again, _ = sweep(*words, "--out", "swept", "--jobs", 1)
     assert again.splitlines()[0] == "12 of 12 runs are done already"
@@ -96,7 +96,7 @@ def test_a_sweep_from_the_command_line(mnist_folder):
     assert len(json.loads(grown)) == 12
 
 
-def test_what_is_refused(mnist_folder):
+def test_refused_sweeps(mnist_folder):
     sweep("--grid", "lr=0.1", "--epochs", 1, "--limit", 50, "--out", "swept")
     for words, said in [
         (["--grid", "lr=0.1", "--epochs", 2, "--limit", 50, "--out", "swept"], "was trained with epochs=1, not 2"),
@@ -107,7 +107,7 @@ def test_what_is_refused(mnist_folder):
         (["--grid", "hidden=5,a", "--out", "new"], "widths look like"),
         (["--grid", "model=mlp,cn", "--out", "new"], "did you mean 'cnn'"),
         (["--grid", "lr=0.1", "--jobs", 0, "--out", "new"], "--jobs must be at least 1"),
-        (["--grid", "lr=0.1", "--out", "mine"], "holds no sweep"),
+        (["--grid", "lr=0.1", "--out", "mine"], "is not a sweep"),
     ]:
         Path("mine").mkdir(exist_ok=True)
         Path("mine/letter.txt").write_text("dear")
@@ -119,11 +119,13 @@ def test_what_is_refused(mnist_folder):
 
 
 @pytest.mark.parametrize("runs", [9, pytest.param(27, marks=pytest.mark.long)])
-def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folder, runs):
+def test_a_stopped_sweep_continues(tmp_path, mnist_folder, runs):
     words = ["sweep", "--grid", "hidden=4,5,6", "--grid", "lr=0.1,0.2,0.3", "--epochs", "1", "--limit", "100"]
     words += ["--seeds", str(runs // 9)]
-    # Python runs this file as it starts, in the processes of the sweep, too: they find the small MNIST.
-    (tmp_path / "sitecustomize.py").write_text(SMALL_MNIST.format(tests=str(Path(__file__).parents[1]), folder=str(mnist_folder)))
+    # Every Python process runs this file when it starts, those of the sweep included: all of them find the small MNIST.
+    (tmp_path / "sitecustomize.py").write_text(
+        SMALL_MNIST.format(tests=str(Path(__file__).parents[1]), folder=str(mnist_folder))
+    )
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [
         sys.executable,
@@ -152,64 +154,67 @@ def test_a_stopped_sweep_repeats_nothing_and_loses_nothing(tmp_path, mnist_folde
     assert finished.stdout.startswith(f"{len(done)} of {runs} runs are done already")
     after = {path.parent: path.stat().st_mtime_ns for path in (tmp_path / "swept").glob("*/metrics.json")}
     assert len(after) == runs
-    assert {folder: after[folder] for folder in done} == done, "nothing was done twice"
+    assert {folder: after[folder] for folder in done} == done, "no cell was trained twice"
     rows = table(tmp_path / "swept" / "results.csv")
     assert len({(row["hidden"], row["lr"], row["seed"]) for row in rows}) == runs
-    alone = Sweep(Settings(epochs=1, limit=100), Grid.parse(["hidden=5", "lr=0.2"]), tmp_path / "alone")
-    alone.run(jobs=1, tell=lambda text: None)
+    alone = Sweep(RunSettings(epochs=1, limit=100), Grid.parse(["hidden=5", "lr=0.2"]), tmp_path / "alone")
+    alone.run(jobs=1, notify=lambda text: None)
     for name in alone.plans:
         one, other = (Model.load(folder / name / "model.pellucid") for folder in (tmp_path / "swept", tmp_path / "alone"))
-        np.testing.assert_array_equal(one.parameters, other.parameters, "the same run, in whatever process")
+        np.testing.assert_array_equal(one.parameters, other.parameters, "a run is the same in any process")
 
 
-def test_without_joblib_nothing_is_begun(tmp_path, mnist_folder, monkeypatch):
-    monkeypatch.setattr("pellucid.runs.processes.possible", lambda: False)
+def test_without_joblib_nothing_is_started(tmp_path, mnist_folder, monkeypatch):
+    monkeypatch.setattr("pellucid.runs.processes.available", lambda: False)
     with pytest.raises(ConfigError, match="joblib"):
         Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "sweep").run(1)
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_half_written_run_is_done_again(tmp_path, mnist_folder):
+def test_an_incomplete_metrics_file_is_replaced(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "swept")
-    cores = shards.cores()
-    work.run(jobs=1, tell=lambda text: None)
-    assert shards.cores() == cores, "this process has its cores back"
-    assert shards._most is None
+    cores = threads.available_cores()
+    work.run(jobs=1, notify=lambda text: None)
+    assert threads.available_cores() == cores, "this process has its cores back"
+    assert threads._limit is None
     assert work.outstanding() == []
     path = tmp_path / "swept" / "lr=0.1,seed=0" / "metrics.json"
     path.write_text(path.read_text()[:40])
     assert work.outstanding() == ["lr=0.1,seed=0"]
     assert len(work.rows()) == 1
-    work.run(jobs=1, tell=lambda text: None)
+    work.run(jobs=1, notify=lambda text: None)
     assert len(work.rows()) == 2
     grown = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"]), tmp_path / "swept")
     assert grown.outstanding() == ["lr=0.3,seed=0"], "a grid may grow"
 
 
-def test_two_sweeps_in_one_folder_keep_apart(tmp_path, mnist_folder):
+def test_two_sweeps_do_not_run_in_one_folder(tmp_path, mnist_folder):
     one = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "out")
-    one.run(1, tell=lambda line: None)
+    one.run(1, notify=lambda line: None)
     other = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "out")
-    hold = "import sys\nfrom pellucid.core.files import locked\nwith locked(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+    hold = (
+        "import sys\nfrom pellucid.core.files import exclusive_lock\n"
+        "with exclusive_lock(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+    )
     command = [sys.executable, "-c", hold, str(tmp_path / "out" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        with pytest.raises(FileError, match="another sweep is at work"):
-            other.run(1, tell=lambda line: None)
+        with pytest.raises(FileError, match="another sweep is running"):
+            other.run(1, notify=lambda line: None)
         assert len(other.outstanding()) == 1  # nothing was trained
-        process.kill()  # the lock dies with its process
+        process.kill()  # the lock ends with its process
         process.wait()
-        other.run(1, tell=lambda line: None)
+        other.run(1, notify=lambda line: None)
     assert not other.outstanding()
 
 
-def test_processes_share_the_cores(monkeypatch):
-    monkeypatch.setattr(shards, "_most", None)
-    everything = shards.cores()
-    shards.limit(1)
-    assert shards.cores() == 1
-    shards.limit(None)
-    assert shards.cores() == everything
+def test_the_limit_on_threads(monkeypatch):
+    monkeypatch.setattr(threads, "_limit", None)
+    everything = threads.available_cores()
+    threads.limit_threads(1)
+    assert threads.available_cores() == 1
+    threads.limit_threads(None)
+    assert threads.available_cores() == everything
 
 
 def test_a_sweep_on_a_dask_cluster(tmp_path, mnist_folder):
@@ -220,25 +225,25 @@ def test_a_sweep_on_a_dask_cluster(tmp_path, mnist_folder):
         )
     assert "2 of 2" in text
     assert len(table(Path("swept/results.csv"))) == 2
-    shards.limit(None)
+    threads.limit_threads(None)
 
 
-def test_a_combination_counts_when_all_its_seeds_were_trained(tmp_path, mnist_folder):
+def test_the_mean_needs_all_seeds(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"], seeds=2), tmp_path / "swept")
     row = {"status": "done", "validation_accuracy": 0.9}
-    lost = {"status": "diverged", "validation_accuracy": None}
-    rows = [{"lr": 0.1, **row}, {"lr": 0.1, **lost}, {"lr": 0.2, **row}, {"lr": 0.2, **row, "validation_accuracy": 0.8}]
+    diverged = {"status": "diverged", "validation_accuracy": None}
+    rows = [{"lr": 0.1, **row}, {"lr": 0.1, **diverged}, {"lr": 0.2, **row}, {"lr": 0.2, **row, "validation_accuracy": 0.8}]
     one, both, none = work.summaries(rows).values()
     assert (one.mean, str(one)) == (None, "1 of 2 seeds, 1 diverged")
     assert (both.mean, str(both)) == (pytest.approx(0.85), "85.00 % (80.00 to 90.00)")
     assert (none.mean, str(none)) == (None, "not done")
 
 
-def test_what_failed_is_told_and_tried_again(tmp_path, mnist_folder):
-    work = Sweep(Settings(epochs=1, limit=100), Grid.parse(["limit=1,100"]), tmp_path / "swept")
-    told = []
-    work.run(jobs=1, tell=told.append)
-    assert told[0].startswith("1 of 2  limit=1,seed=0: failed: ")
+def test_a_failed_run_is_reported_and_tried_again(tmp_path, mnist_folder):
+    work = Sweep(RunSettings(epochs=1, limit=100), Grid.parse(["limit=1,100"]), tmp_path / "swept")
+    lines = []
+    work.run(jobs=1, notify=lines.append)
+    assert lines[0].startswith("1 of 2  limit=1,seed=0: failed: ")
     assert work.outstanding() == ["limit=1,seed=0"]
     assert len(work.write()) == 1
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Each command is a file; what it does stands in the library."""
+"""The command line: each command is a module that parses options, calls the library and prints the result."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ import sys
 
 import typer
 
-COMMANDS = ("train", "evaluate", "predict", "draw", "compare", "sweep", "export", "data", "lab")  # as --help lists them
+COMMANDS = ("train", "evaluate", "predict", "draw", "compare", "sweep", "export", "data", "lab")  # in the order of --help
 
 
-def application(only: str | None = None) -> typer.Typer:
-    """The command ``pellucid``: all of it, or with the one subcommand that was asked for, so that no other's file is loaded."""
+def application(command: str | None = None) -> typer.Typer:
+    """Return the command ``pellucid``.
+
+    With the name of a subcommand it has this one only, so that the modules of the others are not imported.
+    """
     app = typer.Typer(
         name="pellucid",
-        help="Train small neural networks, look at them, use them.",
+        help="Train small neural networks, examine them and use them.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     app.callback()(root)
-    for name in (only,) if only in COMMANDS else COMMANDS:
-        command = getattr(importlib.import_module(f"pellucid.cli.{name}"), name)
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+    for name in (command,) if command in COMMANDS else COMMANDS:
+        function = getattr(importlib.import_module(f"pellucid.cli.{name}"), name)
+        if isinstance(function, typer.Typer):
+            app.add_typer(function, name=name)
         else:
-            app.command(name)(command)
+            app.command(name)(function)
     return app
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(given: bool) -> None:
+    if given:
         from pellucid.core.version import __version__
 
         typer.echo(f"pellucid {__version__}")
@@ -39,11 +42,11 @@ def _version(wanted: bool) -> None:
 
 
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version and exit."),
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
 ) -> None:
-    """Train small neural networks, look at them, use them."""
+    """Train small neural networks, examine them and use them."""
 
 
 def main() -> None:
-    """The entry point of the command ``pellucid``."""
+    """Run the command ``pellucid`` with the arguments of this process."""
     application(*sys.argv[1:2])()

@@ -1,4 +1,4 @@
-"""``pellucid compare``: runs side by side, and whether their differences are real."""
+"""``pellucid compare``: compare runs, and test whether their differences may be due to chance."""
 
 from __future__ import annotations
 
@@ -9,191 +9,210 @@ from typing import Any
 import numpy as np
 import typer
 
-from pellucid.cli import own
-from pellucid.cli.common import as_json, reported, say, scored
+from pellucid.cli import options
+from pellucid.cli.common import echo, format_scores, print_json, report_errors
 from pellucid.core.files import write_text
+from pellucid.core.json_text import json_text
 from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.errors import ConfigError, FileError
 from pellucid.metrics import wilson
-from pellucid.runs.comparison import Comparison, closer, short_names
-from pellucid.runs.folder import open_run, readable, results
+from pellucid.runs.comparison import Comparison, short_names, sign_tests
+from pellucid.runs.folder import load_data, open_run, read_metrics
 
-SHOWN = 24  # pictures in the figure of disagreements
+PLOTTED_IMAGES = 24  # in the figure of disagreements
+Metrics = Mapping[str, Any]  # the metrics.json of a run, with its name and folder
 
 
-@reported
+@report_errors
 def compare(
-    runs: list[Path] = typer.Argument(..., help="Run folders."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
-    out: Path | None = typer.Option(None, "--out", help="A folder for comparison.json and the figures."),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    runs: list[Path] = typer.Argument(..., metavar="RUN", help="The run folders to compare."),
+    data_dir: options.DataDir = None,
+    out: Path | None = typer.Option(
+        None, "--out", metavar="FOLDER", help="Write comparison.json and the figures into this folder."
+    ),
+    json: options.Json = False,
 ) -> None:
-    """Runs side by side: size, time, energy, accuracy on the test set with its 95 % interval, what each confuses, and McNemar's
-    test of whether the difference between two of them can be chance. (Another seed gives another network: several runs of
-    each kind tell whether the kind is better.)"""
+    """Compare runs on the test set.
+
+    Prints the size, time, energy and accuracy of each run, its most frequent mistakes, and McNemar's test of whether the
+    difference between two runs may be due to chance. The test compares these trained networks. Another seed gives another
+    network: to find out whether one kind of network is better than another, compare several runs of each kind.
+    """
     names = short_names([str(run) for run in runs])
     if len(set(names)) < len(names):
-        raise ConfigError("the same run is named twice")
-    found = [{"run": name, "folder": str(run), **results(run)} for name, run in zip(names, runs, strict=True)]
-    test, outputs = _outputs(names, runs, found, data_dir)
+        raise ConfigError("the same run is given twice")
+    metrics = [{"run": name, "folder": str(run), **read_metrics(run)} for name, run in zip(names, runs, strict=True)]
+    test, outputs = _predict(names, runs, metrics, data_dir)
     if test.classes is None:
-        _numbers(found, test, outputs, out, json)
-        return
-    classes = test.classes
-    beside = Comparison(test.y, {name: values.argmax(axis=1) for name, values in outputs.items()})  # type: ignore[arg-type]
-    for name, values in zip(names, found, strict=True):  # runs of a sweep have not been tested
-        values["test"] = {**values.get("test", {}), "accuracy": beside.correct(name) / len(test)}
-    tests = [{**vars(pair), "text": str(pair)} for pair in beside.pairs()]
-    confused = {
-        name: [{"true": classes[t], "said": classes[s], "count": n} for t, s, n in beside.confusions(name)] for name in names
-    }
-    disputed = beside.disputed()
-    summary = {"runs": found, "tests": tests, "confusions": confused, "disputed": disputed}
-    if json:
-        as_json(summary)
+        _compare_regressions(metrics, test, outputs, out, json)
     else:
-        say(table(found))
-        for line in sorted({_provenance(values["energy"]) for values in found if values.get("energy")}):
-            say(line)
-        say()
-        for name, mistakes in confused.items():
-            said = ", ".join(f"{one['true']} for {one['said']} ({one['count']})" for one in mistakes)
-            say(f"{name} takes {said}" if said else f"{name} makes no mistake")
-        for pair in tests:
-            say(str(pair["text"]))
+        _compare_classifiers(metrics, test, test.classes, outputs, out, json)
+
+
+def _predict(
+    names: Sequence[str], runs: Sequence[Path], metrics: Sequence[Metrics], data_dir: Path | None
+) -> tuple[Dataset, dict[str, Array]]:
+    """Return the test set that the runs have in common, and the outputs of each run for it.
+
+    Raises ConfigError if they have none in common.
+    """
+    opened = [open_run(run) for run in runs]
+    digests = {values.get("data", {}).get("sha256") for values in metrics}
+    if len(digests) > 1:
+        which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in metrics)
+        raise ConfigError(f"these runs were tested on different data ({which}), so they cannot be compared")
+    splits = load_data(opened[0][1], data_dir)
+    if splits.sha256 not in digests:
+        raise ConfigError(f"the runs were tested on other data than the {splits.name} on this machine: use --data-dir")
+    x = splits.test.x
+    return splits.test, {name: model.predict(x) for name, (model, _) in zip(names, opened, strict=True)}
+
+
+def _compare_classifiers(
+    metrics: Sequence[dict[str, Any]],
+    test: Dataset,
+    classes: Sequence[str],
+    outputs: Mapping[str, Array],
+    out: Path | None,
+    json: bool,
+) -> None:
+    comparison = Comparison(np.asarray(test.y), {name: values.argmax(axis=1) for name, values in outputs.items()})
+    for name, values in zip(outputs, metrics, strict=True):  # runs of a sweep have not been tested
+        values["test"] = {**values.get("test", {}), "accuracy": comparison.correct(name) / len(test)}
+    tests = [{**vars(one), "text": str(one)} for one in comparison.mcnemar_tests()]
+    confusions = {
+        name: [
+            {"true": classes[true], "predicted": classes[predicted], "count": n}
+            for true, predicted, n in comparison.confusions(name)
+        ]
+        for name in outputs
+    }
+    disagreements = comparison.disagreements()
+    summary = {"runs": metrics, "tests": tests, "confusions": confusions, "disagreements": disagreements}
+    if json:
+        print_json(summary)
+    else:
+        echo(run_table(metrics))
+        for line in sorted({_energy_note(values["energy"]) for values in metrics if values.get("energy")}):
+            echo(line)
+        echo()
+        for name, mistakes in confusions.items():
+            listed = ", ".join(f"{one['true']} as {one['predicted']} ({one['count']})" for one in mistakes)
+            echo(f"{name} classifies {listed}" if listed else f"{name} makes no mistakes")
+        for one in tests:
+            echo(str(one["text"]))
         if len(tests) > 1:
-            say(f"(p-values are adjusted for {len(tests)} pairs)")
-        if len(names) > 1:
-            say(f"they disagree on {len(disputed):,} of {len(test):,} samples")
+            echo(f"(the p-values are adjusted for {len(tests)} pairs)")
+        if len(outputs) > 1:
+            echo(f"they disagree on {len(disagreements):,} of {len(test):,} samples")
     if out is not None:
         try:
-            _write(out, summary, test, beside, classes)
-        except ConfigError as error:  # no Matplotlib
-            say(f"no figures: {error}", quiet=json)
-        say(f"the comparison is in {out}", quiet=json)
+            _write(out, summary, test, comparison, classes)
+        except ConfigError as error:  # Matplotlib is not installed
+            echo(f"no figures: {error}", quiet=json)
+        echo(f"the comparison is in {out}", quiet=json)
 
 
-def _outputs(
-    names: Sequence[str], runs: Sequence[Path], found: Sequence[Mapping[str, Any]], data_dir: Path | None
-) -> tuple[Dataset, dict[str, Array]]:
-    """(the test set that all runs share, what each of the runs makes of it)."""
-    opened = [open_run(run) for run in runs]
-    sums = {values.get("data", {}).get("sha256") for values in found}
-    if len(sums) > 1:
-        which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in found)
-        raise ConfigError(f"these runs were tested on different data ({which}): there is nothing to compare them on")
-    splits = own.of_run(opened[0][1].get("data", {}), data_dir)
-    if splits.sha256 not in sums:
-        raise ConfigError(f"the runs were tested on other data than the {splits.name} that is here: give its --data-dir")
-    test = splits.test
-    return test, {name: model.predict(test.x) for name, (model, _) in zip(names, opened, strict=True)}
-
-
-def _numbers(
-    found: Sequence[Mapping[str, Any]], test: Dataset, said: Mapping[str, Array], out: Path | None, json: bool
+def _compare_regressions(
+    metrics: Sequence[Metrics], test: Dataset, outputs: Mapping[str, Array], out: Path | None, json: bool
 ) -> None:
-    """Runs that predict numbers: how far each is from the truth, and which of two is closer more often."""
-    pairs = closer(np.asarray(test.y, np.float64), {name: outputs[:, 0] for name, outputs in said.items()})
-    summary = {"runs": found, "tests": [{**vars(pair), "text": str(pair)} for pair in pairs]}
+    tests = sign_tests(np.asarray(test.y, np.float64), {name: values[:, 0] for name, values in outputs.items()})
+    summary = {"runs": metrics, "tests": [{**vars(one), "text": str(one)} for one in tests]}
     if json:
-        as_json(summary)
+        print_json(summary)
     else:
-        wide = max(len(str(values["run"])) for values in found)
-        for values in found:
-            scores = scored(values["test"], len(test)) if "test" in values else "not tested"
-            say(f"{values['run']:<{wide}}  {_number(values.get('parameters')):>9} parameters  {scores}")
-        for pair in pairs:
-            say(str(pair))
+        width = max(len(str(values["run"])) for values in metrics)
+        for values in metrics:
+            scores = format_scores(values["test"], len(test)) if "test" in values else "not tested"
+            echo(f"{values['run']:<{width}}  {_thousands(values.get('parameters')):>9} parameters  {scores}")
+        for one in tests:
+            echo(str(one))
     if out is not None:
-        _folder(out)
-        write_text(out / "comparison.json", readable(summary))
-        say(f"the comparison is in {out}", quiet=json)
+        _create_folder(out)
+        write_text(out / "comparison.json", json_text(summary))
+        echo(f"the comparison is in {out}", quiet=json)
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> str:
-    """One line a run."""
-    rows = [
-        (
-            "run",
-            "data",
-            "parameters",
-            "multiply-adds",
-            "epochs",
-            "seconds",
-            "energy",
-            "test accuracy",
-            "95 % interval",
-            "test loss",
-        )
-    ]
-    for values in found:
-        data, test, energy = values.get("data", {}), values.get("test", {}), values.get("energy") or {}
-        n, share = data.get("sizes", {}).get("test"), test.get("accuracy")
-        interval = ""
-        if n and share is not None:
-            low, high = wilson(share * n, n)
-            interval = f"{100 * low:.2f} – {100 * high:.2f} %"
-        seconds, loss = values.get("seconds"), test.get("loss")
-        rows.append(
-            (
-                values["run"],
-                str(data.get("name", "")),
-                _number(values.get("parameters")),
-                _number(values.get("multiply_adds")),
-                _number(values.get("epochs")),
-                "" if seconds is None else f"{seconds:.1f}",
-                _joules(energy),
-                "" if share is None else f"{100 * share:.2f} %",
-                interval,
-                "" if loss is None else f"{loss:.4f}",
-            )
-        )
-    wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+HEADER = (
+    "run",
+    "data",
+    "parameters",
+    "multiply-adds",
+    "epochs",
+    "seconds",
+    "energy",
+    "test accuracy",
+    "95 % interval",
+    "test loss",
+)
+
+
+def run_table(metrics: Sequence[Metrics]) -> str:
+    """Return a table with a row for each run; values that are unknown are left empty."""
+    rows = [HEADER, *(_table_row(values) for values in metrics)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
     lines = [
-        "  ".join(f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, wide, strict=True)))
+        "  ".join(f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 
-def _joules(energy: Mapping[str, Any]) -> str:
-    return "" if not energy else f"{'~' if energy['how'] == 'estimated' else ''}{energy['joules']:,.0f} J"
+def _table_row(values: Metrics) -> tuple[str, ...]:
+    data, test, energy = values.get("data", {}), values.get("test", {}), values.get("energy") or {}
+    accuracy, loss = test.get("accuracy"), test.get("loss")
+    n, seconds = data.get("sizes", {}).get("test"), values.get("seconds")
+    interval = ""
+    if n and accuracy is not None:
+        low, high = wilson(accuracy * n, n)
+        interval = f"{100 * low:.2f} – {100 * high:.2f} %"
+    return (
+        values["run"],
+        str(data.get("name", "")),
+        _thousands(values.get("parameters")),
+        _thousands(values.get("multiply_adds")),
+        _thousands(values.get("epochs")),
+        "" if seconds is None else f"{seconds:.1f}",
+        "" if not energy else f"{'~' if energy['how'] == 'estimated' else ''}{energy['joules']:,.0f} J",
+        "" if accuracy is None else f"{100 * accuracy:.2f} %",
+        interval,
+        "" if loss is None else f"{loss:.4f}",
+    )
 
 
-def _provenance(energy: Mapping[str, Any]) -> str:
+def _energy_note(energy: Mapping[str, Any]) -> str:
     if energy["how"] == "measured":
         return f"energy: measured ({energy['source']})"
     low, high = (energy[name] / energy["joules"] for name in ("low", "high"))
-    return f"energy ~: estimated from the seconds that cores were busy; the range is {low:.2g} to {high:.2g} times the figure"
+    return f"energy ~: estimated from the seconds of busy cores; the range is {low:.2g} to {high:.2g} times this value"
 
 
-def _number(value: int | None) -> str:
+def _thousands(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def _write(out: Path, summary: Mapping[str, Any], test: Dataset, beside: Comparison, classes: Sequence[str]) -> None:
+def _write(out: Path, summary: Mapping[str, Any], test: Dataset, comparison: Comparison, classes: Sequence[str]) -> None:
+    """Write comparison.json and the figures."""
     from pellucid import plots
 
-    _folder(out)
-    write_text(out / "comparison.json", readable(summary))
+    _create_folder(out)
+    write_text(out / "comparison.json", json_text(summary))
     n = len(test)
-    shares = {name: beside.correct(name) / n for name in beside.predicted}
-    plots.save(
-        plots.accuracies(shares, {name: beside.interval(name) for name in shares}, f"{n:,} test samples"),
-        out / "accuracies.png",
-    )
-    rows = beside.disputed()
+    accuracies = {name: comparison.correct(name) / n for name in comparison.predictions}
+    intervals = {name: comparison.interval(name) for name in comparison.predictions}
+    plots.save(plots.accuracies(accuracies, intervals, f"{n:,} test samples"), out / "accuracies.png")
+    rows = comparison.disagreements()
     if len(rows) and len(test.shape) == 3:
-        chosen = rows[:SHOWN]
-        said = {name: labels[chosen] for name, labels in beside.predicted.items()}
-        title = f"{len(chosen)} of {len(rows):,} test pictures on which the networks disagree, the hardest first"
-        made = plots.disagreements(test.take(chosen).x, beside.y[chosen], said, classes, title)
-        plots.save(made, out / "disagreements.png")
+        plotted = rows[:PLOTTED_IMAGES]
+        predictions = {name: labels[plotted] for name, labels in comparison.predictions.items()}
+        title = f"{len(plotted)} of {len(rows):,} test images on which the networks disagree, the hardest first"
+        figure = plots.disagreements(test.take(plotted).x, comparison.y[plotted], predictions, classes, title)
+        plots.save(figure, out / "disagreements.png")
 
 
-def _folder(out: Path) -> None:
+def _create_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the folder {out}: {error.strerror or error}") from error
+        raise FileError(f"cannot create the folder {out}: {error.strerror or error}") from error

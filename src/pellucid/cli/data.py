@@ -1,4 +1,4 @@
-"""``pellucid data``: which data sets there are, fetching them, looking at them."""
+"""``pellucid data``: list, download and show data sets."""
 
 from __future__ import annotations
 
@@ -7,97 +7,103 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from pellucid import data as sources
-from pellucid.cli import own
-from pellucid.cli.common import as_json, reported, say
+import pellucid.data as datasets
+from pellucid.cli import options, user_data
+from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.core.memory import Array
-from pellucid.data import fetch as fetch_data, status
-from pellucid.data.augmentation import named
+from pellucid.data.augmentation import parse_augmentation
 from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError
-from pellucid.runs.run import described
+from pellucid.runs.run import describe_splits
 
-data = typer.Typer(help="List, fetch and show data sets.", no_args_is_help=True, rich_markup_mode=None)
+SHADES = " ░▒▓█"  # from dark to light, on a dark terminal
+
+data = typer.Typer(help="List, download and show data sets.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @data.command("list")
-@reported
-def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """The data sets, and whether they are on this machine."""
-    rows = status()
+@report_errors
+def list_(json: options.Json = False) -> None:
+    """List the data sets, and whether they are on this machine."""
+    rows = datasets.status()
     if json:
-        as_json(rows)
+        print_json(rows)
         return
     for row in rows:
-        say(f"{row['name']:<15} {row['where']}")
+        echo(f"{row['name']:<15} {row['where']}")
 
 
 @data.command()
-@reported
-def fetch(name: str = typer.Argument(..., help=f"One of {', '.join(SOURCES)}.")) -> None:
-    """Download a data set into the cache, and check it."""
-    say(f"{name} is in {fetch_data(name)}")
+@report_errors
+def fetch(name: str = typer.Argument(..., metavar="NAME", help=f"One of {', '.join(SOURCES)}.")) -> None:
+    """Download a data set into the cache, and check its files."""
+    echo(f"{name} is in {datasets.fetch(name)}")
 
 
 @data.command()
-@reported
+@report_errors
 def show(
-    name: str = typer.Argument("mnist", help=f"One of {', '.join(SOURCES)}; a table.csv; a folder with one folder a class."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
-    count: int = typer.Option(4, "--count", min=1, max=40, help="How many pictures."),
-    augment: bool = typer.Option(False, "--augment", help="Also show them as training with augmentation sees them (elastic)."),
+    name: str = typer.Argument("mnist", metavar="DATA", help=options.DATA_HELP),
+    data_dir: options.DataDir = None,
+    count: int = typer.Option(4, "--count", min=1, max=40, help="The number of images."),
+    augment: bool = typer.Option(False, "--augment", help="Show augmented images too, as in a training."),
     augmentation: str | None = typer.Option(
-        None, "--augmentation", help="As this one does: affine, elastic, strong, or settings as in rotation=10,shift=2."
+        None,
+        "--augmentation",
+        metavar="NAME|AMOUNTS",
+        help="Show augmented images, with affine, elastic, strong, or amounts, as in rotation=10,shift=2 "
+        "[default of --augment: elastic].",
     ),
-    out: Path | None = typer.Option(None, "--out", help="Draw the pictures into this file (.png or .svg)."),
-    target: str | None = own.TARGET,
-    task: str | None = own.TASK,
-    missing: str = own.MISSING,
-    ignore: list[str] | None = own.IGNORE,
-    no_header: bool = own.NO_HEADER,
-    size: str | None = own.SIZE,
-    colour: str | None = own.COLOUR,
+    out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Draw the images into this file (.png or .svg)."),
+    target: user_data.Target = None,
+    task: user_data.Task = None,
+    missing: user_data.Missing = "error",
+    ignore: user_data.Ignore = None,
+    no_header: user_data.NoHeader = False,
+    size: user_data.Size = None,
+    colour: user_data.Colour = None,
 ) -> None:
-    """Show a data set: its sizes, how often each class occurs, and the first training pictures; of your own data what
-    training makes of it."""
-    change = named(augmentation or "elastic") if augment or augmentation else None
-    wish = own.reading(target, task, missing, ignore, no_header, size, colour)
-    splits = sources.load(name, data_dir, reading=own.settled(name, None, wish, say)["reading"])
-    drawn = len(splits.train.shape) == 3
-    if not drawn and (change is not None or out is not None):
-        raise ConfigError(f"{name} is a table: there are no pictures to show")
-    say(described(splits))
+    """Show a data set: its sizes, the number of samples in each class, and the first training images.
+
+    For your own data, also show how pellucid train reads it.
+    """
+    changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
+    given = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
+    splits = datasets.load(name, data_dir, reading=user_data.data_settings(name, None, given, echo)["reading"])
+    has_images = len(splits.train.shape) == 3
+    if not has_images and (changes is not None or out is not None):
+        raise ConfigError(f"{name} is a table: there are no images to show")
+    echo(describe_splits(splits))
     for note in splits.notes:
-        say(note)
+        echo(note)
     if splits.train.classes is None:
         return
     counts = np.bincount(splits.train.y, minlength=len(splits.classes or ()))  # type: ignore[arg-type]
     names = splits.classes or [str(i) for i in range(len(counts))]
-    say("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
-    if not drawn:
+    echo("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
+    if not has_images:
         return
     first = splits.train.take(np.arange(min(count, len(splits.train))))
     rows = {"original": first.x.astype(np.float32) / 255}
-    if change is not None:
-        say(f"changed   {change}")
-        rows |= {f"epoch {epoch + 1}": change.changed(first.x, epoch=epoch) for epoch in range(4 if out else 1)}
+    if changes is not None:
+        echo(f"augmented {changes}")
+        rows |= {f"epoch {epoch + 1}": changes.apply(first.x, epoch=epoch) for epoch in range(4 if out else 1)}
     if out is not None:
         from pellucid import plots
 
-        plots.save(plots.pictures(list(rows.values()), list(rows), "" if change is None else str(change)), out)
-        say(f"the pictures are in {out}")
+        plots.save(plots.pictures(list(rows.values()), list(rows), "" if changes is None else str(changes)), out)
+        echo(f"the images are in {out}")
         return
-    labelled = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]  # type: ignore[arg-type]
-    for start in range(0, len(labelled), 2):
-        shown = labelled[start : start + 2]
-        say("   ".join(f"{label:<28}" for label, _ in shown))
-        for line in zip(*(_halftone(picture) for _, picture in shown), strict=True):
-            say("   ".join(line))
+    images = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]  # type: ignore[arg-type]
+    for start in range(0, len(images), 2):
+        pair = images[start : start + 2]
+        echo("   ".join(f"{label:<28}" for label, _ in pair))
+        for line in zip(*(_as_text(image) for _, image in pair), strict=True):
+            echo("   ".join(line))
 
 
-def _halftone(picture: Array) -> list[str]:
-    """A picture, its colours averaged, as lines of text, two rows of pixels to a line."""
-    shades = " ░▒▓█"
-    rows = np.clip(picture.mean(axis=-1), 0, 1)
+def _as_text(image: Array) -> list[str]:
+    """Return the image, with its colours averaged, as lines of text, each for two rows of pixels."""
+    rows = np.clip(image.mean(axis=-1), 0, 1)
     rows = (rows[0::2][: len(rows) // 2] + rows[1::2]) / 2
-    return ["".join(shades[min(int(v * len(shades)), len(shades) - 1)] for v in row) for row in rows]
+    return ["".join(SHADES[min(int(value * len(SHADES)), len(SHADES) - 1)] for value in row) for row in rows]

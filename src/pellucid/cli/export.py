@@ -1,4 +1,4 @@
-"""``pellucid export``: a trained model as a file for other places."""
+"""``pellucid export``: write a trained model as an ONNX file or as a Python program."""
 
 from __future__ import annotations
 
@@ -8,47 +8,53 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from pellucid.cli.common import reported, say
+from pellucid.cli import options
+from pellucid.cli.common import echo, report_errors
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
-from pellucid.export.trial import onnx_outputs, program_outputs, random_samples
+from pellucid.export.verification import random_samples, run_onnx, run_program
 from pellucid.model.model import Model
 from pellucid.runs.folder import open_run
 
-SAMPLES = 8  # of random numbers, that an export is tried on
+SAMPLES = 8  # random samples on which an exported file is verified
 
 
-@reported
+@report_errors
 def export(
-    run: Path = typer.Argument(..., help="A run folder, or a model file."),
+    run: options.Run,
     onnx: Path | None = typer.Option(None, "--onnx", metavar="FILE", help="Write an ONNX file."),
     numpy: Path | None = typer.Option(
-        None, "--numpy", metavar="FILE.py", help="Write a Python program that needs NumPy alone, its weights beside it."
+        None,
+        "--numpy",
+        metavar="FILE.py",
+        help="Write a Python program that needs NumPy only, and its weights into FILE.npz.",
     ),
 ) -> None:
-    """Write a trained model as an ONNX file, or as a readable Python program. What is written is tried: beside its size stands
-    the largest difference between its outputs and the model's own, on random samples."""
+    """Write a trained model as an ONNX file, or as a readable Python program.
+
+    The written file is run on random samples, and the largest difference between its outputs and those of the model is printed.
+    """
     if onnx is None and numpy is None:
-        raise ConfigError("say what to write: --onnx FILE, or --numpy FILE.py")
+        raise ConfigError("nothing to write: use --onnx FILE or --numpy FILE.py")
     model, _ = open_run(run)
     if onnx is not None:
         model.export_onnx(onnx)
-        say(f"{_written(onnx)}; {_tried(model, onnx, onnx_outputs)}")
+        echo(f"{_with_size(onnx)}; {_verify(model, onnx, run_onnx)}")
     if numpy is not None:
         model.export_numpy(numpy)
-        say(f"{_written(numpy)} and {_written(numpy.with_suffix('.npz'))}; {_tried(model, numpy, program_outputs)}")
+        echo(f"{_with_size(numpy)} and {_with_size(numpy.with_suffix('.npz'))}; {_verify(model, numpy, run_program)}")
 
 
-def _written(path: Path) -> str:
+def _with_size(path: Path) -> str:
     size = path.stat().st_size
     return f"{path} ({size / 1e6:.1f} MB)" if size >= 1e6 else f"{path} ({size / 1e3:.1f} kB)"
 
 
-def _tried(model: Model, path: Path, outputs: Callable[[Path, Array], Array]) -> str:
-    """How far the outputs are from the model's own."""
+def _verify(model: Model, path: Path, outputs: Callable[[Path, Array], Array]) -> str:
+    """Return a line about the difference between the file's outputs and those of the model."""
     x = random_samples(model.network, model.input_stage, model.input_shape, SAMPLES)
     try:
-        away = np.abs(outputs(path, x) - model.predict(x)).max()
+        difference = np.abs(outputs(path, x) - model.predict(x)).max()
     except (ConfigError, DataError) as error:
-        return f"not tried: {error}"
-    return f"largest difference to the model's outputs on {SAMPLES} random samples: {away:.1e}"
+        return f"not verified: {error}"
+    return f"largest difference to the model's outputs on {SAMPLES} random samples: {difference:.1e}"

@@ -1,4 +1,4 @@
-"""``pellucid sweep``: one training over a grid of settings."""
+"""``pellucid sweep``: train over a grid of settings."""
 
 from __future__ import annotations
 
@@ -7,40 +7,55 @@ from typing import Any
 
 import typer
 
-from pellucid.cli.common import as_json, reported, say
+from pellucid.cli import options
+from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.errors import ConfigError
-from pellucid.runs.presets import OPTIMIZERS
-from pellucid.runs.run import Settings
-from pellucid.runs.sweep import Grid, Summary, Sweep
+from pellucid.runs.plan import RunSettings
+from pellucid.runs.sweep import SETTING_TYPES, Grid, Summary, Sweep
+
+LISTED = 10  # combinations in the list of the best
 
 
-@reported
+@report_errors
 def sweep(
-    data: str = typer.Argument("mnist", help="The data: mnist or fashion-mnist."),
+    data: str = typer.Argument("mnist", metavar="DATA", help="The name of a data set, as pellucid data list prints it."),
     grid: list[str] = typer.Option(
-        ..., "--grid", help="A setting and its values, as in lr=0.01,0.1,1; may be given several times."
+        ...,
+        "--grid",
+        metavar="NAME=VALUES",
+        help=f"A setting and its values, as in lr=0.01,0.1,1. May be given several times. "
+        f"Settings: {', '.join(SETTING_TYPES)}.",
     ),
-    seeds: int = typer.Option(1, "--seeds", help="So many runs of each combination."),
-    model: str = typer.Option("mlp", "--model", help="A preset, or FILE.json with a network."),
-    epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
-    batch_size: int | None = typer.Option(None, "--batch-size", help="Samples a step [default: the preset's]."),
-    optimizer: str | None = typer.Option(None, "--optimizer", help=f"One of {', '.join(OPTIMIZERS)}."),
-    lr: float | None = typer.Option(None, "--lr", help="The learning rate; of a preset with a schedule, its highest."),
-    hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
-    augmentation: str | None = typer.Option(None, "--augmentation", help="none, affine, elastic, strong, or settings."),
-    limit: int | None = typer.Option(None, "--limit", help="Train on that many samples only."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
-    jobs: int | None = typer.Option(None, "--jobs", help="So many runs at once [default: one for each core]."),
-    dask: str | None = typer.Option(None, "--dask", help="The address of a Dask scheduler: the runs go to its cluster."),
-    out: Path = typer.Option(Path("runs/sweep"), "--out", help="The sweep's folder; a sweep that is there goes on."),
-    json: bool = typer.Option(False, "--json", help="Print the results as JSON."),
+    seeds: int = typer.Option(1, "--seeds", help="The number of runs of each combination, each with another random seed."),
+    model: str = typer.Option("mlp", "--model", metavar="NAME|FILE.json", help=f"{options.MODEL_HELP}."),
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.OptimizerName = None,
+    lr: float | None = typer.Option(
+        None,
+        "--lr",
+        metavar="RATE",
+        help="The learning rate; for a schedule, its highest rate [default: the preset's, or the optimizer's].",
+    ),
+    hidden: options.Hidden = None,
+    augmentation: options.AugmentationName = None,
+    limit: options.Limit = None,
+    data_dir: options.DataDir = None,
+    jobs: int | None = typer.Option(None, "--jobs", help="The number of runs at the same time [default: one for each core]."),
+    dask: str | None = typer.Option(
+        None, "--dask", metavar="ADDRESS", help="The address of a Dask scheduler, on whose cluster the runs are trained."
+    ),
+    out: Path = typer.Option(
+        Path("runs/sweep"), "--out", metavar="FOLDER", help="The folder of the sweep. A sweep that is there is continued."
+    ),
+    json: options.Json = False,
 ) -> None:
-    """Train over a grid of settings, in parallel; a sweep that was stopped goes on where it was.
+    """Train over a grid of settings, several runs at the same time.
 
-    The settings of a grid are those of train: lr, hidden, batch_size, epochs, optimizer, augmentation, model, limit,
-    early_stopping. The folder gets one run for each combination and seed, results.csv, and a figure.
+    The folder contains one run for each combination of values and each seed, results.csv, and a figure for grids of one or two
+    settings. A sweep that was stopped continues with the runs that are missing.
     """
-    base = Settings(
+    base = RunSettings(
         data=data,
         model=model,
         hidden=hidden,
@@ -58,38 +73,38 @@ def sweep(
     finally:
         rows = work.write() if work.out.exists() else []
     summaries = work.summaries(rows)
-    _figure(work, summaries)
+    _save_figure(work, summaries)
     if json:
-        as_json(rows)
+        print_json(rows)
         return
     names = list(work.grid.values)
-    whole = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: -(one[1].mean or 0.0))
-    others = [one for one in summaries.items() if one[1].mean is None]
-    say()
-    say(f"validation accuracy, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:")
-    for combination, summary in [*whole[:10], *others]:
-        say(f"  {summary!s:<30} {', '.join(f'{name} {one}' for name, one in zip(names, combination, strict=True))}")
-    if len(whole) > 10:
-        say(f"  and {len(whole) - 10} more in results.csv")
-    say(f"the runs, results.csv and the figure are in {out}")
+    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: -(one[1].mean or 0.0))
+    incomplete = [one for one in summaries.items() if one[1].mean is None]
+    echo()
+    echo(f"validation accuracy, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:")
+    for combination, summary in [*complete[:LISTED], *incomplete]:
+        echo(f"  {summary!s:<30} {', '.join(f'{name} {value}' for name, value in zip(names, combination, strict=True))}")
+    if len(complete) > LISTED:
+        echo(f"  and {len(complete) - LISTED} more in results.csv")
+    echo(f"the runs, results.csv and the figure are in {out}")
 
 
 def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
-    def tell(text: str) -> None:
-        say(text, quiet=json)
+    def notify(text: str) -> None:
+        echo(text, quiet=json)
 
     if dask is None:
-        work.run(jobs, tell=tell)
+        work.run(jobs, notify=notify)
         return
     try:
         from distributed import Client
     except ImportError:
         raise ConfigError("a sweep on a cluster needs Dask: pip install distributed") from None
     with Client(dask):
-        work.run(jobs, backend="dask", tell=tell)
+        work.run(jobs, backend="dask", notify=notify)
 
 
-def _figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary]) -> None:
+def _save_figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary]) -> None:
     from pellucid import plots
 
     if len(work.grid.values) in (1, 2):
@@ -97,5 +112,5 @@ def _figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary]) -> None:
         texts = {combination: str(one) for combination, one in summaries.items() if one.mean is None}
         try:
             plots.save(plots.sweep(work.grid.values, means, texts), work.out / "sweep.png")
-        except ConfigError as error:  # no Matplotlib
-            say(f"no figure: {error}")
+        except ConfigError as error:  # Matplotlib is not installed
+            echo(f"no figure: {error}")

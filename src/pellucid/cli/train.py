@@ -1,4 +1,4 @@
-"""``pellucid train``: data, preset and flags in; a run folder out."""
+"""``pellucid train``: train a network and write a run folder."""
 
 from __future__ import annotations
 
@@ -7,71 +7,81 @@ from pathlib import Path
 
 import typer
 
-from pellucid.cli import own
-from pellucid.cli.common import INTERRUPTED, per_class, reported, say, scored
-from pellucid.data.sources.registry import SOURCES
-from pellucid.runs.presets import OPTIMIZERS, PRESETS
-from pellucid.runs.run import Plan, Settings, run
+from pellucid.cli import options, user_data
+from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_scores, report_errors
+from pellucid.runs.plan import AUTO, RunPlan, RunSettings
+from pellucid.runs.run import run
 
 
-@reported
+@report_errors
 def train(
-    data: str = typer.Argument("mnist", help=f"The data: {', '.join(SOURCES)}; a table.csv; a folder with one folder a class."),
+    data: str = typer.Argument("mnist", metavar="DATA", help=options.DATA_HELP),
     model: str | None = typer.Option(
         None,
         "--model",
-        help=f"A preset ({', '.join(PRESETS)}), or FILE.json with a network [default: mlp; for your own data, what fits it].",
+        metavar="NAME|FILE.json",
+        help=f"{options.MODEL_HELP} [default: mlp; for your own data, a preset that suits it].",
     ),
-    hidden: str | None = typer.Option(None, "--hidden", help="The widths of an MLP's hidden layers, as in 64x32."),
-    epochs: int | None = typer.Option(None, "--epochs", help="Passes over the training data [default: the preset's]."),
-    batch_size: int | None = typer.Option(None, "--batch-size", help="Samples a step [default: the preset's]."),
-    optimizer: str | None = typer.Option(None, "--optimizer", help=f"{', '.join(OPTIMIZERS)} [default: the preset's]."),
+    hidden: options.Hidden = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.OptimizerName = None,
     lr: str | None = typer.Option(
         None,
         "--lr",
-        metavar="FLOAT|auto",
-        help="The learning rate; of a schedule, its highest; auto looks for one [default: the preset's].",
+        metavar=f"RATE|{AUTO}",
+        help="The learning rate; for a schedule, its highest rate. auto runs the learning-rate finder "
+        "[default: the preset's, or the optimizer's].",
     ),
-    augmentation: str | None = typer.Option(
-        None,
-        "--augmentation",
-        help="none, affine, elastic, strong, or settings as in rotation=10,shift=2 [default: the preset's].",
+    augmentation: options.AugmentationName = None,
+    seed: int = typer.Option(0, "--seed", help="The random seed. The same seed gives the same run."),
+    out: Path | None = typer.Option(None, "--out", metavar="FOLDER", help="The run folder [default: runs/<model>-<n>]."),
+    force: bool = typer.Option(False, "--force", help="Write into the run folder even if it is not empty."),
+    data_dir: options.DataDir = None,
+    limit: options.Limit = None,
+    split_seed: int = typer.Option(
+        0, "--split-seed", help="The random seed of the split into training, validation and test set."
     ),
-    seed: int = typer.Option(0, "--seed", help="Names all chance: the same seed gives the same run."),
-    out: Path | None = typer.Option(None, "--out", help="The run folder [default: runs/<model>-<n>]."),
-    force: bool = typer.Option(False, "--force", help="Write into a folder that is not empty."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="The folder with the data's files."),
-    limit: int | None = typer.Option(None, "--limit", help="Train on that many samples only, the classes in proportion."),
-    split_seed: int = typer.Option(0, "--split-seed", help="Names the split into training and validation data."),
     early_stopping: int | None = typer.Option(
-        None, "--early-stopping", help="Stop after that many epochs without a lower validation loss; keep the best weights."
+        None,
+        "--early-stopping",
+        help="Stop after this many epochs without a lower validation loss, and restore the parameters of the best epoch.",
     ),
-    deterministic: bool = typer.Option(False, "--deterministic", help="The same bits on any number of cores; slower."),
+    deterministic: bool = typer.Option(
+        False,
+        "--deterministic",
+        help="Make the result independent of the number of cores. With the compiled kernels it always is.",
+    ),
     exact_training_metrics: bool = typer.Option(
-        False, "--exact-training-metrics", help="Score the training set again at each epoch's end."
+        False,
+        "--exact-training-metrics",
+        help="Evaluate the training set again after each epoch, instead of averaging over the steps of the epoch.",
     ),
     class_weight: str | None = typer.Option(
-        None, "--class-weight", help="balanced: rare classes count as much in training as common ones."
+        None, "--class-weight", metavar="balanced", help="Give all classes the same total weight, however rare they are."
     ),
-    corrections: Path | None = typer.Option(None, "--corrections", help="Also learn the corrected drawings in this folder."),
-    target: str | None = own.TARGET,
-    task: str | None = own.TASK,
-    missing: str = own.MISSING,
-    ignore: list[str] | None = own.IGNORE,
-    no_header: bool = own.NO_HEADER,
-    size: str | None = own.SIZE,
-    colour: str | None = own.COLOUR,
-    quiet: bool = typer.Option(False, "--quiet", help="Say nothing but errors."),
+    corrections: Path | None = typer.Option(
+        None, "--corrections", metavar="FOLDER", help="Add the corrected drawings in this folder to the training set."
+    ),
+    target: user_data.Target = None,
+    task: user_data.Task = None,
+    missing: user_data.Missing = "error",
+    ignore: user_data.Ignore = None,
+    no_header: user_data.NoHeader = False,
+    size: user_data.Size = None,
+    colour: user_data.Colour = None,
+    quiet: bool = typer.Option(False, "--quiet", help="Print errors only."),
 ) -> None:
-    """Train a network and keep the run in a folder.
+    """Train a network and write a run folder.
 
-    A preset is a network with its recipe; flags override the recipe. Ctrl-C keeps what was trained.
+    A preset is a network with the settings that train it; options override these settings. Ctrl-C ends the training early and
+    keeps the parameters trained so far.
     """
-    tell = functools.partial(say, quiet=quiet)
-    wish = own.reading(target, task, missing, ignore, no_header, size, colour)
-    plan = Plan.of(
-        Settings(
-            **own.settled(data, model, wish, tell),
+    notify = functools.partial(echo, quiet=quiet)
+    reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
+    plan = RunPlan.of(
+        RunSettings(
+            **user_data.data_settings(data, model, reading, notify),
             hidden=hidden,
             epochs=epochs,
             batch_size=batch_size,
@@ -89,20 +99,20 @@ def train(
             class_weight=class_weight,
         )
     )
-    found = run(plan, out, force=force, tell=tell, progress=not quiet)
-    sizes = found["data"]["sizes"]
-    tell(f"validation  {scored(found['validation'], sizes['validation'])}")
-    tell(f"test        {scored(found['test'], sizes['test'])}")
-    if table := per_class(found["test"], found["classes"]):
-        tell(table)
-    ended = "stopped" if found["interrupted"] else "done"
-    tell(f"{ended} in {found['seconds']:.1f} s, {found['energy_text']}; the run is in {found['folder']}")
-    if found["interrupted"]:
+    metrics = run(plan, out, force=force, notify=notify, progress=not quiet)
+    sizes = metrics["data"]["sizes"]
+    notify(f"validation  {format_scores(metrics['validation'], sizes['validation'])}")
+    notify(f"test        {format_scores(metrics['test'], sizes['test'])}")
+    if table := format_class_scores(metrics["test"], metrics["classes"]):
+        notify(table)
+    ended = "stopped" if metrics["interrupted"] else "done"
+    notify(f"{ended} in {metrics['seconds']:.1f} s, {metrics['energy_text']}; the run is in {metrics['folder']}")
+    if metrics["interrupted"]:
         raise typer.Exit(INTERRUPTED)
 
 
 def learning_rate(text: str | None) -> float | str | None:
-    """What was written as a number, where it is one."""
+    """Return the value of ``--lr`` as a number if it is one, and unchanged otherwise."""
     try:
         return text if text is None else float(text)
     except ValueError:

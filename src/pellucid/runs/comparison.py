@@ -1,13 +1,13 @@
-"""Models beside each other on the same samples: what each gets wrong, where they disagree, and whether that can be chance.
+"""Comparison of models on the same samples: their mistakes, their disagreements, and significance tests.
 
-Two accuracies of 97.5 and 97.7 % on the same 10,000 pictures say little by themselves. What counts are the pictures that one
-model gets right and the other wrong: were both equally good, such a picture would fall to either side like a coin
-(McNemar, 1947). The p-value is that of the exact binomial test, both sides; it says how often equally good models
-would differ as much or more. Of many pairs some differ by chance alone, so where there are several, p-values are adjusted for
-their number (Holm, 1979).
+Two accuracies of 97.5 % and 97.7 % on the same 10,000 images say little. What counts is the number of images that only one of
+the two models classifies correctly. If both models were equally good, each of these images would be as likely to favour the
+one as the other (McNemar, 1947). The p-value is that of the exact, two-sided binomial test: the probability that equally good
+models differ at least as much as these two. Among many pairs some differ by chance alone, so with several pairs the p-values
+are adjusted for their number (Holm, 1979).
 
-The test is about these trained models on samples like these. Trained again with another seed, each would be another model:
-whether a *method* is better takes several seeds of both.
+The test compares these trained models on samples like these. The same network trained with another seed is another model; to
+find out whether one *method* is better than another, train several seeds of both.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.errors import ConfigError, ShapeError
 from pellucid.core.memory import Array
+from pellucid.errors import ConfigError, ShapeError
 from pellucid.metrics import wilson
 
+SIGNIFICANCE = 0.05  # adjusted p-values below this level count as a real difference
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The p-value where so many samples are right in the first model only, and in the second only."""
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """Return the p-value for the numbers of samples that only the first and only the second of two models gets right."""
     n, fewer = only_first + only_second, min(only_first, only_second)
     if only_first == only_second:
         return 1.0
@@ -37,18 +39,22 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * tail)
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for their number (Holm, 1979)."""
-    adjusted, largest = [0.0] * len(values), 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        largest = adjusted[place] = max(largest, min(1.0, (len(values) - rank) * values[place]))
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values, in the same order, adjusted for their number (Holm, 1979)."""
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = adjusted[index] = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
     return adjusted
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two models: how many samples only the one or only the other gets right, on how many they say different things, and
-    the p-value of McNemar's test: by itself, and ``adjusted`` for all pairs of the comparison."""
+class McNemarTest:
+    """McNemar's test of two classifiers.
+
+    ``only_first`` and ``only_second`` count the samples that only the one and only the other classifies correctly,
+    ``disagree`` those for which the two predict different classes. ``p`` is the p-value of this pair alone, ``adjusted`` the
+    p-value adjusted for all pairs of the comparison.
+    """
 
     first: str
     second: str
@@ -60,17 +66,21 @@ class Pair:
 
     def __str__(self) -> str:
         counts = f"{self.only_first} right only in {self.first}, {self.only_second} only in {self.second}"
-        said = f"p = {self.adjusted:.2g}" if self.adjusted > 0 else "p < 1e-300"
-        if self.adjusted >= 0.05:
-            return f"{self.first} and {self.second}: {counts}: the difference may be chance ({said})"
+        p = f"p = {self.adjusted:.2g}" if self.adjusted > 0 else "p < 1e-300"
+        if self.adjusted >= SIGNIFICANCE:
+            return f"{self.first} and {self.second}: {counts}: the difference may be due to chance ({p})"
         better, worse = (self.first, self.second) if self.only_first > self.only_second else (self.second, self.first)
-        return f"{better} is better than {worse}: {counts} ({said})"
+        return f"{better} is better than {worse}: {counts} ({p})"
 
 
 @dataclass(frozen=True)
-class Closer:
-    """Two models that predict numbers: for how many samples the one or the other is closer to the truth, and the p-value of
-    the sign test, which is McNemar's with these counts: by itself, and ``adjusted`` for all pairs of the comparison."""
+class SignTest:
+    """The sign test of two regression models.
+
+    ``first_closer`` and ``second_closer`` count the samples for which the prediction of the one or the other is closer to the
+    target. ``p`` is the p-value of this pair alone (McNemar's, with these counts), ``adjusted`` the p-value adjusted for all
+    pairs of the comparison.
+    """
 
     first: str
     second: str
@@ -81,68 +91,79 @@ class Closer:
 
     def __str__(self) -> str:
         counts = f"{self.first} is closer to {self.first_closer:,} samples, {self.second} to {self.second_closer:,}"
-        return f"{counts}{': that may be chance' if self.adjusted >= 0.05 else ''} (p = {self.adjusted:.2g})"
+        return f"{counts}{': that may be due to chance' if self.adjusted >= SIGNIFICANCE else ''} (p = {self.adjusted:.2g})"
 
 
-def closer(y: Array, predicted: Mapping[str, Array]) -> list[Closer]:
-    """Every two models of those by name, with the numbers (n) that they predict for samples whose true ones are ``y`` (n)."""
-    away = {name: np.abs(np.asarray(said, np.float64) - y) for name, said in predicted.items()}
-    found = []
-    for one, other in itertools.combinations(away, 2):
-        first, second = int((away[one] < away[other]).sum()), int((away[other] < away[one]).sum())
-        found.append(Closer(one, other, first, second, mcnemar(first, second), 1.0))
-    return [dataclasses.replace(pair, adjusted=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
+def sign_tests(y: Array, predictions: Mapping[str, Array]) -> list[SignTest]:
+    """Return a test of each pair of regression models; ``predictions`` (n) by model name, for the targets ``y`` (n)."""
+    errors = {name: np.abs(np.asarray(values, np.float64) - y) for name, values in predictions.items()}
+    tests = []
+    for one, other in itertools.combinations(errors, 2):
+        first, second = int((errors[one] < errors[other]).sum()), int((errors[other] < errors[one]).sum())
+        tests.append(SignTest(one, other, first, second, mcnemar_p_value(first, second), 1.0))
+    adjusted = holm_adjusted([test.p for test in tests])
+    return [dataclasses.replace(test, adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
 
 
 class Comparison:
-    """Models by name, with the class (n) that each of them says for samples of the classes ``y`` (n)."""
+    """Classifiers compared on the same samples.
 
-    def __init__(self, y: Array, predicted: Mapping[str, Array]):
+    ``predictions`` holds the predicted class numbers (n) of each model by its name, for samples of the classes ``y`` (n).
+    Raises ConfigError without a model, and ShapeError unless all shapes are (n).
+    """
+
+    def __init__(self, y: Array, predictions: Mapping[str, Array]):
         self.y = np.asarray(y)
-        self.predicted = {name: np.asarray(labels) for name, labels in predicted.items()}
-        if not self.predicted:
+        self.predictions = {name: np.asarray(labels) for name, labels in predictions.items()}
+        if not self.predictions:
             raise ConfigError("a comparison needs at least one model")
-        for name, labels in self.predicted.items():
+        for name, labels in self.predictions.items():
             if labels.shape != self.y.shape or self.y.ndim != 1:
-                raise ShapeError(f"one class for each sample: y has the shape {self.y.shape}, {name} {labels.shape}")
+                raise ShapeError(f"expected one class for each sample: y has the shape {self.y.shape}, {name} {labels.shape}")
 
     def correct(self, name: str) -> int:
-        """How many samples a model gets right."""
-        return int((self.predicted[name] == self.y).sum())
+        """Return the number of samples that the model classifies correctly."""
+        return int((self.predictions[name] == self.y).sum())
 
     def interval(self, name: str) -> tuple[float, float]:
-        """The 95 % interval of a model's accuracy."""
+        """Return the 95 % confidence interval of the model's accuracy."""
         return wilson(self.correct(name), len(self.y))
 
-    def pairs(self) -> list[Pair]:
-        """Every two models."""
-        found = [self._pair(one, other) for one, other in itertools.combinations(self.predicted, 2)]
-        return [dataclasses.replace(pair, adjusted=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
+    def mcnemar_tests(self) -> list[McNemarTest]:
+        """Return McNemar's test of each pair of models."""
+        tests = [self._mcnemar_test(one, other) for one, other in itertools.combinations(self.predictions, 2)]
+        adjusted = holm_adjusted([test.p for test in tests])
+        return [dataclasses.replace(test, adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
 
-    def _pair(self, one: str, other: str) -> Pair:
-        right, also = self.predicted[one] == self.y, self.predicted[other] == self.y
-        first, second = int((right & ~also).sum()), int((also & ~right).sum())
-        p, disagree = mcnemar(first, second), int((self.predicted[one] != self.predicted[other]).sum())
-        return Pair(one, other, first, second, disagree, p, adjusted=p)
+    def _mcnemar_test(self, one: str, other: str) -> McNemarTest:
+        one_right, other_right = self.predictions[one] == self.y, self.predictions[other] == self.y
+        only_one, only_other = int((one_right & ~other_right).sum()), int((other_right & ~one_right).sum())
+        disagree = int((self.predictions[one] != self.predictions[other]).sum())
+        p = mcnemar_p_value(only_one, only_other)
+        return McNemarTest(one, other, only_one, only_other, disagree, p, adjusted=p)
 
-    def confusions(self, name: str, most: int = 5) -> list[tuple[int, int, int]]:
-        """(true class, said class, how often): a model's most frequent mistakes."""
-        wrong = self.predicted[name] != self.y
-        pairs, counts = np.unique(np.stack([self.y[wrong], self.predicted[name][wrong]]), axis=1, return_counts=True)
-        order = np.argsort(-counts, kind="stable")[:most]
+    def confusions(self, name: str, limit: int = 5) -> list[tuple[int, int, int]]:
+        """Return a model's most frequent mistakes as (true class, predicted class, count), at most ``limit`` of them."""
+        wrong = self.predictions[name] != self.y
+        pairs, counts = np.unique(np.stack([self.y[wrong], self.predictions[name][wrong]]), axis=1, return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:limit]
         return [(int(pairs[0, i]), int(pairs[1, i]), int(counts[i])) for i in order]
 
-    def disputed(self) -> Array:
-        """The samples on which not all models say the same, those that most of them get wrong first."""
-        said = np.stack(list(self.predicted.values()))
-        rows = np.flatnonzero((said != said[0]).any(axis=0))
-        order: Array = rows[np.argsort((said[:, rows] == self.y[rows]).sum(axis=0), kind="stable")]
+    def disagreements(self) -> Array:
+        """Return the rows for which the models predict different classes; rows that most models get wrong come first."""
+        labels = np.stack(list(self.predictions.values()))
+        rows = np.flatnonzero((labels != labels[0]).any(axis=0))
+        order: Array = rows[np.argsort((labels[:, rows] == self.y[rows]).sum(axis=0), kind="stable")]
         return order
 
 
-def short_names(names: Sequence[str]) -> list[str]:
-    """Paths without what they have in common before their last parts: runs/mlp-1 and runs/cnn-1 are mlp-1 and cnn-1."""
-    parts = [name.rstrip("/").split("/") for name in names]
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return the paths without the leading folders that all of them share; each keeps its last part.
+
+    >>> short_names(["runs/mlp-1", "runs/cnn-1"])
+    ['mlp-1', 'cnn-1']
+    """
+    parts = [path.rstrip("/").split("/") for path in paths]
     while len(parts[0]) > 1 and all(len(one) > 1 and one[0] == parts[0][0] for one in parts):
         parts = [one[1:] for one in parts]
     return ["/".join(one) for one in parts]

@@ -1,12 +1,13 @@
-"""The energy of a piece of work: measured where the processor tells it, estimated elsewhere, and it is always said which.
+"""The energy that a computation uses: measured where the processor counts it, estimated elsewhere; results name the method.
 
-Measured: Intel's and AMD's processors count their energy (RAPL), and Linux shows the count to who may read it. It is that of
-the whole processor, whatever else runs on it, without memory, screen and power supply. The count begins again when it is
-full; where a processor could have filled it since the last reading, the figure is an estimate.
+Measured: processors of Intel and AMD count their energy (RAPL, running average power limit), and Linux shows the counters to
+users who are allowed to read them. A counter covers the whole processor with everything that runs on it, but not memory,
+screen and power supply. It overflows and starts again at zero; if it may have overflowed more than once since the last
+reading, the energy is estimated.
 
-Estimated: the seconds that this process kept processors busy (two hardware threads of one core count twice), times what a
-busy core draws: 4 W in a laptop (28 W of thermal design power on 8 cores, say) to 15 W in a desktop (125 W on 8 cores), 8 W in
-the middle as in many servers (150 W on 20). That is an assumption, so an estimate comes with its range.
+Estimated: the seconds for which this process kept cores busy (two hardware threads of one core count twice), times the power
+of a busy core: from 4 W in a laptop (for example 28 W thermal design power on 8 cores) over 8 W in many servers (150 W on 20
+cores) to 15 W in a desktop (125 W on 8 cores). These powers are assumptions, so an estimate has a range.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RAPL = Path("/sys/class/powercap")
-WATTS = 4.0, 8.0, 15.0  # of a busy core: low, middle, high
-MOST = 500.0  # watts that a processor may draw: how soon its count can be full
+CORE_WATTS = 4.0, 8.0, 15.0  # of a busy core: low, middle, high
+MAX_PROCESSOR_WATTS = 500.0  # an upper bound, from which follows how soon a counter may overflow
 
 
 @dataclass(frozen=True)
 class Energy:
-    """``joules``, from ``low`` to ``high`` (the same where it was measured), and how they came about: "measured" or
-    "estimated", and from what."""
+    """An amount of energy: ``joules``, with the range from ``low`` to ``high`` (all equal if measured).
+
+    ``how`` is "measured" or "estimated", ``source`` says from what.
+    """
 
     joules: float
     low: float
@@ -33,42 +36,46 @@ class Energy:
 
     def __str__(self) -> str:
         if self.how == "measured":
-            return f"{_readable(self.joules)} measured"
-        return f"~{_readable(self.joules)} ({_readable(self.low)} to {_readable(self.high)}) estimated"
+            return f"{_with_unit(self.joules)} measured"
+        return f"~{_with_unit(self.joules)} ({_with_unit(self.low)} to {_with_unit(self.high)}) estimated"
 
 
 class Meter:
-    """Counts from when it is made: ``Meter().read()`` is the energy since. Where other work runs beside this one, not
-    ``alone``, the processor's count says nothing about it, and the energy is estimated."""
+    """An energy meter that starts when it is created.
+
+    With ``alone=False`` other work runs on this machine at the same time. The processor's counters then say nothing about this
+    process, and the energy is estimated.
+    """
 
     def __init__(self, *, alone: bool = True) -> None:
-        self._counts = _counts() if alone else {}
-        self._began, self._seconds = time.monotonic(), time.process_time()
+        self._counters = _read_counters() if alone else {}
+        self._start, self._cpu_start = time.monotonic(), time.process_time()
 
     def read(self) -> Energy:
-        now = _counts()
-        sure = min((most / 1e6 / MOST for _, most in self._counts.values()), default=0.0)
-        if time.monotonic() - self._began < sure and set(now) == set(self._counts):
-            joules = sum((now[name][0] - before) % most for name, (before, most) in self._counts.items()) / 1e6
+        """Return the energy used since the meter was created."""
+        now = _read_counters()
+        safe_seconds = min((size / 1e6 / MAX_PROCESSOR_WATTS for _, size in self._counters.values()), default=0.0)
+        if time.monotonic() - self._start < safe_seconds and set(now) == set(self._counters):
+            joules = sum((now[name][0] - before) % size for name, (before, size) in self._counters.items()) / 1e6
             return Energy(joules, joules, joules, "measured", "RAPL, the whole processor")
-        seconds = time.process_time() - self._seconds
-        low, middle, high = (watts * seconds for watts in WATTS)
-        return Energy(middle, low, high, "estimated", f"{seconds:.1f} core seconds at {WATTS[0]:g} to {WATTS[2]:g} W")
+        seconds = time.process_time() - self._cpu_start
+        low, middle, high = (watts * seconds for watts in CORE_WATTS)
+        return Energy(middle, low, high, "estimated", f"{seconds:.1f} core seconds at {CORE_WATTS[0]:g} to {CORE_WATTS[2]:g} W")
 
 
-def _counts() -> dict[str, tuple[int, int]]:
-    """(microjoules so far, where the count begins again) of each processor; empty where nothing may be read."""
-    found = {}
+def _read_counters() -> dict[str, tuple[int, int]]:
+    """Return (microjoules so far, value at which the counter overflows) of each processor; empty if they cannot be read."""
+    counters = {}
     try:
         for folder in sorted(RAPL.glob("intel-rapl:*")):
             if (folder / "name").read_text().startswith("package"):
-                most = int((folder / "max_energy_range_uj").read_text())
-                found[folder.name] = int((folder / "energy_uj").read_text()), most + 1
-    except (OSError, ValueError):  # no such processor or system, or only the administrator may read it
+                largest = int((folder / "max_energy_range_uj").read_text())
+                counters[folder.name] = int((folder / "energy_uj").read_text()), largest + 1
+    except (OSError, ValueError):  # another processor or system, or only the administrator may read the counters
         return {}
-    return found
+    return counters
 
 
-def _readable(joules: float) -> str:
+def _with_unit(joules: float) -> str:
     amount, unit = (joules / 1000, "kJ") if joules >= 995 else (joules, "J")
     return f"{amount:,.0f} {unit}" if amount >= 10 else f"{amount:.1f} {unit}"

@@ -1,37 +1,42 @@
-"""Run folders: what is left of a training, enough to repeat it.
+"""Run folders: the files that a run writes and other commands read.
 
-config.json      network, loss, optimizer, data, batch size, epochs, seed: all it takes to repeat the run
-history.csv      one line an epoch
-metrics.json     the figures at the end, the data they belong to, versions and seconds
-model.pellucid   the trained model
-*.png            figures
+config.json      the network, loss, optimizer, data, fit options and seed: enough to repeat the run
+history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
+metrics.json     the final metrics of all three sets, with the data, versions, seconds and energy
+model.pellucid   the trained model, with the state of its optimizer
+*.png            figures, if Matplotlib is installed
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pellucid.errors import FileError
+from pellucid import data
+from pellucid.core.config import from_json
 from pellucid.core.files import read_json, write_text
+from pellucid.core.json_text import json_text
+from pellucid.data.dataset import Splits
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import FileError
 from pellucid.model.model import Model
 from pellucid.training import History
 
 
 class RunFolder:
-    """A folder that a training writes to: ``out``, or the next free one called ``name`` in ``parent``. Making it checks that it
-    can be written, before any time is spent."""
+    """The folder that a run writes to: ``out``, or the next free ``<name>-<n>`` in ``parent``.
+
+    The folder is created here, so that problems appear before any time is spent on training. Raises FileError if it cannot be
+    created or written to, or if it is not empty (unless ``force`` is set).
+    """
 
     def __init__(self, out: str | Path | None, name: str, *, force: bool = False, parent: Path = Path("runs")):
         try:
-            self.path = Path(out) if out is not None else _next(parent, name)
+            self.path = Path(out) if out is not None else _create_numbered(parent, name)
             self._is_new = out is None or not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()) and not force:
@@ -39,30 +44,30 @@ class RunFolder:
         except OSError as error:
             if isinstance(error, FileError):
                 raise
-            raise FileError(f"cannot make the folder {out or parent}: {error.strerror or error}") from error
+            raise FileError(f"cannot create the folder {out or parent}: {error.strerror or error}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
 
     def discard(self) -> None:
-        """Takes the folder away again, if it is new and nothing was written: for a training that failed."""
+        """Remove the folder if this run created it and wrote nothing: for a run that failed."""
         if self._is_new and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        write_text(self.path / "config.json", readable(config))
+        write_text(self.path / "config.json", json_text(config))
 
     def write_history(self, history: History) -> None:
         write_text(self.path / "history.csv", history.to_csv())
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        write_text(self.path / "metrics.json", readable(metrics))
+        write_text(self.path / "metrics.json", json_text(metrics))
 
-    def save(self, model: Model) -> None:
+    def save_model(self, model: Model) -> None:
         model.save(self.path / "model.pellucid", training_state=True)
 
 
-def _next(parent: Path, name: str) -> Path:
-    """``runs/mlp-1``, or the first number that is free; made here, so that nobody else gets it."""
+def _create_numbered(parent: Path, name: str) -> Path:
+    """Create ``<name>-1`` in ``parent``, or the first number that is free. No other process gets the same folder."""
     parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         path = parent / f"{name}-{number}"
@@ -72,43 +77,36 @@ def _next(parent: Path, name: str) -> Path:
     return path
 
 
-def readable(data: Any) -> str:
-    """Plain JSON as people read it."""
-    return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def plain(data: Any) -> Any:
-    """Plain JSON of results: arrays become lists, NaN becomes null."""
-    if isinstance(data, Mapping):
-        return {str(name): plain(value) for name, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [plain(item) for item in data]
-    if isinstance(data, np.ndarray):
-        return plain(data.tolist())
-    if isinstance(data, (float, np.floating)):
-        return float(data) if np.isfinite(data) else None
-    return data.item() if isinstance(data, np.integer) else data
-
-
 def open_run(path: str | Path) -> tuple[Model, dict[str, Any]]:
-    """(model, configuration) of a run folder, or of a model file alone (with an empty configuration)."""
+    """Return the model and the config.json of a run folder; for a model file, the model and an empty dictionary.
+
+    Raises FileError if there is neither.
+    """
     path = Path(path)
     if not path.exists():
-        raise FileError(f"there is no run or model file {path}")
+        raise FileError(f"there is no run folder or model file {path}")
     if path.is_file():
         return Model.load(path), {}
     if not (path / "model.pellucid").exists():
-        raise FileError(f"{path} is no run folder: it holds no model.pellucid")
+        raise FileError(f"{path} is not a run folder: it contains no model.pellucid")
     config = read_json(path / "config.json") if (path / "config.json").exists() else {}
     return Model.load(path / "model.pellucid"), config if isinstance(config, dict) else {}
 
 
-def results(path: str | Path) -> dict[str, Any]:
-    """The figures of a run folder: its metrics.json."""
-    path = Path(path)
-    if not (path / "metrics.json").exists():
-        raise FileError(f"{path} is no run folder: it holds no metrics.json")
-    found = read_json(path / "metrics.json")
-    if not isinstance(found, dict):
-        raise FileError(f"{path / 'metrics.json'} does not hold the figures of a run")
-    return found
+def read_metrics(path: str | Path) -> dict[str, Any]:
+    """Return the metrics.json of a run folder. Raises FileError if there is none."""
+    file = Path(path) / "metrics.json"
+    if not file.exists():
+        raise FileError(f"{path} is not a run folder: it contains no metrics.json")
+    metrics = read_json(file)
+    if not isinstance(metrics, dict):
+        raise FileError(f"{file} does not contain the metrics of a run")
+    return metrics
+
+
+def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:
+    """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way."""
+    settings = config.get("data", {})
+    own_name, reading = settings.get("asked_for", "mnist"), settings.get("reading")
+    options = from_json(reading, ReadOptions) if reading is not None and name in (None, own_name) else None
+    return data.load(name or own_name, data_dir, settings.get("split_seed", 0), options)

@@ -1,4 +1,4 @@
-"""Work in several processes at once, here or on a cluster: joblib's, whose interruption is quiet."""
+"""Parallel processes, on this machine or on a cluster, made by joblib."""
 
 from __future__ import annotations
 
@@ -8,45 +8,48 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from pellucid.errors import ConfigError
-from pellucid.training import shards
+from pellucid.training import threads
 
 T = TypeVar("T")
 
 
-def possible() -> bool:
-    """Whether joblib is there, which makes the processes."""
+def available() -> bool:
+    """Return whether joblib, which makes the processes, is installed."""
     return importlib.util.find_spec("joblib") is not None
 
 
-def required() -> None:
-    """Raises ConfigError where joblib is missing."""
-    if not possible():
-        raise ConfigError("several processes are joblib's work, which is missing: pip install 'pellucid[sweep]'")
+def require_joblib() -> None:
+    """Raise ConfigError unless joblib is installed."""
+    if not available():
+        raise ConfigError("parallel processes need joblib: pip install 'pellucid[sweep]'")
 
 
-def worthwhile() -> int:
-    """How many processes are worth it here: as many as there are cores, if there can be several."""
-    return shards.cores() if possible() else 1
+def default_jobs() -> int:
+    """Return the number of processes to use by default: one for each core, or 1 without joblib."""
+    return threads.available_cores() if available() else 1
 
 
-def unordered(
-    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], at_once: int | None = None, backend: str = "loky"
+def map_unordered(
+    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], jobs: int | None = None, backend: str = "loky"
 ) -> Generator[T, None, None]:
-    """Yields what ``function`` returns for each of the arguments, in the order in which it is there. So many are ``at_once`` at
-    work; None leaves that to the ``backend``. Work begins when the first value is asked for, and ends when the generator is
-    closed: have that done by ``contextlib.closing``, or it goes on behind an error. Raises ConfigError without joblib."""
-    required()
+    """Call ``function`` with each of the ``arguments`` in parallel, and yield the results in the order of completion.
+
+    ``jobs`` calls run at the same time; None leaves their number to the ``backend``. The first call starts when the first
+    result is requested. Closing the generator cancels the calls that have not started, so use ``contextlib.closing``: without
+    it, they continue after an exception. Raises ConfigError without joblib.
+    """
+    require_joblib()
     import joblib
 
-    count = {"pre_dispatch": "all"} if at_once is None else {"n_jobs": at_once, "pre_dispatch": 2 * at_once}
+    count = {"pre_dispatch": "all"} if jobs is None else {"n_jobs": jobs, "pre_dispatch": 2 * jobs}
     with joblib.parallel_config(backend=backend):
-        work = joblib.Parallel(**count, return_as="generator_unordered", batch_size=1)(
+        results = joblib.Parallel(**count, return_as="generator_unordered", batch_size=1)(
             joblib.delayed(function)(*one) for one in arguments
         )
     try:
-        for one in work:  # noqa: UP028  # "yield from" would close it before the warnings are silent
-            yield one
+        for result in results:  # noqa: UP028  # "yield from" would close it before the warnings are filtered
+            yield result
     finally:
-        with warnings.catch_warnings():  # who interrupts need not be told that tasks were cancelled
+        with warnings.catch_warnings():  # joblib warns that tasks were cancelled; that is the purpose of closing
             warnings.filterwarnings("ignore", r"\d+ tasks", UserWarning)
-            work.close()
+            results.close()

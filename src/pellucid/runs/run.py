@@ -1,14 +1,11 @@
-"""One run: from settings to a folder with everything that is left of a training.
+"""One run: from settings to a run folder, in three steps: prepare, train, write.
 
-``pellucid train`` is one of them, ``pellucid sweep`` many.
+``pellucid train`` makes one run, ``pellucid sweep`` many.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import json
 import os
 import platform
 import time
@@ -20,279 +17,297 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.version import __version__
-from pellucid.runs import presets
-from pellucid import data as sources
+from pellucid import data
 from pellucid.core.config import to_json
+from pellucid.core.version import __version__
 from pellucid.data import Dataset, Splits
-from pellucid.data.augmentation import named
-from pellucid.data.drawings.mixed import corrected
-from pellucid.data.sources.user_data import Reading
-from pellucid.data.sources.registry import SOURCES, known
-from pellucid.runs.energy import Meter
+from pellucid.data.drawings.corrections import with_corrections
+from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
+from pellucid.runs.energy import Energy, Meter
 from pellucid.runs.folder import RunFolder
-from pellucid.runs.task import Task, paced
-from pellucid.training import Control, EarlyStopping, Event, StepEvent, blas
+from pellucid.runs.plan import AUTO, RunPlan, RunSettings
+from pellucid.runs.recipe import Recipe
+from pellucid.runs.task import Task
+from pellucid.training import Control, Event, StepEvent, blas
+from pellucid.training.progress import follow
 
-SHOWN = 2_000  # samples in the figure of predicted numbers
+PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
 
-Tell = Callable[[str], None]
-Watch = Callable[[Event, Control], bool]  # is given each event, may change the learning rate; False ends the training
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is made of: the data, a preset, and what overrides the preset (None: nothing does). ``hidden`` are the widths
-    of an MLP's hidden layers, as in ``64x32``; the other names are those of ``pellucid train``'s flags."""
-
-    data: str = "mnist"
-    model: str = "mlp"
-    hidden: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    optimizer: str | None = None
-    lr: float | str | None = None  # "auto": what a range test on the training data finds
-    augmentation: str | None = None
-    seed: int = 0
-    data_dir: Path | None = None
-    limit: int | None = None
-    split_seed: int = 0
-    early_stopping: int | None = None
-    deterministic: bool = False
-    exact_training_metrics: bool = False
-    corrections: str | None = None  # the folder of drawings that are learned, too
-    class_weight: str | None = None  # "balanced": all classes count alike
-    reading: Reading | None = None  # how ``data`` of one's own is read
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Settings, checked and worked out before any data is read."""
-
-    settings: Settings
-    recipe: presets.Recipe
-    policies: tuple[EarlyStopping, ...]
-
-    @classmethod
-    def of(cls, settings: Settings) -> Plan:
-        """Raises ConfigError for settings that no run can have."""
-        recipe = presets.preset(settings.model)
-        if settings.hidden is not None:
-            recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
-        change = recipe.augmentation if settings.augmentation is None else named(settings.augmentation)
-        recipe = dataclasses.replace(
-            recipe,
-            optimizer=presets.optimizer(settings.optimizer, settings.lr, recipe.optimizer),
-            epochs=_positive(recipe.epochs if settings.epochs is None else settings.epochs, "--epochs"),
-            batch_size=_positive(recipe.batch_size if settings.batch_size is None else settings.batch_size, "--batch-size"),
-            augmentation=change,
-        )
-        if settings.limit is not None:
-            _positive(settings.limit, "--limit")
-        known(settings.data)
-        patience = settings.early_stopping
-        policies = () if patience is None else (EarlyStopping(_positive(patience, "--early-stopping")),)
-        return cls(settings, recipe, policies)
-
-    def record(self) -> dict[str, Any]:
-        """What decides what the run gives: the settings, what they leave to the preset, and the network for ten classes."""
-        recipe, given = self.recipe, {name: value for name, value in vars(self.settings).items() if name != "data_dir"}
-        network = json.dumps(to_json(recipe.network(10)), sort_keys=True)
-        return given | {
-            "reading": to_json(self.settings.reading),
-            "epochs": recipe.epochs, "batch_size": recipe.batch_size, "optimizer": str(recipe.optimizer),
-            "augmentation": None if recipe.augmentation is None else str(recipe.augmentation),
-            "network": hashlib.sha256(network.encode()).hexdigest()[:16],
-        }
+Notify = Callable[[str], None]  # receives lines of text for the user
+Observer = Callable[[Event, Control], bool]  # receives every event, may change the learning rate; False ends the training
 
 
 def run(
-    plan: Plan,
+    plan: RunPlan,
     out: Path | None = None,
     *,
     force: bool = False,
-    tell: Tell,
+    notify: Notify,
     progress: bool,
     test: bool = True,
     alone: bool = True,
-    watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> dict[str, Any]:
-    """Trains, scores, and keeps the run in the folder ``out`` (None: the next free one in runs/). ``tell`` is given lines for
-    people. Without ``test`` the test set is not looked at; not ``alone``, other runs use this machine meanwhile. With
-    ``watch`` there is no ``progress``: it is given every event instead.
+    """Train and evaluate a model, and write the run folder ``out`` (None: the next free ``runs/<model>-<n>``).
 
-    Returns what metrics.json holds, and under ``folder`` where it is; ``interrupted`` there says that Ctrl-C, or ``watch``,
-    ended the training. Raises library errors before anything is written."""
+    ``notify`` receives lines of text for the user. ``progress`` shows the progress of the training on the terminal; with an
+    ``observer``, which receives every event, nothing is shown there. ``test=False`` leaves the test set unused. With
+    ``alone=False`` other work runs on this machine, and the energy is estimated.
+
+    Returns the content of metrics.json, with the additional keys ``folder``, ``energy_text`` and ``classes``. The value of
+    ``interrupted`` is True if Ctrl-C or the observer ended the training. Raises library errors before anything is written.
+    """
+    prepared = prepare(plan, out, force=force, notify=notify)
+    training = train(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
+    return write(prepared, training, test=test, notify=notify)
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is ready for training: its data, model and folder.
+
+    ``settings`` and ``recipe`` are final: the learning rate that the finder chose is in both.
+    """
+
+    settings: RunSettings
+    recipe: Recipe
+    splits: Splits
+    train_set: Dataset
+    task: Task
+    model: Model
+    folder: RunFolder
+    threads: str
+
+    @property
+    def plan(self) -> RunPlan:
+        return RunPlan(self.settings, self.recipe)
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How a training went. ``rate_changes`` are the changes of the learning rate that an observer made."""
+
+    seconds: float
+    energy: Energy
+    interrupted: bool
+    rate_changes: Sequence[Mapping[str, float | None]]
+
+
+def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> PreparedRun:
+    """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto"."""
     settings, recipe = plan.settings, plan.recipe
-    splits = sources.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
-    if settings.corrections is not None:
-        splits = corrected(splits, sources.Corrections(Path(settings.corrections)).dataset())
-    training = splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
-    classes = splits.classes or ()
-    task = Task.of(recipe, training, settings.model)
+    splits, train_set = _load(settings)
+    task = Task.of(recipe, train_set, settings.model)
     if settings.data not in SOURCES and settings.epochs is None:
-        recipe = paced(recipe, len(training))
-    make = functools.partial(
-        Model, task.network, training.shape, loss=task.loss, metrics=task.watched, seed=settings.seed, classes=classes or None
-    )
-    model = make(optimizer=recipe.optimizer)
-    folder = RunFolder(out, Path(settings.model).stem, force=force)
-    sharding = model.sharding(recipe.batch_size, deterministic=settings.deterministic)
-    kernels = name_of(model.kernels)
-    tell(described(splits) if settings.limit is None else f"{described(splits)}; limited to {len(training):,}")
-    for line in splits.notes:
-        tell(line)
-    tell(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
-    if settings.lr == presets.AUTO:
-        plan = Plan.of(dataclasses.replace(settings, lr=_found(model, training, recipe, settings.class_weight, tell, folder)))
-        recipe = dataclasses.replace(recipe, optimizer=plan.recipe.optimizer)
-        model = make(optimizer=recipe.optimizer)
-    plan = dataclasses.replace(plan, recipe=recipe)
-    how = f"{recipe.epochs} epochs, batches of {recipe.batch_size}, {recipe.optimizer}; {kernels} kernels, {sharding}"
-    tell(f"training  {how}")
-    if recipe.augmentation is not None:
-        tell(f"changed   {recipe.augmentation}")
+        recipe = recipe.with_epochs_for(len(train_set))
 
-    steering = _Steering()
-    began, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
-    options: dict[str, Any] = {
-        "validation": splits.validation, "epochs": recipe.epochs, "batch_size": recipe.batch_size, "policies": plan.policies,
-        "augmentation": recipe.augmentation, "deterministic": settings.deterministic,
-        "exact_training_metrics": settings.exact_training_metrics, "class_weight": settings.class_weight,
-    }
+    def new_model(recipe: Recipe) -> Model:
+        return task.network.compile(
+            train_set.shape,
+            task.loss,
+            recipe.optimizer,
+            task.metrics,
+            seed=settings.seed,
+            classes=splits.classes,
+        )
+
+    model = new_model(recipe)
+    folder = RunFolder(out, Path(settings.model).stem, force=force)
+    threads = str(model.threads(recipe.fit.batch_size, deterministic=recipe.fit.deterministic))
+    limited = "" if settings.limit is None else f"; limited to {len(train_set):,}"
+    notify(f"{describe_splits(splits)}{limited}")
+    for note in splits.notes:
+        notify(note)
+    notify(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
+    if settings.lr == AUTO:
+        try:
+            rate = _find_learning_rate(model, recipe, train_set, notify)
+        except (PellucidError, KeyboardInterrupt):
+            folder.discard()
+            raise
+        settings, recipe = dataclasses.replace(settings, lr=rate), recipe.with_learning_rate(rate)
+        model = new_model(recipe)
+    fit = recipe.fit
+    notify(
+        f"training  {fit.epochs} epochs, batches of {fit.batch_size}, {recipe.optimizer}; "
+        f"{name_of(model.kernels)} kernels, {threads}"
+    )
+    if fit.augmentation is not None:
+        notify(f"augmented {fit.augmentation}")
+    return PreparedRun(settings, recipe, splits, train_set, task, model, folder, threads)
+
+
+def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
+    """Return the data, and the part of its training set that the run uses."""
+    splits = data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+    if settings.corrections is not None:
+        splits = with_corrections(splits, data.Corrections(Path(settings.corrections)).dataset())
+    return splits, splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
+
+
+def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify: Notify) -> float:
+    with model.kernels.announced(notify):
+        search = model.find_learning_rate(
+            train_set,
+            batch_size=recipe.fit.batch_size,
+            augmentation=recipe.fit.augmentation,
+            class_weight=recipe.fit.class_weight,
+        )
+    notify(f"rate      {search.suggestion:g}, found by a range test of {len(search.rates)} steps")
+    return search.suggestion
+
+
+def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool, observer: Observer | None) -> TrainingRecord:
+    """Train the model. Ctrl-C and the observer may end the training early; the parameters trained so far are kept."""
+    model, fit = prepared.model, prepared.recipe.fit
+    observation = _Observation()
+    start, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
     try:
-        if watch is None:
-            model.fit(training, **options, progress=progress)
+        events = model.fit_events(
+            prepared.train_set, options=fit, validation=prepared.splits.validation, control=observation.control
+        )
+        if observer is None:
+            follow(events, progress, fit.epochs, model.kernels)
         else:
-            with model.kernels.announced(tell):
-                steering.watch(model.fit_events(training, **options, control=steering.control), watch)
+            with model.kernels.announced(notify):
+                observation.follow(events, observer)
     except KeyboardInterrupt:
         interrupted = True
-        tell("interrupted: keeping what was trained so far")
+        notify("interrupted: the parameters trained so far are kept")
     except PellucidError:
-        folder.discard()
+        prepared.folder.discard()
         raise
-    seconds, energy = time.perf_counter() - began - steering.waited, meter.read()
-    folder.write_config({**_config(plan, recipe, splits), **model.config()})
-    folder.save(model)
-    folder.write_history(model.history)
-    metrics = {
-        "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
-        **_scores(model, splits, training, test, task.scored),
-        "settings": plan.record(),
-        "parameters": model.parameter_count, "multiply_adds": model.multiply_adds, "seconds": seconds,
-        "energy": vars(energy), "epochs": len(model.history), "best_epoch": model.history.best_epoch,
-        "interrupted": interrupted, "steered": steering.changes, "kernels": kernels, "sharding": str(sharding),
-        "versions": {
-            "pellucid": __version__, "numpy": np.__version__, "python": platform.python_version(), "blas": blas.describe(),
-        },
-    }
-    folder.write_metrics(metrics)
-    seen = "test" if test else "validation"
-    _figures(model, getattr(splits, seen), metrics[seen], folder.path, f"{settings.model} on the {seen} set", tell)
-    return {**metrics, "folder": folder.path, "energy_text": str(energy), "classes": classes}
-
-
-def _found(
-    model: Model, training: Dataset, recipe: presets.Recipe, class_weight: str | None, tell: Tell, folder: RunFolder
-) -> float:
-    try:
-        with model.kernels.announced(tell):
-            found = model.find_learning_rate(
-                training, batch_size=recipe.batch_size, augmentation=recipe.augmentation, class_weight=class_weight
-            )
-    except (PellucidError, KeyboardInterrupt):
-        folder.discard()
-        raise
-    tell(f"rate      {found.suggestion:g}, found in {len(found.rates)} steps")
-    return found.suggestion
+    seconds = time.perf_counter() - start - observation.seconds
+    return TrainingRecord(seconds, meter.read(), interrupted, observation.rate_changes)
 
 
 @dataclass
-class _Steering:
-    """A training that is watched: the ``changes`` of the learning rate, without which it cannot be repeated, and the seconds
-    that the watcher made it wait."""
+class _Observation:
+    """An observer's effects on a training: the changes of the learning rate, which are needed to repeat the run, and the
+    seconds spent in the observer."""
 
     control: Control = field(default_factory=Control)
-    changes: list[dict[str, float | None]] = field(default_factory=list)
-    waited: float = 0.0
+    rate_changes: list[dict[str, float | None]] = field(default_factory=list)
+    seconds: float = 0.0
 
-    def watch(self, events: Generator[Event, None, None], watch: Watch) -> None:
-        """Raises KeyboardInterrupt where the watcher ends it."""
+    def follow(self, events: Generator[Event, None, None], observer: Observer) -> None:
+        """Call the observer with each event. Raises KeyboardInterrupt if it ends the training."""
         step = 0
         with closing(events):
             for event in events:
                 step = event.step if isinstance(event, StepEvent) else step
-                rate, began = self.control.learning_rate, time.perf_counter()
-                goes_on = watch(event, self.control)
-                self.waited += time.perf_counter() - began
+                rate, start = self.control.learning_rate, time.perf_counter()
+                proceed = observer(event, self.control)
+                self.seconds += time.perf_counter() - start
                 if self.control.learning_rate != rate:
-                    self.changes.append({"after_step": step, "learning_rate": self.control.learning_rate})
-                if not goes_on:
+                    self.rate_changes.append({"after_step": step, "learning_rate": self.control.learning_rate})
+                if not proceed:
                     raise KeyboardInterrupt
 
 
-def described(splits: Splits) -> str:
-    """One line: what the data is and where it came from."""
+def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify: Notify) -> dict[str, Any]:
+    """Evaluate the model and write all files of the run folder. metrics.json is the last file but the figures."""
+    model, splits, folder = prepared.model, prepared.splits, prepared.folder
+    folder.write_config({**_config(prepared), **model.config()})
+    folder.save_model(model)
+    folder.write_history(model.history)
+    metrics = {
+        "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
+        **_evaluate(model, splits, prepared.train_set, prepared.task.final_metrics, test=test),
+        "settings": prepared.plan.record(),
+        "parameters": model.parameter_count,
+        "multiply_adds": model.multiply_adds,
+        "seconds": training.seconds,
+        "energy": vars(training.energy),
+        "epochs": len(model.history),
+        "best_epoch": model.history.best_epoch,
+        "interrupted": training.interrupted,
+        "steered": training.rate_changes,
+        "kernels": name_of(model.kernels),
+        "sharding": prepared.threads,
+        "versions": {
+            "pellucid": __version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "blas": blas.describe(),
+        },
+    }
+    folder.write_metrics(metrics)
+    part = "test" if test else "validation"
+    _save_figures(prepared, getattr(splits, part), metrics[part], f"{prepared.settings.model} on the {part} set", notify)
+    return {**metrics, "folder": folder.path, "energy_text": str(training.energy), "classes": splits.classes or ()}
+
+
+def _config(prepared: PreparedRun) -> dict[str, Any]:
+    """Return the part of config.json that the model does not know: the preset, the data and the fit options."""
+    settings, fit, splits = prepared.settings, prepared.recipe.fit, prepared.splits
+    return {
+        "pellucid": __version__,
+        "preset": settings.model,
+        "data": {
+            "name": splits.name,
+            "asked_for": settings.data if settings.data in SOURCES else os.path.abspath(settings.data),
+            "split_seed": settings.split_seed,
+            "limit": settings.limit,
+            "sha256": splits.sha256,
+            "reading": to_json(settings.reading),
+            "skipped": [list(one) for one in splits.skipped],
+        },
+        "fit": {
+            "epochs": fit.epochs,
+            "batch_size": fit.batch_size,
+            "deterministic": fit.deterministic,
+            "exact_training_metrics": fit.exact_training_metrics,
+            "policies": to_json(fit.policies),
+            "augmentation": to_json(fit.augmentation),
+            "class_weight": to_json(fit.class_weight),
+        },
+    }
+
+
+def _evaluate(
+    model: Model, splits: Splits, train_set: Dataset, final_metrics: Sequence[Metric], *, test: bool
+) -> dict[str, Any]:
+    """Return the final metrics on the test set, and the model's own metrics on the two others.
+
+    This is the only use of the test set. Without ``test`` it is not used at all, and the final metrics are those of the
+    validation set.
+    """
+    tested = {"test": model.evaluate(splits.test, metrics=final_metrics)} if test else {}
+    return {
+        **tested,
+        "validation": model.evaluate(splits.validation, metrics=None if test else final_metrics),
+        "train": model.evaluate(train_set),
+    }
+
+
+def _save_figures(prepared: PreparedRun, samples: Dataset, metrics: Mapping[str, Any], title: str, notify: Notify) -> None:
+    """Save the learning curves, and the confusion matrix or the predictions of a regression for these samples."""
+    from pellucid import plots
+
+    model, folder = prepared.model, prepared.folder.path
+    try:
+        if len(model.history):
+            plots.save(plots.learning_curves(model.history, prepared.settings.model), folder / "learning_curves.png")
+        if "confusion_matrix" in metrics:
+            figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
+            plots.save(figure, folder / "confusion_matrix.png")
+        else:
+            plotted = samples.limit(PLOTTED_PREDICTIONS)
+            figure = plots.predictions(np.asarray(plotted.y), model.predict(plotted.x), title)
+            plots.save(figure, folder / "predictions.png")
+    except ConfigError as error:  # without Matplotlib the run is complete, but has no figures
+        notify(f"no figures: {error}")
+
+
+def describe_splits(splits: Splits) -> str:
+    """Return a line with the name, the sizes and the source of the data."""
     sizes = splits.sizes
     return (
         f"data      {splits.name}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
         f"{sizes['test']:,} test samples, from {splits.source}"
     )
-
-
-def _config(plan: Plan, recipe: presets.Recipe, splits: Splits) -> dict[str, Any]:
-    settings = plan.settings
-    own = settings.data not in SOURCES
-    return {
-        "pellucid": __version__,
-        "preset": settings.model,
-        "data": {
-            "name": splits.name, "asked_for": os.path.abspath(settings.data) if own else settings.data,
-            "split_seed": settings.split_seed, "limit": settings.limit, "sha256": splits.sha256,
-            "reading": to_json(settings.reading), "skipped": [list(one) for one in splits.skipped],
-        },
-        "fit": {
-            "epochs": recipe.epochs, "batch_size": recipe.batch_size, "deterministic": settings.deterministic,
-            "exact_training_metrics": settings.exact_training_metrics, "policies": to_json(plan.policies),
-            "augmentation": to_json(recipe.augmentation), "class_weight": settings.class_weight,
-        },
-    }
-
-
-def _positive(value: int, flag: str) -> int:
-    if value < 1:
-        raise ConfigError(f"{flag} must be at least 1, got {value}")
-    return value
-
-
-def _scores(model: Model, splits: Splits, training: Dataset, test: bool, everything: Sequence[Metric]) -> Mapping[str, Any]:
-    """The model's own metrics on the three sets, and ``everything`` on the test set, which is looked at here and once; without
-    ``test`` it is not, and everything is counted on the validation set."""
-    tested = {"test": model.evaluate(splits.test, metrics=everything)} if test else {}
-    return {
-        **tested,
-        "validation": model.evaluate(splits.validation, metrics=None if test else everything),
-        "train": model.evaluate(training),
-    }
-
-
-def _figures(model: Model, seen: Dataset, values: Mapping[str, Any], folder: Path, title: str, tell: Tell) -> None:
-    from pellucid import plots
-
-    try:
-        if len(model.history):
-            plots.save(plots.learning_curves(model.history, title.split(" ")[0]), folder / "learning_curves.png")
-        if "confusion_matrix" in values:
-            made = plots.confusion_matrix(values["confusion_matrix"], model.classes, title)
-            plots.save(made, folder / "confusion_matrix.png")
-        else:
-            shown = seen.limit(SHOWN)
-            made = plots.predictions(np.asarray(shown.y), model.predict(shown.x), title)
-            plots.save(made, folder / "predictions.png")
-    except ConfigError as error:  # no Matplotlib: the run is whole without pictures
-        tell(f"no figures: {error}")

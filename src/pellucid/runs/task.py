@@ -1,81 +1,75 @@
-"""What a run learns from its data: which of some classes a sample is, or a number."""
+"""The task that the training data sets: classification or regression, with its network, loss and metrics."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.runs import presets
 from pellucid.data import Dataset
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Layer, Identity, Rescale, Softmax
+from pellucid.layers import Identity, Rescale, Softmax
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
 from pellucid.metrics import R2, AbsoluteError, Accuracy, ConfusionMatrix, Metric, Precision, Recall, SquaredError
-from pellucid.networks import Sequential, in_line, without_last
-from pellucid.runs.presets import Recipe
+from pellucid.networks import Composite, Sequential, trailing_layers, without_last_layer
+from pellucid.runs.recipe import Recipe
 
-OF_CLASSES: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
-OF_NUMBERS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
-_STEPS = (500, 50_000)  # that a training on data of any size takes at least and at most, where nobody says how many epochs
-_EPOCHS = (3, 60)
+CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
+REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 
 
 @dataclass(frozen=True)
 class Task:
-    """A recipe's ``network`` with the last layer that the training data asks for, its ``loss``, the metrics ``watched`` while
-    it trains and those ``scored`` at the end.
+    """What a run trains: a network with a suitable last layer, and a loss.
 
-    Classes: a softmax and cross-entropy. Numbers: one output in the target's own unit. What is before it works with the
-    target standardized by the training set's figures, and the loss is measured in standard deviations of the target, so that
-    a learning rate means the same for prices and for temperatures.
+    ``metrics`` are computed after every epoch, ``final_metrics`` once at the end.
+
+    Classification uses a softmax and cross-entropy. Regression uses one output in the unit of the target: the network computes
+    the standardized target (by mean and standard deviation of the training set), and its last layer converts the unit. The
+    loss is measured in standard deviations of the target, so that a learning rate means the same for prices and temperatures.
     """
 
-    network: Layer
+    network: Composite
     loss: Loss
-    watched: tuple[Metric, ...]
-    scored: tuple[Metric, ...]
+    metrics: tuple[Metric, ...]
+    final_metrics: tuple[Metric, ...]
 
     @classmethod
-    def of(cls, recipe: Recipe, training: Dataset, name: str) -> Task:
-        """Raises ConfigError where the preset called ``name`` is not for such samples."""
+    def of(cls, recipe: Recipe, data: Dataset, model: str) -> Task:
+        """Return the task for this training data. Raises ConfigError if the preset ``model`` does not take such samples."""
         try:
-            if training.classes is not None:
-                network = presets.fits(recipe, training.shape, len(training.classes))
-                return cls(network, CrossEntropy(), (Accuracy(),), OF_CLASSES)
-            y = np.asarray(training.y, np.float64)
-            spread = float(y.std())
-            if not spread > 0:
-                raise DataError(f"{training.name}: the target is always {y[0]:g}: there is nothing to learn")
-            network = predicting(recipe.network(1), spread, float(y.mean()))
-            outputs = network.build(training.shape).shape
+            return cls._classification(recipe, data) if data.classes is not None else cls._regression(recipe, data)
         except ShapeError as error:
-            fits = "table" if len(training.shape) == 1 else "mlp, or make the pictures larger with --size"
+            alternative = "table" if len(data.shape) == 1 else "mlp, or make the images larger with --size"
             raise ConfigError(
-                f"--model {name} is not for samples of the shape {training.shape}: {error}; use --model {fits}"
+                f"--model {model} does not take samples of the shape {data.shape}: {error}; use --model {alternative}"
             ) from None
+
+    @classmethod
+    def _classification(cls, recipe: Recipe, data: Dataset) -> Task:
+        network = recipe.classifier(data.shape, len(data.classes or ()))
+        return cls(network, CrossEntropy(), (Accuracy(),), CLASSIFICATION_METRICS)
+
+    @classmethod
+    def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
+        y = np.asarray(data.y, np.float64)
+        deviation = float(y.std())
+        if not deviation > 0:
+            raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
+        network = regressor(recipe.network(1), deviation, float(y.mean()))
+        outputs = network.build(data.shape).shape
         if outputs != (1,):
-            raise ConfigError(f"the network ends in {outputs}, the data has one number to predict")
-        return cls(network, MeanSquaredError(spread), (R2(),), OF_NUMBERS)
+            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")
+        return cls(network, MeanSquaredError(deviation), (R2(),), REGRESSION_METRICS)
 
 
-def predicting(network: Layer, scale: float, offset: float) -> Layer:
-    """The network for a number in its own unit, of which ``scale`` is the standard deviation and ``offset`` the mean: without
-    the softmax at its end, and with a change of units there."""
-    last = in_line(network)[-1]
-    if isinstance(last, Rescale):  # a network from a run's config.json has one
+def regressor(network: Composite, deviation: float, mean: float) -> Composite:
+    """Return the network without its softmax and with a last layer that converts outputs to the unit of the target.
+
+    ``deviation`` and ``mean`` are the standard deviation and mean of the target.
+    """
+    last = trailing_layers(network)[-1]
+    if isinstance(last, Rescale):  # a network from the config.json of a run already has one
         return network
-    body = without_last(network) if isinstance(last, (Softmax, Identity)) else network
-    return Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Rescale(scale, offset))
-
-
-def paced(recipe: Recipe, n: int) -> Recipe:
-    """The recipe with as many epochs as ``n`` samples ask for."""
-    steps = math.ceil(n / recipe.batch_size)
-    if steps * recipe.epochs < _STEPS[0]:
-        epochs = min(_EPOCHS[1], math.ceil(_STEPS[0] / steps))
-    else:
-        epochs = min(recipe.epochs, max(_EPOCHS[0], _STEPS[1] // steps))
-    return dataclasses.replace(recipe, epochs=epochs)
+    body = without_last_layer(network) if isinstance(last, (Softmax, Identity)) else network
+    return Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Rescale(deviation, mean))

@@ -1,4 +1,4 @@
-"""The command line on data of one's own: tables and folders of pictures, from the training to the prediction."""
+"""The command line on user data: tables and folders of images, from training to prediction."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from pellucid import Dense, Hinge, MeanSquaredError, Model, Sequential
 from pellucid.cli import application
-from pellucid.cli.common import readable
-from pellucid.data import Dataset
-from pellucid.runs.comparison import closer
+from pellucid.cli.common import format_number
+from pellucid.data import from_arrays, read_csv
+from pellucid.runs.comparison import sign_tests
 
 
 def cli(*arguments, code=0):
-    """What the command prints: (standard output, standard error)."""
+    """Run the command. Returns (standard output, standard error)."""
     result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
     assert result.exit_code == code, result.output + repr(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
@@ -27,7 +27,7 @@ def cli(*arguments, code=0):
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    """300 flats: a price that follows from area and city, a gap or two, a number that counts the rows."""
+    """300 flats: a price that follows from area and city, and two missing areas."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     with open("flats.csv", "w", newline="", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def table(tmp_path, monkeypatch):
 
 @pytest.fixture
 def shapes(tmp_path, monkeypatch):
-    """48 pictures of two classes in several sizes and modes, two of them broken."""
+    """48 images of two classes in several sizes and modes, and two broken files."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     for name in ("left", "right"):
@@ -64,7 +64,7 @@ def test_numbers_from_a_table(table):
     assert refused.startswith("error: ")
     assert "area (2 of 300): missing='mean' (--missing mean)" in refused
     out, _ = cli("train", table, "--target", "price", "--missing", "mean", "--ignore", "warm", "--epochs", 60, "--out", "run")
-    for part in ("240 training, 30 validation, 30 test", "regression", "the training set's mean", "30 samples only", "R² 0.9"):
+    for part in ("240 training, 30 validation, 30 test", "regression", "the mean of the training set", "only 30 samples", "R² 0.9"):
         assert part in out
     assert sorted(path.name for path in (table.parent / "run").iterdir()) == [
         "config.json",
@@ -81,14 +81,17 @@ def test_numbers_from_a_table(table):
         {name: found["test"][name] for name in ("mse", "mae", "r2")}
     )
     text, _ = cli("evaluate", "run")
-    assert f"test      RMSE {readable(scores['mse'] ** 0.5)}, MAE {readable(scores['mae'])}, R² {scores['r2']:.4f}" in text
+    assert (
+        f"test      RMSE {format_number(scores['mse'] ** 0.5)}, MAE {format_number(scores['mae'])}, R² {scores['r2']:.4f}"
+        in text
+    )
 
     (table.parent / "new.csv").write_text("city;area\nWien;100,0\nBonn;50\nGraz;\n")
     rows = json.loads(cli("predict", "run", "new.csv", "--json")[0])
     assert [(row["file"], row["row"]) for row in rows] == [("new.csv", 1), ("new.csv", 2), ("new.csv", 3)]
     assert 380_000 < rows[0]["prediction"] < 420_000
     out, err = cli("predict", "run", "new.csv", "--out", "p.csv")
-    assert out.splitlines()[0] == f"new.csv:1  {readable(rows[0]['prediction'])}"
+    assert out.splitlines()[0] == f"new.csv:1  {format_number(rows[0]['prediction'])}"
     assert "1 rows with categories that the model does not know ('Bonn')" in err
     with open("p.csv", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
@@ -96,16 +99,16 @@ def test_numbers_from_a_table(table):
     assert Model.load("run/model.pellucid").input_stage.target == "price"
 
     cli("train", table, "--target", "price", "--missing", "mean", "--ignore", "warm", "--epochs", 2, "--out", "other")
-    out, _ = cli("compare", "run", "other", "--out", "beside")
+    out, _ = cli("compare", "run", "other", "--out", "compared")
     assert "RMSE" in out
     assert "run is closer to" in out
-    assert len(json.loads((table.parent / "beside" / "comparison.json").read_text())["tests"]) == 1
+    assert len(json.loads((table.parent / "compared" / "comparison.json").read_text())["tests"]) == 1
 
 
 def test_classes_from_a_table(table):
     out, _ = cli("train", table, "--target", "warm", "--missing", "drop", "--out", "run")
     found = json.loads((table.parent / "run" / "metrics.json").read_text())
-    assert found["settings"]["epochs"] == found["epochs"] == 60  # as many as so few samples ask for
+    assert found["settings"]["epochs"] == found["epochs"] == 60  # chosen for so few samples
     assert "2 classes: no, yes (classification)" in out
     assert "left out  2 of 300 rows" in out
     scores = json.loads(cli("evaluate", "run", "flats.csv", "--json")[0])
@@ -120,8 +123,8 @@ def test_classes_from_a_table(table):
 
 
 def test_scores_are_not_called_probabilities(table):
-    data = Dataset.from_arrays(np.arange(8.0)[:, None], np.arange(8) > 5, names=["area"])
-    model = Sequential(Dense(1)).compile((1,), Hinge(), classes=["small", "large"], input_stage=data.stage())
+    data = from_arrays(np.arange(8.0)[:, None], np.arange(8) > 5, names=["area"])
+    model = Sequential(Dense(1)).compile((1,), Hinge(), classes=["small", "large"], input_stage=data.input_stage())
     model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 1, 0
     model.save("hinge.pellucid")
     path = one(table, "area\n3.6\n3.4\n")  # around the mean of 3.5: scores of 0.04 and -0.04
@@ -131,29 +134,28 @@ def test_scores_are_not_called_probabilities(table):
     assert "%" not in cli("predict", "hinge.pellucid", path, "--out", "p.csv")[0]
     head = (table.parent / "p.csv").read_text().splitlines()[0]
     assert head == "file,row,prediction,score of small,score of large"
-    two = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=data.stage())
+    two = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=data.input_stage())
     two.save("two.pellucid")
-    assert "2 numbers a sample" in cli("predict", "two.pellucid", path, code=2)[1]
+    assert "predicts 2 numbers for each sample" in cli("predict", "two.pellucid", path, code=2)[1]
 
 
 def test_squared_error_of_classes_is_scored_as_classes(table):
-    data = Dataset.from_csv(table, "warm", missing="drop")
+    data = read_csv(table, "warm", missing="drop")
     model = Sequential(Dense(2)).compile(data.shape, MeanSquaredError())
     model.fit(data, epochs=1)
     model.save("squares.pellucid")
     assert "accuracy" in json.loads(cli("evaluate", "squares.pellucid", table, "--json")[0])
 
 
-def test_what_training_would_make_of_it_is_shown(table, shapes):
+def test_data_show_reads_like_train(table, shapes):
     out, _ = cli("data", "show", "flats.csv", "--target", "price", "--missing", "drop")
     assert "target    price: numbers from" in out
     assert "training  no: " in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean")[0]
     assert (
-        "no pictures to show"
-        in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean", "--augment", code=2)[1]
+        "no images to show" in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean", "--augment", code=2)[1]
     )
     out, _ = cli("data", "show", "shapes", "--size", "8x6", "--count", 2)
-    assert "learned as 8x6 in colour" in out
+    assert "converted to 8x6 in colour" in out
     assert len(out.splitlines()[-4:]) == 4
     assert "brought to 32x32" in cli("data", "show", "shapes", "--out", "shapes.png")[0]
 
@@ -180,7 +182,7 @@ def one(table, text):
         (("sweep", "flats.csv", "--grid", "lr=0.1"), "a sweep takes data sets by name"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(table, arguments, message):
+def test_errors_are_one_line(table, arguments, message):
     (table.parent / "notes.txt").write_text("")
     _, err = cli(*arguments, code=2)
     assert err.startswith("error: ")
@@ -189,17 +191,17 @@ def test_what_is_wrong_is_said_in_a_line(table, arguments, message):
     assert not (table.parent / "runs").exists() or not list((table.parent / "runs").iterdir())
 
 
-def test_a_folder_of_pictures(shapes, tmp_path):
+def test_a_folder_of_images(shapes, tmp_path):
     out, _ = cli("train", "shapes", "--size", "10x8", "--epochs", 30, "--out", "run")
     assert "pictures  48 (12 in colour and 36 in grey;" in out
-    assert "learned as 10x8 in colour" in out
+    assert "converted to 10x8 in colour" in out
     assert "broken    2 pictures cannot be read" in out
     assert "left/99.png: no picture" in out
     assert "model     mlp" in out
     found = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert found["data"]["sizes"] == {"train": 38, "validation": 5, "test": 5}
     scores = json.loads(cli("evaluate", "run", "shapes", "--json")[0])
-    assert (scores["part"], scores["samples"]) == ("pictures", 48)
+    assert (scores["part"], scores["samples"]) == ("images", 48)
     assert scores["accuracy"] > 0.9  # 1.0 for each of four seeds
 
     out, err = cli("predict", "run", "shapes/left")
@@ -213,7 +215,7 @@ def test_a_folder_of_pictures(shapes, tmp_path):
     assert "there is no such file" in err
 
 
-def test_the_broken_pictures_are_all_in_the_run_folder(shapes, tmp_path):
+def test_the_run_folder_lists_all_broken_images(shapes, tmp_path):
     for i in range(12):
         (shapes / "left" / f"b{i}.png").write_bytes(b"")
     out, _ = cli("train", "shapes", "--epochs", 1, "--model", "mlp-small", "--out", "run")
@@ -224,10 +226,10 @@ def test_the_broken_pictures_are_all_in_the_run_folder(shapes, tmp_path):
     assert [str(shapes.relative_to(tmp_path) / "left" / "b0.png"), "no picture"] == [listed[1][0], listed[1][1][:10]]
 
 
-def test_who_is_closer_more_often():
+def test_sign_tests():
     y = np.arange(20.0)
-    (pair,) = closer(y, {"a": y + 0.1, "b": y - 0.2})
+    (pair,) = sign_tests(y, {"a": y + 0.1, "b": y - 0.2})
     assert (pair.first_closer, pair.second_closer) == (20, 0)
     assert pair.adjusted == pytest.approx(2 * 0.5**20)
-    (pair,) = closer(y, {"a": y + 0.1, "b": np.where(y < 10, y, y + 1)})
-    assert "may be chance" in str(pair)
+    (pair,) = sign_tests(y, {"a": y + 0.1, "b": np.where(y < 10, y, y + 1)})
+    assert "may be due to chance" in str(pair)

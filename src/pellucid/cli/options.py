@@ -1,0 +1,52 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.data.sources.registry import SOURCES
+from pellucid.runs.presets import OPTIMIZERS, PRESETS
+
+MODEL_HELP = f"A preset ({', '.join(PRESETS)}), or a JSON file with a network"
+DATA_HELP = f"A data set ({', '.join(SOURCES)}), a table (.csv or .tsv), or a folder with one folder of images for each class."
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="FOLDER", help="The folder with the files of the data set [default: found or downloaded]."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+
+# Settings of a training
+
+Hidden = Annotated[
+    str | None,
+    typer.Option(
+        "--hidden", metavar="WIDTHS", help="The widths of an MLP's hidden layers, as in 64x32; none for no hidden layer."
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", help="The number of passes over the training set [default: the preset's].")
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="The number of samples in each step [default: the preset's].")
+]
+OptimizerName = Annotated[
+    str | None,
+    typer.Option("--optimizer", metavar="NAME", help=f"The optimizer: {', '.join(OPTIMIZERS)} [default: the preset's]."),
+]
+AugmentationName = Annotated[
+    str | None,
+    typer.Option(
+        "--augmentation",
+        metavar="NAME|AMOUNTS",
+        help="Random changes of the training images: none, affine, elastic, strong, or amounts, as in rotation=10,shift=2 "
+        "[default: the preset's].",
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Train on this many samples only, with the classes in proportion.")]

@@ -1,0 +1,18 @@
+"""Runs: trainings from settings to a folder of results, and what is done with many of them.
+
+The path of one run:
+
+- ``plan``: the settings, named like the flags of ``pellucid train``, and the plan that follows from them
+- ``presets``: the named networks and optimizers
+- ``recipe``: a network, its optimizer and its fit options, in one object
+- ``task``: classification or regression, chosen by the training data: last layer, loss and metrics
+- ``run``: prepare, train, write
+- ``folder``: the files of a run folder
+- ``energy``: the energy that a run uses
+
+Several runs:
+
+- ``sweep``: a grid of settings and seeds
+- ``comparison``: mistakes, disagreements and significance tests of several models
+- ``processes``: parallel processes, for sweeps and experiments
+"""

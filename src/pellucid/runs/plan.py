@@ -1,0 +1,113 @@
+"""The settings of a run and the plan that follows from them, both complete before any data is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.config import to_json
+from pellucid.data.augmentation import parse_augmentation
+from pellucid.data.sources.registry import checked_name
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import ConfigError
+from pellucid.optim import with_learning_rate
+from pellucid.runs import presets
+from pellucid.runs.recipe import Recipe
+from pellucid.training import EarlyStopping
+from pellucid.training.options import FitOptions
+
+AUTO = "auto"  # instead of a learning rate: the learning-rate finder chooses it
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a run, named like the flags of ``pellucid train``. None stands for the preset's own value."""
+
+    data: str = "mnist"
+    model: str = "mlp"
+    hidden: str | None = None  # the widths of an MLP's hidden layers, as in 64x32
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str | None = None
+    lr: float | str | None = None  # a number or AUTO
+    augmentation: str | None = None
+    seed: int = 0
+    data_dir: Path | None = None
+    limit: int | None = None
+    split_seed: int = 0
+    early_stopping: int | None = None
+    deterministic: bool = False
+    exact_training_metrics: bool = False
+    corrections: str | None = None  # a folder of corrected drawings, which are added to the training set
+    class_weight: str | None = None  # "balanced": every class has the same total weight
+    reading: ReadOptions | None = None  # how user data is read
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The settings of a run and the recipe that they select."""
+
+    settings: RunSettings
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> RunPlan:
+        """Return the plan for these settings. Raises ConfigError for a value that is not allowed."""
+        recipe = presets.preset(settings.model)
+        if settings.hidden is not None:
+            recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
+        optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)
+        if isinstance(settings.lr, str):
+            if settings.lr != AUTO:
+                raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
+        elif settings.lr is not None:
+            optimizer = with_learning_rate(optimizer, settings.lr)
+        recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit))
+        if settings.limit is not None:
+            _check_positive(settings.limit, "--limit")
+        checked_name(settings.data)
+        return cls(settings, recipe)
+
+    def record(self) -> dict[str, Any]:
+        """Return everything that determines the results of the run, as plain JSON.
+
+        These are the settings, with the values that they leave to the preset, and a fingerprint of the network (for ten
+        classes).
+        """
+        recipe = self.recipe
+        settings = {name: value for name, value in vars(self.settings).items() if name != "data_dir"}
+        network = json.dumps(to_json(recipe.network(10)), sort_keys=True)
+        return settings | {
+            "reading": to_json(self.settings.reading),
+            "epochs": recipe.fit.epochs,
+            "batch_size": recipe.fit.batch_size,
+            "optimizer": str(recipe.optimizer),
+            "augmentation": None if recipe.fit.augmentation is None else str(recipe.fit.augmentation),
+            "network": hashlib.sha256(network.encode()).hexdigest()[:16],
+        }
+
+
+def _fit_options(settings: RunSettings, preset: FitOptions) -> FitOptions:
+    """Return the fit options of the preset with those that the settings override."""
+    patience = settings.early_stopping
+    augmentation = settings.augmentation
+    return dataclasses.replace(
+        preset,
+        epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
+        batch_size=_check_positive(preset.batch_size if settings.batch_size is None else settings.batch_size, "--batch-size"),
+        augmentation=preset.augmentation if augmentation is None else parse_augmentation(augmentation),
+        policies=() if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),
+        class_weight=settings.class_weight,
+        exact_training_metrics=settings.exact_training_metrics,
+        deterministic=settings.deterministic,
+    )
+
+
+def _check_positive(value: int, flag: str) -> int:
+    if value < 1:
+        raise ConfigError(f"{flag} must be at least 1, got {value}")
+    return value

@@ -1,0 +1,59 @@
+"""Recipes: a network and how it is trained, in one object that goes from a preset and its flags to the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pellucid.core.memory import Shape
+from pellucid.errors import ConfigError
+from pellucid.networks import Composite
+from pellucid.optim import Optimizer, with_learning_rate
+from pellucid.training.options import FitOptions
+
+MIN_STEPS, MAX_STEPS = 500, 50_000  # of a training on user data, where the number of epochs is not given
+MIN_EPOCHS, MAX_EPOCHS = 3, 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how it is trained: all that a training needs apart from the data.
+
+    ``about`` describes the recipe in a few words. ``network`` returns the network for a number of outputs: the number of
+    classes, or 1 for regression.
+    """
+
+    about: str
+    network: Callable[[int], Composite]
+    optimizer: Optimizer
+    fit: FitOptions
+
+    def with_learning_rate(self, rate: float) -> Recipe:
+        """Return the recipe with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""
+        return dataclasses.replace(self, optimizer=with_learning_rate(self.optimizer, rate))
+
+    def with_epochs_for(self, samples: int) -> Recipe:
+        """Return the recipe with a number of epochs that suits a training set of so many samples.
+
+        Small sets get more epochs, so that there are MIN_STEPS steps; large ones get fewer, so that there are at most
+        MAX_STEPS.
+        """
+        steps = math.ceil(samples / self.fit.batch_size)
+        if steps * self.fit.epochs < MIN_STEPS:
+            epochs = min(MAX_EPOCHS, math.ceil(MIN_STEPS / steps))
+        else:
+            epochs = min(self.fit.epochs, max(MIN_EPOCHS, MAX_STEPS // steps))
+        return dataclasses.replace(self, fit=dataclasses.replace(self.fit, epochs=epochs))
+
+    def classifier(self, input_shape: Shape, classes: int) -> Composite:
+        """Return the network for samples of ``input_shape``.
+
+        Raises ShapeError if it does not take such samples, ConfigError unless it has one output for each of the ``classes``.
+        """
+        network = self.network(classes)
+        outputs = network.build(input_shape).shape
+        if outputs != (classes,):
+            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has {classes} classes")
+        return network
