@@ -1,4 +1,4 @@
-"""The scikit-learn estimators: scikit-learn's own checks, its tools around them, and what each parameter does."""
+"""The scikit-learn estimators: scikit-learn's checks, their use in its tools, and the effect of each parameter."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
 from pellucid.optim import SGD, Adam, Cosine
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
-from pellucid.sklearn.process import own_classes, share_of_cores
-from pellucid.sklearn.tables import figures, merged
-from pellucid.training import shards
+from pellucid.sklearn.base import threads_of_joblib
+from pellucid.sklearn.pickling import custom_classes
+from pellucid.sklearn.preprocessing import mean_and_deviation, merge_duplicates
+from pellucid.training import threads
 
 
 @dataclass(frozen=True)
 class Steeper(ReLU):
-    """Somebody else's layer."""
+    """A custom layer."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def blobs(n: int, seed: int = 0, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("kind", "least"), [(NetworkClassifier, 55), (NetworkRegressor, 52)], ids=["classifier", "regressor"])
 def test_scikit_learns_checks_all_pass(kind, least, capsys, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else a check is skipped
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it a check is skipped
     expected = {}
     if kind is NetworkRegressor and name_of(load()) == "reference":
         expected["check_methods_subset_invariance"] = "BLAS rounds one row and many differently, in the 7th digit"
@@ -67,7 +68,7 @@ def test_scikit_learns_checks_all_pass(kind, least, capsys, monkeypatch):
     assert status["passed"] + len(expected) == len(results)
 
 
-def test_tables_of_any_scale_are_learned(wine):
+def test_tables_of_any_scale_can_be_learned(wine):
     x, y = wine
     scores = cross_val_score(NetworkClassifier(random_state=0), x * 10.0 ** np.arange(-6, 7) + 1e4, y, cv=3)
     assert scores.min() > 0.9  # measured: 0.97 to 1.0
@@ -87,21 +88,21 @@ def test_in_a_pipeline_and_a_search_over_processes(digits):
     np.testing.assert_array_equal(again.predict_proba(x), search.best_estimator_.predict_proba(x))
 
 
-def test_a_process_keeps_to_its_share_of_the_cores(monkeypatch):
+def test_an_estimator_uses_the_threads_that_joblib_allows(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with share_of_cores():
-        assert shards.cores() == 1
+    with threads_of_joblib():
+        assert threads.available_cores() == 1
     monkeypatch.delenv("OMP_NUM_THREADS")
-    whole = shards.cores()
-    with share_of_cores():
-        assert shards.cores() == whole
+    cores = threads.available_cores()
+    with threads_of_joblib():
+        assert threads.available_cores() == cores
 
 
-def test_a_pickle_predicts_and_goes_on_as_the_estimator_itself(digits):
+def test_an_unpickled_estimator_predicts_and_trains_as_the_original(digits):
     x, y = digits
     network = Sequential(Dense(16), Steeper(), Dropout(0.2))
     one = NetworkClassifier(network, epochs=3, batch_size=64, warm_start=True, random_state=0).fit(x, y)
-    assert own_classes((one.model_.network,)) == {Steeper}
+    assert custom_classes((one.model_.network,)) == {Steeper}
     two = pickle.loads(pickle.dumps(one))
     np.testing.assert_array_equal(one.predict_proba(x), two.predict_proba(x))
     np.testing.assert_array_equal(one.fit(x, y).predict_proba(x), two.fit(x, y).predict_proba(x))
@@ -110,7 +111,7 @@ def test_a_pickle_predicts_and_goes_on_as_the_estimator_itself(digits):
 
 
 @pytest.mark.parametrize("batch_size", ["auto", 64, 1000])
-def test_passes_one_by_one_are_the_epochs_of_fit(digits, batch_size):
+def test_calls_of_partial_fit_equal_the_epochs_of_fit(digits, batch_size):
     x, y = digits
     settings = {"hidden": (16,), "batch_size": batch_size, "dropout": 0.1, "random_state": 3}
     whole = NetworkClassifier(epochs=4, patience=None, **settings).fit(x, y)
@@ -122,7 +123,7 @@ def test_passes_one_by_one_are_the_epochs_of_fit(digits, batch_size):
     np.testing.assert_allclose(steps.loss_curve_, whole.loss_curve_, rtol=1e-6)
 
 
-def test_classes_come_one_after_the_other():
+def test_partial_fit_with_one_class_after_the_other():
     x, y = blobs(300)
     learner = NetworkClassifier((16,), learning_rate=0.01, random_state=0)
     learner.partial_fit(x, y, classes=[0, 1, 2])
@@ -144,7 +145,7 @@ def test_classes_come_one_after_the_other():
         NetworkClassifier(class_weight="balanced").partial_fit(x, y)
 
 
-def test_a_warm_start_goes_on_and_a_cold_one_begins_anew(digits):
+def test_a_warm_start_continues_and_a_cold_one_starts_again(digits):
     x, y = digits
     warm = NetworkClassifier((16,), epochs=5, patience=None, warm_start=True, random_state=0).fit(x, y)
     first = warm.loss_curve_[0]
@@ -170,7 +171,7 @@ def test_rows_that_are_pictures_reach_convolutions_as_pictures(digits, form):
     assert NetworkClassifier((8,), image_shape=form, epochs=1).fit(x, y).model_.input_shape == (8, 8, 1)
 
 
-def test_the_model_is_complete_by_itself(wine, tmp_path):
+def test_the_saved_model_predicts_without_the_estimator(wine, tmp_path):
     x, y = wine
     learner = NetworkClassifier((16,), epochs=20, random_state=0).fit(x, np.array(["a", "b", "c"])[y])
     learner.model_.save(tmp_path / "wine.pellucid")
@@ -186,17 +187,17 @@ def test_several_outputs():
     assert regressor.n_outputs_ == 3
     assert regressor.predict(x).shape == (300, 3)
     assert regressor.score(x, several) > 0.98
-    questions = np.column_stack([x[:, 0] > 2, x[:, 1] > 2, x.sum(axis=1) > 3]).astype(int)
-    classifier = NetworkClassifier((32,), epochs=100, learning_rate=0.01, random_state=0).fit(x, questions)
+    labels = np.column_stack([x[:, 0] > 2, x[:, 1] > 2, x.sum(axis=1) > 3]).astype(int)
+    classifier = NetworkClassifier((32,), epochs=100, learning_rate=0.01, random_state=0).fit(x, labels)
     assert classifier.predict_proba(x).shape == classifier.decision_function(x).shape == (300, 3)
-    assert (classifier.predict(x) == questions).mean() > 0.97
-    with pytest.raises(DataError, match=r"\(300,\), which is not what training began with"):
-        classifier.set_params(warm_start=True).fit(x, questions[:, 0])
+    assert (classifier.predict(x) == labels).mean() > 0.97
+    with pytest.raises(DataError, match=r"\(300,\), which differs from that of the first training"):
+        classifier.set_params(warm_start=True).fit(x, labels[:, 0])
     with pytest.raises(ValueError, match="multilabel"):
-        NetworkClassifier().fit(x, np.column_stack([questions[:, 0], questions.sum(axis=1)]))
+        NetworkClassifier().fit(x, np.column_stack([labels[:, 0], labels.sum(axis=1)]))
 
 
-def test_two_classes_behind_a_sigmoid_and_behind_a_softmax():
+def test_two_classes_with_a_sigmoid_and_with_a_softmax():
     x, y = blobs(200, k=2)
     labels = np.array(["no", "yes"])[y]
     usual = NetworkClassifier((8,), epochs=50, learning_rate=0.01, random_state=0)
@@ -210,7 +211,7 @@ def test_two_classes_behind_a_sigmoid_and_behind_a_softmax():
     assert [type(layer) for layer in usual.model_.network.layers][-1] is Sigmoid
 
 
-def test_weights_are_repetitions_bit_for_bit():
+def test_weighted_samples_equal_repeated_samples_bit_for_bit():
     x, y = blobs(40)
     w = np.random.default_rng(1).integers(0, 4, 40)
     order = np.random.default_rng(2).permutation(40)
@@ -223,12 +224,12 @@ def test_weights_are_repetitions_bit_for_bit():
         NetworkRegressor().fit(x, y, sample_weight=np.zeros(40))
     with pytest.raises(DataError, match=r"finite and not negative, got -1\.0 at row 0"):
         NetworkRegressor().fit(x, y, sample_weight=-np.ones(40))
-    mean, spread = figures(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([3.0, 1.0]))
-    np.testing.assert_allclose([mean, spread], [[1.5, 5.0], [np.sqrt(0.75), 1.0]])
-    assert merged(np.array([[2.0], [1.0], [2.0]]), np.array([0, 0, 0]), None)[2].tolist() == [1.0, 2.0]
+    mean, deviation = mean_and_deviation(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([3.0, 1.0]))
+    np.testing.assert_allclose([mean, deviation], [[1.5, 5.0], [np.sqrt(0.75), 1.0]])
+    assert merge_duplicates(np.array([[2.0], [1.0], [2.0]]), np.array([0, 0, 0]), None)[2].tolist() == [1.0, 2.0]
 
 
-def test_balanced_classes_find_more_of_the_rare_one():
+def test_class_weights_find_more_samples_of_a_rare_class():
     random = np.random.default_rng(0)
     y = (random.random(2000) < 0.05).astype(int)
     x = random.normal(size=(2000, 2)) + 1.2 * y[:, None]
@@ -245,15 +246,15 @@ def test_balanced_classes_find_more_of_the_rare_one():
 def test_early_stopping_keeps_the_best_epoch():
     x, y = load_diabetes(return_X_y=True)
     learner = NetworkRegressor((64,), epochs=500, learning_rate=0.01, early_stopping=True, patience=5, random_state=0).fit(x, y)
-    held = learner.history_["validation_loss"]
+    losses = learner.history_["validation_loss"]
     assert learner.n_iter_ < 200
-    assert min(held[:-5]) - 1e-3 <= min(held[-5:])
-    still = NetworkRegressor((64,), epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
-    assert still.n_iter_ == 4
+    assert min(losses[:-5]) - 1e-3 <= min(losses[-5:])
+    constant = NetworkRegressor((64,), epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
+    assert constant.n_iter_ == 4
     assert NetworkRegressor((4,), epochs=30, tol=10.0, patience=None, random_state=0).fit(x, y).n_iter_ == 30
 
 
-def test_settings_are_heard(capfd):
+def test_settings_have_an_effect(capfd):
     x, y = blobs(60)
     learner = NetworkClassifier((5, 4), activation="tanh", dropout=0.2, optimizer="sgd", learning_rate=Cosine(0.1), epochs=2)
     shown = repr(learner.set_params(verbose=True, alpha=0.5, random_state=np.random.RandomState(0)).fit(x, y).model_.network)
@@ -278,21 +279,21 @@ def test_settings_are_heard(capfd):
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"optimizer": "adma"}, "did you mean 'adam'"),
         ({"optimizer": Adam(0.1), "learning_rate": 0.1}, "leave learning_rate at None"),
-        ({"image_shape": (2, 2)}, "such pictures have 4 numbers, the samples have 2"),
+        ({"image_shape": (2, 2)}, "such images have 4 values, the samples have 2"),
         ({"image_shape": (2,)}, "height, width"),
-        ({"hidden": Sequential(Dense(4), Softmax())}, r"3 outputs and Softmax\(\).*leave its last layer"),
+        ({"hidden": Sequential(Dense(4), Softmax())}, r"3 outputs and Softmax\(\).*remove its last dense layer"),
         ({"hidden": Sequential(Dense(3), Identity())}, r"3 outputs and Softmax\(\)"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_hint(settings, message):
+def test_invalid_settings_are_refused_with_a_hint(settings, message):
     x, y = blobs(30)
     with pytest.raises(ConfigError, match=message):
         NetworkClassifier(**settings).fit(x, y)
 
 
-def test_a_regressor_takes_a_network_whole_where_it_ends_in_linear():
+def test_a_regressor_uses_a_network_that_ends_in_identity_as_it_is():
     x, y = blobs(50)
     whole = Sequential(Flatten(), Dense(4), ReLU(), Dense(1), Identity())
     assert NetworkRegressor(whole, epochs=1).fit(x, y).model_.network == whole
-    with pytest.raises(ConfigError, match=r"1 outputs and Linear\(\)"):
+    with pytest.raises(ConfigError, match=r"1 outputs and Identity\(\)"):
         NetworkRegressor(Sequential(Dense(1), Sigmoid())).fit(x, y)

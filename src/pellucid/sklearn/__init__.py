@@ -1,8 +1,8 @@
-"""scikit-learn estimators: networks that work in pipelines, in searches over parameters and wherever else an estimator does.
+"""scikit-learn estimators: networks that work in pipelines, parameter searches and all other tools for estimators.
 
     from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
-They keep scikit-learn's rules for estimators and pass its ``check_estimator``.
+They follow scikit-learn's rules for estimators and pass its ``check_estimator``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,15 @@
-"""What the classifier and the regressor share: checking, training, predicting, pickling."""
+"""The base of the classifier and the regressor: settings, training, prediction and pickling."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
+import os
+import typing
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -12,232 +18,203 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from pellucid.core.config import Count, FractionBelowOne, NonNegative, Range, checked
+from pellucid.core.config import Count, FractionBelowOne, NonNegative, Positive, Range, validate
 from pellucid.core.memory import Array
 from pellucid.core.rng import generator
-from pellucid.data.checks import check_weights
+from pellucid.data.checks import check_sample_weight
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError
 from pellucid.layers import Layer
-from pellucid.model.model import Model
 from pellucid.networks import Sequential
-from pellucid.optim import Optimizer
-from pellucid.optim.schedules import Schedule
-from pellucid.sklearn.network import network_of, optimizer_of, sample_shape
-from pellucid.sklearn.process import packed, share_of_cores, unpacked
-from pellucid.sklearn.tables import merged, rescaled, stage_of
-from pellucid.training import EarlyStopping, History
+from pellucid.optim import Optimizer, Schedule
+from pellucid.sklearn.building import build_network, build_optimizer, sample_shape
+from pellucid.sklearn.pickling import model_from_bytes, model_to_bytes
+from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, standardization_of
+from pellucid.training import EarlyStopping, History, threads
 
-BATCH = 200  # what "auto" takes at most, as scikit-learn's own networks do
-RULES: Mapping[str, Any] = {
-    "dropout": FractionBelowOne,
-    "alpha": NonNegative,
-    "epochs": Count,
-    "tol": NonNegative,
-    "patience": Count | None,
-    "early_stopping": bool,
-    "validation_fraction": Annotated[float, Range(0, 1, low_open=True, high_open=True)],
-    "standardize": bool,
-    "warm_start": bool,
-    "verbose": bool | int,
-}
+AUTO_BATCH_SIZE = 200  # at most; that of scikit-learn's own networks
 
 
+@dataclass(eq=False, repr=False)
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The base of both estimators; see :class:`~pellucid.sklearn.NetworkClassifier` for the parameters."""
+    """The base of both estimators; see :class:`~pellucid.sklearn.NetworkClassifier` for the parameters.
 
-    def __init__(
-        self,
-        hidden: tuple[int, ...] | Layer = (100,),
-        *,
-        activation: str | Layer = "relu",
-        dropout: float = 0.0,
-        image_shape: tuple[int, ...] | None = None,
-        standardize: bool = True,
-        optimizer: str | Optimizer = "adam",
-        learning_rate: float | Schedule | None = None,
-        alpha: float = 1e-3,
-        batch_size: int | str = "auto",
-        epochs: int = 200,
-        tol: float = 1e-3,
-        patience: int | None = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: Any = None,
-        verbose: bool = False,
-    ):
-        self.hidden = hidden
-        self.activation = activation
-        self.dropout = dropout
-        self.image_shape = image_shape
-        self.standardize = standardize
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.tol = tol
-        self.patience = patience
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+    The settings are dataclass fields. The ``__init__`` that dataclass writes for them is what scikit-learn asks for: it has
+    explicit arguments and stores them unchanged. They are validated in ``fit``, by their types.
+    """
 
-    # -- what the two tasks differ in -----------------------------------------------------------------------------
+    hidden: Count | tuple[Count, ...] | Layer = (100,)
+    _: KW_ONLY
+    activation: str | Layer = "relu"
+    dropout: FractionBelowOne = 0.0
+    image_shape: tuple[Count, ...] | None = None
+    standardize: bool = True
+    optimizer: str | Optimizer = "adam"
+    learning_rate: Positive | Schedule | None = None
+    alpha: NonNegative = 1e-3
+    batch_size: Count | str = "auto"
+    epochs: Count = 200
+    tol: NonNegative = 1e-3
+    patience: Count | None = 10
+    early_stopping: bool = False
+    validation_fraction: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: bool | int = False
+
+    # -- the differences between the two tasks --------------------------------------------------------------------
 
     @abstractmethod
-    def _checked_data(self, X: Any, y: Any, fresh: bool) -> tuple[Array, Array]:
-        """X (n, features) and y, as scikit-learn's rules want them checked."""
+    def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
+        """Return X (n, features) and y as arrays, checked by scikit-learn's rules; ``first`` in the first training."""
 
     @abstractmethod
-    def _encoded(self, y: Array) -> Array:
-        """The targets as numbers: labels (n), or (n, k)."""
+    def _encode_targets(self, y: Array) -> Array:
+        """Return the targets as numbers: labels (n) or values (n, k)."""
 
     @abstractmethod
-    def _heads(self) -> dict[type[Layer], int]:
-        """The heads that these targets allow, each with the number of outputs it takes, the usual one first."""
+    def _allowed_heads(self) -> dict[type[Layer], int]:
+        """Return the last layers that these targets allow, each with its number of outputs; the first is the default."""
 
-    def _learn_targets(self, y: Array, classes: Any) -> None:
-        """Notes, at the first training, what the targets y of the samples that count are, or which ``classes`` they will be."""
+    def _fit_target_encoding(self, y: Array, classes: Any) -> None:
+        """Store, in the first training, how the targets y, or ``classes`` if they are given, are encoded."""
 
-    def _weights(self, y: Array, w: Array | None) -> Array | None:
-        """The weights of the samples, with what the targets add to them."""
+    def _fit_target_scale(self, data: Dataset) -> None:
+        """Store, in the first training, how the encoded targets are scaled."""
+
+    def _scale_targets(self, t: Array) -> Array:
+        """Return the encoded targets in the scale that the model is trained on."""
+        return t
+
+    def _weight_classes(self, y: Array, w: Array | None) -> Array | None:
+        """Return the sample weights times the weights of the classes of y."""
         return w
 
-    def _aims(self, t: Array) -> Array:
-        """The encoded targets as the model learns them."""
-        return t
+    def _class_names(self) -> list[str] | None:
+        """Return the names of the classes."""
+        return None
 
     # -- training -------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Trains on X (n, features) and y, with ``sample_weight`` (n), finite and not negative. Returns the estimator.
+        """Train on X (n, features) and y, with weights ``sample_weight`` (n) ≥ 0, and return the estimator.
 
         Raises ConfigError and DataError, which are ValueErrors, and DivergedError.
         """
-        rules = self._rules()
-        fresh = not (rules.warm_start and hasattr(self, "model_"))
-        x, t, w, batch = self._samples(X, y, sample_weight, fresh)
-        data, held = Dataset(x, t, w), None
-        seed = self._seed(fresh)
-        if rules.early_stopping:
-            data, held = data.split(rules.validation_fraction, seed)
-        if fresh:
-            self._begin(rules, data, seed)
-        policy = EarlyStopping(
-            rules.patience or rules.epochs,
-            "train_loss" if held is None else "validation_loss",
-            rules.tol,
-            restore_best=held is not None,
+        settings = self._settings()
+        first = not (settings.warm_start and hasattr(self, "model_"))
+        x, t, w, batch_size = self._prepare(X, y, sample_weight, first)
+        training, validation = Dataset(x, t, w), None
+        seed = self._seed(first)
+        if settings.early_stopping:
+            training, validation = training.split(settings.validation_fraction, seed)
+        if first:
+            self._create_model(settings, training, seed)
+        early_stopping = EarlyStopping(
+            settings.patience or settings.epochs,
+            "train_loss" if validation is None else "validation_loss",
+            settings.tol,
+            restore_best=validation is not None,
         )
-        with share_of_cores():
+        with threads_of_joblib():
             history = self.model_.fit(
-                self._learnable(data),
-                validation=None if held is None else self._learnable(held),
-                epochs=rules.epochs,
-                batch_size=batch,
-                shuffle=len(data) > batch,
-                policies=(policy,),
-                progress=bool(rules.verbose),
+                self._model_data(training),
+                validation=None if validation is None else self._model_data(validation),
+                epochs=settings.epochs,
+                batch_size=batch_size,
+                shuffle=len(training) > batch_size,
+                policies=(early_stopping,),
+                progress=bool(settings.verbose),
             )
-        self._note(history.rows)
+        self._extend_history(history.rows)
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
-        """One pass over these samples, as one epoch of fit makes it."""
-        rules, fresh = self._rules(), not hasattr(self, "model_")
-        x, t, w, batch = self._samples(X, y, sample_weight, fresh, classes)
+        """Make one pass over the samples, as one epoch of ``fit`` does."""
+        settings, first = self._settings(), not hasattr(self, "model_")
+        x, t, w, batch_size = self._prepare(X, y, sample_weight, first, classes)
         data = Dataset(x, t, w)
-        if fresh:
-            self._begin(rules, data, self._seed(fresh))
-        data = self._learnable(data)
-        n, total, loss = len(data), 0.0, 0.0
+        if first:
+            self._create_model(settings, data, self._seed(first))
+        data = self._model_data(data)
+        n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
-        if n > batch:  # the order of the epoch of that number
+        if n > batch_size:  # the order in which fit takes the samples in its epoch of this number
             order = generator(self.model_.seed, "shuffle", len(self.history_)).permutation(n)
         weights, targets = np.ones(n) if data.sample_weight is None else data.sample_weight, np.asarray(data.y)
-        with share_of_cores():
-            for start in range(0, n, batch):
-                rows = order[start : start + batch]
+        with threads_of_joblib():
+            for start in range(0, n, batch_size):
+                rows = order[start : start + batch_size]
                 weight = float(weights[rows].sum())
                 loss += weight * self.model_.train_on_batch(data.x[rows], targets[rows], weights[rows])
-                total += weight
-        self._note([{"train_loss": loss / total}])
+                total_weight += weight
+        self._extend_history([{"train_loss": loss / total_weight}])
         return self
 
-    def _rules(self) -> SimpleNamespace:
-        """The parameters that are numbers, checked."""
+    def _settings(self) -> SimpleNamespace:
+        """Return the settings, validated by the types of their fields. Raises ConfigError."""
         owner = type(self).__name__
-        return SimpleNamespace(**{name: checked(getattr(self, name), kind, owner, name) for name, kind in RULES.items()})
+        types = _setting_types(type(self))  # type: ignore[arg-type]  # a class is hashable
+        return SimpleNamespace(**{name: validate(getattr(self, name), kind, owner, name) for name, kind in types.items()})
 
-    def _seed(self, fresh: bool) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1)) if fresh else self.model_.seed
+    def _seed(self, first: bool) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1)) if first else self.model_.seed
 
-    def _samples(
-        self, X: Any, y: Any, sample_weight: Any, fresh: bool, classes: Any = None
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, first: bool, classes: Any = None
     ) -> tuple[Array, Array, Array | None, int]:
-        """The samples that count (x, encoded targets, weights), and how many make a batch."""
-        owner = type(self).__name__
-        if self.batch_size != "auto":
-            checked(self.batch_size, Count, owner, "batch_size")
-        x, y = self._checked_data(X, y, fresh)
-        w = None if sample_weight is None else self._checked_weights(sample_weight, len(x))
-        if w is not None and not w.all():  # a sample of weight 0 is as good as absent
+        """Return the samples with a weight above 0 (x, encoded targets, weights) and the batch size."""
+        x, y = self._check_data(X, y, first)
+        w = None if sample_weight is None else self._check_sample_weight(sample_weight, len(x))
+        if w is not None and not w.all():
             x, y, w = x[w > 0], y[w > 0], w[w > 0]
-        if fresh:
-            self._learn_targets(y, classes)
-        t, w = self._encoded(y), self._weights(y, w)
-        batch = min(BATCH, len(x)) if self.batch_size == "auto" else int(self.batch_size)
-        if len(x) <= batch:  # then nothing but rounding tells weights from repeated samples, and here not even that
-            x, t, w = merged(x, t, w)
-        return x, t, w, batch
+        if first:
+            self._fit_target_encoding(y, classes)
+        t, w = self._encode_targets(y), self._weight_classes(y, w)
+        if self.batch_size == "auto":
+            batch_size = min(AUTO_BATCH_SIZE, len(x))
+        else:
+            batch_size = validate(self.batch_size, Count, type(self).__name__, "batch_size")
+        if len(x) <= batch_size:  # then weights and repeated samples differ in rounding only, and merging removes that
+            x, t, w = merge_duplicates(x, t, w)
+        return x, t, w, batch_size
 
-    def _checked_weights(self, sample_weight: Any, n: int) -> Array:
+    def _check_sample_weight(self, sample_weight: Any, n: int) -> Array:
         w: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
         if w.shape != (n,):
             raise DataError(f"{type(self).__name__}: sample_weight must be {n:,} numbers, got the shape {w.shape}")
-        check_weights(w, type(self).__name__)
+        check_sample_weight(w, type(self).__name__)
         return w
 
-    def _begin(self, rules: SimpleNamespace, data: Dataset, seed: int) -> None:
-        """A new model for such data; its input is standardized by the figures of these samples."""
-        owner, stage = type(self).__name__, None
+    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
+        """Store a new model for these samples; their means and deviations standardize its input."""
+        owner, input_stage = type(self).__name__, None
         shape = sample_shape(data.shape[0], self.image_shape, owner)
-        self._learn_scale(data)
-        network, loss = network_of(self.hidden, self.activation, rules.dropout, shape, self._heads(), owner)
-        if rules.standardize and len(shape) == 1:
-            stage = stage_of(data.x, data.sample_weight, getattr(self, "feature_names_in_", None))
-        elif rules.standardize:
-            network = Sequential(rescaled(data.x, data.sample_weight), network)
-        optimizer = optimizer_of(self.optimizer, self.learning_rate, rules.alpha, owner)
-        names = self._names()
-        self.model_ = Model(network, shape, loss=loss, optimizer=optimizer, seed=seed, classes=names, input_stage=stage)
+        self._fit_target_scale(data)
+        network, loss = build_network(self.hidden, self.activation, settings.dropout, shape, self._allowed_heads(), owner)
+        if settings.standardize and len(shape) == 1:
+            input_stage = standardization_of(data.x, data.sample_weight, getattr(self, "feature_names_in_", None))
+        elif settings.standardize:
+            network = Sequential(rescaling_of(data.x, data.sample_weight), network)
+        optimizer = build_optimizer(self.optimizer, self.learning_rate, settings.alpha, owner)
+        self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
         self.history_ = History()
 
-    def _learn_scale(self, data: Dataset) -> None:
-        """Notes, at the first training, what brings the targets to a common scale."""
+    def _model_data(self, data: Dataset) -> Dataset:
+        return Dataset(self._model_input(data.x), self._scale_targets(np.asarray(data.y)), data.sample_weight)
 
-    def _names(self) -> list[str] | None:
-        """The names of the classes."""
-        return None
-
-    def _learnable(self, data: Dataset) -> Dataset:
-        return Dataset(self._input(data.x), self._aims(np.asarray(data.y)), data.sample_weight)
-
-    def _input(self, x: Array) -> Array:
-        """X as the model takes it."""
+    def _model_input(self, x: Array) -> Array:
+        """Return X as the model takes it."""
         shape = self.model_.input_shape
-        if len(shape) == 1:  # bytes are pictures, but for tables
+        if len(shape) == 1:  # the input stage of tables takes no bytes, which are images elsewhere
             return x.astype(np.float32) if x.dtype == np.uint8 else x
         return x.reshape(len(x), *shape)
 
-    def _note(self, rows: list[dict[str, float]]) -> None:
+    def _extend_history(self, rows: list[dict[str, float]]) -> None:
         self.history_.rows += [row | {"epoch": len(self.history_) + i} for i, row in enumerate(rows, start=1)]
         self.n_iter_ = len(self.history_)
 
-    # -- using ----------------------------------------------------------------------------------------------------
+    # -- prediction -----------------------------------------------------------------------------------------------
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -246,25 +223,46 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     @property
     def n_outputs_(self) -> int:
-        """How many outputs the network has."""
+        """The number of the network's outputs."""
         return self.model_.output_shape[0]
 
     def _outputs(self, X: Any, *, logits: bool = False) -> Array:
-        """The network's outputs (n, k) for X, or what is before the softmax or sigmoid."""
+        """Return the network's outputs (n, k) for X, or the logits."""
         check_is_fitted(self, "model_")
         x = validate_data(self, X, reset=False)
-        with share_of_cores():
-            return self.model_.predict(self._input(x), logits=logits)
+        with threads_of_joblib():
+            return self.model_.predict(self._model_input(x), logits=logits)
 
-    # -- pickles: the model travels as the bytes of its file ------------------------------------------------------
+    # -- pickling -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state:
-            state["model_"] = packed(state["model_"])
+            state["model_"] = model_to_bytes(state["model_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model_" in state:
-            state = state | {"model_": unpacked(*state["model_"])}
+            state = state | {"model_": model_from_bytes(*state["model_"])}
         super().__setstate__(state)
+
+
+@functools.cache
+def _setting_types(cls: type[NetworkEstimator]) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+@contextlib.contextmanager
+def threads_of_joblib() -> Iterator[None]:
+    """Use at most OMP_NUM_THREADS threads in a ``with`` block: in each of its processes joblib sets it to a fraction of the
+    cores."""
+    count = os.environ.get("OMP_NUM_THREADS", "")
+    if not count.isdigit() or int(count) == 0:
+        yield
+        return
+    threads.limit_threads(int(count))
+    try:
+        yield
+    finally:
+        threads.limit_threads(None)

@@ -1,0 +1,50 @@
+"""What happens to samples before the network gets them: equal ones are merged, and inputs are standardized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.data.input_stage import InputStage, input_stage_for
+from pellucid.data.tables.columns import Column, Standardization
+from pellucid.layers import Rescale
+
+ROUNDING = 1e-12  # relative to the mean: a column with a smaller deviation is constant but for rounding errors
+
+
+def merge_duplicates(x: Array, t: Array, w: Array | None) -> tuple[Array, Array, Array]:
+    """Return the distinct samples of x (n, …) with targets t (n) or (n, k), sorted, and the sum of the weights of each.
+
+    Without weights w (None) each sample counts once. A sample of weight 2 and the same sample twice therefore give the same
+    arrays, bit for bit.
+    """
+    table = np.hstack([x.reshape(len(x), -1), t.reshape(len(t), -1)])
+    _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    weights = np.bincount(inverse.ravel(), weights=w, minlength=len(first))
+    return x[first], t[first], weights.astype(np.float64)
+
+
+def mean_and_deviation(x: Array, w: Array | None) -> tuple[Array, Array]:
+    """Return mean and standard deviation of each column of x (n, k) with weights w (n), in float64; 1 for constant columns."""
+    mean = np.average(x, axis=0, weights=w)
+    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=w))
+    return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 1.0)
+
+
+def standardization_of(x: Array, w: Array | None, names: Sequence[str] | None) -> InputStage:
+    """Return the input stage that standardizes tables such as x (n, features); None names the columns x0, x1, …"""
+    mean, deviation = mean_and_deviation(x, w)
+    titles = [f"x{i}" for i in range(len(mean))] if names is None else [str(name) for name in names]
+    return Standardization(tuple(map(Column, titles)), tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def rescaling_of(x: Array, w: Array | None) -> Rescale:
+    """Return the layer that standardizes images such as x (n, pixels), all pixels with the same mean and deviation.
+
+    With its own deviation, a pixel at the edge, which holds little but noise, would count as much as the others.
+    """
+    factor = input_stage_for(x).factor
+    (mean,), (deviation,) = mean_and_deviation(x.reshape(-1, 1), None if w is None else np.repeat(w, x.shape[1]))
+    return Rescale(1 / float(deviation * factor), -float(mean / deviation))
