@@ -1,4 +1,4 @@
-"""A set of samples: what it holds, how it is cut, what it refuses."""
+"""A set of samples: its content, its splits, and errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from pellucid.data.dataset import Dataset, Splits
-from pellucid.data.images.files import png
 from pellucid.errors import DataError, ShapeError
 
 
 def numbered(n: int, labels=None, **settings) -> Dataset:
-    """n samples whose value is their row number, so that a sample can be recognized."""
+    """Return n samples whose value is their row number, so that a sample can be recognized."""
     return Dataset(np.arange(n, dtype=np.float32)[:, None], labels, **settings)
 
 
@@ -30,7 +29,7 @@ def on_disk(tmp_path, n: int):
     return np.memmap(tmp_path / "x.dat", np.uint8, "r", shape=(n, 4))
 
 
-def test_holds_the_arrays_as_they_are():
+def test_holds_the_arrays_unchanged():
     x, y = np.zeros((5, 3, 2, 1), np.uint8), np.arange(5)
     data = Dataset(x, y, np.ones(5), ["a", "b", "c", "d", "e"], "toys")
     assert data.x is x
@@ -62,7 +61,7 @@ def test_rows_choose_without_copying():
 @pytest.mark.parametrize(
     ("arguments", "settings", "error", "words"),
     [
-        ((np.zeros((3, 2)), np.zeros(4, int)), {}, ShapeError, "y has 4 rows, x has 3"),
+        ((np.zeros((3, 2)), np.zeros(4, int)), {}, ShapeError, "y has 4 rows and x has 3"),
         ((np.zeros((3, 2)), None, np.ones(2)), {}, ShapeError, "sample_weight has 2 rows"),
         ((np.zeros((3, 2)), None, np.ones((3, 1))), {}, ShapeError, "one number for each sample"),
         ((np.zeros((0, 2)), None), {}, DataError, "empty"),
@@ -71,20 +70,20 @@ def test_rows_choose_without_copying():
         ((np.zeros(3), np.int64(1)), {}, ShapeError, "y must have one row"),
         ((np.array([{}, []], object), None), {}, DataError, "x must hold numbers, got object"),
         ((np.zeros(2), np.array(["cat", "dog"])), {}, DataError, "np.unique"),
-        (([[1, 2], [3]], None), {}, DataError, "x is no array"),
+        (([[1, 2], [3]], None), {}, DataError, "x cannot be converted to an array"),
         ((np.ma.masked_array([1.0, 2.0], [0, 1]), None), {}, DataError, "masked"),
         ((np.zeros(2), None, [1.0, -0.5]), {}, DataError, "got -0.5 at row 1"),
         ((np.zeros(2), None, [np.nan, 1]), {}, DataError, "got nan at row 0"),
         ((np.zeros(2), None, [1, np.inf]), {}, DataError, "got inf"),
         ((np.zeros(2), None, [0, 0]), {}, DataError, "all weights are zero"),
-        ((np.zeros(2), [0, 2]), {"classes": ("a", "b")}, DataError, "labels 0 … 1, got 0 … 2"),
+        ((np.zeros(2), [0, 2]), {"classes": ("a", "b")}, DataError, "labels must be from 0 to 1, got 0 to 2"),
         ((np.zeros(2), [0, -1]), {"classes": ("a", "b")}, DataError, "got -1"),
         ((np.zeros(2), np.eye(2)), {"classes": ("a", "b", "c")}, ShapeError, "2 columns for 3 classes"),
         ((np.zeros(2), [0, 1]), {"classes": ("a", "a")}, DataError, "different names"),
-        ((np.zeros(2), None), {"rows": [2]}, DataError, "rows must lie in 0 … 1"),
-        ((np.zeros(2), None), {"rows": [-1]}, DataError, "rows must lie in 0 … 1"),
+        ((np.zeros(2), None), {"rows": [2]}, DataError, "rows must be from 0 to 1"),
+        ((np.zeros(2), None), {"rows": [-1]}, DataError, "rows must be from 0 to 1"),
         ((np.zeros(2), None), {"rows": [True, False]}, DataError, "np.flatnonzero"),
-        ((np.zeros(2), None), {"rows": np.zeros(0, int)}, DataError, "no rows"),
+        ((np.zeros(2), None), {"rows": np.zeros(0, int)}, DataError, "rows is empty"),
     ],
 )
 def test_refuses(arguments, settings, error, words):
@@ -107,7 +106,7 @@ def test_split_is_stratified_exactly():
     assert (labels[ids(part)] == part.y).all()
 
 
-def test_split_gives_the_largest_remainders_what_is_left():
+def test_split_fills_up_from_the_largest_remainders():
     # 10 of 33: 11 · 10/33 = 3.33, 15 · 10/33 = 4.55, 7 · 10/33 = 2.12: 3 + 4 + 2, and the tenth goes to the second.
     _, part = numbered(33, np.repeat([0, 1, 2], [11, 15, 7])).split(10)
     assert np.bincount(part.y).tolist() == [3, 5, 2]
@@ -120,7 +119,7 @@ def test_split_breaks_ties_at_random():
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
-def test_split_of_columns(one_hot):
+def test_split_of_targets_in_columns(one_hot):
     labels = np.repeat([0, 1], [80, 20])
     y = np.eye(2, dtype=np.float32)[labels] if one_hot else labels[:, None]
     rest, part = numbered(100, y).split(10)
@@ -146,13 +145,13 @@ def test_split_shuffles_and_repeats():
         assert np.count_nonzero(np.diff(part.y)) > len(part) / 2
 
 
-def test_what_is_left_of_a_split_has_all_classes_everywhere():
+def test_the_rest_of_a_split_has_all_classes_in_every_range():
     y = np.repeat(np.arange(10), 600)
     rest, _ = Dataset(np.zeros((6000, 1)), y).split(500)
     for start in range(0, 5500, 250):  # 25 expected, 4.7 standard deviation
         counts = np.bincount(rest.y[start : start + 250], minlength=10)
-        assert counts.min() > 5, f"from {start} on: {counts}"
-        assert counts.max() < 50, f"from {start} on: {counts}"
+        assert counts.min() > 5, f"from sample {start}: {counts}"
+        assert counts.max() < 50, f"from sample {start}: {counts}"
 
 
 def test_split_carries_weights_and_names():
@@ -202,46 +201,38 @@ def test_limit_is_stratified():
             data.limit(wrong)
 
 
-def test_take_keeps_the_order_and_refuses_what_is_not_there():
+def test_take_keeps_the_order_and_refuses_missing_rows():
     data = numbered(6, np.arange(6))
     assert ids(data.take([5, 0, 5])) == [5, 0, 5]
-    with pytest.raises(DataError, match="rows must lie in 0 … 5, got 6"):
+    with pytest.raises(DataError, match="rows must be from 0 to 5, got 6"):
         data.take([6])
 
 
-def test_html_shows_the_first_pictures():
+def test_html_shows_the_first_images():
     Image = pytest.importorskip("PIL.Image")
     x = np.random.default_rng(0).integers(0, 256, (30, 5, 4, 3), np.uint8)
     page = Dataset(x, None, name="<b>")._repr_html_()
     assert "&lt;b&gt;: 30 × 5×4×3 uint8" in page
     assert "script" not in page
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))))
-    assert picture.shape == (2 * 5, 10 * 4, 3)
-    assert (picture[5:, 8:12] == x[12]).all()
+    grid = np.asarray(Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))))
+    assert grid.shape == (2 * 5, 10 * 4, 3)
+    assert (grid[5:, 8:12] == x[12]).all()
 
 
-def test_html_of_few_grey_large_pictures_stays_small():
+def test_html_of_large_images_stays_small():
     Image = pytest.importorskip("PIL.Image")
     page = Dataset(np.zeros((3, 300, 200, 1), np.uint8), None)._repr_html_()
-    picture = Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1])))
-    assert picture.mode == "L"
-    assert picture.size == (3 * 40, 60)
+    grid = Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1])))
+    assert grid.mode == "L"
+    assert grid.size == (3 * 40, 60)
 
 
 @pytest.mark.parametrize("x", [np.zeros((3, 4, 4, 1)), np.zeros((3, 16), np.uint8), np.zeros((3, 4, 4, 2), np.uint8)])
-def test_html_without_pictures_is_one_line(x):
+def test_html_of_other_samples_has_no_images(x):
     assert "<img" not in Dataset(x, None)._repr_html_()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_png_is_read_back_by_pillow(channels):
-    Image = pytest.importorskip("PIL.Image")
-    picture = np.random.default_rng(1).integers(0, 256, (7, 9, channels), np.uint8)
-    with Image.open(io.BytesIO(png(picture))) as image:
-        assert (np.asarray(image).reshape(7, 9, channels) == picture).all()
-
-
-def test_splits_say_what_they_are():
+def test_splits_have_sizes_and_a_repr():
     sets = (numbered(n, np.zeros(n, int), classes=("a", "b")) for n in (1200, 30, 40))
     splits = Splits(*sets, "toys", "a folder", "00")
     assert splits.classes == ("a", "b")

@@ -1,4 +1,4 @@
-"""Data sets in the plane: their geometry, by its formulas, and that they repeat."""
+"""Data sets in the plane: their geometry, by its formulas, and their reproducibility."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_every_set(make):
 
 
 @pytest.mark.parametrize("make", PLANAR.values(), ids=PLANAR)
-def test_noise_is_a_gaussian_step_that_grows(make):
-    still, little, much = (make(4000, noise, 1).x for noise in (0.0, 0.1, 0.4))
-    np.testing.assert_allclose(much - still, 4 * (little - still), atol=1e-5)
-    assert (little - still).std() == pytest.approx(0.1, rel=0.03)
-    assert np.abs((little - still).mean(axis=0)).max() < 0.01
+def test_noise_scales_a_fixed_gaussian_displacement(make):
+    exact, little, much = (make(4000, noise, 1).x for noise in (0.0, 0.1, 0.4))
+    np.testing.assert_allclose(much - exact, 4 * (little - exact), atol=1e-5)
+    assert (little - exact).std() == pytest.approx(0.1, rel=0.03)
+    assert np.abs((little - exact).mean(axis=0)).max() < 0.01
 
 
 def test_moons_are_half_circles():
@@ -54,7 +54,7 @@ def test_spirals_wind_once(classes):
     assert len(np.unique(data.y)) == classes
 
 
-def test_blobs_stand_around_their_centres():
+def test_blobs_surround_their_centres():
     data = blobs(3000, 0.3, 6, 3)
     angle = np.deg2rad([90, 210, 330])
     for label in range(3):
@@ -71,12 +71,12 @@ def test_xor_is_the_product_of_the_signs():
     assert np.bincount(quarters).tolist() == [100] * 4
 
 
-def test_what_cannot_be_is_refused():
+def test_impossible_arguments_are_refused():
     with pytest.raises(ConfigError, match="n must be at least 1"):
         moons(0)
     with pytest.raises(ConfigError, match="noise must be at least 0"):
         circles(noise=-1)
-    with pytest.raises(DataError, match="a point of each"):
+    with pytest.raises(DataError, match="at least one point for each"):
         blobs(2, classes=3)
-    with pytest.raises(DataError, match="two classes or more"):
+    with pytest.raises(DataError, match="at least two classes"):
         spirals(classes=1)

@@ -1,4 +1,4 @@
-"""What notebooks show: whole HTML without scripts, the numbers that are there, and nothing that depends on light or dark."""
+"""Views in notebooks: well-formed HTML without scripts, with the right values, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from pellucid import (
     notebook,
     wilson,
 )
-from pellucid.data import Dataset, Splits
+from pellucid.data import Dataset, Splits, from_arrays
 from pellucid.explain import Attribution
 from pellucid.lab import Table, Verdict
 from pellucid.notebook.charts import ticks
 from pellucid.training.evaluation import Evaluation
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 1), np.uint8)
-PETS = Dataset(PICTURES, np.arange(30) % 3, classes=("<cat>", "dog", "owl"), name="pets & co")
-TABLE = Dataset.from_arrays(np.arange(60.0).reshape(6, 10), np.arange(6.0), names=["a<b", *"cdefghijk"], name="table")
+IMAGES = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 1), np.uint8)
+PETS = Dataset(IMAGES, np.arange(30) % 3, classes=("<cat>", "dog", "owl"), name="pets & co")
+TABLE = from_arrays(np.arange(60.0).reshape(6, 10), np.arange(6.0), names=["a<b", *"cdefghijk"], name="table")
 ROWS = [
     {"epoch": k, "seconds": 1.5, "train_loss": 1 / k, "train_accuracy": k / 4, "train_recall_0": 0.5, "validation_loss": loss}
     for k, loss in enumerate([0.9, 0.5, 0.7], start=1)
@@ -54,17 +54,17 @@ def model():
     return network.compile(input_shape=(6, 5, 1), loss=CrossEntropy(), metrics=[Accuracy()], classes=PETS.classes)
 
 
-def told(shape=(2, 4, 3, 1), against=None):
+def attribution(shape=(2, 4, 3, 1), against=None):
     values = np.linspace(-1, 1, math.prod(shape)).reshape(shape).astype(np.float32)
     return Attribution("saliency", values, np.ones(2), np.zeros(2), np.array([1, 2]), against, complete=False)
 
 
-SHOWN = {  # one row for each thing that shows itself
+SHOWN = {  # one row for each object with a view
     "model": model,
     "a network with a branch": lambda: Sequential(Residual(Dense(3)), Dense(1)).compile(
         input_shape=(3,), loss=MeanSquaredError()
     ),
-    "pictures": lambda: PETS,
+    "images": lambda: PETS,
     "a table": lambda: TABLE,
     "other samples": lambda: Dataset(np.zeros((3, 2, 2)), None),
     "splits": lambda: Splits(PETS, PETS, PETS, "<pets>", "a folder", "00"),
@@ -75,15 +75,15 @@ SHOWN = {  # one row for each thing that shows itself
     "an evaluation": lambda: model().evaluate(PETS, metrics=[Accuracy(), Precision(), ConfusionMatrix()]),
     "an evaluation of several": lambda: Ensemble([model()]).evaluate(PETS),
     "a range test": lambda: SEARCH,
-    "attributions of pictures": told,
-    "attributions of numbers": lambda: told((2, 5), np.array([0, 1])),
+    "attributions of images": attribution,
+    "attributions of numbers": lambda: attribution((2, 5), np.array([0, 1])),
     "a verdict": lambda: Verdict("holds", "3 < 4"),
     "a table of the lab": lambda: Table(("what", "<n>"), (("x & y", "1"),)),
 }
 
 
 class Page(HTMLParser):
-    """Elements in order, whether all that was opened was closed, and the text."""
+    """The elements and texts of a page, in order. Every element must be closed."""
 
     def __init__(self, page: str):
         super().__init__()
@@ -117,17 +117,17 @@ def shown(thing) -> Page:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_everything_that_shows_itself_is_whole_and_fits_any_notebook(name):
+def test_every_view_is_well_formed_and_suits_any_page(name):
     html = SHOWN[name]()._repr_html_()
     page = Page(html)
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "style", "link", "iframe", "object"}, "nothing runs, nothing changes the page around"
+    assert not tags & {"script", "style", "link", "iframe", "object"}, "nothing runs, and the rest of the page does not change"
     for tag, attributes in page.tags:
         assert not [key for key in attributes if key.startswith("on") or key in ("id", "class")], (tag, attributes)
         style = (attributes.get("style") or "") + "".join(f"{attributes.get(key)}" for key in ("fill", "stroke"))
-        assert not re.search(r"white|black|#fff|#000\b", style), "neither light nor dark is taken for granted"
+        assert not re.search(r"white|black|#fff|#000\b", style), "the page may be light or dark"
     assert all(attributes["alt"] for attributes in page.attributes("img"))
-    assert "http" not in html, "all there is stands in the page"
+    assert "http" not in html, "nothing is loaded"
     assert len(html) < 30_000
 
 
@@ -183,7 +183,7 @@ def test_an_evaluation_is_a_dictionary():
     assert (again, again.samples, again.classes) == (scores, 30, PETS.classes)
     low, high = wilson(scores["accuracy"] * 30, 30)
     assert f"{100 * low:.2f} to {100 * high:.2f} %" in shown(scores).texts
-    weighted = model_.evaluate(PICTURES, PETS.y, sample_weight=np.arange(30.0))
+    weighted = model_.evaluate(IMAGES, PETS.y, sample_weight=np.arange(30.0))
     assert weighted.samples is None
     assert "95 % interval" not in shown(weighted).texts, "an interval counts samples that are alike"
     assert Ensemble([model_]).evaluate(PETS).samples == 30
@@ -212,28 +212,28 @@ def test_data_sets_show_their_first_rows():
     assert len(splits.attributes("img")) == 1
 
 
-def test_maps_are_transparent_where_nothing_is_said():
-    page = shown(told(against=np.array([0, 0])))
+def test_maps_are_transparent_where_attributions_are_zero():
+    page = shown(attribution(against=np.array([0, 0])))
     (image,) = page.attributes("img")
-    with Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))) as picture:
-        drawn = np.asarray(picture).reshape(4, 2, 3, 4).swapaxes(0, 1)
-    values = told().values[..., 0]
+    with Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))) as decoded:
+        drawn = np.asarray(decoded).reshape(4, 2, 3, 4).swapaxes(0, 1)
+    values = attribution().values[..., 0]
     assert (drawn[..., 0] > drawn[..., 2]).tolist() == (values > 0).tolist(), "vermilion above zero, blue below"
     most = np.abs(values).max(axis=(1, 2), keepdims=True)
     np.testing.assert_allclose(drawn[..., 3] / 255, np.sqrt(np.abs(values) / most), atol=0.003)
     assert {"Attribution by saliency: 2 samples", "1 and not 0"} <= set(page.texts)
-    assert not shown(told((2, 5))).attributes("img")
+    assert not shown(attribution((2, 5))).attributes("img")
     with np.errstate(all="raise"):
         Attribution("zero", np.zeros((1, 2, 2, 1)), np.ones(1), np.ones(1), np.zeros(1, int), None, True)._repr_html_()
 
 
-def test_a_range_test_cuts_off_where_the_loss_bursts():
+def test_a_range_test_is_clipped_where_the_loss_explodes():
     page = shown(SEARCH)
-    assert page.texts[0] == "Range test: a learning rate of 0.002 is suggested"
+    assert page.texts[0] == "Range test: the suggested learning rate is 0.002"
     assert [each["overflow"] for each in page.attributes("svg") if "overflow" in each] == ["hidden"]
     text = " ".join(page.texts)
     assert "0.0001 0.001 0.01 0.1 1" in text, "the axis is logarithmic"
-    assert "at 1 the loss burst" in text
+    assert "the loss exploded at 1" in text
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,14 @@ def test_ticks_are_round(low, high, wanted):
         assert found == pytest.approx(wanted)
 
 
-def test_a_chart_leaves_out_what_is_not_finite():
-    page = Page(notebook.chart([notebook.Line("a", [1, 2, 3], [1.0, math.nan, math.inf])], "x", "y"))
-    assert len(page.attributes("circle")) == 2, "one point, and the legend's"
-    assert notebook.chart([notebook.Line("a", [1], [math.nan])], "x", "y") == ""
+def test_a_chart_leaves_out_values_that_are_not_finite():
+    page = Page(notebook.chart([notebook.Curve("a", [1, 2, 3], [1.0, math.nan, math.inf])], "x", "y"))
+    assert len(page.attributes("circle")) == 2, "one point, and the one in the legend"
+    assert notebook.chart([notebook.Curve("a", [1], [math.nan])], "x", "y") == ""
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pillow_reads_the_encoded_png(channels):
+    pixels = np.random.default_rng(1).integers(0, 256, (7, 9, channels), np.uint8)
+    with Image.open(io.BytesIO(notebook.encode_png(pixels))) as image:
+        assert (np.asarray(image).reshape(7, 9, channels) == pixels).all()

@@ -1,4 +1,18 @@
-"""Data: sets of samples, where they come from, and how they are read. Points in a plane are in :mod:`pellucid.data.planar`."""
+"""Data sets: reading, splitting, augmentation, and batches for training.
+
+- ``dataset.py``: a set of samples (``Dataset``), and the three sets of an experiment (``Splits``)
+- ``arrays.py``: a data set from arrays (``from_arrays``)
+- ``checks.py``: the checks of the parts of a data set
+- ``input_stage.py``: the conversion of samples to the values that a network reads
+- ``augmentation.py``: random changes to training images
+- ``batches.py``: the data loader
+- ``planar.py``: small problems in the plane, such as the two moons
+- ``row_file.py``: rows that may need more space than the memory has
+- ``sources/``: data sets by name, downloads, and user data
+- ``images/``: image files and folders of images (``read_image``, ``read_folder``)
+- ``tables/``: CSV files (``read_csv``)
+- ``drawings/``: drawings of digits as strokes and as images
+"""
 
 from pellucid.core import lazy
 

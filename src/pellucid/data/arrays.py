@@ -1,8 +1,7 @@
-"""Arrays as data sets, and what data sets hold as a digest."""
+"""Arrays in memory as a data set."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,45 +12,46 @@ from pellucid.data.dataset import Dataset, Origin
 from pellucid.data.tables.columns import Column
 from pellucid.errors import DataError
 
-_STRETCH = 1024  # samples read together
-
 
 def from_arrays(
-    x: Any, y: Any, classes: Iterable[str] | None, names: Iterable[str] | None, sample_weight: Any, name: str
+    x: Any,
+    y: Any,
+    *,
+    classes: Iterable[str] | None = None,
+    names: Iterable[str] | None = None,
+    sample_weight: Any = None,
+    name: str = "data",
 ) -> Dataset:
-    """See :meth:`Dataset.from_arrays`."""
+    """Return a data set of everything that NumPy can convert to arrays.
+
+    Labels may be text: then ``classes`` defaults to their distinct values in alphabetical order. With ``names``, one for each
+    column of x (n, d), a model standardizes the columns by the mean and standard deviation of the training set. Without them
+    it reads the values unchanged.
+
+    Raises DataError for text labels that are not in ``classes`` and for names that do not match the columns, and the errors of
+    :class:`Dataset`.
+    """
     if y is not None:
-        y, classes = _numbered(np.asarray(y), classes, name)
+        y, classes = _encode_labels(np.asarray(y), classes, name)
     if names is None:
         return Dataset(x, y, sample_weight, classes, name)
-    columns, shape = tuple(Column(one) for one in names), np.shape(x)[1:]
+    columns = tuple(Column(column_name) for column_name in names)
+    shape = np.shape(x)[1:]
     if shape != (len(columns),) or len({column.name for column in columns}) < len(columns):
-        raise DataError(f"{name}: names are different ones, one for each column; x has {shape}, there are {len(columns)} names")
+        raise DataError(
+            f"{name}: names must be different, one for each column; samples have the shape {shape}, got {len(columns)} names"
+        )
     return Dataset(x, y, sample_weight, classes, name, origin=Origin(columns=columns))
 
 
-def _numbered(y: Array, classes: Iterable[str] | None, name: str) -> tuple[Array, Iterable[str] | None]:
-    """Labels that are text as numbers, with what they are called."""
-    text = y.dtype.kind in "US" or (y.dtype == object and all(isinstance(one, str) for one in y.flat))
-    if not text or not y.size:
+def _encode_labels(y: Array, classes: Iterable[str] | None, name: str) -> tuple[Array, Iterable[str] | None]:
+    """Return labels that are text as integers, and the names of the classes."""
+    is_text = y.dtype.kind in "US" or (y.dtype == object and all(isinstance(label, str) for label in y.flat))
+    if not is_text or not y.size:
         return y, classes
     found, codes = np.unique(y.astype(str), return_inverse=True)
     known = tuple(found.tolist()) if classes is None else tuple(classes)
-    unknown = [one for one in found.tolist() if one not in known]
+    unknown = [label for label in found.tolist() if label not in known]
     if unknown:
-        raise DataError(f"{name}: y says {unknown[0]!r}, the classes are {', '.join(known)}")
-    return np.array([known.index(one) for one in found.tolist()])[codes].reshape(y.shape), known
-
-
-def digest(*sets: Dataset) -> str:
-    """SHA-256 over the samples and targets of some sets, in their order; reads them some at a time."""
-    sha = hashlib.sha256()
-    for data in sets:
-        sha.update(f"{len(data)} {data.shape} {data.source_x.dtype} {data.classes}".encode())
-        for start in range(0, len(data), _STRETCH):
-            part = slice(start, start + _STRETCH)
-            rows = part if data.rows is None else data.rows[part]
-            sha.update(np.ascontiguousarray(data.source_x[rows]).data)
-        if data.y is not None:
-            sha.update(np.ascontiguousarray(data.y).data)
-    return sha.hexdigest()
+        raise DataError(f"{name}: y contains the unknown class {unknown[0]!r}; the classes are {', '.join(known)}")
+    return np.array([known.index(label) for label in found.tolist()])[codes].reshape(y.shape), known

@@ -1,19 +1,20 @@
-"""Augmentation: pictures changed a little each time they are seen, so that a network learns what does not matter.
+"""Augmentation: random changes to training images, so that a network learns to ignore what does not change the class.
 
-A sample's chance has a name: the run's seed, the epoch and the sample's number in its set. So a run repeats bit for bit, a
-resumed one draws what the uninterrupted one would have, and neither the order of a batch nor its size changes a picture.
+The random stream of a sample is keyed by the seed of the run, the epoch and the index of the sample in its set. So a run
+repeats bit for bit, a resumed run draws the same numbers as an uninterrupted one, and the changes of an image do not depend on
+the order or the size of the batches.
 
-Gathering, scaling to 0 … 1 and all changes are one pass over each picture (``kernels/*/warp.py``):
+Gathering, scaling to 0 … 1 and all changes are one pass over each image (``kernels/*/warp.py``):
 
-- geometry: the pixel at r = (row, column), counted from the centre, shows what lies at A⁻¹ r − t + u(r) in the original, with
+- geometry: the pixel at r = (row, column), relative to the centre, takes the value of the original at A⁻¹ r − t + u(r), with
   A = rotation · shear · scale, a shift t, and a smooth random field u (elastic distortion; Simard, Steinkraus and Platt, "Best
-  Practices for Convolutional Neural Networks", 2003). In between pixels it is interpolated; outside the picture is 0;
-- strokes thicker or thinner: a blend with the largest, or smallest, of a pixel and its four neighbours;
-- a rectangle erased (Zhong et al., "Random Erasing Data Augmentation", 2017), and noise on every pixel.
+  Practices for Convolutional Neural Networks", 2003). Between pixels the original is interpolated; outside it is 0;
+- thicker or thinner strokes: a blend with the largest, or smallest, of a pixel and its four neighbours;
+- an erased rectangle (Zhong et al., "Random Erasing Data Augmentation", 2017), and noise on every pixel.
 
-Simard's field is noise of every pixel, smoothed by a Gaussian. Here the noise lies on a lattice as coarse as that Gaussian is
-wide: the same smoothness and size for a tenth of the work (large moves are a little rarer). His strength of 34 with a
-Gaussian of 4 pixels is a standard deviation of 1.4 pixels.
+Simard's field is noise at every pixel, smoothed by a Gaussian. Here the noise is drawn on a lattice whose spacing is the width
+of that Gaussian. The field has the same smoothness and size for a tenth of the work; large displacements are slightly rarer.
+His strength of 34 with a Gaussian of 4 pixels is a standard deviation of 1.4 pixels.
 """
 
 from __future__ import annotations
@@ -28,28 +29,34 @@ import numpy as np
 from pellucid.core import rng
 from pellucid.core.config import Config, Fraction, NonNegative, Range
 from pellucid.core.memory import Array, Shape
-from pellucid.data.input_stage import stage_for
+from pellucid.data.input_stage import input_stage_for
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.kernels import Kernels, load
 
-# What each random number of a sample is for; behind these come two fields on the lattice.
+# The use of each random number of a sample. After these come the two components of the field, at each point of the lattice.
 ROTATION, SCALE, STRETCH, SHEAR, DOWN, RIGHT, THICKNESS, ERASED, TOP, LEFT, HEIGHT, WIDTH = range(12)
-BYTES = (4 * (256**2 - 1) / 12) ** 0.5  # the standard deviation of a sum of four random bytes
-REACH = 3.0  # widths of the Gaussian that the lattice goes on beyond the picture
+BYTE_SUM_DEVIATION = (4 * (256**2 - 1) / 12) ** 0.5  # of a sum of four random bytes
+MARGIN = 3.0  # widths of the Gaussian by which the lattice is larger than the image on each side
 
 
 @dataclass(frozen=True)
 class Augmentation(Config):
-    """How much pictures (n, height, width, channels) may be changed while training; each amount is drawn evenly from
-    −amount to +amount.
+    """The amounts by which images (n, height, width, channels) are changed during training.
 
-    ``rotation`` in degrees; ``scale``, the logarithm of a factor, about a fraction (0.1: from 0.9 to 1.1 times as large);
-    ``stretch``, the same for height against width; ``shear``, the tangent of the slant; ``shift``, in pixels, down and
-    right; ``elastic``, the standard deviation of the field in pixels, smooth over ``smoothness`` pixels; ``thickness`` of
-    strokes, where 1 is a pixel on each side; ``erasing``, the probability that a rectangle with sides up to ``erased`` of
-    the picture's is set to 0; ``noise``, the standard deviation added to every pixel, of values 0 … 1. Of the pictures, a
-    ``share`` is changed, 1 for all: what is interpolated is a little softer than what the network meets later, and some
-    pictures as they are teach it both.
+    Each change is drawn uniformly from −amount to +amount:
+
+    - ``rotation``, in degrees;
+    - ``scale``, the logarithm of a factor, roughly a fraction (0.1: from 0.9 to 1.1 times as large);
+    - ``stretch``, the same for height relative to width;
+    - ``shear``, the tangent of the slant;
+    - ``shift``, in pixels, both vertically and horizontally;
+    - ``elastic``, the standard deviation of the random field in pixels, smooth over ``smoothness`` pixels;
+    - ``thickness`` of strokes, where 1 is one pixel on each side;
+    - ``erasing``, the probability that a rectangle is set to 0, with sides up to the fraction ``erased`` of those of the image;
+    - ``noise``, the standard deviation of the noise added to every pixel, for values 0 … 1.
+
+    ``share`` is the fraction of images that are changed, 1 for all. Interpolation makes images slightly softer than those that
+    the network sees later, so unchanged images among the others help.
     """
 
     rotation: Annotated[float, Range(0, 180)] = 0.0
@@ -66,32 +73,35 @@ class Augmentation(Config):
     share: Fraction = 1.0
 
     def check(self, shape: Shape) -> None:
-        """Refuses samples that are no pictures."""
+        """Raise ShapeError unless samples of this shape are images."""
         if len(shape) != 3:
-            raise ShapeError(f"augmentation is for pictures (height, width, channels), not for samples of the shape {shape}")
+            raise ShapeError(f"augmentation needs images (height, width, channels), got samples of the shape {shape}")
 
-    def changed(self, x: Array, *, seed: int = 0, epoch: int = 0, first: int = 0) -> Array:
-        """The pictures x (n, h, w, c) as training sees them in that epoch, where they are the samples of their set from
-        number ``first`` on: new float32 pictures, for bytes from 0 to 1 (and a little beyond with ``noise``). Raises
-        ShapeError, and DataError for what are no numbers."""
+    def apply(self, x: Array, *, seed: int = 0, epoch: int = 0, first: int = 0) -> Array:
+        """Return the images x (n, h, w, c) as training uses them in the given epoch, as new float32 images.
+
+        ``first`` is the index of x[0] in its data set. Bytes become values from 0 to 1 (with ``noise``, slightly beyond).
+        Raises ShapeError, and DataError for values that are not numbers.
+        """
         x = np.asarray(x)
         self.check(x.shape[1:])
-        stage, kernels, rows = stage_for(x), load(), np.arange(len(x))
-        plain = np.ascontiguousarray(stage.batch(x, slice(0, len(x)), np.empty(x.shape, np.float32), kernels))
-        return self.batch(plain, rows, 1.0, rows + first, seed, epoch, np.empty_like(plain), kernels)
+        stage, kernels, rows = input_stage_for(x), load(), np.arange(len(x))
+        plain = np.ascontiguousarray(stage.transform(x, slice(0, len(x)), np.empty(x.shape, np.float32), kernels))
+        return self.apply_batch(plain, rows, 1.0, rows + first, seed, epoch, np.empty_like(plain), kernels)
 
-    def batch(
-        self, x: Array, rows: Array, factor: float, numbers: Array, seed: int, epoch: int, out: Array, kernels: Kernels
+    def apply_batch(
+        self, x: Array, rows: Array, factor: float, indices: Array, seed: int, epoch: int, out: Array, kernels: Kernels
     ) -> Array:
-        """out[i] = a change of factor · x[rows[i]], by the chance of the sample called ``numbers[i]`` in that epoch.
+        """Set out[i] to a random change of factor · x[rows[i]] and return ``out``.
 
-        x (m, h, w, c), bytes or float32, C-contiguous; rows and numbers (n); out (n, h, w, c) float32.
+        The random stream of out[i] is keyed by ``indices[i]``, the index of the sample in its data set.
+        x (m, h, w, c) is C-contiguous, bytes or float32; rows and indices are (n); out (n, h, w, c) is float32.
         """
         h, w = x.shape[1:3]
         key = rng.at_step(rng.stream_key(seed, "augmentation"), epoch)
         down, across = (_lattice(size, self.smoothness) if self.elastic else np.empty((size, 0), np.float32) for size in (h, w))
         points = down.shape[1] * across.shape[1]
-        drawn = kernels.uniform(key, numbers, WIDTH + 1 + 2 * points)
+        drawn = kernels.uniform(key, indices, WIDTH + 1 + 2 * points)
         fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
         kernels.warp(
             x,
@@ -101,51 +111,53 @@ class Augmentation(Config):
             fields.reshape(len(rows), 2, points),
             down,
             across,
-            _evenly(drawn[:, THICKNESS], self.thickness),
+            _symmetric(drawn[:, THICKNESS], self.thickness),
             self._boxes(drawn, h, w),
-            self.noise / BYTES,
+            self.noise / BYTE_SUM_DEVIATION,
             rng.at_step(key, 1),
-            numbers,
+            indices,
             out,
         )
         if self.share < 1:
-            still = kernels.uniform(rng.at_step(key, 2), numbers, 1)[:, 0] >= self.share
-            out[still] = x[rows[still]] * out.dtype.type(factor)
+            unchanged = kernels.uniform(rng.at_step(key, 2), indices, 1)[:, 0] >= self.share
+            out[unchanged] = x[rows[unchanged]] * out.dtype.type(factor)
         return out
 
     def _maps(self, drawn: Array, h: int, w: int) -> Array:
-        """(n, 6): a, b, c, d, e, f of the place (a p + b q + c, d p + e q + f) that pixel (p, q) shows."""
-        angle = _evenly(drawn[:, ROTATION], np.deg2rad(self.rotation))
-        size, ratio = np.exp(_evenly(drawn[:, SCALE], self.scale)), np.exp(_evenly(drawn[:, STRETCH], self.stretch / 2))
-        slant = _evenly(drawn[:, SHEAR], self.shear)
+        """Return the affine maps (n, 6): pixel (p, q) takes the value at (a p + b q + c, d p + e q + f) of the original."""
+        angle = _symmetric(drawn[:, ROTATION], np.deg2rad(self.rotation))
+        size, ratio = np.exp(_symmetric(drawn[:, SCALE], self.scale)), np.exp(_symmetric(drawn[:, STRETCH], self.stretch / 2))
+        slant = _symmetric(drawn[:, SHEAR], self.shear)
         cos, sin = np.cos(angle), np.sin(angle)
         # A⁻¹ = scale⁻¹ · shear⁻¹ · rotation⁻¹
         a, b = cos, sin
         d, e = -sin - slant * a, cos - slant * b
         a, b, d, e = a / (size * ratio), b / (size * ratio), d * ratio / size, e * ratio / size
         middle_p, middle_q = (h - 1) / 2, (w - 1) / 2
-        c = middle_p - a * middle_p - b * middle_q - _evenly(drawn[:, DOWN], self.shift)
-        f = middle_q - d * middle_p - e * middle_q - _evenly(drawn[:, RIGHT], self.shift)
+        c = middle_p - a * middle_p - b * middle_q - _symmetric(drawn[:, DOWN], self.shift)
+        f = middle_q - d * middle_p - e * middle_q - _symmetric(drawn[:, RIGHT], self.shift)
         return np.stack([a, b, c, d, e, f], axis=1).astype(np.float32)
 
     def _boxes(self, drawn: Array, h: int, w: int) -> Array:
-        """(n, 4): first row, end, first column, end of what is erased; nothing where the end is the beginning."""
+        """Return the erased rectangles (n, 4): first row, end, first column, end. An empty one has its end at its start."""
         sides = np.ceil(drawn[:, [HEIGHT, WIDTH]] * [self.erased * h, self.erased * w]).astype(np.int64)
         sides[drawn[:, ERASED] >= self.erasing] = 0
         first = (drawn[:, [TOP, LEFT]] * ([h, w] - sides + 1)).astype(np.int64)
         return np.stack([first[:, 0], first[:, 0] + sides[:, 0], first[:, 1], first[:, 1] + sides[:, 1]], axis=1)
 
 
-def _evenly(drawn: Array, amount: float) -> Array:
-    """Numbers from 0 to 1 as numbers from −amount to amount."""
+def _symmetric(drawn: Array, amount: float) -> Array:
+    """Map values from 0 … 1 to −amount … amount."""
     return (2 * drawn - 1) * np.float32(amount)
 
 
 @functools.cache
 def _lattice(size: int, smoothness: float) -> Array:
-    """(size, points): what each point of the lattice adds to each pixel along one side; each pixel's squares sum to 1, so that
-    its field has the variance of the points."""
-    places = np.arange(-REACH * smoothness, size - 1 + REACH * smoothness + smoothness, smoothness)
+    """Return (size, points): the weight of each point of the lattice at each pixel along one side.
+
+    The squares of the weights of a pixel sum to 1, so that its field has the variance of the points.
+    """
+    places = np.arange(-MARGIN * smoothness, size - 1 + MARGIN * smoothness + smoothness, smoothness)
     gauss = np.exp(-0.5 * ((np.arange(size)[:, None] - places) / smoothness) ** 2)
     weights: Array = (gauss / np.sqrt((gauss**2).sum(axis=1, keepdims=True))).astype(np.float32)
     return weights
@@ -160,42 +172,45 @@ AUGMENTATIONS = {
 }
 
 
-def written(augmentation: Augmentation | None) -> str:
-    """The name of the augmentation, or its settings, as :func:`named` reads them."""
+def format_augmentation(augmentation: Augmentation | None) -> str:
+    """Return the name of the augmentation, or else its settings, in the form that :func:`parse_augmentation` reads."""
     if augmentation is None:
         return "none"
-    for name, one in AUGMENTATIONS.items():
-        if one == augmentation:
+    for name, preset in AUGMENTATIONS.items():
+        if preset == augmentation:
             return name
-    given = {field.name: getattr(augmentation, field.name) for field in dataclasses.fields(augmentation)}
-    changed = [
-        f"{name}={repr(value).removesuffix('.0')}" for name, value in given.items() if value != getattr(Augmentation, name)
+    values = {field.name: getattr(augmentation, field.name) for field in dataclasses.fields(augmentation)}
+    settings = [
+        f"{name}={repr(value).removesuffix('.0')}" for name, value in values.items() if value != getattr(Augmentation, name)
     ]
-    return ",".join(changed) or "rotation=0"
+    return ",".join(settings) or "rotation=0"
 
 
-def named(text: str) -> Augmentation | None:
-    """What people write: one of the names in AUGMENTATIONS, ``none``, settings as in ``rotation=10,shift=2``, or a name and
-    settings that are otherwise, ``affine,share=0.75``. Raises ConfigError."""
-    first, _, others = text.partition(",")
+def parse_augmentation(text: str) -> Augmentation | None:
+    """Return the augmentation that ``text`` describes.
+
+    The text is a name in AUGMENTATIONS, ``none``, a list of settings as in ``rotation=10,shift=2``, or a name followed by the
+    settings that differ from it, as in ``affine,share=0.75``. Raises ConfigError.
+    """
+    first, _, settings = text.partition(",")
     if first == "none":
-        if others:
-            raise ConfigError(f"augmentation {text!r}: none stands alone, without settings")
+        if settings:
+            raise ConfigError(f"augmentation {text!r}: none takes no settings")
         return None
     base = AUGMENTATIONS.get(first)
     if base is None:
-        base, others = Augmentation(), text
+        base, settings = Augmentation(), text
         if "=" not in first:
             known = did_you_mean(first, [*AUGMENTATIONS, "none"])
             raise ConfigError(f"there is no augmentation {first!r}: {known}, or give settings: rotation=10,shift=2")
     names = [field.name for field in dataclasses.fields(Augmentation)]
-    given = {}
-    for part in filter(None, others.split(",")):
-        name, _, value = part.partition("=")
+    values = {}
+    for setting in filter(None, settings.split(",")):
+        name, _, value = setting.partition("=")
         if name not in names:
             raise ConfigError(f"augmentation has no setting {name!r}: {did_you_mean(name, names)}")
         try:
-            given[name] = float(value)
+            values[name] = float(value)
         except ValueError:
-            raise ConfigError(f"augmentation: {name}={value!r} is no number") from None
-    return dataclasses.replace(base, **given) if given else base
+            raise ConfigError(f"augmentation: {name}={value!r} is not a number") from None
+    return dataclasses.replace(base, **values) if values else base

@@ -1,7 +1,7 @@
-"""Batches: the data of one training, in the order of each epoch.
+"""The data loader: the mini-batches of a training, in the order of each epoch.
 
-The order of an epoch comes from (seed, epoch) alone. A batch is gathered in one pass: shuffled, picked and scaled
-straight into the array that the network reads, which the next batch overwrites; augmentation is in that pass.
+The order of an epoch depends only on the seed and the number of the epoch. A batch is gathered in one pass: samples are
+picked, scaled and augmented, and written to the array that the network reads. The next batch overwrites that array.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from pellucid.kernels import Kernels
 
 
 class Batches:
-    """x (m, …) and the ``rows`` of it that belong to the set (None: all), targets and weights (n) of these rows."""
+    """The mini-batches of a data set.
+
+    ``x`` (m, …) are the source samples, and ``rows`` the indices of the n samples in the set (None for all). ``targets`` and
+    ``weights`` (n) are those of these rows; ``weights`` of None are all 1.
+    """
 
     def __init__(
         self,
@@ -47,7 +51,7 @@ class Batches:
         return -(-len(self.targets) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Array, Array, Array]]:
-        """The batches (x, targets, weights) of the epoch with that number; the last may be smaller."""
+        """Yield the batches (x, targets, weights) of an epoch. The last one may be smaller."""
         n = len(self.targets)
         order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
         for start in range(0, n, self.batch_size):
@@ -55,13 +59,13 @@ class Batches:
             source = chosen if self.rows is None else self.rows[chosen]
             out = self._batch[: len(chosen)]
             if self.augmentation is None:
-                x = self.stage.batch(self.x, source, out, self.kernels)
+                x = self.stage.transform(self.x, source, out, self.kernels)
             else:
                 x = self._augmented(self.augmentation, source, chosen, epoch, out)
             yield x, self.targets[chosen], self.weights[chosen]
 
-    def _augmented(self, augmentation: Augmentation, source: Array, numbers: Array, epoch: int, out: Array) -> Array:
+    def _augmented(self, augmentation: Augmentation, source: Array, indices: Array, epoch: int, out: Array) -> Array:
         x, factor = self.x, self.stage.factor
         if not (x.flags.c_contiguous and x.flags.aligned and x.dtype in (np.uint8, np.float32)):
-            x, source, factor = self.stage.batch(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0
-        return augmentation.batch(x, source, factor, numbers, self.seed, epoch, out, self.kernels)
+            x, source, factor = self.stage.transform(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0
+        return augmentation.apply_batch(x, source, factor, indices, self.seed, epoch, out, self.kernels)

@@ -1,10 +1,16 @@
-"""How things show themselves in a notebook: tables and small charts as HTML and SVG, without a script.
+"""HTML for notebooks: tables, images and small charts in SVG, without scripts.
 
-Text takes the colour of the page around it, grounds are transparent and lines half so: what is light on dark in one notebook is
-dark on light in the next. Styles stand in the elements themselves, so that nothing else on the page changes.
+Text has the colour of the page around it, backgrounds are transparent, and lines are half transparent, so that everything is
+readable on light and on dark pages. Styles are attributes of the elements, so that nothing else on the page changes.
+
+- ``tables``: titles, paragraphs and tables;
+- ``charts``: curves with axes and a legend;
+- ``images``: images, each grid as one PNG file inside the page;
+- ``datasets``, ``histories``, ``attributions``: the views of these objects, from plain values.
 """
 
-from pellucid.notebook.charts import BLUE, GREY, VERMILION, Line, chart
-from pellucid.notebook.tables import line, page, table
+from pellucid.notebook.charts import BLUE, GREY, VERMILION, Curve, chart
+from pellucid.notebook.images import encode_png, image_grid
+from pellucid.notebook.tables import paragraph, section, table
 
-__all__ = ["BLUE", "GREY", "VERMILION", "Line", "chart", "line", "page", "table"]
+__all__ = ["BLUE", "GREY", "VERMILION", "Curve", "chart", "encode_png", "image_grid", "paragraph", "section", "table"]

@@ -1,4 +1,4 @@
-"""Small charts as SVG, in the look of :mod:`pellucid.plots`, for notebooks that may have no Matplotlib."""
+"""Small charts as SVG in the style of :mod:`pellucid.plots`, which need no Matplotlib."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Literal, NamedTuple
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#8A8A8A"
 WIDTH, HEIGHT = 380, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 8, 36  # around the plot
-MARKED = 25  # longer curves have no marks at their points
+MARKED = 25  # curves with more points have no markers
 
 
-class Line(NamedTuple):
-    """One curve of a chart: a line with dots, "dashes" with squares, or "dots" alone."""
+class Curve(NamedTuple):
+    """A curve of a chart: a line with dots, "dashes" with squares, or only "dots"."""
 
     name: str
     x: Sequence[float]
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """Values from ``low`` to ``high`` on pixels from ``start`` to ``end``."""
+    """An axis that maps values from ``low`` to ``high`` to pixels from ``start`` to ``end``."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class _Axis(NamedTuple):
 
 
 def chart(
-    lines: Sequence[Line],
+    curves: Sequence[Curve],
     xlabel: str,
     ylabel: str,
     *,
@@ -44,96 +44,109 @@ def chart(
     log_x: bool = False,
     ends: tuple[float, float] | None = None,
 ) -> str:
-    """A chart with its legend above. ``marks`` are dotted vertical lines by what they mean; what is beyond the ``ends`` of the
-    y-axis is cut off. Values that are not finite are left out; where none is left there is no chart."""
+    """Return a chart with its legend above it.
+
+    ``marks`` maps labels to the positions of dotted vertical lines. ``ends`` are the ends of the y-axis; curves are clipped
+    there. Values that are not finite are left out. Without any finite value the result is empty.
+    """
     marks = marks or {}
-    lines = [one._replace(x=[_x(x, log_x) for x in one.x]) for one in lines]
-    curves = [(one, [(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]) for one in lines]
-    points = [point for _, own in curves for point in own]
-    if not points:
+    curves = [curve._replace(x=[_scaled(x, log_x) for x in curve.x]) for curve in curves]
+    points = [[(x, y) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(y)] for curve in curves]
+    all_points = [point for curve_points in points for point in curve_points]
+    if not all_points:
         return ""
-    across = _Axis(*_ends([x for x, _ in points]), LEFT, WIDTH - RIGHT)
-    up = _Axis(*(ends or _ends([y for _, y in points])), HEIGHT - BOTTOM, TOP)
-    parts = [_axes(across, up, xlabel, ylabel, log_x)]
-    for place in marks.values():
-        x = across.at(_x(place, log_x))
+    horizontal = _Axis(*_ends([x for x, _ in all_points]), LEFT, WIDTH - RIGHT)
+    vertical = _Axis(*(ends or _ends([y for _, y in all_points])), HEIGHT - BOTTOM, TOP)
+    parts = [_axes(horizontal, vertical, xlabel, ylabel, log_x)]
+    for position in marks.values():
+        x = horizontal.at(_scaled(position, log_x))
         parts.append(
             f'<line x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
         )
     box = f'x="{LEFT}" y="{TOP}" width="{WIDTH - RIGHT - LEFT}" height="{HEIGHT - BOTTOM - TOP}"'
     view = f'viewBox="{LEFT} {TOP} {WIDTH - RIGHT - LEFT} {HEIGHT - BOTTOM - TOP}"'
-    drawn = "".join(_curve(one, [(across.at(x), up.at(y)) for x, y in own]) for one, own in curves)
-    parts.append(f'<svg {box} {view} overflow="hidden">{drawn}</svg>')  # a drawing in the drawing cuts off without a name
-    said = f"{ylabel} over {xlabel}: {', '.join([one.name for one, _ in curves] + list(marks))}"
-    legend = " &#160; ".join([_key(one) for one, _ in curves] + [f"┊ {escape(mark)}" for mark in marks])
+    drawn = "".join(
+        _polyline(curve, [(horizontal.at(x), vertical.at(y)) for x, y in curve_points])
+        for curve, curve_points in zip(curves, points, strict=True)
+    )
+    parts.append(f'<svg {box} {view} overflow="hidden">{drawn}</svg>')  # an inner <svg> clips; a clip path would need an id
+    label = f"{ylabel} over {xlabel}: {', '.join([curve.name for curve in curves] + list(marks))}"
+    legend = " &#160; ".join([_legend_entry(curve) for curve in curves] + [f"┊ {escape(mark)}" for mark in marks])
     return (
         '<div style="display:inline-block;max-width:100%;margin:.3em 1em .3em 0">'
         f'<div style="font-size:12px;margin-left:{LEFT}px">{legend}</div>'
-        f'<svg role="img" aria-label="{escape(said)}" '
+        f'<svg role="img" aria-label="{escape(label)}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" style="max-width:100%;color:inherit" '
         f'font-family="sans-serif" font-size="11">{"".join(parts)}</svg></div>'
     )
 
 
-def ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers from low to high: steps of 1, 2 or 5 times a power of ten, the smallest that give no more than ``most``."""
-    power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(k * power for k in (1, 2, 5, 10, 20) if (high - low) / (k * power) <= most - 1)
+def ticks(low: float, high: float, limit: int = 7) -> list[float]:
+    """Return round numbers from low to high, at most ``limit``: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10((high - low) / limit))
+    step = next(k * power for k in (1, 2, 5, 10, 20) if (high - low) / (k * power) <= limit - 1)
     return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _x(value: float, log: bool) -> float:
+def _scaled(value: float, log: bool) -> float:
     return math.log10(value) if log else float(value)
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """The lowest and the highest, with some room; of equal ones something around them."""
+    """Return the ends of an axis: the smallest and the largest value with some margin."""
     low, high = min(values), max(values)
-    room = 0.04 * (high - low) if high - low > 1e-12 * max(abs(low), abs(high)) else abs(low) / 2 or 0.5
-    return low - room, high + room
+    margin = 0.04 * (high - low) if high - low > 1e-12 * max(abs(low), abs(high)) else abs(low) / 2 or 0.5
+    return low - margin, high + margin
 
 
-def _axes(across: _Axis, up: _Axis, xlabel: str, ylabel: str, log_x: bool) -> str:
-    foot = HEIGHT - BOTTOM
+def _axes(horizontal: _Axis, vertical: _Axis, xlabel: str, ylabel: str, log_x: bool) -> str:
+    bottom = HEIGHT - BOTTOM
     faint = 'stroke="currentColor" stroke-opacity=".15"'
-    parts = [f'<path d="M{LEFT} {TOP}V{foot}H{WIDTH - RIGHT}" fill="none" stroke="currentColor" stroke-opacity=".5"/>']
+    parts = [f'<path d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" fill="none" stroke="currentColor" stroke-opacity=".5"/>']
+    x_ticks = list[float]()
     if log_x:
-        across_at = [float(k) for k in range(math.ceil(across.low - 1e-9), math.floor(across.high + 1e-9) + 1)]
-    else:
-        across_at = [x for x in ticks(across.low, across.high) if x == round(x)] if across.high - across.low >= 1 else []
-    for x in across_at:
-        name = f"{10**x:g}" if log_x else f"{x:g}"
-        parts.append(f'<text x="{across.at(x)}" y="{foot + 14}" text-anchor="middle" fill="currentColor">{name}</text>')
-    for y in ticks(up.low, up.high):
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up.at(y)}" y2="{up.at(y)}" {faint}/>')
-        name = f"{0.0 if abs(y) < 1e-12 else y:.6g}"
-        parts.append(f'<text x="{LEFT - 5}" y="{up.at(y) + 4}" text-anchor="end" fill="currentColor">{name}</text>')
-    middle, centre = (LEFT + WIDTH - RIGHT) / 2, (TOP + foot) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 5}" text-anchor="middle" fill="currentColor">{escape(xlabel)}</text>')
-    turned = f'transform="rotate(-90 11 {centre})" x="11" y="{centre}"'
-    parts.append(f'<text {turned} text-anchor="middle" fill="currentColor">{escape(ylabel)}</text>')
+        x_ticks = [float(k) for k in range(math.ceil(horizontal.low - 1e-9), math.floor(horizontal.high + 1e-9) + 1)]
+    elif horizontal.high - horizontal.low >= 1:
+        x_ticks = [x for x in ticks(horizontal.low, horizontal.high) if x == round(x)]
+    for x in x_ticks:
+        text = f"{10**x:g}" if log_x else f"{x:g}"
+        parts.append(f'<text x="{horizontal.at(x)}" y="{bottom + 14}" text-anchor="middle" fill="currentColor">{text}</text>')
+    for y in ticks(vertical.low, vertical.high):
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{vertical.at(y)}" y2="{vertical.at(y)}" {faint}/>')
+        text = f"{0.0 if abs(y) < 1e-12 else y:.6g}"
+        parts.append(f'<text x="{LEFT - 5}" y="{vertical.at(y) + 4}" text-anchor="end" fill="currentColor">{text}</text>')
+    centre_x, centre_y = (LEFT + WIDTH - RIGHT) / 2, (TOP + bottom) / 2
+    parts.append(f'<text x="{centre_x}" y="{HEIGHT - 5}" text-anchor="middle" fill="currentColor">{escape(xlabel)}</text>')
+    rotated = f'transform="rotate(-90 11 {centre_y})" x="11" y="{centre_y}"'
+    parts.append(f'<text {rotated} text-anchor="middle" fill="currentColor">{escape(ylabel)}</text>')
     return "".join(parts)
 
 
-def _curve(one: Line, places: Sequence[tuple[float, float]]) -> str:
-    size = 1.6 if one.kind == "dots" else 2.6
-    marked = places if one.kind == "dots" or len(places) <= MARKED else []
-    if one.kind == "dashes":
-        dots = [f'<rect x="{x - size:.1f}" y="{y - size:.1f}" width="{2 * size}" height="{2 * size}"/>' for x, y in marked]
+def _polyline(curve: Curve, points: Sequence[tuple[float, float]]) -> str:
+    size = 1.6 if curve.kind == "dots" else 2.6
+    marked = points if curve.kind == "dots" or len(points) <= MARKED else []
+    if curve.kind == "dashes":
+        markers = [f'<rect x="{x - size:.1f}" y="{y - size:.1f}" width="{2 * size}" height="{2 * size}"/>' for x, y in marked]
     else:
-        dots = [f'<circle cx="{x}" cy="{y}" r="{size}"/>' for x, y in marked]
-    dash = ' stroke-dasharray="6 4"' if one.kind == "dashes" else ""
-    path = " ".join(f"{x},{y}" for x, y in places)
-    drawn = f'<polyline fill="none" stroke="{one.color}" stroke-width="2"{dash} points="{path}"/>' if one.kind != "dots" else ""
-    return f'{drawn}<g fill="{one.color}">{"".join(dots)}</g>'
+        markers = [f'<circle cx="{x}" cy="{y}" r="{size}"/>' for x, y in marked]
+    line = ""
+    if curve.kind != "dots":
+        path = " ".join(f"{x},{y}" for x, y in points)
+        line = f'<polyline fill="none" stroke="{curve.color}" stroke-width="2"{_dashes(curve)} points="{path}"/>'
+    return f'{line}<g fill="{curve.color}">{"".join(markers)}</g>'
 
 
-def _key(one: Line) -> str:
-    dash = ' stroke-dasharray="6 4"' if one.kind == "dashes" else ""
-    stroke = f'<line x1="1" x2="25" y1="6" y2="6" stroke="{one.color}" stroke-width="2"{dash}/>' if one.kind != "dots" else ""
-    mark = (
-        f'<rect x="10" y="3" width="6" height="6" fill="{one.color}"/>'
-        if one.kind == "dashes"
-        else f'<circle cx="13" cy="6" r="{2 if one.kind == "dots" else 3}" fill="{one.color}"/>'
+def _legend_entry(curve: Curve) -> str:
+    line = ""
+    if curve.kind != "dots":
+        line = f'<line x1="1" x2="25" y1="6" y2="6" stroke="{curve.color}" stroke-width="2"{_dashes(curve)}/>'
+    marker = (
+        f'<rect x="10" y="3" width="6" height="6" fill="{curve.color}"/>'
+        if curve.kind == "dashes"
+        else f'<circle cx="13" cy="6" r="{2 if curve.kind == "dots" else 3}" fill="{curve.color}"/>'
     )
-    return f'<svg aria-hidden="true" width="26" height="12">{stroke}{mark}</svg> {escape(one.name)}'
+    return f'<svg aria-hidden="true" width="26" height="12">{line}{marker}</svg> {escape(curve.name)}'
+
+
+def _dashes(curve: Curve) -> str:
+    return ' stroke-dasharray="6 4"' if curve.kind == "dashes" else ""

@@ -1,4 +1,4 @@
-"""Tables as HTML."""
+"""Tables, titles and lines of text as HTML."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ RULE = "1px solid rgba(128,128,128,.45)"
 CELL = "padding:.15em .6em;border:0;background:none;color:inherit"
 
 
-def page(title: str, *parts: str) -> str:
-    """A title in bold, and what stands below it. ``parts`` are HTML already."""
+def section(title: str, *parts: str) -> str:
+    """Return a title in bold, followed by the ``parts``, which are already HTML."""
     return f'<div style="overflow-x:auto"><div style="margin:.3em 0"><b>{escape(title)}</b></div>{"".join(parts)}</div>'
 
 
-def line(text: str) -> str:
-    """A line of text."""
+def paragraph(text: str) -> str:
+    """Return a paragraph of plain text."""
     return f'<div style="margin:.3em 0">{escape(text)}</div>'
 
 
@@ -28,8 +28,12 @@ def table(
     totals: int = 0,
     caption: str = "",
 ) -> str:
-    """Cells of text under a header: the first ``texts`` columns to the left, numbers to the right. The last ``totals`` rows
-    stand under a rule. ``shades`` (rows, columns), 0 … 1, put blue behind the cells, as light as text can stand on."""
+    """Return a table of text cells with a header row.
+
+    The first ``texts`` columns are aligned to the left, the others, which hold numbers, to the right. A line separates the
+    last ``totals`` rows from those above. ``shades`` (rows, columns), from 0 to 1, colours the background of the cells in a
+    blue that is light enough for the text to stay readable.
+    """
     sides = ["left" if i < texts else "right" for i in range(len(columns))]
     head = "".join(
         f'<th scope="col" style="{CELL};border-bottom:{RULE};text-align:{side}">{escape(name)}</th>'
@@ -41,11 +45,11 @@ def table(
         cells = []
         for i, (side, text) in enumerate(zip(sides, row, strict=True)):
             shade = shades[k][i] if k < len(shades) else 0.0
-            dye = f";background:rgba(0,114,178,{0.55 * shade:.2f})" if shade > 0 else ""
-            kind = 'th scope="row"' if i == 0 else "td"
-            style = f"{CELL}{rule};text-align:{side};font-weight:normal{dye}"
-            cells.append(f'<{kind} style="{style}">{escape(text)}</{kind[:2]}>')
+            background = f";background:rgba(0,114,178,{0.55 * shade:.2f})" if shade > 0 else ""
+            start, end = ('th scope="row"', "th") if i == 0 else ("td", "td")
+            style = f"{CELL}{rule};text-align:{side};font-weight:normal{background}"
+            cells.append(f'<{start} style="{style}">{escape(text)}</{end}>')
         body.append(f'<tr style="background:none">{"".join(cells)}</tr>')
-    above = f'<caption style="text-align:left;color:inherit;padding:.2em 0">{escape(caption)}</caption>' if caption else ""
+    heading = f'<caption style="text-align:left;color:inherit;padding:.2em 0">{escape(caption)}</caption>' if caption else ""
     style = "border-collapse:collapse;margin:.3em 0;color:inherit;font-variant-numeric:tabular-nums"
-    return f'<table style="{style}">{above}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return f'<table style="{style}">{heading}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'

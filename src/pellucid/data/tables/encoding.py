@@ -1,150 +1,102 @@
-"""The rows of a table as numbers, by columns that are known: the table's own, or those that a model was trained on."""
+"""The rows of a table as numbers, for known columns: those of the table itself, or those that a model was trained on."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.dataset import Dataset, Origin
-from pellucid.data.storage import Rows
-from pellucid.data.tables.columns import Column, Standardized
-from pellucid.data.tables.csv import CSV, Block, is_missing, numbers
+from pellucid.data.tables.columns import Column
+from pellucid.data.tables.csv_file import CSVFile, RowBlock, is_missing, parse_numbers
 from pellucid.errors import ConfigError, DataError, did_you_mean
 
-_EXAMPLES = 3
 
+class RowEncoder:
+    """Converts the rows of a file to x (n, width) and y (n) in float64, with NaN for missing values.
 
-class Encoder:
-    """Turns a file's rows into x (n, width) and y (n), in float64: NaN where a value is missing. Columns are found by name.
+    Columns are found by name. An unknown category is counted in ``unknown``, and all values of its column become 0. With
+    ``classes``, y contains their indices; without a ``target``, y is NaN.
 
-    A category that is none of its column's is counted in ``unknown``, and all the column's numbers are 0. With ``classes`` y
-    are their numbers; without a ``target`` y is NaN. Raises ConfigError for columns that the file does not have, DataError for
-    text where there are numbers and for classes that are none.
+    Raises ConfigError for columns that are not in the file, and DataError for text in a column of numbers and for unknown
+    classes.
     """
 
-    def __init__(self, file: CSV, columns: Sequence[Column], target: str | None, classes: Sequence[str] | None):
+    def __init__(self, file: CSVFile, columns: Sequence[Column], target: str | None, classes: Sequence[str] | None):
         self.file, self.columns, self.target = file, tuple(columns), target
         self.width = sum(column.width for column in columns)
         self.unknown: dict[str, Counter[str]] = {}
-        wanted = [column.name for column in columns] + ([] if target is None else [target])
-        absent = [name for name in wanted if name not in file.names]
+        needed = [column.name for column in columns] + ([] if target is None else [target])
+        absent = [name for name in needed if name not in file.names]
         if absent:
-            near = did_you_mean(absent[0], [name for name in file.names if name and name not in wanted])
-            raise ConfigError(f"{file.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {near}")
-        self._places = [file.names.index(column.name) for column in columns]
-        self._index = [
+            hint = did_you_mean(absent[0], [name for name in file.names if name and name not in needed])
+            raise ConfigError(f"{file.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
+        self._positions = [file.names.index(column.name) for column in columns]
+        self._category_index = [
             None if column.categories is None else {category: i for i, category in enumerate(column.categories)}
             for column in columns
         ]
-        self._classes = None if classes is None else {name: i for i, name in enumerate(classes)}
-        self._numeric = self._classes is not None and all(_number(name) is not None for name in self._classes)
+        self._class_index = None if classes is None else {name: i for i, name in enumerate(classes)}
+        self._numeric_classes = self._class_index is not None and all(_number(name) is not None for name in self._class_index)
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
-        """(x, y) of some rows at a time."""
+        """Yield (x, y) for blocks of rows."""
         for block in self.file.blocks():
             x, start = np.empty((len(block.lines), self.width)), 0
-            for column, place, index in zip(self.columns, self._places, self._index, strict=True):
+            for column, position, index in zip(self.columns, self._positions, self._category_index, strict=True):
                 stop = start + column.width
                 if index is None:
-                    x[:, start] = self._numbers(column.name, block.columns[place], block.lines)
+                    x[:, start] = self._numbers(column.name, block.columns[position], block.lines)
                 else:
-                    x[:, start:stop] = self._one_hot(column.name, block.columns[place], index)
+                    x[:, start:stop] = self._one_hot(column.name, block.columns[position], index)
                 start = stop
-            yield x, self._goal(block)
+            yield x, self._targets(block)
 
     def _numbers(self, name: str, cells: Sequence[str], lines: Sequence[int]) -> Array:
-        values, texts = numbers(cells, self.file.comma)
+        values, texts = parse_numbers(cells, self.file.decimal_comma)
         if texts:
-            raise DataError(f"{self.file.path}:{lines[texts[0]]}: {name} holds numbers, got {cells[texts[0]].strip()!r}")
+            raise DataError(f"{self.file.path}:{lines[texts[0]]}: {name} must be a number, got {cells[texts[0]].strip()!r}")
         return values
 
     def _one_hot(self, name: str, cells: Sequence[str], index: dict[str, int]) -> Array:
         stripped = [cell.strip() for cell in cells]
-        places = [index.get(cell, -1) for cell in stripped]
+        codes = [index.get(cell, -1) for cell in stripped]
         rows = np.zeros((len(cells), len(index) + 1))
-        rows[np.arange(len(cells)), places] = 1  # those without a category in the last column, which is cut off
-        for i, place in enumerate(places):
-            if place < 0 and is_missing(stripped[i]):
+        rows[np.arange(len(cells)), codes] = 1  # unknown categories are in the last column, which is dropped below
+        for i, code in enumerate(codes):
+            if code < 0 and is_missing(stripped[i]):
                 rows[i] = math.nan
-            elif place < 0:
+            elif code < 0:
                 self.unknown.setdefault(name, Counter())[stripped[i]] += 1
         return rows[:, :-1]
 
-    def _goal(self, block: Block) -> Array:
+    def _targets(self, block: RowBlock) -> Array:
         if self.target is None:
             return np.full(len(block.lines), math.nan)
         cells = block.columns[self.file.names.index(self.target)]
-        if self._classes is None:
+        if self._class_index is None:
             return self._numbers(self.target, cells, block.lines)
         y = np.full(len(cells), math.nan)
         for i, cell in enumerate(cells):
             if is_missing(cell):
                 continue
             name = self._class_name(cell.strip())
-            if name not in self._classes:
-                hint = did_you_mean(name, self._classes)
+            if name not in self._class_index:
+                hint = did_you_mean(name, self._class_index)
                 raise DataError(f"{self.file.path}:{block.lines[i]}: {self.target} has no class {cell.strip()!r}: {hint}")
-            y[i] = self._classes[name]
+            y[i] = self._class_index[name]
         return y
 
     def _class_name(self, cell: str) -> str:
-        """Classes that are numbers are called by their value: 1.0 and 1 are the same."""
-        value = _number(cell.replace(",", ".") if self.file.comma else cell) if self._numeric else None
+        """Return the class of a cell. Classes that are numbers are named by their value: 1.0 and 1 are the same class."""
+        value = _number(cell.replace(",", ".") if self.file.decimal_comma else cell) if self._numeric_classes else None
         return cell if value is None else class_name(value)
 
 
-def read_like(path: str | os.PathLike[str], stage: Standardized, classes: Sequence[str] | None, *, labelled: bool) -> Dataset:
-    """A table for a model that was trained on another one: its columns found by name, the others ignored. ``labelled``, the
-    target is read, too, and rows with missing values are left out where they were for training; else every row is kept.
-
-    Raises ConfigError for missing columns, DataError for values that the model has no number for.
-    """
-    # Without a header all columns were called 1, 2, …; with one, not all names are numbers.
-    names = [column.name for column in stage.columns]
-    file = CSV(path, header=not all(name.isdigit() for name in (stage.target, *names)), wanted=names)
-    encoder = Encoder(file, stage.columns, stage.target if labelled else None, classes)
-    labels, whole, n = list[Array](), list[Array](), 0
-    with Rows((encoder.width,), np.float32) as rows:
-        for x, y in encoder.blocks():
-            there = ~np.isnan(y) if labelled else np.ones(len(x), bool)
-            if stage.missing != "mean":
-                gaps = np.isnan(x).any(axis=1)
-                if gaps.any() and not (labelled and stage.missing == "drop"):
-                    raise DataError(
-                        f"{file.path}: row {n + int(np.flatnonzero(gaps)[0]) + 1} lacks a value, and this model was trained "
-                        "without gaps: fill it, or train with missing='mean' (--missing mean)"
-                    )
-                there &= ~gaps
-            rows.append(x[there])
-            labels.append(y[there])
-            whole.append(there)
-            n += len(x)
-        if not rows.count:
-            raise DataError(f"{file.path} holds no rows that can be used")
-        values, y = rows.array(), np.concatenate(labels)
-    notes = [f"left out  {n - rows.count:,} of {n:,} rows, because of missing values"] if rows.count < n else []
-    for name, found in encoder.unknown.items():
-        shown = ", ".join(repr(text) for text, _ in found.most_common(_EXAMPLES))
-        more = ", …" if len(found) > _EXAMPLES else ""
-        notes.append(f"beware    {name}: {found.total():,} rows with categories that the model does not know ({shown}{more})")
-    targets = None if not labelled else y.astype(np.int64) if classes else y.astype(np.float32)
-    return Dataset(
-        values,
-        targets,
-        classes=classes,
-        name=Path(file.path).stem,
-        origin=Origin(tuple(notes), (), stage.columns, stage.missing, stage.target),
-    )
-
-
 def class_name(value: float) -> str:
-    """What a class is called that is a number: ``3``, ``0.5``."""
+    """Return the name of a class that is a number: ``3``, ``0.5``."""
     return str(int(value)) if value == int(value) else repr(value)
 
 

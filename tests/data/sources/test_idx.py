@@ -1,4 +1,4 @@
-"""IDX files: what is written is read, and a header that lies is refused before it costs anything."""
+"""IDX files: round trips, and wrong headers, which are refused before memory is allocated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pellucid.errors import DataError, FileError
 
 
 def gzipped(data: bytes) -> bytes:
-    """Without the time: a test is called the same in every process."""
+    """Compress without the time, so that the names of the tests are the same in every process."""
     return gzip.compress(data, mtime=0)
 
 
@@ -65,7 +65,7 @@ def test_big_endian_and_strided_arrays_are_written_alike(tmp_path):
     assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
 
 
-def test_gzip_is_told_by_its_bytes_not_by_its_name(tmp_path):
+def test_gzip_is_detected_by_content_not_by_name(tmp_path):
     write_idx(tmp_path / "plain", some("uint8"))
     (tmp_path / "plain.gz").write_bytes((tmp_path / "plain").read_bytes())
     (tmp_path / "packed").write_bytes(gzipped((tmp_path / "plain").read_bytes()))
@@ -91,23 +91,23 @@ PACKED = gzipped(header(8, 100) + bytes(100))
         (b"\0\0\x08", "got 00 00 08"),
         (b"<html><body>", "got 3c 68 74 6d"),
         (header(0x0A, 3) + bytes(3), "unknown type 0a"),
-        (b"\0\0\x08\0" + bytes(9), "wants 0 axes"),
-        (header(8, *[1] * 9) + bytes(1), "wants 9 axes"),
+        (b"\0\0\x08\0" + bytes(9), "has 0 axes"),
+        (header(8, *[1] * 9) + bytes(1), "has 9 axes"),
         (b"\0\0\x08\x03" + bytes(11), "3 axes take 12 bytes, got 11"),
         (header(8, 2**32 - 1, 2**32 - 1, 2**32 - 1) + bytes(9), "more than a computer can address"),
         (header(8, 0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "more than a computer can address"),
-        (header(8, 2**32 - 1, 2**10) + bytes(9), "the file has 21: it is cut short"),
-        (header(0x0E, 2) + bytes(15), "wants 24 bytes (shape (2,), float64), the file has 23: it is cut short"),
-        (header(8, 2) + bytes(3), "followed by something else"),
-        (gzipped(header(8, 2**31) + bytes(9)), "bytes of gzip cannot hold that"),
-        (gzipped(header(8, 50) + bytes(51)), "gzip's last field says 59"),
-        (gzipped(header(8, 50) + bytes(49)), "gzip's last field says 57"),
+        (header(8, 2**32 - 1, 2**10) + bytes(9), "the file has 21: it is truncated"),
+        (header(0x0E, 2) + bytes(15), "implies 24 bytes (shape (2,), float64), the file has 23: it is truncated"),
+        (header(8, 2) + bytes(3), "other data follows"),
+        (gzipped(header(8, 2**31) + bytes(9)), "bytes of gzip cannot contain that"),
+        (gzipped(header(8, 50) + bytes(51)), "the last field of gzip has 59"),
+        (gzipped(header(8, 50) + bytes(49)), "the last field of gzip has 57"),
         (PACKED[:-9] + PACKED[-8:], "gzip data is damaged"),
         (PACKED[:-8] + bytes(4) + PACKED[-4:], "CRC check failed"),
         (PACKED[:15], "gzip"),
         (b"\x1f\x8b", "gzip data is damaged"),
         (b"\x1f\x8b" + bytes(30), "gzip data is damaged"),
-        (PACKED + b"more", "gzip's last field"),
+        (PACKED + b"more", "the last field of gzip"),
         (PACKED + b"more" + PACKED[-4:], "gzip data is damaged"),
         (PACKED + PACKED, "and more bytes follow"),
     ],
@@ -120,16 +120,16 @@ def test_refuses(tmp_path, data, words):
     assert str(path) in str(error.value)
 
 
-def test_refuses_what_is_no_file(tmp_path):
+def test_refuses_anything_but_a_file(tmp_path):
     with pytest.raises(FileError, match="no such file"):
         read_idx(tmp_path / "missing")
-    with pytest.raises(FileError, match="is a folder"):
+    with pytest.raises(FileError, match="got a folder"):
         read_idx(tmp_path)
     with pytest.raises(FileError, match="cannot be read"):
         read_idx("zero\0byte")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(FileError, match="no ordinary file"):
+        with pytest.raises(FileError, match="got a device, a pipe"):
             read_idx(tmp_path / "pipe")
 
 
@@ -147,7 +147,7 @@ def test_write_refuses_scalars_and_missing_folders(tmp_path):
         write_idx(tmp_path / "no" / "a", some("uint8"))
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_only_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a"
     write_idx(path, some("uint8"))
 
@@ -196,7 +196,7 @@ def mutated(draw):
 
 @given(mutated())
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_file_reads_as_what_it_holds_or_is_refused(tmp_path, data):
+def test_a_damaged_file_is_read_exactly_or_refused(tmp_path, data):
     path = put(tmp_path, data)
     tracemalloc.start()
     try:
@@ -205,7 +205,7 @@ def test_a_damaged_file_reads_as_what_it_holds_or_is_refused(tmp_path, data):
         refusal = str(error)
     else:
         refusal = str(path)
-        # Then writing it again gives the same content, to the last byte.
+        # Then writing it again gives exactly the same content.
         write_idx(tmp_path / "again", array)
         assert (tmp_path / "again").read_bytes() == (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
     finally:

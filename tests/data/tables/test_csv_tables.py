@@ -1,4 +1,4 @@
-"""Tables: what columns are taken for, what is said about it, what is refused, and how a model sees them."""
+"""Tables: the types of their columns, the notes about them, errors, and the input stage of a model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
-from pellucid.data import Dataset
-from pellucid.data.storage import Rows
-from pellucid.data.tables.columns import Column, Standardized, standardized
-from pellucid.data.tables.encoding import read_like
+from pellucid.data import from_arrays, read_csv
+from pellucid.data.row_file import RowFile
+from pellucid.data.tables.columns import Column, Standardization, fit_standardization
+from pellucid.data.tables.reading import read_csv_for_model
 from pellucid.errors import ConfigError, DataError, FileError, PellucidError
 from pellucid.kernels import load
 
@@ -29,8 +29,8 @@ def write(tmp_path):
     return write
 
 
-def test_numbers_categories_and_a_number_to_predict(write):
-    data = Dataset.from_csv(write(SMALL), "price")
+def test_numbers_and_categories_as_inputs_and_a_numeric_target(write):
+    data = read_csv(write(SMALL), "price")
     wanted = [[1, 0, 0, 50.5, 2], [0, 1, 0, 70, 3], [1, 0, 0, 65, 3], [0, 0, 1, 80, 4]]
     np.testing.assert_array_equal(data.x, np.array(wanted, np.float32))
     np.testing.assert_array_equal(data.y, np.array([100.5, 150, 140.25, 250], np.float32))
@@ -48,7 +48,7 @@ def test_numbers_categories_and_a_number_to_predict(write):
         SMALL.replace(",", "\t"),
         SMALL.replace(",", "|"),
         SMALL.replace(",", ";"),
-        SMALL.replace(",", ";").replace(".", ","),  # as spreadsheets write it in much of Europe
+        SMALL.replace(",", ";").replace(".", ","),  # as deviationsheets write it in much of Europe
         "\ufeff" + SMALL,
         SMALL.replace("\n", "\r\n"),
         SMALL.replace("Linz", '"Linz"').replace("70", '" 70 "'),
@@ -56,8 +56,8 @@ def test_numbers_categories_and_a_number_to_predict(write):
     ],
     ids=["comma", "tab", "bar", "semicolon", "decimal comma", "byte order mark", "CRLF", "quotes", "empty line"],
 )
-def test_many_ways_to_write_the_same_table(write, text):
-    same, wanted = Dataset.from_csv(write(text), "price"), Dataset.from_csv(write(SMALL, "other.csv"), "price")
+def test_variants_of_the_same_table_are_read_alike(write, text):
+    same, wanted = read_csv(write(text), "price"), read_csv(write(SMALL, "other.csv"), "price")
     np.testing.assert_array_equal(same.x, wanted.x)
     np.testing.assert_array_equal(same.y, wanted.y)
     assert same.origin == wanted.origin
@@ -73,8 +73,8 @@ def test_many_ways_to_write_the_same_table(write, text):
         ("price", "classification", ("100.5", "140.25", "150", "250")),
     ],
 )
-def test_what_is_learned_comes_from_the_target_or_from_the_task(write, target, task, classes):
-    data = Dataset.from_csv(write(SMALL), target, task=task)
+def test_the_task_follows_from_the_target_unless_it_is_given(write, target, task, classes):
+    data = read_csv(write(SMALL), target, task=task)
     assert data.classes == classes
     assert data.y.dtype == (np.float32 if classes is None else np.int64)
     if target == "rooms":
@@ -86,28 +86,28 @@ GAPS = "a,b,c,y\n1,u,5,0\n,v,6,1\n3,NA,7,0\n5,u,null,1\n7,v,8,?\n9,u,9,1\n"
 
 def test_missing_values_are_an_error_that_counts_them(write):
     with pytest.raises(DataError, match=r"y \(1 of 6\), a \(1 of 6\), b \(1 of 6\), c \(1 of 6\): missing='mean'"):
-        Dataset.from_csv(write(GAPS), "y")
+        read_csv(write(GAPS), "y")
 
 
-def test_missing_values_may_drop_their_rows(write):
-    data = Dataset.from_csv(write(GAPS), "y", missing="drop")
+def test_rows_with_missing_values_can_be_dropped(write):
+    data = read_csv(write(GAPS), "y", missing="drop")
     np.testing.assert_array_equal(data.x, [[1, 1, 0, 5], [9, 1, 0, 9]])
     assert "left out  4 of 6 rows, because of missing values" in data.origin.notes
 
 
-def test_the_training_sets_mean_stands_for_missing_values(write):
-    data = Dataset.from_csv(write(GAPS), "y", missing="mean")
-    assert len(data) == 5  # a row without its target teaches nothing
+def test_missing_values_can_be_replaced_with_the_mean_of_the_training_set(write):
+    data = read_csv(write(GAPS), "y", missing="mean")
+    assert len(data) == 5  # a row without a target is always left out
     train = data.take([0, 1, 2])
-    stage = train.stage()
+    stage = train.input_stage()
     assert stage.mean == pytest.approx((2, 0.5, 0.5, 6))
-    assert stage.spread == pytest.approx((1, 1, 1, np.sqrt(2 / 3)))  # that of one-hot columns stays 1
+    assert stage.scale == pytest.approx((1, 1, 1, np.sqrt(2 / 3)))  # that of one-hot columns stays 1
     x = data.x
-    seen = stage.batch(x, slice(0, 5), np.empty(x.shape, np.float32), load())
+    seen = stage.transform(x, slice(0, 5), np.empty(x.shape, np.float32), load())
     np.testing.assert_allclose(seen[1], [0, -0.5, 0.5, 0], atol=1e-6)
     np.testing.assert_allclose(seen[2], [1, 0, 0, 1 / np.sqrt(2 / 3)], atol=1e-6)
-    np.testing.assert_allclose(seen[3], [3, 0.5, -0.5, 0], atol=1e-6)  # with figures of rows that it is not among
-    strict = standardized(data.origin.columns, x, np.array([0]))
+    np.testing.assert_allclose(seen[3], [3, 0.5, -0.5, 0], atol=1e-6)  # with the statistics of the training rows
+    strict = fit_standardization(data.origin.columns, x, np.array([0]))
     with pytest.raises(DataError, match="sample 1, column a: fill the gap"):
         strict.check_values(x, None, load())
 
@@ -116,25 +116,31 @@ def test_the_standardization_is_exact_where_the_mean_is_large():
     random = np.random.default_rng(0)
     x = 1e8 + random.normal(size=(10_000, 2))
     rows = np.arange(0, 10_000, 2)
-    stage = standardized((Column("a"), Column("b")), x, rows)
+    stage = fit_standardization((Column("a"), Column("b")), x, rows)
     np.testing.assert_allclose(stage.mean, x[rows].mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(stage.spread, x[rows].std(axis=0), rtol=1e-7)
+    np.testing.assert_allclose(stage.scale, x[rows].std(axis=0), rtol=1e-7)
 
 
-def test_columns_that_teach_nothing_are_left_out_and_named(write):
+def test_useless_columns_are_left_out_and_named(write):
     lines = [f"{i},n{i},same,{i % 3},{i % 2},," for i in range(30)]
     text = "x,name,const,k,y,empty,\n" + "\n".join(lines) + "\n"
-    data = Dataset.from_csv(write(text), "y", ignore=["k"])
+    data = read_csv(write(text), "y", ignore=["k"])
     assert [column.name for column in data.origin.columns] == ["x"]
-    said = data.origin.notes[0]
-    for part in ("name (30 different texts in 30 rows)", "const (always same)", "empty (empty)", "a column with", "k (as you"):
-        assert part in said
-    with pytest.raises(DataError, match="there is no column to learn from; left out: name"):
-        Dataset.from_csv(write(text), "y", ignore=["k", "x"])
+    note = data.origin.notes[0]
+    for part in (
+        "name (30 different texts in 30 rows)",
+        "const (always same)",
+        "empty (empty)",
+        "a column with",
+        "k (ignored)",
+    ):
+        assert part in note
+    with pytest.raises(DataError, match="no column can be used as an input; left out: name"):
+        read_csv(write(text), "y", ignore=["k", "x"])
 
 
-def test_a_table_without_names(write):
-    data = Dataset.from_csv(write(SMALL.split("\n", 1)[1]), "4", header=False)
+def test_a_table_without_a_header(write):
+    data = read_csv(write(SMALL.split("\n", 1)[1]), "4", header=False)
     assert [column.name for column in data.origin.columns] == ["1", "2", "3"]
     assert len(data) == 4
 
@@ -143,49 +149,49 @@ def test_a_table_without_names(write):
     ("text", "options", "message"),
     [
         ("", {}, "is empty"),
-        ("a,y\n", {}, "holds names and no rows"),
-        ("y\n1\n2\n", {}, "has one column"),
-        ("a,a,y\n1,2,3\n", {}, "two columns are called 'a'"),
-        ("1,2,3\n1,2,3\n", {}, "the first line holds numbers, not names: header=False"),
+        ("a,y\n", {}, "has column names but no rows"),
+        ("y\n1\n2\n", {}, "has only one column"),
+        ("a,a,y\n1,2,3\n", {}, "two columns have the name 'a'"),
+        ("1,2,3\n1,2,3\n", {}, "the first line has numbers instead of names; .*header=False"),
         ("a,yy\n1,2\n3,4\n", {}, "has no column 'y': did you mean 'yy'"),
-        ("a,y\n1,2\n3\n", {}, r":3: 1 field, the table has 2 columns"),
+        ("a,y\n1,2\n3\n", {}, r":3: 1 field, but the table has 2 columns"),
         ("a,y\n1,2\n3,4,5\n", {}, r":3: 3 fields"),
         ("a,y\n1,2\n3,inf\n", {}, r":3: y is inf"),
         ("a,y\n1,2\n2,2\n", {}, "the target y is always 2"),
-        ("a,y\n1,\n2,\n", {}, "has no value at all"),
-        ("a,y\n1,u\n2,v\n", {"task": "regression"}, r"holds text \('u' in line 2\): regression predicts numbers"),
+        ("a,y\n1,\n2,\n", {}, "has no values"),
+        ("a,y\n1,u\n2,v\n", {"task": "regression"}, r"contains text \('u' in line 2\), but regression predicts numbers"),
         ("a,y\n1,2\n2,3\n", {"task": "guess"}, "task='guess'"),
         ("a,y\n1,2\n2,3\n", {"missing": "zero"}, "missing='zero'"),
-        ("a,y\n1,2\n2,3\n", {"ignore": "y"}, "cannot be the target"),
-        ("a,b,y\n1,,0\n2,,1\n,2,1\n,3,0\n", {"missing": "drop"}, "no row is whole"),
+        ("a,y\n1,2\n2,3\n", {"ignore": "y"}, "cannot be both the target and ignored"),
+        ("a,b,y\n1,,0\n2,,1\n,2,1\n,3,0\n", {"missing": "drop"}, "every row has a missing value"),
         ("a,y\n" + "".join(f"{i},t{i}\n" for i in range(40)), {}, "40 different values in 40 rows, too many for classes"),
-        ("a,y\n" + "1,2\n" * 20 + "oops,3\n", {}, r":22: a holds numbers, but 'oops' here \(1 of 21"),
-        (b"\xff\xfea\x00,\x00", {}, "is no text in UTF-8"),
-        (b"a,y\n1,\xe4\n", {}, "is no text in UTF-8"),
+        ("a,y\n" + "1,2\n" * 20 + "oops,3\n", {}, r":22: a is a column of numbers, but has 'oops' here \(1 of 21"),
+        (b"\xff\xfea\x00,\x00", {}, "not a text in UTF-8"),
+        (b"a,y\n1,\xe4\n", {}, "not a text in UTF-8"),
         ('a,y\n1,"' + "x" * 200_000, {}, "field larger than field limit"),
     ],
 )
-def test_tables_that_cannot_be_learned_from(write, text, options, message):
+def test_unusable_tables_are_refused(write, text, options, message):
     with pytest.raises(PellucidError, match=message):
-        Dataset.from_csv(write(text), "y", **options)
+        read_csv(write(text), "y", **options)
 
 
-def test_files_that_are_none(tmp_path):
+def test_missing_files_and_folders_are_refused(tmp_path):
     with pytest.raises(FileError, match="there is no such file"):
-        Dataset.from_csv(tmp_path / "no.csv", "y")
-    with pytest.raises(FileError, match="is a folder"):
-        Dataset.from_csv(tmp_path, "y")
+        read_csv(tmp_path / "no.csv", "y")
+    with pytest.raises(FileError, match="expected a file, got a folder"):
+        read_csv(tmp_path, "y")
 
 
 def test_texts_that_python_would_read_as_numbers_stay_texts(write):
-    data = Dataset.from_csv(write("month,y\n2024_01,1\n2024_02,2\n2024_01,1\n"), "y")
+    data = read_csv(write("month,y\n2024_01,1\n2024_02,2\n2024_01,1\n"), "y")
     assert data.origin.columns == (Column("month", ("2024_01", "2024_02")),)
 
 
-def test_a_large_table_goes_through_a_file_and_splits_without_being_read(write):
+def test_a_table_is_a_memory_map_and_is_split_without_being_read(write):
     random = np.random.default_rng(0)
     x = random.normal(size=(5000, 2)).round(4)  # more than two blocks
-    data = Dataset.from_csv(write("a,b,y\n" + "".join(f"{a},{b},{a > b:d}\n" for a, b in x)), "y")
+    data = read_csv(write("a,b,y\n" + "".join(f"{a},{b},{a > b:d}\n" for a, b in x)), "y")
     assert isinstance(data.source_x, np.memmap)
     np.testing.assert_array_equal(data.x, x.astype(np.float32))
     splits = data.splits(seed=3)
@@ -196,67 +202,67 @@ def test_a_large_table_goes_through_a_file_and_splits_without_being_read(write):
     assert splits.sha256 == data.splits(seed=3).sha256 != data.splits(seed=4).sha256
 
 
-def test_another_table_is_read_by_its_names(write):
-    data = Dataset.from_csv(write(SMALL), "price")
-    stage = data.stage()
-    other = read_like(write("rooms,more,area,city\n3,x,70,Linz\n2,y,1,Bonn\n", "o.csv"), stage, None, labelled=False)
+def test_the_columns_of_another_table_are_found_by_name(write):
+    data = read_csv(write(SMALL), "price")
+    stage = data.input_stage()
+    other = read_csv_for_model(write("rooms,more,area,city\n3,x,70,Linz\n2,y,1,Bonn\n", "o.csv"), stage, None, labelled=False)
     np.testing.assert_array_equal(other.x, [[0, 1, 0, 70, 3], [0, 0, 0, 1, 2]])
     assert other.y is None
-    assert "1 rows with categories that the model does not know ('Bonn')" in other.origin.notes[0]
+    assert "1 rows have unknown categories ('Bonn')" in other.origin.notes[0]
     for text, message in [
         ("rooms,aera,city\n3,70,Linz\n", "lacks the column 'area': did you mean 'aera'"),
-        ("rooms,area,city\n3,old,Linz\n", ":2: area holds numbers, got 'old'"),
-        ("rooms,area,city\n3,1,Linz\n3,,Linz\n", "row 2 lacks a value, and this model was trained without gaps"),
+        ("rooms,area,city\n3,old,Linz\n", ":2: area must be a number, got 'old'"),
+        ("rooms,area,city\n3,1,Linz\n3,,Linz\n", "row 2 has a missing value, and this model was trained without any"),
     ]:
         with pytest.raises(PellucidError, match=message):
-            read_like(write(text, "o.csv"), stage, None, labelled=False)
+            read_csv_for_model(write(text, "o.csv"), stage, None, labelled=False)
 
 
-def test_columns_named_by_numbers_are_found_by_their_names(write):
-    data = Dataset.from_csv(write("1,2,kind\n3,4,a\n5,7,b\n"), "kind")
-    other = read_like(write("2,1\n9,8\n", "o.csv"), data.stage(), None, labelled=False)
+def test_columns_of_a_table_without_a_header_are_found_by_number(write):
+    data = read_csv(write("1,2,kind\n3,4,a\n5,7,b\n"), "kind")
+    other = read_csv_for_model(write("2,1\n9,8\n", "o.csv"), data.input_stage(), None, labelled=False)
     np.testing.assert_array_equal(other.x, [[8, 9]])
 
 
-def test_a_model_of_a_table_keeps_its_columns_in_its_file(write, tmp_path):
+def test_a_model_file_stores_the_columns_of_the_table(write, tmp_path):
     random = np.random.default_rng(0)
     a, city = random.normal(2000, 50, 400), random.integers(0, 2, 400)
     price = 1e5 * ((a - 2000) / 50 + 2 * city)
     rows = [f"{x},{'ab'[c]},{y}\n" for x, c, y in zip(a, city, price, strict=True)]
-    data = Dataset.from_csv(write("year,city,price\n" + "".join(rows)), "price")
-    spread = float(data.y.std())
-    network = Sequential(Dense(16), ReLU(), Dense(1), Rescale(spread, float(data.y.mean())))
-    model = network.compile(data.shape, MeanSquaredError(spread), Adam(0.01))
+    data = read_csv(write("year,city,price\n" + "".join(rows)), "price")
+    deviation = float(data.y.std())
+    network = Sequential(Dense(16), ReLU(), Dense(1), Rescale(deviation, float(data.y.mean())))
+    model = network.compile(data.shape, MeanSquaredError(deviation), Adam(0.01))
     model.fit(data, epochs=30)
-    assert model.evaluate(data)["loss"] < 0.02  # 0.0005 to 0.003 over five seeds; 1 is the mean's
+    assert model.evaluate(data)["loss"] < 0.02  # 0.0005 to 0.003 over five seeds; 1 for always predicting the mean
     model.save(tmp_path / "m.pellucid")
     loaded = Model.load(tmp_path / "m.pellucid")
-    assert isinstance(loaded.input_stage, Standardized)
-    assert loaded.input_stage == model.input_stage == data.stage()
+    assert isinstance(loaded.input_stage, Standardization)
+    assert loaded.input_stage == model.input_stage == data.input_stage()
     assert loaded.input_stage.names == ("year", "city=a", "city=b")
     np.testing.assert_array_equal(loaded.predict(data.x), model.predict(data.x))
-    assert np.abs(loaded.predict(data.x)[:, 0] - data.y).mean() < 0.15 * spread
+    assert np.abs(loaded.predict(data.x)[:, 0] - data.y).mean() < 0.15 * deviation
 
 
-def test_a_stage_that_does_not_fit_its_columns_is_refused():
+def test_statistics_that_do_not_match_the_columns_are_refused():
     for wrong in [((1.0,), (1.0,)), ((1.0, 2.0, 3.0), (1.0, 0.0, 1.0))]:
         with pytest.raises(ConfigError):
-            Standardized((Column("a"), Column("b", ("x", "y"))), *wrong)
+            Standardization((Column("a"), Column("b", ("x", "y"))), *wrong)
 
 
-def test_arrays_with_labels_and_columns_of_names():
-    data = Dataset.from_arrays([[1, 2], [3, 5], [5, 8]], ["dog", "cat", "dog"], names=["a", "b"])
+def test_arrays_with_text_labels_and_column_names():
+    data = from_arrays([[1, 2], [3, 5], [5, 8]], ["dog", "cat", "dog"], names=["a", "b"])
     assert data.classes == ("cat", "dog")
     assert data.y.tolist() == [1, 0, 1]
-    assert data.stage().mean == (3.0, 5.0)
-    assert Dataset.from_arrays([[1, 2]], ["cat"], classes=("dog", "cat")).y.tolist() == [1]
-    with pytest.raises(DataError, match="y says 'cow'"):
-        Dataset.from_arrays([[1, 2]], ["cow"], classes=("dog", "cat"))
-    with pytest.raises(DataError, match="names are different ones"):
-        Dataset.from_arrays([[1, 2]], [0], names=["a"])
+    assert data.input_stage().mean == (3.0, 5.0)
+    assert from_arrays([[1, 2]], ["cat"], classes=("dog", "cat")).y.tolist() == [1]
+    with pytest.raises(DataError, match="y contains the unknown class 'cow'"):
+        from_arrays([[1, 2]], ["cow"], classes=("dog", "cat"))
+    with pytest.raises(DataError, match="names must be different"):
+        from_arrays([[1, 2]], [0], names=["a"])
 
 
-def test_a_full_disk_is_found_when_it_is_written(monkeypatch):
+def test_a_full_disk_is_reported_while_writing(monkeypatch):
     class Full:
         def write(self, data):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -265,13 +271,13 @@ def test_a_full_disk_is_found_when_it_is_written(monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda buffering: Full())
-    with pytest.raises(FileError, match=r"there is no room left for the decoded data.*TMPDIR"), Rows((2,), "f4") as rows:
+    with pytest.raises(FileError, match=r"there is not enough space for the decoded data.*TMPDIR"), RowFile((2,), "f4") as rows:
         rows.append(np.zeros((1, 2)))
 
 
-def test_nothing_is_left_in_the_temporary_folder(write, tmp_path, monkeypatch):
+def test_the_temporary_folder_stays_empty(write, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    data = Dataset.from_csv(write(SMALL), "price")
+    data = read_csv(write(SMALL), "price")
     assert data.x[0, 3] == 50.5
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Pen strokes: the file is parsed, proven and split by writers."""
+"""Pen digits: the file is parsed, verified and split by writers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pellucid import DataError, FileError
-from pellucid.data.drawings import pen_digits as pen
+from pellucid.data.drawings import pen_digits
 from pellucid.data.sources import download, lzw
 
 TEXT = """.INCLUDE        dene.doc
@@ -49,43 +49,43 @@ def folder():
     return None if named is None else next((p for p in (Path(named).parent / "pendigits",) if p.is_dir()), None)
 
 
-def test_a_drawing_is_its_strokes_its_digit_and_its_writer():
-    seven, one = pen.parse(TEXT)
+def test_a_drawing_has_strokes_a_label_and_a_writer():
+    seven, one = pen_digits.parse_unipen(TEXT)
     assert (seven.label, seven.writer, len(seven.strokes)) == (7, 12, 2)
     np.testing.assert_array_equal(seven.strokes[0], [(10, -90), (60, -88), (30, -10)])  # y downwards
     assert (one.label, one.writer) == (1, 26)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ((".COMMENT 7 12  224\n", ""), "drawing 0: no .COMMENT"),
-        ((" 60  88", " 60  8x"), "drawing 0: ' 60  8x' is no point"),
-        ((" 60  88", " 60"), "is no point"),
-        ((".PEN_DOWN\n 5  5\n", ""), "drawing 1: no strokes"),
+        ((".COMMENT 7 12  224\n", ""), "drawing 0: there is no .COMMENT"),
+        ((" 60  88", " 60  8x"), "drawing 0: ' 60  8x' is not a point"),
+        ((" 60  88", " 60"), "is not a point"),
+        ((".PEN_DOWN\n 5  5\n", ""), "drawing 1: there are no strokes"),
     ],
 )
-def test_broken_texts(change, said):
-    with pytest.raises(DataError, match=said):
-        pen.parse(TEXT.replace(*change))
+def test_malformed_texts_are_refused(change, message):
+    with pytest.raises(DataError, match=message):
+        pen_digits.parse_unipen(TEXT.replace(*change))
 
 
-def test_another_file_is_refused_and_a_missing_one_named(tmp_path, monkeypatch):
+def test_another_file_is_refused_and_a_missing_file_is_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"no pendigits-orig\.tra \(or"):
-        pen.pendigits(tmp_path)
+        pen_digits.pendigits(tmp_path)
     (tmp_path / "pendigits-orig.tra").write_text(TEXT)
     with pytest.raises(FileError, match="is not the published"):
-        pen.pendigits(tmp_path)
+        pen_digits.pendigits(tmp_path)
     (tmp_path / "pendigits-orig.tra").unlink()
     for name, content in (("gz", gzip.compress(TEXT.encode())[:-9]), ("Z", b"\x1f\x9d\x90\xff\xff\xff")):
         path = tmp_path / f"pendigits-orig.tra.{name}"
         path.write_bytes(content)
         with pytest.raises(FileError, match="damaged"):
-            pen.pendigits(tmp_path)
+            pen_digits.pendigits(tmp_path)
         path.unlink()
 
 
-def test_what_compress_packed_is_unpacked():
+def test_lzw_unpacks_what_compress_packed():
     assert lzw.unpack(base64.b64decode(PACKED), 1 << 20) == TEXT_PACKED.encode()
     assert lzw.unpack(base64.b64decode("H52QdNCUAQGnjBsWIAIOLHgwoUCCBhGGcUPG4UKDIMKcCZPGDQ=="), 100) == PEN
     for damaged in (b"", b"\x1f\x9d", b"\x1f\x9d\x81abc", b"\x1f\x9d\x90\xff\xff\xff"):
@@ -95,57 +95,57 @@ def test_what_compress_packed_is_unpacked():
         lzw.unpack(base64.b64decode(PACKED), 20)
 
 
-def test_the_file_is_downloaded_proven_and_kept(tmp_path, monkeypatch):
+def test_the_file_is_downloaded_verified_and_cached(tmp_path, monkeypatch):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as made:
         made.writestr("pendigits-orig.tra.Z", base64.b64decode(PACKED))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("PELLUCID_DATA", raising=False)
-    monkeypatch.setattr(pen, "DIGEST", hashlib.sha256(lzw.unpack(base64.b64decode(PACKED), 1 << 20)).hexdigest())
-    asked = []
+    monkeypatch.setattr(pen_digits, "DIGEST", hashlib.sha256(lzw.unpack(base64.b64decode(PACKED), 1 << 20)).hexdigest())
+    requested = []
 
     def fetch(urls, target, check):
-        asked.append(urls)
+        requested.append(urls)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(archive.getvalue())
         check(target)
 
     monkeypatch.setattr(download, "fetch", fetch)
-    kept = pen.fetch()
-    assert gzip.decompress(kept.read_bytes()).startswith(b"aaaa")
-    assert (pen.fetch(), pen.found(None)) == (kept, (kept, "download"))
-    assert len(asked) == 1
-    assert all(url.startswith("https://archive.ics.uci.edu/") for url in asked[0])
-    kept.write_bytes(b"damaged")
-    pen.fetch()
-    assert len(asked) == 2
+    cached = pen_digits.fetch()
+    assert gzip.decompress(cached.read_bytes()).startswith(b"aaaa")
+    assert (pen_digits.fetch(), pen_digits.find_file(None)) == (cached, (cached, "download"))
+    assert len(requested) == 1
+    assert all(url.startswith("https://archive.ics.uci.edu/") for url in requested[0])
+    cached.write_bytes(b"damaged")
+    pen_digits.fetch()
+    assert len(requested) == 2
 
 
-def test_the_strokes_are_looked_for_in_and_beside_the_named_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(pen, "DIGEST", hashlib.sha256(TEXT.encode()).hexdigest())
+def test_the_file_is_searched_in_and_beside_the_named_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(pen_digits, "DIGEST", hashlib.sha256(TEXT.encode()).hexdigest())
     (tmp_path / "mnist").mkdir()
     for place in (tmp_path / "mnist" / "pendigits", tmp_path / "mnist", tmp_path / "pendigits"):
         place.mkdir(exist_ok=True)
         (place / "pendigits-orig.tra").write_text(TEXT)
-        assert pen.found(tmp_path / "mnist") == (place / "pendigits-orig.tra", str(place))
+        assert pen_digits.find_file(tmp_path / "mnist") == (place / "pendigits-orig.tra", str(place))
         monkeypatch.setenv("PELLUCID_DATA", str(tmp_path / "mnist"))
-        assert pen.found(None)[1] == str(place)
+        assert pen_digits.find_file(None)[1] == str(place)
         (place / "pendigits-orig.tra").unlink()
 
 
 @pytest.mark.skipif(folder() is None, reason="the published file is not beside PELLUCID_DATA")
 def test_the_published_file():
-    splits = pen.pendigits(folder())
+    splits = pen_digits.pendigits(folder())
     assert splits.sizes == {"train": 4_996, "validation": 1_000, "test": 1_498}
     assert splits.train.x.shape == (4_996, 28, 28, 1)
     assert np.bincount(splits.test.y, minlength=10).min() > 100
     ink = splits.train.x.mean()
-    assert 25 < ink < 40  # MNIST's mean is 33
-    writers = {one.writer for one in pen.drawings(next(folder().iterdir()))}
+    assert 25 < ink < 40  # the mean of MNIST is 33
+    writers = {drawing.writer for drawing in pen_digits.load_drawings(next(folder().iterdir()))}
     assert writers == set(range(1, 31))
 
 
-# What compress -b 10 makes of TEXT_PACKED: its codes grow from 9 to 10 bits, and it empties its dictionary on the way.
+# TEXT_PACKED as compressed by compress -b 10: the codes grow from 9 to 10 bits, and the dictionary is emptied on the way.
 PACKED = """
 H52KYQIKHEiwoMGDCBMqXMiwocOHECNKnEixosWLGDNq3Mixo8ePIEOKHEmypMmTKFOqXMmypcuXMGPKnEmzps2bOHPq3Mmzp8+fQIMKHUq0qNGjSJMqXcq0
 qdOnUKNKnUq1qtWrWLNq3cq1q9evYMOKHUu2rNmzaNOqXcu2rdu3cOPKnUu3rt27ePPq3cu3r9+/gAMLHky4sOHDiBMrXsy4sePHkCNLnky5suXLmDNr3sy5

@@ -1,6 +1,6 @@
-"""The published data sets: their four files, who mirrors them, and how a file is proven to be one of them.
+"""The four files of MNIST and of Fashion-MNIST: their mirrors, and the verification of a file by its digest.
 
-MNIST and Fashion-MNIST have the same format and the same file names, so a name proves nothing: the SHA-256 does.
+Both data sets have the same format and the same file names, so only the SHA-256 can tell their files apart.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pellucid.core.files import open_regular
 from pellucid.core.memory import Array
-from pellucid.data.sources.idx import header, open_file, read_idx
+from pellucid.data.sources.idx import idx_header, read_idx
 from pellucid.errors import FileError
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -22,21 +23,21 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 
 @dataclass(frozen=True)
 class Source:
-    """A data set in four files. ``digests`` are their SHA-256, in the order of FILES."""
+    """A published data set in four files. ``digests`` are their SHA-256, in the order of FILES."""
 
     name: str
     classes: tuple[str, ...]
     mirrors: tuple[str, ...]
     digests: tuple[str, ...]
-    packed: bool  # the digests are of the .gz files, not of what is in them
-    train: int = 60_000  # what is published; the validation set is taken from it
+    packed: bool  # whether the digests are those of the .gz files instead of their content
+    train: int = 60_000  # as published; the validation set is taken from it
     validation: int = 5_000
     test: int = 10_000
     shape: tuple[int, int] = (28, 28)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Of the three sets, after the split."""
+        """The number of samples in each set, after the split."""
         return {"train": self.train - self.validation, "validation": self.validation, "test": self.test}
 
 
@@ -73,68 +74,60 @@ FASHION = Source(
 )
 
 
-def cache(name: str) -> Path:
-    """The folder that downloads of the source ``name`` are kept in. Raises FileError for a user without a home."""
-    try:
-        return Path.home() / ".cache" / "pellucid" / name
-    except RuntimeError:
-        raise FileError("this user has no home folder to keep downloads in: name a folder with data_dir=…") from None
-
-
-class Content(NamedTuple):
-    """What a file holds, the SHA-256 of that, and whether it has been compared with the published one."""
+class FileContent(NamedTuple):
+    """The array in a file, the SHA-256 of the content, and whether that has been compared with the published one."""
 
     array: Array
     digest: str
-    proven: bool
+    verified: bool
 
 
-def present(source: Source, folder: Path) -> dict[str, Path]:
-    """Those of the four files that are in ``folder``, packed or not."""
-    endings = (".gz", "") if source.packed else ("", ".gz")  # where both are there: what can be proven, then what reads faster
+def find_files(source: Source, folder: Path) -> dict[str, Path]:
+    """Return those of the four files that are in ``folder``, compressed or not."""
+    endings = (".gz", "") if source.packed else ("", ".gz")  # preferred: the one that can be verified, then the faster one
     paths = {file: [folder / (file + ending) for ending in endings] for file in FILES}
-    there = {file: [path for path in both if os.path.exists(path)] for file, both in paths.items()}
-    return {file: both[0] for file, both in there.items() if both}
+    existing = {file: [path for path in both if os.path.exists(path)] for file, both in paths.items()}
+    return {file: both[0] for file, both in existing.items() if both}
 
 
-def read(source: Source, file: str, path: Path) -> Content:
-    """One of the four files, compared with its published digest and with what must be in it; FileError if it differs."""
-    proven = True
+def read_file(source: Source, file: str, path: Path) -> FileContent:
+    """Read one of the four files. Raises FileError unless its digest, shape and values are those of the published file."""
+    verified = True
     if source.packed:
-        with open_file(path) as raw:
-            proven = raw.read(2) == b"\x1f\x8b"  # the digest of an unpacked file is not known
+        with open_regular(path) as raw:
+            verified = raw.read(2) == b"\x1f\x8b"  # the digest of an uncompressed file is not known
             raw.seek(0)
-            got = hashlib.file_digest(raw, "sha256").hexdigest()
-        if proven:
-            _compare(source, file, path, got)
+            packed_digest = hashlib.file_digest(raw, "sha256").hexdigest()
+        if verified:
+            _compare(source, file, path, packed_digest)
     array = read_idx(path)
     digest = content_digest(array)
     if not source.packed:
         _compare(source, file, path, digest)
-    elif not proven and digest in MNIST.digests:
-        raise FileError(f"{path}: is MNIST's {file}, wanted {source.name}'s")
+    elif not verified and digest in MNIST.digests:
+        raise FileError(f"{path}: is the {file} of MNIST, expected that of {source.name}")
     n = source.train if file.startswith("train") else source.test
     shape = (n, *source.shape) if "images" in file else (n,)
     if array.dtype != np.uint8 or array.shape != shape:
-        raise FileError(f"{path}: {source.name} has {shape} bytes there, got {array.dtype} of shape {array.shape}")
+        raise FileError(f"{path}: expected {shape} bytes for {source.name}, got {array.dtype} of shape {array.shape}")
     if "labels" in file and array.max() >= len(source.classes):
-        raise FileError(f"{path}: {source.name} has labels 0 … {len(source.classes) - 1}, got {array.max()}")
-    return Content(array, digest, proven)
+        raise FileError(f"{path}: the labels of {source.name} are 0 … {len(source.classes) - 1}, got {array.max()}")
+    return FileContent(array, digest, verified)
 
 
-def _compare(source: Source, file: str, path: Path, got: str) -> None:
+def _compare(source: Source, file: str, path: Path, digest: str) -> None:
     expected = source.digests[FILES.index(file)]
-    if got != expected:
-        raise FileError(f"{path}: is not {source.name}'s {file}: expected SHA-256 {expected}, got {got}")
+    if digest != expected:
+        raise FileError(f"{path}: is not the {file} of {source.name}: expected SHA-256 {expected}, got {digest}")
 
 
 def is_mnist(found: dict[str, Path]) -> bool:
-    """Whether these are MNIST's files; the labels tell, and are quickly read."""
+    """Return whether these are the files of MNIST. Only the files of labels are read, which is fast."""
     return any("labels" in file and content_digest(read_idx(path)) in MNIST.digests for file, path in found.items())
 
 
 def content_digest(array: Array) -> str:
-    """SHA-256 of the uncompressed IDX file that holds this array of bytes."""
-    sha = hashlib.sha256(header(array))
+    """Return the SHA-256 of the uncompressed IDX file of this array of bytes."""
+    sha = hashlib.sha256(idx_header(array))
     sha.update(array.reshape(-1).data)
     return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""Drawings become what networks know from MNIST, wherever, however large and with whatever pen they were drawn."""
+"""Drawings of any position, size and pen are converted to the form of MNIST."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pellucid.kernels import load
 SEVEN = [[(10, 10), (60, 12), (30, 90)], [(20, 50), (55, 48)]]
 
 
-def mass(picture):
-    ink = picture[..., 0].astype(float)
+def mass(image):
+    ink = image[..., 0].astype(float)
     return [float((ink * axis).sum() / ink.sum()) for axis in np.mgrid[:SIDE, :SIDE]]
 
 
-def box(picture, least=64):
-    rows, columns = (np.flatnonzero((picture[..., 0] >= least).any(axis=axis)) for axis in (1, 0))
+def box(image, least=64):
+    rows, columns = (np.flatnonzero((image[..., 0] >= least).any(axis=axis)) for axis in (1, 0))
     return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
@@ -30,19 +30,19 @@ def moved(strokes, scale=1.0, x=0.0, y=0.0):
 
 
 @pytest.mark.parametrize("name", ["reference", "compiled"])
-def test_a_pen_covers_what_is_near_its_line(name):
+def test_the_pen_covers_the_pixels_near_its_line(name):
     kernels = load(name)
     out = np.full((9, 12), 7, np.float32)
     kernels.ink(np.array([[4, 2, 4, 8]], np.float32), 1.0, out)
     assert out[4, 5] == 1  # the middle of the line
-    assert out[5, 5] == pytest.approx(0.5)  # its edge goes through the pixel's centre
+    assert out[5, 5] == pytest.approx(0.5)  # its edge goes through the centre of the pixel
     assert out[6, 5] == 0
     assert out[4, 9] == pytest.approx(0.5)  # round ends
     assert out[5, 9] == pytest.approx(1.5 - math.sqrt(2), abs=1e-6)
     kernels.ink(np.array([[0, 0, 0, 0], [8, 11, 30, 40]], np.float32), 0.5, out)
     assert out[0, 0] == 1  # a dot
-    assert out[8, 11] == 1  # the beginning of a line that leaves the picture
-    assert out[4, 5] == 0  # what was there before is gone
+    assert out[8, 11] == 1  # the beginning of a line that leaves the image
+    assert out[4, 5] == 0  # the previous content is overwritten
 
 
 def test_both_kernels_draw_the_same():
@@ -54,15 +54,17 @@ def test_both_kernels_draw_the_same():
 
 
 @pytest.mark.parametrize("change", [{}, {"scale": 7.0}, {"scale": 0.01}, {"x": 5000.0, "y": -300.0}])
-def test_place_and_size_do_not_matter(change):
-    picture = digit(moved(SEVEN, **change))
-    assert picture.shape == (28, 28, 1)
-    assert picture.dtype == np.uint8
-    assert np.abs(picture.astype(int) - digit(SEVEN)).max() <= 1
-    assert mass(picture) == pytest.approx([13.5, 13.5], abs=0.15)
-    top, bottom, left, right = box(picture)
+def test_position_and_size_do_not_matter(change):
+    image = digit(moved(SEVEN, **change))
+    assert image.shape == (28, 28, 1)
+    assert image.dtype == np.uint8
+    assert np.abs(image.astype(int) - digit(SEVEN)).max() <= 1
+    assert mass(image) == pytest.approx([13.5, 13.5], abs=0.15)
+    top, bottom, left, right = box(image)
     assert bottom - top == pytest.approx(BOX, abs=1)
-    assert (right - left) / (bottom - top) == pytest.approx((50 * (BOX - PEN) / 80 + PEN) / BOX, abs=0.08)  # the aspect is kept
+    assert (right - left) / (bottom - top) == pytest.approx(
+        (50 * (BOX - PEN) / 80 + PEN) / BOX, abs=0.08
+    )  # the aspect ratio is kept
 
 
 def test_the_box_and_the_whole_canvas():
@@ -75,24 +77,24 @@ def test_the_box_and_the_whole_canvas():
     assert right <= 8
 
 
-def test_an_odd_shape_stays_on_the_picture():
-    comb = [[(0, 0), (0, 100)], *[[(0, y), (100, y)] for y in (96, 98, 100)]]  # its mass is far below its middle
-    picture = digit(comb)
-    rows = np.flatnonzero(picture[..., 0].any(axis=1))
+def test_an_unbalanced_drawing_stays_in_the_image():
+    comb = [[(0, 0), (0, 100)], *[[(0, y), (100, y)] for y in (96, 98, 100)]]  # its centre of mass is far below its middle
+    image = digit(comb)
+    rows = np.flatnonzero(image[..., 0].any(axis=1))
     assert rows[-1] - rows[0] >= BOX - 2
 
 
 @pytest.mark.parametrize("strokes", [[[(3, 4)]], [[(3, 4), (3, 4)]], [[], [(0, 0)]]])
 def test_a_dot_stays_a_dot(strokes):
-    picture = digit(strokes)
-    assert 255 * 3 < picture.sum() < 255 * 7  # π·1.2² pixels
-    assert mass(picture) == pytest.approx([13.5, 13.5], abs=0.1)
+    image = digit(strokes)
+    assert 255 * 3 < image.sum() < 255 * 7  # π·1.2² pixels
+    assert mass(image) == pytest.approx([13.5, 13.5], abs=0.1)
 
 
 @pytest.mark.parametrize("dark_on_light", [True, False])
 @pytest.mark.parametrize("form", ["bytes", "numbers", "channel"])
-def test_a_scan_becomes_what_the_strokes_become(dark_on_light, form):
-    """The same seven, drawn large in a corner of a sheet by a pen that fits."""
+def test_a_scan_and_its_strokes_give_the_same_image(dark_on_light, form):
+    """The same seven, drawn large in a corner of a sheet with a pen of the right width."""
     sheet = np.zeros((300, 200), np.float32)
     lines = [(y + 100, x + 40, b + 100, a + 40) for one in SEVEN for (x, y), (a, b) in itertools.pairwise(one)]
     load("reference").ink(np.asarray(lines, np.float32), PEN / 2 * 80 / (BOX - PEN), sheet)
@@ -101,11 +103,11 @@ def test_a_scan_becomes_what_the_strokes_become(dark_on_light, form):
     drawing = sheet if form == "numbers" else np.round(255 * sheet).astype(np.uint8)
     found, wanted = digit(drawing[..., None] if form == "channel" else drawing), digit(SEVEN)
     near = min(np.abs(np.roll(found, (i, j), (0, 1)).astype(int) - wanted).mean() for i in (-1, 0, 1) for j in (-1, 0, 1))
-    assert near < 9  # of 255; MNIST's move by whole pixels
+    assert near < 9  # of 255; a scan is shifted by whole pixels
     assert mass(found) == pytest.approx([13.5, 13.5], abs=0.6)
 
 
-def test_a_small_scan_is_made_larger():
+def test_a_small_scan_is_enlarged():
     tiny = np.zeros((12, 12), np.uint8)
     tiny[3:9, 5:7] = 255
     top, bottom, left, right = box(digit(tiny))
@@ -114,28 +116,28 @@ def test_a_small_scan_is_made_larger():
 
 
 @pytest.mark.parametrize(
-    ("drawing", "error", "said"),
+    ("drawing", "error", "message"),
     [
-        ([], DataError, "nothing on this drawing"),
-        ([[]], DataError, "nothing on this drawing"),
+        ([], DataError, "this drawing is empty"),
+        ([[]], DataError, "this drawing is empty"),
         ("seven", DataError, "list of strokes"),
         (None, DataError, "list of strokes"),
         ([[(1, 2, 3)]], DataError, r"stroke 0 .* shape \(1, 3\)"),
-        ([[(1, 2)], [("a", 2)]], DataError, "stroke 1 is no list of points"),
-        ([[(1, 2), (3,)]], DataError, "stroke 0 is no list of points"),
-        ([[(1, math.nan)]], DataError, "no numbers"),
-        ([[(1, math.inf)]], DataError, "no numbers"),
+        ([[(1, 2)], [("a", 2)]], DataError, "stroke 1 must be a list of points"),
+        ([[(1, 2), (3,)]], DataError, "stroke 0 must be a list of points"),
+        ([[(1, math.nan)]], DataError, "not finite"),
+        ([[(1, math.inf)]], DataError, "not finite"),
         ([[(1, 1e30)]], DataError, "beyond"),
         ([[(i, i) for i in range(10_001)]], DataError, "more than 10,000 points"),
         ([[(0, 0)]] * 1_001, DataError, "1,001 strokes"),
-        (np.zeros((28, 28), np.uint8), DataError, "nothing on this picture"),
-        (np.full((28, 28), np.nan), DataError, "no numbers"),
-        (np.zeros((28, 28, 3), np.uint8), ShapeError, "is grey"),
-        (np.zeros((0, 28), np.uint8), ShapeError, "is grey"),
+        (np.zeros((28, 28), np.uint8), DataError, "this image is empty"),
+        (np.full((28, 28), np.nan), DataError, "not finite"),
+        (np.zeros((28, 28, 3), np.uint8), ShapeError, "must be grey"),
+        (np.zeros((0, 28), np.uint8), ShapeError, "must be grey"),
     ],
 )
-def test_what_is_refused(drawing, error, said):
-    with pytest.raises(error, match=said):
+def test_invalid_drawings_are_refused(drawing, error, message):
+    with pytest.raises(error, match=message):
         digit(drawing)
 
 
@@ -147,7 +149,7 @@ def test_unknown_normalizations_and_canvases():
             digit(SEVEN, "none", canvas=canvas)
 
 
-def test_a_long_scribble_takes_no_time_to_speak_of():
+def test_a_long_scribble_fills_the_image():
     random = np.random.default_rng(0)
     scribble = [random.uniform(0, 500, (5_000, 2)).tolist(), random.uniform(0, 500, (5_000, 2)).tolist()]
     assert (digit(scribble)[5:-5, 5:-5] == 255).all()

@@ -1,0 +1,127 @@
+"""Image files, decoded to arrays of bytes.
+
+An image that has exactly the size of a model's input is used unchanged: it comes from the data set, or was made for the
+network. Any other image is taken for a photograph or a scan. It is resized with its aspect ratio kept, and a grey one with dark
+ink on light paper is inverted, because MNIST and similar data sets store light ink on black.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pellucid.core.files import open_regular
+from pellucid.core.memory import Array, Shape
+from pellucid.errors import ConfigError, FileError, ShapeError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all that Pillow has: its EPS reader runs a program
+_LIGHT = 127  # a border with a median above this is light
+_GREY_MODES = ("1", "L", "LA", "La", "F")  # Pillow's names; those of 16 and 32 bits begin with I
+_ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
+
+
+def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, invert_light_background: bool = True) -> Array:
+    """Return the image in a file as bytes (h, w, c), where c is 1 for grey and 3 for RGB.
+
+    Without a ``shape`` the image is grey and has its own size. Transparent parts become white, 16 bits become 8, and a
+    photograph is rotated as its EXIF data says. If the image does not have the size of ``shape`` (h, w, c), it is resized with
+    its aspect ratio kept and placed in the middle of a black canvas. Before that, with c = 1 and ``invert_light_background``,
+    an image with a light border is inverted.
+
+    Raises FileError for a file that is not a complete image, ShapeError for a shape that is not that of an image, and
+    ConfigError if Pillow is not installed.
+    """
+    if shape is not None and (len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1):
+        raise ShapeError(f"{path}: an image has the shape (height, width, 1 or 3), this model expects {tuple(shape)}")
+    c = 1 if shape is None else shape[2]
+    with _open(path) as opened:
+        from PIL import ImageOps
+
+        if shape is not None and not invert_light_background:  # a JPEG can be decoded to a smaller size, which is much faster
+            opened.draft(None, (2 * max(shape[:2]), 2 * max(shape[:2])))
+        image = _on_white(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
+    if shape is not None and image.size != (shape[1], shape[0]):
+        image = _fit(image, shape[1], shape[0], invert_light_background)
+    return np.asarray(image, np.uint8).reshape(image.height, image.width, c)
+
+
+def read_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
+    """Return ((height, width), whether the image has colours), from the header of the file. Raises the errors of read_image."""
+    with _open(path) as opened:
+        w, h = opened.size
+        grey = opened.mode in _GREY_MODES or opened.mode.startswith("I")
+        if opened.mode == "P":
+            palette = np.asarray(opened.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            grey = bool((palette == palette[:, :1]).all())
+        may_have_exif = opened.format != "PNG" or "exif" in opened.info  # for a PNG, getexif would decode the whole image
+        rotated = may_have_exif and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return ((w, h) if rotated else (h, w)), not grey
+
+
+@contextlib.contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open an image file and read its header. All errors inside the ``with`` block become a FileError."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise ConfigError("reading images needs Pillow: pip install 'pellucid[images]'") from None
+    with open_regular(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoders warn about metadata that they cannot read
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield Image.open(file, formats=_FORMATS)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise FileError(
+                f"{path}: the decoded image has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
+            ) from None
+        except UnidentifiedImageError:
+            raise FileError(f"{path}: not an image of a known format ({', '.join(_FORMATS)})") from None
+        except Exception as error:  # a damaged file can raise nearly any exception in a decoder
+            raise FileError(f"{path}: the image cannot be decoded: {error or type(error).__name__}") from None
+
+
+def _on_white(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to grey or RGB, with a white background where it is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them at 255
+        values = np.asarray(image)
+        image = Image.fromarray((np.clip(values, 0, 65535) >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of an unknown range")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        background = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(background, image.convert("RGBA"))
+    return image.convert(mode)
+
+
+def _fit(image: Image.Image, w: int, h: int, invert_light_background: bool) -> Image.Image:
+    """Resize an image to fit into (w, h) with its aspect ratio kept, and centre it on a black canvas of that size."""
+    from PIL import Image, ImageOps
+
+    if invert_light_background and image.mode == "L" and has_light_border(np.asarray(image)):
+        image = ImageOps.invert(image)
+    scale = min(w / image.width, h / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    canvas = Image.new(image.mode, (w, h), 0)
+    # When it shrinks an image, Lanczos weights all pixels that contribute to one, so that thin strokes stay visible.
+    canvas.paste(image.resize(size, Image.Resampling.LANCZOS), ((w - size[0]) // 2, (h - size[1]) // 2))
+    return canvas
+
+
+def has_light_border(grey: Array) -> bool:
+    """Return whether a grey image (h, w) with values from 0 to 255 has a light border, as a scan of ink on paper has."""
+    return border_median(grey) > _LIGHT
+
+
+def border_median(grey: Array) -> float:
+    """Return the median of the pixels at the border of a grey image (h, w)."""
+    return float(np.median(np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])))

@@ -1,0 +1,154 @@
+"""Files of comma-separated values (RFC 4180, 2005): their column names, their rows, and the meaning of a cell.
+
+The separator is detected: a comma, semicolon, tab or vertical bar. In files with semicolons a comma is a decimal point, as
+spreadsheets write it in much of Europe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import math
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid.core.files import open_regular
+from pellucid.core.memory import Array
+from pellucid.errors import DataError, FileError
+
+MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "?"))  # in lower case
+BLOCK_ROWS = 2048
+_SEPARATORS = ",;\t|"
+_SAMPLE = 1 << 16  # characters that the separator is detected from
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Consecutive rows of a file: the cells of each column, and the line of the file in which each row begins."""
+
+    columns: list[tuple[str, ...]]
+    lines: list[int]
+
+
+class CSVFile:
+    """A file of comma-separated values in UTF-8: the ``names`` of its columns, and its rows, which can be read repeatedly.
+
+    Without a ``header`` the columns are called 1, 2, ….
+
+    Raises FileError for a file that is not text, and DataError for an empty file, for repeated names and for malformed rows.
+    Unless the file has the ``expected`` names, it also raises DataError for a single column and for names that are all numbers.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], header: bool = True, expected: Collection[str] = ()):
+        self.path, self.header = os.fspath(path), header
+        self.separator = self._detect_separator()
+        first = next(self._rows(), None)
+        if first is None:
+            raise DataError(f"{self.path} is empty")
+        cells = first[1]
+        self.names = tuple(cell.strip() for cell in cells) if header else tuple(str(i + 1) for i in range(len(cells)))
+        as_expected = bool(expected) and set(expected) <= set(self.names)
+        if len(self.names) < 2 and not as_expected:
+            raise DataError(
+                f"{self.path} has only one column; a table needs a target and at least one other column (separators: , ; tab |)"
+            )
+        if header and not as_expected and all(is_number(name, self.decimal_comma) for name in self.names):
+            raise DataError(
+                f"{self.path}: the first line has numbers instead of names; for a file without names use header=False "
+                "(--no-header)"
+            )
+        repeated = {name for name in self.names if name and self.names.count(name) > 1}
+        if repeated:
+            raise DataError(f"{self.path}: two columns have the name {sorted(repeated)[0]!r}")
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether numbers have a comma as their decimal point."""
+        return self.separator == ";"
+
+    def blocks(self) -> Iterator[RowBlock]:
+        """Yield the rows after the header in blocks. Empty lines are left out."""
+        rows = self._rows()
+        if self.header:
+            next(rows)
+        width = len(self.names)
+        while chunk := list(itertools.islice(rows, BLOCK_ROWS)):
+            for line, cells in chunk:
+                if len(cells) != width:
+                    fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
+                    raise DataError(f"{self.path}:{line}: {fields}, but the table has {width} columns")
+            yield RowBlock(list(zip(*(cells for _, cells in chunk), strict=True)), [line for line, _ in chunk])
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, cells) of all rows that are not empty."""
+        with open_regular(self.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+            reader, line = csv.reader(text, delimiter=self.separator), 1
+            try:
+                for cells in reader:
+                    if cells:
+                        yield line, cells
+                    line = reader.line_num + 1
+            except UnicodeDecodeError as error:
+                raise self._encoding_error(error) from None
+            except csv.Error as error:
+                raise DataError(f"{self.path}:{line}: the row is malformed: {error}") from None
+
+    def _detect_separator(self) -> str:
+        with open_regular(self.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+            try:
+                sample = text.read(_SAMPLE)
+            except UnicodeDecodeError as error:
+                raise self._encoding_error(error) from None
+        lines = sample.splitlines(keepends=True)
+        lines = lines[:-1] if len(sample) == _SAMPLE else lines  # the last one may be incomplete
+
+        def fit(separator: str) -> tuple[float, int]:
+            """Return the fraction of the first rows that have as many cells as the first one, and this number of cells."""
+            try:
+                widths = [len(cells) for cells in itertools.islice(csv.reader(lines, delimiter=separator), 50) if cells]
+            except csv.Error:
+                return 0.0, 1
+            if not widths or widths[0] < 2:
+                return 0.0, 1
+            return widths.count(widths[0]) / len(widths), widths[0]
+
+        return max(_SEPARATORS, key=fit)
+
+    def _encoding_error(self, error: UnicodeDecodeError) -> FileError:
+        return FileError(f"{self.path}: not a text in UTF-8 ({error.reason}): save the table as CSV in UTF-8")
+
+
+def is_missing(cell: str) -> bool:
+    """Return whether the cell stands for a missing value."""
+    return cell.strip().lower() in MISSING_CELLS
+
+
+def is_number(cell: str, decimal_comma: bool) -> bool:
+    """Return whether the cell is a number."""
+    values, texts = parse_numbers([cell], decimal_comma)
+    return not texts and not math.isnan(values[0])
+
+
+def parse_numbers(cells: Sequence[str], decimal_comma: bool) -> tuple[Array, list[int]]:
+    """Return the numbers (n) in float64, NaN where there is none, and the indices of the other cells that are not missing."""
+    if "_" not in "".join(cells):  # Python would read 2024_01 as a number
+        try:
+            return np.array(list(map(float, cells))), []
+        except ValueError:
+            pass
+    values, texts = np.full(len(cells), math.nan), []
+    for i, cell in enumerate(cells):
+        if is_missing(cell):
+            continue
+        try:
+            values[i] = float(cell.replace(",", ".") if decimal_comma else cell)
+            if "_" in cell:
+                raise ValueError
+        except ValueError:
+            values[i] = math.nan
+            texts.append(i)
+    return values, texts

@@ -1,0 +1,26 @@
+"""Random drawings that are not digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import ConfigError
+from pellucid.data import digit
+from pellucid.data.drawings.non_digits import KINDS, non_digit
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_non_digits_are_all_different_and_reproducible(kind):
+    images = [digit(non_digit(kind, number)) for number in range(6)]
+    assert len({image.tobytes() for image in images}) == 6
+    assert all(10 < image.astype(float).mean() < 130 for image in images)
+    drawing, same = non_digit(kind, 3), non_digit(kind, 3)
+    for stroke, same_stroke in zip(drawing, same, strict=True):
+        np.testing.assert_array_equal(stroke, same_stroke)
+    assert digit(non_digit(kind, 3, "test")).tobytes() != images[3].tobytes()
+
+
+def test_unknown_kinds_are_refused():
+    with pytest.raises(ConfigError, match="there is no kind of drawing 'scrible': did you mean 'scribble'"):
+        non_digit("scrible", 0)

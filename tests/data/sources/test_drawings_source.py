@@ -1,0 +1,48 @@
+"""The data set of the drawing mode: MNIST, pen digits and drawings that are not digits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid import DataError
+from pellucid.data import Dataset, Splits, digit
+from pellucid.data.drawings.non_digits import KINDS, TRAINING_KINDS, non_digit
+from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
+from pellucid.data.sources import drawings as drawings_source
+
+
+def splits(n: int, seed: int, name: str) -> Splits:
+    random = np.random.default_rng(seed)
+    sets = [
+        Dataset(random.integers(0, 256, (n, 28, 28, 1), np.uint8), np.arange(n) % 10, classes="0123456789") for _ in range(3)
+    ]
+    return Splits(*sets, name, f"a folder of {name}", name * 8)
+
+
+def test_it_combines_all_sources_and_has_new_kinds_in_the_test_set(monkeypatch):
+    monkeypatch.setattr(drawings_source, "SIZES", {"train": 12, "validation": 8, "test": 12})
+    mnist, pen_digits = splits(40, 0, "mnist"), splits(20, 1, "pen")
+    combined = drawings_source.combine(mnist, lambda: pen_digits)
+    assert combined.sizes == {"train": 40 + 20 + 12, "validation": 68, "test": 72}
+    assert combined.classes == CLASSES
+    assert combined.source == "a folder of mnist and a folder of pen"
+    np.testing.assert_array_equal(combined.train.x[:40], mnist.train.x)
+    np.testing.assert_array_equal(combined.test.x[40:60], pen_digits.test.x)
+    assert (combined.train.y == CLASSES.index(NO_DIGIT)).sum() == 12
+    expected = [digit(non_digit(KINDS[i % len(KINDS)], i, "test")) for i in range(12)]
+    np.testing.assert_array_equal(combined.test.x[-12:], expected)
+    expected = [digit(non_digit(TRAINING_KINDS[i % len(TRAINING_KINDS)], i, "validation")) for i in range(8)]
+    np.testing.assert_array_equal(combined.validation.x[-8:], expected)
+    assert set(KINDS) - set(TRAINING_KINDS)
+
+
+def test_without_pen_digits_it_is_made_with_a_message(monkeypatch, capsys):
+    monkeypatch.setattr(drawings_source, "SIZES", dict.fromkeys(drawings_source.SIZES, 4))
+
+    def no_network():
+        raise DataError("no network")
+
+    combined = drawings_source.combine(splits(40, 0, "mnist"), no_network)
+    assert combined.name == "drawings without pen strokes"
+    assert combined.sizes["train"] == 44
+    assert "no network" in capsys.readouterr().err
