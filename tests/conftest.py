@@ -59,7 +59,7 @@ def mnist_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pictures():
+def images():
     """200 images (7, 7, 1) of ten classes that a small network learns in a few epochs."""
     x, y = blocks(200, 7, seed=1)
     return Dataset(x, y, classes=tuple("abcdefghij"))

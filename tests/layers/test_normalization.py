@@ -1,4 +1,4 @@
-"""Normalization: sums that keep their digits, a batch that does not know how it was cut, figures that travel."""
+"""Tests of normalization: accurate sums, statistics of the whole batch, running statistics in models and files."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def moments(kernels, x):
 @BOTH
 @DTYPES
 @pytest.mark.parametrize("shape", [(100_352, 3), (5, 7, 7, 64), (33, 1000), (40_000, 1)])
-def test_moments_far_from_zero_keep_their_digits(kernels, dtype, shape):
+def test_moments_far_from_zero_are_accurate(kernels, dtype, shape):
     x = (1000 * (1 + 1e-3 * np.random.default_rng(0).standard_normal(shape))).astype(dtype)
-    x.reshape(-1, shape[-1])[0] = 1010  # the first row may be far from the mean
+    x.reshape(-1, shape[-1])[0] = 1010  # the first row is far from the mean
     wide = x.reshape(-1, shape[-1]).astype(np.longdouble)
     mean, m2 = moments(kernels, x)
-    bound = {np.float32: 1e-6, np.float64: 1e-12}[dtype]  # of a spread in the last 4 of float32's 7 digits
+    bound = {np.float32: 1e-6, np.float64: 1e-12}[dtype]  # the values differ only in the last 4 of float32's 7 digits
     np.testing.assert_allclose(mean, wide.mean(axis=0).astype(float), rtol=bound / 10)
     np.testing.assert_allclose(m2, (wide.var(axis=0) * len(wide)).astype(float), rtol=bound)
 
 
 @BOTH
 @DTYPES
-def test_moments_of_one_value_and_of_none(kernels, dtype):
+def test_moments_of_equal_values_and_of_none(kernels, dtype):
     mean, m2 = moments(kernels, np.full((50_000, 3), 0.1, dtype))
     np.testing.assert_allclose(mean, dtype(0.1), rtol=1e-12)
     assert (m2 <= 1e-15).all()
@@ -62,7 +62,7 @@ def test_moments_of_one_value_and_of_none(kernels, dtype):
 @BOTH
 @DTYPES
 @pytest.mark.parametrize("shape", [(200_000, 3), (20_000, 200)])
-def test_long_sums_of_gradients_keep_their_digits(kernels, dtype, shape):
+def test_long_sums_of_gradients_are_accurate(kernels, dtype, shape):
     x, dy = np.random.default_rng(1).normal(1, 1, (2, *shape)).astype(dtype)
     mean, rstd, dgamma, dbeta = np.full(shape[1], 0.5), np.full(shape[1], 2.0), *np.empty((2, shape[1]), dtype)
     kernels.normalize_backward(x, mean, rstd, dy, dgamma, dbeta)
@@ -73,13 +73,13 @@ def test_long_sums_of_gradients_keep_their_digits(kernels, dtype, shape):
 
 @BOTH
 @DTYPES
-def test_nan_passes_through_its_channel_alone(kernels, dtype):
+def test_nan_affects_only_its_channel(kernels, dtype):
     x = np.random.default_rng(0).normal(size=(200, 3)).astype(dtype)
     x[150, 1] = np.nan
-    figures, gamma, beta = moments(kernels, x), np.ones(3, dtype), np.zeros(3, dtype)
+    statistics, gamma, beta = moments(kernels, x), np.ones(3, dtype), np.zeros(3, dtype)
     nan = [False, True, False]
-    np.testing.assert_array_equal(np.isnan(figures), [nan, nan])
-    y = kernels.normalize_relu(x, *figures, gamma, beta, np.empty_like(x))
+    np.testing.assert_array_equal(np.isnan(statistics), [nan, nan])
+    y = kernels.normalize_relu(x, *statistics, gamma, beta, np.empty_like(x))
     np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(nan, x.shape))
     out, mean, rstd = np.empty_like(x), np.empty(200, dtype), np.empty(200, dtype)
     np.testing.assert_array_equal(
@@ -114,9 +114,9 @@ def closed_form(x, dy, gamma, beta, epsilon):
 @BOTH
 @pytest.mark.parametrize("shards", [1, 2, 4, 9])
 @pytest.mark.parametrize("shape", [(7, 3), (7, 2, 3, 4)])
-def test_batch_norm_sees_the_whole_batch(kernels, shards, shape):
+def test_batch_norm_uses_the_statistics_of_the_whole_batch(kernels, shards, shape):
     layer, x, dy = BatchNorm(momentum=0.8), asymmetric(shape), asymmetric(shape, seed=1)
-    x += 10 * np.arange(7).reshape(7, *(1,) * (len(shape) - 1))  # the shards' means differ
+    x += 10 * np.arange(7).reshape(7, *(1,) * (len(shape) - 1))  # so that the means of the shards differ
     layout, c = layouts(layer, shape[1:])[0], shape[-1]
     theta = asymmetric((layout.size,), seed=2)
     gamma, beta = layout.arrays(theta).values()
@@ -140,13 +140,13 @@ def test_running_statistics_do_not_depend_on_the_shards(dtype):
     bound = {np.float32: 1e-6, np.float64: 1e-12}[dtype]
     for shards in (2, 4):
         spread = run_layer(network, x, dy, shards=shards)
-        # the biases before a normalization have no effect, so their gradients are rounding errors: one norm for all
+        # biases before a normalization have no effect, and their gradients are rounding errors: compare norms of the whole
         assert np.linalg.norm(spread.gradient - whole.gradient) <= bound * np.linalg.norm(whole.gradient)
         for path, array in whole.state.items():
             np.testing.assert_allclose(spread.state[path], array, rtol=0, atol=bound)
 
 
-def test_running_figures_follow_with_momentum_and_prediction_uses_them():
+def test_running_statistics_have_momentum_and_prediction_uses_them():
     layer, state, mean, variance = BatchNorm(momentum=0.6, epsilon=0.1), None, np.zeros(3), np.ones(3)
     for step in range(4):
         x = 2 * asymmetric((5, 2, 3), seed=step) + step
@@ -164,8 +164,8 @@ def test_running_figures_follow_with_momentum_and_prediction_uses_them():
 
 @pytest.mark.parametrize("shards", [1, 3])
 @DTYPES
-def test_one_number_has_no_spread(shards, dtype):
-    """A last batch of one sample: the output is beta, nothing moves but beta."""
+def test_one_value_has_no_variance(shards, dtype):
+    """For a last batch of one sample the output is beta, and only beta has a gradient."""
     x, dy = np.array([[3.1, -1e4]], dtype), np.ones((1, 2), dtype)
     theta = layouts(BatchNorm(), (2,))[0].zeros(dtype)
     arrays = layouts(BatchNorm(), (2,))[0].arrays
@@ -177,13 +177,13 @@ def test_one_number_has_no_spread(shards, dtype):
     assert not out.dx.any()
     assert arrays(out.gradient)["gamma"].tolist() == [0, 0]
     assert arrays(out.gradient)["beta"].tolist() == [1, 1]
-    for name, figures in before.items():
-        assert out.state[name].tolist() == figures.tolist()
-    pictures = run_layer(BatchNorm(), np.ones((1, 2, 1, 2), dtype) * np.array([[[1], [3]]], dtype))
-    assert pictures.state["running_mean"].tolist() == pytest.approx([0.2, 0.2]), "two positions are two numbers"
+    for name, values in before.items():
+        assert out.state[name].tolist() == values.tolist()
+    images = run_layer(BatchNorm(), np.ones((1, 2, 1, 2), dtype) * np.array([[[1], [3]]], dtype))
+    assert images.state["running_mean"].tolist() == pytest.approx([0.2, 0.2]), "two positions are two values"
 
 
-def test_the_relu_behind_joins_and_weight_decay_stays_away():
+def test_a_following_relu_is_absorbed_and_weight_decay_does_not_apply():
     assert BatchNorm().absorb(ReLU()) is not None
     assert BatchNorm().absorb(BatchNorm()) is None
     for slot in {**BatchNorm().build((2,)).slots, **LayerNorm().build((2,)).slots}.values():
@@ -203,7 +203,7 @@ def test_fused_with_relu_in_both_modes(kernels, training):
     np.testing.assert_allclose(other.gradient, one.gradient, rtol=0, atol=1e-13)
 
 
-def test_shapes_that_cannot_be():
+def test_invalid_shapes_are_refused():
     with pytest.raises(ShapeError, match=r"LayerNorm\(\) over \(4, 1\) is always beta"):
         LayerNorm().build((4, 1))
     for layer in (BatchNorm(), LayerNorm()):
@@ -219,39 +219,39 @@ def network() -> Sequential:
 
 
 @pytest.mark.parametrize("norm", [BatchNorm(), LayerNorm()], ids=repr)
-def test_a_model_learns_and_travels(norm, pictures, tmp_path):
+def test_a_model_learns_and_is_restored_from_its_file(norm, images, tmp_path):
     layers = [norm if isinstance(layer, BatchNorm) else layer for layer in network().layers]
     model = Sequential(*layers).compile((7, 7, 1), CrossEntropy(), Adam(0.01), [Accuracy()], seed=0)
-    model.fit(pictures, epochs=15, batch_size=33, progress=False)  # 6 · 33 + 2: a small last batch
-    assert model.evaluate(pictures)["accuracy"] > 0.95  # measured: 1.0 over seeds 0 to 4 for both
+    model.fit(images, epochs=15, batch_size=33, progress=False)  # 6 · 33 + 2: a small last batch
+    assert model.evaluate(images)["accuracy"] > 0.95  # measured: 1.0 over seeds 0 to 4 for both
     model.save(tmp_path / "model.pellucid")
     again = Model.load(tmp_path / "model.pellucid")
-    before = model.predict(pictures.x)
-    np.testing.assert_array_equal(again.predict(pictures.x), before)
+    before = model.predict(images.x)
+    np.testing.assert_array_equal(again.predict(images.x), before)
     if model.state.statistics.size:
         again.state.statistics[:] = 1
-        assert np.abs(again.predict(pictures.x) - before).max() > 0.1, "the running figures do not matter"
+        assert np.abs(again.predict(images.x) - before).max() > 0.1, "the running statistics have no effect"
 
 
-def test_a_diverging_step_leaves_the_running_figures_alone(pictures):
+def test_a_diverging_step_does_not_change_the_running_statistics(images):
     model = network().compile((7, 7, 1), CrossEntropy(), SGD(0.1), seed=0)
-    model.fit(pictures, batch_size=50, progress=False)
+    model.fit(images, batch_size=50, progress=False)
     state, theta = model.state.statistics.copy(), model.parameters.copy()
     model.weights["dense3.W"][...] *= 1e38
     with pytest.raises(DivergedError):
-        model.fit(pictures, batch_size=50, progress=False)
+        model.fit(images, batch_size=50, progress=False)
     assert state.any()
     np.testing.assert_array_equal(model.state.statistics, state)
     model.parameters[:] = theta
-    model.fit(pictures, batch_size=50, progress=False)
+    model.fit(images, batch_size=50, progress=False)
     assert (model.state.statistics != state).any()
 
 
-def test_batch_norm_trains_with_a_last_batch_of_one(pictures):
+def test_batch_norm_trains_with_a_last_batch_of_one(images):
     model = network().compile((7, 7, 1), CrossEntropy(), Adam(0.01), [Accuracy()], seed=0)
-    model.fit(pictures.x[:181], pictures.y[:181], epochs=15, batch_size=60, progress=False)
-    assert model.evaluate(pictures)["accuracy"] > 0.9
+    model.fit(images.x[:181], images.y[:181], epochs=15, batch_size=60, progress=False)
+    assert model.evaluate(images)["accuracy"] > 0.9
 
 
-def test_check_layer_takes_them_behind_each_other():
+def test_several_normalizations_in_sequence():
     check_layer(Sequential(Dense(3), LayerNorm(0.1), BatchNorm(), ReLU(), Dense(2)), (4,), batch=6)

@@ -1,4 +1,4 @@
-"""Pooling: against NumPy over all windows at once, with NaN where a picture ends."""
+"""Tests of pooling against NumPy's sliding windows, with NaN as padding."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def averaging(layer):
 @BOTH
 @DTYPES
 @ROWS
-def test_max_pooling_is_numpys(kernels, dtype, layer, window, padding, size, channels):
-    x = np.random.default_rng(0).integers(-4, 0, (3, *size, channels)).astype(dtype)  # all below zero, many equal
+def test_max_pooling_equals_numpy(kernels, dtype, layer, window, padding, size, channels):
+    x = np.random.default_rng(0).integers(-4, 0, (3, *size, channels)).astype(dtype)  # all negative, many equal
     taps = windows(x, window, padding)
     wanted, number = np.nanmax(taps, axis=-1), np.nanargmax(taps, axis=-1)
     assert layer.build(x.shape[1:]).shape == wanted.shape[1:]
@@ -75,18 +75,18 @@ def test_max_pooling_is_numpys(kernels, dtype, layer, window, padding, size, cha
 @BOTH
 @DTYPES
 @ROWS
-def test_average_pooling_is_numpys(kernels, dtype, layer, window, padding, size, channels):
+def test_average_pooling_equals_numpy(kernels, dtype, layer, window, padding, size, channels):
     x = np.random.default_rng(0).normal(size=(3, *size, channels)).astype(dtype)
     taps = windows(x, window, padding)
     dy = np.random.default_rng(1).normal(size=taps.shape[:-1]).astype(dtype)
     out = run_layer(averaging(layer), x, dy, kernels=kernels)
     bound = {np.float32: 1e-5, np.float64: 1e-13}[dtype]
     np.testing.assert_allclose(out.y, np.nanmean(taps, axis=-1), atol=bound)
-    # dX by the transposed map: of each pixel its share in every window, read off windows over the pixels' numbers
-    numbers = windows(np.arange(x.size, dtype=np.float64).reshape(x.shape), window, padding)
-    inside = ~np.isnan(numbers)
-    share = (dy / inside.sum(axis=-1))[..., None] * inside
-    dx = np.bincount(numbers[inside].astype(int), share[inside], x.size).reshape(x.shape)
+    # dX by the transposed map: the windows of the pixels' indices tell which pixel receives which fraction of dy
+    indices = windows(np.arange(x.size, dtype=np.float64).reshape(x.shape), window, padding)
+    inside = ~np.isnan(indices)
+    fraction = (dy / inside.sum(axis=-1))[..., None] * inside
+    dx = np.bincount(indices[inside].astype(int), fraction[inside], x.size).reshape(x.shape)
     np.testing.assert_allclose(out.dx, dx, atol=bound)
 
 
@@ -103,7 +103,7 @@ def test_global_average_pooling_is_the_mean(kernels, dtype):
 @BOTH
 @DTYPES
 @ROWS
-def test_nan_wins_wherever_it_stands(kernels, dtype, layer, window, padding, size, channels):
+def test_a_window_with_nan_has_the_maximum_nan(kernels, dtype, layer, window, padding, size, channels):
     x = np.random.default_rng(0).normal(size=(2, *size, channels)).astype(dtype)
     x[0, 0, 0, 0] = x[0, 2, 1, -1] = x[1, -2, -2, 1] = x[1, -1, -2, 1] = np.nan
     x[0, 1, 1, 0] = np.inf
@@ -111,7 +111,7 @@ def test_nan_wins_wherever_it_stands(kernels, dtype, layer, window, padding, siz
     assert np.nansum(seen) > 0
     out = run_layer(layer, x, np.ones(seen.shape[:-1], dtype), kernels=kernels)
     np.testing.assert_array_equal(np.isnan(out.y), np.nanmax(seen, axis=-1) > 0)
-    assert out.dx[~np.isnan(x)].sum() == (~np.isnan(out.y)).sum(), "the gradient goes where the NaN came from"
+    assert out.dx[~np.isnan(x)].sum() == (~np.isnan(out.y)).sum(), "the gradient belongs to the pixel that is NaN"
 
 
 @BOTH
@@ -137,7 +137,7 @@ def test_the_first_of_equals_and_the_first_nan_are_chosen(kernels):
 
 
 @BOTH
-def test_more_taps_than_a_byte_can_name(kernels):
+def test_more_taps_than_one_byte_can_count(kernels):
     x = np.arange(17 * 34, dtype=np.float64).reshape(1, 17, 34, 1)
     out = run_layer(MaxPool2D(17), x, np.ones((1, 1, 2, 1)), kernels=kernels)
     assert out.y.ravel().tolist() == [16 * 34 + 16, 16 * 34 + 33]
@@ -146,7 +146,7 @@ def test_more_taps_than_a_byte_can_name(kernels):
 
 @BOTH
 @DTYPES
-def test_a_dilated_window_leaves_out_what_lies_between(kernels, dtype):
+def test_dilated_windows(kernels, dtype):
     x, window = np.arange(49, dtype=dtype).reshape(1, 7, 7, 1), Window(2, 2, 2, 2, dh=3, dw=3)
     out, chosen, dx = np.empty((1, 2, 2, 1), dtype), np.empty((1, 2, 2, 1), np.uint8), np.empty_like(x)
     kernels.max_pool(x, window, out, chosen)
@@ -160,7 +160,7 @@ def test_a_dilated_window_leaves_out_what_lies_between(kernels, dtype):
     np.testing.assert_array_equal(dx[0, :, :, 0], np.outer(met, met))
 
 
-def test_what_has_nothing_to_pool_is_refused():
+def test_invalid_windows_are_refused():
     words = "a window contains no pixel"
     for layer in (
         MaxPool2D(2, padding=2),
@@ -182,15 +182,15 @@ def test_what_has_nothing_to_pool_is_refused():
 
 
 @pytest.mark.parametrize("pool", [MaxPool2D(), AveragePool2D(3, stride=2, padding="same")], ids=repr)
-def test_a_network_that_pools_learns(pool, pictures):
-    x = pictures.x.repeat(2, axis=1).repeat(2, axis=2)  # blocks of 2 × 2, which one pooling makes single pixels
+def test_a_network_that_pools_learns(pool, images):
+    x = images.x.repeat(2, axis=1).repeat(2, axis=2)  # blocks of 2 × 2 equal pixels
     network = Sequential(pool, Flatten(), Dense(10), Softmax())
     model = network.compile((14, 14, 1), CrossEntropy(), Adam(0.05), [Accuracy()], seed=0)
-    model.fit(x, pictures.y, epochs=20, batch_size=20, progress=False)
-    assert model.evaluate(x, pictures.y)["accuracy"] > 0.95  # measured: 1.0 over seeds 0 to 4
+    model.fit(x, images.y, epochs=20, batch_size=20, progress=False)
+    assert model.evaluate(x, images.y)["accuracy"] > 0.95  # measured: 1.0 over seeds 0 to 4
 
 
-def test_the_shares_of_a_gradient_add_up_to_it():
+def test_average_pooling_preserves_the_sum_of_the_gradient():
     dy = asymmetric((2, 3, 3, 2))
     out = run_layer(AveragePool2D(3, stride=2, padding="same"), asymmetric((2, 5, 6, 2)), dy)
     assert out.dx.sum() == pytest.approx(dy.sum())

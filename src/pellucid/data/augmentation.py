@@ -43,15 +43,18 @@ MARGIN = 3.0  # widths of the Gaussian by which the lattice is larger than the i
 class Augmentation(Config):
     """The amounts by which images (n, height, width, channels) are changed during training.
 
-    Each change is drawn uniformly from −amount to +amount:
+    These are limits; the change of an image is drawn uniformly from −limit to +limit:
 
     - ``rotation``, in degrees;
     - ``scale``, the logarithm of a factor, roughly a fraction (0.1: from 0.9 to 1.1 times as large);
     - ``stretch``, the same for height relative to width;
     - ``shear``, the tangent of the slant;
     - ``shift``, in pixels, both vertically and horizontally;
-    - ``elastic``, the standard deviation of the random field in pixels, smooth over ``smoothness`` pixels;
-    - ``thickness`` of strokes, where 1 is one pixel on each side;
+    - ``thickness`` of strokes, where 1 is one pixel on each side.
+
+    The others are:
+
+    - ``elastic``, the standard deviation of the random field in pixels, which is smooth over ``smoothness`` pixels;
     - ``erasing``, the probability that a rectangle is set to 0, with sides up to the fraction ``erased`` of those of the image;
     - ``noise``, the standard deviation of the noise added to every pixel, for values 0 … 1.
 

@@ -136,10 +136,9 @@ def read_csv_for_model(
         listed = ", ".join(repr(text) for text, _ in found.most_common(_EXAMPLES))
         more = ", …" if len(found) > _EXAMPLES else ""
         notes.append(f"warning   {name}: {found.total():,} rows have unknown categories ({listed}{more})")
-    y = y.astype(np.int64 if classes else np.float32) if labelled else None
     return Dataset(
         values,
-        y,
+        y.astype(np.int64 if classes else np.float32) if labelled else None,
         classes=classes,
         name=Path(file.path).stem,
         origin=Origin(tuple(notes), (), stage.columns, stage.missing, stage.target),
