@@ -28,7 +28,7 @@ class InputStage(Config, ABC):
     """The base class of input stages."""
 
     expects: ClassVar[str]  # the kind of data, for messages
-    factor: ClassVar[float]  # the values of the data times this are those of the network, where no more than that is done
+    factor: ClassVar[float]  # the scale from values of the data to those of the network; 1 for stages that do more than scale
 
     @abstractmethod
     def accepts(self, x: Array) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 
 import numpy as np
 import pytest
 
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
-from pellucid.data import from_arrays, read_csv
-from pellucid.data.row_file import RowFile
+from pellucid.data import read_csv
 from pellucid.data.tables.columns import Column, Standardization, fit_standardization
 from pellucid.data.tables.reading import read_csv_for_model
 from pellucid.errors import ConfigError, DataError, FileError, PellucidError
@@ -48,7 +46,7 @@ def test_numbers_and_categories_as_inputs_and_a_numeric_target(write):
         SMALL.replace(",", "\t"),
         SMALL.replace(",", "|"),
         SMALL.replace(",", ";"),
-        SMALL.replace(",", ";").replace(".", ","),  # as deviationsheets write it in much of Europe
+        SMALL.replace(",", ";").replace(".", ","),  # as spreadsheets write it in much of Europe
         "\ufeff" + SMALL,
         SMALL.replace("\n", "\r\n"),
         SMALL.replace("Linz", '"Linz"').replace("70", '" 70 "'),
@@ -248,31 +246,6 @@ def test_statistics_that_do_not_match_the_columns_are_refused():
     for wrong in [((1.0,), (1.0,)), ((1.0, 2.0, 3.0), (1.0, 0.0, 1.0))]:
         with pytest.raises(ConfigError):
             Standardization((Column("a"), Column("b", ("x", "y"))), *wrong)
-
-
-def test_arrays_with_text_labels_and_column_names():
-    data = from_arrays([[1, 2], [3, 5], [5, 8]], ["dog", "cat", "dog"], names=["a", "b"])
-    assert data.classes == ("cat", "dog")
-    assert data.y.tolist() == [1, 0, 1]
-    assert data.input_stage().mean == (3.0, 5.0)
-    assert from_arrays([[1, 2]], ["cat"], classes=("dog", "cat")).y.tolist() == [1]
-    with pytest.raises(DataError, match="y contains the unknown class 'cow'"):
-        from_arrays([[1, 2]], ["cow"], classes=("dog", "cat"))
-    with pytest.raises(DataError, match="names must be different"):
-        from_arrays([[1, 2]], [0], names=["a"])
-
-
-def test_a_full_disk_is_reported_while_writing(monkeypatch):
-    class Full:
-        def write(self, data):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def close(self):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda buffering: Full())
-    with pytest.raises(FileError, match=r"there is not enough space for the decoded data.*TMPDIR"), RowFile((2,), "f4") as rows:
-        rows.append(np.zeros((1, 2)))
 
 
 def test_the_temporary_folder_stays_empty(write, tmp_path, monkeypatch):

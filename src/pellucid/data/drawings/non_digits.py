@@ -13,7 +13,6 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Final
 
 import numpy as np
@@ -64,6 +63,8 @@ def _from_template(kind: str, random: np.random.Generator) -> list[Array]:
 @functools.cache
 def _templates() -> dict[str, list[list[Array]]]:
     """Return the templates of each kind, each a list of strokes."""
+    from importlib.resources import files
+
     templates: dict[str, list[list[Array]]] = {}
     for row in files("pellucid.data.drawings").joinpath("non_digits.txt").read_text(encoding="utf-8").splitlines():
         if not row.startswith("#"):
