@@ -1,4 +1,4 @@
-"""First weights: the spread that the formula promises, from the stream that the name says."""
+"""Tests of initializers: the variance of each formula, and the random stream of each slot."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_constants(init):
         ((), 1, 1),
     ],
 )
-def test_fans_are_read_off_the_shape(shape, n_in, n_out):
+def test_fans_are_derived_from_the_shape(shape, n_in, n_out):
     assert fans(shape) == (n_in, n_out)
 
 
@@ -83,7 +83,7 @@ def test_mean_variance_and_bounds(init, shape):
     assert values.shape == shape
     assert values.dtype == np.float64
     assert abs(values.mean()) <= 5 * sigma / math.sqrt(n)
-    assert abs(values.var() - sigma**2) <= 5 * sigma**2 * math.sqrt(2 / n)  # of a normal; a uniform spreads less
+    assert abs(values.var() - sigma**2) <= 5 * sigma**2 * math.sqrt(2 / n)  # for a normal distribution; less for a uniform one
     largest = np.abs(values).max()
     if bound is None:
         assert 4 * sigma < largest < 7 * sigma
@@ -92,13 +92,13 @@ def test_mean_variance_and_bounds(init, shape):
     assert (np.abs(values.mean(axis=tuple(range(values.ndim - 1)))) <= 6 * sigma / math.sqrt(n / shape[-1])).all()
 
 
-def test_sigma_is_the_one_asked_for():
+def test_sigma_is_the_standard_deviation():
     assert Normal(2.0).fill((1000, 100), generator(0)).std() == pytest.approx(2.0, rel=0.01)
     assert not Normal(0).fill((10, 10), generator(0)).any()
 
 
 @pytest.mark.parametrize("init", [*EXPECTED, Orthogonal()], ids=repr)
-def test_the_stream_decides(init):
+def test_values_depend_only_on_the_stream(init):
     def drawn(seed: int, name: str) -> bytes:
         return init.fill((4, 4), generator(seed, "init", name)).tobytes()
 
@@ -108,11 +108,11 @@ def test_the_stream_decides(init):
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 @pytest.mark.parametrize("init", [*CONSTANT, *EXPECTED, Orthogonal()], ids=repr)
-def test_nothing_to_fill_is_no_error(init, shape):
+def test_empty_shapes_are_allowed(init, shape):
     assert init.fill(shape, generator(0)).shape == shape
 
 
-def test_uniform_goes_from_low_to_high():
+def test_uniform_covers_the_range_from_low_to_high():
     values = Uniform(-1.0, 3.0).fill((400, 500), generator(0))
     assert -1 <= values.min() < -0.999
     assert 2.999 < values.max() <= 3
@@ -121,21 +121,21 @@ def test_uniform_goes_from_low_to_high():
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (3, 3, 2, 7), (2, 2, 2, 40), (6,), ()])
-def test_orthogonal_matrices_keep_lengths(shape):
+def test_orthogonal_matrices_preserve_norms(shape):
     matrix = Orthogonal(1.5).fill(shape, generator(0)).reshape(-1, *shape[-1:] or (1,))
     matrix = matrix if len(matrix) >= matrix.shape[1] else matrix.T
     np.testing.assert_allclose(matrix.T @ matrix, 2.25 * np.eye(matrix.shape[1]), atol=1e-12)
 
 
 def test_all_orthogonal_matrices_are_equally_likely():
-    """A rotation of the plane by a uniform angle, or its mirror image; without the signs the first number was never > 0."""
+    """In the plane: rotations by a uniform angle, and reflections. Without the signs the first element was never > 0."""
     drawn = np.array([Orthogonal().fill((2, 2), generator(0, i)) for i in range(2000)])
     angles = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0])
     assert scipy.stats.kstest(angles, scipy.stats.uniform(-math.pi, 2 * math.pi).cdf).pvalue > 0.001
     assert 0.45 < (np.linalg.det(drawn) > 0).mean() < 0.55
 
 
-def test_a_model_draws_each_slot_from_the_stream_of_its_path():
+def test_each_slot_of_a_model_has_the_stream_of_its_path():
     def model(seed: int):
         network = Sequential(Dense(6, He()), ReLU(), Dense(6, He()), Identity())
         return network.compile((6,), MeanSquaredError(), seed=seed).weights
@@ -148,8 +148,8 @@ def test_a_model_draws_each_slot_from_the_stream_of_its_path():
     assert not one["dense1.b"].any()
 
 
-def test_he_keeps_the_signal_alive_through_many_layers():
-    """What it is for: behind twenty layers of ReLU the mean square is still that of the input."""
+def test_he_preserves_the_signal_through_many_layers():
+    """After twenty layers with ReLU, the mean square is still close to that of the input."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 256))
     before = np.square(x).mean()

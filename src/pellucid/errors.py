@@ -46,8 +46,11 @@ class DivergedError(PellucidError, ArithmeticError):
 
 
 def did_you_mean(name: object, options: Iterable[object]) -> str:
-    """Return the end of a message about an unknown name: the most similar option, or a list of (at most 30) options."""
-    import difflib  # imported here because it is slow to import and only needed for errors
+    """Return the end of a message about an unknown name: the most similar option, or all options.
+
+    If there are more than 30 options, only the first ten are listed.
+    """
+    import difflib  # here, because its import takes time and only errors need it
 
     known = [str(option) for option in options]
     lower = {option.lower(): option for option in known}

@@ -1,4 +1,4 @@
-"""Settings: what fits a field is taken, what does not is refused in words, and JSON gives back what went in."""
+"""Tests of settings: the check of values, messages about invalid ones, and JSON round trips."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def everything_inside(value: object) -> set[str]:
 
 @dataclass(frozen=True)
 class Mine(Layer):
-    """Somebody else's layer: of another package than Pellucid."""
+    """A user's layer, defined outside Pellucid."""
 
     size: Count = 1
 
@@ -269,7 +269,7 @@ class Mine(Layer):
 
 
 @pytest.mark.parametrize("value", INSTANCES, ids=repr)
-def test_json_gives_back_an_equal_object(value):
+def test_json_round_trip(value):
     text = json.dumps(to_json(value), allow_nan=False)
     again = from_json(json.loads(text), type(value))
     assert again == value
@@ -281,7 +281,7 @@ def test_every_class_has_an_instance_above():
     assert set(registered_classes(Config)) == everything_inside([to_json(value) for value in INSTANCES])
 
 
-def test_the_json_form_is_the_fields_in_order_and_the_class():
+def test_the_json_form_has_the_class_and_the_fields_in_order():
     network = Sequential(Dense(2, Normal(0.1)), ReLU())
     dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}}
     assert json.dumps(to_json(network)) == json.dumps({"class": "Sequential", "layers": [dense, {"class": "ReLU"}]})
@@ -319,12 +319,12 @@ def test_settings_are_frozen_and_hash_by_value():
         (None, "expected a Layer"),
     ],
 )
-def test_json_that_is_no_layer_is_refused_with_the_fix(data, words):
+def test_invalid_json_is_refused_with_a_hint(data, words):
     with pytest.raises(ConfigError, match=words):
         from_json(data, Layer)
 
 
-def test_settings_that_are_nested_without_end_are_refused():
+def test_settings_that_are_nested_too_deeply_are_refused():
     data: dict = {"class": "Sequential", "layers": []}
     for _ in range(20_000):
         data = {"class": "Sequential", "layers": [data]}
@@ -332,14 +332,14 @@ def test_settings_that_are_nested_without_end_are_refused():
         from_json(data, Layer)
 
 
-def test_other_peoples_classes_come_by_argument_only():
+def test_custom_classes_must_be_passed_as_arguments():
     network = Sequential(Mine(3))
     data = to_json(network)
     assert data["layers"][0]["class"] == class_key(Mine) == f"{__name__}:Mine"
     assert from_json(data, Layer, custom_classes=[Mine]) == network
     with pytest.raises(ConfigError, match="unknown class"):
         from_json(data, Layer)
-    with pytest.raises(ConfigError, match="unknown class"):  # its bare name belongs to Pellucid
+    with pytest.raises(ConfigError, match="unknown class"):  # a name without module is one of Pellucid's classes
         from_json({"class": "Mine"}, Layer, custom_classes=[Mine])
 
 
@@ -368,12 +368,12 @@ def test_other_peoples_classes_come_by_argument_only():
         (lambda: Adam(Cosine), r"add parentheses to create one: Cosine\(\)"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(make, words):
+def test_invalid_values_are_refused(make, words):
     with pytest.raises(ConfigError, match=words):
         make()
 
 
-def test_numpys_numbers_become_pythons():
+def test_numpy_numbers_become_python_numbers():
     for value, kind in ((Dense(np.int64(3)).units, int), (SGD(np.float32(0.5)).learning_rate, float)):
         assert type(value) is kind
     assert type(SGD(1).learning_rate) is float
@@ -381,13 +381,13 @@ def test_numpys_numbers_become_pythons():
     assert to_json(Precision(np.uint8(2))) == {"class": "Precision", "label": 2, "average": None}
 
 
-def test_tuples_of_a_fixed_length_are_counted():
+def test_the_length_of_tuples_is_checked():
     assert validate([1, 2], tuple[int, int], "Owner", "size") == (1, 2)
     with pytest.raises(ConfigError, match="size must be 2 values"):
         validate((1, 2, 3), tuple[int, int], "Owner", "size")
 
 
-# Arbitrary JSON, made likelier to get far: real class names and real fields turn up often.
+# Arbitrary JSON in which the names of classes and fields are frequent.
 settings = [
     *("layers", "nodes", "name", "layer", "inputs", "input", "shortcut", "pieces", "units", "init"),
     *("rate", "learning_rate", "label", "class", ""),

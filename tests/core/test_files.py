@@ -1,4 +1,4 @@
-"""Files: what was written comes back, and anything else is refused before it costs anything."""
+"""Tests of files: round trips, and the refusal of any other content before memory is allocated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_safetensors_library_reads_it(tmp_path, content):
     assert len(content) % 8 == 0  # header and arrays are aligned
 
 
-def test_the_bytes_depend_on_the_content_alone(tmp_path, content):
+def test_the_bytes_depend_only_on_the_content(tmp_path, content):
     for name, tensors in {
         "order": dict(reversed(TENSORS.items())),
         "strides": {k: np.asfortranarray(a) for k, a in TENSORS.items()},
@@ -87,7 +87,7 @@ def test_the_same_model_twice_is_the_same_file(tmp_path):
 # -- damage -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_flipped_byte_is_found(tmp_path, content):
+def test_every_changed_byte_is_detected(tmp_path, content):
     for place in range(len(content)):
         for mask in (0x01, 0x20, 0x80):
             damaged = bytearray(content)
@@ -96,7 +96,7 @@ def test_every_flipped_byte_is_found(tmp_path, content):
                 opened(tmp_path, bytes(damaged))
 
 
-def test_every_length_but_the_right_one_is_refused(tmp_path, content):
+def test_every_wrong_length_is_refused(tmp_path, content):
     for length in range(len(content)):
         with pytest.raises(FileError):
             opened(tmp_path, content[:length])
@@ -106,7 +106,7 @@ def test_every_length_but_the_right_one_is_refused(tmp_path, content):
 
 
 def rewritten(change):
-    """A file whose header went through ``change(header) -> text``."""
+    """A function that returns a file with the header ``change(header)``."""
     return lambda content: joined(change(parts(content)[0]), parts(content)[1])
 
 
@@ -139,18 +139,18 @@ def with_entry(name, **entry):
         (with_entry("a", shape=[-1]), r"shape \[-1\]"),
         (with_entry("a", shape=[True]), r"shape \[True\]"),
         (with_entry("a", shape=[2**40, 2**40]), "has 8 bytes"),
-        (with_entry("none", shape=[0, 2**62]), "SHA-256"),  # nothing, whatever its other axes say
+        (with_entry("none", shape=[0, 2**62]), "SHA-256"),  # empty because of the axis of length 0
         (with_entry("a", shape=[1, 1]), "SHA-256"),
         (lambda content: content.replace(b"sha256", b"sha255"), "is not readable"),
     ],
 )
-def test_headers_that_are_not_the_one_pellucid_writes(tmp_path, content, change, words):
+def test_other_headers_than_the_canonical_one_are_refused(tmp_path, content, change, words):
     with pytest.raises(FileError, match=words):
         opened(tmp_path, change(content))
 
 
 @pytest.mark.parametrize("claim", ["header", "tensor"])
-def test_a_lying_size_costs_nothing(tmp_path, content, claim):
+def test_a_wrong_size_does_not_allocate_memory(tmp_path, content, claim):
     huge = 2**40
     if claim == "header":
         content = struct.pack("<Q", huge) + content[8:]
@@ -168,7 +168,7 @@ def test_a_lying_size_costs_nothing(tmp_path, content, claim):
     assert peak < 1 << 20
 
 
-def test_a_network_of_another_size_than_its_arrays_is_refused_before_it_is_made(tmp_path):
+def test_a_network_that_does_not_match_its_arrays_is_refused_before_memory_is_allocated(tmp_path):
     model = Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy())
     settings = {"format": 1, "training_state": False, "steps": 0, "epochs": 0, **model.config()}
     settings["input_shape"] = [2**40]
@@ -184,7 +184,7 @@ def test_a_network_of_another_size_than_its_arrays_is_refused_before_it_is_made(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
-def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, error):
+def test_an_interrupted_write_leaves_only_the_old_file(tmp_path, error):
     write_text(tmp_path / "file", "old")
 
     def chunks():
@@ -197,7 +197,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, error):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_place_that_cannot_be_written_is_a_file_error(tmp_path):
+def test_a_path_that_cannot_be_written_is_a_file_error(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "missing" / "m", tmp_path / "file" / "m", tmp_path / "folder"):
@@ -212,13 +212,13 @@ def test_the_mode_follows_the_umask(tmp_path, mask, mode):
     before = os.umask(mask)
     try:
         write_text(tmp_path / "file", "x")
-        assert os.umask(mask) == mask  # asking for the mask has not changed it
+        assert os.umask(mask) == mask  # writing has not changed the mask
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
 
 
-def test_reading_what_is_not_there_or_not_json(tmp_path):
+def test_reading_missing_and_invalid_files(tmp_path):
     for read in (TensorFile, read_json):
         with pytest.raises(FileError, match="missing"):
             read(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""Flat memory: slots lie on cache lines, views write through, padding stays zero."""
+"""Tests of flat memory: slots begin on cache lines, views write to the vector, padding remains zero."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DTYPES = (np.float32, np.float64)
 
 
 def layout(**shapes: tuple[int, ...]) -> Layout:
-    """Slots by path, ``__`` for the dot. Those called b are not decayed."""
+    """A layout of slots by path, with ``__`` for the dot. Slots called b are exempt from weight decay."""
     return Layout({p.replace("__", "."): Slot(s, Zeros(), decay=not p.endswith("b")) for p, s in shapes.items()})
 
 
@@ -49,10 +49,10 @@ def test_slots_do_not_overlap_and_padding_stays_zero():
     assert (vector == 0).sum() == SOME.size - SOME.parameter_count == 16 + 16 + 48 + 16 + 16 - (15 + 3 + 48 + 16 + 1)
 
 
-def test_views_write_through_in_every_way_of_assigning():
+def test_all_kinds_of_assignment_write_to_the_vector():
     vector = SOME.zeros()
     p = SOME.views(vector)
-    p["dense1"].W = 2  # replaces the contents, not the array
+    p["dense1"].W = 2  # writes into the array, does not replace it
     p["dense1"].b[1] = 3
     p["inner1"]["dense1"].b += 4
     arrays = SOME.arrays(vector)
@@ -63,7 +63,7 @@ def test_views_write_through_in_every_way_of_assigning():
     assert p["dense1"].W[4, 2] == p.scalar == 5
 
 
-def test_a_slot_that_is_not_there_is_named_with_those_that_are():
+def test_an_unknown_slot_is_refused_with_a_list_of_the_slots():
     p = SOME.views(SOME.zeros())
     with pytest.raises(AttributeError, match=r"no slot 'w'; the slots of build\(\) are: W, b"):
         p["dense1"].w = 1
@@ -85,7 +85,7 @@ def test_a_vector_of_another_length_is_refused():
         SOME.views(np.zeros(111, np.float32))
 
 
-def test_ranges_join_neighbours_over_their_padding_only():
+def test_ranges_join_adjacent_slots():
     apart = layout(a__W=(5,), a__b=(16,), b__W=(16,), c__W=(3,), d__W=(2,))
     assert apart.ranges(lambda slot: slot.decay) == [slice(0, 5), slice(32, 66)]
     assert apart.ranges(lambda slot: not slot.decay) == [slice(16, 32)]
@@ -93,7 +93,7 @@ def test_ranges_join_neighbours_over_their_padding_only():
     assert apart.ranges(lambda slot: False) == []
 
 
-def test_ranges_hold_all_of_the_chosen_slots_and_none_of_the_others():
+def test_ranges_contain_exactly_the_chosen_slots():
     rng = np.random.default_rng(0)
     for _ in range(50):
         slots = {f"s{i}": Slot((int(rng.integers(0, 40)),), Zeros(), decay=bool(rng.integers(2))) for i in range(8)}
@@ -105,15 +105,15 @@ def test_ranges_hold_all_of_the_chosen_slots_and_none_of_the_others():
             assert (array == slots[path].decay).all()
 
 
-def test_the_table_tells_shapes_and_order():
+def test_the_table_contains_shapes_in_order():
     assert layout(a__W=(2, 3), a__b=(3,)).table() == {"a.W": [2, 3], "a.b": [3]}
     one, other = layout(a=(1,), c=(2,)).table(), layout(c=(2,), a=(1,)).table()
-    assert list(one) != list(other)  # equal as dictionaries, so the order has to be compared as well
+    assert list(one) != list(other)  # equal as dictionaries, so the order must be compared as well
     assert list(SOME) == list(SOME.table())
     assert len(SOME) == 6
 
 
-def test_what_is_not_trained_lies_behind():
+def test_slots_that_are_not_trained_come_last():
     names = {"a.W": (5, True), "b.W": (20, False), "c.W": (3, True), "d.e.W": (2, False)}
     some = Layout({path: Slot((n,), Zeros(), trained=trained) for path, (n, trained) in names.items()})
     assert some.offsets == {"a.W": 0, "c.W": 16, "b.W": 32, "d.e.W": 64}

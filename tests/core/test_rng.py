@@ -1,4 +1,4 @@
-"""Named chance: a name means the same numbers for ever, and other names mean others."""
+"""Tests of named random streams: a name always has the same numbers, and different names have different ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from pellucid.core.rng import at_step, generator, stream_key
 
 
-def test_the_numbers_are_those_of_every_earlier_version():
-    """Known answers: if these change, every published run changes."""
+def test_known_answers():
+    """If these numbers change, the results of all published runs change."""
     assert generator(0, "init", "dense1.W").integers(0, 1 << 32, 4).tolist() == [1032529644, 3195640855, 1346598389, 2382122265]
     assert generator(7, "shuffle", 3).permutation(8).tolist() == [7, 3, 5, 1, 2, 6, 4, 0]
     assert stream_key(0, "noise", "dropout1") == 11045217437516024126
@@ -20,7 +20,7 @@ def test_the_numbers_are_those_of_every_earlier_version():
     assert at_step(2**64 - 1, 10**12) == 10769127506367522230
 
 
-def test_a_name_repeats_and_streams_do_not_disturb_each_other():
+def test_streams_repeat_and_are_independent_of_each_other():
     first, second = generator(1, "a"), generator(1, "b")
     mixed = [(first.random(), second.random()) for _ in range(5)]
     alone = generator(1, "a").random(5)
@@ -29,7 +29,7 @@ def test_a_name_repeats_and_streams_do_not_disturb_each_other():
 
 
 def test_global_random_state_is_neither_read_nor_written():
-    np.random.seed(0)  # noqa: NPY002  # the global state is what this is about
+    np.random.seed(0)  # noqa: NPY002  # this test is about the global state
     before = generator(0, "a").random()
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     np.random.seed(1)  # noqa: NPY002
@@ -42,7 +42,7 @@ NAMES = [(), ("a",), ("b",), ("a", "b"), ("b", "a"), ("ab",), ("a", 1), ("a", 11
 
 
 @pytest.mark.parametrize("draw", [lambda s, n: tuple(generator(s, *n).random(2)), lambda s, n: stream_key(s, *n)])
-def test_other_seeds_and_other_names_give_other_streams(draw):
+def test_different_seeds_and_names_have_different_streams(draw):
     drawn = [draw(seed, names) for seed in (0, 1, 2, 10, -1) for names in NAMES]
     # 5 seeds × 11 names; the name 1 is not the seed 1, and ("a", "b") is not ("ab",)
     assert len(set(drawn)) == len(drawn) == 55

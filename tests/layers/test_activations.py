@@ -1,4 +1,4 @@
-"""The activations beyond ReLU: against SciPy, where the numbers are large, and with NaN."""
+"""Tests of the activations beyond ReLU: against SciPy, for large values, and with NaN."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ CLOSED = {
 @BOTH
 @DTYPES
 @pytest.mark.parametrize("layer", CLOSED, ids=repr)
-def test_closed_forms(layer, kernels, dtype):
+def test_values_against_closed_forms(layer, kernels, dtype):
     rng = np.random.default_rng(0)
-    for scale in (1, 30, 1000):  # float32 holds exp(88), and exp(-104)
+    for scale in (1, 30, 1000):  # in float32, exp overflows above 88 and is zero below -104
         x = (scale * rng.standard_normal((40, 7))).astype(dtype)
         out = run_layer(layer, x, np.ones_like(x), kernels=kernels)
         bound = {np.float32: 1e-6, np.float64: 1e-14}[dtype]
@@ -61,13 +61,13 @@ def test_nan_is_not_hidden(layer, kernels, dtype):
     x = np.array([[0.5, np.nan, -0.5]], dtype)
     out = run_layer(layer, x, np.full_like(x, 2), kernels=kernels)
     assert np.isnan(out.y[0, 1])
-    assert out.dx[0, 1] != 0  # NaN, or dy as it came
+    assert out.dx[0, 1] != 0  # NaN, or dy
     dy = np.array([[2, np.nan, 2]], dtype)
     assert np.isnan(run_layer(layer, np.abs(asymmetric((1, 3))).astype(dtype), dy, kernels=kernels).dx[0, 1])
 
 
 @BOTH
-def test_softplus_keeps_its_digits_far_out(kernels):
+def test_softplus_is_accurate_for_large_inputs(kernels):
     x = np.array([[-80.0, -20.0, 0.0, 20.0, 80.0]], np.float32)
     out = run_layer(Softplus(), x, np.ones_like(x), kernels=kernels)
     wide = x.astype(float)
@@ -86,7 +86,7 @@ def test_prelu_learns_a_slope_for_each_channel():
 
 
 @BOTH
-def test_prelus_long_sums_keep_their_digits(kernels):
+def test_long_sums_of_prelu_are_accurate(kernels):
     x = np.random.default_rng(0).normal(-1, 1, (100_000, 3)).astype(np.float32)
     dy = np.random.default_rng(1).normal(1, 1, x.shape).astype(np.float32)
     gradient = layouts(PReLU(), (3,))[0].array(run_layer(PReLU(), x, dy, kernels=kernels).gradient, "slope")
@@ -94,7 +94,7 @@ def test_prelus_long_sums_keep_their_digits(kernels):
     np.testing.assert_allclose(gradient, wanted, rtol=3e-7)
 
 
-def test_log_softmax_is_not_what_cross_entropy_wants():
+def test_cross_entropy_refuses_log_softmax():
     network = Sequential(Dense(3), LogSoftmax())
     with pytest.raises(ConfigError, match=r"got LogSoftmax\(\); put Softmax\(\) in its place"):
         network.compile((4,), CrossEntropy())
@@ -104,6 +104,6 @@ def test_log_softmax_is_not_what_cross_entropy_wants():
 
 
 @pytest.mark.parametrize("make", [lambda: LeakyReLU(-0.1), lambda: ELU(-1.0)])
-def test_settings_that_would_lose_the_sign_are_refused(make):
+def test_negative_slopes_are_refused(make):
     with pytest.raises(ConfigError, match="at least 0"):
         make()

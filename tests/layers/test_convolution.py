@@ -1,4 +1,4 @@
-"""Convolutions: against SciPy, against differences, against each other, and by hand."""
+"""Tests of convolutions: against SciPy, against central differences, against each other, and by hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference
 
 
 def random_case(seed: int) -> SimpleNamespace:
-    """A convolution of any geometry: strides that leave pixels out, padding that no tap leaves, single pixels, groups."""
+    """A convolution of random geometry, including skipped pixels, taps that are only in the padding, single pixels, groups."""
     rng = np.random.default_rng(seed)
 
     def pick(low: int, high: int, size: int = 2) -> tuple[int, ...]:
@@ -70,7 +70,7 @@ def random_case(seed: int) -> SimpleNamespace:
 
 
 def scipy_conv(case: SimpleNamespace) -> np.ndarray:
-    """The forward pass with SciPy: a padded picture, a kernel with zeros between its taps, every s-th place."""
+    """The forward pass with SciPy: padded images, kernels with zeros between their taps, every s-th position."""
     window, (n, *_), (kh, kw, cg, o) = case.window, case.x.shape, case.W.shape
     x = np.pad(case.x, ((0, 0), *case.padding, (0, 0)))
     W = np.zeros(((kh - 1) * window.dh + 1, (kw - 1) * window.dw + 1, cg, o))
@@ -87,7 +87,7 @@ def scipy_conv(case: SimpleNamespace) -> np.ndarray:
 
 @BOTH
 @pytest.mark.parametrize("seed", range(60))
-def test_forward_is_what_scipy_says(kernels, seed):
+def test_forward_equals_scipy(kernels, seed):
     case = random_case(seed)
     wanted = scipy_conv(case)
     arguments = (case.x, case.W, case.b, case.window, case.groups)
@@ -123,8 +123,8 @@ def test_backward_is_the_derivative_of_forward(kernels, seed):
 
 @BOTH
 @pytest.mark.parametrize("groups", [1, 2, 8])
-def test_large_batches_are_the_sum_of_their_pictures(kernels, groups):
-    """More patches than are held at a time; one picture by itself is checked above."""
+def test_large_batches_equal_their_single_images(kernels, groups):
+    """Large enough for several chunks of im2col; single images are checked above."""
     rng = np.random.default_rng(0)
     x, dy, W, b = (rng.normal(size=s) for s in ((7, 30, 31, 8), (7, 15, 31, 16), (3, 3, 8 // groups, 16), (16,)))
     window = Window(3, 3, 2, 1, 1, 1)
@@ -165,7 +165,7 @@ def test_nan_passes_through(kernels):
     dy, dW, db = np.ones_like(y), np.empty_like(W), np.empty(1)
     kernels.conv2d_relu_backward(x, y, dy, Window(2, 2), 1, dW, db)
     assert np.isnan(dW[0, 0, 0, 0])
-    assert db == 1  # the gradient behind a NaN is not hidden either
+    assert db == 1  # the gradient of a NaN is not hidden either
 
 
 @pytest.mark.parametrize("module", [convolution, transposed_convolution], ids=["convolution", "transposed"])
@@ -175,10 +175,10 @@ def test_the_examples_in_the_docstrings(module):
     assert result.failed == 0
 
 
-# -- the arithmetic of windows --------------------------------------------------------------------------------------
+# -- the geometry of windows --------------------------------------------------------------------------------------
 
 
-def test_same_is_the_input_over_the_stride_rounded_up():
+def test_same_padding_gives_the_input_size_over_the_stride_rounded_up():
     for i in range(1, 10):
         for k in range(1, 6):
             for s in range(1, 5):
@@ -189,8 +189,8 @@ def test_same_is_the_input_over_the_stride_rounded_up():
                     window, (oh, ow) = place_window(Conv2D(1, 1), (i, 7, 1), (k, 1), (s, 1), "same", (d, 1))
                     assert (oh, ow) == (-(-i // s), 7)
                     assert window == Window(k, 1, s, 1, top, 0, d, 1)
-                    last = (oh - 1) * s + (k - 1) * d - top  # where the last tap of the last place lies
-                    assert last == i - 1 + bottom if top + bottom else last <= i - 1  # no pixel of padding too many
+                    last = (oh - 1) * s + (k - 1) * d - top  # the pixel under the last tap of the last position
+                    assert last == i - 1 + bottom if top + bottom else last <= i - 1  # no more padding than necessary
 
 
 @pytest.mark.parametrize(
@@ -214,18 +214,18 @@ def test_sizes_by_hand(size, kernel, stride, padding, dilation, before, output):
     assert Conv2D(6, kernel, stride, padding, dilation).build((size, size, 3)).shape == (output, output, 6)
 
 
-def test_height_and_width_are_not_mixed_up():
+def test_height_and_width_are_not_confused():
     layer = Conv2D(1, (1, 3), (1, 2), ((0, 0), (4, 1)), (5, 2))
     assert layer.place_window((4, 9, 1)) == (Window(1, 3, 1, 2, 0, 4, 5, 2), (4, 5))
     assert place_window(layer, (4, 9, 1), 3, 1, (1, 2)) == (Window(3, 3, 1, 1, 1, 2), (4, 11))
 
 
-def test_multiply_adds_count_what_each_output_takes():
+def test_multiply_adds_by_hand():
     assert Conv2D(16, 3, padding="same").build((10, 12, 8)).multiply_adds == 10 * 12 * 9 * 8 * 16
     assert Conv2D(16, (3, 5), 2, "same").build((10, 12, 8)).multiply_adds == 5 * 6 * 15 * 8 * 16
     assert Conv2D(16, 3, padding="same", groups=4).build((10, 12, 8)).multiply_adds == 10 * 12 * 9 * 2 * 16
     depthwise, pointwise = Conv2D(32, 3, padding="same", groups=32), Conv2D(64, 1)
-    assert Sequential(depthwise, pointwise).build((1, 1, 32)).multiply_adds == 32 * (9 + 64)  # as the docstring says
+    assert Sequential(depthwise, pointwise).build((1, 1, 32)).multiply_adds == 32 * (9 + 64)  # as in the docstring
     assert ConvTranspose2D(16, 3, 2, "same").build((5, 6, 8)).multiply_adds == 5 * 6 * 9 * 8 * 16
 
 
@@ -242,7 +242,7 @@ def with_weights(layer, shape, **values):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_the_transposed_convolution_is_the_adjoint(seed):
-    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for all x and y, which says everything about Aᵀ."""
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for all x and y, which defines Aᵀ."""
     rng = np.random.default_rng(seed)
     kernel, stride, dilation = ((int(a), int(b)) for a, b in rng.integers(1, 5, (3, 2)))
     padding = ["valid", "same", 1, ((0, 1), (1, 0))][seed % 4]
@@ -263,14 +263,14 @@ def test_the_transposed_convolution_is_the_adjoint(seed):
     assert (Ax * y).sum() == pytest.approx((x * ATy).sum(), abs=1e-10)
 
 
-def test_one_pixel_less_behind_than_before_chooses_the_larger_size():
+def test_one_pixel_less_padding_after_selects_the_larger_size():
     sizes = {b: ConvTranspose2D(1, 3, 2, ((1, b), (1, b))).build((7, 7, 1)).shape[:2] for b in (0, 1)}
     assert sizes == {1: (13, 13), 0: (14, 14)}
     for size in sizes.values():
         assert Conv2D(1, 3, 2, 1).build((*size, 1)).shape == (7, 7, 1)
 
 
-def test_zero_padding_before_is_padding_inside():
+def test_zero_padding_before_equals_padding_inside():
     x, W = asymmetric((2, 4, 5, 3)), asymmetric((3, 3, 3, 2), seed=1)
     inside = Conv2D(2, 3, padding=((1, 2), (0, 3)), bias=False)
     outside = Sequential(ZeroPad2D(((1, 2), (0, 3))), Conv2D(2, 3, bias=False))
@@ -279,14 +279,14 @@ def test_zero_padding_before_is_padding_inside():
     np.testing.assert_allclose(other, one, rtol=0, atol=1e-12)
 
 
-def test_bias_is_there_unless_it_is_not_wanted():
+def test_bias_is_a_slot_unless_turned_off():
     for layer in (Conv2D, ConvTranspose2D):
         assert set(layer(4, 3).build((5, 5, 2)).slots) == {"W", "b"}
         assert not layer(4, 3).build((5, 5, 2)).slots["b"].decay
         assert set(layer(4, 3, bias=False).build((5, 5, 2)).slots) == {"W"}
 
 
-def test_a_relu_behind_is_absorbed():
+def test_a_following_relu_is_absorbed():
     conv = Conv2D(4, 3, bias=False)
     assert conv.absorb(ReLU()).conv == conv
     assert conv.absorb(Softmax()) is None
@@ -308,14 +308,14 @@ def test_a_relu_behind_is_absorbed():
     ],
     ids=repr,
 )
-def test_first_weights_have_the_variance_of_their_fans(layer, channels, variance):
+def test_initial_weights_have_the_variance_of_their_fans(layer, channels, variance):
     slot = layer.build((20, 20, channels)).slots["W"]
     W = slot.init.fill(slot.shape, generator(0, "test"))
     assert W.shape == slot.shape
     assert W.var() == pytest.approx(variance, rel=5 * np.sqrt(2 / W.size))
 
 
-def test_the_first_weights_of_one_group_are_the_initializers_own():
+def test_initial_weights_of_one_group_are_those_of_the_initializer():
     slot = Conv2D(4, 3).build((5, 5, 2)).slots["W"]
     np.testing.assert_array_equal(
         slot.init.fill(slot.shape, generator(0, "test")), He().fill((3, 3, 2, 4), generator(0, "test"))
@@ -323,17 +323,17 @@ def test_the_first_weights_of_one_group_are_the_initializers_own():
 
 
 @dataclass(frozen=True)
-class NumbersOfInputs(Initializer):
-    """Each weight is the number of the input it comes from."""
+class InputIndex(Initializer):
+    """Each weight is the index of its input."""
 
     def fill(self, shape, generator):
         return np.broadcast_to(np.arange(shape[-2], dtype=float)[:, None], shape)
 
 
-def test_initializers_know_inputs_from_outputs():
-    """What orthogonal matrices or the like would need: the last axes that ``fill`` sees are inputs, outputs."""
+def test_initializers_receive_inputs_and_outputs_as_the_last_axes():
+    """Initializers such as Orthogonal require the shape (…, inputs, outputs)."""
     for kind in (Conv2D, ConvTranspose2D):
-        slot = kind(6, 3, 2, init=NumbersOfInputs(), groups=2).build((5, 5, 4)).slots["W"]
+        slot = kind(6, 3, 2, init=InputIndex(), groups=2).build((5, 5, 4)).slots["W"]
         W = slot.init.fill(slot.shape, generator(0))
         wanted = np.arange(2.0)[:, None] if kind is Conv2D else [0.0, 1.0, 0.0, 1.0]
         np.testing.assert_array_equal(W, np.broadcast_to(wanted, slot.shape))
@@ -343,7 +343,7 @@ def test_initializers_know_inputs_from_outputs():
     ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (4, 2, 1), (5, (2, 3), 1), (3, 2, 3), (2, 2, 1)], ids=str
 )
 def test_every_pixel_of_a_transposed_convolution_starts_with_the_same_variance(kernel, stride, dilation):
-    """With He, E y² = 2 E x² wherever as many taps meet as can: not only on the whole, but at each place modulo s."""
+    """With He, E y² = 2 E x² away from the border, at each position modulo s and not only on average."""
     layer = ConvTranspose2D(200, kernel, stride, dilation=dilation)
     x = np.random.default_rng(0).normal(size=(1, 16, 16, 64))
     y = run_layer(layer, x, training=False).y[:, 6:-6, 6:-6]  # away from the border
@@ -351,10 +351,10 @@ def test_every_pixel_of_a_transposed_convolution_starts_with_the_same_variance(k
     for i in range(sh):
         for j in range(sw):
             mean_square = np.square(y[:, i::sh, j::sw]).mean()
-            assert mean_square == pytest.approx(2, rel=0.15)  # measured: within 0.06; without regard to the stride 0.5 and less
+            assert mean_square == pytest.approx(2, rel=0.15)  # measured: within 0.06; 0.5 and less if the stride is ignored
 
 
-def test_spatial_dropout_takes_whole_channels():
+def test_spatial_dropout_removes_whole_channels():
     x = asymmetric((40, 3, 4, 50))
     layer = SpatialDropout2D(0.3)
     assert (run_layer(layer, x, training=False).y == x).all()
@@ -371,9 +371,9 @@ def test_spatial_dropout_takes_whole_channels():
     [Conv2D(2, 2, bias=False), Conv2D(2, 2, bias=False).absorb(ReLU()), ConvTranspose2D(3, 2), ZeroPad2D(), SpatialDropout2D()],
     ids=repr,
 )
-def test_memory_of_an_earlier_step_does_not_show(layer, monkeypatch):
-    """Buffers and scratch memory are not cleared: a second batch, of another size, comes out as if it were the first,
-    and the first as if its memory had not been fresh."""
+def test_results_do_not_depend_on_reused_memory(layer, monkeypatch):
+    """Buffers and scratch memory are not cleared. The first batch here uses memory full of NaN, the second, of another size,
+    the memory of the first; both results are those of new zeroed memory."""
     shape, (params, state) = (4, 3, 2), layouts(layer, (4, 3, 2))
     theta, run = initial_values(params, 0, np.float64), ShardState(reference, dtype=np.float64)
     run.training = run.backward_follows = True
@@ -392,7 +392,7 @@ def test_memory_of_an_earlier_step_does_not_show(layer, monkeypatch):
 
 
 @pytest.mark.parametrize("layer", [Conv2D(2, 3), ConvTranspose2D(2, 3), ZeroPad2D(), SpatialDropout2D()], ids=repr)
-def test_what_is_no_picture_is_refused_with_advice(layer):
+def test_other_shapes_than_those_of_images_are_refused(layer):
     with pytest.raises(ShapeError, match=r"expects images .* got \(28, 28\); .*channel axis: .*input_shape=\(28, 28, 1\)"):
         layer.build((28, 28))
     with pytest.raises(ShapeError, match=r"got \(784,\); put the layer before Flatten\(\)"):
@@ -423,34 +423,34 @@ def test_what_is_no_picture_is_refused_with_advice(layer):
         (lambda: ZeroPad2D("same"), (9, 9, 1), ConfigError, "padding must be an integer or a tuple"),
     ],
 )
-def test_errors_teach(make, shape, kind, words):
+def test_messages_of_invalid_settings(make, shape, kind, words):
     with pytest.raises(kind, match=words):
         make().build(shape)
 
 
-def test_an_error_names_the_layer_by_its_place():
+def test_an_error_contains_the_path_of_the_layer():
     network = Sequential(Conv2D(2, 3), Conv2D(2, 3), Flatten(), Dense(1))
     with pytest.raises(ShapeError, match=r"conv2d2: .* has only 2 × 3"):
         network.compile((4, 5, 1), MeanSquaredError())
 
 
-# -- at work ----------------------------------------------------------------------------------------------------------
+# -- training ---------------------------------------------------------------------------------------------------------
 
 
 def bars(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy pictures of 8 × 8 with one bar of four pixels somewhere, lying (0) or standing (1)."""
+    """Noisy images of 8 × 8 pixels with one bar of four pixels at a random position, horizontal (0) or vertical (1)."""
     rng = np.random.default_rng(seed)
     x, y = rng.normal(0, 0.2, (n, 8, 8, 1)).astype(np.float32), rng.integers(0, 2, n)
-    for picture, standing in zip(x, y, strict=True):
+    for image, vertical in zip(x, y, strict=True):
         a, b = rng.integers(0, 8), rng.integers(0, 5)
-        (picture[b : b + 4, a] if standing else picture[a, b : b + 4])[...] += 1
+        (image[b : b + 4, a] if vertical else image[a, b : b + 4])[...] += 1
     return x, y
 
 
-def test_a_small_network_learns_to_tell_lying_bars_from_standing_ones():
+def test_a_small_network_learns_to_distinguish_horizontal_from_vertical_bars():
     network = Sequential(Conv2D(8, 4, bias=False), ReLU(), Conv2D(8, 2, 2), ReLU(), Flatten(), Dense(2), Softmax())
     model = network.compile((8, 8, 1), CrossEntropy(), Adam(0.01), seed=0)
     model.fit(*bars(1000, 0), epochs=6, batch_size=20)
     x, y = bars(1000, 1)
-    # measured over seeds 0 to 4: 0.926 to 0.935; with convolutions whose gradient is lost 0.60 to 0.70
+    # measured over seeds 0 to 4: 0.926 to 0.935; without the gradients of the convolutions 0.60 to 0.70
     assert (model.predict(x).argmax(axis=1) == y).mean() > 0.85

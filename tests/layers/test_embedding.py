@@ -1,4 +1,4 @@
-"""Embedding: a look-up and its gradient, padding, and whole numbers from the user to the table."""
+"""Tests of Embedding: the look-up and its gradient, padding, and integers of all dtypes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in ke
 
 
 @BOTH
-def test_it_is_a_dense_layer_on_one_hot_vectors(kernels):
-    layer = Embedding(6, 150)  # wide enough for several pieces
-    x = np.random.default_rng(0).integers(0, 5, (40, 9)).astype(np.float64)  # the last row is never asked for
+def test_it_equals_a_dense_layer_on_one_hot_vectors(kernels):
+    layer = Embedding(6, 150)  # large enough for several tasks
+    x = np.random.default_rng(0).integers(0, 5, (40, 9)).astype(np.float64)  # the last row is not used
     W, dy = asymmetric((6, 150)), asymmetric((40, 9, 150), seed=1)
     out = run_layer(layer, x, dy, theta=np.ascontiguousarray(np.pad(W.ravel(), (0, 12))), kernels=kernels)
     one_hot = np.eye(6)[x.astype(int)]
@@ -39,7 +39,7 @@ def test_it_is_a_dense_layer_on_one_hot_vectors(kernels):
 
 
 @BOTH
-def test_padding_is_zero_and_learns_nothing(kernels):
+def test_padding_is_zero_and_not_trained(kernels):
     x = np.array([[2.0, 0.0, 0.0], [1.0, 2.0, 0.0]])
     out = run_layer(Embedding(3, 2, padding=0), x, np.ones((2, 3, 2)), kernels=kernels)
     assert not out.y[x == 0].any()
@@ -51,8 +51,8 @@ def test_padding_is_zero_and_learns_nothing(kernels):
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16, np.float32, ">i4", bool])
-def test_whole_numbers_of_any_kind_go_in(dtype):
-    """Which of two words comes first: nothing but the table can tell them apart."""
+def test_integers_of_all_dtypes_are_accepted(dtype):
+    """The label is the first of two tokens, which the network can only learn with the table."""
     rng = np.random.default_rng(0)
     x = rng.permuted(np.tile([0, 1], (200, 1)), axis=1).astype(dtype)
     y = x[:, 0].astype(int)
@@ -62,7 +62,7 @@ def test_whole_numbers_of_any_kind_go_in(dtype):
     assert (model.predict(x).argmax(axis=1) == y).all()
 
 
-def test_it_travels_in_a_file(tmp_path):
+def test_save_and_load(tmp_path):
     model = Sequential(Embedding(50, 3, padding=0), Flatten(), Dense(2), Softmax()).compile((4,), CrossEntropy())
     x = np.arange(40).reshape(10, 4)
     model.fit(x, np.arange(10) % 2)
@@ -80,7 +80,7 @@ def test_it_travels_in_a_file(tmp_path):
         (lambda x: x.__setitem__((0, 0), -1), r"-1 at position 0 of sample 0( of the batch)? is out of range"),
     ],
 )
-def test_what_is_out_of_range_is_named_with_its_place(change, words):
+def test_values_out_of_range_are_named_with_their_position(change, words):
     model = Sequential(Embedding(12, 2), Flatten(), Dense(2), Softmax()).compile((3,), CrossEntropy())
     x = np.arange(30).reshape(10, 3) % 12
     change(x)
@@ -93,7 +93,7 @@ def test_what_is_out_of_range_is_named_with_its_place(change, words):
     assert model.predict(np.clip(x, 0, 11)).shape == (10, 2)  # the next call works
 
 
-def test_what_is_no_whole_number_is_refused():
+def test_values_that_are_not_integers_are_refused():
     with pytest.raises(DataError, match=r"0\.5 at position 1, 0 of sample 0 of the batch is not an integer"):
         run_layer(Embedding(3, 2), np.array([[[1.0], [0.5]]]))
     with pytest.raises(DataError, match=r"nan at position 1 .* is not an integer"):
@@ -104,7 +104,7 @@ def test_what_is_no_whole_number_is_refused():
         DataError, match=r"position 1 of sample 0 is not an integer; .*any dtype but uint8, .* x\.astype\(np\.int64\)"
     ):
         model.fit(x.astype(np.uint8), y)
-    model.fit(x, y)  # a refused training changes nothing, so that this is the first
+    model.fit(x, y)  # the refused call of fit has not changed the model, so this is the first training
     with pytest.raises(ShapeError, match=r"x\[:, None\]"):
         Embedding(3, 2).build(())
     with pytest.raises(ConfigError, match="entries must be at least 1 and at most"):

@@ -1,4 +1,4 @@
-"""Group normalization: by hand, as its neighbours where they coincide, far from zero and in any number of samples."""
+"""Tests of group normalization: by hand, against layer normalization, far from zero, and with NaN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def slot(out, layer, shape, name):
 
 
 @BOTH
-def test_one_group_of_single_positions_is_layer_norm(kernels):
+def test_one_group_of_vectors_equals_layer_norm(kernels):
     x, dy = asymmetric((5, 6)), asymmetric((5, 6), seed=1)
     one, other = (run_layer(layer, x, dy, kernels=kernels) for layer in (GroupNorm(1), LayerNorm()))
     for a, b in ((one.y, other.y), (one.dx, other.dx), (one.gradient, other.gradient)):
@@ -28,7 +28,7 @@ def test_one_group_of_single_positions_is_layer_norm(kernels):
 @pytest.mark.parametrize("groups", [1, 2, None])
 def test_each_group_of_each_sample_by_hand(kernels, shape, groups):
     channels = shape[-1]
-    groups = groups or channels  # as many: instance normalization
+    groups = groups or channels  # None: one group for each channel, instance normalization
     layer = GroupNorm(groups, epsilon=0.01)
     x, dy = asymmetric(shape), asymmetric(shape, seed=1)
     theta = layouts(layer, shape[1:])[0].zeros(np.float64)
@@ -53,7 +53,7 @@ def test_each_group_of_each_sample_by_hand(kernels, shape, groups):
 
 
 @BOTH
-def test_far_from_zero_it_keeps_its_digits(kernels):
+def test_it_is_accurate_far_from_zero(kernels):
     x = (1000 * (1 + 1e-3 * np.random.default_rng(0).standard_normal((4, 20, 20, 8)))).astype(np.float32)
     wide = x.astype(float).reshape(4, 400, 2, 4)
     wanted = (wide - wide.mean(axis=(1, 3), keepdims=True)) / np.sqrt(wide.var(axis=(1, 3), keepdims=True) + 1e-5)
@@ -69,7 +69,7 @@ def test_nan_stays_in_its_group(kernels):
     assert where.sum() == 18
 
 
-def test_what_it_cannot_divide_is_refused():
+def test_channels_that_cannot_be_divided_are_refused():
     with pytest.raises(ShapeError, match=r"a multiple of 3, got \(5, 5, 4\)"):
         GroupNorm(3).build((5, 5, 4))
     with pytest.raises(ShapeError, match="use fewer groups"):

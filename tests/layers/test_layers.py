@@ -1,4 +1,4 @@
-"""Layers: all through one harness, the harness itself against planted faults, and what is particular to each."""
+"""Tests of all layers with one harness, of the harness with faulty layers, and of single layers."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (BatchNorm(momentum=0.5, epsilon=0.1), (3, 2, 2)),
     (Conv2D(1, 1), (1, 1, 1)),
     (Conv2D(3, 1), (2, 3, 2)),  # 1 × 1: a dense layer for each pixel
-    (Conv2D(2, 1, 2, bias=False), (3, 2, 3)),  # … for every fourth
+    (Conv2D(2, 1, 2, bias=False), (3, 2, 3)),  # … for every fourth pixel
     (Conv2D(2, 3), (4, 5, 2)),
     (Conv2D(2, (2, 3), (2, 1), "same"), (5, 4, 1)),
-    (Conv2D(2, 4, padding="same"), (3, 3, 1)),  # larger than the picture
+    (Conv2D(2, 4, padding="same"), (3, 3, 1)),  # larger than the image
     (Conv2D(1, 3, 3, padding=2), (2, 2, 1)),
     (Conv2D(2, 2, 2, (1, 2)), (4, 3, 2)),
     (Conv2D(2, 2, (1, 2), ((0, 2), (1, 0))), (3, 4, 1)),
-    (Conv2D(2, 1, 20, ((5, 0), (4, 0))), (7, 6, 1)),  # the only tap meets no pixel
+    (Conv2D(2, 1, 20, ((5, 0), (4, 0))), (7, 6, 1)),  # the only tap is always in the padding
     (Conv2D(2, (3, 2), dilation=(1, 2), padding="same"), (4, 4, 1)),
     (Conv2D(4, 2, groups=2), (3, 3, 4)),
     (Conv2D(3, 3, padding="same", groups=3, bias=False), (3, 3, 3)),  # depthwise
-    (Conv2D(4, 2, 2, groups=2, dilation=2, padding=1), (4, 3, 2)),  # depthwise with two filters a channel
+    (Conv2D(4, 2, 2, groups=2, dilation=2, padding=1), (4, 3, 2)),  # depthwise with two filters for each channel
     (ConvTranspose2D(2, 2), (2, 3, 3)),
     (ConvTranspose2D(2, 3, 2, "same"), (2, 3, 1)),
     (ConvTranspose2D(1, 1, 3, "same"), (2, 2, 2)),
@@ -119,8 +119,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Graph(Node("a", Tanh(), "input"), Node("b", Tanh(), "input"), Node("sum", Add(), "a", "input", "b", "a")), (3,)),
     (
         Graph(
-            Node("rows", Concatenate(0), "picture", "input"),
-            Node("picture", ReLU(), "input"),
+            Node("rows", Concatenate(0), "image", "input"),
+            Node("image", ReLU(), "input"),
             Node("flat", Flatten(), "channels"),
             Node("channels", Concatenate(), "rows", "soft", "rows"),
             Node("soft", Softmax(), "rows"),
@@ -149,7 +149,7 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (
         Sequential(ReLU(), SimpleRNN(2, return_sequences=True, mask=0.0), GRU(2, True, 0.0), LSTM(2, mask=0.0)),
         (5, 1),
-    ),  # plants padding
+    ),  # ReLU creates padding
     (LeakyReLU(), (5,)),
     (LeakyReLU(0.3), (2, 3)),
     (Identity(), (4,)),
@@ -210,12 +210,12 @@ def test_every_layer_is_in_the_table():
     assert set(registered_classes(Merge).values()) == merges
 
 
-# -- the harness finds faults -------------------------------------------------------------------------------------
+# -- faults that the harness detects --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Affine(Layer):
-    """A dense layer in plain NumPy with room for faults: each class below plants one."""
+    """A correct dense layer in plain NumPy. Each class below adds one fault."""
 
     units: Count = 3
     init: Initializer = He()  # noqa: RUF009  # frozen, so it may be shared
@@ -254,7 +254,7 @@ class LostBias(Affine):
 
 @dataclass(frozen=True)
 class CentresItsShard(Affine):
-    """A mean over the shard instead of ctx.all_sum: right for each shard alone, wrong for the batch."""
+    """Subtracts the mean of the shard instead of computing that of the batch with ctx.all_sum."""
 
     def forward(self, p, x, ctx):
         return Affine.forward(self, p, x - x.mean(axis=0), ctx)
@@ -300,7 +300,7 @@ class GradientOfOtherShape(Affine):
 
 @dataclass(frozen=True)
 class NoiseByShard(Affine):
-    """Noise that counts from the start of the shard, not of the batch."""
+    """Noise that depends on the position in the shard, not in the batch."""
 
     def forward(self, p, x, ctx):
         return Affine.forward(self, p, x, ctx) + np.arange(len(x))[:, None]
@@ -308,7 +308,7 @@ class NoiseByShard(Affine):
 
 @dataclass(frozen=True)
 class AddsToGradient(Affine):
-    """The gradient vector is used again from step to step: what stood there does not count."""
+    """Adds to the gradient, although the gradient vector contains the values of the previous step."""
 
     def backward(self, p, g, dy, ctx):
         (x,) = ctx.kept
@@ -333,7 +333,7 @@ class FusesWrongly(Affine):
 
 @dataclass(frozen=True)
 class ForgetsWhenAlone(Affine):
-    """Skips the slots together with dX: the first layer of a network would not learn."""
+    """Computes no gradients if dX is not needed, so it would not learn as the first layer of a network."""
 
     def backward(self, p, g, dy, ctx):
         return Affine.backward(self, p, g, dy, ctx) if ctx.needs_dx else None
@@ -341,7 +341,7 @@ class ForgetsWhenAlone(Affine):
 
 @dataclass(frozen=True)
 class NeedsSamples(Affine):
-    """The largest of no numbers: an error where a shard is empty."""
+    """Computes a maximum, which is an error for an empty shard."""
 
     def forward(self, p, x, ctx):
         assert x.max() < 100, "the input is not scaled"
@@ -349,8 +349,8 @@ class NeedsSamples(Affine):
 
 
 @dataclass(frozen=True)
-class Running(Affine):
-    """Running figures as they should be: all that came so far, by which prediction divides."""
+class RunningSum(Affine):
+    """A correct layer with running statistics: the sum of all inputs so far, by which prediction divides."""
 
     def build(self, shape):
         return LayerSpec((self.units,), {**Affine.build(self, shape).slots, "top": Slot((1,), Zeros(), state=True)})
@@ -371,26 +371,26 @@ class Running(Affine):
 
 
 @dataclass(frozen=True)
-class RunningOfItsShard(Running):
+class RunningSumOfItsShard(RunningSum):
     def top(self, x, ctx):
         return np.abs(x).sum()
 
 
 @dataclass(frozen=True)
-class RunningInPrediction(Running):
+class RunningSumInPrediction(RunningSum):
     def forward(self, p, x, ctx):
         ctx.state.top += 1
-        return Running.forward(self, p, x, ctx)
+        return RunningSum.forward(self, p, x, ctx)
 
 
 @dataclass(frozen=True)
-class TrainingGradientInPrediction(Running):
+class TrainingGradientInPrediction(RunningSum):
     def backward(self, p, g, dy, ctx):
         return Affine.backward(self, p, g, dy, ctx)
 
 
-def test_a_right_layer_passes():
-    check_layer(Running(), (4,))
+def test_correct_layers_pass():
+    check_layer(RunningSum(), (4,))
     check_layer(Affine(), (4,))
 
 
@@ -410,12 +410,12 @@ def test_a_right_layer_passes():
         (ForgetsASetting, "after the conversion to JSON"),
         (FusesWrongly, "fused and unfused"),
         (ForgetsWhenAlone, "the gradients where dX is not asked for"),
-        (RunningOfItsShard, "2 shards and the whole batch: top"),
-        (RunningInPrediction, "running statistics before and after prediction: top"),
+        (RunningSumOfItsShard, "2 shards and the whole batch: top"),
+        (RunningSumInPrediction, "running statistics before and after prediction: top"),
         (TrainingGradientInPrediction, "dX in prediction"),
     ],
 )
-def test_check_layer_finds(kind, words):
+def test_check_layer_detects(kind, words):
     with pytest.raises(AssertionError, match=words):
         check_layer(kind(), (4,))
 
@@ -425,7 +425,7 @@ def test_check_layer_tries_empty_shards():
         check_layer(NeedsSamples(), (4,))
 
 
-# -- one by one -----------------------------------------------------------------------------------------------------
+# -- single layers --------------------------------------------------------------------------------------------------
 
 
 def test_dense_by_hand():
@@ -446,39 +446,39 @@ def theta(layer, shape, **values):
     return vector
 
 
-def test_dense_wants_flat_features_and_says_so():
+def test_dense_expects_flat_features():
     with pytest.raises(ShapeError, match=r"expects flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
         Dense(3).build((28, 28, 1))
 
 
-def test_softmax_of_one_number_is_refused():
+def test_softmax_of_one_value_is_refused():
     with pytest.raises(ShapeError, match="for yes or no use Sigmoid"):
         Softmax().build((1,))
 
 
-def test_dropout_is_absent_in_prediction_and_keeps_the_expectation_in_training():
+def test_dropout_is_off_in_prediction_and_preserves_the_expectation_in_training():
     x = asymmetric((400, 500))
     assert (run_layer(Dropout(0.3), x, training=False).y == x).all()
     y = run_layer(Dropout(0.3), x).y
     assert set(np.round(np.unique(y / x), 12)) == {0.0, round(1 / 0.7, 12)}
-    # the mean of n numbers x·m/(1 − r) is that of x within 5·√(r/(1 − r)·mean(x²)/n)
+    # the mean of n values x·m/(1 − r) equals that of x within 5·√(r/(1 − r)·mean(x²)/n)
     assert abs(y.mean() - x.mean()) < 5 * np.sqrt(0.3 / 0.7 * np.square(x).mean() / x.size)
 
 
-def test_dropout_draws_anew_with_every_seed_and_place_in_the_network():
+def test_dropout_masks_differ_for_every_seed_and_path():
     x = np.ones((20, 50))
     twice = run_layer(Sequential(Dropout(), Dropout()), x).y
-    assert 0.1 < (twice > 0).mean() < 0.4  # a quarter: the second mask is not the first
+    assert 0.1 < (twice > 0).mean() < 0.4  # 1/4 if the two masks are independent
     assert (run_layer(Dropout(), x, seed=1).y != run_layer(Dropout(), x, seed=2).y).any()
 
 
 @pytest.mark.parametrize("bad", [(), (0, 3), (-1, -1), (-2,), (2.5,)])
-def test_reshape_refuses_shapes_that_are_none(bad):
+def test_reshape_refuses_invalid_shapes(bad):
     with pytest.raises(ConfigError, match="shape"):
         Reshape(bad)
 
 
-def test_reshape_counts():
+def test_reshape_checks_the_number_of_values():
     assert Reshape((2, -1, 3)).build((4, 6)).shape == (2, 4, 3)
     with pytest.raises(ShapeError, match=r"expects samples of 12 values, got \(2, 5\), which has 10"):
         Reshape((3, 4)).build((2, 5))
@@ -488,12 +488,12 @@ def test_reshape_counts():
     assert (run_layer(Reshape((2, -1)), x).y == x.reshape(3, 2, 2)).all()
 
 
-def test_noise_is_absent_in_prediction_and_normal_in_training():
+def test_noise_is_off_in_prediction_and_normal_in_training():
     x = asymmetric((400, 500))
     assert (run_layer(GaussianNoise(0.3), x, training=False).y == x).all()
     z = (run_layer(GaussianNoise(0.3), x).y - x) / 0.3
     assert scipy.stats.kstest(z.ravel(), "norm").pvalue > 0.001
-    one, other = z[:, 1:].ravel(), z[:, :-1].ravel()  # neighbours know nothing of each other
+    one, other = z[:, 1:].ravel(), z[:, :-1].ravel()  # neighbours are not correlated
     assert abs(np.corrcoef(one, other)[0, 1]) < 5 / np.sqrt(one.size)
     assert abs(np.corrcoef(z[1:].ravel(), z[:-1].ravel())[0, 1]) < 5 / np.sqrt(one.size)
     assert (z != (run_layer(GaussianNoise(0.3), x, seed=1).y - x) / 0.3).all()

@@ -1,4 +1,4 @@
-"""Recurrent layers: by hand, against the textbook's loops, with padding, over many steps, and in both directions."""
+"""Tests of recurrent layers: by hand, against loops over time, with padding, over many steps, and in both directions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sigmoid(x):
 
 
 def filled(layer, shape, seed=0, scale=0.7):
-    """Parameters with values everywhere, biases too: the vector, and the arrays by name."""
+    """Parameters without zeros, biases included: the vector, and the arrays by name."""
     layout = layouts(layer, shape)[0]
     vector = layout.zeros(np.float64)
     for path, array in layout.arrays(vector).items():
@@ -30,7 +30,7 @@ def filled(layer, shape, seed=0, scale=0.7):
 
 
 def steps_of(kind, p, x):
-    """All states of one layer, step by step from the formulas of the papers."""
+    """All states of one layer, computed step by step with the formulas of the papers."""
     n, time, _ = x.shape
     u = len(p["U"])
     h, c, states = np.zeros((n, u)), np.zeros((n, u)), []
@@ -56,7 +56,7 @@ def blocks(u, count):
 
 @BOTH
 @CELLS
-def test_the_textbooks_loop_gives_the_same(kind, kernels):
+def test_states_equal_those_of_a_loop_over_time(kind, kernels):
     layer = kind(3, return_sequences=True)
     theta, p = filled(layer, (6, 4))
     x = asymmetric((5, 6, 4))
@@ -66,7 +66,7 @@ def test_the_textbooks_loop_gives_the_same(kind, kernels):
 
 
 def by_hand(layer, x, **values):
-    """One unit reads one number in each of two steps; dy = 1."""
+    """The output and the gradients of one unit that reads one value in each of two steps; dy = 1."""
     layout = layouts(layer, (2, 1))[0]
     theta = layout.zeros(np.float64)
     for path, value in values.items():
@@ -89,8 +89,11 @@ def test_a_simple_rnn_by_hand():
 
 
 def test_an_lstm_by_hand():
-    """Gates that are open or shut: the first number is taken up, the second is not, and what was taken up stays."""
-    W, b = [[50.0, 0.0, 1.0, 0.0]], [-25.0, 25.0, 0.0, 25.0]  # in where x = 1, never forget, take tanh(x), always out
+    """With gates that are open or closed, the first value is stored, the second is not, and the state remains."""
+    W, b = (
+        [[50.0, 0.0, 1.0, 0.0]],
+        [-25.0, 25.0, 0.0, 25.0],
+    )  # input gate open where x = 1, never forget, g = x, output gate open
     y, dx, g = by_hand(LSTM(1), [1.0, 0.0], W=W, U=0.0, b=b)
     c = math.tanh(1.0)
     assert y == pytest.approx(math.tanh(c), abs=1e-9)
@@ -101,7 +104,7 @@ def test_an_lstm_by_hand():
 
 
 def test_a_gru_by_hand():
-    """The update gate keeps the first state but for a quarter; the reset gate halves what the state and bh say."""
+    """The update gate is 3/4, so h changes by a quarter; the reset gate is 1/2."""
     third = math.log(3)  # σ(log 3) = 3/4
     y, _, g = by_hand(GRU(1), [1.0, 2.0], W=[[0.0, 0.0, 0.5]], U=[[0.0, 0.0, 0.8]], b=[0.0, third, 0.1], bh=0.4)
     n1 = math.tanh(0.5 + 0.1 + 0.5 * 0.4)
@@ -118,15 +121,15 @@ def test_a_gru_by_hand():
 @BOTH
 @CELLS
 @pytest.mark.parametrize("return_sequences", [False, True])
-def test_padding_changes_nothing_wherever_it_stands(kind, kernels, return_sequences):
+def test_padding_has_no_effect_at_any_position(kind, kernels, return_sequences):
     layer = kind(3, return_sequences=return_sequences, mask=0.0)
     theta, _ = filled(layer, (4, 2))
     x, dy = asymmetric((2, 4, 2)), asymmetric((2, 4, 3) if return_sequences else (2, 3))
     wanted = run_layer(layer, x, dy, theta=theta, kernels=kernels)
     for places in ([0, 1, 2, 3], [2, 3, 4, 5], [0, 3, 4, 8]):
-        padded, arriving = np.zeros((2, 9, 2)), asymmetric((2, 9, 3))  # gradients of what is masked do not count
-        padded[:, places], arriving[:, places] = x, dy if return_sequences else 0
-        got = run_layer(layer, padded, arriving if return_sequences else dy, theta=theta, kernels=kernels)
+        padded, upstream = np.zeros((2, 9, 2)), asymmetric((2, 9, 3))  # the gradients of skipped steps have no effect
+        padded[:, places], upstream[:, places] = x, dy if return_sequences else 0
+        got = run_layer(layer, padded, upstream if return_sequences else dy, theta=theta, kernels=kernels)
         np.testing.assert_allclose(got.y[:, places] if return_sequences else got.y, wanted.y, rtol=0, atol=1e-14)
         np.testing.assert_allclose(got.dx[:, places], wanted.dx, rtol=0, atol=1e-14)
         np.testing.assert_allclose(got.gradient, wanted.gradient, rtol=0, atol=1e-13)
@@ -137,7 +140,7 @@ def test_padding_changes_nothing_wherever_it_stands(kind, kernels, return_sequen
 
 @BOTH
 @CELLS
-def test_nothing_but_padding_is_the_zero_state_and_teaches_nothing(kind, kernels):
+def test_a_sequence_of_padding_has_state_zero_and_no_gradient(kind, kernels):
     layer = kind(3, mask=-1.0)
     theta, _ = filled(layer, (4, 2))
     x = asymmetric((3, 4, 2))
@@ -153,24 +156,24 @@ def test_nothing_but_padding_is_the_zero_state_and_teaches_nothing(kind, kernels
 
 
 @CELLS
-def test_gradients_come_back_over_fifty_steps(kind):
+def test_gradients_over_fifty_steps(kind):
     layer = kind(2)
     theta, p = filled(layer, (50, 1), scale=0.1)
     if kind is SimpleRNN:
-        p["U"][...] = [[0.0, 1.0], [-1.0, 0.0]]  # keeps lengths
-    else:  # gates that let the state stay
+        p["U"][...] = [[0.0, 1.0], [-1.0, 0.0]]  # preserves norms
+    else:  # gates that preserve the state
         p["W"][...] *= 10
         p["W"][:, 2:4], p["b"][2:4] = 0.0, 4.0
     x = 0.1 * asymmetric((1, 50, 1))
     dy = asymmetric((1, 2))
     out = run_layer(layer, x, dy, theta=theta)
-    assert abs(out.dx[0, 0, 0]) > 1e-3, "nothing of the gradient is left, so there is nothing to be checked"
+    assert abs(out.dx[0, 0, 0]) > 1e-3, "the gradient has vanished, so the comparison would prove nothing"
     check_gradients(layer, x, dy, out, theta=theta, atol=1e-7)
 
 
 @CELLS
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_stripes_have_the_same_bits_whoever_takes_them(kind, dtype):
+def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype):
     layer = kind(37, return_sequences=True, mask=0.0)
     x, dy = asymmetric((101, 3, 9)).astype(dtype), asymmetric((101, 3, 37)).astype(dtype)
     x[::7, 1:], x[50, :2] = 0, 0
@@ -190,8 +193,8 @@ def test_stripes_have_the_same_bits_whoever_takes_them(kind, dtype):
 @BOTH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_sigmoid_and_tanh_are_right_everywhere(kernels, dtype):
-    """One step of a layer of one unit that takes x as it is: its gates hold both."""
+def test_sigmoid_and_tanh_are_accurate_for_all_inputs(kernels, dtype):
+    """The gates of one step of an LSTM with one unit whose products are x."""
     x = np.concatenate([np.geomspace(1e-6, 80, 300), [0, 1e3, 1e30, np.inf, np.nan]])
     x = np.concatenate([x, -x]).astype(dtype)
     n, gates, hx, c = len(x), np.empty((1, len(x), 4), dtype), np.empty((2, len(x), 2), dtype), np.empty((2, len(x), 1), dtype)
@@ -206,7 +209,7 @@ def test_sigmoid_and_tanh_are_right_everywhere(kernels, dtype):
 
 
 @CELLS
-def test_both_directions(kind):
+def test_bidirectional_equals_two_layers(kind):
     for return_sequences in (False, True):
         one = kind(2, return_sequences=return_sequences, mask=0.0)
         both = Bidirectional(one)
@@ -221,14 +224,14 @@ def test_both_directions(kind):
         np.testing.assert_array_equal(run_layer(both, x, theta=theta).y, np.concatenate([ahead, back], axis=-1))
 
 
-def test_the_forget_gate_is_open_at_first():
+def test_the_forget_gate_is_initially_open():
     layout = layouts(LSTM(3), (4, 2))[0]
     b = layout.array(initial_values(layout, 0), "b")
     assert b.tolist() == [0.0] * 3 + [1.0] * 3 + [0.0] * 6
 
 
 @CELLS
-def test_each_gate_is_drawn_by_itself(kind):
+def test_the_weights_of_each_gate_are_drawn_separately(kind):
     layout = layouts(kind(40), (4, 30))[0]
     vector = initial_values(layout, 0, np.float64)
     for block in blocks(40, layout["U"].shape[1] // 40):
@@ -237,7 +240,7 @@ def test_each_gate_is_drawn_by_itself(kind):
         np.testing.assert_allclose(U.T @ U, np.eye(40), atol=1e-12)
 
 
-def test_what_is_no_sequence_is_refused_with_a_hint():
+def test_other_shapes_than_those_of_sequences_are_refused():
     with pytest.raises(ShapeError, match=r"expects sequences \(time, features\), got \(28, 28, 1\).*Reshape"):
         LSTM(3).build((28, 28, 1))
     with pytest.raises(ShapeError, match="at least one time step"):
@@ -246,7 +249,7 @@ def test_what_is_no_sequence_is_refused_with_a_hint():
         Bidirectional(Dense(3))
 
 
-def test_a_stack_passes_over_what_its_first_layer_passed_over():
+def test_a_stack_skips_the_steps_that_its_first_layer_skips():
     stack = Sequential(GRU(3, return_sequences=True, mask=0.0), LSTM(2, mask=0.0))
     theta, _ = filled(stack, (4, 2))
     x = asymmetric((2, 4, 2))

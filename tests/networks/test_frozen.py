@@ -1,4 +1,4 @@
-"""Frozen layers: what stays as it is while the rest learns, to the last bit; and how it gets there."""
+"""Tests of frozen layers, which training does not change in a single bit, and of transfer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def frozen(path):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
-def test_twenty_steps_leave_it_as_it_was_to_the_last_bit(network, optimizer):
+def test_twenty_steps_do_not_change_a_bit_of_it(network, optimizer):
     model = network.compile((6,), CrossEntropy(), optimizer)
     for array in arrays(model).values():
         array[...] += 0.01
@@ -87,7 +87,7 @@ def test_twenty_steps_leave_it_as_it_was_to_the_last_bit(network, optimizer):
             assert not (frozen(path) and array.any()), f"{name}/{path}"
 
 
-def test_the_rest_learns_what_it_would_learn_from_the_outputs_of_a_body_that_is_not_there():
+def test_the_rest_learns_the_same_as_from_the_outputs_of_the_frozen_layers():
     network = NETWORKS["the body"]
     model = network.compile((6,), CrossEntropy(), Chain(ClipNorm(0.5), SGD(0.1)), seed=3)
     body = Sequential(*BODY, Dense(2), Softmax()).compile((6,), CrossEntropy())
@@ -101,7 +101,7 @@ def test_the_rest_learns_what_it_would_learn_from_the_outputs_of_a_body_that_is_
     np.testing.assert_allclose(model.history["train_loss"], head.history["train_loss"], atol=1e-6)
 
 
-def test_it_runs_as_in_prediction_while_training():
+def test_it_works_as_in_prediction_while_training():
     layer = Frozen(*BODY)
     x = X.astype(np.float64)
     one, other = (run_layer(layer, x, training=training) for training in (True, False))
@@ -109,8 +109,8 @@ def test_it_runs_as_in_prediction_while_training():
     assert (run_layer(Sequential(*BODY), x).y != one.y).any()
 
 
-def test_nobody_computes_what_nobody_needs():
-    """The gradient ends behind a frozen beginning."""
+def test_backward_ends_after_the_frozen_layers():
+    """If the first layers are frozen, no gradient is computed for them."""
     seen = []
     model = NETWORKS["the body"].compile((6,), CrossEntropy())
     step = GradientStep(model.state, observer=lambda path, what, array: seen.append((path, what)))
@@ -118,14 +118,14 @@ def test_nobody_computes_what_nobody_needs():
     assert [path for path, what in seen if what == "gradient"] == ["dense1"]
 
 
-def test_a_network_that_is_all_frozen_is_no_error():
+def test_a_network_may_be_frozen_as_a_whole():
     model = Sequential(Frozen(Dense(2)), Softmax()).compile((6,), CrossEntropy(), Chain(ClipNorm(1.0), Adam()))
     before = model.parameters.copy()
     model.fit(X, Y)
     np.testing.assert_array_equal(model.parameters, before)
 
 
-def test_it_is_made_of_layers_like_any_network():
+def test_repr_json_paths_and_depth():
     layer = Frozen(Dense(3), ReLU())
     assert repr(layer) == "Frozen(Dense(units=3), ReLU())"
     assert from_json(to_json(layer), Frozen) == layer
@@ -136,14 +136,14 @@ def test_it_is_made_of_layers_like_any_network():
         Frozen()
 
 
-def test_the_summary_counts_both():
+def test_the_summary_counts_trained_and_frozen_parameters():
     lines = Sequential(Frozen(Dense(10)), Dense(2), Softmax()).compile((6,), CrossEntropy()).summary().splitlines()
     assert [line.split()[0] for line in lines[-3:]] == ["total", "trained", "frozen"]
     assert [line.split()[-1] for line in lines[-3:]] == ["92", "22", "70"]
     assert "frozen" not in Sequential(Dense(2), Softmax()).compile((6,), CrossEntropy()).summary()
 
 
-def test_training_goes_on_from_a_file(tmp_path):
+def test_training_continues_from_a_file(tmp_path):
     def trained(epochs, model=None):
         model = model or NETWORKS["the middle"].compile((6,), CrossEntropy(), AdamW(0.01))
         model.fit(X, Y, epochs=epochs)
@@ -165,7 +165,7 @@ def source():
     return model
 
 
-def test_a_model_gives_its_body_to_another():
+def test_transfer_into_frozen_layers():
     one = source()
     other = Sequential(Frozen(*one.network.layers[:-2]), Dense(2), Softmax()).compile((6,), CrossEntropy(), seed=2)
     head = other.weights["dense1.W"].copy()
@@ -178,7 +178,7 @@ def test_a_model_gives_its_body_to_another():
     np.testing.assert_array_equal(activations(other, X)["frozen1.relu1"], activations(one, X)["relu1"])
 
 
-def test_a_transfer_that_does_not_fit_changes_nothing():
+def test_an_invalid_transfer_changes_nothing():
     one = source()
     other = Sequential(Dense(8), BatchNorm(), ReLU(), Dense(2), Softmax()).compile((6,), CrossEntropy(), seed=2)
     before = other.parameters.copy()
@@ -186,12 +186,12 @@ def test_a_transfer_that_does_not_fit_changes_nothing():
         transfer(one, other)
     with pytest.raises(ConfigError, match="the target nothing inside into='frozen1'"):
         transfer(one, other, into="frozen1")
-    with pytest.raises(ConfigError, match=r"the source has dense1.W, .* the target has sequential1.batchnorm1.gamma"):
+    with pytest.raises(ConfigError, match=r"the source has dense1.W, .* the target sequential1.batchnorm1.gamma"):
         transfer(one, Sequential(Sequential(BatchNorm()), Softmax()).compile((6,), CrossEntropy()))
     np.testing.assert_array_equal(other.parameters, before)
 
 
-def test_what_was_frozen_learns_again():
+def test_frozen_layers_can_be_trained_again():
     one = source()
     body = one.network.layers[:-2]
     two = Sequential(Frozen(*body), Dense(2), Softmax()).compile((6,), CrossEntropy())

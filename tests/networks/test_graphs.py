@@ -1,5 +1,5 @@
-"""Networks that are not a line: random graphs against an evaluation that knows nothing of this library, what is refused,
-and which memory and which gradients are whose."""
+"""Tests of graphs and residual blocks: random graphs against a recursive evaluation, memory and gradients, invalid graphs,
+and files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 from tests.networks.test_networks import counting
 
-# A residual block by hand, a branch that learns nothing, and an end of two inputs.
+# A residual block, a branch without parameters, and a concatenation of both.
 BRANCHES = Graph(
     Node("hidden", Dense(3), "input"),
     Node("relu", ReLU(), "hidden"),
@@ -63,7 +63,7 @@ BRANCHES = Graph(
 
 
 def random_graph(seed: int) -> Graph:
-    """Two to eight nodes on three inputs, in shuffled order; what nobody reads is brought together at the end."""
+    """Two to eight nodes with an input of three values, in random order; a Concatenate joins all nodes that no other reads."""
     random = np.random.default_rng(seed)
     widths, nodes = {"input": 3}, []
     for i in range(random.integers(2, 8)):
@@ -87,7 +87,7 @@ def random_graph(seed: int) -> Graph:
 
 
 def by_hand(graph: Graph, name: str, x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """The output of a node, by recursion over what it reads."""
+    """The output of a node, by recursion over its inputs."""
     if name == "input":
         return x
     (node,) = [node for node in graph.nodes if node.name == name]
@@ -103,7 +103,7 @@ def by_hand(graph: Graph, name: str, x: np.ndarray, weights: dict[str, np.ndarra
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_random_graph_computes_what_recursion_computes_and_its_gradients_are_right(seed):
+def test_a_random_graph_equals_the_recursion_and_has_correct_gradients(seed):
     graph, x = random_graph(seed), asymmetric((4, 3), seed)
     check_layer(graph, (3,), batch=3, seed=seed)
     layout = layouts(graph, (3,))[0]
@@ -118,7 +118,7 @@ def test_a_random_graph_computes_what_recursion_computes_and_its_gradients_are_r
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("plan", [lambda network: network, fused], ids=["as written", "fused"])
-def test_shards_and_gradients_that_nobody_wants_change_nothing_else(seed, plan):
+def test_results_depend_neither_on_shards_nor_on_needs_dx(seed, plan):
     graph, x = random_graph(seed), asymmetric((9, 3), seed)
     dy = asymmetric((9, *graph.build((3,)).shape), seed + 1)
     whole = run_layer(plan(graph), x, dy)
@@ -136,9 +136,9 @@ def test_shards_and_gradients_that_nobody_wants_change_nothing_else(seed, plan):
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("plan", [lambda network: network, fused], ids=["as written", "fused"])
-def test_an_output_stays_as_it_is_until_backward_has_passed(seed, plan):
+def test_outputs_are_not_overwritten_before_backward_has_returned(seed, plan):
     graph, seen = plan(random_graph(seed)), []
-    run, p, g, ctx = at_work(graph, (3,))
+    run, p, g, ctx = prepared(graph, (3,))
     run.observer = lambda path, what, array: seen.append((path, array, array.copy())) if what == "output" else check()
 
     def check():
@@ -151,8 +151,8 @@ def test_an_output_stays_as_it_is_until_backward_has_passed(seed, plan):
     graph.backward(p, g, asymmetric(y.shape), ctx)
 
 
-def at_work(network, shape):
-    """A run that keeps what backward needs, views of parameters and gradients, and the context of the network."""
+def prepared(network, shape):
+    """The ShardState, the views of parameters and gradients, and the context for a training step of the network."""
     params, state = layouts(network, shape)
     run = ShardState(kernel_sets.load(), dtype=np.float64)
     run.backward_follows = run.training = True
@@ -163,7 +163,7 @@ def at_work(network, shape):
 def test_the_observer_sees_every_node_and_the_whole_of_its_gradient():
     seen: dict[tuple[str, str], np.ndarray] = {}
     network = Sequential(BRANCHES, Residual(Dense(6), shortcut=Identity()))
-    run, p, g, ctx = at_work(network, (3,))
+    run, p, g, ctx = prepared(network, (3,))
     run.observer = lambda path, what, array: seen.update({(path, what): array.copy()})
     x, dy = asymmetric((5, 3)), asymmetric((5, 6), seed=1)
     network.forward(p, x, ctx)
@@ -172,26 +172,26 @@ def test_the_observer_sees_every_node_and_the_whole_of_its_gradient():
     block = ["residual1.dense1", "residual1.shortcut", "residual1.add"]
     assert [path for path, what in seen if what == "output"] == [*inside, "graph1", *block, "residual1"]
     assert {path for path, what in seen if what == "gradient"} == {*inside, "graph1", *block, "residual1"}
-    from_behind = dy + dy @ p["residual1"]["dense1"].W.T
-    at_relu = from_behind[:, 3:] + from_behind[:, 3:] @ p["graph1"]["left"].W.T
+    dy_graph = dy + dy @ p["residual1"]["dense1"].W.T
+    at_relu = dy_graph[:, 3:] + dy_graph[:, 3:] @ p["graph1"]["left"].W.T
     hidden = np.where(seen["graph1.relu", "output"] > 0, at_relu, 0)
     for path, wanted in (
-        ("graph1.both", from_behind),
-        ("graph1.squeezed", from_behind[:, :3]),
-        ("graph1.relu", at_relu),  # left and sum both read it
+        ("graph1.both", dy_graph),
+        ("graph1.squeezed", dy_graph[:, :3]),
+        ("graph1.relu", at_relu),  # both left and sum read it
         ("graph1.hidden", hidden),
     ):
         np.testing.assert_allclose(seen[path, "gradient"], wanted, rtol=0, atol=1e-12, err_msg=path)
-    through = (1 - np.tanh(x) ** 2) * from_behind[:, :3]
-    np.testing.assert_allclose(dx, hidden @ p["graph1"]["hidden"].W.T + through, rtol=0, atol=1e-12)
+    dx_squeezed = (1 - np.tanh(x) ** 2) * dy_graph[:, :3]
+    np.testing.assert_allclose(dx, hidden @ p["graph1"]["hidden"].W.T + dx_squeezed, rtol=0, atol=1e-12)
 
 
-def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
+def test_reused_memory_does_not_affect_later_steps():
     block = Residual(Dropout(0.3), Dense(3), ReLU(), Residual(Tanh()))
     network = Sequential(Dense(3), block, BRANCHES, Dense(3), Softmax())
     parts = ModelState(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
     used = GradientStep(parts)
-    for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # shorter, then longer than what was there
+    for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # smaller and larger than before
         x, labels, w = asymmetric((n, 5), step), np.arange(n) % 3, np.ones(n)
         fresh = GradientStep(parts)
         assert used(x, labels, w, step) == fresh(x, labels, w, step)
@@ -203,15 +203,15 @@ def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
 
 @pytest.mark.parametrize("plan", [lambda network: network, fused], ids=["as written", "fused"])
 @pytest.mark.parametrize(("needs_dx", "products", "tanhs"), [(False, 1, 0), (True, 2, 1)])
-def test_only_wanted_gradients_are_computed(plan, needs_dx, products, tanhs):
+def test_only_needed_gradients_are_computed(plan, needs_dx, products, tanhs):
     kernels, calls = counting(kernel_sets.load("reference"))
     out = run_layer(plan(BRANCHES), asymmetric((4, 3)), asymmetric((4, 6)), needs_dx=needs_dx, kernels=kernels)
-    assert calls.get("affine_input_gradient", 0) == products  # dX of "left" always, of "hidden" on request
+    assert calls.get("affine_input_gradient", 0) == products  # dX of "left" always, of "hidden" only if needed
     assert calls.get("tanh_gradient", 0) == tanhs
     assert (out.dx is None) is (not needs_dx)
 
 
-def test_a_residual_block_behind_nothing_that_learns_computes_no_gradient_for_its_input():
+def test_a_residual_block_after_untrained_layers_computes_no_input_gradient():
     kernels, calls = counting(kernel_sets.load("reference"))
     network = Sequential(Flatten(), Residual(Dense(4), ReLU(), Dense(4)), ReLU(), Dense(2))
     run_layer(network, asymmetric((3, 2, 2)), asymmetric((3, 2)), needs_dx=False, kernels=kernels)
@@ -229,7 +229,7 @@ def names(plan):
     return [node.name for node in plan.ordered_nodes()]
 
 
-def test_a_node_is_absorbed_where_nobody_else_reads_what_stands_before_it():
+def test_a_node_is_absorbed_if_it_is_the_only_reader_of_its_input():
     plan = fused(
         Graph(
             Node("a", Dense(3), "input"),
@@ -245,7 +245,7 @@ def test_a_node_is_absorbed_where_nobody_else_reads_what_stands_before_it():
     assert [node.inputs for node in plan.ordered_nodes()] == [("input",), ("a",), ("b",), ("b", "b_relu", "input"), ("c",)]
 
 
-def test_the_relu_behind_a_block_is_part_of_its_addition():
+def test_the_addition_of_a_block_absorbs_the_following_relu():
     network = Sequential(Residual(Dense(4), ReLU(), Dense(4)), ReLU(), Residual(Tanh(), shortcut=Dense(4)), Dense(2))
     plan = fused(network)
     assert names(plan) == ["residual1", "residual2", "dense1"]
@@ -257,7 +257,7 @@ def test_the_relu_behind_a_block_is_part_of_its_addition():
     assert [node.name for node in inner] == ["graph1", "relu2"]
 
 
-# -- what is refused --------------------------------------------------------------------------------------------------
+# -- invalid networks --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_the_relu_behind_a_block_is_part_of_its_addition():
         (lambda: Residual(), "needs layers"),
     ],
 )
-def test_networks_that_cannot_be_are_refused(make, words):
+def test_invalid_networks_are_refused(make, words):
     with pytest.raises(ConfigError, match=words):
         make()
 
@@ -331,7 +331,7 @@ def test_networks_that_cannot_be_are_refused(make, words):
     ],
     ids=repr,
 )
-def test_shapes_that_do_not_fit_are_refused_with_the_nodes_named(network, shape, words):
+def test_shape_errors_contain_the_names_of_the_nodes(network, shape, words):
     with pytest.raises(ShapeError, match=words):
         network.build(shape)
 
@@ -339,7 +339,7 @@ def test_shapes_that_do_not_fit_are_refused_with_the_nodes_named(network, shape,
 # -- names, depth, summary --------------------------------------------------------------------------------------------
 
 
-def test_the_paths_of_a_block_count_by_kind_and_a_node_has_its_own_name():
+def test_paths_of_residual_blocks_and_graphs():
     network = Sequential(Residual(Dense(3), Dense(3)), Residual(Tanh(), Dense(2), shortcut=Dense(2)), Graph(*BRANCHES.nodes))
     assert [path for path in network.build((3,)).slots if path.endswith("W")] == [
         "residual1.dense1.W",
@@ -359,7 +359,7 @@ def test_the_paths_of_a_block_count_by_kind_and_a_node_has_its_own_name():
         (ReLU(), 1),
         (Sequential(), 0),
         (Sequential(Dense(2), Sequential(ReLU(), Sequential()), Dense(2)), 3),
-        (Residual(Dense(2), ReLU(), Dense(2)), 4),  # with the addition
+        (Residual(Dense(2), ReLU(), Dense(2)), 4),  # including the addition
         (Residual(Dense(2), shortcut=Sequential(Dense(2), ReLU(), Dense(2))), 4),
         (BRANCHES, 5),
         (Sequential(BRANCHES, Residual(Tanh())), 7),
@@ -370,7 +370,7 @@ def test_depth_is_the_longest_path(network, layers):
     assert depth(network) == layers
 
 
-def test_the_summary_says_what_a_row_reads_unless_it_is_the_row_above():
+def test_the_summary_contains_what_a_row_reads_unless_it_is_the_row_above():
     network = Sequential(Dense(3), Residual(Dense(3), ReLU(), shortcut=Identity()), BRANCHES, Dense(2), Softmax())
     lines = network.compile((4,), CrossEntropy()).summary().splitlines()
     assert lines[0].split() == ["layer", "output", "parameters", *["reads,", "if", "not", "the", "row", "above"]]
@@ -394,7 +394,7 @@ def test_the_summary_says_what_a_row_reads_unless_it_is_the_row_above():
     assert lines[-1].split() == ["total", "51", "multiply-adds", "a", "sample,", "depth", "11", "65"]
 
 
-# -- the end of a network ----------------------------------------------------------------------------------------------
+# -- the last layer of a network -----------------------------------------------------------------------------------------
 
 
 ENDS = Graph(Node("z", Dense(3), "input"), Node("p", Softmax(), "z"))
@@ -415,7 +415,7 @@ WIDE = (Node("a", Dense(3), "input"), Node("b", Dense(3), "input"), Node("sum", 
     ],
     ids=repr,
 )
-def test_the_head_comes_off_a_graph_too(network, rest):
+def test_the_last_layer_of_a_graph_is_removed(network, rest):
     assert without_last_layer(network) == rest
     assert isinstance(trailing_layers(network)[-1], Softmax)
     check_loss(CrossEntropy(), network, (3,), np.arange(5) % network.build((3,)).shape[0])
@@ -435,17 +435,17 @@ def test_the_head_comes_off_a_graph_too(network, rest):
     ],
     ids=repr,
 )
-def test_a_head_that_others_read_or_that_is_no_head_is_refused(network, loss, words):
+def test_invalid_last_layers_are_refused(network, loss, words):
     with pytest.raises(ConfigError, match=words):
         network.compile((3,), loss)
 
 
 @pytest.mark.parametrize("network", [BRANCHES, Residual(Dense(3))], ids=["Graph", "Residual"])
-def test_a_whole_network_may_be_one_graph_or_block(network):
+def test_a_graph_or_a_residual_block_may_be_the_whole_network(network):
     check_loss(MeanSquaredError(), network, (3,), asymmetric((5, *network.build((3,)).shape)))
 
 
-def test_the_doctor_names_the_node():
+def test_a_diverged_error_names_the_node():
     graph = Graph(Node("calm", Dense(2), "input"), Node("wild", Dense(2), "calm"), Node("sum", Add(), "wild", "calm"))
     model = Sequential(graph).compile((2,), MeanSquaredError())
     model.weights["graph1.wild.b"][:] = 3e38
@@ -459,7 +459,7 @@ def test_the_doctor_names_the_node():
 
 @dataclass(frozen=True)
 class Weighted(Merge):
-    """Somebody else's merge: y = a ⊙ x₁ + x₂, with a learned."""
+    """A user's merge: y = a ⊙ x₁ + x₂, with a trained a."""
 
     def build(self, shapes):
         return LayerSpec(shapes[0], {"a": Slot(shapes[0], Normal(1.0))})
@@ -474,7 +474,7 @@ class Weighted(Merge):
         return [dy * p.a, dy] if ctx.needs_dx else None
 
 
-def test_a_merge_of_ones_own_may_learn():
+def test_a_custom_merge_may_have_parameters():
     network = Graph(Node("t", Tanh(), "input"), Node("mixed", Weighted(), "t", "input"))
     check_layer(network, (4,))
     x, dy = asymmetric((3, 4)), asymmetric((3, 4), seed=1)
@@ -485,7 +485,7 @@ def test_a_merge_of_ones_own_may_learn():
         from_json(to_json(network), Layer)
 
 
-def test_the_json_form_is_nodes_with_their_names():
+def test_the_json_form_of_a_graph():
     network = Graph(Node("a", ReLU(), "input"), Node("sum", Add(), "a", "input"))
     assert json.loads(json.dumps(to_json(network))) == {
         "class": "Graph",
@@ -497,7 +497,7 @@ def test_the_json_form_is_nodes_with_their_names():
     assert repr(network) == "Graph(Node('a', ReLU(), 'input'), Node('sum', Add(), 'a', 'input'))"
 
 
-def test_a_model_file_brings_back_graphs_and_blocks(tmp_path):
+def test_save_and_load_graphs_and_residual_blocks(tmp_path):
     network = Sequential(BRANCHES, ReLU(), Residual(Dense(4), shortcut=Dense(4)), Dense(2), Softmax())
     model = network.compile((3,), CrossEntropy())
     x = asymmetric((40, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Networks: the names of things, what fusion must not change, and which gradients are not computed."""
+"""Tests of networks: names and paths, fusion, gradients that are not needed, and reuse of memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_layers_are_named_by_kind_and_number():
     assert names == ["flatten1", "dense1", "relu1", "dense2", "sequential1", "relu2", "sequential2"]
 
 
-def test_paths_go_down_into_nested_networks():
+def test_paths_of_nested_networks():
     assert paths(NESTED) == [
         "sequential1.dense1.W",
         "sequential1.dense1.b",
@@ -83,7 +83,7 @@ def test_shapes_slots_and_costs_add_up():
     assert layouts(NESTED, (2, 3))[0].parameter_count == built.multiply_adds + 4 + 5 + 3 + 3
 
 
-def test_an_error_of_shape_says_where_it_is():
+def test_a_shape_error_contains_the_path():
     with pytest.raises(ShapeError, match=r"sequential1: dense2: Dense\(units=3.* put Flatten\(\) before it"):
         Sequential(ReLU(), Sequential(Flatten(), Dense(4), _Unflatten(), Dense(3))).build((6,))
 
@@ -103,14 +103,14 @@ class _Unflatten(Identity):
         (Sequential(Dense(4), ReLU(), ReLU(), Dense(2)), (3,)),
         (Sequential(ReLU(), Dense(4), ReLU()), (3,)),
         (Sequential(Dense(4), Sequential(ReLU(), Dense(2)), ReLU()), (3,)),
-        (Sequential(Dense(4), Dropout(0.3), ReLU(), Dense(3), ReLU(), Dropout(0.3)), (3,)),  # the masks go by path
+        (Sequential(Dense(4), Dropout(0.3), ReLU(), Dense(3), ReLU(), Dropout(0.3)), (3,)),  # the masks depend on the path
         (NESTED, (2, 3)),
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("needs_dx", [True, False])
 @pytest.mark.parametrize("kernels", kernel_sets.SETS)
-def test_the_fused_plan_does_the_same(network, shape, needs_dx, kernels):
+def test_the_fused_form_computes_the_same(network, shape, needs_dx, kernels):
     check_fusion(network, shape)
     x, dy = asymmetric((5, *shape)), asymmetric((5, *network.build(shape).shape), seed=1)
     plan = fused(network)
@@ -124,11 +124,11 @@ def test_the_fused_plan_does_the_same(network, shape, needs_dx, kernels):
         np.testing.assert_allclose(one.dx, other.dx, rtol=0, atol=1e-13)
 
 
-def test_fusion_joins_what_it_can_and_nothing_else():
+def test_which_layers_are_fused():
     plan = fused(Sequential(Flatten(), Dense(4), ReLU(), Dense(4), Tanh(), Sequential(Dense(2), ReLU()), Dense(2)))
     assert [node.name for node in plan.ordered_nodes()] == ["flatten1", "dense1", "dense2", "tanh1", "sequential1", "dense3"]
     assert [node.name for node in plan.ordered_nodes()[4].layer.ordered_nodes()] == ["dense1"]
-    # the last layer of a nested network absorbs too; a network without layers has none that could
+    # the last layer of a nested network absorbs too; a network without layers cannot
     nested = fused(Sequential(Sequential(Tanh(), Dense(4)), ReLU(), Sequential(), ReLU()))
     assert [node.name for node in nested.ordered_nodes()] == ["sequential1", "sequential2", "relu2"]
 
@@ -137,7 +137,7 @@ def test_fusion_joins_what_it_can_and_nothing_else():
 
 
 def counting(kernels):
-    """A kernel set that counts its calls."""
+    """A kernel set that counts its calls, and the counts by name."""
     calls: dict[str, int] = {}
 
     def counted(name):
@@ -161,7 +161,7 @@ def counting(kernels):
     ],
     ids=repr,
 )
-def test_the_first_dense_computes_dx_only_when_asked(network, needs_dx, products, plan):
+def test_the_first_dense_computes_dx_only_if_needed(network, needs_dx, products, plan):
     kernels, calls = counting(kernel_sets.load("reference"))
     x = asymmetric((3, 2, 3))
     out = run_layer(plan(network), x, asymmetric((3, 2)), needs_dx=needs_dx, kernels=kernels)
@@ -169,7 +169,7 @@ def test_the_first_dense_computes_dx_only_when_asked(network, needs_dx, products
     assert (out.dx is None) is (not needs_dx)
 
 
-# -- taking networks apart ------------------------------------------------------------------------------------------
+# -- removing the last layer ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_the_first_dense_computes_dx_only_when_asked(network, needs_dx, products
     ],
     ids=repr,
 )
-def test_the_last_layer_comes_off_also_out_of_nested_networks(network, rest):
+def test_the_last_layer_is_removed_also_in_nested_networks(network, rest):
     assert without_last_layer(network) == rest
     last = primitives(network)[-1][1]
     x = asymmetric((4, 3))
@@ -194,10 +194,10 @@ def test_the_last_layer_comes_off_also_out_of_nested_networks(network, rest):
     np.testing.assert_array_equal(run_layer(network, x, theta=theta).y, run_layer(last, z).y)
 
 
-# -- many steps in the same memory --------------------------------------------------------------------------------
+# -- observers and reuse of memory -----------------------------------------------------------------------------
 
 
-def test_the_observer_sees_every_output_and_every_gradient():
+def test_the_observer_receives_every_output_and_every_gradient():
     seen: list[tuple[str, str]] = []
     network = Sequential(Flatten(), Sequential(Dense(4), ReLU()), Dense(3), Sigmoid())
     params, state = layouts(network, (2, 3))
@@ -222,11 +222,11 @@ def test_the_observer_sees_every_output_and_every_gradient():
     assert sorted(seen) == sorted((path, "gradient", (5, k)) for path, k in shapes.items())
 
 
-def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
+def test_reused_memory_does_not_affect_later_steps():
     network = Sequential(Dense(4), ReLU(), Dropout(0.3), Dense(4), Tanh(), Dense(3), Softmax())
     parts = ModelState(network, (5,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64)
     used = GradientStep(parts)
-    for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # shorter, then longer than what was there
+    for step, n in enumerate([7, 3, 1, 7, 8], start=1):  # smaller and larger than before
         x, labels, w = asymmetric((n, 5), step), np.arange(n) % 3, np.ones(n)
         fresh = GradientStep(parts)
         assert used(x, labels, w, step) == fresh(x, labels, w, step)
@@ -234,7 +234,7 @@ def test_memory_that_is_used_again_does_not_leak_from_step_to_step():
         np.testing.assert_array_equal(used.outputs, fresh.outputs)
 
 
-def test_dropout_draws_anew_in_each_step_and_again_the_same():
+def test_dropout_masks_differ_in_each_step_and_repeat():
     parts = ModelState(
         Sequential(Dropout(), Dense(3), Softmax()), (50,), CrossEntropy(), SGD(), 0, kernel_sets.load(), np.float64
     )

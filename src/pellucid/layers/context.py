@@ -108,7 +108,7 @@ class Context:
 
     def __init__(self, shard_state: ShardState, state: Views, path: str = "", needs_dx: bool = False):
         self.shard_state = shard_state
-        self.kernels: Any = shard_state.kernels
+        self.kernels = shard_state.kernels
         self.path = path
         self.state = state
         self.needs_dx = needs_dx

@@ -45,10 +45,10 @@ class MaxPool2D(Layer):
     padding: Padding = "valid"
 
     def build(self, shape: Shape) -> LayerSpec:
-        return LayerSpec(_place_pooling_window(self, shape)[1])
+        return LayerSpec(_place_window(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, shape = _place_pooling_window(self, x.shape[1:])
+        window, shape = _place_window(self, x.shape[1:])
         index_dtype = np.min_scalar_type(window.kh * window.kw)  # one byte for up to 255 taps
         chosen = ctx.buffer("chosen", (len(x), *shape), index_dtype)  # the index of each window's maximum
         ctx.keep(x.shape, window, chosen)
@@ -84,10 +84,10 @@ class AveragePool2D(Layer):
     padding: Padding = "valid"
 
     def build(self, shape: Shape) -> LayerSpec:
-        return LayerSpec(_place_pooling_window(self, shape)[1])
+        return LayerSpec(_place_window(self, shape)[1])
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, shape = _place_pooling_window(self, x.shape[1:])
+        window, shape = _place_window(self, x.shape[1:])
         ctx.keep(x.shape, window)
         return ctx.kernels.average_pool(x, window, out=ctx.buffer("y", (len(x), *shape)))
 
@@ -116,7 +116,7 @@ class GlobalAveragePool2D(Layer):
         return ctx.kernels.global_average_pool_backward(dy, out=ctx.gradient(shape)) if ctx.needs_dx else None
 
 
-def _place_pooling_window(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
+def _place_window(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
     """Return the window and the output's shape for images of ``shape``.
 
     Raises ShapeError if some position of the window covers padding only.

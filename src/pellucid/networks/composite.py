@@ -91,9 +91,17 @@ class Composite(Layer, ABC):
         classes: Sequence[str] | None = None,
         input_stage: InputStage | None = None,
     ) -> Model:
-        """Return a :class:`~pellucid.model.model.Model`: this network with parameters, for inputs of one shape.
+        """Return a :class:`~pellucid.model.model.Model`: this network with parameters, a loss and an optimizer.
 
-        For the arguments see there. The default optimizer is Adam.
+        - ``input_shape``: the shape of one sample, such as (28, 28, 1).
+        - ``loss``: what training minimizes; it must fit the last layer.
+        - ``optimizer``: a rule or a chain; by default Adam().
+        - ``metrics``: what training and ``evaluate`` compute besides the loss.
+        - ``seed``: selects all random numbers: initial weights, the order of the samples, dropout, augmentation.
+        - ``classes``: names for the outputs; by default those of the training data.
+        - ``input_stage``: how inputs are scaled (:mod:`pellucid.data.input_stage`); by default what the training data needs.
+
+        Raises ConfigError and ShapeError where these do not fit together.
         """
         from pellucid.model.model import Model
 
