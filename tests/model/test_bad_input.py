@@ -59,13 +59,13 @@ TABLE = [
     ("wrong shape", lambda m: m.fit(X[:, :4], Y), ShapeError, r"must have the shape \(n, 5\), got \(40, 4\)"),
     ("one sample without its axis", lambda m: m.predict(X[0]), ShapeError, r"got \(5,\); for a single sample give x\[None\]"),
     ("a single number", lambda m: m.predict(3.0), ShapeError, "one row for each sample, got a single number"),
-    ("lengths differ", lambda m: m.fit(X, Y[:39]), ShapeError, "y has 39 rows, x has 40"),
+    ("lengths differ", lambda m: m.fit(X, Y[:39]), ShapeError, "y has 39 rows and x has 40"),
     ("lists of unequal length", lambda m: m.predict([[1, 2], [3]]), DataError, "x cannot be converted to an array"),
     ("labels of unequal length", lambda m: m.fit(X[:2], [[0, 1], [1]]), DataError, "y cannot be converted to an array"),
     ("label too large", lambda m: m.fit(X, Y + 1), DataError, "label 3 in sample 2 .*3 outputs take the labels 0 … 2"),
     ("label below zero", lambda m: m.evaluate(X, Y - 1), DataError, "label -1 in sample 0 is out of range"),
     ("label between two", lambda m: m.fit(X, Y + 0.5), DataError, "whole numbers 0 … 2, got 0.5"),
-    ("one-hot of another width", lambda m: m.fit(X, np.eye(4)[Y]), ShapeError, r"gives \(3,\) a sample, .* have \(4,\)"),
+    ("one-hot of another width", lambda m: m.fit(X, np.eye(4)[Y]), ShapeError, r"have the shape \(3,\), the targets have \(4,\)"),
     ("no distribution", lambda m: m.fit(X, np.ones((40, 3))), DataError, "sample 0 are not a distribution: .*sum to 1"),
     ("NaN in the labels", lambda m: m.fit(X, np.full(40, np.nan)), DataError, "NaN or infinity in 40 samples, first in"),
     ("labels as words", lambda m: m.fit(X, Y.astype(str)), DataError, r"np.unique\(y, return_inverse=True\)"),
@@ -76,7 +76,7 @@ TABLE = [
     ("no class likelier", lambda m: m.fit(X, np.full((40, 3), 1 / 3)), DataError, "all labels are 0.33.*: no class"),
     ("a weight of a batch", lambda m: m.train_on_batch(X, Y, -np.ones(40)), DataError, "not negative, got -1.0 at row 0"),
     ("weights of a batch", lambda m: m.train_on_batch(X, Y, np.ones((40, 1))), ShapeError, r"the shape \(40, 1\)"),
-    ("NaN", lambda m: m.fit(changed((37, 2), np.nan), Y, batch_size=4), DataError, "NaN or infinity.*sample 37: drop such"),
+    ("NaN", lambda m: m.fit(changed((37, 2), np.nan), Y, batch_size=4), DataError, "NaN or infinity.*sample 37: leave such"),
     ("infinity", lambda m: m.predict(changed((3, 2), -np.inf)), DataError, "NaN or infinity.*sample 3"),
     ("too large for float32", lambda m: m.fit(X.astype(float) * 1e300, Y), DataError, "NaN or infinity"),
     ("NaN in validation", lambda m: m.fit(X, Y, validation=(changed((9, 0), np.nan), Y)), DataError, "sample 9"),
@@ -100,7 +100,7 @@ TABLE = [
         "weights of another length",
         lambda m: m.fit(X, Y, sample_weight=np.ones(4)),
         ShapeError,
-        "sample_weight has 4 rows, x has 40",
+        "sample_weight has 4 rows and x has 40",
     ),
     ("zero epochs", lambda m: m.fit(X, Y, epochs=0), ConfigError, "epochs must be at least 1"),
     ("half an epoch", lambda m: m.fit(X, Y, epochs=1.5), ConfigError, "epochs must be an integer"),
@@ -209,10 +209,10 @@ def idx(shape, data, code=8):
     ("content", "message"),
     [
         (idx((3, 2), b"12345"), "truncated"),
-        (idx((3, 2), b"1234567"), "followed by something else"),
+        (idx((3, 2), b"1234567"), "other data follows"),
         (idx((2**31, 2**31), b"1"), "the IDX header implies"),
         (idx((3,), b"123", code=7), "unknown type 07"),
-        (b"", "should begin with 00 00"),
+        (b"", "expected 00 00"),
         (gzip.compress(idx((300,), bytes(300)), mtime=0)[:-9], "damaged|truncated|gzip"),
     ],
 )
@@ -225,7 +225,7 @@ def test_files_of_data_that_lie(tmp_path, content, message):
 
 def test_a_folder_whose_files_are_not_mnist(mnist_folder):
     write_idx(mnist_folder / "t10k-labels-idx1-ubyte", np.zeros(100, np.uint8))
-    with pytest.raises(FileError, match=r"is not mnist's t10k-labels.*expected SHA-256"):
+    with pytest.raises(FileError, match=r"is not the t10k-labels.* of mnist: expected SHA-256"):
         mnist()
     with pytest.raises(DataError, match="there is no such folder"):
         mnist(data_dir="elsewhere")

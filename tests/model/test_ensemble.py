@@ -23,53 +23,53 @@ from pellucid import (
 from pellucid.data import Augmentation, Dataset
 
 
-def made(seed, pictures, *, outputs=10, head=Softmax, loss=CrossEntropy):
+def made(seed, images, *, outputs=10, head=Softmax, loss=CrossEntropy):
     network = Sequential(Flatten(), Dense(outputs), *([head()] if head else []))
     model = network.compile((7, 7, 1), loss(), Adam(0.01), metrics=[Accuracy()] if head else [], seed=seed)
-    y = pictures.y if outputs == 10 else pictures.y[:, None] % 2
-    model.fit(pictures.x, y, epochs=2)
+    y = images.y if outputs == 10 else images.y[:, None] % 2
+    model.fit(images.x, y, epochs=2)
     return model
 
 
-def test_the_mean_of_the_probabilities(pictures):
-    models = [made(seed, pictures) for seed in range(3)]
+def test_the_mean_of_the_probabilities(images):
+    models = [made(seed, images) for seed in range(3)]
     together = Ensemble(models)
-    mean = np.mean([model.predict(pictures.x) for model in models], axis=0)
-    np.testing.assert_allclose(together.predict(pictures.x), mean, rtol=1e-5)
-    scores = together.evaluate(pictures, metrics=[Accuracy(), ConfusionMatrix()])
-    assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == pictures.y).mean())
-    assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(200), pictures.y]).mean(), rel=1e-5)
+    mean = np.mean([model.predict(images.x) for model in models], axis=0)
+    np.testing.assert_allclose(together.predict(images.x), mean, rtol=1e-5)
+    scores = together.evaluate(images, metrics=[Accuracy(), ConfusionMatrix()])
+    assert scores["accuracy"] == pytest.approx((mean.argmax(axis=1) == images.y).mean())
+    assert scores["loss"] == pytest.approx(-np.log(mean[np.arange(200), images.y]).mean(), rel=1e-5)
     assert scores["confusion_matrix"].sum() == 200
     weights = np.arange(200) / 200
     one = Ensemble(models[:1])
-    for key, value in models[0].evaluate(pictures.x, pictures.y, sample_weight=weights).items():
-        assert one.evaluate(pictures.x, pictures.y, sample_weight=weights)[key] == pytest.approx(value, rel=1e-5)
+    for key, value in models[0].evaluate(images.x, images.y, sample_weight=weights).items():
+        assert one.evaluate(images.x, images.y, sample_weight=weights)[key] == pytest.approx(value, rel=1e-5)
 
 
 @pytest.mark.parametrize(("head", "loss"), [(Sigmoid, BinaryCrossEntropy), (None, MeanSquaredError)])
-def test_other_heads_and_losses(pictures, head, loss):
-    model = made(0, pictures, outputs=1, head=head, loss=loss)
-    y = pictures.y[:, None] % 2
+def test_other_heads_and_losses(images, head, loss):
+    model = made(0, images, outputs=1, head=head, loss=loss)
+    y = images.y[:, None] % 2
     for array in model.weights.values():
         array *= 30  # sure of itself, also where it is wrong: probabilities of 0 and 1 in float32
-    assert Ensemble([model, model]).evaluate(pictures.x, y)["loss"] == pytest.approx(
-        model.evaluate(pictures.x, y)["loss"], rel=1e-5
+    assert Ensemble([model, model]).evaluate(images.x, y)["loss"] == pytest.approx(
+        model.evaluate(images.x, y)["loss"], rel=1e-5
     )
 
 
-def test_changed_copies_count_as_much_as_the_picture(pictures):
-    model, change = made(0, pictures), Augmentation(shift=1, rotation=5)
-    wanted = model.predict(pictures.x)
+def test_changed_copies_count_as_much_as_the_picture(images):
+    model, change = made(0, images), Augmentation(shift=1, rotation=5)
+    wanted = model.predict(images.x)
     for copy in range(3):
-        changed = change.apply(pictures.x, epoch=copy)
+        changed = change.apply(images.x, epoch=copy)
         wanted = wanted + model.predict((255 * changed).round().astype(np.uint8))  # bytes: nearly the same
-    got = Ensemble([model], augmentation=change, copies=3).predict(pictures.x)
+    got = Ensemble([model], augmentation=change, copies=3).predict(images.x)
     np.testing.assert_allclose(got, wanted / 4, atol=0.01)
-    assert not np.allclose(got, model.predict(pictures.x), atol=0.01)
+    assert not np.allclose(got, model.predict(images.x), atol=0.01)
 
 
-def test_what_does_not_go_together(pictures):
-    model = made(0, pictures)
+def test_what_does_not_go_together(images):
+    model = made(0, images)
     other = Sequential(Flatten(), Dense(3), Softmax()).compile((7, 7, 1), CrossEntropy())
     for arguments, said in [
         (([],), "at least one model"),
@@ -80,6 +80,6 @@ def test_what_does_not_go_together(pictures):
     with pytest.raises(ConfigError, match="need an augmentation"):
         Ensemble([model], copies=2)
     renamed = Sequential(Flatten(), Dense(10), Softmax()).compile((7, 7, 1), CrossEntropy(), classes=list("jihgfedcba"))
-    renamed.fit(Dataset(pictures.x, pictures.y))
+    renamed.fit(Dataset(images.x, images.y))
     with pytest.raises(ConfigError, match="must have the same classes"):
         Ensemble([model, renamed])

@@ -36,9 +36,9 @@ def made(**settings):
 
 
 @pytest.fixture
-def trained(pictures):
+def trained(images):
     model = made()
-    model.fit(pictures, epochs=15, batch_size=20)
+    model.fit(images, epochs=15, batch_size=20)
     return model
 
 
@@ -47,38 +47,38 @@ def table_model(**settings):
     return Sequential(Dense(8), ReLU(), Dense(3), Softmax()).compile((5,), CrossEntropy(), SGD(0.1), **settings)
 
 
-def test_fit_evaluate_and_predict_take_arrays_and_data_sets(pictures):
+def test_fit_evaluate_and_predict_take_arrays_and_data_sets(images):
     one, other = made(), made()
-    history = one.fit(pictures, validation=pictures, epochs=15, batch_size=20)
-    other.fit(pictures.x, pictures.y, validation=(pictures.x, pictures.y), epochs=15, batch_size=20)
+    history = one.fit(images, validation=images, epochs=15, batch_size=20)
+    other.fit(images.x, images.y, validation=(images.x, images.y), epochs=15, batch_size=20)
     assert history is one.history
     assert len(history) == 15
     assert np.array_equal(one.parameters, other.parameters)
-    scores = one.evaluate(pictures)
-    assert scores == other.evaluate(pictures.x, pictures.y)
+    scores = one.evaluate(images)
+    assert scores == other.evaluate(images.x, images.y)
     assert set(scores) == {"loss", "accuracy"}
-    assert scores["accuracy"] == np.mean(one.predict(pictures.x).argmax(axis=1) == pictures.y)
+    assert scores["accuracy"] == np.mean(one.predict(images.x).argmax(axis=1) == images.y)
     assert scores["accuracy"] > 0.9  # 1.0 for each of ten seeds; untrained 0.1
-    assert one.classes == pictures.classes
+    assert one.classes == images.classes
     assert other.classes is None
 
 
-def test_evaluate_agrees_with_the_formulas(trained, pictures):
-    weights = np.linspace(0.5, 2, len(pictures))
-    p = trained.predict(pictures.x).astype(np.float64)
-    losses = -np.log(p[np.arange(len(p)), pictures.y])
-    right = p.argmax(axis=1) == pictures.y
-    scores = trained.evaluate(pictures.x, pictures.y, sample_weight=weights, metrics=[Accuracy(), Recall(3)])
+def test_evaluate_agrees_with_the_formulas(trained, images):
+    weights = np.linspace(0.5, 2, len(images))
+    p = trained.predict(images.x).astype(np.float64)
+    losses = -np.log(p[np.arange(len(p)), images.y])
+    right = p.argmax(axis=1) == images.y
+    scores = trained.evaluate(images.x, images.y, sample_weight=weights, metrics=[Accuracy(), Recall(3)])
     assert scores["loss"] == pytest.approx(np.average(losses, weights=weights), rel=1e-5)
     assert scores["accuracy"] == pytest.approx(np.average(right, weights=weights), rel=1e-6)
-    three = pictures.y == 3
+    three = images.y == 3
     assert scores["recall_3"] == pytest.approx(np.average(right[three], weights=weights[three]), rel=1e-6)
-    assert trained.evaluate(pictures)["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    assert trained.evaluate(images)["loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 1023, 1024, 1025, 2049])
-def test_predict_takes_any_number_of_samples(trained, pictures, n):
-    x = np.resize(pictures.x, (n, 7, 7, 1))
+def test_predict_takes_any_number_of_samples(trained, images, n):
+    x = np.resize(images.x, (n, 7, 7, 1))
     y = trained.predict(x)
     assert y.shape == (n, 10)
     assert y.dtype == np.float32
@@ -86,10 +86,10 @@ def test_predict_takes_any_number_of_samples(trained, pictures, n):
     np.testing.assert_allclose(y[::97], np.reshape(one_by_one, (-1, 10)), rtol=1e-4, atol=1e-6)
 
 
-def test_logits_are_what_stands_before_the_head(trained, pictures):
-    z = trained.predict(pictures.x, logits=True).astype(np.float64)
+def test_logits_are_what_stands_before_the_head(trained, images):
+    z = trained.predict(images.x, logits=True).astype(np.float64)
     e = np.exp(z - z.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(trained.predict(pictures.x), e / e.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(trained.predict(images.x), e / e.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-7)
     yes_no = Sequential(Dense(1), Sigmoid()).compile((5,), BinaryCrossEntropy())
     x = np.random.default_rng(0).normal(size=(9, 5))
     np.testing.assert_allclose(yes_no.predict(x), 1 / (1 + np.exp(-yes_no.predict(x, logits=True))), rtol=1e-5)
@@ -97,21 +97,21 @@ def test_logits_are_what_stands_before_the_head(trained, pictures):
     assert np.array_equal(plain.predict(x), plain.predict(x, logits=True))
 
 
-def test_predict_from_eight_threads_gives_what_one_gives(trained, pictures):
-    pieces = [pictures.x[i : i + 30] for i in range(0, 170, 5)] * 8
+def test_predict_from_eight_threads_gives_what_one_gives(trained, images):
+    pieces = [images.x[i : i + 30] for i in range(0, 170, 5)] * 8
     alone = [trained.predict(piece) for piece in pieces]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(trained.predict, pieces))
     assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
-def test_the_predictions_belong_to_the_caller(trained, pictures):
-    first = trained.predict(pictures.x)
+def test_the_predictions_belong_to_the_caller(trained, images):
+    first = trained.predict(images.x)
     kept = first.copy()
-    second = trained.predict(pictures.x[::-1])
+    second = trained.predict(images.x[::-1])
     assert np.array_equal(first, kept)
     second[:] = -1
-    assert np.array_equal(trained.predict(pictures.x), kept)
+    assert np.array_equal(trained.predict(images.x), kept)
 
 
 FORMS = {
@@ -143,28 +143,28 @@ def test_numbers_of_every_form_give_what_clean_ones_give(form):
     assert one.evaluate(clean, y) == other.evaluate(x, y)
 
 
-def test_bytes_of_every_form_give_what_clean_ones_give(trained, pictures):
-    x = pictures.x
+def test_bytes_of_every_form_give_what_clean_ones_give(trained, images):
+    x = images.x
     x.flags.writeable = False
     want = trained.predict(x)
     for same in (np.asfortranarray(x), np.repeat(x, 3, axis=2)[:, :, ::3], x[::-1].copy()[::-1]):
         assert np.array_equal(trained.predict(same), want)
         again = made()
-        again.fit(same, pictures.y, epochs=15, batch_size=20)
+        again.fit(same, images.y, epochs=15, batch_size=20)
         assert np.array_equal(again.parameters, trained.parameters)
 
 
-def test_a_model_wants_the_kind_of_numbers_it_was_trained_on(trained, pictures):
-    fractions = pictures.x.astype(np.float32) / 255
-    for use in (trained.predict, lambda x: trained.evaluate(x, pictures.y), lambda x: trained.fit(x, pictures.y)):
-        with pytest.raises(DataError, match=r"trained on uint8 pictures.*got float32.*astype\(np.uint8\)"):
+def test_a_model_wants_the_kind_of_numbers_it_was_trained_on(trained, images):
+    fractions = images.x.astype(np.float32) / 255
+    for use in (trained.predict, lambda x: trained.evaluate(x, images.y), lambda x: trained.fit(x, images.y)):
+        with pytest.raises(DataError, match=r"trained on uint8 images.*got float32.*astype\(np.uint8\)"):
             use(fractions)
     other = made()
-    other.fit(fractions, pictures.y)
+    other.fit(fractions, images.y)
     with pytest.raises(DataError, match=r"trained on real numbers, got uint8.*/ 255"):
-        other.predict(pictures.x)
+        other.predict(images.x)
     with pytest.raises(DataError, match="trained on real numbers, got uint8"):
-        made().fit(fractions, pictures.y, validation=pictures)
+        made().fit(fractions, images.y, validation=images)
 
 
 def test_one_batch_by_hand():
@@ -205,10 +205,10 @@ def test_summary():
     ]
 
 
-def test_a_data_set_that_is_a_choice_of_rows_needs_no_copy(pictures):
-    rows = np.flatnonzero(pictures.y < 5)
-    chosen = Dataset(pictures.x, pictures.y, rows=rows)
-    copied = Dataset(pictures.x[rows], pictures.y[rows])
+def test_a_data_set_that_is_a_choice_of_rows_needs_no_copy(images):
+    rows = np.flatnonzero(images.y < 5)
+    chosen = Dataset(images.x, images.y, rows=rows)
+    copied = Dataset(images.x[rows], images.y[rows])
     one, other = made(), made()
     one.fit(chosen, validation=chosen, batch_size=16, epochs=2)
     other.fit(copied, validation=copied, batch_size=16, epochs=2)

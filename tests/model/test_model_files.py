@@ -38,21 +38,21 @@ def made(seed=0):
     return network.compile((7, 7, 1), CrossEntropy(), Adam(0.01), metrics=[Accuracy()], seed=seed)
 
 
-def test_a_file_brings_everything_back(pictures, tmp_path):
+def test_a_file_brings_everything_back(images, tmp_path):
     trained = made(seed=3)
-    trained.fit(pictures, epochs=2)
+    trained.fit(images, epochs=2)
     path = tmp_path / "model.pellucid"
     trained.save(path)
     again = Model.load(path)
-    assert np.array_equal(again.predict(pictures.x), trained.predict(pictures.x))
+    assert np.array_equal(again.predict(images.x), trained.predict(images.x))
     assert np.array_equal(again.parameters, trained.parameters)
-    assert again.evaluate(pictures) == trained.evaluate(pictures)
+    assert again.evaluate(images) == trained.evaluate(images)
     assert again.config() == trained.config()
     for what in ("network", "loss", "optimizer", "metrics", "classes", "input_stage", "input_shape", "seed"):
         assert getattr(again, what) == getattr(trained, what), what
     assert again.input_stage is not None
     with pytest.raises(DataError, match="trained on uint8"):
-        again.predict(pictures.x / 255)
+        again.predict(images.x / 255)
     again.save(tmp_path / "again.pellucid")
     assert path.read_bytes() == (tmp_path / "again.pellucid").read_bytes()
 
@@ -111,16 +111,16 @@ def test_settings_that_do_not_fit_are_refused(tmp_path, change, error, message):
         Model.load(tmp_path / "changed.pellucid")
 
 
-def test_training_goes_on_as_if_it_had_not_been_interrupted(pictures, tmp_path):
+def test_training_goes_on_as_if_it_had_not_been_interrupted(images, tmp_path):
     whole, half = made(4), made(4)
-    whole.fit(pictures, epochs=4, batch_size=30)
-    half.fit(pictures, epochs=2, batch_size=30)
+    whole.fit(images, epochs=4, batch_size=30)
+    half.fit(images, epochs=2, batch_size=30)
     half.save(tmp_path / "state", training_state=True)
     half.save(tmp_path / "parameters")
     resumed = Model.load(tmp_path / "state")
-    history = resumed.fit(pictures, epochs=2, batch_size=30)
+    history = resumed.fit(images, epochs=2, batch_size=30)
     assert np.array_equal(resumed.parameters, whole.parameters)
     assert history["train_loss"] == whole.history["train_loss"][2:]
     without = Model.load(tmp_path / "parameters")
-    without.fit(pictures, epochs=2, batch_size=30)
+    without.fit(images, epochs=2, batch_size=30)
     assert not np.array_equal(without.parameters, whole.parameters), "Adam's moments make a difference"

@@ -81,7 +81,7 @@ class Inside(Composite):
     def build(self, shape):
         return self.network.build(shape)
 
-    def inside(self):
+    def ordered_nodes(self):
         return (Node("network", self.network, "input"),)
 
     def fused(self):

@@ -44,37 +44,37 @@ def made(rule, *extra):
 
 
 @pytest.mark.parametrize("rule", [SGD(1e-9), SGD(1e-9, 0.9), Adam(1e-9)], ids=["sgd", "momentum", "adam"])
-def test_the_suggestion_is_a_rate_that_learns(pictures, rule):
+def test_the_suggestion_is_a_rate_that_learns(images, rule):
     """Measured over four seeds: all 200 pictures are right after five epochs, with suggestions of about 1, 0.2 and 0.04. With
     ten times as much at most a third of them are, but once in twelve; with SGD and a tenth, 78 to 95 %."""
-    found = made(rule).find_learning_rate(pictures, batch_size=20)
+    found = made(rule).find_learning_rate(images, batch_size=20)
     assert len(found.rates) == len(found.losses) == len(found.smoothed) <= 100
     assert found.suggestion == float(f"{found.suggestion:.2g}")
     np.testing.assert_allclose(np.diff(np.log10(found.rates)), 7 / 99, rtol=1e-9)
     model = made(dataclasses.replace(rule, learning_rate=found.suggestion))
-    model.fit(pictures, epochs=5, batch_size=20)
-    assert model.evaluate(pictures)["accuracy"] > 0.95
+    model.fit(images, epochs=5, batch_size=20)
+    assert model.evaluate(images)["accuracy"] > 0.95
 
 
-def test_the_model_is_left_as_it_was(pictures):
+def test_the_model_is_left_as_it_was(images):
     def trained(search):
         model = made(Chain(ClipNorm(1.0), Adam(OneCycle(0.01))), BatchNorm(), Dropout(0.2))
         if search:
-            model.find_learning_rate(pictures, batch_size=20)
+            model.find_learning_rate(images, batch_size=20)
             assert model.input_stage is None
             assert model.classes is None
-        model.fit(pictures, epochs=1, batch_size=30)
+        model.fit(images, epochs=1, batch_size=30)
         before = {name: vector.copy() for name, vector in model.state.updater.state.items()}
         kept = model.history, model.parameters.copy(), model.state.statistics.copy(), model.state.steps, model.state.epochs
         if search:
-            model.find_learning_rate(pictures, batch_size=20, steps=40)
+            model.find_learning_rate(images, batch_size=20, steps=40)
             assert model.history is kept[0]
             np.testing.assert_array_equal(model.parameters, kept[1])
             np.testing.assert_array_equal(model.state.statistics, kept[2])
             assert (model.state.steps, model.state.epochs) == kept[3:]
             for name, vector in model.state.updater.state.items():
                 np.testing.assert_array_equal(vector, before[name])
-        model.fit(pictures, epochs=1, batch_size=30)
+        model.fit(images, epochs=1, batch_size=30)
         return model.parameters
 
     np.testing.assert_array_equal(trained(True), trained(False))
@@ -104,7 +104,7 @@ def test_a_loss_below_zero_bursts_upwards():
     assert 1e-3 < found.suggestion < 1e-2
 
 
-def test_what_it_refuses(pictures):
+def test_what_it_refuses(images):
     for options, words in (
         ({"low": 0.1, "high": 0.1}, r"low=0.1, high=0.1\): low must be less than high"),
         ({"low": 0}, "low must be above 0"),
@@ -112,10 +112,10 @@ def test_what_it_refuses(pictures):
         ({"batch_size": 0}, "batch_size must be at least 1"),
     ):
         with pytest.raises(ConfigError, match=words):
-            made(SGD(0.1)).find_learning_rate(pictures, **options)
+            made(SGD(0.1)).find_learning_rate(images, **options)
     model = made(SGD(0.1))
-    with pytest.raises(DataError, match="out of bounds at 1e"):
-        model.find_learning_rate(pictures, low=1e8, high=1e9)
+    with pytest.raises(DataError, match="out of bounds already at 1e"):
+        model.find_learning_rate(images, low=1e8, high=1e9)
     np.testing.assert_array_equal(model.parameters, made(SGD(0.1)).parameters)
 
 
@@ -126,7 +126,7 @@ def test_the_figure():
     figure = plots.learning_rate_finder(found, "a title")
     assert isinstance(figure, Figure)
     (ax,) = figure.axes
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("learning rate", "training loss", "a title")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Learning rate", "Training loss", "a title")
     assert ax.get_xscale() == "log"
     drawn = {line.get_label(): line for line in ax.get_lines()}
     np.testing.assert_array_equal(drawn["smoothed"].get_ydata(), losses)

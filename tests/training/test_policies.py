@@ -74,29 +74,29 @@ def test_a_schedule_goes_on_times_the_factors():
     assert rates(ReduceOnPlateau(0.1, 1), [1.0, 1.0, 1.0], control=0.0) == [0, 0, 0]
 
 
-def test_plateaus_of_a_training(pictures):
+def test_plateaus_of_a_training(images):
     model = made(SGD(0.1))
     control = Control()
     policies = [ReduceOnPlateau(0.5, 2, "train_loss", min_delta=100.0)]
-    events = list(model.fit_events(pictures, options=FitOptions(epochs=6, batch_size=50, policies=policies), control=control))
+    events = list(model.fit_events(images, options=FitOptions(epochs=6, batch_size=50, policies=policies), control=control))
     history = model.history["learning_rate"]
     assert history == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
     steps = [event.learning_rate for event in events if isinstance(event, StepEvent)]
     assert steps == [rate for rate in history for _ in range(4)]
-    assert made(SGD(0.1)).fit(pictures, epochs=1, batch_size=50)["train_loss"][0] == model.history["train_loss"][0]
-    interrupted = model.fit_events(pictures, options=FitOptions(epochs=6, batch_size=50, policies=policies))
+    assert made(SGD(0.1)).fit(images, epochs=1, batch_size=50)["train_loss"][0] == model.history["train_loss"][0]
+    interrupted = model.fit_events(images, options=FitOptions(epochs=6, batch_size=50, policies=policies))
     while model.state.updater.scale == 1.0:
         next(interrupted)
     interrupted.close()
     assert model.state.updater.scale == 1.0
 
 
-def averaged(pictures, policy, epochs=6, extra=()):
+def averaged(images, policy, epochs=6, extra=()):
     """(model, θ and running statistics after each epoch's last step, its validation events)."""
     model = made(SGD(0.2), *extra)
     ends, scored = [], []
     for event in model.fit_events(
-        pictures, options=FitOptions(epochs=epochs, batch_size=40, policies=policy), validation=pictures
+        images, options=FitOptions(epochs=epochs, batch_size=40, policies=policy), validation=images
     ):
         if isinstance(event, StepEvent) and event.batch == event.batches:
             ends.append((model.parameters.copy(), model.state.statistics.copy()))
@@ -106,10 +106,10 @@ def averaged(pictures, policy, epochs=6, extra=()):
 
 
 @pytest.mark.parametrize(("start", "every"), [(1, 1), (3, 1), (2, 2), (6, 5)])
-def test_the_plain_mean_of_epochs_ends(pictures, start, every):
+def test_the_plain_mean_of_epochs_ends(images, start, every):
     extra = (BatchNorm(),)
-    model, ends, scored = averaged(pictures, [StochasticWeightAverage(start, every)], extra=extra)
-    _, plain, unscored = averaged(pictures, [], extra=extra)
+    model, ends, scored = averaged(images, [StochasticWeightAverage(start, every)], extra=extra)
+    _, plain, unscored = averaged(images, [], extra=extra)
     for one, other in zip(ends, plain, strict=True):
         np.testing.assert_array_equal(one[0], other[0], err_msg="training goes on with what it had")
         np.testing.assert_array_equal(one[1], other[1])
@@ -122,15 +122,15 @@ def test_the_plain_mean_of_epochs_ends(pictures, start, every):
         np.testing.assert_allclose(theta, np.mean([one[0] for one in chosen], axis=0), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(state, np.mean([one[1] for one in chosen], axis=0), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(model.parameters, scored[-1][1])
-    assert model.evaluate(pictures)["loss"] == pytest.approx(scored[-1][0], rel=1e-6)
+    assert model.evaluate(images)["loss"] == pytest.approx(scored[-1][0], rel=1e-6)
 
 
-def test_an_average_that_never_begins_changes_nothing(pictures):
-    model, ends, _ = averaged(pictures, [StochasticWeightAverage(start=9)])
+def test_an_average_that_never_begins_changes_nothing(images):
+    model, ends, _ = averaged(images, [StochasticWeightAverage(start=9)])
     np.testing.assert_array_equal(model.parameters, ends[-1][0])
 
 
-def test_what_goes_together(pictures):
+def test_what_goes_together(images):
     model = made()
     for policies, words in (
         ([EarlyStopping(2), StochasticWeightAverage()], "put StochasticWeightAverage before it"),
@@ -138,19 +138,19 @@ def test_what_goes_together(pictures):
         ([ReduceOnPlateau()], "ReduceOnPlateau monitors 'validation_loss': give fit a validation set"),
     ):
         with pytest.raises(ConfigError, match=words):
-            model.fit(pictures, policies=policies)
+            model.fit(images, policies=policies)
     with pytest.raises(ConfigError, match=r"ReduceOnPlateau monitors 'train_los'.*did you mean 'train_loss'"):
-        model.fit(pictures, policies=[ReduceOnPlateau(monitor="train_los")])
+        model.fit(images, policies=[ReduceOnPlateau(monitor="train_los")])
     for factor in (0, 1):
         with pytest.raises(ConfigError, match="factor must be above 0 and below 1"):
             ReduceOnPlateau(factor)
     history = model.fit(
-        pictures,
-        validation=pictures,
+        images,
+        validation=images,
         epochs=9,
         batch_size=40,
         policies=[StochasticWeightAverage(2), ReduceOnPlateau(0.5, 1, min_delta=100.0), EarlyStopping(3, min_delta=100.0)],
     )
     assert (history.best_epoch, len(history)) == (1, 4)
     assert history["learning_rate"] == [0.1, 0.1, 0.05, 0.025]
-    assert model.evaluate(pictures)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+    assert model.evaluate(images)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)

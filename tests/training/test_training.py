@@ -58,23 +58,23 @@ def test_a_small_network_learns_handwritten_digits(digits_5k):
     assert history["train_loss"][-1] < 0.1 < 0.3 < history["train_loss"][0]
 
 
-def test_the_same_seed_gives_the_same_bits(pictures):
+def test_the_same_seed_gives_the_same_bits(images):
     first, second, other = noisy(), noisy(), noisy(seed=1)
-    histories = [model.fit(pictures, validation=pictures, epochs=3, batch_size=32) for model in (first, second, other)]
+    histories = [model.fit(images, validation=images, epochs=3, batch_size=32) for model in (first, second, other)]
     assert np.array_equal(first.parameters, second.parameters)
     assert without_seconds(histories[0]) == without_seconds(histories[1])
     assert not np.array_equal(first.parameters, other.parameters)
     assert without_seconds(histories[0]) != without_seconds(histories[2])
 
 
-def test_what_chance_decides_differs_from_step_to_step(pictures):
+def test_what_chance_decides_differs_from_step_to_step(images):
     """Nothing is learned here, so the losses differ by dropout or by the order of the epoch alone."""
 
     def losses(*chance, **settings):
         network = Sequential(Flatten(), *chance, Dense(10), Softmax())
         model = network.compile((7, 7, 1), CrossEntropy(), SGD(1e-30))
         options = FitOptions(epochs=3, **settings)
-        return [event.loss for event in model.fit_events(pictures, options=options) if isinstance(event, StepEvent)]
+        return [event.loss for event in model.fit_events(images, options=options) if isinstance(event, StepEvent)]
 
     assert len(set(losses(batch_size=100, shuffle=False))) == 2
     assert len(set(losses(batch_size=100))) == 6, "each epoch has its own order"
@@ -208,15 +208,15 @@ def test_a_weight_counts_like_so_many_samples():
     np.testing.assert_allclose(weighted.gradient, repeated.gradient, atol=1e-14)
 
 
-def test_weights_reach_fit(pictures):
-    weights = np.where(pictures.y < 5, 1.0, 0.0)
+def test_weights_reach_fit(images):
+    weights = np.where(images.y < 5, 1.0, 0.0)
     one, other = noisy(), noisy()
-    one.fit(pictures.x, pictures.y, sample_weight=weights, epochs=12, batch_size=32)
-    other.fit(pictures, epochs=12, batch_size=32)
-    heavy, light = pictures.y < 5, pictures.y >= 5
+    one.fit(images.x, images.y, sample_weight=weights, epochs=12, batch_size=32)
+    other.fit(images, epochs=12, batch_size=32)
+    heavy, light = images.y < 5, images.y >= 5
 
     def accuracy(model: Model, rows: np.ndarray) -> float:
-        return model.evaluate(pictures.x[rows], pictures.y[rows])["accuracy"]
+        return model.evaluate(images.x[rows], images.y[rows])["accuracy"]
 
     assert accuracy(one, heavy) > 0.9  # six seeds: 0.99 to 1.0
     assert accuracy(one, light) < 0.1  # six seeds: 0.0

@@ -52,14 +52,14 @@ def made(optimizer=None, *extra, metrics=None):
 
 
 @pytest.fixture
-def misleading(pictures):
+def misleading(images):
     """Validation data whose labels are wrong, so that it gets worse while the training data gets better."""
-    return Dataset(pictures.x[:100], (pictures.y[:100] + 1) % 10)
+    return Dataset(images.x[:100], (images.y[:100] + 1) % 10)
 
 
-def test_events_count_from_one_and_the_last_batch_may_be_smaller(pictures):
+def test_events_count_from_one_and_the_last_batch_may_be_smaller(images):
     model = made()
-    events = list(model.fit_events(pictures, options=FitOptions(epochs=2, batch_size=90, deterministic=True)))
+    events = list(model.fit_events(images, options=FitOptions(epochs=2, batch_size=90, deterministic=True)))
     steps = [event for event in events if isinstance(event, StepEvent)]
     shown = [(event.epoch, event.batch, event.batches, event.step, event.samples) for event in steps]
     assert shown == [(1, 1, 3, 1, 90), (1, 2, 3, 2, 90), (1, 3, 3, 3, 20), (2, 1, 3, 4, 90), (2, 2, 3, 5, 90), (2, 3, 3, 6, 20)]
@@ -68,30 +68,30 @@ def test_events_count_from_one_and_the_last_batch_may_be_smaller(pictures):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 199, 200, 1000])
-def test_training_scores_are_exact_over_uneven_batches(pictures, batch_size):
+def test_training_scores_are_exact_over_uneven_batches(images, batch_size):
     model = made(SGD(1e-30), metrics=[Accuracy(), Precision(2), Recall()])
-    weights = np.random.default_rng(0).uniform(0.1, 3, len(pictures))
-    history = model.fit(pictures.x, pictures.y, sample_weight=weights, batch_size=batch_size)
-    scores = model.evaluate(pictures.x, pictures.y, sample_weight=weights)  # the rate was too small to change anything
+    weights = np.random.default_rng(0).uniform(0.1, 3, len(images))
+    history = model.fit(images.x, images.y, sample_weight=weights, batch_size=batch_size)
+    scores = model.evaluate(images.x, images.y, sample_weight=weights)  # the rate was too small to change anything
     for name in ("loss", "accuracy", "precision_2"):
         assert history[f"train_{name}"][0] == pytest.approx(scores[name], rel=1e-6, nan_ok=True)
     assert [history[f"train_recall_{i}"][0] for i in range(10)] == pytest.approx(list(scores["recall"]), rel=1e-6)
 
 
-def test_exact_training_metrics_are_those_of_evaluate(pictures):
+def test_exact_training_metrics_are_those_of_evaluate(images):
     exact, streamed = made(), made()
-    exact.fit(pictures, epochs=3, batch_size=32, exact_training_metrics=True)
-    streamed.fit(pictures, epochs=3, batch_size=32)
+    exact.fit(images, epochs=3, batch_size=32, exact_training_metrics=True)
+    streamed.fit(images, epochs=3, batch_size=32)
     assert np.array_equal(exact.parameters, streamed.parameters)
-    scores = exact.evaluate(pictures)
+    scores = exact.evaluate(images)
     last = exact.history.rows[-1]
     assert last["train_loss"] == pytest.approx(scores["loss"], rel=1e-6)
     assert last["train_accuracy"] == scores["accuracy"]
     assert streamed.history["train_loss"][-1] > 1.05 * scores["loss"], "counted while the network still learned"
 
 
-def test_history_as_a_table(pictures):
-    history = made().fit(pictures, validation=pictures, epochs=3)
+def test_history_as_a_table(images):
+    history = made().fit(images, validation=images, epochs=3)
     rows = list(csv.DictReader(history.to_csv().splitlines()))
     named = "epoch,seconds,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
     assert ",".join(rows[0]) == named
@@ -103,10 +103,10 @@ def test_history_as_a_table(pictures):
 
 
 @pytest.mark.parametrize("schedule", [StepDecay(0.1, 0.5, every=1), Cosine(0.1, 0.02), OneCycle(0.1)], ids=str)
-def test_schedules_are_followed(pictures, schedule):
+def test_schedules_are_followed(images, schedule):
     events = [
         e
-        for e in made(SGD(schedule)).fit_events(pictures, options=FitOptions(epochs=3, batch_size=50))
+        for e in made(SGD(schedule)).fit_events(images, options=FitOptions(epochs=3, batch_size=50))
         if isinstance(e, StepEvent)
     ]
     wanted = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 12)) for k in range(12)]
@@ -114,30 +114,30 @@ def test_schedules_are_followed(pictures, schedule):
     assert len(set(wanted)) > 2
 
 
-def test_early_stopping_puts_the_best_back(pictures, misleading):
+def test_early_stopping_puts_the_best_back(images, misleading):
     model = made()
-    history = model.fit(pictures, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(patience=3)])
+    history = model.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(patience=3)])
     losses = history["validation_loss"]
     assert history.best_epoch == 1 + int(np.argmin(losses))
     assert len(history) == history.best_epoch + 3 < 50
     assert losses[-1] > 1.1 * min(losses)
     assert model.evaluate(misleading)["loss"] == pytest.approx(min(losses), rel=1e-6)
     left = made()
-    left.fit(pictures, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(3, restore_best=False)])
+    left.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(3, restore_best=False)])
     assert left.evaluate(misleading)["loss"] == pytest.approx(losses[-1], rel=1e-6)
 
 
-def test_what_early_stopping_watches(pictures, misleading):
-    rising = made().fit(pictures, epochs=30, batch_size=20, policies=[EarlyStopping(2, "train_accuracy")])
+def test_what_early_stopping_watches(images, misleading):
+    rising = made().fit(images, epochs=30, batch_size=20, policies=[EarlyStopping(2, "train_accuracy")])
     assert rising["train_accuracy"][rising.best_epoch - 1] == max(rising["train_accuracy"]) > 0.9
     demanding = EarlyStopping(2, "train_loss", min_delta=100)
-    assert len(made().fit(pictures, epochs=30, batch_size=20, policies=[demanding])) == 3
+    assert len(made().fit(images, epochs=30, batch_size=20, policies=[demanding])) == 3
     with pytest.raises(ConfigError, match="min_delta must be at least 0"):
         EarlyStopping(min_delta=-1)
     with pytest.raises(ConfigError, match="'validation_loss': give fit a validation set"):
-        made().fit(pictures, policies=[EarlyStopping()])
+        made().fit(images, policies=[EarlyStopping()])
     with pytest.raises(ConfigError, match=r"'validation_acuracy'.*did you mean 'validation_accuracy'"):
-        made().fit(pictures, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])
+        made().fit(images, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,13 @@ class Root(Layer):
         (SGD(1e9), (), {}, "the output of dense1"),
     ],
 )
-def test_divergence_names_the_place_and_keeps_the_parameters(pictures, optimizer, extra, planted, first):
+def test_divergence_names_the_place_and_keeps_the_parameters(images, optimizer, extra, planted, first):
     model = made(optimizer, *extra)
     for path, value in planted.items():
         model.weights[path][...] = value
     seen = [model.parameters.copy()]
     with pytest.raises(DivergedError, match="the usual causes: a learning rate that is too high") as caught:
-        seen.extend(model.parameters.copy() for _ in model.fit_events(pictures, options=FitOptions(epochs=1, batch_size=20)))
+        seen.extend(model.parameters.copy() for _ in model.fit_events(images, options=FitOptions(epochs=1, batch_size=20)))
     assert f"diverged in epoch 1, batch {len(seen)}: {first} is the first" in str(caught.value)
     assert np.array_equal(model.parameters, seen[-1]), "those before the bad step"
 
@@ -212,12 +212,12 @@ def test_an_interruption_keeps_what_was_trained():
     assert math.isfinite(result["loss"])
 
 
-def test_whoever_iterates_may_stop_pause_and_change_the_rate(pictures):
+def test_whoever_iterates_may_stop_pause_and_change_the_rate(images):
     model, control = made(SGD(0.1)), Control()
-    events = model.fit_events(pictures, options=FitOptions(epochs=10, batch_size=50), control=control)
+    events = model.fit_events(images, options=FitOptions(epochs=10, batch_size=50), control=control)
     assert next(events).learning_rate == 0.1
     paused = model.parameters.copy()
-    model.predict(pictures.x)
+    model.predict(images.x)
     assert np.array_equal(model.parameters, paused), "nothing happens until the next event is asked for"
     control.learning_rate = 0.02
     assert next(events).learning_rate == 0.02
@@ -231,12 +231,12 @@ def test_whoever_iterates_may_stop_pause_and_change_the_rate(pictures):
     events.close()
     assert list(events) == []
     assert len(model.history) == 0
-    assert model.evaluate(pictures)["loss"] > 0
+    assert model.evaluate(images)["loss"] > 0
     with pytest.raises(DataError, match=r"label 1[0-9]+ in sample 0"):
-        model.fit_events(pictures.x, pictures.y + 99)  # not even one event is asked for
+        model.fit_events(images.x, images.y + 99)  # not even one event is asked for
 
 
-def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
+def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
     def threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
@@ -244,7 +244,7 @@ def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
     monkeypatch.setattr(loop, "take_step", lambda *given: (inside.append(min(threads())), take_step(*given))[1])
     with threadpool_limits(2, user_api="blas"):
         before = threads()
-        events = made().fit_events(pictures, options=FitOptions(epochs=2))
+        events = made().fit_events(images, options=FitOptions(epochs=2))
         next(events)
         assert inside == [1], "so small a step is over before a second thread wakes up"
         assert threads() == before, "whoever iterates has all of them in between"
@@ -253,15 +253,15 @@ def test_the_limit_on_blas_threads_ends_with_each_step(pictures, monkeypatch):
         broken = made()
         broken.weights["dense1.W"][...] = np.nan
         with pytest.raises(DivergedError):
-            broken.fit(pictures)
+            broken.fit(images)
         assert threads() == before
 
 
-def test_averaged_weights_are_scored_and_kept(pictures):
+def test_averaged_weights_are_scored_and_kept(images):
     def follow(average):
         model = made()
         seen, mean, t = [], model.parameters.copy(), 0
-        events = model.fit_events(pictures, options=FitOptions(epochs=2, batch_size=20, policies=average), validation=pictures)
+        events = model.fit_events(images, options=FitOptions(epochs=2, batch_size=20, policies=average), validation=images)
         for event in events:
             if isinstance(event, StepEvent):
                 seen.append(model.parameters.copy())
@@ -281,29 +281,29 @@ def test_averaged_weights_are_scored_and_kept(pictures):
         else:
             np.testing.assert_array_equal(one, other)  # training goes on with what it had
     np.testing.assert_array_equal(model.parameters, averaged[-1][1])
-    assert model.evaluate(pictures)["loss"] == pytest.approx(averaged[-1][0], rel=1e-5)
+    assert model.evaluate(images)["loss"] == pytest.approx(averaged[-1][0], rel=1e-5)
 
 
-def test_averaged_weights_go_with_early_stopping_and_interruptions(pictures):
+def test_averaged_weights_go_with_early_stopping_and_interruptions(images):
     model = made()
     events = model.fit_events(
-        pictures, options=FitOptions(epochs=2, batch_size=20, policies=[AverageWeights(0.5)]), validation=pictures
+        images, options=FitOptions(epochs=2, batch_size=20, policies=[AverageWeights(0.5)]), validation=images
     )
     for event in events:
         if isinstance(event, EpochEvent):
             events.close()
     last = made()
-    last.fit(pictures, epochs=1, batch_size=20)
+    last.fit(images, epochs=1, batch_size=20)
     np.testing.assert_array_equal(model.parameters, last.parameters)  # interrupted: the last ones, not the average
     model = made()
     history = model.fit(
-        pictures,
-        validation=pictures,
+        images,
+        validation=images,
         epochs=9,
         batch_size=20,
         policies=[AverageWeights(0.9), EarlyStopping(2, min_delta=100)],
     )
     assert history.best_epoch == 1
-    assert model.evaluate(pictures)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+    assert model.evaluate(images)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
     with pytest.raises(ConfigError, match="put AverageWeights before it"):
-        model.fit(pictures, validation=pictures, policies=[EarlyStopping(2), AverageWeights(0.9)])
+        model.fit(images, validation=images, policies=[EarlyStopping(2), AverageWeights(0.9)])

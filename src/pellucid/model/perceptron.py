@@ -1,4 +1,4 @@
-"""The perceptron and its learning rule: one unit, a threshold, and a step for each mistake (Rosenblatt, 1958)."""
+"""The perceptron: a single unit with a threshold, and its learning rule of one step per mistake (Rosenblatt, 1958)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pellucid.core.memory import Array
 from pellucid.data.checks import numeric_array
 from pellucid.errors import DataError, ShapeError
 
-_STRETCH = 256  # samples looked at together for the next mistake
+CHECKED_AT_ONCE = 256  # samples searched together for the next mistake
 
 
 class Perceptron:
-    """ŷ = 1 where w·x + b > 0, else 0 (or −1, if the labels are −1 and 1).
+    """A linear classifier for two classes: ŷ = 1 where w·x + b > 0, else 0 (or −1, if the labels are −1 and 1).
 
-    Learning takes the samples one after the other, in their order, as often as it takes: where the sign s = ±1 of a sample is
-    not that of its w·x + b, w ← w + η s x and b ← b + η s. It ends when a whole pass makes no mistake. If a straight boundary
-    separates the classes, that happens after at most (R/γ)² mistakes (Novikoff, 1962; :func:`margin_bound`); if none does,
-    it never happens, and ``max_epochs`` passes end it. w and b begin at zero: then η changes their length and nothing else.
+    Learning visits the samples in their order, pass after pass. Where the sign s = ±1 of a sample's label is not that of
+    w·x + b, it updates w ← w + η s x and b ← b + η s. It ends after a pass without a mistake. If a straight boundary separates
+    the classes, that happens after at most (R/γ)² mistakes (Novikoff, 1962; :func:`margin_bound`). If none does, it never
+    happens, and learning ends after ``max_epochs`` passes. w and b start at zero, so η changes only their length.
 
-    After :meth:`fit`: ``weights`` (features,) and ``bias``, ``updates`` (mistakes in all), ``mistakes`` by pass, ``converged``.
+    After :meth:`fit`: ``weights`` (features,) and ``bias``, ``updates`` (the number of mistakes), ``mistakes`` per pass,
+    ``converged``.
     """
 
     def __init__(self, learning_rate: float = 1.0):
@@ -32,7 +33,7 @@ class Perceptron:
 
     @property
     def updates(self) -> int:
-        """How often w was changed: the number of mistakes."""
+        """The number of updates of w, which is the number of mistakes."""
         return sum(self.mistakes)
 
     @property
@@ -41,9 +42,10 @@ class Perceptron:
         return bool(self.mistakes) and self.mistakes[-1] == 0
 
     def fit(self, x: Array, y: Array, max_epochs: int = 1000) -> Perceptron:
-        """Learns the samples x (n, features) with labels y (n,), 0 and 1 or −1 and 1, from zero; returns itself.
+        """Learn the samples x (n, features) with labels y (n,), 0 and 1 or −1 and 1, from zero weights. Returns itself.
 
-        Raises ShapeError and DataError for what are no such samples, ConfigError for a number of passes below 1."""
+        Raises ShapeError and DataError for other samples and labels, ConfigError for less than one pass.
+        """
         validate(max_epochs, Count, "Perceptron.fit", "max_epochs")
         x, signs, self._labels = _samples(x, y)
         self.weights, self.bias, self.mistakes = np.zeros(x.shape[1]), 0.0, []
@@ -52,13 +54,13 @@ class Perceptron:
         return self
 
     def _pass(self, x: Array, signs: Array) -> int:
-        """Every sample once, in order. Returns how many were mistaken."""
+        """Visit every sample once, in order. Returns the number of mistakes."""
         mistakes, start = 0, 0
         while start < len(x):
-            part = slice(start, start + _STRETCH)
+            part = slice(start, start + CHECKED_AT_ONCE)
             wrong = np.flatnonzero(signs[part] * (x[part] @ self.weights + self.bias) <= 0)
             if not wrong.size:
-                start += _STRETCH
+                start += CHECKED_AT_ONCE
                 continue
             i = start + wrong[0]
             self.weights += self.learning_rate * signs[i] * x[i]
@@ -67,11 +69,11 @@ class Perceptron:
         return mistakes
 
     def predict(self, x: Array) -> Array:
-        """The labels (n,) of the samples x (n, features), of the kind it has learned. Raises ShapeError and DataError."""
+        """Return the labels (n,) of the samples x (n, features), as they were given to fit. Raises ShapeError and DataError."""
         x = _features(x)
         if not self.mistakes or x.shape[1] != len(self.weights):
-            known = f"{len(self.weights)} features" if self.mistakes else "nothing yet: call fit(x, y) first"
-            raise ShapeError(f"this perceptron has learned {known}; got samples of the shape {x.shape}")
+            known = f"samples of {len(self.weights)} features" if self.mistakes else "a call of fit(x, y) first"
+            raise ShapeError(f"this perceptron needs {known}; got samples of the shape {x.shape}")
         low, high = self._labels
         return np.where(x @ self.weights + self.bias > 0, high, low)
 
@@ -80,26 +82,27 @@ class Perceptron:
 
 
 def margin_bound(x: Array, y: Array, weights: Array, bias: float = 0.0) -> float:
-    """(R/γ)²: the largest number of mistakes that a perceptron can make on data that (w, b) separates (Novikoff, 1962).
+    """Return (R/γ)², the largest number of mistakes a perceptron can make on data that (w, b) separates (Novikoff, 1962).
 
-    With x̃ = (x, 1) and w̃ = (w, b): R = max ‖x̃‖ and the margin γ = min s (w̃·x̃)/‖w̃‖. The bound holds for each separating
-    (w, b), and is the better the wider the margin. Raises DataError where (w, b) does not separate the classes."""
+    With x̃ = (x, 1) and w̃ = (w, b): R = max ‖x̃‖ and the margin γ = min s (w̃·x̃)/‖w̃‖. The bound holds for every separating
+    (w, b); the wider the margin, the lower it is. Raises DataError where (w, b) does not separate the classes.
+    """
     x, signs, _ = _samples(x, y)
     w = np.append(numeric_array(weights, "weights").astype(np.float64).reshape(-1), float(bias))
     if len(w) != x.shape[1] + 1:
-        raise ShapeError(f"weights are one for each of {x.shape[1]} features, got {len(w) - 1}")
+        raise ShapeError(f"weights must hold one number for each of {x.shape[1]} features, got {len(w) - 1}")
     extended = np.column_stack([x, np.ones(len(x))])
     length = float(np.linalg.norm(w))
     margin = float((signs * (extended @ w)).min()) / length if length else 0.0
     if not margin > 0:
-        raise DataError("these weights do not separate the classes: some sample lies on their boundary or beyond it")
+        raise DataError("these weights do not separate the classes: a sample is on the boundary or on the wrong side")
     return (float(np.linalg.norm(extended, axis=1).max()) / margin) ** 2
 
 
 def _features(x: Array) -> Array:
     x = numeric_array(x, "x")
     if x.ndim != 2 or 0 in x.shape:
-        raise ShapeError(f"a perceptron takes samples of the shape (n, features), got {x.shape}; flatten pictures first")
+        raise ShapeError(f"a perceptron takes samples of the shape (n, features), got {x.shape}; flatten images first")
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         raise DataError("x holds NaN or infinity: drop such samples or fill the gaps")
@@ -107,11 +110,11 @@ def _features(x: Array) -> Array:
 
 
 def _samples(x: Array, y: Array) -> tuple[Array, Array, tuple[int, int]]:
-    """(x, the signs −1 and 1 of y, the two labels)."""
+    """Return (x, the signs −1 and 1 of y, the two labels)."""
     x, y = _features(x), numeric_array(y, "y")
     if y.shape != (len(x),):
-        raise ShapeError(f"y is one label for each of {len(x)} samples, got the shape {y.shape}")
+        raise ShapeError(f"y must hold one label for each of {len(x)} samples, got the shape {y.shape}")
     for labels in ((0, 1), (-1, 1)):
         if set(np.unique(y).tolist()) == set(labels):
             return x, np.where(y == 1, 1.0, -1.0), labels
-    raise DataError(f"a perceptron tells two classes apart, labelled 0 and 1 or -1 and 1, both there; got {np.unique(y)[:5]}")
+    raise DataError(f"a perceptron needs samples of two classes, labelled 0 and 1 or -1 and 1; got {np.unique(y)[:5]}")

@@ -1,4 +1,4 @@
-"""A network as a table: each layer's name, what it is, what it reads, what comes out, how many parameters it has."""
+"""The summary of a network: a table with the name, settings, output shape, parameters and inputs of each layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pellucid.networks import Composite, build_layer, depth
 
 
 class Row(NamedTuple):
-    """A layer that is not made of layers, the paths of the rows that it reads, and what comes out."""
+    """A row of the table: a layer that is not a network, the paths of the rows that it reads, and its output shape."""
 
     path: str
     layer: Layer | Merge | None
@@ -25,8 +25,11 @@ HEADS = ("layer", "", "output", "parameters", "reads, if not the row above")
 
 
 def table(network: Layer, input_shape: Shape) -> str:
-    """The table as text; the last line has the totals. What a row reads stands in the last column where it is not simply
-    the row above: in a line that column is empty, and left out."""
+    """Return the table as text; the last lines have the totals.
+
+    The last column names the rows that a row reads. It is empty where that is only the row above, and left out where it is
+    empty in all rows.
+    """
     rows, totals, _ = _cells(network, input_shape)
     cells = [HEADS, *rows, *totals]
     if not any(reads for *_, reads in rows):
@@ -38,7 +41,10 @@ def table(network: Layer, input_shape: Shape) -> str:
 
 
 def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> str:
-    """The same table for notebooks, with the model's ``settings`` below; the shade says which layers hold the parameters."""
+    """Return the table as HTML for notebooks, with the model's ``settings`` below.
+
+    The darker the shade of a row, the more parameters its layer has.
+    """
     rows, totals, counts = _cells(network, input_shape)
     most = max(counts) or 1
     shades = [(0.0, 0.0, 0.0, count / most, 0.0) for count in counts]
@@ -54,15 +60,15 @@ def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> s
 
 
 def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
-    """The rows, those of the totals, and how many parameters each row has."""
+    """Return the rows, the rows of the totals, and the number of parameters of each row."""
     source = Row("input", None, (), input_shape)
     cells: list[tuple[str, ...]] = []
     above: tuple[str, ...] = ()
     listed = [source, *_rows(network, "", [source])[0]]
     for row in listed:
         reads = "" if row.reads == above else ", ".join(row.reads)
-        what = "" if row.layer is None else repr(row.layer)
-        cells.append((row.path, what, "×".join(map(str, row.shape)), f"{row.parameters:,}" if row.parameters else "", reads))
+        settings = "" if row.layer is None else repr(row.layer)
+        cells.append((row.path, settings, "×".join(map(str, row.shape)), f"{row.parameters:,}" if row.parameters else "", reads))
         above = (row.path,)
     whole = network.build(input_shape)
     costs = f"{whole.multiply_adds:,} multiply-adds a sample, depth {depth(network)}"
@@ -73,10 +79,10 @@ def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], l
 
 
 def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
-    """The rows of a layer that reads ``sources``, and the row whose output is the layer's."""
+    """Return the rows of a layer that reads ``sources``, and the row whose output is the layer's."""
     if not isinstance(layer, Composite):
-        what = build_layer(layer, [source.shape for source in sources])
-        row = Row(path, layer, tuple(source.path for source in sources), what.shape, _parameters(what))
+        spec = build_layer(layer, [source.shape for source in sources])
+        row = Row(path, layer, tuple(source.path for source in sources), spec.shape, _parameters(spec))
         return [row], row
     found: list[Row] = []
     end = sources[0]
@@ -88,6 +94,6 @@ def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list
     return found, end
 
 
-def _parameters(what: LayerSpec, *, trained: bool = False) -> int:
-    """How many there are, or how many of them are ``trained``."""
-    return sum(slot.size for slot in what.slots.values() if not slot.state and (slot.trained or not trained))
+def _parameters(spec: LayerSpec, *, trained: bool = False) -> int:
+    """Return the number of parameters, or of those that are ``trained``."""
+    return sum(slot.size for slot in spec.slots.values() if not slot.state and (slot.trained or not trained))
