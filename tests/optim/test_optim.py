@@ -314,7 +314,7 @@ def test_moments_become_zero_instead_of_denormal(kernels):
         (lambda: Chain(SGD(0.1), MaxNorm(1.0), Adam()), r"a Chain has one rule, got SGD\(.* and Adam\(\): remove one"),
         (lambda: SGD(0.1, nesterov=True), "needs momentum above 0, for example momentum=0.9"),
         (lambda: Adam(beta1=1.0), "beta1 must be at least 0 and below 1"),
-        (lambda: Adam(epsilon=0), "epsilon must be at least 1e-30"),  # 0/0 where there is no gradient
+        (lambda: Adam(epsilon=0), "epsilon must be at least 1e-30"),  # 0 would give 0/0 for a zero gradient
         (lambda: ClipNorm(0), "limit must be above 0"),
         (lambda: AdamW(decay=-1), "strength must be at least 0"),
         (lambda: RMSprop(alpha=1.0), "alpha must be at least 0 and below 1"),

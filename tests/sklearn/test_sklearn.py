@@ -65,7 +65,7 @@ def test_scikit_learns_checks_all_pass(kind, least, capsys, monkeypatch):
         print()
     assert len(results) >= least
     assert not [one["check_name"] for one in results if one["status"] not in ("passed", "xfail")]
-    assert status["passed"] + len(expected) == len(results)
+    assert status["xfail"] <= len(expected), "with some BLAS libraries the check passes"
 
 
 def test_tables_of_any_scale_can_be_learned(wine):
@@ -159,7 +159,7 @@ def test_a_warm_start_continues_and_a_cold_one_starts_again(digits):
 
 
 @pytest.mark.parametrize("form", [(8, 8), (8, 8, 1)])
-def test_rows_that_are_pictures_reach_convolutions_as_pictures(digits, form):
+def test_convolutions_read_rows_as_images(digits, form):
     x, y = digits
     network = Sequential(Conv2D(8, 3), ReLU(), MaxPool2D(2), Dropout(0.1))
     learner = NetworkClassifier(network, image_shape=form, epochs=15, learning_rate=0.005, random_state=0).fit(x[:300], y[:300])

@@ -19,8 +19,8 @@ from pellucid.layers import Layer
 class Loss(Config, ABC):
     """The base of all losses. Its class variables describe which networks it fits and how its outputs are read.
 
-    ``head`` is the last layer that the loss is computed through; None if the outputs of any layer will do. Without a head,
-    ``output_activations`` may restrict the activation at the end: () allows a linear output only, None allows everything.
+    ``head`` is the last layer that the loss is computed through; None if it needs no particular layer. Without a head,
+    ``output_activations`` may restrict the activation at the end: () allows a linear output only, None any output.
 
     ``classifies`` is True if targets are classes (labels or probabilities); without a head the outputs are then scores.
     ``multi_label`` is True if several outputs are independent yes-or-no answers. A batch whose mean loss is above

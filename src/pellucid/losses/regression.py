@@ -1,4 +1,4 @@
-"""Losses of regression: errors of numbers, and the likelihood of counts."""
+"""Losses for regression: errors of numbers, and the likelihood of counts."""
 
 from __future__ import annotations
 

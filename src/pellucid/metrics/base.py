@@ -51,7 +51,7 @@ class Metric(Config, ABC):
 
     @abstractmethod
     def start(self, classes: int, kernels: Kernels) -> MetricState:
-        """Return a new state, for a network with that many classes (outputs; two classes for a single output)."""
+        """Return a new state. ``classes`` is the number of outputs, or 2 for a single output."""
 
 
 def lower_is_better(name: str) -> bool:

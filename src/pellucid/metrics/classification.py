@@ -105,8 +105,10 @@ class PerClassMetric(Metric, ABC):
 
 @dataclass(frozen=True)
 class Precision(PerClassMetric):
-    """The fraction of the samples predicted to be of a class that are of it: TP/(TP + FP). (k), or for one ``label``, or by
-    ``average``."""
+    """The fraction of the samples predicted to be of a class that are of it: TP/(TP + FP).
+
+    The result is an array (k), or one number with a ``label`` or an ``average``.
+    """
 
     title: ClassVar[str] = "precision"
 
@@ -117,8 +119,10 @@ class Precision(PerClassMetric):
 
 @dataclass(frozen=True)
 class Recall(PerClassMetric):
-    """The fraction of the samples of a class that are predicted to be of it: TP/(TP + FN). (k), or for one ``label``, or by
-    ``average``."""
+    """The fraction of the samples of a class that are predicted to be of it: TP/(TP + FN).
+
+    The result is an array (k), or one number with a ``label`` or an ``average``.
+    """
 
     title: ClassVar[str] = "recall"
 
@@ -129,8 +133,10 @@ class Recall(PerClassMetric):
 
 @dataclass(frozen=True)
 class Specificity(PerClassMetric):
-    """The fraction of the samples of other classes that are not predicted to be of this class: TN/(TN + FP). (k), or for one
-    ``label``, or by ``average``."""
+    """The fraction of the samples of other classes that are not predicted to be of this class: TN/(TN + FP).
+
+    The result is an array (k), or one number with a ``label`` or an ``average``.
+    """
 
     title: ClassVar[str] = "specificity"
 
@@ -141,8 +147,11 @@ class Specificity(PerClassMetric):
 
 @dataclass(frozen=True)
 class F1(PerClassMetric):
-    """The harmonic mean of precision and recall, 2 TP/(2 TP + FP + FN) (van Rijsbergen, 1979). (k), or for one ``label``, or by
-    ``average``. It is 0 for a class that occurs and is never predicted."""
+    """The harmonic mean of precision and recall, 2 TP/(2 TP + FP + FN) (van Rijsbergen, 1979).
+
+    It is 0 for a class that occurs and is never predicted. The result is an array (k), or one number with a ``label`` or an
+    ``average``.
+    """
 
     title: ClassVar[str] = "f1"
 
@@ -191,7 +200,7 @@ class CohenKappa(Metric):
     """κ = (p − e)/(1 − e): the agreement of predictions and truth beyond that of random guesses (Cohen, 1960).
 
     p is the accuracy; e is the expected accuracy of guesses that are independent of the truth and name each class as often as
-    the predictions do. NaN where predictions and truth contain only one class, the same."""
+    the predictions do. NaN where all samples and all predictions are of the same class."""
 
     name = "cohen_kappa"
 

@@ -1,4 +1,4 @@
-"""Metrics of regression: the differences between outputs and targets. For several outputs they are means over the outputs."""
+"""Metrics for regression: the differences between outputs and targets. For several outputs they are means over the outputs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Optimizers: rules, the transforms and constraints around them, and schedules of the learning rate.
 
-They work on flat vectors of parameters and gradients and know nothing of layers.
+They work on flat vectors of parameters and gradients and do not depend on layers.
 """
 
 from pellucid.core import lazy

@@ -171,7 +171,7 @@ class WarmUp(Schedule):
     """η = rate · (0.01 + 0.99 · epoch/epochs) during the first ``epochs`` epochs, then ``rate`` (Goyal et al., 2017).
 
     ``rate`` is a number or a schedule, as in ``WarmUp(Cosine(0.1), 2)``; the schedule runs on the same clock, from the first
-    epoch on. ``epochs`` need not be a whole number.
+    epoch on, and its peak is that of this schedule. ``epochs`` need not be a whole number.
     """
 
     rate: Positive | Schedule

@@ -39,7 +39,7 @@ AUTO_BATCH_SIZE = 200  # at most; that of scikit-learn's own networks
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """The base of both estimators; see :class:`~pellucid.sklearn.NetworkClassifier` for the parameters.
 
-    The settings are dataclass fields. The ``__init__`` that dataclass writes for them is what scikit-learn asks for: it has
+    The settings are dataclass fields. The ``__init__`` that dataclass writes for them is what scikit-learn needs: it has
     explicit arguments and stores them unchanged. They are validated in ``fit``, by their types.
     """
 
@@ -255,8 +255,8 @@ def _setting_types(cls: type[NetworkEstimator]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def threads_of_joblib() -> Iterator[None]:
-    """Use at most OMP_NUM_THREADS threads in a ``with`` block: in each of its processes joblib sets it to a fraction of the
-    cores."""
+    """Use at most OMP_NUM_THREADS threads in a ``with`` block. In each of its processes joblib sets this variable, so that all
+    of them together use each core once."""
     count = os.environ.get("OMP_NUM_THREADS", "")
     if not count.isdigit() or int(count) == 0:
         yield

@@ -22,7 +22,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = {"adam": Adam(), "sgd": SGD(0.01, momentum
 
 
 def lookup(value: Any, known: Mapping[str, Any], owner: str, setting: str) -> Any:
-    """Return what a name stands for, and any other value unchanged. Raises ConfigError for unknown names."""
+    """Return the value of a name, and any other value unchanged. Raises ConfigError for unknown names."""
     if not isinstance(value, str):
         return value
     if value not in known:
