@@ -92,7 +92,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    made, axes = style.figure(9, 4.6, 5, 2)
+    made, axes = style.blank_figure(9, 4.6, 5, 2)
     for i, (ax, (name, one)) in enumerate(zip(axes, results[0].items(), strict=True)):
         x, y, slope = one["curve"]
         ax.plot(x, y, color=style.BLUE, label="f")

@@ -11,7 +11,7 @@ import pellucid as pl
 from pellucid.data import Augmentation
 from pellucid.explain import gradient
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ def table(results: Sequence[Result]) -> Table:
         for kind in ("adversarial", "random"):
             at = [STEPS.index(step) for step in (0.0, 0.05, 0.1, 0.2)]
             cells = [percent((result[name][kind][i] for result in results), ".0f") for i in at]
-            rows.append((f"{name}; {'signs of the gradient' if kind == 'chosen' else 'random signs'}", *cells))
+            rows.append((f"{name}; {'signs of the gradient' if kind == 'adversarial' else 'random signs'}", *cells))
     columns = (
         "augmentation in training; direction of the change",
         "validation accuracy, no change",

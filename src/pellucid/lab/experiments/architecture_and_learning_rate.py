@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
-from pellucid.plots.sweep import sweep
+from pellucid.plots import sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

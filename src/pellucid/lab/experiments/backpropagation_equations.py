@@ -95,7 +95,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    made, (ax,) = style.figure(7.2, 3.6)
+    made, (ax,) = style.blank_figure(7.2, 3.6)
     for method, color, marker in zip(METHODS, (style.BLUE, style.VERMILION), "os", strict=True):
         errors = results[0]["three layers"][method]
         ax.semilogy([max(value, 1e-18) for value in errors.values()], marker, color=color, label=method)

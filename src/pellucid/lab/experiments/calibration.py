@@ -9,7 +9,7 @@ import numpy as np
 
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ def figure(results: Sequence[Result]) -> Figure:
         pairs = zip(result[state]["accuracy"], result[state]["confidence"], strict=True)
         curves[state].append([None if right is None else 100 * (right - confidence) for right, confidence in pairs])
     curves["perfect calibration"] = [[0.0 for _ in middles]]
-    return over_seeds({"accuracy − confidence (percentage points)": curves}, middles, "confidence (%)")
+    return over_seeds({"accuracy − confidence (% points)": curves}, middles, "confidence (%)")
 
 
 EXPERIMENT = Experiment(

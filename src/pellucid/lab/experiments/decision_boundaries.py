@@ -15,7 +15,7 @@ from pellucid.data import Dataset
 from pellucid.data.planar import blobs, circles, moons, spirals, xor
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
 from pellucid.plots.regions import draw_regions
-from pellucid.plots.style import figure as blank_figure
+from pellucid.plots.style import blank_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ import numpy as np
 from pellucid import Accuracy, Conv2D, CrossEntropy, Dense, Flatten, GlorotUniform, He, MaxPool2D, ReLU, Sequential, Softmax
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.optim import Adam, OneCycle
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.data.planar import moons
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

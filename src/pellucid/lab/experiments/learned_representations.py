@@ -11,7 +11,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
 from pellucid.model.activations import activations
-from pellucid.plots.scatter import representation
+from pellucid.plots import representation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -82,7 +82,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    made, (left, middle, right) = style.figure(9, 3.5, 3)
+    made, (left, middle, right) = style.blank_figure(9, 3.5, 3)
     best = around_best(results[0])[1]
     curves = (
         (max(best - 4, 0), "too low", style.GREY, ":"),

@@ -133,7 +133,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    made, (left, right) = style.figure(9, 3.6, 2)
+    made, (left, right) = style.blank_figure(9, 3.6, 2)
     ends = sorted(results[0]["starts"], key=lambda one: one["loss"])
     for result in results:
         left.plot(sorted(one["loss"] for one in result["starts"]), "o-", color=style.BLUE, markersize=4, linewidth=0.6)

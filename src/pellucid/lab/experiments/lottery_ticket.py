@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import pellucid as pl
+from pellucid.data import Splits
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def _prune(model: pl.Model, masks: dict[str, np.ndarray]) -> None:
         model.weights[path][...] *= mask
 
 
-def _train(model: pl.Model, masks: dict[str, np.ndarray], data: pl.data.Splits, epochs: int) -> float:
+def _train(model: pl.Model, masks: dict[str, np.ndarray], data: Splits, epochs: int) -> float:
     """Train with the pruned weights fixed at zero; return the validation accuracy."""
     _prune(model, masks)
     for _ in model.fit_events(data.train, options=pl.FitOptions(epochs=epochs, batch_size=100)):

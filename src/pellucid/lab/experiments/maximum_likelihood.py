@@ -11,7 +11,7 @@ import numpy as np
 from pellucid import SGD, Adam, CrossEntropy, Dense, EpochEvent, FitOptions, Flatten, ReLU, Sequential, Softmax
 from pellucid.core.memory import Array
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
-from pellucid.plots.style import BLUE, GREY, VERMILION, figure as blank_figure
+from pellucid.plots.style import BLUE, GREY, VERMILION, blank_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

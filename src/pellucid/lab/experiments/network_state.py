@@ -10,7 +10,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
 from pellucid.model.activations import activations
-from pellucid.plots.state import network_state
+from pellucid.plots import network_state
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -87,7 +87,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    made, (left, right) = style.figure(9, 3.6, 2)
+    made, (left, right) = style.blank_figure(9, 3.6, 2)
     for result in results:
         left.loglog(GAPS, result["mistakes"], "o", color=style.BLUE)
         left.loglog(GAPS, result["bound"], "s", color=style.VERMILION, fillstyle="none")

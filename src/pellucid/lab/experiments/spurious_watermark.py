@@ -10,7 +10,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.explain import integrated_gradients
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
-from pellucid.plots.maps import attributions
+from pellucid.plots import attributions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

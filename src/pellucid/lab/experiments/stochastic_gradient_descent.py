@@ -13,7 +13,7 @@ from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.data.planar import moons
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
-from pellucid.plots.surface import loss_surface, main_plane
+from pellucid.plots import loss_surface, principal_plane
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def measure(trial: Trial) -> Result:
 
 def surface(model: Model, data: Dataset, paths: Mapping[str, Array]) -> Result:
     """Return the paths projected onto their main plane, and the loss on this plane."""
-    middle, axes, flat, fraction = main_plane(paths)
+    middle, axes, flat, fraction = principal_plane(paths)
     points = np.concatenate(list(flat.values()))
     low, high = points.min(axis=0), points.max(axis=0)
     (left, bottom), (right, top) = low - 0.1 * (high - low), high + 0.1 * (high - low)

@@ -10,7 +10,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.model.activations import activations
-from pellucid.plots.densities import densities, histogram
+from pellucid.plots import histogram, histograms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    return densities({name: results[0][name]["histograms"] for name in INITS}, "output of the layer (tanh)")
+    return histograms({name: results[0][name]["histograms"] for name in INITS}, "output of the layer (tanh)")
 
 
 EXPERIMENT = Experiment(

@@ -10,7 +10,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
 from pellucid.optim import Transform
-from pellucid.plots.densities import densities, histogram
+from pellucid.plots import histogram, histograms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ def table(results: Sequence[Result]) -> Table:
 
 def figure(results: Sequence[Result]) -> Figure:
     cells = {name.replace(", ", ",\n"): {"weights": results[0][name]["histogram"]} for name in PENALTIES}
-    return densities({"all weights": cells}, "weight")
+    return histograms({"all weights": cells}, "weight")
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent
 from pellucid.lab.reference_pass import forward_backward
 from pellucid.model.activations import activations
-from pellucid.plots.lines import over_seeds
+from pellucid.plots import over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid import Adam, BinaryCrossEntropy, Dense, Identity, Layer, Sequential, Sigmoid, Tanh
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, percent, spread
-from pellucid.plots.regions import decision_regions
+from pellucid.plots import decision_regions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
