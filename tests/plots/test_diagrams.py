@@ -1,4 +1,4 @@
-"""Figures of networks, graphs and loss surfaces: what is drawn, and where."""
+"""Figures of networks, graphs and loss surfaces: the drawn elements and their positions."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 
 from pellucid import Add, Conv2D, Dense, Flatten, Graph, Node, ReLU, Sequential, ShapeError, Softmax, plots
-from pellucid.plots.surface import main_plane
+from pellucid.plots import principal_plane
 
 
 def styles(ax):
-    """(line style, how many lines) as drawn."""
+    """Return the number of drawn lines by line style."""
     drawn = [line.get_linestyle() for line in ax.get_lines()]
     return {style: drawn.count(style) for style in drawn}
 
 
-def test_a_network_diagram_has_a_line_for_each_dependence():
+def test_a_network_diagram_has_a_line_for_each_dependency():
     network = Sequential(Dense(5), ReLU(), Dense(3), Softmax())
     figure = plots.network_diagram({"whole": (network, (4,)), "dense": (Dense(4), (3,)), "relu": (ReLU(), (4,))})
     whole, dense, relu = figure.axes
     assert [ax.get_title() for ax in figure.axes] == ["whole", "dense", "relu"]
-    assert styles(whole) == {"-": 4 * 5 + 5 * 3, "--": 5 + 3 * 3}, "softmax depends on all, ReLU on its own"
+    assert styles(whole) == {"-": 4 * 5 + 5 * 3, "--": 5 + 3 * 3}, "softmax depends on all units, ReLU on one"
     assert styles(dense) == {"-": 12}
     assert styles(relu) == {"--": 4}
-    assert [text.get_text() for text in whole.texts] == ["input\n4", "Dense\n5", "ReLU\n5", "Dense\n3", "Softmax\n3"]
+    assert [text.get_text() for text in whole.texts] == ["Input\n4", "Dense\n5", "ReLU\n5", "Dense\n3", "Softmax\n3"]
     circles = [len(column.get_offsets()) for column in whole.collections]
     assert circles == [4, 5, 5, 3, 3]
 
 
-def test_wide_layers_are_shortened_and_pictures_are_boxes():
+def test_wide_layers_are_shortened_and_images_are_boxes():
     network = Sequential(Conv2D(2, 3), Flatten(), Dense(3))
     (ax,) = plots.network_diagram({"": (network, (6, 6, 1))}).axes
     texts = [text.get_text() for text in ax.texts]
@@ -48,10 +48,10 @@ def test_a_graph_diagram_puts_nodes_at_their_depth():
     assert sorted(dashes) == ["-", "-", "-", "--"], "one edge skips b"
 
 
-def test_a_loss_surface_shows_every_way_from_start_to_end():
+def test_a_loss_surface_shows_every_trajectory_from_start_to_end():
     x = np.linspace(-2, 2, 9)
-    ways = {"one": [[(1, 1), (0.5, 0.5), (0, 0)], [(-1, 1), (0, 0)]], "none": []}
-    figure = plots.loss_surface(x[None] ** 2 + x[:, None] ** 2, (-2, 2, -2, 2), ways, ("u", "v"), "height")
+    trajectories = {"one": [[(1, 1), (0.5, 0.5), (0, 0)], [(-1, 1), (0, 0)]], "none": []}
+    figure = plots.loss_surface(x[None] ** 2 + x[:, None] ** 2, (-2, 2, -2, 2), trajectories, ("u", "v"), "height")
     one, none, bar = figure.axes
     assert (one.get_xlabel(), one.get_ylabel(), bar.get_ylabel()) == ("u", "v", "height")
     assert one.get_xlim() == one.get_ylim() == (-2, 2)
@@ -59,16 +59,16 @@ def test_a_loss_surface_shows_every_way_from_start_to_end():
     assert marks == [("o", [1, 1]), ("s", [0, 0]), ("o", [-1, 1]), ("s", [0, 0])]
     assert not none.get_lines()
     plots.loss_surface(np.zeros((3, 3)), (0, 1, 0, 1), {"flat": []})
-    with pytest.raises(ShapeError, match=r"a grid \(rows, columns\), two or more of each, got \(9,\)"):
+    with pytest.raises(ShapeError, match=r"a grid with at least two rows and columns, got \(9,\)"):
         plots.loss_surface(x, (0, 1, 0, 1), {"": []})
 
 
-def test_the_main_plane_holds_ways_that_lie_in_a_plane():
-    chance = np.random.default_rng(0)
-    axes, middle = np.linalg.qr(chance.normal(size=(5, 2)))[0].T, chance.normal(size=5)
-    ways = {"a": middle + chance.normal(size=(7, 2)) @ axes, "b": middle + chance.normal(size=(4, 2)) @ axes}
-    point, found, flat, share = main_plane(ways)
-    assert share == pytest.approx(1)
-    for name, way in ways.items():
-        np.testing.assert_allclose(point + flat[name] @ found, way, atol=1e-12)
-    assert main_plane({"a": chance.normal(size=(50, 5))})[3] < 0.9
+def test_the_principal_plane_contains_trajectories_that_lie_in_a_plane():
+    random = np.random.default_rng(0)
+    axes, middle = np.linalg.qr(random.normal(size=(5, 2)))[0].T, random.normal(size=5)
+    trajectories = {"a": middle + random.normal(size=(7, 2)) @ axes, "b": middle + random.normal(size=(4, 2)) @ axes}
+    point, found_axes, projected, fraction = principal_plane(trajectories)
+    assert fraction == pytest.approx(1)
+    for name, trajectory in trajectories.items():
+        np.testing.assert_allclose(point + projected[name] @ found_axes, trajectory, atol=1e-12)
+    assert principal_plane({"a": random.normal(size=(50, 5))})[3] < 0.9

@@ -1,4 +1,4 @@
-"""Figures: what is drawn, how it is labelled, and that it can be saved."""
+"""Figures: the drawn elements, labels, alternative texts and files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TABLE = np.array([[5, 0, 1], [2, 7, 0], [0, 0, 10]])
 
 
 def curves(ax):
-    """Label -> (line style, marker, x, y) of the curves in the legend's sense."""
+    """Return label -> (line style, marker, x, y) of the curves."""
     return {
         line.get_label(): (line.get_linestyle(), line.get_marker(), list(line.get_xdata()), list(line.get_ydata()))
         for line in ax.get_lines()
@@ -66,23 +66,23 @@ def test_learning_curves(history):
     figure = plots.learning_curves(history, "a run")
     assert isinstance(figure, Figure)
     loss, accuracy = figure.axes
-    assert [ax.get_xlabel() for ax in figure.axes] == ["epoch", "epoch"]
-    assert [ax.get_ylabel() for ax in figure.axes] == ["loss (nats)", "accuracy (%)"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["Epoch", "Epoch"]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["Loss (nats)", "Accuracy (%)"]
     assert figure.get_suptitle() == "a run"
     drawn = curves(loss)
-    assert drawn["training"] == ("-", "o", [1, 2, 3], history["train_loss"])
-    assert drawn["validation"] == ("--", "s", [1, 2, 3], history["validation_loss"])
-    assert drawn["best epoch: 2"][2] == [2, 2], "the lowest validation loss"
-    assert curves(accuracy)["training"][3] == pytest.approx([50, 75, 100 * (1 - 0.5 / 3)])
+    assert drawn["Training"] == ("-", "o", [1, 2, 3], history["train_loss"])
+    assert drawn["Validation"] == ("--", "s", [1, 2, 3], history["validation_loss"])
+    assert drawn["Best epoch: 2"][2] == [2, 2], "the lowest validation loss"
+    assert curves(accuracy)["Training"][3] == pytest.approx([50, 75, 100 * (1 - 0.5 / 3)])
     assert {text.get_text() for text in loss.get_legend().get_texts()} == set(drawn)
     history.best_epoch = 3
-    assert "best epoch: 3" in curves(plots.learning_curves(history).axes[0]), "what early stopping chose"
+    assert "Best epoch: 3" in curves(plots.learning_curves(history).axes[0]), "the epoch that early stopping restored"
 
 
-def test_learning_curves_of_what_was_measured():
+def test_learning_curves_of_a_history_without_accuracy():
     (ax,) = plots.learning_curves(History([{"epoch": 1, "train_loss": 0.5}])).axes
-    assert set(curves(ax)) == {"training"}
-    with pytest.raises(DataError, match="holds no epoch"):
+    assert set(curves(ax)) == {"Training"}
+    with pytest.raises(DataError, match="has no epochs"):
         plots.learning_curves(History())
 
 
@@ -90,7 +90,7 @@ def test_confusion_matrix():
     figure = plots.confusion_matrix(TABLE, ("cat", "dog", "owl"))
     assert isinstance(figure, Figure)
     (ax,) = figure.axes
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Predicted class", "True class")
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["cat", "dog", "owl"]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["cat", "dog", "owl"]
     cells = {tuple(map(int, text.get_position()[::-1])): text.get_text() for text in ax.texts}
@@ -113,13 +113,13 @@ def test_a_class_that_never_occurs_has_no_shade():
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG\r\n"), ("svg", b"<?xml")])
-def test_figures_are_saved_as_pictures_and_as_drawings(history, tmp_path, ending, start):
+def test_figures_are_saved_as_png_and_svg(history, tmp_path, ending, start):
     for name, figure in (("curves", plots.learning_curves(history)), ("matrix", plots.confusion_matrix(TABLE))):
         path = tmp_path / f"{name}.{ending}"
         plots.save(figure, path)
         assert path.read_bytes().startswith(start)
     if ending == "svg":
-        assert "predicted class" in path.read_text(), "text stays text"
+        assert "Predicted class" in path.read_text(), "text stays text"
 
 
 def test_figures_that_cannot_be_saved(history, tmp_path):
@@ -132,7 +132,7 @@ def test_figures_that_cannot_be_saved(history, tmp_path):
 
 # -- every figure ------------------------------------------------------------------------------------------------------
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (40, 10, 10, 1), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 10, 10, 1), np.uint8)
 LABELS = np.arange(40) % 3
 GRAPH = Graph(Node("a", Dense(2), "input"), Node("b", Dense(2), "a"), Node("sum", Add(), "a", "b"))
 RATES = RateSearch(np.array([0.01, 0.1, 1.0]), np.array([2.0, 1.0, 3.0]), np.array([2.0, 1.1, 2.9]), 0.1, diverged=True)
@@ -147,59 +147,59 @@ def model():
 
 
 def pets():
-    return Dataset(PICTURES, LABELS, name="pets")
+    return Dataset(IMAGES, LABELS, name="pets")
 
 
 # One row for each figure: what makes it, and words of its alternative text.
 FIGURES = {
     "accuracies": (lambda: plots.accuracies({"a": 0.5, "b": 0.75}, {"a": (0.4, 0.6), "b": (0.6, 0.9)}), "The best is b."),
-    "activation_densities": (lambda: plots.activation_densities(model(), PICTURES), "over 40 samples"),
+    "activation_histograms": (lambda: plots.activation_histograms(model(), IMAGES), "over 40 samples"),
     "attributions": (lambda: plots.attributions({"in": [np.eye(3)], "map": [-np.eye(3)]}, ["0"], ["map"]), "below, in map"),
-    "confusion_matrix": (lambda: plots.confusion_matrix(TABLE), "3 of 25 wrong, most often 1 taken for 0 (2)"),
+    "confusion_matrix": (lambda: plots.confusion_matrix(TABLE), "3 of 25 wrong, most often 1 predicted as 0 (2)"),
     "decision_regions": (
         lambda: plots.decision_regions({"x": np.eye(4)}, [[0, 0], [0.5, 0]], [0, 1], SQUARE),
         "2 points of two classes",
     ),
-    "densities": (
-        lambda: plots.densities({"net": {"relu1": {"before": plots.histogram(np.arange(9.0), 0, 8)}}}, "output"),
+    "histograms": (
+        lambda: plots.histograms({"net": {"relu1": {"before": plots.histogram(np.arange(9.0), 0, 8)}}}, "output"),
         "columns are relu1",
     ),
     "disagreements": (
-        lambda: plots.disagreements(PICTURES[:2], LABELS[:2], {"a": LABELS[:2], "b": 1 - LABELS[:2]}),
+        lambda: plots.disagreements(IMAGES[:2], LABELS[:2], {"a": LABELS[:2], "b": 1 - LABELS[:2]}),
         "b is wrong on 2",
     ),
-    "feature_maps": (lambda: plots.feature_maps(model(), PICTURES[0]), "conv2d1 (4 maps"),
+    "feature_maps": (lambda: plots.feature_maps(model(), IMAGES[0]), "conv2d1 (4 maps"),
     "graph_diagram": (lambda: plots.graph_diagram(GRAPH), "sum reads a and b"),
     "learning_curves": (lambda: plots.learning_curves(some_history()), "Validation loss from 0.9 to 0.7. "),
-    "learning_rate_finder": (lambda: plots.learning_rate_finder(RATES), "The suggestion, where it falls most steeply, is 0.1."),
-    "loss_surface": (lambda: plots.loss_surface(np.eye(3), SQUARE, {"way": [[(0, 0), (1, 1)]]}), "way (1)"),
-    "mistakes": (lambda: plots.mistakes(model(), pets(), 4), "4 misclassified pictures of pets"),
+    "learning_rate_finder": (lambda: plots.learning_rate_finder(RATES), "The suggestion, at the steepest descent, is 0.1."),
+    "loss_surface": (lambda: plots.loss_surface(np.eye(3), SQUARE, {"path": [[(0, 0), (1, 1)]]}), "path (1)"),
+    "mistakes": (lambda: plots.mistakes(model(), pets(), 4), "4 misclassified images of pets"),
     "network_diagram": (lambda: plots.network_diagram({"net": (Dense(3), (2,))}), "Diagram of net: input 2 and Dense 3."),
     "network_state": (lambda: plots.network_state(STATE, "01"), "a 3: 1 with 80 %"),
     "over_seeds": (lambda: plots.over_seeds({"loss": {"SGD": [[3, 1], [5, 3]]}}, [1, 2], "epoch"), "SGD 4 to 2"),
-    "pictures": (lambda: plots.pictures([PICTURES[:2] / 255], ["first"], "two"), "two: 2 pictures in each"),
+    "images": (lambda: plots.images([IMAGES[:2] / 255], ["first"], "two"), "two: 2 images in each"),
     "predictions": (lambda: plots.predictions([1, 2], [1.5, 2]), "mean absolute error 0.25"),
-    "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "coloured by class (a and b)"),
+    "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "colored by class (a and b)"),
     "sweep": (lambda: plots.sweep({"lr": [0.1, 1]}, {(0.1,): 0.5, (1,): 0.9}), "50.00 to 90.00 %, the best at lr = 1"),
     "weights": (lambda: plots.weights(model()), "4 of the 4 units of conv2d1"),
 }
-HELPERS = {"alt", "histogram", "main_plane", "save"}
-NOTHING = {  # one row for each figure of which there can be nothing to draw
+HELPERS = {"alt", "histogram", "principal_plane", "save"}
+EMPTY = {  # one call for each figure that can have nothing to draw
     "accuracies": lambda: plots.accuracies({}, {}),
-    "activation_densities": lambda: plots.activation_densities(model(), PICTURES[:0]),
+    "activation_histograms": lambda: plots.activation_histograms(model(), IMAGES[:0]),
     "attributions": lambda: plots.attributions({}),
     "confusion_matrix": lambda: plots.confusion_matrix(np.zeros((0, 0))),
     "decision_regions": lambda: plots.decision_regions({}, [], [], SQUARE),
-    "densities": lambda: plots.densities({}, "x"),
-    "disagreements": lambda: plots.disagreements(PICTURES[:0], LABELS[:0], {}),
-    "feature_maps": lambda: plots.feature_maps(model(), PICTURES[0], layers=[]),
+    "histograms": lambda: plots.histograms({}, "x"),
+    "disagreements": lambda: plots.disagreements(IMAGES[:0], LABELS[:0], {}),
+    "feature_maps": lambda: plots.feature_maps(model(), IMAGES[0], layers=[]),
     "learning_curves": lambda: plots.learning_curves(History()),
     "loss_surface": lambda: plots.loss_surface(np.eye(3), SQUARE, {}),
-    "mistakes": lambda: plots.mistakes(model(), Dataset(PICTURES[:4], model().predict(PICTURES[:4]).argmax(axis=1))),
+    "mistakes": lambda: plots.mistakes(model(), Dataset(IMAGES[:4], model().predict(IMAGES[:4]).argmax(axis=1))),
     "network_diagram": lambda: plots.network_diagram({}),
     "network_state": lambda: plots.network_state({}, ()),
     "over_seeds": lambda: plots.over_seeds({}, [], "epoch"),
-    "pictures": lambda: plots.pictures([], []),
+    "images": lambda: plots.images([], []),
     "predictions": lambda: plots.predictions([], []),
     "representation": lambda: plots.representation({}, [], ()),
     "sweep": lambda: plots.sweep({"lr": []}, {}),
@@ -210,16 +210,16 @@ NOTHING = {  # one row for each figure of which there can be nothing to draw
 def test_every_figure_has_its_rows():
     figures = set(plots.__all__) - HELPERS
     assert set(FIGURES) == figures, "a figure without a row is not tested"
-    assert figures - set(NOTHING) == {"graph_diagram", "learning_rate_finder"}, "only of these there is always something"
+    assert figures - set(EMPTY) == {"graph_diagram", "learning_rate_finder"}, "only these can always be drawn"
 
 
-def test_the_page_of_figures_has_all_of_them():
+def test_the_documentation_lists_all_figures():
     page = (Path(__file__).parents[2] / "docs/figures.md").read_text(encoding="utf-8")
     assert not [name for name in plots.__all__ if f"`{name}(" not in page and f"plots.{name}(" not in page]
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_says_in_words_what_it_shows(name, tmp_path):
+def test_a_figure_has_an_alternative_text(name, tmp_path):
     made, words = FIGURES[name][0](), FIGURES[name][1]
     assert isinstance(made, Figure)
     text = plots.alt(made)
@@ -227,17 +227,17 @@ def test_a_figure_says_in_words_what_it_shows(name, tmp_path):
     assert text.endswith(".")
     assert made.get_figwidth() <= 14
     plots.save(made, tmp_path / "figure.png")
-    with Image.open(tmp_path / "figure.png") as picture:
-        assert picture.info["Description"] == text
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.info["Description"] == text
 
 
-@pytest.mark.parametrize("name", NOTHING)
-def test_of_nothing_there_is_no_figure(name):
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_figure_is_an_error(name):
     with pytest.raises(PellucidError):
-        NOTHING[name]()
+        EMPTY[name]()
 
 
-def test_an_svg_says_in_words_what_it_shows(tmp_path):
+def test_an_svg_file_has_an_alternative_text(tmp_path):
     made = plots.confusion_matrix(TABLE, ('"a" & <b>', "c", "d"))
     plots.save(made, tmp_path / "figure.svg")
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
@@ -249,7 +249,7 @@ def test_an_svg_says_in_words_what_it_shows(tmp_path):
     assert ElementTree.parse(tmp_path / "figure.svg").getroot().attrib["aria-label"] == "another text"
 
 
-def test_any_figure_can_be_saved_and_has_no_text(tmp_path):
+def test_a_figure_without_alternative_text_can_be_saved(tmp_path):
     plain = Figure()
     plots.save(plain, tmp_path / "plain.svg")
     plots.save(plain, tmp_path / "plain.pdf")
@@ -257,20 +257,20 @@ def test_any_figure_can_be_saved_and_has_no_text(tmp_path):
     assert "aria-label" not in (tmp_path / "plain.svg").read_text()
 
 
-def test_a_notebook_shows_a_figure_with_its_text():
+def test_a_notebook_shows_a_figure_with_its_alternative_text():
     made = plots.confusion_matrix(TABLE, ('"a" & <b>', "c", "d"))
     page = made._repr_html_()
     assert f'alt="{html.escape(plots.alt(made))}"' in page
-    with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))) as picture:
-        assert picture.width == pytest.approx(160 * made.get_figwidth(), abs=1)
+    with Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', page)[1]))) as image:
+        assert image.width == pytest.approx(160 * made.get_figwidth(), abs=1)
 
 
-def test_ticks_are_what_was_tried():
+def test_ticks_are_at_the_values():
     few = plots.over_seeds({"loss": {"SGD": [[3, 1, 2]]}}, [1, 32, 1000], "batch size", log_x=True).axes[0]
     assert [tick.get_text() for tick in few.get_xticklabels()] == ["1", "32", "1,000"]
     whole = plots.over_seeds({"loss": {"SGD": [[3, 1, 2]], "Adam": [[1, 2, 3]]}}, [1, 2, 3], "epoch").axes[0]
     assert all(float(tick).is_integer() for tick in whole.get_xticks())
-    assert few.get_legend() is None, "one curve needs no name"
+    assert few.get_legend() is None, "one curve needs no legend"
     assert [text.get_text() for text in whole.get_legend().get_texts()] == ["SGD", "Adam"]
     many = plots.over_seeds({"loss": {str(i): [[i, i]] for i in range(8)}}, [1, 2], "epoch").axes[0]
     assert len({(line.get_color(), line.get_marker()) for line in many.get_lines()}) == 8

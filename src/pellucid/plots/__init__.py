@@ -1,49 +1,48 @@
-"""Figures: one function a figure, each returns a matplotlib Figure (extra ``plots``).
+"""Figures: each function returns a matplotlib Figure (extra ``plots``).
 
-Each carries its alternative text (:func:`alt`), which :func:`save` writes into the file.
+Every figure has an alternative text (:func:`alt`), which :func:`save` writes into the file.
 """
 
+from pellucid.plots.attribution_maps import attributions
 from pellucid.plots.comparison import accuracies, disagreements
 from pellucid.plots.confusion import confusion_matrix
-from pellucid.plots.curves import learning_curves
-from pellucid.plots.densities import activation_densities, densities, histogram
-from pellucid.plots.diagram import graph_diagram, network_diagram
-from pellucid.plots.grids import feature_maps, weights
-from pellucid.plots.lines import over_seeds
-from pellucid.plots.maps import attributions
-from pellucid.plots.mistakes import mistakes
-from pellucid.plots.pictures import pictures
-from pellucid.plots.predictions import predictions
-from pellucid.plots.rates import learning_rate_finder
+from pellucid.plots.diagrams import graph_diagram, network_diagram
+from pellucid.plots.distributions import activation_histograms, histogram, histograms
+from pellucid.plots.features import feature_maps, weights
+from pellucid.plots.image_rows import images
+from pellucid.plots.misclassifications import mistakes
 from pellucid.plots.regions import decision_regions
+from pellucid.plots.regression import predictions
 from pellucid.plots.scatter import representation
+from pellucid.plots.seeds import over_seeds
 from pellucid.plots.state import network_state
 from pellucid.plots.style import alt, save
-from pellucid.plots.surface import loss_surface, main_plane
-from pellucid.plots.sweep import sweep
+from pellucid.plots.surface import loss_surface, principal_plane
+from pellucid.plots.sweeps import sweep
+from pellucid.plots.training import learning_curves, learning_rate_finder
 
 __all__ = [
     "accuracies",
-    "activation_densities",
+    "activation_histograms",
     "alt",
     "attributions",
     "confusion_matrix",
     "decision_regions",
-    "densities",
     "disagreements",
     "feature_maps",
     "graph_diagram",
     "histogram",
+    "histograms",
+    "images",
     "learning_curves",
     "learning_rate_finder",
     "loss_surface",
-    "main_plane",
     "mistakes",
     "network_diagram",
     "network_state",
     "over_seeds",
-    "pictures",
     "predictions",
+    "principal_plane",
     "representation",
     "save",
     "sweep",

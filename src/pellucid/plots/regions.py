@@ -1,4 +1,4 @@
-"""What networks decide in a plane: one square for each, coloured by the probability of the second class."""
+"""Decision regions of networks with two inputs: the probability of the second class as a color."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, VERMILION, described, figure, listed
+from pellucid.plots.style import BLUE, VERMILION, blank_figure, grid_size, join_names, signed_colors, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARKS = "o", "^"
+MARKERS = "o", "^"
 
 
 def decision_regions(
     planes: Mapping[str, Any], x: Array, y: Array, extent: tuple[float, float, float, float], columns: int = 4
 ) -> Figure:
-    """``planes`` has for each title the probabilities of class 1 over a grid (rows are x₂ from below, columns x₁), which
-    spans ``extent`` (left, right, bottom, top); the points ``x`` (n, 2) with labels ``y`` of 0 and 1 are drawn on top: blue
-    circles and vermilion triangles. The line is where the probability is ½."""
+    """Draw, for each title in ``planes``, the probability of class 1 in the plane, and the decision boundary at ½.
+
+    A plane is a grid of probabilities over ``extent`` (left, right, bottom, top); its rows are x₂ from bottom to top, its
+    columns x₁. The points ``x`` (n, 2) are blue circles for the label 0 in ``y``, and vermilion triangles for 1. Raises
+    DataError if there are no planes.
+    """
     if not planes:
         raise DataError("there are no planes to draw")
-    across = min(columns, len(planes))
-    down = -(-len(planes) // across)
-    made, axes = figure(2.7 * across, 2.9 * down, across, down)
+    column_count, row_count = grid_size(len(planes), columns)
+    figure, axes = blank_figure(2.7 * column_count, 2.9 * row_count, column_count, row_count)
     for ax, (title, plane) in zip(axes, planes.items(), strict=False):
         draw_regions(ax, plane, x, y, extent)
         ax.set_title(title, fontsize=9)
@@ -35,23 +37,19 @@ def decision_regions(
         ax.set_ylabel("x₂")
     for ax in axes[len(planes) :]:
         ax.set_visible(False)
-    shares = listed((f"{title} {100 * np.mean(np.asarray(plane) >= 0.5):.0f} %" for title, plane in planes.items()), 12)
-    text = f"Decision regions in a plane, with {len(x)} points of two classes. The share that the second class has: {shares}."
-    return described(made, text)
+    fractions = join_names((f"{title} {100 * np.mean(np.asarray(plane) >= 0.5):.0f} %" for title, plane in planes.items()), 12)
+    text = f"Decision regions in a plane, with {len(x)} points of two classes. The region of the second class covers: "
+    return with_alt(figure, f"{text}{fractions}.")
 
 
 def draw_regions(ax: Any, plane: Any, x: Any, y: Any, extent: tuple[float, float, float, float], size: float = 22) -> None:
-    """One such square, on axes that are there; ``size`` is that of the points."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    shades = LinearSegmentedColormap.from_list("regions", [BLUE, "#FFFFFF", VERMILION])
-    grid, look = np.asarray(plane, float), {"origin": "lower", "interpolation": "bilinear", "aspect": "auto"}
-    ax.imshow(grid, extent=extent, cmap=shades, vmin=0, vmax=1, alpha=0.55, **look)
+    """Draw one plane of :func:`decision_regions` into existing axes; ``size`` is the size of the points."""
+    grid, style = np.asarray(plane, float), {"origin": "lower", "interpolation": "bilinear", "aspect": "auto"}
+    ax.imshow(grid, extent=extent, cmap=signed_colors(), vmin=0, vmax=1, alpha=0.55, **style)
     if grid.min() < 0.5 < grid.max():
-        ax.contour(
-            np.linspace(*extent[:2], grid.shape[1]), np.linspace(*extent[2:], grid.shape[0]), grid, [0.5], colors="black"
-        )
-    for label, (color, mark) in enumerate(zip((BLUE, VERMILION), MARKS, strict=True)):
-        chosen = np.asarray(x)[np.asarray(y) == label]
-        ax.scatter(*chosen.T, color=color, marker=mark, s=size, edgecolor="white", linewidth=0.02 * size, zorder=3)
+        x1, x2 = np.linspace(*extent[:2], grid.shape[1]), np.linspace(*extent[2:], grid.shape[0])
+        ax.contour(x1, x2, grid, [0.5], colors="black")
+    for label, (color, marker) in enumerate(zip((BLUE, VERMILION), MARKERS, strict=True)):
+        members = np.asarray(x)[np.asarray(y) == label]
+        ax.scatter(*members.T, color=color, marker=marker, s=size, edgecolor="white", linewidth=0.02 * size, zorder=3)
     ax.grid(False)

@@ -1,4 +1,4 @@
-"""The state of a network for one input: which lines carry what, from one layer to the next."""
+"""The state of a network for one input: the activation of each neuron, and the weights that connect active neurons."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, GREY, described, figure, listed
+from pellucid.plots.style import BLUE, GREY, blank_figure, join_names, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RED = "#C8102E"
-Layers = Sequence[tuple[Array, Array]]  # (activations of the layer before, its weights to the next (i, o))
+MAX_LINES = 80  # per layer
+Layers = Sequence[tuple[Array, Array]]  # (activations of a layer (i), weights to the next layer (i, o))
 
 
 def network_state(panels: Mapping[str, tuple[Layers, Array]], names: Sequence[str]) -> Figure:
-    """One drawing for each title: layers as (activations (i), weights (i, o)), and the outputs (k), called ``names``. Lines
-    are red for positive weights and blue and dashed for negative ones, as opaque as the neuron before is active; of layers
-    with more lines than can be seen only the strongest are drawn. Circles are darker the more active they are."""
+    """Draw a network for each title in ``panels``: its layers as (activations (i), weights (i, o)), and its outputs (k).
+
+    Lines are red for positive weights, blue and dashed for negative ones, and as opaque as the neuron before them is active.
+    Of large layers only the lines with the largest products of weight and activation are drawn. Circles are darker the more
+    active they are. ``names`` (k) are the names of the outputs. Raises DataError if there are no panels.
+    """
     if not panels:
-        raise DataError("there is no state to draw")
-    made, axes = figure(3.1 * len(panels), 3.6, len(panels))
+        raise DataError("there is no network state to draw")
+    figure, axes = blank_figure(3.1 * len(panels), 3.6, len(panels))
     for ax, (title, (layers, outputs)) in zip(axes, panels.items(), strict=True):
-        columns = [np.asarray(before, float) for before, _ in layers] + [np.asarray(outputs, float)]
-        for x, (before, weights) in enumerate(layers):
-            _lines(ax, x, np.asarray(before, float), np.asarray(weights, float))
+        columns = [np.asarray(activations, float) for activations, _ in layers] + [np.asarray(outputs, float)]
+        for x, (activations, weights) in enumerate(layers):
+            _draw_lines(ax, x, np.asarray(activations, float), np.asarray(weights, float))
         for x, values in enumerate(columns):
             shades = np.abs(values) / max(np.abs(values).max(), 1e-9)
             ax.scatter(
@@ -45,20 +49,25 @@ def network_state(panels: Mapping[str, tuple[Layers, Array]], names: Sequence[st
         ax.set_xlim(-0.3, len(columns) - 0.1)
         ax.set_title(title, fontsize=9)
         ax.set_axis_off()
-    said = listed(f"{title}: {names[int(np.argmax(out))]} with {100 * np.max(out):.0f} %" for title, (_, out) in panels.items())
-    return described(made, f"The state of a network, lines red for positive and blue for negative weights. {said}.")
+    predictions = join_names(
+        f"{title}: {names[int(np.argmax(outputs))]} with {100 * np.max(outputs):.0f} %"
+        for title, (_, outputs) in panels.items()
+    )
+    text = f"The state of a network, lines red for positive and blue for negative weights. {predictions}."
+    return with_alt(figure, text)
 
 
 def _heights(n: int) -> Array:
+    """Return the vertical positions (n) of the neurons of a layer."""
     return np.linspace(1, 0, n) if n > 1 else np.array([0.5])
 
 
-def _lines(ax: Any, x: int, before: Array, weights: Array, most: int = 80) -> None:
-    """Those lines whose weight times activation is largest."""
-    carried = np.abs(weights * before[:, None])
-    active = np.abs(before) / max(np.abs(before).max(), 1e-9)
+def _draw_lines(ax: Any, x: int, activations: Array, weights: Array) -> None:
+    """Draw the lines with the largest products of weight and activation."""
+    products = np.abs(weights * activations[:, None])
+    opacities = np.abs(activations) / max(np.abs(activations).max(), 1e-9)
     left, right = _heights(weights.shape[0]), _heights(weights.shape[1])
-    for flat in np.argsort(carried, axis=None)[-most:]:
+    for flat in np.argsort(products, axis=None)[-MAX_LINES:]:
         i, j = np.unravel_index(flat, weights.shape)
         positive = weights[i, j] >= 0
         width = 0.4 + 1.8 * abs(weights[i, j]) / max(np.abs(weights).max(), 1e-9)
@@ -66,7 +75,7 @@ def _lines(ax: Any, x: int, before: Array, weights: Array, most: int = 80) -> No
             [x, x + 1],
             [left[i], right[j]],
             color=RED if positive else BLUE,
-            alpha=float(active[i]),
+            alpha=float(opacities[i]),
             linewidth=width,
             linestyle="-" if positive else (0, (3, 2)),
             zorder=1,

@@ -1,22 +1,31 @@
-"""The look of all figures: blue and vermilion (told apart by everybody, Okabe and Ito, 2008), and always a second mark.
+"""The common style of all figures, their alternative texts, and their files.
 
-Every figure carries its alternative text, for who cannot see it: as its label, from where it goes into files and notebooks.
+The main colors are blue and vermilion, which people with any color vision can distinguish (Okabe and Ito, 2008). A second
+property, such as a dash or a marker, always repeats the distinction. Every figure has an alternative text for people who
+cannot see it. It is stored as the label of the figure, and written into files and notebooks.
 """
 
 from __future__ import annotations
 
+import base64
+import functools
 import html
 import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, FileError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, VERMILION, GREY, GREEN = "#0072B2", "#D55E00", "#6B6B6B", "#009E73"
+FRAME = "#CCCCCC"  # around images
+DPI = 160
 
 SETTINGS: Any = {
     "font.size": 10,
@@ -34,63 +43,133 @@ SETTINGS: Any = {
 }
 
 
-def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Any]]:
-    """A figure of that size in inches with axes in rows, one list of them all. It belongs to the caller, not to pyplot."""
+def blank_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Any]]:
+    """Return a figure of that size in inches and the list of its axes, row by row.
+
+    The figure is independent of pyplot. Raises ConfigError if Matplotlib is not installed.
+    """
     try:
         import matplotlib
 
-        from pellucid.plots.shown import Shown
+        figure_class = _notebook_figure()
     except ImportError:
         raise ConfigError("figures need Matplotlib: pip install 'pellucid[plots]'") from None
     with matplotlib.rc_context(SETTINGS):
-        made = Shown(figsize=(width, height), layout="constrained")
-        axes = made.subplots(rows, columns, squeeze=False)
-    return made, list(axes.flat)
+        figure = figure_class(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
 
 
-def described(made: Figure, text: str) -> Figure:
-    """The figure, with its alternative text."""
-    made.set_label(text)
-    return made
+@functools.cache
+def _notebook_figure() -> type[Figure]:
+    """Return a class of figures that notebooks show with their alternative text.
+
+    The class is defined on first use, so that Matplotlib is not imported before a figure is drawn.
+    """
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_html_(self) -> str:
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=DPI)
+            data, width = base64.b64encode(file.getvalue()).decode(), round(72 * self.get_figwidth())
+            text = html.escape(str(self.get_label()))
+            return f'<img alt="{text}" style="max-width:100%;width:{width}px" src="data:image/png;base64,{data}">'
+
+    return NotebookFigure
 
 
-def alt(made: Figure) -> str:
-    """The alternative text of a figure: what it shows, in words, for who cannot see it. (``figure.set_label(text)`` gives
-    another one; empty for figures that are not from here.)"""
-    return str(made.get_label())
+# -- parts of figures ----------------------------------------------------------------------------------------------
 
 
-def listed(names: Iterable[object], most: int = 6) -> str:
-    """``a, b and c``; of many the first ones and how many more there are."""
+def grid_size(count: int, max_columns: int) -> tuple[int, int]:
+    """Return the numbers of columns and rows of a grid for ``count`` panels."""
+    columns = min(max_columns, count)
+    return columns, -(-count // columns)
+
+
+def signed_colors() -> Any:
+    """Return the color map of signed values: blue below zero, white at zero, vermilion above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("signed", [BLUE, "#FFFFFF", VERMILION])
+
+
+def show_signed(ax: Any, image: Array, limit: float) -> Any:
+    """Draw an image (h, w) of signed values between −limit and limit, and return it."""
+    return ax.imshow(image, cmap=signed_colors(), vmin=-limit, vmax=limit)
+
+
+def show_image(ax: Any, image: Array) -> None:
+    """Draw an image (h, w, 1 or 3) of bytes, or of values from 0 to 1. Grey images are drawn dark on light."""
+    values = image / 255 if image.dtype == np.uint8 else image
+    ax.imshow(1 - values[..., 0] if values.shape[2] == 1 else values, cmap="gray", vmin=0, vmax=1)
+
+
+def frame_image(ax: Any) -> None:
+    """Replace the axes of an image, its ticks and grid, by a thin frame."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+        spine.set_color(FRAME)
+
+
+# -- alternative texts ---------------------------------------------------------------------------------------------
+
+
+def with_alt(figure: Figure, text: str) -> Figure:
+    """Set the alternative text of a figure, and return the figure."""
+    figure.set_label(text)
+    return figure
+
+
+def alt(figure: Figure) -> str:
+    """Return the alternative text of a figure: a description for people who cannot see it.
+
+    ``figure.set_label(text)`` replaces it. Figures that were not made by this package have none, or their own label.
+    """
+    return str(figure.get_label())
+
+
+def join_names(names: Iterable[object], limit: int = 6) -> str:
+    """Return the names as ``a, b and c``. If there are more than ``limit``, the last ones are only counted."""
     words = [str(name) for name in names]
-    if len(words) > most:
-        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    if len(words) > limit:
+        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def save(made: Figure, path: str | Path) -> None:
-    """Writes a figure as PNG or SVG, by the name's ending, with its alternative text inside: in the PNG's ``Description``, in
-    the SVG's too, and as the label that a screen reader reads. Raises FileError."""
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure to a file, with its alternative text; the suffix of the name is the format.
+
+    The text is the ``Description`` of a PNG file or an SVG file, and the label of an SVG file for screen readers. Raises
+    FileError.
+    """
     import matplotlib
 
-    path, text = Path(path), alt(made)
-    kind = path.suffix.lower()
-    metadata = {"Description": text} if text and kind in (".png", ".svg") else None
+    path, text = Path(path), alt(figure)
+    suffix = path.suffix.lower()
+    metadata = {"Description": text} if text and suffix in (".png", ".svg") else None
     try:
         with matplotlib.rc_context(SETTINGS):
-            if kind == ".svg":
-                drawn = io.StringIO()
-                made.savefig(drawn, format="svg", metadata=metadata)
-                path.write_text(labelled(drawn.getvalue(), text), encoding="utf-8")
+            if suffix == ".svg":
+                svg = io.StringIO()
+                figure.savefig(svg, format="svg", metadata=metadata)
+                path.write_text(with_svg_label(svg.getvalue(), text), encoding="utf-8")
             else:
-                made.savefig(path, dpi=160, metadata=metadata)
-    except ValueError as error:  # a format that Matplotlib does not know
-        raise FileError(f"cannot write {path}: {error}; name it .png or .svg") from None
+                figure.savefig(path, dpi=DPI, metadata=metadata)
+    except ValueError as error:  # a format that Matplotlib does not support
+        raise FileError(f"cannot write {path}: {error}; name the file .png or .svg") from None
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def labelled(svg: str, text: str) -> str:
-    """An SVG file whose drawing says that it is a picture, and of what."""
-    said = html.escape(text).replace("\n", " ")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1) if text else svg
+def with_svg_label(svg: str, text: str) -> str:
+    """Return an SVG file that is marked as an image, with ``text`` as its label for screen readers."""
+    label = html.escape(text).replace("\n", " ")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1) if text else svg

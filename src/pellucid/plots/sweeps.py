@@ -1,0 +1,117 @@
+"""The results of a sweep over one or two settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid.errors import ConfigError
+from pellucid.plots.style import BLUE, VERMILION, blank_figure, join_names, with_alt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Combination = tuple[Any, ...]  # one value of each setting
+
+
+def sweep(
+    values: Mapping[str, Sequence[Any]],
+    means: Mapping[Combination, float],
+    texts: Mapping[Combination, str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw the validation accuracies of a sweep.
+
+    ``values`` has the values of each setting, and ``means`` the accuracy (0 … 1) of each combination. Two settings are drawn
+    as a heat map with a number in each cell and a frame around the best one, one setting as a dot for each value with the
+    best one as a vermilion square. A combination without a mean shows its entry in ``texts``, such as "diverged". Raises
+    ConfigError for any other number of settings.
+    """
+    settings = list(values)
+    if len(settings) not in (1, 2):
+        raise ConfigError(f"a sweep figure shows one or two settings, not {len(settings)}")
+    if not all(values.values()):
+        raise ConfigError("a sweep figure needs at least one value for each setting")
+    texts = texts or {}
+    best = max(means, key=lambda combination: means[combination], default=None)
+    alt_text = _alt_text(settings, values, means, best)
+    if len(settings) == 1:
+        return with_alt(_draw_dots(settings[0], values[settings[0]], means, texts, best, title), alt_text)
+    rows, columns = values[settings[0]], values[settings[1]]
+    figure, (ax,) = blank_figure(1.8 + 0.95 * len(columns), 1.3 + 0.6 * len(rows), 1)
+    table = np.array([[means.get((row, column), np.nan) for column in columns] for row in rows])
+    low, high = (np.nanmin(table), np.nanmax(table)) if means else (0.0, 1.0)
+    ax.imshow(table, cmap="Blues", vmin=low - 0.15 * (high - low) - 1e-9, vmax=high, aspect="auto")
+    ax.grid(False)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            value = table[i, j]
+            dark = not np.isnan(value) and value > low + 0.6 * (high - low)
+            text = f"{100 * value:.2f} %" if not np.isnan(value) else _missing_text(texts, (row, column))
+            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+            if (row, column) == best:
+                frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2.5}
+                ax.add_patch(_rectangle((j - 0.47, i - 0.46), 0.94, 0.92, **frame))
+    ax.set_xticks(range(len(columns)), [str(column) for column in columns])
+    ax.set_yticks(range(len(rows)), [str(row) for row in rows])
+    ax.set_xlabel(settings[1])
+    ax.set_ylabel(settings[0])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.set_title(title or "Validation accuracy")
+    return with_alt(figure, alt_text)
+
+
+def _alt_text(
+    settings: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    means: Mapping[Combination, float],
+    best: Combination | None,
+) -> str:
+    over = " and ".join(f"{name} ({join_names(values[name], 12)})" for name in settings)
+    if best is None:
+        return f"Validation accuracy over {over}: no results yet."
+    at = " and ".join(f"{name} = {value}" for name, value in zip(settings, best, strict=True))
+    low, high = (100 * end(means.values()) for end in (min, max))
+    return f"Validation accuracy over {over}: {low:.2f} to {high:.2f} %, the best at {at}."
+
+
+def _missing_text(texts: Mapping[Combination, str], combination: Combination) -> str:
+    """Return the text of a combination without an accuracy, broken into lines."""
+    return texts.get(combination, "not done").replace(", ", "\n")
+
+
+def _rectangle(corner: tuple[float, float], width: float, height: float, **style: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, width, height, **style)
+
+
+def _draw_dots(
+    setting: str,
+    values: Sequence[Any],
+    means: Mapping[Combination, float],
+    texts: Mapping[Combination, str],
+    best: Combination | None,
+    title: str,
+) -> Figure:
+    figure, (ax,) = blank_figure(1.5 + 0.8 * max(3, len(values)), 3.2, 1)
+    for i, value in enumerate(values):
+        if (value,) not in means:
+            text = _missing_text(texts, (value,))
+            ax.text(i, 0.04, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
+            continue
+        mean = means[(value,)]
+        color, marker = (VERMILION, "s") if (value,) == best else (BLUE, "o")
+        ax.plot([i], [100 * mean], color=color, marker=marker, markersize=7)
+        ax.annotate(f"{100 * mean:.2f}", (i, 100 * mean), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=9)
+    ax.set_xticks(range(len(values)), [str(value) for value in values])
+    ax.set_xlim(-0.5, len(values) - 0.5)
+    ax.margins(y=0.15)
+    ax.set_xlabel(setting)
+    ax.set_ylabel("Validation accuracy (%)")
+    if title:
+        ax.set_title(title)
+    return figure
