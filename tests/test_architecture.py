@@ -277,6 +277,6 @@ def test_settings_are_found_whatever_is_loaded():
         "print(from_json({'class': 'Dense', 'units': 3}, Config))\n"
         "print(from_json({'class': 'Augmentation'}, Config))\n"
         "assert registered_classes(Config) == registered_classes(Config)\n"
-        "assert {'Standardized', 'LSTM', 'Adam'} <= set(registered_classes(Config))\n"
+        "assert {'Standardization', 'LSTM', 'Adam'} <= set(registered_classes(Config))\n"
     )
     assert run(program) == ["Dense(units=3)", "Augmentation()"]

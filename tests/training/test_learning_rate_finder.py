@@ -129,9 +129,9 @@ def test_the_figure():
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Learning rate", "Training loss", "a title")
     assert ax.get_xscale() == "log"
     drawn = {line.get_label(): line for line in ax.get_lines()}
-    np.testing.assert_array_equal(drawn["smoothed"].get_ydata(), losses)
-    np.testing.assert_array_equal(drawn["loss of a step"].get_ydata(), losses + 0.1)
-    marker = drawn["suggestion: 0.01"]
+    np.testing.assert_array_equal(drawn["Smoothed loss"].get_ydata(), losses)
+    np.testing.assert_array_equal(drawn["Loss of one step"].get_ydata(), losses + 0.1)
+    marker = drawn["Suggestion: 0.01"]
     assert (list(marker.get_xdata()), marker.get_marker()) == ([0.01], "s")
     assert marker.get_ydata()[0] == pytest.approx(2, abs=0.01)
 
