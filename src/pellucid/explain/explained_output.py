@@ -50,9 +50,7 @@ class ExplainedOutput:
 def check_output_kind(of: str) -> None:
     """Raise ConfigError unless ``of`` is "logit" or "output"."""
     if of not in get_args(OutputKind):
-        raise ConfigError(
-            f"of={of!r}: choose 'logit', before the softmax or sigmoid, or 'output', after it"
-        )
+        raise ConfigError(f"of={of!r}: choose 'logit', before the softmax or sigmoid, or 'output', after it")
 
 
 def explained_output(

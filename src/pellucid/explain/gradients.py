@@ -26,8 +26,9 @@ def gradient(
     of: OutputKind = "logit",
     dtype: Any = np.float32,
 ) -> tuple[Array, Array]:
-    """Return (f, ∂f/∂x) for each of the samples x (n, *input shape): f (n) in float64, and its gradient (n, *input shape)
-    with respect to the *scaled* input in ``dtype``.
+    """Return (f, ∂f/∂x) for each of the samples x (n, *input shape).
+
+    f (n) is in float64. Its gradient (n, *input shape), with respect to the *scaled* input, is in ``dtype``.
 
     - ``target``: the class whose output f is: an index, a name, one of these for each sample, or None for the predicted class.
     - ``against``: a class whose output is subtracted. "Why 4 and not 9?" is ``target=4, against=9``.
@@ -49,12 +50,11 @@ def saliency(
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """Return the saliency φᵢ = |∂f/∂xᵢ|, the sensitivity of the output to each value of the input (Simonyan, Vedaldi and
-    Zisserman, 2014).
+    """Return the saliency φᵢ = |∂f/∂xᵢ|, the sensitivity of the output to each value of the input.
 
-    It shows where a change would matter, not what the values contribute. It is therefore not complete. The ``baseline`` is
-    used only for the completeness error. For the other arguments and the errors raised see
-    :func:`~pellucid.explain.gradient`.
+    (Simonyan, Vedaldi and Zisserman, 2014.) It shows where a change would matter, not what the values contribute, and is
+    therefore not complete. The ``baseline`` is used only for the completeness error. For the other arguments and the errors
+    raised see :func:`~pellucid.explain.gradient`.
     """
     attributor = Attributor(model, x, target, against, of, dtype)
     values = np.abs(attributor.gradient())
@@ -72,11 +72,11 @@ def input_times_gradient(
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """Return φᵢ = (xᵢ − bᵢ) ∂f/∂xᵢ, the first term of the Taylor series of f from the sample to the baseline b (Shrikumar,
-    Greenside, Shcherbina and Kundaje, 2016, with b = 0).
+    """Return φᵢ = (xᵢ − bᵢ) ∂f/∂xᵢ, the first term of the Taylor series of f from the sample to the baseline b.
 
-    It is complete only if f is linear between baseline and sample. For the arguments and the errors raised see
-    :func:`~pellucid.explain.gradient` and :func:`~pellucid.explain.integrated_gradients`.
+    (Shrikumar, Greenside, Shcherbina and Kundaje, 2016, with b = 0.) It is complete only if f is linear between baseline and
+    sample. For the arguments and the errors raised see :func:`~pellucid.explain.gradient` and
+    :func:`~pellucid.explain.integrated_gradients`.
     """
     attributor = Attributor(model, x, target, against, of, dtype)
     gradients = attributor.gradient()

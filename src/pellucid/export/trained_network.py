@@ -1,4 +1,4 @@
-"""What is exported: a network with its parameters, its input stage and its class names."""
+"""The description of a trained network that the exporters read: network, arrays, input stage and class names."""
 
 from __future__ import annotations
 

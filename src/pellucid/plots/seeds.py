@@ -45,7 +45,7 @@ def over_seeds(
     """
     if not panels or not all(panels.values()):
         raise DataError("there are no curves to draw")
-    sentences = ["Curves: medians over the seeds, with their range."]
+    sentences = ["Curves of several runs."]
     figure, axes = blank_figure(4.4 * len(panels) + 0.4, 3.5, len(panels))
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     for ax, (ylabel, curves) in zip(axes, panels.items(), strict=True):
@@ -73,7 +73,7 @@ def over_seeds(
         ax.set_ylabel(ylabel)
         if len(curves) + len(marks or {}) > 1:
             ax.legend(fontsize=8)
-        sentences.append(f"{ylabel[:1].upper()}{ylabel[1:]} over {xlabel}, from first to last: {join_names(descriptions, 8)}.")
+        sentences.append(f"Median of {ylabel} over {xlabel}, from first to last: {join_names(descriptions, 8)}.")
     return with_alt(figure, " ".join(sentences))
 
 

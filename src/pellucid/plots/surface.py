@@ -23,7 +23,7 @@ def loss_surface(
     extent: tuple[float, float, float, float],
     paths: Mapping[str, Sequence[Any]],
     axes: tuple[str, str] = ("w₁", "w₂"),
-    height: str = "Loss",
+    height: str = "loss",
     columns: int = 3,
 ) -> Figure:
     """Draw a loss over a plane, once for each title in ``paths``, with the trajectories (steps, 2) of that title.
@@ -63,9 +63,8 @@ def loss_surface(
     counts = join_names(
         f"{title} ({len(trajectories)})" if title else f"{len(trajectories)}" for title, trajectories in paths.items()
     )
-    quantity = height[:1].upper() + height[1:]
     value_range = f"{grid.min():.3g} to {grid.max():.3g}"
-    text = f"{quantity} over {axes[0]} and {axes[1]}, {value_range}, with trajectories: {counts}."
+    text = f"Surface of {height} over {axes[0]} and {axes[1]}, {value_range}, with trajectories: {counts}."
     return with_alt(figure, text)
 
 

@@ -33,8 +33,11 @@ def custom_emitters(functions: Mapping[type, Callable[..., Array]]) -> dict[type
 
 
 def _call_by_name(function: Callable[..., Array], step: Step, inputs: tuple[str, ...]) -> Call:
-    """Return a call whose arguments are found by the names of the parameters: slots are read from the weights, settings
-    are written as literals. A setting that equals the default of its parameter is omitted."""
+    """Return a call whose arguments are found by the names of the parameters.
+
+    Slots are read from the weights, settings are written as literals. A setting that equals the default of its parameter is
+    omitted.
+    """
     parameters = list(inspect.signature(function).parameters.values())
     arguments = list(inputs)
     start = 1 if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else len(inputs)
