@@ -1,8 +1,9 @@
-"""How quick the drawing mode is: ``python -m benchmarks.page RUN RUN``.
+"""The speed of the drawing mode: ``python -m benchmarks.page RUN RUN``.
 
-In a real browser: from a pen event to the painted bars of two networks, idle and while a training runs; to the first paint; the
-frames a second of the network diagram while a digit is drawn. Beside it: from the command to an address that answers, with the
-networks loaded; hostile bodies; a hundred clients at once. Needs Playwright and Chromium.
+Measured in a browser: the time from a pen event to the painted predictions of two networks, while nothing else runs and during
+a training; the time to the first paint; the frames per second of the network diagram during a drawing. Measured without a
+browser: the time from the command to the first answer with the networks loaded; requests with too large bodies; a hundred
+clients at once. Requires Playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from benchmarks.environment import child_environment, machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 SEVEN = [[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]
 CODE = "from pellucid.cli import main; main()"
-# A pointer event, and the time until a frame with the answer to it has been painted.
-TIMED = """async ([x, y, kind]) => {
+# Sends a pointer event and returns the milliseconds until a frame with the answer is painted.
+PEN_EVENT = """async ([x, y, kind]) => {
     const pad = document.querySelector('.pad canvas'), frame = pad.getBoundingClientRect();
     const section = document.querySelector('#draw');
     const answered = new Promise((done) => new MutationObserver((_, observer) => { observer.disconnect(); done(); })
@@ -43,9 +44,9 @@ TIMED = """async ([x, y, kind]) => {
     return performance.now() - began;
 }"""
 
-PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
-# A digit drawn over and over for four seconds, and the frames a second that the diagram was painted in.
-DRAWN = """async (points) => {
+FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+# Draws a digit again and again for four seconds and returns the frames per second of the diagram.
+FRAME_RATE = """async (points) => {
     const pad = document.querySelector('.pad canvas'), frame = pad.getBoundingClientRect();
     const canvas = document.querySelector('.diagram canvas');
     const send = (kind, x, y) => pad.dispatchEvent(new PointerEvent(kind, {pointerId: 1, button: 0, bubbles: true,
@@ -63,7 +64,7 @@ DRAWN = """async (points) => {
 
 
 def start(runs: list[str], folder: Path) -> tuple[subprocess.Popen[str], int, float]:
-    """A server, its port, and the seconds until it answered with its networks loaded."""
+    """Start a server; return it, its port, and the seconds until it answered with its networks loaded."""
     began = time.perf_counter()
     command = [sys.executable, "-c", CODE, "draw", "--no-open", "--port", "0", *runs]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=child_environment())
@@ -81,8 +82,8 @@ def start(runs: list[str], folder: Path) -> tuple[subprocess.Popen[str], int, fl
             time.sleep(0.01)
 
 
-def ask(port: int, path: str, body: bytes) -> tuple[int, float]:
-    """(status, milliseconds) of one request."""
+def send(port: int, path: str, body: bytes) -> tuple[int, float]:
+    """Send a request; return the status and the milliseconds."""
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", path, body, {"Content-Type": "application/json"})
@@ -92,14 +93,14 @@ def ask(port: int, path: str, body: bytes) -> tuple[int, float]:
 
 
 def at_once(port: int, clients: int = 100, each: int = 5) -> dict[str, Any]:
-    """Many clients that draw at the same time."""
+    """Send requests of many clients at the same time; return the number of answers and the times."""
     body, answers, go = json.dumps({"strokes": [SEVEN]}).encode(), list[tuple[int, float]](), threading.Barrier(clients)
 
     def client() -> None:
         go.wait()
         for _ in range(each):
             try:
-                answers.append(ask(port, "/api/predict", body))
+                answers.append(send(port, "/api/predict", body))
             except OSError:
                 answers.append((0, 0.0))
 
@@ -113,45 +114,45 @@ def at_once(port: int, clients: int = 100, each: int = 5) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
+    """Return the median and the 95th percentile."""
     ordered = sorted(values)
     return {"median": statistics.median(ordered), "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]}
 
 
-def pen(page: Any, strokes: int) -> list[float]:
-    """Milliseconds from each of many pen events to the painted answer."""
+def pen_times(page: Any, strokes: int) -> list[float]:
+    """Return the milliseconds from each pen event to the painted answer."""
     times = []
     for number in range(strokes):
         page.get_by_role("button", name="Clear").click()
-        page.evaluate(TIMED, [*SEVEN[0], "pointerdown"])
+        page.evaluate(PEN_EVENT, [*SEVEN[0], "pointerdown"])
         for (x0, y0), (x1, y1) in itertools.pairwise(SEVEN):
             for k in range(1, 6):
                 place = [x0 + (x1 - x0) * k / 5, y0 + (y1 - y0) * k / 5 + number % 3]
-                times.append(page.evaluate(TIMED, [*place, "pointermove"]))
-        page.evaluate(TIMED, [*SEVEN[-1], "pointerup"])
+                times.append(page.evaluate(PEN_EVENT, [*place, "pointermove"]))
+        page.evaluate(PEN_EVENT, [*SEVEN[-1], "pointerup"])
     return times
 
 
-def frames(page: Any, port: int, network: str) -> float:
-    """Frames a second of the diagram while a digit is drawn."""
+def frame_rate(page: Any, port: int, network: str) -> float:
+    """Return the frames per second of the diagram while a digit is drawn."""
     page.goto(f"http://127.0.0.1:{port}/#inside")
     page.locator("#inside select").select_option(network)
     page.wait_for_timeout(500)
-    count: float = page.evaluate(DRAWN, SEVEN)
+    count: float = page.evaluate(FRAME_RATE, SEVEN)
     return count
 
 
 def main() -> None:
-    """Measures everything and prints it."""
+    """Measure everything and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs=2, help="two run folders: an MLP and a convolutional network")
-    parser.add_argument("--strokes", type=int, default=20, help="digits drawn, 20 pen events each")
-    parser.add_argument("--out", type=Path, help="write JSON into this file")
+    parser.add_argument("--strokes", type=int, default=20, help="the number of digits drawn, with 20 pen events each")
+    parser.add_argument("--out", type=Path, help="write the results to this JSON file")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     runs = [str(Path(run).resolve()) for run in options.runs]
-    found: dict[str, Any] = {"machine": machine()}
+    results: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         starts = []
@@ -160,14 +161,14 @@ def main() -> None:
             starts.append(seconds)
             server.terminate()
             server.wait()
-        found["ready_s"] = statistics.median(starts)
+        results["ready_s"] = statistics.median(starts)
         server, port, _ = start(runs, folder)
         stack.callback(server.terminate)
         large = json.dumps({"strokes": [[[1.5, 2.5]] * 9000]}).encode()
-        refused = [ask(port, "/api/predict", large) for _ in range(40)]
+        refused = [send(port, "/api/predict", large) for _ in range(40)]
         assert {status for status, _ in refused} == {413}
-        found["large_body_refused_ms"] = spread([ms for _, ms in refused])
-        found["at_once"] = at_once(port)
+        results["large_body_refused_ms"] = spread([ms for _, ms in refused])
+        results["at_once"] = at_once(port)
         with sync_playwright() as play:
             path = shutil.which("chromium") or shutil.which("google-chrome")
             browser = play.chromium.launch(executable_path=path, args=FLAGS)
@@ -175,23 +176,23 @@ def main() -> None:
             paints = []
             for _ in range(5):
                 page.goto(f"http://127.0.0.1:{port}/")
-                page.wait_for_selector(".guess")
-                paints.append(page.evaluate(PAINTED))
-            found["first_paint_s"] = statistics.median(paints)
-            pen(page, 2)
-            found["pen_ms"] = spread(pen(page, options.strokes))
+                page.wait_for_selector(".prediction")
+                paints.append(page.evaluate(FIRST_PAINT))
+            results["first_paint_s"] = statistics.median(paints)
+            pen_times(page, 2)
+            results["pen_ms"] = spread(pen_times(page, options.strokes))
             training = json.dumps({"data": "mnist", "model": "cnn", "epochs": 12}).encode()
-            assert ask(port, "/api/train/start", training)[0] == 200
+            assert send(port, "/api/train/start", training)[0] == 200
             page.wait_for_timeout(15_000)
-            found["pen_while_training_ms"] = spread(pen(page, options.strokes))
+            results["pen_while_training_ms"] = spread(pen_times(page, options.strokes))
             stop = json.dumps({"job": 1, "action": "stop"}).encode()
-            assert ask(port, "/api/train/control", stop)[0] == 200, "the training was over before"
+            assert send(port, "/api/train/control", stop)[0] == 200, "the training ended too early"
             page.wait_for_timeout(12_000)
-            found["diagram_frames_a_second"] = frames(page, port, Path(runs[0]).name)
+            results["diagram_frames_a_second"] = frame_rate(page, port, Path(runs[0]).name)
             browser.close()
     if options.out is not None:
-        options.out.write_text(json.dumps(found, indent=2))
-    print(json.dumps(found, indent=2))
+        options.out.write_text(json.dumps(results, indent=2))
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

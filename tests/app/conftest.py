@@ -1,27 +1,29 @@
-"""What the tests of the drawing mode share: two small trained networks, the application, a real server, a browser."""
+"""Fixtures of the drawing mode: two small trained networks, the application, a real server, a browser."""
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from pellucid import Accuracy, Adam, CrossEntropy
 from pellucid.app import server
 from pellucid.app.networks import Networks
+from pellucid.app.state import AppState
 from pellucid.data import Corrections
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.presets import preset
 
 ADDRESS = "http://127.0.0.1:8137"
-# Chromium in a container: no sandbox of its own, no graphics card, and no requests to its maker.
+# Chromium in a container: without a sandbox, a graphics card, and requests to its vendor.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -33,7 +35,7 @@ ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750],
 
 @pytest.fixture(scope="session")
 def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
-    """The run folders of a small MLP and a small convolutional network that read clear digits."""
+    """The run folders of a small MLP and a small convolutional network that recognize clear digits."""
     runs, parent = [], tmp_path_factory.mktemp("runs")
     for name, epochs in (("mlp-small", 6), ("cnn-fast", 2)):
         recipe, (train, test) = preset(name), digits_5k
@@ -43,22 +45,22 @@ def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
         folder = RunFolder(parent / name, name)
         folder.write_config({"preset": name, "data": {"name": "mnist-5k", "asked_for": "mnist"}, **model.config()})
         folder.write_metrics({"test": model.evaluate(test), "epochs": epochs})
-        folder.save(model)
+        folder.save_model(model)
         runs.append(folder.path)
     return runs
 
 
 @pytest.fixture
-def desk(trained_runs, tmp_path) -> server.Desk:
-    """The two networks, and empty folders for what is new."""
+def state(trained_runs, tmp_path) -> AppState:
+    """The two networks, and empty folders for runs and corrections."""
     networks = Networks()
     networks.add(*trained_runs)
-    return server.Desk(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"))
+    return AppState(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"))
 
 
 @pytest.fixture
 def small_mnist(tmp_path, mnist_folder, monkeypatch) -> Path:
-    """The small MNIST, in the processes that are started from here, too: Python runs this file as each of them starts."""
+    """The small MNIST for child processes too: each of them runs this sitecustomize.py at its start."""
     (tmp_path / "sitecustomize.py").write_text(
         "import pathlib, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
@@ -66,27 +68,27 @@ def small_mnist(tmp_path, mnist_folder, monkeypatch) -> Path:
         f"publish(pathlib.Path({str(mnist_folder)!r}))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv("PELLUCID_KERNELS", "reference")  # these processes live for a second: nothing is compiled for them
+    monkeypatch.setenv("PELLUCID_KERNELS", "reference")  # they run for a second: compiling would take longer
     return mnist_folder
 
 
 @pytest.fixture
-def client(desk) -> Iterator[TestClient]:
-    """Asks the application without a network."""
-    with TestClient(server.application(desk), base_url=ADDRESS) as client:
+def client(state) -> Iterator[TestClient]:
+    """A client of the application, without a network connection."""
+    with TestClient(server.application(state), base_url=ADDRESS) as client:
         yield client
 
 
 @pytest.fixture
-def served(desk) -> Iterator[str]:
+def served(state) -> Iterator[str]:
     """The address of a real server."""
-    at = server.bound("127.0.0.1", 0)
+    listener = server.bind("127.0.0.1", 0)
     ready = threading.Event()
-    page = server.Server(desk, "127.0.0.1", ready.set)
-    thread = threading.Thread(target=page.run, args=([at],), daemon=True)
+    page = server.Server(state, "127.0.0.1", ready.set)
+    thread = threading.Thread(target=page.run, args=([listener],), daemon=True)
     thread.start()
     assert ready.wait(30)
-    yield f"http://127.0.0.1:{at.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     page.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
@@ -94,7 +96,7 @@ def served(desk) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
-    """The system's Chromium. Where there is none, tests that need it are skipped, but fail in CI."""
+    """The Chromium of the system. Without it, the tests that need it are skipped, or fail in CI."""
     path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -113,8 +115,10 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def open_page(browser, served) -> Iterator[Callable[..., object]]:
-    """``open_page("#draw", width=360, scheme="dark")`` opens the page. At the end: no error on the console, and no request to
-    any other host."""
+    """A function that opens the page: ``open_page("#draw", width=360, scheme="dark")``.
+
+    At the end of the test, there must be no errors on the console, and no requests to other hosts.
+    """
     contexts, problems = [], []
 
     def opened(hash: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
@@ -135,7 +139,7 @@ def open_page(browser, served) -> Iterator[Callable[..., object]]:
 
 
 def draw(page, strokes, *, touch: bool = False) -> None:
-    """Draws on the pad, in units of 0 to 1000, with the mouse or a finger."""
+    """Draw on the pad, in units of 0 to 1000, with the mouse or a finger."""
     frame = page.locator(".pad canvas").bounding_box()
 
     def place(point):
@@ -158,16 +162,22 @@ def draw(page, strokes, *, touch: bool = False) -> None:
         page.mouse.up()
 
 
-def free_port() -> int:
-    """A port that nobody listens at just now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def wait_for_predictions(page, *labels: str) -> None:
+    """Wait until the tab Draw shows these labels, one for each network."""
+    page.wait_for_function(
+        "(expected) => [...document.querySelectorAll('.prediction .label')].map((one) => one.textContent).join() === expected",
+        arg=",".join(labels),
+    )
+
+
+def unpack(text: str, dtype: str = "<f4") -> np.ndarray:
+    """Return an array that the server packed."""
+    return np.frombuffer(base64.b64decode(text), dtype)
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits for something that takes its time; fails if it does not come."""
+    """Wait until the condition holds; fail after some seconds."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"the condition did not hold within {seconds} s"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""``pellucid draw``: it says its address, serves, passes over a port in use, and ends when it is told to."""
+"""``pellucid draw``: it prints its address, serves the page, skips a port in use, and ends at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pellucid.cli import application
 CODE = "from pellucid.cli import main; main()"
 
 
-def test_it_says_its_address_serves_and_ends_at_ctrl_c(trained_runs, tmp_path):
+def test_it_prints_its_address_serves_the_page_and_ends_at_ctrl_c(trained_runs, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         command = [sys.executable, "-c", CODE, "draw", str(trained_runs[0]), "--no-open", "--port", str(port)]
@@ -31,27 +31,27 @@ def test_it_says_its_address_serves_and_ends_at_ctrl_c(trained_runs, tmp_path):
             except ConnectionRefusedError:
                 assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []  # nothing was written: no correction, no run
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []  # nothing was written
 
 
-def test_what_is_no_run_is_refused_before_anything_is_served(tmp_path):
+def test_an_invalid_run_is_refused_before_the_server_starts(tmp_path):
     (tmp_path / "empty").mkdir()
     result = CliRunner().invoke(application(), ["draw", str(tmp_path / "empty"), "--no-open", "--port", "0"])
     assert result.exit_code == 2
-    assert "is no run folder" in result.stderr
+    assert "is not a run folder" in result.stderr
 
 
-def test_without_its_extra_it_says_what_to_install():
+def test_without_its_extra_it_names_the_package_to_install():
     code = "import sys; sys.modules['starlette'] = None; from pellucid.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", code, "draw", "--no-open"], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr == "error: the drawing mode needs Starlette and uvicorn: pip install 'pellucid[app]'\n"
 
 
-def test_help_names_what_it_takes():
+def test_help_lists_the_options():
     text = CliRunner().invoke(application(), ["draw", "--help"]).output
     for word in ("--port", "--host", "--no-open", "--data-dir", "--corrections"):
         assert word in text

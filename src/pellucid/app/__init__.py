@@ -1,14 +1,13 @@
-"""The drawing mode: a server on this machine, and the page it shows.
+"""The drawing mode: a web server on this machine, and the page that it serves.
 
-server.py        the application: all routes, and how it is started
-guards.py        what is refused before any of our code sees it
-body.py          what a request may say, and how an answer or an error is given
-networks.py      the trained networks the page can ask
-drawing.py       the tab Draw: guesses, corrections
-inside.py        the tab Inside: every layer's state, and the weights between them
-why.py           the tab Why: attributions
-playing.py       the tab Playground, with playground.py: small networks on points in a plane
-training.py      the tab Train, with jobs.py, job.py and worker.py: the queue, one training, and the process it runs in
-comparing.py     the tab Compare
-static/          the page: plain ES modules, no build step
+server.py        the application with all routes, and the web server
+guards.py        the checks of every request before any other code runs
+api.py           routes that answer with JSON: request fields, errors, packed arrays
+state.py         what the server works with: networks, corrections, training jobs
+networks.py      the trained networks
+tabs/            one module for each tab of the page, with its routes: draw, inside, why, playground, train, compare
+static/          the page: ES modules and style sheets without a build step; static/tabs/ has the files of each tab
+
+All files of a tab begin with its name, in tabs/ and in static/tabs/. A new tab needs a module with a function
+``routes(state)`` in ``server.TABS``, a button and a section in index.html, and its name in main.js.
 """

@@ -1,9 +1,9 @@
-"""What is refused before any of our code sees it.
+"""The checks of every request before any other code runs.
 
-The server runs on a person's own machine, and every page that person opens can send requests to it. So: a Host that is not
-this server's (a foreign name that was made to point here: DNS rebinding), an Origin that is not this page's, a body that is
-too large, too slow or not said to be JSON, and odd paths are answered with an error and nothing else. Every answer forbids the
-browser to load anything from elsewhere, or to show the page inside another.
+The server runs on a personal computer, and every web page that its user opens can send requests to it. The guards refuse
+requests with the Host of another server (DNS rebinding: a foreign name that resolves to this machine), with the Origin of
+another page, with a body that is too large, too slow or not declared as JSON, and with unusual paths. Every answer has headers
+that forbid the browser to load anything from another server, or to show the page inside another page.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST = 64 * 1024  # bytes of a request's body
-PATIENCE = 10.0  # seconds for a body to arrive
+MAX_BODY = 64 * 1024  # bytes
+BODY_TIMEOUT = 10.0  # seconds
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -33,9 +33,12 @@ HEADERS = {
 }
 
 
-class Guards:
-    """An application behind which the real one stands. ``names`` are the host names that this server answers to; with
-    ``any_address`` also every numeric address, for a server that others on the network may use."""
+class GuardMiddleware:
+    """An ASGI application that checks each request and passes it on to ``app``.
+
+    ``names`` are the host names that are accepted; with ``any_address`` numeric addresses are accepted too, for a server that
+    others on the network use.
+    """
 
     def __init__(self, app: ASGIApp, names: Collection[str], *, any_address: bool = False):
         self.app = app
@@ -46,51 +49,51 @@ class Guards:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        if scope["type"] != "http":  # a web socket: there are none here
+        if scope["type"] != "http":  # a web socket
             await send({"type": "websocket.close", "code": 1008})
             return
-        secured = _secured(send)
-        refusal = self._refused(scope)
+        send = _with_security_headers(send)
+        refusal = self._refusal(scope)
         if refusal is not None:
             status, reason = refusal
-            await JSONResponse({"error": reason}, status, {"Connection": "close"})(scope, receive, secured)
+            await JSONResponse({"error": reason}, status, {"Connection": "close"})(scope, receive, send)
             return
         if scope["method"] == "POST":
-            body = await _whole(receive)
+            body = await _read_body(receive)
             if isinstance(body, str):
                 status = 413 if body == _TOO_LARGE else 408
-                await JSONResponse({"error": body}, status, {"Connection": "close"})(scope, receive, secured)
+                await JSONResponse({"error": body}, status, {"Connection": "close"})(scope, receive, send)
                 return
-            receive = _again(body, receive)
-        await self.app(scope, receive, secured)
+            receive = _replay(body, receive)
+        await self.app(scope, receive, send)
 
-    def _refused(self, scope: Scope) -> tuple[int, str] | None:
-        """(status, why), or None: the request may pass."""
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Return the status and the reason of a refusal, or None for a request that may pass."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._is_ours(hosts[0], scope):
-            return 421, "this server does not answer to that host name"
+        if len(hosts) != 1 or not self._is_accepted(hosts[0], scope):
+            return 421, "this server has another host name"
         origins = headers.getlist("origin")
         if any(origin != f"http://{hosts[0]}" for origin in origins):
             return 403, "requests from other pages are refused"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "requests from other pages are refused"
         raw = scope.get("raw_path") or scope["path"].encode()
-        if len(raw) > 1000 or any(odd in raw.lower() for odd in (b"..", b"%2e", b"%2f", b"%5c", b"\\", b"%00", b"//")):
-            return 404, "there is no such page"
+        if len(raw) > 1000 or any(part in raw.lower() for part in (b"..", b"%2e", b"%2f", b"%5c", b"\\", b"%00", b"//")):
+            return 404, "this page does not exist"
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, f"{scope['method'][:20]} is not understood here"
+            return 405, f"the method {scope['method'][:20]} is not supported"
         if scope["method"] == "POST":
             if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-                return 415, "the body of a request is JSON: Content-Type: application/json"
+                return 415, "the body of a request must be JSON: set Content-Type: application/json"
             length = headers.get("content-length")
             if length is not None and not length.isdecimal():
-                return 400, "Content-Length is no number"
-            if length is not None and (len(length) > 9 or int(length) > LARGEST):
+                return 400, "Content-Length is not a number"
+            if length is not None and (len(length) > 9 or int(length) > MAX_BODY):
                 return 413, _TOO_LARGE
         return None
 
-    def _is_ours(self, host: str, scope: Scope) -> bool:
+    def _is_accepted(self, host: str, scope: Scope) -> bool:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         if not name:
             name, port = host, "80"
@@ -101,7 +104,7 @@ class Guards:
         return self.any_address and _is_address(name.strip("[]"))
 
 
-_TOO_LARGE = f"a request has at most {LARGEST // 1024} KB"
+_TOO_LARGE = f"the body of a request has at most {MAX_BODY // 1024} KB"
 _TOO_SLOW = "the request did not arrive in time"
 
 
@@ -113,18 +116,18 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _whole(receive: Receive) -> bytes | str:
-    """The body, or why it is refused."""
+async def _read_body(receive: Receive) -> bytes | str:
+    """Return the body, or the reason for refusing it."""
     parts, size = [], 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return _TOO_SLOW
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > LARGEST:
+                if size > MAX_BODY:
                     return _TOO_LARGE
                 if not message.get("more_body", False):
                     return b"".join(parts)
@@ -132,22 +135,22 @@ async def _whole(receive: Receive) -> bytes | str:
         return _TOO_SLOW
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A receive that gives the body which was read already, and then what comes after it."""
-    given = False
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that returns the body that was read already, then the later messages."""
+    replayed = False
 
     async def replay() -> Message:
-        nonlocal given
-        if given:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        given = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
 
 
-def _secured(send: Send) -> Callable[[Any], Any]:
-    async def secured(message: Message) -> None:
+def _with_security_headers(send: Send) -> Callable[[Any], Any]:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
@@ -155,4 +158,4 @@ def _secured(send: Send) -> Callable[[Any], Any]:
             headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
-    return secured
+    return send_with_headers

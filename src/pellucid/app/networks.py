@@ -1,12 +1,13 @@
-"""The trained networks that the page can ask: run folders whose network reads 28×28 pictures of digits.
+"""The trained networks of the page: those of run folders whose input is a digit image of 28×28 pixels.
 
-Each is loaded when it is added, which takes some milliseconds.
+A network is loaded when it is added, which takes some milliseconds.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,19 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.app.body import Missing
+from pellucid.app.api import NotFoundError
+from pellucid.core.memory import Array
+from pellucid.data.drawings.strokes import NO_DIGIT
 from pellucid.errors import ConfigError, FileError
 from pellucid.model.model import Model
-from pellucid.runs.folder import open_run, results
+from pellucid.runs.folder import open_run, read_metrics
 
 SHAPE = (28, 28, 1)
 DIGITS = tuple("0123456789")
-NEWEST = 50  # runs of a folder that are loaded
+MAX_RUNS = 50  # that are loaded from one folder
 
 
 @dataclass
 class Network:
-    """One trained network: ``name`` is what people see and requests say. ``settings`` is the run's config.json."""
+    """One trained network. ``name`` identifies it on the page and in requests; ``settings`` is the config.json of its run."""
 
     name: str
     path: Path
@@ -41,11 +44,11 @@ class Network:
 
     @cached_property
     def convolutional(self) -> bool:
-        """Whether it looks at pictures as pictures, not as rows of numbers."""
+        """Whether the network has a convolution."""
         return any(name.startswith("conv") for path in self.model.weights for name in path.split("."))
 
-    def described(self) -> dict[str, Any]:
-        """What the page shows of it."""
+    def describe(self) -> dict[str, Any]:
+        """Return what the page shows about the network."""
         part = "test" if self.metrics.get("test") else "validation"
         return {
             "name": self.name,
@@ -54,25 +57,45 @@ class Network:
             "parameters": self.model.parameter_count,
             "multiply_adds": self.model.multiply_adds,
             "accuracy": self.metrics.get(part, {}).get("accuracy"),
-            "scored_on": part,
+            "evaluated_on": part,
             "epochs": self.metrics.get("epochs"),
             "classes": self.classes,
             "convolutional": self.convolutional,
         }
 
+    def predict(self, image: Array) -> dict[str, Any]:
+        """Return the prediction for one image (1, 28, 28, 1): the class, the probabilities, and the time it took."""
+        start = time.perf_counter()
+        p = self.model.predict(image)[0]
+        milliseconds = 1000 * (time.perf_counter() - start)
+        first, second = np.argsort(-p)[:2]
+        label = self.classes[first]
+        return {
+            "network": self.name,
+            "label": label,
+            "is_digit": label != NO_DIGIT,
+            "second": self.classes[second],
+            "probabilities": [round(float(value), 6) for value in p],
+            "confidence": float(p[first]),
+            "milliseconds": milliseconds,
+        }
+
 
 class Networks:
-    """All of them, in the order in which they came; may be asked from several threads."""
+    """All networks, in the order in which they were added. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._networks: dict[str, Network] = {}
         self._lock = threading.Lock()
-        self.ready = threading.Event()  # set when what was there at the start has been loaded
+        self.loaded = threading.Event()  # set when the networks that existed at the start are loaded
 
     def add(self, *paths: Path) -> list[str]:
-        """Loads runs; returns their names: that of the folder, with that of the folder around it where another has it. A name
-        once given does not change. Raises FileError for what is no run, ConfigError for what reads no digits."""
-        loaded = [_loaded(path) for path in paths]
+        """Load run folders and return the names of their networks.
+
+        The name is that of the folder; if another network has it, the name of the parent folder is put before it. A name never
+        changes. Raises FileError for a path that is not a run, ConfigError for a network that does not classify digits.
+        """
+        loaded = [_load(path) for path in paths]
         with self._lock:
             for network in loaded:
                 known = next((one for one in self._networks.values() if one.path == network.path), None)
@@ -81,49 +104,52 @@ class Networks:
             return [network.name for network in loaded]
 
     def _free_name(self, path: Path) -> str:
-        around = f"{path.parent.name}/{path.name}"
-        names = itertools.chain((path.name, around), (f"{around} ({number})" for number in itertools.count(2)))
+        with_parent = f"{path.parent.name}/{path.name}"
+        names = itertools.chain((path.name, with_parent), (f"{with_parent} ({number})" for number in itertools.count(2)))
         return next(name for name in names if name not in self._networks)
 
-    def add_all(self, folder: Path) -> None:
-        """The newest runs in a folder that can be asked about drawings; others are passed over."""
+    def add_newest(self, folder: Path) -> None:
+        """Load the newest runs in ``folder``, at most MAX_RUNS. Runs that cannot be loaded are skipped."""
         runs = [path.parent for path in folder.glob("*/model.pellucid") if path.is_file()]
-        for path in sorted(runs, key=_age)[-NEWEST:]:
+        for path in sorted(runs, key=_modified)[-MAX_RUNS:]:
             try:
                 self.add(path)
             except (FileError, ConfigError):
                 continue
 
-    def warm(self) -> None:
-        """Asks each network once, so that the first drawing finds compiled kernels loaded and memory made."""
-        for network in self.some(None):
+    def warm_up(self) -> None:
+        """Predict once with each network, so that kernels and memory are ready before the first drawing."""
+        for network in self.select(None):
             network.model.predict(np.zeros((1, *SHAPE), np.uint8))
 
     def get(self, name: str) -> Network:
-        """The network of that name. Raises Missing."""
+        """Return the network of that name. Raises NotFoundError."""
         network = self._networks.get(name)
         if network is None:
-            raise Missing(f"there is no network {name!r} here")
+            raise NotFoundError(f"there is no network {name!r}")
         return network
 
-    def some(self, names: Iterable[str] | None) -> list[Network]:
-        """Those named, or all."""
+    def select(self, names: Iterable[str] | None) -> list[Network]:
+        """Return the networks of these names, or all for None."""
         return list(self._networks.values()) if names is None else [self.get(name) for name in names]
 
     def __len__(self) -> int:
         return len(self._networks)
 
 
-def _loaded(path: Path) -> Network:
+def _load(path: Path) -> Network:
     model, settings = open_run(path)
     classes = model.classes or ()
     if model.input_shape != SHAPE or classes[:10] != DIGITS:
-        raise ConfigError(f"{path} reads no drawn digits: it takes {model.input_shape} and knows {', '.join(classes[:12])}")
+        raise ConfigError(
+            f"{path} does not classify digits: its input has the shape {model.input_shape}, "
+            f"its classes are {', '.join(classes[:12])}"
+        )
     metrics: dict[str, Any] = {}
     if path.is_dir() and (path / "metrics.json").exists():
-        metrics = results(path)
+        metrics = read_metrics(path)
     return Network(path.name, path.resolve(), model, settings, metrics)
 
 
-def _age(path: Path) -> float:
+def _modified(path: Path) -> float:
     return (path / "model.pellucid").stat().st_mtime

@@ -1,17 +1,17 @@
-"""The application: all routes behind the guards, and how it is started.
+"""The application with all routes, and the web server.
 
-The address is bound, and said, before the server starts; networks are loaded while the page is being opened.
+The socket is bound before the server starts, so that the address can be printed first. A thread loads the networks while the
+browser opens the page.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import uvicorn
@@ -21,133 +21,116 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from pellucid.app import comparing, drawing, guards, inside, playing, training, why
-from pellucid.app.networks import Networks
-from pellucid.data.drawings.corrections import Corrections
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.app import guards
+from pellucid.app.state import AppState
+from pellucid.app.tabs import compare, draw, inside, playground, train, why
+from pellucid.errors import ConfigError
 
-KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-TRIES = 20  # ports
-CLIENTS = 800  # connections at once: fewer than a process may have files open
-
-
-@dataclass
-class Desk:
-    """What the server works with: trained networks, the folder for new runs, corrections, the data sets' folder. With
-    ``all_runs``, every run in that folder is loaded when the server has started, and if there is none, a pair is trained."""
-
-    networks: Networks
-    runs: Path
-    corrections: Corrections
-    data_dir: Path | None = None
-    all_runs: bool = False
-
-    def __post_init__(self) -> None:
-        self.jobs = training.Jobs(self.networks, self.runs, self.data_dir)
+TABS = (draw, inside, why, playground, train, compare)
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PORT_ATTEMPTS = 20
+MAX_CONNECTIONS = 800  # at once: fewer than the files that a process may open
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def application(desk: Desk, host: str = "127.0.0.1") -> ASGIApp:
-    """The whole server as an ASGI application."""
+def application(state: AppState, host: str = "127.0.0.1") -> ASGIApp:
+    """Return the whole server as an ASGI application."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        threading.Thread(target=_prepared, args=(desk,), name="networks", daemon=True).start()
+        threading.Thread(target=state.load, name="networks", daemon=True).start()
         yield
-        desk.jobs.close()
+        state.jobs.close()
 
-    routes: list[BaseRoute] = [
-        *static(),
-        *drawing.routes(desk.networks, desk.corrections),
-        *inside.routes(desk.networks),
-        *why.routes(desk.networks, desk.data_dir),
-        *playing.routes(),
-        *training.routes(desk.jobs, desk.corrections.folder),
-        *comparing.routes(desk.networks, desk.data_dir),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _nothing, 405: _nothing, 500: _broken})
+    routes = [*static_routes(), *(route for tab in TABS for route in tab.routes(state))]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found, 405: _not_found, 500: _server_error})
     names = {"127.0.0.1", "localhost", "[::1]", host, socket.gethostname()}
-    return guards.Guards(app, names, any_address=host not in ("127.0.0.1", "localhost", "::1"))
+    return guards.GuardMiddleware(app, names, any_address=host not in LOCAL_HOSTS)
 
 
-def _prepared(desk: Desk) -> None:
-    """Loads the networks while the page is being opened, and asks each once, so that the first drawing need not wait."""
-    try:
-        if desk.all_runs:
-            desk.networks.add_all(desk.runs)
-            if not len(desk.networks):
-                desk.jobs.start_pair()
-    except PellucidError as error:
-        print(f"no networks: {error}", file=sys.stderr)
-    finally:
-        desk.networks.ready.set()
-    desk.networks.warm()
-
-
-def static() -> list[BaseRoute]:
-    """The page's own files, read once: a request's path is compared with their names and never opens a file."""
+def static_routes() -> list[BaseRoute]:
+    """Return a route for each file of the page. The files are read once: no request opens a file."""
     routes: list[BaseRoute] = []
-    for file in files("pellucid.app").joinpath("static").iterdir():
-        kind = KINDS.get(Path(file.name).suffix)
-        if kind is not None:
-            path = "/" if file.name == "index.html" else f"/static/{file.name}"
-            routes.append(Route(path, _served(file.read_bytes(), kind), methods=["GET"]))
+    for path, file in _files(files("pellucid.app").joinpath("static"), "/static"):
+        media_type = MEDIA_TYPES.get(Path(file.name).suffix)
+        if media_type is not None:
+            address = "/" if path == "/static/index.html" else path
+            routes.append(Route(address, _file_endpoint(file.read_bytes(), media_type), methods=["GET"]))
     return routes
 
 
-def _served(content: bytes, kind: str) -> Callable[[Request], Response]:
+def _files(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, f"{path}/{entry.name}")
+        else:
+            yield f"{path}/{entry.name}", entry
+
+
+def _file_endpoint(content: bytes, media_type: str) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
-        return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return Response(content, media_type=f"{media_type}; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     return endpoint
 
 
-async def _nothing(request: Request, error: Exception) -> Response:
+async def _not_found(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return JSONResponse({"error": "there is no such page" if status == 404 else "not this way"}, status)
+    return JSONResponse({"error": "this page does not exist" if status == 404 else "this method is not allowed here"}, status)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the server ran into an error of its own: see its terminal"}, 500)
+async def _server_error(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "internal error of the server: its terminal shows the traceback"}, 500)
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket at that port, or at the next one that is free. Raises ConfigError where none of them is."""
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket at that port, or at the next free one. Raises ConfigError if there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason: OSError | None = None
-    for number in range(port, min(port + TRIES, 65_536)) if port else (0,):
-        # The protocol is named: asyncio sends small answers at once only where it is (else they wait some 40 ms).
-        one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for number in range(port, min(port + PORT_ATTEMPTS, 65_536)) if port else (0,):
+        # With the protocol given, asyncio disables Nagle's algorithm; otherwise small answers wait for about 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            one.bind((host, number))
-            one.listen(256)
+            listener.bind((host, number))
+            listener.listen(256)
         except OSError as error:
-            one.close()
+            listener.close()
             reason = error
             continue
-        return one
-    raise ConfigError(f"cannot listen on {host}, port {port} or the {TRIES - 1} after it: {reason}")
+        return listener
+    raise ConfigError(f"cannot listen on {host}, port {port} or the {PORT_ATTEMPTS - 1} ports after it: {reason}")
 
 
 class Server(uvicorn.Server):
-    """Serves the page: ``Server(desk, host, ready).run([bound(host, port)])`` until it is interrupted, or until its
-    ``should_exit`` is set. Calls ``ready`` when the first request can be answered."""
+    """The web server: ``Server(state, host, on_ready).run([bind(host, port)])``.
 
-    def __init__(self, desk: Desk, host: str, ready: Callable[[], None]):
-        self._desk, self._ready = desk, ready
+    It runs until it is interrupted or its ``should_exit`` is set. ``on_ready`` is called when it can answer requests.
+    """
+
+    def __init__(self, state: AppState, host: str, on_ready: Callable[[], None]):
+        self._state, self._on_ready = state, on_ready
         super().__init__(
             uvicorn.Config(
-                application(desk, host), log_level="warning", access_log=False, lifespan="on", ws="none", server_header=False,
-                date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=2, limit_concurrency=CLIENTS,
+                application(state, host),
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                ws="none",
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=2,
+                limit_concurrency=MAX_CONNECTIONS,
             )
-        )  # fmt: skip
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen."""
+        """Start to listen, then call ``on_ready``."""
         await super().startup(sockets)
-        self._ready()
+        self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends the streams of events first, which would not end by themselves."""
-        self._desk.jobs.hush()
+        """Close the streams of events, which have no end, then shut down."""
+        self._state.jobs.close_streams()
         await super().shutdown(sockets)

@@ -1,17 +1,17 @@
-// A line chart on a canvas, drawn by hand: axes with names, ticks, a legend with dashes, marks, and the values under the
-// pointer. It takes the size that CSS gives the canvas, and draws itself again when that, or the theme, changes.
+// A line chart on a canvas: axes with names, ticks, a legend, marks, and the values at the pointer. The chart has the size that CSS
+// gives the canvas, and is drawn again when the size or the theme changes.
 //
 // lineChart(canvas, {
 //   series: [{name: "training", colour: "--blue", dashed: false, points: [[x, y], …]}, …],   // sorted by x
 //   x: "epoch", y: "loss",
-//   logY: true,                       // optional: a logarithmic y axis; what is not positive is left out
-//   marks: [{x: 3, text: "best"}],    // optional: upright lines with a word
-//   low: 0, high: 1,                  // optional: what the y axis shows at least
-//   format: (y) => "…",               // optional: how a value of y is written
+//   logY: true,                       // optional: a logarithmic y axis; values that are not positive leave a gap
+//   marks: [{x: 3, text: "best"}],    // optional: vertical lines with a label
+//   low: 0, high: 1,                  // optional: the smallest range of the y axis
+//   format: (y) => "…",               // optional: formats a value of y
 // })
-// Values that are not finite leave a gap. Without any points there are just the axes.
+// Values that are not finite leave a gap. A chart without points shows only the axes.
 
-import {colour, sharp, whenThemeChanges} from "./dom.js";
+import {colour, fitToScreen, onThemeChange} from "./dom.js";
 
 const FONT = "12px system-ui, 'Segoe UI', Roboto, Arial, sans-serif", LINE = 16;
 const LEFT = 46, RIGHT = 14, BOTTOM = 36, DASH = [6, 4];
@@ -22,19 +22,19 @@ export function lineChart(canvas, spec) {
   if (!chart) {
     chart = {spec, pointer: null};
     charts.set(canvas, chart);
-    const again = () => draw(canvas, chart);
-    new ResizeObserver(again).observe(canvas);
-    whenThemeChanges(again);
-    canvas.addEventListener("pointermove", (event) => { chart.pointer = event.offsetX; again(); });
-    canvas.addEventListener("pointerleave", () => { chart.pointer = null; again(); });
+    const redraw = () => draw(canvas, chart);
+    new ResizeObserver(redraw).observe(canvas);
+    onThemeChange(redraw);
+    canvas.addEventListener("pointermove", (event) => { chart.pointer = event.offsetX; redraw(); });
+    canvas.addEventListener("pointerleave", () => { chart.pointer = null; redraw(); });
     canvas.setAttribute("role", "img");
   }
   chart.spec = spec;
-  canvas.setAttribute("aria-label", described(spec));
+  canvas.setAttribute("aria-label", description(spec));
   draw(canvas, chart);
 }
 
-function described({series, x, y, format = short}) {
+function description({series, x, y, format = shortNumber}) {
   const last = series.filter((one) => one.points.length).map((one) => `${one.name} ${format(one.points.at(-1)[1])}`);
   return `Chart of ${y} by ${x}. ${last.length ? `Last values: ${last.join(", ")}.` : "No values yet."}`;
 }
@@ -42,18 +42,18 @@ function described({series, x, y, format = short}) {
 function draw(canvas, {spec, pointer}) {
   const width = canvas.clientWidth, height = canvas.clientHeight;
   if (!width || !height) return;
-  const {series, marks = [], logY = false, format = short} = spec;
-  const context = sharp(canvas, width, height);
+  const {series, marks = [], logY = false, format = shortNumber} = spec;
+  const context = fitToScreen(canvas, width, height);
   context.clearRect(0, 0, width, height);
   context.font = FONT;
   context.textBaseline = "middle";
-  const drawn = series.map((one) => ({...one, points: one.points.map(([x, y]) => [x, usable(y, logY) ? y : NaN])}));
+  const plotted = series.map((one) => ({...one, points: one.points.map(([x, y]) => [x, isDrawable(y, logY) ? y : NaN])}));
 
-  const top = legend(context, width, drawn, spec.y);
+  const top = legend(context, width, plotted, spec.y);
   const plot = {left: LEFT, right: width - RIGHT, top, bottom: height - BOTTOM};
-  const xs = drawn.flatMap((one) => one.points.length ? [one.points[0][0], one.points.at(-1)[0]] : []);
-  const across = linear(xs.length ? Math.min(...xs) : 0, xs.length ? Math.max(...xs) : 1, (plot.right - plot.left) / 70, false);
-  const up = logY ? logarithmic(drawn, spec) : upright(drawn, spec, (plot.bottom - plot.top) / 34);
+  const xs = plotted.flatMap((one) => one.points.length ? [one.points[0][0], one.points.at(-1)[0]] : []);
+  const across = ticksBetween(xs.length ? Math.min(...xs) : 0, xs.length ? Math.max(...xs) : 1, (plot.right - plot.left) / 70, false);
+  const up = logY ? logarithmicAxis(plotted, spec) : linearAxis(plotted, spec, (plot.bottom - plot.top) / 34);
   const px = (x) => plot.left + (plot.right - plot.left) * (x - across.low) / (across.high - across.low);
   const py = (y) => plot.bottom - (plot.bottom - plot.top) * (up.scale(y) - up.scale(up.low)) / (up.scale(up.high) - up.scale(up.low));
 
@@ -68,7 +68,7 @@ function draw(canvas, {spec, pointer}) {
   context.textAlign = "center";
   for (const tick of across.ticks) {
     line(context, [[crisp(px(tick)), plot.bottom], [crisp(px(tick)), plot.bottom + 4]]);
-    context.fillText(short(tick), px(tick), plot.bottom + 12);
+    context.fillText(shortNumber(tick), px(tick), plot.bottom + 12);
   }
   context.fillText(spec.x, (plot.left + plot.right) / 2, height - 8);
   context.strokeStyle = colour("--quiet");
@@ -84,26 +84,26 @@ function draw(canvas, {spec, pointer}) {
   }
   context.lineJoin = "round";
   context.lineWidth = 2;
-  for (const one of drawn) {
+  for (const one of plotted) {
     context.strokeStyle = context.fillStyle = colour(one.colour);
     context.setLineDash(one.dashed ? DASH : []);
     line(context, one.points.map(([x, y]) => [px(x), py(y)]));
     context.setLineDash([]);
     if (one.points.length === 1) dot(context, px(one.points[0][0]), py(one.points[0][1]));
   }
-  if (pointer !== null && pointer >= plot.left && pointer <= plot.right) under(context, drawn, plot, pointer, {across, px, py, format, spec});
+  if (pointer !== null && pointer >= plot.left && pointer <= plot.right) readout(context, plotted, plot, pointer, {across, px, py, format, spec});
 }
 
-const usable = (y, logY) => Number.isFinite(y) && (!logY || y > 0);
+const isDrawable = (y, logY) => Number.isFinite(y) && (!logY || y > 0);
 const crisp = (value) => Math.round(value) + 0.5;
 
 function line(context, points) {                     // values that are not finite leave a gap
   let pen = false;
   context.beginPath();
   for (const [x, y] of points) {
-    const fine = Number.isFinite(y);
-    if (fine) { if (pen) context.lineTo(x, y); else context.moveTo(x, y); }
-    pen = fine;
+    const finite = Number.isFinite(y);
+    if (finite) { if (pen) context.lineTo(x, y); else context.moveTo(x, y); }
+    pen = finite;
   }
   context.stroke();
 }
@@ -115,7 +115,7 @@ function dot(context, x, y) {
   context.fill();
 }
 
-// The name of the y axis and the series' names, in as many lines as they take; returns where the plot may begin.
+// Draws the name of the y axis and the names of the series, in as many lines as necessary. Returns the top of the plot.
 function legend(context, width, series, name) {
   context.textAlign = "left";
   context.fillStyle = colour("--ink");
@@ -136,12 +136,12 @@ function legend(context, width, series, name) {
   return y + LINE / 2 + 8;
 }
 
-// A vertical line at the pointer, and each series' value at the point nearest to it.
-function under(context, series, plot, pointer, {across, px, py, format, spec}) {
-  const wanted = across.low + (across.high - across.low) * (pointer - plot.left) / (plot.right - plot.left);
-  const found = series.filter((one) => one.points.length).map((one) => [one, nearest(one.points, wanted)]);
+// A vertical line at the pointer, and the value of each series at the nearest point.
+function readout(context, series, plot, pointer, {across, px, py, format, spec}) {
+  const target = across.low + (across.high - across.low) * (pointer - plot.left) / (plot.right - plot.left);
+  const found = series.filter((one) => one.points.length).map((one) => [one, nearest(one.points, target)]);
   if (!found.length) return;
-  const at = found[0][1][0], texts = [`${spec.x} ${short(at)}`, ...found.map(([one, [, y]]) => `${one.name} ${format(y)}`)];
+  const at = found[0][1][0], texts = [`${spec.x} ${shortNumber(at)}`, ...found.map(([one, [, y]]) => `${one.name} ${format(y)}`)];
   context.lineWidth = 1;
   context.strokeStyle = colour("--quiet");
   line(context, [[crisp(px(at)), plot.top], [crisp(px(at)), plot.bottom]]);
@@ -156,13 +156,13 @@ function under(context, series, plot, pointer, {across, px, py, format, spec}) {
   texts.forEach((text, i) => context.fillText(text, x + 7, plot.top + 5 + LINE * (i + 0.5)));
 }
 
-function nearest(points, wanted) {
+function nearest(points, target) {
   let low = 0, high = points.length - 1;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (points[middle][0] < wanted) low = middle; else high = middle;
+    if (points[middle][0] < target) low = middle; else high = middle;
   }
-  return wanted - points[low][0] < points[high][0] - wanted ? points[low] : points[high];
+  return target - points[low][0] < points[high][0] - target ? points[low] : points[high];
 }
 
 function range(series, spec) {
@@ -171,17 +171,17 @@ function range(series, spec) {
   return [Math.min(low, spec.low ?? Infinity), Math.max(high, spec.high ?? -Infinity)];
 }
 
-function upright(series, spec, most) {
+function linearAxis(series, spec, maxTicks) {
   let [low, high] = range(series, spec);
   if (low > high || !Number.isFinite(low + high)) [low, high] = [spec.low ?? 0, Math.max(spec.high ?? 1, (spec.low ?? 0) + 1)];
-  if (low > 0 && low < 0.5 * high && spec.low === undefined) low = 0;   // near enough: the zero is worth seeing
-  return {...linear(low, high, most, true), scale: (y) => y};
+  if (low > 0 && low < 0.5 * high && spec.low === undefined) low = 0;   // zero is near: show it
+  return {...ticksBetween(low, high, maxTicks, true), scale: (y) => y};
 }
 
-// From low to high in steps of 1, 2 or 5 times a power of ten; ``whole``: the axis begins and ends at a tick.
-function linear(low, high, most, whole) {
+// Ticks from low to high in steps of 1, 2 or 5 times a power of ten. With `whole`, the axis begins and ends at a tick.
+function ticksBetween(low, high, maxTicks, whole) {
   if (!(high > low)) [low, high] = low ? [low - Math.abs(low) / 2, low + Math.abs(low) / 2] : [0, 1];
-  const rough = (high - low) / Math.max(2, most), power = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / Math.max(2, maxTicks), power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((one) => one * power >= rough * 0.999) * power;
   const first = whole ? Math.floor(low / step + 1e-9) : Math.ceil(low / step - 1e-9);
   const last = whole ? Math.ceil(high / step - 1e-9) : Math.floor(high / step + 1e-9);
@@ -190,7 +190,7 @@ function linear(low, high, most, whole) {
   return {low: whole ? first * step : low, high: whole ? last * step : high, ticks};
 }
 
-function logarithmic(series, spec) {
+function logarithmicAxis(series, spec) {
   let [low, high] = range(series, spec);
   if (!(low <= high) || !(low > 0)) [low, high] = [0.01, 1];
   let first = Math.floor(Math.log10(low) + 1e-9), last = Math.ceil(Math.log10(high) - 1e-9);
@@ -200,8 +200,8 @@ function logarithmic(series, spec) {
   return {low: 10 ** first, high: 10 ** last, ticks, scale: Math.log10};
 }
 
-// A number in as few signs as say it.
-function short(value) {
+// A value with as few characters as possible.
+function shortNumber(value) {
   if (!Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
   if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(Number(value.toPrecision(2)) === Number(value.toPrecision(1)) ? 0 : 1).replace("e+", "e");

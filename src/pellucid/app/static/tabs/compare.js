@@ -1,217 +1,227 @@
-// The tab Compare: networks beside each other on the same pictures. Every count opens the pictures that it counts.
+// The tab Compare: several networks on the same images. Every count opens the images that it counts.
 
-import {newest, post, unpackBytes} from "./api.js";
-import {desk} from "./desk.js";
-import {choice, element, paintGrey, percent, thousands} from "./dom.js";
+import {latestOnly, post, unpackBytes} from "../api.js";
+import {appState} from "../app-state.js";
+import {element, paintGrey, percent, radioGroup, thousands} from "../dom.js";
 
-const FEWEST = 2, MOST = 6;
+const MIN_NETWORKS = 2, MAX_NETWORKS = 6;
 
 export function mount(section) {
-  let chosen = null, part = "test", data = null, dirty = true;
+  let selected = null, part = "test", dataset = null;   // what is compared; dataset null: that of the first network
+  let outdated = true;                               // whether the results do not belong to the selection
   const networks = element("div", {class: "compare-networks"});
-  const state = element("p", {class: "compare-state quiet small", role: "status"});
-  const where = element("select", {"aria-label": "The data they are compared on", onchange: () => { data = where.value; ask(); }});
-  const beside = element("label", {hidden: true}, "on", where);
-  const parts = choice("Part of the data", [
-    ["test", "Test pictures", "Never seen in training"],
-    ["validation", "Validation pictures", "Not learned from, but settings may have been chosen on them"],
-  ], part, (value) => { part = value; ask(); });
-  const found = element("div", {class: "stack"}), album = pictures();
-  const whole = element("div", {class: "stack"},
+  const status = element("p", {class: "compare-status quiet small", role: "status"});
+  const datasets = element("select", {"aria-label": "Data set", onchange: () => { dataset = datasets.value; update(); }});
+  const datasetField = element("label", {hidden: true}, "of", datasets);
+  const parts = radioGroup("Part of the data set", [
+    ["test", "Test set", "Not used in training"],
+    ["validation", "Validation set", "Not used to compute gradients, but maybe to choose settings"],
+  ], part, (value) => { part = value; update(); });
+  const results = element("div", {class: "stack"}), album = imageAlbum();
+  section.append(element("div", {class: "stack"},
     element("div", {class: "card"},
-      element("fieldset", {}, element("legend", {}, `Networks to compare, ${FEWEST} to ${MOST}`), networks),
-      element("div", {class: "row"}, parts, beside), state),
-    found);
-  // Shown when its looks are there: nothing jumps.
-  document.head.append(element("link", {rel: "stylesheet", href: "/static/compare.css", onload: () => section.append(whole, album.box)}));
+      element("fieldset", {}, element("legend", {}, `Networks to compare (${MIN_NETWORKS} to ${MAX_NETWORKS})`), networks),
+      element("div", {class: "row"}, parts, datasetField), status),
+    results), album.box);
 
-  const request = () => ({networks: chosen, part, ...(data === null ? {} : {data})});
-
-  function list() {
-    const names = desk.networks.map((one) => one.name);
-    const before = String(chosen);
-    chosen = (chosen?.length ? chosen : desk.asked).filter((name) => names.includes(name)).slice(0, MOST);
-    networks.replaceChildren(...desk.networks.map((one) => element("label", {title: `${one.preset} on ${one.data}`},
+  function listNetworks() {
+    const before = String(selected);
+    selected = (selected?.length ? selected : appState.selected).filter((name) => appState.network(name)).slice(0, MAX_NETWORKS);
+    networks.replaceChildren(...appState.networks.map((network) => element("label", {title: `${network.preset} on ${network.data}`},
       element("input", {
-        type: "checkbox", value: one.name, checked: chosen.includes(one.name), disabled: !chosen.includes(one.name) && chosen.length >= MOST,
+        type: "checkbox", value: network.name, checked: selected.includes(network.name),
+        disabled: !selected.includes(network.name) && selected.length >= MAX_NETWORKS,
         onchange(event) {
-          chosen = event.target.checked ? [...chosen, one.name] : chosen.filter((name) => name !== one.name);
-          for (const box of networks.querySelectorAll("input")) box.disabled = !box.checked && chosen.length >= MOST;
-          data = null;
-          ask();
+          const others = selected.filter((name) => name !== network.name);
+          selected = event.target.checked ? [...others, network.name] : others;
+          for (const box of networks.querySelectorAll("input")) box.disabled = !box.checked && selected.length >= MAX_NETWORKS;
+          dataset = null;
+          update();
         },
-      }), element("span", {}, one.name), element("span", {class: "quiet small"}, one.data || ""))));
-    if (String(chosen) !== before) ask();            // else what is looked at stays as it is
+      }), element("span", {}, network.name), element("span", {class: "quiet small"}, network.data || ""))));
+    if (String(selected) !== before) update();
   }
 
-  const send = newest(async () => {
-    const asked = request();
-    state.textContent = "asking the networks …";
+  const load = latestOnly(async () => {
+    const request = {networks: selected, part, ...(dataset === null ? {} : {data: dataset})};
+    status.textContent = "computing predictions …";
     try {
-      const answer = await post("/api/compare", asked);
-      state.textContent = `${thousands(answer.data.n)} pictures: the ${answer.data.part} set of ${answer.data.name}`;
-      where.replaceChildren(...answer.origins.map((name) => element("option", {value: name, selected: name === (asked.data ?? answer.origins[0])}, name)));
-      beside.hidden = answer.origins.length < 2;
-      show(answer, asked);
+      const answer = await post("/api/compare/results", request);
+      status.textContent = `${thousands(answer.data.n)} images: the ${answer.data.part} set of ${answer.data.name}`;
+      datasets.replaceChildren(...answer.datasets.map((name) =>
+        element("option", {value: name, selected: name === (request.data ?? answer.datasets[0])}, name)));
+      datasetField.hidden = answer.datasets.length < 2;
+      results.replaceChildren(...resultCards(answer, (cell, title) => album.open({...request, ...cell}, title, answer.classes)));
     } catch (error) {
-      state.textContent = error.message;
-      found.replaceChildren();
+      status.textContent = error.message;
+      results.replaceChildren();
     }
   });
 
-  function ask() {
-    dirty = section.hidden;
-    if (dirty) return;
-    if (chosen.length >= FEWEST) { send(); return; }
-    found.replaceChildren();
-    state.textContent = desk.networks.length < FEWEST
-      ? "There are not two networks yet: train another one on the tab Train." : `Choose ${FEWEST} to ${MOST} networks.`;
+  function update() {
+    outdated = section.hidden;
+    if (outdated) return;
+    if (selected.length >= MIN_NETWORKS) { load(); return; }
+    results.replaceChildren();
+    status.textContent = appState.networks.length < MIN_NETWORKS
+      ? "There are fewer than two networks. Train another one on the tab Train." : `Choose ${MIN_NETWORKS} to ${MAX_NETWORKS} networks.`;
   }
 
-  function show(answer, asked) {
-    const open = (cell, title) => album.open(asked, cell, title, answer.classes);
-    const disputed = element("button", {
-      type: "button", class: "main", disabled: !answer.disputed,
-      onclick: () => open({}, "Where the networks disagree, the hardest first"),
-    }, "Look at them");
-    found.replaceChildren(...[
-      answer.notes.length ? element("ul", {class: "card compare-notes"}, ...answer.notes.map((note) => element("li", {}, note))) : null,
-      element("div", {class: "card compare-table"}, summary(answer)),
-      element("div", {class: "card"},
-        element("h2", {}, "Can the difference be chance?"),
-        element("ul", {class: "compare-pairs"}, ...answer.pairs.map((pair) => element("li", {}, pair.text))),
-        element("p", {class: "quiet small"}, "McNemar's test, over the pictures that only one of two networks gets right"
-          + `${answer.pairs.length > 1 ? `; p-values are adjusted for ${answer.pairs.length} pairs` : ""}. It is about these trained networks: another seed gives another network.`),
-        element("div", {class: "row"},
-          element("span", {}, `They disagree on ${thousands(answer.disputed)} of ${thousands(answer.data.n)} pictures; all are wrong on ${thousands(answer.all_wrong)}.`), disputed)),
-      element("div", {class: "compare-matrices"}, ...answer.networks.map((one) => matrix(one, answer, open))),
-    ].filter(Boolean));
-  }
-
-  desk.addEventListener("networks", list);
-  list();
-  return {shown() { if (dirty) ask(); }};
+  appState.addEventListener("networks", listNetworks);
+  listNetworks();
+  return {onShow() { if (outdated) update(); }};
 }
 
-// One line a network, and its accuracy as a point in its interval, all on one scale.
-function summary({networks}) {
-  const low = Math.min(...networks.map((one) => one.interval[0])), high = Math.max(...networks.map((one) => one.interval[1]));
-  const at = (share) => `${100 * (share - low) / (high - low || 1)}%`;
-  const best = Math.max(...networks.map((one) => one.accuracy));
-  const head = ["network", "learned from", "accuracy", "95 % interval", "", "parameters", "multiply-adds", "trained in"];
+// open(cell, title) opens the images of a cell of a confusion matrix; of {}, those on which the networks disagree.
+function resultCards(answer, open) {
+  const {notes, pairs, networks, classes, disputed, data} = answer;
+  const showDisputed = element("button", {
+    type: "button", class: "main", disabled: !disputed, onclick: () => open({}, "Images on which the networks disagree, the hardest first"),
+  }, "Show these images");
+  const adjusted = pairs.length > 1 ? `; the p-values are adjusted for ${pairs.length} pairs` : "";
+  return [
+    ...(notes.length ? [element("ul", {class: "card compare-notes"}, ...notes.map((note) => element("li", {}, note)))] : []),
+    element("div", {class: "card compare-table"}, summaryTable(networks)),
+    element("div", {class: "card"},
+      element("h2", {}, "Is the difference significant?"),
+      element("ul", {class: "compare-pairs"}, ...pairs.map((pair) => element("li", {}, pair.text))),
+      element("p", {class: "quiet small"}, "McNemar's test on the images that only one of two networks classifies correctly"
+        + `${adjusted}. It compares these trained networks: training with another seed gives another network.`),
+      element("div", {class: "row"},
+        element("span", {}, `All networks are wrong on ${thousands(answer.all_wrong)} of ${thousands(data.n)} images. They disagree on ${thousands(disputed)}.`),
+        showDisputed)),
+    element("div", {class: "compare-matrices"}, ...networks.map((network) => matrixCard(network, classes, open))),
+  ];
+}
+
+// One row for each network; its accuracy is a point in its confidence interval, all on one scale.
+function summaryTable(networks) {
+  const low = Math.min(...networks.map((network) => network.interval[0])), high = Math.max(...networks.map((network) => network.interval[1]));
+  const position = (accuracy) => 100 * (accuracy - low) / (high - low || 1);
+  const best = Math.max(...networks.map((network) => network.accuracy));
+  const head = ["network", "trained on", "accuracy", "95 % interval", "", "parameters", "multiply-adds", "training time"];
   return element("table", {},
-    element("caption", {class: "visually-hidden"}, "The networks beside each other"),
+    element("caption", {class: "visually-hidden"}, "Comparison of the networks"),
     element("thead", {}, element("tr", {}, ...head.map((name) => name ? element("th", {scope: "col"}, name) : element("td")))),
-    element("tbody", {}, ...networks.map((one) => {
+    element("tbody", {}, ...networks.map((network) => {
+      const {name, data, accuracy, interval, parameters, multiply_adds: multiplyAdds, seconds} = network;
       const line = element("span", {class: "line"}), point = element("span", {class: "point"});
-      line.style.left = at(one.interval[0]);
-      line.style.right = `${100 - parseFloat(at(one.interval[1]))}%`;
-      point.style.left = at(one.accuracy);
-      return element("tr", {class: one.accuracy === best ? "best" : ""},
-        element("th", {scope: "row"}, one.name), element("td", {}, one.data || "–"),
-        element("td", {class: "accuracy"}, percent(one.accuracy, 2)),
-        element("td", {}, `${(100 * one.interval[0]).toFixed(2)} – ${percent(one.interval[1], 2)}`),
+      line.style.left = `${position(interval[0])}%`;
+      line.style.right = `${100 - position(interval[1])}%`;
+      point.style.left = `${position(accuracy)}%`;
+      return element("tr", {class: accuracy === best ? "best" : ""},
+        element("th", {scope: "row"}, name), element("td", {}, data || "–"),
+        element("td", {class: "accuracy"}, percent(accuracy, 2)),
+        element("td", {}, `${(100 * interval[0]).toFixed(2)} – ${percent(interval[1], 2)}`),
         element("td", {class: "interval", "aria-hidden": "true"}, element("span", {}, line, point)),
-        element("td", {}, thousands(one.parameters)), element("td", {}, thousands(one.multiply_adds)),
-        element("td", {}, one.seconds ? `${one.seconds.toFixed(one.seconds < 10 ? 1 : 0)} s` : "–"));
+        element("td", {}, thousands(parameters)), element("td", {}, thousands(multiplyAdds)),
+        element("td", {}, seconds ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : "–"));
     })));
 }
 
-const sign = (name) => name.length > 2 ? "∅" : name;      // "no digit" has no room in a column
+const shortName = (name) => name.length > 2 ? "∅" : name;   // "no digit" is too wide for a column
 
-// A confusion matrix of buttons; the arrow keys go from cell to cell.
-function matrix(network, {classes}, open) {
-  const rows = network.confusion.map((counts, truth) => {
-    const all = counts.reduce((sum, count) => sum + count, 0);
-    return element("tr", {}, element("th", {scope: "row", title: classes[truth]}, sign(classes[truth])), ...counts.map((count, said) => {
-      if (!count) return element("td", {class: "none"}, truth === said ? "0" : "·");
-      const words = truth === said ? `${classes[truth]}, and taken for that: ${count}` : `${classes[truth]} taken for ${classes[said]}: ${count}`;
+function matrixCard(network, classes, open) {
+  const {name, accuracy, confusions} = network;
+  const openCell = (truth, predicted, words) => open({network: name, true: truth, predicted}, `${name}: ${words}`);
+  const legend = classes.some((one) => shortName(one) === "∅") ? " ∅: no digit." : "";
+  const mistakes = confusions.map(({true: truth, predicted, count}) => element("button", {
+    type: "button", class: "small", onclick: () => openCell(truth, predicted, `${classes[truth]} predicted as ${classes[predicted]}: ${count}`),
+  }, `${classes[truth]} as ${classes[predicted]}: ${count}`));
+  return element("div", {class: "card"},
+    element("h2", {}, `${name} `, element("span", {class: "quiet small"}, `${percent(accuracy, 2)} correct`)),
+    element("p", {class: "quiet small"}, `Rows: true class. Columns: predicted class.${legend}`),
+    confusionMatrix(network, classes, openCell),
+    element("p", {class: "small compare-mistakes"}, mistakes.length ? "Most frequent mistakes:" : "No mistakes."),
+    element("div", {class: "row"}, ...mistakes));
+}
+
+// A confusion matrix of buttons; the arrow keys move from cell to cell.
+function confusionMatrix({name, confusion}, classes, openCell) {
+  const rows = confusion.map((counts, truth) => {
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    return element("tr", {}, element("th", {scope: "row", title: classes[truth]}, shortName(classes[truth])), ...counts.map((count, predicted) => {
+      const correct = truth === predicted;
+      if (!count) return element("td", {class: "none"}, correct ? "0" : "·");
+      const words = correct ? `${classes[truth]}, correct: ${count}` : `${classes[truth]} predicted as ${classes[predicted]}: ${count}`;
       const button = element("button", {
-        type: "button", tabindex: -1, "data-at": `${truth} ${said}`, class: truth === said ? "right" : "wrong", "aria-label": words, title: words,
-        onclick: () => open({network: network.name, true: truth, said}, `${network.name}: ${words}`),
+        type: "button", tabindex: -1, "data-cell": `${truth} ${predicted}`, class: correct ? "right" : "wrong", "aria-label": words, title: words,
+        onclick: () => openCell(truth, predicted, words),
       }, String(count));
-      button.style.setProperty("--share", truth === said ? count / all : Math.min(1, Math.sqrt(10 * count / all)));
+      button.style.setProperty("--shade", correct ? count / total : Math.min(1, Math.sqrt(10 * count / total)));
       return element("td", {}, button);
     }));
   });
-  const table = element("table", {class: "compare-matrix", "aria-label": `Confusion matrix of ${network.name}: rows are the true classes, columns what it said`},
-    element("thead", {}, element("tr", {}, element("td"), ...classes.map((name) => element("th", {scope: "col", title: name}, sign(name))))),
+  const table = element("table", {class: "compare-matrix", "aria-label": `Confusion matrix of ${name}: rows are true classes, columns predicted classes`},
+    element("thead", {}, element("tr", {}, element("td"), ...classes.map((one) => element("th", {scope: "col", title: one}, shortName(one))))),
     element("tbody", {}, ...rows));
   const first = table.querySelector("button");
   if (first) first.tabIndex = 0;
   table.addEventListener("keydown", (event) => {
-    const move = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
-    if (!move || !event.target.dataset.at) return;
+    const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+    if (!step || !event.target.dataset.cell) return;
     event.preventDefault();
-    let [row, column] = event.target.dataset.at.split(" ").map(Number), next = null;
+    let [row, column] = event.target.dataset.cell.split(" ").map(Number), next = null;
     while (!next && row >= 0 && column >= 0 && row < classes.length && column < classes.length) {
-      row += move[0]; column += move[1];
-      next = table.querySelector(`[data-at="${row} ${column}"]`);
+      row += step[0]; column += step[1];
+      next = table.querySelector(`[data-cell="${row} ${column}"]`);
     }
     if (!next) return;
     event.target.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
   });
-  const mistakes = network.confusions.map(({true: truth, said, count}) => element("button", {
-    type: "button", class: "small",
-    onclick: () => open({network: network.name, true: truth, said}, `${network.name}: ${classes[truth]} taken for ${classes[said]}: ${count}`),
-  }, `${classes[truth]} for ${classes[said]}: ${count}`));
-  return element("div", {class: "card"},
-    element("h2", {}, `${network.name} `, element("span", {class: "quiet small"}, `${percent(network.accuracy, 2)} right`)),
-    element("p", {class: "quiet small"}, `Row: what it is. Column: what the network says.${classes.some((name) => sign(name) === "∅") ? " ∅: no digit." : ""}`),
-    table,
-    element("p", {class: "small compare-often"}, mistakes.length ? "Most often it takes " : "It makes no mistake."),
-    element("div", {class: "row"}, ...mistakes));
+  return table;
 }
 
-// The pictures behind a number, in a window of their own.
-function pictures() {
-  const title = element("h2", {id: "compare-title"}), state = element("p", {class: "quiet small", role: "status"});
-  const grid = element("div", {class: "compare-pictures"});
+// A dialog with the images of one count, loaded page by page.
+function imageAlbum() {
+  const title = element("h2", {id: "compare-title"}), status = element("p", {class: "quiet small", role: "status"});
+  const grid = element("div", {class: "compare-images"});
   const more = element("button", {type: "button"}, "Show more");
   const box = element("dialog", {class: "compare-album", "aria-labelledby": "compare-title"},
-    element("div", {class: "head"}, title, element("button", {type: "button", onclick: () => box.close()}, "Close")), state, grid, more);
-  box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
-  let latest = 0;
+    element("div", {class: "head"}, title, element("button", {type: "button", onclick: () => box.close()}, "Close")), status, grid, more);
+  box.addEventListener("click", (event) => { if (event.target === box) box.close(); });   // a click outside
+  let current = 0;                                   // the number of the newest request: answers to older ones are ignored
 
-  async function load(request, classes, first, turn) {
+  async function load(request, classes, first, mine) {
     more.disabled = true;
     try {
-      const answer = await post("/api/compare/pictures", {...request, first});
-      if (turn !== latest) return;
-      grid.append(...answer.pictures.map((one) => picture(one, classes)));
-      const shown = first + answer.pictures.length;
-      state.textContent = shown < answer.count ? `${shown} of ${thousands(answer.count)} pictures` : `${thousands(answer.count)} pictures`;
+      const answer = await post("/api/compare/images", {...request, first});
+      if (mine !== current) return;
+      grid.append(...answer.images.map((image) => imageFigure(image, classes)));
+      const shown = first + answer.images.length;
+      const total = `${thousands(answer.count)} image${answer.count === 1 ? "" : "s"}`;
+      status.textContent = shown < answer.count ? `${shown} of ${total}` : total;
       more.hidden = shown >= answer.count;
       more.disabled = false;
-      more.onclick = () => load(request, classes, shown, turn);
+      more.onclick = () => load(request, classes, shown, mine);
     } catch (error) {
-      if (turn === latest) state.textContent = error.message;
+      if (mine === current) status.textContent = error.message;
     }
   }
   return {
     box,
-    open(request, cell, words, classes) {
-      title.textContent = words;
-      state.textContent = "looking …";
+    open(request, text, classes) {
+      title.textContent = text;
+      status.textContent = "loading …";
       grid.replaceChildren();
       more.hidden = true;
       box.showModal();
-      load({...request, ...cell}, classes, 0, ++latest);
+      load(request, classes, 0, ++current);
     },
   };
 }
 
-function picture({picture: pixels, true: truth, number, said}, classes) {
-  const canvas = element("canvas", {class: "pixels", role: "img", "aria-label": `Picture ${number}: ${classes[truth]}`});
-  paintGrey(canvas, unpackBytes(pixels), 28, 28);
+function imageFigure({image, true: truth, index, predictions}, classes) {
+  const canvas = element("canvas", {class: "pixels", role: "img", "aria-label": `Image ${index}: ${classes[truth]}`});
+  paintGrey(canvas, unpackBytes(image), 28, 28);
   return element("figure", {}, canvas, element("figcaption", {},
-    element("strong", {}, `It is ${classes[truth]}`),
-    ...said.map(({network, label, probability}) => {
-      const right = label === truth;
-      return element("span", {class: right ? "right" : "wrong"},
-        element("span", {class: "name", title: network}, network), element("span", {}, `${right ? "✓" : "✗"} ${classes[label]}`),
+    element("strong", {}, `True class: ${classes[truth]}`),
+    ...predictions.map(({network, label, probability}) => {
+      const correct = label === truth;
+      return element("span", {class: correct ? "right" : "wrong"},
+        element("span", {class: "name", title: network}, network), element("span", {}, `${correct ? "✓" : "✗"} ${classes[label]}`),
         element("span", {class: "quiet numbers"}, `${(100 * probability).toFixed(0)} %`));
     })));
 }

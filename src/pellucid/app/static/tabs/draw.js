@@ -169,8 +169,9 @@ function trainingBanner() {
     } else if (failed && !appState.networks.length) {
       text.textContent = `The training of ${failed.name} failed: ${failed.error}`;
     } else if (!hasDrawingNetwork) {
-      text.textContent = "These networks were trained only on MNIST. They are less accurate on drawn digits and take every drawing for a "
-        + "digit. Two networks trained on pen strokes, with a class for drawings that are not digits, take up to twenty minutes; you can draw meanwhile.";
+      text.textContent = "These networks were trained only on MNIST. They are less accurate on drawn digits, and predict a digit for every "
+        + "drawing. Two networks can be trained on pen strokes, with a class for drawings that are not digits. This takes up to twenty "
+        + "minutes; you can draw during the training.";
     }
   }
   return {box, update};

@@ -1,119 +1,110 @@
-// The network as a diagram: each unit a small picture of where in the plane it is active, each weight a line, blue and dashed
-// where it is negative, vermilion where it is positive, the wider the larger.
+// The diagram of the playground's network: each unit is an image of its activation on the plane, each weight a line; blue and
+// dashed where it is negative, vermilion where it is positive, and wider for larger weights.
 
-import {unpackBytes, unpackFloats} from "./api.js";
-import {element, sharp, whenThemeChanges} from "./dom.js";
-import {COLOURS, colour, paintDots, shade, signedShade} from "./playground-plane.js";
-import {LIMITS} from "./playground-state.js";
+import {unpackBytes, unpackFloats} from "../api.js";
+import {element, fitToScreen, onThemeChange, paintPixels} from "../dom.js";
+import {CLASS_COLOURS, colour, colourRgb, signedColours} from "./playground-plane.js";
+import {LIMITS} from "./playground-settings.js";
 
-const HEAD = 66, NARROW_HEAD = 96, NEAR = 6, DOTS = 20;
-const signed = (value) => (Math.abs(value) >= 100 || (value && Math.abs(value) < 0.01) ? value.toExponential(1) : value.toFixed(2)).replace("-", "−");
+const HEAD = 66, NARROW_HEAD = 96;                   // pixels above the units, for the buttons of a layer
+const POINTER_DISTANCE = 6;                          // pixels from the pointer to the line that it selects
+const DOTS = 20;                                     // across the image of an input
+const DEFAULT_UNITS = 4;                             // of a first hidden layer
+
+const formatNumber = (value) => (Math.abs(value) >= 100 || (value && Math.abs(value) < 0.01) ? value.toExponential(1) : value.toFixed(2)).replace("-", "−");
 const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+const sum = (values) => values.reduce((a, b) => a + b, 0);
 
-// changed(hidden): the layers were changed; pointed(unit or null): the number of the unit that is looked at; said(text).
-export function diagram({changed, pointed, said}) {
-  const lines = element("canvas", {class: "pg-lines", "aria-hidden": "true"});
-  const stage = element("div", {class: "pg-stage"}, lines);
-  const fewer = element("button", {type: "button", "aria-label": "Remove the last hidden layer", onclick: () => change((hidden) => hidden.pop())}, "−");
-  const more = element("button", {type: "button", "aria-label": "Add a hidden layer", onclick: () => change((hidden) => hidden.push(hidden.at(-1) ?? 4))}, "+");
-  const count = element("span", {class: "numbers pg-count", "aria-live": "polite"});
-  const layers = element("div", {class: "row pg-layers"}, fewer, count, more);
-  let hidden = [], classes = 2, state = null, columns = [], weights = [], held = null;     // held: {unit, look} of a clicked unit
+// onLayers(hidden): the user changes the layers; onUnit(number or null): the hidden unit at the pointer; onText(text): a
+// description of what is at the pointer.
+export function createDiagram({onLayers, onUnit, onText}) {
+  const lines = element("canvas", {class: "playground-lines", "aria-hidden": "true"});
+  const stage = element("div", {class: "playground-stage"}, lines);
+  const layers = layerButtons((change) => { const next = [...hidden]; change(next); onLayers(next); });
+  let hidden = [], classes = 2;                      // the shape of the network
+  let state = null, weights = [];                    // the values of the network: as the server sent them, and unpacked
+  let columns = [];                                  // what is on the stage: the inputs, the hidden layers, the outputs
+  let held = null;                                   // {unit, look} of the unit that was clicked: it stays selected
 
-  function change(how) {
-    const next = [...hidden];
-    how(next);
-    changed(next);
-  }
+  // -- structure ----------------------------------------------------------------------------------------------------
 
-  // Columns of units: the inputs, the hidden layers, the outputs. Made anew when the shape of the network changes.
   function build() {
     stage.replaceChildren(lines);
-    columns = [2, ...hidden, classes].map((units, j, all) => {
-      const inner = j > 0 && j < all.length - 1, before = hidden.slice(0, j - 1).reduce((a, b) => a + b, 0);
-      const made = Array.from({length: units}, (_, i) => {
-        const canvas = element("canvas", {width: DOTS, height: DOTS});
-        const name = j === 0 ? `input x${subscript(i + 1)}` : inner ? `layer ${j}, unit ${i + 1}` : `output: class ${i}`;
-        const look = () => { said(about(j, i, name)); pointed(inner ? before + i : null); };
-        const leave = () => {
-          if (held) { held.look(); return; }
-          said("");
-          pointed(null);
-        };
-        return element("button", {
-          type: "button", class: "pg-unit", "aria-label": name, onpointerenter: look, onfocus: look, onpointerleave: leave, onblur: leave,
-          onclick: (event) => {                      // a tap or a click holds the picture until the next one
-            const unit = event.currentTarget;
-            held = held?.unit === unit ? null : {unit, look};
-            for (const one of stage.querySelectorAll(".pg-unit")) one.classList.toggle("held", one === held?.unit);
-            look();
-          },
-        }, canvas);
+    columns = [2, ...hidden, classes].map((count, j, all) => {
+      const isHidden = j > 0 && j < all.length - 1, first = sum(hidden.slice(0, j - 1));
+      const units = Array.from({length: count}, (_, i) => {
+        const name = j === 0 ? `input x${subscript(i + 1)}` : isHidden ? `layer ${j}, unit ${i + 1}` : `output: class ${i}`;
+        return unitButton(name, () => { onText(describe(j, i, name)); onUnit(isHidden ? first + i : null); });
       });
-      const head = element("div", {class: "pg-head"});
-      if (inner) {
-        head.append(
-          element("button", {
-            type: "button", "aria-label": `One unit fewer in layer ${j}`, disabled: units <= 1,
-            onclick: () => change((next) => { next[j - 1] -= 1; }),
-          }, "−"),
-          element("button", {
-            type: "button", "aria-label": `One unit more in layer ${j}`, disabled: units >= LIMITS.units,
-            onclick: () => change((next) => { next[j - 1] += 1; }),
-          }, "+"),
-        );
-      }
-      const label = element("span", {class: "small numbers"}, inner ? String(units) : j ? "out" : "in");
+      const head = element("div", {class: "playground-head"}), label = element("span", {class: "small numbers"}, isHidden ? String(count) : j ? "out" : "in");
+      if (isHidden) head.append(...layers.unitButtons(j, count));
       head.append(label);
-      stage.append(head, ...made);
-      return {units: made, head, label, inner};
+      stage.append(head, ...units);
+      return {units, head, label, isHidden};
     });
     held = null;
-    pointed(null);
-    count.textContent = `${hidden.length} hidden layer${hidden.length === 1 ? "" : "s"}`;
-    fewer.disabled = !hidden.length;
-    more.disabled = hidden.length >= LIMITS.layers;
+    onUnit(null);
+    layers.update(hidden.length);
     place();
+  }
+
+  function unitButton(name, look) {
+    const leave = () => {
+      if (held) { held.look(); return; }
+      onText("");
+      onUnit(null);
+    };
+    return element("button", {
+      type: "button", class: "playground-unit", "aria-label": name, onpointerenter: look, onfocus: look, onpointerleave: leave, onblur: leave,
+      onclick: (event) => {                          // a click or tap selects the unit until the next click
+        const unit = event.currentTarget;
+        held = held?.unit === unit ? null : {unit, look};
+        for (const one of stage.querySelectorAll(".playground-unit")) one.classList.toggle("held", one === held?.unit);
+        look();
+      },
+    }, element("canvas", {width: DOTS, height: DOTS}));
   }
 
   function place() {
     const width = stage.clientWidth, height = stage.clientHeight;
     if (!width || !columns.length) return;
     const room = width / columns.length, narrow = room < 76, top = narrow ? NARROW_HEAD : HEAD;
-    const tall = height - top, most = Math.max(...columns.map((column) => column.units.length));
-    const pitch = Math.min(54, tall / most), size = Math.max(14, Math.min(44, pitch - 4, room - 10));
+    const available = height - top, longest = Math.max(...columns.map((column) => column.units.length));
+    const pitch = Math.min(54, available / longest), size = Math.max(14, Math.min(44, pitch - 4, room - 10));
     columns.forEach((column, j) => {
+      const count = column.units.length;
       column.x = room * (j + 0.5);
+      column.halfSize = size / 2;
       column.head.style.left = `${room * j}px`;
       column.head.style.width = `${room}px`;
       column.head.classList.toggle("narrow", narrow);
-      if (column.inner && !narrow) column.label.textContent = `${column.units.length} unit${column.units.length === 1 ? "" : "s"}`;
-      else if (column.inner) column.label.textContent = String(column.units.length);
+      if (column.isHidden) column.label.textContent = narrow ? String(count) : `${count} unit${count === 1 ? "" : "s"}`;
       column.ys = column.units.map((unit, i) => {
-        const y = top + tall / 2 + (i - (column.units.length - 1) / 2) * pitch;
+        const y = top + available / 2 + (i - (count - 1) / 2) * pitch;
         unit.style.left = `${column.x - size / 2}px`;
         unit.style.top = `${y - size / 2}px`;
         unit.style.width = unit.style.height = `${size}px`;
         return y;
       });
-      column.half = size / 2;
     });
-    wires();
+    paintLines();
   }
 
-  function wires() {
+  // -- drawing ------------------------------------------------------------------------------------------------------
+
+  function paintLines() {
     const width = stage.clientWidth, height = stage.clientHeight;
     if (!width || !state || weights.length !== columns.length - 1) return;
-    const context = sharp(lines, width, height);
+    const context = fitToScreen(lines, width, height);
     context.clearRect(0, 0, width, height);
-    const most = weights.reduce((found, {W}) => W.reduce((m, w) => Math.max(m, Math.abs(w)), found), 0) || 1;
+    const max = weights.reduce((found, {W}) => W.reduce((m, w) => Math.max(m, Math.abs(w)), found), 0) || 1;
     const [plus, minus] = [colour("--vermilion"), colour("--blue")];
-    weights.forEach(({W}, j) => each(j, (i, o, from, to) => {
-      const w = W[i * columns[j + 1].units.length + o], share = Math.abs(w) / most;
-      if (share < 0.004) return;
+    weights.forEach(({W}, j) => visitLines(j, (i, o, from, to) => {
+      const w = W[i * columns[j + 1].units.length + o], fraction = Math.abs(w) / max;
+      if (fraction < 0.004) return;
       context.strokeStyle = w > 0 ? plus : minus;
-      context.globalAlpha = 0.25 + 0.7 * share;
-      context.lineWidth = 0.6 + 4.4 * share;
+      context.globalAlpha = 0.25 + 0.7 * fraction;
+      context.lineWidth = 0.6 + 4.4 * fraction;
       context.setLineDash(w > 0 ? [] : [6, 4]);
       context.beginPath();
       context.moveTo(...from);
@@ -124,85 +115,110 @@ export function diagram({changed, pointed, said}) {
     context.setLineDash([]);
   }
 
-  function each(j, visit) {                          // the lines between column j and the next
+  // Calls visit(i, o, start, end) for each line between unit i of column j and unit o of the next column.
+  function visitLines(j, visit) {
     const left = columns[j], right = columns[j + 1];
-    left.ys.forEach((y, i) => right.ys.forEach((z, o) => visit(i, o, [left.x + left.half, y], [right.x - right.half, z])));
+    left.ys.forEach((y, i) => right.ys.forEach((z, o) => visit(i, o, [left.x + left.halfSize, y], [right.x - right.halfSize, z])));
   }
 
-  function pictures() {
+  function paintUnits() {
     if (!state) return;
-    const units = unpackBytes(state.units), decision = unpackBytes(state.decision), fine = Math.round(Math.sqrt(decision.length / classes));
-    const paper = shade("--paper"), dots = Math.round(Math.sqrt(units.length / Math.max(1, hidden.reduce((a, b) => a + b, 0)))) || DOTS;
+    const maps = unpackBytes(state.units), decision = unpackBytes(state.decision), fine = Math.round(Math.sqrt(decision.length / classes));
+    const paper = colourRgb("--paper"), dots = Math.round(Math.sqrt(maps.length / Math.max(1, sum(hidden)))) || DOTS;
     let start = 0;
     columns.forEach((column, j) => column.units.forEach((unit, i) => {
       const canvas = unit.firstChild;
-      if (column.inner) {
-        paintDots(canvas, dots, signedShade(units, start));
+      if (column.isHidden) {
+        paintPixels(canvas, dots, dots, signedColours(maps, start));
         start += dots * dots;
       } else if (j) {
-        const to = shade(COLOURS[i]), from = i * fine * fine;
-        paintDots(canvas, fine, (k, data, at) => {
+        const to = colourRgb(CLASS_COLOURS[i]), from = i * fine * fine;
+        paintPixels(canvas, fine, fine, (k, data, at) => {
           for (let c = 0; c < 3; c++) data[at + c] = paper[c] + (to[c] - paper[c]) * decision[from + k] / 255;
         });
       }
     }));
   }
 
-  function inputs() {                                // what the inputs see never changes: a slope to the right, one upwards
+  function paintInputs() {                           // they never change: x₁ increases to the right, x₂ upwards
     columns[0]?.units.forEach((unit, axis) => {
       const slope = Uint8Array.from({length: DOTS * DOTS}, (_, k) => {
-        const share = axis ? 1 - 2 * (Math.floor(k / DOTS) + 0.5) / DOTS : 2 * (k % DOTS + 0.5) / DOTS - 1;
-        return 128 + Math.round(127 * share);
+        const value = axis ? 1 - 2 * (Math.floor(k / DOTS) + 0.5) / DOTS : 2 * (k % DOTS + 0.5) / DOTS - 1;
+        return 128 + Math.round(127 * value);
       });
-      paintDots(unit.firstChild, DOTS, signedShade(slope));
+      paintPixels(unit.firstChild, DOTS, DOTS, signedColours(slope));
     });
   }
 
-  function about(j, i, name) {
+  // -- the pointer --------------------------------------------------------------------------------------------------
+
+  function describe(j, i, name) {
     if (j === 0 || !weights[j - 1]) return name;
-    const {W, b} = weights[j - 1], n = columns[j].units.length;
-    const incoming = Array.from({length: W.length / n}, (_, k) => signed(W[k * n + i]));
+    const {W, b} = weights[j - 1], count = columns[j].units.length;
+    const incoming = Array.from({length: W.length / count}, (_, k) => formatNumber(W[k * count + i]));
     const shown = incoming.length > 6 ? `${incoming.slice(0, 6).join(", ")}, …` : incoming.join(", ");
-    return `${name}: bias ${signed(b[i])}; weights ${shown}`;
+    return `${name}: bias ${formatNumber(b[i])}; weights ${shown}`;
   }
 
   stage.addEventListener("pointermove", (event) => {
     if (event.target !== lines || held) return;
     const frame = stage.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
-    let best = NEAR, found = "";
-    weights.forEach(({W}, j) => each(j, (i, o, [x0, y0], [x1, y1]) => {
+    let smallest = POINTER_DISTANCE, text = "";
+    weights.forEach(({W}, j) => visitLines(j, (i, o, [x0, y0], [x1, y1]) => {
       if (x < x0 || x > x1) return;
-      const away = Math.abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) * (x1 - x0) / Math.hypot(x1 - x0, y1 - y0);
-      if (away >= best) return;
-      best = away;
-      const name = (k, unit) => columns[k].units[unit].getAttribute("aria-label");
-      found = `weight ${signed(W[i * columns[j + 1].units.length + o])}: ${name(j, i)} → ${name(j + 1, o)}`;
+      const distance = Math.abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) * (x1 - x0) / Math.hypot(x1 - x0, y1 - y0);
+      if (distance >= smallest) return;
+      smallest = distance;
+      const nameOf = (column, unit) => columns[column].units[unit].getAttribute("aria-label");
+      text = `weight ${formatNumber(W[i * columns[j + 1].units.length + o])}: ${nameOf(j, i)} → ${nameOf(j + 1, o)}`;
     }));
-    said(found);
+    onText(text);
   });
-  lines.addEventListener("pointerleave", () => { if (!held) said(""); });
+  lines.addEventListener("pointerleave", () => { if (!held) onText(""); });
 
   new ResizeObserver(place).observe(stage);
-  whenThemeChanges(() => { inputs(); pictures(); wires(); });
+  onThemeChange(() => { paintInputs(); paintUnits(); paintLines(); });
   return {
-    stage, layers,
-    shape(nextHidden, nextClasses) {
+    stage, layers: layers.box,
+    setShape(nextHidden, nextClasses) {
       if (columns.length && String(hidden) === String(nextHidden) && classes === nextClasses) return;
       [hidden, classes, state, weights] = [[...nextHidden], nextClasses, null, []];
       build();
-      inputs();
+      paintInputs();
     },
     clear() {
       [state, weights] = [null, []];
       build();
-      inputs();
+      paintInputs();
       lines.getContext("2d").clearRect(0, 0, lines.width, lines.height);
     },
     draw(next) {
       state = next;
       weights = state.weights.map(({W, b}) => ({W: unpackFloats(W), b: unpackFloats(b)}));
-      pictures();
-      wires();
+      paintUnits();
+      paintLines();
+    },
+  };
+}
+
+// The buttons that add and remove hidden layers, and those of one layer for its units. change(f) applies f to a copy of the list
+// of hidden layers.
+function layerButtons(change) {
+  const button = (text, label, edit, disabled = false) =>
+    element("button", {type: "button", "aria-label": label, disabled, onclick: () => change(edit)}, text);
+  const remove = button("−", "Remove the last hidden layer", (hidden) => hidden.pop());
+  const add = button("+", "Add a hidden layer", (hidden) => hidden.push(hidden.at(-1) ?? DEFAULT_UNITS));
+  const count = element("span", {class: "numbers playground-count", "aria-live": "polite"});
+  return {
+    box: element("div", {class: "row playground-layers"}, remove, count, add),
+    unitButtons: (layer, units) => [
+      button("−", `Remove a unit from layer ${layer}`, (hidden) => { hidden[layer - 1] -= 1; }, units <= 1),
+      button("+", `Add a unit to layer ${layer}`, (hidden) => { hidden[layer - 1] += 1; }, units >= LIMITS.units),
+    ],
+    update(layers) {
+      count.textContent = `${layers} hidden layer${layers === 1 ? "" : "s"}`;
+      remove.disabled = !layers;
+      add.disabled = layers >= LIMITS.layers;
     },
   };
 }

@@ -1,55 +1,46 @@
-// The plane: what the network decides at every place, and the points it learns from (filled) and is checked with (hollow).
-// With points of one's own it is painted on, by mouse, finger or keyboard.
+// The plane of the playground: the decision of the network at every place, and the points of the training set (filled) and of the
+// validation set (hollow). The user adds points with mouse, finger or keyboard.
 
-import {unpackBytes, unpackFloats} from "./api.js";
-import {colour as fresh, element, rgb, sharp, whenThemeChanges} from "./dom.js";
-import {LIMITS, rounded} from "./playground-state.js";
+import {unpackBytes, unpackFloats} from "../api.js";
+import {colour as readColour, element, fitToScreen, onThemeChange, paintPixels, rgb} from "../dom.js";
+import {LIMITS, quantize} from "./playground-settings.js";
 
-export const COLOURS = ["--blue", "--vermilion", "--green", "--purple"];
-const STRENGTH = 0.62;                               // of the colours under the points, which are to stand out
-const APART = 0.16;                                  // between two points of one stroke, in units of the plane
+export const CLASS_COLOURS = ["--blue", "--vermilion", "--green", "--purple"];
+const FONT = "system-ui, 'Segoe UI', Roboto, Arial, sans-serif";
+const DECISION_OPACITY = 0.62, UNIT_OPACITY = 0.85;  // paler than the points, so that these are visible
+const POINT_DISTANCE = 0.16;                         // between two points of one stroke, in units of the plane
 
-// Colours are asked for hundreds of times a picture, and asking the browser for one is slow: they are kept.
-let kept = {};
-whenThemeChanges(() => { kept = {}; });
-export const colour = (name) => (kept[name] ||= fresh(name));
-export const shade = (name) => (kept[`rgb ${name}`] ||= rgb(colour(name) || "#808080"));
+// Drawing reads colours hundreds of times, and the browser is slow to compute them: they are cached until the theme changes.
+let cache = {};
+onThemeChange(() => { cache = {}; });
+export const colour = (name) => (cache[name] ||= readColour(name));
+export const colourRgb = (name) => (cache[`rgb ${name}`] ||= rgb(colour(name) || "#808080"));
 
-// A picture of dots × dots on a canvas of its own; mix(i, data, at) puts the red, green and blue of dot i into data at ``at``.
-export function paintDots(canvas, dots, mix) {
-  if (canvas.width !== dots || canvas.height !== dots) canvas.width = canvas.height = dots;
-  const context = canvas.getContext("2d"), image = context.createImageData(dots, dots);
-  for (let i = 0; i < dots * dots; i++) {
-    mix(i, image.data, 4 * i);
-    image.data[4 * i + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
-}
-
-// Shades for signed bytes: 128 is zero and the paper, 255 vermilion, 1 blue.
-export function signedShade(bytes, start = 0, strength = 1) {
-  const [paper, plus, minus] = ["--paper", "--vermilion", "--blue"].map(shade);
+// A colour function for paintPixels: signed bytes. 128 is zero, the colour of the paper; 255 is vermilion, 1 blue.
+export function signedColours(bytes, start = 0, opacity = 1) {
+  const [paper, plus, minus] = ["--paper", "--vermilion", "--blue"].map(colourRgb);
   return (i, data, at) => {
-    const share = strength * (bytes[start + i] - 128) / 127, to = share > 0 ? plus : minus, much = Math.abs(share);
-    for (let c = 0; c < 3; c++) data[at + c] = paper[c] + (to[c] - paper[c]) * much;
+    const signed = opacity * (bytes[start + i] - 128) / 127, to = signed > 0 ? plus : minus, fraction = Math.abs(signed);
+    for (let c = 0; c < 3; c++) data[at + c] = paper[c] + (to[c] - paper[c]) * fraction;
   };
 }
 
-// Shades for the probabilities of k classes, k planes of bytes: the surer, the stronger; where none is, the paper.
-function decisionShade(bytes, k, size) {
-  const paper = shade("--paper"), to = COLOURS.map(shade), mixed = [0, 0, 0];
+// A colour function for paintPixels: the probabilities of k classes as k planes of `size` bytes. A probability of 1/k is the colour
+// of the paper.
+function decisionColours(bytes, k, size) {
+  const paper = colourRgb("--paper"), to = CLASS_COLOURS.map(colourRgb), mixed = [0, 0, 0];
   return (i, data, at) => {
     for (let c = 0; c < 3; c++) mixed[c] = paper[c];
     for (let label = 0; label < k; label++) {
-      const sure = STRENGTH * Math.max(0, (bytes[label * size + i] / 255 - 1 / k) / (1 - 1 / k));
-      for (let c = 0; c < 3; c++) mixed[c] += sure * (to[label][c] - paper[c]);
+      const fraction = DECISION_OPACITY * Math.max(0, (bytes[label * size + i] / 255 - 1 / k) / (1 - 1 / k));
+      for (let c = 0; c < 3; c++) mixed[c] += fraction * (to[label][c] - paper[c]);
     }
     for (let c = 0; c < 3; c++) data[at + c] = mixed[c];
   };
 }
 
-// A class's sign: a circle, a square, a triangle, a diamond.
-export function sign(context, label, x, y, r) {
+// The path of a marker: a circle, a square, a triangle or a diamond, depending on the class.
+export function traceMarker(context, label, x, y, r) {
   context.beginPath();
   if (label === 0) context.arc(x, y, r, 0, 7);
   else if (label === 1) context.rect(x - 0.88 * r, y - 0.88 * r, 1.76 * r, 1.76 * r);
@@ -60,60 +51,66 @@ export function sign(context, label, x, y, r) {
   }
 }
 
-// painted(points, done): points of one's own were added; said(text): what is under the pointer.
-export function plane({painted, said}) {
-  const canvas = element("canvas", {class: "pg-plane", tabindex: 0});
-  const under = document.createElement("canvas"), above = document.createElement("canvas");
-  let points = [], decision = null, classes = 2, unit = null, own = null, cursor = null, active = null, dots = 50, usable = true;
+// onPoints(points, done): the user adds points; onText(text): a description of the place at the pointer.
+export function createPlane({onPoints, onText}) {
+  const canvas = element("canvas", {class: "playground-plane", tabindex: 0});
+  const background = document.createElement("canvas"), markers = document.createElement("canvas");
+  let points = [];                                   // [x1, x2, class, whether it is in the training set]
+  let decision = null;                               // {bytes, classes, dots}; null: there is no network for the points
+  let unit = null;                                   // {bytes, dots}: shown in place of the decision
+  let paintClass = null;                             // the class of the points that the user adds; null: not allowed
+  let cursor = null, pointer = null, lastPoint = null;
 
   const side = () => canvas.clientWidth;
-  const px = (x1) => (x1 / LIMITS.reach + 1) / 2 * side();
-  const py = (x2) => (1 - x2 / LIMITS.reach) / 2 * side();
-  const at = (event) => {
+  const px = (x1) => (x1 / LIMITS.extent + 1) / 2 * side();
+  const py = (x2) => (1 - x2 / LIMITS.extent) / 2 * side();
+  const position = (event) => {
     const frame = canvas.getBoundingClientRect();
     return [2 * (event.clientX - frame.left) / frame.width - 1, 1 - 2 * (event.clientY - frame.top) / frame.height]
-      .map((share) => rounded(LIMITS.reach * share));
+      .map((value) => quantize(LIMITS.extent * value));
   };
 
-  function signs() {                                 // the points, on a layer of their own: they rarely change
-    const width = side(), context = sharp(above, width, width), r = Math.max(3, width / 105);
+  // -- drawing ------------------------------------------------------------------------------------------------------
+
+  function paintMarkers() {                          // on a canvas of their own, because they rarely change
+    const width = side(), context = fitToScreen(markers, width, width), r = Math.max(3, width / 105);
     context.clearRect(0, 0, width, width);
     const paper = colour("--paper");
-    for (const [x1, x2, label, trains] of points) {
-      context.lineWidth = trains ? 1 : 1.7;
-      sign(context, label, px(x1), py(x2), trains ? r + 0.4 : r + 0.2);
-      context.fillStyle = trains ? colour(COLOURS[label]) : paper;
-      context.strokeStyle = trains ? paper : colour(COLOURS[label]);
+    for (const [x1, x2, label, isTraining] of points) {
+      context.lineWidth = isTraining ? 1 : 1.7;
+      traceMarker(context, label, px(x1), py(x2), isTraining ? r + 0.4 : r + 0.2);
+      context.fillStyle = isTraining ? colour(CLASS_COLOURS[label]) : paper;
+      context.strokeStyle = isTraining ? paper : colour(CLASS_COLOURS[label]);
       context.fill();
       context.stroke();
     }
   }
 
-  function ground() {
-    if (unit) paintDots(under, unit.dots, signedShade(unit.bytes, 0, 0.85));
-    else if (decision) paintDots(under, dots, decisionShade(decision, classes, dots * dots));
+  function paintBackground() {
+    if (unit) paintPixels(background, unit.dots, unit.dots, signedColours(unit.bytes, 0, UNIT_OPACITY));
+    else if (decision) paintPixels(background, decision.dots, decision.dots, decisionColours(decision.bytes, decision.classes, decision.dots ** 2));
   }
 
-  function draw() {
+  function compose() {
     const width = side();
     if (!width) return;
-    const context = sharp(canvas, width, width);
+    const context = fitToScreen(canvas, width, width);
     context.fillStyle = colour("--paper");
     context.fillRect(0, 0, width, width);
     context.imageSmoothingEnabled = true;
-    if ((decision || unit) && usable) context.drawImage(under, 0, 0, width, width);
-    axes(context, width);
-    if (above.width) context.drawImage(above, 0, 0, width, width);
-    if (cursor) crosshair(context);
-    if (own !== null && !points.length && !cursor) {
+    if (decision) context.drawImage(background, 0, 0, width, width);
+    paintAxes(context, width);
+    if (markers.width) context.drawImage(markers, 0, 0, width, width);
+    if (cursor) paintCursor(context);
+    if (paintClass !== null && !points.length && !cursor) {
       context.textAlign = "center";
-      context.font = "17px system-ui, 'Segoe UI', Roboto, Arial, sans-serif";
+      context.font = `17px ${FONT}`;
       context.fillStyle = colour("--quiet");
       context.fillText("Click or drag to add points", width / 2, width * 0.3);
     }
   }
 
-  function axes(context, width) {
+  function paintAxes(context, width) {
     context.lineWidth = 1;
     context.strokeStyle = context.fillStyle = colour("--quiet");
     context.globalAlpha = 0.35;
@@ -126,98 +123,111 @@ export function plane({painted, said}) {
     }
     context.stroke();
     context.globalAlpha = 1;
-    context.font = "12px system-ui, 'Segoe UI', Roboto, Arial, sans-serif";
+    context.font = `12px ${FONT}`;
     context.textBaseline = "middle";
     context.fillStyle = colour("--ink");
-    const texts = [["−2", px(-2), width / 2 + 12, "center"], ["2", px(2), width / 2 + 12, "center"], ["x₁", width - 6, width / 2 + 12, "right"],
+    const labels = [["−2", px(-2), width / 2 + 12, "center"], ["2", px(2), width / 2 + 12, "center"], ["x₁", width - 6, width / 2 + 12, "right"],
       ["−2", width / 2 - 8, py(-2), "right"], ["2", width / 2 - 8, py(2), "right"], ["x₂", width / 2 - 8, 10, "right"]];
-    for (const [text, x, y, align] of texts) { context.textAlign = align; context.fillText(text, x, y); }
+    for (const [text, x, y, align] of labels) { context.textAlign = align; context.fillText(text, x, y); }
   }
 
-  function crosshair(context) {
+  function paintCursor(context) {
+    const [x, y] = [px(cursor[0]), py(cursor[1])];
     context.strokeStyle = colour("--ink");
     context.lineWidth = 2;
-    sign(context, own, px(cursor[0]), py(cursor[1]), 9);
+    traceMarker(context, paintClass, x, y, 9);
     context.stroke();
     context.beginPath();
-    context.moveTo(px(cursor[0]) - 15, py(cursor[1])); context.lineTo(px(cursor[0]) + 15, py(cursor[1]));
-    context.moveTo(px(cursor[0]), py(cursor[1]) - 15); context.lineTo(px(cursor[0]), py(cursor[1]) + 15);
+    context.moveTo(x - 15, y); context.lineTo(x + 15, y);
+    context.moveTo(x, y - 15); context.lineTo(x, y + 15);
     context.stroke();
   }
 
-  function tell([x1, x2]) {
+  // -- pointer and keyboard -----------------------------------------------------------------------------------------
+
+  function describe([x1, x2]) {
     const place = `x₁ ${x1.toFixed(2)}, x₂ ${x2.toFixed(2)}`.replaceAll("-", "−");
-    if (!decision || !usable) { said(place); return; }
-    const column = Math.min(dots - 1, Math.floor((x1 / LIMITS.reach + 1) / 2 * dots));
-    const row = Math.min(dots - 1, Math.floor((1 - x2 / LIMITS.reach) / 2 * dots)), i = row * dots + column;
+    if (!decision) { onText(place); return; }
+    const {bytes, classes, dots} = decision;
+    const column = Math.min(dots - 1, Math.floor((x1 / LIMITS.extent + 1) / 2 * dots));
+    const row = Math.min(dots - 1, Math.floor((1 - x2 / LIMITS.extent) / 2 * dots));
+    const probability = (label) => bytes[label * dots * dots + row * dots + column] / 255;
     let best = 0;
-    for (let label = 1; label < classes; label++) if (decision[label * dots * dots + i] > decision[best * dots * dots + i]) best = label;
-    said(`${place}: class ${best}, ${Math.round(100 * decision[best * dots * dots + i] / 255)} %`);
+    for (let label = 1; label < classes; label++) if (probability(label) > probability(best)) best = label;
+    onText(`${place}: class ${best}, ${Math.round(100 * probability(best))} %`);
   }
 
-  let last = null;
-  const add = (place, done) => { last = place; painted([[...place, own]], done); };
+  function addPoint(place, done) {
+    lastPoint = place;
+    onPoints([[...place, paintClass]], done);
+  }
+
   canvas.addEventListener("pointerdown", (event) => {
-    if (own === null || active !== null || event.button !== 0) return;
+    if (paintClass === null || pointer !== null || event.button !== 0) return;
     event.preventDefault();
     canvas.focus({preventScroll: true});
     canvas.setPointerCapture(event.pointerId);
-    active = event.pointerId;
+    pointer = event.pointerId;
     cursor = null;
-    add(at(event), false);
+    addPoint(position(event), false);
   });
   canvas.addEventListener("pointermove", (event) => {
-    const place = at(event);
-    tell(place);
-    if (event.pointerId === active && Math.hypot(place[0] - last[0], place[1] - last[1]) >= APART) add(place, false);
+    const place = position(event);
+    describe(place);
+    const isFar = () => Math.hypot(place[0] - lastPoint[0], place[1] - lastPoint[1]) >= POINT_DISTANCE;
+    if (event.pointerId === pointer && isFar()) addPoint(place, false);
   });
-  canvas.addEventListener("pointerleave", () => said(""));
+  canvas.addEventListener("pointerleave", () => onText(""));
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
-    canvas.addEventListener(end, (event) => { if (event.pointerId === active) { active = null; painted([], true); } });
+    canvas.addEventListener(end, (event) => { if (event.pointerId === pointer) { pointer = null; onPoints([], true); } });
   }
   canvas.addEventListener("keydown", (event) => {
-    const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key];
-    if (own === null) return;
+    const direction = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key];
+    if (paintClass === null) return;
     if (event.key === " " || event.key === "Enter") {
       event.preventDefault();
       cursor ??= [0, 0];
-      add([...cursor], true);
-    } else if (move) {
+      addPoint([...cursor], true);
+    } else if (direction) {
       event.preventDefault();
-      const far = event.shiftKey ? 0.05 : 0.25;
-      cursor = (cursor ?? [0, 0]).map((value, axis) => rounded(value + far * move[axis]));
-      tell(cursor);
-      draw();
+      const step = event.shiftKey ? 0.05 : 0.25;
+      cursor = (cursor ?? [0, 0]).map((value, axis) => quantize(value + step * direction[axis]));
+      describe(cursor);
+      compose();
     }
   });
-  canvas.addEventListener("blur", () => { cursor = null; draw(); });
+  canvas.addEventListener("blur", () => { cursor = null; compose(); });
 
-  const all = () => { ground(); signs(); draw(); };
-  new ResizeObserver(() => { signs(); draw(); }).observe(canvas);
-  whenThemeChanges(all);
+  const draw = () => { paintBackground(); compose(); };
+  new ResizeObserver(() => { paintMarkers(); compose(); }).observe(canvas);
+  onThemeChange(() => { paintMarkers(); draw(); });
   return {
-    canvas,
-    // The class that is painted, or null: the points cannot be changed.
-    paints(label) {
-      own = label;
-      canvas.classList.toggle("paints", own !== null);
-      canvas.setAttribute("role", own === null ? "img" : "application");
-      canvas.tabIndex = own === null ? -1 : 0;
-      canvas.setAttribute("aria-label", own === null
-        ? "The plane: the points, and what the network decides at every place."
-        : `The plane. Click or drag to add points of class ${own}; or move with the arrow keys and add with the space key.`);
+    canvas, draw,
+    // The class of the points that the user adds; null: the points cannot be changed.
+    setPaintClass(label) {
+      paintClass = label;
+      canvas.classList.toggle("editable", label !== null);
+      canvas.setAttribute("role", label === null ? "img" : "application");
+      canvas.tabIndex = label === null ? -1 : 0;
+      canvas.setAttribute("aria-label", label === null
+        ? "The plane: the points, and the decision of the network at every place."
+        : `The plane. Click or drag to add points of class ${label}; or move with the arrow keys and add with the space key.`);
     },
-    points(sets) {                                   // {train: {x, y}, validation: {x, y}} as the server packs them
+    // {train: {x, y}, validation: {x, y}} with packed coordinates.
+    setPoints(sets) {
       points = ["validation", "train"].flatMap((name) => {
         const x = unpackFloats(sets[name].x);
         return sets[name].y.map((label, i) => [x[2 * i], x[2 * i + 1], label, name === "train"]);
       });
-      signs();
+      paintMarkers();
     },
-    ownPoints(list) { points = list.map(([x1, x2, label]) => [x1, x2, label, true]); signs(); draw(); },
-    decides(packed, k) { decision = unpackBytes(packed); classes = k; usable = true; dots = Math.round(Math.sqrt(decision.length / k)); },
-    shows(one) { unit = one; },                      // {bytes, dots} of a unit, or null: the decision
-    dims() { usable = false; draw(); },              // there is no network for these points yet
-    draw() { ground(); draw(); },
+    // Points of the user that are not split into two sets yet.
+    setUserPoints(list) { points = list.map(([x1, x2, label]) => [x1, x2, label, true]); paintMarkers(); compose(); },
+    setDecision(packed, classes) {
+      const bytes = unpackBytes(packed);
+      decision = {bytes, classes, dots: Math.round(Math.sqrt(bytes.length / classes))};
+    },
+    dropDecision() { decision = null; compose(); },
+    showUnit(next) { unit = next; },
   };
 }

@@ -1,13 +1,12 @@
-// Points of one's own: which class is painted, taking points back, and a text box to paste them into. And the small pictures of
-// the data sets to choose from.
+// The user's points in the playground: the class to add, undo, and a text box for pasting. Also the thumbnails of the data sets.
 
-import {choice, element, sharp, whenThemeChanges} from "./dom.js";
-import {COLOURS, colour, sign} from "./playground-plane.js";
-import {LIMITS, pastedPoints} from "./playground-state.js";
+import {element, fitToScreen, onThemeChange, radioGroup} from "../dom.js";
+import {CLASS_COLOURS, colour, traceMarker} from "./playground-plane.js";
+import {LIMITS, parsePoints} from "./playground-settings.js";
 
-const SIDE = 46;
+const THUMBNAIL = 46, SWATCH = 16;                   // pixels
 
-// A sketch of a data set, by the formulas of pellucid.data.planar: [x1, x2, class] of a few points.
+// Some points [x1, x2, class] of a data set, by the formulas of pellucid.data.planar.
 function sketch(name) {
   const points = [], turn = 2 * Math.PI, n = name === "moons" ? 9 : 14;
   for (let i = 0; i < n; i++) {
@@ -24,87 +23,85 @@ function sketch(name) {
       for (const [sx, sy] of i % 2 ? [[1, 1], [1, -1]] : [[-1, -1], [-1, 1]]) points.push([sx * (0.4 + 1.5 * right), sy * (0.4 + 1.5 * up), sx === sy ? 0 : 1]);
     }
   }
-  if (name === "own") points.push([-1.2, 0.9, 0], [-0.5, 1.5, 0], [-1.5, -0.1, 0], [1.1, -0.7, 1], [1.5, 0.3, 1], [0.4, -1.4, 1]);
+  if (name === "user") points.push([-1.2, 0.9, 0], [-0.5, 1.5, 0], [-1.5, -0.1, 0], [1.1, -0.7, 1], [1.5, 0.3, 1], [0.4, -1.4, 1]);
   return points;
 }
 
 export function thumbnail(name) {
-  const canvas = element("canvas", {class: "pg-sketch", "aria-hidden": "true"}), points = sketch(name);
+  const canvas = element("canvas", {class: "playground-sketch", "aria-hidden": "true"}), points = sketch(name);
   const draw = () => {
-    const context = sharp(canvas, SIDE, SIDE);
+    const context = fitToScreen(canvas, THUMBNAIL, THUMBNAIL);
     context.fillStyle = colour("--paper");
-    context.fillRect(0, 0, SIDE, SIDE);
+    context.fillRect(0, 0, THUMBNAIL, THUMBNAIL);
     for (const [x1, x2, label] of points) {
-      context.fillStyle = colour(COLOURS[label]);
-      sign(context, label, SIDE * (x1 / 2.5 + 1) / 2, SIDE * (1 - x2 / 2.5) / 2, 2.1);
+      context.fillStyle = colour(CLASS_COLOURS[label]);
+      traceMarker(context, label, THUMBNAIL * (x1 / 2.5 + 1) / 2, THUMBNAIL * (1 - x2 / 2.5) / 2, 2.1);
       context.fill();
     }
-    if (name !== "own") return;
-    context.strokeStyle = colour("--ink");           // a plus: here points can be added
-    context.lineWidth = 2;
-    context.beginPath();
-    context.moveTo(SIDE / 2 - 5, SIDE / 2); context.lineTo(SIDE / 2 + 5, SIDE / 2);
-    context.moveTo(SIDE / 2, SIDE / 2 - 5); context.lineTo(SIDE / 2, SIDE / 2 + 5);
-    context.stroke();
+    if (name === "user") drawPlus(context);
   };
   draw();
-  whenThemeChanges(draw);
+  onThemeChange(draw);
   return canvas;
 }
 
+function drawPlus(context) {                         // points can be added
+  const middle = THUMBNAIL / 2;
+  context.strokeStyle = colour("--ink");
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(middle - 5, middle); context.lineTo(middle + 5, middle);
+  context.moveTo(middle, middle - 5); context.lineTo(middle, middle + 5);
+  context.stroke();
+}
+
 function swatch(label) {
-  const canvas = element("canvas", {class: "pg-swatch", "aria-hidden": "true"});
+  const canvas = element("canvas", {class: "playground-swatch", "aria-hidden": "true"});
   const draw = () => {
-    const context = sharp(canvas, 16, 16);
-    context.clearRect(0, 0, 16, 16);
-    sign(context, label, 8, 8, 5.6);
-    context.fillStyle = colour(COLOURS[label]);
+    const context = fitToScreen(canvas, SWATCH, SWATCH);
+    context.clearRect(0, 0, SWATCH, SWATCH);
+    traceMarker(context, label, SWATCH / 2, SWATCH / 2, 5.6);
+    context.fillStyle = colour(CLASS_COLOURS[label]);
     context.strokeStyle = colour("--paper");
     context.fill();
     context.stroke();
   };
   draw();
-  whenThemeChanges(draw);
-  return Object.assign(canvas, {draw});
+  onThemeChange(draw);
+  return canvas;
 }
 
-// points(): those there are; changed(points, done): there are others, and the stroke is over; paints(label): the class changed.
-export function ownPoints({points, changed, paints}) {
-  let label = 0;
-  const classes = choice("Class to paint", Array.from({length: LIMITS.classes}, (_, one) =>
-    [String(one), element("span", {class: "pg-class"}, swatch(one), String(one))]), "0", (value) => { label = Number(value); paints(label); });
+// points() returns the current points; onChange(points) is called with new points, onClass(label) with the class to add.
+export function pointEditor({points, onChange, onClass}) {
+  const options = Array.from({length: LIMITS.classes}, (_, label) =>
+    [String(label), element("span", {class: "playground-class"}, swatch(label), String(label))]);
+  const classes = radioGroup("Class to add", options, "0", (label) => onClass(Number(label)));
   const text = element("textarea", {rows: 4, spellcheck: "false", placeholder: "0.5, -1.2, 0\n1.5, 0.3, 1"});
-  const said = element("p", {class: "small quiet", role: "status"});
-  const undo = element("button", {type: "button", onclick: () => changed(points().slice(0, -1), true)}, "Undo");
-  const clear = element("button", {type: "button", onclick: () => changed([], true)}, "Clear");
+  const status = element("p", {class: "small quiet", role: "status"});
+  const undo = element("button", {type: "button", onclick: () => onChange(points().slice(0, -1))}, "Undo");
+  const clear = element("button", {type: "button", onclick: () => onChange([])}, "Clear");
 
-  function use() {
+  function usePasted() {
     try {
-      const found = pastedPoints(text.value);
-      said.textContent = `${found.points.length} points of ${found.classes.length} classes`
-        + (found.scaled ? ", scaled to mean 0 and standard deviation 1 so that they fit." : ".");
-      changed(found.points, true);
+      const parsed = parsePoints(text.value);
+      status.textContent = `${parsed.points.length} points of ${parsed.classes.length} classes`
+        + (parsed.scaled ? ", scaled to mean 0 and standard deviation 1 to fit into the plane." : ".");
+      onChange(parsed.points);
     } catch (error) {
-      said.textContent = error.message;
+      status.textContent = error.message;
     }
   }
+  const showCurrent = () => { text.value = points().map((point) => point.join(", ")).join("\n"); };
 
-  const box = element("div", {class: "stack pg-own"},
-    element("div", {class: "field"}, element("span", {class: "small quiet"}, "Class to paint"), classes),
-    element("div", {class: "row"}, undo, clear),
-    element("details", {}, element("summary", {}, "Paste points"),
-      element("label", {class: "field"}, "x₁, x₂, class: a line for each", text),
-      element("div", {class: "row"}, element("button", {type: "button", onclick: use}, "Use these"),
-        element("button", {type: "button", onclick: () => { text.value = points().map((one) => one.join(", ")).join("\n"); }}, "Show mine")),
-      said));
   return {
-    box,
-    label: () => label,
-    enough: () => points().length >= 4 && new Set(points().map((one) => one[2])).size >= 2,
-    add(more, done) { changed([...points(), ...more].slice(0, LIMITS.points), done); },
-    draw() {
-      undo.disabled = clear.disabled = !points().length;
-      for (const one of classes.querySelectorAll("canvas")) one.draw();
-    },
+    box: element("div", {class: "stack playground-editor"},
+      element("div", {class: "field"}, element("span", {class: "small quiet"}, "Class to add"), classes),
+      element("div", {class: "row"}, undo, clear),
+      element("details", {}, element("summary", {}, "Paste points"),
+        element("label", {class: "field"}, "x₁, x₂, class: one point per line", text),
+        element("div", {class: "row"}, element("button", {type: "button", onclick: usePasted}, "Use these"),
+          element("button", {type: "button", onclick: showCurrent}, "Show current")),
+        status)),
+    update() { undo.disabled = clear.disabled = !points().length; },
   };
 }

@@ -1,4 +1,4 @@
-"""The tab Playground in a real browser: training, repeating, sharing by address, own points, Python."""
+"""The tab Playground in a browser: training, repeating, addresses, user data, the Python program."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 import pytest
 from conftest import until
 
-STEP = ".pg-counter b >> nth=1"
-SMALL = "#playground?data=circles&samples=100&hidden=6&optimizer=adam&rate=0.05&batch=32&seed=4"
+STEP = ".playground-counter b >> nth=1"
+SMALL = "#playground?data=circles&samples=100&hidden=6&optimizer=adam&learning_rate=0.05&batch_size=32&seed=4"
 
 
 def ready(page, steps: int = 0):
-    """Waits until the network is there, after so many steps."""
+    """Wait until the page shows the network after this number of steps."""
     page.wait_for_function(
-        "(steps) => document.querySelectorAll('.pg-counter b')[1]?.textContent === String(steps)"
-        " && !document.querySelector('.pg-play').disabled",
+        "(steps) => document.querySelectorAll('.playground-counter b')[1]?.textContent === String(steps)"
+        " && !document.querySelector('.playground-play').disabled",
         arg=steps,
     )
 
@@ -26,7 +26,7 @@ def step(page) -> int:
 
 
 def scores(page) -> list[str]:
-    return page.locator(".pg-curves td").all_inner_texts()
+    return page.locator(".playground-curves td").all_inner_texts()
 
 
 def click(page, name: str):
@@ -34,11 +34,11 @@ def click(page, name: str):
 
 
 def fields(page) -> dict[str, str]:
-    """What the address says."""
+    """Return the fields of the address."""
     return dict(part.split("=") for part in page.evaluate("location.hash").split("?")[1].split("&"))
 
 
-def test_play_learns_and_rewind_repeats(open_page):
+def test_play_trains_and_rewind_repeats(open_page):
     page = open_page(SMALL)
     ready(page)
     first = scores(page)
@@ -51,7 +51,7 @@ def test_play_learns_and_rewind_repeats(open_page):
     page.get_by_role("button", name="Play").click()
     until(lambda: step(page) > 60)
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_function("() => document.querySelector('.pg-play').textContent.includes('Play')")
+    page.wait_for_function("() => document.querySelector('.playground-play').textContent.includes('Play')")
     assert float(scores(page)[0]) < 0.6 * float(first[0])
     click(page, "Rewind")
     ready(page, 0)
@@ -65,15 +65,15 @@ def test_play_learns_and_rewind_repeats(open_page):
 def test_the_space_key_plays_and_leaving_the_tab_pauses(open_page):
     page = open_page(SMALL)
     ready(page)
-    page.locator(".pg-region h2").click()
+    page.locator(".playground-region h2").click()
     page.keyboard.press(" ")
     until(lambda: step(page) > 5)
     page.keyboard.press(" ")
-    assert "Play" in page.locator(".pg-play").inner_text()
+    assert "Play" in page.locator(".playground-play").inner_text()
     page.keyboard.press(" ")
     page.locator("#tab-train").click()
     page.locator("#tab-playground").click()
-    assert "Play" in page.locator(".pg-play").inner_text()
+    assert "Play" in page.locator(".playground-play").inner_text()
     assert fields(page)["seed"] == "4"
 
 
@@ -83,7 +83,7 @@ def test_the_address_is_the_whole_state(open_page):
     page.get_by_label("Activation").select_option("relu")
     page.get_by_label("Regularization").select_option("l2")
     page.get_by_role("button", name="Add a hidden layer").click()
-    page.get_by_role("button", name="One unit fewer in layer 2").click()
+    page.get_by_role("button", name="Remove a unit from layer 2").click()
     page.get_by_label("Learning rate").select_option("0.03")
     ready(page)
     click(page, "Epoch")
@@ -92,10 +92,10 @@ def test_the_address_is_the_whole_state(open_page):
     click(page, "Step")
     ready(page, 4)
     until(lambda: fields(page)["step"] == "4")
-    said = fields(page)
-    assert said["hidden"] == "6-5"
-    assert said["rate"] == "0.03~3:0.003"
-    assert (said["activation"], said["regularization"], said["strength"]) == ("relu", "l2", "0.001")
+    address = fields(page)
+    assert address["hidden"] == "6-5"
+    assert address["learning_rate"] == "0.03~3:0.003"
+    assert (address["activation"], address["regularization"], address["strength"]) == ("relu", "l2", "0.001")
     other = open_page(page.evaluate("location.hash"))
     ready(other, 4)
     assert scores(other) == scores(page)
@@ -103,65 +103,67 @@ def test_the_address_is_the_whole_state(open_page):
     page.evaluate("(hash) => { location.hash = hash }", SMALL)  # another address, on the same page
     ready(page, 0)
     until(lambda: fields(page)["hidden"] == "6")
-    assert page.locator(".pg-unit").count() == 2 + 6 + 2
+    assert page.locator(".playground-unit").count() == 2 + 6 + 2
 
 
-def test_an_address_that_makes_no_sense_is_read_as_far_as_it_does(open_page):
-    page = open_page("#playground?data=maroon&samples=100&hidden=99-x&rate=0&seed=7&points=!!&batch=&noise=&step=-1")
+def test_invalid_fields_of_an_address_have_their_defaults(open_page):
+    page = open_page(
+        "#playground?data=maroon&samples=100&hidden=99-x&learning_rate=0&seed=7&points=!!&batch_size=&noise=&step=-1"
+    )
     ready(page)
     assert (fields(page)["data"], fields(page)["samples"], fields(page)["hidden"]) == ("moons", "100", "4-4")
-    assert (fields(page)["seed"], fields(page)["noise"], fields(page)["batch"]) == ("7", "0.2", "16")
+    assert (fields(page)["seed"], fields(page)["noise"], fields(page)["batch_size"]) == ("7", "0.2", "16")
 
 
-def test_points_are_painted_with_mouse_and_keys(open_page):
-    page = open_page("#playground?data=own&hidden=4")
-    until(lambda: "at least four" in page.locator(".pg-status").inner_text())
-    assert page.locator(".pg-play").is_disabled()
-    frame = page.locator(".pg-plane").bounding_box()
+def test_points_are_added_with_mouse_and_keys(open_page):
+    page = open_page("#playground?data=user&hidden=4")
+    until(lambda: "at least four" in page.locator(".playground-status").inner_text())
+    assert page.locator(".playground-play").is_disabled()
+    frame = page.locator(".playground-plane").bounding_box()
     page.mouse.move(frame["x"] + 60, frame["y"] + 60)
     page.mouse.down()
     page.mouse.move(frame["x"] + 200, frame["y"] + 60, steps=10)
     page.mouse.up()
     page.get_by_role("radio", name="3", exact=True).click()
-    page.locator(".pg-plane").focus()
+    page.locator(".playground-plane").focus()
     for key in ("ArrowDown", "ArrowDown", " ", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     ready(page)
-    page.wait_for_function("() => document.querySelectorAll('.pg-unit').length === 2 + 4 + 4")
+    page.wait_for_function("() => document.querySelectorAll('.playground-unit').length === 2 + 4 + 4")
     until(lambda: fields(page)["points"][::5][-3:] == "033")
     points = fields(page)["points"]
     assert len(points) >= 5 * 6
     assert len(points) % 5 == 0
     page.get_by_text("Paste points").click()
-    click(page, "Show mine")
+    click(page, "Show current")
     lines = page.get_by_label("x₁, x₂, class").input_value().splitlines()
     assert lines[-2:] == ["0, -0.5, 3", "0.25, -0.5, 3"]
     click(page, "Undo")
     until(lambda: len(fields(page)["points"]) == len(points) - 5)
     click(page, "Clear")
     until(lambda: fields(page)["points"] == "")
-    assert page.locator(".pg-play").is_disabled()
+    assert page.locator(".playground-play").is_disabled()
 
 
 def test_points_are_pasted_and_scaled(open_page):
-    page = open_page("#playground?data=own&hidden=3&batch=all")
+    page = open_page("#playground?data=user&hidden=3&batch_size=all")
     page.get_by_text("Paste points").click()
     text = page.get_by_label("x₁, x₂, class")
     text.fill("height, weight, sex\n170, 60, f\n180 80 m\n160; 50; f\n190, 90, m\n")
     click(page, "Use these")
     ready(page)
-    assert "4 points of 2 classes, scaled" in page.locator(".pg-own [role=status]").inner_text()
-    click(page, "Show mine")
+    assert "4 points of 2 classes, scaled" in page.locator(".playground-editor [role=status]").inner_text()
+    click(page, "Show current")
     assert text.input_value().splitlines()[1] == "0.448, 0.632, 1"
     text.fill("0, 0, 0\n1, 1")
     click(page, "Use these")
-    assert "Line 2 should look like" in page.locator(".pg-own [role=status]").inner_text()
+    assert "Line 2: expected a line like" in page.locator(".playground-editor [role=status]").inner_text()
 
 
-def test_every_choice_is_known_to_the_server(open_page):
+def test_the_server_knows_every_option(open_page):
     page = open_page(SMALL)
     ready(page)
-    for label in ("Batch size", "Optimizer", "Activation", "First weights", "Regularization", "Strength λ"):
+    for label in ("Batch size", "Optimizer", "Activation", "Initial weights", "Regularization", "Strength λ"):
         select = page.get_by_label(label)
         values = select.locator("option").evaluate_all("(all) => all.map((one) => one.value)")
         assert len(values) >= 3
@@ -181,35 +183,37 @@ def test_every_choice_is_known_to_the_server(open_page):
     click(page, "Step")
     ready(page, 1)
     assert page.locator("#notice").inner_text() == ""
-    assert page.locator(".pg-unit").count() == 2 + 6 + 2
+    assert page.locator(".playground-unit").count() == 2 + 6 + 2
 
 
-def test_units_and_weights_tell_of_themselves(open_page):
+def test_units_and_weights_are_described(open_page):
     page = open_page(SMALL)
     ready(page)
     page.get_by_role("button", name="layer 1, unit 3").hover()
-    assert page.locator(".pg-region h2").inner_text() == "What unit 3 of layer 1 sees"
-    said = page.locator(".pg-net .pg-said")
-    assert re.fullmatch(r"layer 1, unit 3: bias 0\.00; weights −?\d\.\d\d, −?\d\.\d\d", said.inner_text())
+    assert page.locator(".playground-region h2").inner_text() == "Activation of unit 3 of layer 1"
+    text = page.locator(".playground-network .playground-readout")
+    assert re.fullmatch(r"layer 1, unit 3: bias 0\.00; weights −?\d\.\d\d, −?\d\.\d\d", text.inner_text())
     unit, first = (page.get_by_role("button", name=name).bounding_box() for name in ("layer 1, unit 1", "input x₁"))
     middle = [(one["x"] + one["width"] / 2, one["y"] + one["height"] / 2) for one in (unit, first)]
     page.mouse.move(*(sum(both) / 2 for both in zip(*middle, strict=True)))
-    assert re.fullmatch(r"weight −?\d\.\d\d: input x₁ → layer 1, unit 1", said.inner_text())
-    assert page.locator(".pg-region h2").inner_text() == "What the network decides"
+    assert re.fullmatch(r"weight −?\d\.\d\d: input x₁ → layer 1, unit 1", text.inner_text())
+    assert page.locator(".playground-region h2").inner_text() == "Decision of the network"
     page.get_by_role("button", name="layer 1, unit 2").focus()
-    assert page.locator(".pg-region h2").inner_text() == "What unit 2 of layer 1 sees"
+    assert page.locator(".playground-region h2").inner_text() == "Activation of unit 2 of layer 1"
 
 
-def test_divergence_is_a_lesson(open_page):
-    page = open_page("#playground?data=moons&activation=relu&optimizer=sgd&rate=10&init=normal-1&hidden=16-16&batch=1")
+def test_divergence_is_explained(open_page):
+    page = open_page(
+        "#playground?data=moons&activation=relu&optimizer=sgd&learning_rate=10&init=normal-1&hidden=16-16&batch_size=1"
+    )
     ready(page)
     page.get_by_role("button", name="Play").click()
-    page.locator(".pg-status.bad").wait_for()
-    assert "smaller learning rate" in page.locator(".pg-status").inner_text()
-    assert page.locator(".pg-play").is_disabled()
+    page.locator(".playground-status.diverged").wait_for()
+    assert "smaller learning rate" in page.locator(".playground-status").inner_text()
+    assert page.locator(".playground-play").is_disabled()
     page.get_by_label("Learning rate").select_option("0.01")
     ready(page)
-    assert page.locator(".pg-status.bad").count() == 0
+    assert page.locator(".playground-status.diverged").count() == 0
 
 
 def test_the_program_is_shown(open_page):
@@ -218,7 +222,7 @@ def test_the_program_is_shown(open_page):
     click(page, "Epoch")
     ready(page, 3)
     click(page, "Copy as Python")
-    program = page.get_by_label("The program")
+    program = page.get_by_label("Python program")
     until(lambda: "epochs=1, batch_size=32" in program.input_value())
     world: dict = {}
     exec(program.input_value(), world)
@@ -227,8 +231,8 @@ def test_the_program_is_shown(open_page):
     assert not program.is_visible()
 
 
-def test_a_training_that_the_server_forgot_becomes_what_it_was(browser, served):
-    page = browser.new_page()  # not open_page's: the browser tells its console of every 404
+def test_a_session_that_the_server_dropped_is_replayed(browser, served):
+    page = browser.new_page()  # not with open_page: the browser reports every 404 on its console
     page.goto(f"{served}/{SMALL}")
     ready(page)
     click(page, "Epoch")
@@ -241,10 +245,10 @@ def test_a_training_that_the_server_forgot_becomes_what_it_was(browser, served):
     click(page, "Epoch")
     ready(page, 3)
 
-    def forgotten(route):
-        route.continue_(post_data=json.dumps({**route.request.post_data_json, "session": "gone"}))
+    def drop_session(route):
+        route.continue_(post_data=json.dumps({**route.request.post_data_json, "session": "dropped"}))
 
-    page.route("**/api/playground/advance", forgotten, times=1)
+    page.route("**/api/playground/advance", drop_session, times=1)
     with (
         page.expect_response("**/api/playground/start") as started,
         page.expect_response("**/api/playground/advance") as refused,
@@ -258,7 +262,7 @@ def test_a_training_that_the_server_forgot_becomes_what_it_was(browser, served):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (900, "light"), (1920, "light")])
-def test_nothing_moves_and_nothing_sticks_out(open_page, width, scheme):
+def test_nothing_moves_and_nothing_is_too_wide(open_page, width, scheme):
     page = open_page(SMALL + "&pace=1", width=width, height=800, scheme=scheme)
     ready(page)
     page.evaluate(

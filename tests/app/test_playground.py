@@ -1,40 +1,42 @@
-"""The tab Playground's server side: trainings that advance, repeat, diverge and go; and the same in Python, bit for bit."""
+"""The routes of the tab Playground: sessions that advance, repeat, diverge and are dropped; the Python program, to the bit."""
 
 from __future__ import annotations
 
-import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import unpack
 
 pytest.importorskip("starlette", reason="the drawing mode is an extra")
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pellucid.app import guards, playground, playing
-from pellucid.app.body import Body, Missing
+from pellucid.app import guards
+from pellucid.app.api import NotFoundError, RequestFields
+from pellucid.app.tabs import playground, playground_session
+from pellucid.app.tabs.playground_settings import PlaygroundSettings
 from pellucid.data.planar import moons
 
 MOONS = {
     "data": "moons", "noise": 0.1, "samples": 100, "data_seed": 3, "hidden": [4, 3], "activation": "tanh", "init": "glorot",
-    "optimizer": "sgd", "rates": [[0, 0.3]], "batch": 10, "regularization": "none", "strength": 0.001, "seed": 1,
+    "optimizer": "sgd", "learning_rates": [[0, 0.3]], "batch_size": 10, "regularization": "none", "strength": 0.001, "seed": 1,
 }  # fmt: skip
-OWN = {
-    "data": "own", "hidden": [3], "activation": "relu", "rates": [[0, 0.1]], "batch": 0,
+USER = {
+    "data": "user", "hidden": [3], "activation": "relu", "learning_rates": [[0, 0.1]], "batch_size": 0,
     "points": [[-1.5, 0.25, 0], [1, 1, 2], [0.5, -1, 1], [-1, 0, 0], [1.125, 0.8, 2], [0.4, -1.2, 1], [0, 0, 1]],
 }  # fmt: skip
 
 
 @pytest.fixture
 def client():
-    application = guards.Guards(Starlette(routes=playing.routes()), {"127.0.0.1"})
+    application = guards.GuardMiddleware(Starlette(routes=playground.routes(None)), {"127.0.0.1"})
     return TestClient(application, base_url="http://127.0.0.1:8137")
 
 
 @pytest.fixture
 def ask(client):
-    """POST that is expected to be answered."""
+    """A function that sends a valid request and returns the answer."""
 
     def post(action, **fields):
         answer = client.post(f"/api/playground/{action}", json=fields)
@@ -44,17 +46,13 @@ def ask(client):
     return post
 
 
-def unpacked(text, dtype=np.uint8):
-    return np.frombuffer(base64.b64decode(text), dtype)
-
-
 def parameters(state):
-    """All weights and biases as one vector."""
-    return np.concatenate([unpacked(layer[name], "<f4") for layer in state["weights"] for name in "Wb"])
+    """Return all weights and biases as one vector."""
+    return np.concatenate([unpack(layer[name]) for layer in state["weights"] for name in "Wb"])
 
 
 def after(ask, settings, steps):
-    """The state after so many steps, asked for in odd portions."""
+    """Return the state after this number of steps, taken in several requests."""
     state = ask("start", **settings)
     session, step = state["session"], 0
     while step < steps:
@@ -69,51 +67,51 @@ def test_a_start_shows_points_and_an_untrained_network(ask):
     assert state["batches"] == 7
     assert state["step"] == 0
     assert [len(state["points"][name]["y"]) for name in ("train", "validation")] == [70, 30]
-    x = unpacked(state["points"]["train"]["x"], "<f4").reshape(70, 2)
+    x = unpack(state["points"]["train"]["x"]).reshape(70, 2)
     assert x.tobytes() == moons(100, 0.1, 3).split(0.3, seed=3)[0].x.tobytes()
-    decision = unpacked(state["decision"]).reshape(2, 50, 50).astype(int)
+    decision = unpack(state["decision"], "u1").reshape(2, 50, 50).astype(int)
     assert np.abs(decision.sum(axis=0) - 255).max() <= 1
-    assert unpacked(state["units"]).shape == (7 * 400,)
+    assert unpack(state["units"], "u1").shape == (7 * 400,)
     assert parameters(state).shape == (2 * 4 + 4 + 4 * 3 + 3 + 3 * 2 + 2,)
 
 
-def test_own_points_are_learned_as_they_are(ask):
-    state = ask("start", **OWN)
+def test_user_points_are_not_changed(ask):
+    state = ask("start", **USER)
     assert state["classes"] == ["0", "1", "2"]
     both = [state["points"][name] for name in ("train", "validation")]
-    x = np.concatenate([unpacked(one["x"], "<f4").reshape(-1, 2) for one in both])
+    x = np.concatenate([unpack(one["x"]).reshape(-1, 2) for one in both])
     points = {(*place, label) for place, label in zip(x.tolist(), both[0]["y"] + both[1]["y"], strict=True)}
-    assert points == {(*np.float32(one[:2]).tolist(), one[2]) for one in OWN["points"]}
+    assert points == {(*np.float32(one[:2]).tolist(), one[2]) for one in USER["points"]}
 
 
-def test_an_advance_learns(ask):
-    settings = {**MOONS, "data": "circles", "samples": 300, "hidden": [8], "optimizer": "adam", "rates": [[0, 0.05]]}
+def test_an_advance_trains(ask):
+    settings = {**MOONS, "data": "circles", "samples": 300, "hidden": [8], "optimizer": "adam", "learning_rates": [[0, 0.05]]}
     first, last = ask("start", **settings), after(ask, settings, 200)
     assert last["step"] == 200
     assert last["train"]["loss"] < 0.3 * first["train"]["loss"]
     assert last["validation"]["accuracy"] > 0.9
 
 
-def test_the_plane_is_shown_from_its_top_left(ask):
-    settings = {**OWN, "points": [[-2, 2, 1]] * 8 + [[x, y, 0] for x, y in ((2, 2), (2, -2), (-2, -2))] * 8, "hidden": [8]}
+def test_the_plane_starts_at_the_top_left(ask):
+    settings = {**USER, "points": [[-2, 2, 1]] * 8 + [[x, y, 0] for x, y in ((2, 2), (2, -2), (-2, -2))] * 8, "hidden": [8]}
     state = after(ask, settings, 150)
-    second = unpacked(state["decision"]).reshape(2, 50, 50)[1]
+    second = unpack(state["decision"], "u1").reshape(2, 50, 50)[1]
     assert second[8, 8] > 200
     assert max(second[8, 41], second[41, 8], second[41, 41]) < 55
 
 
-def test_units_are_shown_as_signed_shares_of_their_most(ask):
-    session = ask("start", **{**MOONS, "hidden": [2], "activation": "linear"})["session"]
-    state = ask("advance", session=session, steps=5, focus=1)
-    w, b = (unpacked(state["weights"][0][name], "<f4") for name in "Wb")
-    outputs, finer = ((playing.plane(dots) @ w.reshape(2, 2) + b).T for dots in (20, 50))
+def test_units_are_signed_bytes_relative_to_their_maximum(ask):
+    session = ask("start", **{**MOONS, "hidden": [2], "activation": "identity"})["session"]
+    state = ask("advance", session=session, steps=5, unit=1)
+    w, b = (unpack(state["weights"][0][name]) for name in "Wb")
+    outputs, finer = ((playground_session.grid(size) @ w.reshape(2, 2) + b).T for size in (20, 50))
     most = np.abs(outputs).max(axis=1)
-    np.testing.assert_allclose(state["most"], most, rtol=1e-5)
-    shown = unpacked(state["units"]).reshape(2, 400).astype(float)
+    np.testing.assert_allclose(state["unit_max"], most, rtol=1e-5)
+    shown = unpack(state["units"], "u1").reshape(2, 400).astype(float)
     np.testing.assert_allclose((shown - 128) / 127, outputs / most[:, None], atol=0.5 / 127 + 1e-5)
-    focused = unpacked(state["focused"]).astype(float)
+    focused = unpack(state["unit_map"], "u1").astype(float)
     np.testing.assert_allclose((focused - 128) / 127, np.clip(finer[1] / most[1], -1, 1), atol=0.5 / 127 + 1e-5)
-    assert "focused" not in ask("advance", session=session, steps=0, focus=2)
+    assert "unit_map" not in ask("advance", session=session, steps=0, unit=2)
 
 
 def test_the_same_seed_gives_the_same_bits(ask):
@@ -124,11 +122,11 @@ def test_the_same_seed_gives_the_same_bits(ask):
     assert other["train"] != one["train"]
 
 
-def test_a_new_learning_rate_holds_from_its_step_on(ask):
+def test_a_new_learning_rate_applies_from_its_step_on(ask):
     session = ask("start", **MOONS)["session"]
     ask("advance", session=session, steps=12)
-    state = ask("advance", session=session, steps=8, rate=0.05)
-    told = after(ask, {**MOONS, "rates": [[0, 0.3], [12, 0.05]]}, 20)
+    state = ask("advance", session=session, steps=8, learning_rate=0.05)
+    told = after(ask, {**MOONS, "learning_rates": [[0, 0.3], [12, 0.05]]}, 20)
     assert parameters(state).tobytes() == parameters(told).tobytes()
     assert parameters(state).tobytes() != parameters(after(ask, MOONS, 20)).tobytes()
 
@@ -137,14 +135,14 @@ VARIANTS = {
     "epochs": (MOONS, 21),
     "within an epoch": (MOONS, 17),
     "no step": (MOONS, 0),
-    "one sample": ({**MOONS, "batch": 1, "activation": "relu", "init": "he-uniform", "optimizer": "nesterov"}, 75),
-    "all samples": ({**MOONS, "batch": 0, "optimizer": "adam", "regularization": "l2", "strength": 0.01}, 9),
+    "one sample": ({**MOONS, "batch_size": 1, "activation": "relu", "init": "he-uniform", "optimizer": "nesterov"}, 75),
+    "all samples": ({**MOONS, "batch_size": 0, "optimizer": "adam", "regularization": "l2", "strength": 0.01}, 9),
     "decay": ({**MOONS, "data": "spirals", "optimizer": "adamw", "regularization": "decay", "strength": 0.1}, 14),
-    "two rates": ({**MOONS, "rates": [[0, 0.3], [3, 0.01], [12, 0.002], [99, 1]]}, 14),
+    "two rates": ({**MOONS, "learning_rates": [[0, 0.3], [3, 0.01], [12, 0.002], [99, 1]]}, 14),
     "no hidden layer": ({**MOONS, "data": "blobs", "hidden": [], "init": "normal-0.01"}, 14),
-    "own points": ({**OWN, "init": "normal-1", "optimizer": "momentum"}, 6),
+    "user points": ({**USER, "init": "normal-1", "optimizer": "momentum"}, 6),
     "sigmoid and zeros": ({**MOONS, "data": "xor", "activation": "sigmoid", "init": "zeros"}, 7),
-    "linear circles": ({**MOONS, "data": "circles", "activation": "linear", "init": "normal-0.1"}, 7),
+    "identity": ({**MOONS, "data": "circles", "activation": "identity", "init": "normal-0.1"}, 7),
 }
 
 
@@ -165,11 +163,11 @@ def test_the_program_trains_to_the_same_bits(ask, capsys, settings, steps):
     assert "training {" in capsys.readouterr().out
 
 
-def test_the_program_reads_well(ask):
+def test_the_program_is_readable(ask):
     code = ask("python", **{**MOONS, "regularization": "l2", "optimizer": "momentum"}, steps=14)["code"]
     assert code.splitlines()[:4] == [
         "from pellucid import (",
-        "    L2, SGD, Accuracy, Chain, CrossEntropy, Dense, Glorot, Sequential, Softmax, Tanh,",
+        "    Accuracy, Chain, CrossEntropy, Dense, Glorot, L2, SGD, Sequential, Softmax, Tanh,",
         ")",
         "from pellucid.data.planar import moons",
     ]
@@ -179,8 +177,8 @@ def test_the_program_reads_well(ask):
     assert "model.fit(train, validation=validation, epochs=2, batch_size=10)" in code
 
 
-def test_divergence_is_told_and_not_a_crash(ask):
-    session = ask("start", **{**MOONS, "activation": "relu", "rates": [[0, 1000]]})["session"]
+def test_divergence_is_reported(ask):
+    session = ask("start", **{**MOONS, "activation": "relu", "learning_rates": [[0, 1000]]})["session"]
     state = ask("advance", session=session, steps=200)
     assert "learning rate" in state["diverged"]
     assert 0 < state["step"] < 200
@@ -189,20 +187,20 @@ def test_divergence_is_told_and_not_a_crash(ask):
 
 def test_a_long_advance_is_answered_in_time(ask, monkeypatch):
     session = ask("start", **MOONS)["session"]
-    monkeypatch.setattr(playing, "SECONDS", 0.0)
+    monkeypatch.setattr(playground_session, "MAX_SECONDS", 0.0)
     assert ask("advance", session=session, steps=200)["step"] == 0
 
 
-def test_the_training_asked_for_least_recently_goes():
-    sessions = playing.Sessions(most=2)
-    one, two = (playing.Session(settings(MOONS)) for _ in range(2))
+def test_the_least_recently_used_session_is_dropped():
+    sessions = playground_session.Sessions(limit=2)
+    one, two = (playground_session.Session(settings(MOONS)) for _ in range(2))
     names = [sessions.add(one), sessions.add(two)]
     assert sessions.get(names[0]) is one
-    sessions.add(playing.Session(settings(MOONS)))
+    sessions.add(playground_session.Session(settings(MOONS)))
     assert sessions.get(names[0]) is one
-    with pytest.raises(Missing):
+    with pytest.raises(NotFoundError):
         sessions.get(names[1])
-    with pytest.raises(Missing):
+    with pytest.raises(NotFoundError):
         two.advance(1)
 
 
@@ -213,14 +211,14 @@ def test_requests_for_one_session_take_turns(ask):
     assert sorted(state["step"] for state in states) == [5 * i for i in range(1, 9)]
 
 
-def test_an_unknown_session_is_missing(client):
+def test_an_unknown_session_is_not_found(client):
     answer = client.post("/api/playground/advance", json={"session": "x", "steps": 1})
     assert answer.status_code == 404
     assert "start it again" in answer.json()["error"]
 
 
 def settings(fields):
-    return playground.Settings.of(Body(fields))
+    return PlaygroundSettings.of(RequestFields(fields))
 
 
 @pytest.mark.parametrize(
@@ -233,25 +231,25 @@ def settings(fields):
         ({"hidden": [17]}, "1 to 16 units"),
         ({"hidden": [True]}, "1 to 16 units"),
         ({"activation": "softmax"}, "no activation"),
-        ({"rates": []}, "from step 0"),
-        ({"rates": [[1, 0.1]]}, "from step 0"),
-        ({"rates": [[0, 0]]}, "learning rate is"),
-        ({"rates": [[0, 1, 2]]}, "learning rate is"),
-        ({"rates": 0.1}, "from step 0"),
-        ({"batch": 0.5}, "batch must be"),
+        ({"learning_rates": []}, "an entry for step 0"),
+        ({"learning_rates": [[1, 0.1]]}, "an entry for step 0"),
+        ({"learning_rates": [[0, 0]]}, "a learning rate must be"),
+        ({"learning_rates": [[0, 1, 2]]}, "a learning rate must be"),
+        ({"learning_rates": 0.1}, "an entry for step 0"),
+        ({"batch_size": 0.5}, "batch_size must be"),
         ({"regularization": "l3"}, "did you mean 'l2'"),
-        ({"data": "own"}, "points: from 4"),
-        ({"data": "own", "points": [[0, 0, 0]] * 1001}, "to 1,000"),
-        ({"data": "own", "points": [[0, 0, 0]] * 4}, "one class"),
-        ({"data": "own", "points": [[0, 0, 4]] * 4}, "from 0 to 3"),
-        ({"data": "own", "points": [[0, 0, 0.5]] * 4}, "from 0 to 3"),
-        ({"data": "own", "points": [[0, 3.1, 1]] * 4}, "from -3 to 3"),
-        ({"data": "own", "points": [[0, True, 1]] * 4}, "a point is"),
-        ({"data": "own", "points": ["abc"] * 4}, "a point is"),
+        ({"data": "user"}, "points must be a list of 4"),
+        ({"data": "user", "points": [[0, 0, 0]] * 1001}, "to 1,000"),
+        ({"data": "user", "points": [[0, 0, 0]] * 4}, "one class"),
+        ({"data": "user", "points": [[0, 0, 4]] * 4}, "from 0 to 3"),
+        ({"data": "user", "points": [[0, 0, 0.5]] * 4}, "from 0 to 3"),
+        ({"data": "user", "points": [[0, 3.1, 1]] * 4}, "from -3 to 3"),
+        ({"data": "user", "points": [[0, True, 1]] * 4}, "a point must be"),
+        ({"data": "user", "points": ["abc"] * 4}, "a point must be"),
         ({"colour": "red"}, "unknown field"),
     ],
 )
-def test_what_cannot_be_is_refused(client, change, message):
+def test_invalid_settings_have_an_error_message(client, change, message):
     answer = client.post("/api/playground/start", json={**MOONS, **change})
     assert answer.status_code == 400
     assert message in answer.json()["error"]

@@ -1,4 +1,4 @@
-"""The tab Compare in a real browser."""
+"""The tab Compare in a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def compared(open_page, mnist_folder):
-    """Opens the tab and waits for its figures."""
+    """A function that opens the tab and waits for its results."""
 
     def opened(**how):
         page = open_page("#compare", **how)
@@ -21,62 +21,61 @@ def counts(page, which):
     return page.locator(".compare-matrix").nth(which).locator("button").all_inner_texts()
 
 
-def test_two_networks_beside_each_other(compared):
+def test_two_networks_are_compared(compared):
     page = compared()
     assert page.locator(".compare-table tbody th").all_inner_texts() == ["mlp-small", "cnn-fast"]
     for which in (0, 1):
         assert sum(map(int, counts(page, which))) == 100
-    assert "100 pictures: the test set of mnist" in page.locator(".compare-state").inner_text()
-    assert "mlp-small learned from mnist-5k, and is asked here about mnist" in page.locator(".compare-notes").inner_text()
+    assert "100 images: the test set of mnist" in page.locator(".compare-status").inner_text()
+    assert "mlp-small was trained on mnist-5k, not on mnist" in page.locator(".compare-notes").inner_text()
     assert page.locator(".compare-pairs li").count() == 1
-    page.get_by_role("radio", name="Validation pictures").click()
-    page.wait_for_function("() => document.querySelector('.compare-state').textContent.startsWith('50 pictures')")
+    page.get_by_role("radio", name="Validation set").click()
+    page.wait_for_function("() => document.querySelector('.compare-status').textContent.startsWith('50 images')")
     assert sum(map(int, counts(page, 1))) == 50
     page.get_by_role("checkbox", name="cnn-fast").uncheck()
-    page.wait_for_function("() => document.querySelector('.compare-state').textContent.includes('Choose 2 to 6')")
+    page.wait_for_function("() => document.querySelector('.compare-status').textContent.includes('Choose 2 to 6')")
     assert page.locator(".compare-matrix").count() == 0
     page.get_by_role("checkbox", name="cnn-fast").check()
     page.wait_for_selector(".compare-matrix")
 
 
-def test_the_keyboard_goes_from_cell_to_cell_and_opens_the_pictures(compared):
+def test_the_keyboard_moves_from_cell_to_cell_and_opens_the_images(compared):
     page = compared(scheme="dark")
     cells = page.locator(".compare-matrix").first.locator("button")
-    assert page.locator(".compare-matrix button[tabindex='0']").count() == 2, "one stop for each matrix"
+    assert page.locator(".compare-matrix button[tabindex='0']").count() == 2, "one tab stop for each matrix"
     cells.first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    cell = page.evaluate("({at: document.activeElement.dataset.at, n: Number(document.activeElement.textContent)})")
-    assert cell["at"] != cells.first.get_attribute("data-at")
+    cell = page.evaluate("({at: document.activeElement.dataset.cell, n: Number(document.activeElement.textContent)})")
+    assert cell["at"] != cells.first.get_attribute("data-cell")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".compare-pictures figure")
-    figures = page.locator(".compare-pictures figure")
+    page.wait_for_selector(".compare-images figure")
+    figures = page.locator(".compare-images figure")
     assert figures.count() == cell["n"]
-    true, said = cell["at"].split()
+    true, predicted = cell["at"].split()
     for caption in figures.locator("figcaption").all_inner_texts():
-        assert caption.startswith(f"It is {true}")
-        assert f" {said}\n" in caption
-    lit = figures.locator("canvas").first.evaluate(
+        assert caption.startswith(f"True class: {true}")
+        assert f" {predicted}\n" in caption
+    brightest = figures.locator("canvas").first.evaluate(
         "one => Math.max(...one.getContext('2d').getImageData(0, 0, 28, 28).data.filter((value, i) => i % 4 === 0))"
     )
-    assert lit == 255
+    assert brightest == 255
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
-    assert page.evaluate("document.activeElement.dataset.at") == cell["at"], "where one was"
+    assert page.evaluate("document.activeElement.dataset.cell") == cell["at"], "focus returns to the cell"
 
 
-def test_the_pictures_on_which_they_disagree(compared):
+def test_the_images_on_which_the_networks_disagree(compared):
     page = compared(width=360, height=740)
-    page.get_by_role("button", name="Look at them").click()
-    page.wait_for_selector(".compare-pictures figure")
-    shown = page.locator(".compare-pictures figure").count()
+    page.get_by_role("button", name="Show these images").click()
+    page.wait_for_selector(".compare-images figure")
+    shown = page.locator(".compare-images figure").count()
     more = page.get_by_role("button", name="Show more")
     if more.is_visible():
         more.click()
-        page.wait_for_function("(n) => document.querySelectorAll('.compare-pictures figure').length > n", arg=shown)
-    captions = page.locator(".compare-pictures figcaption").all_inner_texts()
-    whole = page.locator(".compare-album p").inner_text()
-    assert whole == f"{len(captions)} pictures"
+        page.wait_for_function("(n) => document.querySelectorAll('.compare-images figure').length > n", arg=shown)
+    captions = page.locator(".compare-images figcaption").all_inner_texts()
+    assert page.locator(".compare-album p").inner_text().startswith(f"{len(captions)} image")
     labels = [[line.split()[1] for line in caption.splitlines() if line[:1] in "✓✗"] for caption in captions]
     assert all(one != other for one, other in labels)
     page.get_by_role("button", name="Close").click()
@@ -85,12 +84,12 @@ def test_the_pictures_on_which_they_disagree(compared):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_counts_are_readable_on_every_shade(compared, scheme):
-    """The contrast of ink and shade is at least 4.5, as WCAG 2 wants it."""
+    """The contrast of text and shade is at least 4.5, as WCAG 2 requires."""
     page = compared(scheme=scheme)
     lowest = page.evaluate(
         """() => {
           const context = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-          const light = (colour) => {
+          const luminance = (colour) => {
             context.fillStyle = colour;
             context.fillRect(0, 0, 1, 1);
             const parts = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255);
@@ -98,9 +97,9 @@ def test_counts_are_readable_on_every_shade(compared, scheme):
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const ratios = [...document.querySelectorAll(".compare-matrix button")].map((one) => {
-            one.style.setProperty("--share", 1);
+            one.style.setProperty("--shade", 1);
             const style = getComputedStyle(one);
-            const [low, high] = [style.color, style.backgroundColor].map(light).sort((a, b) => a - b);
+            const [low, high] = [style.color, style.backgroundColor].map(luminance).sort((a, b) => a - b);
             return (high + 0.05) / (low + 0.05);
           });
           return Math.min(...ratios);

@@ -1,0 +1,44 @@
+"""What the server works with: the networks, the corrections, and the training jobs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.app.networks import Networks
+from pellucid.app.tabs.train_queue import TrainingQueue
+from pellucid.data.drawings.corrections import Corrections
+from pellucid.errors import PellucidError
+
+
+@dataclass
+class AppState:
+    """What all routes use: the networks, the folder for new runs, the corrections, and the folder of the data sets.
+
+    With ``load_runs``, the networks of the folder ``runs`` are loaded after the server has started; if there are none, the two
+    networks for drawings are trained.
+    """
+
+    networks: Networks
+    runs: Path
+    corrections: Corrections
+    data_dir: Path | None = None
+    load_runs: bool = False
+    jobs: TrainingQueue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = TrainingQueue(self.networks, self.runs, self.data_dir)
+
+    def load(self) -> None:
+        """Load the networks, and predict once with each."""
+        try:
+            if self.load_runs:
+                self.networks.add_newest(self.runs)
+                if not len(self.networks):
+                    self.jobs.start_pair()
+        except PellucidError as error:
+            print(f"cannot load or train networks: {error}", file=sys.stderr)
+        finally:
+            self.networks.loaded.set()
+        self.networks.warm_up()

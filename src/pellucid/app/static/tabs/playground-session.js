@@ -1,0 +1,216 @@
+// A training session of the playground: it sends requests to the server and holds the state that controls and view show. The
+// server trains; the page requests the next few steps after it has drawn the last ones.
+// Events: "settings" (`settings` or `paintClass` changed), "view" (`view` changed), "data" (`data` is new), "points" (the user
+// adds a point), "state" (`state` and `curves` changed), "focus" (`focusedUnit` changed), "playing" (`playing` changed).
+
+import {post} from "../api.js";
+import {notify} from "../app-state.js";
+import {LIMITS, fromQuery, isTrainable} from "./playground-settings.js";
+
+const CURVE_POINTS = 500;                            // if there are more, every other point is dropped
+const REPLAY_REQUESTS = 50;                          // requests that replay a training: points of its curves
+
+export class PlaygroundSession extends EventTarget {
+  settings;                     // of the network and its data, as playground-settings.js describes them
+  view;                         // the pace, and the kind of axis
+  data = {points: null, classes: 2, batches: 1};   // the points, the number of classes, and the batches of an epoch
+  state = null;                 // the last state that the server sent; null: there is no network
+  curves = [];                  // [[step, training scores, validation scores], …]
+  playing = false;
+  focusedUnit = null;           // the hidden unit that the plane shows, counted over all layers; null: the decision
+  paintClass = 0;               // the class of the points that the user adds
+  #id = null;                   // the name of the session on the server
+  #generation = 0;              // counts the starts: answers to an older start are ignored
+  #startFailed = false;
+  #newLearningRate = null;      // set by the user, and sent with the next request
+  #queue = Promise.resolve();   // requests run one after the other
+  #looping = false;
+
+  constructor(query) {
+    super();
+    ({settings: this.settings, view: this.view} = fromQuery(query));
+  }
+
+  get step() { return this.state?.step ?? 0; }
+  get learningRate() { return this.#newLearningRate ?? this.settings.learning_rates.at(-1)[1]; }
+  get isUserData() { return this.settings.data === "user"; }
+
+  // -- settings -----------------------------------------------------------------------------------------------------
+
+  // Replaces settings and view by those of an address, and replays the training up to its step.
+  load(query) {
+    this.pause();
+    ({settings: this.settings, view: this.view} = fromQuery(query));
+    this.#newLearningRate = null;
+    this.#emit("settings");
+    this.start(this.view.step);
+  }
+
+  // Changes settings: the training starts again. It continues to play if it was playing.
+  change(fields) {
+    Object.assign(this.settings, fields);
+    this.#resetLearningRates();
+    this.#emit("settings");
+    this.start();
+  }
+
+  setView(fields) {
+    Object.assign(this.view, fields);
+    this.#emit("view");
+  }
+
+  // The only setting that can change during a training.
+  setLearningRate(value) {
+    if (!this.state || this.state.diverged || this.settings.learning_rates.length >= LIMITS.learningRates) {
+      this.change({learning_rates: [[0, value]]});
+      return;
+    }
+    this.#newLearningRate = value;
+    if (!this.playing) this.advance(0);
+  }
+
+  // `done` is false during a stroke: the training starts again at its end.
+  setPoints(points, done) {
+    this.settings.points = points;
+    if (done) this.change({}); else this.#emit("points");
+  }
+
+  addPoints(points, done) {
+    this.setPoints([...this.settings.points, ...points].slice(0, LIMITS.points), done);
+  }
+
+  setPaintClass(label) {
+    this.paintClass = label;
+    this.#emit("settings");
+  }
+
+  setFocus(unit) {
+    this.focusedUnit = unit;
+    this.#emit("focus");
+    if (unit !== null && !this.playing) this.advance(0);   // the server sends the unit in a higher resolution
+  }
+
+  #resetLearningRates() {                            // a training starts with the learning rate that is shown
+    this.settings.learning_rates = [[0, this.learningRate]];
+    this.#newLearningRate = null;
+  }
+
+  // -- training -----------------------------------------------------------------------------------------------------
+
+  // Starts a new training and replays it up to the step `until`. Of several starts only the last one is executed.
+  start(until = 0) {
+    const generation = ++this.#generation, isCurrent = () => generation === this.#generation;
+    this.#id = null;
+    this.#startFailed = false;
+    return this.#enqueue(async () => {
+      if (!isCurrent()) return;
+      if (this.isUserData && !isTrainable(this.settings.points)) { this.#clear(); return; }
+      const answer = await post("/api/playground/start", this.settings).catch((error) => { this.#startFailed = true; throw error; });
+      if (!isCurrent()) return;
+      this.#id = answer.session;
+      this.data = {points: answer.points, classes: answer.classes.length, batches: answer.batches};
+      this.curves = [];
+      this.#emit("data");
+      this.#setState(answer);
+      while (this.state.step < until && !this.state.diverged && isCurrent()) {
+        const steps = Math.min(LIMITS.steps, until - this.state.step, Math.ceil(until / REPLAY_REQUESTS));
+        const next = await post("/api/playground/advance", {session: this.#id, steps});
+        if (isCurrent()) this.#setState(next);
+      }
+    });
+  }
+
+  // Trains a number of steps. With 0 steps, the server only sends the state again.
+  advance(steps, isRetry = false) {
+    return this.#enqueue(async () => {
+      if (this.#startFailed) this.start(this.step);
+      if (!this.#id || !this.state) return;
+      const generation = this.#generation, request = {session: this.#id, steps};
+      if (this.focusedUnit !== null) request.unit = this.focusedUnit;
+      if (this.#newLearningRate !== null) {
+        request.learning_rate = this.#newLearningRate;
+        const earlier = this.settings.learning_rates.filter(([step]) => step < this.state.step);
+        this.settings.learning_rates = [...earlier, [this.state.step, this.#newLearningRate]];
+        this.#newLearningRate = null;
+      }
+      let answer;
+      try {
+        answer = await post("/api/playground/advance", request);
+      } catch (error) {
+        if (isRetry) throw error;
+        if (generation !== this.#generation) return;
+        this.start(this.state.step);                 // the server dropped this session: replay it, then try again
+        this.advance(steps, true);
+        return;
+      }
+      if (generation === this.#generation) this.#setState(answer);
+    });
+  }
+
+  async advanceToEpochEnd() {                        // in several requests where the steps take long
+    const end = this.step + this.data.batches - this.step % this.data.batches;
+    for (let before = -1; this.state && this.step < end && this.step > before && !this.state.diverged;) {
+      before = this.step;
+      await this.advance(Math.min(end - this.step, LIMITS.steps));
+    }
+  }
+
+  rewind() {
+    this.pause();
+    this.#resetLearningRates();
+    this.start();
+  }
+
+  async play() {
+    this.playing = true;
+    this.#emit("playing");
+    if (this.#looping) return;
+    this.#looping = true;
+    while (this.playing) {
+      const steps = this.view.pace === "epoch" ? Math.min(LIMITS.steps, this.data.batches) : Number(this.view.pace);
+      await Promise.all([this.advance(steps), new Promise(requestAnimationFrame)]);
+    }
+    this.#looping = false;
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.#emit("playing");
+  }
+
+  // The Python program that trains the same network.
+  async program() {
+    this.pause();
+    await this.#queue;
+    return (await post("/api/playground/python", {...this.settings, steps: this.step})).code;
+  }
+
+  // -- state --------------------------------------------------------------------------------------------------------
+
+  #setState(answer) {
+    const isNew = !this.state || answer.step !== this.state.step || answer.step === 0;
+    this.state = answer;
+    if (isNew) {
+      const last = this.curves.at(-1);
+      if (!last || last[0] < answer.step) this.curves.push([answer.step, answer.train, answer.validation]);
+      if (this.curves.length > CURVE_POINTS) this.curves = this.curves.filter((_, i) => i % 2 === 0 || i === this.curves.length - 1);
+    }
+    if (answer.diverged) this.pause();
+    this.#emit("state");
+  }
+
+  #clear() {                                         // there are not enough points for a network
+    this.pause();
+    this.state = null;
+    this.curves = [];
+    this.#emit("state");
+  }
+
+  #enqueue(work) {
+    this.#queue = this.#queue.then(work).catch((error) => { this.pause(); notify(error.message); });
+    return this.#queue;
+  }
+
+  #emit(name) { this.dispatchEvent(new Event(name)); }
+}

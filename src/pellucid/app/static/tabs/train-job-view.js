@@ -1,0 +1,212 @@
+// The tab Train: one training job in detail, with its state, controls, curves and results.
+
+import {latestOnly, post} from "../api.js";
+import {appState, notify} from "../app-state.js";
+import {lineChart} from "../chart.js";
+import {copyButton, element, percent} from "../dom.js";
+import {FINISHED, duration, trainingJobs} from "./train-jobs.js";
+
+const POINTS_PER_EPOCH = 12;                         // of the training curve
+const SLIDER_MIN = -6, SLIDER_MAX = 1;               // the ends of the learning-rate slider, as powers of ten
+const STATES = {
+  queued: "waiting for the job before it", starting: "loading data and preparing", training: "training", paused: "paused",
+  stopping: "stopping: the trained network is kept", evaluating: "trained; now evaluating", done: "done", stopped: "stopped",
+  failed: "failed",
+};
+
+// Returns {box, draw(job)}; the job may be undefined.
+export function jobView() {
+  let number = null, paused = false;                 // of the job that is shown
+  const title = element("h2", {}, "No training job yet"), state = element("p", {class: "train-state", role: "status"});
+  const bar = element("progress", {max: 1, value: 0, "aria-label": "Training progress"});
+  const time = element("span", {class: "quiet small numbers"});
+  const pause = element("button", {type: "button", onclick: () => control(paused ? "resume" : "pause")}, "Pause");
+  const stop = element("button", {type: "button", onclick: () => control("stop")}, "Stop");
+  const rate = learningRateControl((value) => control("learning_rate", value));
+  const charts = curveCharts();
+  const overfitting = element("p", {class: "train-overfitting small"});
+  const scores = scoreTable();
+  const result = resultBox();
+  const log = element("pre", {class: "small", tabindex: 0, "aria-label": "Output of the training"});
+  const details = element("details", {}, element("summary", {class: "small quiet"}, "Output"), log);
+  const box = element("div", {class: "card train-job"},
+    element("div", {class: "train-head"}, title, state),
+    element("div", {class: "train-progress"}, bar, time),
+    element("div", {class: "train-controls"}, element("div", {class: "row"}, pause, stop), rate.box),
+    charts.box, overfitting, scores.box, result.box, details);
+
+  async function control(action, value = null) {
+    try {
+      await post("/api/train/control", {job: number, action, value});
+    } catch (error) {
+      notify(error.message);
+    }
+  }
+
+  function draw(job) {
+    number = job?.job ?? null;
+    paused = job?.state === "paused";
+    const finished = !job || FINISHED.includes(job.state);
+    title.textContent = job ? `${job.name}: ${job.model} on ${job.data}` : "No training job yet";
+    state.textContent = trainingJobs.connected ? stateText(job) : "waiting for the server …";
+    state.classList.toggle("failed", job?.state === "failed");
+    bar.value = !job ? 0 : ["done", "evaluating"].includes(job.state) ? 1 : job.progress?.fraction || 0;
+    time.textContent = timeText(job, finished);
+    pause.textContent = paused ? "Resume" : "Pause";
+    pause.disabled = !["training", "paused"].includes(job?.state);
+    stop.disabled = finished || ["stopping", "evaluating"].includes(job.state);
+    rate.draw(job, finished || ["queued", "starting", "stopping", "evaluating"].includes(job.state));
+    charts.draw(job);
+    overfitting.textContent = job?.overfitting_epoch
+      ? `Overfitting: the validation loss has not decreased since epoch ${job.overfitting_epoch}, while the training loss still decreases.` : "";
+    scores.draw(job);
+    result.draw(job);
+    const text = (job?.log || []).join("\n");
+    if (log.textContent !== text) log.textContent = text;
+    details.hidden = !text;
+  }
+  return {box, draw};
+}
+
+function stateText(job) {
+  if (!job) return "Choose data and a preset, then start the training.";
+  if (job.state === "failed") return `failed: ${job.error}`;
+  return job.state === "stopped" && !job.result ? job.error : STATES[job.state];
+}
+
+function timeText(job, finished) {
+  if (finished) return job?.result ? `${job.rows.length} of ${job.epochs} epochs in ${duration(job.result.seconds)}` : "";
+  const {progress} = job;
+  return progress ? `epoch ${progress.epoch} of ${job.epochs}, ${duration(progress.remaining)} left` : "";
+}
+
+// The learning rate as a logarithmic slider and as a number. It follows the schedule until the user sets a value.
+function learningRateControl(send) {
+  let hold = null;                                   // a timer: the user's value is shown until the server has applied it
+  const slider = element("input", {type: "range", min: SLIDER_MIN, max: SLIDER_MAX, step: 0.01, "aria-label": "Learning rate, logarithmic"});
+  const input = element("input", {type: "number", min: 1e-9, max: 1000, step: "any", "aria-label": "Learning rate"});
+  const reset = element("button", {type: "button", title: "Follow the learning rate of the preset again", onclick: () => set(null)}, "Reset");
+  const sendLatest = latestOnly(async (value) => {
+    await send(value);
+    await new Promise((resolve) => setTimeout(resolve, 100));   // at most ten changes a second
+  });
+  function set(value) {
+    clearTimeout(hold);
+    hold = setTimeout(() => { hold = null; }, 1000);
+    sendLatest(value);
+  }
+  function moveSlider(value) {
+    slider.value = Math.log10(value);
+    slider.setAttribute("aria-valuetext", String(value));
+  }
+  slider.addEventListener("input", () => {
+    const value = Number((10 ** Number(slider.value)).toPrecision(2));
+    input.value = value;
+    set(value);
+  });
+  input.addEventListener("change", () => {
+    const value = Number(input.value);
+    if (value > 0) { moveSlider(value); set(value); }
+  });
+  return {
+    box: element("div", {class: "train-rate"}, element("span", {class: "small quiet"}, "Learning rate"), slider, input, reset),
+    draw(job, disabled) {
+      slider.disabled = input.disabled = disabled;
+      reset.disabled = disabled || job.manual_learning_rate === null;
+      if (hold !== null || document.activeElement === input) return;
+      const value = job?.manual_learning_rate ?? job?.progress?.learning_rate;
+      if (value) moveSlider(value);
+      input.value = value ? Number(value.toPrecision(2)) : "";
+    },
+  };
+}
+
+// Accuracy and loss of the last epoch, or of the finished run.
+function scoreTable() {
+  const cells = {}, body = element("tbody");
+  for (const [part, line] of [["training", "solid"], ["validation", "dashed"], ["test", ""]]) {
+    const row = element("tr", {}, element("th", {scope: "row"}, element("span", {class: `train-key ${line}`}), part));
+    cells[part] = ["accuracy", "loss"].map(() => row.appendChild(element("td", {}, "–")));
+    body.append(row);
+  }
+  const when = element("th", {scope: "col"}, "last epoch");
+  const head = element("thead", {}, element("tr", {}, when, element("th", {scope: "col"}, "accuracy"), element("th", {scope: "col"}, "loss")));
+  const put = (part, accuracy, loss) => {
+    cells[part][0].textContent = Number.isFinite(accuracy) ? percent(accuracy, 2) : "–";
+    cells[part][1].textContent = Number.isFinite(loss) ? loss.toFixed(4) : "–";
+  };
+  return {
+    box: element("table", {class: "train-scores"}, head, body),
+    draw(job) {
+      const row = job?.rows.at(-1), result = job?.result, progress = job?.progress;
+      when.textContent = result ? "final" : row ? `epoch ${row.epoch}` : "last epoch";
+      if (result) {
+        for (const [part, name] of [["training", "train"], ["validation", "validation"], ["test", "test"]]) put(part, result[name].accuracy, result[name].loss);
+      } else {
+        put("training", row?.train_accuracy ?? progress?.accuracy, row?.train_loss ?? progress?.loss);
+        put("validation", row?.validation_accuracy, row?.validation_loss);
+        put("test");
+      }
+    },
+  };
+}
+
+function curveCharts() {
+  const loss = element("canvas"), accuracy = element("canvas");
+  const bothSeries = (training, validation) => [
+    {name: "training", colour: "--blue", dashed: false, points: training},
+    {name: "validation", colour: "--vermilion", dashed: true, points: validation},
+  ];
+  return {
+    box: element("div", {class: "train-charts"}, element("figure", {}, loss), element("figure", {}, accuracy)),
+    draw(job) {
+      const rows = job?.rows || [];
+      const column = (name) => rows.map((row) => [row.epoch, row[name]]).filter(([, y]) => y !== null && y !== undefined);
+      const marks = job?.overfitting_epoch ? [{x: job.overfitting_epoch, text: "overfitting"}] : [];
+      lineChart(loss, {series: bothSeries(trainingCurve(job, 1, "train_loss"), column("validation_loss")), x: "epoch", y: "loss", logY: true, marks});
+      // The first points of the training accuracy are far below all others: leaving them out keeps the axis useful.
+      const lowest = Math.min(...rows.flatMap((row) => [row.train_accuracy, row.validation_accuracy]).filter(Number.isFinite));
+      const visible = trainingCurve(job, 2, "train_accuracy").filter(([, y]) => !rows.length || y > lowest - 0.05);
+      lineChart(accuracy, {
+        series: bothSeries(visible, column("validation_accuracy")), x: "epoch", y: "accuracy", marks: marks.map(({x}) => ({x, text: ""})),
+        format: (y) => `${Number((100 * y).toPrecision(4))} %`,
+      });
+    },
+  };
+}
+
+// The training curve: means over parts of an epoch. Where the epochs are too short for that, one point for each epoch.
+function trainingCurve(job, column, name) {
+  if (!job) return [];
+  if (job.points.length < 3 * job.rows.length) return job.rows.map((row) => [row.epoch - 0.5, row[name]]);
+  const bins = new Map();
+  for (const point of job.points) {
+    const bin = Math.ceil(point[0] * POINTS_PER_EPOCH - 1e-6), [x, y, n] = bins.get(bin) || [0, 0, 0];
+    bins.set(bin, [x + point[0], y + point[column], n + 1]);
+  }
+  return [...bins.values()].map(([x, y, n]) => [x / n, y / n]);
+}
+
+// The run folder, a link to the tab Draw, and the equivalent command.
+function resultBox() {
+  const box = element("div", {class: "train-result"});
+  let shown = "";
+  function draw(job) {
+    const key = job ? `${job.job} ${job.state} ${job.network}` : "";
+    if (shown === key) return;                       // do not replace a link that the user may be about to click
+    shown = key;
+    box.replaceChildren();
+    if (!job) return;
+    if (job.folder && job.state !== "failed") {
+      box.append(element("p", {class: "small"}, "Run folder: ", element("code", {}, job.folder)));
+    }
+    if (job.result && job.error) box.append(element("p", {class: "small"}, job.error));
+    if (job.network) {
+      const select = () => { if (!appState.selected.includes(job.network)) appState.select([...appState.selected, job.network]); };
+      box.append(element("p", {}, element("a", {href: "#draw", class: "train-try", onclick: select}, `Try ${job.network} on the tab Draw`)));
+    }
+    const command = element("code", {class: "train-command", tabindex: 0, "aria-label": "The equivalent command"}, job.command);
+    box.append(element("div", {class: "train-copy"}, command, copyButton(command)));
+  }
+  return {box, draw};
+}

@@ -1,0 +1,45 @@
+"""The tab Draw: the predictions of the networks for a drawing, and corrections."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from pellucid.app.api import DRAWING_FIELDS, RequestFields, get, pack, post
+from pellucid.app.networks import Networks
+from pellucid.app.state import AppState
+from pellucid.data.drawings.corrections import Corrections
+from pellucid.data.drawings.strokes import CLASSES
+
+MAX_NETWORKS = 12  # of one request
+LOADING_TIMEOUT = 20.0  # seconds
+
+
+def routes(state: AppState) -> list[BaseRoute]:
+    """Return the routes of this tab. ``/api/networks`` and ``/api/predict`` serve other programs as well."""
+    networks, corrections = state.networks, state.corrections
+    return [
+        get("/api/networks", functools.partial(_list_networks, networks)),
+        post("/api/predict", functools.partial(_predict, networks), *DRAWING_FIELDS, "networks"),
+        post("/api/draw/correct", functools.partial(_correct, corrections), "strokes", "canvas", "label", "predicted"),
+        get("/api/draw/corrections", lambda: {"folder": str(corrections.folder), "corrections": corrections.drawings()}),
+    ]
+
+
+def _list_networks(networks: Networks) -> dict[str, Any]:
+    networks.loaded.wait(LOADING_TIMEOUT)
+    return {"networks": [network.describe() for network in networks.select(None)]}
+
+
+def _predict(networks: Networks, request: RequestFields) -> dict[str, Any]:
+    image = request.image()
+    selected = networks.select(request.texts("networks", MAX_NETWORKS, None))[:MAX_NETWORKS]
+    return {"image": pack(image[0]), "predictions": [network.predict(image) for network in selected]}
+
+
+def _correct(corrections: Corrections, request: RequestFields) -> dict[str, Any]:
+    label, predicted = request.text("label", CLASSES), request.text("predicted", CLASSES, None)
+    count = corrections.add(request.strokes(), request.canvas(), label, predicted)
+    return {"count": count, "folder": str(corrections.folder)}

@@ -1,0 +1,114 @@
+"""The Python program that trains the same network as the playground, to the same bits."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from typing import Any
+
+import pellucid
+from pellucid.app.tabs.playground_settings import USER_DATA, VALIDATION_FRACTION, PlaygroundSettings
+from pellucid.core.config import Config
+from pellucid.initializers import Initializer
+from pellucid.optim import Chain
+
+LINE_LENGTH = 88
+DEFAULT_EPOCHS = 100  # of a program for an untrained network
+
+
+def program(settings: PlaygroundSettings, steps: int) -> str:
+    """Return a program whose ``model`` has the parameters after ``steps`` steps. With 0 steps, it trains DEFAULT_EPOCHS."""
+    train, _ = settings.datasets()
+    batch_size = settings.batch_size or len(train)
+    layers = settings.layers(len(train.classes or ()))
+    body = "\n".join(
+        [
+            *_data_lines(settings),
+            "",
+            "network = Sequential(",
+            *(f"    {source(dense)}, {source(after)}," for dense, after in zip(layers[::2], layers[1::2], strict=True)),
+            ")",
+            "model = network.compile(",
+            f"    input_shape=(2,), loss=CrossEntropy(), optimizer={source(settings.optimizer_chain())},",
+            f"    metrics=[Accuracy()], seed={settings.seed},",
+            ")",
+            *_training_lines(settings, steps, -(-len(train) // batch_size)),
+            'print("training", model.evaluate(train))',
+            'print("validation", model.evaluate(validation))',
+            "",
+        ]
+    )
+    return "\n".join([*_import_lines(settings, body), "", body])
+
+
+def _import_lines(settings: PlaygroundSettings, body: str) -> list[str]:
+    exports: list[str] = vars(pellucid)["__all__"]  # which the stub file does not declare
+    names = [name for name in sorted(exports) if re.search(rf"\b{name}\b", body)]
+    if settings.data == USER_DATA:
+        return ["import numpy as np", "", *_library_import(names), "from pellucid.data import Dataset"]
+    return [*_library_import(names), f"from pellucid.data.planar import {settings.data}"]
+
+
+def _library_import(names: list[str]) -> list[str]:
+    line = f"from pellucid import {', '.join(names)}"
+    if len(line) <= LINE_LENGTH:
+        return [line]
+    wrapped = textwrap.wrap(", ".join(names) + ",", LINE_LENGTH - 4)
+    return ["from pellucid import (", *(f"    {part}" for part in wrapped), ")"]
+
+
+def _data_lines(settings: PlaygroundSettings) -> list[str]:
+    split = f".split({VALIDATION_FRACTION}, seed={settings.data_seed})"
+    if settings.data != USER_DATA:
+        generator = f"{settings.data}({settings.samples}, noise={settings.noise!r}, seed={settings.data_seed})"
+        return [f"train, validation = {generator}{split}"]
+    points = [f"({x1:g}, {x2:g}, {label})" for x1, x2, label in settings.points]
+    classes = list(settings.dataset().classes or ())
+    return [
+        "points = np.array([  # x1, x2, class",
+        *(f"    {', '.join(points[i : i + 6])}," for i in range(0, len(points), 6)),
+        "])",
+        "x, y = points[:, :2].astype(np.float32), points[:, 2].astype(np.int64)",
+        f"train, validation = Dataset(x, y, classes={classes}){split}",
+    ]
+
+
+def _training_lines(settings: PlaygroundSettings, steps: int, batches: int) -> list[str]:
+    batch_size = f"batch_size={settings.batch_size or 'len(train)'}"
+    changes = {step: rate for step, rate in settings.learning_rates.items() if 0 < step < steps}
+    if steps % batches == 0 and not changes:
+        return [f"model.fit(train, validation=validation, epochs={steps // batches or DEFAULT_EPOCHS}, {batch_size})"]
+    options = f"options = FitOptions(epochs={-(-steps // batches)}, {batch_size})"
+    if not changes:
+        return [
+            options,
+            "for event in model.fit_events(train, options=options):",
+            f"    if isinstance(event, StepEvent) and event.step == {steps}:",
+            "        break",
+        ]
+    return [
+        f"control, rates = Control(), {changes}  # a step, and the learning rate after it",
+        options,
+        "for event in model.fit_events(train, options=options, control=control):",
+        "    if isinstance(event, StepEvent):",
+        "        control.learning_rate = rates.get(event.step, control.learning_rate)",
+        f"        if event.step == {steps}:",
+        "            break",
+    ]
+
+
+def source(part: Any) -> str:
+    """Return the Python expression of a setting: the first field and initializers by position, others only if not default."""
+    if isinstance(part, Chain):
+        return f"Chain({', '.join(source(component) for component in part.pieces)})"
+    if not isinstance(part, Config):
+        return repr(part)
+    arguments = []
+    for i, field in enumerate(dataclasses.fields(part)):  # type: ignore[arg-type]
+        value = getattr(part, field.name)
+        if i == 0 or isinstance(value, Initializer):
+            arguments.append(source(value))
+        elif value != field.default:
+            arguments.append(f"{field.name}={source(value)}")
+    return f"{type(part).__name__}({', '.join(arguments)})"

@@ -1,0 +1,154 @@
+"""Training sessions of the playground.
+
+The page requests a few more steps after it has drawn the last ones, so the machine determines the pace. The server keeps a
+limited number of sessions and drops the one that was unused for the longest time. The page then starts it again: because all
+random numbers depend on the seeds only, the network is the same.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from pellucid import FitOptions
+from pellucid.app.api import NotFoundError, pack
+from pellucid.app.tabs.playground_settings import EXTENT, PlaygroundSettings
+from pellucid.core.memory import Array
+from pellucid.errors import DivergedError
+from pellucid.model.activations import activations
+from pellucid.training import Control, StepEvent
+
+MAX_SESSIONS = 64
+MAX_SECONDS = 0.25  # then a request is answered, even if it asked for more steps
+FINE, COARSE = 50, 20  # points across the plane: for the decision, and for each unit
+UNLIMITED = 10**9  # epochs
+_DROPPED = "this training session was dropped: start it again"
+
+
+def grid(size: int) -> Array:
+    """Return the centres of size × size squares that cover the plane, row by row from the top left: (size², 2)."""
+    centres = (EXTENT * ((2 * np.arange(size) + 1) / size - 1)).astype(np.float32)
+    return np.stack([np.tile(centres, size), np.repeat(centres[::-1], size)], axis=1)
+
+
+class Session:
+    """One training between two steps. Only one request at a time may use it: hold the ``lock``."""
+
+    def __init__(self, settings: PlaygroundSettings):
+        self.lock = threading.Lock()
+        self.settings = settings
+        self.train, self.validation = settings.datasets()
+        self.classes = self.train.classes or ()
+        self.model = settings.model(len(self.classes))
+        self.learning_rates = dict(settings.learning_rates)
+        self.step, self.diverged = 0, ""
+        batch_size = min(settings.batch_size or len(self.train), len(self.train))
+        self.batches = -(-len(self.train) // batch_size)
+        self._control = Control()
+        self._events = self.model.fit_events(
+            self.train, options=FitOptions(epochs=UNLIMITED, batch_size=batch_size), control=self._control
+        )
+
+    def advance(self, steps: int) -> None:
+        """Train ``steps`` steps, or fewer if they take more than MAX_SECONDS. After a divergence, do nothing."""
+        deadline = time.perf_counter() + MAX_SECONDS
+        last = self.step + steps
+        while self.step < last and not self.diverged and time.perf_counter() < deadline:
+            self._control.learning_rate = self.learning_rates.get(self.step, self._control.learning_rate)
+            try:
+                event = next(self._events, None)
+            except DivergedError as error:
+                self.diverged = str(error)
+                break
+            if event is None:  # the session was dropped while this request waited for the lock
+                raise NotFoundError(_DROPPED)
+            if isinstance(event, StepEvent):
+                self.step = event.step
+        self.model.history.rows.clear()  # not used here, and it would grow without limit
+
+    def close(self) -> None:
+        """End the training."""
+        self._events.close()
+
+    def data(self) -> dict[str, Any]:
+        """Return the points, which never change."""
+        datasets = {"train": self.train, "validation": self.validation}
+        points = {name: {"x": pack(dataset.x), "y": dataset.y} for name, dataset in datasets.items()}
+        return {"classes": self.classes, "batches": self.batches, "points": points}
+
+    def state(self, unit: int | None) -> dict[str, Any]:
+        """Return the scores, the parameters, and images of the plane.
+
+        The images are the probabilities of each class and the activations of each hidden unit; those of the unit with the
+        number ``unit``, counted over all layers, are also returned in the resolution FINE.
+        """
+        model, weights = self.model, self.model.weights
+        layers = range(1, len(self.settings.hidden) + 2)
+        probabilities = model.predict(_FINE_GRID).T
+        return {
+            "step": self.step,
+            "diverged": self.diverged,
+            "train": model.evaluate(self.train),
+            "validation": model.evaluate(self.validation),
+            "decision": pack(np.rint(255 * np.nan_to_num(probabilities)).astype(np.uint8)),
+            **self._units(unit),
+            "weights": [{"W": pack(weights[f"dense{i}.W"]), "b": pack(weights[f"dense{i}.b"])} for i in layers],
+        }
+
+    def _units(self, unit: int | None) -> dict[str, Any]:
+        """Return the images of the hidden units as signed bytes, and the largest absolute activation of each."""
+        outputs = self._activations(_COARSE_GRID)
+        unit_max = np.abs(outputs).max(axis=1, initial=0)
+        answer = {"units": pack(_signed_bytes(outputs, unit_max)), "unit_max": unit_max}
+        if unit is None or unit >= len(outputs):
+            return answer
+        only = slice(unit, unit + 1)
+        return answer | {"unit": unit, "unit_map": pack(_signed_bytes(self._activations(_FINE_GRID)[only], unit_max[only]))}
+
+    def _activations(self, x: Array) -> Array:
+        """Return the activation of each hidden unit at the points x: (units, points)."""
+        prefix = self.settings.activation
+        outputs = [y for path, y in activations(self.model, x).items() if path.startswith(prefix)]
+        return np.nan_to_num(np.concatenate([y.T for y in outputs])) if outputs else np.zeros((0, len(x)), np.float32)
+
+
+_FINE_GRID, _COARSE_GRID = grid(FINE), grid(COARSE)
+
+
+def _signed_bytes(values: Array, scale: Array) -> Array:
+    """Return rows of values as bytes: 128 is zero, 1 and 255 are −scale and +scale."""
+    fraction = values / np.where(scale > 0, scale, 1)[:, None]
+    return (128 + np.rint(127 * np.clip(fraction, -1, 1))).astype(np.uint8)
+
+
+class Sessions:
+    """The sessions that the server keeps: the ``limit`` most recently used ones."""
+
+    def __init__(self, limit: int = MAX_SESSIONS):
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    def add(self, session: Session) -> str:
+        """Keep a session and return its name. If there are too many, drop the one that was unused for the longest time."""
+        name = secrets.token_urlsafe(9)
+        with self._lock:
+            self._sessions[name] = session
+            dropped = self._sessions.popitem(last=False)[1] if len(self._sessions) > self.limit else None
+        if dropped is not None:
+            with dropped.lock:
+                dropped.close()
+        return name
+
+    def get(self, name: str) -> Session:
+        """Return the session of that name. Raises NotFoundError."""
+        with self._lock:
+            if name not in self._sessions:
+                raise NotFoundError(_DROPPED)
+            self._sessions.move_to_end(name)
+            return self._sessions[name]

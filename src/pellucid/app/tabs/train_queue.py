@@ -1,0 +1,263 @@
+"""The queue of training jobs: one job runs at a time, each in a process of its own.
+
+The queue keeps everything that a job reports, so that a page that is opened later shows the whole job. It sends every change to
+all pages that listen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import multiprocessing
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.app.api import NotFoundError
+from pellucid.app.networks import Networks
+from pellucid.app.tabs.train_job import FINISHED, PAIR, Job
+from pellucid.app.tabs.train_worker import work
+from pellucid.core.json_text import jsonable
+from pellucid.errors import ConfigError, FileError, PellucidError
+from pellucid.runs.folder import RunFolder
+from pellucid.runs.plan import RunPlan, RunSettings
+
+MAX_QUEUED = 8
+MAX_FINISHED = 30  # that are kept
+MAX_LOG_LINES = 50  # of each job
+GRACE_PERIOD = 5.0  # seconds for a process to save its run when the server ends
+Listener = Callable[[str | None], None]  # receives JSON, and None at the end
+
+
+class TrainingQueue:
+    """The queue of training jobs. All methods may be called from any thread."""
+
+    def __init__(self, networks: Networks, runs: Path, data_dir: Path | None = None) -> None:
+        self.networks, self.runs, self.data_dir = networks, runs, data_dir
+        self._jobs: dict[int, Job] = {}
+        self._change = threading.Condition()
+        self._listeners: list[Listener] = []
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def start(self, settings: RunSettings, name: str | None = None) -> int:
+        """Add a job to the queue and return its number.
+
+        Its run folder has the ``name``, or the name of the preset and a number. Raises ConfigError for settings that are not
+        allowed, and if too many jobs wait.
+        """
+        plan = RunPlan.of(settings)
+        with self._change:
+            if sum(job.state == "queued" for job in self._jobs.values()) >= MAX_QUEUED:
+                raise ConfigError(f"the queue is full with {MAX_QUEUED} jobs: stop one of them, or wait")
+            number = max(self._jobs, default=0) + 1
+            job = self._jobs[number] = Job(number, settings, plan, name or settings.model, numbered=name is None)
+            for old in [one.number for one in self._jobs.values() if one.state in FINISHED][:-MAX_FINISHED]:
+                del self._jobs[old]
+            self._send_job(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run_jobs, name="training-jobs", daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+        return number
+
+    def start_pair(self) -> list[int]:
+        """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`."""
+        with self._change:
+            active = {job.name: job.number for job in self._jobs.values() if job.state not in FINISHED}
+            return [
+                active.get(name) or self.start(dataclasses.replace(settings, data_dir=self.data_dir), name)
+                for name, settings in PAIR.items()
+            ]
+
+    def control(self, number: int, action: str, value: float | None = None) -> None:
+        """Pass a command to a job: "pause", "resume", "stop" or "learning_rate" (None: that of the recipe).
+
+        Raises NotFoundError, and ConfigError if the job is not in a state for this command.
+        """
+        with self._change:
+            job = self._jobs.get(number)
+            if job is None:
+                raise NotFoundError(f"there is no training job {number}")
+            if job.state in (*FINISHED, "stopping", "evaluating"):
+                raise ConfigError(f"training job {number} {'has ended' if job.state in FINISHED else 'is about to end'}")
+            if job.state in ("queued", "starting") and action != "stop":
+                raise ConfigError(f"training job {number} has not started")
+            if job.state == "queued":
+                job.state, job.error = "stopped", "removed from the queue before it started"
+            else:
+                with contextlib.suppress(OSError):  # the process may have just ended
+                    if job.channel is not None:
+                        job.channel.send((action, value))
+                if action == "stop":
+                    job.state = "stopping"
+                elif action == "learning_rate":
+                    job.manual_learning_rate = value
+            self._send_job(job)
+
+    def close(self) -> None:
+        """Stop the job that runs, and wait up to GRACE_PERIOD for it to save its run."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+            for job in self._jobs.values():
+                if job.channel is not None:
+                    with contextlib.suppress(OSError):
+                        job.channel.send(("stop", None))
+        self.close_streams()
+        if self._thread is not None:
+            self._thread.join(GRACE_PERIOD)
+            for job in self._jobs.values():
+                if (process := job.process) is not None:
+                    process.terminate()
+            self._thread.join(GRACE_PERIOD)
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def listening(self, listener: Listener) -> Iterator[str]:
+        """Yield all jobs as JSON; within the ``with`` block, ``listener`` receives every later change."""
+        with self._change:
+            jobs = [{**job.describe(), "rows": job.rows, "points": job.points} for job in self._jobs.values()]
+            state = _json({"kind": "jobs", "jobs": jobs})
+            self._listeners.append(listener)
+            if self._closed:
+                listener(None)
+        try:
+            yield state
+        finally:
+            with self._change:
+                self._listeners.remove(listener)
+
+    def close_streams(self) -> None:
+        """Send None to all listeners: there will be no more events."""
+        with self._change:
+            for listener in self._listeners:
+                listener(None)
+
+    def _send(self, kind: str, job: Job, values: Mapping[str, Any]) -> None:
+        text = _json({"kind": kind, "job": job.number, **values})
+        for listener in self._listeners:
+            listener(text)
+
+    def _send_job(self, job: Job) -> None:
+        self._send("job", job, job.describe())
+
+    # -- the thread that runs the jobs ----------------------------------------------------------------------------
+
+    def _run_jobs(self) -> None:
+        while True:
+            with self._change:
+                while not self._closed and self._next() is None:
+                    self._change.wait()
+                job = self._next()
+                if self._closed or job is None:
+                    return
+                job.state = "starting"
+                self._send_job(job)
+            try:
+                self._run(job)
+            except Exception as error:  # a bug: it must not block the other jobs
+                traceback.print_exc()
+                self._finish(job, "failed", error=f"{type(error).__name__}: {error} (see the server's terminal)")
+
+    def _next(self) -> Job | None:
+        return next((job for job in self._jobs.values() if job.state == "queued"), None)
+
+    def _run(self, job: Job) -> None:
+        spawn = multiprocessing.get_context("spawn")  # a fork would copy threads and locks in any state
+        try:
+            folder = self.runs / job.name
+            free = not job.numbered and not folder.exists()
+            job.folder = RunFolder(folder if free else None, job.name, parent=self.runs)
+            here, there = spawn.Pipe()
+            process = spawn.Process(target=work, args=(there, job.settings, job.folder.path.resolve()), daemon=True)
+            process.start()
+            there.close()
+        except OSError as error:  # FileError is one
+            self._finish(job, "failed", error=str(error))
+            return
+        with self._change:
+            job.channel, job.process = here, process
+            stop = self._closed or job.state == "stopping"
+        with contextlib.suppress(EOFError, OSError):
+            if stop:
+                here.send(("stop", None))
+            while True:
+                self._receive(job, *here.recv())
+        process.join()
+        here.close()
+        with self._change:
+            job.channel = job.process = None
+        if job.state not in FINISHED:
+            last = f"; its last output: {job.log[-1]}" if job.log else ""
+            self._finish(job, "failed", error=f"the process of this job died ({_exit_text(process.exitcode)}){last}")
+
+    def _receive(self, job: Job, kind: str, value: Any) -> None:
+        if kind == "done":
+            self._done(job, value)
+            return
+        if kind == "failed":
+            self._finish(job, "failed", error=value)
+            return
+        with self._change:
+            if kind == "log":
+                job.log = [*job.log, value][-MAX_LOG_LINES:]
+            elif kind == "paused":
+                job.state = "stopping" if job.state == "stopping" else "paused" if value else "training"
+            elif kind == "step":
+                job.progress = value
+                if value["point"] is not None:
+                    job.points.append(value["point"])
+                if job.state != "starting":
+                    self._send("step", job, {"progress": value})
+                    return
+                job.state = "training"
+            elif kind == "epoch":
+                job.rows.append(value)
+                if len(job.rows) == job.plan.recipe.fit.epochs:
+                    job.state = "evaluating"
+                elif job.state == "starting":
+                    job.state = "training"
+                self._send("epoch", job, {"row": value})
+            self._send_job(job)
+
+    def _done(self, job: Job, result: dict[str, Any]) -> None:
+        assert job.folder is not None
+        network = error = None
+        try:
+            (network,) = self.networks.add(job.folder.path)
+        except (ConfigError, FileError) as reason:
+            error = f"the network is not available on the tab Draw: {reason}"
+        self._finish(job, "stopped" if result["interrupted"] else "done", result=result, network=network, error=error)
+
+    def _finish(
+        self,
+        job: Job,
+        state: str,
+        *,
+        result: dict[str, Any] | None = None,
+        network: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        if state == "failed" and job.folder is not None:
+            with contextlib.suppress(PellucidError, OSError):
+                job.folder.discard()
+        with self._change:
+            job.state, job.result, job.network, job.error = state, result, network, error
+            self._send_job(job)
+            if network is not None:
+                self._send("networks", job, {})
+
+
+def _exit_text(code: int | None) -> str:
+    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _json(data: Any) -> str:
+    return json.dumps(jsonable(data), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,152 @@
+"""The process of a training job: it makes one run, reports its progress to the server, and follows the server's commands.
+
+Both communicate through a pipe. The process sends pairs of a kind and a value: "log" a line of text, "step" and "epoch" the
+progress, "paused" True or False, and at the end "done" or "failed". The server sends pairs of an action and a value:
+"learning_rate", "pause", "resume", "stop". If the server ends, the pipe is closed: the process keeps the run and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.json_text import jsonable
+from pellucid.errors import PellucidError
+from pellucid.metrics import Value
+from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.run import run
+from pellucid.training import Control, EpochEvent, Event, StepEvent
+from pellucid.training.threads import available_cores, limit_threads
+
+NICENESS = 10  # a lower priority than the page
+REPORT_INTERVAL = 0.1  # seconds between two reported steps
+POLL_INTERVAL = 0.02  # seconds between two looks into the pipe: one takes a tenth of the time of a small step
+CURVE_POINTS = 600  # of the training curve, over the whole run
+
+
+def work(channel: Connection, settings: RunSettings, folder: Path) -> None:
+    """Make the run with these settings in ``folder``, which exists and is empty."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then sends "stop"
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    limit_threads(max(1, available_cores() - 1))  # one core is for the server and the browser
+    try:
+        plan = RunPlan.of(settings)
+        reporter = Reporter(channel, plan.recipe.fit.epochs)
+        notify = functools.partial(reporter.send, "log")
+        metrics = run(plan, folder, notify=notify, progress=False, alone=False, observer=reporter)
+    except PellucidError as error:
+        last: tuple[str, Any] = "failed", str(error)
+    except Exception as error:  # a bug: the traceback goes to the server's terminal, the message to the page
+        traceback.print_exc()
+        last = "failed", f"{type(error).__name__}: {error} (see the server's terminal)"
+    else:
+        last = "done", _result(metrics)
+    with contextlib.suppress(OSError):
+        channel.send(last)
+        channel.close()
+
+
+def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of a finished run."""
+    scores = {
+        part: {name: jsonable(metrics[part][name]) for name in ("loss", "accuracy")} for part in ("train", "validation", "test")
+    }
+    names = "parameters", "seconds", "energy_text", "interrupted", "best_epoch", "classes"
+    return {**scores, **{name: jsonable(metrics[name]) for name in names}, "sizes": metrics["data"]["sizes"]}
+
+
+class Reporter:
+    """An observer of a training that reports to the server and follows its commands."""
+
+    def __init__(self, channel: Connection, epochs: int):
+        self.channel, self.epochs = channel, epochs
+        self.paused = False
+        self.start = time.perf_counter()  # pauses are not counted: each moves it forward
+        self.polled = self.reported = 0.0  # times
+        self.epoch = 0
+        self.samples = 0  # of this epoch so far
+        self.last_point = (0, 0.0, 0.0)  # at the last point of the curve: samples, and the sums of losses and correct samples
+
+    def __call__(self, event: Event, control: Control) -> bool:
+        if isinstance(event, EpochEvent):
+            self.send("epoch", jsonable(event.row()))
+        else:
+            self._step(event)
+        return self._follow_commands(control)
+
+    def send(self, kind: str, value: Any) -> None:
+        """Send a message to the server, if it still runs."""
+        with contextlib.suppress(OSError):
+            self.channel.send((kind, value))
+
+    def _step(self, event: StepEvent) -> None:
+        if event.epoch != self.epoch:
+            if self.epoch == 0:
+                self.start = time.perf_counter()  # the first step may have compiled kernels
+            self.epoch, self.samples, self.last_point = event.epoch, 0, (0, 0.0, 0.0)
+        self.samples += event.samples
+        now = time.perf_counter()
+        if now - self.reported < REPORT_INTERVAL:
+            return
+        self.reported = now
+        scores = event.scores()
+        fraction = (event.epoch - 1 + event.batch / event.batches) / self.epochs
+        seconds = now - self.start
+        progress = {
+            "epoch": event.epoch,
+            "batch": event.batch,
+            "batches": event.batches,
+            "fraction": fraction,
+            "seconds": seconds,
+            "remaining": seconds * (1 - fraction) / fraction,
+            "learning_rate": event.learning_rate,
+            "loss": jsonable(scores["loss"]),
+            "accuracy": jsonable(scores["accuracy"]),
+            "point": self._point(event, scores),
+        }
+        self.send("step", progress)
+
+    def _point(self, event: StepEvent, scores: Mapping[str, Value]) -> list[float] | None:
+        """Return the next point of the curve, [epochs, loss, accuracy], or None if the last one is too near.
+
+        Loss and accuracy are means over the samples since the last point.
+        """
+        samples, loss, correct = self.last_point
+        n = self.samples - samples
+        total = self.samples / event.batch * event.batches * self.epochs
+        if n < total / CURVE_POINTS:
+            return None
+        self.last_point = self.samples, float(scores["loss"]) * self.samples, float(scores["accuracy"]) * self.samples
+        _, new_loss, new_correct = self.last_point
+        point = event.epoch - 1 + event.batch / event.batches, (new_loss - loss) / n, (new_correct - correct) / n
+        return [round(value, 6) for value in point]
+
+    def _follow_commands(self, control: Control) -> bool:
+        """Follow the commands that arrived, and wait while the training is paused. Return False to end the training."""
+        now = time.perf_counter()
+        if not self.paused and now - self.polled < POLL_INTERVAL:
+            return True
+        try:
+            while self.paused or self.channel.poll():
+                action, value = self.channel.recv()
+                if action == "stop":
+                    return False
+                if action == "learning_rate":
+                    control.learning_rate = value
+                else:
+                    self.paused = action == "pause"
+                    self.send("paused", self.paused)
+        except (EOFError, OSError):
+            return False
+        self.polled = time.perf_counter()
+        self.start += self.polled - now
+        return True

@@ -1,0 +1,38 @@
+"""The networks of the page: their names, and the folders that they are loaded from."""
+
+from __future__ import annotations
+
+import shutil
+
+from pellucid.app.networks import Networks
+
+
+def test_the_list_describes_each_network(client):
+    first, second = client.get("/api/networks").json()["networks"]
+    assert (first["name"], second["name"]) == ("mlp-small", "cnn-fast")
+    assert (first["convolutional"], second["convolutional"]) == (False, True)
+    assert first["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
+    assert first["accuracy"] > 0.8
+
+
+def test_names_do_not_change_when_networks_are_added(state, trained_runs, tmp_path):
+    networks = state.networks
+    shutil.copytree(trained_runs[0], tmp_path / "other" / "mlp-small")
+    shutil.copytree(trained_runs[0], tmp_path / "more" / "other" / "mlp-small")
+    for folder in (tmp_path / "other", tmp_path / "more" / "other"):
+        networks.add(folder / "mlp-small")
+        networks.add(folder / "mlp-small")  # adding a run again changes nothing
+    names = ["mlp-small", "cnn-fast", "other/mlp-small", "other/mlp-small (2)"]
+    assert [network.name for network in networks.select(None)] == names
+    assert networks.get("mlp-small").path == trained_runs[0].resolve()
+
+
+def test_invalid_runs_of_a_folder_are_skipped(trained_runs, tmp_path):
+    networks, folder = Networks(), tmp_path / "all"
+    shutil.copytree(trained_runs[0], folder / "mlp")
+    (folder / "latest").symlink_to(folder / "missing")
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "model.pellucid").write_bytes(b"no model")
+    networks.add_newest(folder)
+    networks.add_newest(tmp_path / "missing")
+    assert [network.name for network in networks.select(None)] == ["mlp"]

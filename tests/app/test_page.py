@@ -1,0 +1,40 @@
+"""The whole page in a browser: all tabs at several widths, in light and dark mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import SEVEN, draw, wait_for_predictions
+
+SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1920])
+def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, scheme, width):
+    page = open_page(width=width, scheme=scheme)
+    draw(page, SEVEN)
+    wait_for_predictions(page, "7", "7")
+    for tab in ("Draw", "Inside", "Why", "Playground", "Train", "Compare"):
+        page.get_by_role("tab", name=tab).click()
+        page.locator(f"#{tab.lower()}").wait_for(state="visible")
+        page.wait_for_timeout(1500 if tab in ("Why", "Compare") else 150)  # for the screenshots: slow requests are finished
+        page.screenshot(path=SCREENSHOTS / f"{tab.lower()}-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{tab} is wider than the screen"
+        unnamed = page.evaluate("""() => [...document.querySelectorAll('main :is(button, input, select, textarea, canvas)')]
+            .filter((one) => one.checkVisibility() && one.type !== 'hidden')
+            .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby')
+                || one.textContent.trim() || one.getAttribute('aria-hidden') || one.matches('button canvas')))
+            .map((one) => one.outerHTML.slice(0, 120))""")
+        assert unnamed == [], f"{tab}: controls without an accessible name"
+
+
+def test_tabs_by_keyboard_and_address(open_page):
+    page = open_page("#why")
+    assert page.get_by_role("tab", name="Why").get_attribute("aria-selected") == "true"
+    page.get_by_role("tab", name="Why").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#inside").wait_for(state="visible")
+    page.go_back()
+    page.locator("#why").wait_for(state="visible")
