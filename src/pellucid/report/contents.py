@@ -153,7 +153,7 @@ def unfinished(found: Contents) -> Sequence[str]:
     ]
     lines = []
     if found.missing:
-        lines.append(f"without results: {style.listed(found.missing)}")
+        lines.append(f"without results: {style.join_names(found.missing)}")
     if few:
-        lines.append(f"with too few seeds: {style.listed(few)}")
+        lines.append(f"with too few seeds: {style.join_names(few)}")
     return lines

@@ -66,7 +66,7 @@ def measure(trial: Trial) -> Result:
 
 def verdict(results: Sequence[Result]) -> Verdict:
     error = max(one[what] for result in results for one in result.values() for what in ("formula", "differences"))
-    sides = {name: sum(share > 0.5 for share in results[0][name]["vanishes"]) for name in KINDS}
+    sides = {name: sum(fraction > 0.5 for fraction in results[0][name]["vanishes"]) for name in KINDS}
     both, one = ([name for name in KINDS if sides[name] == count] for count in (2, 1))
     reason = (
         f"beyond ±5 the derivative is below {SMALL} on both sides for {', '.join(both) or 'none'}, and on one side for "
@@ -81,7 +81,7 @@ def table(results: Sequence[Result]) -> Table:
     rows = []
     for name, one in results[0].items():
         errors = (f"{one[what]:.0e}" for what in ("formula", "differences"))
-        rows.append((name, KINDS[name][2], *(f"{100 * share:.0f} %" for share in one["vanishes"]), *errors))
+        rows.append((name, KINDS[name][2], *(f"{100 * fraction:.0f} %" for fraction in one["vanishes"]), *errors))
     columns = (
         f"|f'| < {SMALL} for x < −5",
         "for x > 5",

@@ -51,10 +51,8 @@ def measure(trial: Trial) -> Result:
     random_scores = np.where(x > 0, random.random(x.shape), -1.0)
     found: Result = {"random pixels": float((model.predict(_without(x, random_scores)).argmax(axis=1) == prediction).mean())}
     for name, attribution in _attributions(model, x, data.train.x[:50]).items():
-        unchanged = (
-            model.predict(_without(x, attribution.values if name != "saliency" else np.abs(attribution.values))).argmax(axis=1)
-            == prediction
-        )
+        scores = attribution.values if name != "saliency" else np.abs(attribution.values)
+        unchanged = model.predict(_without(x, scores)).argmax(axis=1) == prediction
         error = attribution.completeness_error / np.maximum(np.abs(attribution.explained), 1e-6)
         found[name] = {"unchanged": float(unchanged.mean()), "error": float(np.median(error))}
         if trial.seed == 0:

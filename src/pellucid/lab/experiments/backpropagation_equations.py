@@ -42,8 +42,8 @@ def backward(w: Mapping[str, Array], a: Sequence[Array], delta: Array) -> dict[s
 def measure(trial: Trial) -> Result:
     n, found = trial.pick(full=2000, quick=500, tiny=50), Result()
     digits = trial.digits(train=n, validation=trial.pick(full=2000, quick=500, tiny=20))
-    held, y = digits.validation, np.eye(10)[digits.train.y]
-    x, held_x = digits.train.x.reshape(n, -1) / 255.0, digits.validation.x.reshape(-1, 784) / 255.0
+    validation, y = digits.validation, np.eye(10)[digits.train.y]
+    x, validation_x = digits.train.x.reshape(n, -1) / 255.0, digits.validation.x.reshape(-1, 784) / 255.0
     for name, hidden in NETWORKS.items():
         layers: list[Layer] = [layer for units in hidden for layer in (Dense(units), ReLU())]
         network = Sequential(*layers, Dense(10), Softmax())
@@ -52,9 +52,8 @@ def measure(trial: Trial) -> Result:
         xs, ys = x[:100], y[:100]
         a = forward(w, len(hidden) + 1, xs)
         hand = backward(w, a, (a[-1] - ys) / len(xs))
-        elementwise = backward(
-            w, a, -ys * (1 - a[-1]) / len(xs)
-        )  # l' σ' with σ' = a (1 − a), which is not the derivative of softmax
+        # l' σ' with σ' = a (1 − a), which is not the derivative of softmax
+        elementwise = backward(w, a, -ys * (1 - a[-1]) / len(xs))
         _, dx, library = forward_backward(network, w, xs, lambda out, ys=ys: -ys / out / len(out))  # type: ignore[misc]
         library["x"] = dx
         found[name] = {
@@ -68,8 +67,11 @@ def measure(trial: Trial) -> Result:
                 a = forward(w, len(hidden) + 1, xs)
                 g = backward(w, a, (a[-1] - ys) / len(xs))
                 w = {path: value - RATE * g[path] for path, value in w.items()}
-        guess = forward(w, len(hidden) + 1, held_x)[-1].argmax(axis=1)
-        found[name]["accuracy"] = [float((guess == held.y).mean()), float(model.evaluate(held_x, held.y)["accuracy"])]
+        guess = forward(w, len(hidden) + 1, validation_x)[-1].argmax(axis=1)
+        found[name]["accuracy"] = [
+            float((guess == validation.y).mean()),
+            float(model.evaluate(validation_x, validation.y)["accuracy"]),
+        ]
     return found
 
 

@@ -46,9 +46,9 @@ def measure(trial: Trial) -> Result:
     layers = pl.Flatten(), pl.Dense(256), pl.ReLU(), pl.Dense(256), pl.ReLU(), pl.Dense(10, pl.GlorotUniform()), pl.Softmax()
     model = pl.Sequential(*layers).compile((28, 28, 1), pl.CrossEntropy(), pl.Adam(0.001), [pl.Accuracy()], seed=trial.seed)
     model.fit(data.train, epochs=trial.pick(full=40, quick=30, tiny=2), batch_size=50, progress=False)
-    held = model.predict(data.validation.x, logits=True), np.asarray(data.validation.y)
+    validation = model.predict(data.validation.x, logits=True), np.asarray(data.validation.y)
     grid = np.geomspace(0.3, 6, 80)
-    temperature = float(grid[np.argmin([_loss(*held, t) for t in grid])])
+    temperature = float(grid[np.argmin([_loss(*validation, t) for t in grid])])
     z, y = model.predict(data.test.x, logits=True), np.asarray(data.test.y)
     found: Result = {"temperature": temperature, "accuracy": float((z.argmax(axis=1) == y).mean())}
     for name, t in zip(STATES, (1.0, temperature), strict=True):
@@ -89,13 +89,13 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def figure(results: Sequence[Result]) -> Figure:
-    middles = [100 * (b + 0.5) / BINS for b in range(BINS)]
+    centres = [100 * (b + 0.5) / BINS for b in range(BINS)]
     curves: dict[str, list[list[float | None]]] = {state: [] for state in STATES}
     for state, result in ((state, result) for state in STATES for result in results):
         pairs = zip(result[state]["accuracy"], result[state]["confidence"], strict=True)
-        curves[state].append([None if right is None else 100 * (right - confidence) for right, confidence in pairs])
-    curves["perfect calibration"] = [[0.0 for _ in middles]]
-    return over_seeds({"accuracy − confidence (% points)": curves}, middles, "confidence (%)")
+        curves[state].append([None if accuracy is None else 100 * (accuracy - confidence) for accuracy, confidence in pairs])
+    curves["perfect calibration"] = [[0.0 for _ in centres]]
+    return over_seeds({"accuracy − confidence (% points)": curves}, centres, "confidence (%)")
 
 
 EXPERIMENT = Experiment(

@@ -23,17 +23,17 @@ NOISE = 0.1  # the fraction of labels that are drawn at random
 def measure(trial: Trial) -> Result:
     data = trial.digits(SAMPLES if trial.size.value != "tiny" else 100, trial.pick(full=2000, quick=1000, tiny=100))
     x, y = (data.train.x / 255).astype(np.float32), np.asarray(data.train.y)
-    v, labels = (data.validation.x / 255).astype(np.float32), np.asarray(data.validation.y)
+    validation_x, labels = (data.validation.x / 255).astype(np.float32), np.asarray(data.validation.y)
     random = np.random.default_rng(trial.seed)
     y = np.where(random.random(len(y)) < NOISE, random.integers(0, 10, len(y)), y)
     found: Result = {"train": [], "validation": [], "length": []}
     for width in trial.pick(full=WIDTHS, quick=WIDTHS, tiny=tuple(width // 10 for width in WIDTHS)):
         network = pl.Sequential(pl.Flatten(), pl.Dense(width), pl.ReLU(), pl.Dense(10))
         model = network.compile((28, 28, 1), pl.MeanSquaredError(), seed=trial.seed)
-        features, held = (activations(model, one)["relu1"].astype(np.float64) for one in (x, v))
+        features, validation_features = (activations(model, one)["relu1"].astype(np.float64) for one in (x, validation_x))
         weights, *_ = np.linalg.lstsq(features, np.eye(10)[y], rcond=None)  # the shortest of all solutions
         found["train"].append(float(((features @ weights).argmax(axis=1) != y).mean()))
-        found["validation"].append(float(((held @ weights).argmax(axis=1) != labels).mean()))
+        found["validation"].append(float(((validation_features @ weights).argmax(axis=1) != labels).mean()))
         found["length"].append(float(np.linalg.norm(weights)))
     return found
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def log_likelihood(probabilities: Array) -> float:
-    """Return log Π q. The product is computed as m·2ᵉ, reason a float cannot represent it."""
+    """Return log Π q. The product is computed as m·2ᵉ, because a float cannot represent it."""
     m, e = 1.0, 0
     for q in probabilities:
         m, shift = math.frexp(m * float(q))
@@ -29,13 +29,13 @@ def log_likelihood(probabilities: Array) -> float:
 def measure(trial: Trial) -> Result:
     train, validation = trial.pick(full=(10_000, 2000), quick=(2000, 500), tiny=(100, 50))
     digits = trial.digits(train, validation)
-    held, labels, epochs = digits.validation, np.asarray(digits.validation.y), trial.pick(full=10, quick=5, tiny=2)
+    validation_set, labels, epochs = digits.validation, np.asarray(digits.validation.y), trial.pick(full=10, quick=5, tiny=2)
     network = Sequential(Flatten(), Dense(32), ReLU(), Dense(10), Softmax())
     model = network.compile((28, 28, 1), CrossEntropy(), Adam(0.002), seed=trial.seed)
     found: Result = {"cross-entropy": [], "likelihood": []}
-    for event in model.fit_events(digits.train, options=FitOptions(epochs=epochs, batch_size=50), validation=held):
+    for event in model.fit_events(digits.train, options=FitOptions(epochs=epochs, batch_size=50), validation=validation_set):
         if isinstance(event, EpochEvent) and event.validation is not None:
-            q = model.predict(held.x)[np.arange(validation), labels]
+            q = model.predict(validation_set.x)[np.arange(validation), labels]
             found["cross-entropy"].append(float(event.validation["loss"]))
             found["likelihood"].append(-log_likelihood(q) / len(q))
     found["plain product"] = float(np.prod(q.astype(float)))

@@ -22,13 +22,14 @@ STRONGEST = 0.25  # the fraction of the connections that is kept
 def measure(trial: Trial) -> Result:
     data = trial.digits(trial.pick(full=None, quick=6000, tiny=400), trial.pick(full=None, quick=1000, tiny=100))
     four = {
-        name: part.take(np.flatnonzero(np.asarray(part.y) < 4)) for name, part in (("t", data.train), ("v", data.validation))
+        name: part.take(np.flatnonzero(np.asarray(part.y) < 4))
+        for name, part in (("train", data.train), ("validation", data.validation))
     }
     labels = {name: np.asarray(part.y) for name, part in four.items()}
     layers = pl.Flatten(), pl.Dense(16), pl.ReLU(), pl.Dense(8), pl.ReLU(), pl.Dense(4, pl.GlorotUniform()), pl.Softmax()
     model = pl.Sequential(*layers).compile((28, 28, 1), pl.CrossEntropy(), pl.Adam(0.003), [pl.Accuracy()], seed=trial.seed)
-    model.fit(four["t"].x, labels["t"], epochs=trial.pick(full=5, quick=5, tiny=2), batch_size=50, progress=False)
-    x, y = four["v"].x, labels["v"]
+    model.fit(four["train"].x, labels["train"], epochs=trial.pick(full=5, quick=5, tiny=2), batch_size=50, progress=False)
+    x, y = four["validation"].x, labels["validation"]
     inside, prediction = activations(model, x), model.predict(x).argmax(axis=1)
     w, b = model.weights["dense3.W"], model.weights["dense3.b"]
     contributions = inside["relu2"][:, :, None] * w  # the contribution of each of the 8 · 4 connections, for each digit
@@ -45,11 +46,8 @@ def measure(trial: Trial) -> Result:
     if trial.seed == 0:
         found["states"] = []
         for digit in DIGITS:
-            i = (
-                int(np.flatnonzero((y == digit) & (prediction == digit))[0])
-                if ((y == digit) & (prediction == digit)).any()
-                else 0
-            )
+            correct = np.flatnonzero((y == digit) & (prediction == digit))
+            i = int(correct[0]) if len(correct) else 0
             found["states"].append(
                 {
                     "first": inside["relu1"][i].round(2).tolist(),

@@ -24,8 +24,10 @@ XOR = Dataset(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0
 
 
 def separable(n: int, gap: float, seed: int) -> tuple[Array, Array, Array]:
-    """Return points in [−1, 1]² on both sides of a line through 0, at least ``gap``/2 away from it, their classes, and the
-    line's normal w."""
+    """Return points in [−1, 1]² that a line through 0 separates with a gap, their classes, and the normal w of the line.
+
+    No point is closer to the line than ``gap``/2.
+    """
     rng = generator(seed, "apart")
     w, x = rng.normal(size=2), rng.uniform(-1, 1, (40 * n, 2))
     x = x[np.abs(x @ w) > gap / 2 * np.linalg.norm(w)][:n]
@@ -33,7 +35,7 @@ def separable(n: int, gap: float, seed: int) -> tuple[Array, Array, Array]:
 
 
 def measure(trial: Trial) -> Result:
-    n, most, found = 200, trial.pick(full=1000, quick=300, tiny=20), Result(mistakes=[], bound=[], ended=[])
+    n, max_epochs, found = 200, trial.pick(full=1000, quick=300, tiny=20), Result(mistakes=[], bound=[], ended=[])
     for gap in GAPS:
         x, y, w = separable(n, gap, trial.seed)
         perceptron = Perceptron().fit(x, y, max_epochs=20_000)
@@ -42,7 +44,7 @@ def measure(trial: Trial) -> Result:
         found["bound"].append(round(margin_bound(x, y, w), 1))
     other = blobs(n, 1.0, trial.seed, classes=2)
     for name, data in zip(NEVER, (XOR, moons(n, 0.2, trial.seed), other), strict=True):
-        perceptron = Perceptron().fit(data.x, np.asarray(data.y), max_epochs=most)
+        perceptron = Perceptron().fit(data.x, np.asarray(data.y), max_epochs=max_epochs)
         found[name] = {"ended": perceptron.converged, "last": perceptron.mistakes[-1]}
     new, passes = blobs(2000, 1.0, trial.seed + 1000, classes=2), range(1, trial.pick(full=60, quick=30, tiny=3) + 1)
     predictions = [Perceptron().fit(other.x, np.asarray(other.y), max_epochs=epochs).predict(new.x) for epochs in passes]
@@ -94,9 +96,9 @@ def figure(results: Sequence[Result]) -> Figure:
     left.set(xlabel="width of the gap between the classes", ylabel="mistakes until termination")
     right.set(xlabel="passes over the data", ylabel="accuracy on new points (%)", title="overlapping blobs, all runs")
     left.legend(("mistakes", "bound (R/γ)²"))
-    shares = 100 * np.array([result["test"] for result in results]).T
-    right.plot(range(1, len(shares) + 1), shares, linewidth=0.8, color=style.GREY, alpha=0.35)
-    right.plot(range(1, len(shares) + 1), shares[:, 0], linewidth=1.4, color=style.BLUE)
+    accuracies = 100 * np.array([result["test"] for result in results]).T
+    right.plot(range(1, len(accuracies) + 1), accuracies, linewidth=0.8, color=style.GREY, alpha=0.35)
+    right.plot(range(1, len(accuracies) + 1), accuracies[:, 0], linewidth=1.4, color=style.BLUE)
     return made
 
 

@@ -1,4 +1,4 @@
-"""How does the gradient change on its way through twenty layers, and what helps?"""
+"""How does the gradient change over twenty layers, and what helps?"""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def figure(results: Sequence[Result]) -> Figure:
 
 
 EXPERIMENT = Experiment(
-    question="How does the gradient change on its way through twenty layers, and what helps?",
+    question="How does the gradient change over twenty layers, and what helps?",
     codes=("I7",),
     chapter="Depth",
     claim=(

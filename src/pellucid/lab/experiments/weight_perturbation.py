@@ -14,7 +14,9 @@ from pellucid.training.perturbation import Perturbation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTHS, TARGET, PASSES_PER_STEP = (4, 16), 0.1, 3  # backpropagation: a backward pass counts as two forward passes
+WIDTHS = (4, 16)
+TARGET = 0.1
+PASSES_PER_STEP = 3  # of backpropagation: a backward pass counts as two forward passes
 SCALES = (0.5, 1.0, 2.0)  # each method is tried at three scales; the best one counts
 METHODS = ("backpropagation", "one weight at a time", "all weights in parallel", "one weight, kept if better")
 
@@ -29,7 +31,7 @@ def settings(name: str, scale: float, weights: int) -> tuple[Perturbation | None
 
 
 def measure(trial: Trial) -> Result:
-    data, most = moons(100, 0.1, trial.seed), trial.pick(full=40_000, quick=12_000, tiny=200)
+    data, budget = moons(100, 0.1, trial.seed), trial.pick(full=40_000, quick=12_000, tiny=200)
     found: Result = {name: {} for name in METHODS}
     for width in WIDTHS:
         network, n = Sequential(Dense(width), Tanh(), Dense(1), Sigmoid()), 4 * width + 1
@@ -40,7 +42,7 @@ def measure(trial: Trial) -> Result:
                 model = network.compile((2,), BinaryCrossEntropy(), optimizer, seed=trial.seed)
                 each, passes, loss = PASSES_PER_STEP if method is None else method.forward_passes(n), 0, float("inf")
                 for event in model.fit_events(
-                    data, options=FitOptions(epochs=most // each, batch_size=100, shuffle=False, method=method)
+                    data, options=FitOptions(epochs=budget // each, batch_size=100, shuffle=False, method=method)
                 ):
                     if isinstance(event, StepEvent):
                         passes, loss = passes + each, event.loss

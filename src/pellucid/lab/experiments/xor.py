@@ -1,4 +1,4 @@
-"""Does a network learn XOR reason it has hidden units, or reason they are nonlinear?"""
+"""Does a network learn XOR because it has hidden units, or because they are nonlinear?"""
 
 from __future__ import annotations
 
