@@ -1,4 +1,4 @@
-"""The code in the README, in CONTRIBUTING and in docstrings runs, on small data."""
+"""The code, commands, file names and links in the documentation work: README, CONTRIBUTING, docs/ and docstrings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 import pellucid.data
 from pellucid.cli import application
-from pellucid.core.config import registered
+from pellucid.core.config import registered_classes
 from pellucid.data import Splits
-from pellucid.data.sources import registry as sources
+from pellucid.data.sources.mnist import mnist_5k
 from pellucid.initializers import Initializer
 from pellucid.layers import Layer, Merge
 
@@ -26,12 +26,12 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def small_mnist(monkeypatch, tmp_path):
-    """mnist() gives 4,000 digits that need no network; the working folder is a fresh one."""
+    """Replace mnist() by 4,000 digits that need no network, and work in an empty folder."""
     digits: list[Splits] = []
 
     def load(*_args, **_kwargs):
         if not digits:
-            digits.append(sources._mnist_5k(0, pellucid.DataError("no network in tests")))
+            digits.append(mnist_5k(0, pellucid.DataError("no network in tests")))
         return digits[0]
 
     monkeypatch.setattr(pellucid.data, "mnist", load)
@@ -43,7 +43,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_ten_lines_of_the_readme_train_a_network(small_mnist, capsys):
+def test_the_code_of_the_readme_trains_a_network(small_mnist, capsys):
     space: dict[str, object] = {}
     for block in blocks("README.md", "python"):
         exec(block, space)
@@ -55,7 +55,7 @@ def test_the_ten_lines_of_the_readme_train_a_network(small_mnist, capsys):
 def test_the_commands_of_the_readme_run(small_mnist):
     commands = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("pellucid ")]
     assert len(commands) >= 3
-    for command in commands:  # a sweep in this process, where the data is small; neither 27 times 15 epochs, nor 12 of a cnn
+    for command in commands:  # sweeps run in this process, where mnist() is replaced; one epoch for what would take minutes
         small = ["--jobs", "1"] if command.startswith("pellucid sweep") else []
         small += ["--epochs", "1"] if "--model cnn" in command or command.startswith("pellucid sweep") else []
         result = CliRunner().invoke(application(), [*shlex.split(command)[1:], *small])
@@ -63,7 +63,7 @@ def test_the_commands_of_the_readme_run(small_mnist):
 
 
 def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
-    module = type(sys)("guide")  # a class needs a module to be found in
+    module = type(sys)("guide")  # dataclasses look up the module of their class
     monkeypatch.setitem(sys.modules, "guide", module)
     for block in blocks("CONTRIBUTING.md", "python"):
         exec(block, module.__dict__)
@@ -81,8 +81,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
         exec(compile(block, page, "exec", dont_inherit=True), space)
 
 
-def parsed(line: str) -> str:
-    """The command of that line, which is parsed and not run."""
+def parse(line: str) -> str:
+    """Parse a command line without running it, and return the path of the command."""
     command, words = get_command(application()), shlex.split(line, comments=True)[1:]
     context = command.make_context("pellucid", words)
     while hasattr(command, "commands"):
@@ -95,20 +95,20 @@ def parsed(line: str) -> str:
 def test_the_commands_of_a_page_exist_and_so_do_their_flags(page):
     for line in (line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("pellucid ")):
         try:
-            assert parsed(line)
-        except Exception as error:  # of Click's, or of the copy of it that Typer may bring
+            assert parse(line)
+        except Exception as error:  # of Click, or of the copy that some versions of Typer contain
             pytest.fail(f"{page}: {line}: {error}")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_files_that_a_page_names_are_there(page):
+def test_the_source_files_that_a_page_names_exist(page):
     for path in re.findall(r"`(src/pellucid/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), f"{page}: {path}"
 
 
-def test_the_page_of_layers_has_all_of_them():
+def test_the_page_on_layers_lists_all_layers_and_initializers():
     page = (ROOT / "docs/layers.md").read_text(encoding="utf-8")
-    for name in {**registered(Layer), **registered(Merge), **registered(Initializer)}:
+    for name in {**registered_classes(Layer), **registered_classes(Merge), **registered_classes(Initializer)}:
         assert f"`{name}(" in page, f"{name} is not in docs/layers.md"
 
 
@@ -117,15 +117,15 @@ WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
-def test_the_examples_in_docstrings_give_what_they_say(path):
+def test_the_examples_in_docstrings_return_what_they_show(path):
     module = importlib.import_module(".".join(path.relative_to(SOURCE).with_suffix("").parts))
-    tried = doctest.testmod(module)
-    assert tried.attempted > 0
-    assert tried.failed == 0, "what failed is printed above"
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0, "the failures are printed above"
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES])
-def test_links_to_files_lead_somewhere(page):
+def test_links_lead_to_existing_files(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target:

@@ -1,5 +1,4 @@
-"""The documentation as a site: it builds without a warning, every page is in its navigation, and nothing is loaded from
-elsewhere."""
+"""The documentation site: it builds without warnings, its navigation has every page, and pages load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PARTS = ("mkdocs", "material", "mkdocstrings_handlers")
+TOOLS = ("mkdocs", "material", "mkdocstrings_handlers")
 
 
 @pytest.fixture(scope="module")
 def tools():
-    """What the site is built with (extra ``docs``)."""
-    if not all(importlib.util.find_spec(part) for part in PARTS):
+    """Skip the test if the packages that build the site (extra ``docs``) are missing; on CI, fail."""
+    if not all(importlib.util.find_spec(part) for part in TOOLS):
         if os.environ.get("CI"):
             pytest.fail("MkDocs is missing: pip install 'pellucid[docs]'")
         pytest.skip("MkDocs is missing: pip install 'pellucid[docs]'")
@@ -38,7 +37,7 @@ def hooks(tools):
 @pytest.fixture(scope="module")
 def site(tools, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    # not --quiet: then warnings are not even counted
+    # without --quiet, which would hide warnings from --strict
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
     assert built.returncode == 0, built.stdout + built.stderr
@@ -48,54 +47,60 @@ def site(tools, tmp_path_factory):
 def test_every_page_is_in_the_navigation_once(hooks):
     named = re.findall(r": ([\w/-]+\.md)", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2])
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    lab = {page for page in pages if page.startswith("lab/")}  # written by pellucid lab report, found by the hook
-    assert sorted(named) == sorted(pages - lab | set(hooks.OUTSIDE.values()))
-    for path in hooks.OUTSIDE:
+    lab = {page for page in pages if page.startswith("lab/")}  # added to the navigation by the hook
+    assert sorted(named) == sorted(pages - lab | set(hooks.OUTSIDE_PAGES.values()))
+    for path in hooks.OUTSIDE_PAGES:
         assert (ROOT / path).exists(), path
 
 
-def test_the_pages_of_the_lab_stand_behind_its_introduction(hooks, tmp_path):
-    config = SimpleNamespace(docs_dir=str(tmp_path), nav=[{"Home": "index.md"}, {"The lab": [{"Claims": "lab.md"}]}])
+def test_the_pages_of_the_lab_come_after_its_introduction(hooks, tmp_path):
+    config = SimpleNamespace(docs_dir=str(tmp_path), nav=[{"Home": "index.md"}, {"The lab": [{"Introduction": "lab.md"}]}])
     hooks.on_config(config)
-    assert config.nav[1] == {"The lab": [{"Claims": "lab.md"}]}, "there is no report yet"
+    assert config.nav[1] == {"The lab": [{"Introduction": "lab.md"}]}, "there is no report yet"
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "index.md").write_text("[Q](learning.md#a) [Q](depth.md#b) [Q](learning.md#c)", encoding="utf-8")
     hooks.on_config(config)
-    behind = [{"All verdicts": "lab/index.md"}, "lab/learning.md", "lab/depth.md"]
-    assert config.nav[1] == {"The lab": [{"Claims": "lab.md"}, *behind]}
+    chapters = [{"All results": "lab/index.md"}, "lab/learning.md", "lab/depth.md"]
+    assert config.nav[1] == {"The lab": [{"Introduction": "lab.md"}, *chapters]}
 
 
 def test_docstrings_become_markdown(hooks):
     text = "See :class:`~pellucid.Model` and :meth:`fit`; A = [h, x] [U; W].\n\n>>> 1 + 1\n2\n\na = 1    b = 2\n\n    c    d"
-    prose, example, by_hand, indented = hooks.readable(text, "pellucid.model.model").split("\n\n")
+    prose, example, aligned, indented = hooks.to_markdown(text, "pellucid.model.model").split("\n\n")
     assert '<autoref optional identifier="pellucid.Model"><code>Model</code></autoref>' in prose
     assert '<autoref optional identifier="pellucid.model.model.fit"><code>fit</code></autoref>' in prose
     assert "[h, x] \\[U; W]" in prose
     assert example == "```pycon\n>>> 1 + 1\n2\n```"
-    assert by_hand == "```text\na = 1    b = 2\n```"
+    assert aligned == "```text\na = 1    b = 2\n```"
     assert indented == "    c    d"
 
 
+def test_links_to_pages_outside_docs_lead_to_their_copies_in_the_site(hooks):
+    markdown = hooks.on_page_markdown("[a](../CONTRIBUTING.md) [b](../CONTRIBUTING.md#words) [c](../CONTRIBUTING.mdx)")
+    assert markdown == "[a](contributing.md) [b](contributing.md#words) [c](../CONTRIBUTING.mdx)"
+
+
 def test_the_site_builds_without_a_warning(site):
-    for page in ("index", "mathematics", "lab", "benchmarks", "contributing", "changelog", "measuring", "api/layers"):
+    pages = ("index", "mathematics", "architecture", "reading", "lab", "benchmarks", "contributing", "changelog", "measuring")
+    for page in (*pages, "api/layers", "api/foundations"):
         assert (site / f"{page}.html").exists(), page
     assert not (site / "hooks.py").exists()
 
 
-def test_nothing_is_loaded_from_elsewhere(site):
+def test_nothing_is_loaded_from_other_servers(site):
     for page in site.rglob("*.html"):
         loaded = re.findall(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="?(\w+:)?//', page.read_text(encoding="utf-8"))
         loaded += re.findall(r'<link\b[^>]*href="?(?:\w+:)?//[^>]*', page.read_text(encoding="utf-8"))
         assert not loaded, f"{page.name}: {loaded}"
 
 
-def test_what_the_api_says_is_read_well(site):
+def test_docstrings_are_rendered_well_in_the_api_reference(site):
     pages = {page.stem: page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html")}
     for name, whole in pages.items():
         text = re.sub(r'<details class="mkdocstrings-source">.*?</details>', "", whole, flags=re.DOTALL)
-        assert not re.search(r":(class|func|meth|mod|data):", text), f"{name}: a role that is shown as it is written"
-        assert "<blockquote>" not in text, f"{name}: an example that is taken for a quotation"
-    # a name in a docstring is a link, and leads there
+        assert not re.search(r":(class|func|meth|mod|data):", text), f"{name}: a role is not converted"
+        assert "<blockquote>" not in text, f"{name}: an example is rendered as a quotation"
+    # a name in a docstring is a link to an anchor that exists
     assert re.search(r'<a [^>]*href="#pellucid.layers.context.Context"><code>Context</code></a>', pages["layers"])
     assert 'id="pellucid.layers.context.Context"' in pages["layers"]
     assert "∂C/∂w_kj = Σ_l x_lk dy_lj" in pages["layers"], "a derivation"
