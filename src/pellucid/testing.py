@@ -1,7 +1,8 @@
-"""Checks for layers and losses, your own included: ``check_layer(MyLayer(), (5,))`` raises AssertionError with a reason.
+"""Checks for layers and losses, your own included: ``check_layer(MyLayer(), (5,))``.
 
-The most important one is the gradient check: the derivative that a backward pass computes is compared with central
-differences, (C(x + h) − C(x − h)) / 2h, in float64. It finds errors that training would show only as slow learning.
+They raise AssertionError with the reason. The most important one is the gradient check: the derivative that a backward pass
+computes is compared with central differences, (C(x + h) − C(x − h)) / 2h, in float64. It finds errors that training would show
+only as slow learning.
 """
 
 from __future__ import annotations
@@ -33,13 +34,19 @@ DIFFERENCE = 1e-5  # h of the central differences: truncation and rounding error
 
 
 def asymmetric(shape: Shape, seed: int = 0, away: float = 0.05) -> Array:
-    """Return random float64 values without symmetry, none closer to zero than ``away``: away from the kink of a ReLU."""
+    """Return random float64 values whose distribution has no symmetry.
+
+    None is closer to zero than ``away``, where a ReLU cannot be differentiated.
+    """
     x = rng.generator(seed, "testing", shape).normal(0.3, 1.0, shape)
     return np.where(x < 0, x - away, x + away)
 
 
 def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
-    """Return ∂cost/∂x by central differences. ``cost`` reads ``x``, whose values are changed and restored."""
+    """Return ∂cost/∂x by central differences, in the shape of x.
+
+    ``cost()`` must read the array x, whose values are changed and restored.
+    """
     gradient, flat = np.zeros(x.size), x.reshape(-1)
     for i in range(x.size):
         value = flat[i]
@@ -54,7 +61,11 @@ def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
 
 @dataclass
 class Pass:
-    """The results of one forward and backward pass of a layer; ``state`` are its running statistics after it."""
+    """The results of one forward and backward pass of a layer.
+
+    ``y`` is the output, ``dx`` the input gradient or None, ``gradient`` the flat gradient of the parameters, ``state`` the
+    running statistics after the pass, by path.
+    """
 
     y: Array
     dx: Array | None
@@ -75,11 +86,11 @@ def run_layer(
     needs_dx: bool = True,
     seed: int = 0,
 ) -> Pass:
-    """Run one layer on x (n, …), and backward where dy is given, in the dtype of x.
+    """Run one layer forward on x (n, *input shape), and backward if dy is given, in the dtype of x.
 
-    The parameters are ``theta`` (a vector of the layer's layout), the running statistics start with ``state`` (the result of
-    another pass); by default both come from the initializers. With several ``shards`` the batch is spread over that many
-    threads, as it would be over ranks: their gradients are added, and ``ctx.all_sum`` adds over all of them.
+    ``theta`` is the vector of the parameters, and ``state`` are the running statistics before the pass, such as those of
+    another :class:`Pass`. By default the initializers compute both. With several ``shards`` the batch is spread over that
+    many threads, as over the ranks of a distributed training: ``ctx.all_sum`` sums over them, and their gradients are added.
     """
     kernels = kernels or kernel_sets.load()
     params, running = layouts(layer, x.shape[1:])
@@ -91,11 +102,11 @@ def run_layer(
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
     gradients = [params.zeros(x.dtype) for _ in range(shards)]
-    for gradient in gradients:  # backward must overwrite: an array that it only adds to, or forgets, stays NaN
+    for gradient in gradients:  # backward must overwrite all of it: what it does not write, or adds to, stays NaN
         for path, array in params.arrays(gradient).items():
             array.fill(np.nan if params[path].trained else 0)
 
-    def work(k: int) -> None:
+    def run_shard(k: int) -> None:
         rows = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
         execution = Execution(
             layer,
@@ -113,7 +124,7 @@ def run_layer(
             dx = execution.backward(dy[rows].copy(), params.views(gradients[k]))
             dxs[k] = None if dx is None else dx.copy()
 
-    group.run(work)
+    group.run(run_shard)
     for other in gradients[1:]:
         kernels.add(gradients[0], other)
     dx = None if dxs[0] is None else np.concatenate(dxs)
@@ -121,14 +132,14 @@ def run_layer(
 
 
 class _ShardGroup:
-    """Threads that play the ranks of a distributed batch, so that ``ctx.all_sum`` can be tested in one process."""
+    """Threads in place of the ranks of a distributed training, so that ``ctx.all_sum`` can be tested in one process."""
 
     def __init__(self, shards: int):
         self._barrier = threading.Barrier(shards)
         self._parts: list[Any] = [None] * shards
 
     def run(self, work: Callable[[int], None]) -> None:
-        """Call ``work(k)`` for every shard k at the same time. The first error is raised here."""
+        """Call ``work(k)`` for every shard k, each in its own thread. Raises the first error that one of them raises."""
         errors: list[BaseException] = []
 
         def guarded(k: int) -> None:
@@ -144,7 +155,8 @@ class _ShardGroup:
         guarded(0)
         for thread in threads:
             thread.join()
-        errors.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))  # the cause before its consequences
+        # The shards that waited for the one with the error raise BrokenBarrierError: put the cause before these.
+        errors.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))
         if errors:
             raise errors[0]
 
@@ -153,7 +165,7 @@ class _ShardGroup:
         self._parts[shard] = a
         self._barrier.wait()
         total: Array = np.sum(np.stack(self._parts), axis=0)
-        self._barrier.wait()  # no shard overwrites its part before all have read it
+        self._barrier.wait()  # no shard may overwrite its part before all have read it
         return total
 
 
@@ -172,18 +184,20 @@ def check_layer(
     atol: float = 1e-6,
     entries: int | None = None,
 ) -> None:
-    """Check a layer as Pellucid checks its own layers:
+    """Check a layer with the tests that Pellucid's own layers pass. Raises AssertionError with the reason if one fails.
+
+    The input is a random batch (``batch``, *``input_shape``). The tests are:
 
     - the output has the shape that ``build`` returned, and X is unchanged;
-    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64; those of the
-      slots also where dX is not asked for, and all of them in prediction, where that is another function;
-    - a batch spread over shards, some of them empty, gives the results of the whole batch, running statistics included;
+    - the gradients of the input and of every slot agree with central differences within ``atol``, in float64: in training,
+      in prediction if the layer computes another function there, and for the slots also if dX is not requested;
+    - a batch spread over shards, some of them empty, has the results of the whole batch, including running statistics;
     - the reference and the compiled kernels agree, in training and in prediction;
-    - a network with a ReLU before and after the layer gives the same results fused and unfused;
+    - a network with a ReLU before and after the layer has the same results fused and unfused;
     - the settings survive the conversion to JSON and back.
 
-    The gradients of frozen parameters must be zero instead. With ``entries`` the layer takes integers from 0 to entries − 1,
-    and its input gradient must be zero.
+    The gradients of frozen parameters must be zero. With ``entries`` the input consists of integers from 0 to entries − 1, as
+    for an Embedding, and the input gradient must be zero.
     """
     shape = tuple(input_shape)
     x = asymmetric((batch, *shape), seed)
@@ -203,7 +217,7 @@ def check_layer(
     settings: dict[str, Any] = {"seed": seed, "atol": atol, "integers": entries is not None}
     check_gradients(layer, x, dy, out, theta=theta, **settings)
     without_dx = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
-    _close(f"{layer}: the gradients where dX is not asked for", without_dx.gradient, out.gradient, 1e-12)
+    _close(f"{layer}: the gradients where dX is not requested", without_dx.gradient, out.gradient, 1e-12)
     predicted = run_layer(layer, x, dy, theta=theta, state=out.state, training=False, seed=seed)
     _same_state(f"{layer}: running statistics before and after prediction", predicted, out, 0)
     if not np.array_equal(predicted.y, out.y):
@@ -288,8 +302,8 @@ def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, ba
 
 def check_config(value: Any) -> None:
     """Check that the settings survive the conversion to JSON and back."""
-    again = from_json(to_json(value), type(value), custom_classes=_classes(value))
-    assert again == value, f"{value} becomes {again} after the conversion to JSON and back"
+    restored = from_json(to_json(value), type(value), custom_classes=_classes(value))
+    assert restored == value, f"{value} becomes {restored} after the conversion to JSON and back"
 
 
 def _classes(value: Any) -> set[type]:
@@ -302,10 +316,11 @@ def _classes(value: Any) -> set[type]:
 
 
 def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array, *, atol: float = 1e-6, seed: int = 0) -> None:
-    """Check a loss after a network.
+    """Check a loss after a network, for the targets ``y`` and random samples. Raises AssertionError with the reason.
 
-    The gradient of every slot, with sample weights, is compared with central differences of the loss; the loss and its
-    gradient for parts of a batch are compared with those of the whole batch; and the settings survive the conversion to JSON.
+    - The gradient of every slot, with sample weights, agrees with central differences of the loss within ``atol``.
+    - The loss and its gradient are the same for a batch in parts and for the whole batch.
+    - The settings survive the conversion to JSON and back.
     """
     for kernels in [kernel_sets.load(name) for name in (kernel_sets.SETS if _both_kernel_sets() else ("reference",))]:
         check_loss_and_network(loss, network)
@@ -316,11 +331,11 @@ def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array,
         step = GradientStep(state)
         value = step(x, targets, weights, 1)
         gradient = step.gradient.copy()
-        again = GradientStep(state)
+        repeated = GradientStep(state)  # of its own: the gradient above must not be overwritten
         numeric = np.zeros_like(gradient)
         for path in state.layout:
             array = state.layout.array(state.parameters, path)
-            differences = numeric_gradient(lambda: again(x, targets, weights, 1), array)  # noqa: B023
+            differences = numeric_gradient(lambda: repeated(x, targets, weights, 1), array)  # noqa: B023
             state.layout.array(numeric, path)[...] = differences
         _close(f"{loss} after {network}: the gradient", gradient, numeric, atol)
         z = state.execution().forward(x, training=True, step=1).copy()
@@ -339,22 +354,26 @@ def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array,
 
 
 def _both_kernel_sets() -> bool:
+    """Return whether the compiled kernels can be used."""
     return importlib.util.find_spec("numba") is not None
 
 
-def _same(what: str, one: Pass, other: Pass, bound: float) -> None:
-    _close(f"{what}: Y", one.y, other.y, bound)
-    _close(f"{what}: dX", one.dx, other.dx, bound)
-    _close(f"{what}: the gradients", one.gradient, other.gradient, bound)
-    _same_state(what, one, other, bound)
+def _same(what: str, actual: Pass, expected: Pass, bound: float) -> None:
+    """Raise AssertionError unless the results of two passes are close; ``what`` begins the message."""
+    _close(f"{what}: Y", actual.y, expected.y, bound)
+    _close(f"{what}: dX", actual.dx, expected.dx, bound)
+    _close(f"{what}: the gradients", actual.gradient, expected.gradient, bound)
+    _same_state(what, actual, expected, bound)
 
 
-def _same_state(what: str, one: Pass, other: Pass, bound: float) -> None:
-    for path, array in other.state.items():
-        _close(f"{what}: {path}", one.state[path], array, bound)
+def _same_state(what: str, actual: Pass, expected: Pass, bound: float) -> None:
+    """Raise AssertionError unless the running statistics after two passes are close."""
+    for path, array in expected.state.items():
+        _close(f"{what}: {path}", actual.state[path], array, bound)
 
 
 def _close(what: str, actual: Array | None, expected: Array | None, bound: float) -> None:
+    """Raise AssertionError unless two arrays differ by at most ``bound``, relative to the largest value if that is above 1."""
     if actual is None or expected is None:
         assert actual is expected, f"{what}: one is None, the other is not"
         return

@@ -409,7 +409,7 @@ def test_correct_layers_pass():
         (AddsToGradient, "the gradient of W"),
         (ForgetsASetting, "after the conversion to JSON"),
         (FusesWrongly, "fused and unfused"),
-        (ForgetsWhenAlone, "the gradients where dX is not asked for"),
+        (ForgetsWhenAlone, "the gradients where dX is not requested"),
         (RunningSumOfItsShard, "2 shards and the whole batch: top"),
         (RunningSumInPrediction, "running statistics before and after prediction: top"),
         (TrainingGradientInPrediction, "dX in prediction"),

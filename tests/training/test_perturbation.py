@@ -169,6 +169,6 @@ def test_what_it_refuses():
         NETWORK.compile((2,), CrossEntropy()).fit(X, XOR, method="parallel")
     model = NETWORK.compile((2,), CrossEntropy())
     before = model.parameters.copy()
-    with pytest.raises(ConfigError, match=r"sigma=1e-12\): adding it to a weight of .* does not change it; take a larger sigma"):
+    with pytest.raises(ConfigError, match=r"sigma=1e-12\): adding it to a weight of .* does not change it; use a larger sigma"):
         model.fit(X, XOR, method=Perturbation(sigma=1e-12))
     np.testing.assert_array_equal(model.parameters, before)

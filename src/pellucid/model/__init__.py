@@ -1,11 +1,11 @@
-"""Models, and what is done with whole models.
+"""Models and operations on whole models.
 
-- ``model.py``: :class:`~pellucid.model.model.Model`: train, predict, evaluate, save, export
-- ``file.py``: the contents of a model file
-- ``compatibility.py``: which loss fits which network
+- ``model.py``: :class:`~pellucid.model.model.Model`: training, prediction, evaluation, files, export
+- ``file.py``: the settings and arrays in a model file
+- ``compatibility.py``: the check that a loss fits the last layers of a network
 - ``summary.py``: the table of layers
-- ``activations.py``: the output of every layer
-- ``ensemble.py``: the mean of several models
-- ``transfer.py``: parameters of one model for another (fine-tuning)
+- ``activations.py``: the output of every layer for some samples
+- ``ensemble.py``: the mean of several models' outputs
+- ``transfer.py``: copies parameters from one model to another, for fine-tuning
 - ``perceptron.py``: Rosenblatt's perceptron, which is not trained by gradients
 """

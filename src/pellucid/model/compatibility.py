@@ -1,4 +1,4 @@
-"""Which losses fit which networks: the check of the last layers when a model is made."""
+"""The check that a loss fits the last layers of a network, when a model is created."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SHAPES_ONLY = (Identity, Dropout, Flatten)  # layers that may follow an activati
 
 
 def check_loss_and_network(loss: Loss, network: Layer) -> None:
-    """Raise ConfigError, with the fix, where the last layer of the network does not fit the loss."""
+    """Raise ConfigError where the last layer of the network does not fit the loss; the message says what to change."""
     layers = trailing_layers(network)
     activations = [layer for layer in layers if isinstance(layer, (Softmax, Sigmoid))]
-    for one, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, SHAPES_ONLY)):
-        if isinstance(one, Softmax) and isinstance(following, Softmax):
+    for layer, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, SHAPES_ONLY)):
+        if isinstance(layer, Softmax) and isinstance(following, Softmax):
             raise ConfigError("a Softmax after a Softmax flattens the probabilities: remove one of them")
     if loss.output_activations is not None:
         _check_output_activation(loss, loss.output_activations, layers)
@@ -35,6 +35,7 @@ def check_loss_and_network(loss: Loss, network: Layer) -> None:
 
 
 def _check_output_activation(loss: Loss, allowed: tuple[type[Layer], ...], layers: tuple[Layer, ...]) -> None:
+    """Raise ConfigError where the last of the layers that change values is an activation that is not ``allowed``."""
     last = next((layer for layer in reversed(layers) if not isinstance(layer, SHAPES_ONLY)), None)
     if isinstance(last, Activation) and not isinstance(last, allowed):
         expected = " or ".join(["a linear output", *(f"{kind.__name__}()" for kind in allowed)])

@@ -1,7 +1,7 @@
-"""Ensembles: the mean of several models' outputs, and of their outputs for randomly changed copies of the images.
+"""Ensembles: the mean of the outputs of several models, and of their outputs for augmented copies of the images.
 
 Networks trained from different seeds make different mistakes, and the mean of their probabilities makes fewer than each of them
-(Hansen and Salamon, "Neural Network Ensembles", 1990). Test-time augmentation, the mean over changed copies of an image
+(Hansen and Salamon, "Neural Network Ensembles", 1990). Test-time augmentation, the mean over augmented copies of an image
 (Krizhevsky, Sutskever and Hinton, 2012), has the same effect on a smaller scale.
 """
 
@@ -32,8 +32,8 @@ AUGMENTED_AT_ONCE = 2048  # samples
 class Ensemble:
     """The mean of the outputs of ``models`` for the same task.
 
-    With ``augmentation``, each model also sees ``copies`` changed versions of each image, which count as much as the image
-    itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss.
+    With ``augmentation``, the mean is also over the outputs for ``copies`` augmented copies of each image, each with the same
+    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss.
     """
 
     def __init__(self, models: Sequence[Model], *, augmentation: Augmentation | None = None, copies: int = 0):
@@ -47,14 +47,14 @@ class Ensemble:
         first = self.models[0]
         for other in self.models[1:]:
             for name in ("input_shape", "output_shape", "classes", "loss", "input_stage"):
-                one, two = getattr(first, name), getattr(other, name)
-                if one != two:
-                    raise ConfigError(f"the models of an ensemble must have the same {name}, got {one} and {two}")
+                expected, actual = getattr(first, name), getattr(other, name)
+                if expected != actual:
+                    raise ConfigError(f"the models of an ensemble must have the same {name}, got {expected} and {actual}")
         self._predictors = [Predictor(model.state) for model in self.models]
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the outputs."""
+        """The class names, or None."""
         return self.models[0].classes
 
     def predict(self, x: Array) -> Array:
@@ -69,23 +69,23 @@ class Ensemble:
         sample_weight: Array | None = None,
         metrics: Iterable[Metric] | None = None,
     ) -> Evaluation:
-        """Return ``{"loss": …, "accuracy": …}`` for the mean outputs, as ``Model.evaluate`` does for one model."""
+        """Return ``{"loss": …, "accuracy": …}`` for the mean outputs; see ``Model.evaluate``."""
         first, data = self.models[0], inputs.as_dataset(x, y, sample_weight)
         state = first.state
-        samples = inputs.samples(data, "data", first.input_stage or data.input_stage(), state)
+        samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state)
         scores = Scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
         z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
         outputs = np.empty_like(z)
         weights = np.ones(len(z), np.float32) if samples.weights is None else samples.weights
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
             loss = state.loss.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z), state.kernels)
         scores.add(loss, float(weights.sum(dtype=np.float64)), outputs, samples.targets, weights)
         return Evaluation.of(scores.result(), data, self.classes)
 
     def _logits(self, x: Array) -> Array:
-        """Return the logits (n, k), in float64, of which the head makes the mean outputs.
+        """Return the logits (n, k) of the mean outputs, in float64: the head turns them into the mean outputs.
 
-        Probabilities are averaged in logarithms, where those near 0 and 1 keep their digits.
+        The mean of probabilities is computed from their logarithms, which keep the precision near 0 and 1.
         """
         total: Array | None = None
         for model in self.models:
@@ -94,9 +94,9 @@ class Ensemble:
         if self.augmentation is not None:
             for rows in chunks(len(x), AUGMENTED_AT_ONCE):
                 for copy in range(self.copies):
-                    changed = self.augmentation.apply(x[rows], epoch=copy, first=rows.start)
+                    augmented = self.augmentation.apply(x[rows], epoch=copy, first=rows.start)
                     for predictor in self._predictors:
-                        z = predictor.outputs(changed, Passthrough(), logits=True)
+                        z = predictor.outputs(augmented, Passthrough(), logits=True)  # apply() has scaled the images
                         total[:, rows] = self._added(total[:, rows], z)
         head, count = self.models[0].state.head, len(self.models) * (1 + self.copies)
         if isinstance(head, Softmax):
@@ -104,10 +104,10 @@ class Ensemble:
         return total[0] - total[1] if isinstance(head, Sigmoid) else total[0] / count
 
     def _added(self, total: Array | None, z: Array) -> Array:
-        """Return the total with z added, (1 or 2, n, k).
+        """Return the total (1 or 2, n, k) with one model's logits z (n, k) added.
 
-        The total is log Σ of the probabilities for Softmax, of the probabilities and of their complements for Sigmoid, and
-        the sum of the outputs otherwise.
+        For Softmax the total is log Σ p over the probabilities p of the models; for Sigmoid it is log Σ p and log Σ (1 − p);
+        otherwise it is the sum of the outputs.
         """
         z, head = z.astype(np.float64), self.models[0].state.head
         if isinstance(head, Softmax):
@@ -119,6 +119,7 @@ class Ensemble:
         return terms if total is None else np.logaddexp(total, terms)
 
     def _outputs(self, z: Array) -> Array:
+        """Return the head's outputs for the logits z (n, k), in float64."""
         head = self.models[0].state.head
         if isinstance(head, Softmax):
             return np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))

@@ -26,7 +26,7 @@ FORMAT = 1  # the version of the settings
 
 
 def save(path: str | Path, state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> None:
-    """Write the model with this state and this configuration."""
+    """Write the model with this state and these settings to one file; ``training_state`` adds the optimizer's vectors."""
     counts = {"steps": state.steps, "epochs": state.epochs}
     settings = {"format": FORMAT, "training_state": training_state, **counts, **config}
     save_tensors(path, settings, _saved_arrays(state, training_state))
@@ -43,7 +43,7 @@ def _saved_arrays(state: ModelState, training_state: bool) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The contents of a model file: the arguments of the model, and the arrays."""
+    """The contents of a model file: the arguments of the model, and the file with its arrays."""
 
     path: Path
     file: TensorFile
@@ -63,7 +63,11 @@ class SavedModel:
 
 
 def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
-    """Read a model file that may use ``custom_classes``. Raises FileError and ConfigError."""
+    """Read a model file that may use ``custom_classes``.
+
+    Raises FileError for a damaged file, CheckpointError for arrays that do not fit the network, ConfigError for unknown
+    classes and settings.
+    """
     file, custom = TensorFile(path), tuple(custom_classes)
     settings = file.settings
     if settings.get("format") != FORMAT:
@@ -72,9 +76,9 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
         network = from_json(settings["network"], Layer, custom)
         shape = tuple(settings["input_shape"])
         expected = {name: slot.shape for name, slot in network.build(shape).slots.items()}
-        found = {name: shape for name, shape in file.shapes.items() if "/" not in name}
-        if expected != found:
-            raise CheckpointError(f"{path}: its arrays do not fit its network: {_first_difference(expected, found)}")
+        actual = {name: shape for name, shape in file.shapes.items() if "/" not in name}  # without the optimizer's
+        if expected != actual:
+            raise CheckpointError(f"{path}: its arrays do not fit its network: {_first_difference(expected, actual)}")
         stage, optimizer = settings["input_stage"], settings["optimizer"]
         kind: Any = Chain if isinstance(optimizer, dict) and optimizer.get("class") == "Chain" else Rule
         options = {
@@ -85,7 +89,7 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
             "classes": settings["classes"],
             "input_stage": None if stage is None else from_json(stage, InputStage, custom),
         }
-        int(settings["steps"]), int(settings["epochs"]), settings["training_state"]
+        int(settings["steps"]), int(settings["epochs"]), settings["training_state"]  # restore() uses them: check them now
     except PellucidError:
         raise
     except (KeyError, TypeError, ValueError) as error:
@@ -93,8 +97,9 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
     return SavedModel(Path(path), file, network, shape, options)
 
 
-def _first_difference(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
-    for name in {**expected, **found}:
-        if expected.get(name) != found.get(name):
-            return f"{name} should be {expected.get(name, 'absent')}, is {found.get(name, 'absent')}"
+def _first_difference(expected: Mapping[str, Shape], actual: Mapping[str, Shape]) -> str:
+    """Return the first array whose shape differs, with both shapes, for a message."""
+    for name in {**expected, **actual}:
+        if expected.get(name) != actual.get(name):
+            return f"{name} should be {expected.get(name, 'absent')}, is {actual.get(name, 'absent')}"
     raise AssertionError("they are equal")

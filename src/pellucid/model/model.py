@@ -39,7 +39,7 @@ from pellucid.training.trainer import Trainer
 class Model:
     """A network, its parameters, its loss, optimizer and metrics.
 
-    Models are made by ``network.compile(…)``, which describes the arguments, and by :meth:`Model.load`; the constructor is
+    Models are created by ``network.compile(…)``, which describes the arguments, and by :meth:`Model.load`. The constructor is
     internal. The arguments can be read under their names: ``network``, ``input_shape``, ``loss``, ``optimizer``,
     ``metrics``, ``seed``, ``classes``, ``input_stage``. ``output_shape`` is the shape of one output, ``history`` the history
     of the last training. ``state`` holds the vectors that training changes; explanations, ensembles and exports work on it.
@@ -136,22 +136,24 @@ class Model:
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss.
+        - ``epochs`` and ``batch_size``: the number of passes over the data, and of samples in each step.
         - ``shuffle``: visit the samples in a new order in each epoch.
-        - ``augmentation``: random changes of the training images, other ones in each epoch.
+        - ``augmentation``: change the training images randomly, differently in each epoch.
         - ``class_weight``: "balanced", a list, or a mapping from class number or name to weight
           (:func:`~pellucid.training.class_weight.weighted`).
-        - ``policies``: early stopping, averages of the parameters and the like, in the order in which they wrap the training.
-        - ``accumulate``: make each update from the gradients of so many batches, as if they were one, in the memory of one;
-          schedules and events count updates.
-        - ``method``: find the gradient without back-propagation (:class:`~pellucid.training.Perturbation`).
+        - ``policies``: early stopping, averages of the parameters and other :class:`~pellucid.training.Policy` objects, in the
+          order in which they wrap the training, the innermost first.
+        - ``accumulate``: use the gradient of this number of batches for each update, as if they were one large batch, in the
+          memory of one. Schedules and events count updates.
+        - ``method``: estimate the gradient without back-propagation (:class:`~pellucid.training.Perturbation`).
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
-          accumulated during the epoch, in training mode and with the weights of training.
-        - ``deterministic``: make the result independent of the number of cores. The compiled kernels always are.
+          accumulated during the epoch, in training mode and with the class weights.
+        - ``deterministic``: make the result independent of the number of cores. That of the compiled kernels always is.
         - ``progress``: show bars on a terminal and in notebooks, and plain lines elsewhere. None shows them only on a
           terminal and in a notebook.
 
         Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Raises DataError, ShapeError and
-        ConfigError before anything is trained, DivergedError when the loss or the gradient is not finite.
+        ConfigError before the model is changed, DivergedError where the loss or the gradient is not finite.
         """
         options = FitOptions(
             epochs=epochs,
@@ -182,21 +184,23 @@ class Model:
         """Return the training of :meth:`fit` as a generator of step and epoch events.
 
         The code that iterates may stop the training (close the generator), pause it, or change the learning rate through
-        ``control``. ``options`` are the other arguments of :meth:`fit`. They are checked at once, not at the first event.
+        ``control``. ``options`` are the other arguments of :meth:`fit`. The arguments are checked by this call, not at the
+        first event. The history is ``self.history``; it grows with each epoch.
         """
+        options = validate(options, FitOptions | None, "fit_events", "options") or FitOptions()
         data = inputs.as_dataset(x, y, sample_weight)
-        stage = self.input_stage or data.input_stage()
+        stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
         history = History()
         events = self._trainer.events(
             data,
             stage,
-            options or FitOptions(),
+            options,
             history,
             validation=validation,
             class_names=self.classes or data.classes,
             control=control,
         )
-        self._adopt(data, stage)  # after all checks, so that a refused training changes nothing
+        self._adopt(data, stage)  # after all checks: a call that raises an error changes nothing
         self.history = history
         return events
 
@@ -214,8 +218,8 @@ class Model:
     ) -> RateSearch:
         """Run a learning-rate range test (Smith, 2017): ``steps`` steps with rates that rise from ``low`` to ``high``.
 
-        See :class:`~pellucid.training.RateSearch` for the result. The model is left unchanged. Raises what :meth:`fit`
-        raises, and DataError where no rate is suitable.
+        See :class:`~pellucid.training.RateSearch` for the result, and :meth:`fit` for the other arguments. The model is left
+        unchanged. Raises DataError, ShapeError and ConfigError as :meth:`fit` does, and DataError where no rate is suitable.
         """
         data = inputs.as_dataset(x, y)
         stage = self.input_stage or data.input_stage()
@@ -234,11 +238,12 @@ class Model:
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
-        A learning-rate schedule stays at its first value, because there is no progress through epochs.
+        A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
+        raises; the model is unchanged then.
         """
         x, state = numeric_array(x, "x"), self.state
         stage = self.input_stage or input_stage_for(x)
-        batch, targets, weights = inputs.batch(x, numeric_array(y, "y"), sample_weight, stage, state)
+        batch, targets, weights = inputs.checked_batch(x, numeric_array(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
         return self._trainer.train_on_batch(batch, targets, weights)
 
@@ -246,13 +251,13 @@ class Model:
         """Return the numbers of threads that a training step at that batch size uses on this machine."""
         return self.state.threads(batch_size, deterministic=deterministic)
 
-    # -- use ------------------------------------------------------------------------------------------------------
+    # -- prediction and evaluation --------------------------------------------------------------------------------
 
     def predict(self, x: Array, *, logits: bool = False) -> Array:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
 
-        With ``logits`` the values before the softmax or sigmoid of the loss. May be called from several threads. Raises
-        ShapeError, and DataError for another kind of dtype than the training data's and for NaN.
+        With ``logits`` they are the values before the softmax or sigmoid of the loss. May be called from several threads.
+        Raises ShapeError; raises DataError for NaN, and for bytes where the training data were not (or the reverse).
         """
         x = numeric_array(x, "x")
         inputs.check_samples_shape(x, self.input_shape, "x")
@@ -270,12 +275,12 @@ class Model:
     ) -> Evaluation:
         """Return ``{"loss": …, "accuracy": …}``: the loss and the ``metrics`` (default: the model's), exact over all samples.
 
-        The result is a dictionary that notebooks show as tables.
+        The result is a dictionary that notebooks show as tables. Raises DataError, ShapeError and ConfigError.
         """
         chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
         data = inputs.as_dataset(x, y, sample_weight)
         stage = self.input_stage or data.input_stage()
-        scores = self._predictor.evaluate(inputs.samples(data, "data", stage, self.state), stage, chosen)
+        scores = self._predictor.evaluate(inputs.checked_samples(data, "data", stage, self.state), stage, chosen)
         return Evaluation.of(scores, data, self.classes)
 
     # -- files ----------------------------------------------------------------------------------------------------
@@ -295,9 +300,10 @@ class Model:
 
     @classmethod
     def load(cls, path: str | Path, *, custom_classes: Iterable[type] = ()) -> Model:
-        """Return the model in a file. ``custom_classes`` are your own classes that it uses; nothing is imported.
+        """Return the model in a file. ``custom_classes`` are your own classes that it uses; loading imports no code.
 
-        Raises FileError for a damaged file, ConfigError for unknown classes and settings.
+        Raises FileError for a damaged file, CheckpointError for arrays that do not fit the network, ConfigError for unknown
+        classes and settings.
         """
         saved = model_file.read(path, custom_classes)
         model = cls(saved.network, saved.input_shape, **saved.options)
@@ -325,6 +331,7 @@ class Model:
         to_numpy(path, self._trained(), layers)
 
     def _trained(self) -> TrainedNetwork:
+        """Return the form of the model that exports take."""
         return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
     def _adopt(self, data: Dataset, stage: InputStage) -> None:

@@ -13,15 +13,15 @@ CHECKED_AT_ONCE = 256  # samples searched together for the next mistake
 
 
 class Perceptron:
-    """A linear classifier for two classes: ŷ = 1 where w·x + b > 0, else 0 (or −1, if the labels are −1 and 1).
+    """A linear classifier for two classes: ŷ = 1 where w·x + b > 0, else 0 (−1 if the labels are −1 and 1).
 
-    Learning visits the samples in their order, pass after pass. Where the sign s = ±1 of a sample's label is not that of
-    w·x + b, it updates w ← w + η s x and b ← b + η s. It ends after a pass without a mistake. If a straight boundary separates
-    the classes, that happens after at most (R/γ)² mistakes (Novikoff, 1962; :func:`margin_bound`). If none does, it never
-    happens, and learning ends after ``max_epochs`` passes. w and b start at zero, so η changes only their length.
+    Training visits the samples in their order, pass after pass. For a sample on the wrong side, where w·x + b does not have
+    the sign s = ±1 of its label, it updates w ← w + η s x and b ← b + η s. It ends after a pass without a mistake. If a
+    hyperplane separates the classes, this happens after at most (R/γ)² mistakes (Novikoff, 1962; :func:`margin_bound`). If
+    none does, it never happens, and training ends after ``max_epochs`` passes. w and b start at zero, so the learning rate η
+    changes only their length.
 
-    After :meth:`fit`: ``weights`` (features,) and ``bias``, ``updates`` (the number of mistakes), ``mistakes`` per pass,
-    ``converged``.
+    :meth:`fit` sets ``weights`` (features,), ``bias`` and ``mistakes``, the number of mistakes in each pass.
     """
 
     def __init__(self, learning_rate: float = 1.0):
@@ -33,7 +33,7 @@ class Perceptron:
 
     @property
     def updates(self) -> int:
-        """The number of updates of w, which is the number of mistakes."""
+        """The number of updates in all passes. Each mistake causes one."""
         return sum(self.mistakes)
 
     @property
@@ -42,9 +42,9 @@ class Perceptron:
         return bool(self.mistakes) and self.mistakes[-1] == 0
 
     def fit(self, x: Array, y: Array, max_epochs: int = 1000) -> Perceptron:
-        """Learn the samples x (n, features) with labels y (n,), 0 and 1 or −1 and 1, from zero weights. Returns itself.
+        """Train on the samples x (n, features) with labels y (n,), 0 and 1 or −1 and 1, from zero weights. Returns self.
 
-        Raises ShapeError and DataError for other samples and labels, ConfigError for less than one pass.
+        Raises ShapeError and DataError for other samples and labels, ConfigError for ``max_epochs`` below 1.
         """
         validate(max_epochs, Count, "Perceptron.fit", "max_epochs")
         x, signs, self._labels = _samples(x, y)
@@ -57,8 +57,8 @@ class Perceptron:
         """Visit every sample once, in order. Returns the number of mistakes."""
         mistakes, start = 0, 0
         while start < len(x):
-            part = slice(start, start + CHECKED_AT_ONCE)
-            wrong = np.flatnonzero(signs[part] * (x[part] @ self.weights + self.bias) <= 0)
+            chunk = slice(start, start + CHECKED_AT_ONCE)
+            wrong = np.flatnonzero(signs[chunk] * (x[chunk] @ self.weights + self.bias) <= 0)
             if not wrong.size:
                 start += CHECKED_AT_ONCE
                 continue
@@ -69,7 +69,7 @@ class Perceptron:
         return mistakes
 
     def predict(self, x: Array) -> Array:
-        """Return the labels (n,) of the samples x (n, features), as they were given to fit. Raises ShapeError and DataError."""
+        """Return the predicted labels (n,) of the samples x (n, features). Raises ShapeError and DataError."""
         x = _features(x)
         if not self.mistakes or x.shape[1] != len(self.weights):
             known = f"samples of {len(self.weights)} features" if self.mistakes else "a call of fit(x, y) first"
@@ -82,7 +82,7 @@ class Perceptron:
 
 
 def margin_bound(x: Array, y: Array, weights: Array, bias: float = 0.0) -> float:
-    """Return (R/γ)², the largest number of mistakes a perceptron can make on data that (w, b) separates (Novikoff, 1962).
+    """Return (R/γ)², a bound on the mistakes of a perceptron on data that ``weights`` and ``bias`` separate (Novikoff, 1962).
 
     With x̃ = (x, 1) and w̃ = (w, b): R = max ‖x̃‖ and the margin γ = min s (w̃·x̃)/‖w̃‖. The bound holds for every separating
     (w, b); the wider the margin, the lower it is. Raises DataError where (w, b) does not separate the classes.
@@ -100,6 +100,7 @@ def margin_bound(x: Array, y: Array, weights: Array, bias: float = 0.0) -> float
 
 
 def _features(x: Array) -> Array:
+    """Return x as a finite float64 array (n, features)."""
     x = numeric_array(x, "x")
     if x.ndim != 2 or 0 in x.shape:
         raise ShapeError(f"a perceptron takes samples of the shape (n, features), got {x.shape}; flatten images first")

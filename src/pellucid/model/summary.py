@@ -12,7 +12,10 @@ from pellucid.networks import Composite, build_layer, depth
 
 
 class Row(NamedTuple):
-    """A row of the table: a layer that is not a network, the paths of the rows that it reads, and its output shape."""
+    """A row of the table: a layer that contains no layers, or the input of the network (``layer`` is None).
+
+    ``reads`` are the paths of the rows whose outputs it reads; ``shape`` is its output shape.
+    """
 
     path: str
     layer: Layer | Merge | None
@@ -21,7 +24,7 @@ class Row(NamedTuple):
     parameters: int = 0
 
 
-HEADS = ("layer", "", "output", "parameters", "reads, if not the row above")
+HEADINGS = ("layer", "", "output", "parameters", "reads, if not the row above")
 
 
 def table(network: Layer, input_shape: Shape) -> str:
@@ -31,11 +34,11 @@ def table(network: Layer, input_shape: Shape) -> str:
     empty in all rows.
     """
     rows, totals, _ = _cells(network, input_shape)
-    cells = [HEADS, *rows, *totals]
+    cells = [HEADINGS, *rows, *totals]
     if not any(reads for *_, reads in rows):
-        cells[0] = (*HEADS[:4], "")
-    wide = [max(len(row[i]) for row in cells) for i in range(4)]
-    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in cells]
+        cells[0] = (*HEADINGS[:4], "")
+    w0, w1, w2, w3 = (max(len(row[i]) for row in cells) for i in range(4))
+    lines = [f"{a:<{w0}}  {b:<{w1}}  {c:>{w2}}  {d:>{w3}}  {e}".rstrip() for a, b, c, d, e in cells]
     rule = "─" * max(len(line) for line in lines)
     return "\n".join([lines[0], rule, *lines[1 : -len(totals)], rule, *lines[-len(totals) :]])
 
@@ -43,39 +46,39 @@ def table(network: Layer, input_shape: Shape) -> str:
 def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> str:
     """Return the table as HTML for notebooks, with the model's ``settings`` below.
 
-    The darker the shade of a row, the more parameters its layer has.
+    The more parameters a layer has, the darker is the shade of its number of parameters.
     """
     rows, totals, counts = _cells(network, input_shape)
-    most = max(counts) or 1
-    shades = [(0.0, 0.0, 0.0, count / most, 0.0) for count in counts]
-    wide = 5 if any(reads for *_, reads in rows) else 4
-    drawn = notebook.table(
-        HEADS[:wide],
-        [row[:wide] for row in (*rows, *totals)],
+    largest = max(counts) or 1
+    columns = 5 if any(reads for *_, reads in rows) else 4
+    html = notebook.table(
+        HEADINGS[:columns],
+        [row[:columns] for row in (*rows, *totals)],
         texts=2,
-        shades=[one[:wide] for one in shades],
+        shades=[(0.0, 0.0, 0.0, count / largest, 0.0)[:columns] for count in counts],
         totals=len(totals),
     )
-    return notebook.section(f"Model: {totals[0][3]} parameters", drawn, notebook.paragraph(", ".join(map(repr, settings))))
+    return notebook.section(f"Model: {totals[0][3]} parameters", html, notebook.paragraph(", ".join(map(repr, settings))))
 
 
 def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
-    """Return the rows, the rows of the totals, and the number of parameters of each row."""
+    """Return the texts of the rows, those of the totals, and the number of parameters of each row."""
     source = Row("input", None, (), input_shape)
     cells: list[tuple[str, ...]] = []
     above: tuple[str, ...] = ()
-    listed = [source, *_rows(network, "", [source])[0]]
-    for row in listed:
+    all_rows = [source, *_rows(network, "", [source])[0]]
+    for row in all_rows:
         reads = "" if row.reads == above else ", ".join(row.reads)
         settings = "" if row.layer is None else repr(row.layer)
-        cells.append((row.path, settings, "×".join(map(str, row.shape)), f"{row.parameters:,}" if row.parameters else "", reads))
+        parameters = f"{row.parameters:,}" if row.parameters else ""
+        cells.append((row.path, settings, "×".join(map(str, row.shape)), parameters, reads))
         above = (row.path,)
     whole = network.build(input_shape)
     costs = f"{whole.multiply_adds:,} multiply-adds a sample, depth {depth(network)}"
     totals: list[tuple[str, ...]] = [("total", costs, "", f"{_parameters(whole):,}", "")]
     if frozen := _parameters(whole) - _parameters(whole, trained=True):
         totals += [("trained", "", "", f"{_parameters(whole, trained=True):,}", ""), ("frozen", "", "", f"{frozen:,}", "")]
-    return cells, totals, [row.parameters for row in listed]
+    return cells, totals, [row.parameters for row in all_rows]
 
 
 def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
@@ -84,14 +87,14 @@ def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list
         spec = build_layer(layer, [source.shape for source in sources])
         row = Row(path, layer, tuple(source.path for source in sources), spec.shape, _parameters(spec))
         return [row], row
-    found: list[Row] = []
+    rows: list[Row] = []
     end = sources[0]
     outputs = {"input": end}
     for node in layer.ordered_nodes():
         inside, end = _rows(node.layer, f"{path}.{node.name}" if path else node.name, [outputs[name] for name in node.inputs])
-        found += inside
+        rows += inside
         outputs[node.name] = end
-    return found, end
+    return rows, end
 
 
 def _parameters(spec: LayerSpec, *, trained: bool = False) -> int:

@@ -13,10 +13,10 @@ from pellucid.model.model import Model
 
 
 def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") -> tuple[str, ...]:
-    """Copy parameters and running statistics of ``source`` into ``target``, and return the paths in the target.
+    """Copy parameters and running statistics of ``source`` into ``target``, and return the paths of the copies in the target.
 
-    The array ``dense1.W`` of the source's layer at the path ``out_of`` goes to ``dense1.W`` of the target's layer at the path
-    ``into``, if that has such an array; an empty path is the whole network. Other arrays of the target stay unchanged.
+    ``out_of`` and ``into`` are the paths of two layers, one in each model; an empty path is the whole network. Arrays that have
+    the same name inside both layers, such as ``dense1.W``, are copied. Other arrays of the target stay unchanged.
 
     Raises ConfigError where no name occurs in both, ShapeError where arrays of the same name have different shapes; nothing is
     copied then.
@@ -25,14 +25,14 @@ def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") 
     common = [name for name in sources if name in targets]
     if not common:
         raise ConfigError(
-            f"transfer: no array has the same name in both models; the source has {_listed(sources)} "
-            f"{_where(out_of, 'out_of')}, the target {_listed(targets)} {_where(into, 'into')}"
+            f"transfer: no array has the same name in both models; the source has {_first_names(sources)} "
+            f"{_where(out_of, 'out_of')}, the target {_first_names(targets)} {_where(into, 'into')}"
         )
     for name in common:
         if targets[name].shape != sources[name].shape:
             raise ShapeError(
                 f"transfer: {name} has the shape {sources[name].shape} in the source and {targets[name].shape} in the target; "
-                "put the layers to be filled into a Sequential or Frozen of their own, and give its path as into=…"
+                "put the layers that receive parameters into a separate Sequential or Frozen, and give its path as into=…"
             )
     for name in common:
         targets[name][...] = sources[name]
@@ -49,5 +49,7 @@ def _where(path: str, argument: str) -> str:
     return f"inside {argument}={path!r}" if path else "in the whole network"
 
 
-def _listed(names: dict[str, Array]) -> str:
-    return ", ".join([*list(names)[:3], *["…"][: len(names) > 3]]) or "nothing"
+def _first_names(arrays: dict[str, Array]) -> str:
+    """Return the first three names, for a message."""
+    names = list(arrays)
+    return ", ".join([*names[:3], "…"] if len(names) > 3 else names) or "no arrays"

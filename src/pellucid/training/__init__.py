@@ -1,13 +1,25 @@
 """Training, prediction and evaluation of a network on its vectors of parameters.
 
-- ``state.py``: the network with its vectors; ``execution.py``: runs it forward and backward
+The network and its vectors:
+
+- ``state.py``: the network, loss and optimizer of a model, and the vectors that training changes
+- ``execution.py``: forward and backward passes of a network
+- ``threads.py``, ``blas.py``: how many threads a pass uses
+
+Training:
+
+- ``options.py``: the options of ``Model.fit``; ``inputs.py``: checks of user data; ``class_weight.py``: weights of classes
+- ``trainer.py``: checks the data, makes the batches and starts the loop
 - ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without back-propagation
-- ``loop.py``: the generator of events; ``events.py``: the events and the history; ``trainer.py``: data checked and batched
-- ``options.py``: the options of a training; ``inputs.py``: checks of users' data; ``class_weight.py``
+- ``loop.py``: epochs and batches, as a generator of events; ``events.py``: the events and the history
 - ``policies.py``, ``averaging.py``: early stopping, reduction of the learning rate, averages of the parameters
-- ``learning_rate_finder.py``: the range test; ``divergence.py``: the error that names the first layer that is not finite
-- ``prediction.py``: outputs and scores; ``evaluation.py``: what ``evaluate`` returns
-- ``progress.py``: bars and lines; ``threads.py``, ``blas.py``: how many threads are used
+- ``divergence.py``: the error for a loss or gradient that is not finite
+- ``learning_rate_finder.py``: the range test
+- ``progress.py``: progress bars, and Ctrl-C
+
+Use:
+
+- ``prediction.py``: outputs and scores of a model; ``evaluation.py``: the result of ``Model.evaluate``
 """
 
 from pellucid.core import lazy

@@ -16,7 +16,7 @@ from pellucid.training.state import ModelState
 
 @dataclass(frozen=True)
 class AverageWeights(Policy):
-    """Evaluate, and keep at the end, an exponential moving average of the parameters (Polyak and Juditsky, 1992; "EMA").
+    """Evaluate an exponential moving average of the parameters, and keep it at the end (Polyak and Juditsky, 1992; "EMA").
 
     After each step θ̄ ← d θ̄ + (1 − d) θ with d = ``decay``, but d = (1 + t)/(10 + t) in the first steps t, so that the
     initial parameters are forgotten. Running statistics are averaged the same way. Training continues with θ, and after an
@@ -25,9 +25,6 @@ class AverageWeights(Policy):
 
     decay: FractionBelowOne = 0.99
     averages: ClassVar[bool] = True
-
-    def check(self, *, validated: bool) -> None:
-        return
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
         steps = 0
@@ -42,10 +39,11 @@ class AverageWeights(Policy):
 
 @dataclass(frozen=True)
 class StochasticWeightAverage(Policy):
-    """Evaluate, and keep at the end, the mean of the parameters of several epochs ("SWA", Izmailov et al., 2018).
+    """Evaluate the mean of the parameters of several epochs, and keep it at the end ("SWA", Izmailov et al., 2018).
 
-    The mean is over the ends of epoch ``start`` and of every ``every``-th epoch after it. Before ``start``, and in a fit that
-    ends sooner, nothing is averaged. It works best with a learning rate that stays high: a constant one, or warm restarts.
+    The mean is over the parameters at the end of epoch ``start`` and of every ``every``-th epoch after it. Before ``start``,
+    and in a fit that ends sooner, nothing is averaged. It works best with a learning rate that stays high: a constant one, or
+    warm restarts.
     Running statistics are averaged the same way, with equal weights (PyTorch's ``update_bn`` computes them again over the
     training set instead): each is the mean of its layer's inputs under the parameters of its epoch. Training continues with
     θ, and after an interruption the parameters are θ.
@@ -54,9 +52,6 @@ class StochasticWeightAverage(Policy):
     start: Count = 1
     every: Count = 1
     averages: ClassVar[bool] = True
-
-    def check(self, *, validated: bool) -> None:
-        return
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
         def weight(event: StepEvent) -> float:
@@ -71,9 +66,9 @@ class StochasticWeightAverage(Policy):
 def _averaged(
     events: Generator[Event, None, None], state: ModelState, weight: Callable[[StepEvent], float]
 ) -> Generator[Event, None, None]:
-    """Yield the same events, and maintain the average: after each step it moves towards θ by the fraction ``weight(event)``.
+    """Yield the same events, and move the average towards θ by the fraction ``weight(event)`` of the distance in each step.
 
-    From its first update on, the average replaces the parameters while the end of an epoch is evaluated, and at the end.
+    After its first update, the average replaces the parameters during the evaluation after each epoch, and at the end.
     """
     triples = [(vector, vector.copy(), np.empty_like(vector)) for vector in (state.parameters, state.statistics)]
     begun = swapped = False

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 @functools.cache
 def _libraries() -> list[Any]:
+    """Return threadpoolctl's controllers of the BLAS libraries in this process."""
     from threadpoolctl import ThreadpoolController
 
-    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return found
+    controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return controllers
 
 
 def describe() -> str:
@@ -32,9 +33,9 @@ class limited:
     """
 
     _lock = threading.Lock()
-    _active: ClassVar[list[int]] = []
-    _before: ClassVar[list[int]] = []
-    _now: ClassVar[list[int]] = []
+    _active: ClassVar[list[int]] = []  # the limits of the active blocks
+    _before: ClassVar[list[int]] = []  # the threads of each library before the first block
+    _now: ClassVar[list[int]] = []  # the threads of each library now
 
     def __init__(self, threads: int):
         self.threads = threads

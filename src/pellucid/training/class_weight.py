@@ -1,6 +1,6 @@
-"""Class weights: how much the samples of each class count in training, so that rare classes are not outweighed.
+"""Class weights, which balance classes of different sizes in training.
 
-The weight of a class multiplies the sample weights of its samples, in training only: validation and ``evaluate`` do not use it.
+The weight of a class multiplies the sample weights of its samples. Validation and ``evaluate`` do not use class weights.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
     else:
         if len(class_weight) != k:
             raise ConfigError(
-                f"class_weight has {len(class_weight)} weights for {k} classes: give one per class, or a mapping for some of them"
+                f"class_weight has {len(class_weight)} weights for {k} classes: give one per class, or a mapping for some"
             )
         factors = np.array([_checked_weight(value, c) for c, value in enumerate(class_weight)])
     product = (weights * factors[labels]).astype(np.float32)
@@ -60,6 +60,7 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
 
 
 def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
+    """Return the balancing weights (k) for the sums of sample weights ``counts`` (k). Raises DataError where one is zero."""
     if (missing := np.flatnonzero(counts == 0)).size:
         c = int(missing[0])
         name = f"{c}" if names is None else f"{names[c]!r}"
@@ -72,7 +73,7 @@ def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
 
 
 def _labels(targets: Array, state: ModelState) -> Array:
-    """Return the class of each sample, (n)."""
+    """Return the class of each sample, (n). Raises DataError where samples do not have exactly one class each."""
     loss, k = state.loss, state.output_shape[0]
     if not loss.classifies:
         raise DataError(f"class_weight is for classes, and {loss} is for numbers: give sample weights, fit(sample_weight=…)")
@@ -90,6 +91,7 @@ def _labels(targets: Array, state: ModelState) -> Array:
 
 
 def _class_number(key: object, k: int, names: Sequence[str] | None) -> int:
+    """Return the number of the class that ``key``, a number or a name, stands for. Raises ConfigError for unknown classes."""
     if isinstance(key, str):
         if names is None or len(names) != k:
             raise ConfigError(f"class_weight has {key!r}, but the classes have no names: give class numbers, 0 to {k - 1}")
@@ -102,6 +104,7 @@ def _class_number(key: object, k: int, names: Sequence[str] | None) -> int:
 
 
 def _checked_weight(value: object, key: object) -> float:
+    """Return the weight of the class ``key`` as a float. Raises ConfigError unless it is finite and at least 0."""
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and 0 <= float(value) < np.inf:
         return float(value)
     raise ConfigError(f"class_weight: the weight of class {key!r} must be a finite number, at least 0; got {value!r}")

@@ -9,7 +9,7 @@ from pellucid.errors import DivergedError
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
-OUT_OF_BOUNDS = 1e6  # outputs and gradients beyond this are the result of a bad step, even where they are finite
+OUT_OF_BOUNDS = 1e6  # outputs and gradients beyond this are signs of divergence, even where they are finite
 
 CAUSES = (
     "the usual causes: a learning rate that is too high (try a tenth), initial weights that are too large, inputs that are not "
@@ -20,7 +20,10 @@ CAUSES = (
 def divergence_error(
     state: ModelState, where: str, learning_rate: float, x: Array, targets: Array, weights: Array, step: int
 ) -> DivergedError:
-    """Return the error for a step whose loss or gradient is not finite. The model has not been updated."""
+    """Return the error for a step whose loss or gradient is not finite, before the model is updated.
+
+    x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training.
+    """
     first = first_failure(state, x, targets, weights, step)
     return DivergedError(
         f"training diverged in {where}: {first}, at a learning rate of {learning_rate:g}; {CAUSES}. "
@@ -43,12 +46,12 @@ def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, s
     for path, array in state.layout.arrays(state.parameters).items():
         if not np.isfinite(array).all():
             return f"the parameter {path} is the first that is not finite"
-    again = GradientStep(state, plan=state.body, observer=observer)
+    repeated = GradientStep(state, plan=state.body, observer=observer)
     with np.errstate(all="ignore"):
-        loss = again(x, targets, weights, step)
+        loss = repeated(x, targets, weights, step)
     if not failures and not np.isfinite(loss):
         failures.append("the loss")
-    for path, array in reversed(state.layout.arrays(again.gradient).items()):
+    for path, array in reversed(state.layout.arrays(repeated.gradient).items()):
         if not failures and not np.isfinite(array).all():
             failures.append(f"the gradient of {path}")
     if failures:

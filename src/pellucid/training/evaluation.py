@@ -11,15 +11,15 @@ from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import Value, wilson
 
-FRACTIONS = ("accuracy", "precision", "recall", "specificity", "f1", "top")  # metrics whose names begin so are shown in %
+FRACTIONS = ("precision", "recall", "specificity", "f1")  # the beginnings of names, such as "recall_3"
 LARGEST_MATRIX = 30  # classes; larger confusion matrices are not shown
 
 
 class Evaluation(dict[str, Value]):
     """``{"loss": …, "accuracy": …}``: the loss and the metrics by name.
 
-    ``classes`` are the class names, or None. ``samples`` is the number of samples if each of them is one question and all
-    have the same weight, else None; with it an accuracy has a confidence interval.
+    ``classes`` are the class names, or None. ``samples`` is the number of samples if each has one label and all have the same
+    weight, else None. Where it is known, notebooks show the confidence interval of an accuracy.
     """
 
     def __init__(self, scores: Mapping[str, Value], samples: int | None = None, classes: Sequence[str] | None = None):
@@ -60,16 +60,21 @@ class Evaluation(dict[str, Value]):
     def _name(self, i: int) -> str:
         return self.classes[i] if self.classes is not None and i < len(self.classes) else str(i)
 
-    def _matrix(self, name: str, counts: Array) -> str:
+    def _matrix(self, title: str, counts: Array) -> str:
         fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
         names = [self._name(i) for i in range(len(counts))]
-        rows = [(own, *(f"{count:g}" if count else "" for count in row)) for own, row in zip(names, counts, strict=True)]
+        rows = [(name, *(f"{count:g}" if count else "" for count in row)) for name, row in zip(names, counts, strict=True)]
         shades = [(0.0, *row) for row in np.sqrt(fractions).tolist()]  # the root makes rare mistakes visible
-        caption = f"{name.replace('_', ' ')}: rows true, columns predicted"
+        caption = f"{title.replace('_', ' ')}: rows true, columns predicted"
         return notebook.table(("", *names), rows, shades=shades, caption=caption)
+
+
+def is_fraction(name: str) -> bool:
+    """Return whether the metric of that name is a fraction, which is shown in percent."""
+    return name.endswith("accuracy") or name.startswith(FRACTIONS)
 
 
 def _formatted(name: str, value: float) -> str:
     if np.isnan(value):
         return "–"
-    return f"{100 * value:.2f} %" if name.startswith(FRACTIONS) else f"{value:.4g}"
+    return f"{100 * value:.2f} %" if is_fraction(name) else f"{value:.4g}"

@@ -15,8 +15,8 @@ class StepEvent:
     """One update of the parameters: one batch, or several where gradients are accumulated.
 
     ``epoch`` and ``batch`` (of ``batches``) count from 1, ``step`` counts all updates of the model. ``loss`` is the mean loss
-    of the batch before the update, without penalties. ``scores()`` returns the loss and the metrics over the epoch so far.
-    ``forward_passes`` counts how often the network ran over a batch.
+    of the batch before the update, without penalties; ``samples`` is the size of the batch. ``scores()`` returns the loss and
+    the metrics over the epoch so far. ``forward_passes`` counts the forward passes over a batch.
     """
 
     epoch: int
@@ -55,7 +55,7 @@ class EpochEvent:
                 if np.ndim(value) == 0:
                     row[f"{part}_{name}"] = float(value)
                 elif np.ndim(value) == 1:
-                    row |= {f"{part}_{name}_{i}": float(one) for i, one in enumerate(np.asarray(value))}
+                    row |= {f"{part}_{name}_{i}": float(entry) for i, entry in enumerate(np.asarray(value))}
         return row
 
 
@@ -66,7 +66,7 @@ Event = StepEvent | EpochEvent
 class History:
     """The scores of a training, one row per epoch; ``history["validation_loss"]`` is a column.
 
-    ``best_epoch`` is set by early stopping. ``forward_passes`` counts how often the network ran over a training batch.
+    ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)

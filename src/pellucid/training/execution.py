@@ -1,8 +1,8 @@
-"""An execution runs a network on given parameters: forward, and backward if asked.
+"""The execution of a network: its forward and backward passes on given parameters.
 
 Training, prediction, evaluation, explanations and the checks of :mod:`pellucid.testing` all run networks through this class.
-It owns the memory that the layers work in (their contexts), so one execution serves one thread at a time; several executions
-may run the same network at once, because layers hold no arrays.
+It owns the memory that the layers work in (their contexts), so only one thread may use an execution at a time. Several
+executions may run the same network at once, because layers hold no arrays.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pellucid.layers.context import Context, Observer, ShardState
 
 
 class Execution:
-    """A network, or any other layer, ready to run on the parameters ``p`` and the running statistics ``statistics``.
+    """A network, or any other layer, that runs on the parameters ``p`` and the running statistics ``statistics``.
 
-    ``needs_dx`` asks :meth:`backward` for the gradient with respect to the input. ``observer`` is called with
+    The passes read ``p`` and update ``statistics`` in place: both are views of vectors of the caller. With ``needs_dx``,
+    :meth:`backward` also computes the gradient with respect to the input. ``observer`` is called with
     (path, "output" or "gradient", array) for the output of every layer inside a network, and for the upstream gradient that
     it receives. Where a batch is spread over several ranks, ``shard`` is the number of this rank and ``all_sum`` its sum over
     all of them (see :class:`~pellucid.layers.context.ShardState`).
@@ -47,21 +48,21 @@ class Execution:
         self._context = Context(self._shard, statistics, needs_dx=needs_dx)
 
     def forward(self, x: Array, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Array:
-        """Return the output for the samples x (n, *input shape), C-contiguous and in the dtype of the execution.
+        """Return the output (n, *output shape) for the samples x (n, *input shape).
 
-        ``training`` turns on dropout, noise and the batch's own statistics. ``keep`` stores what :meth:`backward` needs.
-        ``step`` and ``offset`` (the position of x in the whole batch) select the random numbers. The result stays valid until
-        the next call.
+        x must be C-contiguous and in the dtype of the execution. ``training`` turns on dropout and noise, and lets batch
+        normalization use and record the statistics of the batch. ``keep`` stores what :meth:`backward` needs. ``step`` and
+        ``offset`` (the position of x in the whole batch) select the random numbers. The result is valid until the next call.
         """
         shard = self._shard
         shard.training, shard.backward_follows, shard.step, shard.offset = training, keep, step, offset
         return self.layer.forward(self.p, x, self._context)
 
     def backward(self, dy: Array, g: Views) -> Array | None:
-        """Write the gradients of the parameters into ``g`` for the upstream gradient ``dy``, which is overwritten.
+        """Write the gradients of the parameters into ``g``, for the upstream gradient ``dy`` (n, *output shape).
 
-        Requires a preceding ``forward(…, keep=True)``. Returns the input gradient dX, valid until the next call, or None if
-        it was not asked for and the layer does not compute it.
+        ``dy`` may be overwritten. ``forward(…, keep=True)`` must have been called before. Returns the input gradient dX
+        (n, *input shape), valid until the next call. Without ``needs_dx`` it may be None instead.
         """
         return self.layer.backward(self.p, g, dy, self._context)
 
@@ -70,16 +71,19 @@ class Execution:
         return self._shard.step_buffer(name, shape)
 
     def observe(self, observer: Observer | None) -> None:
-        """Replace the observer."""
+        """Call ``observer`` from the next pass on; None calls none."""
         self._shard.observer = observer
 
 
-def chunk_size(values_per_sample: int, values: int, samples: int) -> int:
-    """Return how many samples to run at once: at most ``samples``, and at most ``values`` values in the largest array."""
-    return max(1, min(samples, values // values_per_sample))
+def chunk_size(largest_output: int, max_values: int, max_samples: int) -> int:
+    """Return how many samples to run at once, for a network whose largest array has ``largest_output`` values a sample.
+
+    That is at most ``max_samples``, with at most ``max_values`` values in the largest array, and at least 1.
+    """
+    return max(1, min(max_samples, max_values // largest_output))
 
 
 def chunks(n: int, size: int) -> Iterator[slice]:
-    """Yield consecutive slices of at most ``size`` samples that cover range(n)."""
+    """Yield consecutive slices of ``size`` samples that cover range(n); the last one may be shorter."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))

@@ -1,4 +1,4 @@
-"""Checks of what users pass to a model, and its conversion into the form that training and prediction take."""
+"""Checks of user data, and its conversion into the form that training and prediction take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ CHECKED_AT_ONCE = 512  # samples
 
 @dataclass(frozen=True)
 class Samples:
-    """A checked data set: x (m, …), the ``rows`` of x that belong to it (None: all), and their targets and weights."""
+    """A checked data set of n samples.
+
+    ``x`` (m, *input shape) is in the form in which the user gave it, before the input stage. ``rows`` (n) are the rows of x
+    that are in the set; None stands for all of them. ``targets`` (n, …) and ``weights`` (n) are in the order of ``rows``;
+    weights of None are 1.
+    """
 
     x: Array
     rows: Array | None
@@ -34,7 +39,10 @@ class Samples:
 
 
 def as_dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None) -> Dataset:
-    """Return ``x`` if it is a data set, else the data set of these arrays."""
+    """Return ``x`` if it is a data set, else a data set of the arrays.
+
+    Raises ConfigError where both are given, DataError where arrays have no labels.
+    """
     if isinstance(x, Dataset):
         if y is not None or sample_weight is not None:
             raise ConfigError("a data set has its own labels and sample weights: give either a data set or arrays")
@@ -57,7 +65,7 @@ def check_vector_output(output: Shape) -> None:
     """Raise ShapeError unless the network's output for one sample is a vector."""
     if len(output) != 1:
         raise ShapeError(
-            f"the output of a network must be a vector for each sample, this one is {output}; put Flatten() before the last Dense"
+            f"the output of a network must be a vector for each sample, not {output}; put Flatten() before the last Dense"
         )
 
 
@@ -70,43 +78,54 @@ def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
         raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
 
 
-def samples(data: Dataset, what: str, stage: InputStage, state: ModelState) -> Samples:
-    """Return the samples of a data set, checked to fit the network, its input stage and its loss."""
+def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelState) -> Samples:
+    """Return the samples of a data set, checked against the network, its input stage and its loss.
+
+    ``what`` is the name of the set in messages. Raises ShapeError and DataError.
+    """
     check_samples_shape(data.source_x, state.input_shape, what)
     stage.check(data.source_x)
     if data.y is None:
         raise DataError(f"the {what} has no labels")
     targets = state.loss.targets(np.asarray(data.y), state.output_shape)
     weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
-    found = Samples(data.source_x, data.rows, targets, weights)
-    check_token_range(found, stage, state)
-    return found
+    samples = Samples(data.source_x, data.rows, targets, weights)
+    check_token_range(samples, stage, state)
+    return samples
 
 
-def training_samples(data: Dataset, stage: InputStage, state: ModelState) -> Samples:
-    """Return the samples of a training set: checked as by :func:`samples`, with labels and values one can learn from."""
-    found = samples(data, "training data", stage, state)
-    check_labels(found.targets, state.loss)
-    stage.check_values(found.x, found.rows, state.kernels)
-    return found
+def checked_training_samples(data: Dataset, stage: InputStage, state: ModelState) -> Samples:
+    """Return the samples of a training set.
+
+    They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite.
+    """
+    samples = checked_samples(data, "training data", stage, state)
+    check_labels(samples.targets, state.loss)
+    stage.check_values(samples.x, samples.rows, state.kernels)
+    return samples
 
 
-def check_token_range(found: Samples, stage: InputStage, state: ModelState) -> None:
-    """Where the network begins with an Embedding, raise DataError for token numbers that its table does not have."""
+def check_token_range(samples: Samples, stage: InputStage, state: ModelState) -> None:
+    """Raise DataError for tokens that are not in the table of the Embedding with which the network begins, if it does."""
     first = next((layer for _, layer in primitives(state.network)), None)
     if not isinstance(first, Embedding):
         return
-    n = len(found.targets)
-    rows = np.arange(n) if found.rows is None else found.rows
+    n = len(samples.targets)
+    rows = np.arange(n) if samples.rows is None else samples.rows
     for chunk in chunks(n, CHECKED_AT_ONCE):
-        some = rows[chunk]
-        shape = (len(some), *state.input_shape)
-        x = stage.transform(found.x, some, np.empty(shape, np.float32), state.kernels)
-        first.tokens(x, np.empty(shape, np.int64), lambda i, some=some: f"sample {some[i]}")  # type: ignore[misc]
+        chunk_rows = rows[chunk]
+        shape = (len(chunk_rows), *state.input_shape)
+        x = stage.transform(samples.x, chunk_rows, np.empty(shape, np.float32), state.kernels)
+        first.tokens(x, np.empty(shape, np.int64), lambda i, rows=chunk_rows: f"sample {rows[i]}")  # type: ignore[misc]
 
 
-def batch(x: Array, y: Array, sample_weight: Array | None, stage: InputStage, state: ModelState) -> tuple[Array, Array, Array]:
-    """Return one batch (x, targets, weights), checked and in the dtype of the network."""
+def checked_batch(
+    x: Array, y: Array, sample_weight: Array | None, stage: InputStage, state: ModelState
+) -> tuple[Array, Array, Array]:
+    """Return one batch (x, targets, weights), checked and in the dtype of the network.
+
+    x (n, *input shape) has passed the input stage. Raises ShapeError and DataError.
+    """
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
     n, targets = len(x), state.loss.targets(y, state.output_shape)
@@ -133,11 +152,11 @@ def check_labels(targets: Array, loss: Loss) -> None:
 def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric, ...]:
     """Return the metrics as a tuple. Raises ConfigError for a metric that needs another kind of output than the network has."""
     given = metrics if isinstance(metrics, Metric) else list(metrics)
-    found: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
+    result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
     loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]
     classes = loss.classifies or several  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
-    for metric in found:
+    for metric in result:
         if metric.needs == "numbers" and loss.classifies:
             raise ConfigError(
                 f"{metric} compares numbers, but {loss} predicts classes: use LogLoss(), or MeanSquaredError() as the loss"
@@ -153,4 +172,4 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
                 "Sigmoid() with BinaryCrossEntropy()"
             )
         metric.start(state.classes_per_answer, state.kernels)  # raises ConfigError where the metric cannot be computed
-    return found
+    return result

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from pellucid.core.config import Positive, validate
+from pellucid.core.config import Positive, Range, validate
 from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
 from pellucid.errors import ConfigError, DataError, DivergedError
@@ -17,9 +18,10 @@ from pellucid.training.step import Step
 
 EXPLOSION_FACTOR = 4.0  # times the lowest loss so far: no higher rate is useful
 AVERAGED_STEPS = 10  # the mean loss of these must have exploded: a single batch may be an outlier
-# The standard deviation, in decades of the learning rate, of the Gaussian that smooths the losses. Half and twice as much
-# suggest much the same rates.
+# The standard deviation, in decades of the learning rate, of the Gaussian that smooths the losses. Half of it and twice as much
+# lead to nearly the same suggestions.
 SMOOTHING_WIDTH = 0.15
+MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,21 @@ class RateSearch:
 
 
 def check_range(low: float, high: float, steps: int) -> None:
-    """Raise ConfigError for a range of rates or a number of steps that no test can use."""
+    """Raise ConfigError unless 0 < low < high and there are at least 10 steps."""
     low, high = (validate(value, Positive, "find_learning_rate", name) for value, name in ((low, "low"), (high, "high")))
     if low >= high:
         raise ConfigError(f"find_learning_rate(low={low:g}, high={high:g}): low must be less than high")
-    if validate(steps, int, "find_learning_rate", "steps") < 10:
-        raise ConfigError(f"find_learning_rate(steps={steps}): steps must be at least 10")
+    validate(steps, Annotated[int, Range(MIN_STEPS)], "find_learning_rate", "steps")
 
 
 def range_test(state: ModelState, step: Step, batches: Batches, low: float, high: float, steps: int) -> RateSearch:
-    """Raise the learning rate from ``low`` to ``high`` by the same factor in each of ``steps`` steps (Smith, 2017).
+    """Return the losses of ``steps`` steps whose learning rate rises from ``low`` to ``high`` by equal factors (Smith, 2017).
 
-    The test ends early where the loss is four times its lowest value, or not finite. The model is left unchanged. Raises
-    DataError where even the lowest rates are too high.
+    The test ends early where the loss is not finite, or the mean loss of some steps exceeds the explosion limit of the lowest
+    loss (:func:`explosion_limit`). The model is left unchanged. Raises DataError where even the lowest rates are too high.
     """
     vectors = [state.parameters, state.statistics, *state.updater.state.values()]
-    kept, counts = [vector.copy() for vector in vectors], (state.steps, state.epochs)
+    saved, counts = [vector.copy() for vector in vectors], (state.steps, state.epochs)
     losses: list[float] = []
     rates, diverged = np.geomspace(low, high, steps), False
     try:
@@ -83,14 +84,14 @@ def range_test(state: ModelState, step: Step, batches: Batches, low: float, high
                 diverged = True
                 break
     finally:
-        for vector, copy in zip(vectors, kept, strict=True):
+        for vector, copy in zip(vectors, saved, strict=True):
             vector[:] = copy
         state.steps, state.epochs = counts
-    rates, found = rates[: len(losses)], np.array(losses)
     if len(losses) < 2:
         raise DataError(f"no learning rate found: the loss is out of bounds already at {low:g}; start with a lower rate")
-    smooth = smoothed(rates, found)
-    return RateSearch(rates, found, smooth, suggested(rates, smooth), diverged)
+    rates, measured = rates[: len(losses)], np.array(losses)
+    smooth = smoothed(rates, measured)
+    return RateSearch(rates, measured, smooth, suggested(rates, smooth), diverged)
 
 
 def explosion_limit(loss: float) -> float:
@@ -102,20 +103,26 @@ def explosion_limit(loss: float) -> float:
 
 
 def smoothed(rates: Array, losses: Array) -> Array:
-    """Return the losses smoothed over the logarithm of the rate. Losses beyond the first one's explosion limit are cut to it."""
+    """Return the losses smoothed over the logarithm of the rate.
+
+    Losses beyond the explosion limit of the first loss are reduced to it before.
+    """
     x = np.log10(rates)
-    near = np.exp(-0.5 * ((x[:, np.newaxis] - x) / SMOOTHING_WIDTH) ** 2)
-    mean: Array = near @ np.minimum(losses, explosion_limit(losses[0])) / near.sum(axis=1)
+    gaussian = np.exp(-0.5 * ((x[:, np.newaxis] - x) / SMOOTHING_WIDTH) ** 2)
+    mean: Array = gaussian @ np.minimum(losses, explosion_limit(losses[0])) / gaussian.sum(axis=1)
     return mean
 
 
 def suggested(rates: Array, losses: Array) -> float:
-    """Return the rate, to two digits, at which the smoothed losses fall most steeply before their minimum."""
+    """Return the rate, to two digits, at which the smoothed losses fall most steeply before their minimum.
+
+    Raises DataError where the first loss is the lowest.
+    """
     lowest = int(np.argmin(losses))
     if lowest == 0:
         raise DataError(
             f"no learning rate found: the loss is lowest at {rates[0]:g}, where the test begins. Start with a lower rate, or "
-            "use more steps. A model that is already trained leaves little to find"
+            "use more steps. For a model that is already trained there may be no such rate"
         )
     steepest = float(rates[int(np.argmin(np.gradient(losses, np.log10(rates))[: lowest + 1]))])
     return float(f"{steepest:.2g}")

@@ -1,7 +1,7 @@
 """The training loop: a generator of events.
 
-The code that iterates over the events decides what happens: it shows progress, draws curves, changes the learning rate, pauses
-(by not asking for the next event) or stops (by closing the generator). ``Model.fit`` is one such iteration.
+The code that iterates over the events controls the training. It can show progress, draw curves, change the learning rate,
+pause (by not requesting the next event) or stop (by closing the generator). ``Model.fit`` is one such iteration.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_SUM_OF_SQUARES = 3.4e38
 
 @dataclass
 class Control:
-    """What may be changed while training runs: ``learning_rate``, if set, replaces the optimizer's."""
+    """The settings that may be changed during training: ``learning_rate``, unless None, replaces the optimizer's."""
 
     learning_rate: float | None = None
 
@@ -44,26 +44,27 @@ def train(
     epochs: int,
     *,
     accumulate: int = 1,
-    validate: Evaluate | None = None,
+    evaluate_validation: Evaluate | None = None,
     evaluate_training: Evaluate | None = None,
     control: Control | None = None,
 ) -> Generator[Event, None, None]:
-    """Train for ``epochs`` epochs; each update uses the gradient of ``accumulate`` batches.
+    """Yield the events of a training of ``epochs`` epochs; each update uses the gradient of ``accumulate`` batches.
 
-    ``validate`` computes the scores of the validation set after each epoch; ``evaluate_training``, if given, those of the
-    training set, which are otherwise accumulated during the epoch. Raises DivergedError before an update that is not finite.
+    ``evaluate_validation`` computes the scores of the validation set after each epoch. ``evaluate_training``, if given,
+    computes those of the training set, which are otherwise accumulated during the epoch. Raises DivergedError where the loss
+    or the gradient is not finite, before the parameters are updated.
     """
     control = control or Control()
-    updates = -(-len(batches) // accumulate)
+    updates = -(-len(batches) // accumulate)  # in an epoch
     accumulation = Accumulation(state, step, accumulate) if accumulate > 1 else None
     for epoch in range(1, epochs + 1):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         scores = Scores(state)
         rate = 0.0
-        source = batches.epoch(state.epochs)
+        source = batches.epoch(state.epochs)  # the epochs of earlier trainings count: they had other orders
         for batch in range(1, updates + 1):
-            done = epoch - 1 + (batch - 1) / updates
-            clock = Clock(state.steps + 1, done, done / epochs)
+            epochs_done = epoch - 1 + (batch - 1) / updates
+            clock = Clock(state.steps + 1, epochs_done, epochs_done / epochs)
             rate = state.updater.rate(clock) if control.learning_rate is None else control.learning_rate
             where = f"epoch {epoch}, batch {batch}"
             if accumulation is None:
@@ -77,20 +78,24 @@ def train(
             yield StepEvent(epoch, batch, updates, state.steps, loss, samples, rate, scores.result, passes)
         state.epochs += 1
         training = evaluate_training() if evaluate_training else scores.result()
-        validation = validate() if validate else None
-        yield EpochEvent(epoch, time.perf_counter() - began, rate, training, validation)
+        validation = evaluate_validation() if evaluate_validation else None
+        yield EpochEvent(epoch, time.perf_counter() - start_time, rate, training, validation)
 
 
 def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
-    """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update."""
-    loss = _gradient(state, step, x, targets, weights, rate, where)
+    """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update.
+
+    ``where`` is the place in the training, for the message of the DivergedError that is raised if it is not.
+    """
+    loss = _compute_gradient(state, step, x, targets, weights, rate, where)
     _update(state, step, step.gradient, rate)
     return loss
 
 
-def _gradient(
+def _compute_gradient(
     state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
 ) -> float:
+    """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are finite."""
     number = state.steps + 1
     loss = step(x, targets, weights, number, offset)
     finite = loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(step.gradient) <= MAX_SUM_OF_SQUARES
@@ -100,6 +105,7 @@ def _gradient(
 
 
 def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None:
+    """Update the parameters with the gradient, and accept the running statistics of the step."""
     state.updater.update(state.parameters, gradient, rate, state.steps + 1)
     state.statistics[:] = step.statistics
     state.steps += 1
@@ -108,9 +114,9 @@ def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None
 class Accumulation:
     """Gradient accumulation: one update from ``count`` batches, in the memory of one.
 
-    The gradients are averaged with the batches' sums of weights, which gives the gradient of the union of the batches; random
-    numbers, too, are those of the union. Batch normalization uses the statistics of one batch at a time. After a step,
-    ``samples`` and ``forward_passes`` count what it used.
+    The mean of the gradients, weighted with each batch's sum of weights, is the gradient of the union of the batches. The
+    random numbers are also those of the union. Batch normalization uses the statistics of one batch at a time. After a step,
+    ``samples`` and ``forward_passes`` are its number of samples and of forward passes.
     """
 
     def __init__(self, state: ModelState, step: Step, count: int):
@@ -125,10 +131,10 @@ class Accumulation:
         self.samples = self.forward_passes = 0
         loss = weight = 0.0
         for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
-            one = _gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
-            scores.add(one * step.weight, step.weight, step.outputs, targets, weights)
+            mean = _compute_gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
+            scores.add(mean * step.weight, step.weight, step.outputs, targets, weights)
             state.kernels.add_scaled(total, step.gradient, step.weight)
-            loss += one * step.weight
+            loss += mean * step.weight
             weight += step.weight
             self.samples += len(x)
             self.forward_passes += step.forward_passes
@@ -141,10 +147,10 @@ class Accumulation:
 def recorded(
     events: Generator[Event, None, None], history: History, state: ModelState, threads: Threads
 ) -> Generator[Event, None, None]:
-    """Yield the same events, and add each epoch to the history.
+    """Yield the same events, and add a row to the history after each epoch.
 
     The numbers of threads are set while an event is computed, not while the caller handles it. Closing this generator closes
-    ``events``, so that policies restore the parameters at once.
+    ``events`` at once, so that policies restore the parameters and the learning rate.
     """
     with contextlib.closing(events):
         while True:

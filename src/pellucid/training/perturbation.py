@@ -25,7 +25,7 @@ Loss = Callable[[], float]  # C for the current weights
 class Perturbation(Config):
     """A method that estimates the gradient without back-propagation, for ``fit(method=…)``.
 
-    The optimizer uses the estimate in place of the gradient. ``sigma`` is the size of a perturbation, ``kind`` one of
+    The optimizer uses the estimate instead of the gradient. ``sigma`` is the size of a perturbation, ``kind`` one of
 
     - ``"one"``: one weight at a time, gᵢ = (C(w + σ eᵢ) − C(w))/σ, for every weight, or for ``trials`` randomly chosen weights
       (0 for the others). The error comes from the curvature: ½ σ ∂²C/∂wᵢ². Passes: 1 + weights, or 1 + trials.
@@ -51,12 +51,13 @@ class Perturbation(Config):
 
     def forward_passes(self, weights: int) -> int:
         """Return the number of forward passes of one step over one batch, for a network with ``weights`` weights."""
-        trials = weights if self.kind == "one" else 1
-        return 1 + (trials if self.trials is None else min(self.trials, weights) if self.kind == "one" else self.trials)
+        if self.kind == "one":
+            return 1 + (weights if self.trials is None else min(self.trials, weights))
+        return 1 + (self.trials or 1)
 
 
 class PerturbedStep:
-    """A :class:`~pellucid.training.step.Step` that estimates the gradient by ``method``."""
+    """A :class:`~pellucid.training.step.Step` that estimates the gradient with ``method``."""
 
     def __init__(self, state: ModelState, method: Perturbation):
         self.state, self.method = state, method
@@ -66,14 +67,14 @@ class PerturbedStep:
         self.forward_passes = 0
         self._w = state.layout.zeros(state.dtype)  # the perturbed weights: the model's own are not changed
         trained = [state.layout.offsets[path] + np.arange(slot.size) for path, slot in state.layout.items() if slot.trained]
-        self._places = np.concatenate(trained or [np.empty(0, np.int64)])  # in the vectors, without the padding
+        self._indices = np.concatenate(trained or [np.empty(0, np.int64)])  # of the trained weights, without the padding
         self._execution = state.execution(parameters=self._w, statistics=self.statistics)
         self.outputs = self._spare = np.empty((0, *state.output_shape), state.dtype)
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
         """Return the mean loss of the batch, and store the estimate in ``gradient``."""
         state, n = self.state, len(x)
-        start = (self.statistics if offset else state.statistics).copy()
+        start = (self.statistics if offset else state.statistics).copy()  # all passes start with the same statistics
         self.weight = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / self.weight if self.weight > 0 else 0.0
         self.outputs, self._spare = (np.empty((n, *state.output_shape), state.dtype) for _ in range(2))
@@ -89,46 +90,49 @@ class PerturbedStep:
                 return scale * state.loss.compute(z, targets, weights, scale, outputs, dz, state.kernels)
 
         first = loss(self.outputs)
-        reached = self.statistics.copy()
+        statistics = self.statistics.copy()  # after the pass with the weights of the model
         random = generator(state.seed, "perturbation", step, offset)
         self.gradient[:] = 0
         _KINDS[self.method.kind](self, first, lambda: loss(self._spare), random)
-        self.statistics[:] = reached
+        self.statistics[:] = statistics
         return first
 
     def one(self, first: float, loss: Loss, random: np.random.Generator) -> None:
-        places, sigma = self._places, self.method.sigma
-        if self.method.trials is not None and self.method.trials < len(places):
-            places = random.choice(places, self.method.trials, replace=False)
-        for i in places:
+        """Estimate the gradient by changing one weight at a time; ``first`` is the loss for the unchanged weights."""
+        indices, sigma = self._indices, self.method.sigma
+        if self.method.trials is not None and self.method.trials < len(indices):
+            indices = random.choice(indices, self.method.trials, replace=False)
+        for i in indices:
             before = self._w[i]
             self._w[i] += sigma
             change = float(self._w[i]) - float(before)  # the perturbation after rounding
             if change == 0:
                 raise ConfigError(
-                    f"Perturbation(sigma={sigma:g}): adding it to a weight of {before:g} does not change it; take a larger sigma"
+                    f"Perturbation(sigma={sigma:g}): adding it to a weight of {before:g} does not change it; use a larger sigma"
                 )
             self.gradient[i] = (loss() - first) / change
             self._w[i] = before
 
     def parallel(self, first: float, loss: Loss, random: np.random.Generator) -> None:
-        trials, sigma, places = self.method.trials or 1, self.method.sigma, self._places
-        w, total = self._w[places], np.zeros(len(places))
+        """Estimate the gradient by changing all weights at once; ``first`` is the loss for the unchanged weights."""
+        trials, sigma, indices = self.method.trials or 1, self.method.sigma, self._indices
+        w, total = self._w[indices], np.zeros(len(indices))
         for _ in range(trials):
-            change = sigma * random.standard_normal(len(places))
-            self._w[places] = w + change
+            change = sigma * random.standard_normal(len(indices))
+            self._w[indices] = w + change
             total += (loss() - first) * change
-        self.gradient[places] = total / (trials * sigma**2)
+        self.gradient[indices] = total / (trials * sigma**2)
 
     def keep(self, first: float, loss: Loss, random: np.random.Generator) -> None:
+        """Keep the changes of single weights that lower the loss; ``first`` is the loss for the unchanged weights."""
         lowest = first
         for _ in range(self.method.trials or 1):
-            i = random.choice(self._places)
+            i = random.choice(self._indices)
             before = self._w[i]
             self._w[i] += self.method.sigma * random.standard_normal()
-            reached = loss()
-            if reached < lowest:
-                lowest = reached
+            changed = loss()
+            if changed < lowest:
+                lowest = changed
             else:
                 self._w[i] = before
         np.subtract(self.state.parameters, self._w, out=self.gradient)

@@ -1,6 +1,6 @@
-"""Policies: they wrap the stream of training events to stop early, keep the best parameters or lower the learning rate.
+"""Policies, which wrap the events of a training to stop it early, to keep the best parameters or to lower the learning rate.
 
-Every policy passes all events on.
+A policy is a generator around the generator of events: it yields every event, and acts before and after.
 """
 
 from __future__ import annotations
@@ -18,21 +18,30 @@ from pellucid.training.state import ModelState
 
 
 class Policy(Config, ABC):
-    """The base class of policies. One that ``averages`` replaces the parameters by an average while they are evaluated."""
+    """The base class of policies.
+
+    A policy that ``averages`` lets an average of the parameters be evaluated instead of the last ones.
+    """
 
     averages: ClassVar[bool] = False
 
-    @abstractmethod
     def check(self, *, validated: bool) -> None:
-        """Raise ConfigError where the policy cannot work; ``validated`` says whether there is validation data."""
+        """Raise ConfigError where the policy cannot work; the default accepts everything.
+
+        ``validated`` is true if there is a validation set.
+        """
 
     @abstractmethod
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        """Yield the same events. A policy stops the training by ending before ``events`` does."""
+        """Yield the same events. A policy stops the training by returning before ``events`` has ended.
+
+        ``history`` is the history so far. If the training is interrupted, the generator is closed: a ``finally`` block can
+        then restore what the policy has changed.
+        """
 
 
 def check_order(policies: Sequence[Policy]) -> None:
-    """Raise ConfigError for an order in which one policy keeps other parameters than those that were evaluated."""
+    """Raise ConfigError where one policy would keep other parameters than those that were evaluated."""
     for k, policy in enumerate(policies):
         if policy.averages and any(isinstance(before, EarlyStopping) for before in policies[:k]):
             raise ConfigError(
@@ -42,18 +51,34 @@ def check_order(policies: Sequence[Policy]) -> None:
         raise ConfigError("only one policy can average: choose AverageWeights or StochasticWeightAverage")
 
 
-def check_monitor(monitor: str, owner: str, validated: bool) -> None:
-    """Raise ConfigError where ``monitor`` is a value of the validation set and there is none."""
-    if monitor.startswith("validation") and not validated:
-        raise ConfigError(f"{owner} monitors {monitor!r}: give fit a validation set, or monitor train_loss")
+def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> None:
+    """Raise ConfigError where the policy monitors a value of the validation set and there is none."""
+    if policy.monitor.startswith("validation") and not validated:
+        raise ConfigError(
+            f"{type(policy).__name__} monitors {policy.monitor!r}: give fit a validation set, or monitor train_loss"
+        )
 
 
-def monitored(event: EpochEvent, monitor: str, owner: str) -> float:
-    """Return the value ``monitor`` of an epoch, with its sign chosen so that higher is better."""
-    row = event.row()
-    if monitor not in row:
-        raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, row)}")
-    return -row[monitor] if lower_is_better(monitor) else row[monitor]
+class _Plateau:
+    """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
+
+    def __init__(self, policy: EarlyStopping | ReduceOnPlateau):
+        self.policy = policy
+        self.epochs = 0
+        self._best = -float("inf")  # with the sign chosen so that higher is better
+
+    def improved(self, event: EpochEvent) -> bool:
+        """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
+        monitor, row = self.policy.monitor, event.row()
+        if monitor not in row:
+            owner = type(self.policy).__name__
+            raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, row)}")
+        value = -row[monitor] if lower_is_better(monitor) else row[monitor]
+        if value > self._best + self.policy.min_delta:
+            self._best, self.epochs = value, 0
+            return True
+        self.epochs += 1
+        return False
 
 
 @dataclass(frozen=True)
@@ -70,26 +95,23 @@ class EarlyStopping(Policy):
     restore_best: bool = True
 
     def check(self, *, validated: bool) -> None:
-        check_monitor(self.monitor, "EarlyStopping", validated)
+        _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        best, waited = -float("inf"), 0
-        kept = (state.parameters.copy(), state.statistics.copy())
+        plateau = _Plateau(self)
+        best_parameters, best_statistics = state.parameters.copy(), state.statistics.copy()
         for event in events:
             yield event
             if not isinstance(event, EpochEvent):
                 continue
-            value = monitored(event, self.monitor, "EarlyStopping")
-            if value > best + self.min_delta:
-                best, waited, history.best_epoch = value, 0, event.epoch
-                kept[0][:], kept[1][:] = state.parameters, state.statistics
-            else:
-                waited += 1
-                if waited >= self.patience:
-                    break
-        events.close()  # policies inside restore their parameters first
+            if plateau.improved(event):
+                history.best_epoch = event.epoch
+                best_parameters[:], best_statistics[:] = state.parameters, state.statistics
+            elif plateau.epochs >= self.patience:
+                break
+        events.close()  # before the best parameters are restored: policies inside this one may also restore some
         if self.restore_best:
-            state.parameters[:], state.statistics[:] = kept
+            state.parameters[:], state.statistics[:] = best_parameters, best_statistics
 
 
 @dataclass(frozen=True)
@@ -97,9 +119,9 @@ class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
     An improvement is a change by more than ``min_delta``; the count of epochs starts again after each reduction (PyTorch
-    waits one epoch more). The rate does not fall below ``lowest``. Losses and errors improve when they fall, everything else
-    when it rises. A schedule continues, multiplied by the factors so far. The column ``learning_rate`` of the history shows
-    the rate; the factors are dropped at the end of the fit.
+    waits one epoch longer). The rate does not fall below ``lowest``. Losses and errors improve when they fall, everything else
+    when it rises. A schedule continues, multiplied by the factors so far. The column ``learning_rate`` of the history holds
+    the rate of each epoch. The next training starts with the full rate again.
     """
 
     factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
@@ -109,23 +131,18 @@ class ReduceOnPlateau(Policy):
     lowest: NonNegative = 0.0
 
     def check(self, *, validated: bool) -> None:
-        check_monitor(self.monitor, "ReduceOnPlateau", validated)
+        _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        best, waited, before = -float("inf"), 0, state.updater.scale
+        plateau, original_scale = _Plateau(self), state.updater.scale
         try:
             for event in events:
                 yield event
                 if not isinstance(event, EpochEvent):
                     continue
-                value = monitored(event, self.monitor, "ReduceOnPlateau")
-                if value > best + self.min_delta:
-                    best, waited = value, 0
-                    continue
-                waited += 1
-                if waited >= self.patience:
-                    waited = 0
+                if not plateau.improved(event) and plateau.epochs >= self.patience:
+                    plateau.epochs = 0
                     if event.learning_rate > self.lowest:
                         state.updater.scale *= max(self.factor, self.lowest / event.learning_rate)
         finally:
-            state.updater.scale = before
+            state.updater.scale = original_scale

@@ -1,6 +1,6 @@
 """Prediction and evaluation: a model's outputs and scores, computed in chunks of samples.
 
-Both may be called from several threads at once: each call takes an execution from a pool, or makes one where the pool is empty.
+Both may be called from several threads at once: each call takes an execution from a pool, or creates one if the pool is empty.
 """
 
 from __future__ import annotations
@@ -19,54 +19,63 @@ from pellucid.training.inputs import Samples
 from pellucid.training.state import ModelState
 
 CHUNK_VALUES = 2_000_000  # in the largest array of a chunk: 8 MB, which the caches hold in part
-CHUNK_SAMPLES = 1024  # more calls at 512, and no faster at more
+CHUNK_SAMPLES = 1024  # 512 is slower because of the calls, and more samples are not faster
 
 
 class Scores:
-    """The loss and the metrics of a set, accumulated batch by batch; exact over the whole set."""
+    """The loss and the metrics of a set, accumulated batch by batch; exact over the whole set.
+
+    ``loss`` and ``weight`` are the sums Σ wᵢ lᵢ and Σ wᵢ so far. ``metrics`` are by default the model's.
+    """
 
     def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
         self.loss, self.weight = 0.0, 0.0
         several = state.output_shape[-1] > 1
-        self._independent = state.loss.multi_label and several
-        self._one_score = state.loss.classifies and state.loss.head is None and not several
+        self._multi_label = state.loss.multi_label and several
+        self._single_score = state.loss.classifies and state.loss.head is None and not several  # such as the hinge loss
         self._metrics: list[tuple[str, MetricState]] = [
             (metric.name, metric.start(state.classes_per_answer, state.kernels))
             for metric in (state.metrics if metrics is None else metrics)
         ]
 
     def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
-        """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and what the metrics compare."""
+        """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and its outputs (n, k), targets and weights (n) for the metrics."""
         self.loss += loss
         self.weight += weight
-        if self._independent:
+        if self._multi_label:
             outputs, targets, weights = flatten_multi_label(outputs, targets, weights)
-        elif self._one_score:
+        elif self._single_score:
             outputs, targets = binary_scores(outputs, targets)
         for _, metric in self._metrics:
             metric.update(outputs, targets, weights)
 
     def result(self) -> dict[str, Value]:
-        """Return ``{"loss": …, "accuracy": …}``."""
+        """Return ``{"loss": …, "accuracy": …}`` over the batches so far; the loss is NaN if their weights are zero."""
         loss = self.loss / self.weight if self.weight else math.nan
         return {"loss": loss, **{name: metric.result() for name, metric in self._metrics}}
 
 
 class Predictor:
-    """Computes a model's outputs and scores without training: dropout is off, and no intermediate results are kept."""
+    """Computes a model's outputs and scores in prediction mode: dropout is off, and no intermediate results are kept.
+
+    Both methods may be called from several threads at once.
+    """
 
     def __init__(self, state: ModelState):
         self.state = state
-        self.chunk = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
+        self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution] = []
 
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
-        """Return the outputs (n, k) for the samples x as a new array, or with ``logits`` the values before the head."""
+        """Return the outputs (n, k) for the samples x (n, *input shape) as a new array.
+
+        ``stage`` is the input stage to apply. With ``logits`` the result is the values before the head.
+        """
         state = self.state
         head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)
         result = np.empty((len(x), *state.output_shape), state.dtype)
         with self._execution(len(x)) as execution:
-            for rows in chunks(len(x), self.chunk):
+            for rows in chunks(len(x), self._chunk_size):
                 z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
                 if head is None:
                     result[rows] = z
@@ -75,24 +84,29 @@ class Predictor:
         return result
 
     def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
-        """Return the loss and the metrics (default: the model's) of a set."""
+        """Return the loss and the metrics (default: the model's) of a set, by name."""
         state, scores = self.state, Scores(self.state, metrics)
         targets, n = samples.targets, len(samples.targets)
         weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
-        a, dz = (np.empty((self.chunk, *state.output_shape), state.dtype) for _ in range(2))
+        # The loss also writes its gradient dz, which is not used here.
+        outputs, dz = (np.empty((self._chunk_size, *state.output_shape), state.dtype) for _ in range(2))
         with self._execution(n) as execution:
-            for chunk in chunks(n, self.chunk):
+            for chunk in chunks(n, self._chunk_size):
                 rows = chunk if samples.rows is None else samples.rows[chunk]
-                z = self._logits(execution, samples.x, stage, rows, chunk.stop - chunk.start)
-                w, t = weights[chunk], targets[chunk]
-                with np.errstate(all="ignore"):  # the loss of a network out of bounds is reported as infinite
-                    loss = state.loss.compute(z, t, w, 1.0, a[: len(z)], dz[: len(z)], state.kernels)
-                scores.add(loss, float(w.sum(dtype=np.float64)), a[: len(z)], t, w)
+                size = chunk.stop - chunk.start
+                z = self._logits(execution, samples.x, stage, rows, size)
+                a, t, w = outputs[:size], targets[chunk], weights[chunk]
+                with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
+                    loss = state.loss.compute(z, t, w, 1.0, a, dz[:size], state.kernels)
+                scores.add(loss, float(w.sum(dtype=np.float64)), a, t, w)
         return scores.result()
 
     @contextmanager
     def _execution(self, n: int) -> Iterator[Execution]:
-        """Lend an execution from the pool for a pass over n samples."""
+        """Set the number of threads for a pass over n samples, and lend an execution from the pool.
+
+        After an error in the block the execution is dropped; the next call creates a new one.
+        """
         self.state.kernels.ready(self.state.prediction_threads(n).pool)
         try:
             execution = self._pool.pop()

@@ -1,4 +1,4 @@
-"""Progress displays for training, and a Ctrl-C that takes effect after the current step."""
+"""Progress displays for training, and the handling of Ctrl-C: it takes effect after the current step."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import numpy as np
 
 from pellucid.kernels import Kernels
 from pellucid.metrics import Value
+from pellucid.training.evaluation import is_fraction
 from pellucid.training.events import EpochEvent, Event
 
-REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, a step may take a tenth of one
+REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, more than many a step
 
 
 class Display(ABC):
@@ -114,8 +115,7 @@ def _scores(values: Mapping[str, Value], *, names: bool = True) -> str:
     shown = []
     for name, value in values.items():
         if np.ndim(value) == 0:
-            fraction = name.endswith("accuracy") or name.startswith(("precision", "recall", "specificity", "f1"))
-            number = f"{100 * value:.2f} %" if fraction else f"{value:.4f}"
+            number = f"{100 * value:.2f} %" if is_fraction(name) else f"{value:.4f}"
             shown.append(f"{name.replace('_', ' ')} {number}" if names else number)
     return "  ".join(shown)
 
@@ -141,7 +141,10 @@ def make_display(progress: bool | None, epochs: int) -> Display:
 
 
 def follow(events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels) -> None:
-    """Show all events. Ctrl-C closes the generator after the current step and raises KeyboardInterrupt."""
+    """Run a training to its end and show its events on the display for this environment (:func:`make_display`).
+
+    Ctrl-C closes the generator after the current step and raises KeyboardInterrupt.
+    """
     display = make_display(progress, epochs)
     with interruptible() as interrupted, display, kernels.announced(display.print_line):
         for event in events:
@@ -153,9 +156,10 @@ def follow(events: Generator[Event, None, None], progress: bool | None, epochs: 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Give a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
+    """Yield a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
 
-    A second Ctrl-C interrupts at once. Outside of the main thread, which alone receives signals, the function returns False.
+    A second Ctrl-C interrupts at once. The function always returns False outside of the main thread, which receives no
+    signals, and where the program handles Ctrl-C otherwise.
     """
     pressed: list[bool] = []
 

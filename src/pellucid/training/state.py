@@ -1,4 +1,4 @@
-"""The state of a model: its network, and the vectors that training changes."""
+"""The state of a model: its network, loss and optimizer, and the vectors that training changes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ModelState:
     - ``head`` is the last activation, where the loss is computed from the logits before it (else None); ``body`` is the
       network without the head, and ``plan`` the body with fused layers, as training and prediction run it.
     - ``steps`` and ``epochs`` count what has been trained over all calls; they select the random numbers of the next step.
-    - ``multiply_adds`` is the cost of the forward pass of one sample, ``largest_output`` the number of values in the largest
-      array that one sample is anywhere in the network.
+    - ``multiply_adds`` is the cost of the forward pass of one sample. ``largest_output`` is the number of values of one
+      sample where it is largest: as the input of the network or as the output of a layer.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class ModelState:
         self.statistics_layout = Layout({path: slot for path, slot in spec.slots.items() if slot.state})
         self.parameters = initial_values(self.layout, seed, dtype)
         self.statistics = initial_values(self.statistics_layout, seed, dtype)
-        self._p = self.layout.views(self.parameters)
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self.steps = 0
         self.epochs = 0
@@ -73,7 +72,7 @@ class ModelState:
 
     @property
     def classes_per_answer(self) -> int:
-        """The number of classes of one answer: two for each of several independent yes-or-no questions."""
+        """The number of classes that one answer chooses from: two for each output of a multi-label loss."""
         return 2 if self.loss.multi_label else self.class_count
 
     def arrays(self) -> dict[str, Array]:
@@ -86,7 +85,7 @@ class ModelState:
         return choose_threads(self.multiply_adds, parameters, batch_size, self.kernels, deterministic=deterministic)
 
     def prediction_threads(self, samples: int) -> Threads:
-        """Return the threads that a forward pass over so many samples uses."""
+        """Return the threads that a forward pass over ``samples`` samples uses."""
         return choose_threads(self.multiply_adds, 0, samples, self.kernels)
 
     def execution(
@@ -101,20 +100,21 @@ class ModelState:
     ) -> Execution:
         """Return an execution of ``plan`` (default: the fused plan) on the model's vectors.
 
-        ``parameters`` and ``statistics`` are vectors to use in place of the model's own. With another ``dtype`` the execution
-        works on copies of the vectors in that dtype.
+        ``plan`` must have the slots of the network. ``parameters`` and ``statistics`` are vectors to use in place of the
+        model's own. The execution sees later changes of the vectors, except with another ``dtype``: then it works on copies in
+        that dtype, as they are now. The other arguments are those of :class:`Execution`.
         """
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        dtype = self.dtype if dtype is None else np.dtype(dtype)
         theta = self.parameters if parameters is None else parameters
         running = self.statistics if statistics is None else statistics
-        if wanted != self.dtype:
-            theta, running = _converted(self.layout, theta, wanted), _converted(self.statistics_layout, running, wanted)
+        if dtype != self.dtype:
+            theta, running = _converted(self.layout, theta, dtype), _converted(self.statistics_layout, running, dtype)
         return Execution(
             self.plan if plan is None else plan,
-            self._p if theta is self.parameters else self.layout.views(theta),
+            self.layout.views(theta),
             self.statistics_layout.views(running),
             self.kernels,
-            dtype=wanted,
+            dtype=dtype,
             seed=self.seed,
             needs_dx=needs_dx,
             observer=observer,
@@ -122,6 +122,7 @@ class ModelState:
 
 
 def _converted(layout: Layout, vector: Array, dtype: np.dtype[Any]) -> Array:
+    """Return a copy of the vector in that dtype, with the alignment that kernels expect."""
     copy = layout.zeros(dtype)
     copy[:] = vector
     return copy

@@ -13,9 +13,12 @@ from pellucid.training.state import ModelState
 
 
 class Step(Protocol):
-    """What the training loop needs to find the gradient of a batch: :class:`GradientStep`, or a method that estimates it.
+    """The protocol of an object that computes the gradient of a batch, or an estimate of it, for the training loop.
 
-    Calling a step with a batch returns the mean loss. Afterwards
+    A call takes the samples x (n, *input shape) in the dtype of the network, their targets and weights (n), the number of the
+    step, which selects the random numbers, and ``offset``. If a batch is given in several parts, each part is one call, and
+    ``offset`` is the position of its first sample in the batch; 0 begins a new batch. The call returns the mean loss.
+    Afterwards
 
     - ``gradient`` is the flat gradient of the mean loss; the caller may overwrite it;
     - ``outputs`` (n, k) are the network's outputs in training mode;
@@ -53,10 +56,9 @@ class GradientStep:
         self.outputs = self._outputs
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
-        """Return the mean loss of the batch x (n, …), in the dtype of the network; ``step`` selects the random numbers.
+        """Return the mean loss of the batch, and store its gradient; see :class:`Step`.
 
-        Where a batch is given in parts, x is the part that begins at ``offset``; running statistics then continue from the
-        part before.
+        At an ``offset`` above 0 the running statistics continue from the part before.
         """
         n, state = len(x), self.state
         if len(self._outputs) < n:

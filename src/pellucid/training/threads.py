@@ -19,7 +19,7 @@ from pellucid.training import blas
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of processor time in each period
 
-# Below this many multiply-adds, a product is finished before BLAS has woken a second thread.
+# Below this many multiply-adds, the products of a step are finished before BLAS has woken a second thread.
 MIN_WORK_BLAS = 4_000_000
 # Below this many multiply-adds and parameters, a step is too short for a second thread of the kernels' pool.
 MIN_WORK_POOL = 200_000
@@ -39,7 +39,10 @@ class Threads:
 
     @contextmanager
     def applied(self, kernels: Kernels) -> Iterator[None]:
-        """Use these numbers of threads within a ``with`` block."""
+        """Set these numbers of threads for a ``with`` block.
+
+        The limit of BLAS ends with the block. The pool keeps its number until the next block sets it.
+        """
         with blas.limited(self.blas):
             kernels.ready(self.pool)
             yield
@@ -49,15 +52,15 @@ _limit: int | None = None
 
 
 def limit_threads(count: int | None) -> None:
-    """Let this process use at most ``count`` cores from now on; None removes the limit. For processes that share a machine."""
+    """Limit this process to ``count`` cores, for processes that share a machine. None removes the limit."""
     global _limit
     _limit = count
 
 
 def available_cores() -> int:
     """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(bound, _cpu_quota() or bound, _limit or bound)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, _cpu_quota() or allowed, _limit or allowed)
 
 
 @functools.cache
@@ -73,9 +76,10 @@ def _cpu_quota() -> int | None:
 def choose_threads(
     multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False
 ) -> Threads:
-    """Return the threads for a step over ``batch`` samples of a network with ``multiply_adds`` a sample.
+    """Return the threads for a step over ``batch`` samples of a network.
 
-    ``deterministic`` keeps BLAS on one thread, since its sums depend on the number of threads.
+    ``multiply_adds`` is the cost of the forward pass of one sample, ``parameters`` the number of parameters to update (0 for
+    a forward pass alone). ``deterministic`` limits BLAS to one thread, because its sums depend on the number of threads.
     """
     work = multiply_adds * batch
     if name_of(kernels) == "compiled":

@@ -1,11 +1,11 @@
-"""The trainer of a model: it checks the data, cuts it into batches and runs the training loop."""
+"""The trainer of a model: it checks the data, makes the batches and starts the training loop."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Sequence
 
-from pellucid.core.config import validate
+from pellucid.core.config import Count, validate
 from pellucid.core.memory import Array
 from pellucid.data.augmentation import Augmentation
 from pellucid.data.batches import Batches
@@ -18,7 +18,7 @@ from pellucid.training.events import Event, History
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.loop import Control, recorded, take_step, train
-from pellucid.training.options import FitOptions, positive_integer
+from pellucid.training.options import FitOptions
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.prediction import Predictor
 from pellucid.training.state import ModelState
@@ -26,7 +26,7 @@ from pellucid.training.step import GradientStep, Step
 
 
 class Trainer:
-    """Trains the model with this ``state``; ``predictor`` evaluates it. The memory of its gradient step is reused."""
+    """Trains the model with the given ``state``, and evaluates it with ``predictor`` after each epoch."""
 
     def __init__(self, state: ModelState, predictor: Predictor):
         self.state = state
@@ -43,19 +43,22 @@ class Trainer:
         class_names: Sequence[str] | None,
         control: Control | None,
     ) -> Generator[Event, None, None]:
-        """Return the events of a training, which fill ``history``. Everything is checked before the generator is returned."""
+        """Return the generator of the events of a training. It adds a row to ``history`` after each epoch.
+
+        Data and options are checked before the generator is returned; nothing has been changed until its first event.
+        """
         state = self.state
         for policy in options.policies:
             policy.check(validated=validation is not None)
-        samples = inputs.training_samples(data, stage, state)
-        validate = None
+        samples = inputs.checked_training_samples(data, stage, state)
+        evaluate_validation = evaluate_training = None
         if validation is not None:
             other = inputs.as_dataset(*validation) if isinstance(validation, tuple) else inputs.as_dataset(validation)
-            validation_samples = inputs.samples(other, "validation data", stage, state)
+            validation_samples = inputs.checked_samples(other, "validation data", stage, state)
             stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
-            validate = functools.partial(self.predictor.evaluate, validation_samples, stage)
-        exact = options.exact_training_metrics
-        evaluate_training = functools.partial(self.predictor.evaluate, samples, stage) if exact else None
+            evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage)
+        if options.exact_training_metrics:  # before the class weights are multiplied in: evaluations do not use them
+            evaluate_training = functools.partial(self.predictor.evaluate, samples, stage)
         samples = weighted(samples, options.class_weight, state, class_names)
         batches = self._batches(samples, stage, options.batch_size, shuffle=options.shuffle, augmentation=options.augmentation)
         step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
@@ -65,7 +68,7 @@ class Trainer:
             batches,
             options.epochs,
             accumulate=options.accumulate,
-            validate=validate,
+            evaluate_validation=evaluate_validation,
             evaluate_training=evaluate_training,
             control=control,
         )
@@ -74,7 +77,10 @@ class Trainer:
         return recorded(events, history, state, state.threads(options.batch_size, deterministic=options.deterministic))
 
     def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
-        """Make one step on a checked batch. Returns the mean loss before the update."""
+        """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
+
+        Returns the mean loss before the update. Raises DivergedError, without an update, where it is not finite.
+        """
         state = self.state
         rate = state.updater.rate(Clock(state.steps + 1))
         with state.threads(len(x)).applied(state.kernels):
@@ -93,12 +99,12 @@ class Trainer:
         class_weight: ClassWeight | None,
         class_names: Sequence[str] | None,
     ) -> RateSearch:
-        """Run the range test on the data set. The model is left unchanged."""
+        """Run the range test on the data set. The model is left unchanged. See ``Model.find_learning_rate``."""
         state = self.state
         check_range(low, high, steps)
-        batch_size = positive_integer(batch_size, "batch_size", "find_learning_rate")
+        batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
         augmentation = validate(augmentation, Augmentation | None, "find_learning_rate", "augmentation")
-        samples = weighted(inputs.training_samples(data, stage, state), class_weight, state, class_names)
+        samples = weighted(inputs.checked_training_samples(data, stage, state), class_weight, state, class_names)
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)
@@ -121,4 +127,5 @@ class Trainer:
 
     @functools.cached_property
     def _gradient_step(self) -> GradientStep:
+        """The step of all trainings with back-propagation: its memory is reused from one training to the next."""
         return GradientStep(self.state)
