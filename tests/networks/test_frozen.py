@@ -184,7 +184,7 @@ def test_an_invalid_transfer_changes_nothing():
     before = other.parameters.copy()
     with pytest.raises(ShapeError, match=r"dense2.W has the shape \(8, 3\) in the source and \(8, 2\) in the target"):
         transfer(one, other)
-    with pytest.raises(ConfigError, match="the target nothing inside into='frozen1'"):
+    with pytest.raises(ConfigError, match="the target no arrays inside into='frozen1'"):
         transfer(one, other, into="frozen1")
     with pytest.raises(ConfigError, match=r"the source has dense1.W, .* the target sequential1.batchnorm1.gamma"):
         transfer(one, Sequential(Sequential(BatchNorm()), Softmax()).compile((6,), CrossEntropy()))
