@@ -43,7 +43,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 class Docstrings(griffe.Extension):
-    """Docstrings as Markdown: roles become links, and examples and text aligned with spaces become code blocks.
+    """Docstrings as Markdown: roles become links, numpydoc sections lists, examples and text aligned with spaces code blocks.
 
     The source that is shown for a dataclass without its own ``__init__`` is the whole class.
     """
@@ -79,6 +79,9 @@ def _format(paragraph: str) -> str:
         return f"```pycon\n{paragraph}\n```"
     if paragraph.startswith((" ", "-")):
         return paragraph  # Markdown already treats it as a code block or a list
+    if section := re.match(r"(\w+)\n-+\n", paragraph):  # numpydoc: "Parameters", then lines of the form "name : text"
+        entries = re.sub(r"^(\S.*?) : ", r"- `\1`: ", paragraph[section.end() :], flags=re.MULTILINE)
+        return f"**{section[1]}**\n\n{entries}"
     if re.search(r"\S {3,}\S", paragraph):
         return f"```text\n{paragraph}\n```"
     return paragraph.replace("] [", "] \\[")  # a product of matrices, not a link

@@ -75,6 +75,12 @@ def test_docstrings_become_markdown(hooks):
     assert indented == "    c    d"
 
 
+def test_numpydoc_sections_become_lists(hooks):
+    text = "Parameters\n----------\nhidden : widths, as in 64 : 32,\n    or a network\ntol, patience : when it ends"
+    expected = "**Parameters**\n\n- `hidden`: widths, as in 64 : 32,\n    or a network\n- `tol, patience`: when it ends"
+    assert hooks.to_markdown(text, "pellucid.sklearn.classifier") == expected
+
+
 def test_links_to_pages_outside_docs_lead_to_their_copies_in_the_site(hooks):
     markdown = hooks.on_page_markdown("[a](../CONTRIBUTING.md) [b](../CONTRIBUTING.md#words) [c](../CONTRIBUTING.mdx)")
     assert markdown == "[a](contributing.md) [b](contributing.md#words) [c](../CONTRIBUTING.mdx)"
