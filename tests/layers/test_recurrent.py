@@ -180,9 +180,9 @@ def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype):
     wanted = run_layer(layer, x, dy, kernels=reference)
     found = []
     for threads in (1, 3):
-        compiled.ready(threads)
+        compiled.set_num_threads(threads)
         found.append(run_layer(layer, x, dy, kernels=compiled))
-    compiled.ready(1)
+    compiled.set_num_threads(1)
     bound = {np.float32: 1e-5, np.float64: 1e-13}[dtype]
     for name in ("y", "dx", "gradient"):
         one, other, right = (getattr(out, name) for out in (*found, wanted))

@@ -95,7 +95,7 @@ class Passthrough(InputStage):
         needs_no_conversion = x.dtype == out.dtype and flags.c_contiguous and flags.aligned
         if needs_no_conversion and isinstance(rows, slice):
             out = x[rows]
-        elif needs_no_conversion:
+        elif needs_no_conversion and not isinstance(rows, slice):
             kernels.gather(x, rows, out)
         else:
             with np.errstate(over="ignore"):  # values beyond float32 become infinite and raise DataError below

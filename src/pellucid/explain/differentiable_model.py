@@ -121,7 +121,7 @@ class DifferentiableModel:
         return gradients
 
     def _use_threads(self, n: int) -> None:
-        self._state.kernels.ready(self._state.prediction_threads(n).pool)
+        self._state.kernels.set_num_threads(self._state.prediction_threads(n).pool)
 
     def _forward(self, points: Array, *, keep: bool) -> Array:
         z = np.ascontiguousarray(self._execution.forward(np.ascontiguousarray(points), keep=keep))

@@ -1,8 +1,11 @@
-"""The arithmetic, twice: ``reference`` is readable NumPy and the truth, ``compiled`` is Numba and must match it.
+"""The kernels: all arithmetic on arrays, in two sets with the same names and signatures.
 
-Both sets have the same files, names and signatures; one file is one subject. Kernels take C-contiguous arrays of one
-dtype, float32 or float64 (labels are int64, pictures uint8), write into the arrays they are given; the
-compiled ones allocate nothing that grows with the batch. Whatever else users bring is put into that form once, at the boundary.
+``reference`` is readable NumPy and defines the results. ``compiled`` is Numba, several times faster; tests compare it with the
+reference. :class:`Kernels` lists all kernels. A file has the same name for the same subject in both sets.
+
+Kernels take C-contiguous arrays of one dtype, float32 or float64 (labels are int64, images uint8), and write into the arrays
+that they are given; the compiled ones allocate no memory that grows with the batch. Other dtypes and layouts are converted
+once, where user data enters the library.
 """
 
 from __future__ import annotations
@@ -11,17 +14,17 @@ import functools
 import importlib
 import importlib.util
 import os
-import types
 import warnings
+from typing import cast
 
 from pellucid.errors import ConfigError, did_you_mean
+from pellucid.kernels.interface import Kernels as Kernels
 
-Kernels = types.ModuleType
 SETS = ("reference", "compiled")
 
 
 def load(name: str | None = None) -> Kernels:
-    """A kernel set: the one named, or what ``PELLUCID_KERNELS`` names, or the fastest that is installed."""
+    """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed."""
     name = name or os.environ.get("PELLUCID_KERNELS") or None
     if name is not None and name not in SETS:
         raise ConfigError(f"there are no kernels {name!r} (PELLUCID_KERNELS): {did_you_mean(name, SETS)}")
@@ -35,9 +38,9 @@ def _load(name: str | None) -> Kernels:
         raise ConfigError("the compiled kernels need Numba: pip install 'pellucid[fast]'")
     if name is None and not installed:
         warnings.warn("Numba is not installed: using the slower reference kernels; pip install 'pellucid[fast]'", stacklevel=3)
-    return importlib.import_module(f"pellucid.kernels.{name or ('compiled' if installed else 'reference')}")
+    return cast(Kernels, importlib.import_module(f"pellucid.kernels.{name or ('compiled' if installed else 'reference')}"))
 
 
 def name_of(kernels: Kernels) -> str:
-    """``reference`` or ``compiled``."""
+    """Return the name of a kernel set: ``reference`` or ``compiled``."""
     return kernels.__name__.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Where a window lies on a picture: what convolution and pooling kernels are told about geometry."""
+"""The geometry of a window that moves over an image, as the kernels of convolution and pooling need it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 
 class Window(NamedTuple):
-    """Where a kernel of kh × kw taps lies on a picture: the tap (i, j) of output (p, q) is the input pixel
-    (p·sh − top + i·dh, q·sw − left + j·dw); outside the picture there is nothing (zeros for a convolution)."""
+    """The size (kh, kw), stride (sh, sw), padding (top, left) and dilation (dh, dw) of a window.
+
+    Tap (i, j) of output (p, q) is the input pixel (p·sh − top + i·dh, q·sw − left + j·dw). Taps outside of the image are zeros
+    in a convolution and do not count in pooling.
+    """
 
     kh: int
     kw: int

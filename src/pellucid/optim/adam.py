@@ -41,10 +41,11 @@ class Adam(Rule):
         return ("m", "v", "peak") if self.amsgrad else ("m", "v")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
+        m, v = state[:2]
         if self.amsgrad:
-            kernels.amsgrad(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
+            kernels.amsgrad(theta, g, m, v, state[2], rate, self.beta1, self.beta2, self.epsilon, step)
         else:
-            kernels.adam(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
+            kernels.adam(theta, g, m, v, rate, self.beta1, self.beta2, self.epsilon, step)
 
 
 def AdamW(

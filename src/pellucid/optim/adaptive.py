@@ -84,7 +84,8 @@ class Adadelta(Rule):
         return ("v", "u")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        kernels.adadelta(theta, g, *state, rate, self.rho, self.epsilon)
+        v, u = state
+        kernels.adadelta(theta, g, v, u, rate, self.rho, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class Nadam(Rule):
             product *= self._mu(t)
         mu, next_mu = self._mu(step), self._mu(step + 1)
         rate_of_g, rate_of_m = rate * (1 - mu) / (1 - product), rate * next_mu / (1 - product * next_mu)
-        kernels.nadam(theta, g, *state, rate_of_g, rate_of_m, self.beta1, self.beta2, self.epsilon, step)
+        m, v = state
+        kernels.nadam(theta, g, m, v, rate_of_g, rate_of_m, self.beta1, self.beta2, self.epsilon, step)
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ class Adamax(Rule):
         return ("m", "u")
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        kernels.adamax(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
+        m, u = state
+        kernels.adamax(theta, g, m, u, rate, self.beta1, self.beta2, self.epsilon, step)
 
 
 @dataclass(frozen=True)

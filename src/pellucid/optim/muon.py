@@ -52,7 +52,8 @@ class Muon(Rule):
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         if theta.ndim < 2:
-            kernels.adam(theta, g, *state, rate, self.beta1, self.beta2, self.epsilon, step)
+            m, v = state
+            kernels.adam(theta, g, m, v, rate, self.beta1, self.beta2, self.epsilon, step)
             return
         direction = np.zeros_like(g)  # a step of rate −1 from 0 leaves G + μ m in it
         kernels.sgd_momentum(direction.reshape(-1), g.reshape(-1), state[0].reshape(-1), -1.0, self.momentum, True)

@@ -101,4 +101,4 @@ class MaxNorm(Constraint):
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         if theta.ndim > 1:
-            kernels.limit_columns(theta.reshape(-1, theta.shape[-1]), self.limit)
+            kernels.clip_column_norms(theta.reshape(-1, theta.shape[-1]), self.limit)

@@ -150,7 +150,7 @@ def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
 
 
 def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify: Notify) -> float:
-    with model.kernels.announced(notify):
+    with model.kernels.announce_compilation(notify):
         search = model.find_learning_rate(
             train_set,
             batch_size=recipe.fit.batch_size,
@@ -173,7 +173,7 @@ def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool,
         if observer is None:
             follow(events, progress, fit.epochs, model.kernels)
         else:
-            with model.kernels.announced(notify):
+            with model.kernels.announce_compilation(notify):
                 observation.follow(events, observer)
     except KeyboardInterrupt:
         interrupted = True

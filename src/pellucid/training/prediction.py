@@ -107,7 +107,7 @@ class Predictor:
 
         After an error in the block the execution is dropped; the next call creates a new one.
         """
-        self.state.kernels.ready(self.state.prediction_threads(n).pool)
+        self.state.kernels.set_num_threads(self.state.prediction_threads(n).pool)
         try:
             execution = self._pool.pop()
         except IndexError:

@@ -146,7 +146,7 @@ def follow(events: Generator[Event, None, None], progress: bool | None, epochs: 
     Ctrl-C closes the generator after the current step and raises KeyboardInterrupt.
     """
     display = make_display(progress, epochs)
-    with interruptible() as interrupted, display, kernels.announced(display.print_line):
+    with interruptible() as interrupted, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
             if interrupted():

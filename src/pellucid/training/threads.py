@@ -44,7 +44,7 @@ class Threads:
         The limit of BLAS ends with the block. The pool keeps its number until the next block sets it.
         """
         with blas.limited(self.blas):
-            kernels.ready(self.pool)
+            kernels.set_num_threads(self.pool)
             yield
 
 

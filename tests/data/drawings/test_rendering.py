@@ -33,13 +33,13 @@ def moved(strokes, scale=1.0, x=0.0, y=0.0):
 def test_the_pen_covers_the_pixels_near_its_line(name):
     kernels = load(name)
     out = np.full((9, 12), 7, np.float32)
-    kernels.ink(np.array([[4, 2, 4, 8]], np.float32), 1.0, out)
+    kernels.draw_strokes(np.array([[4, 2, 4, 8]], np.float32), 1.0, out)
     assert out[4, 5] == 1  # the middle of the line
     assert out[5, 5] == pytest.approx(0.5)  # its edge goes through the centre of the pixel
     assert out[6, 5] == 0
     assert out[4, 9] == pytest.approx(0.5)  # round ends
     assert out[5, 9] == pytest.approx(1.5 - math.sqrt(2), abs=1e-6)
-    kernels.ink(np.array([[0, 0, 0, 0], [8, 11, 30, 40]], np.float32), 0.5, out)
+    kernels.draw_strokes(np.array([[0, 0, 0, 0], [8, 11, 30, 40]], np.float32), 0.5, out)
     assert out[0, 0] == 1  # a dot
     assert out[8, 11] == 1  # the beginning of a line that leaves the image
     assert out[4, 5] == 0  # the previous content is overwritten
@@ -49,7 +49,7 @@ def test_both_kernels_draw_the_same():
     random = np.random.default_rng(0)
     for count in (1, 3, 700):
         segments = random.uniform(-5, 35, (count, 4)).astype(np.float32)
-        one, other = (load(name).ink(segments, 1.2, np.empty((28, 28), np.float32)) for name in ("reference", "compiled"))
+        one, other = (load(name).draw_strokes(segments, 1.2, np.empty((28, 28), np.float32)) for name in ("reference", "compiled"))
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
@@ -97,7 +97,7 @@ def test_a_scan_and_its_strokes_give_the_same_image(dark_on_light, form):
     """The same seven, drawn large in a corner of a sheet with a pen of the right width."""
     sheet = np.zeros((300, 200), np.float32)
     lines = [(y + 100, x + 40, b + 100, a + 40) for one in SEVEN for (x, y), (a, b) in itertools.pairwise(one)]
-    load("reference").ink(np.asarray(lines, np.float32), PEN / 2 * 80 / (BOX - PEN), sheet)
+    load("reference").draw_strokes(np.asarray(lines, np.float32), PEN / 2 * 80 / (BOX - PEN), sheet)
     sheet = 0.1 + 0.7 * sheet
     sheet = 0.95 - sheet if dark_on_light else sheet
     drawing = sheet if form == "numbers" else np.round(255 * sheet).astype(np.uint8)

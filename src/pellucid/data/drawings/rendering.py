@@ -88,7 +88,7 @@ def _segments(strokes: list[Array]) -> Array:
 
 def _draw(segments: Array) -> Array:
     """Return an image (28, 28) with values from 0 to 1 of the segments, drawn with the pen."""
-    return load().ink(segments.astype(np.float32), PEN / 2, np.empty((SIDE, SIDE), np.float32))
+    return load().draw_strokes(segments.astype(np.float32), PEN / 2, np.empty((SIDE, SIDE), np.float32))
 
 
 def _from_image(image: Array, normalization: str) -> Array:

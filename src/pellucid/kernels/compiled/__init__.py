@@ -1,190 +1,25 @@
-"""The kernels in Numba: the same names and signatures as the reference, several times faster.
+"""The compiled kernels: in Numba, with the names and signatures of :class:`~pellucid.kernels.interface.Kernels`.
 
-``team`` lets several threads work inside one kernel; ``vectors`` and ``tiles`` are the innermost loops, in vectors.
+Files whose names also exist in ``reference`` contain kernels. The others are what these are built on:
+
+=====================  ======================================================================================================
+``jit``                the compiler's options and the cache on disk
+``thread_pool``        ``parallel_for``, which splits a kernel into tasks for several threads
+``atomics``            64-bit cells that threads share, and locks: for the thread pool
+``indirect_calls``     calls of compiled functions through their addresses
+``simd``               code on SIMD vectors, in LLVM's intermediate language
+``vector_math``        formulas with exp and tanh on SIMD vectors
+``micro_kernel``       the register tile, the innermost loop of every matrix product
+``matmul``             packing, and matrix products in parallel
+``reductions``         sums over a batch: gradients of weights and biases
+``channelwise``        loops and sums over arrays with few channels
+``conv_…``             the algorithms of convolution: direct, im2col, Winograd, depthwise
+``pooling_simd``       the innermost loops of pooling
+=====================  ======================================================================================================
 """
 
-from pellucid.kernels.compiled.activations import (
-    add_relu,
-    log_softmax,
-    log_softmax_gradient,
-    relu,
-    relu_gradient,
-    sigmoid,
-    sigmoid_gradient,
-    softmax,
-    softmax_gradient,
-    tanh,
-    tanh_gradient,
-)
-from pellucid.kernels.compiled.batches import all_finite, gather, gather_scaled
-from pellucid.kernels.compiled.convolution import (
-    conv2d,
-    conv2d_backward,
-    conv2d_input_gradient,
-    conv2d_relu,
-    conv2d_relu_backward,
-)
-from pellucid.kernels.compiled.curves import (
-    elu,
-    elu_gradient,
-    gelu,
-    gelu_gradient,
-    hard_sigmoid,
-    hard_sigmoid_gradient,
-    leaky_relu,
-    leaky_relu_gradient,
-    silu,
-    silu_gradient,
-    softplus,
-    softplus_gradient,
-)
-from pellucid.kernels.compiled.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
-from pellucid.kernels.compiled.group_norm import group_norm, group_norm_backward
-from pellucid.kernels.compiled.ink import ink
-from pellucid.kernels.compiled.jit import announced as announced  # no kernels: what comes before them
-from pellucid.kernels.compiled.losses import (
-    absolute_error,
-    hinge,
-    hinge_labels,
-    huber,
-    poisson,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-    softmax_cross_entropy_labels,
-    softmax_divergence,
-    squared_error,
-)
-from pellucid.kernels.compiled.metrics import confusion, count_correct
-from pellucid.kernels.compiled.noise import add_normal, dropout, uniform
-from pellucid.kernels.compiled.normalization import (
-    layer_norm,
-    layer_norm_backward,
-    moments,
-    normalize,
-    normalize_backward,
-    normalize_input_gradient,
-    normalize_relu,
-    normalize_relu_backward,
-)
-from pellucid.kernels.compiled.pooling import (
-    average_pool,
-    average_pool_backward,
-    global_average_pool,
-    global_average_pool_backward,
-    max_pool,
-    max_pool_backward,
-)
-from pellucid.kernels.compiled.prelu import prelu, prelu_backward
-from pellucid.kernels.compiled.recurrent import recurrent, recurrent_backward
-from pellucid.kernels.compiled.rows import scatter_add
-from pellucid.kernels.compiled.rules import adadelta, adagrad, adamax, amsgrad, lion, nadam, rmsprop
-from pellucid.kernels.compiled.team import ready as ready
-from pellucid.kernels.compiled.updates import (
-    adam,
-    add,
-    add_penalty,
-    add_scaled,
-    clip,
-    copy,
-    limit_columns,
-    scale,
-    sgd,
-    sgd_momentum,
-    sum_of_squares,
-)
-from pellucid.kernels.compiled.warp import warp
+from pellucid.kernels.compiled.jit import announce_compilation as announce_compilation
+from pellucid.kernels.compiled.thread_pool import set_num_threads as set_num_threads
+from pellucid.kernels.interface import import_kernels
 
-__all__ = [
-    "absolute_error",
-    "adadelta",
-    "adagrad",
-    "adam",
-    "adamax",
-    "add",
-    "add_normal",
-    "add_penalty",
-    "add_relu",
-    "add_scaled",
-    "affine",
-    "affine_backward",
-    "affine_input_gradient",
-    "affine_relu",
-    "affine_relu_backward",
-    "all_finite",
-    "amsgrad",
-    "average_pool",
-    "average_pool_backward",
-    "clip",
-    "confusion",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_input_gradient",
-    "conv2d_relu",
-    "conv2d_relu_backward",
-    "copy",
-    "count_correct",
-    "dropout",
-    "elu",
-    "elu_gradient",
-    "gather",
-    "gather_scaled",
-    "gelu",
-    "gelu_gradient",
-    "global_average_pool",
-    "global_average_pool_backward",
-    "group_norm",
-    "group_norm_backward",
-    "hard_sigmoid",
-    "hard_sigmoid_gradient",
-    "hinge",
-    "hinge_labels",
-    "huber",
-    "ink",
-    "layer_norm",
-    "layer_norm_backward",
-    "leaky_relu",
-    "leaky_relu_gradient",
-    "limit_columns",
-    "lion",
-    "log_softmax",
-    "log_softmax_gradient",
-    "max_pool",
-    "max_pool_backward",
-    "moments",
-    "nadam",
-    "normalize",
-    "normalize_backward",
-    "normalize_input_gradient",
-    "normalize_relu",
-    "normalize_relu_backward",
-    "poisson",
-    "prelu",
-    "prelu_backward",
-    "recurrent",
-    "recurrent_backward",
-    "relu",
-    "relu_gradient",
-    "rmsprop",
-    "scale",
-    "scatter_add",
-    "sgd",
-    "sgd_momentum",
-    "sigmoid",
-    "sigmoid_cross_entropy",
-    "sigmoid_gradient",
-    "silu",
-    "silu_gradient",
-    "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_labels",
-    "softmax_divergence",
-    "softmax_gradient",
-    "softplus",
-    "softplus_gradient",
-    "squared_error",
-    "sum_of_squares",
-    "tanh",
-    "tanh_gradient",
-    "uniform",
-    "warp",
-]
+globals().update(import_kernels(__name__))

@@ -1,212 +1,54 @@
-"""Activation functions and what they make of a gradient, each one pass over the array, in pieces for the team."""
+"""The kernels of the activation functions, each one pass over the array.
+
+A gradient kernel may write over its argument dy. A loop that may write what it reads under another name is not vectorized; so
+the gradient is computed in place, in ``out``, after dy has been copied there if it is another array. The three functions that
+are called most save this pass with a second loop.
+"""
 
 from __future__ import annotations
 
 import math
 
-import numba
+import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.vectors import address
+from pellucid.kernels.compiled.channelwise import (
+    BLOCK_ROWS,
+    add_groups,
+    empty_group_sums,
+    fold,
+    group_blocks,
+    move_sums,
+    repeat_channels,
+    split_wide_rows,
+    wide_row_size,
+    wide_rows,
+)
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.simd import address_of
+from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
-U = numba.uint64
-PIECE = 16_384  # numbers: some microseconds
+SQRT_HALF = math.sqrt(0.5)
+NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)  # the density of the normal distribution at zero
+
+
+def _copied(dy: Array, out: Array) -> Array:
+    """Return ``out``, flat, with dy copied into it."""
+    if out is not dy:
+        np.copyto(out, dy)
+    return out.reshape(-1)
 
 
 @jit
-def pieces(x):  # type: ignore[no-untyped-def]
-    """How many there are."""
-    return (x.size + PIECE - 1) // PIECE
-
-
-@jit
-def stretch(x, piece):  # type: ignore[no-untyped-def]
-    """The numbers of one piece."""
-    first = U(piece) * U(PIECE)
-    return range(first, min(first + U(PIECE), U(x.size)))
-
-
-@jit
-def starts(x, k, rows, piece):  # type: ignore[no-untyped-def]
-    """Where the rows of one piece begin, each of k numbers."""
-    first = U(piece) * U(rows) * U(k)
-    return range(first, min(first + U(rows) * U(k), U(x.size)), U(k))
-
-
-@jit
-def _relu_piece(x, out, piece):  # type: ignore[no-untyped-def]
+def _relu_task(x, out, task):
     zero = x.dtype.type(0)
-    for i in stretch(x, piece):
+    for i in chunk(x, task):
         out[i] = zero if x[i] < zero else x[i]
 
 
 @jit
-def _add_relu_piece(x, other, out, piece):  # type: ignore[no-untyped-def]
-    zero = x.dtype.type(0)
-    for i in stretch(x, piece):
-        v = x[i] + other[i]
-        out[i] = zero if v < zero else v
-
-
-@jit
-def _relu_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
-    zero = y.dtype.type(0)
-    if address(dy, 0) == address(out, 0):  # by one name: a loop that may write what it reads is not vectorized
-        for i in stretch(y, piece):
-            out[i] = zero if y[i] <= zero else out[i]
-    else:
-        for i in stretch(y, piece):
-            out[i] = zero if y[i] <= zero else dy[i]
-
-
-@jit
-def _sigmoid_piece(x, out, piece):  # type: ignore[no-untyped-def]
-    one = x.dtype.type(1)
-    for i in stretch(x, piece):
-        e = math.exp(-abs(x[i]))
-        out[i] = (one if x[i] >= 0 else e) / (one + e)
-
-
-@jit
-def _sigmoid_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
-    one = y.dtype.type(1)
-    if address(dy, 0) == address(out, 0):
-        for i in stretch(y, piece):
-            out[i] = out[i] * y[i] * (one - y[i])
-    else:
-        for i in stretch(y, piece):
-            out[i] = dy[i] * y[i] * (one - y[i])
-
-
-@jit
-def _tanh_piece(x, out, piece):  # type: ignore[no-untyped-def]
-    for i in stretch(x, piece):
-        out[i] = math.tanh(x[i])
-
-
-@jit
-def _tanh_gradient_piece(y, dy, out, piece):  # type: ignore[no-untyped-def]
-    one = y.dtype.type(1)
-    if address(dy, 0) == address(out, 0):
-        for i in stretch(y, piece):
-            out[i] = out[i] * (one - y[i] * y[i])
-    else:
-        for i in stretch(y, piece):
-            out[i] = dy[i] * (one - y[i] * y[i])
-
-
-@jit
-def _softmax_piece(x, k, out, rows, piece):  # type: ignore[no-untyped-def]
-    for start in starts(x, k, rows, piece):
-        top = x[start]
-        for j in range(start, start + U(k)):
-            top = max(top, x[j])
-        total = x.dtype.type(0)
-        for j in range(start, start + U(k)):
-            e = math.exp(x[j] - top)
-            out[j] = e
-            total += e
-        for j in range(start, start + U(k)):
-            out[j] /= total
-
-
-@jit
-def _softmax_gradient_piece(y, dy, k, out, rows, piece):  # type: ignore[no-untyped-def]
-    for start in starts(y, k, rows, piece):
-        inner = y.dtype.type(0)
-        for j in range(start, start + U(k)):
-            inner += dy[j] * y[j]
-        if address(dy, 0) == address(out, 0):
-            for j in range(start, start + U(k)):
-                out[j] = y[j] * (out[j] - inner)
-        else:
-            for j in range(start, start + U(k)):
-                out[j] = y[j] * (dy[j] - inner)
-
-
-@jit
-def _log_softmax_piece(x, k, out, rows, piece):  # type: ignore[no-untyped-def]
-    for start in starts(x, k, rows, piece):
-        top = x[start]
-        for j in range(start, start + U(k)):
-            top = max(top, x[j])
-        total = x.dtype.type(0)
-        for j in range(start, start + U(k)):
-            total += math.exp(x[j] - top)
-        rest = math.log(total)
-        for j in range(start, start + U(k)):
-            out[j] = (x[j] - top) - rest
-
-
-@jit
-def _log_softmax_gradient_piece(y, dy, k, out, rows, piece):  # type: ignore[no-untyped-def]
-    for start in starts(y, k, rows, piece):
-        total = y.dtype.type(0)
-        for j in range(start, start + U(k)):
-            total += dy[j]
-        for j in range(start, start + U(k)):
-            out[j] = dy[j] - math.exp(y[j]) * total
-
-
-@jit
-def _relu(x, out):  # type: ignore[no-untyped-def]
-    share(_relu_piece, (x, out), pieces(out))
-
-
-@jit
-def _add_relu(x, other, out):  # type: ignore[no-untyped-def]
-    share(_add_relu_piece, (x, other, out), pieces(out))
-
-
-@jit
-def _relu_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(_relu_gradient_piece, (y, dy, out), pieces(out))
-
-
-@jit
-def _sigmoid(x, out):  # type: ignore[no-untyped-def]
-    share(_sigmoid_piece, (x, out), pieces(out))
-
-
-@jit
-def _sigmoid_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(_sigmoid_gradient_piece, (y, dy, out), pieces(out))
-
-
-@jit
-def _tanh(x, out):  # type: ignore[no-untyped-def]
-    share(_tanh_piece, (x, out), pieces(out))
-
-
-@jit
-def _tanh_gradient(y, dy, out):  # type: ignore[no-untyped-def]
-    share(_tanh_gradient_piece, (y, dy, out), pieces(out))
-
-
-@jit
-def _softmax(x, k, out):  # type: ignore[no-untyped-def]
-    rows = max(1, PIECE // (4 * k))
-    share(_softmax_piece, (x, k, out, rows), (out.size // k + rows - 1) // rows)
-
-
-@jit
-def _softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
-    rows = max(1, PIECE // (4 * k))
-    share(_softmax_gradient_piece, (y, dy, k, out, rows), (out.size // k + rows - 1) // rows)
-
-
-@jit
-def _log_softmax(x, k, out):  # type: ignore[no-untyped-def]
-    rows = max(1, PIECE // (4 * k))
-    share(_log_softmax_piece, (x, k, out, rows), (out.size // k + rows - 1) // rows)
-
-
-@jit
-def _log_softmax_gradient(y, dy, k, out):  # type: ignore[no-untyped-def]
-    rows = max(1, PIECE // (4 * k))
-    share(_log_softmax_gradient_piece, (y, dy, k, out, rows), (out.size // k + rows - 1) // rows)
+def _relu(x, out):
+    parallel_for(_relu_task, (x, out), num_chunks(out))
 
 
 def relu(x: Array, out: Array) -> Array:
@@ -214,9 +56,20 @@ def relu(x: Array, out: Array) -> Array:
     return out
 
 
-def add_relu(x: Array, other: Array, out: Array) -> Array:
-    _add_relu(x.reshape(-1), other.reshape(-1), out.reshape(-1))
-    return out
+@jit
+def _relu_gradient_task(y, dy, out, task):
+    zero = y.dtype.type(0)
+    if address_of(dy, 0) == address_of(out, 0):  # by one name: a loop that may write what it reads is not vectorized
+        for i in chunk(y, task):
+            out[i] = zero if y[i] <= zero else out[i]
+    else:
+        for i in chunk(y, task):
+            out[i] = zero if y[i] <= zero else dy[i]
+
+
+@jit
+def _relu_gradient(y, dy, out):
+    parallel_for(_relu_gradient_task, (y, dy, out), num_chunks(out))
 
 
 def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
@@ -224,9 +77,171 @@ def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
+@jit
+def _add_relu_task(x, other, out, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        v = x[i] + other[i]
+        out[i] = zero if v < zero else v
+
+
+@jit
+def _add_relu(x, other, out):
+    parallel_for(_add_relu_task, (x, other, out), num_chunks(out))
+
+
+def add_relu(x: Array, other: Array, out: Array) -> Array:
+    _add_relu(x.reshape(-1), other.reshape(-1), out.reshape(-1))
+    return out
+
+
+@jit
+def _leaky_relu_task(x, slope, out, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        out[i] = x[i] if x[i] > zero else slope * x[i]
+
+
+@jit
+def _leaky_relu(x, slope, out):
+    parallel_for(_leaky_relu_task, (x, slope, out), num_chunks(out))
+
+
+def leaky_relu(x: Array, slope: float, out: Array) -> Array:
+    _leaky_relu(x.reshape(-1), x.dtype.type(slope), out.reshape(-1))
+    return out
+
+
+@jit
+def _leaky_relu_gradient_task(y, slope, d, task):
+    zero = y.dtype.type(0)
+    for i in chunk(y, task):
+        d[i] = slope * d[i] if y[i] <= zero else d[i]
+
+
+@jit
+def _leaky_relu_gradient(y, slope, d):
+    parallel_for(_leaky_relu_gradient_task, (y, slope, d), num_chunks(d))
+
+
+def leaky_relu_gradient(y: Array, slope: float, dy: Array, out: Array) -> Array:
+    _leaky_relu_gradient(y.reshape(-1), y.dtype.type(slope), _copied(dy, out))
+    return out
+
+
+@jit
+def _prelu_task(x, s, out, per_task, task):
+    w, zero = u64(s.size), x.dtype.type(0)
+    for start in wide_rows(x, w, per_task, task):
+        for j in range(min(w, u64(x.size) - start)):
+            out[start + j] = x[start + j] if x[start + j] > zero else s[j] * x[start + j]
+
+
+@jit
+def _prelu(x, slope, out):
+    s = repeat_channels(slope, wide_row_size(x.size, slope.size), x)
+    per_task, tasks = split_wide_rows(x.size, s.size)
+    parallel_for(_prelu_task, (x, s, out, per_task), tasks)
+
+
+def prelu(x: Array, slope: Array, out: Array) -> Array:
+    _prelu(x.reshape(-1), slope, out.reshape(-1))
+    return out
+
+
+@jit
+def _prelu_backward_task(x, s, d, sums, task):
+    """Compute one group's Σ dy x where x is not positive, and dx in place of dy."""
+    w, zero = u64(s.size), x.dtype.type(0)
+    part, total = np.zeros(w, x.dtype), np.zeros(w)
+    blocks, last = group_blocks(x, w, len(sums), task)
+    for block in blocks:
+        for start in range(block, min(block + w * BLOCK_ROWS, last), w):
+            for j in range(min(w, last - start)):
+                positive = x[start + j] > zero
+                part[j] += zero if positive else x[start + j] * d[start + j]
+                d[start + j] = d[start + j] if positive else s[j] * d[start + j]
+        move_sums(part, total)
+    fold(total, sums[task, 0])
+
+
+@jit
+def _prelu_backward(x, slope, d, dslope):
+    s, sums = repeat_channels(slope, wide_row_size(x.size, slope.size), x), empty_group_sums(x.size, slope.size)
+    parallel_for(_prelu_backward_task, (x, s, d, sums), len(sums))
+    dslope[:] = add_groups(sums)[0]
+
+
+def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array) -> Array:
+    _prelu_backward(x.reshape(-1), slope, _copied(dy, out), dslope)
+    return out
+
+
+@jit
+def _elu_task(x, alpha, out, task):
+    for i in chunk(x, task):
+        out[i] = x[i] if x[i] > 0 else alpha * math.expm1(x[i])
+
+
+@jit
+def _elu(x, alpha, out):
+    parallel_for(_elu_task, (x, alpha, out), num_chunks(out))
+
+
+def elu(x: Array, alpha: float, out: Array) -> Array:
+    _elu(x.reshape(-1), x.dtype.type(alpha), out.reshape(-1))
+    return out
+
+
+@jit
+def _elu_gradient_task(y, alpha, d, task):
+    zero = y.dtype.type(0)
+    for i in chunk(y, task):
+        d[i] = d[i] if y[i] > zero else (y[i] + alpha) * d[i]
+
+
+@jit
+def _elu_gradient(y, alpha, d):
+    parallel_for(_elu_gradient_task, (y, alpha, d), num_chunks(d))
+
+
+def elu_gradient(y: Array, alpha: float, dy: Array, out: Array) -> Array:
+    _elu_gradient(y.reshape(-1), y.dtype.type(alpha), _copied(dy, out))
+    return out
+
+
+@jit
+def _sigmoid_task(x, out, task):
+    one = x.dtype.type(1)
+    for i in chunk(x, task):
+        e = math.exp(-abs(x[i]))
+        out[i] = (one if x[i] >= 0 else e) / (one + e)
+
+
+@jit
+def _sigmoid(x, out):
+    parallel_for(_sigmoid_task, (x, out), num_chunks(out))
+
+
 def sigmoid(x: Array, out: Array) -> Array:
     _sigmoid(x.reshape(-1), out.reshape(-1))
     return out
+
+
+@jit
+def _sigmoid_gradient_task(y, dy, out, task):
+    one = y.dtype.type(1)
+    if address_of(dy, 0) == address_of(out, 0):
+        for i in chunk(y, task):
+            out[i] = out[i] * y[i] * (one - y[i])
+    else:
+        for i in chunk(y, task):
+            out[i] = dy[i] * y[i] * (one - y[i])
+
+
+@jit
+def _sigmoid_gradient(y, dy, out):
+    parallel_for(_sigmoid_gradient_task, (y, dy, out), num_chunks(out))
 
 
 def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
@@ -234,9 +249,71 @@ def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
+@jit
+def _hard_sigmoid_task(x, out, task):
+    zero, half, one, six = x.dtype.type(0), x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(6)
+    for i in chunk(x, task):
+        v = x[i] / six + half
+        out[i] = zero if v < zero else one if v > one else v
+
+
+@jit
+def _hard_sigmoid(x, out):
+    parallel_for(_hard_sigmoid_task, (x, out), num_chunks(out))
+
+
+def hard_sigmoid(x: Array, out: Array) -> Array:
+    _hard_sigmoid(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+@jit
+def _hard_sigmoid_gradient_task(y, d, task):
+    zero, one, six = y.dtype.type(0), y.dtype.type(1), y.dtype.type(6)
+    for i in chunk(y, task):
+        d[i] = zero if y[i] <= zero or y[i] >= one else d[i] / six
+
+
+@jit
+def _hard_sigmoid_gradient(y, d):
+    parallel_for(_hard_sigmoid_gradient_task, (y, d), num_chunks(d))
+
+
+def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _hard_sigmoid_gradient(y.reshape(-1), _copied(dy, out))
+    return out
+
+
+@jit
+def _tanh_task(x, out, task):
+    for i in chunk(x, task):
+        out[i] = math.tanh(x[i])
+
+
+@jit
+def _tanh(x, out):
+    parallel_for(_tanh_task, (x, out), num_chunks(out))
+
+
 def tanh(x: Array, out: Array) -> Array:
     _tanh(x.reshape(-1), out.reshape(-1))
     return out
+
+
+@jit
+def _tanh_gradient_task(y, dy, out, task):
+    one = y.dtype.type(1)
+    if address_of(dy, 0) == address_of(out, 0):
+        for i in chunk(y, task):
+            out[i] = out[i] * (one - y[i] * y[i])
+    else:
+        for i in chunk(y, task):
+            out[i] = dy[i] * (one - y[i] * y[i])
+
+
+@jit
+def _tanh_gradient(y, dy, out):
+    parallel_for(_tanh_gradient_task, (y, dy, out), num_chunks(out))
 
 
 def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
@@ -244,21 +321,105 @@ def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-def softmax(x: Array, out: Array) -> Array:
-    _softmax(x.reshape(-1), x.shape[-1], out.reshape(-1))
+@jit
+def _silu_task(x, out, task):
+    one = x.dtype.type(1)
+    for i in chunk(x, task):
+        e = math.exp(-abs(x[i]))
+        out[i] = x[i] * ((one if x[i] >= 0 else e) / (one + e))
+
+
+@jit
+def _silu(x, out):
+    parallel_for(_silu_task, (x, out), num_chunks(out))
+
+
+def silu(x: Array, out: Array) -> Array:
+    _silu(x.reshape(-1), out.reshape(-1))
     return out
 
 
-def softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
-    _softmax_gradient(y.reshape(-1), dy.reshape(-1), y.shape[-1], out.reshape(-1))
+@jit
+def _silu_gradient_task(x, d, task):
+    one = x.dtype.type(1)
+    for i in chunk(x, task):
+        e = math.exp(-abs(x[i]))
+        s = (one if x[i] >= 0 else e) / (one + e)
+        d[i] *= s * (one + x[i] * (one - s))
+
+
+@jit
+def _silu_gradient(x, d):
+    parallel_for(_silu_gradient_task, (x, d), num_chunks(d))
+
+
+def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
+    _silu_gradient(x.reshape(-1), _copied(dy, out))
     return out
 
 
-def log_softmax(x: Array, out: Array) -> Array:
-    _log_softmax(x.reshape(-1), x.shape[-1], out.reshape(-1))
+@jit
+def _gelu_task(x, out, task):
+    one, half, root = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
+    for i in chunk(x, task):
+        out[i] = x[i] * (half * (one + math.erf(x[i] * root)))
+
+
+@jit
+def _gelu(x, out):
+    parallel_for(_gelu_task, (x, out), num_chunks(out))
+
+
+def gelu(x: Array, out: Array) -> Array:
+    _gelu(x.reshape(-1), out.reshape(-1))
     return out
 
 
-def log_softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
-    _log_softmax_gradient(y.reshape(-1), dy.reshape(-1), y.shape[-1], out.reshape(-1))
+@jit
+def _gelu_gradient_task(x, d, task):
+    one, half, root, peak = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
+    for i in chunk(x, task):
+        d[i] *= half * (one + math.erf(x[i] * root)) + x[i] * (peak * math.exp(-half * x[i] * x[i]))
+
+
+@jit
+def _gelu_gradient(x, d):
+    parallel_for(_gelu_gradient_task, (x, d), num_chunks(d))
+
+
+def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
+    _gelu_gradient(x.reshape(-1), _copied(dy, out))
+    return out
+
+
+@jit
+def _softplus_task(x, out, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        out[i] = (zero if x[i] < zero else x[i]) + math.log1p(math.exp(-abs(x[i])))
+
+
+@jit
+def _softplus(x, out):
+    parallel_for(_softplus_task, (x, out), num_chunks(out))
+
+
+def softplus(x: Array, out: Array) -> Array:
+    _softplus(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+@jit
+def _softplus_gradient_task(y, d, task):
+    for i in chunk(y, task):
+        d[i] *= -math.expm1(-y[i])
+
+
+@jit
+def _softplus_gradient(y, d):
+    parallel_for(_softplus_gradient_task, (y, d), num_chunks(d))
+
+
+def softplus_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _softplus_gradient(y.reshape(-1), _copied(dy, out))
     return out

@@ -1,12 +1,12 @@
-"""Convolution: which of its forms a layer takes, decided here and nowhere else.
+"""The kernels of convolutions, and the choice of the algorithm for each, which is made here and nowhere else.
 
-- ``winograd``: 3×3 taps, stride 1, and channels and filters enough that the multiplications saved outweigh the transforms.
-- ``direct``: everything else whose taps lie side by side; one channel has a form of its own for its weights' gradient.
-- ``patches``: dilation, groups; and dX where dY is a good deal smaller than X, by strides or for want of padding: it would
-  be a convolution that meets mostly zeros.
+- ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms.
+- ``direct``: all other convolutions whose taps are adjacent; the weight gradient of images of one channel is a special case.
+- ``im2col``: dilation and groups; and dX if dY is a good deal smaller than X, because of strides or for lack of padding: the
+  direct algorithm would multiply mostly zeros.
 - ``depthwise``: one filter for each channel.
 
-``python -m benchmarks conv-forms`` measures them beside each other; docs/benchmarks.md has the table behind the rule.
+``python -m benchmarks conv-algorithms`` measures them side by side; docs/benchmarks.md has the table from which the rule comes.
 """
 
 from __future__ import annotations
@@ -14,35 +14,43 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.kernels.compiled import depthwise, direct, patches, winograd
-from pellucid.kernels.compiled.sums import biases
+from pellucid.kernels.compiled import conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from pellucid.kernels.compiled.reductions import bias_gradient
 from pellucid.kernels.window import Window
 
-WINOGRAD = 16  # channels and filters that it takes at least
+MIN_WINOGRAD_CHANNELS = 16  # and filters
 
 
-def form(W: Shape, window: Window, groups: int) -> str:
-    """The form of a convolution with weights of that shape."""
+def algorithm(W: Shape, window: Window, groups: int) -> str:
+    """Return the algorithm for Y and dW of a convolution with weights of shape ``W``."""
     if groups > 1 and W[2] == 1 and W[3] == groups:
         return "depthwise"
     if groups > 1 or window.dh > 1 or window.dw > 1:
-        return "patches"
-    if W[:2] == (3, 3) and window.sh == window.sw == 1 and min(W[2:]) >= WINOGRAD:
+        return "im2col"
+    if W[:2] == (3, 3) and window.sh == window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
         return "winograd"
     return "direct"
 
 
+def input_gradient_algorithm(dy: Shape, W: Shape, window: Window, groups: int, x: Shape) -> str:
+    """Return the algorithm for dX, from the shapes of dY, W and X."""
+    kind = algorithm(W, window, groups)
+    strides = window.sh > 1 or window.sw > 1
+    smaller = 3 * dy[1] * dy[2] < 2 * x[1] * x[2]
+    return "im2col" if kind == "direct" and (strides or smaller) else kind
+
+
 def _conv2d(x: Array, W: Array, b: Array, window: Window, groups: int, out: Array, floor: float) -> Array:
-    least = x.dtype.type(floor)
-    kind = form(W.shape, window, groups)
+    lowest = x.dtype.type(floor)
+    kind = algorithm(W.shape, window, groups)
     if kind == "winograd":
-        winograd.forward(x, W, b, window, least, out)
+        conv_winograd.forward(x, W, b, window, lowest, out)
     elif kind == "direct":
-        direct.forward(x, W, b, window, least, out)
-    elif kind == "patches":
-        patches.forward(x, W, b, window, groups, least, out)
+        conv_direct.forward(x, W, b, window, lowest, out)
+    elif kind == "im2col":
+        conv_im2col.forward(x, W, b, window, groups, lowest, out)
     else:
-        depthwise.forward(x, W, b, window, least, out)
+        conv_depthwise.forward(x, W, b, window, lowest, out)
     return out
 
 
@@ -54,55 +62,47 @@ def conv2d_relu(x: Array, W: Array, b: Array, window: Window, groups: int, out: 
     return _conv2d(x, W, b, window, groups, out, 0.0)
 
 
-def _weights(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> None:
-    kind = form(dW.shape, window, groups)
+def _weight_gradient(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> None:
+    kind = algorithm(dW.shape, window, groups)
     if len(x) == 0:
         dW.fill(0)
     elif kind == "winograd":
-        winograd.weights(x, dy, window, dW)
+        conv_winograd.weight_gradient(x, dy, window, dW)
     elif kind == "direct" and x.shape[3] == 1 and window.sw == 1:
-        direct.weights_one_channel(x, dy, window, dW)
+        conv_direct.weight_gradient_one_channel(x, dy, window, dW)
     elif kind == "direct":
-        direct.weights(x, dy, window, dW)
-    elif kind == "patches":
-        patches.weights(x, dy, window, groups, dW)
+        conv_direct.weight_gradient(x, dy, window, dW)
+    elif kind == "im2col":
+        conv_im2col.weight_gradient(x, dy, window, groups, dW)
     else:
-        depthwise.weights(x, dy, window, dW)
+        conv_depthwise.weight_gradient(x, dy, window, dW)
 
 
-def _biases(y: Array, dy: Array, db: Array) -> None:
+def _bias_gradient(y: Array, dy: Array, db: Array) -> None:
     rows = -1, dy.shape[3]
-    masked = dy.reshape(rows)
-    biases(masked if y is dy else y.reshape(rows), masked, db)
+    flat = dy.reshape(rows)
+    bias_gradient(flat if y is dy else y.reshape(rows), flat, db)
 
 
 def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
     if len(db):
-        _biases(dy, dy, db)
-    _weights(x, dy, window, groups, dW)
+        _bias_gradient(dy, dy, db)
+    _weight_gradient(x, dy, window, groups, dW)
 
 
 def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-    _biases(y, dy, db)
-    _weights(x, dy, window, groups, dW)
-
-
-def form_back(dy: Shape, W: Shape, window: Window, groups: int, x: Shape) -> str:
-    """The form of dX for a dY of shape ``dy`` and an X of shape ``x``."""
-    kind = form(W, window, groups)
-    strides = window.sh > 1 or window.sw > 1
-    smaller = 3 * dy[1] * dy[2] < 2 * x[1] * x[2]
-    return "patches" if kind == "direct" and (strides or smaller) else kind
+    _bias_gradient(y, dy, db)
+    _weight_gradient(x, dy, window, groups, dW)
 
 
 def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
-    kind = form_back(dy.shape, W.shape, window, groups, out.shape)
+    kind = input_gradient_algorithm(dy.shape, W.shape, window, groups, out.shape)
     if kind == "winograd":
-        winograd.input_gradient(dy, W, window, out)
+        conv_winograd.input_gradient(dy, W, window, out)
     elif kind == "direct":
-        direct.input_gradient(dy, W, window, out)
-    elif kind == "patches":
-        patches.input_gradient(dy, W, window, groups, out)
+        conv_direct.input_gradient(dy, W, window, out)
+    elif kind == "im2col":
+        conv_im2col.input_gradient(dy, W, window, groups, out)
     else:
-        depthwise.input_gradient(dy, W, window, out)
+        conv_depthwise.input_gradient(dy, W, window, out)
     return out

@@ -1,7 +1,7 @@
-"""How kernels are compiled: without the interpreter's lock, cached on disk.
+"""How kernels are compiled: without the interpreter's lock, and cached on disk.
 
-The fast-math flags let sums be reordered and multiply-adds contracted; ``nnan`` and ``ninf`` are left out, because
-with them a compiled isfinite() finds nothing.
+The fast-math flags allow the compiler to reorder sums and to contract a multiplication and an addition into one instruction.
+``nnan`` and ``ninf`` are not among them: with these two, a compiled isfinite() never finds anything.
 """
 
 from __future__ import annotations
@@ -16,53 +16,60 @@ from typing import Any
 import numba
 from numba.core.event import Listener, install_listener
 
-FLAGS = {"reassoc", "contract", "nsz", "arcp", "afn"}
-OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FLAGS, "error_model": "numpy", "no_cfunc_wrapper": True}
+FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+# Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
+# Numba does not vectorize a loop that has to check this.
+u64, u32 = numba.uint64, numba.uint32
 
 
-def _stamp() -> tuple[tuple[str, int, int], ...]:
-    """What changes when a file of the kernels does."""
+def _source_stamp() -> tuple[tuple[str, int, int], ...]:
+    """Return the name, time and size of every file of the compiled kernels: the stamp changes when one of them does."""
     files = sorted(os.scandir(Path(__file__).parent), key=lambda entry: entry.name)
     return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.name.endswith(".py"))
 
 
-_STAMP = _stamp()
+_STAMP = _source_stamp()
 
 
 class _Announcer(Listener):  # type: ignore[misc]
     def __init__(self, say: Callable[[str], None]):
-        self.say, self.said = say, False
+        self.say, self.announced = say, False
 
     def on_start(self, event: Any) -> None:
         function = getattr(event.data.get("dispatcher"), "py_func", None)
-        if not self.said and getattr(function, "__module__", "").startswith("pellucid."):
-            self.said = True
+        if not self.announced and getattr(function, "__module__", "").startswith("pellucid."):
+            self.announced = True
             self.say("compiling kernels for this processor: some seconds, once")
 
     def on_end(self, event: Any) -> None:
         return
 
 
-def announced(say: Callable[[str], None]) -> AbstractContextManager[Any]:
-    """Within the block, the first kernel that has to be compiled is announced: nobody should wonder what takes so long."""
+def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:
+    """Return a context within which the first compilation of a kernel is announced with ``say``, because it takes seconds."""
     return install_listener("numba:compile", _Announcer(say))
 
 
-def _keep(compiled: Any) -> None:
-    """Compiled code holds the helpers it calls, but Numba looks only at the age of the function's own file: this lets it
-    look at all of them."""
+def _invalidate_with_every_file(compiled: Any) -> None:
+    """Make the cached code of a function stale as soon as any file of the compiled kernels changes.
+
+    Compiled code contains the helpers that it calls, from other files too, but Numba compares only the time of the function's
+    own file.
+    """
     file = getattr(compiled._cache, "_cache_file", None)
     if file is not None:
         file._source_stamp = (file._source_stamp, _STAMP)
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` compiled at its first call; the compiled code is kept for the next process where that is possible."""
+    """Return ``function`` compiled at its first call; the code is cached on disk for the next process where possible."""
     try:
         compiled = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # Numba found no folder that it may write
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
         warnings.warn(message, stacklevel=2)
         return numba.njit(**OPTIONS)(function)
-    _keep(compiled)
+    _invalidate_with_every_file(compiled)
     return compiled

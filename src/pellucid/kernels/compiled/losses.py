@@ -1,4 +1,4 @@
-"""Losses of one shard, each with its gradient in one pass."""
+"""The kernels of the losses, each with its gradient in one pass."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
 
-wide = np.float64  # losses are summed in float64; Numba's float() would leave a float32 as it is
+f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
 
 
 @jit
-def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):  # type: ignore[no-untyped-def]
+def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
     n, k = z.shape
-    loss, rest, most = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
+    loss, background, peak = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
     for i in range(n):
         top = z[i, 0]
         for j in range(k):
@@ -29,21 +29,21 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):  
             a[i, j] /= total
             dz[i, j] = a[i, j] * weight
         dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
-        inner = wide(z[i, labels[i]]) - wide(top)
-        if smoothing > 0:  # apart: 0 times what may be infinite is NaN, and a − 0 would be rounded otherwise than a
+        inner = f64(z[i, labels[i]]) - f64(top)
+        if smoothing > 0:  # a separate branch: 0 times an infinite value is NaN, and a − 0 may be rounded differently from a
             inner *= 1 - smoothing
             for j in range(k):
-                inner += (wide(z[i, j]) - wide(top)) * smoothing / k
-                dz[i, j] = (a[i, j] - rest) * weight
-            dz[i, labels[i]] = (a[i, labels[i]] - rest - most) * weight
-        loss += wide(weights[i]) * (math.log(wide(total)) - inner)
+                inner += (f64(z[i, j]) - f64(top)) * smoothing / k
+                dz[i, j] = (a[i, j] - background) * weight
+            dz[i, labels[i]] = (a[i, labels[i]] - background - peak) * weight
+        loss += f64(weights[i]) * (math.log(f64(total)) - inner)
     return loss
 
 
 @jit
-def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):  # type: ignore[no-untyped-def]
+def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):
     n, k = z.shape
-    loss, rest, most = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
+    loss, background, peak = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
     for i in range(n):
         top = z[i, 0]
         for j in range(k):
@@ -52,19 +52,19 @@ def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):  # type
         for j in range(k):
             a[i, j] = math.exp(z[i, j] - top)
             total += a[i, j]
-            y = targets[i, j] * most + rest
-            mass += wide(y)
-            inner += wide(y) * (wide(z[i, j]) - wide(top))
+            y = targets[i, j] * peak + background
+            mass += f64(y)
+            inner += f64(y) * (f64(z[i, j]) - f64(top))
         weight = z.dtype.type(weights[i] * scale)
         for j in range(k):
             a[i, j] /= total
-            dz[i, j] = (a[i, j] - (targets[i, j] * most + rest)) * weight
-        loss += wide(weights[i]) * (mass * math.log(wide(total)) - inner)
+            dz[i, j] = (a[i, j] - (targets[i, j] * peak + background)) * weight
+        loss += f64(weights[i]) * (mass * math.log(f64(total)) - inner)
     return loss
 
 
 @jit
-def softmax_divergence(z, targets, weights, scale, a, dz):  # type: ignore[no-untyped-def]
+def softmax_divergence(z, targets, weights, scale, a, dz):
     n, k = z.shape
     loss = 0.0
     for i in range(n):
@@ -73,119 +73,119 @@ def softmax_divergence(z, targets, weights, scale, a, dz):  # type: ignore[no-un
             top = max(top, z[i, j])
         total, mass, inner = 0.0, 0.0, 0.0
         for j in range(k):
-            e, y = math.exp(wide(z[i, j]) - wide(top)), wide(targets[i, j])
+            e, y = math.exp(f64(z[i, j]) - f64(top)), f64(targets[i, j])
             a[i, j] = e
             total += e
             if y > 0:
                 mass += y
-                inner += y * (math.log(y) - (wide(z[i, j]) - wide(top)))
-        weight, share = z.dtype.type(weights[i] * scale), z.dtype.type(1 / total)
+                inner += y * (math.log(y) - (f64(z[i, j]) - f64(top)))
+        weight, factor = z.dtype.type(weights[i] * scale), z.dtype.type(1 / total)
         for j in range(k):
-            a[i, j] *= share
+            a[i, j] *= factor
             dz[i, j] = (a[i, j] - targets[i, j]) * weight
-        loss += wide(weights[i]) * (mass * math.log(total) + inner)
+        loss += f64(weights[i]) * (mass * math.log(total) + inner)
     return loss
 
 
 @jit
-def _sigmoid_cross_entropy(z, targets, weights, scale, a, dz):  # type: ignore[no-untyped-def]
+def _sigmoid_cross_entropy(z, targets, weights, scale, a, dz):
     n, k = z.shape
     loss, one = 0.0, z.dtype.type(1)
     for i in range(n):
-        weight, own = z.dtype.type(weights[i] * scale), 0.0
+        weight, sample_loss = z.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
             e = math.exp(-abs(z[i, j]))
             a[i, j] = (one if z[i, j] >= 0 else e) / (one + e)
             dz[i, j] = (a[i, j] - targets[i, j]) * weight
-            x = wide(z[i, j])
-            own += max(x, 0.0) - x * wide(targets[i, j]) + math.log1p(wide(e))
-        loss += wide(weights[i]) * own / k
+            x = f64(z[i, j])
+            sample_loss += max(x, 0.0) - x * f64(targets[i, j]) + math.log1p(f64(e))
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 
 @jit
-def _squared_error(y, targets, weights, scale, dy):  # type: ignore[no-untyped-def]
+def _squared_error(y, targets, weights, scale, dy):
     n, k = y.shape
     loss = 0.0
     for i in range(n):
-        weight, own = y.dtype.type(weights[i] * scale), 0.0
+        weight, sample_loss = y.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
             d = y[i, j] - targets[i, j]
-            own += wide(d) * wide(d)
+            sample_loss += f64(d) * f64(d)
             dy[i, j] = d * weight
-        loss += wide(weights[i]) * own / k
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 
 @jit
-def _absolute_error(y, targets, weights, scale, dy):  # type: ignore[no-untyped-def]
+def _absolute_error(y, targets, weights, scale, dy):
     n, k = y.shape
     loss = 0.0
     for i in range(n):
-        weight, own = y.dtype.type(weights[i] * scale), 0.0
+        weight, sample_loss = y.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
             d = y[i, j] - targets[i, j]
-            own += abs(wide(d))
+            sample_loss += abs(f64(d))
             dy[i, j] = weight * ((d > 0) - (d < 0)) if d == d else d
-        loss += wide(weights[i]) * own / k
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 
 @jit
-def _huber(y, targets, weights, scale, delta, dy):  # type: ignore[no-untyped-def]
+def _huber(y, targets, weights, scale, delta, dy):
     n, k = y.shape
-    loss, high = 0.0, y.dtype.type(delta)
+    loss, limit = 0.0, y.dtype.type(delta)
     for i in range(n):
-        weight, own = y.dtype.type(weights[i] * scale), 0.0
+        weight, sample_loss = y.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
             d = y[i, j] - targets[i, j]
-            size = abs(wide(d))
-            own += size * size / 2 if size <= delta else delta * (size - delta / 2)
-            cut = high if d > high else d
-            dy[i, j] = weight * (-high if cut < -high else cut)
-        loss += wide(weights[i]) * own / k
+            size = abs(f64(d))
+            sample_loss += size * size / 2 if size <= delta else delta * (size - delta / 2)
+            clipped = limit if d > limit else d
+            dy[i, j] = weight * (-limit if clipped < -limit else clipped)
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 
 @jit
-def _poisson(z, targets, weights, scale, rates, dz):  # type: ignore[no-untyped-def]
+def _poisson(z, targets, weights, scale, rates, dz):
     n, k = z.shape
     loss = 0.0
     for i in range(n):
-        weight, own = z.dtype.type(weights[i] * scale), 0.0
+        weight, sample_loss = z.dtype.type(weights[i] * scale), 0.0
         for j in range(k):
-            rate = math.exp(wide(z[i, j]))
+            rate = math.exp(f64(z[i, j]))
             rates[i, j] = rate
-            own += rate - wide(targets[i, j]) * wide(z[i, j])
+            sample_loss += rate - f64(targets[i, j]) * f64(z[i, j])
             dz[i, j] = (rates[i, j] - targets[i, j]) * weight
-        loss += wide(weights[i]) * own / k
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 
 @jit
-def hinge(z, signs, weights, scale, dz):  # type: ignore[no-untyped-def]
+def hinge(z, signs, weights, scale, dz):
     loss, zero = 0.0, z.dtype.type(0)
     for i in range(z.shape[0]):
         slack = z.dtype.type(1) - signs[i, 0] * z[i, 0]
         dz[i, 0] = zero if slack <= 0 else -signs[i, 0] * z.dtype.type(weights[i] * scale)
-        loss += wide(weights[i]) * wide(zero if slack <= 0 else slack)
+        loss += f64(weights[i]) * f64(zero if slack <= 0 else slack)
     return loss
 
 
 @jit
-def _hinge_labels(z, labels, weights, scale, dz):  # type: ignore[no-untyped-def]
+def _hinge_labels(z, labels, weights, scale, dz):
     n, k = z.shape
     loss, zero, one = 0.0, z.dtype.type(0), z.dtype.type(1)
     for i in range(n):
-        weight, own, over, label = z.dtype.type(weights[i] * scale), 0.0, zero, labels[i]
+        weight, sample_loss, over, label = z.dtype.type(weights[i] * scale), 0.0, zero, labels[i]
         for j in range(k):
             slack = one + z[i, j] - z[i, label]
             inside = slack <= 0 or j == label
-            own += wide(zero if inside else slack)
+            sample_loss += f64(zero if inside else slack)
             over += zero if inside else one
             dz[i, j] = zero if inside else weight
         dz[i, label] = -over * weight
-        loss += wide(weights[i]) * own / k
+        loss += f64(weights[i]) * sample_loss / k
     return loss
 
 

@@ -1,4 +1,4 @@
-"""Counting right answers."""
+"""The kernels that count correct predictions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from pellucid.kernels.compiled.jit import jit
 
 
 @jit
-def count_correct(outputs, labels, weights):  # type: ignore[no-untyped-def]
+def _argmax(outputs, i):
+    """Return the index of the largest output of sample i, the first of equals."""
+    best = 0
+    for j in range(1, outputs.shape[1]):
+        if outputs[i, j] > outputs[i, best]:
+            best = j
+    return best
+
+
+@jit
+def count_correct(outputs, labels, weights):
     total = 0.0
     for i in range(outputs.shape[0]):
-        best = 0
-        for j in range(1, outputs.shape[1]):
-            if outputs[i, j] > outputs[i, best]:
-                best = j
-        if best == labels[i]:
+        if _argmax(outputs, i) == labels[i]:
             total += weights[i]
     return total
 
 
 @jit
-def confusion(outputs, labels, weights, table):  # type: ignore[no-untyped-def]
+def confusion(outputs, labels, weights, table):
     for i in range(outputs.shape[0]):
-        best = 0
-        for j in range(1, outputs.shape[1]):
-            if outputs[i, j] > outputs[i, best]:
-                best = j
-        table[labels[i], best] += weights[i]
+        table[labels[i], _argmax(outputs, i)] += weights[i]

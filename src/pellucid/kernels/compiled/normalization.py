@@ -1,101 +1,99 @@
-"""Normalization's arithmetic, each kernel one pass, in pieces for the team; ``columns.py`` tells how columns are read."""
+"""The kernels of batch and layer normalization, each one pass; ``channelwise`` explains how channels are read."""
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.columns import (
-    BLOCK,
-    PIECE,
-    added,
+from pellucid.kernels.compiled.channelwise import (
+    BLOCK_ROWS,
+    TASK_SIZE,
+    add_groups,
+    empty_group_sums,
     fold,
-    group,
-    pieces_of,
-    repeated,
-    stretch,
-    take_over,
-    two_sums,
-    width_of,
+    group_blocks,
+    move_sums,
+    repeat_channels,
+    split_wide_rows,
+    wide_row_size,
+    wide_rows,
 )
-from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.vectors import address
-
-U = numba.uint64
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.simd import address_of
+from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
 @jit
-def _near_the_mean(x, c):  # type: ignore[no-untyped-def]
-    """The mean of up to 16 rows from all over the array: one outlier does not carry it away."""
-    rows, out = U(x.size) // U(c), np.zeros(c)
-    few = min(rows, U(16))
-    for i in range(few):
-        start = i * rows // few * U(c)
-        for j in range(U(c)):
-            out[j] += x[start + j] / few
+def _near_the_mean(x, c):
+    """Return a value near the mean of each channel: the mean of up to 16 rows from all over the array, so that one outlier does
+    not determine it."""
+    rows, out = u64(x.size) // u64(c), np.zeros(c)
+    count = min(rows, u64(16))
+    for i in range(count):
+        start = i * rows // count * u64(c)
+        for j in range(u64(c)):
+            out[j] += x[start + j] / count
     return out
 
 
 @jit
-def _moments_piece(x, near, sums, piece):  # type: ignore[no-untyped-def]
-    w = U(near.size)
+def _moments_task(x, near, sums, task):
+    w = u64(near.size)
     part, squares, total, total_of_squares = np.zeros(w, x.dtype), np.zeros(w, x.dtype), np.zeros(w), np.zeros(w)
-    blocks, last = group(x, w, len(sums), piece)
+    blocks, last = group_blocks(x, w, len(sums), task)
     for block in blocks:
-        for start in range(block, min(block + w * BLOCK, last), w):
+        for start in range(block, min(block + w * BLOCK_ROWS, last), w):
             for j in range(min(w, last - start)):
                 d = x[start + j] - near[j]
                 part[j] += d
                 squares[j] += d * d
-        take_over(part, total)
-        take_over(squares, total_of_squares)
-    fold(total, sums[piece, 0])
-    fold(total_of_squares, sums[piece, 1])
+        move_sums(part, total)
+        move_sums(squares, total_of_squares)
+    fold(total, sums[task, 0])
+    fold(total_of_squares, sums[task, 1])
 
 
 @jit
-def _moments(x, mean, m2):  # type: ignore[no-untyped-def]
-    # Of the differences to a number near the mean, not of x: where the mean is large, Σx² has no digits left for the spread.
-    near = repeated(_near_the_mean(x, mean.size), width_of(x.size, mean.size), x)
-    sums = two_sums(x.size, mean.size)
-    share(_moments_piece, (x, near, sums), len(sums))
-    total, squares = added(sums)
+def _moments(x, mean, m2):
+    # Sums of the differences to a value near the mean, not of x: if the mean is large, Σx² has no digits left for the variance.
+    near = repeat_channels(_near_the_mean(x, mean.size), wide_row_size(x.size, mean.size), x)
+    sums = empty_group_sums(x.size, mean.size)
+    parallel_for(_moments_task, (x, near, sums), len(sums))
+    total, squares = add_groups(sums)
     rows = max(x.size // mean.size, 1)
     for j in range(mean.size):
-        rest = squares[j] - total[j] * total[j] / rows  # Σ(x − mean)² = Σd² − (Σd)²/r
-        m2[j] = 0.0 if rest < 0 else rest  # NaN stays NaN
+        variation = squares[j] - total[j] * total[j] / rows  # Σ(x − mean)² = Σd² − (Σd)²/r
+        m2[j] = 0.0 if variation < 0 else variation  # NaN stays NaN
         mean[j] = near[j] + total[j] / rows
 
 
 @jit
-def _normalize_piece(x, m, a, b, floor, out, numbers, piece):  # type: ignore[no-untyped-def]
-    w = U(m.size)
-    for start in stretch(x, w, numbers, piece):
-        for j in range(min(w, U(x.size) - start)):
+def _normalize_task(x, m, a, b, floor, out, per_task, task):
+    w = u64(m.size)
+    for start in wide_rows(x, w, per_task, task):
+        for j in range(min(w, u64(x.size) - start)):
             v = (x[start + j] - m[j]) * a[j] + b[j]
             out[start + j] = floor if v < floor else v
 
 
 @jit
-def _normalize(x, mean, rstd, gamma, beta, floor, out):  # type: ignore[no-untyped-def]
-    w = width_of(x.size, gamma.size)
-    m, a, b = repeated(mean, w, x), repeated(gamma * rstd, w, x), repeated(beta, w, x)
-    numbers, pieces = pieces_of(x.size, m.size)
-    share(_normalize_piece, (x, m, a, b, floor, out, numbers), pieces)
+def _normalize(x, mean, rstd, gamma, beta, floor, out):
+    w = wide_row_size(x.size, gamma.size)
+    m, a, b = repeat_channels(mean, w, x), repeat_channels(gamma * rstd, w, x), repeat_channels(beta, w, x)
+    per_task, tasks = split_wide_rows(x.size, m.size)
+    parallel_for(_normalize_task, (x, m, a, b, floor, out, per_task), tasks)
 
 
 @jit
-def _backward_piece(x, y, m, dy, masked, sums, piece):  # type: ignore[no-untyped-def]
-    """One group's Σ dy and Σ dy (x − mean), and dy masked by a ReLU's output y."""
-    w, zero = U(m.size), x.dtype.type(0)
+def _backward_task(x, y, m, dy, masked, sums, task):
+    """Compute one group's Σ dy and Σ dy (x − mean), and mask dy with the output y of a ReLU."""
+    w, zero = u64(m.size), x.dtype.type(0)
     part, products, total, total_of_products = np.zeros(w, x.dtype), np.zeros(w, x.dtype), np.zeros(w), np.zeros(w)
-    blocks, last = group(x, w, len(sums), piece)
+    blocks, last = group_blocks(x, w, len(sums), task)
     for block in blocks:
-        for start in range(block, min(block + w * BLOCK, last), w):
+        for start in range(block, min(block + w * BLOCK_ROWS, last), w):
             if masked:
                 for j in range(min(w, last - start)):
                     d = zero if y[start + j] <= zero else dy[start + j]
@@ -107,51 +105,51 @@ def _backward_piece(x, y, m, dy, masked, sums, piece):  # type: ignore[no-untype
                     d = dy[start + j]
                     part[j] += d
                     products[j] += d * (x[start + j] - m[j])
-        take_over(part, total)
-        take_over(products, total_of_products)
-    fold(total, sums[piece, 0])
-    fold(total_of_products, sums[piece, 1])
+        move_sums(part, total)
+        move_sums(products, total_of_products)
+    fold(total, sums[task, 0])
+    fold(total_of_products, sums[task, 1])
 
 
 @jit
-def _backward(x, y, mean, rstd, dy, masked, dgamma, dbeta):  # type: ignore[no-untyped-def]
-    m, sums = repeated(mean, width_of(x.size, mean.size), x), two_sums(x.size, mean.size)
-    share(_backward_piece, (x, y, m, dy, masked, sums), len(sums))
-    total, products = added(sums)
+def _backward(x, y, mean, rstd, dy, masked, dgamma, dbeta):
+    m, sums = repeat_channels(mean, wide_row_size(x.size, mean.size), x), empty_group_sums(x.size, mean.size)
+    parallel_for(_backward_task, (x, y, m, dy, masked, sums), len(sums))
+    total, products = add_groups(sums)
     for j in range(mean.size):
         dbeta[j], dgamma[j] = total[j], products[j] * rstd[j]
 
 
 @jit
-def _input_gradient_piece(x, m, a, b, s, dy, out, numbers, piece):  # type: ignore[no-untyped-def]
-    w, same = U(m.size), address(dy, 0) == address(out, 0)
-    for start in stretch(x, w, numbers, piece):
-        if same:  # by one name: a loop that may write what it reads is not vectorized
-            for j in range(min(w, U(x.size) - start)):
+def _input_gradient_task(x, m, a, b, s, dy, out, per_task, task):
+    w, same = u64(m.size), address_of(dy, 0) == address_of(out, 0)
+    for start in wide_rows(x, w, per_task, task):
+        if same:  # one name: a loop that may write what it reads under another is not vectorized
+            for j in range(min(w, u64(x.size) - start)):
                 out[start + j] = a[j] * (out[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
         else:
-            for j in range(min(w, U(x.size) - start)):
+            for j in range(min(w, u64(x.size) - start)):
                 out[start + j] = a[j] * (dy[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
 
 
 @jit
-def _normalize_input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out):  # type: ignore[no-untyped-def]
-    w = width_of(x.size, gamma.size)
-    m, a = repeated(mean, w, x), repeated(gamma * rstd, w, x)
-    b, s = repeated(mean_dy, w, x), repeated(rstd * mean_dy_xhat, w, x)
-    numbers, pieces = pieces_of(x.size, m.size)
-    share(_input_gradient_piece, (x, m, a, b, s, dy, out, numbers), pieces)
+def _normalize_input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out):
+    w = wide_row_size(x.size, gamma.size)
+    m, a = repeat_channels(mean, w, x), repeat_channels(gamma * rstd, w, x)
+    b, s = repeat_channels(mean_dy, w, x), repeat_channels(rstd * mean_dy_xhat, w, x)
+    per_task, tasks = split_wide_rows(x.size, m.size)
+    parallel_for(_input_gradient_task, (x, m, a, b, s, dy, out, per_task), tasks)
 
 
 @jit
-def _layer_norm_piece(x, gamma, beta, epsilon, out, mean, rstd, rows, piece):  # type: ignore[no-untyped-def]
-    c = U(gamma.size)
-    for i in range(U(piece) * U(rows), min(U(piece + 1) * U(rows), U(mean.size))):
+def _layer_norm_task(x, gamma, beta, epsilon, out, mean, rstd, rows, task):
+    c = u64(gamma.size)
+    for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(mean.size))):
         start, total, m2 = i * c, 0.0, 0.0
         for j in range(c):
             total += x[start + j]
         m = x.dtype.type(total / c)
-        for j in range(c):  # of the differences to the mean: x has no digits to lose here
+        for j in range(c):  # a row is short, so its mean loses no digits
             d = x[start + j] - m
             m2 += d * d
         r = x.dtype.type(1 / math.sqrt(m2 / c + epsilon))
@@ -161,18 +159,18 @@ def _layer_norm_piece(x, gamma, beta, epsilon, out, mean, rstd, rows, piece):  #
 
 
 @jit
-def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):  # type: ignore[no-untyped-def]
-    rows = max(1, PIECE // (2 * gamma.size))
-    share(_layer_norm_piece, (x, gamma, beta, epsilon, out, mean, rstd, rows), (mean.size + rows - 1) // rows)
+def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):
+    rows = max(1, TASK_SIZE // (2 * gamma.size))
+    parallel_for(_layer_norm_task, (x, gamma, beta, epsilon, out, mean, rstd, rows), (mean.size + rows - 1) // rows)
 
 
 @jit
-def _layer_norm_backward_piece(x, gamma, mean, rstd, dy, out, sums, piece):  # type: ignore[no-untyped-def]
-    c, same = U(gamma.size), address(dy, 0) == address(out, 0)
+def _layer_norm_backward_task(x, gamma, mean, rstd, dy, out, sums, task):
+    c, same = u64(gamma.size), address_of(dy, 0) == address_of(out, 0)
     part, products, total, total_of_products = np.zeros(c, x.dtype), np.zeros(c, x.dtype), np.zeros(c), np.zeros(c)
-    blocks, last = group(mean, U(1), len(sums), piece)
+    blocks, last = group_blocks(mean, u64(1), len(sums), task)
     for block in blocks:
-        for i in range(block, min(block + BLOCK, last)):
+        for i in range(block, min(block + BLOCK_ROWS, last)):
             start, m, r, of_h, of_hx = i * c, mean[i], rstd[i], 0.0, 0.0
             for j in range(c):
                 d, xhat = dy[start + j], (x[start + j] - m) * r
@@ -187,16 +185,16 @@ def _layer_norm_backward_piece(x, gamma, mean, rstd, dy, out, sums, piece):  # t
             else:
                 for j in range(c):
                     out[start + j] = r * (dy[start + j] * gamma[j] - h - (x[start + j] - m) * r * hx)
-        take_over(part, total)
-        take_over(products, total_of_products)
-    sums[piece, 0], sums[piece, 1] = total, total_of_products
+        move_sums(part, total)
+        move_sums(products, total_of_products)
+    sums[task, 0], sums[task, 1] = total, total_of_products
 
 
 @jit
-def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):  # type: ignore[no-untyped-def]
-    sums = two_sums(x.size, gamma.size)
-    share(_layer_norm_backward_piece, (x, gamma, mean, rstd, dy, out, sums), len(sums))
-    dbeta[:], dgamma[:] = added(sums)
+def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):
+    sums = empty_group_sums(x.size, gamma.size)
+    parallel_for(_layer_norm_backward_task, (x, gamma, mean, rstd, dy, out, sums), len(sums))
+    dbeta[:], dgamma[:] = add_groups(sums)
 
 
 def moments(x: Array, mean: Array, m2: Array) -> None:
@@ -225,8 +223,7 @@ def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Ar
 def normalize_input_gradient(
     x: Array, mean: Array, rstd: Array, gamma: Array, dy: Array, mean_dy: Array, mean_dy_xhat: Array, out: Array
 ) -> Array:
-    flat = x.reshape(-1), mean, rstd, gamma, dy.reshape(-1), mean_dy, mean_dy_xhat, out.reshape(-1)
-    _normalize_input_gradient(*flat)
+    _normalize_input_gradient(x.reshape(-1), mean, rstd, gamma, dy.reshape(-1), mean_dy, mean_dy_xhat, out.reshape(-1))
     return out
 
 

@@ -1,5 +1,6 @@
-"""Pooling's arithmetic in pieces for the team, each some pictures: which taps of a window lie inside the picture is found
-for whole runs of windows, and the loops of ``taps.py`` do them one run at a time.
+"""The kernels of pooling. A task is some images.
+
+A run of windows has the same taps inside of the image; the loops of ``pooling_simd`` compute one run at a time.
 """
 
 from __future__ import annotations
@@ -8,33 +9,34 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.taps import (
-    APART,
+from pellucid.kernels.compiled.pooling_simd import (
     AVERAGE,
-    AVERAGE_BACK,
-    MAXIMUM,
-    MAXIMUM_BACK,
+    AVERAGE_BACKWARD,
+    DISJOINT,
+    MAX,
+    MAX_BACKWARD,
     OVERLAPPING,
-    QUARTERS,
+    TWO_BY_TWO,
     clear,
-    windows,
+    pool_windows,
 )
-from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.vectors import address
+from pellucid.kernels.compiled.simd import address_of
+from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
-PIECE = 16_384  # numbers that a piece has at least: some microseconds
-_NAMES = np.empty((0, 0, 0, 0), np.uint8)  # where nothing is chosen
+TASK_SIZE = 16_384  # elements of a task, at least: some microseconds
+_NO_INDICES = np.empty((0, 0, 0, 0), np.uint8)
 
 
 @jit
-def _runs(count, size, k, s, before, d):  # type: ignore[no-untyped-def]
-    """Along one side of the picture: (first window, end, first tap, end) of windows that have the same taps inside it."""
+def _runs(count, size, k, stride, before, dilation):
+    """Return, along one axis of the image, the runs of windows that have the same taps inside of it: rows of (first window,
+    end, first tap, end)."""
     runs, found = np.empty((count, 4), np.int64), 0
     for q in range(count):
-        start = q * s - before
-        first = max(0, (d - 1 - start) // d)
-        end = max(first, min(k, (size - start + d - 1) // d))
+        start = q * stride - before
+        first = max(0, (dilation - 1 - start) // dilation)
+        end = max(first, min(k, (size - start + dilation - 1) // dilation))
         if found == 0 or runs[found - 1, 2] != first or runs[found - 1, 3] != end:
             runs[found, 0], runs[found, 2], runs[found, 3] = q, first, end
             found += 1
@@ -43,14 +45,14 @@ def _runs(count, size, k, s, before, d):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _piece(what, x, y, chosen, window, down, across, kind, clearing, images, piece):  # type: ignore[no-untyped-def]
+def _pool_task(operation, x, y, indices, window, down, across, kind, clear_first, images, task):
     n, h, w, c = x.shape
     oh, ow = y.shape[1], y.shape[2]
     _, kw, sh, sw, top, left, dh, dw = window
-    zero, name = x.dtype.type(0), chosen.dtype.type(0)
-    for image in range(piece * images, min((piece + 1) * images, n)):
-        if clearing:
-            clear(address(x, image * h * w * c), h * w * c, zero)
+    zero, index_zero = x.dtype.type(0), indices.dtype.type(0)
+    for image in range(task * images, min((task + 1) * images, n)):
+        if clear_first:
+            clear(address_of(x, image * h * w * c), h * w * c, zero)
         for u in range(len(down)):
             p1, p2, i1, i2 = down[u, 0], down[u, 1], down[u, 2], down[u, 3]
             for p in range(p1, p2):
@@ -60,15 +62,14 @@ def _piece(what, x, y, chosen, window, down, across, kind, clearing, images, pie
                         continue
                     pixel = ((image * h + p * sh - top + i1 * dh) * w + q1 * sw - left + j1 * dw) * c
                     output = ((image * oh + p) * ow + q1) * c
-                    windows(
-                        what, kind, address(x, pixel), address(y, output), address(chosen, output), i2 - i1, j2 - j1,
-                        dh * w * c, dw * c, i1 * kw + j1, kw, q2 - q1, sw * c, c, zero, name,
-                    )  # fmt: skip
+                    addresses = address_of(x, pixel), address_of(y, output), address_of(indices, output)
+                    taps = i2 - i1, j2 - j1, dh * w * c, dw * c, i1 * kw + j1, kw
+                    pool_windows(operation, kind, addresses, taps, (q2 - q1, sw * c, c), zero, index_zero)
 
 
 @jit
-def _pool(what, x, y, chosen, window):  # type: ignore[no-untyped-def]
-    """Between the pictures x and what the windows make of them, y; ``what`` tells in which direction."""
+def _pool(operation, x, y, indices, window):
+    """Apply an operation between the images x and the outputs y of the windows; a backward one writes x."""
     n, h, w, c = x.shape
     oh, ow = y.shape[1], y.shape[2]
     kh, kw, sh, sw, top, left, dh, dw = window
@@ -76,30 +77,32 @@ def _pool(what, x, y, chosen, window):  # type: ignore[no-untyped-def]
     kind = OVERLAPPING
     if sh > (kh - 1) * dh and sw > (kw - 1) * dw:
         whole = len(down) == len(across) == 1 and down[0, 3] - down[0, 2] == across[0, 3] - across[0, 2] == 2
-        kind = QUARTERS if whole else APART
-    everywhere = kind != OVERLAPPING and dh == dw == 1 and sh == kh and sw == kw and oh * sh - top >= h and ow * sw - left >= w
-    clearing = what in (MAXIMUM_BACK, AVERAGE_BACK) and not everywhere
-    images = max(1, PIECE // max(1, h * w * c))
-    share(_piece, (what, x, y, chosen, window, down, across, kind, clearing, images), (n + images - 1) // images)
+        kind = TWO_BY_TWO if whole else DISJOINT
+    adjacent = kind != OVERLAPPING and dh == dw == 1 and sh == kh and sw == kw
+    covered = adjacent and oh * sh - top >= h and ow * sw - left >= w  # every pixel is in a window
+    clear_first = operation in (MAX_BACKWARD, AVERAGE_BACKWARD) and not covered
+    images = max(1, TASK_SIZE // max(1, h * w * c))
+    arguments = (operation, x, y, indices, window, down, across, kind, clear_first, images)
+    parallel_for(_pool_task, arguments, (n + images - 1) // images)
 
 
-def max_pool(x: Array, window: Window, out: Array, chosen: Array) -> Array:
-    _pool(MAXIMUM, x, out, chosen, window)
+def max_pool(x: Array, window: Window, out: Array, indices: Array) -> Array:
+    _pool(MAX, x, out, indices, window)
     return out
 
 
-def max_pool_backward(dy: Array, chosen: Array, window: Window, out: Array) -> Array:
-    _pool(MAXIMUM_BACK, out, dy, chosen, window)
+def max_pool_backward(dy: Array, indices: Array, window: Window, out: Array) -> Array:
+    _pool(MAX_BACKWARD, out, dy, indices, window)
     return out
 
 
 def average_pool(x: Array, window: Window, out: Array) -> Array:
-    _pool(AVERAGE, x, out, _NAMES, window)
+    _pool(AVERAGE, x, out, _NO_INDICES, window)
     return out
 
 
 def average_pool_backward(dy: Array, window: Window, out: Array) -> Array:
-    _pool(AVERAGE_BACK, out, dy, _NAMES, window)
+    _pool(AVERAGE_BACKWARD, out, dy, _NO_INDICES, window)
     return out
 
 

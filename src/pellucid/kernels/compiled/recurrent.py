@@ -1,8 +1,8 @@
-"""Recurrent layers, in stripes of the batch: whoever takes a stripe runs all its time steps, and nobody waits for anybody.
+"""The kernels of recurrent layers. A task is a stripe of the batch: it runs all time steps, and no task waits for another.
 
-The weights V = [U; W] are copied once into panels, as products want them; these stay in the second-level cache of each core, as
-do the rows of a step. A step is one product for all gates, and one pass over its rows for the nonlinearities and the new state
-(see ``formulas``). Stripes have the same rows whatever the number of threads, and so have the results the same bits.
+The weights V = [U; W] are packed once into panels, as the micro-kernel reads them; these stay in the second-level cache of each
+core, as do the rows of a step. A step is one product for all gates, and one pass over its rows for the nonlinearities and the
+new state (see ``vector_math``). Stripes have the same rows for any number of threads, so the results have the same bits.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.far import far
-from pellucid.kernels.compiled.formulas import Vector, over_rows, sigmoid, tanh
+from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.products import STRIPS, aligned, depth, packed
-from pellucid.kernels.compiled.team import share
-from pellucid.kernels.compiled.tiles import tiles
-from pellucid.kernels.compiled.vectors import add_to, address, copy, numbers_in_a_vector
+from pellucid.kernels.compiled.matmul import PANELS_PER_TASK, aligned_empty, pack, panel_rows
+from pellucid.kernels.compiled.micro_kernel import micro_kernel
+from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows, vector_width
+from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.vector_math import Vector, compile_formula, sigmoid, tanh
 
-STRIPE = 32  # rows of the batch: a panel is read from the second-level cache for so many
+STRIPE = 32  # rows of the batch in a task: each panel that is read from the second-level cache is used for all of them
 RNN, LSTM, GRU = 0, 1, 2
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -39,11 +39,11 @@ def _lstm(i: Vector, f: Vector, g: Vector, o: Vector, c: Vector) -> tuple[Vector
 
 
 def _lstm_gradient(
-    i: Vector, f: Vector, g: Vector, o: Vector, before: Vector, c: Vector, dc: Vector, dh: Vector
+    i: Vector, f: Vector, g: Vector, o: Vector, c_before: Vector, c: Vector, dc: Vector, dh: Vector
 ) -> tuple[Vector | float, ...]:
     t = tanh(c)
     dc = dc + dh * o * (1.0 - t * t)
-    gates = dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dh * t * o * (1.0 - o)
+    gates = dc * g * i * (1.0 - i), dc * c_before * f * (1.0 - f), dc * i * (1.0 - g * g), dh * t * o * (1.0 - o)
     return *gates, dc * f, 0.0
 
 
@@ -58,28 +58,43 @@ def _gru_gradient(r: Vector, z: Vector, n: Vector, q: Vector, h: Vector, dh: Vec
     return dn * q * r * (1.0 - r), dh * (h - n) * z * (1.0 - z), dn, dn * r, dh * z
 
 
-_rnn_row, _rnn_back = over_rows(_rnn, 1, 2), over_rows(_rnn_gradient, 2, 2)
-_lstm_row, _lstm_back = over_rows(_lstm, 5, 6), over_rows(_lstm_gradient, 8, 6)
-_gru_row, _gru_back = over_rows(_gru, 5, 5), over_rows(_gru_gradient, 6, 5)
+_rnn_row, _rnn_row_back = compile_formula(_rnn, 1, 2), compile_formula(_rnn_gradient, 2, 2)
+_lstm_row, _lstm_row_back = compile_formula(_lstm, 5, 6), compile_formula(_lstm_gradient, 8, 6)
+_gru_row, _gru_row_back = compile_formula(_gru, 5, 5), compile_formula(_gru_gradient, 6, 5)
 
 
 @jit
-def _product(A, row, K, panels, s, to_s, C, c_row, N, rows):  # type: ignore[no-untyped-def]
-    """C = S + A B for some rows, with B in panels: A begins at ``row`` of an array with K columns, C at ``c_row`` of one with
-    N, S at the address ``s``."""
-    width = 2 * numbers_in_a_vector(A.dtype.type(0))
-    across, deep, size, none = (N + width - 1) // width, depth(K), A.itemsize, A.dtype.type(-np.inf)
+def _product(A, row, K, panels, s, s_stride, C, c_row, N, rows):
+    """C = S + A B for some rows, with B in panels: A begins at ``row`` of an array with K columns, C at ``c_row`` of one with N
+    columns, S at the address ``s``."""
+    width = 2 * vector_width(A.dtype.type(0))
+    across, deep, itemsize, no_floor = (N + width - 1) // width, panel_rows(K), A.itemsize, A.dtype.type(-np.inf)
     for k0 in range(0, K, deep):
         k = min(deep, K - k0)
         for n0 in range(0, N, width):
-            b, c = address(panels, k0 * across * width + n0 * k), address(C, c_row * N + n0)
-            start, to_next = (s + n0 * size, to_s) if k0 == 0 else (c, N)
-            tiles(rows, min(width, N - n0), address(A, row * K + k0), K, 0, 1, b, 0, width, start, to_next, c, N, 1, k, none)
+            c = address_of(C, c_row * N + n0)
+            start, stride = (s + n0 * itemsize, s_stride) if k0 == 0 else (c, N)
+            micro_kernel(
+                rows,
+                min(width, N - n0),
+                (address_of(A, row * K + k0), K, 0, 1),
+                (address_of(panels, k0 * across * width + n0 * k), 0, width),
+                (start, stride),
+                (c, N),
+                (1, k),
+                no_floor,
+            )
 
 
 @jit
-def _forward_piece(cell, x, panels, b, alive, hx, gates, c, y, sequence, T, n, i, u, piece):  # type: ignore[no-untyped-def]
-    zero, first = x.dtype.type(0), piece * STRIPE
+def _four_rows(address, stride):
+    """Return the addresses of four rows, ``stride`` bytes apart: the gates of one sample."""
+    return address, address + stride, address + 2 * stride, address + 3 * stride
+
+
+@jit
+def _forward_task(cell, x, panels, b, mask, hx, gates, c, y, sequence, T, n, i, u, task):
+    zero, first = x.dtype.type(0), task * STRIPE
     rows, w, k = min(STRIPE, n - first), u + i, len(b)
     for row in range(first, first + rows):
         hx[row * w : row * w + u] = zero
@@ -87,96 +102,98 @@ def _forward_piece(cell, x, panels, b, alive, hx, gates, c, y, sequence, T, n, i
             c[row * u : (row + 1) * u] = zero
     for t in range(T):
         start = t * n + first
-        copy(address(x, (first * T + t) * i), T * i, address(hx, start * w + u), w, rows, i, zero)
-        far(_product, (hx, start, w, panels, address(b, 0), 0, gates, start, k, rows))
+        copy_rows(address_of(x, (first * T + t) * i), T * i, address_of(hx, start * w + u), w, rows, i, zero)
+        indirect_call(_product, (hx, start, w, panels, address_of(b, 0), 0, gates, start, k, rows))
         for row in range(first, first + rows):
-            at, here = t * n + row, row * T + t
-            before, after = address(hx, at * w), address(hx, (at + n) * w)
-            g = address(gates, at * k)
-            if not alive[here]:
+            at, step = t * n + row, row * T + t
+            before, after = address_of(hx, at * w), address_of(hx, (at + n) * w)
+            if not mask[step]:
                 gates[at * k : (at + 1) * k] = zero
-                copy(before, 0, after, 0, 1, u, zero)
+                copy_rows(before, 0, after, 0, 1, u, zero)
                 if cell == LSTM:
-                    copy(address(c, at * u), 0, address(c, (at + n) * u), 0, 1, u, zero)
+                    copy_rows(address_of(c, at * u), 0, address_of(c, (at + n) * u), 0, 1, u, zero)
                 if sequence:
-                    y[here * u : (here + 1) * u] = zero
+                    y[step * u : (step + 1) * u] = zero
                 continue
             if cell == RNN:
+                g = address_of(gates, at * k)
                 _rnn_row((g, g, after), u, zero)
             else:
-                g2, g3, g4 = address(gates, at * k + u), address(gates, at * k + 2 * u), address(gates, at * k + 3 * u)
+                g1, g2, g3, g4 = _four_rows(address_of(gates, at * k), u * gates.itemsize)
                 if cell == LSTM:
-                    c1, c2 = address(c, at * u), address(c, (at + n) * u)
-                    _lstm_row((g, g2, g3, g4, c1, g, g2, g3, g4, c2, after), u, zero)
+                    c1, c2 = address_of(c, at * u), address_of(c, (at + n) * u)
+                    _lstm_row((g1, g2, g3, g4, c1, g1, g2, g3, g4, c2, after), u, zero)
                 else:
-                    _gru_row((g, g2, g3, g4, before, g, g2, g3, g4, after), u, zero)
+                    _gru_row((g1, g2, g3, g4, before, g1, g2, g3, g4, after), u, zero)
             if sequence:
-                copy(after, 0, address(y, here * u), 0, 1, u, zero)
+                copy_rows(after, 0, address_of(y, step * u), 0, 1, u, zero)
     if not sequence:
-        copy(address(hx, (T * n + first) * w), w, address(y, first * u), u, rows, u, zero)
+        copy_rows(address_of(hx, (T * n + first) * w), w, address_of(y, first * u), u, rows, u, zero)
 
 
 @jit
-def _backward_piece(cell, panels, alive, hx, gates, c, dy, sequence, dx, T, n, i, u, k, piece):  # type: ignore[no-untyped-def]
-    zero, first, wanted = gates.dtype.type(0), piece * STRIPE, len(dx) > 0
-    rows, w, N = min(STRIPE, n - first), u + i, u + i if wanted else u
-    d = aligned(rows * N, gates)  # of a row's state and, behind it, of its input
-    dc = aligned(rows * u if cell == LSTM else 1, gates)
+def _backward_task(cell, panels, mask, hx, gates, c, dy, sequence, dx, T, n, i, u, k, task):
+    zero, first, needs_dx = gates.dtype.type(0), task * STRIPE, len(dx) > 0
+    rows, w, N = min(STRIPE, n - first), u + i, u + i if needs_dx else u
+    d = aligned_empty(rows * N, gates)  # the gradient of a row's state and, after it, of its input
+    dc = aligned_empty(rows * u if cell == LSTM else 1, gates)
     d[:], dc[:] = zero, zero
     if not sequence:
-        copy(address(dy, first * u), u, address(d, 0), N, rows, u, zero)
+        copy_rows(address_of(dy, first * u), u, address_of(d, 0), N, rows, u, zero)
     for t in range(T - 1, -1, -1):
         start = t * n + first
         for row in range(rows):
-            at, here = start + row, (first + row) * T + t
-            g, dh = address(gates, at * k), address(d, row * N)
-            if not alive[here]:
+            at, step = start + row, (first + row) * T + t
+            dh = address_of(d, row * N)
+            if not mask[step]:
                 gates[at * k : (at + 1) * k] = zero
                 continue
             if sequence:
-                add_to(address(dy, here * u), 0, dh, 0, 1, u, zero)
+                add_rows(address_of(dy, step * u), 0, dh, 0, 1, u, zero)
             if cell == RNN:
-                _rnn_back((g, dh, g, dh), u, zero)
+                g = address_of(gates, at * k)
+                _rnn_row_back((g, dh, g, dh), u, zero)
             else:
-                g2, g3, g4 = address(gates, at * k + u), address(gates, at * k + 2 * u), address(gates, at * k + 3 * u)
+                g1, g2, g3, g4 = _four_rows(address_of(gates, at * k), u * gates.itemsize)
                 if cell == LSTM:
-                    c1, c2, dc1 = address(c, at * u), address(c, (at + n) * u), address(dc, row * u)
-                    _lstm_back((g, g2, g3, g4, c1, c2, dc1, dh, g, g2, g3, g4, dc1, dh), u, zero)
+                    c1, c2, dc1 = address_of(c, at * u), address_of(c, (at + n) * u), address_of(dc, row * u)
+                    _lstm_row_back((g1, g2, g3, g4, c1, c2, dc1, dh, g1, g2, g3, g4, dc1, dh), u, zero)
                 else:
-                    _gru_back((g, g2, g3, g4, address(hx, at * w), dh, g, g2, g3, g4, dh), u, zero)
-        if t > 0 or wanted:
-            far(_product, (gates, start, k, panels, address(d, 0), N, d, 0, N, rows))
-        if wanted:
-            copy(address(d, u), N, address(dx, (first * T + t) * i), T * i, rows, i, zero)
+                    _gru_row_back((g1, g2, g3, g4, address_of(hx, at * w), dh, g1, g2, g3, g4, dh), u, zero)
+        if t > 0 or needs_dx:
+            indirect_call(_product, (gates, start, k, panels, address_of(d, 0), N, d, 0, N, rows))
+        if needs_dx:
+            copy_rows(address_of(d, u), N, address_of(dx, (first * T + t) * i), T * i, rows, i, zero)
             for row in range(rows):
                 d[row * N + u : (row + 1) * N] = zero
 
 
 @jit
-def _forward(cell, x, V, b, alive, hx, gates, c, y, sequence):  # type: ignore[no-untyped-def]
-    (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
-    panels = packed(V.reshape(V.size), k, 1, w, k, STRIPS)
-    share(_forward_piece, (
-        cell, x.reshape(x.size), panels, b, alive.reshape(alive.size), hx.reshape(hx.size), gates.reshape(gates.size),
-        c.reshape(c.size), y.reshape(y.size), sequence, T, n, i, w - i,
-    ), (n + STRIPE - 1) // STRIPE)  # fmt: skip
+def _flat(array):
+    return array.reshape(array.size)
 
 
 @jit
-def _backward(cell, V, alive, hx, gates, c, dy, sequence, dx):  # type: ignore[no-untyped-def]
-    (n, T), w, k, u = alive.shape, V.shape[0], V.shape[1], dy.shape[-1]
-    panels = packed(V.reshape(V.size), 1, k, k, w if dx.size else u, STRIPS)
-    share(_backward_piece, (
-        cell, panels, alive.reshape(alive.size), hx.reshape(hx.size), gates.reshape(gates.size), c.reshape(c.size),
-        dy.reshape(dy.size), sequence, dx.reshape(dx.size), T, n, w - u, u, k,
-    ), (n + STRIPE - 1) // STRIPE)  # fmt: skip
+def _forward(cell, x, V, b, mask, hx, gates, c, y, sequence):
+    (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
+    panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK)
+    arrays = _flat(x), panels, b, _flat(mask), _flat(hx), _flat(gates), _flat(c), _flat(y)
+    parallel_for(_forward_task, (cell, *arrays, sequence, T, n, i, w - i), (n + STRIPE - 1) // STRIPE)
 
 
-def recurrent(cell: str, x: Array, V: Array, b: Array, alive: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
-    _forward(CELLS[cell], x, V, b, alive, hx, gates, c, y.reshape(-1), y.ndim == 3)
+@jit
+def _backward(cell, V, mask, hx, gates, c, dy, sequence, dx):
+    (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[-1]
+    panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK)
+    arrays = panels, _flat(mask), _flat(hx), _flat(gates), _flat(c), _flat(dy)
+    parallel_for(_backward_task, (cell, *arrays, sequence, _flat(dx), T, n, w - u, u, k), (n + STRIPE - 1) // STRIPE)
+
+
+def recurrent(cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
+    _forward(CELLS[cell], x, V, b, mask, hx, gates, c, y.reshape(-1), y.ndim == 3)
     return y
 
 
-def recurrent_backward(cell: str, V: Array, alive: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
-    _backward(CELLS[cell], V, alive, hx, gates, c, dy.reshape(-1, dy.shape[-1]), dy.ndim == 3, dx)
+def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
+    _backward(CELLS[cell], V, mask, hx, gates, c, dy.reshape(-1, dy.shape[-1]), dy.ndim == 3, dx)
     return dx

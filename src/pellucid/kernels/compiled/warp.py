@@ -1,23 +1,21 @@
-"""Pictures picked out of a data set and changed on the way, a picture at a time while it is in the cache."""
+"""The kernel that augments images: it reads chosen images of a data set and transforms each while it is in the cache."""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.noise import mix
-from pellucid.kernels.compiled.team import share
+from pellucid.kernels.compiled.jit import jit, u32, u64
+from pellucid.kernels.compiled.noise import mix, row_stream
+from pellucid.kernels.compiled.thread_pool import parallel_for
 
-U, U32 = numba.uint64, numba.uint32
-PIECE = 4_096  # numbers: some ten microseconds
+TASK_SIZE = 4_096  # elements: some ten microseconds
 
 
 @jit
-def _field(lattice, down, across, half, field):  # type: ignore[no-untyped-def]
-    """field[p, q] = Σ down[p, k] across[q, l] lattice[k l]; ``half`` (h, l) holds the sums over k."""
-    h, w, k, n = U(down.shape[0]), U(across.shape[1]), U(down.shape[1]), U(across.shape[0])
+def _field(lattice, down, across, half, field):
+    """Set field[p, q] = Σ down[p, k] across[q, l] lattice[k l]; ``half`` (h, l) is used for the sums over k."""
+    h, w, k, n = u64(down.shape[0]), u64(across.shape[1]), u64(down.shape[1]), u64(across.shape[0])
     for p in range(h):
         for j in range(n):
             half[p, j] = 0
@@ -34,81 +32,94 @@ def _field(lattice, down, across, half, field):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _thicker(one, t, before):  # type: ignore[no-untyped-def]
-    """Blends each pixel with the largest, or smallest, of the cross around it; ``before`` (h + 2, w + 2, c) a rim of zeros."""
-    h, w, c = U(one.shape[0]), U(one.shape[1]), U(one.shape[2])
-    before[1:-1, 1:-1] = one
+def _change_thickness(image, t, padded):
+    """Blend each pixel with the largest of the cross around it, or the smallest if t is negative. ``padded``
+    (h + 2, w + 2, c) has a border of zeros and is used for a copy of the image."""
+    h, w, c = u64(image.shape[0]), u64(image.shape[1]), u64(image.shape[2])
+    padded[1:-1, 1:-1] = image
     for p in range(h):
         for q in range(w):
             for k in range(c):
-                v = before[p + U(1), q + U(1), k]
-                a, b = before[p, q + U(1), k], before[p + U(2), q + U(1), k]
-                d, e = before[p + U(1), q, k], before[p + U(1), q + U(2), k]
+                v = padded[p + u64(1), q + u64(1), k]
+                a, b = padded[p, q + u64(1), k], padded[p + u64(2), q + u64(1), k]
+                d, e = padded[p + u64(1), q, k], padded[p + u64(1), q + u64(2), k]
                 if t > 0:
-                    one[p, q, k] = v + t * (max(v, a, b, d, e) - v)
+                    image[p, q, k] = v + t * (max(v, a, b, d, e) - v)
                 else:
-                    one[p, q, k] = v + t * (v - min(v, a, b, d, e))
+                    image[p, q, k] = v + t * (v - min(v, a, b, d, e))
 
 
 @jit
-def _noisy(one, noise, a, m):  # type: ignore[no-untyped-def]
-    flat, F = one.reshape(one.size), one.dtype.type
-    for j in range(U(flat.size)):
-        bits = mix(U32(a + U32(j) * m))
-        bits = U32((bits & U32(0x00FF00FF)) + ((bits >> U32(8)) & U32(0x00FF00FF)))
-        flat[j] += noise * (F((bits & U32(0xFFFF)) + (bits >> U32(16))) - F(510))
+def _add_noise(image, noise, a, m):
+    """Add ``noise`` times the sum of four random bytes, less its mean, to each element; the bytes are added in pairs."""
+    flat, F = image.reshape(image.size), image.dtype.type
+    for j in range(u64(flat.size)):
+        bits = mix(u32(a + u32(j) * m))
+        bits = u32((bits & u32(0x00FF00FF)) + ((bits >> u32(8)) & u32(0x00FF00FF)))
+        flat[j] += noise * (F((bits & u32(0xFFFF)) + (bits >> u32(16))) - F(510))
 
 
 @jit
-def _warp_piece(x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, numbers, out, images, piece):  # type: ignore[no-untyped-def]
+def _warp_task(x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, row_ids, out, images, task):
     h, w, c, F = x.shape[1], x.shape[2], x.shape[3], out.dtype.type
     width = w + 2
     canvas = np.zeros(((h + 2) * width, c), out.dtype)
-    before = np.zeros((h + 2, w + 2, c), out.dtype)
+    padded = np.zeros((h + 2, w + 2, c), out.dtype)
     half, moved = np.empty((h, across.shape[0]), out.dtype), np.zeros((2, h, w), out.dtype)
-    top, bottom = F(h), F(w)
-    for i in range(piece * images, min((piece + 1) * images, len(rows))):
+    max_row, max_column = F(h), F(w)
+    for i in range(task * images, min((task + 1) * images, len(rows))):
         source = x[rows[i]]
-        for p in range(U(h)):
-            for q in range(U(w)):
-                for k in range(U(c)):
-                    canvas[U(p + U(1)) * U(width) + q + U(1), k] = factor * F(source[p, q, k])
+        for p in range(u64(h)):
+            for q in range(u64(w)):
+                for k in range(u64(c)):
+                    canvas[u64(p + u64(1)) * u64(width) + q + u64(1), k] = factor * F(source[p, q, k])
         for axis in range(2 if fields.shape[2] else 0):
             _field(fields[i, axis], down, across, half, moved[axis])
         a, b, d = maps[i, 0], maps[i, 1], maps[i, 3]
-        e, at_row, at_column = maps[i, 4], maps[i, 2], maps[i, 5]
-        for p in range(U(h)):
-            for q in range(U(w)):
-                row = min(max(a * F(p) + b * F(q) + at_row + moved[0, p, q], F(-1)), top) + F(1)
-                column = min(max(d * F(p) + e * F(q) + at_column + moved[1, p, q], F(-1)), bottom) + F(1)
-                r, s = min(U32(row), U32(h)), min(U32(column), U32(w))
+        e, row0, column0 = maps[i, 4], maps[i, 2], maps[i, 5]
+        for p in range(u64(h)):
+            for q in range(u64(w)):
+                row = min(max(a * F(p) + b * F(q) + row0 + moved[0, p, q], F(-1)), max_row) + F(1)
+                column = min(max(d * F(p) + e * F(q) + column0 + moved[1, p, q], F(-1)), max_column) + F(1)
+                r, s = min(u32(row), u32(h)), min(u32(column), u32(w))
                 y, z = row - F(r), column - F(s)
-                here = U(r) * U(width) + U(s)
-                for k in range(U(c)):
-                    above = canvas[here, k] * (F(1) - z) + canvas[here + U(1), k] * z
-                    below = canvas[here + U(width), k] * (F(1) - z) + canvas[here + U(width) + U(1), k] * z
+                pixel = u64(r) * u64(width) + u64(s)
+                for k in range(u64(c)):
+                    above = canvas[pixel, k] * (F(1) - z) + canvas[pixel + u64(1), k] * z
+                    below = canvas[pixel + u64(width), k] * (F(1) - z) + canvas[pixel + u64(width) + u64(1), k] * z
                     out[i, p, q, k] = above * (F(1) - y) + below * y
         if thickness[i] != 0:
-            _thicker(out[i], thickness[i], before)
+            _change_thickness(out[i], thickness[i], padded)
         out[i, boxes[i, 0] : boxes[i, 1], boxes[i, 2] : boxes[i, 3]] = F(0)
         if noise != 0:
-            number = U32(numbers[i])
-            _noisy(out[i], noise, mix(U32(number ^ low)), U32(mix(U32(number + high)) | U32(1)))
+            start, stride = row_stream(u32(row_ids[i]), low, high)
+            _add_noise(out[i], noise, start, stride)
 
 
 @jit
-def _warp(x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, numbers, out):  # type: ignore[no-untyped-def]
-    images = max(1, PIECE // (x.shape[1] * x.shape[2] * x.shape[3]))
-    arguments = (x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, numbers, out, images)
-    share(_warp_piece, arguments, (len(rows) + images - 1) // images)
+def _warp(x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, row_ids, out):
+    images = max(1, TASK_SIZE // (x.shape[1] * x.shape[2] * x.shape[3]))
+    arguments = (x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, row_ids, out, images)
+    parallel_for(_warp_task, arguments, (len(rows) + images - 1) // images)
 
 
 def warp(
-    x: Array, rows: Array, factor: float, maps: Array, fields: Array, down: Array, across: Array,
-    thickness: Array, boxes: Array, noise: float, key: int, numbers: Array, out: Array,
-) -> Array:  # fmt: skip
-    _warp(
-        x, rows, out.dtype.type(factor), maps, fields, down, np.ascontiguousarray(across.T), thickness, boxes,
-        out.dtype.type(noise), np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), numbers, out,
-    )  # fmt: skip
+    x: Array,
+    rows: Array,
+    factor: float,
+    maps: Array,
+    fields: Array,
+    down: Array,
+    across: Array,
+    thickness: Array,
+    boxes: Array,
+    noise: float,
+    key: int,
+    row_ids: Array,
+    out: Array,
+) -> Array:
+    F = out.dtype.type
+    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    across = np.ascontiguousarray(across.T)
+    _warp(x, rows, F(factor), maps, fields, down, across, thickness, boxes, F(noise), low, high, row_ids, out)
     return out

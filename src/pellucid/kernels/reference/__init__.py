@@ -1,188 +1,23 @@
-"""The kernels in readable NumPy: the truth that the compiled ones are held against."""
+"""The reference kernels: in readable NumPy, they define the results that the compiled kernels must reproduce.
 
-from pellucid.kernels.reference.activations import (
-    add_relu,
-    elu,
-    elu_gradient,
-    gelu,
-    gelu_gradient,
-    hard_sigmoid,
-    hard_sigmoid_gradient,
-    leaky_relu,
-    leaky_relu_gradient,
-    log_softmax,
-    log_softmax_gradient,
-    prelu,
-    prelu_backward,
-    relu,
-    relu_gradient,
-    sigmoid,
-    sigmoid_gradient,
-    silu,
-    silu_gradient,
-    softmax,
-    softmax_gradient,
-    softplus,
-    softplus_gradient,
-    tanh,
-    tanh_gradient,
-)
-from pellucid.kernels.reference.batches import all_finite, gather, gather_scaled
-from pellucid.kernels.reference.convolution import (
-    conv2d,
-    conv2d_backward,
-    conv2d_input_gradient,
-    conv2d_relu,
-    conv2d_relu_backward,
-)
-from pellucid.kernels.reference.dense import affine, affine_backward, affine_input_gradient, affine_relu, affine_relu_backward
-from pellucid.kernels.reference.group_norm import group_norm, group_norm_backward
-from pellucid.kernels.reference.ink import ink
-from pellucid.kernels.reference.losses import (
-    absolute_error,
-    hinge,
-    hinge_labels,
-    huber,
-    poisson,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-    softmax_cross_entropy_labels,
-    softmax_divergence,
-    squared_error,
-)
-from pellucid.kernels.reference.metrics import confusion, count_correct
-from pellucid.kernels.reference.noise import add_normal, dropout, uniform
-from pellucid.kernels.reference.normalization import (
-    layer_norm,
-    layer_norm_backward,
-    moments,
-    normalize,
-    normalize_backward,
-    normalize_input_gradient,
-    normalize_relu,
-    normalize_relu_backward,
-)
-from pellucid.kernels.reference.pooling import (
-    average_pool,
-    average_pool_backward,
-    global_average_pool,
-    global_average_pool_backward,
-    max_pool,
-    max_pool_backward,
-)
-from pellucid.kernels.reference.recurrent import recurrent, recurrent_backward
-from pellucid.kernels.reference.rows import scatter_add
-from pellucid.kernels.reference.rules import adadelta, adagrad, adamax, amsgrad, lion, nadam, rmsprop
-from pellucid.kernels.reference.team import (
-    announced as announced,  # no kernels: what comes before them
-    ready as ready,
-)
-from pellucid.kernels.reference.updates import (
-    adam,
-    add,
-    add_penalty,
-    add_scaled,
-    clip,
-    copy,
-    limit_columns,
-    scale,
-    sgd,
-    sgd_momentum,
-    sum_of_squares,
-)
-from pellucid.kernels.reference.warp import warp
+They have the names and signatures of :class:`~pellucid.kernels.interface.Kernels`.
+"""
 
-__all__ = [
-    "absolute_error",
-    "adadelta",
-    "adagrad",
-    "adam",
-    "adamax",
-    "add",
-    "add_normal",
-    "add_penalty",
-    "add_relu",
-    "add_scaled",
-    "affine",
-    "affine_backward",
-    "affine_input_gradient",
-    "affine_relu",
-    "affine_relu_backward",
-    "all_finite",
-    "amsgrad",
-    "average_pool",
-    "average_pool_backward",
-    "clip",
-    "confusion",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_input_gradient",
-    "conv2d_relu",
-    "conv2d_relu_backward",
-    "copy",
-    "count_correct",
-    "dropout",
-    "elu",
-    "elu_gradient",
-    "gather",
-    "gather_scaled",
-    "gelu",
-    "gelu_gradient",
-    "global_average_pool",
-    "global_average_pool_backward",
-    "group_norm",
-    "group_norm_backward",
-    "hard_sigmoid",
-    "hard_sigmoid_gradient",
-    "hinge",
-    "hinge_labels",
-    "huber",
-    "ink",
-    "layer_norm",
-    "layer_norm_backward",
-    "leaky_relu",
-    "leaky_relu_gradient",
-    "limit_columns",
-    "lion",
-    "log_softmax",
-    "log_softmax_gradient",
-    "max_pool",
-    "max_pool_backward",
-    "moments",
-    "nadam",
-    "normalize",
-    "normalize_backward",
-    "normalize_input_gradient",
-    "normalize_relu",
-    "normalize_relu_backward",
-    "poisson",
-    "prelu",
-    "prelu_backward",
-    "recurrent",
-    "recurrent_backward",
-    "relu",
-    "relu_gradient",
-    "rmsprop",
-    "scale",
-    "scatter_add",
-    "sgd",
-    "sgd_momentum",
-    "sigmoid",
-    "sigmoid_cross_entropy",
-    "sigmoid_gradient",
-    "silu",
-    "silu_gradient",
-    "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_labels",
-    "softmax_divergence",
-    "softmax_gradient",
-    "softplus",
-    "softplus_gradient",
-    "squared_error",
-    "sum_of_squares",
-    "tanh",
-    "tanh_gradient",
-    "uniform",
-    "warp",
-]
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pellucid.kernels.interface import import_kernels
+
+globals().update(import_kernels(__name__))
+
+
+def set_num_threads(threads: int) -> None:
+    """Do nothing: these kernels run in one thread, and BLAS has threads of its own."""
+
+
+def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:
+    """Return an empty context: nothing is compiled."""
+    return nullcontext()

@@ -1,4 +1,4 @@
-"""Activation functions and what they make of a gradient. Gradients may be written over their argument dy."""
+"""The kernels of the activation functions and their gradients. A gradient kernel may write over its argument dy."""
 
 from __future__ import annotations
 
@@ -8,93 +8,68 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has none
+_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has no error function
 
 
 def relu(x: Array, out: Array) -> Array:
-    """max(x, 0); NaN stays NaN."""
+    """out = max(x, 0); NaN stays NaN."""
     return np.maximum(x, 0, out=out)
 
 
 def add_relu(x: Array, other: Array, out: Array) -> Array:
-    """max(x + other, 0), the end of a residual block; NaN stays NaN."""
+    """out = max(x + other, 0), the end of a residual block; NaN stays NaN."""
     np.add(x, other, out=out)
     return np.maximum(out, 0, out=out)
 
 
 def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """dy where y > 0, else 0 (and dy where y is NaN, so that NaN is not hidden)."""
+    """out = dy where y > 0, else 0 (and dy where y is NaN, so that NaN is not hidden)."""
     out[...] = np.where(y <= 0, 0, dy)
     return out
 
 
 def sigmoid(x: Array, out: Array) -> Array:
-    """1 / (1 + e⁻ˣ), without overflow on either side."""
+    """out = 1 / (1 + e⁻ˣ), without overflow for any x."""
     e = np.exp(-np.abs(x))
     out[...] = np.where(x >= 0, 1, e) / (1 + e)
     return out
 
 
 def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """σ' = σ (1 − σ)."""
+    """out = dy σ' with σ' = σ (1 − σ)."""
     return np.multiply(dy, y * (1 - y), out=out)
 
 
 def tanh(x: Array, out: Array) -> Array:
+    """out = tanh x."""
     return np.tanh(x, out=out)
 
 
 def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """tanh' = 1 − tanh²."""
+    """out = dy tanh' with tanh' = 1 − tanh²."""
     return np.multiply(dy, 1 - y * y, out=out)
 
 
-def softmax(x: Array, out: Array) -> Array:
-    """eˣⁱ / Σ eˣʲ along the last axis; the largest x is taken off first, which changes nothing but the range."""
-    np.exp(x - x.max(axis=-1, keepdims=True), out=out)
-    out /= out.sum(axis=-1, keepdims=True)
-    return out
-
-
-def softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """The Jacobian diag(y) − y yᵀ applied to dy: y (dy − Σ dy y)."""
-    out[...] = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
-    return out
-
-
-def log_softmax(x: Array, out: Array) -> Array:
-    """xᵢ − log Σ eˣʲ along the last axis; the largest x is taken off first."""
-    np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
-    out -= np.log(np.exp(out).sum(axis=-1, keepdims=True))
-    return out
-
-
-def log_softmax_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """The Jacobian I − 1 softmaxᵀ applied to dy from the left: dy − eʸ Σ dy."""
-    out[...] = dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
-    return out
-
-
 def leaky_relu(x: Array, slope: float, out: Array) -> Array:
-    """x where it is positive, else slope·x."""
+    """out = x where x > 0, else slope·x."""
     out[...] = np.where(x > 0, x, x.dtype.type(slope) * x)
     return out
 
 
 def leaky_relu_gradient(y: Array, slope: float, dy: Array, out: Array) -> Array:
-    """dy where y > 0, else slope·dy: with slope ≥ 0 the signs of x and y are one. Where y is NaN dy passes."""
+    """out = dy where y > 0, else slope·dy: with slope ≥ 0, x and y have the same sign. Where y is NaN, out = dy."""
     out[...] = np.where(y <= 0, y.dtype.type(slope) * dy, dy)
     return out
 
 
 def prelu(x: Array, slope: Array, out: Array) -> Array:
-    """x where it is positive, else s·x with the slope s (c) of the last axis."""
+    """out = x where x > 0, else s·x with the slopes s (c) of the channels."""
     out[...] = np.where(x > 0, x, slope * x)
     return out
 
 
 def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array) -> Array:
-    """ds = Σ dy x over all x that are not positive; out = dx = dy where x > 0, else s·dy. out may be dy."""
+    """ds = Σ dy x over all x ≤ 0;  out = dx = dy where x > 0, else s·dy. out may be dy."""
     products = np.where(x > 0, 0, x.astype(np.float64) * dy)
     dslope[...] = products.reshape(-1, x.shape[-1]).sum(axis=0)
     out[...] = np.where(x > 0, dy, slope * dy)
@@ -102,35 +77,35 @@ def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array)
 
 
 def elu(x: Array, alpha: float, out: Array) -> Array:
-    """x where it is positive, else α (eˣ − 1)."""
+    """out = x where x > 0, else α (eˣ − 1)."""
     out[...] = np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0)))
     return out
 
 
 def elu_gradient(y: Array, alpha: float, dy: Array, out: Array) -> Array:
-    """dy where y > 0, else (y + α) dy, for y + α = α eˣ; with α ≥ 0 the signs of x and y are one."""
+    """out = dy where y > 0, else (y + α) dy, since y + α = α eˣ; with α ≥ 0, x and y have the same sign."""
     out[...] = np.where(y > 0, dy, (y + y.dtype.type(alpha)) * dy)
     return out
 
 
 def silu(x: Array, out: Array) -> Array:
-    """x σ(x)."""
+    """out = x σ(x)."""
     return np.multiply(x, sigmoid(x, np.empty_like(x)), out=out)
 
 
 def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    """(x σ)' = σ (1 + x (1 − σ))."""
+    """out = dy (x σ)' with (x σ)' = σ (1 + x (1 − σ))."""
     s = sigmoid(x, np.empty_like(x))
     return np.multiply(dy, s * (1 + x * (1 - s)), out=out)
 
 
 def gelu(x: Array, out: Array) -> Array:
-    """x Φ(x), with the normal distribution Φ(x) = (1 + erf(x/√2))/2."""
+    """out = x Φ(x) with the normal distribution Φ(x) = (1 + erf(x/√2))/2."""
     return np.multiply(x, _normal_distribution(x), out=out)
 
 
 def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    """(x Φ)' = Φ + x φ, with the density φ(x) = e^(−x²/2)/√(2π)."""
+    """out = dy (x Φ)' with (x Φ)' = Φ + x φ and the density φ(x) = e^(−x²/2)/√(2π)."""
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
     return np.multiply(dy, _normal_distribution(x) + x * density, out=out)
 
@@ -140,21 +115,21 @@ def _normal_distribution(x: Array) -> Array:
 
 
 def softplus(x: Array, out: Array) -> Array:
-    """log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|), without overflow on either side."""
+    """out = log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|), without overflow for any x."""
     return np.add(np.maximum(x, 0), np.log1p(np.exp(-np.abs(x))), out=out)
 
 
 def softplus_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """σ(x) = 1 − e⁻ʸ."""
+    """out = dy σ(x) with σ(x) = 1 − e⁻ʸ."""
     return np.multiply(dy, -np.expm1(-y), out=out)
 
 
 def hard_sigmoid(x: Array, out: Array) -> Array:
-    """x/6 + 1/2, cut off at 0 and 1."""
+    """out = x/6 + 1/2, clipped to [0, 1]."""
     return np.clip(x / 6 + x.dtype.type(0.5), 0, 1, out=out)
 
 
 def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
-    """dy/6 where 0 < y < 1, else 0 (and dy/6 where y is NaN, so that NaN is not hidden)."""
+    """out = dy/6 where 0 < y < 1, else 0 (and dy/6 where y is NaN, so that NaN is not hidden)."""
     out[...] = np.where((y <= 0) | (y >= 1), 0, dy / 6)
     return out

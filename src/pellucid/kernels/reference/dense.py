@@ -1,4 +1,4 @@
-"""The dense layer's arithmetic: Y = X W + b and its gradients. x (n, i), W (i, o), b (o), y (n, o)."""
+"""The kernels of the dense layer: Y = X W + b and its gradients. x (n, i), W (i, o), b (o), y (n, o)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def affine_backward(x: Array, dy: Array, dW: Array, db: Array) -> None:
 
 
 def affine_relu_backward(x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
-    """The same behind a ReLU with output y: dY is masked in place first."""
+    """The same with a ReLU of output y after the layer: dY is masked in place first."""
     dy[y <= 0] = 0
     affine_backward(x, dy, dW, db)
 

@@ -1,8 +1,8 @@
-"""Group normalization's arithmetic: a standardized number x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
+"""The kernels of group normalization: a standardized value x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
 
-Arrays (n, …, c) are read as n samples of rows of c numbers; ``mean`` and ``rstd`` (n, groups), of the array's dtype, are those
-of a sample's group: all rows, and of each the neighbouring c/groups numbers. Sums are taken so that float32 loses no digits
-to their length.
+Arrays (n, …, c) are read as n samples of rows of c channels. ``mean`` and ``rstd`` (n, groups), in the array's dtype, are those
+of a group of c/groups neighbouring channels of a sample, over all its rows. Sums are taken so that float32 loses no digits in
+long ones.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pellucid.core.memory import Array
 
 
 def _grouped(x: Array, mean: Array) -> Array:
-    """x as (n, rows, groups, numbers of a row in a group)."""
+    """Return x as (n, rows, groups, channels of a group)."""
     n, groups = mean.shape
-    return x.reshape(n, math.prod(x.shape[1:-1]), groups, x.shape[-1] // groups)  # not −1: a shard may be empty
+    return x.reshape(n, math.prod(x.shape[1:-1]), groups, x.shape[-1] // groups)  # not −1: x may be empty
 
 
 def group_norm(x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
-    """mean and rstd of each group, and out = γ x̂ + β."""
+    """Compute mean and rstd of each group, and out = γ x̂ + β."""
     wide = _grouped(x, mean).astype(np.float64)
     mean[...] = wide.mean(axis=(1, 3))
     rstd[...] = 1 / np.sqrt(wide.var(axis=(1, 3)) + epsilon)
@@ -38,12 +38,11 @@ def group_norm_backward(
     dgamma[...] = (wide * xhat).reshape(-1, x.shape[-1]).sum(axis=0)
     dbeta[...] = wide.reshape(-1, x.shape[-1]).sum(axis=0)
     h, xhat = _grouped(gamma * wide, mean), _grouped(xhat, mean)
-    of_h, of_hx = (a.mean(axis=(1, 3), keepdims=True) for a in (h, h * xhat))
-    out[...] = (rstd[:, None, :, None] * (h - of_h - xhat * of_hx)).reshape(x.shape)
+    mean_h, mean_hx = (a.mean(axis=(1, 3), keepdims=True) for a in (h, h * xhat))
+    out[...] = (rstd[:, None, :, None] * (h - mean_h - xhat * mean_hx)).reshape(x.shape)
     return out
 
 
 def _standardized(x: Array, mean: Array, rstd: Array) -> Array:
-    """x̂ in x's shape."""
-    each = mean[:, None, :, None], rstd[:, None, :, None]
-    return ((_grouped(x, mean) - each[0]) * each[1]).reshape(x.shape)
+    """Return x̂ in the shape of x."""
+    return ((_grouped(x, mean) - mean[:, None, :, None]) * rstd[:, None, :, None]).reshape(x.shape)

@@ -1,7 +1,7 @@
-"""Losses of one shard, each with its gradient in one pass.
+"""The kernels of the losses, each with its gradient in one pass.
 
-All return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂(what they were computed from) into ``dz``; scale is one
-over the sum of weights of the *whole* batch. ``a`` receives the head's output, for the metrics.
+All return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into ``dz`` (or ∂lᵢ/∂y into ``dy``); ``scale`` is one over the sum
+of the weights of the *whole* batch. ``a`` receives the output of the head, for the metrics. δ is ∂l/∂z.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.reference.activations import sigmoid, softmax
+from pellucid.kernels.reference.activations import sigmoid
+from pellucid.kernels.reference.softmax import softmax
 
 
 def softmax_cross_entropy_labels(
     z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
 ) -> float:
-    """l = −Σ y log softmax(z), from the logits z (n, k), for labels (n) as y: 1 − ε + ε/k at the label and ε/k elsewhere,
-    with ε = ``smoothing``. δ = a − y."""
+    """l = −Σ y log softmax(z) from the logits z (n, k);  δ = a − y.
+
+    The labels (n) give y = 1 − ε + ε/k at the label and ε/k elsewhere, with ε = ``smoothing``.
+    """
     rows, rest = np.arange(len(z)), smoothing / z.shape[1]
     softmax(z, a)
     dz[...] = a - rest
@@ -24,7 +27,7 @@ def softmax_cross_entropy_labels(
     dz *= (weights * scale)[:, None]
     shifted = z.astype(np.float64) - z.max(axis=1, keepdims=True)
     inner = shifted[rows, labels]
-    if smoothing > 0:  # not 0 times what may be infinite
+    if smoothing > 0:  # 0 times an infinite value is NaN
         inner = (1 - smoothing) * inner + rest * shifted.sum(axis=1)
     return float(weights @ (np.log(np.exp(shifted).sum(axis=1)) - inner))
 
@@ -32,7 +35,7 @@ def softmax_cross_entropy_labels(
 def softmax_cross_entropy(
     z: Array, targets: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
 ) -> float:
-    """l = −Σ y log softmax(z), for targets t (n, k) that are distributions, y = (1 − ε) t + ε/k: δ = a − y."""
+    """l = −Σ y log softmax(z) with y = (1 − ε) t + ε/k, for targets t (n, k) that are distributions;  δ = a − y."""
     y = targets * (1 - smoothing) + smoothing / z.shape[1] if smoothing > 0 else targets
     softmax(z, a)
     dz[...] = (a - y) * (weights * scale)[:, None]
@@ -42,7 +45,7 @@ def softmax_cross_entropy(
 
 
 def softmax_divergence(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
-    """l = Σ y (log y − log softmax(z)), for targets (n, k) that are distributions; 0 log 0 is 0. δ = a − y."""
+    """l = Σ y (log y − log softmax(z)) for targets y (n, k) that are distributions, with 0 log 0 = 0;  δ = a − y."""
     softmax(z, a)
     dz[...] = (a - targets) * (weights * scale)[:, None]
     y, shifted = targets.astype(np.float64), z.astype(np.float64) - z.max(axis=1, keepdims=True)
@@ -51,7 +54,7 @@ def softmax_divergence(z: Array, targets: Array, weights: Array, scale: float, a
 
 
 def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
-    """l = −mean(y log σ(z) + (1 − y) log(1 − σ(z))) over the outputs, from the logits: δ = (a − y)/k."""
+    """l = −mean(y log σ(z) + (1 − y) log(1 − σ(z))) over the outputs, from the logits;  δ = (a − y)/k."""
     sigmoid(z, a)
     dz[...] = (a - targets) * (weights * (scale / z.shape[1]))[:, None]
     wide = z.astype(np.float64)
@@ -60,7 +63,7 @@ def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float
 
 
 def squared_error(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
-    """l = mean((y − t)²) over the outputs: dy = 2 (y − t)/k."""
+    """l = mean((y − t)²) over the outputs;  dy = 2 (y − t)/k."""
     dy[...] = y - targets
     losses = np.square(dy, dtype=np.float64).mean(axis=1)
     dy *= (weights * (scale * 2 / y.shape[1]))[:, None]
@@ -68,14 +71,14 @@ def squared_error(y: Array, targets: Array, weights: Array, scale: float, dy: Ar
 
 
 def absolute_error(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
-    """l = mean(|y − t|) over the outputs: dy = sign(y − t)/k, 0 where they are equal."""
+    """l = mean(|y − t|) over the outputs;  dy = sign(y − t)/k, which is 0 where they are equal."""
     difference = y - targets
     dy[...] = np.sign(difference) * (weights * (scale / y.shape[1]))[:, None]
     return float(weights @ np.abs(difference).mean(axis=1, dtype=np.float64))
 
 
 def huber(y: Array, targets: Array, weights: Array, scale: float, delta: float, dy: Array) -> float:
-    """With d = y − t, l = mean(d²/2 where |d| ≤ δ, else δ (|d| − δ/2)) over the outputs: dy = d cut off at ±δ, by k."""
+    """l = mean(d²/2 where |d| ≤ δ, else δ (|d| − δ/2)) over the outputs, with d = y − t;  dy = d/k, with d clipped to ±δ."""
     difference = y - targets
     size = np.abs(difference, dtype=np.float64)
     dy[...] = np.clip(difference, -delta, delta) * (weights * (scale / y.shape[1]))[:, None]
@@ -83,7 +86,7 @@ def huber(y: Array, targets: Array, weights: Array, scale: float, delta: float, 
 
 
 def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array, dz: Array) -> float:
-    """l = mean(eᶻ − t z) over the outputs, z the logarithm of a rate and t a count: dz = (eᶻ − t)/k. ``rates`` gets eᶻ."""
+    """l = mean(eᶻ − t z) over the outputs, with z the logarithm of a rate and t a count;  dz = (eᶻ − t)/k;  rates = eᶻ."""
     np.exp(z, out=rates)
     dz[...] = (rates - targets) * (weights * (scale / z.shape[1]))[:, None]
     wide = z.astype(np.float64)
@@ -91,15 +94,17 @@ def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array
 
 
 def hinge(z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
-    """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1: dz = −t where that is above 0."""
+    """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1;  dz = −t where l > 0."""
     slack = 1 - signs * z
     dz[...] = np.where(slack > 0, -signs, 0) * (weights * scale)[:, None]
     return float(weights @ np.maximum(slack, 0, dtype=np.float64)[:, 0])
 
 
 def hinge_labels(z: Array, labels: Array, weights: Array, scale: float, dz: Array) -> float:
-    """l = Σ_{j ≠ y} max(0, 1 + z_j − z_y)/k for scores z (n, k) and labels y (n): dz_j = 1/k where the summand is above 0,
-    and dz_y the negative of their sum."""
+    """l = Σ_{j ≠ y} max(0, 1 + z_j − z_y)/k for scores z (n, k) and labels y (n).
+
+    dz_j = 1/k where the summand is positive, and dz_y is the negative of the sum of these.
+    """
     rows = np.arange(len(z))
     slack = 1 + z - z[rows, labels][:, None]
     slack[rows, labels] = 0

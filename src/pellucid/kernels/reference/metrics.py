@@ -1,4 +1,4 @@
-"""Counting right answers. outputs (n, k), labels (n), weights (n)."""
+"""The kernels that count correct predictions. outputs (n, k), labels (n), weights (n)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pellucid.core.memory import Array
 
 
 def count_correct(outputs: Array, labels: Array, weights: Array) -> float:
-    """Σ of the weights of the samples whose largest output (the first of equals) is their label's."""
+    """Return Σ of the weights of the samples whose largest output (the first of equals) is that of their label."""
     return float(weights[outputs.argmax(axis=1) == labels].sum(dtype=np.float64))
 
 
 def confusion(outputs: Array, labels: Array, weights: Array, table: Array) -> None:
-    """table[label, largest output] += weight, for each sample."""
+    """Do table[label, index of the largest output] += weight for each sample."""
     np.add.at(table, (labels, outputs.argmax(axis=1)), weights)

@@ -1,8 +1,8 @@
-"""Normalization's arithmetic: a standardized number x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
+"""The kernels of batch and layer normalization: a standardized value x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
 
-Arrays (…, c) are read as rows of c numbers. Batch normalization standardizes columns: its ``mean``, ``m2``, ``rstd``, … are
-float64 (c) whatever the arrays are, for many numbers go into each. Layer normalization standardizes rows: its ``mean`` and
-``rstd`` are of the array's dtype, one for each row. Sums are taken so that float32 loses no digits to their length.
+Arrays (…, c) are read as rows of c channels. Batch normalization standardizes channels: its ``mean``, ``m2``, ``rstd``, … (c)
+are float64 for every dtype, because they are sums of many values. Layer normalization standardizes rows: its ``mean`` and
+``rstd`` have the array's dtype, one value for each row. Sums are taken so that float32 loses no digits in long ones.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ def _rows(x: Array) -> Array:
 
 
 def moments(x: Array, mean: Array, m2: Array) -> None:
-    """mean = Σx/r and m2 = Σ(x − mean)² of each column; zeros where there are no rows."""
+    """mean = Σx/r and m2 = Σ(x − mean)² of each channel over r rows; zeros if there are no rows."""
     wide = _rows(x).astype(np.float64)
     mean[...] = wide.sum(axis=0) / max(len(wide), 1)
     m2[...] = np.square(wide - mean).sum(axis=0)
 
 
 def _standardized(x: Array, mean: Array, rstd: Array) -> Array:
-    """x̂ as rows, in x's dtype."""
+    """Return x̂ as rows, in the dtype of x."""
     return (_rows(x) - mean.astype(x.dtype)) * rstd.astype(x.dtype)
 
 
@@ -48,7 +48,7 @@ def normalize_backward(x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Ar
 
 
 def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
-    """The same behind a ReLU with output y: dy is masked in place first."""
+    """The same with a ReLU of output y after the layer: dy is masked in place first."""
     dy[y <= 0] = 0
     normalize_backward(x, mean, rstd, dy, dgamma, dbeta)
 
@@ -56,8 +56,10 @@ def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Ar
 def normalize_input_gradient(
     x: Array, mean: Array, rstd: Array, gamma: Array, dy: Array, mean_dy: Array, mean_dy_xhat: Array, out: Array
 ) -> Array:
-    """out = dx = γ rstd (dy − mean_dy − x̂ mean_dy_xhat); out may be dy. With both means zero: the mean and the variance are
-    constants, and do not depend on x."""
+    """out = dx = γ rstd (dy − mean_dy − x̂ mean_dy_xhat); out may be dy.
+
+    With both means zero, the mean and the variance are constants that do not depend on x.
+    """
     kind = x.dtype
     inner = _rows(dy) - mean_dy.astype(kind) - _standardized(x, mean, rstd) * mean_dy_xhat.astype(kind)
     _rows(out)[...] = gamma * rstd.astype(kind) * inner
@@ -65,7 +67,7 @@ def normalize_input_gradient(
 
 
 def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
-    """mean and rstd of each row, and out = γ x̂ + β."""
+    """Compute mean and rstd of each row, and out = γ x̂ + β."""
     wide = _rows(x).astype(np.float64)
     mean[...] = wide.mean(axis=1)
     rstd[...] = 1 / np.sqrt(wide.var(axis=1) + epsilon)

@@ -1,7 +1,7 @@
-"""Pooling's arithmetic: pictures (n, h, w, c), a window of kh × kw taps that moves over each channel by itself.
+"""The kernels of pooling: images (n, h, w, c), and a window of kh × kw taps that moves over each channel separately.
 
-Taps outside the picture do not take part: they never are the maximum, and do not count in an average. Every window must
-meet the picture. Each kernel goes through the taps, and for each through all the windows at once.
+Taps outside of the image do not count: they are never the maximum and do not enter an average. Every window must overlap the
+image. Each kernel loops over the taps, and for each tap computes all windows at once.
 """
 
 from __future__ import annotations
@@ -13,53 +13,55 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.window import Window
 
-Cut = tuple[slice, slice, slice]  # of (n, h, w)
+Region = tuple[slice, slice, slice]  # of (n, h, w)
 
 
 def _along(size: int, outputs: int, first: int, stride: int) -> tuple[slice, slice]:
-    """The outputs whose tap, at first + p·stride for output p, lies inside 0 … size − 1, and these pixels."""
+    """Return the outputs p whose tap, at first + p·stride, is inside of 0 … size − 1, and these pixels."""
     start = max(0, -(first // stride))
     stop = max(start, min(outputs, (size - 1 - first) // stride + 1))
     pixel = first + start * stride
     return slice(start, stop), slice(pixel, pixel + (stop - start) * stride, stride)
 
 
-def _taps(window: Window, picture: tuple[int, ...], outputs: tuple[int, ...]) -> Iterator[tuple[int, Cut, Cut]]:
-    """(number, the outputs whose tap lies inside the picture, the pixels they meet there) for each tap."""
+def _taps(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) -> Iterator[tuple[int, Region, Region]]:
+    """Yield, for each tap, (its index, the outputs whose tap is inside of the image, the pixels that they read there)."""
     every = slice(None)
     for i in range(window.kh):
-        p, rows = _along(picture[1], outputs[1], i * window.dh - window.top, window.sh)
+        p, rows = _along(image[1], outputs[1], i * window.dh - window.top, window.sh)
         for j in range(window.kw):
-            q, columns = _along(picture[2], outputs[2], j * window.dw - window.left, window.sw)
+            q, columns = _along(image[2], outputs[2], j * window.dw - window.left, window.sw)
             yield i * window.kw + j, (every, p, q), (every, rows, columns)
 
 
-def max_pool(x: Array, window: Window, out: Array, chosen: Array) -> Array:
-    """out = the maximum of each window, and the number i·kw + j of the first tap that has it into ``chosen`` (unsigned
-    integers). A NaN in the window is its maximum."""
+def max_pool(x: Array, window: Window, out: Array, indices: Array) -> Array:
+    """out = the maximum of each window; indices = the index i·kw + j of the first tap that has it, as unsigned integers.
+
+    A NaN in the window is its maximum.
+    """
     found = np.zeros(out.shape, np.bool_)
     for tap, outputs, pixels in _taps(window, x.shape, out.shape):
         value, best = x[pixels], out[outputs]
-        better = ~found[outputs] | ((best == best) & ~(value <= best))  # NaN is no less than anything
+        better = ~found[outputs] | ((best == best) & ~(value <= best))  # NaN counts as larger
         best[better] = value[better]
-        chosen[outputs][better] = tap
+        indices[outputs][better] = tap
         found[outputs] = True
     return out
 
 
-def max_pool_backward(dy: Array, chosen: Array, window: Window, out: Array) -> Array:
-    """out = dx: each dy goes to the pixel that was chosen; a pixel chosen by several windows gets the sum."""
+def max_pool_backward(dy: Array, indices: Array, window: Window, out: Array) -> Array:
+    """out = dx: each dy is added to the pixel that was the maximum of its window."""
     out[...] = 0
     for tap, outputs, pixels in _taps(window, out.shape, dy.shape):
-        out[pixels] += np.where(chosen[outputs] == tap, dy[outputs], 0)
+        out[pixels] += np.where(indices[outputs] == tap, dy[outputs], 0)
     return out
 
 
-def _counts(window: Window, picture: tuple[int, ...], outputs: tuple[int, ...]) -> Array:
-    """(1, outputs, outputs, 1): the number of taps inside the picture."""
+def _counts(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) -> Array:
+    """Return the number of taps of each window inside of the image, (1, oh, ow, 1)."""
     counts = np.zeros((1, outputs[1], outputs[2], 1), np.int64)
-    for _, where, _ in _taps(window, picture, outputs):
-        counts[where] += 1
+    for _, region, _ in _taps(window, image, outputs):
+        counts[region] += 1
     return counts
 
 
@@ -73,20 +75,20 @@ def average_pool(x: Array, window: Window, out: Array) -> Array:
 
 
 def average_pool_backward(dy: Array, window: Window, out: Array) -> Array:
-    """out = dx: each dy is shared out evenly between the pixels of its window."""
-    share = dy / _counts(window, out.shape, dy.shape).astype(dy.dtype)
+    """out = dx: each dy is divided evenly among the pixels of its window."""
+    part = dy / _counts(window, out.shape, dy.shape).astype(dy.dtype)
     out[...] = 0
     for _, outputs, pixels in _taps(window, out.shape, dy.shape):
-        out[pixels] += share[outputs]
+        out[pixels] += part[outputs]
     return out
 
 
 def global_average_pool(x: Array, out: Array) -> Array:
-    """out (n, c) = the mean of each channel of each picture."""
+    """out (n, c) = the mean of each channel of each image."""
     return x.mean(axis=(1, 2), out=out)
 
 
 def global_average_pool_backward(dy: Array, out: Array) -> Array:
-    """out = dx (n, h, w, c): each dy is shared out evenly between all pixels."""
+    """out = dx (n, h, w, c): each dy is divided evenly among all pixels."""
     out[...] = (dy / out.dtype.type(out.shape[1] * out.shape[2]))[:, None, None]
     return out

@@ -1,15 +1,15 @@
-"""Recurrent layers: the state h of n samples goes from time step to time step, in the three usual ways.
+"""The kernels of recurrent layers: the state h of n samples is updated step by step, by one of the three usual cells.
 
-A step is one product for all gates, [h, x] V + b with V = [U; W], and a cell: what it makes of the gates a and of the state
-before. Backward, a cell makes of dh (and of dc, the gradient of the LSTM's second state) the gates' gradient, and what of dh
-and dc goes straight to the step before; what goes through the gates is dA Vᵀ. Source: Rumelhart, Hinton and Williams (1986) for
-back-propagation through time; those of the cells stand with the layers.
+A step is one product for all gates, [h, x] V + b with V = [U; W], and a cell that computes the new state from the gates a and
+the state before. Backward, a cell computes from dh (and from dc, the gradient of the LSTM's second state) the gradient of the
+gates, and the direct part of the gradient of the state before; the part through the gates is dA Vᵀ. Source: Rumelhart, Hinton
+and Williams (1986) for back-propagation through time; the sources of the cells are in ``layers/recurrent.py``.
 
     x (n, T, i)      V (u + i, k·u)   b (k·u)   hx (T + 1, n, u + i)   gates (T, n, k·u)
-    alive (n, T)     y (n, u), the last state, or (n, T, u), all outputs     c (T + 1, n, u), or (T + 1, n, 0) but for the LSTM
+    mask (n, T)      y (n, u), the last state, or (n, T, u), all outputs     c (T + 1, n, u), or (T + 1, n, 0) without an LSTM
 
-``hx[t]`` holds the state before step t, and its input. Where ``alive`` is false a step is passed over: states stay as they are,
-the output is zero, and so are the gates that are kept.
+``hx[t]`` holds the state before step t and the step's input. Where ``mask`` is false a step is skipped: the states do not
+change, and the output and the stored gates are zero.
 """
 
 from __future__ import annotations
@@ -68,35 +68,37 @@ def _gru_backward(a: Array, h: Array, c: Array, after: Array, dh: Array, dc: Arr
 CELLS = {"rnn": (_rnn, _rnn_backward), "lstm": (_lstm, _lstm_backward), "gru": (_gru, _gru_backward)}
 
 
-def recurrent(cell: str, x: Array, V: Array, b: Array, alive: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
-    """Writes the states into hx and c, the gates behind their nonlinearities into ``gates``, and the output into y."""
+def recurrent(cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
+    """Write the states to hx and c, the gates after their nonlinearities to ``gates``, and the outputs to y; return y."""
     u, forward = y.shape[-1], CELLS[cell][0]
     h = hx[..., :u]
     hx[:-1, :, u:] = x.swapaxes(0, 1)
     h[0] = c[0] = 0
     for t in range(x.shape[1]):
-        here = alive[:, t, None]
+        counts = mask[:, t, None]
         a, new, cell_state = forward(hx[t] @ V + b, h[t], c[t])
-        gates[t], h[t + 1], c[t + 1] = np.where(here, a, 0), np.where(here, new, h[t]), np.where(here, cell_state, c[t])
+        gates[t], h[t + 1], c[t + 1] = np.where(counts, a, 0), np.where(counts, new, h[t]), np.where(counts, cell_state, c[t])
         if y.ndim == 3:
-            y[:, t] = np.where(here, new, 0)
+            y[:, t] = np.where(counts, new, 0)
     if y.ndim == 2:
         y[...] = h[-1]
     return y
 
 
-def recurrent_backward(cell: str, V: Array, alive: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
-    """Back through time: ``gates``, as they came from the forward pass, become their own gradients dA, and dx (n, T, i) is
-    written; where nobody asks for it it is (n, T, 0). The gradient of V is [h, x]ᵀ dA then, that of b Σ dA."""
+def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
+    """Back-propagate through time: ``gates``, from the forward pass, become their own gradients dA, and dx is written.
+
+    dx is (n, T, i), or (n, T, 0) if it is not needed. The gradient of V is then [h, x]ᵀ dA, and that of b is Σ dA.
+    """
     u, backward = dy.shape[-1], CELLS[cell][1]
     dh = np.zeros_like(hx[0, :, :u]) if dy.ndim == 3 else dy
     dc = np.zeros_like(c[0])
     for t in reversed(range(len(gates))):
-        here = alive[:, t, None]
-        arrived = dh + dy[:, t] if dy.ndim == 3 else dh
-        a, direct, dc_before = backward(gates[t], hx[t, :, :u], c[t], c[t + 1], arrived, dc)
-        gates[t], dc = np.where(here, a, 0), np.where(here, dc_before, dc)
+        counts = mask[:, t, None]
+        total = dh + dy[:, t] if dy.ndim == 3 else dh
+        a, direct, dc_before = backward(gates[t], hx[t, :, :u], c[t], c[t + 1], total, dc)
+        gates[t], dc = np.where(counts, a, 0), np.where(counts, dc_before, dc)
         through = gates[t] @ V.T
-        dh = np.where(here, direct, dh) + through[:, :u]
+        dh = np.where(counts, direct, dh) + through[:, :u]
         dx[:, t] = through[:, u : u + dx.shape[-1]]
     return dx

@@ -1,4 +1,4 @@
-"""Pictures picked out of a data set and changed on the way: the arithmetic of ``data/augmentation.py``."""
+"""The kernel that augments images: chosen images of a data set, distorted; ``data/augmentation.py`` draws its arguments."""
 
 from __future__ import annotations
 
@@ -9,15 +9,27 @@ from pellucid.kernels.reference.noise import bits
 
 
 def warp(
-    x: Array, rows: Array, factor: float, maps: Array, fields: Array, down: Array, across: Array,
-    thickness: Array, boxes: Array, noise: float, key: int, numbers: Array, out: Array,
-) -> Array:  # fmt: skip
-    """out[i] = factor · x[rows[i]], each pixel from another place; x (m, h, w, c), bytes or numbers, out (n, h, w, c).
+    x: Array,
+    rows: Array,
+    factor: float,
+    maps: Array,
+    fields: Array,
+    down: Array,
+    across: Array,
+    thickness: Array,
+    boxes: Array,
+    noise: float,
+    key: int,
+    row_ids: Array,
+    out: Array,
+) -> Array:
+    """out[i] = factor · x[rows[i]] with moved pixels and noise; x (m, h, w, c), bytes or floats, out (n, h, w, c).
 
-    Pixel (p, q) shows the place (a p + b q + c, d p + e q + f), with the six numbers in ``maps`` (n, 6), moved by the smooth
-    fields Σ down[p, k] across[q, l] fields[i, 0 or 1, k l], (h, k), (w, l), (n, 2, k·l). Then ``thickness`` (n) blends each
-    pixel with the largest of itself and its four neighbours, or, below 0, with the smallest; ``boxes`` (n, 4), first row and
-    column and their ends, are set to 0; and ``noise`` times the sum of four random bytes, less its mean of 510, is added.
+    Pixel (p, q) is read at (a p + b q + c, d p + e q + f) by bilinear interpolation, with the six coefficients in ``maps``
+    (n, 6). The smooth displacement Σ down[p, k] across[q, l] fields[i, axis, k l] is added to this position on both axes; down
+    (h, k), across (w, l), fields (n, 2, k·l). Then ``thickness`` (n) blends each pixel with the largest of itself and its four
+    neighbours, or, if it is negative, with the smallest. ``boxes`` (n, 4), first row, end row, first column and end column, are
+    set to 0. Last, ``noise`` times the sum of four random bytes, less its mean of 510, is added.
     """
     (h, w, c), dtype = x.shape[1:], out.dtype
     p, q = np.arange(h, dtype=dtype)[:, None], np.arange(w, dtype=dtype)
@@ -40,17 +52,17 @@ def warp(
         cross = [out, around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]]
         t = thickness[:, None, None, None]
         out += np.where(t > 0, t * (np.max(cross, axis=0) - out), t * (out - np.min(cross, axis=0)))
-    for one, (first, end, left, right) in zip(out, boxes, strict=True):
-        one[first:end, left:right] = 0
+    for image, (first, end, left, right) in zip(out, boxes, strict=True):
+        image[first:end, left:right] = 0
     if noise:
-        random = bits(key, numbers, h * w * c)
+        random = bits(key, row_ids, h * w * c)
         total = sum((random >> np.uint32(8 * k) & np.uint32(255)).astype(dtype) for k in range(4))
         out += dtype.type(noise) * (total - dtype.type(510)).reshape(out.shape)
     return out
 
 
-def _place(where: Array, size: int) -> tuple[Array, Array]:
-    """(the pixel before, how far behind it) on a canvas with one more pixel on either side."""
-    inside = np.clip(where, -1, size) + where.dtype.type(1)
+def _place(position: Array, size: int) -> tuple[Array, Array]:
+    """Return (the pixel before the position, the distance from it) on a canvas with one more pixel on either side."""
+    inside = np.clip(position, -1, size) + position.dtype.type(1)
     before = np.minimum(inside.astype(np.int64), size)
-    return before, (inside - before)[..., None].astype(where.dtype)
+    return before, (inside - before)[..., None].astype(position.dtype)

@@ -1,4 +1,4 @@
-"""The forms of convolution: each computes what the reference computes, and the rule that chooses sends work to all of them."""
+"""The algorithms of convolution: each matches the reference, and the choice of the algorithm reaches all of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from pellucid.kernels import compiled, reference
-from pellucid.kernels.compiled import team
-from pellucid.kernels.compiled.convolution import form
+from pellucid.kernels.compiled import thread_pool
+from pellucid.kernels.compiled.convolution import algorithm
 from pellucid.kernels.window import Window
 
-# (pictures, height, width, channels, filters, window, groups)
+# (images, height, width, channels, filters, window, groups)
 CASES = {
     "winograd": [
         (3, 9, 8, 16, 17, Window(3, 3), 1),
@@ -33,7 +33,7 @@ CASES = {
         (2, 9, 9, 1, 4, Window(3, 3, 2, 2), 1),
         (2, 40, 64, 24, 40, Window(5, 3, top=2, left=1), 1),
     ],
-    "patches": [
+    "im2col": [
         (3, 9, 8, 4, 6, Window(3, 3), 2),
         (2, 12, 11, 3, 70, Window(3, 2, 1, 2, 2, 1, 2, 3), 1),
         (18, 30, 30, 8, 8, Window(3, 3, dh=2, dw=2), 4),
@@ -61,7 +61,7 @@ def arrays(case, dtype):
 
 
 def passes(kernels, x, W, b, dy, window, groups):
-    """Y, the masked dY, dW, db and dX."""
+    """Return Y, the masked dY, dW, db and dX."""
     y = kernels.conv2d_relu(x, W, b, window, groups, np.full_like(dy, np.nan))
     masked, dW, db = dy.copy(), np.full_like(W, np.nan), np.full_like(b, np.nan)
     kernels.conv2d_relu_backward(x, y, masked, window, groups, dW, db)
@@ -71,39 +71,39 @@ def passes(kernels, x, W, b, dy, window, groups):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
-def test_every_form_computes_the_same(name, case, dtype):
+def test_every_algorithm_matches_the_reference(name, case, dtype):
     *_, window, groups = case
     x, W, b, dy = arrays(case, dtype)
-    assert form(W.shape, window, groups) == name
+    assert algorithm(W.shape, window, groups) == name
     wanted = passes(reference, *(a.astype(np.float64) for a in (x, W, b, dy)), window, groups)
-    # Winograd's numbers up to 8 cost bits: 1e-5 of the largest number is ten times what was measured elsewhere
+    # Winograd's matrices have entries up to 8, which cost precision: the error is ten times that of the others, about 1e-5
     bound = {np.float32: 2e-5 if name == "winograd" else 3e-6, np.float64: 5e-14}[dtype]
     got = passes(compiled, x, W, b, dy, window, groups)
-    safe = np.abs(wanted[0]) > 1e-4  # where the ReLU's kink is far enough that rounding does not decide
+    safe = np.abs(wanted[0]) > 1e-4  # so far from the ReLU's kink that rounding does not decide
     np.testing.assert_array_equal((got[1] != 0)[safe], (wanted[1] != 0)[safe])
     again = passes(reference, *(a.astype(np.float64) for a in (x, W, b)), got[1].astype(np.float64), window, groups)
     np.testing.assert_allclose(got[0], wanted[0], rtol=0, atol=bound * np.abs(wanted[0]).max())
-    for mine, other in zip(got[2:], again[2:], strict=True):
-        np.testing.assert_allclose(mine, other, rtol=0, atol=bound * max(1, np.abs(other).max()))
+    for array, other in zip(got[2:], again[2:], strict=True):
+        np.testing.assert_allclose(array, other, rtol=0, atol=bound * max(1, np.abs(other).max()))
 
 
 @pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
-def test_the_bits_do_not_depend_on_the_threads(name, case):
+def test_bits_do_not_depend_on_the_number_of_threads(name, case):
     *_, window, groups = case
     given = arrays(case, np.float32)
     deadline = time.monotonic() + 30
-    while team.asleep() < len(team._threads) and time.monotonic() < deadline:
+    while thread_pool.num_sleeping() < len(thread_pool._workers) and time.monotonic() < deadline:
         time.sleep(0.002)
-    compiled.ready(1)
-    alone = passes(compiled, *given, window, groups)
-    compiled.ready(3)
-    for one, other in zip(alone, passes(compiled, *given, window, groups), strict=True):
+    compiled.set_num_threads(1)
+    single = passes(compiled, *given, window, groups)
+    compiled.set_num_threads(3)
+    for one, other in zip(single, passes(compiled, *given, window, groups), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 64), (64, 64)])
-def test_winograds_error_is_bounded(shape):
-    """Against float64, relative to the largest output: measured at most 1.0e-5 (dX of 64 channels); direct sums have 1e-6."""
+def test_the_error_of_winograd_is_bounded(shape):
+    """The error relative to the largest output is at most 1.0e-5 (measured, dX of 64 channels); direct sums have 1e-6."""
     case = (2, 16, 16, *shape, Window(3, 3, top=1, left=1), 1)
     x, W, b, dy = arrays(case, np.float32)
     wide = [a.astype(np.float64) for a in (x, W, b, dy)]

@@ -1,4 +1,4 @@
-"""Ink: how much of each pixel a pen covers; of each segment only the pixels around it are looked at."""
+"""The kernel that draws strokes; for each segment it visits only the pixels around it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pellucid.kernels.compiled.jit import jit
 
 
 @jit
-def _ink(segments, radius, out):  # type: ignore[no-untyped-def]
+def _draw_strokes(segments, radius, out):
     h, w, zero, one = out.shape[0], out.shape[1], out.dtype.type(0), out.dtype.type(1)
     reach = radius + out.dtype.type(0.5)
     out[:] = zero
@@ -28,6 +28,6 @@ def _ink(segments, radius, out):  # type: ignore[no-untyped-def]
                 out[i, j] = max(out[i, j], covered)
 
 
-def ink(segments: Array, radius: float, out: Array) -> Array:
-    _ink(segments, out.dtype.type(radius), out)
+def draw_strokes(segments: Array, radius: float, out: Array) -> Array:
+    _draw_strokes(segments, out.dtype.type(radius), out)
     return out

@@ -1,0 +1,276 @@
+"""3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3), with a quarter of the multiplications.
+
+A tile of 4×4 outputs depends on a tile of 6×6 inputs. With d such an input tile of one channel, g the taps of one channel and
+filter, and Y the output tile (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015),
+
+    Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A            the sum over channels is inside the brackets
+
+with 36 multiplications instead of 144. The sums over channels are 36 matrix products, (tiles × channels) times
+(channels × filters). The transforms are linear, and the gradient of the weights goes through their adjoints:
+
+    D = A dY Aᵀ      dU = Vᵀ D  with  V = Bᵀ d B      dW = Gᵀ dU G
+
+dX is again such a convolution, of dY with the weights rotated by 180°. The interpolation points 0, ±1, ±2, ∞ determine the
+matrices below. Their entries of up to 8 cost a few bits of precision: a test bounds the error against float64.
+
+The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pellucid.kernels.compiled.conv_direct import rotate
+from pellucid.kernels.compiled.indirect_calls import indirect_call
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.micro_kernel import micro_kernel
+from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
+from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
+from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.window import Window
+
+BLOCK_BYTES = 600_000  # of transformed tiles at a time: more than half of the second-level cache
+
+# fmt: off
+B_T = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0),
+       (0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1))
+A_T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
+G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
+     (1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))
+# fmt: on
+Matrix = tuple[tuple[float, ...], ...]
+
+
+def _transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
+
+
+def _dot(v: VectorBuilder, row: tuple[float, ...], vectors: list[Any]) -> Any:
+    """Emit Σ row[i]·vectors[i]."""
+    total = None
+    for factor, vector in zip(row, vectors, strict=True):
+        if factor == 0:
+            continue
+        if total is None:
+            total = vector if factor == 1 else v.builder.fmul(vector, v.constant(factor))
+        elif abs(factor) == 1:
+            total = (v.builder.fadd if factor > 0 else v.builder.fsub)(total, vector)
+        else:
+            total = v.fma(v.constant(factor), vector, total)
+    return total
+
+
+def _transform(matrix: Matrix, finish: bool = False) -> Any:
+    """Return an intrinsic that computes target = M source Mᵀ for all channels.
+
+    Tiles are given by the address of their first element and the strides from row to row and from column to column; channels
+    are contiguous. With ``finish``, target = max(M source Mᵀ + bias, floor).
+    """
+    rows, size = len(matrix), len(matrix[0])
+
+    @intrinsic
+    def transform(typing, source, s_row, s_column, target, t_row, t_column, channels, bias, floor):
+        def emit(context, builder, signature, args):
+            v = VectorBuilder(context, builder, signature.args[-1])
+            source, s_row, s_column, target, t_row, t_column, channels, bias, floor = args
+            count = builder.sdiv(builder.add(channels, v.integer(v.width - 1)), v.integer(v.width))
+            with cgutils.for_range(builder, count) as loop:
+                first = builder.mul(loop.index, v.integer(v.width))
+                mask = v.mask(builder.sub(channels, first))
+
+                def place(base: Any, i: int, row: Any, j: int, column: Any) -> Any:
+                    return v.address(base, first, builder.mul(row, v.integer(i)), builder.mul(column, v.integer(j)))
+
+                tile = [[v.load(place(source, i, s_row, j, s_column), mask) for j in range(size)] for i in range(size)]
+                half = [[_dot(v, matrix[i], [tile[k][j] for k in range(size)]) for j in range(size)] for i in range(rows)]
+                added = v.load(v.address(bias, first), mask) if finish else None
+                for i in range(rows):
+                    for j in range(rows):
+                        value = _dot(v, matrix[j], half[i])
+                        if finish:
+                            value = v.maximum(builder.fadd(value, added), floor)
+                        v.store(value, place(target, i, t_row, j, t_column), mask)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 8, floor), emit
+
+    return transform
+
+
+_transform_input, _transform_output, _transform_gradient = (
+    _transform(B_T),
+    _transform(A_T, finish=True),
+    _transform(_transposed(A_T)),
+)
+_transform_taps, _transform_taps_back = _transform(G), _transform(_transposed(G))
+
+
+@jit
+def _cut_out(x, image, row, column, size, out):
+    """Copy a square of size × size pixels out of an image, with zeros outside of it."""
+    h, w, c = x.shape[1], x.shape[2], x.shape[3]
+    out[: size * size * c] = 0
+    first, last = min(max(0, -column), size), min(size, w - column)
+    for i in range(max(0, -row), min(size, h - row)):
+        if last > first:
+            source = ((image * h + row + i) * w + column + first) * c
+            target = address_of(out, (i * size + first) * c)
+            copy_rows(address_of(x, source), 0, target, 0, 1, (last - first) * c, x.dtype.type(0))
+
+
+@jit
+def _inputs(x, image, p, across, top, left, V, tile, square):
+    """Set V[tile …] = Bᵀ d B for the ``across`` tiles of tile row p; V (tiles, 36, c)."""
+    h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
+    for q in range(across):
+        row, column = 4 * p - top, 4 * q - left
+        if row >= 0 and column >= 0 and row + 6 <= h and column + 6 <= w:
+            source, stride = address_of(x, ((image * h + row) * w + column) * c), w * c
+        else:
+            indirect_call(_cut_out, (x, image, row, column, 6, square))
+            source, stride = address_of(square, 0), 6 * c
+        _transform_input(source, stride, c, address_of(V, (tile + q) * 36 * c), 6 * c, c, c, 0, zero)
+
+
+@jit
+def _gradients(dy, image, p, across, D, tile, square):
+    """Set D[tile …] = A dY Aᵀ for the tiles of tile row p; D (tiles, 36, o)."""
+    oh, ow, o, zero = dy.shape[1], dy.shape[2], dy.shape[3], dy.dtype.type(0)
+    for q in range(across):
+        if 4 * p + 4 <= oh and 4 * q + 4 <= ow:
+            source, stride = address_of(dy, ((image * oh + 4 * p) * ow + 4 * q) * o), ow * o
+        else:
+            indirect_call(_cut_out, (dy, image, 4 * p, 4 * q, 4, square))
+            source, stride = address_of(square, 0), 4 * o
+        _transform_gradient(source, stride, o, address_of(D, (tile + q) * 36 * o), 6 * o, o, o, 0, zero)
+
+
+@jit
+def _outputs(M, tile, b, floor, out, image, p, across, square):
+    """Set Y = max(Aᵀ M A + b, floor) for the tiles of tile row p; M (tiles, 36, o)."""
+    oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
+    for q in range(across):
+        place = address_of(out, ((image * oh + 4 * p) * ow + 4 * q) * o)
+        whole = 4 * p + 4 <= oh and 4 * q + 4 <= ow
+        target, stride = (place, ow * o) if whole else (address_of(square, 0), 4 * o)
+        _transform_output(address_of(M, (tile + q) * 36 * o), 6 * o, o, target, stride, o, o, address_of(b, 0), floor)
+        if not whole:
+            copy_rows(target, stride, place, ow * o, min(4, oh - 4 * p), min(4, ow - 4 * q) * o, floor)
+
+
+@jit
+def _taps_task(W, out, task):
+    """Set out[:, task] = G g Gᵀ for all filters of one channel; out (36, c, o)."""
+    c, o = W.shape[2], W.shape[3]
+    target = address_of(out, task * o)
+    _transform_taps(address_of(W, task * o), 3 * c * o, c * o, target, 6 * c * o, c * o, o, 0, W.dtype.type(0))
+
+
+@jit
+def _taps_back_task(dU, dW, task):
+    """Set dW = Gᵀ dU G for all filters of one channel."""
+    c, o = dW.shape[2], dW.shape[3]
+    target = address_of(dW, task * o)
+    _transform_taps_back(address_of(dU, task * o), 6 * c * o, c * o, target, 3 * c * o, c * o, o, 0, dW.dtype.type(0))
+
+
+@jit
+def _tile_rows(across, c, o, itemsize):
+    """Return the number of tile rows of a block."""
+    return max(1, BLOCK_BYTES // (36 * across * (c + o) * itemsize))
+
+
+@jit
+def _forward_task(x, transformed, b, top, left, floor, out, rows, task):
+    """Compute one block: ``rows`` tile rows, counted through all images."""
+    n, c, o = x.shape[0], x.shape[3], out.shape[3]
+    down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
+    first = task * rows
+    rows = min(rows, n * down - first)
+    tiles, width, no_floor = rows * across, 2 * vector_width(floor), x.dtype.type(-np.inf)
+    V, M = np.empty((tiles, 36, c), x.dtype), np.empty((tiles, 36, o), x.dtype)
+    square, zeros = np.empty(36 * max(c, o), x.dtype), np.zeros(o, x.dtype)
+    for row in range(rows):
+        image, p = (first + row) // down, (first + row) % down
+        indirect_call(_inputs, (x, image, p, across, top, left, V, row * across, square))
+    for k in range(36):
+        for n0 in range(0, o, width):
+            micro_kernel(
+                tiles,
+                min(width, o - n0),
+                (address_of(V, k * c), 36 * c, 0, 1),
+                (address_of(transformed, k * c * o + n0), 0, o),
+                (address_of(zeros, 0), 0),
+                (address_of(M, k * o + n0), 36 * o),
+                (1, c),
+                no_floor,
+            )
+    for row in range(rows):
+        image, p = (first + row) // down, (first + row) % down
+        indirect_call(_outputs, (M, row * across, b, floor, out, image, p, across, square))
+
+
+@jit
+def forward(x, W, b, window, floor, out):
+    n, c, o = x.shape[0], x.shape[3], out.shape[3]
+    transformed = np.empty((36, c, o), W.dtype)
+    parallel_for(_taps_task, (W, transformed), c)
+    down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
+    rows = _tile_rows(across, c, o, x.itemsize)
+    arguments = (x, transformed, b, window.top, window.left, floor, out, rows)
+    parallel_for(_forward_task, arguments, (n * down + rows - 1) // rows)
+
+
+@jit
+def _weight_gradient_task(x, dy, top, left, partial_sums, rows, task):
+    """Compute the dU of one group of images."""
+    n, c, o = x.shape[0], x.shape[3], dy.shape[3]
+    down, across = (dy.shape[1] + 3) // 4, (dy.shape[2] + 3) // 4
+    zero = dy.dtype.type(0)
+    width, no_floor = 2 * vector_width(zero), dy.dtype.type(-np.inf)
+    V, D = np.empty((rows * across, 36, c), x.dtype), np.empty((rows * across, 36, o), x.dtype)
+    square = np.empty(36 * max(c, o), x.dtype)
+    partial_sums[task] = zero
+    start, end = task * n // len(partial_sums) * down, (task + 1) * n // len(partial_sums) * down
+    for first in range(start, end, rows):
+        count = min(rows, end - first)
+        for row in range(count):
+            image, p = (first + row) // down, (first + row) % down
+            indirect_call(_inputs, (x, image, p, across, top, left, V, row * across, square))
+            indirect_call(_gradients, (dy, image, p, across, D, row * across, square))
+        for k in range(36):
+            for n0 in range(0, o, width):
+                total = address_of(partial_sums, (task * 36 + k) * c * o + n0)
+                micro_kernel(
+                    c,
+                    min(width, o - n0),
+                    (address_of(V, k * c), 1, 0, 36 * c),
+                    (address_of(D, k * o + n0), 0, 36 * o),
+                    (total, o),
+                    (total, o),
+                    (1, count * across),
+                    no_floor,
+                )
+
+
+@jit
+def weight_gradient(x, dy, window, dW):
+    c, o = dW.shape[2], dW.shape[3]
+    partial_sums = empty_partial_sums(dy.shape[0], 36 * c * o, dy)
+    rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
+    parallel_for(_weight_gradient_task, (x, dy, window.top, window.left, partial_sums, rows), len(partial_sums))
+    dU = np.empty((36, c, o), dy.dtype)
+    indirect_call(add_partial_sums, (partial_sums, dU.reshape(dU.size)))
+    parallel_for(_taps_back_task, (dU, dW), c)
+
+
+@jit
+def input_gradient(dy, W, window, out):
+    kh, kw, c, _ = W.shape
+    back = Window(kh, kw, 1, 1, 2 - window.top, 2 - window.left, 1, 1)
+    indirect_call(forward, (dy, rotate(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))

@@ -1,0 +1,103 @@
+"""Indirect calls: compiled code that calls another compiled function through its address instead of containing a copy of it.
+
+Numba links a function into each of its callers, optimizes and translates it again there, and the callers into theirs: the same
+loop would be compiled five times. Called indirectly, each function is compiled once. The address is looked up at the first
+call, by module, name and argument types, so that code from Numba's cache finds it too.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import importlib
+import os
+import pickle
+import traceback
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_i64, _bytes = ir.IntType(64), ir.IntType(8).as_pointer()
+
+
+def _compile(module: str, name: str, arg_types: tuple[Any, ...]) -> Any:
+    """Return the compile result of a function for these argument types; compile it if that has not happened yet."""
+    function = getattr(importlib.import_module(module), name)
+    if arg_types not in function.overloads:
+        function.compile(arg_types)
+    return function.overloads[arg_types]
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+def _find_address(key: int, size: int) -> int:
+    """Return the address of the function that a pickled key names: ``size`` bytes at ``key``. Compiled code calls this."""
+    address, interrupted = 0, False
+    while not address:
+        try:
+            compiled = _compile(*pickle.loads(ctypes.string_at(key, size)))
+            address = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+            if not address:
+                raise RuntimeError(f"{compiled.fndesc.qualname} was compiled but has no address")
+        except KeyboardInterrupt:  # no exception can pass through compiled code: finish first, then interrupt the main thread
+            interrupted = True
+        except BaseException:
+            traceback.print_exc()
+            os.abort()
+    if interrupted:
+        _thread.interrupt_main()
+    return address
+
+
+llvmlite.binding.add_symbol("pellucid_find_address", ctypes.cast(_find_address, ctypes.c_void_p).value)
+
+
+def _constant(module: Any, name: str, value: Any) -> Any:
+    constant = ir.GlobalVariable(module, value.type, name)
+    constant.linkage, constant.initializer = "internal", value
+    return constant
+
+
+def _address(builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
+    """Emit the function's address for these types; a variable of the module stores it, zero until it is looked up."""
+    key = pickle.dumps((function.py_func.__module__, function.py_func.__name__, arg_types))
+    name = f"indirect.{key.hex()}"
+    variable = builder.module.globals.get(name)
+    if variable is None:
+        variable = _constant(builder.module, name, _i64(0))
+        _constant(builder.module, f"{name}.key", cgutils.make_bytearray(key))
+    address = cgutils.alloca_once_value(builder, builder.load_atomic(variable, "acquire", 8))
+    with builder.if_then(builder.icmp_unsigned("==", builder.load(address), _i64(0)), likely=False):
+        signature = ir.FunctionType(_i64, [_bytes, _i64])
+        find = cgutils.get_or_insert_function(builder.module, signature, "pellucid_find_address")
+        start = builder.bitcast(builder.module.globals[f"{name}.key"], _bytes)
+        builder.store(builder.call(find, [start, _i64(len(key))]), address)
+        builder.store_atomic(builder.load(address), variable, "release", 8)
+    return builder.load(address)
+
+
+def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...], values: list[Any]) -> None:
+    """Emit an indirect call of a compiled function, which must return nothing and raise nothing."""
+    code = context.call_conv.get_function_type(types.void, arg_types).as_pointer()
+    pointer = builder.inttoptr(_address(builder, function, arg_types), code)
+    context.call_conv.call_function(builder, pointer, types.void, arg_types, values)
+
+
+@intrinsic
+def indirect_call(typing, function, arguments):
+    """Call the compiled ``function(*arguments)`` indirectly; it must return nothing and raise nothing."""
+    arg_types = tuple(types.unliteral(kind) for kind in arguments.types)
+    function.get_call_type(typing, arg_types, {})  # compiles the function if necessary, so that its errors are raised here
+
+    def emit(context, builder, signature, args):
+        given = signature.args[1].types
+        values = [
+            context.cast(builder, builder.extract_value(args[1], i), given[i], arg_type) for i, arg_type in enumerate(arg_types)
+        ]
+        emit_indirect_call(context, builder, function.dispatcher, arg_types, values)
+        return context.get_dummy_value()
+
+    return types.void(function, arguments), emit

@@ -1,0 +1,176 @@
+"""Matrix products in parallel: C = max(S + A B, floor), and the same with A or B transposed.
+
+Both operands are packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance
+matrix multiplication", 2008): B in panels that are two vectors wide, and so high that a panel and the rows of A stay in the
+caches; a transposed A in panels of as many rows as a register tile has (an A that is not transposed needs no copy: its rows are
+read element by element). A task is a block of C. If several tasks need the same part of B, it is packed once, before them.
+The number of tasks depends on the sizes alone, so the bits of a product do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.kernels.compiled.indirect_calls import indirect_call
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, transpose_block, vector_width
+from pellucid.kernels.compiled.thread_pool import parallel_for
+
+MAX_PANEL_ROWS = 392  # of B: such a panel has 50 kB, which the second-level cache holds together with the rows of A
+MAX_BLOCK_ROWS = 240  # of A in a task: 376 kB
+PANELS_PER_TASK = 8
+TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
+ROWS_PER_COPY = 16  # rows that are copied at a time, panel by panel, so that memory is read in long contiguous ranges
+
+
+@jit
+def panel_rows(K):
+    """Return the number of rows of a panel: at most MAX_PANEL_ROWS, and about the same in all panels."""
+    blocks = max(1, (K + MAX_PANEL_ROWS - 1) // MAX_PANEL_ROWS)
+    return max(1, (K + blocks - 1) // blocks)
+
+
+@jit
+def aligned_empty(size, like):
+    """Return uninitialized memory that begins at a cache line: loading a vector across two lines takes twice as long."""
+    width = vector_width(like.dtype.type(0))
+    memory = np.empty(size + width, like.dtype)
+    return memory[-address_of(memory, 0) % VECTOR_BYTES * width // VECTOR_BYTES :]
+
+
+@jit
+def _pack(source, start, stride, rows, columns, wide, panels):
+    """Set panels[p, k, j] = M[k, p·wide + j] for the matrix M that begins at ``start``; a panel has ``rows`` rows."""
+    zero = source.dtype.type(0)
+    for k in range(0, rows, ROWS_PER_COPY):
+        count = min(ROWS_PER_COPY, rows - k)
+        for n in range(0, columns, wide):
+            from_, to = address_of(source, start + k * stride + n), address_of(panels, n * rows + k * wide)
+            copy_rows(from_, stride, to, wide, count, min(wide, columns - n), zero)
+
+
+@jit
+def _pack_transposed(source, start, stride, rows, columns, wide, panels):
+    """Pack an M that is stored transposed: square blocks, and the rest element by element."""
+    zero = source.dtype.type(0)
+    width = vector_width(zero)
+    whole_columns, whole_rows = columns // width * width, rows // width * width
+    for n in range(columns):
+        from_, to = start + n * stride, n // wide * wide * rows + n % wide
+        if n < whole_columns and n % width == 0:
+            for k in range(0, whole_rows, width):
+                transpose_block(address_of(source, from_ + k), stride, address_of(panels, to + k * wide), wide, zero)
+        for k in range(whole_rows if n < whole_columns else 0, rows):
+            panels[u64(to + k * wide)] = source[u64(from_ + k)]
+
+
+@jit
+def _pack_b(B, B_strides, k0, k, n1, n2, panels):
+    """Pack ``k`` rows of B from ``k0`` on, columns ``n1`` to ``n2``."""
+    bk, bn = B_strides
+    width = 2 * vector_width(B.dtype.type(0))
+    if bn != 1:
+        indirect_call(_pack_transposed, (B, n1 * bn + k0, bn, k, n2 - n1, width, panels))
+    else:
+        indirect_call(_pack, (B, k0 * bk + n1, bk, k, n2 - n1, width, panels))
+
+
+@jit
+def _pack_task(B, B_strides, N, K, per_task, panels, task):
+    """Pack some panels of B, each in its place."""
+    width = 2 * vector_width(B.dtype.type(0))
+    across = (N + width - 1) // width
+    blocks = (across + per_task - 1) // per_task
+    deep = panel_rows(K)
+    k0, n1 = task // blocks * deep, task % blocks * per_task * width
+    k = min(deep, K - k0)
+    part = panels[k0 * across * width + n1 * k :]
+    indirect_call(_pack_b, (B, B_strides, k0, k, n1, min(N, n1 + per_task * width), part))
+
+
+@jit
+def pack(B, B_strides, K, N, per_task):
+    """Return all of B in panels of ``panel_rows(K)`` rows, packed in parallel, ``per_task`` panels in a task.
+
+    The panel of the columns from n on and the rows from k on begins at k·across·width + n·(its rows), for ``across`` panels of
+    ``width`` columns.
+    """
+    width = 2 * vector_width(B.dtype.type(0))
+    across = (N + width - 1) // width
+    panels = aligned_empty(K * across * width, B)
+    tasks = (across + per_task - 1) // per_task * ((K + panel_rows(K) - 1) // panel_rows(K))
+    parallel_for(_pack_task, (B, B_strides, N, K, per_task, panels), tasks)
+    return panels
+
+
+@jit
+def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per_task, packed, task):
+    """Compute one block of C: ``rows`` rows, and the columns of ``per_task`` panels. ``packed`` is all of B, or empty."""
+    (am, ak), (bk, bn) = A_strides, B_strides
+    zero, no_floor = A.dtype.type(0), A.dtype.type(-np.inf)
+    width = 2 * vector_width(zero)
+    across = (N + width - 1) // width
+    blocks = (across + per_task - 1) // per_task
+    n1, m0 = task % blocks * per_task * width, task // blocks * rows
+    n2, rows = min(n1 + per_task * width, N), min(rows, M - m0)
+    deep = panel_rows(K)
+    pack_b = len(packed) == 0 and (bn != 1 or rows > 2 * TILE_ROWS)
+    pack_a = ak != 1 and n2 - n1 > width and deep > 16
+    b_panels = aligned_empty(deep * per_task * width if pack_b else 1, A)
+    a_panels = aligned_empty(deep * (rows + TILE_ROWS) if pack_a else 1, A)
+    for k0 in range(0, max(1, K), deep):
+        k = min(deep, K - k0)
+        if pack_a:
+            indirect_call(_pack, (A, m0 * am + k0 * ak, ak, k, rows, TILE_ROWS, a_panels))
+        if pack_b:
+            indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
+        lowest = floor if k0 + k == K else no_floor
+        for n0 in range(n1, n2, width):
+            b, b_stride = address_of(B, k0 * bk + n0), bk
+            if len(packed):
+                b, b_stride = address_of(packed, k0 * across * width + n0 * k), width
+            elif pack_b:
+                b, b_stride = address_of(b_panels, (n0 - n1) * k), width
+            for m in range(0, rows, TILE_ROWS if pack_a else rows):
+                count = min(TILE_ROWS, rows - m) if pack_a else rows
+                a, m_stride, k_stride = address_of(A, m0 * am + k0 * ak), am, ak
+                if pack_a:
+                    a, m_stride, k_stride = address_of(a_panels, m * k), 1, TILE_ROWS
+                c = address_of(C, (m0 + m) * N + n0)
+                s, s_stride = (address_of(S, (m0 + m) * sm + n0), sm) if k0 == 0 else (c, N)
+                micro_kernel(
+                    count,
+                    min(width, n2 - n0),
+                    (a, m_stride, 0, k_stride),
+                    (b, 0, b_stride),
+                    (s, s_stride),
+                    (c, N),
+                    (1, k),
+                    lowest,
+                )
+
+
+@jit
+def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
+    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for flat arrays and ``shape`` (M, N, K).
+
+    With A_strides (am, ak) and B_strides (bk, bn), A[m, k] is at m·am + k·ak, B[k, n] at k·bk + n·bn, S[m, n] at m·S_stride + n
+    and C[m, n] at m·N + n. One of am and ak is 1, and one of bk and bn.
+    """
+    M, N, K = shape
+    if M == 0 or N == 0:
+        return
+    width = 2 * vector_width(floor)
+    across = (N + width - 1) // width
+    blocks = max(
+        (M + MAX_BLOCK_ROWS - 1) // MAX_BLOCK_ROWS, min(M * K * min(N, width) // TASK_MULTIPLY_ADDS, M // (4 * TILE_ROWS)), 1
+    )
+    rows = (M + blocks - 1) // blocks
+    if A_strides[1] != 1:  # the panels of A are as high as a tile
+        rows = (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
+    blocks = (M + rows - 1) // rows
+    per_task = max(1, min(PANELS_PER_TASK, across * blocks // 8))
+    tasks = (across + per_task - 1) // per_task * blocks
+    packed = pack(B, B_strides, K, N, per_task) if blocks > 1 else np.empty(0, A.dtype)
+    parallel_for(_matmul_task, (A, A_strides, B, B_strides, S, S_stride, C, M, N, K, floor, rows, per_task, packed), tasks)

@@ -1,0 +1,203 @@
+"""The kernels of the optimizers' rules. Each is one pass over the flat parameter vector, in place, with its moments."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+
+from pellucid.kernels.compiled.jit import OPTIONS, jit
+from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
+
+MIN_MOMENT = 1e-30  # smaller moments are set to zero, as in the reference
+
+
+@jit
+def _flush(x):
+    """Return x, or zero where |x| is below MIN_MOMENT."""
+    return type(x)(0) if abs(x) < type(x)(MIN_MOMENT) else x
+
+
+@jit
+def _flush_positive(x):
+    """Return x ≥ 0, or zero where x is below MIN_MOMENT."""
+    return type(x)(0) if x < type(x)(MIN_MOMENT) else x
+
+
+@numba.njit(inline="always", **OPTIONS)  # inlined before LLVM optimizes it, and rounds as a part of each caller's loop
+def _update_moments(m, v, g, i, betas):
+    """Update element i of Adam's moments, m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g², and return both.
+
+    ``betas`` is (β₁, 1 − β₁, β₂, 1 − β₂).
+    """
+    b1, r1, b2, r2 = betas
+    a = b1 * m[i] + r1 * g[i]
+    b = b2 * v[i] + r2 * g[i] * g[i]
+    a = _flush(a)
+    b = _flush_positive(b)
+    m[i] = a
+    v[i] = b
+    return a, b
+
+
+@jit
+def _betas(beta1, beta2, like):
+    kind = like.dtype.type
+    return kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
+
+
+@jit
+def _sgd_task(theta, g, rate, task):
+    for i in chunk(theta, task):
+        theta[i] -= rate * g[i]
+
+
+@jit
+def sgd(theta, g, rate):
+    parallel_for(_sgd_task, (theta, g, theta.dtype.type(rate)), num_chunks(theta))
+
+
+@jit
+def _sgd_momentum_task(theta, g, v, rate, mu, nesterov, task):
+    for i in chunk(theta, task):
+        w = _flush(mu * v[i] + g[i])
+        v[i] = w
+        theta[i] -= rate * (g[i] + mu * w if nesterov else w)
+
+
+@jit
+def sgd_momentum(theta, g, v, rate, momentum, nesterov):
+    kind = theta.dtype.type
+    parallel_for(_sgd_momentum_task, (theta, g, v, kind(rate), kind(momentum), nesterov), num_chunks(theta))
+
+
+@jit
+def _adam_task(theta, g, m, v, eta, root, betas, eps, task):
+    for i in chunk(theta, task):
+        a, b = _update_moments(m, v, g, i, betas)
+        theta[i] -= eta * a / (math.sqrt(b) * root + eps)
+
+
+@jit
+def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):
+    kind = theta.dtype.type
+    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
+    parallel_for(_adam_task, (theta, g, m, v, eta, root, _betas(beta1, beta2, theta), kind(epsilon)), num_chunks(theta))
+
+
+@jit
+def _amsgrad_task(theta, g, m, v, peak, eta, root, betas, eps, task):
+    for i in chunk(theta, task):
+        a, b = _update_moments(m, v, g, i, betas)
+        b = max(b, peak[i])
+        peak[i] = b
+        theta[i] -= eta * a / (math.sqrt(b) * root + eps)
+
+
+@jit
+def amsgrad(theta, g, m, v, peak, rate, beta1, beta2, epsilon, step):
+    kind = theta.dtype.type
+    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
+    betas = _betas(beta1, beta2, theta)
+    parallel_for(_amsgrad_task, (theta, g, m, v, peak, eta, root, betas, kind(epsilon)), num_chunks(theta))
+
+
+@jit
+def _nadam_task(theta, g, m, v, gradient_rate, momentum_rate, root, betas, eps, task):
+    for i in chunk(theta, task):
+        a, b = _update_moments(m, v, g, i, betas)
+        theta[i] -= (gradient_rate * g[i] + momentum_rate * a) / (math.sqrt(b) * root + eps)
+
+
+@jit
+def nadam(theta, g, m, v, gradient_rate, momentum_rate, beta1, beta2, epsilon, step):
+    kind = theta.dtype.type
+    rates = (kind(gradient_rate), kind(momentum_rate), kind(1 / math.sqrt(1 - beta2**step)))
+    parallel_for(_nadam_task, (theta, g, m, v, *rates, _betas(beta1, beta2, theta), kind(epsilon)), num_chunks(theta))
+
+
+@jit
+def _adamax_task(theta, g, m, u, eta, b1, r1, b2, eps, task):
+    for i in chunk(theta, task):
+        a = _flush(b1 * m[i] + r1 * g[i])
+        m[i] = a
+        b = max(b2 * u[i], abs(g[i]) + eps)
+        u[i] = b
+        theta[i] -= eta * a / b
+
+
+@jit
+def adamax(theta, g, m, u, rate, beta1, beta2, epsilon, step):
+    kind = theta.dtype.type
+    settings = (kind(rate / (1 - beta1**step)), kind(beta1), kind(1 - beta1), kind(beta2), kind(epsilon))
+    parallel_for(_adamax_task, (theta, g, m, u, *settings), num_chunks(theta))
+
+
+@jit
+def _rmsprop_task(theta, g, v, mean, u, rate, alpha, rest, eps, momentum, centered, task):
+    zero = theta.dtype.type(0)
+    for i in chunk(theta, task):
+        b = _flush_positive(alpha * v[i] + rest * g[i] * g[i])
+        v[i] = b
+        if centered:
+            a = _flush(alpha * mean[i] + rest * g[i])
+            mean[i] = a
+            b = max(b - a * a, zero)  # it may be negative by rounding
+        d = g[i] / (math.sqrt(b) + eps)
+        if momentum != zero:
+            d = _flush(d + momentum * u[i])
+            u[i] = d
+        theta[i] -= rate * d
+
+
+@jit
+def rmsprop(theta, g, v, mean, u, rate, alpha, epsilon, momentum, centered):
+    kind = theta.dtype.type
+    settings = (kind(rate), kind(alpha), kind(1 - alpha), kind(epsilon), kind(momentum))
+    parallel_for(_rmsprop_task, (theta, g, v, mean, u, *settings, centered), num_chunks(theta))
+
+
+@jit
+def _adagrad_task(theta, g, s, rate, initial, eps, task):
+    for i in chunk(theta, task):
+        b = _flush_positive(s[i] + g[i] * g[i])
+        s[i] = b
+        theta[i] -= rate * g[i] / (math.sqrt(initial + b) + eps)
+
+
+@jit
+def adagrad(theta, g, s, rate, initial, epsilon):
+    kind = theta.dtype.type
+    parallel_for(_adagrad_task, (theta, g, s, kind(rate), kind(initial), kind(epsilon)), num_chunks(theta))
+
+
+@jit
+def _adadelta_task(theta, g, v, u, rate, rho, rest, eps, task):
+    for i in chunk(theta, task):
+        b = _flush_positive(rho * v[i] + rest * g[i] * g[i])
+        v[i] = b
+        d = g[i] * math.sqrt(u[i] + eps) / math.sqrt(b + eps)
+        u[i] = _flush_positive(rho * u[i] + rest * d * d)
+        theta[i] -= rate * d
+
+
+@jit
+def adadelta(theta, g, v, u, rate, rho, epsilon):
+    kind = theta.dtype.type
+    parallel_for(_adadelta_task, (theta, g, v, u, kind(rate), kind(rho), kind(1 - rho), kind(epsilon)), num_chunks(theta))
+
+
+@jit
+def _lion_task(theta, g, m, rate, b1, r1, b2, r2, task):
+    zero = theta.dtype.type(0)
+    for i in chunk(theta, task):
+        c = b1 * m[i] + r1 * g[i]
+        theta[i] -= rate if c > zero else (-rate if c < zero else zero)
+        m[i] = _flush(b2 * m[i] + r2 * g[i])
+
+
+@jit
+def lion(theta, g, m, rate, beta1, beta2):
+    kind = theta.dtype.type
+    settings = (kind(rate), kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
+    parallel_for(_lion_task, (theta, g, m, *settings), num_chunks(theta))

@@ -1,0 +1,189 @@
+"""SIMD vectors in LLVM's intermediate language, for loops that Numba's own vectorizer does not compile well.
+
+Code written with :class:`VectorBuilder` uses vectors as wide as the machine has, in float32 and in float64, and masks for the
+elements that remain at the end. Arrays are given by addresses and strides. Strides count elements. An argument called ``like``
+only gives the type of the elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_i64, _i32 = ir.IntType(64), ir.IntType(32)
+_features = llvmlite.binding.get_host_cpu_features()
+VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+
+
+class VectorBuilder:
+    """A builder of LLVM code on vectors of one floating-point type, of at most ``max_bytes`` bytes."""
+
+    def __init__(self, context: Any, builder: Any, element: Any, max_bytes: int = VECTOR_BYTES):
+        self.builder = builder
+        self.itemsize = element.bitwidth // 8
+        self.width = min(VECTOR_BYTES, max_bytes) // self.itemsize
+        self.element = context.get_value_type(element)
+        self.vector = ir.VectorType(self.element, self.width)
+        self.zeros = ir.Constant(self.vector, None)
+
+    def integer(self, n: int) -> Any:
+        """Return a constant integer, for addresses and strides."""
+        return _i64(n)
+
+    def constant(self, value: float) -> Any:
+        """Return a vector that holds ``value`` in every element."""
+        return ir.Constant(self.vector, [self.element(value)] * self.width)
+
+    def maximum(self, value: Any, floor: Any) -> Any:
+        """Return max(value, floor) for a scalar ``floor``; NaN stays NaN."""
+        lowest = self.broadcast(floor)
+        return self.builder.select(self.builder.fcmp_ordered("<", value, lowest), lowest, value)
+
+    def _intrinsic(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        name = name.format(f"v{self.width}f{8 * self.itemsize}")
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+
+    def address(self, base: Any, *offsets: Any) -> Any:
+        """Return the address ``base`` + Σ offsets; the offsets count elements."""
+        for offset in offsets:
+            base = self.builder.add(base, self.builder.mul(offset, _i64(self.itemsize)))
+        return base
+
+    def opaque(self, value: Any) -> Any:
+        """Return the same integer in a form that hides from LLVM how it was computed."""
+        return self.builder.asm(ir.FunctionType(_i64, [_i64]), "", "=r,0", [value], False)
+
+    def broadcast(self, value: Any, vector: Any = None) -> Any:
+        """Return a vector that holds the scalar ``value`` in every element."""
+        vector = vector or self.vector
+        one = self.builder.insert_element(ir.Constant(vector, ir.Undefined), value, _i32(0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_i32, self.width), [0] * self.width))
+
+    def mask(self, count: Any) -> Any:
+        """Return the mask of the first ``count`` elements of a vector."""
+        positions = ir.Constant(ir.VectorType(_i64, self.width), list(range(self.width)))
+        return self.builder.icmp_signed("<", positions, self.broadcast(count, positions.type))
+
+    def load(self, address: Any, mask: Any = None) -> Any:
+        """Load a vector; elements outside of the mask are zero and are not read."""
+        pointer = self.builder.inttoptr(address, self.vector.as_pointer())
+        if mask is None:
+            return self.builder.load(pointer, align=self.itemsize)
+        load = self._intrinsic("llvm.masked.load.{}.p0", self.vector, [pointer.type, _i32, mask.type, self.vector])
+        return self.builder.call(load, [pointer, _i32(self.itemsize), mask, self.zeros])
+
+    def store(self, value: Any, address: Any, mask: Any = None) -> None:
+        """Store a vector; elements outside of the mask are not written."""
+        pointer = self.builder.inttoptr(address, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer, align=self.itemsize)
+        else:
+            store = self._intrinsic("llvm.masked.store.{}.p0", ir.VoidType(), [self.vector, pointer.type, _i32, mask.type])
+            self.builder.call(store, [value, pointer, _i32(self.itemsize), mask])
+
+    def load_broadcast(self, address: Any) -> Any:
+        """Load one element into every element of a vector."""
+        return self.broadcast(self.builder.load(self.builder.inttoptr(address, self.element.as_pointer())))
+
+    def call(self, name: str, *values: Any) -> Any:
+        """Return LLVM's function of that name, applied to vectors."""
+        return self.builder.call(self._intrinsic(f"llvm.{name}.{{}}", self.vector, [self.vector] * len(values)), values)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a·b + c, rounded once."""
+        return self.call("fma", a, b, c)
+
+
+@intrinsic
+def address_of(typing, array, index):
+    """Return the address of an element of a contiguous array."""
+
+    def emit(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(builder.gep(data, [args[1]]), _i64)
+
+    return types.int64(array, types.int64), emit
+
+
+@intrinsic
+def vector_width(typing, like):
+    """Return the number of elements of a vector."""
+
+    def emit(context, builder, signature, args):
+        return _i64(VECTOR_BYTES // (signature.args[0].bitwidth // 8))
+
+    return types.int64(like), emit
+
+
+def _rows_loop(add: bool) -> Any:
+    """Return the intrinsic of ``copy_rows`` or ``add_rows``."""
+
+    def by_vectors(v: VectorBuilder, args: Any) -> None:
+        source, source_row, target, target_row, rows, columns = args
+        builder = v.builder
+        whole = builder.sdiv(columns, _i64(v.width))
+        rest = builder.mul(whole, _i64(v.width))
+
+        def all_rows(first: Any, mask: Any) -> None:
+            """Emit the loop over all rows for one vector of columns."""
+            with cgutils.for_range(builder, rows) as row:
+                value = v.load(v.address(source, builder.mul(row.index, source_row), first), mask)
+                place = v.address(target, builder.mul(row.index, target_row), first)
+                v.store(builder.fadd(v.load(place, mask), value) if add else value, place, mask)
+
+        with cgutils.for_range(builder, whole) as vector:
+            all_rows(builder.mul(vector.index, _i64(v.width)), None)
+        with builder.if_then(builder.icmp_signed(">", columns, rest)):
+            all_rows(rest, v.mask(builder.sub(columns, rest)))
+
+    @intrinsic
+    def rows_loop(typing, source, source_row, target, target_row, rows, columns, like):
+        def emit(context, builder, signature, args):
+            full = VectorBuilder(context, builder, signature.args[-1])
+            half = VectorBuilder(context, builder, signature.args[-1], VECTOR_BYTES // 2)
+            fits_half = builder.icmp_signed("<=", args[5], _i64(half.width))  # one without a mask is faster than one with
+            with builder.if_else(fits_half) as (then, otherwise):
+                with then:
+                    by_vectors(half, args[:-1])
+                with otherwise:
+                    by_vectors(full, args[:-1])
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 6, like), emit
+
+    return rows_loop
+
+
+# target[i, j] = source[i, j], or += for add_rows: addresses, and the strides from row to row. (Numba vectorizes a loop over
+# short rows only in part.)
+copy_rows, add_rows = _rows_loop(add=False), _rows_loop(add=True)
+
+
+@intrinsic
+def transpose_block(typing, source, source_row, target, target_row, like):
+    """Set target[j, i] = source[i, j] for a square block with as many rows as a vector has elements: addresses, and the strides
+    from row to row."""
+
+    def emit(context, builder, signature, args):
+        v = VectorBuilder(context, builder, signature.args[-1])
+        source, source_row, target, target_row, _ = args
+        block = [v.load(v.address(source, builder.mul(source_row, _i64(i)))) for i in range(v.width)]
+        # each round interleaves row i with row i + half; after log2(width) rounds rows have become columns
+        half = v.width // 2
+        low = [part * v.width + i for i in range(half) for part in (0, 1)]
+        high = [part * v.width + half + i for i in range(half) for part in (0, 1)]
+        masks = [ir.Constant(ir.VectorType(_i32, v.width), places) for places in (low, high)]
+        remaining = v.width
+        while remaining > 1:
+            block = [builder.shuffle_vector(block[i], block[i + half], mask) for i in range(half) for mask in masks]
+            remaining //= 2
+        for j in range(v.width):
+            v.store(block[j], v.address(target, builder.mul(target_row, _i64(j))))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4, like), emit

@@ -1,0 +1,153 @@
+"""The kernels on flat vectors: sums, scaling, penalties, clipping. Each is one pass, in place where it changes a vector."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
+
+SHORT_SUM = u64(512)  # elements that are added in the array's dtype; these sums are added in float64
+CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
+COLUMNS_PER_TASK = u64(64)
+
+
+@jit
+def _sum_of_squares_task(g, sums, task):
+    first = u64(task) * u64(CHUNK)
+    last = min(first + u64(CHUNK), u64(g.size))
+    total = 0.0
+    for start in range(first, last, SHORT_SUM):
+        part = g.dtype.type(0)
+        for i in range(start, min(start + SHORT_SUM, last)):
+            part += g[i] * g[i]
+        total += part
+    sums[task] = total
+
+
+@jit
+def sum_of_squares(g):
+    sums = np.zeros(num_chunks(g))
+    parallel_for(_sum_of_squares_task, (g, sums), len(sums))
+    return sums.sum()
+
+
+@jit
+def _all_finite_task(x, sums, task):
+    zero = total = x.dtype.type(0)
+    first = u64(task) * u64(CHECK_CHUNK)
+    for i in range(first, min(first + u64(CHECK_CHUNK), u64(x.size))):
+        total += x[i] * zero  # NaN and infinity times 0 are NaN, and a sum with NaN is NaN
+    sums[task] = total
+
+
+@jit
+def _all_finite(x):
+    sums = np.empty((x.size + CHECK_CHUNK - 1) // CHECK_CHUNK, x.dtype)
+    parallel_for(_all_finite_task, (x, sums), len(sums))
+    zero = total = x.dtype.type(0)
+    for i in range(len(sums)):
+        total += sums[i]
+    return total == zero
+
+
+def all_finite(x: Array) -> bool:
+    return bool(_all_finite(x.reshape(-1)))
+
+
+@jit
+def _scale_task(g, factor, task):
+    for i in chunk(g, task):
+        g[i] *= factor
+
+
+@jit
+def scale(g, factor):
+    parallel_for(_scale_task, (g, g.dtype.type(factor)), num_chunks(g))
+
+
+@jit
+def _add_task(total, other, task):
+    for i in chunk(total, task):
+        total[i] += other[i]
+
+
+@jit
+def add(total, other):
+    parallel_for(_add_task, (total, other), num_chunks(total))
+
+
+@jit
+def _copy_task(source, target, task):
+    for i in chunk(target, task):
+        target[i] = source[i]
+
+
+@jit
+def copy(source, target):
+    parallel_for(_copy_task, (source, target), num_chunks(target))
+
+
+@jit
+def _add_scaled_task(g, theta, factor, task):
+    for i in chunk(g, task):
+        g[i] += factor * theta[i]
+
+
+@jit
+def add_scaled(g, theta, factor):
+    parallel_for(_add_scaled_task, (g, theta, g.dtype.type(factor)), num_chunks(g))
+
+
+@jit
+def _add_penalty_task(g, theta, l1, l2, task):
+    zero, one = g.dtype.type(0), g.dtype.type(1)
+    for i in chunk(g, task):
+        w = theta[i]
+        sign = one if w > zero else (-one if w < zero else zero)
+        g[i] += l1 * sign + l2 * w
+
+
+@jit
+def add_penalty(g, theta, l1, l2):
+    parallel_for(_add_penalty_task, (g, theta, g.dtype.type(l1), g.dtype.type(l2)), num_chunks(g))
+
+
+@jit
+def _clip_task(g, limit, task):
+    for i in chunk(g, task):
+        x = g[i]
+        x = limit if x > limit else x
+        g[i] = -limit if x < -limit else x
+
+
+@jit
+def clip(g, limit):
+    parallel_for(_clip_task, (g, g.dtype.type(limit)), num_chunks(g))
+
+
+@jit
+def _clip_column_norms_task(W, limit, factors, task):
+    """Compute the factors of some columns, and scale them; rows are read one after the other, in the order of memory."""
+    n, k, flat = u64(W.shape[0]), u64(W.shape[1]), W.reshape(-1)
+    first = u64(task) * COLUMNS_PER_TASK
+    some = factors[first : min(first + COLUMNS_PER_TASK, k)]
+    for row in range(n):
+        start = row * k + first
+        for j in range(u64(some.size)):
+            some[j] += np.float64(flat[start + j]) * np.float64(flat[start + j])
+    for j in range(u64(some.size)):
+        some[j] = limit / math.sqrt(some[j]) if some[j] > limit * limit else 1.0
+    for row in range(n):
+        start = row * k + first
+        for j in range(u64(some.size)):
+            flat[start + j] *= W.dtype.type(some[j])
+
+
+@jit
+def clip_column_norms(W, limit):
+    factors = np.zeros(W.shape[1])
+    parallel_for(_clip_column_norms_task, (W, limit, factors), (W.shape[1] + COLUMNS_PER_TASK - 1) // COLUMNS_PER_TASK)

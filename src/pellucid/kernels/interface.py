@@ -1,0 +1,477 @@
+"""The interface of a kernel set: every kernel with its signature, the shapes of its arguments, and its meaning.
+
+This is the only list of the kernels. Both sets meet it, and a test compares their signatures with it. The formulas and their
+sources are in the docstrings of the reference kernels.
+
+Unless a docstring says otherwise, arrays are C-contiguous and have one dtype, float32 or float64. Kernels write into ``out``,
+which they return, or into arrays named like gradients, such as ``dW``. In shapes, n counts samples, h and w are the height and
+the width of an image, c counts channels, o output channels or units, and k classes or columns.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from pellucid.core.memory import Array
+from pellucid.kernels.window import Window
+
+# The files of a set that define its kernels, the same in both.
+SUBJECTS = (
+    "activations",
+    "convolution",
+    "dense",
+    "gather_scatter",
+    "group_norm",
+    "losses",
+    "metrics",
+    "noise",
+    "normalization",
+    "optimizers",
+    "pooling",
+    "recurrent",
+    "softmax",
+    "strokes",
+    "vector_ops",
+    "warp",
+)
+
+
+class KernelRuntime(Protocol):
+    """What a kernel set has besides its kernels."""
+
+    __name__: str
+
+    def set_num_threads(self, threads: int) -> None:
+        """Set the number of threads that run the tasks of a kernel, the caller included."""
+
+    def announce_compilation(self, say: Callable[[str], None]) -> AbstractContextManager[Any]:
+        """Return a context within which ``say`` is called once if kernels have to be compiled, which takes seconds."""
+
+
+class Kernels(KernelRuntime, Protocol):
+    """A kernel set."""
+
+    # Activations: x, y, dy and out have the same shape. y is the output of the forward kernel; out may be dy.
+
+    def relu(self, x: Array, out: Array) -> Array:
+        """ReLU: max(x, 0)."""
+
+    def relu_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of ReLU, from its output."""
+
+    def add_relu(self, x: Array, other: Array, out: Array) -> Array:
+        """ReLU of a sum, the end of a residual block: max(x + other, 0)."""
+
+    def leaky_relu(self, x: Array, slope: float, out: Array) -> Array:
+        """Leaky ReLU: x if it is positive, else slope·x."""
+
+    def leaky_relu_gradient(self, y: Array, slope: float, dy: Array, out: Array) -> Array:
+        """The gradient of leaky ReLU, from its output."""
+
+    def prelu(self, x: Array, slope: Array, out: Array) -> Array:
+        """PReLU: leaky ReLU with a slope for each channel; x (…, c), slope (c)."""
+
+    def prelu_backward(self, x: Array, slope: Array, dy: Array, dslope: Array, out: Array) -> Array:
+        """The gradients of PReLU with respect to its slopes (``dslope``) and to x (``out``)."""
+
+    def elu(self, x: Array, alpha: float, out: Array) -> Array:
+        """ELU: x if it is positive, else α (eˣ − 1)."""
+
+    def elu_gradient(self, y: Array, alpha: float, dy: Array, out: Array) -> Array:
+        """The gradient of ELU, from its output."""
+
+    def sigmoid(self, x: Array, out: Array) -> Array:
+        """The logistic function 1 / (1 + e⁻ˣ)."""
+
+    def sigmoid_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of the sigmoid, from its output."""
+
+    def hard_sigmoid(self, x: Array, out: Array) -> Array:
+        """The piecewise linear sigmoid: x/6 + 1/2, clipped to [0, 1]."""
+
+    def hard_sigmoid_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of the hard sigmoid, from its output."""
+
+    def tanh(self, x: Array, out: Array) -> Array:
+        """The hyperbolic tangent."""
+
+    def tanh_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of tanh, from its output."""
+
+    def silu(self, x: Array, out: Array) -> Array:
+        """SiLU (swish): x σ(x)."""
+
+    def silu_gradient(self, x: Array, dy: Array, out: Array) -> Array:
+        """The gradient of SiLU, from its input."""
+
+    def gelu(self, x: Array, out: Array) -> Array:
+        """GELU: x Φ(x) with the normal distribution Φ."""
+
+    def gelu_gradient(self, x: Array, dy: Array, out: Array) -> Array:
+        """The gradient of GELU, from its input."""
+
+    def softplus(self, x: Array, out: Array) -> Array:
+        """Softplus: log(1 + eˣ)."""
+
+    def softplus_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of softplus, from its output."""
+
+    # Softmax, along the last axis; the shapes are those of activations.
+
+    def softmax(self, x: Array, out: Array) -> Array:
+        """Softmax along the last axis."""
+
+    def softmax_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of softmax, from its output."""
+
+    def log_softmax(self, x: Array, out: Array) -> Array:
+        """The logarithm of softmax along the last axis."""
+
+    def log_softmax_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of log-softmax, from its output."""
+
+    # Dense layers: x (n, i), W (i, o), b (o), y and dy (n, o).
+
+    def affine(self, x: Array, W: Array, b: Array, out: Array) -> Array:
+        """X W + b."""
+
+    def affine_relu(self, x: Array, W: Array, b: Array, out: Array) -> Array:
+        """max(X W + b, 0)."""
+
+    def affine_backward(self, x: Array, dy: Array, dW: Array, db: Array) -> None:
+        """The gradients of W and b."""
+
+    def affine_relu_backward(self, x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
+        """The gradients of W and b with a ReLU of output y after them; dy is masked in place."""
+
+    def affine_input_gradient(self, dy: Array, W: Array, out: Array) -> Array:
+        """The input gradient dY Wᵀ (n, i)."""
+
+    # Convolutions: x (n, h, w, c), W (kh, kw, c/groups, o), b (o), y and dy (n, oh, ow, o).
+
+    def conv2d(self, x: Array, W: Array, b: Array, window: Window, groups: int, out: Array) -> Array:
+        """A convolution with bias."""
+
+    def conv2d_relu(self, x: Array, W: Array, b: Array, window: Window, groups: int, out: Array) -> Array:
+        """A convolution with bias and ReLU."""
+
+    def conv2d_backward(self, x: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
+        """The gradients of W and b; an empty db means that there is no bias."""
+
+    def conv2d_relu_backward(self, x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
+        """The gradients of W and b with a ReLU of output y after them; dy is masked in place."""
+
+    def conv2d_input_gradient(self, dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
+        """The input gradient (n, h, w, c), which is also the forward pass of a transposed convolution."""
+
+    # Pooling: x (n, h, w, c), y and dy (n, oh, ow, c). Taps outside of the image do not count.
+
+    def max_pool(self, x: Array, window: Window, out: Array, indices: Array) -> Array:
+        """The maximum of each window; ``indices``, of unsigned integers, receives the index of its tap, i·kw + j."""
+
+    def max_pool_backward(self, dy: Array, indices: Array, window: Window, out: Array) -> Array:
+        """The input gradient of max pooling."""
+
+    def average_pool(self, x: Array, window: Window, out: Array) -> Array:
+        """The mean of each window."""
+
+    def average_pool_backward(self, dy: Array, window: Window, out: Array) -> Array:
+        """The input gradient of average pooling."""
+
+    def global_average_pool(self, x: Array, out: Array) -> Array:
+        """The mean (n, c) of each channel of each image."""
+
+    def global_average_pool_backward(self, dy: Array, out: Array) -> Array:
+        """The input gradient of global average pooling; dy (n, c), out (n, h, w, c)."""
+
+    # Batch normalization: x, dy and out (…, c); gamma and beta (c). mean, m2, rstd, mean_dy and mean_dy_xhat are float64 (c).
+
+    def moments(self, x: Array, mean: Array, m2: Array) -> None:
+        """The mean of each channel, and the sum ``m2`` of the squared differences to it."""
+
+    def normalize(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
+        """γ x̂ + β with x̂ = (x − mean)·rstd."""
+
+    def normalize_relu(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
+        """max(γ x̂ + β, 0)."""
+
+    def normalize_backward(self, x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
+        """The gradients of γ and β."""
+
+    def normalize_relu_backward(
+        self, x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array
+    ) -> None:
+        """The gradients of γ and β with a ReLU of output y after them; dy is masked in place."""
+
+    def normalize_input_gradient(
+        self,
+        x: Array,
+        mean: Array,
+        rstd: Array,
+        gamma: Array,
+        dy: Array,
+        mean_dy: Array,
+        mean_dy_xhat: Array,
+        out: Array,
+    ) -> Array:
+        """The input gradient, given the means of dy and dy·x̂; out may be dy."""
+
+    # Layer and group normalization: x, dy and out (n, …, c); gamma and beta (c). Layer normalization reads x as rows.
+
+    def layer_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
+        """Layer normalization; mean and rstd receive the statistics of each row."""
+
+    def layer_norm_backward(
+        self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array, out: Array
+    ) -> Array:
+        """The gradients of γ and β, and the input gradient ``out``, which may be dy."""
+
+    def group_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
+        """Group normalization; mean and rstd (n, groups) receive the statistics of each group of each sample."""
+
+    def group_norm_backward(
+        self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array, out: Array
+    ) -> Array:
+        """The gradients of γ and β, and the input gradient ``out``, which may be dy."""
+
+    # Recurrent layers: ``cell`` is "rnn", "lstm" or "gru". With T steps, i inputs, u units and g·u gate values: x (n, T, i),
+    # V (u + i, g·u), b (g·u), mask (n, T) of bool, hx (T + 1, n, u + i), gates (T, n, g·u), y and dy (n, u) or (n, T, u);
+    # c (T + 1, n, u) for the LSTM, (T + 1, n, 0) otherwise.
+
+    def recurrent(
+        self, cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, gates: Array, c: Array, y: Array
+    ) -> Array:
+        """All steps of a recurrent layer: writes hx, gates, c and y, and returns y."""
+
+    def recurrent_backward(
+        self, cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array
+    ) -> Array:
+        """Back-propagation through time: ``gates`` become their own gradients, and dx (n, T, i), or (n, T, 0), is written."""
+
+    # Losses: all return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into dz (or dy). z, y, targets, a, rates, dz and dy
+    # are (n, k), labels (n) of int64, weights (n). ``a`` receives the output of the head.
+
+    def softmax_cross_entropy_labels(
+        self, z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
+    ) -> float:
+        """Cross-entropy after softmax, from logits and labels, with label smoothing."""
+
+    def softmax_cross_entropy(
+        self, z: Array, targets: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
+    ) -> float:
+        """Cross-entropy after softmax, from logits and target distributions, with label smoothing."""
+
+    def softmax_divergence(self, z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
+        """Kullback-Leibler divergence after softmax, from logits and target distributions."""
+
+    def sigmoid_cross_entropy(self, z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
+        """Binary cross-entropy after sigmoid, the mean over the outputs."""
+
+    def squared_error(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
+        """The squared error, the mean over the outputs."""
+
+    def absolute_error(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
+        """The absolute error, the mean over the outputs."""
+
+    def huber(self, y: Array, targets: Array, weights: Array, scale: float, delta: float, dy: Array) -> float:
+        """The Huber loss, the mean over the outputs."""
+
+    def poisson(self, z: Array, targets: Array, weights: Array, scale: float, rates: Array, dz: Array) -> float:
+        """The Poisson loss, from the logarithms z of rates, the mean over the outputs; ``rates`` receives the rates."""
+
+    def hinge(self, z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
+        """The hinge loss of one output; z and signs (n, 1), the signs 1 or −1."""
+
+    def hinge_labels(self, z: Array, labels: Array, weights: Array, scale: float, dz: Array) -> float:
+        """The hinge loss of several classes."""
+
+    # Metrics: outputs (n, k), labels (n), weights (n).
+
+    def count_correct(self, outputs: Array, labels: Array, weights: Array) -> float:
+        """The sum of the weights of the samples that are classified correctly."""
+
+    def confusion(self, outputs: Array, labels: Array, weights: Array, table: Array) -> None:
+        """Add the weights of the samples to a confusion table (k, k)."""
+
+    # Optimizers: theta, g and all moments are flat vectors of one length, updated in place. ``step`` counts from 1.
+
+    def sgd(self, theta: Array, g: Array, rate: float) -> None:
+        """Gradient descent."""
+
+    def sgd_momentum(self, theta: Array, g: Array, v: Array, rate: float, momentum: float, nesterov: bool) -> None:
+        """Gradient descent with momentum."""
+
+    def adam(
+        self,
+        theta: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        step: int,
+    ) -> None:
+        """Adam."""
+
+    def amsgrad(
+        self,
+        theta: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        peak: Array,
+        rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        step: int,
+    ) -> None:
+        """AMSGrad; ``peak`` is the largest second moment so far."""
+
+    def nadam(
+        self,
+        theta: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        gradient_rate: float,
+        momentum_rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        step: int,
+    ) -> None:
+        """NAdam, with separate learning rates of the gradient and of the first moment."""
+
+    def adamax(
+        self,
+        theta: Array,
+        g: Array,
+        m: Array,
+        u: Array,
+        rate: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        step: int,
+    ) -> None:
+        """AdaMax."""
+
+    def rmsprop(
+        self,
+        theta: Array,
+        g: Array,
+        v: Array,
+        mean: Array,
+        u: Array,
+        rate: float,
+        alpha: float,
+        epsilon: float,
+        momentum: float,
+        centered: bool,
+    ) -> None:
+        """RMSProp; ``mean`` is not used unless it is centered, nor ``u`` without momentum: any vector will do."""
+
+    def adagrad(self, theta: Array, g: Array, s: Array, rate: float, initial: float, epsilon: float) -> None:
+        """Adagrad."""
+
+    def adadelta(self, theta: Array, g: Array, v: Array, u: Array, rate: float, rho: float, epsilon: float) -> None:
+        """Adadelta."""
+
+    def lion(self, theta: Array, g: Array, m: Array, rate: float, beta1: float, beta2: float) -> None:
+        """Lion."""
+
+    # Operations on flat vectors, in place.
+
+    def sum_of_squares(self, g: Array) -> float:
+        """‖g‖², summed in float64."""
+
+    def all_finite(self, x: Array) -> bool:
+        """Whether no element of an array is NaN or infinite."""
+
+    def scale(self, g: Array, factor: float) -> None:
+        """Multiply by a factor."""
+
+    def add(self, total: Array, other: Array) -> None:
+        """Add ``other`` to ``total``."""
+
+    def copy(self, source: Array, target: Array) -> None:
+        """Copy ``source`` to ``target``."""
+
+    def add_scaled(self, g: Array, theta: Array, factor: float) -> None:
+        """Add factor·θ to g."""
+
+    def add_penalty(self, g: Array, theta: Array, l1: float, l2: float) -> None:
+        """Add the gradient of an L1 and an L2 penalty of θ to g."""
+
+    def clip(self, g: Array, limit: float) -> None:
+        """Clip every element to [−limit, limit]."""
+
+    def clip_column_norms(self, W: Array, limit: float) -> None:
+        """Scale down the columns of W (n, k) whose norm is larger than ``limit``."""
+
+    # Gather and scatter: rows (m) of int64 are indices of rows of x or out; they may repeat.
+
+    def gather(self, x: Array, rows: Array, out: Array) -> Array:
+        """Read rows: out[i] = x[rows[i]]. x may have another dtype than out."""
+
+    def gather_scaled(self, x: Array, rows: Array, factor: float, out: Array) -> Array:
+        """Read rows and scale them: out[i] = factor·x[rows[i]], for images of uint8."""
+
+    def scatter_add(self, values: Array, rows: Array, out: Array) -> Array:
+        """Add to rows: out[rows[i]] += values[i]; values (m, c), out (k, c)."""
+
+    # Noise: ``key`` is a key of 64 bits from ``core.rng``; ``offset`` is the position of the first row in the whole batch.
+
+    def dropout(self, x: Array, key: int, offset: int, rate: float, out: Array) -> Array:
+        """Inverted dropout. With dy for x this is the gradient too; out may be x."""
+
+    def uniform(self, key: int, row_ids: Array, columns: int) -> Array:
+        """Return uniform random values (n, columns) of float32 in [0, 1), one row for each of the ``row_ids`` (n)."""
+
+    def add_normal(self, x: Array, key: int, offset: int, sigma: float, out: Array) -> Array:
+        """Add normal noise of standard deviation ``sigma``."""
+
+    # Images.
+
+    def warp(
+        self,
+        x: Array,
+        rows: Array,
+        factor: float,
+        maps: Array,
+        fields: Array,
+        down: Array,
+        across: Array,
+        thickness: Array,
+        boxes: Array,
+        noise: float,
+        key: int,
+        row_ids: Array,
+        out: Array,
+    ) -> Array:
+        """Augment images: read the chosen images of x (m, h, w, c), and distort, thicken, erase and add noise to each.
+
+        maps (n, 6), fields (n, 2, k·l), down (h, k), across (w, l), thickness (n), boxes (n, 4), row_ids (n), out (n, h, w, c).
+        """
+
+    def draw_strokes(self, segments: Array, radius: float, out: Array) -> Array:
+        """Draw line segments (s, 4), from (row, column) to (row, column), with a round pen, as coverage from 0 to 1."""
+
+
+KERNEL_NAMES = tuple(name for name in vars(Kernels) if not name.startswith("_"))
+
+
+def import_kernels(package: str) -> dict[str, Callable[..., Any]]:
+    """Import the files of a kernel set and return the kernels that they define, by name."""
+    kernels: dict[str, Callable[..., Any]] = {}
+    for subject in SUBJECTS:
+        module = importlib.import_module(f"{package}.{subject}")
+        defined = {name: vars(module)[name] for name in KERNEL_NAMES if name in vars(module)}
+        kernels |= {name: kernel for name, kernel in defined.items() if kernel.__module__ == module.__name__}  # not imported
+    return kernels

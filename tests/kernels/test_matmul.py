@@ -1,0 +1,60 @@
+"""Matrix products: they match NumPy, for all shapes, transposed operands and numbers of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid.kernels.compiled.matmul import matmul
+from pellucid.kernels.compiled.thread_pool import set_num_threads
+
+NO_FLOOR = -np.inf
+
+
+def shapes():
+    random = np.random.default_rng(1)
+    sizes = [(1, 1, 1), (1, 784, 256), (4, 784, 256), (130, 300, 70), (513, 9, 10), (24, 0, 5), (0, 7, 8), (7, 8, 0)]
+    return [*sizes, *map(tuple, random.integers(1, 200, (25, 3)).tolist())]
+
+
+def multiply(A, B, S, floor, form, out):
+    """out = max(S + A B, floor); ``form`` names the operands that are transposed in memory."""
+    (M, K), N = A.shape, B.shape[1]
+    A, A_strides = (A.T.copy(), (1, M)) if "A" in form else (A, (K, 1))
+    B, B_strides = (B.T.copy(), (1, K)) if "B" in form else (B, (N, 1))
+    S_stride = 0 if S.ndim == 1 else N
+    matmul(A.ravel(), A_strides, B.ravel(), B_strides, S.ravel(), S_stride, out.reshape(-1), (M, N, K), floor)
+    return out
+
+
+@pytest.mark.parametrize("form", ["", "A", "B"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_matmul_matches_numpy(dtype, form):
+    random = np.random.default_rng(0)
+    for M, K, N in shapes():
+        A, B, b = (random.normal(size=size).astype(dtype) for size in ((M, K), (K, N), (N,)))
+        wanted = A.astype(np.float64) @ B + b
+        size = np.abs(A) @ np.abs(B) + np.abs(b)
+        room = np.full((M + 2, N), 7, dtype)  # the rows around the result must not change
+        for start, floor, exact in (
+            (b, NO_FLOOR, wanted),
+            (b, 0, np.maximum(wanted, 0)),
+            (wanted.astype(dtype), NO_FLOOR, 2 * wanted - b),
+        ):
+            results = []
+            for threads in (1, 3):
+                set_num_threads(threads)
+                got = multiply(A, B, start, dtype(floor), form, room[1:-1])
+                results.append(got.copy())
+            assert np.abs(got - exact).max(initial=0) <= 1e-12 or (np.abs(got - exact) <= size * np.finfo(dtype).eps * 8).all()
+            np.testing.assert_array_equal(*results)
+            assert (room[[0, -1]] == 7).all()
+
+
+def test_nan_and_infinity_pass_through():
+    A = np.ones((30, 40))
+    A[3, 5], A[20, 1] = np.nan, np.inf
+    out = multiply(A, np.ones((40, 33)), np.zeros(33), 0.0, "", np.empty((30, 33)))
+    assert np.isnan(out[3]).all()
+    assert (out[20] == np.inf).all()
+    assert np.isfinite(np.delete(out, [3, 20], axis=0)).all()

@@ -1,0 +1,144 @@
+"""The thread pool: every task runs exactly once, for any number of threads and callers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from pellucid.kernels import compiled
+from pellucid.kernels.compiled import thread_pool
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.thread_pool import parallel_for, set_num_threads
+
+
+@jit
+def _mark(done, n, task):
+    for i in range(n):  # some work, so that other threads have the time to take a task
+        done[task] += i
+    done[task] += 1 - n * (n - 1) // 2
+
+
+@jit
+def mark(done, n, count):
+    parallel_for(_mark, (done, n), count)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 40, 1000])
+def test_each_task_runs_once(threads, count):
+    done = np.zeros(1000, np.int64)
+    for run in range(200):
+        set_num_threads(threads)
+        mark(done, 50, count)
+        assert (done[:count] == run + 1).all()
+    assert not done[count:].any()
+
+
+def test_several_callers_at_once():
+    arrays = [np.zeros(20, np.int64) for _ in range(4)]
+
+    def work(done):
+        for _ in range(300):
+            set_num_threads(3)
+            mark(done, 200, 20)
+
+    threads = [threading.Thread(target=work, args=(done,)) for done in arrays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    for done in arrays:
+        assert (done == 300).all()
+
+
+def test_several_threads_may_set_the_number_of_threads_at_once():
+    before, interval = len(thread_pool._workers), sys.getswitchinterval()
+    barrier = threading.Barrier(8)
+
+    def call():
+        barrier.wait()
+        set_num_threads(before + 4)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        callers = [threading.Thread(target=call) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(thread_pool._workers) == before + 3
+    assert all_asleep(), "two workers have the same cells, and one of them never sleeps"
+
+
+def all_asleep():
+    deadline = time.monotonic() + 20
+    while thread_pool.num_sleeping() < len(thread_pool._workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return thread_pool.num_sleeping() == len(thread_pool._workers)
+
+
+def test_tasks_wake_sleeping_workers():
+    set_num_threads(3)
+    assert all_asleep(), "idle workers do not sleep"
+    done = np.zeros(50, np.int64)
+    mark(done, 1000, 1)
+    assert all_asleep(), "one task woke a worker"
+    for _ in range(100):  # on a busy machine, woken workers may sleep again before they are counted
+        done[:] = 0
+        mark(done, 1000, 50)
+        assert (done == 1).all()
+        if thread_pool.num_sleeping() == len(thread_pool._workers) - 2:
+            break
+    else:
+        pytest.fail("tasks for three threads never woke two workers")
+    assert all_asleep()
+    set_num_threads(1)
+    mark(done, 1000, 50)
+    assert all_asleep(), "a worker was woken although the number of threads is one"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_its_own_pool():
+    code = """
+import os, numpy as np
+from pellucid.kernels import compiled
+compiled.set_num_threads(2)
+x = np.random.default_rng(0).random((300, 300))
+wanted = compiled.affine(x, x, x[0], np.empty_like(x))
+child = os.fork()
+compiled.set_num_threads(2)
+same = np.array_equal(compiled.affine(x, x, x[0], np.empty_like(x)), wanted)
+if child == 0:
+    os._exit(0 if same else 1)
+assert same and os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_bits_of_a_step_do_not_depend_on_the_number_of_threads(threads):
+    random = np.random.default_rng(0)
+    x, W, b = (random.normal(size=size).astype(np.float32) for size in ((200, 300), (300, 90), (90,)))
+
+    def step():
+        y = compiled.affine_relu(x, W, b, np.empty((200, 90), np.float32))
+        dW, db, dy = np.empty_like(W), np.empty_like(b), y - 1
+        compiled.affine_relu_backward(x, y, dy, dW, db)
+        dx = compiled.affine_input_gradient(dy, W, np.empty_like(x))
+        return y, dW, db, dx, np.array(compiled.sum_of_squares(dW.ravel()))
+
+    set_num_threads(1)
+    assert all_asleep()
+    single = step()
+    set_num_threads(threads)
+    for one, other in zip(single, step(), strict=True):
+        np.testing.assert_array_equal(one, other)
