@@ -1,4 +1,4 @@
-"""Gradient accumulation: several batches and one update are one batch several times as large."""
+"""Gradient accumulation: one update from several small batches equals an update from one large batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pellucid import (
     Softmax,
 )
 
-N = 103  # the last batches are smaller, and so is the last group of them
+N = 103  # samples: the last batch of an epoch is smaller, and so is the last group of batches
 
 
 def data():
@@ -32,14 +32,14 @@ def data():
     return random.normal(size=(N, 6)).astype(np.float32), random.integers(0, 3, N), random.uniform(0.1, 3, N)
 
 
-def made(*extra):
+def new_model(*extra):
     network = Sequential(Dense(16), *extra, ReLU(), Dropout(0.3), Dense(3), Softmax())
     return network.compile((6,), CrossEntropy(), Chain(ClipNorm(1.0), SGD(Cosine(0.3), 0.9)), [Accuracy()])
 
 
 def trained(batch_size, accumulate, model=None, **options):
     x, y, w = data()
-    model = made() if model is None else model
+    model = new_model() if model is None else model
     events = list(
         model.fit_events(x, y, FitOptions(epochs=3, batch_size=batch_size, accumulate=accumulate, **options), sample_weight=w)
     )
@@ -47,13 +47,13 @@ def trained(batch_size, accumulate, model=None, **options):
 
 
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 2), (8, 4), (1, 32)])
-def test_it_is_one_batch_several_times_as_large(batch_size, accumulate):
-    """Dropout's noise, the sample weights, clipping, the schedule and the scores included."""
-    whole, wanted = trained(32, 1)
-    parts, got = trained(batch_size, accumulate)
+def test_accumulated_batches_equal_one_large_batch(batch_size, accumulate):
+    """This includes dropout, sample weights, clipping, the schedule and the scores."""
+    whole, expected = trained(32, 1)
+    parts, accumulated = trained(batch_size, accumulate)
     np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=0, atol=2e-6)
-    assert np.abs(whole.parameters - made().parameters).max() > 0.1
-    for one, other in zip(got, wanted, strict=True):
+    assert np.abs(whole.parameters - new_model().parameters).max() > 0.1
+    for one, other in zip(accumulated, expected, strict=True):
         if isinstance(one, EpochEvent):
             assert one.train["accuracy"] == pytest.approx(other.train["accuracy"], rel=1e-6)
             assert one.train["loss"] == pytest.approx(other.train["loss"], rel=1e-5)
@@ -65,33 +65,33 @@ def test_it_is_one_batch_several_times_as_large(batch_size, accumulate):
     assert (whole.history.forward_passes, parts.history.forward_passes) == (3 * 4, 3 * -(-N // batch_size))
 
 
-def test_one_batch_at_a_time_is_the_plain_training():
+def test_accumulating_one_batch_is_plain_training():
     np.testing.assert_array_equal(trained(16, 1)[0].parameters, trained(16, 1)[0].parameters)
     x, y, w = data()
-    plain = made()
+    plain = new_model()
     plain.fit(x, y, sample_weight=w, epochs=3, batch_size=16)
     np.testing.assert_array_equal(trained(16, 1)[0].parameters, plain.parameters)
 
 
-def test_running_statistics_take_up_every_batch():
-    """Two batches and one update leave the statistics where two steps of a network that stands still do."""
+def test_running_statistics_use_every_batch():
+    """One update from two batches changes the statistics like two steps with constant parameters."""
     x, y, _ = data()
-    both, still = made(BatchNorm()), made(BatchNorm())
-    both.fit(x[:64], y[:64], batch_size=32, accumulate=2, shuffle=False)
-    events = still.fit_events(x[:64], y[:64], FitOptions(batch_size=32, shuffle=False))
-    theta = still.parameters.copy()
+    accumulating, constant = new_model(BatchNorm()), new_model(BatchNorm())
+    accumulating.fit(x[:64], y[:64], batch_size=32, accumulate=2, shuffle=False)
+    events = constant.fit_events(x[:64], y[:64], FitOptions(batch_size=32, shuffle=False))
+    theta = constant.parameters.copy()
     for _ in events:
-        still.parameters[:] = theta
-    assert np.abs(still.state.statistics).max() > 0
-    np.testing.assert_allclose(both.state.statistics, still.state.statistics, rtol=1e-6, atol=1e-7)
-    assert (both.state.steps, still.state.steps) == (1, 2)
+        constant.parameters[:] = theta
+    assert np.abs(constant.state.statistics).max() > 0
+    np.testing.assert_allclose(accumulating.state.statistics, constant.state.statistics, rtol=1e-6, atol=1e-7)
+    assert (accumulating.state.steps, constant.state.steps) == (1, 2)
 
 
-def test_a_group_without_weight_changes_nothing_and_divergence_says_which_part():
+def test_batches_without_weight_change_nothing_and_divergence_names_the_part():
     x, y, w = data()
     w[:] = 1
     w[:32] = 0
-    model = made()
+    model = new_model()
     before = model.parameters.copy()
     events = model.fit_events(x, y, FitOptions(batch_size=16, accumulate=2, shuffle=False), sample_weight=w)
     assert next(events).loss == 0.0
@@ -103,8 +103,8 @@ def test_a_group_without_weight_changes_nothing_and_divergence_says_which_part()
     assert model.state.steps == 1
 
 
-def test_what_it_refuses():
+def test_invalid_arguments_raise():
     x, y, _ = data()
-    for accumulate, words in ((0, "accumulate must be at least 1"), (1.5, "accumulate must be an integer")):
-        with pytest.raises(ConfigError, match=words):
-            made().fit(x, y, accumulate=accumulate)
+    for accumulate, message in ((0, "accumulate must be at least 1"), (1.5, "accumulate must be an integer")):
+        with pytest.raises(ConfigError, match=message):
+            new_model().fit(x, y, accumulate=accumulate)

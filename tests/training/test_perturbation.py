@@ -1,4 +1,4 @@
-"""Learning by perturbing weights: what it estimates, what it costs, and that it learns."""
+"""Learning by perturbing weights: its estimates of the gradient, its cost, and that it learns."""
 
 from __future__ import annotations
 
@@ -37,66 +37,66 @@ WEIGHTS = 2 * 4 + 4 + 4 * 2 + 2
 
 
 def gradients(method, network=NETWORK, repeats=1, dtype=np.float64):
-    """(back-propagated, estimates (repeats, …), the step) at one point, for a batch with weights."""
+    """Return the exact gradient, the estimates (repeats, …) and the step, at one point, for a batch with weights."""
     state = ModelState(network, (2,), CrossEntropy(), SGD(0.1), 3, kernel_sets.load(), dtype)
     random = np.random.default_rng(0)
     x, y, w = random.normal(size=(12, 2)).astype(dtype), np.arange(12) % 2, random.uniform(0.1, 2, 12).astype(dtype)
     exact = GradientStep(state)
     loss = exact(x, y, w, 1)
-    estimate = PerturbedStep(state, method)
-    found = []
+    perturbed = PerturbedStep(state, method)
+    estimates = []
     for step in range(1, repeats + 1):
-        assert estimate(x, y, w, 1 if repeats == 1 else step) == pytest.approx(loss, rel=1e-6)
-        found.append(estimate.gradient.copy())
-    np.testing.assert_allclose(estimate.outputs, exact.outputs, rtol=1e-5)
-    assert estimate.weight == exact.weight
-    return exact.gradient, np.array(found), estimate
+        assert perturbed(x, y, w, 1 if repeats == 1 else step) == pytest.approx(loss, rel=1e-6)
+        estimates.append(perturbed.gradient.copy())
+    np.testing.assert_allclose(perturbed.outputs, exact.outputs, rtol=1e-5)
+    assert perturbed.weight == exact.weight
+    return exact.gradient, np.array(estimates), perturbed
 
 
 def test_one_weight_at_a_time_gives_the_gradient():
     for sigma in (1e-3, 1e-5):
-        exact, (found,), step = gradients(Perturbation("one", sigma))
-        np.testing.assert_allclose(found, exact, rtol=0, atol=sigma)  # ½ σ times the curvature
+        exact, (estimate,), step = gradients(Perturbation("one", sigma))
+        np.testing.assert_allclose(estimate, exact, rtol=0, atol=sigma)  # ½ σ times the curvature
         assert np.abs(exact).max() > 0.05
         assert step.forward_passes == 1 + WEIGHTS == Perturbation("one").forward_passes(WEIGHTS)
 
 
 def test_noise_is_the_same_in_all_passes_of_a_step():
     network = Sequential(Dense(4), BatchNorm(), Dropout(0.5), Tanh(), Dense(2), Softmax())
-    exact, (found,), step = gradients(Perturbation("one", 1e-6), network)
-    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
+    exact, (estimate,), step = gradients(Perturbation("one", 1e-6), network)
+    np.testing.assert_allclose(estimate, exact, rtol=0, atol=1e-4)
     reference, step = GradientStep(step.state), PerturbedStep(step.state, Perturbation("parallel", 0.3, 3))
     x = np.random.default_rng(0).normal(size=(12, 2))
     for one in (reference, step):
         one(x, np.arange(12) % 2, np.ones(12), 1)
-    np.testing.assert_allclose(step.statistics, reference.statistics, rtol=1e-12)  # running statistics move once a step
+    np.testing.assert_allclose(step.statistics, reference.statistics, rtol=1e-12)  # they are updated once a step
 
 
-def test_some_weights_at_a_time():
-    exact, found, step = gradients(Perturbation("one", 1e-5, trials=5), repeats=300)
-    looked_at = found != 0
-    assert (looked_at.sum(axis=1) <= 5).all()
-    assert looked_at.any(axis=0).sum() == WEIGHTS  # each has its turn, and nothing but weights
-    np.testing.assert_allclose(found[looked_at], np.broadcast_to(exact, found.shape)[looked_at], rtol=0, atol=1e-4)
+def test_some_weights_in_each_step():
+    exact, estimates, step = gradients(Perturbation("one", 1e-5, trials=5), repeats=300)
+    chosen = estimates != 0
+    assert (chosen.sum(axis=1) <= 5).all()
+    assert chosen.any(axis=0).sum() == WEIGHTS, "every weight is chosen at some time, and no padding"
+    np.testing.assert_allclose(estimates[chosen], np.broadcast_to(exact, estimates.shape)[chosen], rtol=0, atol=1e-4)
     assert step.forward_passes == 6
 
 
-def test_all_at_once_in_expectation():
-    """The noise of one trial is as large as the whole gradient for each weight: the mean of n trials comes as near as
-    ‖g‖/√n. Measured over four seeds: 0.6 to 1.4 of that."""
+def test_many_parallel_trials_approach_the_gradient():
+    """For each weight, the noise of one trial is as large as the norm of the gradient, so the mean of n trials has an error of
+    ‖g‖/√n. Measured over four seeds: 0.6 to 1.4 times that."""
     trials = 4000
-    exact, (found,), step = gradients(Perturbation("parallel", 1e-4, trials))
+    exact, (estimate,), step = gradients(Perturbation("parallel", 1e-4, trials))
     norm = float(np.linalg.norm(exact))
-    assert np.abs(found - exact).max() < 5 * norm / np.sqrt(trials)
-    assert np.dot(found, exact) / np.linalg.norm(found) > 0.95 * norm
+    assert np.abs(estimate - exact).max() < 5 * norm / np.sqrt(trials)
+    assert np.dot(estimate, exact) / np.linalg.norm(estimate) > 0.95 * norm
     assert step.forward_passes == 1 + trials == Perturbation("parallel", trials=trials).forward_passes(WEIGHTS)
 
 
-def test_one_trial_of_all_at_once_says_little_of_one_weight():
-    exact, found, _ = gradients(Perturbation("parallel", 1e-4), repeats=400)
-    cosines = found @ exact / np.linalg.norm(found, axis=1) / np.linalg.norm(exact)
+def test_one_parallel_trial_is_a_poor_estimate():
+    exact, estimates, _ = gradients(Perturbation("parallel", 1e-4), repeats=400)
+    cosines = estimates @ exact / np.linalg.norm(estimates, axis=1) / np.linalg.norm(exact)
     assert np.abs(cosines).mean() < 0.35  # about 1/√22
-    assert cosines.mean() > 0.1  # and yet uphill: every estimate is the gradient seen along one direction
+    assert cosines.mean() > 0.1  # but positive: every estimate is the projection of the gradient on one direction
     assert (cosines > -1e-3).all()
 
 
@@ -117,19 +117,19 @@ def test_kept_changes_lower_the_loss_of_the_batch():
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
-def test_it_learns_xor(method, optimizer, epochs):
-    """Measured over four seeds with half as many epochs again: losses of 0.005 at most. Guessing has 0.693."""
+def test_every_kind_learns_xor(method, optimizer, epochs):
+    """Measured over four seeds with 1.5 times the epochs: losses of at most 0.005. Guessing has 0.693."""
     model = NETWORK.compile((2,), CrossEntropy(), optimizer, [Accuracy()])
     history = model.fit(X, XOR, epochs=epochs, batch_size=4, method=method)
     assert model.evaluate(X, XOR)["accuracy"] == 1
     assert model.evaluate(X, XOR)["loss"] < 0.1
     assert history.forward_passes == epochs * method.forward_passes(WEIGHTS)
-    for path, slot in model.state.layout.items():  # the padding between slots is still zero
+    for path, slot in model.state.layout.items():  # the padding between slots remains zero
         end = model.state.layout.offsets[path] + slot.size
         assert not model.parameters[end : -(-end // 16) * 16].any()
 
 
-def test_it_learns_moons_with_the_same_events_as_ever():
+def test_the_events_are_those_of_back_propagation():
     moons = planar.moons(200, 0.15)
 
     def trained(method):
@@ -138,29 +138,29 @@ def test_it_learns_moons_with_the_same_events_as_ever():
             model.fit_events(moons, options=FitOptions(epochs=12, batch_size=50, method=method), validation=moons)
         )
 
-    (propagated, wanted), (perturbed, got) = trained(None), trained(Perturbation())
-    assert [type(event) for event in got] == [type(event) for event in wanted]
-    assert [e.step for e in got if isinstance(e, StepEvent)] == [e.step for e in wanted if isinstance(e, StepEvent)]
-    assert got[-1].train.keys() == wanted[-1].train.keys()
-    assert isinstance(got[-1], EpochEvent)
-    np.testing.assert_allclose(got[-1].validation["loss"], wanted[-1].validation["loss"], atol=0.02)
-    assert got[-1].validation["accuracy"] > 0.9
+    (propagated, expected), (perturbed, events) = trained(None), trained(Perturbation())
+    assert [type(event) for event in events] == [type(event) for event in expected]
+    assert [e.step for e in events if isinstance(e, StepEvent)] == [e.step for e in expected if isinstance(e, StepEvent)]
+    assert events[-1].train.keys() == expected[-1].train.keys()
+    assert isinstance(events[-1], EpochEvent)
+    np.testing.assert_allclose(events[-1].validation["loss"], expected[-1].validation["loss"], atol=0.02)
+    assert events[-1].validation["accuracy"] > 0.9
     assert (propagated.history.forward_passes, perturbed.history.forward_passes) == (12 * 4, 12 * 4 * 43)
 
 
-def test_a_step_repeats_and_the_seed_means_something():
-    def once(seed, accumulate=1):
+def test_a_training_repeats_and_depends_on_the_seed():
+    def change(seed, accumulate=1):
         model = NETWORK.compile((2,), CrossEntropy(), SGD(0.1), seed=seed)
         start = model.parameters.copy()
         model.fit(X, XOR, epochs=3, batch_size=2, accumulate=accumulate, method=Perturbation("parallel"))
         return model.parameters - start
 
-    np.testing.assert_array_equal(once(1), once(1))
-    assert (once(1) != once(2)).any()
-    assert (once(1) != once(1, accumulate=2)).any()
+    np.testing.assert_array_equal(change(1), change(1))
+    assert (change(1) != change(2)).any()
+    assert (change(1) != change(1, accumulate=2)).any()
 
 
-def test_what_it_refuses():
+def test_invalid_arguments_raise():
     with pytest.raises(ConfigError, match=r"kind='paralell'.*did you mean 'parallel'"):
         Perturbation("paralell")
     with pytest.raises(ConfigError, match="sigma must be above 0"):

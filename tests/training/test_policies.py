@@ -1,4 +1,4 @@
-"""Policies that slow down and that average: against what they should do, step by step."""
+"""Policies: reduction of the learning rate, early stopping, and combinations of policies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from pellucid import (
     SGD,
     Accuracy,
+    Adam,
     AverageWeights,
-    BatchNorm,
     ConfigError,
     Control,
     CrossEntropy,
@@ -26,30 +26,33 @@ from pellucid import (
     StepEvent,
     StochasticWeightAverage,
 )
+from pellucid.data import Dataset
+from pellucid.optim import Clock
 from pellucid.training import History
-from pellucid.training.state import ModelState
 
 
-def made(rule=None, *extra):
-    network = Sequential(Flatten(), Dense(16), *extra, ReLU(), Dense(10), Softmax())
+def new_model(rule=None):
+    network = Sequential(Flatten(), Dense(16), ReLU(), Dense(10), Softmax())
     return network.compile((7, 7, 1), CrossEntropy(), rule or SGD(0.1), [Accuracy()])
 
 
+def adam_model():
+    network = Sequential(Flatten(), Dense(24), ReLU(), Dense(10), Softmax())
+    return network.compile((7, 7, 1), CrossEntropy(), Adam(0.01), [Accuracy()])
+
+
 def rates(policy, losses, schedule=0.8, control=None):
-    """The rate of each epoch, where the validation losses are these."""
-    model = made(SGD(schedule))
-    parts: ModelState = model.state
+    """Return the learning rate of each epoch of a training with these validation losses."""
+    state = new_model(SGD(schedule)).state
 
-    def told():
-        from pellucid.optim import Clock
-
+    def events():
         for epoch, loss in enumerate(losses, start=1):
-            rate = parts.updater.rate(Clock(1, epoch - 1.0)) if control is None else control
+            rate = state.updater.rate(Clock(1, epoch - 1.0)) if control is None else control
             yield EpochEvent(epoch, 0.0, rate, {"loss": 1.0}, {"loss": loss, "accuracy": 1 - loss})
 
-    found = [event.learning_rate for event in policy.wrap(told(), parts, History())]
-    assert parts.updater.scale == 1.0, "the next fit begins at the full rate"
-    return found
+    result = [event.learning_rate for event in policy.wrap(events(), state, History())]
+    assert state.updater.scale == 1.0, "the next training starts with the full rate"
+    return result
 
 
 def test_the_rate_falls_where_the_loss_does_not():
@@ -59,23 +62,23 @@ def test_the_rate_falls_where_the_loss_does_not():
     assert rates(ReduceOnPlateau(0.5, 9), losses) == [0.8] * 10
 
 
-def test_how_much_must_improve_and_how_low_it_goes():
+def test_min_delta_and_lowest_limit_the_reduction():
     falling = [1.0, 0.99, 0.98, 0.97, 0.96, 0.95]
     assert rates(ReduceOnPlateau(0.5, 1), falling) == [0.8] * 6
     assert rates(ReduceOnPlateau(0.5, 1, min_delta=0.1), falling) == [0.8, 0.8, 0.4, 0.2, 0.1, 0.05]
     bounded = ReduceOnPlateau(0.5, 1, min_delta=0.1, lowest=0.15)
     assert rates(bounded, falling) == pytest.approx([0.8, 0.8, 0.4, 0.2, 0.15, 0.15])
-    assert rates(ReduceOnPlateau(0.5, 1, min_delta=0.1, lowest=2.0), falling) == [0.8] * 6, "it never rises"
+    assert rates(ReduceOnPlateau(0.5, 1, min_delta=0.1, lowest=2.0), falling) == [0.8] * 6, "the rate never rises"
 
 
-def test_a_schedule_goes_on_times_the_factors():
-    found = rates(ReduceOnPlateau(0.1, 1), [1.0, 1.0, 1.0], Exponential(0.8, 0.5))
-    assert found == pytest.approx([0.8, 0.4, 0.02])
+def test_a_schedule_continues_times_the_factors():
+    reduced = rates(ReduceOnPlateau(0.1, 1), [1.0, 1.0, 1.0], Exponential(0.8, 0.5))
+    assert reduced == pytest.approx([0.8, 0.4, 0.02])
     assert rates(ReduceOnPlateau(0.1, 1), [1.0, 1.0, 1.0], control=0.0) == [0, 0, 0]
 
 
-def test_plateaus_of_a_training(images):
-    model = made(SGD(0.1))
+def test_plateaus_in_a_training(images):
+    model = new_model(SGD(0.1))
     control = Control()
     policies = [ReduceOnPlateau(0.5, 2, "train_loss", min_delta=100.0)]
     events = list(model.fit_events(images, options=FitOptions(epochs=6, batch_size=50, policies=policies), control=control))
@@ -83,7 +86,7 @@ def test_plateaus_of_a_training(images):
     assert history == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
     steps = [event.learning_rate for event in events if isinstance(event, StepEvent)]
     assert steps == [rate for rate in history for _ in range(4)]
-    assert made(SGD(0.1)).fit(images, epochs=1, batch_size=50)["train_loss"][0] == model.history["train_loss"][0]
+    assert new_model(SGD(0.1)).fit(images, epochs=1, batch_size=50)["train_loss"][0] == model.history["train_loss"][0]
     interrupted = model.fit_events(images, options=FitOptions(epochs=6, batch_size=50, policies=policies))
     while model.state.updater.scale == 1.0:
         next(interrupted)
@@ -91,53 +94,46 @@ def test_plateaus_of_a_training(images):
     assert model.state.updater.scale == 1.0
 
 
-def averaged(images, policy, epochs=6, extra=()):
-    """(model, θ and running statistics after each epoch's last step, its validation events)."""
-    model = made(SGD(0.2), *extra)
-    ends, scored = [], []
-    for event in model.fit_events(
-        images, options=FitOptions(epochs=epochs, batch_size=40, policies=policy), validation=images
-    ):
-        if isinstance(event, StepEvent) and event.batch == event.batches:
-            ends.append((model.parameters.copy(), model.state.statistics.copy()))
-        elif isinstance(event, EpochEvent):
-            scored.append((event.validation["loss"], model.parameters.copy(), model.state.statistics.copy()))
-    return model, ends, scored
+@pytest.fixture
+def misleading(images):
+    """A validation set with wrong labels: its loss rises while the training loss falls."""
+    return Dataset(images.x[:100], (images.y[:100] + 1) % 10)
 
 
-@pytest.mark.parametrize(("start", "every"), [(1, 1), (3, 1), (2, 2), (6, 5)])
-def test_the_plain_mean_of_epochs_ends(images, start, every):
-    extra = (BatchNorm(),)
-    model, ends, scored = averaged(images, [StochasticWeightAverage(start, every)], extra=extra)
-    _, plain, unscored = averaged(images, [], extra=extra)
-    for one, other in zip(ends, plain, strict=True):
-        np.testing.assert_array_equal(one[0], other[0], err_msg="training goes on with what it had")
-        np.testing.assert_array_equal(one[1], other[1])
-    for epoch in range(1, 7):
-        chosen = [plain[k - 1] for k in range(start, epoch + 1, every)]
-        loss, theta, state = scored[epoch - 1]
-        if not chosen:
-            assert loss == unscored[epoch - 1][0]
-            continue
-        np.testing.assert_allclose(theta, np.mean([one[0] for one in chosen], axis=0), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(state, np.mean([one[1] for one in chosen], axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(model.parameters, scored[-1][1])
-    assert model.evaluate(images)["loss"] == pytest.approx(scored[-1][0], rel=1e-6)
+def test_early_stopping_restores_the_best_parameters(images, misleading):
+    model = adam_model()
+    history = model.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(patience=3)])
+    losses = history["validation_loss"]
+    assert history.best_epoch == 1 + int(np.argmin(losses))
+    assert len(history) == history.best_epoch + 3 < 50
+    assert losses[-1] > 1.1 * min(losses)
+    assert model.evaluate(misleading)["loss"] == pytest.approx(min(losses), rel=1e-6)
+    last = adam_model()
+    last.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(3, restore_best=False)])
+    assert last.evaluate(misleading)["loss"] == pytest.approx(losses[-1], rel=1e-6)
 
 
-def test_an_average_that_never_begins_changes_nothing(images):
-    model, ends, _ = averaged(images, [StochasticWeightAverage(start=9)])
-    np.testing.assert_array_equal(model.parameters, ends[-1][0])
+def test_early_stopping_monitors_any_value(images, misleading):
+    rising = adam_model().fit(images, epochs=30, batch_size=20, policies=[EarlyStopping(2, "train_accuracy")])
+    assert rising["train_accuracy"][rising.best_epoch - 1] == max(rising["train_accuracy"]) > 0.9
+    never_satisfied = EarlyStopping(2, "train_loss", min_delta=100)
+    assert len(adam_model().fit(images, epochs=30, batch_size=20, policies=[never_satisfied])) == 3
+    with pytest.raises(ConfigError, match="min_delta must be at least 0"):
+        EarlyStopping(min_delta=-1)
+    with pytest.raises(ConfigError, match="'validation_loss': give fit a validation set"):
+        adam_model().fit(images, policies=[EarlyStopping()])
+    with pytest.raises(ConfigError, match=r"'validation_acuracy'.*did you mean 'validation_accuracy'"):
+        adam_model().fit(images, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])
 
 
-def test_what_goes_together(images):
-    model = made()
-    for policies, words in (
+def test_combinations_of_policies(images):
+    model = new_model()
+    for policies, message in (
         ([EarlyStopping(2), StochasticWeightAverage()], "put StochasticWeightAverage before it"),
         ([AverageWeights(), StochasticWeightAverage()], "only one policy can average"),
         ([ReduceOnPlateau()], "ReduceOnPlateau monitors 'validation_loss': give fit a validation set"),
     ):
-        with pytest.raises(ConfigError, match=words):
+        with pytest.raises(ConfigError, match=message):
             model.fit(images, policies=policies)
     with pytest.raises(ConfigError, match=r"ReduceOnPlateau monitors 'train_los'.*did you mean 'train_loss'"):
         model.fit(images, policies=[ReduceOnPlateau(monitor="train_los")])

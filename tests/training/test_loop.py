@@ -1,0 +1,225 @@
+"""The training loop: events, scores, schedules, divergence and interruptions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from pellucid import (
+    SGD,
+    Accuracy,
+    Adam,
+    Control,
+    Cosine,
+    CrossEntropy,
+    DataError,
+    Dense,
+    DivergedError,
+    EpochEvent,
+    FitOptions,
+    Flatten,
+    Layer,
+    OneCycle,
+    Precision,
+    Recall,
+    ReLU,
+    Sequential,
+    Softmax,
+    StepDecay,
+    StepEvent,
+)
+from pellucid.layers import LayerSpec
+from pellucid.optim import Clock
+from pellucid.training import loop
+
+
+def new_model(optimizer=None, *layers, metrics=None):
+    network = Sequential(Flatten(), Dense(24), ReLU(), *layers, Dense(10), Softmax())
+    return network.compile((7, 7, 1), CrossEntropy(), optimizer or Adam(0.01), metrics=metrics or [Accuracy()])
+
+
+def test_events_count_from_one_and_the_last_batch_may_be_smaller(images):
+    model = new_model()
+    events = list(model.fit_events(images, options=FitOptions(epochs=2, batch_size=90, deterministic=True)))
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    fields = [(event.epoch, event.batch, event.batches, event.step, event.samples) for event in steps]
+    assert fields == [
+        (1, 1, 3, 1, 90),
+        (1, 2, 3, 2, 90),
+        (1, 3, 3, 3, 20),
+        (2, 1, 3, 4, 90),
+        (2, 2, 3, 5, 90),
+        (2, 3, 3, 6, 20),
+    ]
+    assert [type(event) for event in events] == 2 * [StepEvent, StepEvent, StepEvent, EpochEvent]
+    assert [event.epoch for event in events if isinstance(event, EpochEvent)] == [1, 2]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64, 199, 200, 1000])
+def test_training_scores_are_exact_over_uneven_batches(images, batch_size):
+    model = new_model(SGD(1e-30), metrics=[Accuracy(), Precision(2), Recall()])
+    weights = np.random.default_rng(0).uniform(0.1, 3, len(images))
+    history = model.fit(images.x, images.y, sample_weight=weights, batch_size=batch_size)
+    scores = model.evaluate(images.x, images.y, sample_weight=weights)  # the rate was too small to change anything
+    for name in ("loss", "accuracy", "precision_2"):
+        assert history[f"train_{name}"][0] == pytest.approx(scores[name], rel=1e-6, nan_ok=True)
+    assert [history[f"train_recall_{i}"][0] for i in range(10)] == pytest.approx(list(scores["recall"]), rel=1e-6)
+
+
+def test_exact_training_metrics_are_those_of_evaluate(images):
+    exact, streamed = new_model(), new_model()
+    exact.fit(images, epochs=3, batch_size=32, exact_training_metrics=True)
+    streamed.fit(images, epochs=3, batch_size=32)
+    assert np.array_equal(exact.parameters, streamed.parameters)
+    scores = exact.evaluate(images)
+    last = exact.history.rows[-1]
+    assert last["train_loss"] == pytest.approx(scores["loss"], rel=1e-6)
+    assert last["train_accuracy"] == scores["accuracy"]
+    assert streamed.history["train_loss"][-1] > 1.05 * scores["loss"], "accumulated while the network still learned"
+
+
+def test_a_history_is_a_table(images):
+    history = new_model().fit(images, validation=images, epochs=3)
+    rows = list(csv.DictReader(history.to_csv().splitlines()))
+    columns = "epoch,seconds,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
+    assert ",".join(rows[0]) == columns
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    for name in columns.split(","):
+        assert [float(row[name]) for row in rows] == pytest.approx(history[name], rel=1e-5)
+    with pytest.raises(KeyError, match=r"no column 'loss'.*train_loss"):
+        history["loss"]
+
+
+@pytest.mark.parametrize("schedule", [StepDecay(0.1, 0.5, every=1), Cosine(0.1, 0.02), OneCycle(0.1)], ids=str)
+def test_schedules_are_followed(images, schedule):
+    events = list(new_model(SGD(schedule)).fit_events(images, options=FitOptions(epochs=3, batch_size=50)))
+    rates = [event.learning_rate for event in events if isinstance(event, StepEvent)]
+    expected = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 12)) for k in range(12)]
+    assert rates == pytest.approx(expected, rel=1e-12)
+    assert len(set(expected)) > 2
+
+
+@dataclass(frozen=True)
+class Root(Layer):
+    """y = √x: NaN below zero, and a derivative that is infinite at zero."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        ctx.keep(x)
+        return np.sqrt(x)
+
+    def backward(self, p, g, dy, ctx):
+        return dy / (2 * np.sqrt(ctx.kept[0]))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "layers", "values", "first"),
+    [
+        (None, (), {"dense2.W": np.inf}, "the parameter dense2.W"),
+        (None, (), {"dense1.W": 3e38}, "the output of dense1"),
+        (None, (Dense(4), Root()), {"dense2.b": -1e6}, "the output of root1"),
+        (None, (Dense(4), Root()), {"dense2.W": 0}, "the gradient that reaches dense2"),
+        (SGD(1e9), (), {}, "the output of dense1"),
+    ],
+)
+def test_divergence_names_the_layer_and_keeps_the_parameters(images, optimizer, layers, values, first):
+    model = new_model(optimizer, *layers)
+    for path, value in values.items():
+        model.weights[path][...] = value
+    seen = [model.parameters.copy()]
+    with pytest.raises(DivergedError, match="the usual causes: a learning rate that is too high") as caught:
+        seen.extend(model.parameters.copy() for _ in model.fit_events(images, options=FitOptions(epochs=1, batch_size=20)))
+    assert f"diverged in epoch 1, batch {len(seen)}: {first} is the first" in str(caught.value)
+    assert np.array_equal(model.parameters, seen[-1]), "those before the step that diverged"
+
+
+INTERRUPTED = """
+import json, signal, sys
+import numpy as np
+from pellucid import *
+
+random = np.random.default_rng(0)
+x, y = random.normal(size=(500, 20)), random.integers(0, 3, 500)
+model = Sequential(Dense(16), ReLU(), Dense(3), Softmax()).compile((20,), CrossEntropy(), metrics=[Accuracy()])
+before = model.parameters.copy()
+try:
+    model.fit(x, y, epochs=20_000, batch_size=10, progress=True)
+except KeyboardInterrupt:
+    changed = not np.array_equal(model.parameters, before)
+    finite = bool(np.isfinite(model.parameters).all())
+    print(json.dumps({"epochs": len(model.history), "finite": finite, "changed": changed, **model.evaluate(x, y)}))
+    model.fit(x, y, epochs=1)  # and Ctrl-C is handled as before
+    sys.exit(0 if signal.getsignal(signal.SIGINT) is signal.default_int_handler else 1)
+"""
+
+
+def test_an_interruption_keeps_the_parameters():
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        while "epoch" not in (line := child.stderr.readline()):
+            assert "compiling" in line
+        child.send_signal(signal.SIGINT)
+        out, rest = child.communicate(timeout=300)
+    result = json.loads(out)
+    assert child.returncode == 0, rest
+    assert result["epochs"] >= 1
+    assert result["finite"]
+    assert result["changed"]
+    assert math.isfinite(result["loss"])
+
+
+def test_the_caller_may_pause_change_the_rate_and_stop(images):
+    model, control = new_model(SGD(0.1)), Control()
+    events = model.fit_events(images, options=FitOptions(epochs=10, batch_size=50), control=control)
+    assert next(events).learning_rate == 0.1
+    paused = model.parameters.copy()
+    model.predict(images.x)
+    assert np.array_equal(model.parameters, paused), "nothing happens until the next event is requested"
+    control.learning_rate = 0.02
+    assert next(events).learning_rate == 0.02
+    assert not np.array_equal(model.parameters, paused)
+    control.learning_rate = 0.0
+    before = model.parameters.copy()
+    assert next(events).learning_rate == 0.0
+    assert np.array_equal(model.parameters, before)
+    control.learning_rate = None
+    assert next(events).learning_rate == 0.1
+    events.close()
+    assert list(events) == []
+    assert len(model.history) == 0
+    assert model.evaluate(images)["loss"] > 0
+    with pytest.raises(DataError, match=r"label 1[0-9]+ in sample 0"):
+        model.fit_events(images.x, images.y + 99)  # before any event is requested
+
+
+def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    inside, take_step = [], loop.take_step
+    monkeypatch.setattr(loop, "take_step", lambda *arguments: (inside.append(min(threads())), take_step(*arguments))[1])
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        events = new_model().fit_events(images, options=FitOptions(epochs=2))
+        next(events)
+        assert inside == [1], "such a small step is finished before a second thread has woken up"
+        assert threads() == before, "between the steps, the caller may use all threads"
+        events.close()
+        assert threads() == before
+        diverging = new_model()
+        diverging.weights["dense1.W"][...] = np.nan
+        with pytest.raises(DivergedError):
+            diverging.fit(images)
+        assert threads() == before

@@ -1,0 +1,127 @@
+"""Prediction and evaluation: in chunks, from several threads, and after errors."""
+
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pellucid import SGD, Accuracy, CrossEntropy, Dense, Layer, LayerSpec, Recall, ReLU, Sequential, Softmax, kernels
+from pellucid.data.input_stage import Passthrough
+from pellucid.training import prediction
+from pellucid.training.inputs import Samples
+from pellucid.training.prediction import Predictor, Scores
+from pellucid.training.state import ModelState
+
+X = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+Y = np.arange(7) % 3
+
+
+def state(*layers):
+    model = ModelState(Sequential(*layers, Dense(3), Softmax()), (4,), CrossEntropy(), SGD(0.1), 0, kernels.load())
+    model.metrics = (Accuracy(), Recall())
+    return model
+
+
+def count_executions(model, monkeypatch):
+    """A list that grows with each execution that the state creates."""
+    created, execution = [], model.execution
+    monkeypatch.setattr(model, "execution", lambda: created.append(execution()) or created[-1])
+    return created
+
+
+def test_results_do_not_depend_on_the_chunks(monkeypatch):
+    model = state(Dense(5), ReLU())
+    rows, weights = np.array([6, 0, 3, 3, 1]), np.array([1, 2, 0.5, 3, 1], np.float32)
+    samples = Samples(X, rows, Y[rows], weights)
+    whole = Predictor(model)
+    outputs, scores = whole.outputs(X, Passthrough()), whole.evaluate(samples, Passthrough())
+    monkeypatch.setattr(prediction, "CHUNK_SAMPLES", 2)
+    chunked = Predictor(model)
+    np.testing.assert_allclose(chunked.outputs(X, Passthrough()), outputs, rtol=1e-6)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-6)
+    for name, value in chunked.evaluate(samples, Passthrough()).items():
+        np.testing.assert_allclose(value, scores[name], rtol=1e-6)
+    losses = -np.log(outputs[rows, Y[rows]])
+    assert scores["loss"] == pytest.approx(np.average(losses, weights=weights), rel=1e-5)
+    assert chunked.outputs(X[:0], Passthrough()).shape == (0, 3)
+
+
+@dataclass(frozen=True)
+class Meeting(Layer):
+    """y = x. Each forward pass waits in the middle for one in another thread."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        y = ctx.buffer("y", x.shape)
+        y[...] = x
+        BARRIER.wait(60)
+        return y
+
+    def backward(self, p, g, dy, ctx):
+        return dy
+
+
+BARRIER = threading.Barrier(2)
+
+
+def test_two_threads_predict_at_the_same_time_with_separate_memory(monkeypatch):
+    model = state(Meeting())
+    created = count_executions(model, monkeypatch)
+    plain = state()
+    plain.parameters[:] = model.parameters
+    predictor = Predictor(model)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            results = list(pool.map(lambda x: predictor.outputs(x, Passthrough()), (X, -X)))
+            for x, y in zip((X, -X), results, strict=True):
+                np.testing.assert_allclose(y, Predictor(plain).outputs(x, Passthrough()), rtol=1e-6)
+    assert len(created) == 2, "executions are reused"
+
+
+@dataclass(frozen=True)
+class Fragile(Layer):
+    """y = x. Raises an error for inputs above 100."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        if x.max(initial=0) > 100:
+            raise ValueError("too large")
+        return x
+
+    def backward(self, p, g, dy, ctx):
+        return dy
+
+
+def test_an_execution_is_dropped_after_an_error_and_replaced(monkeypatch):
+    model = state(Fragile())
+    created = count_executions(model, monkeypatch)
+    predictor = Predictor(model)
+    before = predictor.outputs(X, Passthrough())
+    predictor.outputs(X, Passthrough())
+    assert len(created) == 1
+    large = Samples(1000 * X, None, Y, None)
+    for call in (lambda: predictor.outputs(large.x, Passthrough()), lambda: predictor.evaluate(large, Passthrough())):
+        with pytest.raises(ValueError, match="too large"):
+            call()
+        np.testing.assert_array_equal(predictor.outputs(X, Passthrough()), before)
+    assert len(created) == 3
+
+
+def test_scores_of_nothing_are_not_numbers():
+    model = state()
+    scores = Scores(model)
+    assert math.isnan(scores.result()["loss"])
+    scores.add(0.0, 0.0, np.eye(3)[:1], np.array([0]), np.zeros(1))
+    assert math.isnan(scores.result()["loss"])
+    scores.add(3.0, 2.0, np.eye(3)[:1], np.array([0]), np.full(1, 2.0))
+    assert scores.result()["loss"] == 1.5
+    assert scores.result()["accuracy"] == 1

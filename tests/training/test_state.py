@@ -1,0 +1,100 @@
+"""The state of a model: its vectors, the network that runs, and executions on other vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    SGD,
+    BatchNorm,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Dense,
+    MeanSquaredError,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    kernels,
+)
+from pellucid.training.state import ModelState
+
+X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+
+
+def state(*layers, loss=None):
+    return ModelState(Sequential(*layers), (4,), loss or MeanSquaredError(), SGD(0.1), 0, kernels.load())
+
+
+def test_an_execution_sees_changes_of_the_model():
+    model = state(Dense(3))
+    execution = model.execution()
+    before = execution.forward(X).copy()
+    model.parameters *= 2
+    np.testing.assert_allclose(execution.forward(X), 2 * before, rtol=1e-6)
+
+
+def test_an_execution_on_other_parameters_leaves_the_model_unchanged():
+    model = state(Dense(3), ReLU(), Dense(2))
+    own, other = model.parameters.copy(), model.layout.zeros()
+    other[:] = model.parameters
+    execution = model.execution(parameters=other)
+    np.testing.assert_array_equal(execution.forward(X), model.execution().forward(X))
+    other[:] = 0
+    np.testing.assert_array_equal(execution.forward(X), np.zeros((6, 2)))
+    np.testing.assert_array_equal(model.parameters, own)
+    assert model.execution().forward(X).any()
+
+
+def test_running_statistics_are_updated_in_the_given_vector():
+    model = state(Dense(3), BatchNorm())
+    before, other = model.statistics.copy(), model.statistics.copy()
+    model.execution(statistics=other).forward(X, training=True)
+    np.testing.assert_array_equal(model.statistics, before)
+    assert not np.array_equal(other, before)
+    model.execution().forward(X, training=True)
+    np.testing.assert_array_equal(model.statistics, other)
+
+
+def test_another_dtype_works_on_copies():
+    model = state(Dense(3), BatchNorm())
+    double = model.execution(dtype=np.float64)
+    z = double.forward(X.astype(np.float64)).copy()
+    assert z.dtype == np.float64
+    np.testing.assert_allclose(z, model.execution().forward(X), rtol=1e-5, atol=1e-6)
+    statistics = model.statistics.copy()
+    double.forward(X.astype(np.float64), training=True)
+    np.testing.assert_array_equal(model.statistics, statistics)
+    again = model.execution(dtype=np.float64)
+    model.parameters[:] = 0
+    np.testing.assert_array_equal(again.forward(X.astype(np.float64)), z)
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "head", "classes", "per_answer"),
+    [
+        ((Dense(3), Softmax()), CrossEntropy(), Softmax(), 3, 3),
+        ((Dense(1), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 2, 2),
+        ((Dense(5), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 5, 2),
+        ((Dense(3), Sigmoid()), MeanSquaredError(), None, 3, 3),
+    ],
+    ids=["softmax", "one sigmoid", "several labels", "numbers"],
+)
+def test_the_loss_determines_the_head_and_the_classes(layers, loss, head, classes, per_answer):
+    model = state(*layers, loss=loss)
+    assert model.head == head
+    assert model.body == (Sequential(*layers) if head is None else Sequential(*layers[:-1]))
+    assert (model.class_count, model.classes_per_answer) == (classes, per_answer)
+
+
+def test_parameters_and_statistics_are_separate_vectors():
+    model = state(Dense(3), BatchNorm())
+    arrays = model.arrays()
+    assert {name.rpartition(".")[0] for name in arrays} == {"dense1", "batchnorm1"}
+    assert set(arrays) == set(model.layout) | set(model.statistics_layout)
+    assert not set(model.layout) & set(model.statistics_layout)
+    arrays["dense1.W"][...] = 5
+    assert (model.parameters == 5).sum() == 12
+    assert model.largest_output == 4, "the input is the largest array"
+    assert state(Dense(30), Dense(2)).largest_output == 30

@@ -1,0 +1,92 @@
+"""The number of threads of a step: the rule, the cores of the process, and limits on BLAS that nest."""
+
+from __future__ import annotations
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from pellucid import CrossEntropy, Dense, Sequential, Softmax, kernels
+from pellucid.training import blas, threads
+from pellucid.training.threads import MIN_WORK_BLAS, MIN_WORK_POOL, Threads, choose_threads
+
+
+def blas_threads():
+    return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+
+
+def test_compiled_kernels_use_their_pool_where_a_step_is_long_enough(eight_cores):
+    compiled = kernels.load("compiled")
+    assert choose_threads(MIN_WORK_POOL // 10, 0, 10, compiled) == Threads(pool=8)
+    assert choose_threads(MIN_WORK_POOL // 10, 0, 9, compiled) == Threads()
+    assert choose_threads(1, MIN_WORK_POOL, 1, compiled) == Threads(pool=8), "the update of many parameters counts, too"
+    for deterministic in (False, True):
+        threads_used = choose_threads(MIN_WORK_BLAS, 0, 10, compiled, deterministic=deterministic)
+        assert threads_used == Threads(pool=8), "BLAS is never used with a second thread beside the pool"
+
+
+def test_reference_kernels_leave_the_threads_to_blas(eight_cores):
+    reference = kernels.load("reference")
+    assert choose_threads(MIN_WORK_BLAS // 10, 0, 10, reference) == Threads(blas=8)
+    assert choose_threads(MIN_WORK_BLAS // 10, 10 * MIN_WORK_BLAS, 9, reference) == Threads()
+    assert choose_threads(MIN_WORK_BLAS, 0, 10, reference, deterministic=True) == Threads(), "its bits depend on its threads"
+
+
+def test_a_model_reports_the_threads_of_a_step(eight_cores):
+    model = Sequential(Dense(100), Softmax()).compile((1000,), CrossEntropy())  # 10⁵ multiply-adds, 100,100 parameters
+    large = str(model.threads(500))
+    assert large in ("8 threads", "8 BLAS threads")
+    assert (str(Threads()), str(Threads(pool=2)), str(Threads(blas=2))) == ("1 thread", "2 threads", "2 BLAS threads")
+    if large == "8 threads":
+        assert model.threads(1) == Threads(pool=8), "100,000 multiply-adds and 100,100 parameters"
+        assert model.state.prediction_threads(1) == Threads(), "prediction updates no parameters"
+
+
+def test_the_limit_on_blas_ends_with_the_block():
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with Threads(blas=1).applied(kernels.load("reference")):
+            assert blas_threads() == 1
+        assert blas_threads() == before
+
+
+def test_limits_on_blas_threads_may_overlap_in_any_order():
+    with threadpool_limits(2, user_api="blas"):
+        fit, predict = blas.limited(1), blas.limited(1)
+        before = blas_threads()
+        fit.__enter__()
+        predict.__enter__()
+        assert blas_threads() == 1
+        fit.__exit__()
+        assert blas_threads() == 1, "the other block is still active"
+        predict.__exit__()
+        assert blas_threads() == before
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("100000 100000", 1), ("50000 100000", 1), ("250000 100000", 2)])
+def test_the_quota_of_a_container_limits_the_cores(monkeypatch, tmp_path, quota, cores):
+    monkeypatch.setattr(threads, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    for content, expected in ((None, 8), ("max 100000", 8), ("nonsense", 8), (quota, cores)):
+        threads._cpu_quota.cache_clear()
+        if content is not None:
+            (tmp_path / "cpu.max").write_text(content + "\n")
+        assert threads.available_cores() == expected
+    threads._cpu_quota.cache_clear()
+
+
+def test_a_process_can_be_limited_to_fewer_cores(monkeypatch):
+    monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    try:
+        threads.limit_threads(3)
+        assert threads.available_cores() == 3
+        threads.limit_threads(20)
+        assert threads.available_cores() == 8
+    finally:
+        threads.limit_threads(None)
+    assert threads.available_cores() == 8
