@@ -1,9 +1,11 @@
-"""Pellucid and its peers, measured side by side in one run: ``python -m benchmarks --help``.
+"""Benchmarks: Pellucid and other libraries (its peers), measured side by side in one run: ``python -m benchmarks --help``.
 
-``harness`` starts and questions the contenders, ``worker`` and ``jobs`` are the contender's end of the line, a file in
-``cases`` is one benchmark, a file in ``contenders`` is one way of doing the work, and ``results`` and ``report`` are
-what comes out. ``README.md`` has the rules of fairness.
+- ``cases/`` has one file for each benchmark, ``contenders/`` one file for each way of using a library;
+- ``harness`` starts the contenders as processes (``session``) and measures them in turn;
+- ``worker`` and ``jobs`` run inside the process of a contender;
+- ``results`` and ``report`` hold and write the results.
 
-What runs in the parent (everything but ``worker``, ``jobs``, ``data`` and ``contenders``) imports the standard library
-only: the harness must neither compute nor take memory beside those that it measures.
+``README.md`` lists the rules of fairness. Everything that runs in the parent process (all but ``worker``, ``jobs``,
+``network_jobs``, ``data``, ``reference`` and ``contenders``) imports only the standard library, so that the harness does
+not compute or use memory beside the libraries that it measures.
 """

@@ -1,7 +1,7 @@
-"""What the presets reach on the full MNIST, over several seeds: ``python -m benchmarks.accuracy mlp --seeds 5``.
+"""The accuracy of the presets on the full MNIST, over several seeds: ``python -m benchmarks.accuracy mlp --seeds 5``.
 
-Each run is the command ``pellucid train`` in a process of its own. Recipes were chosen on validation data; the test set is
-looked at once a run, at its end. Results are one JSON line a run and a Markdown table of medians with their range.
+Each run is the command ``pellucid train`` in a process of its own. Recipes were chosen on validation data; each run uses
+the test set once, at its end. The output is one JSON line per run, and a Markdown table of medians with their ranges.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PRESETS = ("mlp", "mlp-small", "mlp-d8", "mlp-best", "mlp-affine", "lenet5", "cn
 
 
 def train(preset: str, seed: int, flags: list[str]) -> dict[str, Any]:
-    """The metrics.json of one run."""
+    """Train a preset and return the metrics.json of the run."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         code = "from pellucid.cli import main; main()"
@@ -29,20 +29,20 @@ def train(preset: str, seed: int, flags: list[str]) -> dict[str, Any]:
         subprocess.run([*command, "--quiet", *flags], check=True, env=child_environment())
         metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text())
     if metrics["data"]["name"] != "mnist":
-        raise SystemExit("the full MNIST was not found: these figures would not compare; use --data-dir")
+        raise SystemExit("the full MNIST was not found, and other data would not be comparable; use --data-dir")
     return metrics
 
 
 def row(preset: str, runs: list[dict[str, Any]]) -> str:
-    """One line of the table: medians, ranges in brackets."""
+    """Return a line of the table: medians, with ranges in brackets."""
 
-    def middle(values: list[float], form: str) -> str:
+    def summary(values: list[float], form: str) -> str:
         return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
     cells = [preset, f"{runs[0]['parameters']:,}", str(len(runs))]
-    cells.append(middle([100 * run["test"]["accuracy"] for run in runs], ".2f"))
-    cells.append(middle([run["test"]["loss"] for run in runs], ".4f"))
-    cells.append(middle([100 * run["validation"]["accuracy"] for run in runs], ".2f"))
+    cells.append(summary([100 * run["test"]["accuracy"] for run in runs], ".2f"))
+    cells.append(summary([run["test"]["loss"] for run in runs], ".4f"))
+    cells.append(summary([100 * run["validation"]["accuracy"] for run in runs], ".2f"))
     cells.append(f"{statistics.median(run['validation']['loss'] for run in runs):.4f}")
     cells.append(f"{statistics.median(100 * run['train']['accuracy'] for run in runs):.2f}")
     cells.append(f"{statistics.median(run['seconds'] for run in runs):.0f}")
@@ -56,11 +56,12 @@ HEAD = (
 
 
 def main() -> None:
+    """Train all presets and seeds, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.split("\n\n")[0])
-    parser.add_argument("presets", nargs="*", metavar="PRESET", help=f"presets to train (all of {', '.join(PRESETS)})")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0 (5)")
-    parser.add_argument("--data-dir", type=Path, help="the folder with MNIST's files")
-    parser.add_argument("--flags", default="", help='more flags for pellucid train, such as "--optimizer adam"')
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help=f"presets to train (default: {', '.join(PRESETS)})")
+    parser.add_argument("--seeds", type=int, default=5, help="the number of seeds, from 0 (default: 5)")
+    parser.add_argument("--data-dir", type=Path, help="the folder with the files of MNIST")
+    parser.add_argument("--flags", default="", help='further options of pellucid train, such as "--optimizer adam"')
     arguments = parser.parse_args()
     flags = arguments.flags.split() + (["--data-dir", str(arguments.data_dir.resolve())] if arguments.data_dir else [])
     table = []

@@ -1,4 +1,4 @@
-"""What the contenders train on, as NumPy arrays; each brings them into its library's own form before it is timed."""
+"""The data of the benchmarks as NumPy arrays. Each contender converts them to its library's own tensors before it is timed."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-#: The network of all benchmarks: inputs, two hidden layers, classes.
+#: The dense network of the benchmarks: inputs, two hidden layers, classes.
 SIZES = (784, 256, 256, 10)
 LEARNING_RATE = 1e-3
-#: Batches with data of their own in a ring; the ring has twice as many.
+#: The number of batches with different images; there are twice as many batches.
 DISTINCT = 8
-#: Bytes that are read at a time, so that reading needs no second copy of the data: peak memory is measured, too.
+#: Bytes that are read at a time, so that reading needs no second copy of the data, since peak memory is measured.
 CHUNK = 1 << 20
 
 
-def ring(batch: int) -> list[tuple[Floats, Labels]]:
-    """Batches to be trained on round and round: each class is a picture with noise.
+def cyclic_batches(batch: int) -> list[tuple[Floats, Labels]]:
+    """Return batches that are used cyclically for training. The images of a class are one random image with noise.
 
-    The second half of the ring shows the images of the first half with a quarter of the labels changed. No network can
-    drive its loss on that to zero, so that gradients never shrink to numbers below float32's normal range, on which
-    processors are many times slower: that would be measured, and means nothing.
+    The second half of the batches has the images of the first half, with a quarter of the labels changed. So no network can
+    reach a loss of zero, and gradients do not become denormal numbers, on which processors are many times slower; that would
+    be measured, and is of no interest.
     """
     random = np.random.default_rng(0)
-    pictures = random.random((SIZES[-1], SIZES[0]), np.float32)
+    prototypes = random.random((SIZES[-1], SIZES[0]), np.float32)
     first, second = [], []
     for _ in range(DISTINCT):
         y = random.integers(0, SIZES[-1], batch)
-        x = 0.5 * pictures[y] + 0.5 * random.random((batch, SIZES[0]), np.float32)
+        x = 0.5 * prototypes[y] + 0.5 * random.random((batch, SIZES[0]), np.float32)
         other = np.where(random.random(batch) < 0.25, random.integers(0, SIZES[-1], batch), y)
         first.append((x, y))
         second.append((x, other))
@@ -44,12 +44,12 @@ def ring(batch: int) -> list[tuple[Floats, Labels]]:
 
 
 def inputs(samples: int) -> Floats:
-    """Images to predict."""
+    """Return images to predict."""
     return np.random.default_rng(0).random((samples, SIZES[0]), np.float32)
 
 
 def weights() -> list[tuple[Floats, Floats]]:
-    """He's initialization (normal, variance 2/inputs) with biases of zero, for libraries that have no such name for it."""
+    """Return weights with He's initialization (normal, variance 2/inputs) and zero biases, for each layer."""
     random = np.random.default_rng(0)
     return [
         ((random.standard_normal((n, m)) * np.sqrt(2 / n)).astype(np.float32), np.zeros(m, np.float32))
@@ -58,17 +58,17 @@ def weights() -> list[tuple[Floats, Floats]]:
 
 
 def images(data_dir: str | None, samples: int) -> tuple[Bytes, Labels]:
-    """The first MNIST training images, (samples, 28, 28), and their labels; without a folder, random ones of that shape."""
+    """Return the first MNIST training images, (samples, 28, 28), and their labels; random ones if ``data_dir`` is None."""
     if data_dir is None:
         random = np.random.default_rng(0)
         return random.integers(0, 256, (samples, 28, 28), np.uint8), random.integers(0, 10, samples)
-    x = idx(data_dir, "train-images-idx3-ubyte", samples)
-    y = idx(data_dir, "train-labels-idx1-ubyte", samples)
+    x = read_idx(data_dir, "train-images-idx3-ubyte", samples)
+    y = read_idx(data_dir, "train-labels-idx1-ubyte", samples)
     return x, y.astype(np.int64)
 
 
-def idx(data_dir: str, name: str, samples: int = sys.maxsize) -> Bytes:
-    """The first items of a file in MNIST's format: two zeros, a type, a rank, big-endian sizes, then the bytes."""
+def read_idx(data_dir: str, name: str, samples: int = sys.maxsize) -> Bytes:
+    """Return the first items of an IDX file, MNIST's format: two zeros, a type, a rank, big-endian sizes, then the bytes."""
     path = Path(data_dir) / name
     with gzip.open(f"{path}.gz") if not path.exists() else path.open("rb") as file:
         rank = struct.unpack(">HBB", file.read(4))[2]
@@ -81,8 +81,8 @@ def idx(data_dir: str, name: str, samples: int = sys.maxsize) -> Bytes:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had resident, in MiB (the system counts KiB; macOS counts bytes)."""
-    import resource  # which Windows does not have
+    """Return the peak resident memory of this process in MiB. (The system counts KiB; macOS counts bytes.)"""
+    import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,4 +1,4 @@
-"""The surroundings of a measurement: the variables a child process sees, and the machine it ran on."""
+"""The environment of measurements: the variables of the child processes, and the machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Variables that choose a library's kernels or threads. A measurement must show what a library does by itself.
-CHOOSERS = (
+#: Prefixes of variables that select the kernels or threads of a library. Libraries are measured with their own choices.
+TUNING_PREFIXES = (
     "OPENBLAS_",
     "OMP_",
     "MKL_",
@@ -22,25 +22,25 @@ CHOOSERS = (
     "NVPL_",
     "XLA_",
 )
-#: The one variable with such a name that says where data lies and nothing about speed.
+#: The one variable with such a prefix that has no effect on speed: the folder of the data.
 DATA_VARIABLE = "PELLUCID_DATA"
 
 
-def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the variables by which kernels and threads are chosen."""
-    return {name: value for name, value in environment.items() if name == DATA_VARIABLE or not name.startswith(CHOOSERS)}
+def without_tuning(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that select kernels and threads."""
+    return {name: value for name, value in environment.items() if name == DATA_VARIABLE or not name.startswith(TUNING_PREFIXES)}
 
 
 def child_environment() -> dict[str, str]:
-    """What contenders run in: this process's environment, cleaned, with ``benchmarks`` importable from anywhere."""
-    environment = cleaned(os.environ)
+    """Return the environment of contenders: that of this process without tuning variables, and a path to ``benchmarks``."""
+    environment = without_tuning(os.environ)
     root = str(Path(__file__).resolve().parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH", ""))))
     return environment
 
 
 def machine() -> dict[str, object]:
-    """The processor, its caches, the memory, the system and the load when the run began. No names of hosts or users."""
+    """Return the processor, its caches, the memory, the system and the load at the start of the run; no host or user names."""
     facts: dict[str, object] = {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -55,9 +55,9 @@ def machine() -> dict[str, object]:
 
 
 def _system() -> str:
-    """``Linux 6.1, Debian GNU/Linux 12``: the kernel's version is told, the name of its build is not."""
-    numbers = re.match(r"\d+(\.\d+)*", platform.release())
-    name = f"{platform.system()} {numbers[0]}" if numbers else platform.system()
+    """Return a text such as ``Linux 6.1, Debian GNU/Linux 12``, without the name of the kernel's build."""
+    version = re.match(r"\d+(\.\d+)*", platform.release())
+    name = f"{platform.system()} {version[0]}" if version else platform.system()
     try:
         return f"{name}, {platform.freedesktop_os_release()['PRETTY_NAME']}"
     except (OSError, KeyError):
@@ -73,7 +73,7 @@ def _cpu_model() -> str:
 
 
 def _caches() -> dict[str, str]:
-    """Size of each cache of the first core, as Linux tells it; empty elsewhere."""
+    """Return the size of each cache of the first core, from Linux; empty on other systems."""
     sizes = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:

@@ -1,13 +1,13 @@
-"""The scikit-learn estimators beside scikit-learn's own networks: ``python -m benchmarks.estimators``.
+"""Pellucid's scikit-learn estimators and scikit-learn's own networks: ``python -m benchmarks.estimators``.
 
-The same pipeline, a StandardScaler and the estimator with its default settings (one hidden layer of 100 units, Adam, batches
-of 200, 200 epochs at most; both end when the training loss no longer falls), learns three quarters of the samples of four data
-sets, chosen anew for each seed, and is scored on the rest: accuracy or R². scikit-learn's regressor is there twice: it learns y
-as it is, where Pellucid's standardizes it, so the second one is wrapped into a TransformedTargetRegressor that does.
+The same pipeline, a StandardScaler and the estimator with its default settings (one hidden layer of 100 units, Adam,
+batches of 200, at most 200 epochs; both end when the training loss no longer falls), is trained on three quarters of the
+samples of four data sets, chosen again for each seed, and scored on the rest: accuracy or R². scikit-learn's regressor does
+not standardize y, as Pellucid's does, so it is measured a second time inside a TransformedTargetRegressor that does.
 
-Each run is a process of its own, without variables that choose threads; contenders take turns. ``first`` is the first fit of a
-process, after the imports; ``again`` the median of those after it, with the same seed. Pellucid's compiled kernels are in their
-cache, as from the second run on: one run of each contender goes before that is not counted.
+Each run is a process of its own, without variables that select threads; contenders take turns. ``first`` is the time of the
+first fit of a process, after the imports; ``further`` is the median of the fits after it, with the same seed. Pellucid's
+compiled kernels are cached, as they are from the second run on: the first run of each contender does not count.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ HOUSES = 20_640  # districts, as in the census of California
 
 
 def houses(n: int = HOUSES) -> tuple[Any, Any]:
-    """Synthetic districts (n, 8) and prices (n), of the kind of California's census of 1990: incomes and counts with long
-    tails; prices that depend on them smoothly, on the place by ridges, are cut off at the top, and never quite explained."""
+    """Return synthetic districts (n, 8) and prices (n) that resemble California's census of 1990.
+
+    Incomes and counts have long tails. Prices depend smoothly on them and have ridges along the coast, noise, and an upper
+    limit.
+    """
     random = np.random.default_rng(1990)
     income, age = random.gamma(4, 1, n), random.integers(1, 53, n).astype(float)
     rooms, bedrooms = random.lognormal(1.6, 0.3, n), random.lognormal(0.05, 0.1, n)
@@ -50,7 +53,7 @@ def houses(n: int = HOUSES) -> tuple[Any, Any]:
 
 
 def load(data: str) -> tuple[Any, Any]:
-    """(X, y) of that name."""
+    """Return (X, y) of that data set."""
     from sklearn import datasets
 
     if data == "houses":
@@ -60,7 +63,7 @@ def load(data: str) -> tuple[Any, Any]:
 
 
 def estimator(contender: str, data: str, seed: int) -> Any:
-    """The pipeline of a contender."""
+    """Return the pipeline of a contender."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
@@ -70,36 +73,36 @@ def estimator(contender: str, data: str, seed: int) -> Any:
 
     classifies = data in CLASSES
     if contender == "pellucid":
-        made = NetworkClassifier(random_state=seed) if classifies else NetworkRegressor(random_state=seed)
+        network = NetworkClassifier(random_state=seed) if classifies else NetworkRegressor(random_state=seed)
     elif contender == "scikit-learn":
-        made = MLPClassifier(random_state=seed) if classifies else MLPRegressor(random_state=seed)
+        network = MLPClassifier(random_state=seed) if classifies else MLPRegressor(random_state=seed)
     else:
-        made = TransformedTargetRegressor(MLPRegressor(random_state=seed), transformer=StandardScaler())
-    return make_pipeline(StandardScaler(), made)
+        network = TransformedTargetRegressor(MLPRegressor(random_state=seed), transformer=StandardScaler())
+    return make_pipeline(StandardScaler(), network)
 
 
-def child(contender: str, data: str, seed: int, fits: int) -> dict[str, Any]:
-    """One run: fits, scores and tells."""
+def measure(contender: str, data: str, seed: int, fits: int) -> dict[str, Any]:
+    """Return the score and the times of one run in this process."""
     from sklearn.model_selection import train_test_split
 
-    warnings.simplefilter("ignore")  # that 200 epochs were not enough is scikit-learn's default
+    warnings.simplefilter("ignore")  # scikit-learn warns if 200 epochs are not enough
     x, y = load(data)
     parts = train_test_split(x, y, random_state=seed, stratify=y if data in CLASSES else None)
-    seconds, made = [], estimator(contender, data, seed)
+    seconds, pipeline = [], estimator(contender, data, seed)
     for _ in range(fits):
         began = time.perf_counter()
-        made.fit(parts[0], parts[2])
+        pipeline.fit(parts[0], parts[2])
         seconds.append(time.perf_counter() - began)
     began = time.perf_counter()
-    score = made.score(parts[1], parts[3])
+    score = pipeline.score(parts[1], parts[3])
     scored = time.perf_counter() - began
-    last = getattr(made[-1], "regressor_", made[-1])
-    again = statistics.median(seconds[1:]) if fits > 1 else seconds[0]
-    return {"score": score, "first": seconds[0], "again": again, "predict": scored, "epochs": int(last.n_iter_)}
+    last = getattr(pipeline[-1], "regressor_", pipeline[-1])
+    further = statistics.median(seconds[1:]) if fits > 1 else seconds[0]
+    return {"score": score, "first": seconds[0], "further": further, "predict": scored, "epochs": int(last.n_iter_)}
 
 
 def run(contender: str, data: str, seed: int, fits: int) -> dict[str, Any]:
-    """One run in a process of its own."""
+    """Return the score and the times of one run in a process of its own. Exits with an error message if it fails."""
     command = [sys.executable, "-m", "benchmarks.estimators", "--child", json.dumps([contender, data, seed, fits])]
     done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -109,36 +112,37 @@ def run(contender: str, data: str, seed: int, fits: int) -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
-    """Medians over the seeds, ranges of the scores in brackets."""
-    head = ["data", "estimator", "score", "first fit (s)", "again (s)", "epochs", "times as fast"]
+    """Return a table of medians over the seeds, with the ranges of the scores in brackets."""
+    head = ["data", "estimator", "score", "first fit (s)", "further fits (s)", "epochs", "times as fast"]
     lines = ["| " + " | ".join(head) + " |", "|" + len(head) * "---|"]
     for data, contenders in results.items():
-        ours = statistics.median(one["again"] for one in contenders.get(CONTENDERS[0], [{"again": float("nan")}]))
+        ours = statistics.median(one["further"] for one in contenders.get(CONTENDERS[0], [{"further": float("nan")}]))
         for contender, runs in contenders.items():
-            middle = {name: statistics.median(one[name] for one in runs) for name in runs[0]}
+            medians = {name: statistics.median(one[name] for one in runs) for name in runs[0]}
             scores = sorted(one["score"] for one in runs)
-            score = f"{middle['score']:.4f} ({scores[0]:.4f} to {scores[-1]:.4f})"
-            times = [f"{middle['first']:.3f}", f"{middle['again']:.3f}", f"{middle['epochs']:.0f}"]
-            ratio = "" if contender == CONTENDERS[0] else f"{middle['again'] / ours:.1f}"
+            score = f"{medians['score']:.4f} ({scores[0]:.4f} to {scores[-1]:.4f})"
+            times = [f"{medians['first']:.3f}", f"{medians['further']:.3f}", f"{medians['epochs']:.0f}"]
+            ratio = "" if contender == CONTENDERS[0] else f"{medians['further'] / ours:.1f}"
             lines.append("| " + " | ".join([data, contender, score, *times, ratio]) + " |")
     return "\n".join(lines)
 
 
 def main() -> None:
+    """Measure all contenders, data sets and seeds, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0 (5)")
-    parser.add_argument("--fits", type=int, default=4, help="fits a run (4)")
-    parser.add_argument("--only", default=",".join(DATA), help=f"data sets ({','.join(DATA)})")
-    parser.add_argument("--out", type=Path, help="a JSON file for all runs")
+    parser.add_argument("--seeds", type=int, default=5, help="the number of seeds, from 0 (default: 5)")
+    parser.add_argument("--fits", type=int, default=4, help="the number of fits in each run (default: 4)")
+    parser.add_argument("--only", default=",".join(DATA), help=f"the data sets (default: {','.join(DATA)})")
+    parser.add_argument("--out", type=Path, help="write all runs into this JSON file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(child(*json.loads(options.child))))
+        print(json.dumps(measure(*json.loads(options.child))))
         return
     chosen = [name for name in options.only.split(",") if name]
     unknown = set(chosen) - set(DATA)
     if unknown:
-        parser.error(f"there is no data set {', '.join(sorted(unknown))}: choose from {', '.join(DATA)}")
+        parser.error(f"unknown data set {', '.join(sorted(unknown))}; choose from {', '.join(DATA)}")
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for data in chosen:
         contenders = CONTENDERS[:2] if data in CLASSES else CONTENDERS
@@ -146,7 +150,7 @@ def main() -> None:
         for seed in (-1, *range(options.seeds)):
             for contender in contenders:
                 found = run(contender, data, max(seed, 0), 1 if seed < 0 else options.fits)
-                if seed >= 0:  # before, files are read and kernels compiled
+                if seed >= 0:  # the run before reads the files and compiles the kernels
                     results[data][contender].append(found)
                     print(f"{data}, {contender}, seed {seed}: {found}", file=sys.stderr, flush=True)
     if options.out is not None:

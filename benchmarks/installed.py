@@ -1,4 +1,4 @@
-"""The room that a library takes on disk: its files and those of every package that it requires."""
+"""The disk space of a library: its files and those of all packages that it requires."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 
 def installed(*packages: str) -> dict[str, int]:
-    """Bytes of each package and of all that they require, directly or not; extras are not required.
+    """Return the bytes of each package and of all its direct and indirect requirements, without extras.
 
-    A requirement that is absent here is one for another system (its marker says so) and counts for nothing. Bytecode
-    and kernel caches (``__pycache__``) are left out: how much of them there is depends on what has been run.
+    Requirements that are not installed, such as those for other systems, do not count. Bytecode and kernel caches
+    (``__pycache__``) are left out, since their size depends on what has been run.
     """
     sizes: dict[str, int] = {}
     waiting = list(packages)
@@ -30,7 +30,7 @@ def installed(*packages: str) -> dict[str, int]:
 
 
 def version(package: str) -> str:
-    """The version of a package that is installed, or else runs from a checkout."""
+    """Return the version of a package, installed or run from a checkout."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -38,18 +38,18 @@ def version(package: str) -> str:
 
 
 def _required(text: str) -> str | None:
-    """The name in a requirement such as ``rich>=13; python_version > "3.8"``, unless it belongs to an extra."""
+    """Return the name in a requirement such as ``rich>=13; python_version > "3.8"``, or None for a requirement of an extra."""
     name = re.match(r"\s*([A-Za-z0-9._-]+)", text)
     return name[1] if name and not re.search(r";.*\bextra\s*==", text) else None
 
 
 def _measure(name: str) -> tuple[int, list[str]] | None:
-    """Bytes and requirements of one package, or None if it is not here."""
+    """Return the bytes and requirements of one package, or None if it is not installed."""
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         distribution = None
-    if name == "pellucid":  # often run from a checkout, whose files no installer has listed
+    if name == "pellucid":  # often run from a checkout, which has no list of installed files
         spec = importlib.util.find_spec(name)
         if spec is None or not spec.submodule_search_locations:
             return None

@@ -1,7 +1,7 @@
-"""The networks of the benchmarks, written down once and in no library's words.
+"""The networks of the benchmarks, described independently of the libraries.
 
-Each contender builds its own from these descriptions. What they cost, and how many parameters there must be, is counted
-here. This module imports the standard library only: the parent needs the counts, too.
+Each contender builds its networks from these descriptions. The functions count parameters and operations. This module
+imports only the standard library, because the parent process needs the counts too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-#: Height, width, channels; channels come last in all shapes here.
+#: Height, width, channels; in all shapes here channels are last.
 Shape = tuple[int, ...]
 INPUT: Shape = (28, 28, 1)
 CLASSES = 10
@@ -18,7 +18,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Conv:
-    """A square kernel; ``padding`` is the number of zeros on each side."""
+    """A convolution with a square kernel; ``padding`` is the number of zeros on each side."""
 
     filters: int
     kernel: int
@@ -31,59 +31,59 @@ class Conv:
 class Norm:
     """Batch normalization."""
 
-    keep: float = 0.9  # of the running figures, in each step
+    momentum: float = 0.9  # the weight of the old running statistics in each step
     epsilon: float = 1e-5
 
 
 @dataclass(frozen=True)
 class Relu:
-    """max(x, 0)."""
+    """The activation max(x, 0)."""
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The maximum of 2×2 windows side by side; a last odd row or column is left out."""
+    """The maximum of adjacent 2×2 windows; an odd last row or column is left out."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Each channel's mean over the picture."""
+    """The mean of each channel over the image."""
 
 
 @dataclass(frozen=True)
 class Flatten:
-    """A picture as a vector, in the order height, width, channel."""
+    """The image as a vector, in the order height, width, channel."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Dropout at that rate."""
+    """Dropout with this rate."""
 
     rate: float
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A matrix and a bias."""
+    """A dense layer with a bias."""
 
     units: int
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A picture with one channel as a sequence of its rows."""
+    """An image with one channel as the sequence of its rows."""
 
 
 @dataclass(frozen=True)
 class Lstm:
-    """Reads a sequence and gives its last state; one bias for each gate, gates in the order i, f, g, o."""
+    """The last state of an LSTM; one bias for each gate, gates in the order i, f, g, o."""
 
     units: int
 
 
 @dataclass(frozen=True)
 class Residual:
-    """shortcut(x) + layers(x); an empty shortcut is x itself."""
+    """A residual block, shortcut(x) + layers(x); an empty shortcut is the identity."""
 
     layers: tuple[Layer, ...]
     shortcut: tuple[Layer, ...] = ()
@@ -93,14 +93,14 @@ Layer = Conv | Norm | Relu | MaxPool | Mean | Flatten | Drop | Dense | Rows | Ls
 
 
 def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
-    """Two convolutions with batch normalization; where they change the shape, a 1×1 convolution does so beside them."""
+    """Return a residual block of two normalized convolutions; with a stride, the shortcut is a 1×1 convolution."""
     first = Conv(filters, 3, stride, padding=1, bias=False)
     second = Conv(filters, 3, padding=1, bias=False)
     shortcut: tuple[Layer, ...] = () if stride == 1 else (Conv(filters, 1, stride, bias=False), Norm())
     return Residual((first, Norm(), Relu(), second, Norm()), shortcut), Relu()
 
 
-#: The networks by name; all end in the ten logits. mlp-d8, mlp and cnn-fast are presets of pellucid.
+#: The networks by name; all end in ten logits. mlp-d8, mlp and cnn-fast are presets of Pellucid.
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "lenet": (
         Conv(8, 5),
@@ -166,18 +166,18 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
     ),
     "lstm": (Rows(), Lstm(128), Dense(CLASSES)),
 }
-#: Those whose steps and predictions are timed.
+#: The networks whose steps and predictions are timed.
 TIMED = ("lenet", "keras-example", "pytorch-example", "resnet-small")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What layers come to: the shape behind them, multiply-adds of one sample's forward pass, each parameter's shape.
+    """The cost of some layers: output shape, multiply-adds of one forward pass per sample, shape of each parameter.
 
-    The multiply-adds are those of direct convolution, height·width·kernel²·channels·filters at the output's size, and of
-    dense layers; pooling, activations and normalization count for nothing. Parameters stand in the order of the layers
-    (a block's, then its shortcut's): weights (kernel, kernel, channels, filters) or (inputs, units), then biases; a
-    normalization's γ, then β, which are vectors, too.
+    The multiply-adds are those of direct convolution, height·width·kernel²·channels·filters at the size of the output, and of
+    dense layers; pooling, activations and normalization do not count. Parameters are in the order of the layers (those of a
+    block, then those of its shortcut): weights (kernel, kernel, channels, filters) or (inputs, units), then biases; for a
+    normalization the vectors γ, then β.
     """
 
     shape: Shape
@@ -186,12 +186,12 @@ class Cost:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained."""
+        """The number of trained parameters."""
         return sum(map(math.prod, self.parameters))
 
 
 def cost(layers: Sequence[Layer], shape: Shape = INPUT) -> Cost:
-    """What these layers come to, for one sample of that shape."""
+    """Return the cost of the layers, for one sample of that shape."""
     total = Cost(shape)
     for layer in layers:
         one = _cost(layer, total.shape)
@@ -222,15 +222,17 @@ def _cost(layer: Layer, shape: Shape) -> Cost:
             (time, features), u = shape, layer.units
             return Cost((u,), time * 4 * u * (features + u), ((features, 4 * u), (u, 4 * u), (4 * u,)))
         case Residual():
-            inner, beside = cost(layer.layers, shape), cost(layer.shortcut, shape)
-            if inner.shape != beside.shape:
-                raise ValueError(f"a block's {inner.shape} and its shortcut's {beside.shape} cannot be added")
-            return Cost(inner.shape, inner.multiply_adds + beside.multiply_adds, inner.parameters + beside.parameters)
+            inner, shortcut = cost(layer.layers, shape), cost(layer.shortcut, shape)
+            if inner.shape != shortcut.shape:
+                raise ValueError(
+                    f"the output shapes {inner.shape} of a block and {shortcut.shape} of its shortcut cannot be added"
+                )
+            return Cost(inner.shape, inner.multiply_adds + shortcut.multiply_adds, inner.parameters + shortcut.parameters)
     return Cost(shape)
 
 
 def parameters(layers: Sequence[Layer], shape: Shape = INPUT) -> Iterator[tuple[Layer, int, Shape]]:
-    """Each parameter in the order of ``Cost``: the layer it belongs to, its place among that layer's, its shape."""
+    """Yield each parameter in the order of ``Cost``: its layer, its index in that layer, its shape."""
     for layer in layers:
         if isinstance(layer, Residual):
             yield from parameters(layer.layers, shape)
@@ -240,21 +242,23 @@ def parameters(layers: Sequence[Layer], shape: Shape = INPUT) -> Iterator[tuple[
         shape = cost((layer,), shape).shape
 
 
-def inside(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """All layers, those of blocks and shortcuts included."""
+def all_layers(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Yield all layers, including those of blocks and shortcuts."""
     for layer in layers:
         yield layer
         if isinstance(layer, Residual):
-            yield from inside((*layer.layers, *layer.shortcut))
+            yield from all_layers((*layer.layers, *layer.shortcut))
 
 
 def count(layers: Sequence[Layer], kind: type[Layer]) -> int:
-    """How many layers of a kind there are, blocks and shortcuts included."""
-    return sum(isinstance(layer, kind) for layer in inside(layers))
+    """Return the number of layers of a kind, including those of blocks and shortcuts."""
+    return sum(isinstance(layer, kind) for layer in all_layers(layers))
 
 
 def flop(network: str, samples: int, *, training: bool) -> float:
-    """Floating-point operations by the plain count: two for a multiply-add, and in training three times as many, for the
-    gradients by weights and by inputs take as many as the forward pass each (the first layer's inputs need none; it is
-    counted all the same)."""
+    """Return the number of floating-point operations: two for each multiply-add, and three times as many in training.
+
+    The weight gradient and the input gradient take as many operations as the forward pass each. (The first layer needs no input
+    gradient, but it is counted too.)
+    """
     return 2.0 * (3 if training else 1) * cost(NETWORKS[network]).multiply_adds * samples

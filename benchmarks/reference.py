@@ -1,7 +1,7 @@
-"""The networks in plain NumPy: weights to begin with, and what must come out of them.
+"""The networks in plain NumPy: initial weights, and the outputs and losses that they must give.
 
-Slow and short. Contenders start from these weights, so that their first figures can be compared with those of this file:
-a contender that leaves something out is found out before it is timed.
+Contenders start from these weights, so that their first losses and predictions can be compared with those of this file. A
+contender that omits a part of the network is thus noticed before it is timed.
 """
 
 from __future__ import annotations
@@ -16,33 +16,36 @@ from benchmarks.networks import Layer
 
 
 def weights(layers: Sequence[Layer], seed: int = 0) -> list[Floats]:
-    """He's initialization (normal, variance 2/inputs), γ of one, biases and β of zero, in the order of ``cost``."""
+    """Return initial weights in the order of ``cost``: He's (normal, variance 2/inputs), γ of one, biases and β of zero."""
     random = np.random.default_rng(seed)
-    filled: list[Floats] = []
+    arrays: list[Floats] = []
     for layer, place, shape in networks.parameters(layers):
         if len(shape) > 1:
-            filled.append((random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))).astype(np.float32))
+            arrays.append((random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))).astype(np.float32))
         else:
             gamma = isinstance(layer, networks.Norm) and place == 0
-            filled.append(np.full(shape, float(gamma), np.float32))
-    return filled
+            arrays.append(np.full(shape, float(gamma), np.float32))
+    return arrays
 
 
 def logits(layers: Sequence[Layer], x: Floats, *, training: bool = False) -> Floats:
-    """The network with the first weights. In training, normalization is by the batch; there must be no dropout then."""
+    """Return the logits of the network with its initial weights.
+
+    With ``training``, normalization uses the statistics of the batch. Networks with dropout are not possible then.
+    """
     return _forward(layers, iter(weights(layers)), x, training)
 
 
-def _forward(layers: Sequence[Layer], given: Iterator[Floats], x: Floats, training: bool) -> Floats:
+def _forward(layers: Sequence[Layer], arrays: Iterator[Floats], x: Floats, training: bool) -> Floats:
     for layer in layers:
         match layer:
             case networks.Conv():
-                x = _convolution(layer, next(given), x)
-                x = x + next(given) if layer.bias else x
+                x = _convolution(layer, next(arrays), x)
+                x = x + next(arrays) if layer.bias else x
             case networks.Norm():
                 axes = tuple(range(x.ndim - 1))
                 mean, variance = (x.mean(axes), x.var(axes)) if training else (np.float32(0), np.float32(1))
-                x = (x - mean) / np.sqrt(variance + np.float32(layer.epsilon)) * next(given) + next(given)
+                x = (x - mean) / np.sqrt(variance + np.float32(layer.epsilon)) * next(arrays) + next(arrays)
             case networks.Relu():
                 x = np.maximum(x, 0)
             case networks.MaxPool():
@@ -53,20 +56,20 @@ def _forward(layers: Sequence[Layer], given: Iterator[Floats], x: Floats, traini
             case networks.Flatten():
                 x = x.reshape(len(x), -1)
             case networks.Dense():
-                x = x @ next(given) + next(given)
+                x = x @ next(arrays) + next(arrays)
             case networks.Rows():
                 x = x[..., 0]
             case networks.Lstm():
-                x = _last_state(layer, next(given), next(given), next(given), x)
+                x = _last_state(layer, next(arrays), next(arrays), next(arrays), x)
             case networks.Residual():
-                inner = _forward(layer.layers, given, x, training)
-                x = inner + _forward(layer.shortcut, given, x, training)
+                inner = _forward(layer.layers, arrays, x, training)
+                x = inner + _forward(layer.shortcut, arrays, x, training)
     return x
 
 
 def _convolution(layer: networks.Conv, W: Floats, x: Floats) -> Floats:
-    around = ((0, 0), (layer.padding, layer.padding), (layer.padding, layer.padding), (0, 0))
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, around), W.shape[:2], (1, 2))
+    border = ((0, 0), (layer.padding, layer.padding), (layer.padding, layer.padding), (0, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, border), W.shape[:2], (1, 2))
     y: Floats = np.tensordot(windows[:, :: layer.stride, :: layer.stride], W.transpose(2, 0, 1, 3), 3)
     return y
 
@@ -81,12 +84,12 @@ def _last_state(layer: networks.Lstm, W: Floats, U: Floats, b: Floats, x: Floats
 
 
 def softmax(z: Floats) -> Floats:
-    """Each row's probabilities."""
+    """Return the probabilities of each row."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
-    chances: Floats = e / e.sum(axis=1, keepdims=True)
-    return chances
+    probabilities: Floats = e / e.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def loss(layers: Sequence[Layer], x: Floats, y: Labels) -> float:
-    """The mean cross-entropy of a training step's forward pass."""
+    """Return the mean cross-entropy of the forward pass of a training step."""
     return float(-np.log(softmax(logits(layers, x, training=True))[np.arange(len(y)), y]).mean())

@@ -1,4 +1,4 @@
-"""The outcome of a benchmark: repeated measurements in rows and columns, and the arithmetic that sums them up."""
+"""Results of benchmarks: repeated measurements in rows and columns, and their summaries."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ OURS = "pellucid"
 
 @dataclass(frozen=True)
 class Spread:
-    """Repeated measurements of one quantity: their middle, their quartiles and their extremes."""
+    """The median, quartiles and extremes of repeated measurements of one quantity."""
 
     median: float
     low: float
-    quarter: float
-    three_quarters: float
+    lower_quartile: float
+    upper_quartile: float
     high: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Quartiles lie between the measurements (the ``inclusive`` method); one value is all five figures."""
-        quarter, median, three_quarters = (
-            statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
-        )
-        return cls(median, min(values), quarter, three_quarters, max(values))
+        """Return the spread of the values. Quartiles are interpolated (the ``inclusive`` method)."""
+        lower, median, upper = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+        return cls(median, min(values), lower, upper, max(values))
 
 
 @dataclass
 class Cell:
-    """What one contender did in one row, in the row's unit, and how (``form``: which of a library's ways was taken).
+    """The measurements of one contender in one row, in the unit of the row.
 
-    ``share`` is what part of the machine's peak arithmetic rate the median comes to, where that was asked.
+    ``variant`` says which of the library's ways to do the work was used. ``peak_fraction`` is the fraction of the machine's
+    peak arithmetic rate that the median reaches, if it was computed.
     """
 
     values: list[float]
-    form: str = ""
-    share: float | None = None
+    variant: str = ""
+    peak_fraction: float | None = None
 
     @property
     def spread(self) -> Spread:
+        """The summary of the values."""
         return Spread.of(self.values)
 
 
 @dataclass
 class Row:
-    """One quantity, measured for several contenders: smaller is better. Baselines are shown, but are nobody's peers."""
+    """One quantity, measured for several contenders; smaller is better. ``baselines`` are shown, but not compared."""
 
     label: str
     unit: str
@@ -58,12 +58,12 @@ class Row:
     compared: bool = True
 
     def best_peer(self) -> str | None:
-        """The contender, other than pellucid, with the smallest median."""
+        """Return the contender with the smallest median, other than pellucid."""
         peers = {name: cell.spread.median for name, cell in self.cells.items() if name != OURS and name not in self.baselines}
         return min(peers, key=peers.__getitem__) if peers and self.compared else None
 
     def ratio(self) -> float | None:
-        """Best peer over pellucid: above 1, pellucid is ahead by that factor."""
+        """Return the median of the best peer divided by that of pellucid. Above 1, pellucid is faster by that factor."""
         best = self.best_peer()
         if best is None or OURS not in self.cells or self.cells[OURS].spread.median <= 0:
             return None
@@ -72,7 +72,7 @@ class Row:
 
 @dataclass
 class Failure:
-    """A contender that broke: where, why, and the last it wrote to its standard error."""
+    """A contender that failed: in which row, why, and the end of its standard error."""
 
     contender: str
     row: str
@@ -82,7 +82,7 @@ class Failure:
 
 @dataclass
 class Result:
-    """A benchmark, finished: its rows, and what is needed to judge them."""
+    """The result of a benchmark: its rows, and the facts that are needed to judge them."""
 
     name: str
     title: str
@@ -93,13 +93,13 @@ class Result:
     contenders: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def mean_ratio(self) -> float | None:
-        """Geometric mean of the rows' ratios; None of fewer than two, or where they are of different quantities."""
+        """Return the geometric mean of the ratios, or None for fewer than two rows or rows of different units."""
         ratios = {row.label: ratio for row in self.rows if (ratio := row.ratio()) is not None}
         units = {row.unit for row in self.rows if row.label in ratios}
         return geometric_mean(ratios.values()) if len(ratios) > 1 and len(units) == 1 else None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, the raw measurements included."""
+        """Return the result as JSON data, including all measurements."""
         plain = asdict(self)
         for row, facts in zip(self.rows, plain["rows"], strict=True):
             facts.update(best_peer=row.best_peer(), ratio=row.ratio())
@@ -110,6 +110,6 @@ class Result:
 
 
 def geometric_mean(values: Iterable[float]) -> float | None:
-    """exp(mean(log v)): the mean for ratios, in which twice and half as fast cancel out. None of nothing."""
+    """Return exp(mean(log v)), the mean for ratios: twice and half as fast cancel out. None if there are no values."""
     logarithms = [math.log(value) for value in values]
     return math.exp(math.fsum(logarithms) / len(logarithms)) if logarithms else None

@@ -1,4 +1,4 @@
-"""A session is a contender in a process of its own, and the line to it: JSON, one request and one answer at a time."""
+"""Sessions: contenders in processes of their own, which answer JSON requests, one at a time."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from typing import Any
 
 from benchmarks.environment import child_environment
 
-#: Lines of a broken contender's standard error that are kept.
+#: Lines of standard error that are kept when a contender crashes.
 LAST_LINES = 15
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A name in the tables, and the module that does the work (see ``jobs``). A baseline is shown, but not compared."""
+    """A contender: its name in the tables, and the module that does the work (see ``jobs``).
+
+    A baseline is shown, but not compared.
+    """
 
     name: str
     module: str
     baseline: bool = False
 
 
-class Missing(Exception):
-    """A library that the contender needs is not installed; the argument is its name."""
+class NotInstalled(Exception):
+    """Raised if a library that the contender needs is not installed; the argument is its name."""
 
 
 class Crashed(Exception):
-    """The contender's process ended, or never answered."""
+    """Raised if the process of the contender ended or did not answer in time."""
 
     def __init__(self, reason: str, stderr: list[str]) -> None:
         super().__init__(reason)
@@ -40,10 +43,10 @@ class Crashed(Exception):
 
 
 class Session:
-    """A contender in a process of its own, and the line to it."""
+    """The process of a contender, and the requests to it."""
 
-    def __init__(self, contender: Contender, patience: float = 900.0) -> None:
-        self.contender, self.patience = contender, patience
+    def __init__(self, contender: Contender, timeout: float = 900.0) -> None:
+        self.contender, self.timeout = contender, timeout
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", contender.module],
@@ -55,16 +58,16 @@ class Session:
         )
 
     def start(self) -> None:
-        """Wait until the contender has imported its library; Missing if it is not installed."""
+        """Wait until the contender has imported its library. Raise NotInstalled if it is not installed."""
         answer = self._read()
         if "missing" in answer:
-            raise Missing(answer["missing"])
+            raise NotInstalled(answer["missing"])
 
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """One request and its answer; Crashed if none comes."""
+    def request(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request and return the answer. Raises Crashed if there is none."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
             self._process.stdin.flush()
         except OSError:
             raise self._crash() from None
@@ -78,7 +81,7 @@ class Session:
             late.set()
             self._process.kill()
 
-        timer = threading.Timer(self.patience, give_up)
+        timer = threading.Timer(self.timeout, give_up)
         timer.start()
         try:
             line = self._process.stdout.readline()
@@ -93,13 +96,13 @@ class Session:
         code = self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().splitlines()[-LAST_LINES:]
-        return Crashed(f"no answer in {self.patience:.0f} s" if late else f"its process ended with code {code}", lines)
+        return Crashed(f"no answer in {self.timeout:.0f} s" if late else f"its process ended with code {code}", lines)
 
     def close(self) -> None:
-        """End the input, which ends the process; one that does not end is killed."""
+        """Close the input, which ends the process; kill it if it does not end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with contextlib.suppress(OSError):  # where it was gone before
+        with contextlib.suppress(OSError):  # if the process has ended already
             self._process.stdin.close()
         try:
             self._process.wait(10)

@@ -1,9 +1,9 @@
-"""The contender's end of the line: a child process that answers JSON requests, one a line, until its input ends.
+"""The process of a contender: it answers JSON requests, one per line, until its input ends.
 
-``python -m benchmarks.worker MODULE`` imports the contender (a library that is missing is answered, not an error) and
-then serves: ``prepare`` makes a job and warms it up, ``measure`` times a burst of it, ``once`` calls a function of the
-contender and passes its answer on, ``describe`` tells versions, kernels and threads. Between requests it waits in a
-read, and uses no processor. An exception ends the process; its traceback is on standard error.
+``python -m benchmarks.worker MODULE`` imports the contender. If its library is not installed, that is the answer, not an
+error. The requests are: ``prepare`` creates a job and warms it up, ``measure`` times a burst of it, ``call`` calls a
+function of the contender and returns its result, and ``describe`` returns versions, kernels and threads. Between requests
+the process waits in a read and uses no processor. An exception ends the process, with the traceback on standard error.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from collections import deque
 from typing import Any
 
 from benchmarks.installed import version
-from benchmarks.jobs import Job, runs_for, seconds
+from benchmarks.jobs import Job, mean_seconds, runs_per_burst
 
-#: What is told of each thread pool. Its path is not: that is a matter of the machine.
+#: The recorded facts of each thread pool. Its path is left out, since it depends on the machine.
 POOL_FACTS = ("user_api", "internal_api", "prefix", "version", "architecture", "threading_layer", "num_threads")
 
 
 class Worker:
-    """One contender, and the job that it has made ready."""
+    """A contender and its current job."""
 
     def __init__(self, module: str) -> None:
         self.contender = importlib.import_module(module)
@@ -33,8 +33,8 @@ class Worker:
         self.burst = 1
 
     def prepare(self, job: str, arguments: dict[str, Any], warm_up: float, burst: float) -> dict[str, Any]:
-        """Make a job, warm it up for at least ``warm_up`` seconds, and find how many runs last ``burst`` seconds."""
-        self.job = None  # an earlier row's memory is free before the next one takes its own
+        """Create a job, warm it up for at least ``warm_up`` seconds, and find the number of runs in ``burst`` seconds."""
+        self.job = None  # frees the memory of the previous row first
         self.job = ready = getattr(self.contender, job)(**arguments)
         assert isinstance(ready, Job)
         first: list[Any] = []
@@ -47,23 +47,23 @@ class Worker:
             if run + 1 >= 2 * ready.period and time.perf_counter() - start >= warm_up:
                 break
         ready.wait(last[-1])
-        proof = ready.proof(first, list(last))
-        self.burst = runs_for(ready, burst)
-        return {"form": ready.form, "proof": proof, "runs": self.burst}
+        checked = ready.check(first, list(last))
+        self.burst = runs_per_burst(ready, burst)
+        return {"variant": ready.variant, "check": checked, "runs": self.burst}
 
     def measure(self) -> dict[str, Any]:
-        """Seconds for one run, the mean of a burst. A tenth of a burst goes before it: caches and threads wake up."""
+        """Return the mean seconds of a run in a burst. A tenth of a burst precedes it, to wake up caches and threads."""
         assert self.job is not None
-        if self.burst > 1:  # a run that fills the burst by itself wakes them up in a small part of its time
-            seconds(self.job, max(1, self.burst // 10))
-        return {"seconds": seconds(self.job, self.burst)}
+        if self.burst > 1:  # a run that is as long as a burst wakes them up in a small part of its time
+            mean_seconds(self.job, max(1, self.burst // 10))
+        return {"seconds": mean_seconds(self.job, self.burst)}
 
-    def once(self, job: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The answer of a contender's function that measures by itself."""
-        return {"value": getattr(self.contender, job)(**arguments)}
+    def call(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of a function of the contender that makes its own measurements."""
+        return {"value": getattr(self.contender, function)(**arguments)}
 
     def describe(self) -> dict[str, Any]:
-        """Versions of the contender's packages, the thread pools and kernels that it loaded, and what it adds itself."""
+        """Return the versions of the contender's packages, its thread pools, and the facts of its own ``describe``."""
         packages = ("numpy", *getattr(self.contender, "PACKAGES", ()))
         facts: dict[str, Any] = {"versions": {name: version(name) for name in packages}, "pools": _pools()}
         facts.update(getattr(self.contender, "describe", dict)())
@@ -79,8 +79,8 @@ def _pools() -> list[dict[str, Any]]:
 
 
 def main(module: str) -> None:
-    """Serve until the input ends."""
-    # Libraries like to print. What they print goes with their errors; the answers have a line of their own.
+    """Answer requests until the input ends."""
+    # What libraries print goes to standard error, so that it does not mix with the answers.
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
 
@@ -91,14 +91,14 @@ def main(module: str) -> None:
         try:
             worker = Worker(module)
         except ModuleNotFoundError as error:
-            if error.name is None or "." in error.name:  # a part of a library that is there: broken, not missing
+            if error.name is None or "." in error.name:  # the library is installed but incomplete: an error
                 raise
             answer({"missing": error.name})
             return
         answer({"ready": True})
         for line in sys.stdin:
             request = json.loads(line)
-            answer(getattr(worker, request.pop("do"))(**request))
+            answer(getattr(worker, request.pop("command"))(**request))
 
 
 if __name__ == "__main__":

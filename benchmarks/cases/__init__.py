@@ -1,10 +1,10 @@
-"""One benchmark is one file with a ``CASE``; a new one is a new file and a word here, and its contenders gain a function."""
+"""The benchmarks: one file with a ``CASE`` for each. A new file is added to the list here, and its jobs to the contenders."""
 
 from __future__ import annotations
 
 from benchmarks.cases import (
     augmentation,
-    conv_forms,
+    conv_algorithms,
     conv_memory,
     conv_predict,
     conv_step,
@@ -28,7 +28,7 @@ CASES: dict[str, Case] = {
         conv_step,
         conv_predict,
         conv_memory,
-        conv_forms,
+        conv_algorithms,
         augmentation,
         lstm_step,
     )

@@ -1,10 +1,10 @@
-"""What augmentation costs: epochs of the preset ``cnn`` with and without it."""
+"""The cost of augmentation: epochs of the preset ``cnn`` with and without it."""
 
 from __future__ import annotations
 
-from benchmarks.cases.epoch import data_name, folder
+from benchmarks.cases.epoch import data_argument, data_name
 from benchmarks.contenders.augmentation import contenders
-from benchmarks.harness import Case, Settings, Work, measure
+from benchmarks.harness import Case, Settings, Workload, measure
 from benchmarks.results import Result
 
 #: A twelfth of MNIST: 50 steps.
@@ -13,27 +13,29 @@ PLAIN = "none"
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """One row, and what each augmentation adds to it."""
+    """Return one row, and a note on the time that each augmentation adds."""
     result = measure(
-        case, [Work(f"{IMAGES:,} images", "cnn", {"data_dir": folder(settings), "samples": IMAGES, "batch": BATCH})], settings
+        case,
+        [Workload(f"{IMAGES:,} images", "cnn", {"data_dir": data_argument(settings), "samples": IMAGES, "batch": BATCH})],
+        settings,
     )
     for row in result.rows:
         row.compared = False
         medians = {name: cell.spread.median for name, cell in row.cells.items()}
-        if PLAIN in medians:
+        if PLAIN in medians and len(medians) > 1:
             plain = medians.pop(PLAIN)
             added = ", ".join(
-                f"{name} {100 * (median / plain - 1):+.1f} % ({1e3 * (median - plain) / IMAGES:.1f} µs an image)"
+                f"{name} {100 * (median / plain - 1):+.1f} % ({1e3 * (median - plain) / IMAGES:.1f} µs per image)"
                 for name, median in medians.items()
             )
-            result.notes.append(f"Added by {added}.")
+            result.notes.append(f"Additional time: {added}.")
     result.notes.append(f"Data: {data_name(settings)}.")
     return result
 
 
 CASE = Case(
     "augmentation",
-    f"Epochs of the preset cnn at batch {BATCH}, with augmentations and without: the passes over pictures beside the steps.",
+    f"Epochs of the preset cnn at batch {BATCH}, with and without augmentation.",
     contenders(PLAIN, "affine", "elastic", "strong"),
     run,
 )

@@ -1,8 +1,8 @@
-"""Peak memory of training a convolutional network: a fresh process that takes a few steps, beside one with NumPy alone."""
+"""Peak memory of training a convolutional network for a few steps in a fresh process, compared with importing NumPy."""
 
 from __future__ import annotations
 
-from benchmarks.cases.memory import add_rows, measured
+from benchmarks.cases.memory import add_rows, measure_processes
 from benchmarks.contenders import contender, conv
 from benchmarks.harness import Case, Settings
 from benchmarks.results import Cell, Result, Row
@@ -11,17 +11,17 @@ NETWORK, BATCH = "pytorch-example", 128
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """Three rows: the peaks; how far above NumPy's; how far above what the library's import alone had taken."""
-    values, result = measured(case, "conv_memory", {"network": NETWORK, "batch": BATCH}, settings)
+    """Return three rows: the peaks, their difference to NumPy's, and their difference to the peak after the import."""
+    values, result = measure_processes(case, "conv_memory", {"network": NETWORK, "batch": BATCH}, settings)
     add_rows(result, "peak", {name: [peak for _, peak in pairs] for name, pairs in values.items()}, case)
-    own = {name: Cell([peak - before for before, peak in pairs]) for name, pairs in values.items() if name != "numpy"}
-    result.rows.append(Row("above the import", "MiB", own))
+    above = {name: Cell([peak - before for before, peak in pairs]) for name, pairs in values.items() if name != "numpy"}
+    result.rows.append(Row("above the import", "MiB", above))
     return result
 
 
 CASE = Case(
     "conv-memory",
-    f"Peak resident memory of a process that trains {NETWORK} for some steps at batch {BATCH}.",
+    f"Peak resident memory of a process that trains {NETWORK} for a few steps at batch {BATCH}.",
     (contender("numpy", baseline=True), *conv.contenders("pellucid", "torch", "torch-channels-last", "jax")),
     run,
 )

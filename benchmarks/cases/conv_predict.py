@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
-from benchmarks.harness import Case, Settings, Work
+from benchmarks.harness import Case, Settings, Workload
 from benchmarks.networks import TIMED, flop
 from benchmarks.results import Result
 
 SAMPLES = {"1 sample": 1, "128 samples": 128, "10,000 samples": 10_000}
-#: What a quick look takes instead of the last.
-SOME = 1000
+#: The number of samples of a quick run instead of 10,000.
+QUICK_SAMPLES = 1000
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """A row for each network and number of samples."""
-    works = []
+    """Return a row for each network and number of samples."""
+    workloads = []
     for name in TIMED:
         for label, samples in SAMPLES.items():
-            few = settings.quick and samples > SOME
-            asked = SOME if few else samples
-            work = Work(f"{name}, {f'{SOME:,} samples' if few else label}", "predict", {"network": name, "samples": asked})
-            works.append((work, flop(name, asked, training=False)))
-    return roofline.measure(case, works, settings)
+            few = settings.quick and samples > QUICK_SAMPLES
+            n = QUICK_SAMPLES if few else samples
+            label = f"{QUICK_SAMPLES:,} samples" if few else label
+            workload = Workload(f"{name}, {label}", "predict", {"network": name, "samples": n})
+            workloads.append((workload, flop(name, n, training=False)))
+    return roofline.measure(case, workloads, settings)
 
 
 CASE = Case(
     "conv-predict",
-    "Class probabilities from convolutional networks (28×28×1) in float32; a call is over when its numbers are there.",
+    "Class probabilities of convolutional networks (28×28×1) in float32; a call ends when its results are available.",
     conv.contenders("pellucid", "torch", "torch-channels-last", "torch-compile", "jax", "keras", "onnxruntime"),
     run,
 )

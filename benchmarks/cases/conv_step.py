@@ -1,10 +1,10 @@
-"""One training step of convolutional networks, and what share of the machine's arithmetic it uses."""
+"""One training step of convolutional networks, and the fraction of the peak arithmetic rate that it reaches."""
 
 from __future__ import annotations
 
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
-from benchmarks.harness import Case, Settings, Work
+from benchmarks.harness import Case, Settings, Workload
 from benchmarks.networks import TIMED, flop
 from benchmarks.results import Result
 
@@ -12,13 +12,13 @@ BATCHES = (32, 128)
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """A row for each network and batch size."""
-    works = [
-        (Work(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
+    """Return a row for each network and batch size."""
+    workloads = [
+        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
         for name in TIMED
         for batch in BATCHES
     ]
-    return roofline.measure(case, works, settings)
+    return roofline.measure(case, workloads, settings)
 
 
 CASE = Case(

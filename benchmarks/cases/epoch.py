@@ -1,39 +1,39 @@
-"""One epoch over the training images, as users type it: shuffling and gathering batches counts."""
+"""One epoch over the training images as users write it, including shuffling and gathering batches."""
 
 from __future__ import annotations
 
 from benchmarks.contenders import contenders
-from benchmarks.harness import Case, Settings, Work, measure
+from benchmarks.harness import Case, Settings, Workload, measure
 from benchmarks.results import Result
 
 TRAINING_IMAGES = 55_000
-#: What a quick look takes instead.
-SOME_IMAGES = 5_500
+#: The number of images of a quick run.
+QUICK_IMAGES = 5_500
 BATCH = 100
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """One row. A burst is a whole epoch, or several where epochs are short."""
-    samples = SOME_IMAGES if settings.quick else TRAINING_IMAGES
-    arguments = {"data_dir": folder(settings), "samples": samples, "batch": BATCH}
-    result = measure(case, [Work(f"{samples:,} images", "epoch", arguments)], settings)
+    """Return one row. A burst is one epoch, or several short ones."""
+    samples = QUICK_IMAGES if settings.quick else TRAINING_IMAGES
+    arguments = {"data_dir": data_argument(settings), "samples": samples, "batch": BATCH}
+    result = measure(case, [Workload(f"{samples:,} images", "epoch", arguments)], settings)
     result.notes.append(f"Data: {data_name(settings)}.")
     return result
 
 
-def folder(settings: Settings) -> str | None:
-    """The data folder as an argument for a contender."""
+def data_argument(settings: Settings) -> str | None:
+    """Return the data folder as an argument of a contender's function."""
     return None if settings.data_dir is None else str(settings.data_dir)
 
 
 def data_name(settings: Settings) -> str:
-    """What the results call the data."""
-    return "MNIST" if settings.data_dir is not None else "random bytes of MNIST's shape, for no MNIST was given"
+    """Return the name of the data in the results."""
+    return "MNIST" if settings.data_dir is not None else "random bytes in the shape of MNIST, because no MNIST was given"
 
 
 CASE = Case(
     "epoch",
-    "One epoch of 784-256-256-10 with Adam at batch 100: shuffled, no metrics beside the loss, no validation.",
+    "One epoch of 784-256-256-10 with Adam at batch 100: shuffled, with no metric but the loss and without validation.",
     contenders("pellucid", "torch", "torch-dataloader", "sklearn"),
     run,
 )

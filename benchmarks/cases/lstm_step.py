@@ -1,10 +1,10 @@
-"""One training step of a recurrent network that reads pictures row by row."""
+"""One training step of a recurrent network that reads images row by row."""
 
 from __future__ import annotations
 
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
-from benchmarks.harness import Case, Settings, Work
+from benchmarks.harness import Case, Settings, Workload
 from benchmarks.networks import flop
 from benchmarks.results import Result
 
@@ -12,12 +12,12 @@ BATCHES = (32, 128)
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """A row for each batch size."""
-    works = [
-        (Work(f"batch {batch}", "step", {"network": "lstm", "batch": batch}), flop("lstm", batch, training=True))
+    """Return a row for each batch size."""
+    workloads = [
+        (Workload(f"batch {batch}", "step", {"network": "lstm", "batch": batch}), flop("lstm", batch, training=True))
         for batch in BATCHES
     ]
-    return roofline.measure(case, works, settings)
+    return roofline.measure(case, workloads, settings)
 
 
 CASE = Case(

@@ -1,22 +1,22 @@
-"""Prediction: one sample (what calling the library costs) and ten thousand (what its arithmetic costs)."""
+"""Prediction: one sample, which shows the cost of a call, and ten thousand, which show the cost of the arithmetic."""
 
 from __future__ import annotations
 
 from benchmarks.contenders import contenders
-from benchmarks.harness import Case, Settings, Work, measure
+from benchmarks.harness import Case, Settings, Workload, measure
 from benchmarks.results import Result
 
 SAMPLES = {"1 sample": 1, "10,000 samples": 10_000}
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """A row for each number of samples."""
-    return measure(case, [Work(label, "predict", {"samples": samples}) for label, samples in SAMPLES.items()], settings)
+    """Return a row for each number of samples."""
+    return measure(case, [Workload(label, "predict", {"samples": samples}) for label, samples in SAMPLES.items()], settings)
 
 
 CASE = Case(
     "predict",
-    "Class probabilities from 784-256-256-10 in float32, in one call; a call is over when its numbers are there.",
+    "Class probabilities of 784-256-256-10 in float32, in one call; a call ends when its results are available.",
     contenders("pellucid", "torch", "torch-compile", "jax", "keras", "sklearn"),
     run,
 )

@@ -1,8 +1,8 @@
-"""Timings beside the roofline (Williams, Waterman and Patterson, 2009): what share of the machine's peak rate they are.
+"""Timings as a fraction of the machine's peak arithmetic rate (roofline model; Williams, Waterman and Patterson, 2009).
 
-The peak is measured, once a run: the fastest that NumPy's BLAS multiplies large float32 matrices on all its threads. The
-work is counted, not measured: the multiply-adds of direct convolution, whatever algorithm a library takes. One that needs
-fewer of them, such as Winograd's, can so have a share above that which its arithmetic units are busy.
+The peak is measured once per run: the highest rate at which NumPy's BLAS multiplies large float32 matrices with all its
+threads. The work is counted: the multiply-adds of direct convolution, whatever algorithm a library uses. With an algorithm
+that needs fewer, such as Winograd's, the fraction can be higher than the real use of the arithmetic units, even above 1.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from collections.abc import Sequence
 
 from benchmarks import harness
 from benchmarks.contenders import contender
-from benchmarks.harness import Case, Settings, Work
+from benchmarks.harness import Case, Settings, Workload
 from benchmarks.results import Result, Row
-from benchmarks.session import Crashed, Missing, Session
+from benchmarks.session import Crashed, NotInstalled, Session
 
-#: Products of each size, of which the quickest counts.
+#: The number of products of each size, of which the fastest counts.
 TRIES = 7
 
 
 @functools.cache
 def peak(tries: int = TRIES) -> float | None:
-    """Floating-point operations a second, measured in a process of its own that is gone afterwards; None without NumPy."""
+    """Return floating-point operations per second, measured in a process that ends afterwards; None without NumPy."""
     with Session(contender("numpy")) as session:
         try:
             session.start()
             time.sleep(harness.PAUSE)
-            return float(session.ask("once", job="sgemm", arguments={"tries": tries})["value"])
-        except (Missing, Crashed):
+            return float(session.request("call", function="sgemm", arguments={"tries": tries})["value"])
+        except (NotInstalled, Crashed):
             return None
 
 
-def measure(case: Case, works: Sequence[tuple[Work, float]], settings: Settings) -> Result:
-    """The case's rows, each with a share for every cell; ``works`` has the floating-point operations of each work."""
+def measure(case: Case, workloads: Sequence[tuple[Workload, float]], settings: Settings) -> Result:
+    """Return the rows of the case with the peak fraction of each cell, from the floating-point operations of each workload."""
     rate = peak()
-    result = harness.measure(case, [work for work, _ in works], settings)
+    result = harness.measure(case, [workload for workload, _ in workloads], settings)
     if rate is None:
-        result.notes.append("No peak rate, and so no shares: NumPy could not be asked.")
+        result.notes.append("The peak rate could not be measured with NumPy, so there are no fractions of it.")
         return result
-    for row, (_, flop) in zip(result.rows, works, strict=True):
-        add_shares(row, flop, rate)
+    for row, (_, flop) in zip(result.rows, workloads, strict=True):
+        add_peak_fractions(row, flop, rate)
     result.notes.append(
-        f"Peak: {rate / 1e9:.0f} GFLOP/s, NumPy's best of {TRIES} products of float32 matrices, for each of some sizes. "
-        "A share is the multiply-adds of direct convolution and of dense layers, times two, in training times three, "
-        "over the median time and the peak."
+        f"Peak: {rate / 1e9:.0f} GFLOP/s, the fastest of {TRIES} products of float32 matrices in NumPy, for several sizes. "
+        "The fraction is the rate of the multiply-adds of direct convolution and of dense layers, times two, in training "
+        "times three, in the median time, divided by the peak."
     )
     return result
 
 
-def add_shares(row: Row, flop: float, rate: float) -> None:
-    """Each cell's share of the peak ``rate``: ``flop`` operations in so many milliseconds."""
+def add_peak_fractions(row: Row, flop: float, rate: float) -> None:
+    """Set the fraction of the peak ``rate`` that each cell reaches with ``flop`` operations in its median time."""
     for cell in row.cells.values():
-        cell.share = flop / (cell.spread.median * 1e-3 * rate)
+        cell.peak_fraction = flop / (cell.spread.median * 1e-3 * rate)

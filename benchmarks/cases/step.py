@@ -1,17 +1,17 @@
-"""One training step, where small networks spend their life: forward, backward, and the update of 269,322 parameters."""
+"""One training step of the dense network: forward, backward, and the update of 269,322 parameters."""
 
 from __future__ import annotations
 
 from benchmarks.contenders import contenders
-from benchmarks.harness import Case, Settings, Work, measure
+from benchmarks.harness import Case, Settings, Workload, measure
 from benchmarks.results import Result
 
 BATCHES = (4, 32, 100, 512)
 
 
 def run(case: Case, settings: Settings) -> Result:
-    """A row for each batch size."""
-    return measure(case, [Work(f"batch {batch}", "step", {"batch": batch}) for batch in BATCHES], settings)
+    """Return a row for each batch size."""
+    return measure(case, [Workload(f"batch {batch}", "step", {"batch": batch}) for batch in BATCHES], settings)
 
 
 CASE = Case(

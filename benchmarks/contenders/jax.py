@@ -1,4 +1,4 @@
-"""JAX: the entire step, Adam included, is one jitted function, whose old parameters are donated to the new ones."""
+"""JAX: the entire step with Adam is one jitted function; the buffers of the old parameters are donated to the new ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import data
-from benchmarks.jobs import Job, falls, fastest, probabilities
+from benchmarks.jobs import Job, are_probabilities, fastest, loss_falls
 
 PACKAGES = ("jax", "jaxlib")
 
@@ -17,12 +17,12 @@ jax.config.update("jax_platforms", "cpu")  # on a machine with an accelerator, t
 
 
 def describe() -> dict[str, Any]:
-    """What it computes on."""
+    """Return the devices."""
     return {"devices": [str(device) for device in jax.devices()]}
 
 
 def logits(parameters: Any, x: Any) -> Any:
-    """784-256-256-10."""
+    """Return the logits of 784-256-256-10."""
     *hidden, (w, b) = parameters
     for v, c in hidden:
         x = jax.nn.relu(x @ v + c)
@@ -30,19 +30,19 @@ def logits(parameters: Any, x: Any) -> Any:
 
 
 def cross_entropy(z: Any, y: Any) -> Any:
-    """Behind a softmax. One-hot rows: on a CPU, XLA gathers and scatters single numbers no faster."""
+    """Return the mean cross-entropy of the softmax of the logits. One-hot rows are no slower in XLA on a CPU than indexing."""
     return -jnp.mean(jnp.sum(jax.nn.one_hot(y, data.SIZES[-1]) * jax.nn.log_softmax(z), axis=1))
 
 
 def loss(parameters: Any, x: Any, y: Any) -> Any:
-    """Forward and loss."""
+    """Return the loss of a forward pass."""
     return cross_entropy(logits(parameters, x), y)
 
 
 def adam(
     parameters: Any, state: Any, gradient: Any, rate: Any = data.LEARNING_RATE, betas: tuple[float, float] = (0.9, 0.999)
 ) -> Any:
-    """One step of Adam (Kingma and Ba, 2015): new parameters, new state."""
+    """Return new parameters and a new state after one step of Adam (Kingma and Ba, 2015)."""
     first, second, t = state
     t = t + 1
     slow, slower = betas
@@ -54,25 +54,28 @@ def adam(
 
 
 def moments(parameters: Any) -> Any:
-    """Adam's state at the beginning."""
+    """Return the initial state of Adam."""
     return jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0)
 
 
 def train(parameters: Any, state: Any, x: Any, y: Any) -> Any:
-    """One training step."""
+    """Return new parameters, a new state and the loss of one training step."""
     value, gradient = jax.value_and_grad(loss)(parameters, x, y)
     return *adam(parameters, state, gradient), value
 
 
 def fresh() -> Any:
-    """Parameters, on the device."""
+    """Return initial parameters on the device."""
     return jax.tree.map(jnp.asarray, data.weights())
 
 
 def step(batch: int) -> Job:
-    """Steps are queued as JAX likes it; the clock stops when the last one's results are there."""
+    """Return a job of training steps.
+
+    Steps are queued, as is usual in JAX; the measured time ends when the results of the last one are available.
+    """
     compiled = jax.jit(train, donate_argnums=(0, 1))
-    batches = [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in data.ring(batch)]
+    batches = [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in data.cyclic_batches(batch)]
     following = cycle(batches)
     parameters = fresh()
     state = moments(parameters)
@@ -85,19 +88,19 @@ def step(batch: int) -> Job:
     def wait(_: Any) -> None:
         jax.block_until_ready((parameters, state))
 
-    return Job(run, falls(), wait, len(batches), "one jitted step, buffers donated")
+    return Job(run, loss_falls(), wait, len(batches), "one jitted step, buffers donated")
 
 
 def predict(samples: int) -> Job:
-    """The quicker of: parameters as arguments; parameters as constants of the compiled function."""
+    """Return the faster job of: parameters as arguments; parameters as constants of the compiled function."""
     parameters = fresh()
     x = jnp.asarray(data.inputs(samples))
     general = jax.jit(lambda p, x: jax.nn.softmax(logits(p, x)))
     special = jax.jit(lambda x: jax.nn.softmax(logits(parameters, x)))
-    proof = probabilities(samples, jax.device_get)
+    check = are_probabilities(samples, jax.device_get)
     return fastest(
         {
-            "jitted": lambda: Job(lambda: jax.block_until_ready(general(parameters, x)), proof),
-            "jitted, parameters as constants": lambda: Job(lambda: jax.block_until_ready(special(x)), proof),
+            "jitted": lambda: Job(lambda: jax.block_until_ready(general(parameters, x)), check),
+            "jitted, parameters as constants": lambda: Job(lambda: jax.block_until_ready(special(x)), check),
         }
     )

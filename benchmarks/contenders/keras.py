@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: the quickest of the ways in which a Keras model can be trained or asked, found by trying them."""
+"""Keras on TensorFlow: the fastest of several ways to train a Keras model or to predict with it, found by timing them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks import data
-from benchmarks.jobs import Job, falls, fastest, probabilities
+from benchmarks.jobs import Job, are_probabilities, fastest, loss_falls
 
 __all__ = ["PACKAGES", "cross_entropy", "describe", "keras", "network", "predict", "step", "tf"]
 
@@ -23,7 +23,7 @@ tf.config.set_visible_devices([], "GPU")  # on a machine with an accelerator, to
 
 
 def describe() -> dict[str, Any]:
-    """Threads: 0 says that TensorFlow decides."""
+    """Return the backend and the threads; 0 means that TensorFlow decides."""
     threading = tf.config.threading
     return {
         "backend": keras.backend.backend(),
@@ -33,24 +33,27 @@ def describe() -> dict[str, Any]:
 
 
 def network(last: str | None) -> Any:
-    """784-256-256-10, with He's initialization."""
+    """Return 784-256-256-10 with He's initialization and ``last`` as the last activation."""
     layers = [keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal") for units in data.SIZES[1:-1]]
     output = keras.layers.Dense(data.SIZES[-1], activation=last, kernel_initializer="he_normal")
     return keras.Sequential([keras.Input((data.SIZES[0],)), *layers, output])
 
 
 def cross_entropy() -> Any:
-    """From logits: the loss is safe, and the softmax is not computed twice."""
+    """Return the loss of logits, which is numerically stable and computes the softmax once."""
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def step(batch: int) -> Job:
-    """``train_on_batch``, or a custom step in a ``tf.function`` as Keras's guide writes it; with and without XLA."""
-    batches = [(tf.constant(x), tf.constant(y)) for x, y in data.ring(batch)]
+    """Return the fastest job of several variants.
+
+    They are ``train_on_batch`` and a custom step in a ``tf.function``, as in Keras's guide; with and without XLA.
+    """
+    batches = [(tf.constant(x), tf.constant(y)) for x, y in data.cyclic_batches(batch)]
 
     def job(train: Callable[[Any, Any], Any]) -> Job:
         following = cycle(batches)
-        return Job(lambda: train(*next(following)), falls(), period=len(batches))
+        return Job(lambda: train(*next(following)), loss_falls(), period=len(batches))
 
     def on_batch() -> Job:
         model = network(None)
@@ -68,7 +71,7 @@ def step(batch: int) -> Job:
             optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
             return value
 
-        # A concrete function of one shape: calls need not look for the trace that fits.
+        # A concrete function of one shape, so that calls need not look up the matching trace.
         return job(tf.function(train, jit_compile=xla).get_concrete_function(*batches[0]))
 
     return fastest(
@@ -81,23 +84,23 @@ def step(batch: int) -> Job:
 
 
 def predict(samples: int) -> Job:
-    """``predict``, ``predict_on_batch``, or the model in a ``tf.function``; with and without XLA."""
+    """Return the fastest job of ``predict``, ``predict_on_batch`` and the model in a ``tf.function``, with and without XLA."""
     images = data.inputs(samples)
     x = tf.constant(images)
     model = network("softmax")
-    proof = probabilities(samples, lambda result: result if not hasattr(result, "numpy") else result.numpy())
+    check = are_probabilities(samples, lambda result: result if not hasattr(result, "numpy") else result.numpy())
 
     def function(xla: bool) -> Job:
         def call(x: Any) -> Any:
             return model(x, training=False)
 
         compiled = tf.function(call, jit_compile=xla).get_concrete_function(x)
-        return Job(lambda: compiled(x), proof)
+        return Job(lambda: compiled(x), check)
 
     return fastest(
         {
-            "model.predict": lambda: Job(lambda: model.predict(images, batch_size=min(samples, 1000), verbose=0), proof),
-            "model.predict_on_batch": lambda: Job(lambda: model.predict_on_batch(x), proof),
+            "model.predict": lambda: Job(lambda: model.predict(images, batch_size=min(samples, 1000), verbose=0), check),
+            "model.predict_on_batch": lambda: Job(lambda: model.predict_on_batch(x), check),
             "model(x) in tf.function, jit_compile": lambda: function(True),
             "model(x) in tf.function": lambda: function(False),
         }

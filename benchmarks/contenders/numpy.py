@@ -1,4 +1,4 @@
-"""NumPy: imported and idle, the baseline of what a process needs; and busy, the measure of what a machine can do."""
+"""NumPy: its memory after the import is the baseline of a process, its matrix product gives the peak rate of the machine."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import numpy as np
 from benchmarks import data
 from benchmarks.data import peak_mib
 
-#: Sizes of square matrices to be multiplied. Which is quickest depends on the machine's caches.
+#: Sizes of the square matrices. Which is fastest depends on the caches of the machine.
 SIDES = (1024, 2048, 3072)
 
 
 def memory(data_dir: str | None, samples: int, batch: int) -> float:
-    """Nothing is loaded and nothing trained."""
+    """Return the peak memory, without loading or training anything."""
     del data_dir, samples, batch
     return peak_mib()
 
 
 def conv_memory(network: str, batch: int) -> list[float]:
-    """No network is made."""
+    """Return the peak memory twice, without creating a network."""
     del network, batch
     return [peak_mib(), peak_mib()]
 
 
 def sgemm(tries: int) -> float:
-    """The machine's peak rate: floating-point operations a second in a product of large float32 matrices, on as many
-    threads as NumPy's BLAS takes. The best of some tries for each of some sizes."""
+    """Return the peak rate of the machine: floating-point operations per second of a product of large float32 matrices.
+
+    The product uses as many threads as NumPy's BLAS chooses. The best of several tries and sizes counts.
+    """
     return max(_rate(side, tries) for side in SIDES)
 
 
@@ -41,5 +43,5 @@ def _rate(side: int, tries: int) -> float:
         np.matmul(a, b, out=out)
         return time.perf_counter() - start
 
-    seconds()  # threads wake up
+    seconds()  # wakes up the threads
     return 2.0 * side**3 / min(seconds() for _ in range(tries))

@@ -1,4 +1,4 @@
-"""Pellucid, as its documentation says: ``compile``, then ``train_on_batch``, ``fit`` or ``predict``."""
+"""Pellucid as in its documentation: ``compile``, then ``train_on_batch``, ``fit`` or ``predict``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import pellucid.kernels
 from benchmarks import data
-from benchmarks.jobs import Job, falls, probabilities
+from benchmarks.jobs import Job, are_probabilities, loss_falls
 from pellucid import Adam, CrossEntropy, Dense, Flatten, He, Layer, Model, ReLU, Sequential, Softmax
 
 PACKAGES = ("pellucid", "numba")
 
 
 def describe() -> dict[str, Any]:
-    """Which of its two sets of kernels is at work."""
+    """Return the name of the kernel set in use."""
     return {"kernels": pellucid.kernels.name_of(pellucid.kernels.load())}
 
 
 def network(input_shape: tuple[int, ...], *before: Layer) -> Model:
-    """784-256-256-10, ready to train."""
+    """Return 784-256-256-10, compiled."""
     layers = (Dense(256, He()), ReLU(), Dense(256, He()), ReLU(), Dense(10, He()), Softmax())
     return Sequential(*before, *layers).compile(
         input_shape=input_shape, loss=CrossEntropy(), optimizer=Adam(data.LEARNING_RATE), metrics=[], seed=0
@@ -27,27 +27,27 @@ def network(input_shape: tuple[int, ...], *before: Layer) -> Model:
 
 
 def step(batch: int) -> Job:
-    """One ``train_on_batch``."""
+    """Return a job of one ``train_on_batch``."""
     model = network((784,))
-    batches = data.ring(batch)
+    batches = data.cyclic_batches(batch)
     following = cycle(batches)
 
     def run() -> float:
         x, y = next(following)
         return model.train_on_batch(x, y)
 
-    return Job(run, falls(), period=len(batches), form="train_on_batch")
+    return Job(run, loss_falls(), period=len(batches), variant="train_on_batch")
 
 
 def predict(samples: int) -> Job:
-    """One ``predict``."""
+    """Return a job of one ``predict``."""
     model = network((784,))
     x = data.inputs(samples)
-    return Job(lambda: model.predict(x), probabilities(samples), form="predict")
+    return Job(lambda: model.predict(x), are_probabilities(samples), variant="predict")
 
 
 def training_images(data_dir: str | None, samples: int) -> Any:
-    """The images as users of pellucid have them, bytes that are scaled batch by batch: ``fit``'s first arguments."""
+    """Return the first arguments of ``fit``: the images as bytes, which are scaled batch by batch, and the labels."""
     if data_dir is not None:
         from pellucid.data import mnist
 
@@ -59,22 +59,22 @@ def training_images(data_dir: str | None, samples: int) -> Any:
 
 
 def epoch(data_dir: str | None, samples: int, batch: int) -> Job:
-    """One ``fit`` of one epoch."""
+    """Return a job of one ``fit`` of one epoch."""
     model = network((28, 28, 1), Flatten())
-    given = training_images(data_dir, samples)
+    images = training_images(data_dir, samples)
 
     def run() -> Any:
-        return model.fit(*given, epochs=1, batch_size=batch, progress=False)
+        return model.fit(*images, epochs=1, batch_size=batch, progress=False)
 
-    return Job(run, falls(last_loss), form="fit")
+    return Job(run, loss_falls(last_loss), variant="fit")
 
 
 def last_loss(history: Any) -> float:
-    """The training loss of a history's last epoch."""
+    """Return the training loss of the last epoch."""
     return float(history["train_loss"][-1])
 
 
 def memory(data_dir: str | None, samples: int, batch: int) -> float:
-    """Load, train one epoch."""
+    """Load the images, train one epoch, and return the peak memory."""
     epoch(data_dir, samples, batch).run()
     return data.peak_mib()

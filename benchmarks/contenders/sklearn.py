@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, with Adam. Its initialization is Glorot's uniform one, which it does not let users choose."""
+"""scikit-learn's MLPClassifier with Adam. It always uses Glorot's uniform initialization."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks import data
-from benchmarks.jobs import Job, falls, probabilities
+from benchmarks.jobs import Job, are_probabilities, loss_falls
 
 PACKAGES = ("scikit-learn", "scipy")
 
 
 def classifier(batch: int, **options: Any) -> Any:
-    """784-256-256-10 in float32 (the type of the data), without the L2 penalty that is its default."""
+    """Return 784-256-256-10 in float32 (the dtype of the data), without the default L2 penalty."""
     return MLPClassifier(data.SIZES[1:-1], batch_size=batch, learning_rate_init=data.LEARNING_RATE, alpha=0.0, **options)
 
 
 def step(batch: int) -> Job:
-    """One ``partial_fit`` of one batch."""
+    """Return a job of one ``partial_fit`` of one batch."""
     model = classifier(batch)
-    batches = data.ring(batch)
+    batches = data.cyclic_batches(batch)
     following = cycle(batches)
     classes = np.arange(data.SIZES[-1])
 
@@ -32,34 +32,37 @@ def step(batch: int) -> Job:
         model.partial_fit(*next(following), classes=classes)
         return float(model.loss_)
 
-    return Job(run, falls(), period=len(batches), form="partial_fit")
+    return Job(run, loss_falls(), period=len(batches), variant="partial_fit")
 
 
 def predict(samples: int) -> Job:
-    """One ``predict_proba``."""
+    """Return a job of one ``predict_proba``."""
     model = classifier(100)
-    for x, y in data.ring(100):
-        model.partial_fit(x, y, classes=np.arange(data.SIZES[-1]))
-    given = data.inputs(samples)
-    return Job(lambda: model.predict_proba(given), probabilities(samples), form="predict_proba")
+    for images, labels in data.cyclic_batches(100):
+        model.partial_fit(images, labels, classes=np.arange(data.SIZES[-1]))
+    x = data.inputs(samples)
+    return Job(lambda: model.predict_proba(x), are_probabilities(samples), variant="predict_proba")
 
 
 def epoch(data_dir: str | None, samples: int, batch: int) -> Job:
-    """One ``fit`` of one iteration, which goes on where the one before stopped. Shuffling is its default."""
+    """Return a job of one ``fit`` of one iteration, which continues the one before. Shuffling is the default."""
     images, y = data.images(data_dir, samples)
     x = images.reshape(len(images), -1).astype(np.float32)
     x /= 255
     model = classifier(batch, max_iter=1, warm_start=True)
-    warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration is what was asked for
+    warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration is intended
 
     def run() -> float:
         model.fit(x, y)
         return float(model.loss_)
 
-    return Job(run, falls(), form="fit, max_iter=1")
+    return Job(run, loss_falls(), variant="fit, max_iter=1")
 
 
 def memory(data_dir: str | None, samples: int, batch: int) -> float:
-    """Load, train one epoch. The images are floats: bytes it would turn into doubles."""
+    """Load the images, train one epoch, and return the peak memory.
+
+    The images are float32; the classifier would convert bytes to float64.
+    """
     epoch(data_dir, samples, batch).run()
     return data.peak_mib()

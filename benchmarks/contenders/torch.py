@@ -11,13 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import data
-from benchmarks.jobs import Job, falls, probabilities
+from benchmarks.jobs import Job, are_probabilities, loss_falls
 
 PACKAGES = ("torch",)
 
 
 def describe() -> dict[str, Any]:
-    """Threads and kernels, as PyTorch tells them."""
+    """Return threads and kernels as PyTorch reports them."""
     built = [line.strip(" -") for line in torch.__config__.show().splitlines() if "Build settings" not in line]
     return {
         "threads": torch.get_num_threads(),
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 
 def network(*after: nn.Module) -> nn.Sequential:
-    """784-256-256-10, with He's initialization."""
+    """Return 784-256-256-10 with He's initialization, and ``after`` after it."""
     layers: list[nn.Module] = []
     for weights, bias in data.weights():
         linear = nn.Linear(*weights.shape)
@@ -40,17 +40,17 @@ def network(*after: nn.Module) -> nn.Sequential:
 
 
 def adam(model: nn.Module) -> torch.optim.Adam:
-    """The fused implementation: one pass over all parameters."""
+    """Return the fused Adam, which makes one pass over all parameters."""
     return torch.optim.Adam(model.parameters(), lr=data.LEARNING_RATE, fused=True)
 
 
 def loss_of(model: nn.Module) -> Callable[[Any, Any], Any]:
-    """Forward and loss, as one function of a batch."""
+    """Return forward pass and loss as one function of a batch."""
     return lambda x, y: F.cross_entropy(model(x), y)
 
 
 def stepper(model: nn.Module, loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The training step that the tutorials write."""
+    """Return the training step of the tutorials."""
     optimizer = adam(model)
 
     def step(x: Any, y: Any) -> Any:
@@ -64,47 +64,47 @@ def stepper(model: nn.Module, loss: Callable[[Any, Any], Any]) -> Callable[[Any,
 
 
 def tensors(batch: int) -> list[tuple[Any, Any]]:
-    """The ring of batches, as tensors."""
-    return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in data.ring(batch)]
+    """Return the batches as tensors."""
+    return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in data.cyclic_batches(batch)]
 
 
 def step_job(train: Callable[[Any, Any], Any], batch: int) -> Job:
-    """Steps of ``train``, round the ring."""
+    """Return a job of steps of ``train`` over the batches."""
     batches = tensors(batch)
     following = cycle(batches)
-    return Job(lambda: train(*next(following)), falls(), period=len(batches), form="eager, fused Adam")
+    return Job(lambda: train(*next(following)), loss_falls(), period=len(batches), variant="eager, fused Adam")
 
 
 def step(batch: int) -> Job:
-    """zero_grad, forward, loss, backward, step."""
+    """Return a job of one step: zero_grad, forward, loss, backward, step."""
     model = network()
     return step_job(stepper(model, loss_of(model)), batch)
 
 
 def predict_job(model: Callable[[Any], Any], samples: int) -> Job:
-    """Predictions of ``model`` in inference mode."""
+    """Return a job of predictions in inference mode."""
     x = torch.from_numpy(data.inputs(samples))
 
     def run() -> Any:
         with torch.inference_mode():
             return model(x)
 
-    return Job(run, probabilities(samples, lambda result: result.numpy()), form="inference_mode")
+    return Job(run, are_probabilities(samples, lambda result: result.numpy()), variant="inference_mode")
 
 
 def predict(samples: int) -> Job:
-    """The network with its softmax, in inference mode."""
+    """Return a job of predictions with the softmax."""
     return predict_job(network(nn.Softmax(dim=1)).eval(), samples)
 
 
 def training_images(data_dir: str | None, samples: int) -> tuple[Any, Any]:
-    """All images as one float tensor (samples, 784) in [0, 1], and the labels."""
+    """Return all images as one float tensor (samples, 784) in [0, 1], and the labels."""
     x, y = data.images(data_dir, samples)
     return torch.from_numpy(x.reshape(len(x), -1).astype("float32") / 255), torch.from_numpy(y)
 
 
-def epoch_job(batches: Callable[[], Iterable[tuple[Any, Any]]], form: str) -> Job:
-    """Epochs over what ``batches`` gives; the result is the mean loss."""
+def epoch_job(batches: Callable[[], Iterable[tuple[Any, Any]]], variant: str) -> Job:
+    """Return a job of epochs over the batches, whose result is the mean loss."""
     model = network()
     train = stepper(model, loss_of(model))
 
@@ -112,17 +112,17 @@ def epoch_job(batches: Callable[[], Iterable[tuple[Any, Any]]], form: str) -> Jo
         losses = [train(x, y) for x, y in batches()]
         return torch.stack(losses).mean()
 
-    return Job(run, falls(), form=form)
+    return Job(run, loss_falls(), variant=variant)
 
 
 def epoch(data_dir: str | None, samples: int, batch: int) -> Job:
-    """Tensors in memory, indexed with a permutation: the fastest way round PyTorch's own loader."""
+    """Return a job of one epoch with tensors in memory, indexed by a permutation, which is faster than the DataLoader."""
     x, y = training_images(data_dir, samples)
     return epoch_job(lambda: ((x[i], y[i]) for i in torch.randperm(len(x)).split(batch)), "tensors and randperm, eager")
 
 
 def memory(data_dir: str | None, samples: int, batch: int) -> float:
-    """The images stay bytes, and are scaled batch by batch: the thriftiest of the usual ways."""
+    """Train one epoch and return the peak memory. The images stay bytes and are scaled batch by batch, to save memory."""
     images, labels = data.images(data_dir, samples)
     x, y = torch.from_numpy(images.reshape(len(images), -1)), torch.from_numpy(labels)
     epoch_job(lambda: ((x[i].float().div_(255), y[i]) for i in torch.randperm(len(x)).split(batch)), "bytes").run()

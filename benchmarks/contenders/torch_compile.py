@@ -1,6 +1,6 @@
-"""PyTorch through ``torch.compile``: the whole of forward and loss is one compiled function; Adam is the fused one.
+"""PyTorch with ``torch.compile``: forward pass and loss are one compiled function; Adam is the fused one.
 
-It needs a C++ compiler. Shapes are fixed (``dynamic=False``): each row is compiled for its own batch size.
+It needs a C++ compiler. Shapes are fixed (``dynamic=False``), so that each row is compiled for its own batch size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["PACKAGES", "describe", "predict", "step"]
 
 
 def step(batch: int) -> Job:
-    """The quickest of: the default; calls through C++ instead of Python; the optimizer compiled along."""
+    """Return the fastest job of: the default; calls through C++ instead of Python; the optimizer compiled too."""
     torch.compiler.reset()  # forget the batch sizes of other rows
 
     def compiled(**options: Any) -> Job:
@@ -39,7 +39,7 @@ def step(batch: int) -> Job:
 
 
 def predict(samples: int) -> Job:
-    """The quickest of: the default; weights frozen into the compiled function, without and with tuned kernels."""
+    """Return the fastest job of: the default; weights frozen into the compiled function, without and with tuned kernels."""
     torch.compiler.reset()
 
     def compiled(**options: bool) -> Callable[[], Job]:

@@ -1,6 +1,6 @@
-"""PyTorch, eager, fed by its ``DataLoader``: how its tutorials train.
+"""PyTorch, eager, with its ``DataLoader``, as in its tutorials.
 
-No worker processes: for samples that lie in memory they cost more than they save.
+Without worker processes: for samples in memory they cost more than they save.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ __all__ = ["PACKAGES", "describe", "epoch"]
 
 
 def epoch(data_dir: str | None, samples: int, batch: int) -> Job:
-    """A TensorDataset of floats, shuffled by the loader."""
+    """Return a job of one epoch over a TensorDataset of floats, shuffled by the loader."""
     loader = DataLoader(TensorDataset(*training_images(data_dir, samples)), batch_size=batch, shuffle=True)
     return epoch_job(lambda: loader, "DataLoader, eager")

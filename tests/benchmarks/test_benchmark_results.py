@@ -1,4 +1,4 @@
-"""What comes out of the benchmarks, and their command line: arithmetic, tables, files, refusals. No peer is imported."""
+"""Results of the benchmarks and their command line: summaries, tables, files, error messages. No peer is imported."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES
-from benchmarks.environment import cleaned, machine
+from benchmarks.environment import machine, without_tuning
 from benchmarks.harness import Case, Settings
 from benchmarks.installed import installed
-from benchmarks.report import figure, markdown, table
+from benchmarks.report import format_value, markdown, table
 from benchmarks.results import Cell, Failure, Result, Row, Spread, geometric_mean
 
 
@@ -20,7 +20,7 @@ def row(label: str = "r", unit: str = "ms", baselines: tuple[str, ...] = (), **m
     return Row(label, unit, {name: Cell([median]) for name, median in medians.items()}, baselines)
 
 
-def test_environment_is_cleaned_of_what_chooses_kernels_and_threads() -> None:
+def test_variables_that_select_kernels_and_threads_are_removed() -> None:
     kept = {
         "PATH": "/bin",
         "HOME": "/",
@@ -29,19 +29,19 @@ def test_environment_is_cleaned_of_what_chooses_kernels_and_threads() -> None:
         "KERAS_BACKEND": "jax",
         "TF_CPP_MIN_LOG_LEVEL": "1",
     }
-    gone = "OPENBLAS_CORETYPE OMP_NUM_THREADS MKL_DYNAMIC GOTO_NUM_THREADS NUMEXPR_MAX_THREADS VECLIB_MAXIMUM_THREADS"
-    gone += " KMP_BLOCKTIME TF_NUM_INTRAOP_THREADS PELLUCID_KERNELS NVPL_X XLA_FLAGS"
-    assert cleaned({**kept, **dict.fromkeys(gone.split(), "1")}) == kept
+    removed = "OPENBLAS_CORETYPE OMP_NUM_THREADS MKL_DYNAMIC GOTO_NUM_THREADS NUMEXPR_MAX_THREADS VECLIB_MAXIMUM_THREADS"
+    removed += " KMP_BLOCKTIME TF_NUM_INTRAOP_THREADS PELLUCID_KERNELS NVPL_X XLA_FLAGS"
+    assert without_tuning({**kept, **dict.fromkeys(removed.split(), "1")}) == kept
 
 
-def test_machine_is_plain_data() -> None:
+def test_the_machine_is_json_data() -> None:
     facts = json.loads(json.dumps(machine()))
     assert facts["cores"] >= 1
     assert facts["cpu"]
 
 
 def test_spread_of_repetitions() -> None:
-    assert Spread.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Spread(median=3, low=1, quarter=2, three_quarters=4, high=5)
+    assert Spread.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Spread(median=3, low=1, lower_quartile=2, upper_quartile=4, high=5)
     assert Spread.of([1.0, 2.0]).median == 1.5
     assert Spread.of([7.0]) == Spread(7, 7, 7, 7, 7)
 
@@ -70,7 +70,7 @@ def test_mean_ratio_needs_rows_of_one_unit() -> None:
     assert Result("x", "", [row("a", pellucid=1, torch=2)]).mean_ratio() is None
 
 
-def test_table_marks_the_best_peer_and_shows_gaps() -> None:
+def test_the_table_marks_the_best_peer_and_shows_missing_cells() -> None:
     assert table([row("batch 4", pellucid=0.5, torch=1, jax=0.75), row("batch 32", pellucid=100, torch=1234.5)]) == [
         "| | pellucid | torch | jax | best peer / pellucid |",
         "|---|---:|---:|---:|---:|",
@@ -82,11 +82,11 @@ def test_table_marks_the_best_peer_and_shows_gaps() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (0.01234, "0.0123"), (1.234, "1.23"), (99.96, "100"), (12345.6, "12346")]
 )
-def test_figures_have_three_digits_and_no_exponents(value: float, text: str) -> None:
-    assert figure(value) == text
+def test_values_have_three_digits_and_no_exponents(value: float, text: str) -> None:
+    assert format_value(value) == text
 
 
-def test_report_says_what_was_skipped_and_what_failed() -> None:
+def test_the_report_lists_skipped_and_failed_contenders() -> None:
     result = Result("step", "A step.", [row(pellucid=1, torch=2)], skipped={"jax": "jax is not installed"})
     result.failures.append(Failure("keras", "batch 4", "its process ended with code 1", ["ValueError: no"]))
     run = {
@@ -95,14 +95,14 @@ def test_report_says_what_was_skipped_and_what_failed() -> None:
         "settings": {"repeats": 3, "quick": True},
     }
     page = markdown(run, [result])
-    for text in ("Skipped: jax: jax is not installed.", "Failed: keras at batch 4", "ValueError: no", "A quick look", "busy"):
+    for text in ("Skipped: jax: jax is not installed.", "Failed: keras at batch 4", "ValueError: no", "A quick run", "busy"):
         assert text in page
     plain = json.loads(json.dumps(result.as_json()))
     assert plain["rows"][0]["ratio"] == 2
     assert plain["rows"][0]["cells"]["torch"]["values"] == [2]
 
 
-def test_installed_counts_requirements_but_no_extras() -> None:
+def test_the_installed_size_includes_requirements_but_no_extras() -> None:
     sizes = installed("pytest")
     assert {"pytest", "pluggy"} <= set(sizes)
     assert "hypothesis" not in sizes
@@ -110,24 +110,24 @@ def test_installed_counts_requirements_but_no_extras() -> None:
     assert installed("a-package-that-nobody-has") == {}
 
 
-def test_list_names_benchmarks_and_contenders(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_benchmarks_and_contenders(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     out = capsys.readouterr().out
     for name, case in CASES.items():
-        assert f"{name:<13}{case.title}" in out
+        assert f"{name:<17}{case.title}" in out
     assert "pellucid, torch, torch-compile, jax, keras, sklearn" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["stepp"], "no benchmark 'stepp'; there are: step, epoch, predict, import, memory, conv-step"),
-        (["--only", "torch,flax"], "no contender 'flax'; there are: pellucid, torch"),
+        (["stepp"], "unknown benchmark 'stepp'; choose from step, epoch, predict, import, memory, conv-step"),
+        (["--only", "torch,flax"], "unknown contender 'flax'; choose from pellucid, torch"),
         (["--repeats", "0"], "at least 1"),
-        (["--data-dir", "nowhere"], "no train-images-idx3-ubyte"),
+        (["--data-dir", "nowhere"], "contains no train-images-idx3-ubyte"),
     ],
 )
-def test_mistakes_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2

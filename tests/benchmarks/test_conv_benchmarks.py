@@ -1,4 +1,4 @@
-"""The convolutional benchmarks without the peers: what the networks cost, what they compute, and who is found out."""
+"""The benchmarks of convolutional networks without the peers: costs, the reference, and the checks of contenders."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import learning, networks, reference
+from benchmarks import network_jobs, networks, reference
 from benchmarks.cases import conv_predict, conv_step, roofline
 from benchmarks.cases.memory import add_rows
 from benchmarks.contenders import contender
 from benchmarks.contenders.conv import pellucid as ours
 from benchmarks.harness import Case, Settings
-from benchmarks.jobs import Job, best_of, falls, runs_for
-from benchmarks.learning import Learner, agrees, check, cut, portions
+from benchmarks.jobs import Job, fastest_combination, loss_falls, runs_per_burst
+from benchmarks.network_jobs import Learner, check_learner, chunk_sizes, in_chunks, matches_reference
 from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, count as layers_of, flop
-from benchmarks.report import shares
+from benchmarks.report import peak_fractions
 from benchmarks.results import Cell, Result, Row
 
 
@@ -33,106 +33,108 @@ def test_costs_by_hand() -> None:
     assert flop("lenet", 1, training=False) == 2 * (24 * 24 * 25 * 8 + 8 * 8 * 25 * 8 * 16 + 256 * 64 + 64 * 10)
 
 
-def test_a_block_whose_sides_do_not_fit_is_refused() -> None:
+def test_a_block_with_another_shape_than_its_shortcut_is_an_error() -> None:
     with pytest.raises(ValueError, match="cannot be added"):
         cost((Residual((Conv(3, 1),)),), (4, 4, 2))
 
 
 @pytest.mark.parametrize(("network", "parameters"), [("keras-example", 34_826), ("pytorch-example", 1_199_882)])
-def test_the_known_networks_have_the_known_parameters(network: str, parameters: int) -> None:
+def test_networks_have_the_known_number_of_parameters(network: str, parameters: int) -> None:
     assert cost(NETWORKS[network]).parameter_count == parameters
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_pellucid_counts_the_same_and_computes_what_the_reference_does(network: str) -> None:
+def test_pellucid_has_the_same_counts_and_outputs_as_the_reference(network: str) -> None:
     layers = NETWORKS[network]
-    model = ours.model(network)
+    model = ours.build_model(network)
     assert model.parameter_count == cost(layers).parameter_count
     assert model.multiply_adds == cost(layers).multiply_adds
     assert sum(values.size for values in reference.weights(layers)) == model.parameter_count
-    x = learning.inputs(3)
+    x = network_jobs.inputs(3)
     np.testing.assert_allclose(model.predict(x), reference.softmax(reference.logits(layers, x)), atol=1e-4)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_pellucid_passes_its_own_checks(network: str) -> None:
-    batch = learning.ring(8)[0]
-    check(network, ours.learner(network), batch)
+    batch = network_jobs.cyclic_batches(8)[0]
+    check_learner(network, ours.learner(network), batch)
     assert len(ours.learner(network).running()) == 2 * layers_of(NETWORKS[network], Norm)
 
 
 def fake(losses: Iterator[float], network: str = "lenet", **changes: Any) -> Learner:
-    """One whose losses are given."""
+    """A learner with the given losses."""
     parameters = cost(NETWORKS[network]).parameter_count
     learner = Learner(lambda x, y: next(losses), parameters, lambda: None, lambda values: None, lambda: [])
     return replace(learner, **changes)
 
 
-def test_whoever_leaves_something_out_is_found_out() -> None:
-    x, y = learning.ring(4)[0]
+def test_the_check_of_learners_finds_omissions() -> None:
+    x, y = network_jobs.cyclic_batches(4)[0]
     right = reference.loss(NETWORKS["lenet"], x, y)
-    check("lenet", fake(iter([right, right])), (x, y))
+    check_learner("lenet", fake(iter([right, right])), (x, y))
     with pytest.raises(RuntimeError, match="its first loss is"):
-        check("lenet", fake(iter([2 * right, 2 * right])), (x, y))
+        check_learner("lenet", fake(iter([2 * right, 2 * right])), (x, y))
     with pytest.raises(RuntimeError, match="and then of"):
-        check("lenet", fake(iter([right, 2 * right])), (x, y))
+        check_learner("lenet", fake(iter([right, 2 * right])), (x, y))
     with pytest.raises(RuntimeError, match="it has 7 parameters instead of"):
-        check("lenet", fake(iter([right, right]), parameters=7), (x, y))
+        check_learner("lenet", fake(iter([right, right]), parameters=7), (x, y))
     with pytest.raises(RuntimeError, match="no dropout"):
-        check("keras-example", fake(iter([2.0, 2.0]), "keras-example"), (x, y))
-    check("keras-example", fake(iter([2.0, 2.1]), "keras-example"), (x, y))
+        check_learner("keras-example", fake(iter([2.0, 2.0]), "keras-example"), (x, y))
+    check_learner("keras-example", fake(iter([2.0, 2.1]), "keras-example"), (x, y))
 
 
-def test_running_statistics_must_move() -> None:
+def test_running_statistics_must_change() -> None:
     moved, still = np.array([0.5, 1.0]), np.zeros(2)
     wanted = 2 * layers_of(NETWORKS["resnet-small"], Norm)
-    proof = learning._and_normalizes("resnet-small", falls(), fake(iter(()), running=lambda: [moved] * wanted))
-    assert proof([2.0], [1.0]).endswith("running statistics move")
+    check = network_jobs._and_statistics_move("resnet-small", loss_falls(), fake(iter(()), running=lambda: [moved] * wanted))
+    assert check([2.0], [1.0]).endswith("running statistics change")
     for running in ([moved] * (wanted - 1), [*[moved] * (wanted - 1), still], [*[moved] * (wanted - 1), still * math.nan]):
-        proof = learning._and_normalizes("resnet-small", falls(), fake(iter(()), running=lambda running=running: running))
+        check = network_jobs._and_statistics_move(
+            "resnet-small", loss_falls(), fake(iter(()), running=lambda running=running: running)
+        )
         with pytest.raises(RuntimeError, match=f"{wanted} running means"):
-            proof([2.0], [1.0])
+            check([2.0], [1.0])
 
 
-def test_predictions_must_be_the_references() -> None:
-    right = reference.softmax(reference.logits(NETWORKS["lenet"], learning.inputs(6)))
-    proof = agrees("lenet", 6, learning.joined())
-    assert "as the reference says" in proof([], [[right[:4], right[4:]]])
-    with pytest.raises(RuntimeError, match="off by"):
-        proof([], [[right[::-1]]])
+def test_predictions_must_match_the_reference() -> None:
+    right = reference.softmax(reference.logits(NETWORKS["lenet"], network_jobs.inputs(6)))
+    check = matches_reference("lenet", 6, network_jobs.concatenated())
+    assert "equal to the reference" in check([], [[right[:4], right[4:]]])
+    with pytest.raises(RuntimeError, match="differ by"):
+        check([], [[right[::-1]]])
 
 
-def test_many_samples_come_in_portions() -> None:
-    assert portions(128) == {"": 128}
-    assert portions(300) == {"": 300}
-    assert list(portions(10_000).values()) == [10_000, 250]
-    assert [len(part) for part in cut(np.zeros((600, 2)), 250)] == [250, 250, 100]
+def test_many_samples_are_predicted_in_chunks() -> None:
+    assert chunk_sizes(128) == {"": 128}
+    assert chunk_sizes(300) == {"": 300}
+    assert list(chunk_sizes(10_000).values()) == [10_000, 250]
+    assert [len(part) for part in in_chunks(np.zeros((600, 2)), 250)] == [250, 250, 100]
 
 
 def test_choices_are_settled_one_after_the_other() -> None:
-    made: list[tuple[int, int]] = []
+    model: list[tuple[int, int]] = []
 
     def make(size: int, times: int) -> Job:
-        made.append((size, times))
+        model.append((size, times))
         losses = count(10**9, -1)
-        return Job(lambda: (sum(range(size * times)), next(losses))[1], falls())
+        return Job(lambda: (sum(range(size * times)), next(losses))[1], loss_falls())
 
-    job = best_of(make, size={"big": 300_000, "small": 300}, times={"": 1, "thrice": 3000})
-    assert job.form == "small"
-    assert made == [(300_000, 1), (300, 1), (300, 3000)]
+    job = fastest_combination(make, size={"big": 300_000, "small": 300}, times={"": 1, "thrice": 3000})
+    assert job.variant == "small"
+    assert model == [(300_000, 1), (300, 1), (300, 3000)]
 
 
-def test_a_run_of_many_bursts_is_tried_once() -> None:
+def test_a_run_of_many_bursts_is_timed_once() -> None:
     runs = count()
-    assert runs_for(Job(lambda: [next(runs), sum(range(100_000))], falls()), burst=1e-6) == 1
+    assert runs_per_burst(Job(lambda: [next(runs), sum(range(100_000))], loss_falls()), burst=1e-6) == 1
     assert next(runs) == 1
 
 
-def test_shares_of_the_peak() -> None:
+def test_fractions_of_the_peak_rate() -> None:
     row = Row("r", "ms", {"pellucid": Cell([2.0]), "torch": Cell([8.0])})
-    roofline.add_shares(row, flop=1e6, rate=1e9)  # a millisecond's worth
-    assert row.cells["pellucid"].share == 0.5
-    assert shares([row, Row("s", "ms", {"torch": Cell([1.0])})]) == [
+    roofline.add_peak_fractions(row, flop=1e6, rate=1e9)  # takes a millisecond at this rate
+    assert row.cells["pellucid"].peak_fraction == 0.5
+    assert peak_fractions([row, Row("s", "ms", {"torch": Cell([1.0])})]) == [
         "| | pellucid | torch |",
         "|---|---:|---:|",
         "| r | 50.0 | 12.5 |",
@@ -141,25 +143,25 @@ def test_shares_of_the_peak() -> None:
 
 
 @pytest.mark.parametrize("case", [conv_step.CASE, conv_predict.CASE])
-def test_each_row_has_its_own_work(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_has_its_own_workload(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def measure(case: Case, works: Any, settings: Settings) -> Result:
-        seen.extend(works)
-        return Result("", "", [Row(work.label, "ms", {"pellucid": Cell([1.0])}) for work in works])
+    def measure(case: Case, workloads: Any, settings: Settings) -> Result:
+        seen.extend(workloads)
+        return Result("", "", [Row(workload.label, "ms", {"pellucid": Cell([1.0])}) for workload in workloads])
 
     monkeypatch.setattr(roofline.harness, "measure", measure)
     monkeypatch.setattr(roofline, "peak", lambda: 1e12)
     result = case.run(case, Settings())
-    assert len({work.label for work in seen}) == len(seen) == len(TIMED) * (2 if case is conv_step.CASE else 3)
+    assert len({workload.label for workload in seen}) == len(seen) == len(TIMED) * (2 if case is conv_step.CASE else 3)
     for row, work in zip(result.rows, seen, strict=True):
         samples = work.arguments.get("batch") or work.arguments["samples"]
         expected = flop(work.arguments["network"], samples, training="batch" in work.arguments)
-        assert row.cells["pellucid"].share == pytest.approx(expected / 1e9)
+        assert row.cells["pellucid"].peak_fraction == pytest.approx(expected / 1e9)
     assert "1000 GFLOP/s" in result.notes[-1]
 
 
-def test_memory_rows_lie_above_numpy() -> None:
+def test_memory_above_numpy() -> None:
     case = Case("m", "", (contender("numpy", baseline=True), contender("torch")), lambda case, settings: Result("", ""))
     result = Result("m", "")
     add_rows(result, "peak", {"numpy": [30.0, 31.0, 32.0], "torch": [100.0]}, case)

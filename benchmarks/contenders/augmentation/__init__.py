@@ -1,4 +1,4 @@
-"""Pellucid's ``fit`` with and without augmentation: one file is one of them, under its name."""
+"""Pellucid's ``fit`` with and without augmentation: one file for each augmentation, with its name."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from benchmarks.session import Contender
 
 
 def contenders(*names: str) -> tuple[Contender, ...]:
-    """The contenders of these names."""
+    """Return the contenders of these names."""
     return tuple(Contender(name, f"{__name__}.{name}") for name in names)

@@ -1,4 +1,4 @@
-"""With the augmentation affine."""
+"""Training with the augmentation ``affine``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With the augmentation elastic."""
+"""Training with the augmentation ``elastic``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Without augmentation."""
+"""Training without augmentation."""
 
 from __future__ import annotations
 

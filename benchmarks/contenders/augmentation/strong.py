@@ -1,4 +1,4 @@
-"""With the augmentation strong."""
+"""Training with the augmentation ``strong``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The contenders' convolutional networks: one file is one library, under the name that it has elsewhere.
+"""The contenders for convolutional and recurrent networks: one file for each way of using a library.
 
-A contender here is a module with ``step(network, batch)`` and ``predict(network, samples)``, each of which makes a ``Job``;
-``conv_memory(network, batch)``, which trains some steps and returns the peaks in MiB before and after; ``PACKAGES`` and
-``describe()``. What a network is stands in ``benchmarks.networks``; by what it is recognized, in ``benchmarks.learning``.
+A contender here is a module with ``step(network, batch)`` and ``predict(network, samples)``, which return a ``Job``;
+``conv_memory(network, batch)``, which trains for some steps and returns the peak memory in MiB before and after;
+``PACKAGES`` and ``describe()``. The networks are described in ``benchmarks.networks`` and checked by
+``benchmarks.network_jobs``.
 """
 
 from __future__ import annotations
@@ -11,5 +12,5 @@ from benchmarks.session import Contender
 
 
 def contenders(*names: str) -> tuple[Contender, ...]:
-    """The contenders of these names: ``torch-compile`` lives in ``torch_compile.py``."""
+    """Return the contenders of these names: ``torch-compile`` is in ``torch_compile.py``."""
     return tuple(Contender(name, f"{__name__}.{name.replace('-', '_')}") for name in names)

@@ -1,4 +1,4 @@
-"""JAX: the entire step, Adam included, is one jitted function; everything old is donated to what is new. Channels are last."""
+"""JAX: the entire step with Adam is one jitted function; all old buffers are donated to the new ones. Channels are last."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ import jax.numpy as jnp
 
 from benchmarks import networks, reference
 from benchmarks.contenders.jax import PACKAGES, adam, cross_entropy, describe, moments
-from benchmarks.jobs import Job, best_of
-from benchmarks.learning import (
+from benchmarks.jobs import Job, fastest_combination
+from benchmarks.network_jobs import (
     Learner,
-    agrees,
-    cut,
+    chunk_sizes,
+    concatenated,
+    cyclic_batches,
+    in_chunks,
     inputs,
-    joined,
-    memory_of_steps,
-    portions,
+    matches_reference,
+    peak_memory,
     predict_job,
-    ring,
     step_job,
 )
 from benchmarks.networks import NETWORKS, Layer
 
 __all__ = ["PACKAGES", "conv_memory", "describe", "predict", "step"]
 
-FORM = "one jitted step, buffers donated"
-#: Whether a maximum is taken over two axes of a reshaped picture, instead of by ``reduce_window``.
+STEP = "one jitted step, buffers donated"
+#: Whether a pool is the maximum over two axes of a reshaped image, instead of ``reduce_window``.
 POOLS = {"pooled by reduce_window": False, "pooled by reshape and max": True}
 #: Generators of random bits: JAX's default, and XLA's own.
 GENERATORS = {"threefry": "threefry2x32", "rbg": "rbg"}
 
 
-class Pass:
-    """One way through a network: parameters and running statistics as they are used, statistics as they are found."""
+class ForwardPass:
+    """A forward pass: it consumes parameters and running statistics in order, and collects new running statistics.
+
+    Without a ``key`` it is a prediction, otherwise a training step.
+    """
 
     def __init__(self, parameters: Sequence[Any], running: Sequence[Any], key: Any, *, reshaped: bool) -> None:
-        self.parameters, self.old, self.key, self.reshaped = iter(parameters), iter(running), key, reshaped
-        self.new: list[Any] = []
+        self.parameters, self.running, self.key, self.reshaped = iter(parameters), iter(running), key, reshaped
+        self.new_running: list[Any] = []
         self.drops = 0
 
     def through(self, layers: Sequence[Layer], x: Any) -> Any:
-        """All layers, one behind the other."""
+        """Return the output of the layers."""
         for layer in layers:
             x = self.layer(layer, x)
         return x
 
     def layer(self, layer: Layer, x: Any) -> Any:
-        """One layer. Without a key there is no training."""
+        """Return the output of one layer."""
         match layer:
             case networks.Conv():
-                around = [(layer.padding, layer.padding)] * 2
+                padding = [(layer.padding, layer.padding)] * 2
                 W, strides = next(self.parameters), (layer.stride, layer.stride)
-                x = jax.lax.conv_general_dilated(x, W, strides, around, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+                x = jax.lax.conv_general_dilated(x, W, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
                 return x + next(self.parameters) if layer.bias else x
             case networks.Norm():
                 return self.normalize(layer, x)
@@ -79,20 +82,25 @@ class Pass:
                 return inner + self.through(layer.shortcut, x)
 
     def normalize(self, layer: networks.Norm, x: Any) -> Any:
-        """By the batch, whose mean and unbiased variance go into the running figures; or by these."""
-        mean, variance = next(self.old)
+        """Normalize by the statistics of the batch in training, by the running ones in prediction.
+
+        In training, the mean and the unbiased variance of the batch update the running statistics.
+        """
+        mean, variance = next(self.running)
         if self.key is not None:
             n = x.size // x.shape[-1]
-            now = (x.mean((0, 1, 2)), x.var((0, 1, 2)))
-            found = (now[0], now[1] * n / (n - 1))
-            pairs = zip((mean, variance), found, strict=True)
-            self.new.append(tuple(layer.keep * old + (1 - layer.keep) * jax.lax.stop_gradient(new) for old, new in pairs))
-            mean, variance = now
+            batch = (x.mean((0, 1, 2)), x.var((0, 1, 2)))
+            unbiased = (batch[0], batch[1] * n / (n - 1))
+            pairs = zip((mean, variance), unbiased, strict=True)
+            self.new_running.append(
+                tuple(layer.momentum * old + (1 - layer.momentum) * jax.lax.stop_gradient(new) for old, new in pairs)
+            )
+            mean, variance = batch
         scale = next(self.parameters) * jax.lax.rsqrt(variance + layer.epsilon)
         return (x - mean) * scale + next(self.parameters)
 
     def pool(self, x: Any) -> Any:
-        """Windows of 2×2."""
+        """Return the maximum of 2×2 windows."""
         n, h, w, c = x.shape
         if self.reshaped:
             return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
@@ -100,7 +108,7 @@ class Pass:
 
 
 def fresh(network: str, seed: int = 0) -> tuple[Any, Any]:
-    """The parameters of that seed and running statistics, on the device."""
+    """Return the initial parameters of that seed and the initial running statistics, on the device."""
     layers = NETWORKS[network]
     running = [
         (jnp.zeros(shape), jnp.ones(shape))
@@ -111,7 +119,7 @@ def fresh(network: str, seed: int = 0) -> tuple[Any, Any]:
 
 
 def learner(network: str, reshaped: bool, generator: str) -> Learner:
-    """A network that learns by one compiled function."""
+    """Return a network that is trained by one compiled function."""
     layers = NETWORKS[network]
     base = jax.random.key(0, impl=generator)
 
@@ -119,8 +127,8 @@ def learner(network: str, reshaped: bool, generator: str) -> Learner:
         key = jax.random.fold_in(base, state[-1].astype(jnp.int32))
 
         def loss(parameters: Any) -> Any:
-            way = Pass(parameters, running, key, reshaped=reshaped)
-            return cross_entropy(way.through(layers, x), y), way.new
+            forward = ForwardPass(parameters, running, key, reshaped=reshaped)
+            return cross_entropy(forward.through(layers, x), y), forward.new_running
 
         (value, running), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
         return *adam(parameters, state, gradient), running, value
@@ -136,7 +144,7 @@ def learner(network: str, reshaped: bool, generator: str) -> Learner:
 
     def write(values: Any) -> None:
         nonlocal parameters
-        parameters = jax.tree.map(jnp.copy, values)  # for what is written is donated
+        parameters = jax.tree.map(jnp.copy, values)  # because the step donates them
 
     return Learner(
         step,
@@ -149,48 +157,54 @@ def learner(network: str, reshaped: bool, generator: str) -> Learner:
 
 
 def batches(batch: int) -> list[tuple[Any, Any]]:
-    """The ring, on the device."""
-    return [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in ring(batch)]
+    """Return the batches on the device."""
+    return [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in cyclic_batches(batch)]
 
 
 def step(network: str, batch: int) -> Job:
-    """The quickest of: two ways to pool, and where there is dropout, two generators. Steps are queued as JAX likes it."""
+    """Return the fastest job of two kinds of pooling and, with dropout, two generators.
+
+    Steps are queued, as is usual in JAX.
+    """
     pooled, drops = (networks.count(NETWORKS[network], kind) for kind in (networks.MaxPool, networks.Drop))
 
-    def make(way: None, pool: bool, generator: str) -> Job:
+    def make(mode: None, pool: bool, generator: str) -> Job:
         return step_job(network, learner(network, pool, generator), batches(batch))
 
-    return best_of(
+    return fastest_combination(
         make,
-        way={FORM: None},
+        mode={STEP: None},
         pool=POOLS if pooled else {"": False},
         generator=GENERATORS if drops else {"": "threefry2x32"},
     )
 
 
 def predict(network: str, samples: int) -> Job:
-    """The quickest of: parameters as arguments or as constants of the compiled function; two ways to pool; many samples
-    at once or in portions."""
+    """Return the fastest job of several variants.
+
+    They are: parameters as arguments or as constants of the compiled function; two kinds of pooling; all samples at once or in
+    chunks.
+    """
     layers, (parameters, running) = NETWORKS[network], fresh(network)
     x = jnp.asarray(inputs(samples))
-    proof = agrees(network, samples, joined(jax.device_get))
+    check = matches_reference(network, samples, concatenated(jax.device_get))
 
-    def make(way: bool, pool: bool, portion: int) -> Job:
-        def chances(parameters: Any, running: Any, x: Any) -> Any:
-            return jax.nn.softmax(Pass(parameters, running, None, reshaped=pool).through(layers, x))
+    def make(mode: bool, pool: bool, chunk: int) -> Job:
+        def probabilities(parameters: Any, running: Any, x: Any) -> Any:
+            return jax.nn.softmax(ForwardPass(parameters, running, None, reshaped=pool).through(layers, x))
 
-        general, special = jax.jit(chances), jax.jit(lambda x: chances(parameters, running, x))
-        call = special if way else lambda x: general(parameters, running, x)
-        return predict_job(call, cut(x, portion), proof, jax.block_until_ready)
+        general, special = jax.jit(probabilities), jax.jit(lambda x: probabilities(parameters, running, x))
+        call = special if mode else lambda x: general(parameters, running, x)
+        return predict_job(call, in_chunks(x, chunk), check, jax.block_until_ready)
 
-    return best_of(
+    return fastest_combination(
         make,
-        way={"jitted": False, "jitted, parameters as constants": True},
+        mode={"jitted": False, "jitted, parameters as constants": True},
         pool=POOLS if networks.count(layers, networks.MaxPool) else {"": False},
-        portion=portions(samples),
+        chunk=chunk_sizes(samples),
     )
 
 
 def conv_memory(network: str, batch: int) -> list[float]:
-    """Some steps."""
-    return memory_of_steps(lambda: (learner(network, True, "threefry2x32"), batches(batch)))
+    """Train for some steps and return the peak memory before and after."""
+    return peak_memory(lambda: (learner(network, True, "threefry2x32"), batches(batch)))

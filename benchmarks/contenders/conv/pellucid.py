@@ -1,4 +1,4 @@
-"""Pellucid, as its documentation says: ``compile``, then ``train_on_batch`` or ``predict``."""
+"""Pellucid as in its documentation: ``compile``, then ``train_on_batch`` or ``predict``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pellucid
 from benchmarks import data, networks, reference
 from benchmarks.contenders.pellucid import PACKAGES, describe
 from benchmarks.jobs import Job
-from benchmarks.learning import Learner, agrees, inputs, memory_of_steps, named, ring, step_job
+from benchmarks.network_jobs import Learner, cyclic_batches, inputs, matches_reference, peak_memory, step_job
 from benchmarks.networks import NETWORKS
 from pellucid import Adam, CrossEntropy, Model, Sequential, Softmax
 from pellucid.optim import Optimizer
@@ -16,13 +16,13 @@ from pellucid.optim import Optimizer
 __all__ = ["PACKAGES", "conv_memory", "describe", "predict", "step"]
 
 
-def layer(one: networks.Layer) -> pellucid.Layer:
-    """The layer that a description means."""
-    match one:
+def build_layer(layer: networks.Layer) -> pellucid.Layer:
+    """Return the layer for a description."""
+    match layer:
         case networks.Conv():
-            return pellucid.Conv2D(one.filters, one.kernel, stride=one.stride, padding=one.padding, bias=one.bias)
+            return pellucid.Conv2D(layer.filters, layer.kernel, stride=layer.stride, padding=layer.padding, bias=layer.bias)
         case networks.Norm():
-            return pellucid.BatchNorm(one.keep, one.epsilon)
+            return pellucid.BatchNorm(layer.momentum, layer.epsilon)
         case networks.Relu():
             return pellucid.ReLU()
         case networks.MaxPool():
@@ -32,55 +32,54 @@ def layer(one: networks.Layer) -> pellucid.Layer:
         case networks.Flatten():
             return pellucid.Flatten()
         case networks.Drop():
-            return pellucid.Dropout(one.rate)
+            return pellucid.Dropout(layer.rate)
         case networks.Dense():
-            return pellucid.Dense(one.units)
+            return pellucid.Dense(layer.units)
         case networks.Rows():
             return pellucid.Reshape(networks.INPUT[:2])
         case networks.Lstm():
-            return pellucid.LSTM(one.units)
+            return pellucid.LSTM(layer.units)
         case networks.Residual():
-            shortcut = Sequential(*map(layer, one.shortcut)) if one.shortcut else None
-            return pellucid.Residual(*map(layer, one.layers), shortcut=shortcut)
+            shortcut = Sequential(*map(build_layer, layer.shortcut)) if layer.shortcut else None
+            return pellucid.Residual(*map(build_layer, layer.layers), shortcut=shortcut)
 
 
-def model(name: str, optimizer: Optimizer | None = None, seed: int = 0) -> Model:
-    """A network with the first weights of that seed, ready to train, by Adam unless it is said otherwise."""
-    layers = NETWORKS[name]
-    made = Sequential(*map(layer, layers), Softmax()).compile(
+def build_model(network: str, optimizer: Optimizer | None = None, seed: int = 0) -> Model:
+    """Return a compiled network with the initial weights of that seed; the default optimizer is Adam."""
+    layers = NETWORKS[network]
+    model = Sequential(*map(build_layer, layers), Softmax()).compile(
         networks.INPUT, CrossEntropy(), optimizer or Adam(data.LEARNING_RATE), metrics=[], seed=seed
     )
-    for array, values in zip(made.weights.values(), reference.weights(layers, seed), strict=True):
+    for array, values in zip(model.weights.values(), reference.weights(layers, seed), strict=True):
         array[...] = values
-    return made
+    return model
 
 
-def learner(name: str) -> Learner:
-    """A network that learns by ``train_on_batch``."""
-    made = model(name)
-    own = made.parameters
+def learner(network: str) -> Learner:
+    """Return a network that is trained by ``train_on_batch``."""
+    model = build_model(network)
+    parameters = model.parameters
 
     def write(values: data.Floats) -> None:
-        own[:] = values
+        parameters[:] = values
 
     def running() -> Sequence[data.Floats]:
-        parts = made._parts  # running statistics have no public name
-        return list(parts.state_layout.arrays(parts.state).values())
+        return list(model.state.statistics_layout.arrays(model.state.statistics).values())
 
-    return Learner(made.train_on_batch, made.parameter_count, own.copy, write, running)
+    return Learner(model.train_on_batch, model.parameter_count, parameters.copy, write, running)
 
 
 def step(network: str, batch: int) -> Job:
-    """One ``train_on_batch``."""
-    return step_job(network, learner(network), ring(batch), "train_on_batch")
+    """Return a job of one ``train_on_batch``."""
+    return step_job(network, learner(network), cyclic_batches(batch), "train_on_batch")
 
 
 def predict(network: str, samples: int) -> Job:
-    """One ``predict``."""
-    made, x = model(network), inputs(samples)
-    return named(Job(lambda: made.predict(x), agrees(network, samples)), "predict")
+    """Return a job of one ``predict``."""
+    model, x = build_model(network), inputs(samples)
+    return Job(lambda: model.predict(x), matches_reference(network, samples), variant="predict")
 
 
 def conv_memory(network: str, batch: int) -> list[float]:
-    """Some steps."""
-    return memory_of_steps(lambda: (learner(network), ring(batch)))
+    """Train for some steps and return the peak memory before and after."""
+    return peak_memory(lambda: (learner(network), cyclic_batches(batch)))

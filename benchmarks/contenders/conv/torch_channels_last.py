@@ -1,4 +1,4 @@
-"""PyTorch, eager, with channels last in memory: what its documentation recommends for convolutions."""
+"""PyTorch, eager, with channels last in memory, which its documentation recommends for convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch through ``torch.compile``, in the quicker of its layouts. It needs a C++ compiler; shapes are fixed."""
+"""PyTorch with ``torch.compile``, in the faster of its layouts. It needs a C++ compiler; shapes are fixed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.contenders.conv.torch import batches, inference, learner, model
+from benchmarks.contenders.conv.torch import batches, build_model, inference, learner
 from benchmarks.contenders.torch import PACKAGES, describe, loss_of, stepper
-from benchmarks.jobs import Job, best_of
-from benchmarks.learning import portions, step_job
+from benchmarks.jobs import Job, fastest_combination
+from benchmarks.network_jobs import chunk_sizes, step_job
 
 __all__ = ["PACKAGES", "describe", "predict", "step"]
 
@@ -18,21 +18,21 @@ LAYOUTS = {"default layout": torch.contiguous_format, "channels_last": torch.cha
 
 
 def step(network: str, batch: int) -> Job:
-    """The quickest of: either layout; calls through C++ instead of Python; the optimizer compiled along."""
-    torch.compiler.reset()  # forget other rows
+    """Return the fastest job of: either layout; calls through C++ instead of Python; the optimizer compiled too."""
+    torch.compiler.reset()  # forget the batch sizes of other rows
 
-    def make(layout: Any, way: dict[str, Any] | None) -> Job:
-        made = model(network, layout)
-        if way is None:
-            train = torch.compile(stepper(made, loss_of(made)), dynamic=False)
+    def make(layout: Any, mode: dict[str, Any] | None) -> Job:
+        model = build_model(network, layout)
+        if mode is None:
+            train = torch.compile(stepper(model, loss_of(model)), dynamic=False)
         else:
-            train = stepper(made, torch.compile(loss_of(made), dynamic=False, options=way or None))
-        return step_job(network, learner(made, train), batches(batch, layout))
+            train = stepper(model, torch.compile(loss_of(model), dynamic=False, options=mode or None))
+        return step_job(network, learner(model, train), batches(batch, layout))
 
-    return best_of(
+    return fastest_combination(
         make,
         layout=LAYOUTS,
-        way={
+        mode={
             "compiled forward and loss, fused Adam": {},
             "compiled forward and loss with cpp_wrapper, fused Adam": {"cpp_wrapper": True},
             "whole step compiled, fused Adam": None,
@@ -41,21 +41,21 @@ def step(network: str, batch: int) -> Job:
 
 
 def predict(network: str, samples: int) -> Job:
-    """The quickest of: either layout; weights frozen into the compiled function, without and with tuned kernels; many
-    samples at once or in portions."""
+    """Return the fastest job of: either layout; weights frozen into the compiled function, without and with tuned kernels; all
+    samples at once or in chunks."""
     torch.compiler.reset()
 
-    def make(layout: Any, way: dict[str, bool], portion: int) -> Job:
-        made = model(network, layout, nn.Softmax(dim=1)).eval()
-        return inference(network, samples, torch.compile(made, dynamic=False, options=way or None), portion, layout)
+    def make(layout: Any, mode: dict[str, bool], chunk: int) -> Job:
+        model = build_model(network, layout, nn.Softmax(dim=1)).eval()
+        return inference(network, samples, torch.compile(model, dynamic=False, options=mode or None), chunk, layout)
 
-    return best_of(
+    return fastest_combination(
         make,
         layout=LAYOUTS,
-        way={
+        mode={
             "compiled": {},
             "compiled, frozen": {"freezing": True},
             "compiled, frozen, max_autotune": {"freezing": True, "max_autotune": True},
         },
-        portion=portions(samples),
+        chunk=chunk_sizes(samples),
     )

@@ -1,10 +1,10 @@
-"""The form direct, by itself."""
+"""The algorithm winograd."""
 
 from __future__ import annotations
 
-from benchmarks.contenders.conv import forms
+from benchmarks.contenders.algorithms.kernel_calls import algorithm_job
 from benchmarks.contenders.pellucid import PACKAGES, describe
 
 __all__ = ["PACKAGES", "convolve", "describe"]
 
-convolve = forms.job("direct")
+convolve = algorithm_job("winograd")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.racers.torch import main
+from benchmarks.trainers.torch import main
 
 if __name__ == "__main__":
     main(torch.channels_last)

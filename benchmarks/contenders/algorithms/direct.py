@@ -1,10 +1,10 @@
-"""The form winograd, by itself."""
+"""The algorithm direct."""
 
 from __future__ import annotations
 
-from benchmarks.contenders.conv import forms
+from benchmarks.contenders.algorithms.kernel_calls import algorithm_job
 from benchmarks.contenders.pellucid import PACKAGES, describe
 
 __all__ = ["PACKAGES", "convolve", "describe"]
 
-convolve = forms.job("winograd")
+convolve = algorithm_job("direct")
