@@ -1,4 +1,4 @@
-"""The model: what goes in and what comes out. What its file brings back: test_model_files.py."""
+"""The model: training, prediction and evaluation with every kind of input. Its files: test_model_files.py."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from pellucid import (
 from pellucid.data import Dataset
 
 
-def made(**settings):
-    """An untrained model for pictures (7, 7, 1) of ten classes."""
+def new_model(**settings):
+    """An untrained model for images (7, 7, 1) of ten classes."""
     network = Sequential(Flatten(), Dense(16), ReLU(), Dropout(0.2), Dense(10), Softmax())
     return network.compile((7, 7, 1), CrossEntropy(), **{"optimizer": Adam(0.01), "metrics": [Accuracy()], **settings})
 
 
 @pytest.fixture
 def trained(images):
-    model = made()
+    model = new_model()
     model.fit(images, epochs=15, batch_size=20)
     return model
 
 
 def table_model(**settings):
-    """An untrained model for rows of five numbers."""
+    """An untrained model for five features and three classes."""
     return Sequential(Dense(8), ReLU(), Dense(3), Softmax()).compile((5,), CrossEntropy(), SGD(0.1), **settings)
 
 
 def test_fit_evaluate_and_predict_take_arrays_and_data_sets(images):
-    one, other = made(), made()
+    one, other = new_model(), new_model()
     history = one.fit(images, validation=images, epochs=15, batch_size=20)
     other.fit(images.x, images.y, validation=(images.x, images.y), epochs=15, batch_size=20)
     assert history is one.history
@@ -86,7 +86,7 @@ def test_predict_takes_any_number_of_samples(trained, images, n):
     np.testing.assert_allclose(y[::97], np.reshape(one_by_one, (-1, 10)), rtol=1e-4, atol=1e-6)
 
 
-def test_logits_are_what_stands_before_the_head(trained, images):
+def test_logits_are_the_values_before_the_head(trained, images):
     z = trained.predict(images.x, logits=True).astype(np.float64)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     np.testing.assert_allclose(trained.predict(images.x), e / e.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-7)
@@ -97,21 +97,21 @@ def test_logits_are_what_stands_before_the_head(trained, images):
     assert np.array_equal(plain.predict(x), plain.predict(x, logits=True))
 
 
-def test_predict_from_eight_threads_gives_what_one_gives(trained, images):
-    pieces = [images.x[i : i + 30] for i in range(0, 170, 5)] * 8
-    alone = [trained.predict(piece) for piece in pieces]
+def test_predictions_from_eight_threads_are_those_from_one(trained, images):
+    batches = [images.x[i : i + 30] for i in range(0, 170, 5)] * 8
+    expected = [trained.predict(x) for x in batches]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(trained.predict, pieces))
-    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
+        actual = list(pool.map(trained.predict, batches))
+    assert all(np.array_equal(one, other) for one, other in zip(actual, expected, strict=True))
 
 
-def test_the_predictions_belong_to_the_caller(trained, images):
+def test_predictions_are_new_arrays(trained, images):
     first = trained.predict(images.x)
-    kept = first.copy()
+    copy = first.copy()
     second = trained.predict(images.x[::-1])
-    assert np.array_equal(first, kept)
+    assert np.array_equal(first, copy)
     second[:] = -1
-    assert np.array_equal(trained.predict(images.x), kept)
+    assert np.array_equal(trained.predict(images.x), copy)
 
 
 FORMS = {
@@ -130,7 +130,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_numbers_of_every_form_give_what_clean_ones_give(form):
+def test_arrays_in_every_form_have_the_results_of_contiguous_float32(form):
     random = np.random.default_rng(2)
     clean, y = random.integers(0, 9, (60, 5)).astype(np.float32), random.integers(0, 3, 60)
     clean.flags.writeable = False
@@ -143,31 +143,31 @@ def test_numbers_of_every_form_give_what_clean_ones_give(form):
     assert one.evaluate(clean, y) == other.evaluate(x, y)
 
 
-def test_bytes_of_every_form_give_what_clean_ones_give(trained, images):
+def test_bytes_in_every_form_have_the_results_of_contiguous_bytes(trained, images):
     x = images.x
     x.flags.writeable = False
-    want = trained.predict(x)
+    expected = trained.predict(x)
     for same in (np.asfortranarray(x), np.repeat(x, 3, axis=2)[:, :, ::3], x[::-1].copy()[::-1]):
-        assert np.array_equal(trained.predict(same), want)
-        again = made()
-        again.fit(same, images.y, epochs=15, batch_size=20)
-        assert np.array_equal(again.parameters, trained.parameters)
+        assert np.array_equal(trained.predict(same), expected)
+        other = new_model()
+        other.fit(same, images.y, epochs=15, batch_size=20)
+        assert np.array_equal(other.parameters, trained.parameters)
 
 
-def test_a_model_wants_the_kind_of_numbers_it_was_trained_on(trained, images):
+def test_other_kinds_of_numbers_than_in_training_raise(trained, images):
     fractions = images.x.astype(np.float32) / 255
     for use in (trained.predict, lambda x: trained.evaluate(x, images.y), lambda x: trained.fit(x, images.y)):
         with pytest.raises(DataError, match=r"trained on uint8 images.*got float32.*astype\(np.uint8\)"):
             use(fractions)
-    other = made()
+    other = new_model()
     other.fit(fractions, images.y)
     with pytest.raises(DataError, match=r"trained on real numbers, got uint8.*/ 255"):
         other.predict(images.x)
     with pytest.raises(DataError, match="trained on real numbers, got uint8"):
-        made().fit(fractions, images.y, validation=images)
+        new_model().fit(fractions, images.y, validation=images)
 
 
-def test_one_batch_by_hand():
+def test_train_on_batch_makes_the_steps_of_fit():
     random = np.random.default_rng(5)
     x, y = random.normal(size=(8, 5)).astype(np.float32), random.integers(0, 3, 8)
     by_hand, fitted = table_model(), table_model()
@@ -191,7 +191,7 @@ def test_weights_are_views_by_path():
     assert model.parameters.sum() == np.float32(np.log(2))
 
 
-def test_summary():
+def test_the_summary_is_a_table():
     assert table_model().summary().splitlines() == [
         "layer                                         output  parameters",
         "─" * 64,
@@ -205,12 +205,12 @@ def test_summary():
     ]
 
 
-def test_a_data_set_that_is_a_choice_of_rows_needs_no_copy(images):
+def test_a_data_set_of_some_rows_trains_like_a_copy_of_them(images):
     rows = np.flatnonzero(images.y < 5)
-    chosen = Dataset(images.x, images.y, rows=rows)
+    selected = Dataset(images.x, images.y, rows=rows)
     copied = Dataset(images.x[rows], images.y[rows])
-    one, other = made(), made()
-    one.fit(chosen, validation=chosen, batch_size=16, epochs=2)
+    one, other = new_model(), new_model()
+    one.fit(selected, validation=selected, batch_size=16, epochs=2)
     other.fit(copied, validation=copied, batch_size=16, epochs=2)
     assert np.array_equal(one.parameters, other.parameters)
     assert one.history["validation_loss"] == other.history["validation_loss"]

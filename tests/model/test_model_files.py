@@ -1,4 +1,4 @@
-"""What a model's file brings back, and what is refused."""
+"""Model files: loading restores the model, and invalid files raise an error."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ from pellucid.core.files import TensorFile, save_tensors
 from pellucid.layers import LayerSpec
 
 
-def made(seed=0):
-    """An untrained model for pictures (7, 7, 1), with all that a file has to bring back."""
+def new_model(seed=0):
+    """An untrained model for images (7, 7, 1), with all settings that a file stores."""
     network = Sequential(Flatten(), Dense(16), ReLU(), Dropout(0.2), Dense(10), Softmax())
     return network.compile((7, 7, 1), CrossEntropy(), Adam(0.01), metrics=[Accuracy()], seed=seed)
 
 
-def test_a_file_brings_everything_back(images, tmp_path):
-    trained = made(seed=3)
+def test_loading_restores_the_model(images, tmp_path):
+    trained = new_model(seed=3)
     trained.fit(images, epochs=2)
     path = tmp_path / "model.pellucid"
     trained.save(path)
-    again = Model.load(path)
-    assert np.array_equal(again.predict(images.x), trained.predict(images.x))
-    assert np.array_equal(again.parameters, trained.parameters)
-    assert again.evaluate(images) == trained.evaluate(images)
-    assert again.config() == trained.config()
-    for what in ("network", "loss", "optimizer", "metrics", "classes", "input_stage", "input_shape", "seed"):
-        assert getattr(again, what) == getattr(trained, what), what
-    assert again.input_stage is not None
+    loaded = Model.load(path)
+    assert np.array_equal(loaded.predict(images.x), trained.predict(images.x))
+    assert np.array_equal(loaded.parameters, trained.parameters)
+    assert loaded.evaluate(images) == trained.evaluate(images)
+    assert loaded.config() == trained.config()
+    for name in ("network", "loss", "optimizer", "metrics", "classes", "input_stage", "input_shape", "seed"):
+        assert getattr(loaded, name) == getattr(trained, name), name
+    assert loaded.input_stage is not None
     with pytest.raises(DataError, match="trained on uint8"):
-        again.predict(images.x / 255)
-    again.save(tmp_path / "again.pellucid")
+        loaded.predict(images.x / 255)
+    loaded.save(tmp_path / "again.pellucid")
     assert path.read_bytes() == (tmp_path / "again.pellucid").read_bytes()
 
 
 @dataclass(frozen=True)
 class Scale(Layer):
-    """y = s x, with a number s for each feature."""
+    """y = s x, with a factor s for each feature."""
 
     def build(self, shape):
         return LayerSpec(shape, {"s": Slot(shape, Normal(1.0))})
@@ -74,7 +74,7 @@ class Scale(Layer):
         return dy * p.s
 
 
-def test_other_peoples_layers_come_by_argument(tmp_path):
+def test_custom_layers_are_passed_as_an_argument(tmp_path):
     path = tmp_path / "scale.pellucid"
     model = Sequential(Scale(), Dense(2), Softmax()).compile((3,), CrossEntropy())
     x = np.random.default_rng(0).normal(size=(20, 3))
@@ -102,7 +102,7 @@ def test_other_peoples_layers_come_by_argument(tmp_path):
         ({"steps": "many"}, FileError, "lacks settings"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(tmp_path, change, error, message):
+def test_settings_that_do_not_fit_raise(tmp_path, change, error, message):
     small = Sequential(Dense(8), ReLU(), Dense(3), Softmax()).compile((5,), CrossEntropy(), SGD(0.1))
     small.save(tmp_path / "whole.pellucid")
     file = TensorFile(tmp_path / "whole.pellucid")
@@ -111,8 +111,8 @@ def test_settings_that_do_not_fit_are_refused(tmp_path, change, error, message):
         Model.load(tmp_path / "changed.pellucid")
 
 
-def test_training_goes_on_as_if_it_had_not_been_interrupted(images, tmp_path):
-    whole, half = made(4), made(4)
+def test_training_continues_from_a_file_with_the_same_bits(images, tmp_path):
+    whole, half = new_model(4), new_model(4)
     whole.fit(images, epochs=4, batch_size=30)
     half.fit(images, epochs=2, batch_size=30)
     half.save(tmp_path / "state", training_state=True)
@@ -123,4 +123,4 @@ def test_training_goes_on_as_if_it_had_not_been_interrupted(images, tmp_path):
     assert history["train_loss"] == whole.history["train_loss"][2:]
     without = Model.load(tmp_path / "parameters")
     without.fit(images, epochs=2, batch_size=30)
-    assert not np.array_equal(without.parameters, whole.parameters), "Adam's moments make a difference"
+    assert not np.array_equal(without.parameters, whole.parameters), "without the moments of Adam the training is another one"

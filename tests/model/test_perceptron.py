@@ -1,4 +1,4 @@
-"""The perceptron: it converges within its bound where a line separates, and never where none does."""
+"""The perceptron: it converges within its bound if a hyperplane separates the classes, and never otherwise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 
 def separable(seed, n=400, gap=0.1):
-    """n points in space with a gap of that width around a random plane: (x, y, w, b)."""
+    """Return (x, y, w, b): n points in space on both sides of a random plane, with a gap of that width between them."""
     random = np.random.default_rng(seed)
     w, b = random.normal(size=3), 0.3
     x = random.uniform(-2, 2, (4 * n, 3))
@@ -23,7 +23,7 @@ def separable(seed, n=400, gap=0.1):
 
 
 def by_hand(x, y, rate=1.0):
-    """The rule, one sample after the other: (w, b, mistakes of each pass)."""
+    """Apply the rule to one sample after the other. Return w, b and the mistakes of each pass."""
     w, b, passes = [0.0] * x.shape[1], 0.0, []
     while not passes or passes[-1]:
         passes.append(0)
@@ -43,10 +43,10 @@ def test_it_converges_within_the_bound(seed):
     assert 0 < perceptron.updates <= margin_bound(x, y, w, b)
     assert perceptron.updates <= margin_bound(x, y, perceptron.weights, perceptron.bias)
     np.testing.assert_array_equal(perceptron.predict(x), y)
-    assert len(perceptron.mistakes) > 2, "the samples were looked at more than once"
+    assert len(perceptron.mistakes) > 2, "the samples were visited more than once"
 
 
-def test_the_rule_by_hand():
+def test_the_weights_are_those_of_the_rule():
     x, y, *_ = separable(1, n=300)
     w, b, passes = by_hand(x, y, 0.5)
     perceptron = Perceptron(0.5).fit(x, y)
@@ -55,7 +55,7 @@ def test_the_rule_by_hand():
     assert perceptron.mistakes == passes
 
 
-def test_and_or_and_labels_of_either_kind():
+def test_and_or_and_both_kinds_of_labels():
     for y in ([0, 0, 0, 1], [0, 1, 1, 1], [1, 1, 1, 0]):
         y = np.array(y)
         perceptron = Perceptron().fit(CORNERS, y)
@@ -65,7 +65,7 @@ def test_and_or_and_labels_of_either_kind():
         np.testing.assert_array_equal(signed.weights, perceptron.weights)
 
 
-def test_there_is_no_end_on_xor():
+def test_xor_is_never_learned():
     perceptron = Perceptron().fit(CORNERS, np.array([0, 1, 1, 0]), max_epochs=200)
     assert not perceptron.converged
     assert len(perceptron.mistakes) == 200
@@ -73,7 +73,7 @@ def test_there_is_no_end_on_xor():
     assert (perceptron.predict(CORNERS) != [0, 1, 1, 0]).any()
 
 
-def test_the_rate_changes_the_length_alone_and_a_second_fit_begins_anew():
+def test_the_rate_changes_only_the_length_and_a_second_fit_starts_again():
     x, y, *_ = separable(3)
     one, other = Perceptron().fit(x, y), Perceptron(0.125).fit(x[::-1], y[::-1])
     other.fit(x, y)
@@ -82,7 +82,7 @@ def test_the_rate_changes_the_length_alone_and_a_second_fit_begins_anew():
     assert repr(other) == "Perceptron(0.125)"
 
 
-def test_planar_data():
+def test_planar_data_sets():
     blobs = planar.blobs(200, 0.2, classes=2)
     perceptron = Perceptron().fit(blobs.x, blobs.y)
     assert perceptron.converged
@@ -91,7 +91,7 @@ def test_planar_data():
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "words"),
+    ("call", "error", "message"),
     [
         (lambda p: p.fit(CORNERS[0], [0, 1]), ShapeError, r"\(n, features\), got \(2,\)"),
         (lambda p: p.fit(CORNERS, [0, 1]), ShapeError, "y must hold one label for each of 4 samples"),
@@ -108,11 +108,11 @@ def test_planar_data():
         (lambda p: margin_bound(CORNERS, [0, 0, 0, 1], [1, 1, 1]), ShapeError, "one number for each of 2 features, got 3"),
     ],
 )
-def test_what_it_refuses(call, error, words):
-    with pytest.raises(error, match=words):
+def test_invalid_arguments_raise(call, error, message):
+    with pytest.raises(error, match=message):
         call(Perceptron())
 
 
-def test_the_bound_by_hand():
+def test_the_bound_for_and():
     """AND with w = (1, 1), b = −1.5: R² = 3, the nearest corners are ½ away along w̃, whose length is √4.25."""
     assert margin_bound(CORNERS, [0, 0, 0, 1], [1, 1], -1.5) == pytest.approx(3 / (0.5**2 / 4.25))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pellucid import CrossEntropy, Dense, Sequential, Softmax, kernels
+from pellucid import SGD, CrossEntropy, Dense, Sequential, Softmax, kernels
 from pellucid.training import blas, threads
+from pellucid.training.state import ModelState
 from pellucid.training.threads import MIN_WORK_BLAS, MIN_WORK_POOL, Threads, choose_threads
 
 
@@ -37,13 +38,13 @@ def test_reference_kernels_leave_the_threads_to_blas(eight_cores):
 
 
 def test_a_model_reports_the_threads_of_a_step(eight_cores):
-    model = Sequential(Dense(100), Softmax()).compile((1000,), CrossEntropy())  # 10⁵ multiply-adds, 100,100 parameters
-    large = str(model.threads(500))
-    assert large in ("8 threads", "8 BLAS threads")
+    network = Sequential(Dense(100), Softmax())  # 100,000 multiply-adds and 100,100 parameters
+    assert str(network.compile((1000,), CrossEntropy()).threads(500)) in ("8 threads", "8 BLAS threads")
     assert (str(Threads()), str(Threads(pool=2)), str(Threads(blas=2))) == ("1 thread", "2 threads", "2 BLAS threads")
-    if large == "8 threads":
-        assert model.threads(1) == Threads(pool=8), "100,000 multiply-adds and 100,100 parameters"
-        assert model.state.prediction_threads(1) == Threads(), "prediction updates no parameters"
+    state = ModelState(network, (1000,), CrossEntropy(), SGD(0.1), 0, kernels.load("compiled"))
+    assert state.threads(1) == Threads(pool=8)
+    assert state.prediction_threads(1) == Threads(), "prediction updates no parameters"
+    assert state.prediction_threads(2) == Threads(pool=8)
 
 
 def test_the_limit_on_blas_ends_with_the_block():
