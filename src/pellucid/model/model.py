@@ -132,7 +132,7 @@ class Model:
         deterministic: bool = False,
         progress: bool | None = None,
     ) -> History:
-        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, also ``self.history``.
+        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, which ``history`` keeps.
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss.
@@ -239,7 +239,7 @@ class Model:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
         A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
-        raises; the model is unchanged then.
+        raises; the parameters are unchanged then.
         """
         x, state = numeric_array(x, "x"), self.state
         stage = self.input_stage or input_stage_for(x)

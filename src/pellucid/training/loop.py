@@ -61,7 +61,7 @@ def train(
         start_time = time.perf_counter()
         scores = Scores(state)
         rate = 0.0
-        source = batches.epoch(state.epochs)  # the epochs of earlier trainings count: they had other orders
+        source = batches.epoch(state.epochs)  # each epoch, over all trainings of the model, has its own order
         for batch in range(1, updates + 1):
             epochs_done = epoch - 1 + (batch - 1) / updates
             clock = Clock(state.steps + 1, epochs_done, epochs_done / epochs)
@@ -85,7 +85,7 @@ def train(
 def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
     """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update.
 
-    ``where`` is the place in the training, for the message of the DivergedError that is raised if it is not.
+    Raises DivergedError if it is not finite; ``where`` is the place in the training for the message.
     """
     loss = _compute_gradient(state, step, x, targets, weights, rate, where)
     _update(state, step, step.gradient, rate)
