@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import pellucid
 from pellucid import Dense, Flatten, Model, Sequential, Softmax
-from pellucid.cli import application
+from pellucid.cli import COMMANDS, application
 from pellucid.core.config import from_json, to_json
 from pellucid.data import Augmentation, Corrections, digit, mnist
 from pellucid.training.threads import available_cores
@@ -99,15 +99,15 @@ def test_train_prints_what_it_does_and_writes_a_run_folder(tmp_path):
 def test_evaluate(run):
     out, _ = cli("evaluate", run, "--json")
     scores = json.loads(out)
-    wanted = json.loads((run / "metrics.json").read_text())["test"]
+    expected = json.loads((run / "metrics.json").read_text())["test"]
     assert (scores["data"], scores["part"], scores["samples"]) == ("mnist", "test", 100)
-    assert scores["accuracy"] == wanted["accuracy"]
-    assert scores["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+    assert scores["accuracy"] == expected["accuracy"]
+    assert scores["loss"] == pytest.approx(expected["loss"], rel=1e-6)
     assert np.sum(scores["confusion_matrix"]) == 100
     text, _ = cli("evaluate", run, "mnist", "--part", "validation")
-    wanted = Model.load(run / "model.pellucid").evaluate(mnist().validation)
-    assert f"accuracy {100 * wanted['accuracy']:.2f} % (95 % interval" in text
-    assert f"loss {wanted['loss']:.4f}" in text
+    expected = Model.load(run / "model.pellucid").evaluate(mnist().validation)
+    assert f"accuracy {100 * expected['accuracy']:.2f} % (95 % interval" in text
+    assert f"loss {expected['loss']:.4f}" in text
 
 
 def test_evaluate_draws_the_mistakes(run, tmp_path):
@@ -121,8 +121,8 @@ def test_evaluate_draws_the_mistakes(run, tmp_path):
     assert wrong > 0
     text, _ = cli("evaluate", run, "--part", "validation", "--mistakes", file)
     assert f"mistakes  those with the most confident predictions are in {file}" in text
-    with Image.open(file) as picture:
-        assert f"{wrong} of 50 wrong" in picture.info["Description"]
+    with Image.open(file) as image:
+        assert f"{wrong} of 50 wrong" in image.info["Description"]
     assert json.loads(cli("evaluate", run, "--json", "--mistakes", tmp_path / "wrong.svg")[0])["accuracy"] < 1
     assert (tmp_path / "wrong.svg").exists()
 
@@ -188,9 +188,9 @@ def test_evaluate_on_corrections(run, tmp_path):
         folder.add(lines, None, label, None)
     x = digit([lines[0].tolist()])
     scores = json.loads(cli("evaluate", run, tmp_path / "corrections", "--json")[0])
-    said = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
+    predicted = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
     assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes does not have that of the fourth
-    assert scores["accuracy"] == pytest.approx({1: 2 / 3, 7: 1 / 3}.get(said, 0))
+    assert scores["accuracy"] == pytest.approx({1: 2 / 3, 7: 1 / 3}.get(predicted, 0))
     text, _ = cli("evaluate", run, tmp_path / "corrections")
     assert "corrections: 3 drawings" in text
     (tmp_path / "empty").mkdir()
@@ -322,7 +322,7 @@ BAD = {
     "zero epochs": (("train", "--epochs", "0"), "--epochs must be at least 1, got 0"),
     "negative batch size": (("train", "--batch-size", "-5"), "--batch-size must be at least 1, got -5"),
     "no limit": (("train", "--limit", "0"), "--limit must be at least 1"),
-    "one class only": (("train", "--limit", "1"), "with one class there is nothing to tell apart"),
+    "one class only": (("train", "--limit", "1"), "a classifier needs at least two classes"),
     "learning rate": (("train", "--lr", "-1"), "learning_rate must be above 0"),
     "learning rate 1e9": (("train", "--lr", "1e9"), "at a learning rate of 1e+09; the usual causes"),
     "a folder below a file": (("train", "--out", "lies.json/run"), "cannot create the folder"),
@@ -332,7 +332,7 @@ BAD = {
     "no JSON": (("train", "--model", "text.json"), "is not a JSON file"),
     "no run": (("evaluate", "nowhere"), "there is no run folder or model file nowhere"),
     "no model": (("evaluate", "text.json"), "text.json is not a complete Pellucid model file"),
-    "no model for pictures": (("predict", "text.json", "text.json"), "not a whole Pellucid model file"),
+    "no model for images": (("predict", "text.json", "text.json"), "not a complete Pellucid model file"),
     "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
     "an amount": (("data", "show", "--augmentation", "shift=far"), "is not a number"),
     "one of two runs": (("evaluate", "text.json", "runs/nowhere"), "text.json is not a complete Pellucid model file"),
@@ -354,15 +354,28 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
 
 
 def test_files_that_are_not_images_or_models(run):
-    Path("picture.png").write_text("no picture")
-    assert "not an image of a known format" in cli("predict", run, "picture.png", code=2)[1]
+    Path("image.png").write_text("not an image")
+    assert "not an image of a known format" in cli("predict", run, "image.png", code=2)[1]
     content = bytearray((run / "model.pellucid").read_bytes())
     content[-1] ^= 1
     (run / "model.pellucid").write_bytes(content)
     assert "does not match its SHA-256" in cli("evaluate", run, code=2)[1]
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "data", "data list", "data fetch", "data show"])
+def test_the_list_of_commands_imports_none_of_them():
+    code = (
+        "import sys; from pellucid.cli import main\n"
+        "try: main()\nfinally: assert 'numpy' not in sys.modules and 'pellucid.cli.train' not in sys.modules"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True).stdout
+    for command, summary in COMMANDS.items():
+        assert f"{command:<8}  {summary}" in shown
+
+
+SUBCOMMANDS = ["data list", "data fetch", "data show", "lab list", "lab run", "lab report"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS, *SUBCOMMANDS])
 def test_help_and_unknown_flags(command):
     words = command.split()
     out, _ = cli(*words, "--help")

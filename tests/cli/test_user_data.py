@@ -55,7 +55,7 @@ def shapes(tmp_path, monkeypatch):
             half = slice(0, size // 2) if name == "left" else slice(size // 2, size)
             x[:, half] += 180
             Image.fromarray(x).convert(("L", "RGB", "1", "P")[i % 4] if i % 4 != 2 else "L").save(folder / f"{i:02d}.png")
-        (folder / "99.png").write_bytes(b"no picture")
+        (folder / "99.png").write_bytes(b"not an ima")
     return tmp_path / "shapes"
 
 
@@ -64,7 +64,13 @@ def test_numbers_from_a_table(table):
     assert refused.startswith("error: ")
     assert "area (2 of 300): missing='mean' (--missing mean)" in refused
     out, _ = cli("train", table, "--target", "price", "--missing", "mean", "--ignore", "warm", "--epochs", 60, "--out", "run")
-    for part in ("240 training, 30 validation, 30 test", "regression", "the mean of the training set", "only 30 samples", "R² 0.9"):
+    for part in (
+        "240 training, 30 validation, 30 test",
+        "regression",
+        "the mean of the training set",
+        "only 30 samples",
+        "R² 0.9",
+    ):
         assert part in out
     assert sorted(path.name for path in (table.parent / "run").iterdir()) == [
         "config.json",
@@ -92,7 +98,7 @@ def test_numbers_from_a_table(table):
     assert 380_000 < rows[0]["prediction"] < 420_000
     out, err = cli("predict", "run", "new.csv", "--out", "p.csv")
     assert out.splitlines()[0] == f"new.csv:1  {format_number(rows[0]['prediction'])}"
-    assert "1 rows with categories that the model does not know ('Bonn')" in err
+    assert "1 rows have unknown categories ('Bonn')" in err
     with open("p.csv", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
     assert [float(row["prediction"]) for row in written] == [row["prediction"] for row in rows]
@@ -157,7 +163,7 @@ def test_data_show_reads_like_train(table, shapes):
     out, _ = cli("data", "show", "shapes", "--size", "8x6", "--count", 2)
     assert "converted to 8x6 in colour" in out
     assert len(out.splitlines()[-4:]) == 4
-    assert "brought to 32x32" in cli("data", "show", "shapes", "--out", "shapes.png")[0]
+    assert "resized to 32x32" in cli("data", "show", "shapes", "--out", "shapes.png")[0]
 
 
 def one(table, text):
@@ -170,15 +176,15 @@ def one(table, text):
     ("arguments", "message"),
     [
         (("train", "none.csv", "--target", "price"), "none.csv: there is no such file or folder"),
-        (("train", "flats.csv"), "say with --target which column is to be predicted: area, city, price, warm"),
+        (("train", "flats.csv"), "name the column to predict with --target: area, city, price, warm"),
         (("train", "flats.csv", "--target", "prize"), "did you mean 'price'?"),
-        (("train", "flats.csv", "--target", "price", "--size", "32x32"), "--size is not for tables"),
+        (("train", "flats.csv", "--target", "price", "--size", "32x32"), "--size does not apply to tables"),
         (("train", "flats.csv", "--target", "price", "--missing", "zero"), "--missing 'zero'"),
         (("train", "flats.csv", "--target", "price", "--missing", "mean", "--model", "cnn"), "use --model table"),
-        (("train", "mnist", "--target", "price"), "--target is not for mnist"),
+        (("train", "mnist", "--target", "price"), "--target does not apply to mnist"),
         (("train", "mnits"), "there is no data set 'mnits': did you mean 'mnist'?"),
-        (("data", "show", "flats.csv"), "say with --target"),
-        (("train", "notes.txt"), "own data is a table (.csv or .tsv) or a folder"),
+        (("data", "show", "flats.csv"), "name the column to predict with --target"),
+        (("train", "notes.txt"), "user data must be a table (.csv or .tsv) or a folder"),
         (("sweep", "flats.csv", "--grid", "lr=0.1"), "a sweep takes data sets by name"),
     ],
 )
@@ -193,10 +199,10 @@ def test_errors_are_one_line(table, arguments, message):
 
 def test_a_folder_of_images(shapes, tmp_path):
     out, _ = cli("train", "shapes", "--size", "10x8", "--epochs", 30, "--out", "run")
-    assert "pictures  48 (12 in colour and 36 in grey;" in out
+    assert "images    48 (12 in colour and 36 in grey;" in out
     assert "converted to 10x8 in colour" in out
-    assert "broken    2 pictures cannot be read" in out
-    assert "left/99.png: no picture" in out
+    assert "broken    2 images cannot be read" in out
+    assert "left/99.png: not an image" in out
     assert "model     mlp" in out
     found = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert found["data"]["sizes"] == {"train": 38, "validation": 5, "test": 5}
@@ -219,11 +225,11 @@ def test_the_run_folder_lists_all_broken_images(shapes, tmp_path):
     for i in range(12):
         (shapes / "left" / f"b{i}.png").write_bytes(b"")
     out, _ = cli("train", "shapes", "--epochs", 1, "--model", "mlp-small", "--out", "run")
-    assert "brought to 32x32; --size says another" in out
+    assert "resized to 32x32; --size sets another size" in out
     assert "and 4 more" in out
     listed = json.loads((tmp_path / "run" / "config.json").read_text())["data"]["skipped"]
     assert len(listed) == 14
-    assert [str(shapes.relative_to(tmp_path) / "left" / "b0.png"), "no picture"] == [listed[1][0], listed[1][1][:10]]
+    assert [str(shapes.relative_to(tmp_path) / "left" / "b0.png"), "not an ima"] == [listed[1][0], listed[1][1][:10]]
 
 
 def test_sign_tests():

@@ -70,9 +70,9 @@ def test_the_figures():
     assert [text.get_text() for text in ax.texts] == ["62.50 %", "75.00 %"]
     x = np.zeros((8, 5, 4, 1), np.uint8)
     figure = plots.disagreements(
-        x[:3], Y[[1, 3, 6]], {name: said[[1, 3, 6]] for name, said in PREDICTIONS.items()}, ("x", "y", "z")
+        x[:3], Y[[1, 3, 6]], {name: labels[[1, 3, 6]] for name, labels in PREDICTIONS.items()}, ("x", "y", "z")
     )
-    assert [ax.get_title() for ax in figure.axes] == ["true: x", "true: y", "true: z"]
+    assert [ax.get_title() for ax in figure.axes] == ["True: x", "True: y", "True: z"]
     assert [text.get_text() for text in figure.axes[1].texts] == ["a: y ✓", "b: x ✗"]
-    with pytest.raises(ConfigError, match="no picture"):
+    with pytest.raises(ConfigError, match="no image on which"):
         plots.disagreements(x[:0], Y[:0], {})

@@ -49,7 +49,7 @@ def test_grids():
     changes = Grid.parse(["augmentation=none;rotation=10,shift=2", "model=mlp,cnn"])
     assert changes.values["augmentation"] == ("none", "rotation=10,shift=2")
     assert Grid.parse(["augmentation=none,affine"]).values["augmentation"] == ("none", "affine")
-    for axes, seeds, said in [
+    for axes, seeds, message in [
         ([], 1, "needs a grid"),
         (["lr"], 1, "looks like lr=0.01"),
         (["rate=1"], 1, "no setting 'rate'"),
@@ -61,7 +61,7 @@ def test_grids():
         (["lr=1", "lr=2"], 1, "given twice"),
         (["lr=1"], 0, "--seeds must be at least 1"),
     ]:
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             Grid.parse(axes, seeds)
 
 
@@ -98,7 +98,7 @@ def test_a_sweep_from_the_command_line(mnist_folder):
 
 def test_refused_sweeps(mnist_folder):
     sweep("--grid", "lr=0.1", "--epochs", 1, "--limit", 50, "--out", "swept")
-    for words, said in [
+    for words, message in [
         (["--grid", "lr=0.1", "--epochs", 2, "--limit", 50, "--out", "swept"], "was trained with epochs=1, not 2"),
         (["mnst", "--grid", "lr=0.1", "--out", "new"], "did you mean 'mnist'"),
         (["--grid", "hidden=5,0", "--out", "new"], "widths look like"),
@@ -112,7 +112,7 @@ def test_refused_sweeps(mnist_folder):
         Path("mine").mkdir(exist_ok=True)
         Path("mine/letter.txt").write_text("dear")
         _, err = sweep(*words, code=2)
-        assert said in err
+        assert message in err
         assert len(err.splitlines()) == 1
     assert [path.name for path in Path("mine").iterdir()] == ["letter.txt"]
     assert not Path("new").exists()

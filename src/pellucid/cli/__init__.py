@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Collection
 
 import typer
 
-COMMANDS = ("train", "evaluate", "predict", "draw", "compare", "sweep", "export", "data", "lab")  # in the order of --help
+COMMANDS = {  # with the lines that pellucid --help prints, in its order
+    "train": "Train a network and write a run folder.",
+    "evaluate": "Evaluate a trained model, or an ensemble of several.",
+    "predict": "Predict classes or numbers for images or tables.",
+    "draw": "Draw digits in the browser and see what networks predict.",
+    "compare": "Compare runs on the test set.",
+    "sweep": "Train over a grid of settings.",
+    "export": "Write a trained model as ONNX or as a Python program.",
+    "data": "List, download and show data sets.",
+    "lab": "Run experiments that test claims of textbooks.",
+}
 
 
-def application(command: str | None = None) -> typer.Typer:
+def application(imported: Collection[str] = COMMANDS) -> typer.Typer:
     """Return the command ``pellucid``.
 
-    With the name of a subcommand it has this one only, so that the modules of the others are not imported.
+    Only the modules of the ``imported`` subcommands are imported, so that the command starts quickly. The others appear in the
+    help of ``pellucid``, but cannot be called.
     """
     app = typer.Typer(
         name="pellucid",
@@ -24,13 +36,17 @@ def application(command: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(root)
-    for name in (command,) if command in COMMANDS else COMMANDS:
-        function = getattr(importlib.import_module(f"pellucid.cli.{name}"), name)
-        if isinstance(function, typer.Typer):
-            app.add_typer(function, name=name)
+    for name, summary in COMMANDS.items():
+        command = getattr(importlib.import_module(f"pellucid.cli.{name}"), name) if name in imported else _not_imported
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, short_help=summary)
         else:
-            app.command(name)(function)
+            app.command(name, short_help=summary)(command)
     return app
+
+
+def _not_imported() -> None:
+    raise AssertionError("the module of this command was not imported")
 
 
 def _print_version(given: bool) -> None:
@@ -49,4 +65,4 @@ def root(
 
 def main() -> None:
     """Run the command ``pellucid`` with the arguments of this process."""
-    application(*sys.argv[1:2])()
+    application([word for word in sys.argv[1:2] if word in COMMANDS])()

@@ -51,8 +51,8 @@ def show(
         None,
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help="Show augmented images, with affine, elastic, strong, or amounts, as in rotation=10,shift=2 "
-        "[default of --augment: elastic].",
+        help="Show augmented images, with affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
+        "[default of --augment: elastic]",
     ),
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Draw the images into this file (.png or .svg)."),
     target: user_data.Target = None,
@@ -63,9 +63,9 @@ def show(
     size: user_data.Size = None,
     colour: user_data.Colour = None,
 ) -> None:
-    """Show a data set: its sizes, the number of samples in each class, and the first training images.
+    """Show a data set: its sizes, its classes and its first images.
 
-    For your own data, also show how pellucid train reads it.
+    For your own data, this also shows how pellucid train reads it. The images are the first of the training set.
     """
     changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
     given = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
@@ -91,7 +91,7 @@ def show(
     if out is not None:
         from pellucid import plots
 
-        plots.save(plots.pictures(list(rows.values()), list(rows), "" if changes is None else str(changes)), out)
+        plots.save(plots.images(list(rows.values()), list(rows), "" if changes is None else str(changes)), out)
         echo(f"the images are in {out}")
         return
     images = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ ALL_ADDRESSES = ("0.0.0.0", "::")
 
 @report_errors
 def draw(
-    runs: list[Path] = typer.Argument(None, metavar="RUN", help="The run folders to load [default: all in runs/]."),
+    runs: list[Path] = typer.Argument(None, metavar="RUN", help="The run folders to load.  [default: all in runs/]"),
     port: int = typer.Option(8137, "--port", min=0, max=65535, help="The port; the next free one is used if it is in use."),
     host: str = typer.Option(
         "127.0.0.1", "--host", metavar="ADDRESS", help="The address to listen on; 0.0.0.0 allows access from other machines."

@@ -44,13 +44,13 @@ def evaluate(
     data_dir: options.DataDir = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
     copies: int = typer.Option(
-        0, "--copies", min=0, help="Average the predictions for each image and this many augmented copies of it."
+        0, "--copies", min=0, help="Average the predictions for each image and for this many augmented copies of it."
     ),
     augmentation: str | None = typer.Option(
         None,
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help=f"Random changes of the copies: affine, elastic, strong, or amounts [default: {COPIES_AUGMENTATION}].",
+        help=f"Random changes of the copies: affine, elastic, strong, or amounts.  [default: {COPIES_AUGMENTATION}]",
     ),
     mistakes: Path | None = typer.Option(
         None,

@@ -36,15 +36,15 @@ def list_(json: options.Json = False) -> None:
 @report_errors
 def run_(
     names: list[str] = typer.Argument(
-        None, metavar="NAME", help="Experiments, as pellucid lab list names them [default: all]."
+        None, metavar="NAME", help="Experiments, as pellucid lab list names them.  [default: all]"
     ),
     quick: bool = typer.Option(
         False, "--quick", help="Use less data, fewer epochs and fewer seeds: all experiments take minutes."
     ),
     seeds: int | None = typer.Option(
-        None, "--seeds", help="The number of repetitions, each with another random seed [default: the experiment's]."
+        None, "--seeds", help="The number of repetitions, each with another random seed.  [default: the experiment's]"
     ),
-    jobs: int | None = typer.Option(None, "--jobs", help="The number of seeds at the same time [default: one for each core]."),
+    jobs: int | None = typer.Option(None, "--jobs", help="The number of seeds at the same time.  [default: one for each core]"),
     again: bool = typer.Option(False, "--again", help="Measure again what has results already."),
     data_dir: options.DataDir = None,
     out: Path = typer.Option(
@@ -119,7 +119,10 @@ def report_(
         None, "--markdown", metavar="FOLDER", help="Write Markdown pages into this folder, instead of the HTML file."
     ),
 ) -> None:
-    """Write a page with all results: questions, mathematics, figures, tables and verdicts."""
+    """Write a page with the results of all experiments.
+
+    It has the questions, the mathematics, figures, tables and verdicts.
+    """
     from pellucid.report import contents, unfinished, write_markdown, write_page
 
     report = contents(Results(results), Size.QUICK if quick else Size.FULL)

@@ -17,7 +17,9 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a mod
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", metavar="FOLDER", help="The folder with the files of the data set [default: found or downloaded]."
+        "--data-dir",
+        metavar="FOLDER",
+        help="The folder with the files of the data set.  [default: found on this machine, or downloaded]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
@@ -31,22 +33,22 @@ Hidden = Annotated[
     ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", help="The number of passes over the training set [default: the preset's].")
+    int | None, typer.Option("--epochs", help="The number of passes over the training set.  [default: the preset's]")
 ]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="The number of samples in each step [default: the preset's].")
+    int | None, typer.Option("--batch-size", help="The number of samples in each step.  [default: the preset's]")
 ]
 OptimizerName = Annotated[
     str | None,
-    typer.Option("--optimizer", metavar="NAME", help=f"The optimizer: {', '.join(OPTIMIZERS)} [default: the preset's]."),
+    typer.Option("--optimizer", metavar="NAME", help=f"The optimizer: {', '.join(OPTIMIZERS)}.  [default: the preset's]"),
 ]
 AugmentationName = Annotated[
     str | None,
     typer.Option(
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help="Random changes of the training images: none, affine, elastic, strong, or amounts, as in rotation=10,shift=2 "
-        "[default: the preset's].",
+        help="Random changes of the training images: none, affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
+        "[default: the preset's]",
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="Train on this many samples only, with the classes in proportion.")]

@@ -20,8 +20,8 @@ from pellucid.core.memory import Array
 from pellucid.data import digit, read_image
 from pellucid.data.drawings.rendering import SIDE
 from pellucid.data.drawings.strokes import CLASSES
-from pellucid.data.images.image_file import has_light_border
 from pellucid.data.images.folders import image_files
+from pellucid.data.images.image_file import has_light_border
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.tables.reading import read_csv_for_model
@@ -173,7 +173,8 @@ def _read(path: Path, model: Model) -> Array:
     if model.input_shape != (SIDE, SIDE, 1) or (model.classes or ())[:10] != CLASSES[:10]:
         return read_image(path, model.input_shape)
     image = read_image(path)
-    if image.shape == model.input_shape and not has_light_border(image[..., 0]):  # 28 × 28 with a dark border: it is like MNIST already
+    like_mnist = image.shape == model.input_shape and not has_light_border(image[..., 0])  # 28 × 28 with a dark border
+    if like_mnist:
         return image
     try:
         return digit(image)

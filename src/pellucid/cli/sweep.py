@@ -9,6 +9,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.common import echo, print_json, report_errors
+from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError
 from pellucid.runs.plan import RunSettings
 from pellucid.runs.sweep import SETTING_TYPES, Grid, Summary, Sweep
@@ -18,7 +19,7 @@ LISTED = 10  # combinations in the list of the best
 
 @report_errors
 def sweep(
-    data: str = typer.Argument("mnist", metavar="DATA", help="The name of a data set, as pellucid data list prints it."),
+    data: str = typer.Argument("mnist", metavar="DATA", help=f"A data set: {', '.join(SOURCES)}."),
     grid: list[str] = typer.Option(
         ...,
         "--grid",
@@ -35,13 +36,13 @@ def sweep(
         None,
         "--lr",
         metavar="RATE",
-        help="The learning rate; for a schedule, its highest rate [default: the preset's, or the optimizer's].",
+        help="The learning rate; for a schedule, its highest rate.  [default: the preset's, or the optimizer's]",
     ),
     hidden: options.Hidden = None,
     augmentation: options.AugmentationName = None,
     limit: options.Limit = None,
     data_dir: options.DataDir = None,
-    jobs: int | None = typer.Option(None, "--jobs", help="The number of runs at the same time [default: one for each core]."),
+    jobs: int | None = typer.Option(None, "--jobs", help="The number of runs at the same time.  [default: one for each core]"),
     dask: str | None = typer.Option(
         None, "--dask", metavar="ADDRESS", help="The address of a Dask scheduler, on whose cluster the runs are trained."
     ),

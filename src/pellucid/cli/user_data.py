@@ -18,7 +18,7 @@ Task = Annotated[
     typer.Option(
         "--task",
         metavar="NAME",
-        help="Tables: classification or regression [default: follows from the values of the target].",
+        help="Tables: classification or regression.  [default: suits the values of the target]",
     ),
 ]
 Missing = Annotated[
@@ -37,10 +37,14 @@ Ignore = Annotated[
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Tables: the file has no header; its columns are called 1, 2, ….")]
 Size = Annotated[
     str | None,
-    typer.Option("--size", metavar="WIDTHxHEIGHT", help="Images: resize them, as in 32x32 [default: their own size]."),
+    typer.Option(
+        "--size",
+        metavar="WIDTHxHEIGHT",
+        help="Images: resize them, as in 32x32.  [default: their own, or 32x32 if they differ or are large]",
+    ),
 ]
 Colour = Annotated[
-    str | None, typer.Option("--colour", metavar="NAME", help="Images: grey or colour [default: grey if all of them are].")
+    str | None, typer.Option("--colour", metavar="NAME", help="Images: grey or colour.  [default: grey if all of them are]")
 ]
 
 

@@ -70,21 +70,16 @@ def run(
 class PreparedRun:
     """A run that is ready for training: its data, model and folder.
 
-    ``settings`` and ``recipe`` are final: the learning rate that the finder chose is in both.
+    The ``plan`` is final: it has the learning rate that the finder chose, and the number of epochs that suits the data.
     """
 
-    settings: RunSettings
-    recipe: Recipe
+    plan: RunPlan
     splits: Splits
     train_set: Dataset
     task: Task
     model: Model
     folder: RunFolder
     threads: str
-
-    @property
-    def plan(self) -> RunPlan:
-        return RunPlan(self.settings, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    return PreparedRun(settings, recipe, splits, train_set, task, model, folder, threads)
+    return PreparedRun(RunPlan(settings, recipe), splits, train_set, task, model, folder, threads)
 
 
 def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
@@ -163,7 +158,7 @@ def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify
 
 def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool, observer: Observer | None) -> TrainingRecord:
     """Train the model. Ctrl-C and the observer may end the training early; the parameters trained so far are kept."""
-    model, fit = prepared.model, prepared.recipe.fit
+    model, fit = prepared.model, prepared.plan.recipe.fit
     observation = _Observation()
     start, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
     try:
@@ -238,13 +233,13 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify
     }
     folder.write_metrics(metrics)
     part = "test" if test else "validation"
-    _save_figures(prepared, getattr(splits, part), metrics[part], f"{prepared.settings.model} on the {part} set", notify)
+    _save_figures(prepared, getattr(splits, part), metrics[part], f"{prepared.plan.settings.model} on the {part} set", notify)
     return {**metrics, "folder": folder.path, "energy_text": str(training.energy), "classes": splits.classes or ()}
 
 
 def _config(prepared: PreparedRun) -> dict[str, Any]:
     """Return the part of config.json that the model does not know: the preset, the data and the fit options."""
-    settings, fit, splits = prepared.settings, prepared.recipe.fit, prepared.splits
+    settings, fit, splits = prepared.plan.settings, prepared.plan.recipe.fit, prepared.splits
     return {
         "pellucid": __version__,
         "preset": settings.model,
@@ -292,7 +287,7 @@ def _save_figures(prepared: PreparedRun, samples: Dataset, metrics: Mapping[str,
     model, folder = prepared.model, prepared.folder.path
     try:
         if len(model.history):
-            plots.save(plots.learning_curves(model.history, prepared.settings.model), folder / "learning_curves.png")
+            plots.save(plots.learning_curves(model.history, prepared.plan.settings.model), folder / "learning_curves.png")
         if "confusion_matrix" in metrics:
             figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
             plots.save(figure, folder / "confusion_matrix.png")
