@@ -43,8 +43,8 @@ NON_DIGITS = 500  # drawings of each kind
 def load_images(data_dir: Path | None, part: str) -> tuple[dict[str, Array], Array]:
     """Return the drawings of the writers of ``part`` for each normalization, (n, 28, 28, 1), and their labels."""
     place = pen_digits.find_file(data_dir)
-    drawings = pen_digits.load_drawings(place[0] if place else pen_digits.fetch())
-    drawings = [drawing for drawing in drawings if drawing.writer in pen_digits.WRITERS[part]]
+    all_drawings = pen_digits.load_drawings(place[0] if place else pen_digits.fetch())
+    drawings = [drawing for drawing in all_drawings if drawing.writer in pen_digits.WRITERS[part]]
     strokes = [[line + np.array([0, TABLET]) for line in drawing.strokes] for drawing in drawings]
     images = {
         name: np.stack([digit(lines, normalization, (TABLET, TABLET)) for lines in strokes])

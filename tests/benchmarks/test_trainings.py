@@ -132,8 +132,8 @@ def test_energy_has_a_range_and_a_source():
     def run(seconds, joules):
         used = Quantity(joules, joules / 2, 2 * joules, "estimated", "CodeCarbon: by the load")
         grams = energy.carbon(used, Quantity(360.0, 36.0, 720.0, "estimated", "a table of countries"))
-        figures = {"energy": dataclasses.asdict(used), "co2": dataclasses.asdict(grams)}
-        return {"seconds": seconds, "core_seconds": seconds * 2, "accuracy": 0.99, **figures}
+        quantities = {"energy": dataclasses.asdict(used), "co2": dataclasses.asdict(grams)}
+        return {"seconds": seconds, "core_seconds": seconds * 2, "accuracy": 0.99, **quantities}
 
     results = {"lenet": {"pellucid": [run(1.0, 1000.0), run(3.0, 3000.0), run(2.0, 2000.0)], "sklearn": []}}
     ours, theirs = energy.table(results).splitlines()[-2:]

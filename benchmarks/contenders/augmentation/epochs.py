@@ -16,7 +16,7 @@ def job(augmentation: str) -> Callable[[str | None, int, int], Job]:
 
     def cnn(data_dir: str | None, samples: int, batch: int) -> Job:
         recipe = preset("cnn")
-        model = recipe.network(10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer, metrics=[], seed=0)  # type: ignore[attr-defined]
+        model = recipe.network(10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer, metrics=[], seed=0)
         images = training_images(data_dir, samples)
         amounts = parse_augmentation(augmentation)
         return Job(
