@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import SEVEN, draw, wait_for_predictions
 
+from pellucid.app import server
+
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
 
 
@@ -16,7 +18,7 @@ def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, scheme, 
     page = open_page(width=width, scheme=scheme)
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")
-    for tab in ("Draw", "Inside", "Why", "Playground", "Train", "Compare"):
+    for tab in (module.__name__.rpartition(".")[2].capitalize() for module in server.TABS):
         page.get_by_role("tab", name=tab).click()
         page.locator(f"#{tab.lower()}").wait_for(state="visible")
         page.wait_for_timeout(1500 if tab in ("Why", "Compare") else 150)  # for the screenshots: slow requests are finished
