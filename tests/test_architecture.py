@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 import pellucid
+from pellucid.core.config import registered_classes
 from pellucid.core.lazy import exports
+from pellucid.initializers import Initializer
+from pellucid.layers import Layer, Merge
+from pellucid.losses import Loss
+from pellucid.metrics import Metric
+from pellucid.optim import Component, Schedule
+from pellucid.training import Policy
 
 SOURCE = Path(pellucid.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -280,3 +287,13 @@ def test_settings_are_found_whatever_is_loaded():
         "assert {'Standardization', 'LSTM', 'Adam'} <= set(registered_classes(Config))\n"
     )
     assert run(program) == ["Dense(units=3)", "Augmentation()"]
+
+
+KINDS = (Layer, Merge, Initializer, Loss, Metric, Component, Schedule, Policy)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_users_put_together_is_exported_by_the_whole_package(kind):
+    names = {name for name in registered_classes(kind) if not name.startswith("_")}
+    assert names
+    assert names <= set(pellucid.__all__)

@@ -38,7 +38,7 @@ class FileError(PellucidError, OSError):
 
 
 class CheckpointError(FileError):
-    """A checkpoint that does not match the model."""
+    """A model file or checkpoint whose arrays do not fit its network or its optimizer."""
 
 
 class DivergedError(PellucidError, ArithmeticError):

@@ -43,7 +43,7 @@ def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
         history = model.fit(train, validation=test, epochs=epochs, batch_size=50)
         assert history["validation_accuracy"][-1] > 0.85
         folder = RunFolder(parent / name, name)
-        folder.write_config({"preset": name, "data": {"name": "mnist-5k", "asked_for": "mnist"}, **model.config()})
+        folder.write_config({"preset": name, "data": {"name": "mnist-5k", "requested": "mnist"}, **model.config()})
         folder.write_metrics({"test": model.evaluate(test), "epochs": epochs})
         folder.save_model(model)
         runs.append(folder.path)

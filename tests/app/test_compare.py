@@ -43,12 +43,12 @@ def save_run(folder, classes, samples, **data):
 def networks(tmp_path, mnist_folder):
     """Two trained networks, "good" and "poor", one with the class "no digit", and one that was trained on other files."""
     found, digits = Networks(), CLASSES[:10]
-    data = {"name": "mnist", "asked_for": "mnist", "split_seed": 0, "sha256": mnist().sha256}
+    data = {"name": "mnist", "requested": "mnist", "split_seed": 0, "sha256": mnist().sha256}
     found.add(
         save_run(tmp_path / "good", digits, 300, **data),
         save_run(tmp_path / "poor", digits, 15, **data),
         save_run(tmp_path / "eleven", CLASSES, 0),
-        save_run(tmp_path / "other", digits, 0, name="mnist-5k", asked_for="mnist", split_seed=3, sha256="another"),
+        save_run(tmp_path / "other", digits, 0, name="mnist-5k", requested="mnist", split_seed=3, sha256="another"),
     )
     return found
 

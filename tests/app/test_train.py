@@ -289,7 +289,7 @@ def test_a_training_is_controlled(visitor, state):
     assert (end["state"], end["error"], end["network"]) == ("stopped", None, "mlp-1")
     metrics = json.loads((state.runs / "mlp-1" / "metrics.json").read_text())
     assert metrics["interrupted"]
-    assert [change["learning_rate"] for change in metrics["steered"]] == [0.123, None]
+    assert [change["learning_rate"] for change in metrics["learning_rate_changes"]] == [0.123, None]
 
 
 def test_an_error_is_reported_and_the_next_job_runs(visitor, state):

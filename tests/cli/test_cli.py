@@ -276,7 +276,7 @@ def test_quiet_runs_in_numbered_folders(mnist_folder, monkeypatch):
     for number in (1, 2):
         assert cli("train", "--epochs", 1, *flags) == ("", "")
         assert sorted(path.name for path in Path(f"runs/mlp-{number}").iterdir()) == RUN_FILES
-    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["sharding"] in {f"{available_cores()} threads", "1 thread"}
+    assert json.loads(Path("runs/mlp-2/metrics.json").read_text())["threads"] in {f"{available_cores()} threads", "1 thread"}
     config = json.loads(Path("runs/mlp-2/config.json").read_text())
     assert (config["data"]["limit"], config["data"]["split_seed"]) == (60, 9)
     assert config["fit"]["deterministic"]

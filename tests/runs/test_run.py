@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -27,7 +28,7 @@ def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder):
     assert one == other
     assert [event.epoch for event in seen if isinstance(event, EpochEvent)] == [1, 2, 3]
     assert len(seen) == 3 * 8 + 3
-    assert (observed["interrupted"], observed["steered"]) == (False, [])
+    assert (observed["interrupted"], observed["learning_rate_changes"]) == (False, [])
 
 
 def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
@@ -41,8 +42,23 @@ def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
 
     train(tmp_path / "run", observer)
     assert rates[:8] == [0.04] * 3 + [0.5] * 3 + [0.04] * 2
-    steered = json.loads((tmp_path / "run" / "metrics.json").read_text())["steered"]
-    assert steered == [{"after_step": 3, "learning_rate": 0.5}, {"after_step": 6, "learning_rate": None}]
+    changes = json.loads((tmp_path / "run" / "metrics.json").read_text())["learning_rate_changes"]
+    assert changes == [{"after_step": 3, "learning_rate": 0.5}, {"after_step": 6, "learning_rate": None}]
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ({}, "preset mlp"),
+        ({"optimizer": "adam"}, "default of --optimizer adam"),
+        ({"lr": 0.1}, "--lr"),
+        ({"lr": 0.1, "optimizer": "adam"}, "--lr"),
+        ({"lr": "auto"}, "range test, --lr auto"),
+    ],
+)
+def test_the_origin_of_the_learning_rate_is_recorded(tmp_path, mnist_folder, given, origin):
+    train(tmp_path / "run", settings=dataclasses.replace(SMALL, epochs=1, **given))
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["learning_rate_origin"] == origin
 
 
 def test_an_observer_may_end_the_training(tmp_path, mnist_folder):

@@ -22,7 +22,9 @@ from pellucid.metrics import Metric
 from pellucid.optim import Chain, Rule
 from pellucid.training.state import ModelState
 
-FORMAT = 1  # the version of the settings
+# The version of the format. Raise it when a reader of the old format would restore a wrong model from a new file, or when this
+# module cannot read old files any more. An optional setting with a default needs no new version.
+FORMAT = 1
 
 
 def save(path: str | Path, state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> None:
@@ -50,16 +52,18 @@ class SavedModel:
     network: Layer
     input_shape: Shape
     options: Mapping[str, Any]  # the other arguments of the model
+    training_state: bool
+    steps: int
+    epochs: int
 
     def restore(self, state: ModelState) -> None:
         """Copy the arrays of the file into the state of a model. Raises CheckpointError where they do not fit."""
-        settings, arrays = self.file.settings, self.file.arrays()
-        targets = _saved_arrays(state, bool(settings["training_state"]))
+        arrays, targets = self.file.arrays(), _saved_arrays(state, self.training_state)
         if {name: array.shape for name, array in targets.items()} != self.file.shapes:
             raise CheckpointError(f"{self.path}: its training state does not fit its optimizer, {state.updater.optimizer}")
         for name, target in targets.items():
             target[...] = arrays[name]
-        state.steps, state.epochs = int(settings["steps"]), int(settings["epochs"])
+        state.steps, state.epochs = self.steps, self.epochs
 
 
 def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
@@ -89,12 +93,13 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
             "classes": settings["classes"],
             "input_stage": None if stage is None else from_json(stage, InputStage, custom),
         }
-        int(settings["steps"]), int(settings["epochs"]), settings["training_state"]  # restore() uses them: check them now
+        progress = {"steps": int(settings["steps"]), "epochs": int(settings["epochs"])}
+        training_state = bool(settings["training_state"])
     except PellucidError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} lacks settings of a model ({type(error).__name__}: {error})") from None
-    return SavedModel(Path(path), file, network, shape, options)
+    return SavedModel(Path(path), file, network, shape, options, training_state, **progress)
 
 
 def _first_difference(expected: Mapping[str, Shape], actual: Mapping[str, Shape]) -> str:

@@ -293,8 +293,8 @@ class Model:
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Write the parameters and the settings to one safetensors file, atomically.
 
-        ``training_state`` adds the optimizer's vectors, so that training continues with the batches, noise and updates that
-        would have followed. Schedules and policies start again with each ``fit``.
+        ``training_state`` makes it a checkpoint: it adds the optimizer's vectors, so that training continues with the batches,
+        noise and updates that would have followed. Schedules and policies start again with each ``fit``.
         """
         model_file.save(path, self.state, self.config(), training_state=training_state)
 

@@ -2,7 +2,7 @@
 
 config.json      the network, loss, optimizer, data, fit options and seed: enough to repeat the run
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
-metrics.json     the final metrics of all three sets, with the data, versions, seconds and energy
+metrics.json     the final metrics of all three sets, with the data, the settings, versions, seconds and energy
 model.pellucid   the trained model, with the state of its optimizer
 *.png            figures, if Matplotlib is installed
 """
@@ -107,6 +107,6 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:
     """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way."""
     settings = config.get("data", {})
-    own_name, reading = settings.get("asked_for", "mnist"), settings.get("reading")
+    own_name, reading = settings.get("requested", "mnist"), settings.get("reading")
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, own_name) else None
     return data.load(name or own_name, data_dir, settings.get("split_seed", 0), options)

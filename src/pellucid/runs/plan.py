@@ -72,6 +72,16 @@ class RunPlan:
         checked_name(settings.data)
         return cls(settings, recipe)
 
+    @property
+    def learning_rate_origin(self) -> str:
+        """What decided the learning rate: a flag, the default of an optimizer, or the preset."""
+        settings = self.settings
+        if settings.lr == AUTO:
+            return "range test, --lr auto"
+        if settings.lr is not None:
+            return "--lr"
+        return f"preset {settings.model}" if settings.optimizer is None else f"default of --optimizer {settings.optimizer}"
+
     def record(self) -> dict[str, Any]:
         """Return everything that determines the results of the run, as plain JSON.
 

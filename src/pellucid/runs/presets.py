@@ -184,13 +184,13 @@ def _resnet_small(classes: int) -> Composite:
 
 PRESETS: dict[str, Recipe] = {
     "mlp": Recipe(
-        "the report's good fit: 784-256-256-10, gradient descent",
+        "784-256-256-10 with gradient descent, the good fit of the student report",
         MLP((256, 256)),
         SGD(0.04),
         FitOptions(epochs=15, batch_size=100),
     ),
     "mlp-small": Recipe(
-        "the report's first snippet: 784-32-10, gradient descent",
+        "784-32-10 with gradient descent, the first network of the student report",
         _first_snippet,
         SGD(0.01),
         FitOptions(epochs=15, batch_size=100),

@@ -71,9 +71,11 @@ class PreparedRun:
     """A run that is ready for training: its data, model and folder.
 
     The ``plan`` is final: it has the learning rate that the finder chose, and the number of epochs that suits the data.
+    ``learning_rate_origin`` says what decided the learning rate.
     """
 
     plan: RunPlan
+    learning_rate_origin: str
     splits: Splits
     train_set: Dataset
     task: Task
@@ -133,7 +135,7 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    return PreparedRun(RunPlan(settings, recipe), splits, train_set, task, model, folder, threads)
+    return PreparedRun(RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads)
 
 
 def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
@@ -221,9 +223,10 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify
         "epochs": len(model.history),
         "best_epoch": model.history.best_epoch,
         "interrupted": training.interrupted,
-        "steered": training.rate_changes,
+        "learning_rate_origin": prepared.learning_rate_origin,
+        "learning_rate_changes": training.rate_changes,
         "kernels": name_of(model.kernels),
-        "sharding": prepared.threads,
+        "threads": prepared.threads,
         "versions": {
             "pellucid": __version__,
             "numpy": np.__version__,
@@ -245,7 +248,7 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
         "preset": settings.model,
         "data": {
             "name": splits.name,
-            "asked_for": settings.data if settings.data in SOURCES else os.path.abspath(settings.data),
+            "requested": settings.data if settings.data in SOURCES else os.path.abspath(settings.data),
             "split_seed": settings.split_seed,
             "limit": settings.limit,
             "sha256": splits.sha256,

@@ -113,7 +113,7 @@ def _select(networks: Networks, cache: PredictionCache, request: RequestFields) 
 def _training_data(network: Network) -> tuple[str, int]:
     """Return the name of the data that a network was trained on, and the seed of its split."""
     data = network.settings.get("data", {})
-    return str(data.get("asked_for", "mnist")), int(data.get("split_seed", 0))
+    return str(data.get("requested", "mnist")), int(data.get("split_seed", 0))
 
 
 def _results(networks: Networks, cache: PredictionCache, request: RequestFields) -> dict[str, Any]:
