@@ -275,7 +275,7 @@ def test_every_name_in_a_stub_is_exported(stub):
 
 
 def test_there_are_stubs():
-    assert len(STUBS) == 8
+    assert len(STUBS) == 9
 
 
 def test_settings_are_found_whatever_is_loaded():

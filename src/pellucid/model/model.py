@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
 from pellucid.core.config import to_json, validate
@@ -17,7 +17,6 @@ from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage, input_stage_for
 from pellucid.errors import ConfigError
-from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
@@ -34,6 +33,9 @@ from pellucid.training.progress import follow
 from pellucid.training.state import ModelState
 from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
+
+if TYPE_CHECKING:  # imported when a model is exported
+    from pellucid.export.trained_network import TrainedNetwork
 
 
 class Model:
@@ -318,7 +320,7 @@ class Model:
         """
         from pellucid.export.onnx.exporter import to_onnx
 
-        to_onnx(path, self._trained(), layers)
+        to_onnx(path, self._trained_network(), layers)
 
     def export_numpy(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
         """Write a readable program that computes what :meth:`predict` does and needs only NumPy.
@@ -328,10 +330,12 @@ class Model:
         """
         from pellucid.export.numpy_program.exporter import to_numpy
 
-        to_numpy(path, self._trained(), layers)
+        to_numpy(path, self._trained_network(), layers)
 
-    def _trained(self) -> TrainedNetwork:
-        """Return the form of the model that exports take."""
+    def _trained_network(self) -> TrainedNetwork:
+        """Return the description of this model that the exporters read."""
+        from pellucid.export.trained_network import TrainedNetwork
+
         return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
     def _adopt(self, data: Dataset, stage: InputStage) -> None:

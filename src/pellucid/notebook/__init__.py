@@ -9,8 +9,6 @@ readable on light and on dark pages. Styles are attributes of the elements, so t
 - ``datasets``, ``histories``, ``attributions``: the views of these objects, from plain values.
 """
 
-from pellucid.notebook.charts import BLUE, GREY, VERMILION, Curve, chart
-from pellucid.notebook.images import encode_png, image_grid
-from pellucid.notebook.tables import paragraph, section, table
+from pellucid.core import lazy
 
-__all__ = ["BLUE", "GREY", "VERMILION", "Curve", "chart", "encode_png", "image_grid", "paragraph", "section", "table"]
+__getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

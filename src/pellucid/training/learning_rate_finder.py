@@ -11,7 +11,6 @@ from pellucid.core.config import Positive, Range, validate
 from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
 from pellucid.errors import ConfigError, DataError, DivergedError
-from pellucid.notebook import histories
 from pellucid.training.loop import take_step
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
@@ -45,6 +44,8 @@ class RateSearch:
     diverged: bool
 
     def _repr_html_(self) -> str:
+        from pellucid.notebook import histories
+
         return histories.learning_rate_search(self.rates, self.losses, self.smoothed, self.suggestion, self.diverged)
 
 

@@ -49,7 +49,9 @@ def test_both_kernels_draw_the_same():
     random = np.random.default_rng(0)
     for count in (1, 3, 700):
         segments = random.uniform(-5, 35, (count, 4)).astype(np.float32)
-        one, other = (load(name).draw_strokes(segments, 1.2, np.empty((28, 28), np.float32)) for name in ("reference", "compiled"))
+        one, other = (
+            load(name).draw_strokes(segments, 1.2, np.empty((28, 28), np.float32)) for name in ("reference", "compiled")
+        )
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
