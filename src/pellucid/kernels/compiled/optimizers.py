@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numba
-
-from pellucid.kernels.compiled.jit import OPTIONS, jit
+from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
 MIN_MOMENT = 1e-30  # smaller moments are set to zero, as in the reference
@@ -22,28 +20,6 @@ def _flush(x):
 def _flush_positive(x):
     """Return x ≥ 0, or zero where x is below MIN_MOMENT."""
     return type(x)(0) if x < type(x)(MIN_MOMENT) else x
-
-
-@numba.njit(inline="always", **OPTIONS)  # inlined before LLVM optimizes it, and rounds as a part of each caller's loop
-def _update_moments(m, v, g, i, betas):
-    """Update element i of Adam's moments, m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g², and return both.
-
-    ``betas`` is (β₁, 1 − β₁, β₂, 1 − β₂).
-    """
-    b1, r1, b2, r2 = betas
-    a = b1 * m[i] + r1 * g[i]
-    b = b2 * v[i] + r2 * g[i] * g[i]
-    a = _flush(a)
-    b = _flush_positive(b)
-    m[i] = a
-    v[i] = b
-    return a, b
-
-
-@jit
-def _betas(beta1, beta2, like):
-    kind = like.dtype.type
-    return kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
 
 
 @jit
@@ -72,48 +48,47 @@ def sgd_momentum(theta, g, v, rate, momentum, nesterov):
 
 
 @jit
-def _adam_task(theta, g, m, v, eta, root, betas, eps, task):
+def _adam_task(theta, g, m, v, peak, rates, betas, eps, amsgrad, task):
+    """The step of Adam, AMSGrad and NAdam: θ ← θ − (η_g g + η_m m)/(√v · root + ε), with ``rates`` (η_g, η_m, root).
+
+    Adam and AMSGrad have η_g = 0; AMSGrad takes the largest v so far, ``peak``. ``betas`` are (β₁, 1 − β₁, β₂, 1 − β₂).
+    """
+    gradient_rate, momentum_rate, root = rates
+    b1, r1, b2, r2 = betas
     for i in chunk(theta, task):
-        a, b = _update_moments(m, v, g, i, betas)
-        theta[i] -= eta * a / (math.sqrt(b) * root + eps)
-
-
-@jit
-def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):
-    kind = theta.dtype.type
-    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
-    parallel_for(_adam_task, (theta, g, m, v, eta, root, _betas(beta1, beta2, theta), kind(epsilon)), num_chunks(theta))
-
-
-@jit
-def _amsgrad_task(theta, g, m, v, peak, eta, root, betas, eps, task):
-    for i in chunk(theta, task):
-        a, b = _update_moments(m, v, g, i, betas)
-        b = max(b, peak[i])
-        peak[i] = b
-        theta[i] -= eta * a / (math.sqrt(b) * root + eps)
-
-
-@jit
-def amsgrad(theta, g, m, v, peak, rate, beta1, beta2, epsilon, step):
-    kind = theta.dtype.type
-    eta, root = kind(rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
-    betas = _betas(beta1, beta2, theta)
-    parallel_for(_amsgrad_task, (theta, g, m, v, peak, eta, root, betas, kind(epsilon)), num_chunks(theta))
-
-
-@jit
-def _nadam_task(theta, g, m, v, gradient_rate, momentum_rate, root, betas, eps, task):
-    for i in chunk(theta, task):
-        a, b = _update_moments(m, v, g, i, betas)
+        a = b1 * m[i] + r1 * g[i]  # the order of these four statements decides how LLVM contracts and so rounds them
+        b = b2 * v[i] + r2 * g[i] * g[i]
+        a = _flush(a)
+        b = _flush_positive(b)
+        m[i] = a
+        v[i] = b
+        if amsgrad:
+            b = max(b, peak[i])
+            peak[i] = b
         theta[i] -= (gradient_rate * g[i] + momentum_rate * a) / (math.sqrt(b) * root + eps)
 
 
 @jit
-def nadam(theta, g, m, v, gradient_rate, momentum_rate, beta1, beta2, epsilon, step):
+def _adam(theta, g, m, v, peak, rates, beta1, beta2, epsilon, step, amsgrad):
     kind = theta.dtype.type
-    rates = (kind(gradient_rate), kind(momentum_rate), kind(1 / math.sqrt(1 - beta2**step)))
-    parallel_for(_nadam_task, (theta, g, m, v, *rates, _betas(beta1, beta2, theta), kind(epsilon)), num_chunks(theta))
+    rates = (kind(rates[0]), kind(rates[1]), kind(1 / math.sqrt(1 - beta2**step)))
+    betas = (kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
+    parallel_for(_adam_task, (theta, g, m, v, peak, rates, betas, kind(epsilon), amsgrad), num_chunks(theta))
+
+
+@jit
+def adam(theta, g, m, v, rate, beta1, beta2, epsilon, step):
+    _adam(theta, g, m, v, v, (0.0, rate / (1 - beta1**step)), beta1, beta2, epsilon, step, False)
+
+
+@jit
+def amsgrad(theta, g, m, v, peak, rate, beta1, beta2, epsilon, step):
+    _adam(theta, g, m, v, peak, (0.0, rate / (1 - beta1**step)), beta1, beta2, epsilon, step, True)
+
+
+@jit
+def nadam(theta, g, m, v, gradient_rate, momentum_rate, beta1, beta2, epsilon, step):
+    _adam(theta, g, m, v, v, (gradient_rate, momentum_rate), beta1, beta2, epsilon, step, False)
 
 
 @jit
