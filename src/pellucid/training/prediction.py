@@ -6,8 +6,7 @@ Both may be called from several threads at once: each call takes an execution fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -74,13 +73,14 @@ class Predictor:
         state = self.state
         head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)
         result = np.empty((len(x), *state.output_shape), state.dtype)
-        with self._execution(len(x)) as execution:
-            for rows in chunks(len(x), self._chunk_size):
-                z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
-                if head is None:
-                    result[rows] = z
-                else:
-                    head(z, out=result[rows])
+        execution = self._borrowed_execution(len(x))
+        for rows in chunks(len(x), self._chunk_size):
+            z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
+            if head is None:
+                result[rows] = z
+            else:
+                head(z, out=result[rows])
+        self._pool.append(execution)
         return result
 
     def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
@@ -90,30 +90,28 @@ class Predictor:
         weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
         outputs, dz = (np.empty((self._chunk_size, *state.output_shape), state.dtype) for _ in range(2))
-        with self._execution(n) as execution:
-            for chunk in chunks(n, self._chunk_size):
-                rows = chunk if samples.rows is None else samples.rows[chunk]
-                size = chunk.stop - chunk.start
-                z = self._logits(execution, samples.x, stage, rows, size)
-                a, t, w = outputs[:size], targets[chunk], weights[chunk]
-                with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-                    loss = state.loss.compute(z, t, w, 1.0, a, dz[:size], state.kernels)
-                scores.add(loss, float(w.sum(dtype=np.float64)), a, t, w)
+        execution = self._borrowed_execution(n)
+        for chunk in chunks(n, self._chunk_size):
+            rows = chunk if samples.rows is None else samples.rows[chunk]
+            size = chunk.stop - chunk.start
+            z = self._logits(execution, samples.x, stage, rows, size)
+            a, t, w = outputs[:size], targets[chunk], weights[chunk]
+            with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
+                loss = state.loss.compute(z, t, w, 1.0, a, dz[:size], state.kernels)
+            scores.add(loss, float(w.sum(dtype=np.float64)), a, t, w)
+        self._pool.append(execution)
         return scores.result()
 
-    @contextmanager
-    def _execution(self, n: int) -> Iterator[Execution]:
-        """Set the number of threads for a pass over n samples, and lend an execution from the pool.
+    def _borrowed_execution(self, n: int) -> Execution:
+        """Set the number of threads for a pass over n samples, and take an execution from the pool.
 
-        After an error in the block the execution is dropped; the next call creates a new one.
+        The caller puts it back after the pass. After an error it does not, and the next call creates a new one.
         """
         self.state.kernels.set_num_threads(self.state.prediction_threads(n).pool)
         try:
-            execution = self._pool.pop()
+            return self._pool.pop()
         except IndexError:
-            execution = self.state.execution()
-        yield execution
-        self._pool.append(execution)
+            return self.state.execution()
 
     def _logits(self, execution: Execution, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
