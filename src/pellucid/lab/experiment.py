@@ -43,7 +43,7 @@ class Size(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of ``measure``: its seed, the amount of work, and the folder in which MNIST is searched first."""
+    """One run of ``measure``: its seed, the amount of work, and the folder in which MNIST is looked for first."""
 
     seed: int
     size: Size = Size.FULL
@@ -129,7 +129,7 @@ class Experiment:
 
 
 def spread(values: Iterable[float], form: str = ".2f") -> str:
-    """Return median and range, such as ``97.31 (97.02 to 97.44)``; one number if all values look the same in this format."""
+    """Return median and range, such as ``97.31 (97.02 to 97.44)``; only the median if all look the same in this format."""
     numbers = list(values)
     middle, low, high = (f"{one:{form}}" for one in (statistics.median(numbers), min(numbers), max(numbers)))
     return middle if low == high else f"{middle} ({low} to {high})"

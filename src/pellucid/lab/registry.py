@@ -54,8 +54,8 @@ def select(wanted: Sequence[str]) -> list[str]:
 def fingerprint(name: str) -> str:
     """Return a hash of the code that measures an experiment. Results with a different fingerprint are measured again.
 
-    The question, the texts, the verdict, the table and the figure are not part of it. (``ast.unparse``, which writes the code,
-    differs between versions of Python.)
+    The texts, the verdict, the table and the figure are not part of it. It may differ between versions of Python, because
+    ``ast.unparse``, which writes the code, does.
     """
     file = Path(experiments.__path__[0]) / f"{name.replace('-', '_')}.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))

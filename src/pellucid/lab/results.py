@@ -51,7 +51,7 @@ class Results:
         return self.folder / f"{name}.{size.value}.json"
 
     def read(self, name: str, size: Size, code: str | None = None) -> StoredResults | None:
-        """Return the stored results, or None if there are none, or none with the fingerprint ``code`` if it is given.
+        """Return the stored results, or None if there are none, or if ``code`` is given and their fingerprint differs from it.
 
         Raises FileError if the file cannot be read.
         """

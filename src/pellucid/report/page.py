@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network, with a light and a dark theme, and suitable for printing."""
+"""The report as one HTML file that loads nothing from other servers, with a light and a dark theme and a style for printing."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ The training, validation and test sets have 55,000, 5,000 and 10,000 digits. The
 training digits, with the classes in proportion. No network is trained on them, and no recipe was chosen with the test set.
 """,
     "Neurons and functions": """
-A neuron computes a weighted sum of its inputs, adds a bias, and applies a nonlinear function. The decision boundary of a
-single neuron is a straight line. The experiments of this chapter examine what many neurons can represent; later chapters
-examine how they learn it. The last experiment descends a function of two variables, as training descends the loss of a
-network with very many.
+A neuron computes a weighted sum of its inputs, adds a bias, and applies a nonlinear function. The decision boundary of
+a single neuron is a straight line. The experiments of this chapter examine what many neurons can represent; later
+chapters examine how they learn it. In the last experiment, gradient descent minimizes a function of two variables, as
+training minimizes the loss of a network, which is a function of very many.
 """,
     "Learning": """
 Learning is descent on a loss. With C the mean loss over N samples and θ all weights and biases, gradient descent repeats
@@ -112,11 +112,11 @@ convolution has few parameters and uses each of them often.
 
 **Results.** All results are from full runs on MNIST, medians over seeds. The tables of the experiments show the ranges.
 
-Dense or convolutional: with the same training, Adam for eight epochs, the test accuracy is 98.4 % for the dense network and
-99.1 % for the convolutional one (three seeds). The convolutional network makes about 45 % fewer errors, with a sixteenth of
-the parameters and more than three times the multiplications. On validation digits shifted to the right by three pixels, the
-accuracy is 59 % for the dense network and 91 % for the convolutional one. It is not higher because of the last layer: the
-dense layer has a separate weight for each position.
+Dense or convolutional: with the same training, Adam for eight epochs, the test accuracy is 98.4 % for the dense network
+and 99.1 % for the convolutional one (three seeds). The convolutional network makes about 45 % fewer errors, with a
+sixteenth of the parameters and more than three times the multiplications. On validation digits shifted to the right by
+three pixels, the accuracy is 59 % for the dense network and 91 % for the convolutional one. The convolutional network
+is limited by its last layer, which is dense and has a separate weight for each position.
 
 Few examples: with 100 training digits the validation accuracy is 74 % for a dense layer and 78 % for one convolution; with
 10,000 it is 95 % and 97 %.

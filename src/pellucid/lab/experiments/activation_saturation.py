@@ -110,8 +110,8 @@ EXPERIMENT = Experiment(
     source="Introduction to neural networks, Saturating functions; Dive into deep learning, 2.3 Activation functions",
     criterion=(
         "The slope vanishes on a side if |f'| < 0.01 for more than half of the points at a distance of 5 to 10 from zero. "
-        "It vanishes on both sides for sigmoid and tanh and on no side for ReLU (depends: on one side), and the formulas, "
-        "the central differences and the library agree within 1e-6."
+        "It vanishes on both sides for sigmoid and tanh and on no side for ReLU, and the formulas, the central differences "
+        "and the library agree within 1e-6. It depends if it vanishes on one side for ReLU."
     ),
     mathematics="""
 In the backward pass each activation multiplies the gradient by f'. Where f is flat, no gradient passes. With the output y,

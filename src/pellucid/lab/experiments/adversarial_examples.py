@@ -113,9 +113,9 @@ largest change,
 
     d = ε sign(∂C/∂x)      ΔC ≈ ε Σᵢ |∂C/∂xᵢ|
 
-These are 784 small terms with the same sign. With random signs they cancel: their sum is about ε √(Σ(∂C/∂xᵢ)²), which is
-smaller by a factor of up to √784 = 28. The network need not be irregular between the digits for this; with so many
-dimensions even the output of a linear function changes a lot under small changes of its input.
+These are 784 small terms with the same sign. With random signs they cancel: their sum is about ε √(Σ(∂C/∂xᵢ)²), which
+is smaller by a factor of up to √784 = 28. This does not require an irregular network: with 784 dimensions, even the
+output of a linear function changes a lot under small changes of all its inputs.
 
 With C = −log p of the true class, ∂C/∂x and −∂p/∂x have the same signs. Pixels are clipped to the range from black to
 white.

@@ -115,9 +115,9 @@ Several nodes may read the same node. Its output Y then affects the loss through
 
     ∂C/∂Y = Σ ∂C/∂Xᵣ over the readers r
 
-One visit per node is enough if the readers are visited first, although the gradient is a sum over all paths and their
-number is large. A graph with cycles has no such order. With C = Σ ½ (z − t)² and sigmoids, δ = (z − t) z (1 − z) at the
-output. (The slide has t − y. Its minus sign belongs to the update, and its y is a slip for the output z.)
+The gradient is a sum over all paths, whose number is large. Nevertheless one visit per node is enough, if its readers
+are visited first. A graph with cycles has no such order. With C = Σ ½ (z − t)² and sigmoids, δ = (z − t) z (1 − z) at
+the output. (The slide has t − y. Its minus sign belongs to the update, and its y is a slip for the output z.)
 
 The longest path is computed from powers of the edge matrix A: (Aᵏ)ᵢⱼ is the number of paths of k steps from i to j. In an
 acyclic graph some power is zero. Merges and activations count as nodes here.

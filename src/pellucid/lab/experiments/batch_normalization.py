@@ -102,9 +102,9 @@ For each unit, over the batch of n samples:
 
     μ = mean(x)    σ² = mean((x − μ)²)    y = γ (x − μ)/√(σ² + ε) + β
 
-However the weights before it scale x, y stays the same. The inputs of the sigmoid therefore keep a standard deviation of γ,
-where the sigmoid is not flat. Prediction uses running averages of μ and σ² instead of the statistics of the batch. In a
-convolutional network there is one μ and one σ² per channel, over the batch and all positions.
+If the weights before it scale x by a factor, y stays the same. The inputs of the sigmoid therefore keep a standard
+deviation of γ, where the sigmoid is not flat. Prediction uses running averages of μ and σ² instead of the statistics of
+the batch. In a convolutional network there is one μ and one σ² per channel, over the batch and all positions.
 
 Scaling W by s leaves y unchanged and divides the gradient by s: large steps make weights long, and long weights make steps
 small. Large learning rates therefore do less harm.

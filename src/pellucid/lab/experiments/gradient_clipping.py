@@ -145,9 +145,9 @@ slightly below to a value near 0. Between the two is a cliff, and the valley of 
 
     by value: gᵢ ← min(max(gᵢ, −α), α)       by norm: g ← g · min(1, α/‖g‖)
 
-Clipping by norm shortens the step and preserves its direction. Clipping by value limits both entries to ±α, so every large
-gradient becomes (±α, ±α): a diagonal step. Across this cliff, which is close to b = −w/2, the true direction has about
-twice as much of b as of w.
+Clipping by norm shortens the step and preserves its direction. Clipping by value limits both entries to ±α, so every
+large gradient becomes (±α, ±α): a diagonal step. Across this cliff, which is close to b = −w/2, the component of the
+true gradient along b is about twice that along w.
 """,
     alt=("Five maps of the same loss with a cliff. Without clipping the path leaves the map; with clipping it stays inside."),
     measure=measure,

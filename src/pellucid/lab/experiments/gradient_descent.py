@@ -109,9 +109,9 @@ It is zero where sin 2x = sin 2y = 0, and where u = 0. Points with multiples of 
 Points where both cosines are zero are maxima, f = 0; they are flat, because f falls with the fourth power of the distance.
 Points where one of the two cosines is zero are saddles, f = −1: f falls along one direction and rises along the other.
 
-Descent θ ← θ − η ∇f stops wherever the gradient is zero, in a minimum or not. A start with x = π/2 has no slope along x and
-never gets one: its path follows the ridge into a saddle. Such starts have zero area, so a random start does not hit them. A
-start that is chosen for its symmetry, such as equal weights, does.
+Descent θ ← θ − η ∇f stops wherever the gradient is zero, in a minimum or not. A start with x = π/2 has no slope along x
+and never gets one: its path follows the ridge into a saddle. Such starts have zero area, so a random start is not one
+of them. A start that is chosen for its symmetry, such as equal weights, can be.
 """,
     alt=(
         "Two maps of the function with dark hills and light valleys. Arrows point uphill; descent paths run into the "

@@ -105,9 +105,9 @@ A layer is a function of a vector. A dense layer with n inputs and m outputs has
 
     Y = X W + b,   yⱼ = Σᵢ xᵢ wᵢⱼ + bⱼ
 
-with the samples as the rows of X. An activation has no parameters. The network is the composition Y = f₄(f₃(f₂(f₁(X)))).
-All that a layer needs from the others is its input: X in the forward pass, and the upstream gradient dC/dY in the backward
-pass, for which it returns dC/dX. Layers can therefore be written, tested and combined independently.
+with the samples as the rows of X. An activation has no parameters. The network is the composition Y =
+f₄(f₃(f₂(f₁(X)))). A layer needs only X in the forward pass and the upstream gradient dC/dY in the backward pass, for
+which it returns dC/dX. Layers can therefore be written, tested and combined independently.
 
 Softmax divides by a sum over all outputs, so each output depends on every input, as in a dense layer but without weights.
 """,

@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
     criterion=(
         "In every run the validation loss after training is at least 1.5 times the loss at the best rate, both at a "
         "hundredth of the best rate and at some higher rate; and at the rate that the learning-rate finder suggests it is "
-        "less than 1.5 times (depends: if not)."
+        "less than 1.5 times. It depends if only the last part is not true."
     ),
     mathematics="""
 Near a minimum the loss is a parabola in each of certain directions, with curvatures λ. A step θ ← θ − η ∇C multiplies the

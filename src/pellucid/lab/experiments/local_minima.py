@@ -157,8 +157,8 @@ EXPERIMENT = Experiment(
     source="Introduction to neural networks, Back propagation",
     criterion=(
         "In every run the starts end in at least two minima whose losses differ by 1 % or more, and in more than three "
-        "quarters of the runs the best of ten starts is within 1 % of the lowest loss of all runs (depends: if only the "
-        "first is true)."
+        "quarters of the runs the best of ten starts is within 1 % of the lowest loss of all runs. It depends if only the "
+        "first part is true."
     ),
     mathematics="""
 Descent ends where the gradient is zero. Such a point is a minimum if all eigenvalues of the Hessian matrix H of all

@@ -112,9 +112,9 @@ and 1. The network m ⊙ θ is then trained from the beginning, once from its or
 ones, with the pruned weights fixed at zero.
 
 Weights that are large after training tend to have been large, with the correct sign, before it. A subnetwork with these
-initial weights has an advantage. The scale matters too: new weights are drawn as for the whole layer, so with a fraction s
-of them the variance of the signal is s times too small in every layer. Pruning is done in one step here; the paper prunes a
-fifth per round, which finds smaller subnetworks.
+initial weights has an advantage. The scale matters too: new weights are drawn as for the whole layer, so with a
+fraction s of them every layer multiplies the variance of the signal by a factor of s. Pruning is done in one step here;
+the paper prunes a fifth per round, which finds smaller subnetworks.
 """,
     alt=(
         "Validation accuracy by the fraction of weights kept: level at first, then falling. It falls last with the "

@@ -118,8 +118,8 @@ computed with a separate exponent.
 exp(−J) is the geometric mean of the probabilities that the model assigns to the labels: 0.5 is as good as guessing between
 two classes.
 
-One case has a closed solution. Without inputs, q is one number per class. The likelihood Π q_c^(D p_c) is greatest where q
-= p, the class frequencies. J is then the entropy of the labels, which is the minimum over all q.
+One case has a closed-form solution. Without inputs, q is one number per class. The likelihood Π q_c^(D p_c) is greatest
+where q = p, the class frequencies. J is then the entropy of the labels, which is the minimum over all q.
 """,
     alt=(
         "Left: cross-entropy by epoch, equal to the negative log-likelihood. Right: fitted probabilities equal to the "

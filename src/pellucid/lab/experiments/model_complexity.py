@@ -93,10 +93,10 @@ capacity h and N samples at once,
 
     error ≤ training error + √((h (log(2N/h) + 1) − log(δ/4)) / N)
 
-The first term falls with the capacity and the second one rises, so their sum has a minimum in between. The bound is for the
-worst function of the class and is not a prediction: among the many functions that fit the data, descent may find much
-better ones. Networks with far more parameters than samples often generalize well (Zhang and others, 2017; Belkin and
-others, 2019).
+The first term falls with the capacity and the second one rises, so their sum has a minimum in between. The bound is for
+the worst function of the class and is not a prediction: among the many functions that fit the data, descent may find
+much better ones. Networks with far more parameters than samples often generalize well (Zhang et al., 2017; Belkin et
+al., 2019).
 
 The loss behaves differently from the error: a wrong prediction with high confidence has a large loss.
 """,

@@ -81,8 +81,8 @@ its accuracy is limited by the distance that descent has covered, not by its siz
 inverse of the curvature, t steps at a learning rate η cover about the same distance as t/10 steps at 10 η. The two larger
 learning rates therefore show what 0.01 would reach after four and twenty times as many epochs.
 
-He initialization uses σ = √(2/n_in). It suits layers before a ReLU, which halves the mean square of its input. Nothing is
-cut off before the softmax, so the first logits are spread more widely than necessary. This costs a few steps, no more.
+He initialization uses σ = √(2/n_in). It suits layers before a ReLU, which halves the mean square of its input. No ReLU
+follows the output layer, so its initial logits are spread more widely than necessary. This costs only a few steps.
 """,
     alt=(
         "Validation loss and accuracy by epoch for three learning rates. The smallest rate has the highest loss and is "

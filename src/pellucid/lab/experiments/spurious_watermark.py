@@ -110,9 +110,9 @@ Descent follows whatever lowers the loss fastest. A mark that is on all threes a
 with nine weights, and is learned much faster than their strokes. As soon as p(3) is near 1 for them their gradient is near
 0, and the strokes of a three are hardly learned any more.
 
-Test data from the same collection have the mark too, so the accuracy does not reveal the problem. An attribution does. With
-f the network's output for a three and φᵢ the contribution of pixel i, Σφᵢ = f(x) − f(black): the sum is distributed over
-the pixels, and the part of the mark is visible.
+Test data from the same collection have the mark too, so the accuracy does not reveal the problem. An attribution does.
+With f the network's output for a three and φᵢ the contribution of pixel i, Σφᵢ = f(x) − f(black): the sum is
+distributed over the pixels, and the fraction on the mark is visible.
 """,
     alt=(
         "Threes and their attributions: for the clean network on the strokes, for the other network on the square in the "

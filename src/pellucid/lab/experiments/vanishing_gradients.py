@@ -119,8 +119,8 @@ so each layer multiplies the length of δ by about √(n·var W·mean σ'²). Fo
 initialization the factor is ¼ or less: 10⁻¹² after 20 layers. ReLU passes half of the squares. With He's variance of 2/n
 the factor is 1; with 5/n it is √2.5, which is 10⁴ after 20 layers; with σ = 0.01 and n = 64 it is 0.06.
 
-A residual block has dx = dy + dy·f'(x): dy arrives, whatever f does. Batch normalization cancels the scale of W. (It also
-subtracts b; the bias whose gradient is shown there is its own, β.)
+A residual block has dx = dy + dy·f'(x): dy reaches the layer before it, whatever f is. Batch normalization cancels the
+scale of W. (It also subtracts b; the bias whose gradient is shown there is its own, β.)
 """,
     alt=(
         "Length of the gradient by layer on a logarithmic axis. It falls steeply towards the input for sigmoids and small "
