@@ -89,8 +89,9 @@ def run_layer(
     """Run one layer forward on x (n, *input shape), and backward if dy is given, in the dtype of x.
 
     ``theta`` is the vector of the parameters, and ``state`` are the running statistics before the pass, such as those of
-    another :class:`Pass`. By default the initializers compute both. With several ``shards`` the batch is spread over that
-    many threads, as over the ranks of a distributed training: ``ctx.all_sum`` sums over them, and their gradients are added.
+    another :class:`Pass`. By default the initializers compute both. With several ``shards`` the batch is spread over this
+    number of threads, as over the ranks of a distributed training: ``ctx.all_sum`` sums over them, and their gradients are
+    added.
     """
     kernels = kernels or kernel_sets.load()
     params, running = layouts(layer, x.shape[1:])
@@ -190,7 +191,7 @@ def check_layer(
 
     - the output has the shape that ``build`` returned, and X is unchanged;
     - the gradients of the input and of every slot agree with central differences within ``atol``, in float64: in training,
-      in prediction if the layer computes another function there, and for the slots also if dX is not requested;
+      in prediction if the layer computes another function then, and for the slots even if dX is not requested;
     - a batch spread over shards, some of them empty, has the results of the whole batch, including running statistics;
     - the reference and the compiled kernels agree, in training and in prediction;
     - a network with a ReLU before and after the layer has the same results fused and unfused;
@@ -331,7 +332,7 @@ def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array,
         step = GradientStep(state)
         value = step(x, targets, weights, 1)
         gradient = step.gradient.copy()
-        repeated = GradientStep(state)  # of its own: the gradient above must not be overwritten
+        repeated = GradientStep(state)  # a second step, so that the gradient above is not overwritten
         numeric = np.zeros_like(gradient)
         for path in state.layout:
             array = state.layout.array(state.parameters, path)

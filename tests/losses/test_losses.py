@@ -263,7 +263,7 @@ def test_soft_labels_and_numbers_keep_their_values():
     [
         (CrossEntropy(), [0, 1, 3], DataError, r"label 3 in sample 2 is out of range: 3 outputs take the labels 0 … 2"),
         (CrossEntropy(), [0, -1, 1], DataError, "label -1 in sample 1 is out of range"),
-        (CrossEntropy(), [0, 1.5, 1], DataError, r"whole numbers 0 … 2, got 1.5; for numbers use MeanSquaredError\(\)"),
+        (CrossEntropy(), [0, 1.5, 1], DataError, r"integers 0 … 2, got 1.5; for numbers use MeanSquaredError\(\)"),
         (CrossEntropy(), [0, np.nan, np.inf], DataError, "labels hold NaN or infinity in 2 samples, first in sample 1"),
         (CrossEntropy(), ["cat", "dog"], DataError, "labels must be numbers, got <U3 .number the classes"),
         (CrossEntropy(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "the targets of sample 1 are not a distribution"),

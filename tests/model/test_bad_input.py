@@ -64,7 +64,7 @@ INVALID_CALLS = [
     ("labels of unequal length", lambda m: m.fit(X[:2], [[0, 1], [1]]), DataError, "y cannot be converted to an array"),
     ("label too large", lambda m: m.fit(X, Y + 1), DataError, "label 3 in sample 2 .*3 outputs take the labels 0 … 2"),
     ("label below zero", lambda m: m.evaluate(X, Y - 1), DataError, "label -1 in sample 0 is out of range"),
-    ("a label that is not whole", lambda m: m.fit(X, Y + 0.5), DataError, "whole numbers 0 … 2, got 0.5"),
+    ("a label that is not whole", lambda m: m.fit(X, Y + 0.5), DataError, "integers 0 … 2, got 0.5"),
     (
         "one-hot of another width",
         lambda m: m.fit(X, np.eye(4)[Y]),

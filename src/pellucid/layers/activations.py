@@ -89,8 +89,8 @@ class PReLU(Layer):
 
     f' = 1 where x > 0, else s; ds = Σ dy x over all x ≤ 0 of the channel.
 
-    Slots: ``slope`` (c), initially 0.25 as in the paper. Weight decay does not apply to it: it would turn the layer into a
-    ReLU.
+    Slots: ``slope`` (c), filled by ``init``, by default with 0.25 as in the paper. It is exempt from weight decay, which would
+    turn the layer into a ReLU.
     """
 
     init: Initializer = Constant(0.25)
@@ -157,7 +157,7 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """f(x) = 1/(1 + e⁻ˣ), f' = y (1 − y): maps every value into (0, 1); the probability of yes in a yes-or-no question."""
+    """f(x) = 1/(1 + e⁻ˣ), f' = y (1 − y): maps every value into (0, 1), for example to the probability of "yes"."""
 
     kernel_name: ClassVar[str] = "sigmoid"
 

@@ -1,7 +1,9 @@
 """The base classes of layers: frozen dataclasses of settings with three methods.
 
 ``build`` computes the output's shape and the slots that the layer needs, ``forward`` computes Y from X, and ``backward``
-computes the gradients of the slots and the input gradient dX from the upstream gradient dY = ∂C/∂Y, where C is the cost.
+computes the gradients of the slots and the input gradient dX from the upstream gradient dY = ∂C/∂Y. The cost C is the number
+that training minimizes: the mean loss of the batch.
+
 A layer holds neither arrays nor state: its parameters ``p`` and their gradients ``g`` are views that it receives, and
 everything else is in its context (:class:`~pellucid.layers.context.Context`).
 """
@@ -23,8 +25,8 @@ class LayerSpec:
     """The properties of a layer for inputs of one shape: the result of ``build``.
 
     ``shape`` is the shape of one output, without the batch axis; ``slots`` are the arrays that the layer needs, by name.
-    ``multiply_adds`` is the cost of the forward pass for one sample. ``largest_output`` is set by networks only: the number
-    of values in the largest output of a layer inside, for one sample.
+    ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is set by networks
+    only: the number of values that one sample has in the largest output of any layer inside.
     """
 
     shape: Shape
@@ -38,7 +40,7 @@ class Layer(Config, ABC):
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
-        """Return the output's shape, the slots and the cost for inputs of ``shape`` (one sample, without the batch axis).
+        """Return the properties of this layer for inputs of ``shape`` (one sample, without the batch axis).
 
         Raises ShapeError if the layer does not accept such inputs.
         """
@@ -75,21 +77,21 @@ class Merge(Config, ABC):
 
     @abstractmethod
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
-        """Return the output's shape, the slots and the cost for inputs of ``shapes`` (one sample each).
+        """Return the properties of this merge for inputs of ``shapes`` (one sample each, without the batch axis).
 
         Raises ShapeError if the merge does not accept such inputs together.
         """
 
     @abstractmethod
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
-        """Return Y for the inputs ``xs``. Do not write to the inputs."""
+        """Return Y (n, *output shape) for the inputs ``xs``, with the parameters ``p``. Do not write to the inputs."""
 
     @abstractmethod
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
         """Write the gradients of all slots into ``g`` and return the dX of each input in order, or None if
         ``ctx.needs_dx`` is false.
 
-        ``dy`` may be overwritten; it, or views of it, may be returned for several inputs.
+        ``dy`` may be overwritten. ``dy`` itself, or views of it, may be returned for several inputs.
         """
 
     def absorb(self, following: Layer) -> Merge | None:

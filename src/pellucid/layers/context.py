@@ -99,9 +99,10 @@ def _reused(buffers: Buffers, name: str, shape: Shape, dtype: np.dtype[Any]) -> 
 class Context:
     """The context of one layer in one shard: the argument ``ctx`` of forward and backward.
 
-    ``state`` holds the layer's running statistics, as views like ``p``. ``needs_dx`` is true if a layer before this one has
-    trainable parameters, or if the caller requested the gradient of the network's input; if it is false, backward may return
-    None. A ``frozen`` layer, with all layers inside it, always works as in prediction.
+    ``kernels`` are the kernels to compute with, ``path`` is the layer's path in the network (``dense1``), and ``kept`` is what
+    forward has kept for backward. ``state`` holds the layer's running statistics, as views like ``p``. ``needs_dx`` is true if
+    a layer before this one has trained parameters, or if the caller requested the gradient of the network's input; if it is
+    false, backward may return None. A ``frozen`` layer, with all layers inside it, always works as in prediction.
     """
 
     __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "shard_state", "state")
@@ -143,7 +144,7 @@ class Context:
             self.kept = values
 
     def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """Return this layer's own memory, valid until backward has returned, and reused in the next step.
+        """Return memory that only this layer uses, valid until backward has returned, and reused in the next step.
 
         The values are arbitrary. The dtype is that of the network unless ``dtype`` is given.
         """
@@ -191,7 +192,7 @@ class Context:
         return y
 
     def backward(self, name: str, layer: Differentiable, p: Views, g: Views, dy: Array) -> Any:
-        """Run the backward pass of the inner layer ``name`` and return dX or None; for a merge, the list of them."""
+        """Run the backward pass of the inner layer ``name`` and return dX (of a merge: that of each input), or None."""
         child = self._children[name]
         dy = _contiguous(dy)
         if self.shard_state.observer is not None:
@@ -203,5 +204,5 @@ class Context:
 
 
 def _contiguous(a: Array) -> Array:
-    """Return ``a`` in row-major order, as kernels require it: a layer may return a transposed view."""
+    """Return ``a`` in row-major order, which kernels require; a layer may return a transposed view."""
     return a if a.flags.c_contiguous else np.ascontiguousarray(a)

@@ -69,12 +69,12 @@ class Conv2D(Layer):
     - ``kernel_size``, ``stride`` and ``dilation`` are one number, or (height, width). ``padding`` is "valid", "same", a
       number, (height, width) or ((top, bottom), (left, right)). An axis of i pixels gives
       o = ⌊(i + padding − (k − 1)·dilation − 1) / stride⌋ + 1 outputs, where padding is the sum of both sides.
-    - ``groups`` splits the channels and the filters into that many equal groups; each filter reads the channels of its own
-      group only. With one group for each channel, this is a depthwise convolution: after a layer of 32 channels,
+    - ``groups`` splits the channels and the filters into that many equal groups; each filter reads only the channels of its
+      group. With one group for each channel, this is a depthwise convolution: after a layer of 32 channels,
       ``Conv2D(32, 3, padding="same", groups=32)``, followed by ``Conv2D(64, 1)`` to combine the channels, costs
       32·(9 + 64) multiply-adds for each pixel instead of the 32·9·64 of ``Conv2D(64, 3, padding="same")`` (Howard et al.,
       2017).
-    - ``bias=False`` omits b. Use it before a batch normalization, which subtracts any constant again.
+    - ``bias=False`` omits b. Use it before a batch normalization, which subtracts the mean and so cancels any bias.
 
     Slots: ``W`` (kh, kw, c/groups, filters), filled by ``init`` with n_in = kh·kw·c/groups and
     n_out = kh·kw·filters/groups; ``b`` (filters), initially zero and exempt from weight decay.
@@ -159,7 +159,10 @@ def no_bias(ctx: Context, size: int) -> Array:
 
 
 def check_groups(layer: Layer, channels: int, filters: int, groups: int) -> None:
-    """Raise an error that suggests other numbers unless channels and filters can be split into ``groups`` equal groups."""
+    """Raise ShapeError or ConfigError unless the channels and the filters can be split into ``groups`` equal groups.
+
+    The message suggests numbers that can be.
+    """
     if channels % groups:
         fits = [g for g in range(1, channels + 1) if channels % g == 0]
         raise ShapeError(

@@ -47,7 +47,7 @@ class SpatialDropout2D(Layer):
     """Dropout of whole channels: y = x·m/(1 − rate) with one m for each image and channel (Tompson et al., 2015).
 
     Neighbouring pixels have similar values, so the network can replace a missing pixel by its neighbours, but not a missing
-    channel. The mask is the one that :class:`Dropout` draws for a vector of the channels; it is not stored either.
+    channel. m is the mask that :class:`Dropout` would draw for vectors (n, c); it is not stored either.
     """
 
     rate: FractionBelowOne = 0.5

@@ -29,9 +29,10 @@ class Embedding(Layer):
 
     The input may have any dtype but uint8, which is interpreted as images: ``model.fit(tokens, y)`` with int64 tokens.
 
-    Where x equals ``padding``, the output is zero, and that row of the table is neither read nor trained (PyTorch's
-    ``padding_idx``): use it to pad sequences to one length. Slots: ``W`` (entries, width), by default from N(0, 1) as in
-    PyTorch.
+    Where x equals ``padding``, the output is zero, and the gradient of that row of the table is zero (PyTorch's
+    ``padding_idx``): use it to pad sequences to one length.
+
+    Slots: ``W`` (entries, width), filled by ``init``, by default from N(0, 1) as in PyTorch.
 
     Raises DataError if the input contains values that are not integers or out of range; the message names the first one and
     its position.

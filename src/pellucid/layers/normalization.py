@@ -51,9 +51,9 @@ class BatchNorm(Layer):
     >>> out.state["running_mean"].round(6).tolist(), out.state["running_variance"].round(6).tolist()
     ([0.5], [1.433333])
 
-    *Training* uses μ and σ² of the whole batch, also if it is spread over several ranks: first the counts and means of the
-    shards are summed, then the squared differences from the common mean (Chan, Golub and LeVeque, 1979). The two means in the
-    gradient are sums over all shards, too.
+    *Training* uses μ and σ² of the whole batch, even if it is spread over several ranks: the sums and counts of the shards give
+    the common mean, then the squared differences from it are summed (Chan, Golub and LeVeque, 1979). The two means in the
+    gradient are also taken over all shards.
 
     *Prediction* uses running statistics, so that the output of a sample does not depend on the other samples. They start at
     mean 0 and variance 1, and every training step updates them:
@@ -68,7 +68,7 @@ class BatchNorm(Layer):
     dx is 0, and the running statistics are not updated.
 
     Slots: ``gamma`` (c), initially ones, and ``beta`` (c), initially zeros, both exempt from weight decay; ``running_mean``
-    and ``running_variance`` (c) are part of the model's state. A bias in the layer before has no effect: μ cancels it.
+    and ``running_variance`` (c) are saved but not trained. A bias in the layer before has no effect: μ cancels it.
     """
 
     momentum: FractionBelowOne = 0.9
@@ -187,7 +187,7 @@ class LayerNorm(Layer):
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, mean, rstd = ctx.kept
-        # dγ, dβ and dX are computed in one pass, so dX is always there
+        # one pass computes dγ, dβ and dX, so dX is returned even if it is not needed
         return ctx.kernels.layer_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=ctx.gradient(x.shape))
 
 
@@ -229,7 +229,7 @@ class GroupNorm(Layer):
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, mean, rstd = ctx.kept
-        # dγ, dβ and dX are computed in the same passes, so dX is always there
+        # the same passes compute dγ, dβ and dX, so dX is returned even if it is not needed
         return ctx.kernels.group_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=dy)
 
 

@@ -40,6 +40,6 @@ class ZeroPad2D(Layer):
         return dx
 
     def interior(self, y: Array, shape: Shape) -> Array:
-        """Return the view of y, without its border, that holds the images of ``shape`` (n, h, w, c)."""
+        """Return the part of y inside the border, as a view of ``shape`` (n, h, w, c)."""
         (top, _), (left, _) = resolve_border(self.padding)
         return y[:, top : top + shape[1], left : left + shape[2]]

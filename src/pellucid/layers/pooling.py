@@ -1,8 +1,8 @@
 """Pooling layers reduce the size of images, separately for each channel, and have no parameters.
 
-A window moves over the image (:mod:`pellucid.layers.window`: kernel, stride, padding), and each of its positions gives one
-value of the output. Padding adds no pixels here: it is never the maximum and does not count in an average (as in TensorFlow
-and Keras; PyTorch counts it as zeros in averages unless ``count_include_pad=False``).
+A window moves over the image (see :mod:`pellucid.layers.window` for kernel, stride and padding), and each of its positions
+gives one value of the output. Padding is never the maximum and does not count in an average (as in TensorFlow and Keras;
+PyTorch counts it as zeros in averages unless ``count_include_pad=False``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pellucid.layers.window import Padding, Pair, image_shape, place_window
 
 @dataclass(frozen=True)
 class MaxPool2D(Layer):
-    """The maximum of each window: y = max x over its pixels, (n, h, w, c) -> (n, h', w', c).
+    """The maximum of each window: y = max x over its pixels, (n, h, w, c) -> (n, oh, ow, c).
 
     ``stride`` is ``kernel_size`` by default, so that the windows do not overlap.
 
@@ -61,7 +61,7 @@ class MaxPool2D(Layer):
 
 @dataclass(frozen=True)
 class AveragePool2D(Layer):
-    """The mean of each window: y = Σ x / m over its m pixels inside the image, (n, h, w, c) -> (n, h', w', c).
+    """The mean of each window: y = Σ x / m over its m pixels inside the image, (n, h, w, c) -> (n, oh, ow, c).
 
     ``stride`` is ``kernel_size`` by default, so that the windows do not overlap.
 

@@ -1,7 +1,8 @@
-"""Recurrent layers read a sequence one time step after the other and update a state at each step.
+"""Recurrent layers read a sequence one time step at a time, and update a state at each step.
 
 All recurrent layers have weights W for the input and U for the state, with one block of columns for each gate. A step
-computes the products of all gates at once, A = [h, x] [U; W] + b; the cells differ in how the next state follows from A.
+computes the products of all gates at once, A = [h, x] [U; W] + b. The kinds of layers differ in their *cell*, the function that
+computes the next state from A.
 
 **Gradients.** Back-propagation through time (Werbos, 1990) computes the gradients dA of all steps, from the last to the
 first. The gradient of the previous state is dhₜ₋₁ = dAₜ Uᵀ, plus terms of the cell for paths that bypass the product. With
@@ -110,8 +111,8 @@ class Recurrent(Layer, ABC):
 class SimpleRNN(Recurrent):
     """The simple recurrent network (Elman, 1990): h' = tanh(x W + h U + b).
 
-    It has no gates, and the influence of an input fades within few steps. Input (n, time, features), output (n, units) or with
-    ``return_sequences`` (n, time, units); for ``mask`` and the initializers see :mod:`pellucid.layers.recurrent`.
+    It has no gates, and the influence of an input fades within a few steps. Input (n, time, features), output (n, units) or
+    with ``return_sequences`` (n, time, units); for ``mask`` and the initializers see :mod:`pellucid.layers.recurrent`.
 
     >>> import numpy as np
     >>> from pellucid import Ones, SimpleRNN
@@ -188,7 +189,7 @@ class GRU(Recurrent):
 
     The update gate z chooses between the old state h and the new one n. The reset gate is applied after the product with U, as
     in PyTorch, cuDNN and Keras (``reset_after=True``). The blocks are in PyTorch's order r, z, n; Keras has z, r, n. The bias
-    ``bh`` is a slot of its own because r multiplies it, so it cannot be added to bₙ.
+    ``bh`` is a separate slot: r multiplies it, so it cannot be added to bₙ.
 
     Input (n, time, features), output (n, units) or with ``return_sequences`` (n, time, units); for ``mask`` and the
     initializers see :mod:`pellucid.layers.recurrent`.

@@ -1,6 +1,6 @@
-"""The transposed convolution: the backward pass of a convolution, used as a forward pass. It makes images larger.
+"""The transposed convolution: the input gradient of a convolution, used as a forward pass. It makes images larger.
 
-A convolution is a linear map X ↦ A X, and its backward pass multiplies dY by Aᵀ. This layer computes Y = Aᵀ X + b, where A
+A convolution is a linear map X ↦ A X (plus a bias), so its input gradient is Aᵀ dY. This layer computes Y = Aᵀ X + b, where A
 is the convolution *from the layer's output to its input*, with weights W (kh, kw, o, c). Every input pixel adds a copy of the
 kernel, multiplied by the pixel, to the output. The copies of neighbouring input pixels are s output pixels apart, and where
 they overlap they are summed (Zeiler et al., 2010, who called the operation deconvolution). Let Y_ij be the output pixels under

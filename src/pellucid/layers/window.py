@@ -33,12 +33,12 @@ Padding = str | Border
 
 
 def as_pair(value: Pair) -> tuple[int, int]:
-    """Return (height, width) for a setting that may be one number for both."""
+    """Return a pair, such as (height, width), for a setting that may be one number for both."""
     return value if isinstance(value, tuple) else (value, value)
 
 
 def image_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
-    """Return ``shape`` as (height, width, channels), or raise a ShapeError that says how to make images of the data."""
+    """Return ``shape`` as (height, width, channels), or raise a ShapeError that says how to turn the data into images."""
     if len(shape) == 2:
         sizes = ", ".join(map(str, shape))
         hint = f"add a channel axis: x[..., None] for arrays, input_shape=({sizes}, 1) for the network"
@@ -51,7 +51,7 @@ def image_shape(layer: Layer, shape: Shape) -> tuple[int, int, int]:
 
 
 def resolve_border(border: Border) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return ((top, bottom), (left, right)) for a setting that may be shorter."""
+    """Return ((top, bottom), (left, right)) for a setting that may be written in a shorter form."""
     rows, columns = border if isinstance(border, tuple) else (border, border)
     return as_pair(rows), as_pair(columns)
 
@@ -67,12 +67,12 @@ def resolve_padding(
         return resolve_border(padding)
     if padding not in ("valid", "same"):
         raise ConfigError(f"padding={padding!r}: {did_you_mean(padding, ('valid', 'same'))}")
-    both = []
+    sides = []
     for i, k, s, d in zip(size, kernel, stride, dilation, strict=True):
         outputs = -(-i // s)
         total = max((outputs - 1) * s + (k - 1) * d + 1 - i, 0) if padding == "same" else 0
-        both.append((total // 2, total - total // 2))
-    return both[0], both[1]
+        sides.append((total // 2, total - total // 2))
+    return sides[0], sides[1]
 
 
 def place_window(

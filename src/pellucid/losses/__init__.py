@@ -1,7 +1,7 @@
 """Losses: the functions that training minimizes.
 
-``cross_entropy`` has the losses of probabilities, ``regression`` those of numbers, and ``hinge`` the loss of scores with a
-margin. The loss of a batch is Σ wᵢ lᵢ / Σ wᵢ with sample weights wᵢ; without weights it is the mean.
+``cross_entropy`` holds the losses for probabilities, ``regression`` those for numbers, and ``hinge`` the loss for scores with
+a margin. The loss of a batch is Σ wᵢ lᵢ / Σ wᵢ with sample weights wᵢ; without weights it is the mean.
 """
 
 from pellucid.core import lazy

@@ -1,8 +1,8 @@
-"""The base of all losses: the targets and last layers that a loss accepts, and its value with its gradient.
+"""The base class of losses, which states the targets and the last layers that a loss accepts, its value and its gradient.
 
-A loss may have a ``head``: the last layer that it is computed through. Cross-entropy after softmax is computed from the
-logits z, the input of the softmax. This is exactly the same function, but it does not overflow or become 0/0 as two separate
-steps can, and its gradient is simple: ∂l/∂z = ŷ − y, where ŷ is the output of the softmax.
+A loss may have a ``head``: the last layer of the network, computed together with the loss. Cross-entropy after softmax, for
+example, is computed from the logits z, the input of the softmax. The function is the same, but it does not overflow or become
+0/0 as two separate steps can, and its gradient is simple: ∂l/∂z = ŷ − y, where ŷ is the output of the softmax.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pellucid.layers import Layer
 
 
 class Loss(Config, ABC):
-    """The base of all losses. Its class variables describe which networks it fits and how its outputs are read.
+    """The base class of losses. Its class variables state which networks a loss fits and what the outputs mean.
 
-    ``head`` is the last layer that the loss is computed through; None if it needs no particular layer. Without a head,
-    ``output_activations`` may restrict the activation at the end: () allows a linear output only, None any output.
+    ``head`` is the class of the last layer, which is computed together with the loss; None if no particular layer is needed.
+    Without a head, ``output_activations`` may restrict the activation at the end: () allows a linear output only, None any
+    output.
 
     ``classifies`` is True if targets are classes (labels or probabilities); without a head the outputs are then scores.
     ``multi_label`` is True if several outputs are independent yes-or-no answers. A batch whose mean loss is above
@@ -35,7 +36,7 @@ class Loss(Config, ABC):
 
     @abstractmethod
     def targets(self, y: Array, shape: Shape) -> Array:
-        """Return ``y`` as ``compute`` takes it, for outputs of ``shape``: int64 labels (n) or float32 numbers (n, k).
+        """Return ``y`` in the form for ``compute``, for outputs of ``shape``: int64 labels (n) or float32 numbers (n, k).
 
         Raises DataError for invalid values (labels out of range, NaN, ...) and ShapeError for a shape that does not fit.
         """
@@ -44,8 +45,9 @@ class Loss(Config, ABC):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        """Return Σ wᵢ lᵢ of the samples, and write the network's outputs and the gradient.
+        """Return Σ wᵢ lᵢ over the samples, and write the outputs for the metrics and the gradient.
 
-        ``z`` are the logits, the input of the head; without a head they are the outputs. ``outputs`` is overwritten with the
-        output of the head, ``dz`` with the gradient wᵢ · scale · ∂lᵢ/∂z; both are (n, k), as z is.
+        ``z`` (n, k) are the logits, the input of the head; without a head they are the network's outputs. ``outputs`` (n, k) is
+        overwritten with the values that metrics compare with the targets: the output of the head, or without a head z (the
+        rates eᶻ for :class:`~pellucid.losses.Poisson`). ``dz`` (n, k) is overwritten with wᵢ · scale · ∂lᵢ/∂z.
         """

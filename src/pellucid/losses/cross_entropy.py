@@ -1,4 +1,4 @@
-"""Losses of predicted probabilities: cross-entropy for classes and for independent labels, and the divergence from a target
+"""Losses for predicted probabilities: cross-entropy for classes and for independent labels, and the divergence from a target
 distribution."""
 
 from __future__ import annotations

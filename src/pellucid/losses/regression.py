@@ -1,4 +1,4 @@
-"""Losses for regression: errors of numbers, and the likelihood of counts."""
+"""Losses for regression: distances between numbers, and the likelihood of counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pellucid.losses.targets import class_labels, finite_targets, numeric_target
 
 
 def _numbers(y: Array, shape: Shape, loss: str) -> Array:
-    """Return numbers (n, k). For several outputs, whole numbers (n) are labels and become one-hot rows."""
+    """Return numbers (n, k). For several outputs, integers (n) are labels and become one-hot rows."""
     y = finite_targets(y)
     if y.ndim == 1 and shape[0] > 1 and y.dtype.kind in "biu":
         return np.eye(shape[0], dtype=np.float32)[class_labels(y, shape[0])]
@@ -28,9 +28,10 @@ def _numbers(y: Array, shape: Shape, loss: str) -> Array:
 class MeanSquaredError(Loss):
     """l = mean over the outputs of ((ŷ − y)/unit)², after any layer. ∂l/∂ŷ = 2 (ŷ − y)/(k unit²).
 
-    Targets: numbers (n, k); (n) for one output. For several outputs, whole numbers (n) are labels and become one-hot rows. If
-    ``unit`` is the standard deviation of the targets, a loss of 1 is that of always predicting their mean, whatever their
-    unit.
+    Targets: numbers (n, k); (n) for one output. For several outputs, integers (n) are labels and become one-hot rows.
+
+    If ``unit`` is the standard deviation of the targets, a network that always predicts their mean has a loss of 1, whatever
+    their unit.
     """
 
     unit: Positive = 1.0
@@ -49,7 +50,8 @@ class MeanSquaredError(Loss):
 class MeanAbsoluteError(Loss):
     """l = mean over the outputs of |ŷ − y|, after any layer. ∂l/∂ŷ = sign(ŷ − y)/k, and 0 where they are equal.
 
-    Its minimum is at the median of the targets (that of the squared error is at their mean): a few outliers hardly change it.
+    Of all constant outputs, the median of the targets has the lowest loss (for the squared error it is their mean), so a few
+    outliers hardly matter.
 
     Targets: as for :class:`MeanSquaredError`.
     """
@@ -94,7 +96,7 @@ class Poisson(Loss):
     The output z is the *logarithm* of the rate (PyTorch's ``log_input=True``), so it may be any number. The rates are
     ``np.exp(model.predict(x))``. Metrics compare the rates with the counts.
 
-    Targets: counts, at least 0, (n, k), or (n) for one output. They need not be whole (counts per unit of exposure).
+    Targets: counts (n, k), or (n) for one output, at least 0. They need not be integers (counts per unit of exposure).
     """
 
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = ()

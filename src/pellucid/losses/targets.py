@@ -1,4 +1,4 @@
-"""Conversions of targets: checks of their values and shapes that several losses share."""
+"""Checks and conversions of targets that several losses share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pellucid.errors import DataError, ShapeError
 
 
 def finite_targets(y: Array, what: str = "targets") -> Array:
-    """Return ``y``. Raises DataError unless it holds numbers, none of them NaN or infinite; messages call it ``what``."""
+    """Return ``y`` after a check of its values. ``what`` is its name in messages.
+
+    Raises DataError unless it holds numbers, none of them NaN or infinite.
+    """
     if y.dtype.kind not in "buif":
         hint = " (number the classes 0, 1, …)" if y.dtype.kind in "OUS" else ""
         raise DataError(f"{what} must be numbers, got {y.dtype}{hint}")
@@ -20,10 +23,10 @@ def finite_targets(y: Array, what: str = "targets") -> Array:
 
 
 def class_labels(y: Array, k: int) -> Array:
-    """Return labels (n) as int64. Raises DataError unless they are whole numbers from 0 to k − 1."""
+    """Return labels (n) as int64. Raises DataError unless they are integers from 0 to k − 1."""
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         raise DataError(
-            f"labels must be whole numbers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()"
+            f"labels must be integers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()"
         )
     if len(y) and not (y.min() >= 0 and y.max() < k):
         bad = int(np.flatnonzero((y < 0) | (y >= k))[0])

@@ -1,11 +1,11 @@
-"""The base of all metrics: frozen settings whose ``start`` returns a :class:`MetricState`, the count over batches.
+"""The base classes of metrics: frozen settings whose ``start`` returns a :class:`MetricState`, which accumulates over batches.
 
 A metric state is updated with outputs (n, k), as ``predict`` returns them, and with targets. The predicted class is the
 largest output; a single output predicts class 1 where it is at least ½, otherwise class 0.
 
-For some losses the evaluation converts outputs before they are counted: a single score whose sign is the prediction becomes two
-scores (:func:`~pellucid.metrics.binary_scores`), the logarithm of a rate becomes the rate, and k independent yes-or-no outputs
-become k samples with one output each (:func:`~pellucid.metrics.flatten_multi_label`).
+For some losses the outputs are converted first: a single score whose sign is the prediction becomes two scores
+(:func:`~pellucid.metrics.binary_scores`), the logarithm of a rate becomes the rate (by the loss itself), and k independent
+yes-or-no outputs become k samples with one output each (:func:`~pellucid.metrics.flatten_multi_label`).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class MetricState(ABC):
 
 
 class Metric(Config, ABC):
-    """The base of all metrics.
+    """The base class of metrics.
 
-    ``name`` is the key in results and the column in histories. ``needs`` is what the outputs must be: scores whose largest is
-    the predicted class ("classes"), "probabilities" of classes, or "numbers".
+    ``name`` is the key in results and the column in histories. ``needs`` states what the outputs must be: scores whose largest
+    is the predicted class ("classes"), "probabilities" of classes, or "numbers".
     """
 
     needs: ClassVar[Need] = "classes"
@@ -55,5 +55,5 @@ class Metric(Config, ABC):
 
 
 def lower_is_better(name: str) -> bool:
-    """Return whether a value of that name should fall in training (losses and errors) or rise (all others)."""
+    """Return whether lower values of that name are better: True for losses and errors, False for all others."""
     return name.endswith(("loss", "error", "mse", "mae"))

@@ -1,14 +1,15 @@
 """Metrics of predicted classes: functions of the confusion matrix.
 
-For one class, TP is the number of its samples that are predicted to be of it, and FN the number of its other samples. FP is
-the number of samples of other classes that are predicted to be of it, and TN the number of all remaining samples. A metric
-that is defined for each class returns an array (k), or a number: for one ``label``, or over all classes by ``average``:
+For one class, TP counts its samples that are predicted as this class, and FN its samples that are predicted as another. FP
+counts the samples of other classes that are predicted as this class, and TN all remaining samples. With sample weights, each
+count is a sum of weights. A metric that is defined for each class returns an array (k), or one number: the value of one class
+with ``label``, or a value over all classes with ``average``:
 
 - "macro": the mean over the classes, all with the same weight;
 - "weighted": the mean over the classes, weighted by how often each occurs;
-- "micro": the value of TP, FP, FN and TN summed over the classes.
+- "micro": the ratio computed from TP, FP, FN and TN summed over the classes.
 
-A class without a value (0/0, as the precision of a class that is never predicted) has NaN; the means leave it out
+The value of a class is NaN where it is 0/0, such as the precision of a class that is never predicted; the means leave it out
 (scikit-learn's ``zero_division=np.nan``).
 """
 
@@ -45,7 +46,7 @@ class _ConfusionState(MetricState):
         return self.compute(self.matrix)
 
 
-# -- metrics that every class has ---------------------------------------------------------------------------------------
+# -- metrics with a value for each class ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class PerClassMetric(Metric, ABC):
 
 @dataclass(frozen=True)
 class Precision(PerClassMetric):
-    """The fraction of the samples predicted to be of a class that are of it: TP/(TP + FP).
+    """Of the samples predicted as a class, the fraction that belong to it: TP/(TP + FP).
 
     The result is an array (k), or one number with a ``label`` or an ``average``.
     """
@@ -119,7 +120,7 @@ class Precision(PerClassMetric):
 
 @dataclass(frozen=True)
 class Recall(PerClassMetric):
-    """The fraction of the samples of a class that are predicted to be of it: TP/(TP + FN).
+    """Of the samples of a class, the fraction that are predicted as this class: TP/(TP + FN).
 
     The result is an array (k), or one number with a ``label`` or an ``average``.
     """
@@ -133,7 +134,7 @@ class Recall(PerClassMetric):
 
 @dataclass(frozen=True)
 class Specificity(PerClassMetric):
-    """The fraction of the samples of other classes that are not predicted to be of this class: TN/(TN + FP).
+    """Of the samples of all other classes, the fraction that are not predicted as this class: TN/(TN + FP).
 
     The result is an array (k), or one number with a ``label`` or an ``average``.
     """
@@ -187,7 +188,7 @@ class _AccuracyState(MetricState):
 
 @dataclass(frozen=True)
 class ConfusionMatrix(Metric):
-    """The number of samples of class i (row) that are predicted to be of class j (column), (k, k)."""
+    """The number of samples of class i (row) that are predicted as class j (column), or the sum of their weights: (k, k)."""
 
     name = "confusion_matrix"
 
@@ -219,7 +220,7 @@ def _kappa(matrix: Array) -> float:
 class Matthews(Metric):
     """The correlation coefficient of truth and prediction, from −1 to 1 (Matthews, 1975; for several classes Gorodkin, 2004).
 
-    With n samples, of which c are correct, tᵢ are of class i and pᵢ are predicted to be of class i:
+    With n samples, of which c are predicted correctly, tᵢ are of class i and pᵢ are predicted as class i:
 
         (c n − Σ tᵢ pᵢ) / √((n² − Σ pᵢ²) (n² − Σ tᵢ²))
 

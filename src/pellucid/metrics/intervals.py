@@ -6,9 +6,9 @@ import math
 
 
 def wilson(correct: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % interval of a fraction, ``correct`` of ``n``, by Wilson's score (1927).
+    """Return the 95 % interval of a fraction, ``correct`` of ``n``, by Wilson's score interval (1927).
 
-    It is accurate for fractions near 0 and 1, too. ``z`` is the quantile of the normal distribution for the level.
+    It is accurate even for fractions near 0 and 1. ``z`` is the quantile of the normal distribution for the level of 95 %.
     """
     if n == 0:
         return 0.0, 1.0

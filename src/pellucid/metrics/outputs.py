@@ -26,11 +26,12 @@ def class_scores(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def class_labels(targets: Array) -> Array:
-    """Return labels (n) as they are; of one-hot rows or distributions (n, k), return the class of the largest value."""
+    """Return labels (n): labels unchanged, and for one-hot rows or distributions (n, k) the class of the largest value."""
     return targets if targets.ndim == 1 else targets.argmax(axis=1)
 
 
 def _binary_labels(targets: Array) -> Array:
+    """Return labels (n) for the targets of a single output: 1 where they are at least ½, else 0."""
     return (np.asarray(targets).reshape(-1) >= 0.5).astype(np.int64)
 
 

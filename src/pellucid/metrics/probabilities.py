@@ -1,4 +1,4 @@
-"""Metrics of predicted probabilities: how likely they make the truth, and how well they are calibrated."""
+"""Metrics of predicted probabilities: the probability of the true class, and the calibration."""
 
 from __future__ import annotations
 

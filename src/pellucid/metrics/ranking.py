@@ -17,7 +17,7 @@ from pellucid.metrics.outputs import class_scores
 
 @dataclass(frozen=True)
 class TopKAccuracy(Metric):
-    """The fraction of samples whose true class is among the ``k`` largest outputs. Of equal outputs the first is larger."""
+    """The fraction of samples whose true class is among the ``k`` largest outputs. Of equal outputs the first ranks higher."""
 
     k: Count = 5
 

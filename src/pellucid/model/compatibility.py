@@ -11,14 +11,14 @@ from pellucid.losses import Loss
 from pellucid.networks import trailing_layers
 
 LOSS_FOR: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
-SHAPES_ONLY = (Identity, Dropout, Flatten)  # layers that may follow an activation without changing the kind of its outputs
+NEUTRAL = (Identity, Dropout, Flatten)  # after an activation, these leave its outputs what they are: probabilities, scores, …
 
 
 def check_loss_and_network(loss: Loss, network: Layer) -> None:
     """Raise ConfigError where the last layer of the network does not fit the loss; the message says what to change."""
     layers = trailing_layers(network)
     activations = [layer for layer in layers if isinstance(layer, (Softmax, Sigmoid))]
-    for layer, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, SHAPES_ONLY)):
+    for layer, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, NEUTRAL)):
         if isinstance(layer, Softmax) and isinstance(following, Softmax):
             raise ConfigError("a Softmax after a Softmax flattens the probabilities: remove one of them")
     if loss.output_activations is not None:
@@ -36,7 +36,7 @@ def check_loss_and_network(loss: Loss, network: Layer) -> None:
 
 def _check_output_activation(loss: Loss, allowed: tuple[type[Layer], ...], layers: tuple[Layer, ...]) -> None:
     """Raise ConfigError where the last of the layers that change values is an activation that is not ``allowed``."""
-    last = next((layer for layer in reversed(layers) if not isinstance(layer, SHAPES_ONLY)), None)
+    last = next((layer for layer in reversed(layers) if not isinstance(layer, NEUTRAL)), None)
     if isinstance(last, Activation) and not isinstance(last, allowed):
         expected = " or ".join(["a linear output", *(f"{kind.__name__}()" for kind in allowed)])
         other = f", or use loss={LOSS_FOR[type(last)]}" if type(last) in LOSS_FOR else ""

@@ -1,6 +1,6 @@
 """Ensembles: the mean of the outputs of several models, and of their outputs for augmented copies of the images.
 
-Networks trained from different seeds make different mistakes, and the mean of their probabilities makes fewer than each of them
+Networks trained from different seeds make different mistakes, and the mean of their probabilities makes fewer than any of them
 (Hansen and Salamon, "Neural Network Ensembles", 1990). Test-time augmentation, the mean over augmented copies of an image
 (Krizhevsky, Sutskever and Hinton, 2012), has the same effect on a smaller scale.
 """

@@ -39,10 +39,10 @@ if TYPE_CHECKING:  # imported when a model is exported
 
 
 class Model:
-    """A network, its parameters, its loss, optimizer and metrics.
+    """A network with its parameters, loss, optimizer and metrics, which can be trained, evaluated and saved.
 
     Models are created by ``network.compile(…)``, which describes the arguments, and by :meth:`Model.load`. The constructor is
-    internal. The arguments can be read under their names: ``network``, ``input_shape``, ``loss``, ``optimizer``,
+    internal. Its arguments are attributes of the same names: ``network``, ``input_shape``, ``loss``, ``optimizer``,
     ``metrics``, ``seed``, ``classes``, ``input_stage``. ``output_shape`` is the shape of one output, ``history`` the history
     of the last training. ``state`` holds the vectors that training changes; explanations, ensembles and exports work on it.
     """
@@ -134,11 +134,12 @@ class Model:
         deterministic: bool = False,
         progress: bool | None = None,
     ) -> History:
-        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, which ``history`` keeps.
+        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, which is also in
+        ``self.history``.
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss.
-        - ``epochs`` and ``batch_size``: the number of passes over the data, and of samples in each step.
+        - ``epochs`` and ``batch_size``: the number of passes over the data, and the number of samples in each batch.
         - ``shuffle``: visit the samples in a new order in each epoch.
         - ``augmentation``: change the training images randomly, differently in each epoch.
         - ``class_weight``: "balanced", a list, or a mapping from class number or name to weight
@@ -151,11 +152,11 @@ class Model:
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
           accumulated during the epoch, in training mode and with the class weights.
         - ``deterministic``: make the result independent of the number of cores. That of the compiled kernels always is.
-        - ``progress``: show bars on a terminal and in notebooks, and plain lines elsewhere. None shows them only on a
-          terminal and in a notebook.
+        - ``progress``: None shows the progress on a terminal and in a notebook, True everywhere (as lines where there are no
+          bars), False nowhere.
 
         Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Raises DataError, ShapeError and
-        ConfigError before the model is changed, DivergedError where the loss or the gradient is not finite.
+        ConfigError before the model is changed, DivergedError where the loss or the gradient is not finite or too large.
         """
         options = FitOptions(
             epochs=epochs,
@@ -259,7 +260,8 @@ class Model:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
 
         With ``logits`` they are the values before the softmax or sigmoid of the loss. May be called from several threads.
-        Raises ShapeError; raises DataError for NaN, and for bytes where the training data were not (or the reverse).
+        Raises ShapeError; raises DataError for NaN and infinity, and for bytes where the training data were real numbers (or
+        the reverse).
         """
         x = numeric_array(x, "x")
         inputs.check_samples_shape(x, self.input_shape, "x")

@@ -15,7 +15,7 @@ CHECKED_AT_ONCE = 256  # samples searched together for the next mistake
 class Perceptron:
     """A linear classifier for two classes: ŷ = 1 where w·x + b > 0, else 0 (−1 if the labels are −1 and 1).
 
-    Training visits the samples in their order, pass after pass. For a sample on the wrong side, where w·x + b does not have
+    Training visits the samples in the given order, pass after pass. For a sample on the wrong side, where w·x + b does not have
     the sign s = ±1 of its label, it updates w ← w + η s x and b ← b + η s. It ends after a pass without a mistake. If a
     hyperplane separates the classes, this happens after at most (R/γ)² mistakes (Novikoff, 1962; :func:`margin_bound`). If
     none does, it never happens, and training ends after ``max_epochs`` passes. w and b start at zero, so the learning rate η

@@ -46,7 +46,7 @@ def table(network: Layer, input_shape: Shape) -> str:
 def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> str:
     """Return the table as HTML for notebooks, with the model's ``settings`` below.
 
-    The more parameters a layer has, the darker is the shade of its number of parameters.
+    The numbers of parameters are shaded: the more, the darker.
     """
     rows, totals, counts = _cells(network, input_shape)
     largest = max(counts) or 1

@@ -1,4 +1,4 @@
-"""Bidirectional recurrent networks: one layer reads the sequence forwards, another one backwards."""
+"""Bidirectional recurrent networks: one layer reads the sequence forwards, a second one backwards."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pellucid.core.memory import Shape, Slot
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer, LayerSpec, Merge
 
-if TYPE_CHECKING:  # for Composite.compile, the only place where a file refers to one in a higher folder
+if TYPE_CHECKING:  # for Composite.compile, the only place where a file refers to a room above its own
     from pellucid.data.input_stage import InputStage
     from pellucid.losses import Loss
     from pellucid.metrics import Metric
@@ -34,7 +34,7 @@ class Node(Config):
     """One layer of a network and the nodes that it reads.
 
     ``Node("sum", Add(), "left", "right")`` has the name "sum" and reads the nodes "left" and "right"; the name ``"input"``
-    stands for the input of the network. A layer reads one node, a merge two or more.
+    refers to the input of the network. A layer reads one node, a merge two or more.
     """
 
     name: str
@@ -95,13 +95,13 @@ class Composite(Layer, ABC):
 
         - ``input_shape``: the shape of one sample, such as (28, 28, 1).
         - ``loss``: what training minimizes; it must fit the last layer.
-        - ``optimizer``: a rule or a chain; by default Adam().
+        - ``optimizer``: a rule, or a chain of components; by default Adam().
         - ``metrics``: what training and ``evaluate`` compute besides the loss.
         - ``seed``: selects all random numbers: initial weights, the order of the samples, dropout, augmentation.
         - ``classes``: names for the outputs; by default those of the training data.
         - ``input_stage``: how inputs are scaled (:mod:`pellucid.data.input_stage`); by default what the training data needs.
 
-        Raises ConfigError and ShapeError where these do not fit together.
+        Raises ConfigError or ShapeError where the arguments do not fit together.
         """
         from pellucid.model.model import Model
 
@@ -123,7 +123,7 @@ def build_layer(layer: Layer | Merge, shapes: Sequence[Shape]) -> LayerSpec:
 
 
 def build_nodes(nodes: Nodes, shape: Shape) -> LayerSpec:
-    """Return the LayerSpec of a network of these nodes for inputs of ``shape``: slots by path, the sum of the costs.
+    """Return the LayerSpec of a network of these nodes for inputs of ``shape``, with the slots by path.
 
     Raises ShapeError with the name of the node that does not accept its inputs.
     """

@@ -22,9 +22,9 @@ from pellucid.networks.fusion import absorb_into_last, fuse_nodes
 class GradientSums:
     """The sum of the gradients that have been computed so far for the output of each node.
 
-    The dX that a layer returns is in memory that the next layers overwrite: one of two arrays that all layers use in turn,
-    or the layer's dy, which a merge may return for several inputs. So a gradient is copied into memory of the network,
-    unless the node that receives it runs next and receives no other gradient.
+    The dX that a layer returns is in memory that later layers overwrite: in one of the two arrays between which all layers
+    alternate, or in the layer's dy, which a merge may return for several inputs. So a gradient is copied into memory of the
+    network, unless the node that receives it runs next and receives no other gradient.
     """
 
     def __init__(self, ctx: Context):
@@ -34,7 +34,7 @@ class GradientSums:
     def add(self, name: str, dy: Array, *, sole: bool = False) -> None:
         """Add ``dy`` to the gradient of the node ``name``.
 
-        ``sole`` states that this node runs next, and that ``dy`` is not used for another input.
+        ``sole`` states that the node runs next, and that ``dy`` is not the gradient of another input as well.
         """
         total = self._sums.get(name)
         if total is not None:
@@ -58,7 +58,7 @@ class DAG(Composite, ABC):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         outputs = {INPUT: x}
-        needs_gradient = {INPUT: ctx.needs_dx}  # by node: it, or a node before it, has trainable parameters
+        needs_gradient = {INPUT: ctx.needs_dx}  # by node: it, or a node before it, has trained parameters
         for node in self.ordered_nodes():
             xs = [outputs[name] for name in node.inputs]
             needs_dx = any(needs_gradient[name] for name in node.inputs)
@@ -81,9 +81,9 @@ class DAG(Composite, ABC):
             dx = ctx.backward(node.name, node.layer, p, g, sums.pop(node.name))
             if dx is None:  # no node before this one needs a gradient
                 continue
-            for name, one in zip(node.inputs, dx if isinstance(node.layer, Merge) else [dx], strict=True):
-                if needs_gradient[name]:  # all other readers of the node that runs next have already run
-                    sums.add(name, one, sole=name == runs_next and node.inputs.count(name) == 1)
+            for name, gradient in zip(node.inputs, dx if isinstance(node.layer, Merge) else [dx], strict=True):
+                if needs_gradient[name]:  # the node that runs next gets no gradient after this: its other readers have run
+                    sums.add(name, gradient, sole=name == runs_next and node.inputs.count(name) == 1)
         return sums.pop(INPUT) if needs_gradient[INPUT] else None
 
     def fused(self) -> Layer:
@@ -92,7 +92,7 @@ class DAG(Composite, ABC):
 
 @dataclass(frozen=True)
 class _FusedDAG(DAG):
-    """A network of given nodes: the fused form of a DAG, with the names of the original."""
+    """The fused form of a DAG, with the names of the original."""
 
     nodes: Nodes
 
@@ -107,7 +107,7 @@ class _FusedDAG(DAG):
 def map_layers(network: Layer, function: Callable[[Layer], Layer]) -> Layer:
     """Return the network with every layer inside replaced by ``function(layer)``, which must have the same slots.
 
-    Names and paths remain the same. Merges, and the networks inside, are not passed to the function.
+    Names and paths remain the same. Merges and networks are not passed to the function, only the layers inside them.
     """
     if not isinstance(network, Composite):
         return function(network)

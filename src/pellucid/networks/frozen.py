@@ -15,11 +15,11 @@ from pellucid.networks.sequential import Sequential, refuse_merges
 
 @dataclass(frozen=True, init=False)
 class Frozen(Composite):
-    """A sequence of ``layers`` whose parameters are not trained: the function of ``Sequential(*layers)`` in prediction.
+    """A sequence of ``layers`` whose parameters are not trained. It computes what ``Sequential(*layers)`` does in prediction.
 
     The optimizer does not change the parameters (no step, no momentum, no weight decay), and their gradient is zero, so they
     do not count in gradient norms. Batch normalization inside uses its running statistics and does not update them; dropout
-    and noise inside are off. The input gradient is computed as usual if layers before have trained parameters.
+    and noise inside are off. The input gradient is computed as usual if a layer before has trained parameters.
 
     The paths are ``frozen1.dense1.W`` and so on; :func:`~pellucid.model.transfer.transfer` copies the parameters of another
     model into them.
@@ -62,7 +62,7 @@ class Frozen(Composite):
 
 @dataclass(frozen=True)
 class _FrozenLayer(Layer):
-    """A layer whose parameters are not trained. Its slots have the names of those of the layer inside."""
+    """A layer whose parameters are not trained. Its slots have the same names as those of the layer inside."""
 
     layer: Layer
 
@@ -82,5 +82,5 @@ class _FrozenLayer(Layer):
         return dx
 
     def absorb(self, following: Layer) -> Layer | None:
-        both = self.layer.absorb(following)
-        return None if both is None else _FrozenLayer(both)
+        combined = self.layer.absorb(following)
+        return None if combined is None else _FrozenLayer(combined)

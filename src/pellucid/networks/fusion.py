@@ -30,18 +30,21 @@ def fuse_nodes(nodes: Nodes) -> Nodes:
         inputs = [renamed.get(name, name) for name in node.inputs]
         layer = fused(node.layer) if isinstance(node.layer, Layer) else node.layer
         before = plan.get(inputs[0])
-        both = None
+        combined = None
         if isinstance(layer, Layer) and before is not None and readers[node.inputs[0]] == 1:
-            both = before.layer.absorb(layer)
-        if before is None or both is None:
+            combined = before.layer.absorb(layer)
+        if before is None or combined is None:
             plan[node.name] = Node(node.name, layer, *inputs)
         else:
-            plan[before.name] = Node(before.name, both, *before.inputs)
+            plan[before.name] = Node(before.name, combined, *before.inputs)
             renamed[node.name] = before.name
     return tuple(plan.values())
 
 
 def absorb_into_last(nodes: Nodes, following: Layer) -> Nodes | None:
-    """Return the nodes with ``following``, the layer after the network, absorbed by the last node, or None."""
-    both = nodes[-1].layer.absorb(following) if nodes else None
-    return None if both is None else (*nodes[:-1], Node(nodes[-1].name, both, *nodes[-1].inputs))
+    """Return the nodes with ``following``, the layer after the network, absorbed by the last node.
+
+    Returns None if the last node cannot absorb it.
+    """
+    combined = nodes[-1].layer.absorb(following) if nodes else None
+    return None if combined is None else (*nodes[:-1], Node(nodes[-1].name, combined, *nodes[-1].inputs))

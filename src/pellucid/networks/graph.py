@@ -1,4 +1,4 @@
-"""Graphs: networks in the form of any directed acyclic graph."""
+"""Graphs: networks whose nodes form any directed acyclic graph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Graph(DAG):
 
     A graph has one input and one output, which is the output of the only node that no other node reads. A layer reads one
     node; to combine several, use a merge, :class:`Add` or :class:`Concatenate`. Nodes may be listed in any order. The name of
-    a node is part of the paths of its slots (``narrow.W``); every node has its own slots, also if two nodes have equal layers.
+    a node is part of the paths of its slots (``narrow.W``); every node has its own slots, even if two nodes have equal layers.
 
     Raises ConfigError for duplicate or unknown names, for cycles, and if several nodes are not read by any other.
     """
@@ -58,7 +58,7 @@ def _topological_order(nodes: Nodes) -> Nodes:
                 raise ConfigError(f"Graph: {node.name!r} reads {name!r}, which is not a node: {did_you_mean(name, readers)}")
             readers[name].append(i)
     missing = [len(node.inputs) for node in nodes]  # by node: how many of its inputs are not in ``ordered`` yet
-    ready: list[int] = []  # a heap, so that of all nodes without missing inputs the one listed first is next
+    ready: list[int] = []  # a heap: of all nodes without missing inputs, the one listed first comes next
     ordered: list[Node] = []
 
     def release(name: str) -> None:
@@ -84,9 +84,9 @@ def _topological_order(nodes: Nodes) -> Nodes:
 
 
 def _cycle(nodes: Mapping[str, Node]) -> str:
-    """Return a cycle as text, "a -> b -> a" in the direction of the forward pass, for nodes that all read another of them.
+    """Return a cycle as text, "a -> b -> a" in the direction of the forward pass, for nodes each of which reads another.
 
-    Going from any node to one that it reads, again and again, must reach a node twice.
+    Walking from a node to one that it reads, again and again, must reach some node twice.
     """
     name = next(iter(nodes))
     path: list[str] = []

@@ -36,7 +36,7 @@ def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
             name = layer.__name__ if isinstance(layer, type) else type(layer).__name__
             raise ConfigError(
                 f"{name} takes several inputs, but a layer in {owner}(…) has one: put it into a node of a Graph; "
-                "for x + f(x) there is Residual(…)"
+                "for x + f(x) use Residual(…)"
             )
 
 

@@ -1,4 +1,4 @@
-"""More rules that scale the step of each parameter by its gradients so far.
+"""Adaptive rules besides Adam: the step of each parameter depends on its gradients so far.
 
 In the formulas θ are the parameters, g is the gradient, η the learning rate and t the step, counted from 1. The defaults and
 the place of ε are PyTorch's.
@@ -25,7 +25,7 @@ class RMSprop(Rule):
     v ← α v + (1 − α) g²        θ ← θ − η g/(√v + ε)
 
     With ``centered``, the variance v − a² with a ← α a + (1 − α) g replaces v (Graves, 2013); where rounding makes it negative,
-    it is 0. With ``momentum`` μ, the scaled gradients are summed: u ← μ u + g/(√v + ε), θ ← θ − η u.
+    it is set to 0. With ``momentum`` μ, the scaled gradients are summed: u ← μ u + g/(√v + ε), θ ← θ − η u.
     """
 
     learning_rate: Positive | Schedule = 0.01
@@ -40,7 +40,7 @@ class RMSprop(Rule):
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         v = state[0]
-        mean = state[1] if self.centered else v  # the kernel takes three vectors and leaves those it does not need alone
+        mean = state[1] if self.centered else v  # the kernel takes three vectors, and ignores those it does not need
         u = state[-1] if self.momentum else v
         kernels.rmsprop(theta, g, v, mean, u, rate, self.alpha, self.epsilon, self.momentum, self.centered)
 
@@ -108,11 +108,12 @@ class Nadam(Rule):
         return ("m", "v")
 
     def _mu(self, step: int) -> float:
+        """Return μₜ for the step t."""
         return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         product, t = 1.0, 0
-        while t < step and product > 1e-20:  # the other factors would not change 1 − Π: after some fifty it rounds to 1
+        while t < step and product > 1e-20:  # below that 1 − Π is 1, and further factors do not change it
             t += 1
             product *= self._mu(t)
         mu, next_mu = self._mu(step), self._mu(step + 1)
@@ -144,8 +145,8 @@ class Adamax(Rule):
 
 @dataclass(frozen=True)
 class Lion(Rule):
-    """The sign of a momentum: all parameters change by the same amount (Chen et al., 2023). Nothing is divided, so there is
-    no ε.
+    """A step in the direction of the sign of a momentum: all parameters change by the same amount (Chen et al., 2023). There
+    is no division, so there is no ε.
 
     θ ← θ − η sign(β₁ m + (1 − β₁) g)        m ← β₂ m + (1 − β₂) g
 

@@ -22,10 +22,11 @@ from pellucid.optim.schedules import Schedule, scaled
 
 
 class Component(Config, ABC):
-    """The base of all components of an optimizer chain.
+    """The base class of the components of an optimizer chain.
 
-    ``only_decayed`` components are applied to the slots with weight decay only: weights, not biases. ``by_slot`` components
-    are applied to one slot after the other, with θ, g and state in the slot's shape; the others get flat vectors.
+    ``only_decayed`` components are applied only to the slots that are subject to weight decay: weights, not biases.
+    ``by_slot`` components are applied to one slot after the other, with θ, g and state in the slot's shape; the others get
+    flat vectors.
     """
 
     only_decayed: ClassVar[bool] = False

@@ -23,7 +23,7 @@ ADAM_RMS = 0.2  # about the root mean square of Adam's steps, in units of the le
 
 @dataclass(frozen=True)
 class Muon(Rule):
-    """Momentum made orthogonal: a step has the same size in all directions of a weight matrix, also where gradients are small
+    """Momentum made orthogonal: a step has the same size in all directions of a weight matrix, even where gradients are small
     (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024).
 
     m ← μ m + G        X ← orthogonal(G + μ m)        W ← W − η 0.2 √max(r, c) X
@@ -62,13 +62,14 @@ class Muon(Rule):
 
 
 def orthogonal(X: Array, kernels: Kernels) -> Array:
-    """Return approximately U Vᵀ of X = U Σ Vᵀ (r, c); zeros stay zeros. X is overwritten."""
+    """Return approximately U Vᵀ of X = U Σ Vᵀ (r, c); a matrix of zeros stays zero. X is overwritten."""
     norm = math.sqrt(kernels.sum_of_squares(X.reshape(-1)))
     kernels.scale(X.reshape(-1), 1 / max(norm, float(np.finfo(X.dtype).tiny)))
     (r, c), (a, b, d) = X.shape, COEFFICIENTS
     k, product = min(r, c), np.empty_like(X)
     A, P = np.empty((k, k), X.dtype), np.empty((k, k), X.dtype)
-    bias, bias_gradient = np.zeros(max(r, c), X.dtype), np.empty(c, X.dtype)  # the kernels of a dense layer have these, too
+    # The kernels are those of a dense layer, which has a bias.
+    bias, bias_gradient = np.zeros(max(r, c), X.dtype), np.empty(c, X.dtype)
     for _ in range(ROUNDS):
         if c <= r:
             kernels.affine_backward(X, X, A, bias_gradient)  # A = Xᵀ X

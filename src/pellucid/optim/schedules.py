@@ -1,7 +1,7 @@
 """Schedules: learning rates that change during training.
 
 Every argument named ``learning_rate`` takes a number or a schedule. A schedule computes the rate from a :class:`Clock`: from
-the epochs that are done (fractions included), or from the progress of this call of ``fit``, 0 to 1. The rate therefore does
+the number of epochs done (fractions included), or from the progress of this call of ``fit``, 0 to 1. The rate therefore does
 not depend on the batch size.
 """
 
@@ -21,8 +21,8 @@ from pellucid.errors import ConfigError
 class Clock:
     """The point of a training run for which a learning rate is computed.
 
-    ``step`` is the number of the update, counted from 1 over the life of the model. ``epoch`` is how many epochs of this
-    ``fit`` are done, with fractions. ``progress`` is how much of this ``fit`` is done, from 0 to 1.
+    ``step`` is the number of the update, counted from 1 over all trainings of the model. ``epoch`` is the number of epochs of
+    this ``fit`` that are done, fractions included. ``progress`` is the fraction of this ``fit`` that is done, from 0 to 1.
     """
 
     step: int
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Schedule(Config, ABC):
-    """The base of all schedules.
+    """The base class of schedules.
 
     A subclass defines ``at``. One that also defines ``peak`` and ``scaled_to`` can be given another learning rate.
     """
@@ -171,7 +171,7 @@ class WarmUp(Schedule):
     """η = rate · (0.01 + 0.99 · epoch/epochs) during the first ``epochs`` epochs, then ``rate`` (Goyal et al., 2017).
 
     ``rate`` is a number or a schedule, as in ``WarmUp(Cosine(0.1), 2)``; the schedule runs on the same clock, from the first
-    epoch on, and its peak is that of this schedule. ``epochs`` need not be a whole number.
+    epoch on, and its peak is that of this schedule. ``epochs`` need not be an integer.
     """
 
     rate: Positive | Schedule

@@ -1,6 +1,6 @@
-"""The components around the rule.
+"""Transforms and constraints: the components of a chain before and after its rule.
 
-Transforms come before it and change the gradient or the weights; constraints come after it and limit the weights.
+Transforms change the gradient or shrink the weights; constraints limit the weights.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class ClipValue(Transform):
 
 @dataclass(frozen=True)
 class L1(Transform):
-    """g ← g + λ sign(W): the gradient of the penalty λ Σ|W| (0 at 0), on weights, not on biases. It drives weights that do not
-    help to values near zero (Tibshirani, 1996). Reported losses do not include the penalty."""
+    """g ← g + λ sign(W): the gradient of the penalty λ Σ|W| (0 at 0), on weights, not on biases. It drives weights that
+    contribute little to values near zero (Tibshirani, 1996). Reported losses do not include the penalty."""
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True

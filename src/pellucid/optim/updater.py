@@ -16,8 +16,8 @@ from pellucid.optim.schedules import Clock, rate_at
 class Updater:
     """An optimizer with its state for the parameters of one network.
 
-    ``state`` maps names such as ``adam1.m`` to vectors: the component's class, its number among the components of that class,
-    and the name of the vector. ``scale`` multiplies the learning rate; training policies may lower it.
+    ``state`` maps names to vectors. A name such as ``adam1.m`` consists of the component's class, its number among the
+    components of that class, and the name of the vector. ``scale`` multiplies the learning rate; policies may lower it.
     """
 
     def __init__(self, optimizer: Optimizer, layout: Layout, kernels: Kernels, dtype: Any = np.float32):
@@ -26,7 +26,7 @@ class Updater:
         self.scale = 1.0
         self._rule = rule_of(optimizer)
         self._layout = layout
-        self._trained = slice(0, layout.trained_size)  # frozen slots come after these: no component sees them
+        self._trained = slice(0, layout.trained_size)  # frozen slots come after these, so no component sees them
         self._decayed = layout.ranges(lambda slot: slot.decay)
         self._slots = [(path, slot.decay) for path, slot in layout.items() if slot.trained]
         self.state: dict[str, Array] = {}
@@ -44,9 +44,9 @@ class Updater:
         return self.scale * rate_at(self._rule.learning_rate, clock)
 
     def update(self, theta: Array, g: Array, rate: float, step: int) -> None:
-        """Make one step: apply all components in order to the parameters θ and the gradient g, which are overwritten.
+        """Make one step: apply all components in order to the parameters θ and the gradient g.
 
-        ``step`` counts from 1.
+        θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1.
         """
         theta, g = theta[self._trained], g[self._trained]
         for component, state in self._components:

@@ -18,7 +18,7 @@ from pellucid.training.state import ModelState
 class AverageWeights(Policy):
     """Evaluate an exponential moving average of the parameters, and keep it at the end (Polyak and Juditsky, 1992; "EMA").
 
-    After each step θ̄ ← d θ̄ + (1 − d) θ with d = ``decay``, but d = (1 + t)/(10 + t) in the first steps t, so that the
+    After each step t, θ̄ ← d θ̄ + (1 − d) θ with d = ``decay``, or d = (1 + t)/(10 + t) while that is smaller, so that the
     initial parameters are forgotten. Running statistics are averaged the same way. Training continues with θ, and after an
     interruption the parameters are θ.
     """
@@ -41,12 +41,12 @@ class AverageWeights(Policy):
 class StochasticWeightAverage(Policy):
     """Evaluate the mean of the parameters of several epochs, and keep it at the end ("SWA", Izmailov et al., 2018).
 
-    The mean is over the parameters at the end of epoch ``start`` and of every ``every``-th epoch after it. Before ``start``,
-    and in a fit that ends sooner, nothing is averaged. It works best with a learning rate that stays high: a constant one, or
+    The mean is over the parameters at the end of epoch ``start`` and of every ``every``-th epoch after it. In a fit that ends
+    before epoch ``start``, nothing is averaged. It works best with a learning rate that stays high: a constant one, or
     warm restarts.
+
     Running statistics are averaged the same way, with equal weights (PyTorch's ``update_bn`` computes them again over the
-    training set instead): each is the mean of its layer's inputs under the parameters of its epoch. Training continues with
-    θ, and after an interruption the parameters are θ.
+    training set instead): those of each epoch belong to the parameters of that epoch. Training continues with θ, and after an interruption the parameters are θ.
     """
 
     start: Count = 1

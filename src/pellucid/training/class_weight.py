@@ -24,8 +24,8 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
 
     ``class_weight`` is one of
 
-    - "balanced": n/(k n_c) for each of k classes, so that all count alike; n_c is the sum of the sample weights of the
-      class, n of all (scikit-learn's formula);
+    - "balanced": n/(k n_c) for each of k classes, so that all have the same total weight; n_c is the sum of the sample
+      weights of the class, n that of all samples (scikit-learn's formula);
     - a list: one weight for each class, in order;
     - a mapping from class number or name to weight; classes that are not in it have the weight 1.
 
@@ -91,7 +91,7 @@ def _labels(targets: Array, state: ModelState) -> Array:
 
 
 def _class_number(key: object, k: int, names: Sequence[str] | None) -> int:
-    """Return the number of the class that ``key``, a number or a name, stands for. Raises ConfigError for unknown classes."""
+    """Return the number of the class that ``key``, a number or a name, refers to. Raises ConfigError for unknown classes."""
     if isinstance(key, str):
         if names is None or len(names) != k:
             raise ConfigError(f"class_weight has {key!r}, but the classes have no names: give class numbers, 0 to {k - 1}")

@@ -20,7 +20,7 @@ CAUSES = (
 def divergence_error(
     state: ModelState, where: str, learning_rate: float, x: Array, targets: Array, weights: Array, step: int
 ) -> DivergedError:
-    """Return the error for a step whose loss or gradient is not finite, before the model is updated.
+    """Return the error for a step whose loss or gradient is not finite or too large, before the model is updated.
 
     x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training.
     """

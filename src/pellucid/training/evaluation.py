@@ -11,7 +11,7 @@ from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import Value, wilson
 
-FRACTIONS = ("precision", "recall", "specificity", "f1")  # the beginnings of names, such as "recall_3"
+FRACTIONS = ("precision", "recall", "specificity", "f1")  # prefixes of the names of metrics, such as "recall_3"
 LARGEST_MATRIX = 30  # classes; larger confusion matrices are not shown
 
 

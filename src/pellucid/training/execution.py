@@ -71,12 +71,12 @@ class Execution:
         return self._shard.step_buffer(name, shape)
 
     def observe(self, observer: Observer | None) -> None:
-        """Call ``observer`` from the next pass on; None calls none."""
+        """Call ``observer`` from the next pass on; None turns observation off."""
         self._shard.observer = observer
 
 
 def chunk_size(largest_output: int, max_values: int, max_samples: int) -> int:
-    """Return how many samples to run at once, for a network whose largest array has ``largest_output`` values a sample.
+    """Return how many samples to run at once, for a network whose largest array has ``largest_output`` values per sample.
 
     That is at most ``max_samples``, with at most ``max_values`` values in the largest array, and at least 1.
     """

@@ -27,8 +27,8 @@ CHECKED_AT_ONCE = 512  # samples
 class Samples:
     """A checked data set of n samples.
 
-    ``x`` (m, *input shape) is in the form in which the user gave it, before the input stage. ``rows`` (n) are the rows of x
-    that are in the set; None stands for all of them. ``targets`` (n, …) and ``weights`` (n) are in the order of ``rows``;
+    ``x`` (m, *input shape) holds the values that the user gave, before the input stage. ``rows`` (n) are the rows of x that
+    are in the set; None means all of them. ``targets`` (n, …) and ``weights`` (n) are in the order of ``rows``;
     weights of None are 1.
     """
 
@@ -106,7 +106,7 @@ def checked_training_samples(data: Dataset, stage: InputStage, state: ModelState
 
 
 def check_token_range(samples: Samples, stage: InputStage, state: ModelState) -> None:
-    """Raise DataError for tokens that are not in the table of the Embedding with which the network begins, if it does."""
+    """Raise DataError for tokens that are not in the table, if the first layer of the network is an Embedding."""
     first = next((layer for _, layer in primitives(state.network)), None)
     if not isinstance(first, Embedding):
         return
@@ -122,9 +122,10 @@ def check_token_range(samples: Samples, stage: InputStage, state: ModelState) ->
 def checked_batch(
     x: Array, y: Array, sample_weight: Array | None, stage: InputStage, state: ModelState
 ) -> tuple[Array, Array, Array]:
-    """Return one batch (x, targets, weights), checked and in the dtype of the network.
+    """Return one batch (x, targets, weights), checked.
 
-    x (n, *input shape) has passed the input stage. Raises ShapeError and DataError.
+    The returned x (n, *input shape) has passed the input stage; it and the weights are float32. Raises ShapeError and
+    DataError.
     """
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
@@ -150,7 +151,7 @@ def check_labels(targets: Array, loss: Loss) -> None:
 
 
 def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric, ...]:
-    """Return the metrics as a tuple. Raises ConfigError for a metric that needs another kind of output than the network has."""
+    """Return the metrics as a tuple. Raises ConfigError for a metric that does not fit the outputs of the network."""
     given = metrics if isinstance(metrics, Metric) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
     loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]

@@ -1,4 +1,4 @@
-"""The learning-rate finder: a short training in which the learning rate rises with every step until the loss explodes."""
+"""The learning-rate finder: a short training whose learning rate rises until the loss explodes (a range test)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RateSearch:
     - ``smoothed``: the losses, each averaged with its neighbours on both sides, weighted by a Gaussian of 0.15 decades;
     - ``suggestion``: the rate at which the smoothed loss falls most steeply over the logarithm of the rate, rounded to two
       digits. For a schedule it is the peak;
-    - ``diverged``: whether the loss exploded before the highest rate was tried.
+    - ``diverged``: whether the test ended because the loss exploded.
 
     Another rule, a tenth of the rate with the lowest loss, was tried on MNIST. Its suggestions varied more with the seed than
     with the optimizer: the position of the minimum is random, the position of the steepest descent is not.
@@ -60,8 +60,9 @@ def check_range(low: float, high: float, steps: int) -> None:
 def range_test(state: ModelState, step: Step, batches: Batches, low: float, high: float, steps: int) -> RateSearch:
     """Return the losses of ``steps`` steps whose learning rate rises from ``low`` to ``high`` by equal factors (Smith, 2017).
 
-    The test ends early where the loss is not finite, or the mean loss of some steps exceeds the explosion limit of the lowest
-    loss (:func:`explosion_limit`). The model is left unchanged. Raises DataError where even the lowest rates are too high.
+    The test ends early where the loss is not finite, or where the mean loss of the last ten steps exceeds the explosion limit
+    of the lowest loss (:func:`explosion_limit`). The model is left unchanged. Raises DataError where even the lowest rates are
+    too high.
     """
     vectors = [state.parameters, state.statistics, *state.updater.state.values()]
     saved, counts = [vector.copy() for vector in vectors], (state.steps, state.epochs)
@@ -96,9 +97,9 @@ def range_test(state: ModelState, step: Step, batches: Batches, low: float, high
 
 
 def explosion_limit(loss: float) -> float:
-    """Return the loss beyond which a training whose loss was ``loss`` has exploded: four times that.
+    """Return the loss beyond which a training whose loss was ``loss`` has exploded: four times ``loss``.
 
-    Written for losses that may be negative, such as Poisson's.
+    A negative loss, such as Poisson's may be, has exploded when it has risen by three times its size.
     """
     return loss + (EXPLOSION_FACTOR - 1) * abs(loss)
 
@@ -106,7 +107,7 @@ def explosion_limit(loss: float) -> float:
 def smoothed(rates: Array, losses: Array) -> Array:
     """Return the losses smoothed over the logarithm of the rate.
 
-    Losses beyond the explosion limit of the first loss are reduced to it before.
+    Before that, losses beyond the explosion limit of the first loss are reduced to that limit.
     """
     x = np.log10(rates)
     gaussian = np.exp(-0.5 * ((x[:, np.newaxis] - x) / SMOOTHING_WIDTH) ** 2)

@@ -52,10 +52,10 @@ def train(
 
     ``evaluate_validation`` computes the scores of the validation set after each epoch. ``evaluate_training``, if given,
     computes those of the training set, which are otherwise accumulated during the epoch. Raises DivergedError where the loss
-    or the gradient is not finite, before the parameters are updated.
+    or the gradient is not finite, or too large, before the parameters are updated.
     """
     control = control or Control()
-    updates = -(-len(batches) // accumulate)  # in an epoch
+    updates = -(-len(batches) // accumulate)  # per epoch
     accumulation = Accumulation(state, step, accumulate) if accumulate > 1 else None
     for epoch in range(1, epochs + 1):
         start_time = time.perf_counter()
@@ -85,7 +85,8 @@ def train(
 def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
     """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update.
 
-    Raises DivergedError if it is not finite; ``where`` is the place in the training for the message.
+    Raises DivergedError if the loss or the gradient is not finite or too large; ``where`` is the place in the training, for
+    the message.
     """
     loss = _compute_gradient(state, step, x, targets, weights, rate, where)
     _update(state, step, step.gradient, rate)
@@ -95,7 +96,7 @@ def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: 
 def _compute_gradient(
     state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
 ) -> float:
-    """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are finite."""
+    """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are in bounds."""
     number = state.steps + 1
     loss = step(x, targets, weights, number, offset)
     finite = loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(step.gradient) <= MAX_SUM_OF_SQUARES

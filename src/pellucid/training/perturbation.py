@@ -1,8 +1,8 @@
-"""Learning by perturbing weights: gradient estimates from forward passes alone, to show what back-propagation saves.
+"""Learning by perturbing weights: estimates of the gradient from forward passes alone, which show what back-propagation saves.
 
-A weight is changed a little and the network runs again; the change of the loss C estimates the derivative. Doing this for
-every weight of a network with n weights takes n + 1 forward passes a batch, where back-propagation takes the time of about
-three.
+A weight is changed a little and the network runs again; the change of the cost C, the mean loss of the batch, estimates the
+derivative. For all weights of a network with n weights this takes n + 1 forward passes per batch; back-propagation takes the
+time of about three.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pellucid.core.rng import generator
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.training.state import ModelState
 
-Loss = Callable[[], float]  # C for the current weights
+Cost = Callable[[], float]  # returns C, the mean loss of the batch, for the current weights
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Perturbation(Config):
     The optimizer uses the estimate instead of the gradient. ``sigma`` is the size of a perturbation, ``kind`` one of
 
     - ``"one"``: one weight at a time, gᵢ = (C(w + σ eᵢ) − C(w))/σ, for every weight, or for ``trials`` randomly chosen weights
-      (0 for the others). The error comes from the curvature: ½ σ ∂²C/∂wᵢ². Passes: 1 + weights, or 1 + trials.
-    - ``"parallel"``: all weights at once, and the change of the loss correlated with the perturbations:
+      (0 for the others). The error, about ½ σ ∂²C/∂wᵢ², is due to the curvature. Passes: 1 + weights, or 1 + trials.
+    - ``"parallel"``: all weights at once, and the change of the cost correlated with the perturbations:
       g = Σₜ (C(w + ξₜ) − C(w)) ξₜ / (T σ²) over T = ``trials`` (1) random ξₜ ~ N(0, σ²). Its mean is the gradient of C smoothed
       by N(0, σ²); the perturbations of all other weights are its noise, so that about n trials are needed to see the effect of
       a single weight. Passes: 1 + trials.
-    - ``"keep"``: one randomly chosen weight is changed by N(0, σ²), and the change is kept if the loss of the batch falls;
+    - ``"keep"``: one randomly chosen weight is changed by N(0, σ²), and the change is kept if the cost falls;
       ``trials`` (1) times. g = w − w′, so that SGD(1.0) makes exactly this step. Passes: 1 + trials.
 
     Noise such as dropout's is the same in all passes of a step. Raises ConfigError for an unknown kind, and during training
@@ -97,7 +97,7 @@ class PerturbedStep:
         self.statistics[:] = statistics
         return first
 
-    def one(self, first: float, loss: Loss, random: np.random.Generator) -> None:
+    def one(self, first: float, loss: Cost, random: np.random.Generator) -> None:
         """Estimate the gradient by changing one weight at a time; ``first`` is the loss for the unchanged weights."""
         indices, sigma = self._indices, self.method.sigma
         if self.method.trials is not None and self.method.trials < len(indices):
@@ -113,7 +113,7 @@ class PerturbedStep:
             self.gradient[i] = (loss() - first) / change
             self._w[i] = before
 
-    def parallel(self, first: float, loss: Loss, random: np.random.Generator) -> None:
+    def parallel(self, first: float, loss: Cost, random: np.random.Generator) -> None:
         """Estimate the gradient by changing all weights at once; ``first`` is the loss for the unchanged weights."""
         trials, sigma, indices = self.method.trials or 1, self.method.sigma, self._indices
         w, total = self._w[indices], np.zeros(len(indices))
@@ -123,7 +123,7 @@ class PerturbedStep:
             total += (loss() - first) * change
         self.gradient[indices] = total / (trials * sigma**2)
 
-    def keep(self, first: float, loss: Loss, random: np.random.Generator) -> None:
+    def keep(self, first: float, loss: Cost, random: np.random.Generator) -> None:
         """Keep the changes of single weights that lower the loss; ``first`` is the loss for the unchanged weights."""
         lowest = first
         for _ in range(self.method.trials or 1):
@@ -138,7 +138,7 @@ class PerturbedStep:
         np.subtract(self.state.parameters, self._w, out=self.gradient)
 
 
-_KINDS: dict[str, Callable[[PerturbedStep, float, Loss, np.random.Generator], None]] = {
+_KINDS: dict[str, Callable[[PerturbedStep, float, Cost, np.random.Generator], None]] = {
     "one": PerturbedStep.one,
     "parallel": PerturbedStep.parallel,
     "keep": PerturbedStep.keep,

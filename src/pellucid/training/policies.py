@@ -1,4 +1,4 @@
-"""Policies, which wrap the events of a training to stop it early, to keep the best parameters or to lower the learning rate.
+"""Policies, which wrap the events of a training: to stop it early, keep the best parameters or lower the learning rate.
 
 A policy is a generator around the generator of events: it yields every event, and acts before and after.
 """
@@ -20,7 +20,7 @@ from pellucid.training.state import ModelState
 class Policy(Config, ABC):
     """The base class of policies.
 
-    A policy that ``averages`` lets an average of the parameters be evaluated instead of the last ones.
+    ``averages`` is True for a policy that has an average of the parameters evaluated, instead of the parameters themselves.
     """
 
     averages: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class Policy(Config, ABC):
 
 
 def check_order(policies: Sequence[Policy]) -> None:
-    """Raise ConfigError where one policy would keep other parameters than those that were evaluated."""
+    """Raise ConfigError where a policy would keep parameters that are not the ones evaluated."""
     for k, policy in enumerate(policies):
         if policy.averages and any(isinstance(before, EarlyStopping) for before in policies[:k]):
             raise ConfigError(
@@ -118,10 +118,10 @@ class EarlyStopping(Policy):
 class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
-    An improvement is a change by more than ``min_delta``; the count of epochs starts again after each reduction (PyTorch
-    waits one epoch longer). The rate does not fall below ``lowest``. Losses and errors improve when they fall, everything else
-    when it rises. A schedule continues, multiplied by the factors so far. The column ``learning_rate`` of the history holds
-    the rate of each epoch. The next training starts with the full rate again.
+    An improvement is a change for the better by more than ``min_delta``; the count of epochs starts again after each reduction
+    (PyTorch waits one epoch longer). The rate does not fall below ``lowest``. Losses and errors improve when they fall,
+    everything else when it rises. A schedule continues, multiplied by the factors so far. The column ``learning_rate`` of the
+    history holds the rate of each epoch. The next training starts with the full rate again.
     """
 
     factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1

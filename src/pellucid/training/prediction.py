@@ -18,7 +18,7 @@ from pellucid.training.inputs import Samples
 from pellucid.training.state import ModelState
 
 CHUNK_VALUES = 2_000_000  # in the largest array of a chunk: 8 MB, which the caches hold in part
-CHUNK_SAMPLES = 1024  # 512 is slower because of the calls, and more samples are not faster
+CHUNK_SAMPLES = 1024  # with 512, the overhead of the calls is noticeable; more samples are not faster
 
 
 class Scores:
@@ -68,7 +68,7 @@ class Predictor:
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
         """Return the outputs (n, k) for the samples x (n, *input shape) as a new array.
 
-        ``stage`` is the input stage to apply. With ``logits`` the result is the values before the head.
+        ``stage`` is the input stage to apply. With ``logits`` they are the values before the head.
         """
         state = self.state
         head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)

@@ -20,7 +20,7 @@ from pellucid.metrics import Value
 from pellucid.training.evaluation import is_fraction
 from pellucid.training.events import EpochEvent, Event
 
-REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, more than many a step
+REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, longer than many steps
 
 
 class Display(ABC):
@@ -159,7 +159,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
 
     A second Ctrl-C interrupts at once. The function always returns False outside of the main thread, which receives no
-    signals, and where the program handles Ctrl-C otherwise.
+    signals, and where the program has its own handler for Ctrl-C.
     """
     pressed: list[bool] = []
 

@@ -22,15 +22,15 @@ from pellucid.training.threads import Threads, choose_threads
 
 
 class ModelState:
-    """A network, its loss, optimizer and metrics, with the flat vectors they work on.
+    """A network, its loss, optimizer and metrics, and the flat vectors that they work on.
 
     - ``parameters`` and ``statistics`` are the vectors of all parameters and of all running statistics, ``layout`` and
       ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
-    - ``head`` is the last activation, where the loss is computed from the logits before it (else None); ``body`` is the
-      network without the head, and ``plan`` the body with fused layers, as training and prediction run it.
-    - ``steps`` and ``epochs`` count what has been trained over all calls; they select the random numbers of the next step.
-    - ``multiply_adds`` is the cost of the forward pass of one sample. ``largest_output`` is the number of values of one
-      sample where it is largest: as the input of the network or as the output of a layer.
+    - ``head`` is the last activation if the loss is computed together with it, from the logits, else None. ``body`` is the
+      network without the head, and ``plan`` the body with fused layers, which training and prediction run.
+    - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
+    - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
+      number of values that one sample has, in the input of the network or in the output of a layer.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class ModelState:
         """Return an execution of ``plan`` (default: the fused plan) on the model's vectors.
 
         ``plan`` must have the slots of the network. ``parameters`` and ``statistics`` are vectors to use in place of the
-        model's own. The execution sees later changes of the vectors, except with another ``dtype``: then it works on copies in
-        that dtype, as they are now. The other arguments are those of :class:`Execution`.
+        model's own. The execution sees later changes of the vectors, except with another ``dtype``: then it works on copies
+        that are made now. The other arguments are those of :class:`Execution`.
         """
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         theta = self.parameters if parameters is None else parameters

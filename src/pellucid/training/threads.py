@@ -78,8 +78,9 @@ def choose_threads(
 ) -> Threads:
     """Return the threads for a step over ``batch`` samples of a network.
 
-    ``multiply_adds`` is the cost of the forward pass of one sample, ``parameters`` the number of parameters to update (0 for
-    a forward pass alone). ``deterministic`` limits BLAS to one thread, because its sums depend on the number of threads.
+    ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample, ``parameters`` the number of parameters
+    to update (0 for a forward pass alone). ``deterministic`` limits BLAS to one thread, because its sums depend on the number
+    of threads.
     """
     work = multiply_adds * batch
     if name_of(kernels) == "compiled":

@@ -45,7 +45,7 @@ class Trainer:
     ) -> Generator[Event, None, None]:
         """Return the generator of the events of a training. It adds a row to ``history`` after each epoch.
 
-        Data and options are checked before the generator is returned; nothing has been changed until its first event.
+        Data and options are checked before the generator is returned; the state is unchanged until its first event.
         """
         state = self.state
         for policy in options.policies:
@@ -79,7 +79,7 @@ class Trainer:
     def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
 
-        Returns the mean loss before the update. Raises DivergedError, without an update, where it is not finite.
+        Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not finite or too large.
         """
         state = self.state
         rate = state.updater.rate(Clock(state.steps + 1))
