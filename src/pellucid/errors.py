@@ -5,7 +5,7 @@
     ├── ShapeError            an array or a layer that does not match the shapes around it
     ├── DataError             data that cannot be read, or that cannot be used for training
     ├── FileError             a file that cannot be read or written, or has invalid content
-    │   └── CheckpointError   a checkpoint that does not match the model
+    │   └── CheckpointError   a model file or checkpoint whose arrays do not fit its network or its optimizer
     └── DivergedError         NaN or infinity during training
 
 A message names the place, what was expected, what was found, and what to try. The command line prints the message in one line
@@ -46,9 +46,9 @@ class DivergedError(PellucidError, ArithmeticError):
 
 
 def did_you_mean(name: object, options: Iterable[object]) -> str:
-    """Return the end of a message about an unknown name: the most similar option, or all options.
+    """Return the end of a message about an unknown name: the most similar option, or else all options.
 
-    If there are more than 30 options, only the first ten are listed.
+    Of more than 30 options, only the first ten are listed.
     """
     import difflib  # here, because its import takes time and only errors need it
 

@@ -30,7 +30,7 @@ class Initializer(Config, ABC):
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """Return (n_in, n_out) for a weight array of ``shape``."""
+    """Return (n_in, n_out) for a weight array of ``shape``; with fewer than two axes, both are its number of elements."""
     if len(shape) < 2:
         return math.prod(shape), math.prod(shape)
     window = math.prod(shape[:-2])
@@ -167,7 +167,7 @@ class Orthogonal(Initializer):
     An orthogonal matrix does not change the norm of a signal or a gradient, so neither vanishes in deep and recurrent
     networks. The shape (…, inputs, outputs) is interpreted as a matrix (…·inputs, outputs). It is the Q of the QR
     decomposition of a matrix of normal random numbers, with its columns multiplied by the signs of R's diagonal; without the
-    signs, some orthogonal matrices would be more likely than others (Mezzadri, 2007). ``gain=√2`` is suitable for ReLU.
+    signs, some orthogonal matrices would be more likely than others (Mezzadri, 2007). A ``gain`` of √2 is suitable for ReLU.
     """
 
     gain: Positive = 1.0
@@ -183,7 +183,8 @@ class Orthogonal(Initializer):
 class Blockwise:
     """Fills ``blocks`` equal parts of the last axis separately, so that ``init`` uses n_in and n_out of one block.
 
-    The gates of a recurrent layer and the groups of a convolution are such blocks. Layers use it inside; it is not a setting.
+    The gates of a recurrent layer and the groups of a convolution are such blocks. Layers create it internally; it is not a
+    setting.
     """
 
     init: Filler
@@ -195,7 +196,7 @@ class Blockwise:
 
 
 def initial_values(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:
-    """Return a vector of the layout with the initial values of every slot, drawn from the stream (seed, "init", path)."""
+    """Return a flat vector with the initial values of all slots of ``layout``, drawn from the stream (seed, "init", path)."""
     vector = layout.zeros(dtype)
     for path, slot in layout.items():
         layout.array(vector, path)[...] = slot.init.fill(slot.shape, rng.generator(seed, "init", path))

@@ -1,4 +1,4 @@
-"""Tests of settings: the check of values, messages about invalid ones, and JSON round trips."""
+"""Tests of settings: validation of values, messages about invalid ones, and JSON round trips."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ INSTANCES: list[Config] = [
 
 
 def everything_inside(value: object) -> set[str]:
-    """The names of all classes in a JSON form."""
+    """Return the names of all classes in a JSON form."""
     if isinstance(value, list):
         return set().union(*map(everything_inside, value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Tests of files: round trips, and the refusal of any other content before memory is allocated."""
+"""Tests of files: round trips, and the refusal of any other content before memory is allocated for it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def opened(tmp_path, content: bytes) -> TensorFile:
 
 
 def parts(content: bytes) -> tuple[dict, bytes]:
-    """(the header, the data) of a file."""
+    """Return (the header, the data) of a file."""
     length = struct.unpack("<Q", content[:8])[0]
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
@@ -106,7 +106,7 @@ def test_every_wrong_length_is_refused(tmp_path, content):
 
 
 def rewritten(change):
-    """A function that returns a file with the header ``change(header)``."""
+    """Return a function that replaces the header of a file by ``change(header)``."""
     return lambda content: joined(change(parts(content)[0]), parts(content)[1])
 
 
@@ -144,7 +144,7 @@ def with_entry(name, **entry):
         (lambda content: content.replace(b"sha256", b"sha255"), "is not readable"),
     ],
 )
-def test_other_headers_than_the_canonical_one_are_refused(tmp_path, content, change, words):
+def test_headers_other_than_the_canonical_one_are_refused(tmp_path, content, change, words):
     with pytest.raises(FileError, match=words):
         opened(tmp_path, change(content))
 

@@ -13,7 +13,7 @@ DTYPES = (np.float32, np.float64)
 
 
 def layout(**shapes: tuple[int, ...]) -> Layout:
-    """A layout of slots by path, with ``__`` for the dot. Slots called b are exempt from weight decay."""
+    """Return a layout of slots by path, with ``__`` for the dot. Slots called b are exempt from weight decay."""
     return Layout({p.replace("__", "."): Slot(s, Zeros(), decay=not p.endswith("b")) for p, s in shapes.items()})
 
 

@@ -1,4 +1,4 @@
-"""Tests of named random streams: a name always has the same numbers, and different names have different ones."""
+"""Tests of named random streams: the same name always gives the same numbers, and different names give different ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The algorithms of convolution: each matches the reference, and the choice of the algorithm reaches all of them."""
+"""Tests of the algorithms of convolution: each is chosen for its cases and matches the reference."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_every_algorithm_matches_the_reference(name, case, dtype):
     # Winograd's matrices have entries up to 8, which cost precision: the error is ten times that of the others, about 1e-5
     bound = {np.float32: 2e-5 if name == "winograd" else 3e-6, np.float64: 5e-14}[dtype]
     got = passes(compiled, x, W, b, dy, window, groups)
-    safe = np.abs(wanted[0]) > 1e-4  # so far from the ReLU's kink that rounding does not decide
+    safe = np.abs(wanted[0]) > 1e-4  # far enough from the ReLU's kink that rounding does not decide
     np.testing.assert_array_equal((got[1] != 0)[safe], (wanted[1] != 0)[safe])
     again = passes(reference, *(a.astype(np.float64) for a in (x, W, b)), got[1].astype(np.float64), window, groups)
     np.testing.assert_allclose(got[0], wanted[0], rtol=0, atol=bound * np.abs(wanted[0]).max())

@@ -1,4 +1,4 @@
-"""Indirect calls: the code is found by name, also by code that comes from Numba's cache."""
+"""Tests of indirect calls: the code is found by name, even by code that comes from Numba's cache."""
 
 from __future__ import annotations
 

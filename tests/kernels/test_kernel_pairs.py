@@ -1,4 +1,4 @@
-"""Both kernel sets meet the interface, the compiled kernels match the reference, and the reference matches SciPy."""
+"""Tests of the kernel pairs: both sets implement the interface, compiled matches reference, and both match SciPy."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
         a.out_warped,
     ),
 }
-INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # which other files or tests use
+INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # that other files or tests use
 BIT_EQUAL = {
     "add",
     "add_relu",
@@ -339,7 +339,7 @@ def signature(function: Any) -> inspect.Signature:
 
 
 @pytest.mark.parametrize("protocol", [Kernels, KernelRuntime])
-def test_both_sets_meet_the_interface(protocol):
+def test_both_sets_implement_the_interface(protocol):
     for name in (name for name in vars(protocol) if not name.startswith("_")):
         expected = signature(vars(protocol)[name])
         expected = expected.replace(parameters=list(expected.parameters.values())[1:])  # without self
@@ -347,7 +347,7 @@ def test_both_sets_meet_the_interface(protocol):
         assert list(signature(vars(compiled)[name]).parameters) == list(expected.parameters), name
 
 
-def test_a_set_has_no_kernels_beside_those_of_the_interface():
+def test_a_set_has_no_kernels_besides_those_of_the_interface():
     for kernels in (reference, compiled):
         for subject in SUBJECTS:
             module = importlib.import_module(f"{kernels.__name__}.{subject}")
@@ -360,7 +360,7 @@ def test_a_set_has_no_kernels_beside_those_of_the_interface():
 
 
 def assert_close(got: Any, wanted: Any, bound: float, what: str) -> None:
-    """Assert equality within ``bound`` of the largest value: a small difference of large values may lose digits."""
+    """Assert equality within ``bound`` times the largest value: a small difference of large values may lose digits."""
     largest = max(1.0, float(np.abs(wanted).max(initial=0)))
     np.testing.assert_allclose(got, wanted, rtol=0, atol=bound * largest, err_msg=what)
 
@@ -391,7 +391,7 @@ def test_kernels_match_scipy(kernels, dtype):
     close = {
         "rtol": {np.float32: 2e-6, np.float64: 1e-14}[dtype],
         "atol": 1e-30,
-    }  # relative also to tiny values
+    }  # tiny values are compared relatively too
     wide = x.astype(np.float64)
     np.testing.assert_allclose(kernels.softmax(x, np.empty_like(x)), scipy.special.softmax(wide, axis=1), rtol=1e-5, atol=1e-30)
     np.testing.assert_allclose(kernels.sigmoid(x, np.empty_like(x)), scipy.special.expit(wide), **close)
@@ -449,7 +449,7 @@ def test_dropout_keeps_its_rate_in_every_row_and_column(kernels):
 
 
 @BOTH
-def test_dropout_of_a_part_of_the_batch_is_that_part_of_the_dropout(kernels):
+def test_dropout_of_a_shard_equals_that_part_of_the_whole_batch(kernels):
     x = np.random.default_rng(0).standard_normal((40, 6, 5)).astype(np.float32)
     whole = kernels.dropout(x, 99, 7, 0.3, np.empty_like(x))
     for start, stop in ((0, 13), (13, 13), (13, 40)):

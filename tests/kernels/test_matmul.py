@@ -1,4 +1,4 @@
-"""Matrix products: they match NumPy, for all shapes, transposed operands and numbers of threads."""
+"""Tests of matrix products: they match NumPy for all shapes, transposed operands and numbers of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shapes():
 
 
 def multiply(A, B, S, floor, form, out):
-    """out = max(S + A B, floor); ``form`` names the operands that are transposed in memory."""
+    """Return out = max(S + A B, floor); ``form`` names the operands that are transposed in memory."""
     (M, K), N = A.shape, B.shape[1]
     A, A_strides = (A.T.copy(), (1, M)) if "A" in form else (A, (K, 1))
     B, B_strides = (B.T.copy(), (1, K)) if "B" in form else (B, (N, 1))

@@ -1,4 +1,4 @@
-"""Kernels in several threads: they match the reference, and their bits do not depend on the number of threads."""
+"""Tests of kernels in several threads: they match the reference, with the same bits for any number of threads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_pooling_and_normalization_match_the_reference_for_any_number_of_threads
     np.testing.assert_array_equal(results[0]["other array"], results[0]["in place"])
 
 
-def test_in_place_gives_the_same_as_another_array():
+def test_in_place_gives_the_same_as_a_separate_array():
     y, dy = np.random.default_rng(0).normal(size=(2, 300, 130)).astype(np.float32)
     calls = [
         lambda dy, out: compiled.relu_gradient(y, dy, out),

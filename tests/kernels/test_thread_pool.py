@@ -1,4 +1,4 @@
-"""The thread pool: every task runs exactly once, for any number of threads and callers."""
+"""Tests of the thread pool: every task runs exactly once, for any number of threads and callers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pellucid.kernels.compiled.thread_pool import parallel_for, set_num_threads
 
 @jit
 def _mark(done, n, task):
-    for i in range(n):  # some work, so that other threads have the time to take a task
+    for i in range(n):  # some work, so that other threads have time to take a task
         done[task] += i
     done[task] += 1 - n * (n - 1) // 2
 

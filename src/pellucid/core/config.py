@@ -1,8 +1,8 @@
 """Settings as frozen dataclasses, and their JSON form.
 
-Layers, losses, optimizers and schedules are frozen dataclasses whose fields are their configuration. This module derives
-from the fields, for all classes at once, the check of their values (annotations state what is allowed), the JSON form
-``{"class": "Dense", "units": 10, ...}`` and the repr.
+Layers, losses, optimizers and schedules are frozen dataclasses whose fields are their settings. From these fields, this module
+derives three things for all classes: the validation of values against their annotations, the JSON form
+``{"class": "Dense", "units": 10, ...}``, and the repr.
 
 Pellucid's own classes are registered by name when their module is imported; :func:`from_json` imports it if necessary. Other
 classes have the key ``module:Class``, and the caller must pass them to :func:`from_json`: reading a file never imports code
@@ -62,14 +62,14 @@ FractionBelowOne = Annotated[float, Range(0, 1, high_open=True)]
 
 
 class Config:
-    """The base class of all settings. Subclasses are frozen dataclasses; each is either abstract or final."""
+    """The base class of all settings. A subclass is either abstract, or a frozen dataclass without subclasses."""
 
     _registry: ClassVar[dict[str, type[Config]]] = {}
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in cls.__dict__:
-            cls.__repr__ = Config._short_repr  # type: ignore[assignment, method-assign]  # dataclass() then adds none
+            cls.__repr__ = Config._short_repr  # type: ignore[assignment, method-assign]  # dataclass() does not replace it
         home = cls.__module__.split(".")
         if home[0] == "pellucid" and home[1:2] != ["lab"] and not cls.__name__.startswith("_"):  # the lab counts as user code
             known = Config._registry.setdefault(cls.__name__, cls)
@@ -110,21 +110,21 @@ def validate(value: Any, kind: Any, owner: str, name: str) -> Any:
                 raise ConfigError(f"{owner}({name}={value!r}): {name} must be {bound}")
         return value
     if origin in (types.UnionType, typing.Union):
-        refused_list = None
+        list_error = None
         for option in arguments:
             try:
                 return validate(value, option, owner, name)
             except ConfigError as error:
                 if option is not type(None):
-                    refusal = error
+                    last_error = error
                 if isinstance(value, numbers.Number) and typing.get_origin(option) is Annotated:
                     raise  # a number outside the range: this message states the range
                 if isinstance(value, (tuple, list)) and typing.get_origin(option) is tuple:
-                    refused_list = error  # a list where one is allowed: this message states what is wrong inside it
-        if refused_list is not None:
-            raise refused_list
+                    list_error = error  # a list where one is allowed: this message states what is wrong inside it
+        if list_error is not None:
+            raise list_error
         if len(arguments) == 2 and type(None) in arguments:
-            raise refusal
+            raise last_error
         raise _mismatch(value, owner, name, " or ".join(_described(option) for option in arguments))
     if origin is tuple:
         if not isinstance(value, (tuple, list)):
@@ -164,7 +164,7 @@ def _described(kind: Any) -> str:
 
 
 def with_article(name: str) -> str:
-    """Return the name of a class with "a" or "an" before it."""
+    """Return the name of a class preceded by "a" or "an"."""
     return f"{'an' if name[:1] in 'AEIO' else 'a'} {name}"
 
 
@@ -232,7 +232,7 @@ def _decode(data: Any, custom: Mapping[str, type]) -> Any:
         lazy.load(name)
     cls = custom.get(name) or Config._registry.get(name)
     if cls is None:
-        lazy.load_all()  # the class may not be exported but defined in the same module as one that is
+        lazy.load_all()  # the class may be one that is not exported, in a module that exports another
         cls = Config._registry.get(name)
     if cls is None:
         if ":" in name:
@@ -241,7 +241,7 @@ def _decode(data: Any, custom: Mapping[str, type]) -> Any:
             )
         raise ConfigError(f"unknown class {name!r}: {did_you_mean(name, Config._registry)}")
     if not _is_concrete(cls):
-        raise ConfigError(f"{name!r} is an abstract class, of which there are no instances")
+        raise ConfigError(f"{name!r} is an abstract class: name one of its subclasses")
     given = {field: _decode(value, custom) for field, value in data.items() if field != "class"}
     fields = [field.name for field in dataclasses.fields(cls)]
     for field in given:

@@ -4,7 +4,7 @@ A model file is a safetensors file: named arrays, and one JSON text in its metad
 safetensors reader can read it. This module writes it in one canonical form and refuses every other form, so that changed
 bits, wrong sizes and ambiguous headers are detected before the content is used.
 
-Every file is written under a temporary name, flushed to disk and then renamed, so a path always has either the complete new
+Every file is written under a temporary name, flushed to disk and then renamed, so a path always names either the complete new
 file or the old one.
 """
 
@@ -33,7 +33,7 @@ _NO_DIGEST = "0" * 64  # in the header while the digest is computed
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open an ordinary file for reading. Raises FileError for anything else: opening a pipe would block for ever."""
+    """Open a regular file for reading. Raises FileError for anything else: opening a pipe would block forever."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
@@ -89,8 +89,9 @@ def write_text(path: str | Path, text: str) -> None:
 def exclusive_lock(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
     """Hold a lock on the file ``path`` during the ``with`` block, so that no other process can hold it.
 
-    The operating system releases the lock when the process ends, however it ends. The file is empty and is not deleted.
-    Raises FileError with the message ``busy`` if another process holds the lock.
+    The operating system releases the lock when the process ends, however it ends. The file is created if it does not exist,
+    and is not deleted. On a file system without locks, the block runs without one. Raises FileError with the message ``busy``
+    if another process holds the lock, and FileError if the file cannot be opened.
     """
     try:
         file = open(path, "ab")  # noqa: SIM115 (closed below)
@@ -107,7 +108,7 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):  # other errors: a file system without locks
+            if error.errno in (errno.EACCES, errno.EAGAIN):  # other errors: the file system has no locks
                 raise FileError(busy) from None
         yield
 
@@ -118,7 +119,7 @@ def canonical_json(data: Any) -> str:
 
 
 def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, digest: str) -> bytes:
-    """Return the header of a file, with its length before it. ``tensors`` has (dtype, shape, number of bytes) by name."""
+    """Return the header of a file, preceded by its length. ``tensors`` has (dtype, shape, number of bytes) by name."""
     head: dict[str, Any] = {"__metadata__": {"pellucid": settings, "sha256": digest}}
     start = 0
     for name in sorted(tensors):
@@ -131,7 +132,7 @@ def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, di
 
 
 def save_tensors(path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-    """Write arrays (float32 or float64) and settings (plain JSON) to one safetensors file."""
+    """Write arrays (float32 or float64) and settings (plain JSON) to one safetensors file, with :func:`write_atomically`."""
     table = {name: (_DTYPE_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
     data = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for _, a in sorted(tensors.items())]
     text = canonical_json(settings)
@@ -145,8 +146,8 @@ class TensorFile:
     """A safetensors file that has been checked.
 
     ``settings`` are its JSON settings, ``shapes`` the shapes of its arrays by name; :meth:`arrays` returns the arrays. The
-    constructor checks length, header, sizes and digest. It raises FileError before it allocates more memory than the file
-    has bytes.
+    constructor checks length, header, sizes and digest, and raises FileError if one is wrong. Sizes that the header only claims
+    allocate no memory.
     """
 
     def __init__(self, path: str | Path):

@@ -1,4 +1,4 @@
-"""Results as JSON: NumPy arrays and numbers become plain values, and NaN becomes null."""
+"""Results as JSON: NumPy arrays and numbers become plain values, NaN and infinity become null."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 
 def json_text(data: Any) -> str:
-    """Return the JSON of ``data``, indented for people to read."""
+    """Return ``data`` as JSON text, indented for human readers, with a newline at the end."""
     return json.dumps(jsonable(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def jsonable(data: Any) -> Any:
-    """Return ``data`` made of plain JSON values: arrays and tuples become lists, numbers that are not finite become None."""
+    """Return ``data`` as plain JSON values: arrays and tuples become lists, NaN and infinity become None."""
     if isinstance(data, Mapping):
         return {str(name): jsonable(value) for name, value in data.items()}
     if isinstance(data, (list, tuple)):

@@ -25,8 +25,8 @@ _HOMES: dict[str, str] = {}  # every exported name -> the module that defines it
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` for the ``package`` whose ``__init__.py`` is ``file``.
 
-    The modules of the package are found as attributes too, as if the package had imported them. No exported name may equal
-    the name of a module in the package: importing that module would replace the exported object.
+    The package's modules that define these names are found as attributes too, as if the package had imported them. No exported
+    name may equal the name of a module in the package: importing that module would replace the exported object.
     """
     homes = exports(f"{os.path.splitext(file)[0]}.pyi")
     modules = {home.removeprefix(f"{package}.").split(".")[0] for home in homes.values() if home.startswith(f"{package}.")}
@@ -69,7 +69,7 @@ def exports(stub: str | os.PathLike[str]) -> dict[str, str]:
 def load(name: str) -> None:
     """Import the module that defines the exported name ``name``, if there is one."""
     if name in _HOMES:
-        getattr(importlib.import_module(_HOMES[name]), name)
+        getattr(importlib.import_module(_HOMES[name]), name)  # the module may be a package that exports the name lazily
 
 
 def load_all() -> None:

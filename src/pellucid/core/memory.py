@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 CACHE_LINE = 64  # bytes
-_ALIGNMENT = CACHE_LINE // 4  # elements: with offsets that are multiples of it, slots are aligned in float32 and float64
+_ALIGNMENT = CACHE_LINE // 4  # elements: a cache line of float32; offsets that are multiples of it are aligned in float64 too
 
 
 class Filler(Protocol):
@@ -133,7 +133,7 @@ class Layout(Mapping[str, Slot]):
         return len(self.slots)
 
     def zeros(self, dtype: Any = np.float32) -> Array:
-        """Return a new vector of zeros for this layout. The padding between slots always remains zero."""
+        """Return a new vector of zeros for this layout. The padding between slots remains zero during training."""
         return aligned_zeros(self.size, dtype)
 
     def array(self, vector: Array, path: str) -> Array:
@@ -162,7 +162,7 @@ class Layout(Mapping[str, Slot]):
         return root
 
     def ranges(self, choose: Callable[[Slot], bool]) -> list[slice]:
-        """Return the parts of the vector whose slots are chosen, with adjacent slots joined to one slice."""
+        """Return the parts of the vector with the slots for which ``choose`` is true; adjacent slots share one slice."""
         found: list[slice] = []
         for path, start in self.offsets.items():
             slot = self.slots[path]

@@ -4,7 +4,7 @@
 reference. :class:`Kernels` lists all kernels. A file has the same name for the same subject in both sets.
 
 Kernels take C-contiguous arrays of one dtype, float32 or float64 (labels are int64, images uint8), and write into the arrays
-that they are given; the compiled ones allocate no memory that grows with the batch. Other dtypes and layouts are converted
+that they are given; the compiled ones need no scratch memory that grows with the batch. Other dtypes and layouts are converted
 once, where user data enters the library.
 """
 
@@ -24,7 +24,10 @@ SETS = ("reference", "compiled")
 
 
 def load(name: str | None = None) -> Kernels:
-    """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed."""
+    """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed.
+
+    Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
+    """
     name = name or os.environ.get("PELLUCID_KERNELS") or None
     if name is not None and name not in SETS:
         raise ConfigError(f"there are no kernels {name!r} (PELLUCID_KERNELS): {did_you_mean(name, SETS)}")

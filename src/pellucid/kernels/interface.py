@@ -1,10 +1,10 @@
 """The interface of a kernel set: every kernel with its signature, the shapes of its arguments, and its meaning.
 
-This is the only list of the kernels. Both sets meet it, and a test compares their signatures with it. The formulas and their
-sources are in the docstrings of the reference kernels.
+This is the only list of the kernels. Both sets implement it, and a test compares their signatures with it. The formulas and
+their sources are in the docstrings of the reference kernels.
 
 Unless a docstring says otherwise, arrays are C-contiguous and have one dtype, float32 or float64. Kernels write into ``out``,
-which they return, or into arrays named like gradients, such as ``dW``. In shapes, n counts samples, h and w are the height and
+which they return, or into arrays named after gradients, such as ``dW``. In shapes, n counts samples, h and w are the height and
 the width of an image, c counts channels, o output channels or units, and k classes or columns.
 """
 
@@ -40,7 +40,7 @@ SUBJECTS = (
 
 
 class KernelRuntime(Protocol):
-    """What a kernel set has besides its kernels."""
+    """The functions of a kernel set that are not kernels."""
 
     __name__: str
 
@@ -108,7 +108,7 @@ class Kernels(KernelRuntime, Protocol):
         """The gradient of SiLU, from its input."""
 
     def gelu(self, x: Array, out: Array) -> Array:
-        """GELU: x Φ(x) with the normal distribution Φ."""
+        """GELU: x Φ(x) with the distribution function Φ of the standard normal distribution."""
 
     def gelu_gradient(self, x: Array, dy: Array, out: Array) -> Array:
         """The gradient of GELU, from its input."""
@@ -145,7 +145,7 @@ class Kernels(KernelRuntime, Protocol):
         """The gradients of W and b."""
 
     def affine_relu_backward(self, x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
-        """The gradients of W and b with a ReLU of output y after them; dy is masked in place."""
+        """The gradients of W and b of a layer followed by a ReLU with output y; dy is masked in place."""
 
     def affine_input_gradient(self, dy: Array, W: Array, out: Array) -> Array:
         """The input gradient dY Wᵀ (n, i)."""
@@ -162,15 +162,15 @@ class Kernels(KernelRuntime, Protocol):
         """The gradients of W and b; an empty db means that there is no bias."""
 
     def conv2d_relu_backward(self, x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-        """The gradients of W and b with a ReLU of output y after them; dy is masked in place."""
+        """The gradients of W and b of a convolution followed by a ReLU with output y; dy is masked in place."""
 
     def conv2d_input_gradient(self, dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
         """The input gradient (n, h, w, c), which is also the forward pass of a transposed convolution."""
 
-    # Pooling: x (n, h, w, c), y and dy (n, oh, ow, c). Taps outside of the image do not count.
+    # Pooling: x (n, h, w, c), y and dy (n, oh, ow, c). Taps outside the image do not count.
 
     def max_pool(self, x: Array, window: Window, out: Array, indices: Array) -> Array:
-        """The maximum of each window; ``indices``, of unsigned integers, receives the index of its tap, i·kw + j."""
+        """The maximum of each window; ``indices``, unsigned and of the shape of y, receives the index i·kw + j of its tap."""
 
     def max_pool_backward(self, dy: Array, indices: Array, window: Window, out: Array) -> Array:
         """The input gradient of max pooling."""
@@ -190,7 +190,7 @@ class Kernels(KernelRuntime, Protocol):
     # Batch normalization: x, dy and out (…, c); gamma and beta (c). mean, m2, rstd, mean_dy and mean_dy_xhat are float64 (c).
 
     def moments(self, x: Array, mean: Array, m2: Array) -> None:
-        """The mean of each channel, and the sum ``m2`` of the squared differences to it."""
+        """The mean of each channel, and the sum ``m2`` of the squared deviations from it."""
 
     def normalize(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
         """γ x̂ + β with x̂ = (x − mean)·rstd."""
@@ -204,7 +204,7 @@ class Kernels(KernelRuntime, Protocol):
     def normalize_relu_backward(
         self, x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array
     ) -> None:
-        """The gradients of γ and β with a ReLU of output y after them; dy is masked in place."""
+        """The gradients of γ and β of a normalization followed by a ReLU with output y; dy is masked in place."""
 
     def normalize_input_gradient(
         self,
@@ -249,10 +249,10 @@ class Kernels(KernelRuntime, Protocol):
     def recurrent_backward(
         self, cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array
     ) -> Array:
-        """Back-propagation through time: ``gates`` become their own gradients, and dx (n, T, i), or (n, T, 0), is written."""
+        """Back-propagation through time: overwrites ``gates`` with their gradients; dx (n, T, i), or (n, T, 0) for none."""
 
     # Losses: all return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into dz (or dy). z, y, targets, a, rates, dz and dy
-    # are (n, k), labels (n) of int64, weights (n). ``a`` receives the output of the head.
+    # are (n, k), labels (n) of int64, weights (n). ``a`` receives the softmax or sigmoid of z.
 
     def softmax_cross_entropy_labels(
         self, z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
@@ -268,19 +268,19 @@ class Kernels(KernelRuntime, Protocol):
         """Kullback-Leibler divergence after softmax, from logits and target distributions."""
 
     def sigmoid_cross_entropy(self, z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
-        """Binary cross-entropy after sigmoid, the mean over the outputs."""
+        """Binary cross-entropy after sigmoid, from logits, averaged over the outputs."""
 
     def squared_error(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
-        """The squared error, the mean over the outputs."""
+        """The squared error, averaged over the outputs."""
 
     def absolute_error(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
-        """The absolute error, the mean over the outputs."""
+        """The absolute error, averaged over the outputs."""
 
     def huber(self, y: Array, targets: Array, weights: Array, scale: float, delta: float, dy: Array) -> float:
-        """The Huber loss, the mean over the outputs."""
+        """The Huber loss, averaged over the outputs; quadratic up to an error of ``delta``, then linear."""
 
     def poisson(self, z: Array, targets: Array, weights: Array, scale: float, rates: Array, dz: Array) -> float:
-        """The Poisson loss, from the logarithms z of rates, the mean over the outputs; ``rates`` receives the rates."""
+        """The Poisson loss, averaged over the outputs, from the logarithms z of the rates; ``rates`` receives the rates."""
 
     def hinge(self, z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
         """The hinge loss of one output; z and signs (n, 1), the signs 1 or −1."""
@@ -296,7 +296,8 @@ class Kernels(KernelRuntime, Protocol):
     def confusion(self, outputs: Array, labels: Array, weights: Array, table: Array) -> None:
         """Add the weights of the samples to a confusion table (k, k)."""
 
-    # Optimizers: theta, g and all moments are flat vectors of one length, updated in place. ``step`` counts from 1.
+    # Optimizers: theta, g and all moments are flat vectors of equal length; theta and the
+    # moments are updated in place. ``step`` counts from 1.
 
     def sgd(self, theta: Array, g: Array, rate: float) -> None:
         """Gradient descent."""
@@ -346,7 +347,7 @@ class Kernels(KernelRuntime, Protocol):
         epsilon: float,
         step: int,
     ) -> None:
-        """NAdam, with separate learning rates of the gradient and of the first moment."""
+        """NAdam, with separate learning rates for the gradient and for the first moment."""
 
     def adamax(
         self,
@@ -375,7 +376,7 @@ class Kernels(KernelRuntime, Protocol):
         momentum: float,
         centered: bool,
     ) -> None:
-        """RMSProp; ``mean`` is not used unless it is centered, nor ``u`` without momentum: any vector will do."""
+        """RMSProp; ``mean`` is used only if ``centered``, ``u`` only with momentum: otherwise any vector will do."""
 
     def adagrad(self, theta: Array, g: Array, s: Array, rate: float, initial: float, epsilon: float) -> None:
         """Adagrad."""
@@ -418,7 +419,7 @@ class Kernels(KernelRuntime, Protocol):
     # Gather and scatter: rows (m) of int64 are indices of rows of x or out; they may repeat.
 
     def gather(self, x: Array, rows: Array, out: Array) -> Array:
-        """Read rows: out[i] = x[rows[i]]. x may have another dtype than out."""
+        """Read rows: out[i] = x[rows[i]]; x and out may differ in dtype."""
 
     def gather_scaled(self, x: Array, rows: Array, factor: float, out: Array) -> Array:
         """Read rows and scale them: out[i] = factor·x[rows[i]], for images of uint8."""
@@ -426,10 +427,10 @@ class Kernels(KernelRuntime, Protocol):
     def scatter_add(self, values: Array, rows: Array, out: Array) -> Array:
         """Add to rows: out[rows[i]] += values[i]; values (m, c), out (k, c)."""
 
-    # Noise: ``key`` is a key of 64 bits from ``core.rng``; ``offset`` is the position of the first row in the whole batch.
+    # Noise: ``key`` is a 64-bit key from ``core.rng``; ``offset`` is the position of the first row in the whole batch.
 
     def dropout(self, x: Array, key: int, offset: int, rate: float, out: Array) -> Array:
-        """Inverted dropout. With dy for x this is the gradient too; out may be x."""
+        """Inverted dropout: x / (1 − rate), or 0 with probability ``rate``. Applied to dy, it is the gradient; out may be x."""
 
     def uniform(self, key: int, row_ids: Array, columns: int) -> Array:
         """Return uniform random values (n, columns) of float32 in [0, 1), one row for each of the ``row_ids`` (n)."""
@@ -455,7 +456,7 @@ class Kernels(KernelRuntime, Protocol):
         row_ids: Array,
         out: Array,
     ) -> Array:
-        """Augment images: read the chosen images of x (m, h, w, c), and distort, thicken, erase and add noise to each.
+        """Augment images: read the chosen images of x (m, h, w, c), distort and thicken them, erase boxes and add noise.
 
         maps (n, 6), fields (n, 2, k·l), down (h, k), across (w, l), thickness (n), boxes (n, 4), row_ids (n), out (n, h, w, c).
         """

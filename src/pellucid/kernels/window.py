@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Window(NamedTuple):
     """The size (kh, kw), stride (sh, sw), padding (top, left) and dilation (dh, dw) of a window.
 
-    Tap (i, j) of output (p, q) is the input pixel (p·sh − top + i·dh, q·sw − left + j·dw). Taps outside of the image are zeros
+    Tap (i, j) of output (p, q) is the input pixel (p·sh − top + i·dh, q·sw − left + j·dw). Taps outside the image are zeros
     in a convolution and do not count in pooling.
     """
 

@@ -1,6 +1,7 @@
 """The compiled kernels: in Numba, with the names and signatures of :class:`~pellucid.kernels.interface.Kernels`.
 
-Files whose names also exist in ``reference`` contain kernels. The others are what these are built on:
+Files whose names also exist in ``reference`` contain kernels; the docstrings of the reference kernels have the formulas. The
+other files contain what these kernels are built on:
 
 =====================  ======================================================================================================
 ``jit``                the compiler's options and the cache on disk

@@ -1,6 +1,6 @@
 """64-bit cells that threads share, with atomic operations on them; and locks, on which compiled code can sleep.
 
-Numba has no atomic operations on the CPU; these emit LLVM's atomic instructions and call the interpreter's locks.
+Numba has no atomic operations on the CPU; these functions emit LLVM's atomic instructions and call the interpreter's locks.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def compare_exchange(typing, index, expected, desired):
 
 @intrinsic
 def spin_wait_hint(typing):
-    """Tell the processor that this is a spin-wait loop; the other hardware thread of the core runs faster during it."""
+    """Tell the processor that this is a spin-wait loop; meanwhile, the core's other hardware thread runs faster."""
 
     def emit(context, builder, signature, args):
         if IS_X86:
@@ -113,7 +113,7 @@ def acquire_lock(typing, lock):
 
 @intrinsic
 def release_lock(typing, lock):
-    """Release the lock and so wake the thread that sleeps on it."""
+    """Release the lock, which wakes the thread that sleeps on it."""
 
     def emit(context, builder, signature, args):
         code = ir.FunctionType(ir.VoidType(), [_bytes])

@@ -1,11 +1,11 @@
 """Loops over arrays (rows, c) with few channels c, read as wide rows; and sums of each channel over all rows.
 
 A loop over 16 channels is too short for vector instructions (measured: a quarter of the speed). So as many rows as make about
-512 elements are read as one *wide row*, and values of the channels are repeated to its length. Sums have one element for each
-element of a wide row and are folded to one per channel at the end. The sums of a block of rows are taken in the array's dtype,
-the sums of the blocks in float64.
+512 elements are read as one *wide row*, and per-channel values are repeated to that length. Sums have one element for each
+element of a wide row and are folded to one per channel at the end. Within a block of rows, sums are accumulated in the
+array's dtype; the sums of the blocks are added in float64.
 
-A sum over all rows is taken in groups, whose number depends on the sizes alone, and the sums of the groups are added in order.
+The rows are divided into groups, whose number depends on the sizes alone, and the sums of the groups are added in order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from pellucid.kernels.compiled.jit import jit, u64
 
 WIDE_ROW = u64(512)  # elements: fewer are slower, more are not faster
-BLOCK_ROWS = u64(64)  # wide rows whose sums are taken in the array's dtype
+BLOCK_ROWS = u64(64)  # wide rows whose sums are accumulated in the array's dtype
 TASK_SIZE = 16_384  # elements of a task, at least: some microseconds
 MAX_GROUPS = 32
 MIN_GROUP_SIZE = 65_536  # elements: starting and folding a group takes a microsecond or two

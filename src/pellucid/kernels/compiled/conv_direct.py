@@ -17,8 +17,8 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
 TASK_MULTIPLY_ADDS = 400_000  # of a task, at least: some ten microseconds
-PANELS_PER_TASK = 4  # of filters, two vectors wide, in a task of a gradient
-MAX_BANDS = 32  # tasks of a batch, beyond which an image is not split further
+PANELS_PER_TASK = 4  # of the weight gradient; a panel is as many filters as two vectors have elements
+MAX_BANDS = 32  # in a batch: images are not split into more
 
 
 @jit
@@ -31,7 +31,7 @@ def _split(n, rows, multiply_adds):
 
 @jit
 def _pad(x, image, top, left, first, padded):
-    """Set padded[r, s] = x[image, first + r − top, s − left], and zero outside of the image; ``padded`` (rows, columns, c)."""
+    """Set padded[r, s] = x[image, first + r − top, s − left], and zero outside the image; ``padded`` (rows, columns, c)."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
     rows, columns = padded.shape[0], padded.shape[1]
     zero, flat = x.dtype.type(0), padded.reshape(padded.size)

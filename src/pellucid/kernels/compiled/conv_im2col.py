@@ -1,4 +1,4 @@
-"""Convolutions by im2col, for windows whose taps are not adjacent: with dilation, and in groups.
+"""Convolutions by im2col: for dilation, for groups, and for dX where dY is much smaller than X.
 
 What the window sees at each position becomes a row of a matrix, kh·kw·c/g values, for one band of output rows at a time; matrix
 products do the rest (Chellapilla, Puri and Simard, 2006). For dX, the rows are added to the pixels they came from (col2im).

@@ -112,7 +112,7 @@ _transform_taps, _transform_taps_back = _transform(G), _transform(_transposed(G)
 
 @jit
 def _cut_out(x, image, row, column, size, out):
-    """Copy a square of size × size pixels out of an image, with zeros outside of it."""
+    """Copy a square of size × size pixels out of an image, with zeros outside it."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
     out[: size * size * c] = 0
     first, last = min(max(0, -column), size), min(size, w - column)

@@ -2,11 +2,11 @@
 
 - ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms.
 - ``direct``: all other convolutions whose taps are adjacent; the weight gradient of images of one channel is a special case.
-- ``im2col``: dilation and groups; and dX if dY is a good deal smaller than X, because of strides or for lack of padding: the
-  direct algorithm would multiply mostly zeros.
+- ``im2col``: dilation and groups; and dX if dY is much smaller than X, because of strides or missing padding: the direct
+  algorithm would multiply mostly zeros.
 - ``depthwise``: one filter for each channel.
 
-``python -m benchmarks conv-algorithms`` measures them side by side; docs/benchmarks.md has the table from which the rule comes.
+``python -m benchmarks conv-algorithms`` measures them side by side; docs/benchmarks.md has the table that the rule is based on.
 """
 
 from __future__ import annotations

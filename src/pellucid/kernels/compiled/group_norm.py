@@ -1,6 +1,7 @@
 """The kernels of group normalization. A task is one sample or several; ``channelwise`` explains how channels are read.
 
-A sample is read three times, the second and third time from the caches. The groups here are groups of neighbouring channels.
+A sample is read three times, the second and third time from the caches. In this file,
+groups are groups of neighbouring channels.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _forward_task(x, gamma, beta, epsilon, out, mean, rstd, count, task):
     w = wide_row_size(size, c)
     for i in range(task * count, min((task + 1) * count, n)):
         first, last, group_size = u64(i * size), u64((i + 1) * size), size // groups
-        # Sums of the differences to a value near the mean: if the mean is large, Σx has few digits left for the variance.
+        # Sums of the deviations from a value near the mean: if the mean is large, Σx has few digits left for the variance.
         near = _repeat_groups(_sum_groups(x[first : first + u64(c)].astype(np.float64), groups) / (c // groups), w, c, x)
         m = _sum_groups(_sums(x, first, last, near, False, c), groups) / group_size
         for k in range(groups):

@@ -1,6 +1,6 @@
 """Indirect calls: compiled code that calls another compiled function through its address instead of containing a copy of it.
 
-Numba links a function into each of its callers, optimizes and translates it again there, and the callers into theirs: the same
+Numba links a function into each of its callers and compiles it again there, and the callers into their own callers: the same
 loop would be compiled five times. Called indirectly, each function is compiled once. The address is looked up at the first
 call, by module, name and argument types, so that code from Numba's cache finds it too.
 """

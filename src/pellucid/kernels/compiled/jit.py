@@ -1,4 +1,4 @@
-"""How kernels are compiled: without the interpreter's lock, and cached on disk.
+"""The compilation of kernels: they run without the interpreter's lock and are cached on disk.
 
 The fast-math flags allow the compiler to reorder sums and to contract a multiplication and an addition into one instruction.
 ``nnan`` and ``ninf`` are not among them: with these two, a compiled isfinite() never finds anything.
@@ -25,7 +25,7 @@ u64, u32 = numba.uint64, numba.uint32
 
 
 def _source_stamp() -> tuple[tuple[str, int, int], ...]:
-    """Return the name, time and size of every file of the compiled kernels: the stamp changes when one of them does."""
+    """Return the name, time and size of every file of the compiled kernels, which change whenever one of the files does."""
     files = sorted(os.scandir(Path(__file__).parent), key=lambda entry: entry.name)
     return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.name.endswith(".py"))
 
@@ -67,7 +67,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` compiled at its first call; the code is cached on disk for the next process where possible."""
     try:
         compiled = numba.njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # Numba found no folder that it may write
+    except RuntimeError:  # Numba found no folder that it can write to
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
         warnings.warn(message, stacklevel=2)
         return numba.njit(**OPTIONS)(function)

@@ -1,7 +1,7 @@
 """Matrix products in parallel: C = max(S + A B, floor), and the same with A or B transposed.
 
 Both operands are packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance
-matrix multiplication", 2008): B in panels that are two vectors wide, and so high that a panel and the rows of A stay in the
+matrix multiplication", 2008): B in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the
 caches; a transposed A in panels of as many rows as a register tile has (an A that is not transposed needs no copy: its rows are
 read element by element). A task is a block of C. If several tasks need the same part of B, it is packed once, before them.
 The number of tasks depends on the sizes alone, so the bits of a product do not depend on the number of threads.
@@ -52,7 +52,7 @@ def _pack(source, start, stride, rows, columns, wide, panels):
 
 @jit
 def _pack_transposed(source, start, stride, rows, columns, wide, panels):
-    """Pack an M that is stored transposed: square blocks, and the rest element by element."""
+    """Do the same for a matrix M that is stored transposed: in square blocks, and the rest element by element."""
     zero = source.dtype.type(0)
     width = vector_width(zero)
     whole_columns, whole_rows = columns // width * width, rows // width * width
@@ -78,7 +78,7 @@ def _pack_b(B, B_strides, k0, k, n1, n2, panels):
 
 @jit
 def _pack_task(B, B_strides, N, K, per_task, panels, task):
-    """Pack some panels of B, each in its place."""
+    """Pack ``per_task`` panels of B, each into its place."""
     width = 2 * vector_width(B.dtype.type(0))
     across = (N + width - 1) // width
     blocks = (across + per_task - 1) // per_task

@@ -7,7 +7,7 @@ from pellucid.kernels.compiled.jit import jit
 
 @jit
 def _argmax(outputs, i):
-    """Return the index of the largest output of sample i, the first of equals."""
+    """Return the index of the largest output of sample i: the first, if several are equal."""
     best = 0
     for j in range(1, outputs.shape[1]):
         if outputs[i, j] > outputs[i, best]:

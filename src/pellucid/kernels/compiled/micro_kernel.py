@@ -1,4 +1,4 @@
-"""The micro-kernel, the innermost loops of all matrix products: a tile of the result that is held in registers.
+"""The micro-kernel, the innermost loops of all matrix products: they hold a tile of the result in registers.
 
     C[m, n] = max(S[m, n] + Σ_r Σ_k A[m, r, k] B[r, k, n], floor)
 
@@ -45,8 +45,8 @@ def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
     for m, j, masked in places:
         start = v.load(v.address(s, builder.mul(sm, _i64(m)), _i64(j * v.width)), masked)
         sums.append(cgutils.alloca_once_value(builder, start))  # LLVM turns these into registers
-    # Rows m + 1 and m + 2 are one and two strides from row m, which the processor adds in its address computation, so every
-    # third row has an address of its own. If LLVM knew how these are related, it would add a stride for each row.
+    # Every third row has its own address. The two rows after it are one and two strides away, which the processor adds in its
+    # address computation. If LLVM knew how the addresses are related, it would add a stride for each row instead.
     starts = [v.address(a, builder.mul(am, _i64(m))) for m in range(0, rows, 3)]
     strides = [_i64(0), v.opaque(am), v.opaque(builder.mul(am, _i64(2)))]
     with cgutils.for_range(builder, R) as outer:
@@ -105,7 +105,7 @@ def _all_rows(rows, columns, A, B, S, C, counts, floor):
     itemsize = VECTOR_BYTES // width
     vectors = 2 if columns > width else 1
     last_columns = columns - (vectors - 1) * width
-    while rows > 0:  # the last two tiles have half of the rest each: two rows take as long as eight (and so does a division)
+    while rows > 0:  # the last two tiles share their rows evenly: a tile of two takes as long as one of eight
         m = TILE_ROWS if rows > 2 * TILE_ROWS else (rows + 1) >> 1 if rows > TILE_ROWS else rows
         _tile(m, vectors, (a, am, ar, ak), B, (s, sm), (c, cm), counts, last_columns, floor)
         a, s, c = a + m * am * itemsize, s + m * sm * itemsize, c + m * cm * itemsize

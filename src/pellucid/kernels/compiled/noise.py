@@ -36,7 +36,7 @@ def _dropout_task(x, low, high, offset, threshold, factor, out, rows, task):
     same = address_of(x, 0) == address_of(out, 0)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(x.shape[0]))):
         a, m = row_stream(u32(offset + i), low, high)
-        if same:  # one name: a loop that may write what it reads under another is not vectorized
+        if same:  # under one name, so that the loop is vectorized: see activations
             for j in range(c):
                 bits = mix(u32(a + u32(j) * m))
                 O[i * c + j] = O[i * c + j] * factor if bits >= threshold else zero * O[i * c + j]

@@ -1,4 +1,4 @@
-"""The kernels of batch and layer normalization, each one pass; ``channelwise`` explains how channels are read."""
+"""The kernels of batch and layer normalization, each one pass over x; ``channelwise`` explains how channels are read."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 
 @jit
 def _near_the_mean(x, c):
-    """Return a value near the mean of each channel: the mean of up to 16 rows from all over the array, so that one outlier does
-    not determine it."""
+    """Return a value near the mean of each channel: the mean of up to 16 evenly spaced rows, so that one outlier does not
+    determine it."""
     rows, out = u64(x.size) // u64(c), np.zeros(c)
     count = min(rows, u64(16))
     for i in range(count):
@@ -57,7 +57,7 @@ def _moments_task(x, near, sums, task):
 
 @jit
 def _moments(x, mean, m2):
-    # Sums of the differences to a value near the mean, not of x: if the mean is large, Σx² has no digits left for the variance.
+    # Sums of deviations from a value near the mean, not of x: if the mean is large, Σx² has no digits left for the variance.
     near = repeat_channels(_near_the_mean(x, mean.size), wide_row_size(x.size, mean.size), x)
     sums = empty_group_sums(x.size, mean.size)
     parallel_for(_moments_task, (x, near, sums), len(sums))
@@ -124,7 +124,7 @@ def _backward(x, y, mean, rstd, dy, masked, dgamma, dbeta):
 def _input_gradient_task(x, m, a, b, s, dy, out, per_task, task):
     w, same = u64(m.size), address_of(dy, 0) == address_of(out, 0)
     for start in wide_rows(x, w, per_task, task):
-        if same:  # one name: a loop that may write what it reads under another is not vectorized
+        if same:  # under one name, so that the loop is vectorized: see activations
             for j in range(min(w, u64(x.size) - start)):
                 out[start + j] = a[j] * (out[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
         else:

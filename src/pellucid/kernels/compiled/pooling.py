@@ -1,6 +1,6 @@
 """The kernels of pooling. A task is some images.
 
-A run of windows has the same taps inside of the image; the loops of ``pooling_simd`` compute one run at a time.
+A *run* is a sequence of windows that have the same taps inside the image; ``pooling_simd`` computes one run at a time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_INDICES = np.empty((0, 0, 0, 0), np.uint8)
 
 @jit
 def _runs(count, size, k, stride, before, dilation):
-    """Return, along one axis of the image, the runs of windows that have the same taps inside of it: rows of (first window,
+    """Return, along one axis of the image, the runs of windows that have the same taps inside it: rows of (first window,
     end, first tap, end)."""
     runs, found = np.empty((count, 4), np.int64), 0
     for q in range(count):

@@ -1,8 +1,8 @@
 """The innermost loops of pooling, in SIMD: a run of windows in one row, forward and backward.
 
-Images have few channels, and Numba vectorizes no loop over 8 of them. So these loops are written in LLVM's intermediate
-language, in vectors as wide as the machine has; the last vector of a pixel is masked. The result of a window stays in registers
-until its last tap.
+Images often have few channels, and Numba does not vectorize a loop over 8 of them. So these loops are written in LLVM's
+intermediate language, in vectors as wide as the machine has; the last vector of a pixel is masked. The result of a window stays
+in registers until its last tap.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder
 
 # The operations.
 MAX, MAX_BACKWARD, AVERAGE, AVERAGE_BACKWARD = 0, 1, 2, 3
-# The kinds of windows: 2 × 2 taps, side by side; any, but no pixel is in two of them; any. Only where a pixel may be in several
-# windows is a gradient added to its present value.
+# The kinds of windows: 2 × 2 taps without overlap; any size without overlap; any. Only if windows may overlap is a gradient
+# added to a pixel's present value.
 TWO_BY_TWO, DISJOINT, OVERLAPPING = 0, 1, 2
 OVERLAPPING_VECTOR_BYTES = 32  # a value that was stored under a mask, or straddles two stores, is slow to load again
 _i64, _i32 = ir.IntType(64), ir.IntType(32)

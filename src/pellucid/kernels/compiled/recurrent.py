@@ -2,7 +2,7 @@
 
 The weights V = [U; W] are packed once into panels, as the micro-kernel reads them; these stay in the second-level cache of each
 core, as do the rows of a step. A step is one product for all gates, and one pass over its rows for the nonlinearities and the
-new state (see ``vector_math``). Stripes have the same rows for any number of threads, so the results have the same bits.
+new state (see ``vector_math``). The stripes do not depend on the number of threads, and neither do the bits of the results.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pellucid.kernels.compiled.vector_math import Vector, compile_formula, sigmo
 STRIPE = 32  # rows of the batch in a task: each panel that is read from the second-level cache is used for all of them
 RNN, LSTM, GRU = 0, 1, 2
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+# The formulas of the cells, for one row each; ``reference/recurrent.py`` explains them.
 
 
 def _rnn(a: Vector) -> tuple[Vector, ...]:

@@ -1,7 +1,7 @@
 """Sums over all images or rows of a batch: the gradients of weights and biases.
 
-The batch is divided into groups, whose number depends on the sizes alone. Each group has a partial sum of its own, and the
-partial sums are then added in the order of the groups, so the bits do not depend on the number of threads.
+The batch is divided into groups, whose number depends on the sizes alone. Each group has its own partial sum; then the
+partial sums are added in the order of the groups, so the bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
 MAX_GROUPS = 16
-MAX_PARTIALS_SIZE = 600_000  # elements of all partial sums together; fewer groups are taken where there would be more,
-MIN_GROUPS = 4  # but at least these, for four cores
+MAX_PARTIALS_SIZE = 600_000  # elements of all partial sums together: it limits the number of groups,
+MIN_GROUPS = 4  # but not to fewer than these, for four cores
 WIDE_ROW = 256  # elements: rows shorter than this are read several at a time, because loops over few elements are slow
 SHORT_SUM = 512  # rows that are added one after the other: a long sum loses more digits than many short ones
 
 
 @jit
 def empty_partial_sums(n, size, like):
-    """Return uninitialized memory (groups, size) for the partial sums over n images, in the dtype of ``like``."""
+    """Return uninitialized memory (groups, size) for partial sums over n images or rows, in the dtype of ``like``."""
     return np.empty((max(1, min(n, MAX_GROUPS, max(MIN_GROUPS, MAX_PARTIALS_SIZE // max(1, size)))), size), like.dtype)
 
 

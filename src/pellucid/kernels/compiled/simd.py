@@ -70,7 +70,7 @@ class VectorBuilder:
         return self.builder.icmp_signed("<", positions, self.broadcast(count, positions.type))
 
     def load(self, address: Any, mask: Any = None) -> Any:
-        """Load a vector; elements outside of the mask are zero and are not read."""
+        """Load a vector; elements outside the mask are zero and are not read."""
         pointer = self.builder.inttoptr(address, self.vector.as_pointer())
         if mask is None:
             return self.builder.load(pointer, align=self.itemsize)
@@ -78,7 +78,7 @@ class VectorBuilder:
         return self.builder.call(load, [pointer, _i32(self.itemsize), mask, self.zeros])
 
     def store(self, value: Any, address: Any, mask: Any = None) -> None:
-        """Store a vector; elements outside of the mask are not written."""
+        """Store a vector; elements outside the mask are not written."""
         pointer = self.builder.inttoptr(address, self.vector.as_pointer())
         if mask is None:
             self.builder.store(value, pointer, align=self.itemsize)
@@ -91,7 +91,7 @@ class VectorBuilder:
         return self.broadcast(self.builder.load(self.builder.inttoptr(address, self.element.as_pointer())))
 
     def call(self, name: str, *values: Any) -> Any:
-        """Return LLVM's function of that name, applied to vectors."""
+        """Return the result of LLVM's function ``name`` for these vectors."""
         return self.builder.call(self._intrinsic(f"llvm.{name}.{{}}", self.vector, [self.vector] * len(values)), values)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
@@ -146,7 +146,7 @@ def _rows_loop(add: bool) -> Any:
         def emit(context, builder, signature, args):
             full = VectorBuilder(context, builder, signature.args[-1])
             half = VectorBuilder(context, builder, signature.args[-1], VECTOR_BYTES // 2)
-            fits_half = builder.icmp_signed("<=", args[5], _i64(half.width))  # one without a mask is faster than one with
+            fits_half = builder.icmp_signed("<=", args[5], _i64(half.width))  # a whole half vector needs no mask: faster
             with builder.if_else(fits_half) as (then, otherwise):
                 with then:
                     by_vectors(half, args[:-1])

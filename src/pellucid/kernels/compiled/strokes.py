@@ -1,4 +1,4 @@
-"""The kernel that draws strokes; for each segment it visits only the pixels around it."""
+"""The kernel that draws strokes: for each segment, it visits only the pixels around it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The thread pool of the compiled kernels: worker threads that wait in compiled code and run the tasks of a kernel.
 
 A kernel that is worth splitting is written as a *task function*, which computes some rows, some columns or a chunk of a vector;
-its last parameter is the number of the task. The kernel calls ``parallel_for(task_function, arguments, count)``. The tasks
+its last parameter is the index of the task. The kernel calls ``parallel_for(task_function, arguments, count)``. The tasks
 0 … count − 1 are divided into one *work range* for each thread. A thread takes tasks from its own range first and then from the
 ranges of the other threads, one at a time, so no thread waits for one that sleeps or has lost its core. A thread has the same
 range at every call, because what a core wrote in one kernel is likely to be in its caches in the next one. The number of tasks
@@ -52,7 +52,7 @@ MAX_THREADS = 256  # the first is the caller
 # A work range is one cell with three fields: the number of the job, the end of the range, and its next task. To take a task is
 # to add one to a range that has not changed since it was read, so that no thread can begin a task of a job that is over.
 TASK_BITS = 20
-MAX_TASKS = (1 << TASK_BITS) - 1  # of a job; more are not split
+MAX_TASKS = (1 << TASK_BITS) - 1  # of a job; a job with more runs in one thread
 JOB_NUMBERS = 1 << 22
 
 cells[NUM_THREADS] = 1
@@ -154,7 +154,7 @@ def _keep_alive(typing, arguments):
     return types.void(arguments), emit
 
 
-@numba.njit(inline="always", **OPTIONS)  # otherwise it is compiled for each function, and that function a second time
+@numba.njit(inline="always", **OPTIONS)  # not inlined, it would be compiled for each task function, and that function twice
 def parallel_for(function, arguments, count):
     """Call ``function(*arguments, task)`` for every task from 0 to ``count`` − 1, in this thread and in the pool's, and return
     when all have run. The function is a compiled one that returns nothing and raises nothing.

@@ -5,7 +5,7 @@ Python function of vectors; :func:`compile_formula` turns it into a loop in LLVM
 
     eˣ = 2ᵏ eʳ,  k = ⌊x/ln 2 + ½⌋,  |r| = |x − k ln 2| ≤ ½ ln 2,  eʳ − 1 = Σⱼ rʲ/j!
 
-with so many terms that the remainder is below the precision. eˣ − 1 = 2ᵏ (eʳ − 1) + (2ᵏ − 1) loses no digits near zero.
+with enough terms that the remainder is below the precision. eˣ − 1 = 2ᵏ (eʳ − 1) + (2ᵏ − 1) loses no digits near zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pellucid.kernels.compiled.simd import VectorBuilder
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 _CONTRACT = ("contract",)  # a product and a sum may become one instruction
 # By the size of an element in bytes: the terms of the series, the bits of the mantissa, the largest k, and the binary places
-# of the first part of ln 2, which are so few that k times this part is exact.
+# of the first part of ln 2, few enough that k times this part is exact.
 _TERMS, _MANTISSA_BITS, _MAX_EXPONENT, _LN2_BITS = {4: 7, 8: 13}, {4: 23, 8: 52}, {4: 126, 8: 1022}, {4: 12, 8: 40}
 
 
@@ -69,7 +69,7 @@ class Vector:
         return Vector(self.v, builder.select(found, self.v.constant(replacement), self.value))
 
     def call(self, name: str, *others: Vector) -> Vector:
-        """Return LLVM's function of that name, applied to this vector and others."""
+        """Return the result of LLVM's function ``name`` for this vector and ``others``."""
         return Vector(self.v, self.v.call(name, self.value, *(other.value for other in others)))
 
 

@@ -10,7 +10,7 @@ from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
-SHORT_SUM = u64(512)  # elements that are added in the array's dtype; these sums are added in float64
+SHORT_SUM = u64(512)  # elements that are summed in the array's dtype; the sums are then added in float64
 CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
 COLUMNS_PER_TASK = u64(64)
 
@@ -131,7 +131,7 @@ def clip(g, limit):
 
 @jit
 def _clip_column_norms_task(W, limit, factors, task):
-    """Compute the factors of some columns, and scale them; rows are read one after the other, in the order of memory."""
+    """Compute the factors of some columns, and scale these columns; the loops run row by row, in the order of memory."""
     n, k, flat = u64(W.shape[0]), u64(W.shape[1]), W.reshape(-1)
     first = u64(task) * COLUMNS_PER_TASK
     some = factors[first : min(first + COLUMNS_PER_TASK, k)]

@@ -1,4 +1,4 @@
-"""The kernel that augments images: it reads chosen images of a data set and transforms each while it is in the cache."""
+"""The kernel that augments images: it reads chosen images of a data set, and distorts each while it is in the cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TASK_SIZE = 4_096  # elements: some ten microseconds
 
 @jit
 def _field(lattice, down, across, half, field):
-    """Set field[p, q] = Σ down[p, k] across[q, l] lattice[k l]; ``half`` (h, l) is used for the sums over k."""
+    """Set field[p, q] = Σ down[p, k] across[q, l] lattice[k l]; ``half`` (h, l) is scratch memory for the sums over k."""
     h, w, k, n = u64(down.shape[0]), u64(across.shape[1]), u64(down.shape[1]), u64(across.shape[0])
     for p in range(h):
         for j in range(n):
@@ -34,7 +34,7 @@ def _field(lattice, down, across, half, field):
 @jit
 def _change_thickness(image, t, padded):
     """Blend each pixel with the largest of the cross around it, or the smallest if t is negative. ``padded``
-    (h + 2, w + 2, c) has a border of zeros and is used for a copy of the image."""
+    (h + 2, w + 2, c) is scratch memory with a border of zeros, for a copy of the image."""
     h, w, c = u64(image.shape[0]), u64(image.shape[1]), u64(image.shape[2])
     padded[1:-1, 1:-1] = image
     for p in range(h):

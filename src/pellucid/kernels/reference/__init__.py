@@ -1,4 +1,4 @@
-"""The reference kernels: in readable NumPy, they define the results that the compiled kernels must reproduce.
+"""The reference kernels, in readable NumPy: they define the results that the compiled kernels must reproduce.
 
 They have the names and signatures of :class:`~pellucid.kernels.interface.Kernels`.
 """
@@ -15,7 +15,7 @@ globals().update(import_kernels(__name__))
 
 
 def set_num_threads(threads: int) -> None:
-    """Do nothing: these kernels run in one thread, and BLAS has threads of its own."""
+    """Do nothing: these kernels run in one thread, and BLAS manages its own threads."""
 
 
 def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:

@@ -100,17 +100,17 @@ def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
 
 
 def gelu(x: Array, out: Array) -> Array:
-    """out = x Φ(x) with the normal distribution Φ(x) = (1 + erf(x/√2))/2."""
-    return np.multiply(x, _normal_distribution(x), out=out)
+    """out = x Φ(x) with the normal distribution function Φ(x) = (1 + erf(x/√2))/2."""
+    return np.multiply(x, _normal_cdf(x), out=out)
 
 
 def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
     """out = dy (x Φ)' with (x Φ)' = Φ + x φ and the density φ(x) = e^(−x²/2)/√(2π)."""
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    return np.multiply(dy, _normal_distribution(x) + x * density, out=out)
+    return np.multiply(dy, _normal_cdf(x) + x * density, out=out)
 
 
-def _normal_distribution(x: Array) -> Array:
+def _normal_cdf(x: Array) -> Array:
     return ((1 + _erf(x * math.sqrt(0.5))) / 2).astype(x.dtype)
 
 

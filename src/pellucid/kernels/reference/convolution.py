@@ -4,8 +4,8 @@
 
 A patch is what the window sees at one position: kh·kw·c values. With the patches as the rows of a matrix, the whole layer is
 one matrix product, which BLAS computes fast (Chellapilla, Puri and Simard, 2006). That matrix is kh·kw times as large as the
-images, so it is made for a few images at a time. With g groups, the output channels are divided into g equal parts, each
-computed from its own part of the input channels: g products instead of one.
+images, so it is made for one block of a few images at a time. With g groups, the output channels are divided into g equal
+parts, each computed from its own part of the input channels: g products instead of one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.window import Window
 
-BLOCK_SIZE = 2**17  # elements in the patches of a few images: half a megabyte of float32, which the second-level cache holds
+BLOCK_SIZE = 2**17  # elements in the patches of one block of images: 512 kB in float32, which fits the second-level cache
 
 
 def conv2d(x: Array, W: Array, b: Array, window: Window, groups: int, out: Array) -> Array:
     """out = b + Σ over taps (i, j) of x at the tap times W[i, j]."""
     weights = _by_group(W, groups)
-    for few in _blocks(x, out, window):
-        np.matmul(_im2col(x[few], out[few], window, groups), weights, out=_by_group(out[few], groups))
+    for block in _blocks(x, out, window):
+        np.matmul(_im2col(x[block], out[block], window, groups), weights, out=_by_group(out[block], groups))
     out += b
     return out
 
@@ -40,44 +40,44 @@ def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array,
     """dW[i, j] = Σ over images and positions of (x at the tap)ᵀ dy,  db = Σ dy (an empty db means that there is no bias)."""
     dW.fill(0)
     weights = _by_group(dW, groups)
-    for few in _blocks(x, dy, window):
-        weights += _im2col(x[few], dy[few], window, groups).swapaxes(1, 2) @ _by_group(dy[few], groups)
+    for block in _blocks(x, dy, window):
+        weights += _im2col(x[block], dy[block], window, groups).swapaxes(1, 2) @ _by_group(dy[block], groups)
     if len(db):
         dy.sum(axis=(1, 2)).sum(axis=0, out=db)  # image by image: a long sum loses more digits than many short ones
 
 
 def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:
-    """The same with a ReLU of output y after the layer: dY is masked in place first."""
+    """Compute dW and db of a convolution followed by a ReLU with output y: dY is masked in place first."""
     dy[y <= 0] = 0
     conv2d_backward(x, dy, window, groups, dW, db)
 
 
 def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
-    """out = dX: for each tap (i, j), dy W[i, j]ᵀ is added to the input pixel that the tap has read.
+    """out = dX: for each tap (i, j), dy W[i, j]ᵀ is added to the input pixel that the tap read.
 
     This is also the forward pass of a transposed convolution.
     """
     out.fill(0)
-    for few in _blocks(out, dy, window):
-        canvas = _canvas(out[few], dy[few], window, groups)
-        rows = _by_group(dy[few], groups)
+    for block in _blocks(out, dy, window):
+        canvas = _canvas(out[block], dy[block], window, groups)
+        rows = _by_group(dy[block], groups)
         for i, j, pixels in _taps(canvas, dy, window):
             back = rows @ _by_group(W[i, j], groups).swapaxes(1, 2)
             pixels += back.swapaxes(0, 1).reshape(pixels.shape)
-        pixels, covered = _overlap(out[few], canvas, window)
+        pixels, covered = _overlap(out[block], canvas, window)
         pixels[...] = covered
     return out
 
 
 def _blocks(x: Array, y: Array, window: Window) -> Iterator[slice]:
     """Return slices of the batch whose patches have about BLOCK_SIZE elements."""
-    of_one = y.shape[1] * y.shape[2] * window.kh * window.kw * x.shape[3]
-    few = max(BLOCK_SIZE // max(of_one, 1), 1)
-    return (slice(start, start + few) for start in range(0, len(x), few))
+    per_image = y.shape[1] * y.shape[2] * window.kh * window.kw * x.shape[3]
+    images = max(BLOCK_SIZE // max(per_image, 1), 1)
+    return (slice(start, start + images) for start in range(0, len(x), images))
 
 
 def _by_group(a: Array, groups: int) -> Array:
-    """Return (…, channels) as one matrix for each group, (g, rows, channels/g); a view."""
+    """Return a view of an array (…, channels) as one matrix per group: (g, rows, channels/g)."""
     channels = a.shape[-1]
     return a.reshape(a.size // channels, groups, channels // groups).swapaxes(0, 1)
 

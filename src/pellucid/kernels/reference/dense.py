@@ -30,7 +30,7 @@ def affine_backward(x: Array, dy: Array, dW: Array, db: Array) -> None:
 
 
 def affine_relu_backward(x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
-    """The same with a ReLU of output y after the layer: dY is masked in place first."""
+    """Compute dW and db of a layer followed by a ReLU with output y: dY is masked in place first."""
     dy[y <= 0] = 0
     affine_backward(x, dy, dW, db)
 

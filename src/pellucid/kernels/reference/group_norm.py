@@ -1,8 +1,8 @@
 """The kernels of group normalization: a standardized value x̂ = (x − mean)·rstd, with rstd = 1/√(variance + ε).
 
 Arrays (n, …, c) are read as n samples of rows of c channels. ``mean`` and ``rstd`` (n, groups), in the array's dtype, are those
-of a group of c/groups neighbouring channels of a sample, over all its rows. Sums are taken so that float32 loses no digits in
-long ones.
+of a group of c/groups neighbouring channels of a sample, over all its rows. Sums are accumulated in float64, so that long ones
+lose no digits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The kernels of the losses, each with its gradient in one pass.
 
 All return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into ``dz`` (or ∂lᵢ/∂y into ``dy``); ``scale`` is one over the sum
-of the weights of the *whole* batch. ``a`` receives the output of the head, for the metrics. δ is ∂l/∂z.
+of the weights of the *whole* batch. ``a`` receives the softmax or sigmoid of z, for the metrics. δ is ∂l/∂z.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def squared_error(y: Array, targets: Array, weights: Array, scale: float, dy: Ar
 
 
 def absolute_error(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
-    """l = mean(|y − t|) over the outputs;  dy = sign(y − t)/k, which is 0 where they are equal."""
+    """l = mean(|y − t|) over the outputs;  dy = sign(y − t)/k, which is 0 where y = t."""
     difference = y - targets
     dy[...] = np.sign(difference) * (weights * (scale / y.shape[1]))[:, None]
     return float(weights @ np.abs(difference).mean(axis=1, dtype=np.float64))
@@ -94,7 +94,7 @@ def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array
 
 
 def hinge(z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
-    """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1;  dz = −t where l > 0."""
+    """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1;  dz = −t where l > 0, else 0."""
     slack = 1 - signs * z
     dz[...] = np.where(slack > 0, -signs, 0) * (weights * scale)[:, None]
     return float(weights @ np.maximum(slack, 0, dtype=np.float64)[:, 0])

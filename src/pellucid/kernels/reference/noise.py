@@ -1,4 +1,4 @@
-"""The kernels of random noise, element by element from a counter: a documented hash, bit-equal in both kernel sets.
+"""The kernels of random noise: each element is the hash of a counter, with the same bits in both kernel sets.
 
 Element j of row i of the whole batch, under a 64-bit key = (high, low), is
 

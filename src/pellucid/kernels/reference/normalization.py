@@ -2,7 +2,7 @@
 
 Arrays (…, c) are read as rows of c channels. Batch normalization standardizes channels: its ``mean``, ``m2``, ``rstd``, … (c)
 are float64 for every dtype, because they are sums of many values. Layer normalization standardizes rows: its ``mean`` and
-``rstd`` have the array's dtype, one value for each row. Sums are taken so that float32 loses no digits in long ones.
+``rstd`` have the array's dtype, one value for each row. Sums are accumulated in float64, so that long ones lose no digits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def normalize_backward(x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Ar
 
 
 def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
-    """The same with a ReLU of output y after the layer: dy is masked in place first."""
+    """Compute dγ and dβ of a normalization followed by a ReLU with output y: dy is masked in place first."""
     dy[y <= 0] = 0
     normalize_backward(x, mean, rstd, dy, dgamma, dbeta)
 
@@ -58,7 +58,7 @@ def normalize_input_gradient(
 ) -> Array:
     """out = dx = γ rstd (dy − mean_dy − x̂ mean_dy_xhat); out may be dy.
 
-    With both means zero, the mean and the variance are constants that do not depend on x.
+    With both means zero, it is the gradient for a mean and a variance that do not depend on x.
     """
     kind = x.dtype
     inner = _rows(dy) - mean_dy.astype(kind) - _standardized(x, mean, rstd) * mean_dy_xhat.astype(kind)

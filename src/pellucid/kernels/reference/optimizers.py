@@ -6,11 +6,11 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-MIN_MOMENT = 1e-30  # smaller moments are set to zero: a processor computes with denormal numbers many times more slowly
+MIN_MOMENT = 1e-30  # smaller moments are set to zero: processors are many times slower with denormal numbers
 
 
 def _update_average(m: Array, g: Array, decay: float) -> None:
-    """m ← β m + (1 − β) g."""
+    """m ← β m + (1 − β) g with β = ``decay``."""
     kind = m.dtype.type
     m *= kind(decay)
     m += kind(1 - decay) * g
@@ -18,7 +18,7 @@ def _update_average(m: Array, g: Array, decay: float) -> None:
 
 
 def _update_square(v: Array, g: Array, decay: float) -> None:
-    """v ← β v + (1 − β) g²."""
+    """v ← β v + (1 − β) g² with β = ``decay``."""
     kind = v.dtype.type
     v *= kind(decay)
     v += kind(1 - decay) * g * g
@@ -72,7 +72,7 @@ def nadam(
     epsilon: float,
     step: int,
 ) -> None:
-    """Adam's moments, and θ ← θ − (η₁ g + η₂ m) / (√v̂ + ε) with the rates η₁ of the gradient and η₂ of the next momentum."""
+    """Adam's moments, and θ ← θ − (η₁ g + η₂ m) / (√v̂ + ε) with the rates η₁ of the gradient and η₂ of the first moment."""
     kind = theta.dtype.type
     _update_average(m, g, beta1)
     _update_square(v, g, beta2)
@@ -105,8 +105,8 @@ def rmsprop(
 ) -> None:
     """v ← α v + (1 − α) g²;  u ← μ u + g / (√v + ε);  θ ← θ − η u.
 
-    If ``centered``, v − mean² replaces v, with mean ← α mean + (1 − α) g. Otherwise ``mean`` is not used, nor is ``u`` without
-    momentum: any vector will do.
+    If ``centered``, v − mean² replaces v, with mean ← α mean + (1 − α) g. ``mean`` is used only if
+    ``centered``, ``u`` only with momentum: otherwise any vector will do.
     """
     kind = theta.dtype.type
     _update_square(v, g, alpha)

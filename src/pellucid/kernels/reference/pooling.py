@@ -1,6 +1,6 @@
 """The kernels of pooling: images (n, h, w, c), and a window of kh × kw taps that moves over each channel separately.
 
-Taps outside of the image do not count: they are never the maximum and do not enter an average. Every window must overlap the
+Taps outside the image do not count: they are never the maximum and do not enter an average. Every window must overlap the
 image. Each kernel loops over the taps, and for each tap computes all windows at once.
 """
 
@@ -17,7 +17,7 @@ Region = tuple[slice, slice, slice]  # of (n, h, w)
 
 
 def _along(size: int, outputs: int, first: int, stride: int) -> tuple[slice, slice]:
-    """Return the outputs p whose tap, at first + p·stride, is inside of 0 … size − 1, and these pixels."""
+    """Return the slice of the outputs p whose tap, at first + p·stride, is in 0 … size − 1, and the slice of these pixels."""
     start = max(0, -(first // stride))
     stop = max(start, min(outputs, (size - 1 - first) // stride + 1))
     pixel = first + start * stride
@@ -25,7 +25,7 @@ def _along(size: int, outputs: int, first: int, stride: int) -> tuple[slice, sli
 
 
 def _taps(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) -> Iterator[tuple[int, Region, Region]]:
-    """Yield, for each tap, (its index, the outputs whose tap is inside of the image, the pixels that they read there)."""
+    """Yield, for each tap, (its index, the outputs whose tap is inside the image, the pixels that they read there)."""
     every = slice(None)
     for i in range(window.kh):
         p, rows = _along(image[1], outputs[1], i * window.dh - window.top, window.sh)
@@ -37,7 +37,7 @@ def _taps(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) -> I
 def max_pool(x: Array, window: Window, out: Array, indices: Array) -> Array:
     """out = the maximum of each window; indices = the index i·kw + j of the first tap that has it, as unsigned integers.
 
-    A NaN in the window is its maximum.
+    If a window contains NaN, its maximum is NaN.
     """
     found = np.zeros(out.shape, np.bool_)
     for tap, outputs, pixels in _taps(window, x.shape, out.shape):
@@ -58,7 +58,7 @@ def max_pool_backward(dy: Array, indices: Array, window: Window, out: Array) -> 
 
 
 def _counts(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) -> Array:
-    """Return the number of taps of each window inside of the image, (1, oh, ow, 1)."""
+    """Return the number of taps of each window inside the image, (1, oh, ow, 1)."""
     counts = np.zeros((1, outputs[1], outputs[2], 1), np.int64)
     for _, region, _ in _taps(window, image, outputs):
         counts[region] += 1

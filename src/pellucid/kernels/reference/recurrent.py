@@ -1,12 +1,14 @@
-"""The kernels of recurrent layers: the state h of n samples is updated step by step, by one of the three usual cells.
+"""The kernels of recurrent layers: the state h of n samples is updated step by step, by an RNN, LSTM or GRU cell.
 
-A step is one product for all gates, [h, x] V + b with V = [U; W], and a cell that computes the new state from the gates a and
-the state before. Backward, a cell computes from dh (and from dc, the gradient of the LSTM's second state) the gradient of the
-gates, and the direct part of the gradient of the state before; the part through the gates is dA Vᵀ. Source: Rumelhart, Hinton
-and Williams (1986) for back-propagation through time; the sources of the cells are in ``layers/recurrent.py``.
+A step is one product for all gates, a = [h, x] V + b with V = [U; W], and a cell that computes the new state from the gates a
+and the previous state. In the backward pass, a cell computes from dh (and from dc, the gradient of the LSTM's second state) the
+gradient of the gates, and the direct part of the gradient of the previous state; the part through the gates is dA Vᵀ. Sources:
+Rumelhart, Hinton and Williams (1986) for back-propagation through time; for the cells, see ``layers/recurrent.py``.
 
-    x (n, T, i)      V (u + i, k·u)   b (k·u)   hx (T + 1, n, u + i)   gates (T, n, k·u)
+    x (n, T, i)      V (u + i, g·u)   b (g·u)   hx (T + 1, n, u + i)   gates (T, n, g·u)
     mask (n, T)      y (n, u), the last state, or (n, T, u), all outputs     c (T + 1, n, u), or (T + 1, n, 0) without an LSTM
+
+The number of gates g is 1 for the RNN and 4 for the LSTM and the GRU.
 
 ``hx[t]`` holds the state before step t and the step's input. Where ``mask`` is false a step is skipped: the states do not
 change, and the output and the stored gates are zero.
@@ -23,6 +25,11 @@ def _sigmoid(x: Array) -> Array:
     e = np.exp(-np.abs(x))
     sigmoid: Array = np.where(x >= 0, 1, e) / (1 + e)
     return sigmoid
+
+
+# A cell returns (the gates after their nonlinearities, the new h, the new c). Its backward function takes these gates as a, the
+# previous states h and c, and the LSTM's new c as ``after``. It returns the gradient of the gates before their nonlinearities,
+# the direct part of the gradient of the previous h, and the gradient of the previous c.
 
 
 def _rnn(a: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
@@ -75,18 +82,18 @@ def recurrent(cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, g
     hx[:-1, :, u:] = x.swapaxes(0, 1)
     h[0] = c[0] = 0
     for t in range(x.shape[1]):
-        counts = mask[:, t, None]
+        active = mask[:, t, None]
         a, new, cell_state = forward(hx[t] @ V + b, h[t], c[t])
-        gates[t], h[t + 1], c[t + 1] = np.where(counts, a, 0), np.where(counts, new, h[t]), np.where(counts, cell_state, c[t])
+        gates[t], h[t + 1], c[t + 1] = np.where(active, a, 0), np.where(active, new, h[t]), np.where(active, cell_state, c[t])
         if y.ndim == 3:
-            y[:, t] = np.where(counts, new, 0)
+            y[:, t] = np.where(active, new, 0)
     if y.ndim == 2:
         y[...] = h[-1]
     return y
 
 
 def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
-    """Back-propagate through time: ``gates``, from the forward pass, become their own gradients dA, and dx is written.
+    """Back-propagate through time: overwrite ``gates``, from the forward pass, with their gradients dA, and write dx.
 
     dx is (n, T, i), or (n, T, 0) if it is not needed. The gradient of V is then [h, x]ᵀ dA, and that of b is Σ dA.
     """
@@ -94,11 +101,11 @@ def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array
     dh = np.zeros_like(hx[0, :, :u]) if dy.ndim == 3 else dy
     dc = np.zeros_like(c[0])
     for t in reversed(range(len(gates))):
-        counts = mask[:, t, None]
+        active = mask[:, t, None]
         total = dh + dy[:, t] if dy.ndim == 3 else dh
         a, direct, dc_before = backward(gates[t], hx[t, :, :u], c[t], c[t + 1], total, dc)
-        gates[t], dc = np.where(counts, a, 0), np.where(counts, dc_before, dc)
+        gates[t], dc = np.where(active, a, 0), np.where(active, dc_before, dc)
         through = gates[t] @ V.T
-        dh = np.where(counts, direct, dh) + through[:, :u]
+        dh = np.where(active, direct, dh) + through[:, :u]
         dx[:, t] = through[:, u : u + dx.shape[-1]]
     return dx

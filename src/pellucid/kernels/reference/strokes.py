@@ -6,7 +6,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-SEGMENTS_AT_ONCE = 256
+SEGMENTS_AT_ONCE = 256  # bounds the memory of the temporary arrays (segments, h, w)
 
 
 def draw_strokes(segments: Array, radius: float, out: Array) -> Array:

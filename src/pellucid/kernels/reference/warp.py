@@ -1,4 +1,4 @@
-"""The kernel that augments images: chosen images of a data set, distorted; ``data/augmentation.py`` draws its arguments."""
+"""The kernel that augments images: it distorts chosen images of a data set. ``data/augmentation.py`` draws its arguments."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ def warp(
     row_ids: Array,
     out: Array,
 ) -> Array:
-    """out[i] = factor · x[rows[i]] with moved pixels and noise; x (m, h, w, c), bytes or floats, out (n, h, w, c).
+    """out[i] = factor · x[rows[i]], distorted and with noise; x (m, h, w, c), uint8 or floats, out (n, h, w, c).
 
     Pixel (p, q) is read at (a p + b q + c, d p + e q + f) by bilinear interpolation, with the six coefficients in ``maps``
     (n, 6). The smooth displacement Σ down[p, k] across[q, l] fields[i, axis, k l] is added to this position on both axes; down
-    (h, k), across (w, l), fields (n, 2, k·l). Then ``thickness`` (n) blends each pixel with the largest of itself and its four
-    neighbours, or, if it is negative, with the smallest. ``boxes`` (n, 4), first row, end row, first column and end column, are
-    set to 0. Last, ``noise`` times the sum of four random bytes, less its mean of 510, is added.
+    (h, k), across (w, l), fields (n, 2, k·l). Then each pixel v is blended with the largest value of itself and its four
+    neighbours, v + t (max − v), or, if ``thickness`` t (n) is negative, with the smallest, v − |t| (v − min). ``boxes`` (n, 4),
+    first row, end row, first column and end column, are set to 0. Last, ``noise`` times the sum of four random bytes, less its
+    mean of 510, is added; the bytes are those of the hash in ``noise.py`` for ``key`` and ``row_ids`` (n).
     """
     (h, w, c), dtype = x.shape[1:], out.dtype
     p, q = np.arange(h, dtype=dtype)[:, None], np.arange(w, dtype=dtype)
@@ -62,7 +63,7 @@ def warp(
 
 
 def _place(position: Array, size: int) -> tuple[Array, Array]:
-    """Return (the pixel before the position, the distance from it) on a canvas with one more pixel on either side."""
+    """Return (the pixel before the position, the distance from it) on a canvas with a border of one pixel."""
     inside = np.clip(position, -1, size) + position.dtype.type(1)
     before = np.minimum(inside.astype(np.int64), size)
     return before, (inside - before)[..., None].astype(position.dtype)
