@@ -272,7 +272,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     ),
 }
 INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # that other files or tests use
-BIT_EQUAL = {
+BIT_EQUAL = {  # both sets compute the same bits
     "add",
     "add_relu",
     "all_finite",
@@ -287,7 +287,7 @@ BIT_EQUAL = {
     "uniform",
     "scatter_add",
 }
-INPUTS = {
+INPUTS = {  # no kernel may write to these
     "x",
     "y",
     "z",
