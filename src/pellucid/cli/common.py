@@ -35,7 +35,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of a pipe has closed it: there is nowhere left to print to
+        except BrokenPipeError:  # the reader has closed the pipe, so that nothing more can be printed
             sys.stderr.close()
             raise typer.Exit(0) from None
 

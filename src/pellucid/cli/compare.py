@@ -38,6 +38,8 @@ def compare(
     Prints the size, time, energy and accuracy of each run, its most frequent mistakes, and McNemar's test of whether the
     difference between two runs may be due to chance. The test compares these trained networks. Another seed gives another
     network: to find out whether one kind of network is better than another, compare several runs of each kind.
+
+    For models that predict numbers, the errors of each run and a sign test of each pair are printed.
     """
     names = short_names([str(run) for run in runs])
     if len(set(names)) < len(names):

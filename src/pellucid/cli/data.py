@@ -24,7 +24,10 @@ data = typer.Typer(help="List, download and show data sets.", no_args_is_help=Tr
 @data.command("list")
 @report_errors
 def list_(json: options.Json = False) -> None:
-    """List the data sets, and whether they are on this machine."""
+    """List the published data sets, and where they are on this machine.
+
+    The data set drawings is made from mnist and pendigits.
+    """
     rows = datasets.status()
     if json:
         print_json(rows)
@@ -46,12 +49,12 @@ def show(
     name: str = typer.Argument("mnist", metavar="DATA", help=options.DATA_HELP),
     data_dir: options.DataDir = None,
     count: int = typer.Option(4, "--count", min=1, max=40, help="The number of images."),
-    augment: bool = typer.Option(False, "--augment", help="Show augmented images too, as in a training."),
+    augment: bool = typer.Option(False, "--augment", help="Show augmented images too, as training uses them."),
     augmentation: str | None = typer.Option(
         None,
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help="Show augmented images, with affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
+        help="Show augmented images too: affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
         "[default of --augment: elastic]",
     ),
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Draw the images into this file (.png or .svg)."),

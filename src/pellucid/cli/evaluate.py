@@ -38,8 +38,8 @@ def evaluate(
     runs: list[str] = typer.Argument(
         ...,
         metavar="RUN... [DATA]",
-        help="Run folders or model files. The last argument may be other data than that of the run: a data set, a table, or a "
-        "folder of images or corrections.",
+        help="Run folders or model files. The last argument may name data to use instead of the run's: a data set, a table, or "
+        "a folder of images or corrections.",
     ),
     data_dir: options.DataDir = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
@@ -62,7 +62,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model: loss, accuracy with its 95 % interval, precision and recall of each class.
 
-    Several runs are evaluated as an ensemble, whose probabilities are the mean of theirs.
+    Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Several runs are evaluated as an ensemble, whose
+    probabilities are the mean of theirs.
     """
     if part not in PARTS:
         raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, PARTS)}")

@@ -57,4 +57,4 @@ def _verify(model: Model, path: Path, outputs: Callable[[Path, Array], Array]) -
         difference = np.abs(outputs(path, x) - model.predict(x)).max()
     except (ConfigError, DataError) as error:
         return f"not verified: {error}"
-    return f"largest difference to the model's outputs on {SAMPLES} random samples: {difference:.1e}"
+    return f"largest difference from the model's outputs on {SAMPLES} random samples: {difference:.1e}"

@@ -39,16 +39,21 @@ def run_(
         None, metavar="NAME", help="Experiments, as pellucid lab list names them.  [default: all]"
     ),
     quick: bool = typer.Option(
-        False, "--quick", help="Use less data, fewer epochs and fewer seeds: all experiments take minutes."
+        False, "--quick", help="Use less data, fewer epochs and fewer seeds: all experiments together take minutes."
     ),
     seeds: int | None = typer.Option(
         None, "--seeds", help="The number of repetitions, each with another random seed.  [default: the experiment's]"
     ),
-    jobs: int | None = typer.Option(None, "--jobs", help="The number of seeds at the same time.  [default: one for each core]"),
-    again: bool = typer.Option(False, "--again", help="Measure again what has results already."),
+    jobs: int | None = typer.Option(
+        None, "--jobs", help="The number of seeds that run at the same time.  [default: one for each core]"
+    ),
+    again: bool = typer.Option(False, "--again", help="Repeat experiments that already have results."),
     data_dir: options.DataDir = None,
     out: Path = typer.Option(
-        RESULTS, "--out", metavar="FOLDER", help="The folder of the results. What has results there is not measured again."
+        RESULTS,
+        "--out",
+        metavar="FOLDER",
+        help="The folder of the results. Seeds that already have results in it are not run again.",
     ),
     json: options.Json = False,
 ) -> None:
@@ -93,7 +98,7 @@ def run_(
         print_json(sorted(verdicts, key=lambda one: wanted.index(one["name"])))
     else:
         echo(f"\nresults and figures are in {out}; pellucid lab report{' --quick' * quick} writes a page about them")
-        echo("quick runs are for a first look: the criteria are made for full ones", quiet=not quick)
+        echo("quick runs give a first impression: the criteria are meant for full runs", quiet=not quick)
 
 
 def _print_results(experiment: Experiment, stored: StoredResults, seeds: int | None) -> None:

@@ -11,7 +11,9 @@ from pellucid.data.sources.registry import SOURCES
 from pellucid.runs.presets import OPTIMIZERS, PRESETS
 
 MODEL_HELP = f"A preset ({', '.join(PRESETS)}), or a JSON file with a network"
-DATA_HELP = f"A data set ({', '.join(SOURCES)}), a table (.csv or .tsv), or a folder with one folder of images for each class."
+DATA_HELP = (
+    f"A data set ({', '.join(SOURCES)}), a table (.csv or .tsv), or a folder with one subfolder of images for each class."
+)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]
 DataDir = Annotated[
@@ -19,7 +21,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="FOLDER",
-        help="The folder with the files of the data set.  [default: found on this machine, or downloaded]",
+        help="The folder with the files of the data set.  [default: PELLUCID_DATA, or the cache of downloads]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]

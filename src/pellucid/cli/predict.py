@@ -42,7 +42,7 @@ Row = dict[str, Any]
 def predict(
     run: options.Run,
     files: list[Path] = typer.Argument(
-        ..., metavar="FILE", help="Images and folders of images; tables (.csv) for a model that was trained on a table."
+        ..., metavar="FILE", help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table."
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
@@ -51,7 +51,7 @@ def predict(
 
     The columns of a table are found by their names. Images are resized to the size of the model's inputs, with their aspect
     ratio kept. For a model of digits they are prepared like the images of MNIST: fitted into 20 by 20 pixels and centred by
-    mass, from dark strokes on a light background or the reverse.
+    mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
     stage = model.input_stage
@@ -168,7 +168,7 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
 def _read(path: Path, model: Model) -> Array:
     """Return the image as an input of the model."""
     stage = model.input_stage
-    if isinstance(stage, ImageScaling) and not stage.invert_light_background:  # trained on user images, which were read so
+    if isinstance(stage, ImageScaling) and not stage.invert_light_background:  # trained on user images, read the same way
         return read_image(path, model.input_shape, invert_light_background=False)
     if model.input_shape != (SIDE, SIDE, 1) or (model.classes or ())[:10] != CLASSES[:10]:
         return read_image(path, model.input_shape)

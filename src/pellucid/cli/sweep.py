@@ -14,7 +14,7 @@ from pellucid.errors import ConfigError
 from pellucid.runs.plan import RunSettings
 from pellucid.runs.sweep import SETTING_TYPES, Grid, Summary, Sweep
 
-LISTED = 10  # combinations in the list of the best
+LISTED = 10  # complete combinations that are printed, the best ones
 
 
 @report_errors
@@ -42,12 +42,17 @@ def sweep(
     augmentation: options.AugmentationName = None,
     limit: options.Limit = None,
     data_dir: options.DataDir = None,
-    jobs: int | None = typer.Option(None, "--jobs", help="The number of runs at the same time.  [default: one for each core]"),
+    jobs: int | None = typer.Option(
+        None, "--jobs", help="The number of runs that are trained at the same time.  [default: one for each core]"
+    ),
     dask: str | None = typer.Option(
         None, "--dask", metavar="ADDRESS", help="The address of a Dask scheduler, on whose cluster the runs are trained."
     ),
     out: Path = typer.Option(
-        Path("runs/sweep"), "--out", metavar="FOLDER", help="The folder of the sweep. A sweep that is there is continued."
+        Path("runs/sweep"),
+        "--out",
+        metavar="FOLDER",
+        help="The folder of the sweep. A sweep that it already contains is continued.",
     ),
     json: options.Json = False,
 ) -> None:

@@ -18,7 +18,7 @@ Task = Annotated[
     typer.Option(
         "--task",
         metavar="NAME",
-        help="Tables: classification or regression.  [default: suits the values of the target]",
+        help="Tables: classification or regression.  [default: chosen by the values of the target]",
     ),
 ]
 Missing = Annotated[

@@ -1,7 +1,7 @@
 """Data sets: reading, splitting, augmentation, and batches for training.
 
 - ``dataset.py``: a set of samples (``Dataset``), and the three sets of an experiment (``Splits``)
-- ``arrays.py``: a data set from arrays (``from_arrays``)
+- ``arrays.py``: a data set from arrays in memory (``from_arrays``)
 - ``checks.py``: the checks of the parts of a data set
 - ``input_stage.py``: the conversion of samples to the values that a network reads
 - ``augmentation.py``: random changes to training images

@@ -14,7 +14,7 @@ Gathering, scaling to 0 … 1 and all changes are one pass over each image (``ke
 
 Simard's field is noise at every pixel, smoothed by a Gaussian. Here the noise is drawn on a lattice whose spacing is the width
 of that Gaussian. The field has the same smoothness and size for a tenth of the work; large displacements are slightly rarer.
-His strength of 34 with a Gaussian of 4 pixels is a standard deviation of 1.4 pixels.
+Simard's strength of 34 with a Gaussian of 4 pixels gives a standard deviation of 1.4 pixels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pellucid.data.input_stage import input_stage_for
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.kernels import Kernels, load
 
-# The use of each random number of a sample. After these come the two components of the field, at each point of the lattice.
+# What each random number of a sample determines. Then come the two components of the field, at each point of the lattice.
 ROTATION, SCALE, STRETCH, SHEAR, DOWN, RIGHT, THICKNESS, ERASED, TOP, LEFT, HEIGHT, WIDTH = range(12)
 BYTE_SUM_DEVIATION = (4 * (256**2 - 1) / 12) ** 0.5  # of a sum of four random bytes
 MARGIN = 3.0  # widths of the Gaussian by which the lattice is larger than the image on each side
@@ -46,13 +46,13 @@ class Augmentation(Config):
     These are limits; the change of an image is drawn uniformly from −limit to +limit:
 
     - ``rotation``, in degrees;
-    - ``scale``, the logarithm of a factor, roughly a fraction (0.1: from 0.9 to 1.1 times as large);
-    - ``stretch``, the same for height relative to width;
+    - ``scale``, the logarithm of a factor: 0.1 makes images about 0.9 to 1.1 times as large;
+    - ``stretch``, the same for the ratio of height to width;
     - ``shear``, the tangent of the slant;
     - ``shift``, in pixels, both vertically and horizontally;
     - ``thickness`` of strokes, where 1 is one pixel on each side.
 
-    The others are:
+    The other settings are:
 
     - ``elastic``, the standard deviation of the random field in pixels, which is smooth over ``smoothness`` pixels;
     - ``erasing``, the probability that a rectangle is set to 0, with sides up to the fraction ``erased`` of those of the image;
@@ -160,8 +160,8 @@ def _lattice(size: int, smoothness: float) -> Array:
 
     The squares of the weights of a pixel sum to 1, so that its field has the variance of the points.
     """
-    places = np.arange(-MARGIN * smoothness, size - 1 + MARGIN * smoothness + smoothness, smoothness)
-    gauss = np.exp(-0.5 * ((np.arange(size)[:, None] - places) / smoothness) ** 2)
+    points = np.arange(-MARGIN * smoothness, size - 1 + MARGIN * smoothness + smoothness, smoothness)
+    gauss = np.exp(-0.5 * ((np.arange(size)[:, None] - points) / smoothness) ** 2)
     weights: Array = (gauss / np.sqrt((gauss**2).sum(axis=1, keepdims=True))).astype(np.float32)
     return weights
 

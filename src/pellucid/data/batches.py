@@ -1,7 +1,7 @@
 """The data loader: the mini-batches of a training, in the order of each epoch.
 
-The order of an epoch depends only on the seed and the number of the epoch. A batch is gathered in one pass: samples are
-picked, scaled and augmented, and written to the array that the network reads. The next batch overwrites that array.
+The order of the samples depends only on the seed and the number of the epoch. A batch is gathered in one pass: samples are
+selected, scaled and augmented, and written to the array that the network reads. The next batch overwrites that array.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Batches:
     """The mini-batches of a data set.
 
     ``x`` (m, …) are the source samples, and ``rows`` the indices of the n samples in the set (None for all). ``targets`` and
-    ``weights`` (n) are those of these rows; ``weights`` of None are all 1.
+    ``weights`` (n) are those of these rows; without ``weights`` all are 1.
     """
 
     def __init__(

@@ -12,7 +12,10 @@ from pellucid.errors import DataError, ShapeError
 
 
 def numeric_array(values: Any, what: str, name: str = "data") -> Array:
-    """Return ``values`` as a numeric array with at least one axis. An array is returned unchanged, without a copy."""
+    """Return ``values`` as a numeric array with at least one axis. An array is returned unchanged, without a copy.
+
+    Raises DataError for values that are not numbers, and ShapeError for a single number.
+    """
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{name}: {what} is a masked array; fill the masked values or leave these samples out")
     try:
@@ -28,7 +31,7 @@ def numeric_array(values: Any, what: str, name: str = "data") -> Array:
 
 
 def row_indices(rows: Any, n: int, name: str) -> Array:
-    """Return ``rows``, which must be indices of existing rows, as int64."""
+    """Return the row numbers ``rows`` as int64. Raises DataError unless all are from 0 to n − 1 and there is at least one."""
     array = np.asarray(rows)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         got = f"{array.dtype} of shape {array.shape}"
@@ -83,7 +86,7 @@ def class_labels(y: Array | None) -> Array | None:
 
 
 def sample_count(value: Any, name: str, method: str) -> int:
-    """Return ``value`` as an int. Raises DataError unless it is a whole number."""
+    """Return ``value`` as an int. Raises DataError unless it is an integer."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError

@@ -1,11 +1,11 @@
 """A set of samples, and the three sets of an experiment: training, validation and test.
 
-A :class:`Dataset` keeps its arrays in the form in which it gets them: images stay bytes, and a memory map stays on the disk.
-The methods that choose samples (:meth:`Dataset.take`, :meth:`~Dataset.limit`, :meth:`~Dataset.split`) copy arrays in memory,
-but of a memory map they only store the row numbers. So splitting a file larger than memory reads none of it.
+A :class:`Dataset` stores its arrays unchanged: images stay bytes, and a memory map stays on the disk. The methods that choose
+samples (:meth:`Dataset.take`, :meth:`~Dataset.limit`, :meth:`~Dataset.split`) copy arrays in memory, but for a memory map they
+only store the row numbers. So splitting a file larger than memory reads none of it.
 
-Splits are shuffled and stratified. The last rows of a file are never taken as they come: files are often sorted, and then
-their end has other classes than their beginning.
+Splits are shuffled and stratified. A split never simply takes the last rows: files are often sorted by class, and then their
+end has other classes than their beginning.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Dataset:
 
     ``y`` holds integer labels (n,), one-hot rows (n, k) or real values (n, ...). The values of ``sample_weight`` (n,) are
     finite, not negative and not all zero. ``classes`` names the labels 0, 1, .... With ``rows`` the set consists of
-    ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: ``source_x`` and ``rows`` (None for all rows)
-    tell a reader which samples to gather. ``origin`` describes how user files were read.
+    ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: a data loader gathers the samples from
+    ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read.
 
     Raises ShapeError where lengths or axes do not match, and DataError for an empty set or for values that are not valid.
     """
@@ -143,7 +143,7 @@ class Dataset:
         return Dataset(x, y, weight, self.classes, self.name, origin=self.origin)
 
     def limit(self, count: int, seed: int = 0) -> Dataset:
-        """Return ``count`` samples, shuffled and stratified by class, or the set itself if it has no more than that."""
+        """Return ``count`` samples, shuffled and stratified by class, or the set itself if it is not larger."""
         if sample_count(count, self.name, "limit") < 1:
             raise DataError(f"{self.name}: limit({count!r}): a set needs at least 1 sample")
         return self if count >= len(self) else self.take(self._choose(count, seed, "limit")[1])
@@ -152,8 +152,8 @@ class Dataset:
         """Return two sets: the remaining samples, and a part of ``count`` samples.
 
         A ``count`` strictly between 0 and 1 is a fraction of the set. Both sets are shuffled. If the set has labels, the part
-        contains n_class · count / n samples of each class, rounded down. The samples that are still missing come from the
-        classes with the largest remainders, ties in random order. The same seed gives the same split.
+        contains n_class · count / n samples of each class, rounded down. The classes with the largest remainders contribute one
+        more sample each until there are ``count``; ties are broken at random. The same seed gives the same split.
 
         Raises DataError if either set would be empty.
         """
@@ -163,7 +163,7 @@ class Dataset:
             part = sample_count(count, self.name, "split")
         if not 1 <= part < len(self):
             raise DataError(
-                f"{self.name}: split({count!r}) of {len(self):,} samples: expected a whole number from 1 to {len(self) - 1:,}, "
+                f"{self.name}: split({count!r}) of {len(self):,} samples: expected an integer from 1 to {len(self) - 1:,}, "
                 "or a fraction between 0 and 1 that leaves samples in both sets"
             )
         rest, chosen = self._choose(part, seed, "split")
@@ -173,7 +173,7 @@ class Dataset:
         """Return the three sets of an experiment.
 
         ``validation`` and ``test`` are numbers of samples or fractions of this set. Both parts are split off as in
-        :meth:`split`; the remaining samples are the training set.
+        :meth:`split`; the remaining samples are the training set. Raises DataError if a set would be empty.
         """
         rest, test_set = self.split(test, seed)
         part = round(validation * len(self)) if 0 < validation < 1 else int(validation)
@@ -192,14 +192,14 @@ class Dataset:
             return order[part:], order[:part]
         _, codes, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
         quota, remainder = np.divmod(counts * part, n)  # in integers, without rounding
-        # Ties in random order: with integer targets that are nearly all different, the smallest would be chosen otherwise.
+        # Ties are broken at random: otherwise, if nearly all integer targets are different, the smallest ones would be chosen.
         largest = np.lexsort((random.random(len(counts)), -remainder))
         quota[largest[: part - int(quota.sum())]] += 1
         by_class = np.argsort(codes, kind="stable")
         rank = np.empty(n, np.int64)  # of each sample within its class, in shuffled order
         rank[by_class] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
         chosen = rank < quota[codes]
-        # Shuffled again: the remaining rows would begin with the classes whose quota was reached first.
+        # Shuffled again: otherwise the remaining rows would begin with the classes whose quota was reached first.
         return random.permutation(order[~chosen]), order[chosen]
 
     def _repr_html_(self) -> str:
@@ -265,7 +265,7 @@ class Splits:
 
 
 def digest(*sets: Dataset) -> str:
-    """Return the SHA-256 over the samples and targets of the sets, in their order. Samples are read in chunks."""
+    """Return the SHA-256 of the samples and targets of the sets, in their order. Samples are read in chunks."""
     sha = hashlib.sha256()
     for data in sets:
         sha.update(f"{len(data)} {data.shape} {data.source_x.dtype} {data.classes}".encode())

@@ -4,8 +4,8 @@ Images stay bytes until a batch is gathered; then they become values from 0 to 1
 columns of a table are standardized (:class:`~pellucid.data.tables.columns.Standardization`).
 
 The input stage is chosen from the training data. The model keeps it and stores it in its file, so that fit, evaluate, predict
-and the exporters all apply the same one. Data of another kind than the training data is refused: images that are bytes
-(0 … 255) at one time and fractions at another are a frequent mistake that nothing else would report.
+and the exporters all apply the same one. Data of another kind than the training data raises an error. It is a frequent mistake
+to train on images of bytes (0 … 255) and then to predict from fractions, and nothing else would report it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class InputStage(Config, ABC):
     """The base class of input stages."""
 
     expects: ClassVar[str]  # the kind of data, for messages
-    factor: ClassVar[float]  # the scale from values of the data to those of the network; 1 for stages that do more than scale
+    factor: ClassVar[float]  # by which values are multiplied before the network; 1 for stages that do more than scale
 
     @abstractmethod
     def accepts(self, x: Array) -> bool:
@@ -48,15 +48,16 @@ class InputStage(Config, ABC):
             raise DataError(f"this model was trained on {self.expects}, got {x.dtype}; {self._advice(x)}")
 
     @abstractmethod
-    def _advice(self, x: Array) -> str: ...
+    def _advice(self, x: Array) -> str:
+        """Return what to do about ``x``, which this stage does not accept."""
 
 
 @dataclass(frozen=True)
 class ImageScaling(InputStage):
     """The input stage of uint8 images: each value is divided by 255.
 
-    ``invert_light_background`` is about image files given to predict: a grey image with a light border is then taken for a
-    scan of dark ink on paper, and inverted (:func:`~pellucid.data.images.image_file.read_image`).
+    ``invert_light_background`` applies to image files given to predict: if it is true, a grey image with a light border is
+    taken for a scan of dark ink on paper, and inverted (:func:`~pellucid.data.images.image_file.read_image`).
     """
 
     invert_light_background: bool = True

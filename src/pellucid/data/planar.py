@@ -1,9 +1,9 @@
 """Data sets in the plane: small classification problems that can be plotted.
 
-Each function draws n points x (n, 2) with labels y (n). The classes alternate, so that every range of rows contains all of
+Each function draws n points x (n, 2) with labels y (n). The classes alternate, so that a few consecutive rows contain all of
 them. The seed determines the position of a point within its shape. ``noise`` is the standard deviation of a Gaussian
-displacement from there; the displacements are the same for every noise, so that more noise moves the same points further. All
-shapes are centred on zero and extend to about 2 in each direction, so that one learning rate suits all of them.
+displacement from there. More noise moves the same points further in the same directions. All shapes are centred on zero and
+extend to about 2 in each direction, so that one learning rate suits all of them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def blobs(n: int = 300, noise: float = 0.2, seed: int = 0, classes: int = 3) -> 
 
 
 def xor(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:
-    """Return four squares, opposite ones with the same class.
+    """Return four squares, of which those diagonally opposite have the same class.
 
     |x₁| and |x₂| are uniform between 0.2 and 2; the class is 1 where the signs of x₁ and x₂ differ. A network with a single
     layer cannot solve this problem (Minsky and Papert, 1969).
@@ -102,7 +102,8 @@ def _polar(radius: Array, angle: Array) -> Array:
 
 
 def _with_noise(shape: Array, classes: int, noise: float, seed: int, name: str) -> Dataset:
+    """Return the points ``shape`` (n, 2), displaced by Gaussian noise, with their labels."""
     noise = validate(noise, NonNegative, name, "noise")
-    steps = generator(seed, "planar", name, "noise").standard_normal(shape.shape)
-    x = (shape + noise * steps).astype(np.float32)
+    displacements = generator(seed, "planar", name, "noise").standard_normal(shape.shape)
+    x = (shape + noise * displacements).astype(np.float32)
     return Dataset(x, _labels(len(shape), classes), classes=[str(label) for label in range(classes)], name=name)

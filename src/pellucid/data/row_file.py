@@ -1,4 +1,4 @@
-"""Rows that may need more than the memory: written one after the other to a temporary file, and read as a memory map."""
+"""Rows that may need more space than the memory has: appended to a temporary file, and read as a memory map."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RowFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self._file.close()
-        except OSError:  # closing writes the buffer; after another error, nobody needs it
+        except OSError:  # closing writes the buffer, which is not needed after another error
             if kind is None:
                 raise
 

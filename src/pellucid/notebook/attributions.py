@@ -1,4 +1,4 @@
-"""Attributions in notebooks: a map for each image, and what the values of each sample add up to."""
+"""Attributions as HTML: a map for each image, and a table with the sum of the values of each sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pellucid.notebook.images import image_grid
 from pellucid.notebook.tables import paragraph, section, table
 
 SAMPLES = 8
-NEGATIVE, POSITIVE = (0, 114, 178), (213, 94, 0)  # the colors of notebook.BLUE and notebook.VERMILION
+NEGATIVE, POSITIVE = (0, 114, 178), (213, 94, 0)  # the colours of notebook.BLUE and notebook.VERMILION
 
 
 def attribution_view(
@@ -24,7 +24,7 @@ def attribution_view(
     """Return the HTML view of an attribution: the first samples of ``values`` (n, *input shape).
 
     Values (n, h, w, c) of images are shown as maps: vermilion above zero, blue below, opaque where a value is large. The other
-    arguments are the arrays (n) of the table below the maps.
+    arguments are arrays (n), shown in a table below the maps.
     """
     shown, n = values[:SAMPLES], len(values)
     maps = ""
@@ -45,7 +45,7 @@ def attribution_view(
 def map_colors(maps: Array) -> Array:
     """Return maps (n, h, w) as RGBA images (n, h, w, 4) of bytes.
 
-    The color is that of the sign, and the opacity is the square root of the magnitude, so that small values are visible.
+    The colour is that of the sign, and the opacity is the square root of the magnitude, so that small values are visible.
     """
     largest = np.abs(maps).max(axis=(1, 2), keepdims=True)
     images = np.empty((*maps.shape, 4), np.uint8)

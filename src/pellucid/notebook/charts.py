@@ -1,4 +1,4 @@
-"""Small charts as SVG in the style of :mod:`pellucid.plots`, which need no Matplotlib."""
+"""Small charts as SVG, made without Matplotlib in the style of :mod:`pellucid.plots`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKED = 25  # curves with more points have no markers
 
 
 class Curve(NamedTuple):
-    """A curve of a chart: a line with dots, "dashes" with squares, or only "dots"."""
+    """A curve of a chart. Its kind is "line" (with dots), "dashes" (with squares) or "dots" (without a line)."""
 
     name: str
     x: Sequence[float]
@@ -44,10 +44,10 @@ def chart(
     log_x: bool = False,
     ends: tuple[float, float] | None = None,
 ) -> str:
-    """Return a chart with its legend above it.
+    """Return a chart as HTML, with its legend above it.
 
-    ``marks`` maps labels to the positions of dotted vertical lines. ``ends`` are the ends of the y-axis; curves are clipped
-    there. Values that are not finite are left out. Without any finite value the result is empty.
+    ``marks`` maps labels to the positions of dotted vertical lines. ``ends`` are the lowest and highest value of the y-axis;
+    curves are clipped there. Values that are not finite are left out. Without any finite value the result is empty.
     """
     marks = marks or {}
     curves = [curve._replace(x=[_scaled(x, log_x) for x in curve.x]) for curve in curves]

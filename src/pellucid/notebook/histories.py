@@ -1,4 +1,4 @@
-"""Training histories and range tests as HTML: curves, and a table of the most important epochs."""
+"""Training histories and range tests as HTML: curves, and a table of the best epoch and the last."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHARTS = 2
 
 
 def history(rows: Sequence[dict[str, float]], best_epoch: int | None) -> str:
-    """Return the curves of the loss and of the first metric, and a table of the best epoch and the last.
+    """Return the HTML view of a history: curves of the loss and the first metric, and a table of the best epoch and the last.
 
     ``rows`` has one mapping per epoch, from column (``train_loss``, ``validation_accuracy``, …) to value.
     """
@@ -40,7 +40,7 @@ def history(rows: Sequence[dict[str, float]], best_epoch: int | None) -> str:
 
 
 def learning_rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float, diverged: bool) -> str:
-    """Return the loss over the learning rate, raw and smoothed, with the suggested rate marked."""
+    """Return the HTML view of a range test: the raw and smoothed loss over the learning rate, and the suggested rate."""
     low, first = float(smoothed.min()), float(smoothed[0])
     margin = max(first - low, 1e-3 * abs(first), 1e-12)
     curves = [

@@ -1,11 +1,11 @@
-"""Runs: trainings from settings to a folder of results, and what is done with many of them.
+"""Runs: trainings from settings to a run folder, and sweeps and comparisons of several runs.
 
 The path of one run:
 
 - ``plan``: the settings, named like the flags of ``pellucid train``, and the plan that follows from them
 - ``presets``: the named networks and optimizers
 - ``recipe``: a network, its optimizer and its fit options, in one object
-- ``task``: classification or regression, chosen by the training data: last layer, loss and metrics
+- ``task``: classification or regression, which the training data decides: last layer, loss and metrics
 - ``run``: prepare, train, write
 - ``folder``: the files of a run folder
 - ``energy``: the energy that a run uses

@@ -28,7 +28,7 @@ SIGNIFICANCE = 0.05  # adjusted p-values below this level count as a real differ
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Return the p-value for the numbers of samples that only the first and only the second of two models gets right."""
+    """Return the p-value for the numbers of samples that only the first or only the second of two models gets right."""
     n, fewer = only_first + only_second, min(only_first, only_second)
     if only_first == only_second:
         return 1.0
@@ -51,7 +51,7 @@ def holm_adjusted(p_values: Sequence[float]) -> list[float]:
 class McNemarTest:
     """McNemar's test of two classifiers.
 
-    ``only_first`` and ``only_second`` count the samples that only the one and only the other classifies correctly,
+    ``only_first`` and ``only_second`` count the samples that only the first or only the second classifies correctly,
     ``disagree`` those for which the two predict different classes. ``p`` is the p-value of this pair alone, ``adjusted`` the
     p-value adjusted for all pairs of the comparison.
     """
@@ -77,9 +77,9 @@ class McNemarTest:
 class SignTest:
     """The sign test of two regression models.
 
-    ``first_closer`` and ``second_closer`` count the samples for which the prediction of the one or the other is closer to the
-    target. ``p`` is the p-value of this pair alone (McNemar's, with these counts), ``adjusted`` the p-value adjusted for all
-    pairs of the comparison.
+    ``first_closer`` and ``second_closer`` count the samples for which the first or the second model is closer to the target.
+    ``p`` is the p-value of this pair alone (McNemar's, with these counts), ``adjusted`` the p-value adjusted for all pairs of
+    the comparison.
     """
 
     first: str
@@ -95,7 +95,7 @@ class SignTest:
 
 
 def sign_tests(y: Array, predictions: Mapping[str, Array]) -> list[SignTest]:
-    """Return a test of each pair of regression models; ``predictions`` (n) by model name, for the targets ``y`` (n)."""
+    """Return a test of each pair of regression models, from their ``predictions`` (n), by name, of the targets ``y`` (n)."""
     errors = {name: np.abs(np.asarray(values, np.float64) - y) for name, values in predictions.items()}
     tests = []
     for one, other in itertools.combinations(errors, 2):
@@ -108,7 +108,7 @@ def sign_tests(y: Array, predictions: Mapping[str, Array]) -> list[SignTest]:
 class Comparison:
     """Classifiers compared on the same samples.
 
-    ``predictions`` holds the predicted class numbers (n) of each model by its name, for samples of the classes ``y`` (n).
+    ``predictions`` maps the name of each model to its predicted labels (n), for samples with the labels ``y`` (n).
     Raises ConfigError without a model, and ShapeError unless all shapes are (n).
     """
 
@@ -150,7 +150,7 @@ class Comparison:
         return [(int(pairs[0, i]), int(pairs[1, i]), int(counts[i])) for i in order]
 
     def disagreements(self) -> Array:
-        """Return the rows for which the models predict different classes; rows that most models get wrong come first."""
+        """Return the rows for which the models predict different classes, those that most models get wrong first."""
         labels = np.stack(list(self.predictions.values()))
         rows = np.flatnonzero((labels != labels[0]).any(axis=0))
         order: Array = rows[np.argsort((labels[:, rows] == self.y[rows]).sum(axis=0), kind="stable")]

@@ -1,4 +1,4 @@
-"""The energy that a computation uses: measured where the processor counts it, estimated elsewhere; results name the method.
+"""The energy that a computation uses: measured where the processor counts it, and estimated elsewhere.
 
 Measured: processors of Intel and AMD count their energy (RAPL, running average power limit), and Linux shows the counters to
 users who are allowed to read them. A counter covers the whole processor with everything that runs on it, but not memory,
@@ -6,8 +6,8 @@ screen and power supply. It overflows and starts again at zero; if it may have o
 reading, the energy is estimated.
 
 Estimated: the seconds for which this process kept cores busy (two hardware threads of one core count twice), times the power
-of a busy core: from 4 W in a laptop (for example 28 W thermal design power on 8 cores) over 8 W in many servers (150 W on 20
-cores) to 15 W in a desktop (125 W on 8 cores). These powers are assumptions, so an estimate has a range.
+of a busy core: 4 W in a laptop (for example 28 W thermal design power for 8 cores), 8 W in many servers (150 W for 20 cores),
+15 W in a desktop (125 W for 8 cores). These powers are assumptions, so an estimate has a range.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 RAPL = Path("/sys/class/powercap")
 CORE_WATTS = 4.0, 8.0, 15.0  # of a busy core: low, middle, high
-MAX_PROCESSOR_WATTS = 500.0  # an upper bound, from which follows how soon a counter may overflow
+MAX_PROCESSOR_WATTS = 500.0  # an upper bound, which gives the shortest time in which a counter can overflow
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class RunFolder:
             raise FileError(f"cannot write to the folder {self.path}")
 
     def discard(self) -> None:
-        """Remove the folder if this run created it and wrote nothing: for a run that failed."""
+        """Remove the folder of a run that failed, if the run created it and wrote nothing."""
         if self._is_new and not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -107,6 +107,6 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:
     """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way."""
     settings = config.get("data", {})
-    own_name, reading = settings.get("requested", "mnist"), settings.get("reading")
-    options = from_json(reading, ReadOptions) if reading is not None and name in (None, own_name) else None
-    return data.load(name or own_name, data_dir, settings.get("split_seed", 0), options)
+    requested, reading = settings.get("requested", "mnist"), settings.get("reading")
+    options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
+    return data.load(name or requested, data_dir, settings.get("split_seed", 0), options)

@@ -1,4 +1,4 @@
-"""The settings of a run and the plan that follows from them, both complete before any data is read."""
+"""The settings of a run and the plan that follows from them, both checked before any data is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AUTO = "auto"  # instead of a learning rate: the learning-rate finder chooses it
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of a run, named like the flags of ``pellucid train``. None stands for the preset's own value."""
+    """The settings of a run, named like the flags of ``pellucid train``. None means the preset's value."""
 
     data: str = "mnist"
     model: str = "mlp"
@@ -85,8 +85,7 @@ class RunPlan:
     def record(self) -> dict[str, Any]:
         """Return everything that determines the results of the run, as plain JSON.
 
-        These are the settings, with the values that they leave to the preset, and a fingerprint of the network (for ten
-        classes).
+        These are the settings, completed with the values of the preset, and a digest of the network (for ten classes).
         """
         recipe = self.recipe
         settings = {name: value for name, value in vars(self.settings).items() if name != "data_dir"}

@@ -66,7 +66,8 @@ class MLP:
         return Sequential(*layers, Dense(classes, GlorotUniform()), Softmax())
 
 
-def _first_snippet(classes: int) -> Composite:
+def _mlp_small(classes: int) -> Composite:
+    """Return a network with one hidden layer of 32 units. Unlike in :class:`MLP`, all layers are initialized by He."""
     return Sequential(Flatten(), Dense(32, He()), ReLU(), Dense(classes, He()), Softmax())
 
 
@@ -95,7 +96,7 @@ def _lenet5(classes: int) -> Composite:
 
 
 def _cnn(classes: int) -> Composite:
-    """Return a network of four convolutions with more channels the fewer pixels there are.
+    """Return a network of four convolutions, with more channels after each reduction of the image size.
 
     The first convolution has a large kernel, as it has one input channel only; the others are 3×3, with batch normalization.
     Chosen on the validation set among ten networks that train within a minute or two on two cores.
@@ -106,7 +107,7 @@ def _cnn(classes: int) -> Composite:
 
 
 def _cnn_best(classes: int) -> Composite:
-    """Return a larger ``cnn``: three convolutions in each block, and the first convolution normalized as well.
+    """Return a larger ``cnn``: two blocks of three convolutions, and the first convolution normalized as well.
 
     Chosen on the validation set among ten recipes that train within ten minutes on two cores.
     """
@@ -191,7 +192,7 @@ PRESETS: dict[str, Recipe] = {
     ),
     "mlp-small": Recipe(
         "784-32-10 with gradient descent, the first network of the student report",
-        _first_snippet,
+        _mlp_small,
         SGD(0.01),
         FitOptions(epochs=15, batch_size=100),
     ),
@@ -202,7 +203,7 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=12, batch_size=64),
     ),
     "mlp-best": Recipe(
-        "the best without convolution or augmentation: dropout, one cycle",
+        "the best without convolution or augmentation: dropout, one-cycle schedule",
         MLP((1024, 1024), dropout=(0.2, 0.3)),
         Adam(OneCycle(0.0015)),
         FitOptions(epochs=18, batch_size=200),
@@ -250,7 +251,7 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=15, batch_size=128),
     ),
     "table": Recipe(
-        "for tables: two hidden layers of 64, Adam in one cycle",
+        "for tables: two hidden layers of 64, Adam with a one-cycle schedule",
         MLP((64, 64)),
         Adam(OneCycle(0.005)),
         FitOptions(epochs=20, batch_size=32),

@@ -1,4 +1,4 @@
-"""Recipes: a network and how it is trained, in one object that goes from a preset and its flags to the model."""
+"""Recipes: a network, its optimizer and its fit options in one object, which a preset and flags determine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.networks import Composite
 from pellucid.optim import Optimizer, with_learning_rate
 from pellucid.training.options import FitOptions
 
-MIN_STEPS, MAX_STEPS = 500, 50_000  # of a training on user data, where the number of epochs is not given
+MIN_STEPS, MAX_STEPS = 500, 50_000  # of a training on user data for which no number of epochs is given
 MIN_EPOCHS, MAX_EPOCHS = 3, 60
 
 
@@ -35,10 +35,10 @@ class Recipe:
         return dataclasses.replace(self, optimizer=with_learning_rate(self.optimizer, rate))
 
     def with_epochs_for(self, samples: int) -> Recipe:
-        """Return the recipe with a number of epochs that suits a training set of so many samples.
+        """Return the recipe with a number of epochs that suits a training set of this many ``samples``.
 
-        Small sets get more epochs, so that there are MIN_STEPS steps; large ones get fewer, so that there are at most
-        MAX_STEPS.
+        Small sets get more epochs, so that there are at least MIN_STEPS steps, but no more than MAX_EPOCHS. Large ones get
+        fewer, so that there are at most MAX_STEPS steps, but no fewer than MIN_EPOCHS.
         """
         steps = math.ceil(samples / self.fit.batch_size)
         if steps * self.fit.epochs < MIN_STEPS:

@@ -38,7 +38,7 @@ from pellucid.training.progress import follow
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
 
 Notify = Callable[[str], None]  # receives lines of text for the user
-Observer = Callable[[Event, Control], bool]  # receives every event, may change the learning rate; False ends the training
+Observer = Callable[[Event, Control], bool]  # receives events, may change the learning rate; returns False to end the training
 
 
 def run(
@@ -59,7 +59,8 @@ def run(
     ``alone=False`` other work runs on this machine, and the energy is estimated.
 
     Returns the content of metrics.json, with the additional keys ``folder``, ``energy_text`` and ``classes``. The value of
-    ``interrupted`` is True if Ctrl-C or the observer ended the training. Raises library errors before anything is written.
+    ``interrupted`` is True if Ctrl-C or the observer ended the training. A run that fails in training raises a library error
+    and writes nothing.
     """
     prepared = prepare(plan, out, force=force, notify=notify)
     training = train(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
@@ -184,8 +185,11 @@ def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool,
 
 @dataclass
 class _Observation:
-    """An observer's effects on a training: the changes of the learning rate, which are needed to repeat the run, and the
-    seconds spent in the observer."""
+    """The effects of an observer on a training.
+
+    ``rate_changes`` are the changes of the learning rate, which are needed to repeat the run, and ``seconds`` the time spent in
+    the observer.
+    """
 
     control: Control = field(default_factory=Control)
     rate_changes: list[dict[str, float | None]] = field(default_factory=list)
@@ -207,7 +211,7 @@ class _Observation:
 
 
 def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify: Notify) -> dict[str, Any]:
-    """Evaluate the model and write all files of the run folder. metrics.json is the last file but the figures."""
+    """Evaluate the model and write all files of the run folder. Only the figures are written after metrics.json."""
     model, splits, folder = prepared.model, prepared.splits, prepared.folder
     folder.write_config({**_config(prepared), **model.config()})
     folder.save_model(model)
@@ -270,10 +274,10 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
 def _evaluate(
     model: Model, splits: Splits, train_set: Dataset, final_metrics: Sequence[Metric], *, test: bool
 ) -> dict[str, Any]:
-    """Return the final metrics on the test set, and the model's own metrics on the two others.
+    """Return the final metrics on the test set, and the model's own metrics on the other two sets.
 
-    This is the only use of the test set. Without ``test`` it is not used at all, and the final metrics are those of the
-    validation set.
+    The test set is used here and for the figures only. Without ``test`` it is not used at all, and the final metrics are
+    computed on the validation set.
     """
     tested = {"test": model.evaluate(splits.test, metrics=final_metrics)} if test else {}
     return {

@@ -1,9 +1,9 @@
 """Sweeps: the same training over a grid of settings and several seeds, in parallel processes.
 
-Every cell of the grid is an ordinary run, in a folder named after its settings (``hidden=64,lr=0.1,seed=0``). A cell is done
-when its folder contains a ``metrics.json``, which is written last. A sweep that was stopped therefore continues with the cells
-that are missing. A cell whose training diverges counts as done, with the status "diverged"; a cell that fails for another
-reason is tried again the next time.
+Every cell of the grid is one combination of values with one seed. It is an ordinary run, in a folder named after its settings
+(``hidden=64,lr=0.1,seed=0``). A cell is done when its folder contains a ``metrics.json``, which is written after the model. A
+sweep that was stopped therefore continues with the cells that are missing. A cell whose training diverges counts as done, with
+the status "diverged"; a cell that fails for another reason is tried again the next time.
 
 Scores are those of the validation set, and settings are chosen by them; no cell uses the test set. The processes come from
 joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many cells run at the same time. On one
@@ -152,7 +152,7 @@ class Sweep:
         return [name for name, plan in self.plans.items() if self._result(name, plan) is None]
 
     def run(self, jobs: int | None = None, backend: str = "loky", notify: Notify = print) -> None:
-        """Train the cells that are not done, and notify of each when it ends.
+        """Train the cells that are not done, and report the end of each to ``notify``.
 
         ``jobs`` cells run at the same time; None means one for each core. On Ctrl-C the cells that are done are kept. Raises
         FileError if another process runs a sweep in the same folder.
@@ -164,12 +164,12 @@ class Sweep:
         self._create_folder()
         cores = threads.available_cores()
         jobs = max(1, min(cores if jobs is None else jobs, len(names)))
-        on_this_machine = backend == "loky"  # a cluster decides itself how many cells run, and on how many cores
+        on_this_machine = backend == "loky"  # a cluster decides how many cells run, and on how many cores
         thread_limit = max(1, cores // jobs) if on_this_machine else None
         done = len(self.plans) - len(names)
         if done:
             notify(f"{done} of {len(self.plans)} runs are done already")
-        busy = f"another sweep is running in {self.out}: wait for its end, or choose another --out"
+        busy = f"another sweep is running in {self.out}: wait until it ends, or choose another --out"
         arguments = ((self.plans[name], self.out / name, thread_limit, jobs == 1) for name in names)
         outcomes = processes.map_unordered(train_cell, arguments, jobs if on_this_machine else None, backend)
         with exclusive_lock(self.out / ".lock", busy), closing(outcomes):
@@ -246,7 +246,7 @@ class Sweep:
 
 
 def train_cell(plan: RunPlan, folder: Path, thread_limit: int | None, alone: bool) -> tuple[str, str]:
-    """Train one cell, in a process that uses at most ``thread_limit`` cores. Returns its name and its outcome in words."""
+    """Train one cell, in a process that uses at most ``thread_limit`` cores. Return its name and its outcome in words."""
     if thread_limit is not None:
         threads.limit_threads(thread_limit)
     try:

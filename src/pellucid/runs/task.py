@@ -1,4 +1,4 @@
-"""The task that the training data sets: classification or regression, with its network, loss and metrics."""
+"""The task of a run, chosen by its training data: classification or regression, with a network, a loss and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 
 @dataclass(frozen=True)
 class Task:
-    """What a run trains: a network with a suitable last layer, and a loss.
+    """The task of a run: a network with a suitable last layer, a loss and metrics.
 
     ``metrics`` are computed after every epoch, ``final_metrics`` once at the end.
 

@@ -32,7 +32,7 @@ from pellucid.sklearn.pickling import model_from_bytes, model_to_bytes
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, standardization_of
 from pellucid.training import EarlyStopping, History, threads
 
-AUTO_BATCH_SIZE = 200  # at most; that of scikit-learn's own networks
+AUTO_BATCH_SIZE = 200  # the largest batch size of "auto", as in scikit-learn's own networks
 
 
 @dataclass(eq=False, repr=False)
@@ -66,7 +66,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     @abstractmethod
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        """Return X (n, features) and y as arrays, checked by scikit-learn's rules; ``first`` in the first training."""
+        """Return X (n, features) and y as arrays, checked by scikit-learn's rules; ``first`` marks the first training."""
 
     @abstractmethod
     def _encode_targets(self, y: Array) -> Array:
@@ -139,7 +139,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         data = self._model_data(data)
         n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
-        if n > batch_size:  # the order in which fit takes the samples in its epoch of this number
+        if n > batch_size:  # the order that fit has in the epoch of the same number
             order = generator(self.model_.seed, "shuffle", len(self.history_)).permutation(n)
         weights, targets = np.ones(n) if data.sample_weight is None else data.sample_weight, np.asarray(data.y)
         with threads_of_joblib():
@@ -204,7 +204,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return Dataset(self._model_input(data.x), self._scale_targets(np.asarray(data.y)), data.sample_weight)
 
     def _model_input(self, x: Array) -> Array:
-        """Return X as the model takes it."""
+        """Return X in the shape and dtype that the model takes."""
         shape = self.model_.input_shape
         if len(shape) == 1:  # the input stage of tables takes no bytes, which are images elsewhere
             return x.astype(np.float32) if x.dtype == np.uint8 else x
@@ -255,8 +255,10 @@ def _setting_types(cls: type[NetworkEstimator]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def threads_of_joblib() -> Iterator[None]:
-    """Use at most OMP_NUM_THREADS threads in a ``with`` block. In each of its processes joblib sets this variable, so that all
-    of them together use each core once."""
+    """Use at most OMP_NUM_THREADS threads in a ``with`` block.
+
+    joblib sets this variable in each of its processes, so that all of them together use each core once.
+    """
     count = os.environ.get("OMP_NUM_THREADS", "")
     if not count.isdigit() or int(count) == 0:
         yield

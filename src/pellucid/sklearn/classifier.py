@@ -1,4 +1,4 @@
-"""The classifier."""
+"""The scikit-learn classifier (``NetworkClassifier``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pellucid.sklearn.base import NetworkEstimator
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A neural network that predicts classes with the cross-entropy, as a scikit-learn estimator.
+    """A neural network that predicts classes, trained with the cross-entropy, as a scikit-learn estimator.
 
     y holds labels (n) of any kind, or is a matrix of 0 and 1 (n, k) with k independent labels (multilabel). For two classes
     and for multilabel targets the network ends in a sigmoid, for more classes in a softmax.
@@ -27,15 +27,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     Parameters
     ----------
     hidden : the widths of the hidden layers, or a network (any :class:`~pellucid.Layer`). A dense layer and the softmax or
-        sigmoid are added at the end; a network whose last layer is Softmax() or Sigmoid() is used as it is.
+        sigmoid are added at the end; a network whose last layer is Softmax() or Sigmoid() is used unchanged.
     activation : "relu", "tanh", "logistic", "identity" or a layer; it comes after each of the dense layers in ``hidden``.
     dropout : the fraction of each of these layers' outputs that is set to 0 in training. It does not apply to networks in
         ``hidden``, which may have Dropout layers.
     image_shape : (height, width) or (height, width, channels), if the rows of X are images for convolutions.
-    standardize : whether each column of X is standardized to mean 0 and deviation 1 of the training samples; images are
-        standardized with one mean and deviation for all pixels.
+    standardize : whether each column of X is scaled to have mean 0 and deviation 1 on the training samples; images are
+        scaled with one mean and deviation for all pixels.
     optimizer : "adam", "sgd" (with Nesterov momentum 0.9), or an optimizer of :mod:`pellucid.optim`.
-    learning_rate : the learning rate of a named optimizer, a number or a schedule; None for its default (0.001 and 0.01).
+    learning_rate : the learning rate of a named optimizer, a number or a schedule; None for its default (0.001
+        for "adam", 0.01 for "sgd").
     alpha : the strength λ of the penalty ½ λ ΣW², which is added to the mean loss.
     batch_size : the number of samples in a batch; "auto" is 200, or all samples if there are fewer.
     epochs : the largest number of passes over the data. Reaching it raises no warning.

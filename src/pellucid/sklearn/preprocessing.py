@@ -1,4 +1,4 @@
-"""What happens to samples before the network gets them: equal ones are merged, and inputs are standardized."""
+"""Preprocessing of samples: equal ones are merged, and inputs are standardized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The regressor."""
+"""The scikit-learn regressor (``NetworkRegressor``)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pellucid.sklearn.preprocessing import mean_and_deviation
 
 
 class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A neural network that predicts numbers with the mean squared error, as a scikit-learn estimator.
+    """A neural network that predicts numbers, trained with the mean squared error, as a scikit-learn estimator.
 
     y is (n) or (n, k). The network is trained on y standardized to mean 0 and deviation 1, whatever its unit
     (``target_mean_``, ``target_scale_``). Losses are in this scale; predictions are in the unit of y.
 
     Parameters and attributes are those of :class:`~pellucid.sklearn.NetworkClassifier`, without ``class_weight`` and
-    ``classes_``. A network in ``hidden`` whose last layer is Identity() is used as it is.
+    ``classes_``. A network in ``hidden`` whose last layer is Identity() is used unchanged.
     """
 
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:

@@ -1,8 +1,8 @@
-"""Drawings: strokes of a pen, and the images that networks know from MNIST.
+"""Drawings: strokes of a pen, and their images in the form of MNIST.
 
 - ``strokes.py``: the classes and the valid form of a drawing
 - ``rendering.py``: a drawing or a scan as an image in the form of MNIST (``digit``)
 - ``pen_digits.py``: digits that people wrote on a tablet, a published data set (``pendigits``)
 - ``non_digits.py``: random drawings that are not digits, from the templates in ``non_digits.txt``
-- ``corrections.py``: drawings that a network read wrong, with their right labels
+- ``corrections.py``: drawings that a network misclassified, with their true labels
 """

@@ -1,4 +1,4 @@
-"""Corrections: drawings that a network read wrong, stored as strokes with their right labels, one JSON file for each."""
+"""Corrections: drawings that a network misclassified, stored as strokes with their true labels, one JSON file for each."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Corrections:
     def add(self, strokes: Sequence[Array], canvas: tuple[float, float] | None, label: str, predicted: str | None) -> int:
         """Store a drawing and return the number of drawings in the folder.
 
-        ``label`` is the right label, and ``predicted`` the wrong one of the network. Raises DataError if the folder is full,
-        and FileError if it cannot be written.
+        ``label`` is the true label, and ``predicted`` the wrong one that the network gave, if known. Raises DataError if the
+        folder is full, and FileError if it cannot be written.
         """
         points = [np.round(stroke, 2).tolist() for stroke in strokes]
         drawing = {"label": label, "predicted": predicted, "canvas": canvas, "strokes": points}
@@ -52,7 +52,7 @@ class Corrections:
     def drawings(self) -> list[dict[str, Any]]:
         """Return all drawings, oldest first, with ``label``, ``predicted``, ``canvas`` and ``strokes``.
 
-        Raises FileError for damaged files.
+        Raises FileError for damaged files, and DataError for strokes that are not valid.
         """
         found = []
         for path in self._files():
@@ -77,7 +77,7 @@ class Corrections:
 
 
 def with_corrections(splits: Splits, corrections: Dataset) -> Splits:
-    """Return the same sets with ``corrections`` added to the training set, several times each, so that a few have an effect.
+    """Return the same sets with ``corrections`` added to the training set, each OVERSAMPLING times to have an effect.
 
     Raises DataError for images of another size, and for labels that are not classes of the data.
     """

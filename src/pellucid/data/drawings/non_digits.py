@@ -41,7 +41,8 @@ def non_digit_images(part: str, kinds: Sequence[str], count: int) -> Dataset:
 def non_digit(kind: str, number: int, part: str = "train") -> list[Array]:
     """Return a random drawing: strokes (n, 2) with x to the right and y down, in a square of about 10 by 10.
 
-    ``kind``, ``number`` and ``part`` determine the drawing. Raises ConfigError for an unknown kind.
+    A pair is about twice as wide. ``kind``, ``number`` and ``part`` determine the drawing. Raises ConfigError for an unknown
+    kind.
     """
     if kind not in KINDS:
         raise ConfigError(f"there is no kind of drawing {kind!r}: {did_you_mean(kind, KINDS)}")
@@ -75,7 +76,7 @@ def _templates() -> dict[str, list[list[Array]]]:
 
 
 def _scribble(random: np.random.Generator) -> list[Array]:
-    """Return random walks of the pen that together are long: a short one could be a 1 or a 6."""
+    """Return random walks of the pen, long enough in total that they cannot be taken for a digit, such as a 1 or a 6."""
     strokes: list[Array] = []
     while sum(float(np.hypot(*np.diff(stroke, axis=0).T).sum()) for stroke in strokes) < SCRIBBLE_LENGTH * _extent(strokes):
         n = int(random.integers(20, 70))
@@ -110,7 +111,7 @@ def _redrawn(strokes: list[Array], random: np.random.Generator) -> list[Array]:
 
 
 def _distorted(strokes: list[Array], random: np.random.Generator) -> list[Array]:
-    """Return the drawing rotated by some degrees, sheared and stretched."""
+    """Return the drawing rotated by a few degrees, sheared and stretched."""
     angle, shear = math.radians(random.normal(0, 8)), random.normal(0, 0.15)
     width = math.exp(random.normal(0, 0.2))
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])

@@ -1,8 +1,8 @@
-"""Pen digits: digits that 30 people wrote on a tablet, 250 each, as strokes and as images in the form of MNIST.
+"""Pen digits: digits that 30 people wrote on a tablet, about 250 each, as strokes and as images in the form of MNIST.
 
 The data set is "Pen-Based Recognition of Handwritten Digits" (Alpaydin and Alimoglu, UCI, 1996). Its file is in the format of
 UNIPEN: ``.SEGMENT DIGIT number ? "label"``, then ``.COMMENT digit writer sample``, then the points of each stroke, one pair x y
-in a line, between ``.PEN_DOWN`` and ``.PEN_UP``; there y grows upwards. Writers 1 to 20 are the training set, 21 to 24 the
+per line, between ``.PEN_DOWN`` and ``.PEN_UP``; there y grows upwards. Writers 1 to 20 are the training set, 21 to 24 the
 validation set, and 25 to 30 the test set, so that no writer is in two sets.
 """
 
@@ -55,10 +55,10 @@ class Drawing:
 def pendigits(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
     """Return the drawings as images (28, 28, 1) of bytes, rendered by ``digit``, from 20, 4 and 6 writers.
 
-    The split is by writers, so ``split_seed`` has no effect. The file, compressed or not, is searched in ``data_dir`` or the
-    folder in PELLUCID_DATA, in a folder ``pendigits`` in it or beside it, and in the cache. Otherwise it is downloaded.
+    The split is by writers, so ``split_seed`` has no effect. The file, compressed or not, is looked for in ``data_dir``
+    or the folder in PELLUCID_DATA, in a folder ``pendigits`` in it or beside it, and in the cache. Otherwise it is downloaded.
 
-    Raises DataError if the file is not found, and FileError for another file.
+    Raises DataError if the file is neither found nor downloaded, and FileError for a file that is not the published one.
     """
     path, source = find_file(data_dir) or (fetch(), "download")
     all_drawings = load_drawings(path)
@@ -109,9 +109,9 @@ def parse_unipen(text: str) -> list[Drawing]:
 
 
 def find_file(data_dir: str | os.PathLike[str] | None) -> tuple[Path, str] | None:
-    """Return the path of the file and the folder in which it is, or None if it is not on this machine.
+    """Return the path of the file and its source, the folder or "download"; or None if the file is not on this machine.
 
-    The file is searched in the named folder, in a folder ``pendigits`` in it or beside it, and in the cache. Raises DataError
+    The file is looked for in the named folder, in a folder ``pendigits`` in it or beside it, and in the cache. Raises DataError
     if ``data_dir`` is given and the file is not there.
     """
     named = named_folder(data_dir)
@@ -135,7 +135,7 @@ def fetch() -> Path:
 
     content = list[bytes]()
     download.fetch(MIRRORS, path, lambda arrived: content.append(read_verified(arrived)))
-    write_atomically(path, [gzip.compress(content[-1], mtime=0)])  # the formats of the mirrors take a second to unpack
+    write_atomically(path, [gzip.compress(content[-1], mtime=0)])  # the mirrors' formats take a second to unpack
     return path
 
 

@@ -31,7 +31,7 @@ class FolderScan:
     """The content of a folder with one subfolder for each class, as found by :func:`scan_folder`.
 
     ``files`` are the image files of each class. ``sizes`` counts the images of each size (height, width), and ``coloured`` is
-    the number of images with colours. ``other`` counts the files that are not images by their suffix. ``broken`` holds the
+    the number of images with colours. ``other`` counts, by suffix, the files that are not images. ``broken`` holds the
     files whose headers cannot be read, each with the reason.
     """
 
@@ -100,10 +100,10 @@ def read_folder(
     Needs the extra ``images``. All images are resized to ``size`` (height, width), with their aspect ratio kept and a black
     background. Without a ``size`` all images must have the same one. ``colour`` is "grey" or "colour"; the default is "grey" if
     all images are grey. With ``classes``, the subfolders must be named after some of them; by default the classes are the names
-    of the subfolders. Images are rotated as their EXIF data says, and transparent parts become white.
+    of the subfolders. Images are rotated according to their EXIF data, and transparent parts become white.
 
-    Files that cannot be read are left out and listed in ``origin.skipped``; if they are more than half of all, that is an
-    error. The images may need more space than the memory has.
+    Files that cannot be read are left out and listed in ``origin.skipped``; if they are more than half of all, DataError is
+    raised. The images may need more space than the memory has.
 
     Raises FileError, DataError and ConfigError.
     """
@@ -163,13 +163,13 @@ def image_files(folder: Path, other: Counter[str]) -> Iterator[Path]:
 
     ``other`` counts the other files by their suffix. Hidden files and links to folders are ignored.
     """
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.startswith(".") or name == "Thumbs.db":
                 continue
             if Path(name).suffix.lower() in SUFFIXES:
-                yield Path(place, name)
+                yield Path(parent, name)
             else:
                 other[Path(name).suffix.lower() or name] += 1
 

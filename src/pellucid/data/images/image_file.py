@@ -22,7 +22,7 @@ from pellucid.errors import ConfigError, FileError, ShapeError
 if TYPE_CHECKING:
     from PIL import Image
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all that Pillow has: its EPS reader runs a program
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all of Pillow's: its EPS reader, for one, runs a program
 _LIGHT = 127  # a border with a median above this is light
 _GREY_MODES = ("1", "L", "LA", "La", "F")  # Pillow's names; those of 16 and 32 bits begin with I
 _ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
@@ -31,10 +31,10 @@ _ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
 def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, invert_light_background: bool = True) -> Array:
     """Return the image in a file as bytes (h, w, c), where c is 1 for grey and 3 for RGB.
 
-    Without a ``shape`` the image is grey and has its own size. Transparent parts become white, 16 bits become 8, and a
-    photograph is rotated as its EXIF data says. If the image does not have the size of ``shape`` (h, w, c), it is resized with
-    its aspect ratio kept and placed in the middle of a black canvas. Before that, with c = 1 and ``invert_light_background``,
-    an image with a light border is inverted.
+    Without a ``shape`` the image is converted to grey and keeps its size. Transparent parts become white, 16 bits become 8, and
+    a photograph is rotated according to its EXIF data. If the image does not have the size of ``shape`` (h, w, c), it is
+    resized with its aspect ratio kept and placed in the middle of a black canvas. Before that, with c = 1 and
+    ``invert_light_background``, an image with a light border is inverted.
 
     Raises FileError for a file that is not a complete image, ShapeError for a shape that is not that of an image, and
     ConfigError if Pillow is not installed.

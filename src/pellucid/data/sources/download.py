@@ -2,7 +2,7 @@
 
 A missing network must be noticed within seconds, but the lookup of a host name can block for minutes and cannot be interrupted.
 So each mirror is requested in its own daemon thread, and no thread is joined. The first response is used; if there is none by
-the deadline, there is no network. The data is written to a temporary file, which is checked and then moved to its place.
+the deadline, the download fails. The data is written to a temporary file, which is checked and then moved to its place.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def fetch(urls: Sequence[str], target: str | os.PathLike[str], check: Callable[[
     """Download one of ``urls`` to ``target`` and return the one that was used.
 
     ``check(path)`` examines the complete file under its temporary name, and raises a PellucidError if it is not the right one.
-    Then the next mirror is used, and also when a mirror fails, stalls or sends too much. An existing file at ``target`` is only
-    replaced by a file that has passed the check.
+    If it does, or if a mirror fails, stalls or sends too much, the other mirrors are tried. An existing file at ``target`` is
+    only replaced by a file that has passed the check.
 
     Raises DataError if no mirror delivers the file (within 5 seconds if none responds), and FileError if ``target`` cannot be
     written.
@@ -135,7 +135,7 @@ def _save(response: Any, url: str, target: Path, check: Callable[[Path], None]) 
 
 def _chunk(response: Any) -> bytes:
     try:
-        # read1 returns the data that is there; read would wait for a full chunk, so that a slow mirror would look stalled.
+        # read1 returns the data that has arrived; read would wait for a full chunk, so that a slow mirror would look stalled.
         return bytes(response.read1(_CHUNK))
     except TimeoutError:
         raise _MirrorError(f"sent no data for {_STALL_TIMEOUT:g} s") from None

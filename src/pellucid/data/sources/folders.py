@@ -1,4 +1,4 @@
-"""The folders in which the files of data sets are searched: one that the user names, and the cache."""
+"""The folders in which the files of data sets are looked for: one that the user names, and the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pellucid.errors import FileError
 
 
 class NamedFolder(NamedTuple):
-    """A folder that the user named: its path, its name as it was given, and what named it."""
+    """A folder that the user named: its path, its name as it was given, and where it was given."""
 
     path: Path
     text: str

@@ -6,7 +6,7 @@
     4 d bytes     the length of each axis, unsigned, big-endian
     the rest      the values in C order, big-endian
 
-(Y. LeCun, C. Cortes and C. Burges, 1998, "The MNIST database".) Files may be compressed with gzip, whatever their names are.
+(Y. LeCun, C. Cortes and C. Burges, 1998, "The MNIST database".) Files may be compressed with gzip, under any name.
 
 Each field of the header is compared with the size of the file before any memory is allocated, so that a damaged or hostile
 file of a few bytes cannot claim gigabytes.
@@ -61,6 +61,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
 
 def _read(file: Any, path: str, size: int, packed: bool, size_field: int = 0) -> Array:
+    """Return the array in an open file of ``size`` bytes; ``size_field`` is that of gzip if the file is ``packed``."""
     header = file.read(4)
     if len(header) < 4 or header[:2] != b"\0\0":
         raise FileError(

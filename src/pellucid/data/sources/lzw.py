@@ -1,10 +1,10 @@
-"""Decompression of .Z files, which the program compress writes: LZW, the dictionary method of Lempel, Ziv and Welch (Welch, "A
-Technique for High-Performance Data Compression", 1984).
+"""Decompression of .Z files, which the program ``compress`` writes.
 
-The data is a sequence of codes. Codes 0 to 255 are bytes. Each further code stands for the text of one code and the first byte
-of the code after it, in the order in which these pairs occur. Codes begin with 9 bits, and grow by one bit whenever the
-dictionary has as many entries as codes of that width. The code 256 empties the dictionary. Codes of one width are written in
-groups of eight; when the width changes, the rest of the group is padding.
+The method is LZW, the dictionary method of Lempel, Ziv and Welch (Welch, "A Technique for High-Performance Data Compression",
+1984). The data is a sequence of codes. Codes 0 to 255 are bytes. Each further code represents the text of one code and the
+first byte of the code after it, in the order in which these pairs occur. Codes have 9 bits at first, and grow by one bit
+whenever the dictionary has as many entries as codes of that width. The code 256 empties the dictionary. Codes of one width are
+written in groups of eight; when the width changes, the rest of the group is padding.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def unpack(packed: bytes, max_size: int) -> bytes:
     first_free = _CLEAR + 1 if clears else _CLEAR
     table = [bytes([i]) for i in range(256)] + [b""] * clears
     text, size = list[bytes](), 0
-    before = b""
+    previous = b""
     width, group = _NARROWEST, 3 * 8  # the bit where the current group of eight codes begins
     at = group
     while at + width <= 8 * len(packed):
@@ -36,25 +36,25 @@ def unpack(packed: bytes, max_size: int) -> bytes:
         at += width
         if clears and code == _CLEAR:
             del table[first_free:]
-            before = b""
+            previous = b""
             width, group, at = _NARROWEST, *_next_group(group, at, width)
             continue
         if code < len(table):
             entry = table[code]
-        elif code == len(table) and before:
-            entry = before + before[:1]
+        elif code == len(table) and previous:
+            entry = previous + previous[:1]
         else:
             raise DataError("the .Z data is damaged")
         text.append(entry)
         size += len(entry)
         if size > max_size:
             raise DataError(f"the .Z data unpacks to more than {max_size:,} bytes")
-        if before and len(table) < 1 << widest:
-            table.append(before + entry[:1])
+        if previous and len(table) < 1 << widest:
+            table.append(previous + entry[:1])
             if len(table) == 1 << width and width < widest:
                 group, at = _next_group(group, at, width)
                 width += 1
-        before = entry
+        previous = entry
     return b"".join(text)
 
 
@@ -65,7 +65,7 @@ def _code(packed: bytes, at: int, width: int) -> int:
 
 
 def _next_group(group: int, at: int, width: int) -> tuple[int, int]:
-    """Return the start of the next group, twice: as the new group, and as the new position."""
+    """Return the new group and the new position, which are both the bit where the next group begins."""
     groups = -(-(at - group) // (8 * width))
     start = group + groups * 8 * width
     return start, start

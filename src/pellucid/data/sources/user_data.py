@@ -31,11 +31,13 @@ _MIN_SAMPLES = 10
 
 @dataclass(frozen=True)
 class ReadOptions(Config):
-    """How user files are read.
+    """The options with which user files are read.
 
     For a table: the ``target``, the ``task``, the treatment of ``missing`` values, the columns to ``ignore``, and whether it
     has a ``header``, as in :func:`~pellucid.data.tables.reading.read_csv`. For images: the ``size`` (height, width) and the
     ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`.
+
+    Raises ConfigError for values that are not allowed.
     """
 
     target: str | None = None
@@ -118,8 +120,8 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
 def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
     """Return the table or folder at the path ``name``, split by the seed into 80, 10 and 10 %, stratified by class.
 
-    A folder may be split already: then it contains the folders ``train`` and ``validation`` or ``test``, each with one
-    subfolder for each class. A set that it lacks is taken from the training set.
+    A folder that is split already contains the folder ``train`` and at least one of ``validation`` and ``test``, each with one
+    subfolder for each class. If one of these two is missing, that set is taken from the training set.
 
     Raises the errors of ``read_csv`` and ``read_folder``, and ConfigError for options that do not apply to the data.
     """

@@ -1,7 +1,7 @@
 """The types of the columns of a CSV file: numbers or categories, and for the target a class or a number.
 
 A column is numeric if all its cells are numbers or missing. Otherwise it is text, with one value for each of its categories.
-The target is a class if it is text or has few different whole numbers; otherwise it is a number.
+The target is a class if it is text or has few distinct integers; otherwise it is a number.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pellucid.data.tables.encoding import class_name
 from pellucid.errors import DataError
 
 TASKS = ("classification", "regression")
-MAX_CATEGORIES = 100  # a column with more different texts has names or identifiers
+MAX_CATEGORIES = 100  # a column with more distinct texts probably holds names or identifiers
 MAX_CLASSES = 1000
-FEW = 20  # up to so many different whole numbers, the target is taken for a class
-_STRAY_TEXTS = 0.1  # a column with at most this fraction of texts is numeric, with mistakes
+FEW = 20  # the target is taken for a class if it has at most this many distinct integers
+_STRAY_TEXTS = 0.1  # a column with at most this fraction of texts is a column of numbers with mistakes
 
 
 @dataclass
@@ -28,7 +28,7 @@ class ColumnContent:
     """What the cells of a column contain, collected block by block."""
 
     name: str
-    limit: int  # different values that are remembered
+    limit: int  # distinct values beyond which no more are stored
     decimal_comma: bool
     count: int = 0
     missing: int = 0
@@ -36,7 +36,7 @@ class ColumnContent:
     first_text: tuple[int, str] = (0, "")  # line and cell
     low: float = np.inf
     high: float = -np.inf
-    whole: bool = True
+    integers: bool = True  # whether all numbers are integers
     distinct_cells: set[str] = field(default_factory=set)
     distinct_numbers: set[float] = field(default_factory=set)
 
@@ -54,7 +54,7 @@ class ColumnContent:
                 bad = int(np.flatnonzero(np.isinf(values))[0])
                 raise DataError(f"{path}:{lines[bad]}: {self.name} is {cells[bad].strip()}: numbers must be finite")
             self.low, self.high = min(self.low, float(known.min())), max(self.high, float(known.max()))
-            self.whole = self.whole and bool((known == np.floor(known)).all())
+            self.integers = self.integers and bool((known == np.floor(known)).all())
             if len(self.distinct_numbers) <= self.limit:
                 self.distinct_numbers.update(known.tolist())
         if texts and not self.texts:
@@ -95,7 +95,7 @@ def scan_columns(file: CSVFile, target: str) -> tuple[dict[str, ColumnContent], 
 
 
 def choose_task(file: CSVFile, target: ColumnContent, task: str | None) -> tuple[tuple[str, ...] | None, str]:
-    """Return the names of the classes, or None for regression, and a line of text that says so.
+    """Return the names of the classes, or None for regression, and a note about the choice.
 
     Without a ``task`` the target decides. Raises DataError for a target that the task cannot predict.
     """
@@ -104,7 +104,7 @@ def choose_task(file: CSVFile, target: ColumnContent, task: str | None) -> tuple
         raise DataError(f"{where} has no values")
     text = target.texts > 0 if task == "classification" else target.is_text(file.path)
     different = len(target.distinct_cells if text else target.distinct_numbers)
-    few = target.whole and different <= FEW
+    few = target.integers and different <= FEW
     if task is None:
         task = "classification" if text or few else "regression"
     if different == 1:
@@ -114,7 +114,7 @@ def choose_task(file: CSVFile, target: ColumnContent, task: str | None) -> tuple
             line, cell = target.first_text
             raise DataError(f"{where} contains text ({cell!r} in line {line}), but regression predicts numbers")
         alternative = ""
-        if target.whole and different <= MAX_CLASSES:
+        if target.integers and different <= MAX_CLASSES:
             alternative = "; --task classification makes each value a class"
         return None, f"target    {target.name}: numbers from {target.low:g} to {target.high:g} (regression{alternative})"
     if different > MAX_CLASSES or (target.known > FEW and different > target.known / 2):

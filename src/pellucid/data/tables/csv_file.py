@@ -123,7 +123,7 @@ class CSVFile:
 
 
 def is_missing(cell: str) -> bool:
-    """Return whether the cell stands for a missing value."""
+    """Return whether the cell is a missing value."""
     return cell.strip().lower() in MISSING_CELLS
 
 
@@ -134,7 +134,7 @@ def is_number(cell: str, decimal_comma: bool) -> bool:
 
 
 def parse_numbers(cells: Sequence[str], decimal_comma: bool) -> tuple[Array, list[int]]:
-    """Return the numbers (n) in float64, NaN where there is none, and the indices of the other cells that are not missing."""
+    """Return the cells as float64 (n), NaN for those that are not numbers, and the indices of the cells that are text."""
     if "_" not in "".join(cells):  # Python would read 2024_01 as a number
         try:
             return np.array(list(map(float, cells))), []

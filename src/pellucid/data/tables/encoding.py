@@ -15,7 +15,7 @@ from pellucid.errors import ConfigError, DataError, did_you_mean
 
 
 class RowEncoder:
-    """Converts the rows of a file to x (n, width) and y (n) in float64, with NaN for missing values.
+    """An encoder of the rows of a file as x (n, width) and y (n) in float64, with NaN for missing values.
 
     Columns are found by name. An unknown category is counted in ``unknown``, and all values of its column become 0. With
     ``classes``, y contains their indices; without a ``target``, y is NaN.

@@ -38,14 +38,14 @@ def read_csv(
     ``target`` is the name of the column to predict. Columns of numbers become float32, and columns of text become one value for
     each category. ``ignore`` names columns to leave out. Without a ``header`` the columns are called 1, 2, ….
 
-    The default ``task`` is "classification" if the target is text or has up to 20 different whole numbers, and otherwise
+    The default ``task`` is "classification" if the target is text or has up to 20 distinct integers, and otherwise
     "regression". Empty cells, NA, N/A, NaN, null and ? are missing values. For them, ``missing`` is "error", "mean" to use the
     mean of the training set, or "drop" to leave such rows out. The decisions are listed in ``origin.notes``.
 
     A model standardizes the columns by the mean and standard deviation of its training set. The table may need more space than
     the memory has.
 
-    Raises FileError, DataError and ConfigError, with the line of the file where there is one.
+    Raises FileError, DataError and ConfigError; messages about a cell name its line in the file.
     """
     if missing not in MISSING:
         raise ConfigError(f"missing={missing!r}: {did_you_mean(missing, MISSING)}")
@@ -60,11 +60,11 @@ def read_csv(
     if target in ignored:
         raise ConfigError(f"{target!r} cannot be both the target and ignored")
     contents, n = scan_columns(file, target)
-    goal = contents.pop(target)
-    classes, task_note = choose_task(file, goal, task)
+    target_column = contents.pop(target)
+    classes, task_note = choose_task(file, target_column, task)
     columns, left_out = choose_columns(file, [content for name, content in contents.items() if name not in ignored])
     used = {column.name for column in columns}
-    gaps = [content for content in (goal, *contents.values()) if content.missing and (content is goal or content.name in used)]
+    gaps = [content for content in (target_column, *contents.values()) if content.missing and content.name in {target, *used}]
     if gaps and missing == "error":
         raise DataError(
             f"{file.path}: values are missing in {_counted(gaps)}: missing='mean' (--missing mean) replaces them with the mean "
