@@ -69,7 +69,7 @@ def test_a_correction_is_saved(open_page, state):
     wait_for_predictions(page, "7", "7")
     page.get_by_label("The digit you meant").select_option("1")
     page.get_by_role("button", name="Save correction").click()
-    page.get_by_text("Saved: 1 in").wait_for()
+    page.get_by_text("Saved: 1 correction in").wait_for()
     (correction,) = state.corrections.drawings()
     assert (correction["label"], correction["predicted"]) == ("1", "7")
 

@@ -169,7 +169,7 @@ def test_every_input_stage_is_exported(tmp_path):
     for stage in stages.values():
         model = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=stage)
         x = random_samples(model.network, stage, (1,), 4)
-        assert_close(run_session(onnx_bytes(model._trained()), x), model.predict(x))
+        assert_close(run_session(onnx_bytes(model._trained_network()), x), model.predict(x))
         model.export_numpy(tmp_path / "net.py")
         assert_close(load_program(tmp_path / "net.py")["predict"](x), model.predict(x))
 
@@ -177,12 +177,12 @@ def test_every_input_stage_is_exported(tmp_path):
 def test_token_indices_are_integers(tmp_path):
     words = Sequential(Embedding(5, 3), Flatten(), Dense(2)).compile((4,), MeanSquaredError())
     x = np.random.default_rng(0).integers(0, 5, (3, 4))
-    session = session_of(onnx_bytes(words._trained()))
+    session = session_of(onnx_bytes(words._trained_network()))
     assert session.get_inputs()[0].type == "tensor(int64)"
     assert_close(session.run(["output"], {"input": x})[0], words.predict(x))
     words.export_numpy(tmp_path / "words.py")
     for wrong in (x + 0.5, x - 5, x + 5):
-        with pytest.raises(ValueError, match="whole numbers from 0 to 4"):
+        with pytest.raises(ValueError, match="integers from 0 to 4"):
             load_program(tmp_path / "words.py")["predict"](wrong)
 
 
@@ -320,7 +320,7 @@ def test_a_comment_is_always_one_line():
 
 
 def _metadata(model) -> dict[str, str]:
-    return session_of(onnx_bytes(model._trained())).get_modelmeta().custom_metadata_map
+    return session_of(onnx_bytes(model._trained_network())).get_modelmeta().custom_metadata_map
 
 
 def test_programs_are_formatted_and_run_on_python_3_9(tmp_path):
@@ -338,7 +338,7 @@ def test_programs_are_formatted_and_run_on_python_3_9(tmp_path):
 
 
 def test_a_program_contains_only_the_functions_that_it_needs():
-    text, _ = generate_program(small_model()._trained(), "net")
+    text, _ = generate_program(small_model()._trained_network(), "net")
     assert re.findall(r"^def (\w+)", text, re.MULTILINE) == [
         *("check_shape", "scale_bytes", "relu", "softmax", "dense", "flatten", "predict", "network", "main"),
     ]

@@ -104,7 +104,7 @@ class GuardMiddleware:
         return self.any_address and _is_address(name.strip("[]"))
 
 
-_TOO_LARGE = f"the body of a request has at most {MAX_BODY // 1024} KB"
+_TOO_LARGE = f"the body of a request may have at most {MAX_BODY // 1024} KB"
 _TOO_SLOW = "the request did not arrive in time"
 
 

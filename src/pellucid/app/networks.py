@@ -25,7 +25,7 @@ from pellucid.runs.folder import open_run, read_metrics
 
 SHAPE = (28, 28, 1)
 DIGITS = tuple("0123456789")
-MAX_RUNS = 50  # that are loaded from one folder
+MAX_RUNS = 50  # the newest runs of a folder, which are loaded at the start
 
 
 @dataclass
@@ -92,8 +92,10 @@ class Networks:
     def add(self, *paths: Path) -> list[str]:
         """Load run folders and return the names of their networks.
 
-        The name is that of the folder; if another network has it, the name of the parent folder is put before it. A name never
-        changes. Raises FileError for a path that is not a run, ConfigError for a network that does not classify digits.
+        A network is named after its folder; if that name is taken, the name of the parent folder comes before it, as in
+        ``runs/mlp``. A name never changes.
+
+        Raises FileError for a path that is not a run, and ConfigError for a network that does not classify digits.
         """
         loaded = [_load(path) for path in paths]
         with self._lock:

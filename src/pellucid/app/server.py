@@ -80,7 +80,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 
 async def _server_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "internal error of the server: its terminal shows the traceback"}, 500)
+    return JSONResponse({"error": "internal server error: the traceback is in the server's terminal"}, 500)
 
 
 def bind(host: str, port: int) -> socket.socket:

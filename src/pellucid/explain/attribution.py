@@ -56,7 +56,7 @@ class Attribution:
     def relative_error(self) -> Array:
         """(n): the completeness error as a fraction of |f(x) − f(baseline)|.
 
-        If that difference is 0, the relative error is 0 for a sum of 0, and infinite otherwise.
+        If that difference is 0, the relative error is 0 if the values also add up to 0, and infinite otherwise.
         """
         error, difference = self.completeness_error, np.abs(self.explained)
         without_difference = np.where(error > 0, np.inf, 0.0)

@@ -6,8 +6,8 @@ unit, where Δ is its value at x minus its value at b:
 
 - A layer that is affine in prediction (dense, convolution, average pooling, batch normalization): m_x = Wᵀ m_y, the gradient.
 - An activation y = f(x): m_x = m_y Δy/Δx, the slope of the chord instead of the tangent. It is also nonzero for a unit that is
-  saturated or off at x. As Δx tends to 0 both are equal, and f'(x) is used.
-- A maximum: all of m_y Δy goes to the input that is the larger of the two maxima, the sample's or the baseline's.
+  saturated or off at x. For Δx near 0, where the chord becomes the tangent, f'(x) is used.
+- A maximum (max pooling): all of m_y Δy goes to one input, the maximum at x or the maximum at b, whichever is larger.
 - Any other layer (softmax, layer normalization, recurrent layers, user-defined layers): the mean of the gradient of the layer
   along the straight line between its inputs at b and at x, by Gauss-Legendre quadrature. For an activation this mean is
   Δy/Δx, and for an affine layer the gradient: the rules above are closed forms of this one.
@@ -110,7 +110,7 @@ def deeplift(
 
 
 def _with_rule(layer: Layer) -> Layer:
-    """Return the layer with its rule as the backward pass."""
+    """Return a layer with the same forward pass, whose backward pass is the rule for this kind of layer."""
     if isinstance(layer, (*AFFINE, Embedding)):  # there is no line between the integers that an Embedding looks up
         return layer
     if isinstance(layer, MaxPool2D):
@@ -177,7 +177,7 @@ class _ChordRule(_Rule):
 
 @dataclass(frozen=True)
 class _MaximumRule(_Rule):
-    """The rule of a maximum.
+    """The rule of a maximum: all of m_y Δy goes to the input at which the larger maximum is attained.
 
     If the sample's maximum is the larger one, its input has Δx ≥ Δy > 0, because the baseline at this input is at most the
     baseline's maximum. If the baseline's maximum is larger, the same holds with opposite signs. So Δy/Δx is between 0 and 1.

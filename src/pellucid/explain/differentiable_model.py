@@ -1,9 +1,9 @@
 """A model as a differentiable function of its input: outputs at any points of the input space, and gradients there.
 
 Training differentiates the loss with respect to the parameters. Here the same backward pass begins at the chosen outputs and
-continues through the first layer to the input. Points and gradients are in the scale of the network (bytes divided by 255).
-The network is in prediction mode: dropout is off, running statistics are constants, and the samples do not influence each
-other.
+continues through the first layer to the input. Points and gradients are in the scale of the network, after its input
+stage (bytes divided by 255, for example). The network is in prediction mode: dropout is off, running statistics are constants,
+and the samples do not influence each other.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class DifferentiableModel:
     ``Model.predict(x, logits=True)`` (the output of the model if the loss has no such head); "output" is what
     ``Model.predict(x)`` returns. With ``change`` the layers are not fused, and each layer, the head too, is replaced by
     ``change(layer)``.
+
+    Raises ConfigError if ``model`` is not a Model, and for any other ``of`` or ``dtype``.
     """
 
     def __init__(

@@ -58,8 +58,8 @@ def explained_output(
 ) -> ExplainedOutput:
     """Return the function to explain for n samples with the ``outputs`` (n, k); ``target=None`` is the predicted class.
 
-    Raises ConfigError for unknown classes and if both classes are equal, and ShapeError if there is neither one class nor
-    one for each sample.
+    Raises ConfigError for unknown classes, if both classes are equal, and if ``against`` is given for a single output;
+    DataError for classes that are neither indices nor names; ShapeError if there is neither one class nor one per sample.
     """
     n, k = outputs.shape
     binary = k == 1 and model.loss.classifies

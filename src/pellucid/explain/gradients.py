@@ -52,9 +52,9 @@ def saliency(
 ) -> Attribution:
     """Return the saliency φᵢ = |∂f/∂xᵢ|, the sensitivity of the output to each value of the input.
 
-    (Simonyan, Vedaldi and Zisserman, 2014.) It shows where a change would matter, not what the values contribute, and is
-    therefore not complete. The ``baseline`` is used only for the completeness error. For the other arguments and the errors
-    raised see :func:`~pellucid.explain.gradient`.
+    Saliency (Simonyan, Vedaldi and Zisserman, 2014) shows where a change would matter, not what the values contribute, and
+    is therefore not complete. The ``baseline`` is used only for the completeness error. For the other arguments and the
+    errors raised see :func:`~pellucid.explain.gradient`.
     """
     attributor = Attributor(model, x, target, against, of, dtype)
     values = np.abs(attributor.gradient())
@@ -72,10 +72,10 @@ def input_times_gradient(
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """Return φᵢ = (xᵢ − bᵢ) ∂f/∂xᵢ, the first term of the Taylor series of f from the sample to the baseline b.
+    """Return φᵢ = (xᵢ − bᵢ) ∂f/∂xᵢ: their sum approximates f(x) − f(b) to first order, by the gradient at the sample x.
 
-    (Shrikumar, Greenside, Shcherbina and Kundaje, 2016, with b = 0.) It is complete only if f is linear between baseline and
-    sample. For the arguments and the errors raised see :func:`~pellucid.explain.gradient` and
+    Shrikumar, Greenside, Shcherbina and Kundaje (2016) introduced it with the baseline b = 0. It is complete only if f is
+    linear between baseline and sample. For the arguments and the errors raised see :func:`~pellucid.explain.gradient` and
     :func:`~pellucid.explain.integrated_gradients`.
     """
     attributor = Attributor(model, x, target, against, of, dtype)

@@ -22,7 +22,7 @@ from pellucid.model.model import Model
 
 @dataclass(frozen=True)
 class Method:
-    """An attribution method.
+    """An attribution method: a callable with the arguments that all methods have in common.
 
     - ``name``: its name in commands and on the page.
     - ``about``: one sentence that describes it.
@@ -77,7 +77,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "input-times-gradient",
-            "The distance of each pixel to the baseline times the gradient at the image; complete only for linear networks.",
+            "Each pixel's difference from the baseline, times the gradient at the image; complete only for linear networks.",
             input_times_gradient,
             complete=False,
         ),
@@ -110,7 +110,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "occlusion",
-            "The drop of the output when a small window covers that part of the image.",
+            "The drop in the output when a small window covers that part of the image.",
             occlusion,
             complete=False,
         ),

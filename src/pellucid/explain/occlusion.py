@@ -47,7 +47,7 @@ def occlusion(
       covered equally often if the stride divides the width.
 
     Occlusion is not complete. For a linear network, the values do add up if the stride divides the width; with windows of one
-    feature they are its weight times its distance to the baseline.
+    feature, a value is the feature's weight times its difference from the baseline.
 
     For the other arguments and the errors raised see :func:`~pellucid.explain.gradient` and
     :func:`~pellucid.explain.integrated_gradients`. Raises ConfigError also for a stride larger than the window, which would
@@ -74,7 +74,7 @@ def occlusion(
 
 
 def _windows(shape: Shape, window: int | None, stride: int | None) -> list[Window]:
-    """Return all positions of the window that cover at least one value."""
+    """Return all positions of the window at which it covers at least one value."""
     axes = shape[:-1] if len(shape) > 1 else shape
     default = max(1, round(min(axes) / 7)) if len(axes) > 1 else 1
     width = validate(default if window is None else window, Count, "occlusion", "window")

@@ -135,7 +135,7 @@ def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> A
     if kind not in LAYERS:
         name = kind.__name__
         raise ConfigError(
-            f"export_{format} has no rule for {name}; pass a function that computes it: "
+            f"export_{format} cannot write the layer {name}; pass a function for it: "
             f"export_{format}(path, layers={{{name}: function}})"
         )
     return getattr(LAYERS[kind], format)

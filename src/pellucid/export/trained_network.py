@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network that can compute predictions: the description that every exporter reads.
+    """The description of a network that can compute predictions; every exporter reads it.
 
     - ``network``: the network.
     - ``input_shape``: the shape of one sample.

@@ -1,4 +1,4 @@
-"""Figures: each function returns a matplotlib Figure (extra ``plots``).
+"""Figures: each function returns a Matplotlib Figure. They need the extra ``plots``.
 
 Every figure has an alternative text (:func:`alt`), which :func:`save` writes into the file.
 """

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def confusion_matrix(table: Array, classes: Sequence[str] | None = None, title: str = "") -> Figure:
     """Draw a confusion matrix ``table`` (k, k): row = true class, column = predicted class.
 
-    Every cell shows its count. The shade is the square root of the fraction of the row, so that single mistakes are visible
-    next to a full diagonal. Raises ShapeError.
+    Every cell shows its count. The shade is the square root of the fraction of the row that is in the cell, so that single
+    mistakes are visible next to a full diagonal. Raises ShapeError unless the table is square.
     """
     table = np.asarray(table, float)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not len(table):

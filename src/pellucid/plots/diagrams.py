@@ -23,8 +23,8 @@ def network_diagram(networks: Mapping[str, tuple[Layer, Sequence[int]]], columns
     """Draw, for each title, a network or a layer with the given input shape.
 
     A column of circles is the output of a layer. Images and other arrays are boxes. Lines show dependencies: solid blue for
-    the weights of a dense layer, dashed vermilion for functions without weights, element-wise or for softmax between all
-    units, and dotted grey for all other layers. Raises ConfigError if there is no network.
+    the weights of a dense layer; dashed vermilion for functions without parameters, from each unit to the unit after it, or
+    between all units for a softmax; dotted grey for all other layers. Raises ConfigError if there is no network.
     """
     if not networks:
         raise ConfigError("there is no network to draw")
@@ -50,9 +50,10 @@ def _network_text(title: str, network: Layer, shape: Shape) -> str:
 
 
 def graph_diagram(graph: Graph) -> Figure:
-    """Draw the nodes of a graph, each at the length of the longest path from the input to it, with arrows to its readers.
+    """Draw the nodes of a graph from left to right, with an arrow from each node to those that read its output.
 
-    Arrows from one step to the next are grey. Arrows that skip a step are dashed and vermilion.
+    The position of a node is the length of the longest path from the input to it. Arrows from one position to the next are
+    grey. Arrows that skip a position are dashed and vermilion.
     """
     level = {"input": 0}
     for node in graph.ordered_nodes():

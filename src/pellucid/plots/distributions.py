@@ -21,9 +21,9 @@ Histogram = Mapping[str, Sequence[float]]  # "edges" (k + 1) and "shares" (k), t
 
 
 def histogram(values: Array, low: float, high: float, bins: int = 40) -> dict[str, list[float]]:
-    """Return the fractions of the values in equal bins from ``low`` to ``high``.
+    """Return a histogram: the fractions of the values in bins of equal width from ``low`` to ``high``, and the bin edges.
 
-    Values outside of this range are counted in the first or the last bin.
+    Values outside this range are counted in the first or the last bin.
     """
     counts, edges = np.histogram(np.clip(values, low, high), bins, (low, high))
     return {"edges": edges.round(4).tolist(), "shares": (counts / max(values.size, 1)).round(5).tolist()}

@@ -25,7 +25,7 @@ def weights(model: Model, layer: str | None = None, count: int = 32) -> Figure:
 
     Vermilion is above zero, blue below. A filter with several channels is drawn as its mean over the channels. The weights of
     a dense layer are reshaped to the input of the model. ``layer`` is a path; by default it is the first layer that can be
-    drawn. Raises ConfigError if the layer, or every layer, cannot be drawn.
+    drawn. Raises ConfigError if the layer (without ``layer``: every layer) cannot be drawn, and for a ``count`` below 1.
     """
     drawable = {}
     for path, W in model.weights.items():
@@ -41,7 +41,7 @@ def weights(model: Model, layer: str | None = None, count: int = 32) -> Figure:
     if layer not in drawable:
         raise ConfigError(f"the weights of {layer!r} cannot be drawn as images: {did_you_mean(layer, drawable)}")
     shown = drawable[layer][:count]
-    if not len(shown):
+    if count < 1:
         raise ConfigError(f"count={count}: must be at least 1")
     column_count, row_count = grid_size(len(shown), COLUMNS)
     figure, axes = blank_figure(0.85 * column_count + 0.9, 0.95 * row_count + 0.4, column_count, row_count)
@@ -68,7 +68,8 @@ def feature_maps(model: Model, image: Array, layers: Sequence[str] | None = None
     """Draw the feature maps of one ``image`` (h, w, c): one row for each layer, with its first ``count`` channels.
 
     Vermilion is above zero, blue below. Each row has its own scale, which is written next to it. ``layers`` are paths; by
-    default all layers whose output is an image. Raises ConfigError for other layers, and whatever ``predict`` raises.
+    default all layers whose output is an image. Raises ConfigError for other layers and a ``count`` below 1,
+    ShapeError for an image of another shape, and whatever ``predict`` raises.
     """
     image = np.asarray(image)
     if image.shape != model.input_shape:

@@ -46,7 +46,7 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     order = np.argsort(-confidence, kind="stable")[:count]
     images = data.take(rows[order]).x
     names = model.classes or data.classes or [str(k) for k in range(1 + max(int(predicted.max()), int(true.max())))]
-    text_of = "{:.2f}".format if loss.head is None else _percent  # scores have no limits
+    text_of = "{:.2f}".format if loss.head is None else _percent  # scores are not limited to 0 … 1
     texts = [(names[int(true[i])], names[int(predicted[i])], text_of(float(confidence[i]))) for i in order]
 
     column_count, row_count = grid_size(len(order), COLUMNS)

@@ -1,4 +1,4 @@
-"""Predicted over true values of a regression."""
+"""Predicted values of a regression against the true values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
     """Draw a dot for each sample: the true value on the x-axis, the predicted one on the y-axis.
 
-    On the dotted diagonal both are equal. Raises DataError unless there are equally many of both, and at least one.
+    On the dotted diagonal both are equal. Raises DataError unless there are as many predicted as true values, at least one.
     """
     true, guess = (np.asarray(values, np.float64).reshape(-1) for values in (y, predicted))
     if not len(true) or len(true) != len(guess):
@@ -33,5 +33,5 @@ def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
         figure.suptitle(title)
     error = float(np.abs(guess - true).mean())
     value_range = f"from {true.min():.4g} to {true.max():.4g}"
-    text = f"Predicted over true values of {len(true):,} samples, {value_range}; mean absolute error {error:.4g}."
+    text = f"Predicted against true values of {len(true):,} samples, {value_range}; mean absolute error {error:.4g}."
     return with_alt(figure, text)

@@ -39,9 +39,9 @@ def over_seeds(
 ) -> Figure:
     """Draw curves of several runs, in one panel for each y-axis label of ``panels``.
 
-    A panel has for each name the curves of all seeds over ``x``. Each name has its own color, dash and marker, equal in all
-    panels. Panels in ``log`` have a logarithmic y-axis, and ``log_x`` makes the x-axis logarithmic. ``marks`` are vertical
-    lines, by their meaning. Raises DataError if there are no curves.
+    A panel maps each name to the curves of all seeds over ``x``. Each name has its own color, dash and marker, the same in
+    all panels. Panels in ``log`` have a logarithmic y-axis, and ``log_x`` makes the x-axis logarithmic. ``marks`` maps the
+    label of a vertical line to its position. Raises DataError if there are no curves.
     """
     if not panels or not all(panels.values()):
         raise DataError("there are no curves to draw")

@@ -22,9 +22,9 @@ Layers = Sequence[tuple[Array, Array]]  # (activations of a layer (i), weights t
 def network_state(panels: Mapping[str, tuple[Layers, Array]], names: Sequence[str]) -> Figure:
     """Draw a network for each title in ``panels``: its layers as (activations (i), weights (i, o)), and its outputs (k).
 
-    Lines are red for positive weights, blue and dashed for negative ones, and as opaque as the neuron before them is active.
-    Of large layers only the lines with the largest products of weight and activation are drawn. Circles are darker the more
-    active they are. ``names`` (k) are the names of the outputs. Raises DataError if there are no panels.
+    Lines are red for positive weights, blue and dashed for negative ones; a line is more opaque the more active the neuron
+    before it is. Of large layers only the lines with the largest products of weight and activation are drawn. A circle is
+    darker the more active its neuron is. ``names`` (k) are the names of the outputs. Raises DataError if there are no panels.
     """
     if not panels:
         raise DataError("there is no network state to draw")

@@ -1,4 +1,4 @@
-"""The common style of all figures, their alternative texts, and their files.
+"""What all figures have in common: style, alternative texts, and files.
 
 The main colors are blue and vermilion, which people with any color vision can distinguish (Okabe and Ito, 2008). A second
 property, such as a dash or a marker, always repeats the distinction. Every figure has an alternative text for people who
@@ -145,10 +145,10 @@ def join_names(names: Iterable[object], limit: int = 6) -> str:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure to a file, with its alternative text; the suffix of the name is the format.
+    """Write a figure to a file, with its alternative text. The suffix of the file name determines the format.
 
     The text is the ``Description`` of a PNG file or an SVG file, and the label of an SVG file for screen readers. Raises
-    FileError.
+    FileError for an unknown format, and if the file cannot be written.
     """
     import matplotlib
 

@@ -31,13 +31,13 @@ def loss_surface(
     ``heights`` (rows, columns) is a grid of losses over ``extent`` (left, right, bottom, top); its rows are the second axis
     from bottom to top. A trajectory is vermilion, from a white circle to a black square; parts outside of the extent are
     clipped. The levels of blue cover equal areas of the plane, so that valleys and cliffs are both visible. Raises ShapeError
-    for heights that are not a grid, and DataError if there are no paths.
+    for heights that are not a grid, and DataError if ``paths`` is empty.
     """
     grid = np.asarray(heights, float)
     if grid.ndim != 2 or min(grid.shape) < 2:
         raise ShapeError(f"the heights of a surface must be a grid with at least two rows and columns, got {grid.shape}")
     if not paths:
-        raise DataError("there are no paths to draw; to show the surface alone, give a title without trajectories, {'': []}")
+        raise DataError("paths is empty: expected trajectories by title; to show the surface alone, use {'': []}")
     column_count, row_count = grid_size(len(paths), columns)
     figure, panels = blank_figure(3.0 * column_count + 0.7, 3.1 * row_count, column_count, row_count)
     levels = np.unique(np.quantile(grid, np.linspace(0, 1, LEVELS)))

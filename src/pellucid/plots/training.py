@@ -69,8 +69,8 @@ def _draw_curves(ax: Any, history: History, quantity: str, factor: float) -> Non
 def learning_rate_finder(search: RateSearch, title: str = "") -> Figure:
     """Draw the loss over the learning rate, on a logarithmic axis: of each step (grey dots) and smoothed (blue).
 
-    The suggestion is a dashed vermilion line with a square. The loss axis ends above the first loss, at half of the height of
-    the descent.
+    The suggestion is a dashed vermilion line with a square. The loss axis ends above the first loss, by half the drop
+    from the first to the lowest smoothed loss.
     """
     figure, (ax,) = blank_figure(5.6, 3.6)
     ax.plot(search.rates, search.losses, color=GREY, marker=".", markersize=4, linestyle="", label="Loss of one step")

@@ -6,7 +6,7 @@
 //   x: "epoch", y: "loss",
 //   logY: true,                       // optional: a logarithmic y axis; values that are not positive leave a gap
 //   marks: [{x: 3, text: "best"}],    // optional: vertical lines with a label
-//   low: 0, high: 1,                  // optional: the smallest range of the y axis
+//   low: 0, high: 1,                  // optional: values that the y axis always covers
 //   format: (y) => "…",               // optional: formats a value of y
 // })
 // Values that are not finite leave a gap. A chart without points shows only the axes.

@@ -1,6 +1,6 @@
 // Helpers for building and colouring the page.
 
-// element("button", {class: "main", onclick: f}, "Go"): properties that start with "on" are listeners, the others attributes.
+// element("button", {class: "main", onclick: f}, "Go"): properties that start with "on" are listeners, the others are attributes.
 // A value of true sets an empty attribute; false, null and undefined leave the attribute out.
 export function element(tag, attributes = {}, ...children) {
   const created = document.createElement(tag);

@@ -6,7 +6,7 @@ import {colour, element, fitToScreen, oncePerFrame, onThemeChange, paintGrey, ra
 
 const SIZE = 1000;                                   // units of the pad in each direction
 const PEN_WIDTH = 46;                                // units
-const MIN_DISTANCE = 3;                              // units between two points of a stroke; nearer points are left out
+const MIN_DISTANCE = 3;                              // units between two points of a stroke; closer points are left out
 const MAX_POINTS = 5000;                             // fits into one request, and is far more than a digit needs
 
 // onChange(strokes) is called after every new point.
@@ -75,7 +75,7 @@ function createPad(onChange) {
   });
   canvas.addEventListener("blur", () => { penDown = false; paint(); });
 
-  // With `onlyNew`, what is on the canvas stays: a long stroke is not painted again for every point.
+  // With `onlyNew`, only new points are painted: repainting a long stroke for every point would be slow.
   function paint(onlyNew = false) {
     const side = canvas.clientWidth;
     if (!side) return;

@@ -1,4 +1,4 @@
-"""The tab Compare: several networks on the same images, and the images of every count.
+"""The tab Compare: several networks on the same images, and the images that make up each count.
 
 Data sets are loaded once, and each network predicts each part of them once. Later requests use the stored predictions.
 """
@@ -28,7 +28,7 @@ from pellucid.runs.comparison import Comparison
 
 MIN_NETWORKS, MAX_NETWORKS = 2, 6
 IMAGES_PER_ANSWER = 60
-MAX_DATASETS, MAX_PREDICTIONS = 3, 24  # that are kept; predictions of one network for one part of a data set
+MAX_DATASETS, MAX_PREDICTIONS = 3, 24  # kept in memory; one prediction is of one network for one part of a data set
 CONFUSIONS = 5  # the most frequent ones of each network
 PARTS = ("test", "validation")
 FIELDS = ("networks", "part", "data")  # of every request
@@ -51,10 +51,10 @@ class PredictionCache:
         self._data_dir = data_dir
         self._splits: OrderedDict[tuple[str, int], Splits] = OrderedDict()
         self._predictions: OrderedDict[tuple[int, str, int, str], tuple[Model, Array]] = OrderedDict()
-        self._lock = threading.Lock()  # a second request for the same waits and does not compute it again
+        self._lock = threading.Lock()  # a second request for the same results waits for the first
 
     def splits(self, name: str, seed: int) -> Splits:
-        """Return a data set. Raises the errors of loading it."""
+        """Return a data set, loaded on first use. Raises what ``registry.load`` raises."""
         with self._lock:
             if (name, seed) not in self._splits:
                 self._splits[name, seed] = registry.load(name, self._data_dir, seed)
@@ -77,7 +77,7 @@ class PredictionCache:
 
 @dataclass
 class _Selection:
-    """Networks and one part of one data set. ``classes`` are those of the data, and those that only networks know."""
+    """Networks and one part of one data set. ``classes`` are those of the data or of the network that knows the most."""
 
     networks: Sequence[Network]
     splits: Splits

@@ -1,8 +1,9 @@
 """The tab Inside: the activations of every layer for a drawing, and the weights of the dense layers.
 
-A network is shown as a sequence of stages. A stage is a layer with weights together with the normalization and activation after
-it, or a pooling layer. Layers that only pass values on (Flatten, Dropout) are not part of a stage. Convolutions and pools are
-shown as feature maps, dense layers as neurons. The page loads the weights once, and the activations for each drawing.
+A network is shown as a sequence of stages. A stage is a pooling layer, or a layer with weights and the normalization and
+activation after it. Layers that only pass values on (Flatten, Dropout) are not part of a stage. Convolutions and pooling
+layers are shown as feature maps, dense layers as neurons. The page loads the weights once, and the activations for each
+drawing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ PASSIVE_LAYERS = (Flatten, Reshape, Dropout, SpatialDropout2D, GaussianNoise)
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. ``name`` and ``last`` are the paths of its first and its last layer; ``before`` is the path before it."""
+    """One stage. ``name`` and ``last`` are the paths of its first and last layer, ``before`` that of the layer before it."""
 
     name: str
     last: str
@@ -89,6 +90,6 @@ def _activations(networks: Networks, request: RequestFields) -> dict[str, Any]:
 
 
 def _signed_bytes(values: Array) -> Array:
-    """Return the values as bytes: 127 is zero, 0 and 254 are −max and +max of the absolute values."""
+    """Return the values as bytes: 127 is zero, and 254 or 0 is the largest absolute value, positive or negative."""
     scale = float(np.abs(values).max()) or 1.0
     return np.round(127 + 127 * values / scale).astype(np.uint8)

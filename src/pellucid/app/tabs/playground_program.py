@@ -1,4 +1,4 @@
-"""The Python program that trains the same network as the playground, to the same bits."""
+"""The Python program that trains the same network as the playground, bit for bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_EPOCHS = 100  # of a program for an untrained network
 
 
 def program(settings: PlaygroundSettings, steps: int) -> str:
-    """Return a program whose ``model`` has the parameters after ``steps`` steps. With 0 steps, it trains DEFAULT_EPOCHS."""
+    """Return a program whose ``model`` has the parameters after ``steps`` steps. With 0 steps, it trains for DEFAULT_EPOCHS."""
     train, _ = settings.datasets()
     batch_size = settings.batch_size or len(train)
     layers = settings.layers(len(train.classes or ()))
@@ -99,7 +99,10 @@ def _training_lines(settings: PlaygroundSettings, steps: int, batches: int) -> l
 
 
 def source(part: Any) -> str:
-    """Return the Python expression of a setting: the first field and initializers by position, others only if not default."""
+    """Return the Python expression of a setting.
+
+    Its first field and initializers are positional arguments; the others are keywords, and omitted if they have their default.
+    """
     if isinstance(part, Chain):
         return f"Chain({', '.join(source(component) for component in part.pieces)})"
     if not isinstance(part, Config):

@@ -1,8 +1,8 @@
 """Training sessions of the playground.
 
-The page requests a few more steps after it has drawn the last ones, so the machine determines the pace. The server keeps a
-limited number of sessions and drops the one that was unused for the longest time. The page then starts it again: because all
-random numbers depend on the seeds only, the network is the same.
+The page requests the next few steps after it has drawn the last ones, so that training is as fast as page and machine allow.
+The server keeps a limited number of sessions and drops the least recently used one. The page then starts it again: because
+all random numbers depend only on the seeds, the network is the same.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def grid(size: int) -> Array:
 
 
 class Session:
-    """One training between two steps. Only one request at a time may use it: hold the ``lock``."""
+    """One training, paused between requests. Only one request at a time may use it: hold the ``lock``."""
 
     def __init__(self, settings: PlaygroundSettings):
         self.lock = threading.Lock()
@@ -84,8 +84,8 @@ class Session:
     def state(self, unit: int | None) -> dict[str, Any]:
         """Return the scores, the parameters, and images of the plane.
 
-        The images are the probabilities of each class and the activations of each hidden unit; those of the unit with the
-        number ``unit``, counted over all layers, are also returned in the resolution FINE.
+        The images are the probabilities of each class and the activations of each hidden unit. The image of the hidden unit
+        ``unit``, counted over all layers, is also returned with FINE × FINE points.
         """
         model, weights = self.model, self.model.weights
         layers = range(1, len(self.settings.hidden) + 2)
@@ -135,7 +135,7 @@ class Sessions:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
     def add(self, session: Session) -> str:
-        """Keep a session and return its name. If there are too many, drop the one that was unused for the longest time."""
+        """Keep a session and return its name. If there are too many, drop the least recently used one."""
         name = secrets.token_urlsafe(9)
         with self._lock:
             self._sessions[name] = session

@@ -115,7 +115,7 @@ class PlaygroundSettings:
         return Dataset(table[:, :2].astype(np.float32), labels, classes=[str(label) for label in range(labels.max() + 1)])
 
     def layers(self, classes: int) -> list[Layer]:
-        """Return the layers in pairs: a dense layer and the layer after it."""
+        """Return the layers in pairs: a dense layer and its activation."""
         init = INITIALIZERS[self.init]
         hidden = [layer for units in self.hidden for layer in (Dense(units, init), ACTIVATIONS[self.activation])]
         return [*hidden, Dense(classes, init), Softmax()]

@@ -43,7 +43,7 @@ FIELDS = (
 INCLUDE = "include"  # the value of ``corrections`` that adds them to the training set
 ACTIONS = ("pause", "resume", "stop", "learning_rate")
 HEARTBEAT = 15.0  # seconds without an event, after which a comment keeps the connection open
-MAX_PENDING = 1000  # events that a page has not read; then its stream ends, and the page loads everything again
+MAX_PENDING = 1000  # unread events of one page; with more, its stream ends, and the page loads everything again
 MAX_STREAMS = 500
 
 
@@ -104,7 +104,7 @@ def _settings(jobs: TrainingQueue, corrections: Path, request: RequestFields) ->
 
 
 def _check(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> dict[str, Any]:
-    """Return the recipe and the equivalent command, or the ``problem``: while the user types, it is not an error."""
+    """Return the recipe and the equivalent command, or the ``problem``: a half-filled form is not an error."""
     try:
         settings = _settings(jobs, corrections, request)
         return {**_describe(RunPlan.of(settings).recipe), "command": command(settings)}

@@ -1,4 +1,4 @@
-"""The queue of training jobs: one job runs at a time, each in a process of its own.
+"""The queue of training jobs: one job runs at a time, in a separate process.
 
 The queue keeps everything that a job reports, so that a page that is opened later shows the whole job. It sends every change to
 all pages that listen.
@@ -26,7 +26,7 @@ from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 
 MAX_QUEUED = 8
-MAX_FINISHED = 30  # that are kept
+MAX_FINISHED = 30  # the most that are kept
 MAX_LOG_LINES = 50  # of each job
 GRACE_PERIOD = 5.0  # seconds for a process to save its run when the server ends
 Listener = Callable[[str | None], None]  # receives JSON, and None at the end
@@ -101,7 +101,7 @@ class TrainingQueue:
             self._send_job(job)
 
     def close(self) -> None:
-        """Stop the job that runs, and wait up to GRACE_PERIOD for it to save its run."""
+        """Stop the running job, and wait up to GRACE_PERIOD for it to save its run."""
         with self._change:
             self._closed = True
             self._change.notify_all()
@@ -170,7 +170,7 @@ class TrainingQueue:
         return next((job for job in self._jobs.values() if job.state == "queued"), None)
 
     def _run(self, job: Job) -> None:
-        spawn = multiprocessing.get_context("spawn")  # a fork would copy threads and locks in any state
+        spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
         try:
             folder = self.runs / job.name
             free = not job.numbered and not folder.exists()

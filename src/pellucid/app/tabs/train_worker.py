@@ -1,8 +1,9 @@
 """The process of a training job: it makes one run, reports its progress to the server, and follows the server's commands.
 
-Both communicate through a pipe. The process sends pairs of a kind and a value: "log" a line of text, "step" and "epoch" the
-progress, "paused" True or False, and at the end "done" or "failed". The server sends pairs of an action and a value:
-"learning_rate", "pause", "resume", "stop". If the server ends, the pipe is closed: the process keeps the run and ends.
+The two communicate through a pipe. The process sends pairs of a kind and a value: "log" with a line of text, "step" and
+"epoch" with the progress, "paused" with True or False, and at the end "done" or "failed". The server sends pairs of an action
+and a value: "learning_rate", "pause", "resume", "stop". If the server ends, the pipe is closed: the process keeps the run and
+ends.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Reporter:
         self.polled = self.reported = 0.0  # times
         self.epoch = 0
         self.samples = 0  # of this epoch so far
-        self.last_point = (0, 0.0, 0.0)  # at the last point of the curve: samples, and the sums of losses and correct samples
+        self.last_point = (0, 0.0, 0.0)  # at the last point, in this epoch: samples, sum of losses, correct samples
 
     def __call__(self, event: Event, control: Control) -> bool:
         if isinstance(event, EpochEvent):
@@ -116,7 +117,7 @@ class Reporter:
         self.send("step", progress)
 
     def _point(self, event: StepEvent, scores: Mapping[str, Value]) -> list[float] | None:
-        """Return the next point of the curve, [epochs, loss, accuracy], or None if the last one is too near.
+        """Return the next point of the curve, [epochs, loss, accuracy], or None if it is too close to the last one.
 
         Loss and accuracy are means over the samples since the last point.
         """

@@ -18,7 +18,7 @@ from pellucid.app.state import AppState
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 
-BACKGROUND_IMAGES = 100  # that expected gradients use as baselines
+BACKGROUND_IMAGES = 100  # the baselines of expected gradients
 
 
 class Background:

@@ -38,7 +38,7 @@ def to_numpy(path: str | Path, trained: TrainedNetwork, layers: Functions | None
 
 
 def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Return the arrays as the content of an .npz file. Equal arrays give equal bytes: the file has no time stamps."""
+    """Return the arrays as the content of an .npz file. Equal arrays give equal bytes: all time stamps are constant."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for name, array in arrays.items():

@@ -158,7 +158,7 @@ class Graph:
         """Declare the value ``name`` as the next output of a loop body."""
         self.outputs.append((name, shape))
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the output of the graph ----------------------------------------------------------------------------------
 
     def set_output(self, x: Value) -> None:
         """Declare ``x``, in Pellucid's layout, as the output of the whole graph."""

@@ -1,6 +1,6 @@
 """ONNX operators of recurrent layers: RNN, LSTM and GRU, or a Scan over time if steps are masked.
 
-ONNX can skip steps only at the end of a sequence, and needs the length of each sequence for it. In Pellucid, ``mask`` skips
+ONNX can skip steps only at the end of a sequence, and needs the length of each sequence for that. In Pellucid, ``mask`` skips
 any step. A masked layer is therefore exported as a Scan whose body is the cell.
 """
 
@@ -16,7 +16,8 @@ from pellucid.export.onnx.basics import Slots
 from pellucid.export.onnx.graph import BOOL, FLOAT, TIME_FIRST, Graph, Value
 from pellucid.layers import GRU, LSTM, Reverse, SimpleRNN
 
-# The operator, and for each of its gates the position among Pellucid's: LSTM i, o, f, c of i, f, g, o; GRU z, r, h of r, z, n.
+# The ONNX operator, and for each of its gates the index of the same gate in Pellucid. The gates of an LSTM are i, o, f, c in
+# ONNX and i, f, g, o in Pellucid (g is c); those of a GRU are z, r, h in ONNX and r, z, n in Pellucid (n is h).
 CELLS: dict[type, tuple[str, list[int]]] = {SimpleRNN: ("RNN", [0]), LSTM: ("LSTM", [0, 3, 1, 2]), GRU: ("GRU", [1, 0, 2])}
 
 

@@ -8,14 +8,14 @@ const MIN_NETWORKS = 2, MAX_NETWORKS = 6;
 
 export function mount(section) {
   let selected = null, part = "test", dataset = null;   // what is compared; dataset null: that of the first network
-  let outdated = true;                               // whether the results do not belong to the selection
+  let outdated = true;                               // whether the selection has changed since the results were loaded
   const networks = element("div", {class: "compare-networks"});
   const status = element("p", {class: "compare-status quiet small", role: "status"});
   const datasets = element("select", {"aria-label": "Data set", onchange: () => { dataset = datasets.value; update(); }});
   const datasetField = element("label", {hidden: true}, "of", datasets);
   const parts = radioGroup("Part of the data set", [
     ["test", "Test set", "Not used in training"],
-    ["validation", "Validation set", "Not used to compute gradients, but maybe to choose settings"],
+    ["validation", "Validation set", "Not used to compute gradients, but possibly to choose settings"],
   ], part, (value) => { part = value; update(); });
   const results = element("div", {class: "stack"}), album = imageAlbum();
   section.append(element("div", {class: "stack"},
@@ -64,7 +64,7 @@ export function mount(section) {
     if (selected.length >= MIN_NETWORKS) { load(); return; }
     results.replaceChildren();
     status.textContent = appState.networks.length < MIN_NETWORKS
-      ? "There are fewer than two networks. Train another one on the tab Train." : `Choose ${MIN_NETWORKS} to ${MAX_NETWORKS} networks.`;
+      ? "A comparison needs at least two networks. Train more on the tab Train." : `Choose ${MIN_NETWORKS} to ${MAX_NETWORKS} networks.`;
   }
 
   appState.addEventListener("networks", listNetworks);

@@ -127,7 +127,7 @@ function correctionForm() {
   async function save() {
     const {count, folder} = await post("/api/draw/correct",
       {strokes: appState.strokes, canvas: appState.canvas, label: label.value, predicted: prediction?.label ?? null});
-    status.textContent = `Saved: ${count} in ${folder}`;
+    status.textContent = `Saved: ${count} correction${count === 1 ? "" : "s"} in ${folder}`;
   }
 
   return {

@@ -1,6 +1,6 @@
 // The diagram of the dense layers: the input as pixels, each layer as a column of neurons, and the strongest connections.
-// The contribution of a connection is weight × activation of the neuron before; of each layer only the MAX_CONNECTIONS largest
-// contributions are drawn.
+// The contribution of a connection is its weight × the activation of the neuron before it; only the MAX_CONNECTIONS connections of
+// each layer with the largest contributions are drawn.
 
 import {colour, fitToScreen, oncePerFrame, onThemeChange, rgb} from "../dom.js";
 
@@ -11,7 +11,7 @@ const POINTER_DISTANCE = 7;                           // pixels from the pointer
 export function createDiagram(canvas, tip) {
   let layers = [], classes = [];                      // the network: its dense layers, and the names of the outputs
   let activations = null, inputShape = [28, 28, 1];   // {inputs, values} of each layer for the current drawing, or null
-  let columns = [], connections = [];                 // what is drawn where: the result of the last paint()
+  let columns = [], connections = [];                 // what the last paint() has drawn, with its positions
   let focus = null;                                   // the neuron or pixel under the pointer: only its connections are drawn
   const sheet = document.createElement("canvas");
 
@@ -71,7 +71,7 @@ export function createDiagram(canvas, tip) {
     }
   }
 
-  // The input as one small image that is enlarged: painting 784 rectangles in each frame is slow.
+  // Paints the input as one small image that is enlarged: painting 784 rectangles in each frame is slow.
   function paintInput(context, {cell, box: [left, top, across, down], cells}) {
     const values = activations?.[0].inputs, max = values ? values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-9) : 1;
     const [paper, ink, minus] = [rgb(colour("--soft")), rgb(colour("--ink")), rgb(colour("--blue"))];

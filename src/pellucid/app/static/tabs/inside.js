@@ -1,4 +1,4 @@
-// The tab Inside: the activations of a network for the drawing. Feature maps layer by layer, and the neurons of the dense layers
+// The tab Inside: the activations of a network for the drawing: feature maps layer by layer, and the neurons of the dense layers
 // with their strongest connections: vermilion for positive weights, blue for negative ones; the opacity of a line is the
 // activation of the neuron before it.
 
@@ -24,7 +24,7 @@ export function mount(section) {
       element("div", {class: "diagram"}, canvas, tip),
       element("p", {class: "legend"},
         element("span", {}, element("i"), "positive weight"), element("span", {}, element("i", {class: "minus"}), "negative weight"),
-        element("span", {}, "opacity: activation of the neuron before"), element("span", {}, "point or tap to see the values")))));
+        element("span", {}, "opacity of a line: activation of the neuron before it"), element("span", {}, "point or tap to see the values")))));
   const diagram = createDiagram(canvas, tip);
   let panel = null, loaded = null;                    // the name of the network whose weights the diagram has
 

@@ -72,7 +72,7 @@ export function createPlane({onPoints, onText}) {
 
   // -- drawing ------------------------------------------------------------------------------------------------------
 
-  function paintMarkers() {                          // on a canvas of their own, because they rarely change
+  function paintMarkers() {                          // on a separate canvas, because they rarely change
     const width = side(), context = fitToScreen(markers, width, width), r = Math.max(3, width / 105);
     context.clearRect(0, 0, width, width);
     const paper = colour("--paper");

@@ -1,7 +1,7 @@
 // A training session of the playground: it sends requests to the server and holds the state that controls and view show. The
 // server trains; the page requests the next few steps after it has drawn the last ones.
 // Events: "settings" (`settings` or `paintClass` changed), "view" (`view` changed), "data" (`data` is new), "points" (the user
-// adds a point), "state" (`state` and `curves` changed), "focus" (`focusedUnit` changed), "playing" (`playing` changed).
+// is adding points), "state" (`state` and `curves` changed), "focus" (`focusedUnit` changed), "playing" (`playing` changed).
 
 import {post} from "../api.js";
 import {notify} from "../app-state.js";
@@ -37,7 +37,7 @@ export class PlaygroundSession extends EventTarget {
 
   // -- settings -----------------------------------------------------------------------------------------------------
 
-  // Replaces settings and view by those of an address, and replays the training up to its step.
+  // Replaces settings and view with those of an address, and replays the training up to its step.
   load(query) {
     this.pause();
     ({settings: this.settings, view: this.view} = fromQuery(query));
@@ -46,7 +46,7 @@ export class PlaygroundSession extends EventTarget {
     this.start(this.view.step);
   }
 
-  // Changes settings: the training starts again. It continues to play if it was playing.
+  // Changes settings and starts the training again, playing if it was playing.
   change(fields) {
     Object.assign(this.settings, fields);
     this.#resetLearningRates();

@@ -7,7 +7,7 @@ import {copyButton, element, percent} from "../dom.js";
 import {FINISHED, duration, trainingJobs} from "./train-jobs.js";
 
 const POINTS_PER_EPOCH = 12;                         // of the training curve
-const SLIDER_MIN = -6, SLIDER_MAX = 1;               // the ends of the learning-rate slider, as powers of ten
+const SLIDER_MIN = -6, SLIDER_MAX = 1;               // the ends of the learning-rate slider, as exponents of ten
 const STATES = {
   queued: "waiting for the job before it", starting: "loading data and preparing", training: "training", paused: "paused",
   stopping: "stopping: the trained network is kept", evaluating: "trained; now evaluating", done: "done", stopped: "stopped",

@@ -6,7 +6,7 @@ import {trainingForm} from "./train-form.js";
 import {jobView} from "./train-job-view.js";
 
 export function mount(section) {
-  let selected = null;                               // the number of the job in detail; null: the running or else the last one
+  let selected = null;                               // the number of the job in detail; null: the running job, or else the last one
   const view = jobView(), list = jobList(select);
   const form = trainingForm((number) => {
     select(number);

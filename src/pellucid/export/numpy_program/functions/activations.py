@@ -15,17 +15,17 @@ def relu(x: Array) -> Array:
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
-    """Return x where it is positive, else slope x."""
+    """Return x where it is positive, else slope * x."""
     return np.where(x > 0, x, x * np.float32(slope))
 
 
 def prelu(x: Array, slope: Array) -> Array:
-    """Return x where it is positive, else slope x, with one slope per channel."""
+    """Return x where it is positive, else slope * x, with one slope per channel."""
     return np.where(x > 0, x, x * slope)
 
 
 def elu(x: Array, alpha: float) -> Array:
-    """Return x where it is positive, else alpha (exp(x) - 1)."""
+    """Return x where it is positive, else alpha * (exp(x) - 1)."""
     return np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0)))
 
 
@@ -50,12 +50,12 @@ def softplus(x: Array) -> Array:
 
 
 def silu(x: Array) -> Array:
-    """Return x sigmoid(x)."""
+    """Return x * sigmoid(x)."""
     return x * sigmoid(x)
 
 
 def gelu(x: Array) -> Array:
-    """Return x times the distribution function of the standard normal at x."""
+    """Return x times the cumulative distribution function of the standard normal at x."""
     erf = np.vectorize(math.erf, otypes=[np.float32])
     return x * (1 + erf(x * np.float32(math.sqrt(0.5)))) / 2
 

@@ -10,7 +10,7 @@ from pellucid.core.memory import Array
 
 
 def dense(x: Array, W: Array, b: Array) -> Array:
-    """Return x W + b for x (n, inputs), W (inputs, outputs) and b (outputs)."""
+    """Return x @ W + b for x (n, inputs), W (inputs, outputs) and b (outputs)."""
     return x @ W + b
 
 
@@ -21,7 +21,7 @@ def embedding(x: Array, W: Array, padding: int | None = None) -> Array:
     """
     rows = x.astype(np.int64)
     if (rows != x).any() or (rows < 0).any() or (rows >= len(W)).any():
-        raise ValueError(f"x must be whole numbers from 0 to {len(W) - 1}")
+        raise ValueError(f"x must be integers from 0 to {len(W) - 1}")
     y = W[rows]
     if padding is not None:
         y[rows == padding] = 0
@@ -29,7 +29,7 @@ def embedding(x: Array, W: Array, padding: int | None = None) -> Array:
 
 
 def rescale(x: Array, scale: float, offset: float) -> Array:
-    """Return scale x + offset."""
+    """Return scale * x + offset."""
     return x * np.float32(scale) + np.float32(offset)
 
 

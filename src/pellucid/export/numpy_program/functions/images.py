@@ -114,7 +114,7 @@ def max_pool(
     stride: Pair,
     padding: Sides = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the maximum of each window, without the padding."""
+    """Return the maximum of each window, in which padding is ignored."""
     return windows(pad(x, padding, -np.inf), kernel, stride).max(axis=(-2, -1))
 
 
@@ -124,7 +124,7 @@ def average_pool(
     stride: Pair,
     padding: Sides = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the mean of each window, without the padding."""
+    """Return the mean of each window, in which padding is not counted."""
     ones = pad(np.ones_like(x[:1, :, :, :1]), padding)
     counts = windows(ones, kernel, stride).sum(axis=(-2, -1))
     return windows(pad(x, padding), kernel, stride).sum(axis=(-2, -1)) / counts

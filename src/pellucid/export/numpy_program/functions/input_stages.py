@@ -1,4 +1,4 @@
-"""Input stages: checks of the input, and its transformation to the scale of the training."""
+"""Input stages: checks of the input, and its conversion to the scale that the network was trained on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_numbers(x: Array, shape: tuple[int, ...]) -> Array:
     """Return x as float32. Raise ValueError for bytes, NaN and infinity."""
     x = check_shape(x, shape)
     if x.dtype.kind not in "bifu" or x.dtype == np.uint8:
-        raise ValueError(f"x must be numbers as in training, not bytes, got {x.dtype}")
+        raise ValueError(f"x must be numbers as in training (not uint8 bytes), got {x.dtype}")
     x = x.astype(np.float32)
     if not np.isfinite(x).all():
         raise ValueError("x contains NaN or infinity")
@@ -52,5 +52,5 @@ def standardize(
 
 
 def fill_missing(x: Array, mean: Array) -> Array:
-    """Return x with the mean of the column instead of NaN."""
+    """Return x with every NaN replaced by the mean of its column."""
     return np.where(np.isnan(x), mean, x)

@@ -77,7 +77,10 @@ def apply_over_masked_time(
     return_sequences: bool,
     mask: float,
 ) -> Array:
-    """Skip the steps whose features all equal ``mask``; their output is zero."""
+    """Return the state h after the last step, or after every step.
+
+    Steps whose features all equal ``mask`` are skipped; their output is zero.
+    """
     units = len(weights[1])
     state = (np.zeros((len(x), units), x.dtype),) * states
     outputs = []
