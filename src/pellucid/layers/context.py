@@ -1,4 +1,4 @@
-"""What a layer receives besides its parameters: working memory, random keys and sums over the batch.
+"""Contexts: what a layer receives besides its parameters, namely working memory, random keys and sums over the batch.
 
 Layers hold no arrays. Everything that a layer needs from forward to backward is in its :class:`Context`, so several threads
 can run the same layer at once, each with its own contexts. The contexts of all layers refer to one :class:`ShardState`,

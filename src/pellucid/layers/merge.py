@@ -94,6 +94,7 @@ class Concatenate(Merge):
 
 
 def _sum(xs: Sequence[Array], out: Array) -> Array:
+    """Write the sum of two or more arrays into ``out``, and return it."""
     np.add(xs[0], xs[1], out=out)
     for x in xs[2:]:
         out += x

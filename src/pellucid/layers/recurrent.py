@@ -232,6 +232,7 @@ class GRU(Recurrent):
 
 
 def _stack(p: Views, V: Array, b: Array) -> None:
+    """Write [U; W] and the bias, for cells whose slots have the same blocks as V."""
     u = len(p.U)
     V[:u] = p.U
     V[u:] = p.W
@@ -239,6 +240,7 @@ def _stack(p: Views, V: Array, b: Array) -> None:
 
 
 def _unstack(g: Views, dV: Array, db: Array) -> None:
+    """Write the gradients of the slots: the reverse of :func:`_stack`."""
     u = len(g.U)
     g.U = dV[:u]
     g.W = dV[u:]

@@ -82,7 +82,8 @@ class KLDivergence(Loss):
     """l = Σ_c y_c (log y_c − log ŷ_c) after Softmax, with 0 log 0 = 0; in nats (Kullback and Leibler, 1951).
 
     It is the cross-entropy minus the entropy of the targets, so it is 0 where the outputs equal the targets. The gradient is
-    the same: ∂l/∂z = ŷ − y. The sum is over the classes, the mean over the samples (PyTorch's ``reduction="batchmean"``).
+    that of the cross-entropy: ∂l/∂z = ŷ − y. The sum is over the classes, the mean over the samples (PyTorch's
+    ``reduction="batchmean"``).
 
     Targets: distributions (n, k), for example the probabilities of another network; each row sums to 1.
     """

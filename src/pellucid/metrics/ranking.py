@@ -83,7 +83,7 @@ class _ROCAUCState(MetricState):
 
 
 def _area(scores: Array, positive: Array, weights: Array) -> float:
-    """Return the probability that a positive sample has a larger score than a negative one; NaN without samples of both."""
+    """Return the probability that a positive sample has a larger score than a negative one; NaN unless there are both."""
     _, group = np.unique(scores, return_inverse=True)  # groups of equal scores, in ascending order
     positives = np.bincount(group, weights * positive)
     negatives = np.bincount(group, weights * ~positive)

@@ -31,7 +31,7 @@ class _MeanErrorState(MetricState):
 
 @dataclass(frozen=True)
 class SquaredError(Metric):
-    """mean (ŷ − y)², in the square of the targets' unit."""
+    """The mean squared error: mean (ŷ − y)², in the square of the targets' unit."""
 
     name = "mse"
     needs: ClassVar[Need] = "numbers"
@@ -42,7 +42,7 @@ class SquaredError(Metric):
 
 @dataclass(frozen=True)
 class AbsoluteError(Metric):
-    """mean |ŷ − y|, in the targets' unit."""
+    """The mean absolute error: mean |ŷ − y|, in the targets' unit."""
 
     name = "mae"
     needs: ClassVar[Need] = "numbers"

@@ -1,4 +1,4 @@
-"""A model: a network with its parameters, and the methods that train and use it.
+"""A model: a network with its parameters, and the methods that train and use it::
 
 network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predict, save
 """

@@ -46,7 +46,9 @@ class StochasticWeightAverage(Policy):
     warm restarts.
 
     Running statistics are averaged the same way, with equal weights (PyTorch's ``update_bn`` computes them again over the
-    training set instead): those of each epoch belong to the parameters of that epoch. Training continues with θ, and after an interruption the parameters are θ.
+    training set instead): those of each epoch belong to the parameters of that epoch.
+
+    Training continues with θ, and after an interruption the parameters are θ.
     """
 
     start: Count = 1

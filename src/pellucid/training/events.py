@@ -12,11 +12,11 @@ from pellucid.metrics import Value
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One update of the parameters: one batch, or several where gradients are accumulated.
+    """One update of the parameters, from one batch, or from several where gradients are accumulated.
 
     ``epoch`` and ``batch`` (of ``batches``) count from 1, ``step`` counts all updates of the model. ``loss`` is the mean loss
-    of the batch before the update, without penalties; ``samples`` is the size of the batch. ``scores()`` returns the loss and
-    the metrics over the epoch so far. ``forward_passes`` counts the forward passes over a batch.
+    of the batch before the update, without the penalties of L1 and L2; ``samples`` is the size of the batch. ``scores()``
+    returns the loss and the metrics over the epoch so far. ``forward_passes`` counts the forward passes over a batch.
     """
 
     epoch: int

@@ -79,7 +79,8 @@ class Trainer:
     def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
 
-        Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not finite or too large.
+        Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not
+        finite or too large.
         """
         state = self.state
         rate = state.updater.rate(Clock(state.steps + 1))
