@@ -1,6 +1,6 @@
-"""A model: a network with its parameters, and the methods that train and use it::
+"""A model: a network with its parameters, and the methods that train and use it.
 
-network.compile(input_shape=…, loss=…)  ->  Model  ->  fit, evaluate, predict, save
+``network.compile(input_shape=…, loss=…)`` returns a Model, which has the methods ``fit``, ``evaluate``, ``predict`` and ``save``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Transfer of parameters from one model to another, for fine-tuning::
+"""Transfer of parameters from one model to another, for fine-tuning.
 
-body = trained.network.layers[:-2]                      # all but the last Dense and its Softmax
-model = Sequential(Frozen(*body), Dense(2), Softmax()).compile(...)
-transfer(trained, model, into="frozen1")
+An example::
+
+    body = trained.network.layers[:-2]                      # all but the last Dense and its Softmax
+    model = Sequential(Frozen(*body), Dense(2), Softmax()).compile(...)
+    transfer(trained, model, into="frozen1")
 """
 
 from __future__ import annotations
