@@ -1,6 +1,6 @@
 """A model: a network with its parameters, and the methods that train and use it.
 
-``network.compile(input_shape=…, loss=…)`` returns a Model, which has the methods ``fit``, ``evaluate``, ``predict`` and ``save``.
+``network.compile(input_shape=…, loss=…)`` returns a Model, whose main methods are ``fit``, ``evaluate``, ``predict``, ``save``.
 """
 
 from __future__ import annotations
