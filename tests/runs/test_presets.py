@@ -37,7 +37,7 @@ def test_presets(name):
     model = recipe.classifier((28, 28, 1), 10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer)
     assert model.parameter_count == PARAMETERS[name]
     random = np.random.default_rng(0)
-    y = np.arange(16) % 4  # the class is the place of a bright stripe
+    y = np.arange(16) % 4  # the class is the position of a bright stripe
     x = random.random((16, 28, 28, 1), np.float32) * 0.3
     for i in range(16):
         x[i, 6 * y[i] : 6 * y[i] + 6] += 0.7

@@ -98,6 +98,7 @@ def _positions(n: int, classes: int, seed: int, name: str) -> Array:
 
 
 def _polar(radius: Array, angle: Array) -> Array:
+    """Return the points (n, 2) with these polar coordinates (n)."""
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 

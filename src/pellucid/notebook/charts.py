@@ -100,6 +100,7 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _axes(horizontal: _Axis, vertical: _Axis, xlabel: str, ylabel: str, log_x: bool) -> str:
+    """Return the SVG elements of both axes: lines, ticks with their values, and labels."""
     bottom = HEIGHT - BOTTOM
     faint = 'stroke="currentColor" stroke-opacity=".15"'
     parts = [f'<path d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" fill="none" stroke="currentColor" stroke-opacity=".5"/>']
@@ -123,6 +124,7 @@ def _axes(horizontal: _Axis, vertical: _Axis, xlabel: str, ylabel: str, log_x: b
 
 
 def _polyline(curve: Curve, points: Sequence[tuple[float, float]]) -> str:
+    """Return the SVG elements of a curve through the ``points``, which are in pixels."""
     size = 1.6 if curve.kind == "dots" else 2.6
     marked = points if curve.kind == "dots" or len(points) <= MARKED else []
     if curve.kind == "dashes":

@@ -143,7 +143,7 @@ class Sweep:
         self.plans = {folder_name(cell): RunPlan.of(dataclasses.replace(self.base, **cell)) for cell in self.cells}
         if len(self.plans) < len(self.cells):
             raise ConfigError("two cells of the grid have the same name: give each value once")
-        self.outstanding()
+        self.outstanding()  # raises ConfigError for a cell that was trained with other settings
         if self.out.exists() and any(self.out.iterdir()) and not (self.out / "sweep.json").exists():
             raise FileError(f"{out} is not empty and is not a sweep: choose another folder with --out")
 

@@ -121,16 +121,16 @@ def test_the_file_is_downloaded_verified_and_cached(tmp_path, monkeypatch):
     assert len(requested) == 2
 
 
-def test_the_file_is_searched_in_and_beside_the_named_folder(tmp_path, monkeypatch):
+def test_the_file_is_looked_for_in_and_beside_the_named_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(pen_digits, "DIGEST", hashlib.sha256(TEXT.encode()).hexdigest())
     (tmp_path / "mnist").mkdir()
-    for place in (tmp_path / "mnist" / "pendigits", tmp_path / "mnist", tmp_path / "pendigits"):
-        place.mkdir(exist_ok=True)
-        (place / "pendigits-orig.tra").write_text(TEXT)
-        assert pen_digits.find_file(tmp_path / "mnist") == (place / "pendigits-orig.tra", str(place))
+    for parent in (tmp_path / "mnist" / "pendigits", tmp_path / "mnist", tmp_path / "pendigits"):
+        parent.mkdir(exist_ok=True)
+        (parent / "pendigits-orig.tra").write_text(TEXT)
+        assert pen_digits.find_file(tmp_path / "mnist") == (parent / "pendigits-orig.tra", str(parent))
         monkeypatch.setenv("PELLUCID_DATA", str(tmp_path / "mnist"))
-        assert pen_digits.find_file(None)[1] == str(place)
-        (place / "pendigits-orig.tra").unlink()
+        assert pen_digits.find_file(None)[1] == str(parent)
+        (parent / "pendigits-orig.tra").unlink()
 
 
 @pytest.mark.skipif(folder() is None, reason="the published file is not beside PELLUCID_DATA")

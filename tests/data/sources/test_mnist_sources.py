@@ -152,7 +152,7 @@ def test_uncompressed_fashion_is_marked_as_unverified(tmp_path, small):
         fashion_mnist(tmp_path / "data")
 
 
-def test_the_order_of_the_searched_folders(tmp_path, small, network, monkeypatch):
+def test_the_order_in_which_folders_are_tried(tmp_path, small, network, monkeypatch):
     assert mnist().source == "download"
     assert sorted(network) == sorted(file + ".gz" for file in FILES)
     assert mnist().source == "download"
@@ -259,9 +259,9 @@ def test_a_real_download_from_a_real_server(small, monkeypatch, capsys):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        place = f"http://127.0.0.1:{server.server_port}"
+        address = f"http://127.0.0.1:{server.server_port}"
         for name in ("MNIST", "FASHION"):
-            mirrors = (f"{place}/nowhere/", f"{place}/mnist/", f"{place}/fashion-mnist/")
+            mirrors = (f"{address}/nowhere/", f"{address}/mnist/", f"{address}/fashion-mnist/")
             changed = dataclasses.replace(getattr(mnist_module, name), mirrors=mirrors)
             monkeypatch.setattr(mnist_module, name, changed)
         assert mnist().sha256 == mnist(small).sha256

