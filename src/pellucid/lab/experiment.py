@@ -80,7 +80,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; the first column names the rows."""
+    """A table of texts; the first column names the rows. Raises ValueError if a row does not have one cell per column."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -106,6 +106,8 @@ class Experiment:
     - ``alt``: the alternative text of the figure
     - ``seeds``: the number of repetitions
     - ``alone``: whether no other seed may run at the same time, because the experiment measures times
+
+    Raises ValueError if the chapter is unknown.
     """
 
     question: str

@@ -1,4 +1,4 @@
-"""One forward and backward pass in float64 with the reference kernels, to compare with formulas and differences.
+"""One forward and backward pass in float64 with the reference kernels, to compare with formulas and finite differences.
 
 The reference kernels are readable and need no compilation; tests compare the compiled kernels with them.
 """

@@ -64,6 +64,7 @@ def fingerprint(name: str) -> str:
 
 
 def _is_presentation(node: ast.stmt) -> bool:
+    """Return whether a statement of an experiment's module has no effect on the measured values."""
     if isinstance(node, ast.FunctionDef):
         return node.name in ("verdict", "table", "figure")
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXPERIMENT"

@@ -62,6 +62,7 @@ def run_all(
     ``jobs`` seeds (None: one per core) are measured at once, each in a process with an equal part of the cores. Experiments
     that measure times run alone. With the compiled kernels the measured values do not depend on ``jobs``. An interruption
     (Ctrl-C) loses only the seeds in progress. Close the generator (``contextlib.closing``) if it is not used to the end.
+    ``notify`` receives lines of text: one for each measured seed, and one if stored results are out of date.
 
     Raises ConfigError for an unknown name, DataError if data is missing, FileError if results cannot be written.
     """
@@ -112,6 +113,7 @@ def _read_current(name: str, results: Results, size: Size, remeasure: bool, noti
 
 
 def _seeds(experiment: Experiment, size: Size, seeds: int | None) -> range:
+    """Return the first ``seeds`` seeds (None: as many as the size needs). Raises ConfigError unless ``seeds`` is positive."""
     if seeds is None:
         return range({Size.FULL: experiment.seeds, Size.QUICK: min(experiment.seeds, 2), Size.TINY: 1}[size])
     if seeds < 1:
@@ -134,7 +136,7 @@ def measure_seed(name: str, trial: Trial, cores: int | None = None) -> Measureme
 
 
 def _environment() -> dict[str, Any]:
-    """Return when and where a seed was measured."""
+    """Return the date, the machine, the kernels and the versions of a measurement."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",

@@ -100,6 +100,7 @@ class Contents:
 
 
 def _distinct(values: Iterable[str]) -> str:
+    """Return the different values in alphabetical order, separated by semicolons."""
     return "; ".join(sorted(set(values)))
 
 

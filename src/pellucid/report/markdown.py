@@ -29,6 +29,7 @@ def write_markdown(found: Contents, folder: str | Path) -> list[Path]:
 
 
 def _index(found: Contents) -> str:
+    """Return the page with the environment and all verdicts."""
     lines = ["# Claims and verdicts", ""]
     lines += [f"- {label}: {text}" for label, text in found.environment]
     lines += ["", "| question | verdict |", "|---|---|"]

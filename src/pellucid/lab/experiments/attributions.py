@@ -70,7 +70,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
         f"the completeness error is {100 * error['integrated gradients']:.1f} % with integrated gradients and "
         f"{100 * error['DeepLIFT']:.1f} % with DeepLIFT; without the {REMOVED} highest pixels of a signed method "
         f"{100 * min(unchanged.values()):.0f} to {100 * max(unchanged.values()):.0f} % of the predictions are unchanged, "
-        f"without as many random pixels of the strokes {100 * random_pixels:.0f} %"
+        f"without {REMOVED} random pixels of the strokes {100 * random_pixels:.0f} %"
     )
     adds_up = max(error[name] for name in COMPLETE) < 0.05
     return Verdict("holds" if adds_up and max(unchanged.values()) < random_pixels - 0.1 else "does not hold", reason)

@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
     source="Introduction to deep learning, overview of the training algorithm; Dive into deep learning, 3.3 Back-propagation",
     criterion=(
         "In every run all gradients of weights, biases and input agree with the library's within 1e-9 (relative, "
-        "float64). It depends if, with an elementwise σ₃' as σ: ℝ → ℝ implies, some gradient is further off in every run."
+        "float64). It depends if, with an elementwise σ₃' as σ: ℝ → ℝ implies, some gradient differs by more in every run."
     ),
     mathematics="""
 With z⁽ᵏ⁾ = a⁽ᵏ⁻¹⁾ W⁽ᵏ⁾ + b⁽ᵏ⁾ and a⁽ᵏ⁾ = h(z⁽ᵏ⁾), samples as rows, and δ⁽ᵏ⁾ = ∂J/∂z⁽ᵏ⁾, the chain rule gives

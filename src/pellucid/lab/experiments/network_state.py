@@ -102,8 +102,8 @@ EXPERIMENT = Experiment(
     source="Dive into deep learning, state of a network for four classes of MNIST with 8 units in the last hidden layer",
     criterion=(
         "The contributions of the 32 connections to the output and the bias add up to the logits (within 10⁻³, in every "
-        "run); the strongest quarter of the connections makes more than half of the sum of the absolute contributions, "
-        "and alone gives the same prediction for more than 90 % of the digits (medians)."
+        "run); the strongest quarter of the connections accounts for more than half of the sum of the absolute "
+        "contributions, and alone gives the same prediction for more than 90 % of the digits (medians)."
     ),
     mathematics="""
 Eight connections lead to output j. The contribution of connection i is the activation of its source unit times its weight:
