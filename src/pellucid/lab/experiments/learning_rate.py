@@ -122,8 +122,8 @@ EXPERIMENT = Experiment(
         "less than 1.5 times. It depends if only the last part is not true."
     ),
     mathematics="""
-Near a minimum, along certain directions, the loss is a parabola. If its curvature in one of them is λ, a step θ ← θ − η
-∇C multiplies the distance in this direction by
+Near a minimum, along certain directions, the loss is a parabola. If its curvature in one of them is λ, a step
+θ ← θ − η ∇C multiplies the distance in this direction by
 
     1 − η λ
 
