@@ -88,7 +88,7 @@ def deeplift(
 ) -> Attribution:
     """Return φᵢ = mᵢ (xᵢ − bᵢ), DeepLIFT with the rescale rule (Shrikumar, Greenside and Kundaje, 2017).
 
-    The multipliers m are those of this module's description. They take one forward and one backward pass. Completeness
+    The docstring of this module has the rules for the multipliers m. They take one forward and one backward pass. Completeness
     ("summation-to-delta") is a theorem; the error is that of rounding, and of the quadrature in layers that need it, such as a
     user-defined activation with a kink. Token indices, which an Embedding looks up, have no gradient and get 0.
 

@@ -35,12 +35,13 @@ def grad_cam(
     layer: str | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """Return Grad-CAM (Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra, 2017) of images (n, h, w, c): the map L above.
+    """Return the Grad-CAM maps L = max(0, Σ_c α_c A_c) of images (n, h, w, c), for the channels c of a convolution.
 
-    ``layer`` is the path of the layer whose output is used ("conv2d2", "relu2", "residual1.conv2d1"); by default that of the
-    last convolution. The map is interpolated to h × w linearly with half-pixel centers (as with ``align_corners=False`` in
-    PyTorch) and divided evenly among the channels of a pixel. It shows what supports the class, not what opposes it, and is
-    not complete. The ``baseline`` is used only for the completeness error.
+    The method is that of Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra (2017). ``layer`` is the path of the layer whose
+    output is used ("conv2d2", "relu2", "residual1.conv2d1"); by default that of the last convolution. The map is interpolated
+    to h × w linearly with half-pixel centers (as with ``align_corners=False`` in PyTorch) and divided evenly among the channels
+    of a pixel. It shows what supports the class, not what opposes it, and is not complete. The ``baseline`` is used only for
+    the completeness error.
 
     For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`. Raises ConfigError also for a
     network without a convolution and for an unknown layer, and ShapeError if the output of the layer is not an image.

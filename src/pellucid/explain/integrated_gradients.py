@@ -35,9 +35,9 @@ def integrated_gradients(
     steps: int = 32,
     dtype: Any = np.float32,
 ) -> Attribution:
-    """Return integrated gradients (Sundararajan, Taly and Yan, 2017): the integral above, from ``baseline`` to the sample.
+    """Return integrated gradients, φᵢ = (xᵢ − bᵢ) ∫₀¹ ∂f/∂xᵢ (b + α (x − b)) dα (Sundararajan, Taly and Yan, 2017).
 
-    - ``baseline``: an input without the information to explain, in the form of the data: one sample for all, or one for each.
+    - ``baseline`` b: an input without the information to explain, in the form of the data: one sample for all, or one for each.
       None is zero everywhere, which is black for images. A value that equals the baseline gets 0: with a black baseline,
       black pixels contribute nothing.
     - ``steps``: the number of points of the Gauss-Legendre quadrature. It is exact if the gradient along the line is a
@@ -82,7 +82,8 @@ def expected_gradients(
     for all together. All x use the same draws, so that the values of a sample do not depend on the others.
 
     Completeness holds on average over the draws. The error is the sampling error, and decreases at least like 1/√samples.
-    For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`.
+    For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`. Raises DataError also for an empty
+    background.
     """
     samples = validate(samples, Count, "expected_gradients", "samples")
     seed = validate(seed, int, "expected_gradients", "seed")

@@ -43,7 +43,7 @@ def shapley(
 
     They are computed against the samples ``background`` (m, *input shape), from 2ᵈ·m outputs per sample, by default in
     float64. Complete up to rounding. For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`;
-    raises ShapeError also for larger inputs.
+    raises ShapeError also for larger inputs, and DataError for an empty background.
     """
     attributor = Attributor(model, x, target, against, of, dtype)
     d = math.prod(attributor.model.shape)

@@ -38,7 +38,10 @@ _DEFINED = {"SHAPE", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "mai
 
 
 def generate_program(trained: TrainedNetwork, name: str, layers: Functions | None = None) -> tuple[str, dict[str, Array]]:
-    """Return the source text of the program of that name, and the arrays of its .npz file."""
+    """Return the source text of the program of that name, and the arrays of its .npz file.
+
+    Raises ConfigError for a layer class or an input stage that cannot be exported.
+    """
     custom = dict(layers or {})
     library = _library()
     custom_sources = function_sources(custom.values(), {*library, *_IMPORTED, *_DEFINED})

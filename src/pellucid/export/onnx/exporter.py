@@ -35,14 +35,14 @@ def to_onnx(path: str | Path, trained: TrainedNetwork, layers: Mapping[type, Onn
     where inputs and output are :class:`~pellucid.export.onnx.graph.Value` objects and ``p`` holds the arrays of the layer by
     slot name.
 
-    Raises ConfigError for a layer class without such a function or if the package onnx is not installed, and FileError if
-    the file cannot be written.
+    Raises ConfigError for a layer class without such a function, for weights of more than 2 GiB, and if the package onnx is
+    not installed; FileError if the file cannot be written.
     """
     write_atomically(path, [onnx_bytes(trained, layers)])
 
 
 def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None) -> bytes:
-    """Return the content of the ONNX file."""
+    """Return the content of the ONNX file. Raises the ConfigErrors of :func:`to_onnx`."""
     try:
         import onnx
     except ImportError:

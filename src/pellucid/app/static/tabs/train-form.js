@@ -10,7 +10,7 @@ const LABELS = {
   augmentation: "Augmentation", hidden: "Hidden layers", early_stopping: "Early stopping",
   corrections: "Your corrections", limit: "Training samples", seed: "Seed",
 };
-const OF_THE_PRESET = ["epochs", "batch_size", "optimizer", "lr", "augmentation", "hidden"];
+const PRESET_FIELDS = ["epochs", "batch_size", "optimizer", "lr", "augmentation", "hidden"];
 
 // Calls onStart(number) with the number of the job that was started, or with null for the pair of networks for drawings.
 export function trainingForm(onStart) {
@@ -70,7 +70,7 @@ export function trainingForm(onStart) {
 
   function applyPreset() {
     const preset = presets[fields.model.value];
-    for (const name of OF_THE_PRESET) changed.delete(name);
+    for (const name of PRESET_FIELDS) changed.delete(name);
     fields.optimizer.options[0].textContent = `${preset.optimizer.split("(")[0]} (preset)`;
     fields.optimizer.value = "";
     fields.hidden.disabled = preset.hidden === null;

@@ -16,7 +16,7 @@ const STATES = {
 
 // Returns {box, draw(job)}; the job may be undefined.
 export function jobView() {
-  let number = null, paused = false;                 // of the job that is shown
+  let number = null, paused = false;                 // of the job that is on the page
   const title = element("h2", {}, "No training job yet"), state = element("p", {class: "train-state", role: "status"});
   const bar = element("progress", {max: 1, value: 0, "aria-label": "Training progress"});
   const time = element("span", {class: "quiet small numbers"});

@@ -55,7 +55,7 @@ def silu(x: Array) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    """Return x times the cumulative distribution function of the standard normal at x."""
+    """Return x * P(Z <= x) for Z from the standard normal distribution."""
     erf = np.vectorize(math.erf, otypes=[np.float32])
     return x * (1 + erf(x * np.float32(math.sqrt(0.5)))) / 2
 

@@ -28,7 +28,7 @@ def check_numbers(x: Array, shape: tuple[int, ...]) -> Array:
     """Return x as float32. Raise ValueError for bytes, NaN and infinity."""
     x = check_shape(x, shape)
     if x.dtype.kind not in "bifu" or x.dtype == np.uint8:
-        raise ValueError(f"x must be numbers as in training (not uint8 bytes), got {x.dtype}")
+        raise ValueError(f"x must be numbers as in training, not bytes; got {x.dtype}")
     x = x.astype(np.float32)
     if not np.isfinite(x).all():
         raise ValueError("x contains NaN or infinity")
