@@ -249,7 +249,7 @@ class Kernels(KernelRuntime, Protocol):
     def recurrent_backward(
         self, cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array
     ) -> Array:
-        """Back-propagation through time: overwrites ``gates`` with their gradients; dx (n, T, i), or (n, T, 0) for none."""
+        """Backpropagation through time: overwrites ``gates`` with their gradients; dx (n, T, i), or (n, T, 0) for none."""
 
     # Losses: all return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into dz (or dy). z, y, targets, a, rates, dz and dy
     # are (n, k), labels (n) of int64, weights (n). ``a`` receives the softmax or sigmoid of z.

@@ -4,7 +4,7 @@ All recurrent layers have weights W for the input and U for the state, with one 
 computes the products of all gates at once, A = [h, x] [U; W] + b. The kinds of layers differ in their *cell*, the function that
 computes the next state from A.
 
-**Gradients.** Back-propagation through time (Werbos, 1990) computes the gradients dA of all steps, from the last to the
+**Gradients.** Backpropagation through time (Werbos, 1990) computes the gradients dA of all steps, from the last to the
 first. The gradient of the previous state is dhₜ₋₁ = dAₜ Uᵀ, plus terms of the cell for paths that bypass the product. With
 dA of all steps, dxₜ = dAₜ Wᵀ, d[U; W] = Σₜ [h, x]ₜᵀ dAₜ and db = Σₜ dAₜ; the sums over steps are one product.
 

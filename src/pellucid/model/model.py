@@ -148,7 +148,7 @@ class Model:
           order in which they wrap the training, the innermost first.
         - ``accumulate``: use the gradient of this number of batches for each update, as if they were one large batch, in the
           memory of one. Schedules and events count updates.
-        - ``method``: estimate the gradient without back-propagation (:class:`~pellucid.training.Perturbation`).
+        - ``method``: estimate the gradient without backpropagation (:class:`~pellucid.training.Perturbation`).
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
           accumulated during the epoch, in training mode and with the class weights.
         - ``deterministic``: make the result independent of the number of cores. That of the compiled kernels always is.

@@ -10,7 +10,7 @@ Training:
 
 - ``options.py``: the options of ``Model.fit``; ``inputs.py``: checks of user data; ``class_weight.py``: weights of classes
 - ``trainer.py``: checks the data, makes the batches and starts the loop
-- ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without back-propagation
+- ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without backpropagation
 - ``loop.py``: epochs and batches, as a generator of events; ``events.py``: the events and the history
 - ``policies.py``, ``averaging.py``: early stopping, reduction of the learning rate, averages of the parameters
 - ``divergence.py``: the error for a loss or gradient that is not finite

@@ -1,7 +1,7 @@
-"""Learning by perturbing weights: estimates of the gradient from forward passes alone, which show what back-propagation saves.
+"""Learning by perturbing weights: estimates of the gradient from forward passes alone, which show what backpropagation saves.
 
 A weight is changed a little and the network runs again; the change of the cost C, the mean loss of the batch, estimates the
-derivative. For all weights of a network with n weights this takes n + 1 forward passes per batch; back-propagation takes the
+derivative. For all weights of a network with n weights this takes n + 1 forward passes per batch; backpropagation takes the
 time of about three.
 """
 
@@ -23,7 +23,7 @@ Cost = Callable[[], float]  # returns C, the mean loss of the batch, for the cur
 
 @dataclass(frozen=True)
 class Perturbation(Config):
-    """A method that estimates the gradient without back-propagation, for ``fit(method=…)``.
+    """A method that estimates the gradient without backpropagation, for ``fit(method=…)``.
 
     The optimizer uses the estimate instead of the gradient. ``sigma`` is the size of a perturbation, ``kind`` one of
 

@@ -37,7 +37,7 @@ class Step(Protocol):
 
 
 class GradientStep:
-    """Back-propagation: the exact gradient of a batch. Its memory is reused from step to step.
+    """Backpropagation: the exact gradient of a batch. Its memory is reused from step to step.
 
     ``plan`` is the form of the network to run, by default the model's fused plan; ``observer`` sees every layer's output and
     gradient (see :class:`~pellucid.training.execution.Execution`).

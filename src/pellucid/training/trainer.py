@@ -128,5 +128,5 @@ class Trainer:
 
     @functools.cached_property
     def _gradient_step(self) -> GradientStep:
-        """The step of all trainings with back-propagation: its memory is reused from one training to the next."""
+        """The step of all trainings with backpropagation: its memory is reused from one training to the next."""
         return GradientStep(self.state)

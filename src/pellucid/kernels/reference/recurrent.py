@@ -3,7 +3,7 @@
 A step is one product for all gates, a = [h, x] V + b with V = [U; W], and a cell that computes the new state from the gates a
 and the previous state. In the backward pass, a cell computes from dh (and from dc, the gradient of the LSTM's second state) the
 gradient of the gates, and the direct part of the gradient of the previous state; the part through the gates is dA Vᵀ. Sources:
-Rumelhart, Hinton and Williams (1986) for back-propagation through time; for the cells, see ``layers/recurrent.py``.
+Rumelhart, Hinton and Williams (1986) for backpropagation through time; for the cells, see ``layers/recurrent.py``.
 
     x (n, T, i)      V (u + i, g·u)   b (g·u)   hx (T + 1, n, u + i)   gates (T, n, g·u)
     mask (n, T)      y (n, u), the last state, or (n, T, u), all outputs     c (T + 1, n, u), or (T + 1, n, 0) without an LSTM
@@ -93,7 +93,7 @@ def recurrent(cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, g
 
 
 def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
-    """Back-propagate through time: overwrite ``gates``, from the forward pass, with their gradients dA, and write dx.
+    """Backpropagate through time: overwrite ``gates``, from the forward pass, with their gradients dA, and write dx.
 
     dx is (n, T, i), or (n, T, 0) if it is not needed. The gradient of V is then [h, x]ᵀ dA, and that of b is Σ dA.
     """
