@@ -87,7 +87,9 @@ def table(results: Sequence[Result]) -> Table:
 def figure(results: Sequence[Result]) -> Figure:
     curves = {name: [[100 * a for a in result[name]["adversarial"]] for result in results] for name in ARMS}
     curves["no augmentation, random signs"] = [[100 * a for a in result["no augmentation"]["random"]] for result in results]
-    return over_seeds({"validation accuracy (%)": curves}, STEPS, "change of each pixel (0 black, 1 white)")
+    made = over_seeds({"validation accuracy (%)": curves}, STEPS, "change of each pixel (0 black, 1 white)")
+    made.axes[0].legend(fontsize=8, loc=(0.44, 0.635))  # between the curves: elsewhere it covers a point
+    return made
 
 
 EXPERIMENT = Experiment(
