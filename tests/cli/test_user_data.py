@@ -107,7 +107,7 @@ def test_numbers_from_a_table(table):
     cli("train", table, "--target", "price", "--missing", "mean", "--ignore", "warm", "--epochs", 2, "--out", "other")
     out, _ = cli("compare", "run", "other", "--out", "compared")
     assert "RMSE" in out
-    assert "run is closer to" in out
+    assert "run is closer to the target for" in out
     assert len(json.loads((table.parent / "compared" / "comparison.json").read_text())["tests"]) == 1
 
 

@@ -51,7 +51,7 @@ def draw(
     address = f"http://{shown_host}:{bound_port}/"
     echo(f"drawing mode: {address}   (Ctrl-C stops it)")
     if host not in LOCAL_HOSTS:
-        echo(f"everybody who can reach this machine at {host} can use the page and train on this machine")
+        echo("anyone who can reach this machine over the network can use the page and train networks on it")
     sys.stdout.flush()
     networks = Networks()
     if runs:

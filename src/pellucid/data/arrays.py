@@ -26,7 +26,7 @@ def from_arrays(
 
     Labels may be text: then ``classes`` defaults to their distinct values in alphabetical order. With ``names``, one for each
     column of x (n, d), a model standardizes the columns by the mean and standard deviation of the training set. Without them
-    it reads the values unchanged.
+    bytes are divided by 255 and other values are used unchanged.
 
     Raises DataError for text labels that are not in ``classes`` and for names that do not match the columns, and the errors of
     :class:`Dataset`.

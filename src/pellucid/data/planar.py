@@ -3,7 +3,7 @@
 Each function draws n points x (n, 2) with labels y (n). The classes alternate, so that a few consecutive rows contain all of
 them. The seed determines the position of a point within its shape. ``noise`` is the standard deviation of a Gaussian
 displacement from there. More noise moves the same points further in the same directions. All shapes are centred on zero and
-extend to about 2 in each direction, so that one learning rate suits all of them.
+extend to about 2 in at least one direction, so that one learning rate suits all of them.
 """
 
 from __future__ import annotations

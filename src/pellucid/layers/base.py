@@ -51,7 +51,7 @@ class Layer(Config, ABC):
 
     @abstractmethod
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        """Write the gradients of all slots into ``g`` and return dX, or None if ``ctx.needs_dx`` is false.
+        """Write the gradients of all parameters into ``g`` and return dX, or None if ``ctx.needs_dx`` is false.
 
         ``ctx`` is the context of the forward pass. The arrays in ``g`` are overwritten, not added to. ``dy`` may be
         overwritten and may be returned.
@@ -73,7 +73,7 @@ class Layer(Config, ABC):
 
 
 class Merge(Config, ABC):
-    """The base class of merges: layers with two or more inputs, used in the nodes of a Graph."""
+    """The base class of merges: like layers, but with two or more inputs. They are used in the nodes of a Graph."""
 
     @abstractmethod
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
@@ -88,7 +88,7 @@ class Merge(Config, ABC):
 
     @abstractmethod
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
-        """Write the gradients of all slots into ``g`` and return the dX of each input in order, or None if
+        """Write the gradients of all parameters into ``g`` and return the dX of each input in order, or None if
         ``ctx.needs_dx`` is false.
 
         ``dy`` may be overwritten. ``dy`` itself, or views of it, may be returned for several inputs.

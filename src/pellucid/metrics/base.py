@@ -39,8 +39,9 @@ class MetricState(ABC):
 class Metric(Config, ABC):
     """The base class of metrics.
 
-    ``name`` is the key in results and the column in histories. ``needs`` states what the outputs must be: scores whose largest
-    is the predicted class ("classes"), "probabilities" of classes, or "numbers".
+    ``name`` is the key in results; the columns of histories are ``train_<name>`` and ``validation_<name>``. ``needs`` states
+    what the outputs must be: scores whose largest is the predicted class ("classes"), "probabilities" of classes, or
+    "numbers".
     """
 
     needs: ClassVar[Need] = "classes"

@@ -147,7 +147,7 @@ class Model:
         - ``policies``: early stopping, averages of the parameters and other :class:`~pellucid.training.Policy` objects, in the
           order in which they wrap the training, the innermost first.
         - ``accumulate``: use the gradient of this number of batches for each update, as if they were one large batch, in the
-          memory of one. Schedules and events count updates.
+          memory of one. Steps and events count updates.
         - ``method``: estimate the gradient without backpropagation (:class:`~pellucid.training.Perturbation`).
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
           accumulated during the epoch, in training mode and with the class weights.
@@ -155,8 +155,10 @@ class Model:
         - ``progress``: None shows the progress on a terminal and in a notebook, True everywhere (as lines where there are no
           bars), False nowhere.
 
-        Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Raises DataError, ShapeError and
-        ConfigError before the model is changed, DivergedError where the loss or the gradient is not finite or too large.
+        Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Data and options are
+        checked before the model is changed: DataError, ShapeError, ConfigError. During training, ConfigError is raised if a
+        policy monitors a score that is not computed, or if a perturbation is lost to rounding; DivergedError if the loss or the
+        gradient is not finite or too large.
         """
         options = FitOptions(
             epochs=epochs,

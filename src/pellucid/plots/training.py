@@ -30,7 +30,7 @@ def learning_curves(history: History, title: str = "") -> Figure:
     if has_accuracy:
         _draw_curves(axes[1], history, "accuracy", 100.0)
         axes[1].set_ylabel("Accuracy (%)")
-    best = history.lowest_loss_epoch()
+    best = history.chosen_epoch()
     for ax in axes:
         ax.set_xlabel("Epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)

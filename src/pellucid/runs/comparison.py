@@ -90,7 +90,9 @@ class SignTest:
     adjusted: float
 
     def __str__(self) -> str:
-        counts = f"{self.first} is closer to {self.first_closer:,} samples, {self.second} to {self.second_closer:,}"
+        counts = (
+            f"{self.first} is closer to the target for {self.first_closer:,} samples, {self.second} for {self.second_closer:,}"
+        )
         return f"{counts}{': that may be due to chance' if self.adjusted >= SIGNIFICANCE else ''} (p = {self.adjusted:.2g})"
 
 

@@ -43,8 +43,8 @@ class Energy:
 class Meter:
     """An energy meter that starts when it is created.
 
-    With ``alone=False`` other work runs on this machine at the same time. The processor's counters then say nothing about this
-    process, and the energy is estimated.
+    Pass ``alone=False`` if other work is running on this machine. The processor's counters then say nothing about this process,
+    and the energy is estimated.
     """
 
     def __init__(self, *, alone: bool = True) -> None:

@@ -1,8 +1,8 @@
 """Run folders: the files that a run writes and other commands read.
 
-config.json      the network, loss, optimizer, data, fit options and seed: enough to repeat the run
+config.json      the network, loss, optimizer, data, fit options and seed
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
-metrics.json     the final metrics of all three sets, with the data, the settings, versions, seconds and energy
+metrics.json     the final metrics, with the data, all settings, changes of the learning rate, versions, seconds and energy
 model.pellucid   the trained model, with the state of its optimizer
 *.png            figures, if Matplotlib is installed
 """

@@ -1,4 +1,7 @@
-"""The settings of a run and the plan that follows from them, both checked before any data is read."""
+"""The settings of a run and the plan that follows from them, both checked before any data is read.
+
+Only class weights are checked later, because they need the classes.
+"""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def run(
     """Train and evaluate a model, and write the run folder ``out`` (None: the next free ``runs/<model>-<n>``).
 
     ``notify`` receives lines of text for the user. ``progress`` shows the progress of the training on the terminal; with an
-    ``observer``, which receives every event, nothing is shown there. ``test=False`` leaves the test set unused. With
-    ``alone=False`` other work runs on this machine, and the energy is estimated.
+    ``observer``, which receives every event, nothing is shown there. ``test=False`` leaves the test set unused. Pass
+    ``alone=False`` if other work is running on this machine; the energy is then estimated.
 
     Returns the content of metrics.json, with the additional keys ``folder``, ``energy_text`` and ``classes``. The value of
     ``interrupted`` is True if Ctrl-C or the observer ended the training. A run that fails in training raises a library error

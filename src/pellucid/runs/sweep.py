@@ -1,9 +1,9 @@
 """Sweeps: the same training over a grid of settings and several seeds, in parallel processes.
 
 Every cell of the grid is one combination of values with one seed. It is an ordinary run, in a folder named after its settings
-(``hidden=64,lr=0.1,seed=0``). A cell is done when its folder contains a ``metrics.json``, which is written after the model. A
-sweep that was stopped therefore continues with the cells that are missing. A cell whose training diverges counts as done, with
-the status "diverged"; a cell that fails for another reason is tried again the next time.
+(``hidden=64,lr=0.1,seed=0``). A cell is done when the ``metrics.json`` in its folder, which is written after the model, is that
+of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells; cells that were
+interrupted or failed for another reason are tried again.
 
 Scores are those of the validation set, and settings are chosen by them; no cell uses the test set. The processes come from
 joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many cells run at the same time. On one

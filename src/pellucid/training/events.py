@@ -89,8 +89,8 @@ class History:
             raise KeyError(f"no column {column!r}; the columns are {', '.join(self.columns)}")
         return [row.get(column, float("nan")) for row in self.rows]
 
-    def lowest_loss_epoch(self) -> int | None:
-        """Return the epoch that early stopping chose, else the one with the lowest validation loss, else None."""
+    def chosen_epoch(self) -> int | None:
+        """Return the epoch that early stopping chose; without it, the one with the lowest validation loss, or None."""
         if self.best_epoch is not None or "validation_loss" not in self.columns:
             return self.best_epoch
         losses = self["validation_loss"]
@@ -115,4 +115,4 @@ class History:
     def _repr_html_(self) -> str:
         from pellucid.notebook import histories
 
-        return histories.history(self.rows, self.lowest_loss_epoch())
+        return histories.history(self.rows, self.chosen_epoch())

@@ -119,9 +119,9 @@ class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
     An improvement is a change for the better by more than ``min_delta``; the count of epochs starts again after each reduction
-    (PyTorch waits one epoch longer). The rate does not fall below ``lowest``. Losses and errors improve when they fall,
-    everything else when it rises. A schedule continues, multiplied by the factors so far. The column ``learning_rate`` of the
-    history holds the rate of each epoch. The next training starts with the full rate again.
+    (PyTorch waits one epoch longer). Losses and errors improve when they fall, everything else when it rises. A reduction does
+    not take the rate below ``lowest``. A schedule continues, multiplied by the factors so far, and may go below it. The column
+    ``learning_rate`` of the history holds the rate of each epoch. The next training starts with the full rate again.
     """
 
     factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1

@@ -158,8 +158,8 @@ def follow(events: Generator[Event, None, None], progress: bool | None, epochs: 
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
 
-    A second Ctrl-C interrupts at once. The function always returns False outside of the main thread, which receives no
-    signals, and where the program has its own handler for Ctrl-C.
+    A second Ctrl-C interrupts at once. The function always returns False in other threads than the main one, which alone
+    receives signals, and also if the program has its own handler for Ctrl-C.
     """
     pressed: list[bool] = []
 

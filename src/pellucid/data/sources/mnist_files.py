@@ -91,7 +91,10 @@ def find_files(source: Source, folder: Path) -> dict[str, Path]:
 
 
 def read_file(source: Source, file: str, path: Path) -> FileContent:
-    """Read one of the four files. Raises FileError unless its digest, shape and values are those of the published file."""
+    """Read one of the four files. Raises FileError for a digest, a shape or values that are not those of the published file.
+
+    The digest of an uncompressed Fashion-MNIST file is not known: ``verified`` is then False.
+    """
     verified = True
     if source.packed:
         with open_regular(path) as raw:

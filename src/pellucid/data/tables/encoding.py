@@ -17,8 +17,8 @@ from pellucid.errors import ConfigError, DataError, did_you_mean
 class RowEncoder:
     """An encoder of the rows of a file as x (n, width) and y (n) in float64, with NaN for missing values.
 
-    Columns are found by name. An unknown category is counted in ``unknown``, and all values of its column become 0. With
-    ``classes``, y contains their indices; without a ``target``, y is NaN.
+    Columns are found by name. A row with an unknown category has 0 for every category of that column, and the
+    category is counted in ``unknown``. With ``classes``, y contains their indices; without a ``target``, y is NaN.
 
     Raises ConfigError for columns that are not in the file, and DataError for text in a column of numbers and for unknown
     classes.

@@ -41,7 +41,7 @@ class _Announcer(Listener):  # type: ignore[misc]
         function = getattr(event.data.get("dispatcher"), "py_func", None)
         if not self.announced and getattr(function, "__module__", "").startswith("pellucid."):
             self.announced = True
-            self.say("compiling kernels for this processor: some seconds, once")
+            self.say("compiling kernels for this processor: this takes some seconds, once")
 
     def on_end(self, event: Any) -> None:
         return
