@@ -55,9 +55,7 @@ def combine(scans: Splits, load_pen_digits: Callable[[], Splits]) -> Splits:
         sets.append(Dataset(x, y, classes=CLASSES, name=f"{name} {part}"))
     sha = hashlib.sha256("".join(source.sha256 for source in sources).encode())
     for data in sets:
-        sha.update(
-            data.x[-SIZES["test"] :].tobytes() + str(len(data)).encode()
-        )  # the last non-digits, and each size
+        sha.update(data.x[-SIZES["test"] :].tobytes() + str(len(data)).encode())  # the last non-digits, and each size
     train, validation, test = sets
     source = " and ".join(dict.fromkeys(source.source for source in sources))
     return Splits(train, validation, test, name, source, sha.hexdigest())
