@@ -80,8 +80,8 @@ class Kernels(KernelRuntime, Protocol):
     def elu(self, x: Array, alpha: float, out: Array) -> Array:
         """ELU: x if it is positive, else α (eˣ − 1)."""
 
-    def elu_gradient(self, y: Array, alpha: float, dy: Array, out: Array) -> Array:
-        """The gradient of ELU, from its output."""
+    def elu_gradient(self, x: Array, alpha: float, dy: Array, out: Array) -> Array:
+        """The gradient of ELU, from its input."""
 
     def sigmoid(self, x: Array, out: Array) -> Array:
         """The logistic function 1 / (1 + e⁻ˣ)."""
@@ -90,7 +90,7 @@ class Kernels(KernelRuntime, Protocol):
         """The gradient of the sigmoid, from its output."""
 
     def hard_sigmoid(self, x: Array, out: Array) -> Array:
-        """The piecewise linear sigmoid: x/6 + 1/2, clipped to [0, 1]."""
+        """The piecewise linear sigmoid: (x + 3)/6, clipped to [0, 1]."""
 
     def hard_sigmoid_gradient(self, y: Array, dy: Array, out: Array) -> Array:
         """The gradient of the hard sigmoid, from its output."""

@@ -112,13 +112,14 @@ class PReLU(Layer):
 @dataclass(frozen=True)
 class ELU(Activation):
     """The exponential linear unit (Clevert, Unterthiner and Hochreiter, 2016): f(x) = x where x > 0, else α (eˣ − 1);
-    f' = 1 where y > 0, else y + α = α eˣ.
+    f' = 1 where x > 0, else α eˣ.
 
     The mean of its outputs is closer to zero than that of ReLU. With α = 1 the derivative is continuous.
     """
 
     alpha: NonNegative = 1.0
     kernel_name: ClassVar[str] = "elu"
+    gradient_of_x: ClassVar[bool] = True  # y + α is rounded to 0 where eˣ is small
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Sigmoid(Activation):
 
 @dataclass(frozen=True)
 class HardSigmoid(Activation):
-    """f(x) = x/6 + 1/2 clipped to [0, 1], f' = 1/6 where 0 < y < 1, else 0: a piecewise linear sigmoid (Howard et al., 2019).
+    """f(x) = (x + 3)/6 clipped to [0, 1], f' = 1/6 where 0 < y < 1, else 0: a piecewise linear sigmoid (Howard et al., 2019).
 
     The slope 1/6 is that of PyTorch and of Keras 3; older versions of Keras and ONNX have 1/5.
     """

@@ -118,7 +118,7 @@ class ConvTranspose2D(Layer):
         window = self.window(dy.shape)
         ctx.kernels.conv2d_backward(dy, x, window, self.groups, g.W, no_bias(ctx, 0))
         if self.bias:
-            g.b = dy.sum(axis=(1, 2)).sum(axis=0)
+            g.b = dy.sum(axis=(0, 1, 2), dtype=np.float64)
         if not ctx.needs_dx:
             return None
         return ctx.kernels.conv2d(dy, p.W, no_bias(ctx, x.shape[3]), window, self.groups, out=ctx.gradient(x.shape))

@@ -24,7 +24,7 @@ from pellucid.kernels.compiled.channelwise import (
     wide_row_size,
     wide_rows,
 )
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
@@ -194,19 +194,19 @@ def elu(x: Array, alpha: float, out: Array) -> Array:
 
 
 @jit
-def _elu_gradient_task(y, alpha, d, task):
-    zero = y.dtype.type(0)
-    for i in chunk(y, task):
-        d[i] = d[i] if y[i] > zero else (y[i] + alpha) * d[i]
+def _elu_gradient_task(x, alpha, d, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        d[i] = d[i] if x[i] > zero else alpha * math.exp(x[i]) * d[i]
 
 
 @jit
-def _elu_gradient(y, alpha, d):
-    parallel_for(_elu_gradient_task, (y, alpha, d), num_chunks(d))
+def _elu_gradient(x, alpha, d):
+    parallel_for(_elu_gradient_task, (x, alpha, d), num_chunks(d))
 
 
-def elu_gradient(y: Array, alpha: float, dy: Array, out: Array) -> Array:
-    _elu_gradient(y.reshape(-1), y.dtype.type(alpha), _copied(dy, out))
+def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
+    _elu_gradient(x.reshape(-1), x.dtype.type(alpha), _copied(dy, out))
     return out
 
 
@@ -249,11 +249,17 @@ def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
+@ordered_jit
+def _plus_three(x):
+    """Return x + 3. As a function, it is computed before the division: x/6 + 1/2 loses digits near −3, where the sum is 0."""
+    return x + type(x)(3)
+
+
 @jit
 def _hard_sigmoid_task(x, out, task):
-    zero, half, one, six = x.dtype.type(0), x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(6)
+    zero, one, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(6)
     for i in chunk(x, task):
-        v = x[i] / six + half
+        v = _plus_three(x[i]) / six
         out[i] = zero if v < zero else one if v > one else v
 
 
@@ -360,9 +366,9 @@ def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
 
 @jit
 def _gelu_task(x, out, task):
-    one, half, root = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
+    half, root = x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
     for i in chunk(x, task):
-        out[i] = x[i] * (half * (one + math.erf(x[i] * root)))
+        out[i] = x[i] * (half * math.erfc(-x[i] * root))  # 1 + erf would lose the digits of small values
 
 
 @jit
@@ -377,9 +383,9 @@ def gelu(x: Array, out: Array) -> Array:
 
 @jit
 def _gelu_gradient_task(x, d, task):
-    one, half, root, peak = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
+    half, root, peak = x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
     for i in chunk(x, task):
-        d[i] *= half * (one + math.erf(x[i] * root)) + x[i] * (peak * math.exp(-half * x[i] * x[i]))
+        d[i] *= half * math.erfc(-x[i] * root) + x[i] * (peak * math.exp(-half * x[i] * x[i]))
 
 
 @jit

@@ -21,7 +21,7 @@ from pellucid.kernels.compiled.channelwise import (
     move_sums,
     wide_row_size,
 )
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
@@ -43,6 +43,12 @@ def _repeat_groups(values, w, c, like):
     return out
 
 
+@ordered_jit
+def _difference(x, shift):
+    """Return x − shift. As a function, it is computed before it is added to a sum: x may be large."""
+    return x - shift
+
+
 @jit
 def _sums(x, first, last, shift, squared, c):
     """Return Σ (x − shift) of each channel from ``first`` to ``last``, or Σ (x − shift)²."""
@@ -51,11 +57,22 @@ def _sums(x, first, last, shift, squared, c):
     for block in range(first, last, w * BLOCK_ROWS):
         for start in range(block, min(block + w * BLOCK_ROWS, last), w):
             for j in range(min(w, last - start)):
-                d = x[start + j] - shift[j]
+                d = _difference(x[start + j], shift[j])
                 part[j] += d * d if squared else d
         move_sums(part, total)
     fold(total, channels)
     return channels
+
+
+@jit
+def _wide_mean_square(x, first, last, shift, channel, count, c):
+    """Return the mean of (x − shift)² over ``count`` neighbouring channels, computed in float64."""
+    total = 0.0
+    for start in range(first + u64(channel), last, u64(c)):
+        for j in range(u64(count)):
+            d = np.float64(x[start + j]) - np.float64(shift)
+            total += d * d
+    return total / (count * ((last - first) // u64(c)))
 
 
 @jit
@@ -73,7 +90,10 @@ def _forward_task(x, gamma, beta, epsilon, out, mean, rstd, count, task):
         shift = _repeat_groups(mean[i], w, c, x)
         m2 = _sum_groups(_sums(x, first, last, shift, True, c), groups) / group_size
         for k in range(groups):
-            rstd[i, k] = 1 / math.sqrt(m2[k] + epsilon)
+            if not math.isfinite(m2[k]) and math.isfinite(m[k]):  # the squares may have overflowed in the array's dtype
+                m2[k] = _wide_mean_square(x, first, last, mean[i, k], k * (c // groups), c // groups, c)
+            error = near[k * (c // groups)] + m[k] - mean[i, k]  # the mean is rounded: Σ(x − m)² = Σ(x − mean)² + r (mean − m)²
+            rstd[i, k] = 1 / math.sqrt(max(m2[k] - error * error, 0.0) + epsilon)
         scale, b = _repeat_groups(rstd[i], w, c, x), np.empty(w, x.dtype)
         for j in range(w):
             scale[j] *= gamma[j % u64(c)]

@@ -1,7 +1,9 @@
 """The compilation of kernels: they run without the interpreter's lock and are cached on disk.
 
 The fast-math flags allow the compiler to reorder sums and to contract a multiplication and an addition into one instruction.
-``nnan`` and ``ninf`` are not among them: with these two, a compiled isfinite() never finds anything.
+``nnan`` and ``ninf`` are not among them: with these two, a compiled isfinite() never finds anything. Where the order of a sum
+decides its digits, the part that comes first is a function of its own, compiled with :func:`ordered_jit`: LLVM inlines it, but
+does not move its operations past those of the caller.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numba.core.event import Listener, install_listener
 
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", "no_cfunc_wrapper": True}
+ORDERED_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": FAST_MATH - {"reassoc"}}
 
 # Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
 # Numba does not vectorize a loop that has to check this.
@@ -65,11 +68,20 @@ def _invalidate_with_every_file(compiled: Any) -> None:
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` compiled at its first call; the code is cached on disk for the next process where possible."""
+    return _compiled(function, OPTIONS)
+
+
+def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled like :func:`jit`, but with its sums and products in the order in which they are written."""
+    return _compiled(function, ORDERED_OPTIONS)
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
     try:
-        compiled = numba.njit(cache=True, **OPTIONS)(function)
+        compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it can write to
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
-        warnings.warn(message, stacklevel=2)
-        return numba.njit(**OPTIONS)(function)
+        warnings.warn(message, stacklevel=3)
+        return numba.njit(**options)(function)
     _invalidate_with_every_file(compiled)
     return compiled

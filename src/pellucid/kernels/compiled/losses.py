@@ -7,9 +7,28 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import jit, ordered_jit
 
 f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
+SHORT_SUM = 512  # exponentials that are summed in the array's dtype; the sums are then added in float64
+
+
+@ordered_jit
+def _difference(a, b):
+    """Return a − b, in float64. As a function, it is computed before anything is added: a and b may be large."""
+    return f64(a) - f64(b)
+
+
+@ordered_jit
+def _binary_loss(z, target, e):
+    """Return −t log σ(z) − (1 − t) log(1 − σ(z)) = max(z, 0) − z t + log(1 + e), in float64, with e = e^−|z|."""
+    return (max(z, 0.0) - z * target) + math.log1p(e)
+
+
+@ordered_jit
+def _slack(score, other):
+    """Return 1 + (score − other). In another order, the 1 would be lost where both are large."""
+    return type(score)(1) + (score - other)
 
 
 @jit
@@ -20,23 +39,26 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total = z.dtype.type(0)
+        total = 0.0
+        for block in range(0, k, SHORT_SUM):
+            part = z.dtype.type(0)
+            for j in range(block, min(block + SHORT_SUM, k)):
+                a[i, j] = math.exp(z[i, j] - top)
+                part += a[i, j]
+            total += part
+        weight, divisor = z.dtype.type(weights[i] * scale), z.dtype.type(total)
         for j in range(k):
-            a[i, j] = math.exp(z[i, j] - top)
-            total += a[i, j]
-        weight = z.dtype.type(weights[i] * scale)
-        for j in range(k):
-            a[i, j] /= total
+            a[i, j] /= divisor
             dz[i, j] = a[i, j] * weight
         dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
-        inner = f64(z[i, labels[i]]) - f64(top)
+        inner = _difference(z[i, labels[i]], top)
         if smoothing > 0:  # a separate branch: 0 times an infinite value is NaN, and a − 0 may be rounded differently from a
             inner *= 1 - smoothing
             for j in range(k):
-                inner += (f64(z[i, j]) - f64(top)) * smoothing / k
+                inner += _difference(z[i, j], top) * smoothing / k
                 dz[i, j] = (a[i, j] - background) * weight
             dz[i, labels[i]] = (a[i, labels[i]] - background - peak) * weight
-        loss += f64(weights[i]) * (math.log(f64(total)) - inner)
+        loss += f64(weights[i]) * (math.log(total) - inner)
     return loss
 
 
@@ -48,18 +70,21 @@ def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total, mass, inner = z.dtype.type(0), 0.0, 0.0
+        total, mass, inner = 0.0, 0.0, 0.0
+        for block in range(0, k, SHORT_SUM):
+            part = z.dtype.type(0)
+            for j in range(block, min(block + SHORT_SUM, k)):
+                a[i, j] = math.exp(z[i, j] - top)
+                part += a[i, j]
+                y = targets[i, j] * peak + background
+                mass += f64(y)
+                inner += f64(y) * _difference(z[i, j], top)
+            total += part
+        weight, divisor = z.dtype.type(weights[i] * scale), z.dtype.type(total)
         for j in range(k):
-            a[i, j] = math.exp(z[i, j] - top)
-            total += a[i, j]
-            y = targets[i, j] * peak + background
-            mass += f64(y)
-            inner += f64(y) * (f64(z[i, j]) - f64(top))
-        weight = z.dtype.type(weights[i] * scale)
-        for j in range(k):
-            a[i, j] /= total
+            a[i, j] /= divisor
             dz[i, j] = (a[i, j] - (targets[i, j] * peak + background)) * weight
-        loss += f64(weights[i]) * (mass * math.log(f64(total)) - inner)
+        loss += f64(weights[i]) * (mass * math.log(total) - inner)
     return loss
 
 
@@ -73,12 +98,13 @@ def softmax_divergence(z, targets, weights, scale, a, dz):
             top = max(top, z[i, j])
         total, mass, inner = 0.0, 0.0, 0.0
         for j in range(k):
-            e, y = math.exp(f64(z[i, j]) - f64(top)), f64(targets[i, j])
+            shifted, y = _difference(z[i, j], top), f64(targets[i, j])
+            e = math.exp(shifted)
             a[i, j] = e
             total += e
             if y > 0:
                 mass += y
-                inner += y * (math.log(y) - (f64(z[i, j]) - f64(top)))
+                inner += y * (math.log(y) - shifted)
         weight, factor = z.dtype.type(weights[i] * scale), z.dtype.type(1 / total)
         for j in range(k):
             a[i, j] *= factor
@@ -97,8 +123,7 @@ def _sigmoid_cross_entropy(z, targets, weights, scale, a, dz):
             e = math.exp(-abs(z[i, j]))
             a[i, j] = (one if z[i, j] >= 0 else e) / (one + e)
             dz[i, j] = (a[i, j] - targets[i, j]) * weight
-            x = f64(z[i, j])
-            sample_loss += max(x, 0.0) - x * f64(targets[i, j]) + math.log1p(f64(e))
+            sample_loss += _binary_loss(f64(z[i, j]), f64(targets[i, j]), f64(e))
         loss += f64(weights[i]) * sample_loss / k
     return loss
 
@@ -179,7 +204,7 @@ def _hinge_labels(z, labels, weights, scale, dz):
     for i in range(n):
         weight, sample_loss, over, label = z.dtype.type(weights[i] * scale), 0.0, zero, labels[i]
         for j in range(k):
-            slack = one + z[i, j] - z[i, label]
+            slack = _slack(z[i, j], z[i, label])
             inside = slack <= 0 or j == label
             sample_loss += f64(zero if inside else slack)
             over += zero if inside else one

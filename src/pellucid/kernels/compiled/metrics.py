@@ -7,10 +7,11 @@ from pellucid.kernels.compiled.jit import jit
 
 @jit
 def _argmax(outputs, i):
-    """Return the index of the largest output of sample i: the first, if several are equal."""
+    """Return the index of the largest output of sample i: the first, if several are equal. NaN counts as largest."""
     best = 0
     for j in range(1, outputs.shape[1]):
-        if outputs[i, j] > outputs[i, best]:
+        largest = outputs[i, best]
+        if largest == largest and not outputs[i, j] <= largest:
             best = j
     return best
 

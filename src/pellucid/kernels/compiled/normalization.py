@@ -56,6 +56,17 @@ def _moments_task(x, near, sums, task):
 
 
 @jit
+def _wide_sums(x, channel, c, near):
+    """Return Σ (x − near) and Σ (x − near)² of one channel, computed in float64."""
+    total, squares, shift = 0.0, 0.0, np.float64(near)
+    for i in range(channel, u64(x.size), c):
+        d = np.float64(x[i]) - shift
+        total += d
+        squares += d * d
+    return total, squares
+
+
+@jit
 def _moments(x, mean, m2):
     # Sums of deviations from a value near the mean, not of x: if the mean is large, Σx² has no digits left for the variance.
     near = repeat_channels(_near_the_mean(x, mean.size), wide_row_size(x.size, mean.size), x)
@@ -64,6 +75,8 @@ def _moments(x, mean, m2):
     total, squares = add_groups(sums)
     rows = max(x.size // mean.size, 1)
     for j in range(mean.size):
+        if not math.isfinite(squares[j]) and math.isfinite(total[j]):  # the squares may have overflowed in the array's dtype
+            total[j], squares[j] = _wide_sums(x, u64(j), u64(mean.size), near[j])
         variation = squares[j] - total[j] * total[j] / rows  # Σ(x − mean)² = Σd² − (Σd)²/r
         m2[j] = 0.0 if variation < 0 else variation  # NaN stays NaN
         mean[j] = near[j] + total[j] / rows
@@ -149,10 +162,11 @@ def _layer_norm_task(x, gamma, beta, epsilon, out, mean, rstd, rows, task):
         for j in range(c):
             total += x[start + j]
         m = x.dtype.type(total / c)
-        for j in range(c):  # a row is short, so its mean loses no digits
-            d = x[start + j] - m
+        for j in range(c):
+            d = np.float64(x[start + j] - m)
             m2 += d * d
-        r = x.dtype.type(1 / math.sqrt(m2 / c + epsilon))
+        error = total / c - m  # m is rounded: Σ(x − m)² = Σ(x − mean)² + c (mean − m)²
+        r = x.dtype.type(1 / math.sqrt(max(m2 / c - error * error, 0.0) + epsilon))
         for j in range(c):
             out[start + j] = (x[start + j] - m) * r * gamma[j] + beta[j]
         mean[i], rstd[i] = m, r

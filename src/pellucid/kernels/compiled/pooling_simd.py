@@ -22,6 +22,7 @@ MAX, MAX_BACKWARD, AVERAGE, AVERAGE_BACKWARD = 0, 1, 2, 3
 # The kinds of windows: 2 × 2 taps without overlap; any size without overlap; any. Only if windows may overlap is a gradient
 # added to a pixel's present value.
 TWO_BY_TWO, DISJOINT, OVERLAPPING = 0, 1, 2
+LONG_SUM = 128  # taps: the average of a larger window is summed in float64
 OVERLAPPING_VECTOR_BYTES = 32  # a value that was stored under a mask, or straddles two stores, is slow to load again
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 
@@ -140,14 +141,31 @@ class _Windows:
         return self.v.broadcast(self.builder.sitofp(self.builder.mul(self.rows, self.columns), self.v.element))
 
     def average(self, x: Any, y: Any, indices: Any) -> None:
+        builder = self.builder
+        if self.kind == TWO_BY_TWO:
+            self._average(x, y, self.v.vector)
+            return
+        is_long = builder.icmp_signed(">", builder.mul(self.rows, self.columns), _i64(LONG_SUM))
+        with builder.if_else(is_long) as (long, short):
+            with long:
+                self._average(x, y, ir.VectorType(ir.DoubleType(), self.v.width))
+            with short:
+                self._average(x, y, self.v.vector)
+
+    def _average(self, x: Any, y: Any, kind: Any) -> None:
+        """Emit the average of a window, summed in vectors of ``kind``: that of the values, or float64."""
         builder, v = self.builder, self.v
-        total = cgutils.alloca_once_value(builder, v.zeros)
+        total = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
+
+        def wide(value: Any) -> Any:
+            return value if kind == v.vector else builder.fpext(value, kind)
 
         def add(address: Any, i: Any, j: Any) -> None:
-            builder.store(builder.fadd(builder.load(total), v.load(address, self.mask)), total)
+            builder.store(builder.fadd(builder.load(total), wide(v.load(address, self.mask))), total)
 
         self.for_each_tap(x, add)
-        v.store(builder.fdiv(builder.load(total), self._tap_count()), y, self.mask)
+        mean = builder.fdiv(builder.load(total), wide(self._tap_count()))
+        v.store(mean if kind == v.vector else builder.fptrunc(mean, v.vector), y, self.mask)
 
     def average_backward(self, x: Any, y: Any, indices: Any) -> None:
         part = self.builder.fdiv(self.v.load(y, self.mask), self._tap_count())

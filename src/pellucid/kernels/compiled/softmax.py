@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 4_096  # elements: an exponential for each, some microseconds
+SHORT_SUM = 512  # elements that are summed in the array's dtype; the sums are then added in float64
 
 
 @jit
@@ -32,26 +35,48 @@ def _row_starts(x, k, task):
 
 
 @jit
+def _blocks(start, k):
+    """Return the range of the starts of the blocks of a row whose sums are accumulated in the array's dtype."""
+    return range(start, start + u64(k), u64(SHORT_SUM))
+
+
+@jit
+def _block_end(block, start, k):
+    return min(block + u64(SHORT_SUM), start + u64(k))
+
+
+@ordered_jit
+def _log_probability(x, top, log_total):
+    """Return (x − top) − log_total. In another order, log_total would be lost where x and top are large."""
+    return (x - top) - log_total
+
+
+@jit
 def _softmax_task(x, k, out, task):
     for start in _row_starts(x, k, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = x.dtype.type(0)
+        total = 0.0
+        for block in _blocks(start, k):
+            part = x.dtype.type(0)
+            for j in range(block, _block_end(block, start, k)):
+                e = math.exp(x[j] - top)
+                out[j] = e
+                part += e
+            total += part
+        divisor = x.dtype.type(total)
         for j in range(start, start + u64(k)):
-            e = math.exp(x[j] - top)
-            out[j] = e
-            total += e
-        for j in range(start, start + u64(k)):
-            out[j] /= total
+            out[j] /= divisor
 
 
 @jit
 def _softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
-        inner = y.dtype.type(0)
+        total = 0.0
         for j in range(start, start + u64(k)):
-            inner += dy[j] * y[j]
+            total += np.float64(dy[j]) * np.float64(y[j])
+        inner = y.dtype.type(total)
         if address_of(dy, 0) == address_of(out, 0):
             for j in range(start, start + u64(k)):
                 out[j] = y[j] * (out[j] - inner)
@@ -66,22 +91,26 @@ def _log_softmax_task(x, k, out, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = x.dtype.type(0)
+        total = 0.0
+        for block in _blocks(start, k):
+            part = x.dtype.type(0)
+            for j in range(block, _block_end(block, start, k)):
+                part += math.exp(x[j] - top)
+            total += part
+        log_total = math.log(x.dtype.type(total))
         for j in range(start, start + u64(k)):
-            total += math.exp(x[j] - top)
-        log_total = math.log(total)
-        for j in range(start, start + u64(k)):
-            out[j] = (x[j] - top) - log_total
+            out[j] = _log_probability(x[j], top, log_total)
 
 
 @jit
 def _log_softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
-        total = y.dtype.type(0)
+        total = 0.0
         for j in range(start, start + u64(k)):
-            total += dy[j]
+            total += np.float64(dy[j])
+        factor = y.dtype.type(total)
         for j in range(start, start + u64(k)):
-            out[j] = dy[j] - math.exp(y[j]) * total
+            out[j] = dy[j] - math.exp(y[j]) * factor
 
 
 @jit

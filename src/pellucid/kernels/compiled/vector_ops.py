@@ -11,6 +11,9 @@ from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
 SHORT_SUM = u64(512)  # elements that are summed in the array's dtype; the sums are then added in float64
+SMALLEST_SUM = (
+    1e-25  # smaller sums may lack squares that were rounded to zero in float32; infinite ones, squares that overflowed
+)
 CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
 COLUMNS_PER_TASK = u64(64)
 
@@ -29,10 +32,21 @@ def _sum_of_squares_task(g, sums, task):
 
 
 @jit
+def _wide_sum_of_squares(g):
+    total = 0.0
+    for i in range(u64(g.size)):
+        total += np.float64(g[i]) * np.float64(g[i])
+    return total
+
+
+@jit
 def sum_of_squares(g):
     sums = np.zeros(num_chunks(g))
     parallel_for(_sum_of_squares_task, (g, sums), len(sums))
-    return sums.sum()
+    total = sums.sum()
+    if SMALLEST_SUM < total < math.inf:
+        return total
+    return _wide_sum_of_squares(g)
 
 
 @jit

@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has no error function
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])  # NumPy has no error function
 
 
 def relu(x: Array, out: Array) -> Array:
@@ -82,9 +82,9 @@ def elu(x: Array, alpha: float, out: Array) -> Array:
     return out
 
 
-def elu_gradient(y: Array, alpha: float, dy: Array, out: Array) -> Array:
-    """out = dy where y > 0, else (y + α) dy, since y + α = α eˣ; with α ≥ 0, x and y have the same sign."""
-    out[...] = np.where(y > 0, dy, (y + y.dtype.type(alpha)) * dy)
+def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
+    """out = dy where x > 0, else α eˣ dy. (α eˣ = y + α, but this sum is 0 where eˣ is below the precision of α.)"""
+    out[...] = np.where(x > 0, dy, x.dtype.type(alpha) * np.exp(np.minimum(x, 0)) * dy)
     return out
 
 
@@ -111,7 +111,7 @@ def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
-    return ((1 + _erf(x * math.sqrt(0.5))) / 2).astype(x.dtype)
+    return (_erfc(-x * math.sqrt(0.5)) / 2).astype(x.dtype)  # 1 + erf would lose the digits of small values
 
 
 def softplus(x: Array, out: Array) -> Array:
@@ -125,8 +125,8 @@ def softplus_gradient(y: Array, dy: Array, out: Array) -> Array:
 
 
 def hard_sigmoid(x: Array, out: Array) -> Array:
-    """out = x/6 + 1/2, clipped to [0, 1]."""
-    return np.clip(x / 6 + x.dtype.type(0.5), 0, 1, out=out)
+    """out = (x + 3)/6, clipped to [0, 1]."""
+    return np.clip((x + 3) / 6, 0, 1, out=out)
 
 
 def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:

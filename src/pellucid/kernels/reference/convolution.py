@@ -43,7 +43,7 @@ def conv2d_backward(x: Array, dy: Array, window: Window, groups: int, dW: Array,
     for block in _blocks(x, dy, window):
         weights += _im2col(x[block], dy[block], window, groups).swapaxes(1, 2) @ _by_group(dy[block], groups)
     if len(db):
-        dy.sum(axis=(1, 2)).sum(axis=0, out=db)  # image by image: a long sum loses more digits than many short ones
+        db[...] = dy.sum(axis=(0, 1, 2), dtype=np.float64)  # a long sum would lose digits in float32
 
 
 def conv2d_relu_backward(x: Array, y: Array, dy: Array, window: Window, groups: int, dW: Array, db: Array) -> None:

@@ -26,7 +26,7 @@ def affine_backward(x: Array, dy: Array, dW: Array, db: Array) -> None:
         np.multiply(x.T, dy, out=dW)
     else:
         np.matmul(x.T, dy, out=dW)
-    dy.sum(axis=0, out=db)
+    db[...] = dy.sum(axis=0, dtype=np.float64)  # a long sum would lose digits in float32
 
 
 def affine_relu_backward(x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:

@@ -49,8 +49,8 @@ def softmax_divergence(z: Array, targets: Array, weights: Array, scale: float, a
     softmax(z, a)
     dz[...] = (a - targets) * (weights * scale)[:, None]
     y, shifted = targets.astype(np.float64), z.astype(np.float64) - z.max(axis=1, keepdims=True)
-    logs = np.log(np.where(y > 0, y, 1)) - shifted + np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(weights @ (y * logs).sum(axis=1))
+    inner = y * np.where(y > 0, np.log(np.where(y > 0, y, 1)) - shifted, 0)  # 0 times an infinite value is NaN
+    return float(weights @ (y.sum(axis=1) * np.log(np.exp(shifted).sum(axis=1)) + inner.sum(axis=1)))
 
 
 def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
@@ -96,7 +96,7 @@ def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array
 def hinge(z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
     """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1;  dz = −t where l > 0, else 0."""
     slack = 1 - signs * z
-    dz[...] = np.where(slack > 0, -signs, 0) * (weights * scale)[:, None]
+    dz[...] = np.where(slack <= 0, 0, -signs) * (weights * scale)[:, None]
     return float(weights @ np.maximum(slack, 0, dtype=np.float64)[:, 0])
 
 
@@ -106,9 +106,10 @@ def hinge_labels(z: Array, labels: Array, weights: Array, scale: float, dz: Arra
     dz_j = 1/k where the summand is positive, and dz_y is the negative of the sum of these.
     """
     rows = np.arange(len(z))
-    slack = 1 + z - z[rows, labels][:, None]
+    slack = 1 + (z - z[rows, labels][:, None])  # in this order: the 1 is lost when it is added to a large score
     slack[rows, labels] = 0
-    over = slack > 0
+    over = ~(slack <= 0)  # NaN counts as over, so that it is not hidden
+    over[rows, labels] = False
     dz[...] = over
     dz[rows, labels] = -over.sum(axis=1)
     dz *= (weights * (scale / z.shape[1]))[:, None]

@@ -67,11 +67,10 @@ def _counts(window: Window, image: tuple[int, ...], outputs: tuple[int, ...]) ->
 
 def average_pool(x: Array, window: Window, out: Array) -> Array:
     """out = the mean of the pixels of each window."""
-    out[...] = 0
+    total = np.zeros(out.shape)  # in float64: the window may be large
     for _, outputs, pixels in _taps(window, x.shape, out.shape):
-        out[outputs] += x[pixels]
-    out /= _counts(window, x.shape, out.shape).astype(out.dtype)
-    return out
+        total[outputs] += x[pixels]
+    return np.divide(total, _counts(window, x.shape, out.shape), out=out, casting="same_kind")
 
 
 def average_pool_backward(dy: Array, window: Window, out: Array) -> Array:
@@ -85,7 +84,8 @@ def average_pool_backward(dy: Array, window: Window, out: Array) -> Array:
 
 def global_average_pool(x: Array, out: Array) -> Array:
     """out (n, c) = the mean of each channel of each image."""
-    return x.mean(axis=(1, 2), out=out)
+    out[...] = x.mean(axis=(1, 2), dtype=np.float64)
+    return out
 
 
 def global_average_pool_backward(dy: Array, out: Array) -> Array:

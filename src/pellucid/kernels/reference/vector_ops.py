@@ -8,7 +8,7 @@ from pellucid.core.memory import Array
 
 
 def sum_of_squares(g: Array) -> float:
-    """Return ‖g‖², summed in float64. (The compiled kernel sums short blocks in g's dtype: |g| > 1e19 overflows float32.)"""
+    """Return ‖g‖², summed in float64."""
     return float(np.dot(g.astype(np.float64), g.astype(np.float64)))
 
 

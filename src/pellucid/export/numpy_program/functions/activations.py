@@ -31,12 +31,13 @@ def elu(x: Array, alpha: float) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), in a form that cannot overflow."""
-    return 0.5 + 0.5 * np.tanh(0.5 * x)
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, np.float32(1), e) / (1 + e)
 
 
 def hard_sigmoid(x: Array) -> Array:
-    """Return x / 6 + 1 / 2, limited to 0 ... 1."""
-    return np.clip(x / 6 + np.float32(0.5), 0, 1)
+    """Return (x + 3) / 6, limited to 0 ... 1."""
+    return np.clip((x + 3) / 6, 0, 1)
 
 
 def tanh(x: Array) -> Array:
@@ -56,8 +57,8 @@ def silu(x: Array) -> Array:
 
 def gelu(x: Array) -> Array:
     """Return x * P(Z <= x) for Z from the standard normal distribution."""
-    erf = np.vectorize(math.erf, otypes=[np.float32])
-    return x * (1 + erf(x * np.float32(math.sqrt(0.5)))) / 2
+    erfc = np.vectorize(math.erfc, otypes=[np.float32])
+    return x * erfc(-x * np.float32(math.sqrt(0.5))) / 2
 
 
 def softmax(x: Array) -> Array:

@@ -127,9 +127,10 @@ def average_pool(
     """Return the mean of each window, in which padding is not counted."""
     ones = pad(np.ones_like(x[:1, :, :, :1]), padding)
     counts = windows(ones, kernel, stride).sum(axis=(-2, -1))
-    return windows(pad(x, padding), kernel, stride).sum(axis=(-2, -1)) / counts
+    taps = windows(pad(x, padding), kernel, stride).astype(np.float64)
+    return (taps.sum(axis=(-2, -1)) / counts).astype(x.dtype)
 
 
 def global_average_pool(x: Array) -> Array:
     """Return the mean of each channel over all pixels."""
-    return x.mean(axis=(1, 2))
+    return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype)
