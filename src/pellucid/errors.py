@@ -59,4 +59,4 @@ def did_you_mean(name: object, options: Iterable[object]) -> str:
         return f"did you mean {lower[near[0]]!r}?"
     if len(known) > 30:
         known = [*known[:10], f"… ({len(known) - 10} more)"]
-    return "choose one of: " + ", ".join(known) if known else "there are no options"
+    return "choose one of: " + ", ".join(known) if known else "there are none"

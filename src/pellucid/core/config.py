@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from pellucid.core import lazy
+from pellucid.core import habits, lazy
 from pellucid.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -54,6 +54,8 @@ class Range:
         return " and ".join(parts)
 
 
+LISTED = {"layers", "nodes", "pieces"}  # fields that constructors take as arguments one by one
+
 Count = Annotated[int, Range(1)]
 NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, low_open=True)]
@@ -61,10 +63,19 @@ Fraction = Annotated[float, Range(0, 1)]
 FractionBelowOne = Annotated[float, Range(0, 1, high_open=True)]
 
 
+class _ConstructorSignature:
+    """The signature of a class with settings: that of its ``__init__``. (Python would show the one of ``Config.__new__``.)"""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        initializer = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return initializer.replace(parameters=list(initializer.parameters.values())[1:])  # without self
+
+
 class Config:
     """The base class of all settings. A subclass is either abstract, or a frozen dataclass without subclasses."""
 
     _registry: ClassVar[dict[str, type[Config]]] = {}
+    __signature__: ClassVar[Any] = _ConstructorSignature()
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -75,6 +86,13 @@ class Config:
             known = Config._registry.setdefault(cls.__name__, cls)
             if known.__module__ != cls.__module__:
                 raise TypeError(f"two classes have the name {cls.__name__}: in {known.__module__} and {cls.__module__}")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            known = _parameters(cls)
+            if not kwargs.keys() <= known.keys():
+                habits.refuse_unknown(cls.__name__, kwargs, known)
+        return super().__new__(cls)
 
     def _short_repr(self) -> str:
         """Return the constructor call without default values: ``Conv2D(filters=16, kernel_size=3, bias=False)``."""
@@ -90,6 +108,11 @@ class Config:
             kind = _annotations(type(self))[field.name]  # type: ignore[arg-type]  # classes are hashable
             value = validate(getattr(self, field.name), kind, type(self).__name__, field.name)
             object.__setattr__(self, field.name, value)
+
+
+@functools.cache
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(cls).parameters
 
 
 @functools.cache
@@ -169,8 +192,28 @@ def with_article(name: str) -> str:
 
 
 def _mismatch(value: Any, owner: str, name: str, expected: str) -> ConfigError:
-    hint = f"; add parentheses to create one: {value.__name__}()" if isinstance(value, type) else ""
+    hint = ""
+    if isinstance(value, type):
+        hint = f"; add parentheses to create one: {value.__name__}()"
+    elif isinstance(value, str):
+        hint = _object_hint(value, expected)
+    elif isinstance(value, (list, tuple)) and name in LISTED:
+        hint = f"; give them one by one, without brackets: {owner}(first, second, ...)"
     return ConfigError(f"{owner}({name}={value!r}): {name} must be {expected}, not {type(value).__name__}{hint}")
+
+
+def _object_hint(text: str, expected: str) -> str:
+    """Return the end of a message about a string in place of an object: "; write Adam()" for "adam"."""
+    found = habits.object_name(text, lazy.exported())
+    if found is None:
+        return ""
+    lazy.load(found)
+    bases = {base.__name__ for base in inspect.getmro(Config._registry.get(found, object))}
+    if any(with_article(base) in expected for base in bases):
+        return f"; write {found}()"
+    if expected == "a list or tuple":
+        return f"; write [{found}()]"
+    return f"; {found}() is a layer of its own, after this one" if "Layer" in bases else ""
 
 
 def class_key(cls: type[Config]) -> str:

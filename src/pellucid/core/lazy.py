@@ -66,6 +66,11 @@ def exports(stub: str | os.PathLike[str]) -> dict[str, str]:
     return found
 
 
+def exported() -> list[str]:
+    """Return the exported names of all packages that are imported."""
+    return list(_HOMES)
+
+
 def load(name: str) -> None:
     """Import the module that defines the exported name ``name``, if there is one."""
     if name in _HOMES:

@@ -8,7 +8,7 @@ from pellucid.errors import ConfigError
 from pellucid.layers import Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
 from pellucid.layers.activations import Activation
 from pellucid.losses import Loss
-from pellucid.networks import trailing_layers
+from pellucid.networks import Frozen, trailing_layers
 
 LOSS_FOR: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
 NEUTRAL = (Identity, Dropout, Flatten)  # after an activation, these leave its outputs what they are: probabilities, scores, …
@@ -26,6 +26,11 @@ def check_loss_and_network(loss: Loss, network: Layer) -> None:
     if loss.head is None:
         return
     name, head = type(loss).__name__, loss.head.__name__
+    if layers and isinstance(layers[-1], Frozen) and isinstance(trailing_layers(layers[-1].sequence)[-1], loss.head):
+        raise ConfigError(
+            f"{name} is computed together with {head}(), which must be the last layer of the network: take it out of Frozen(), "
+            f"as in Sequential(Frozen(...), {head}()); it has no parameters"
+        )
     if not layers or not isinstance(layers[-1], loss.head):
         last = repr(layers[-1]) if layers else "nothing"
         if activations and layers[-1] is activations[-1]:

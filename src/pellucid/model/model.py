@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
 from pellucid.core.config import to_json, validate
+from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
 from pellucid.data.augmentation import Augmentation
 from pellucid.data.checks import numeric_array
@@ -115,6 +116,7 @@ class Model:
 
     # -- training -------------------------------------------------------------------------------------------------
 
+    @explain_arguments
     def fit(
         self,
         x: Array | Dataset,
@@ -176,6 +178,7 @@ class Model:
         follow(events, progress, options.epochs, self.kernels)
         return self.history
 
+    @explain_arguments
     def fit_events(
         self,
         x: Array | Dataset,
@@ -258,6 +261,7 @@ class Model:
 
     # -- prediction and evaluation --------------------------------------------------------------------------------
 
+    @explain_arguments
     def predict(self, x: Array, *, logits: bool = False) -> Array:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
 
@@ -271,6 +275,7 @@ class Model:
         stage.check(x)
         return self._predictor.outputs(x, stage, logits=logits)
 
+    @explain_arguments
     def evaluate(
         self,
         x: Array | Dataset,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pellucid.core.config import Config
+from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Shape, Slot
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer, LayerSpec, Merge
@@ -62,6 +63,7 @@ class Node(Config):
 
 
 Nodes = tuple[Node, ...]
+METHODS_OF_MODELS = {"evaluate", "fit", "fit_events", "predict", "save", "summary"}
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -81,6 +83,17 @@ class Composite(Layer, ABC):
     def fused(self) -> Layer:
         """Return a layer that computes the same function in fewer passes, with the same slots under the same names."""
 
+    if not TYPE_CHECKING:  # type checkers would accept every attribute
+
+        def __getattr__(self, name: str) -> object:
+            if name in METHODS_OF_MODELS:
+                raise AttributeError(
+                    f"a network has no {name}(): it has no parameters yet. Create a model first: "
+                    f"model = network.compile(input_shape=..., loss=..., optimizer=...); model.{name}(...)"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @explain_arguments
     def compile(
         self,
         input_shape: Sequence[int],

@@ -134,6 +134,8 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
         f"training  {fit.epochs} epochs, batches of {fit.batch_size}, {recipe.optimizer}; "
         f"{name_of(model.kernels)} kernels, {threads}"
     )
+    if name_of(model.kernels) == "reference" and not fit.deterministic:
+        notify("          the reference kernels may round differently on another number of cores; --deterministic prevents it")
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
     return PreparedRun(RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads)

@@ -52,6 +52,19 @@ def as_dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array 
     return Dataset(x, y, sample_weight=sample_weight)
 
 
+def as_validation_set(validation: Dataset | Sequence[Array]) -> Dataset:
+    """Return the data set, or one of a pair (x, y) or a triple (x, y, sample_weight). Raises ConfigError for anything else."""
+    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
+        return as_dataset(*validation)
+    if isinstance(validation, Dataset):
+        return validation
+    given = f"{validation:g}" if isinstance(validation, (int, float)) else type(validation).__name__
+    raise ConfigError(
+        f"validation must be a Dataset or a pair (x, y), got {given}; to hold out a part of the training data, split it first: "
+        "train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)"
+    )
+
+
 def sample_shape(given: Sequence[int]) -> Shape:
     """Return the shape of one sample as a tuple. Raises ShapeError unless it has axes, all of length 1 or more."""
     axes = tuple(given) if isinstance(given, Iterable) else given
@@ -152,7 +165,7 @@ def check_labels(targets: Array, loss: Loss) -> None:
 
 def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric, ...]:
     """Return the metrics as a tuple. Raises ConfigError for a metric that does not fit the outputs of the network."""
-    given = metrics if isinstance(metrics, Metric) else list(metrics)
+    given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
     loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]
     classes = loss.classifies or several  # several numbers may be the scores of one-hot labels

@@ -53,7 +53,7 @@ class Trainer:
         samples = inputs.checked_training_samples(data, stage, state)
         evaluate_validation = evaluate_training = None
         if validation is not None:
-            other = inputs.as_dataset(*validation) if isinstance(validation, tuple) else inputs.as_dataset(validation)
+            other = inputs.as_validation_set(validation)
             validation_samples = inputs.checked_samples(other, "validation data", stage, state)
             stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
             evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage)

@@ -1,0 +1,147 @@
+"""Hints for the arguments of other libraries: what the names of Keras, PyTorch and scikit-learn are called here.
+
+A call with an argument that does not exist raises ConfigError with such a hint, instead of Python's TypeError.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from pellucid.errors import ConfigError, did_you_mean
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What to write instead of an argument that has no namesake here. The key is the argument, or "owner.argument".
+ARGUMENTS = {
+    "activation": "an activation is a layer of its own, after this one, as in Sequential(Dense(64), ReLU())",
+    "amsgrad": "AMSGrad() is a rule of its own",
+    "bias_initializer": "biases are zero at the start",
+    "callbacks": "give policies=[EarlyStopping(...)], or iterate over fit_events(...)",
+    "clipnorm": "put it before the rule: Chain(ClipNorm(1.0), Adam())",
+    "clipvalue": "put it before the rule: Chain(ClipValue(1.0), Adam())",
+    "early_stopping": "give policies=[EarlyStopping(...)]",
+    "evaluate.batch_size": "evaluate computes any number of samples in chunks",
+    "evaluate.verbose": "evaluate prints nothing",
+    "in_channels": "a layer finds the number of its inputs when the network is compiled; filters is the number of its outputs",
+    "in_features": "a layer finds the number of its inputs when the network is compiled; units is the number of its outputs",
+    "input_dim": "compile(input_shape=...) takes the shape of one sample, and each layer finds its own",
+    "input_shape": "compile(input_shape=...) takes the shape of one sample, and each layer finds its own",
+    "kernel_regularizer": "penalties belong to the optimizer: Chain(L2(1e-4), Adam())",
+    "name": "the nodes of a Graph have names: Node('hidden', Dense(8), 'input')",
+    "out_activation": "the last activation is the last layer of the network",
+    "predict.batch_size": "predict computes any number of samples in chunks",
+    "predict.verbose": "predict prints nothing",
+    "validation_data": "use validation=(x, y) or validation=Dataset(x, y)",
+    "validation_split": "split the data first: train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)",
+    "weight_decay": "put it before the rule, Chain(L2(1e-4), SGD(0.1)), or use AdamW(weight_decay=...)",
+}
+# Arguments that exist under another name; it is suggested only where it exists.
+RENAMED = {
+    "alpha": ("slope", "l2"),
+    "beta_1": ("beta1",),
+    "beta_2": ("beta2",),
+    "betas": ("beta1", "beta2"),
+    "dilation_rate": ("dilation",),
+    "eps": ("epsilon",),
+    "kernel_initializer": ("init",),
+    "label_smoothing": ("smoothing",),
+    "lr": ("learning_rate",),
+    "max_iter": ("epochs",),
+    "n_epochs": ("epochs",),
+    "nb_epoch": ("epochs",),
+    "negative_slope": ("slope",),
+    "num_epochs": ("epochs",),
+    "out_channels": ("filters",),
+    "out_features": ("units",),
+    "p": ("rate",),
+    "pool_size": ("size", "kernel_size"),
+    "sample_weights": ("sample_weight",),
+    "strides": ("stride",),
+    "use_bias": ("bias",),
+    "verbose": ("progress",),
+}
+# Required arguments.
+REQUIRED = {
+    "input_shape": "the shape of one sample, such as (784,) or (28, 28, 1)",
+    "loss": "what training minimizes, such as CrossEntropy()",
+}
+# Strings that other libraries take for an object: normalized (see ``_normalized``), and the class of the object here.
+OBJECTS = {
+    "acc": "Accuracy",
+    "bce": "BinaryCrossEntropy",
+    "binaryaccuracy": "Accuracy",
+    "categoricalaccuracy": "Accuracy",
+    "categoricalcrossentropy": "CrossEntropy",
+    "glorotnormal": "Glorot",
+    "henormal": "He",
+    "heuniform": "HeUniform",
+    "kaiming": "He",
+    "logistic": "Sigmoid",
+    "mae": "MeanAbsoluteError",
+    "mse": "MeanSquaredError",
+    "negativeloglikelihood": "CrossEntropy",
+    "nll": "CrossEntropy",
+    "sparsecategoricalaccuracy": "Accuracy",
+    "sparsecategoricalcrossentropy": "CrossEntropy",
+    "swish": "SiLU",
+    "xavier": "Glorot",
+    "xaviernormal": "Glorot",
+    "xavieruniform": "GlorotUniform",
+}
+
+
+def explain_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function with errors that explain its arguments: ConfigError for unknown and missing ones."""
+
+    @functools.wraps(function)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            signature = inspect.signature(function)
+            refuse_unknown(function.__name__, kwargs, signature.parameters)
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise ConfigError(f"{function.__name__}() {error}{_required(signature, kwargs)}") from None
+            raise
+
+    return explained
+
+
+def refuse_unknown(owner: str, given: Iterable[str], known: Mapping[str, inspect.Parameter]) -> None:
+    """Raise ConfigError if one of the ``given`` argument names is not ``known``; ``owner`` is the function or the class."""
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    names = [name for name in known if name != "self"]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{owner}() has no argument {name!r}: {_hint(owner, name, names)}")
+
+
+def _required(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+    """Return the end of a message that explains the first required argument that is not given."""
+    missing = [name for name, text in REQUIRED.items() if name in signature.parameters and name not in given]
+    return f"; {missing[0]} is {REQUIRED[missing[0]]}" if missing else ""
+
+
+def _hint(owner: str, name: str, names: list[str]) -> str:
+    renamed = [other for other in RENAMED.get(name, ()) if other in names]
+    if renamed:
+        return f"use {' and '.join(renamed)}"
+    text = ARGUMENTS.get(f"{owner}.{name}") or ARGUMENTS.get(name)
+    return text or (did_you_mean(name, names) if names else "it has none")
+
+
+def object_name(text: str, exported: Iterable[str]) -> str | None:
+    """Return the class whose object another library would name ``text``, such as Adam for "adam"; None if there is none."""
+    known = {_normalized(name): name for name in exported if name[:1].isupper()}
+    return known.get(_normalized(OBJECTS.get(_normalized(text), text)))
+
+
+def _normalized(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")

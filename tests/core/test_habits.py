@@ -1,0 +1,115 @@
+"""Tests of the messages for users who write what Keras, PyTorch or scikit-learn would accept."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    SGD,
+    Accuracy,
+    Adam,
+    BinaryCrossEntropy,
+    Chain,
+    ClipNorm,
+    Conv2D,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Frozen,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
+from pellucid.core import habits
+from pellucid.core.config import registered_classes
+from pellucid.errors import ConfigError
+from pellucid.layers import Layer
+
+NETWORK = Sequential(Dense(4), ReLU(), Dense(2), Softmax())
+X, Y = np.random.default_rng(0).random((20, 4), np.float32), np.arange(20) % 2
+
+
+def model():
+    return NETWORK.compile((4,), CrossEntropy(), SGD(0.1), [Accuracy()])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: model().fit(X, Y, validation_data=(X, Y)),
+            r"fit\(\) has no argument 'validation_data': use validation=\(x, y\)",
+        ),
+        (lambda: model().fit(X, Y, validation_split=0.2), r"'validation_split': split the data first: .*Dataset\(x, y\).split"),
+        (lambda: model().fit(X, Y, validation=0.2), r"a Dataset or a pair \(x, y\), got 0.2; .* split it first"),
+        (lambda: model().fit(X, Y, callbacks=[]), r"'callbacks': give policies=\[EarlyStopping"),
+        (lambda: model().fit(X, Y, verbose=0), "'verbose': use progress"),
+        (lambda: model().fit(X, Y, n_epochs=3), "'n_epochs': use epochs"),
+        (lambda: model().fit(X, Y, epoch=3), "'epoch': did you mean 'epochs'"),
+        (lambda: model().evaluate(X, Y, verbose=0), "evaluate prints nothing"),
+        (lambda: model().predict(X, batch_size=3), "predict computes any number of samples"),
+        (lambda: Dense(10, activation="relu"), r"Dense\(\) has no argument 'activation': an activation is a layer of its own"),
+        (lambda: Dense(10, "relu"), r"must be an Initializer, not str; ReLU\(\) is a layer of its own"),
+        (lambda: Dense(10, "he_normal"), r"must be an Initializer, not str; write He\(\)"),
+        (lambda: Conv2D(8, 3, strides=2), "'strides': use stride"),
+        (lambda: Dropout(p=0.5), "'p': use rate"),
+        (lambda: Adam(lr=0.1), "'lr': use learning_rate"),
+        (lambda: Adam(betas=(0.9, 0.99)), "'betas': use beta1 and beta2"),
+        (lambda: SGD(0.1, weight_decay=1e-4), r"'weight_decay': .*Chain\(L2\(1e-4\), SGD\(0.1\)\)"),
+        (lambda: NETWORK.compile((4,), "categorical_crossentropy"), r"must be a Loss, not str; write CrossEntropy\(\)"),
+        (lambda: NETWORK.compile((4,), CrossEntropy(), "adam"), r"must be a Rule or a Chain, not str; write Adam\(\)"),
+        (lambda: NETWORK.compile((4,), CrossEntropy(), metrics=["accuracy"]), r"must be a Metric, not str; write Accuracy\(\)"),
+        (lambda: NETWORK.compile((4,), CrossEntropy(), metrics="accuracy"), r"write \[Accuracy\(\)\]"),
+        (
+            lambda: NETWORK.compile(optimizer="adam", loss="mse"),
+            r"'input_shape'; input_shape is the shape of one sample, such as",
+        ),
+        (lambda: Sequential([Dense(3), ReLU()]), r"one by one, without brackets: Sequential\(first, second"),
+        (lambda: Chain([ClipNorm(1.0), SGD(0.1)]), r"one by one, without brackets: Chain\(first, second"),
+        (
+            lambda: Sequential(Frozen(Dense(1), Sigmoid())).compile((4,), BinaryCrossEntropy()),
+            r"Sigmoid\(\), which must be the last layer of the network: take it out of Frozen",
+        ),
+    ],
+)
+def test_a_habit_of_another_library_is_answered_with_the_name_here(call, message):
+    with pytest.raises(ConfigError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ["fit", "predict", "evaluate", "save", "summary"])
+def test_a_network_that_is_not_compiled_says_how_to_make_a_model(name):
+    with pytest.raises(AttributeError, match=rf"a network has no {name}\(\).*network.compile\(input_shape"):
+        getattr(NETWORK, name)
+    assert not hasattr(NETWORK, "other")
+
+
+def test_errors_inside_a_call_keep_their_type():
+    def broken(x: int, *, y: int = 0) -> int:
+        raise TypeError("from inside")
+
+    with pytest.raises(TypeError, match="from inside"):
+        habits.explain_arguments(broken)(1, y=2)
+
+
+def test_a_class_shows_its_own_arguments():
+    assert list(inspect.signature(Dense).parameters)[:2] == ["units", "init"]
+    assert str(inspect.signature(Sequential)) == "(*layers: 'Layer')"
+    assert list(inspect.signature(model().fit).parameters)[:3] == ["x", "y", "validation"]
+
+
+def test_each_hint_is_used_by_some_class_or_function():
+    """An entry whose new name exists nowhere is a typing error."""
+    known = {
+        name for cls in registered_classes(object) for name in inspect.signature(registered_classes(object)[cls]).parameters
+    }
+    known |= set(inspect.signature(model().fit).parameters)
+    for old, new in habits.RENAMED.items():
+        assert any(name in known for name in new), old
+    assert {"Dense", "ReLU"} <= set(registered_classes(Layer))
+    names = registered_classes(object)
+    assert set(habits.OBJECTS.values()) <= set(names)
