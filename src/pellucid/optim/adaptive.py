@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pellucid.core.config import FractionBelowOne, NonNegative, Positive
+from pellucid.core.config import FractionBelowOne, NonNegative, Positive, Range
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
 from pellucid.optim.adam import Epsilon
 from pellucid.optim.chain import Rule
 from pellucid.optim.schedules import Schedule
+
+# For rules that add ε to |g| or inside a root: far above the smallest float32 all the same.
+SmallEpsilon = Annotated[float, Range(1e-30)]
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Adadelta(Rule):
 
     learning_rate: Positive | Schedule = 1.0
     rho: FractionBelowOne = 0.9
-    epsilon: Epsilon = 1e-6
+    epsilon: SmallEpsilon = 1e-6
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -132,7 +136,7 @@ class Adamax(Rule):
     learning_rate: Positive | Schedule = 0.002
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
-    epsilon: Epsilon = 1e-8
+    epsilon: SmallEpsilon = 1e-8
 
     @property
     def state_names(self) -> tuple[str, ...]:

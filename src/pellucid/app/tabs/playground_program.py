@@ -104,7 +104,8 @@ def source(part: Any) -> str:
     Its first field and initializers are positional arguments; the others are keywords, and omitted if they have their default.
     """
     if isinstance(part, Chain):
-        return f"Chain({', '.join(source(component) for component in part.pieces)})"
+        rates = [f"rates={dict(part.rates)!r}"] if part.rates else []
+        return f"Chain({', '.join([*map(source, part.pieces), *rates])})"
     if not isinstance(part, Config):
         return repr(part)
     arguments = []

@@ -7,7 +7,7 @@ import math
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
-MIN_MOMENT = 1e-30  # smaller moments are set to zero, as in the reference
+MIN_MOMENT = 1e-37  # smaller moments are set to zero, as in the reference
 
 
 @jit
@@ -89,6 +89,14 @@ def amsgrad(theta, g, m, v, peak, rate, beta1, beta2, epsilon, step):
 @jit
 def nadam(theta, g, m, v, gradient_rate, momentum_rate, beta1, beta2, epsilon, step):
     _adam(theta, g, m, v, v, (gradient_rate, momentum_rate), beta1, beta2, epsilon, step, False)
+
+
+@jit
+def radam(theta, g, m, v, rate, root, beta1, beta2, epsilon):
+    kind = theta.dtype.type
+    rates = (kind(0), kind(rate), kind(root))
+    betas = (kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
+    parallel_for(_adam_task, (theta, g, m, v, v, rates, betas, kind(epsilon), False), num_chunks(theta))
 
 
 @jit
@@ -176,3 +184,25 @@ def lion(theta, g, m, rate, beta1, beta2):
     kind = theta.dtype.type
     settings = (kind(rate), kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
     parallel_for(_lion_task, (theta, g, m, *settings), num_chunks(theta))
+
+
+@jit
+def _rprop_task(theta, g, sign, factor, rate, decrease, increase, low, high, task):
+    zero, one = theta.dtype.type(0), theta.dtype.type(1)
+    for i in chunk(theta, task):
+        s = one if g[i] > zero else (-one if g[i] < zero else zero)
+        change = s * sign[i]  # the signs, not the gradients: the product of two small gradients underflows
+        f = one if factor[i] == zero and s != zero else factor[i]
+        f *= increase if change > zero else (decrease if change < zero else one)
+        f = min(max(f, low), high) if f > zero else zero
+        s = zero if change < zero else s
+        sign[i] = s
+        factor[i] = f
+        theta[i] -= rate * f * s
+
+
+@jit
+def rprop(theta, g, sign, factor, rate, decrease, increase, low, high):
+    kind = theta.dtype.type
+    settings = (kind(rate), kind(decrease), kind(increase), kind(low), kind(high))
+    parallel_for(_rprop_task, (theta, g, sign, factor, *settings), num_chunks(theta))
