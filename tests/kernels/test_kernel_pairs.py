@@ -233,8 +233,8 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "rmsprop": lambda k, a: k.rmsprop(
         a.flat, a.g, a.v, a.m, a.out.reshape(-1), 0.01, 0.9, 0.1, 0.8 if a.scale < 0.6 else 0.0, a.scale > 0.3
     ),
-    "rprop": lambda k, a: k.rprop(  # some signs are 0, some factors not yet set
-        a.flat, a.g * (a.out2.reshape(-1) > -3), np.sign(a.m, out=a.m), np.multiply(a.v, a.v > 1, out=a.v), 0.1, 0.5, 1.2, 0.9, 3.0
+    "rprop": lambda k, a: k.rprop(  # some factors are not set yet
+        a.flat, a.g, np.sign(a.m, out=a.m), np.multiply(a.v, a.v > 1, out=a.v), 0.1, 0.5, 1.2, 0.9, 3.0
     ),
     "scale": lambda k, a: k.scale(a.g, 0.3),
     "scatter_add": lambda k, a: k.scatter_add(a.dy, a.rows, a.table_rows),

@@ -31,7 +31,7 @@ from pellucid import (
     WarmRestarts,
     WarmUp,
 )
-from pellucid.core.config import from_json, registered_classes, to_json
+from pellucid.core.config import registered_classes
 from pellucid.optim import Clock, Schedule, rule_of, with_learning_rate
 
 
@@ -179,7 +179,9 @@ def test_one_cycle_of_twenty_steps_by_hand():
     assert rates[-1] == pytest.approx(4e-7, rel=1e-14)
 
 
-@pytest.mark.parametrize(("schedule", "rate"), [(Cosine(0.4), 0.4), (Polynomial(0.4), 0.4), (OneCycle(0.4), 0.4 / 25)], ids=repr)
+@pytest.mark.parametrize(
+    ("schedule", "rate"), [(Cosine(0.4), 0.4), (Polynomial(0.4), 0.4), (OneCycle(0.4), 0.4 / 25)], ids=repr
+)
 def test_a_fit_of_one_update_has_the_first_rate(schedule, rate):
     assert rates_of_fit(schedule, 1, 40) == [pytest.approx(rate, rel=1e-14)]
 

@@ -17,9 +17,10 @@ from pellucid.optim.chain import Chain, Rule
 from pellucid.optim.schedules import Schedule
 from pellucid.optim.transforms import Decay
 
-# For rules that add ε to the root of a second moment. A weight whose gradients are all 0 needs ε above 0. Float32 cannot hold the
-# squares of gradients below about 1e-18: their root counts as 0, which is right only beside an ε that is much larger.
-Epsilon = Annotated[float, Range(1e-12)]
+# For Adamax, and for rules that divide by the root of a second moment plus ε. Float32 does not hold the squares of gradients
+# below about 1e-18: their root counts as 0, which is right only beside an ε that is much larger.
+MIN_EPSILON = 1e-12
+Epsilon = Annotated[float, Range(MIN_EPSILON)]
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,17 @@ def AdamW(
 
 @dataclass(frozen=True)
 class RAdam(Rule):
-    """Adam whose first steps, while the variance is known from few gradients only, are those of the momentum alone (Liu et al.,
-    "On the variance of the adaptive learning rate and beyond", 2020). It replaces a warm-up.
+    """Adam whose first steps are those of the momentum alone, since the variance of few gradients is not reliable (Liu et al.,
+    "On the variance of the adaptive learning rate and beyond", 2020). A warm-up is not needed.
 
     m, v, m̂ and v̂ as in Adam;  ρ∞ = 2/(1 − β₂) − 1,  ρₜ = ρ∞ − 2t β₂ᵗ/(1 − β₂ᵗ)
 
-    θ ← θ − η m̂                                                                               while ρₜ ≤ 5
-    θ ← θ − η r m̂ √(1 − β₂ᵗ)/(√v + ε),  r = √[(ρₜ − 4)(ρₜ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρₜ)]      then
+    while ρₜ ≤ 5:  θ ← θ − η m̂
 
-    The limit 5 and the place of ε, which is added to the root of v before the correction, are PyTorch's; the paper has the limit
-    4 and no ε. With β₂ = 0.999 the first five steps are those of the momentum. For weight decay write
-    ``Chain(Decay(0.01), RAdam())``.
+    then:          θ ← θ − η r m̂ √(1 − β₂ᵗ)/(√v + ε),  r = √[(ρₜ − 4)(ρₜ − 2) ρ∞ / ((ρ∞ − 4)(ρ∞ − 2) ρₜ)]
+
+    As in PyTorch, the limit is 5, and ε is added to the root of v before the correction; the paper has the limit 4 and no ε.
+    With β₂ = 0.999 the first five steps are those of the momentum. For weight decay write ``Chain(Decay(0.01), RAdam())``.
     """
 
     learning_rate: Positive | Schedule = 0.001

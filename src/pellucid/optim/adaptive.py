@@ -17,8 +17,7 @@ from pellucid.optim.adam import Epsilon
 from pellucid.optim.chain import Rule
 from pellucid.optim.schedules import Schedule
 
-# For rules that add ε to |g| or inside a root: far above the smallest float32 all the same.
-SmallEpsilon = Annotated[float, Range(1e-30)]
+EpsilonInsideRoot = Annotated[float, Range(1e-30)]  # added to the squares themselves, so a smaller one makes a difference
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Adadelta(Rule):
 
     learning_rate: Positive | Schedule = 1.0
     rho: FractionBelowOne = 0.9
-    epsilon: SmallEpsilon = 1e-6
+    epsilon: EpsilonInsideRoot = 1e-6
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -136,7 +135,7 @@ class Adamax(Rule):
     learning_rate: Positive | Schedule = 0.002
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
-    epsilon: SmallEpsilon = 1e-8
+    epsilon: Epsilon = 1e-8
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ Every argument named ``learning_rate`` takes a number or a schedule. A schedule 
 the number of epochs done (fractions included), or from the progress of this call of ``fit``, 0 to 1. The rate therefore does
 not depend on the batch size.
 
-The first update of a fit is at progress 0, the last one at progress 1: schedules by progress begin exactly at their first rate and
-end exactly at their last. If the last rate is 0, the last update leaves the parameters as they are.
+Progress is 0 in the first update of a fit and 1 in the last: a schedule by progress reaches its last rate. If that is 0, the
+last update leaves the parameters as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 from pellucid.core.config import Config, Count, Fraction, NonNegative, Positive, Range
 from pellucid.errors import ConfigError
 
-ROUNDING = 1e-9  # epochs, by which a sum of whole epochs and a fraction may miss a milestone such as 4.35
+ROUNDING = 1e-9  # epochs, by which a sum of whole epochs and a fraction may be below a milestone such as 1.36
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Clock:
     """The point of a training run for which a learning rate is computed.
 
     ``step`` is the number of the update, counted from 1 over all trainings of the model. ``epoch`` is the number of epochs of
-    this ``fit`` that are done before the update, fractions included. ``progress`` is 0 at the first update of this ``fit``, 1 at
-    the last, and rises by the same amount from one to the next; it is 0 where there is only one, and outside of ``fit``. An
-    update that accumulates the gradients of several batches is one update.
+    this ``fit`` that are done before the update, fractions included. ``progress`` rises in equal steps from 0 at the first
+    update of this ``fit`` to 1 at the last. It is 0 if there is only one update, and outside of ``fit``. An update from several
+    accumulated batches counts once.
     """
 
     step: int
@@ -93,8 +93,8 @@ class StepDecay(_FromStart):
 
 @dataclass(frozen=True)
 class MilestoneDecay(_FromStart):
-    """η = start · factor^k, where k of the ``milestones`` are reached: ``MilestoneDecay(0.1, (30, 60))`` divides the rate by ten
-    after 30 epochs, and again after 60.
+    """η = start · factor^k after k of the ``milestones``: ``MilestoneDecay(0.1, (30, 60))`` divides the rate by ten after 30
+    epochs, and again after 60.
 
     The milestones are numbers of epochs in rising order, and need not be integers. PyTorch calls this schedule MultiStepLR.
     """
@@ -113,8 +113,8 @@ class MilestoneDecay(_FromStart):
 
 @dataclass(frozen=True)
 class PiecewiseConstant(Schedule):
-    """η = rates[k], where k of the ``boundaries`` are reached: ``PiecewiseConstant((5, 20), (0.01, 0.1, 0.02))`` has the rate 0.01
-    for 5 epochs, then 0.1 until 20 epochs are done, then 0.02.
+    """η = rates[k] after k of the ``boundaries``: ``PiecewiseConstant((5, 20), (0.01, 0.1, 0.02))`` has the rate 0.01 for 5
+    epochs, then 0.1 until 20 epochs are done, then 0.02.
 
     The boundaries are numbers of epochs in rising order, and need not be integers. There is one rate more than boundaries.
     """
@@ -128,7 +128,7 @@ class PiecewiseConstant(Schedule):
         if len(self.rates) != len(self.boundaries) + 1:
             raise ConfigError(
                 f"PiecewiseConstant needs one rate more than boundaries, got {len(self.rates)} rates and "
-                f"{len(self.boundaries)} boundaries: the first rate holds before the first boundary, the last one after the last"
+                f"{len(self.boundaries)} boundaries: add the rate before the first boundary, or that after the last"
             )
 
     @property

@@ -30,16 +30,17 @@ class Updater:
         self._rule = rule_of(optimizer)
         self._layout = layout
         self._trained = slice(0, layout.trained_size)  # frozen slots come after these, so no component sees them
-        self._factors = rate_factors(rates_of(optimizer), layout)
+        self._factors = _rate_factors(rates_of(optimizer), layout)
         self.state: dict[str, Array] = {}
-        self._components: list[tuple[Component, list[Array], list[tuple[slice | str, float]]]] = []
+        self._calls: list[tuple[Component, slice | str, list[Array], float]] = []
         counts: Counter[str] = Counter()
         for component in components_of(optimizer):
             kind = type(component).__name__.lower()
             counts[kind] += 1
             vectors = {f"{kind}{counts[kind]}.{name}": layout.zeros(dtype) for name in component.state_names}
             self.state.update(vectors)
-            self._components.append((component, list(vectors.values()), self._parts(component)))
+            for part, factor in self._parts(component):
+                self._calls.append((component, part, [self._cut(vector, part) for vector in vectors.values()], factor))
 
     def _parts(self, component: Component) -> list[tuple[slice | str, float]]:
         """Return the parts of the vectors to which a component is applied, each with its factor of the learning rate.
@@ -53,7 +54,7 @@ class Updater:
         if component.by_slot:
             return [(path, factors.get(path, 1.0)) for path in paths]
         if not component.only_decayed and not factors:
-            return [(self._trained, 1.0)]
+            return [(self._trained, 1.0)]  # in one piece: ClipNorm needs the norm of the whole gradient
         groups: dict[float, set[str]] = {}
         for path in paths:
             groups.setdefault(factors.get(path, 1.0), set()).add(path)
@@ -68,17 +69,15 @@ class Updater:
 
         θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1.
         """
-        for component, state, parts in self._components:
-            for part, factor in parts:
-                W, dW, *vectors = (self._cut(vector, part) for vector in (theta, g, *state))
-                component.apply(W, dW, vectors, rate * factor, step, self.kernels)
+        for component, part, state, factor in self._calls:
+            component.apply(self._cut(theta, part), self._cut(g, part), state, rate * factor, step, self.kernels)
 
     def _cut(self, vector: Array, part: slice | str) -> Array:
         """Return a part of a vector: a slice of it, or a slot in its shape."""
         return vector[part] if isinstance(part, slice) else self._layout.array(vector, part)
 
 
-def rate_factors(rates: Iterable[tuple[str, float]], layout: Layout) -> dict[str, float]:
+def _rate_factors(rates: Iterable[tuple[str, float]], layout: Layout) -> dict[str, float]:
     """Return the factors of the learning rate by path, for the paths that a pattern matches; the last match holds.
 
     Raises ConfigError for a pattern that matches no path.

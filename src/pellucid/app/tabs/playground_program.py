@@ -104,8 +104,7 @@ def source(part: Any) -> str:
     Its first field and initializers are positional arguments; the others are keywords, and omitted if they have their default.
     """
     if isinstance(part, Chain):
-        rates = [f"rates={dict(part.rates)!r}"] if part.rates else []
-        return f"Chain({', '.join([*map(source, part.pieces), *rates])})"
+        return f"Chain({', '.join(source(component) for component in part.pieces)})"
     if not isinstance(part, Config):
         return repr(part)
     arguments = []

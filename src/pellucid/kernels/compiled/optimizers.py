@@ -7,19 +7,19 @@ import math
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
-MIN_MOMENT = 1e-37  # smaller moments are set to zero, as in the reference
+MIN_AVERAGE, MIN_SQUARE = 1e-30, 1e-37  # smaller moments are set to zero, as in the reference
 
 
 @jit
 def _flush(x):
-    """Return x, or zero where |x| is below MIN_MOMENT."""
-    return type(x)(0) if abs(x) < type(x)(MIN_MOMENT) else x
+    """Return an average or a sum of gradients, or zero where |x| is below MIN_AVERAGE."""
+    return type(x)(0) if abs(x) < type(x)(MIN_AVERAGE) else x
 
 
 @jit
-def _flush_positive(x):
-    """Return x ≥ 0, or zero where x is below MIN_MOMENT."""
-    return type(x)(0) if x < type(x)(MIN_MOMENT) else x
+def _flush_square(x):
+    """Return an average or a sum of squares, or zero where x is below MIN_SQUARE."""
+    return type(x)(0) if x < type(x)(MIN_SQUARE) else x
 
 
 @jit
@@ -59,7 +59,7 @@ def _adam_task(theta, g, m, v, peak, rates, betas, eps, amsgrad, task):
         a = b1 * m[i] + r1 * g[i]  # the order of these four statements decides how LLVM contracts and so rounds them
         b = b2 * v[i] + r2 * g[i] * g[i]
         a = _flush(a)
-        b = _flush_positive(b)
+        b = _flush_square(b)
         m[i] = a
         v[i] = b
         if amsgrad:
@@ -120,7 +120,7 @@ def adamax(theta, g, m, u, rate, beta1, beta2, epsilon, step):
 def _rmsprop_task(theta, g, v, mean, u, rate, alpha, rest, eps, momentum, centered, task):
     zero = theta.dtype.type(0)
     for i in chunk(theta, task):
-        b = _flush_positive(alpha * v[i] + rest * g[i] * g[i])
+        b = _flush_square(alpha * v[i] + rest * g[i] * g[i])
         v[i] = b
         if centered:
             a = _flush(alpha * mean[i] + rest * g[i])
@@ -143,7 +143,7 @@ def rmsprop(theta, g, v, mean, u, rate, alpha, epsilon, momentum, centered):
 @jit
 def _adagrad_task(theta, g, s, rate, initial, eps, task):
     for i in chunk(theta, task):
-        b = _flush_positive(s[i] + g[i] * g[i])
+        b = _flush_square(s[i] + g[i] * g[i])
         s[i] = b
         theta[i] -= rate * g[i] / (math.sqrt(initial + b) + eps)
 
@@ -157,10 +157,10 @@ def adagrad(theta, g, s, rate, initial, epsilon):
 @jit
 def _adadelta_task(theta, g, v, u, rate, rho, rest, eps, task):
     for i in chunk(theta, task):
-        b = _flush_positive(rho * v[i] + rest * g[i] * g[i])
+        b = _flush_square(rho * v[i] + rest * g[i] * g[i])
         v[i] = b
         d = g[i] * math.sqrt(u[i] + eps) / math.sqrt(b + eps)
-        u[i] = _flush_positive(rho * u[i] + rest * d * d)
+        u[i] = _flush_square(rho * u[i] + rest * d * d)
         theta[i] -= rate * d
 
 

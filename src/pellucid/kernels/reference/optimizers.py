@@ -6,10 +6,12 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-# Smaller moments are set to zero: processors are many times slower with denormal numbers, which in float32 begin at 1.2e-38. What
-# a second moment loses in this way changes its corrected root by at most √(MIN_MOMENT/(1 − β₂)): 1e-17 for β₂ = 0.999, which is
-# 1e-5 of the smallest ε that the rules allow.
-MIN_MOMENT = 1e-37
+# Processors are many times slower with denormal numbers, which in float32 are those below 1.2e-38, so small moments are set to
+# zero. The limit is higher for averages and sums of gradients: their product with a learning rate must not be denormal either.
+#
+# What an average loses in this way changes a step by at most η · 1e-29/ε. What an average of squares loses changes its root,
+# with bias correction, by at most √(MIN_SQUARE/(1 − β₂)): 1e-17 for β₂ = 0.999, which is 1e-5 of the smallest ε allowed.
+MIN_AVERAGE, MIN_SQUARE = 1e-30, 1e-37
 
 
 def _update_average(m: Array, g: Array, decay: float) -> None:
@@ -17,7 +19,7 @@ def _update_average(m: Array, g: Array, decay: float) -> None:
     kind = m.dtype.type
     m *= kind(decay)
     m += kind(1 - decay) * g
-    m[np.abs(m) < MIN_MOMENT] = 0
+    m[np.abs(m) < MIN_AVERAGE] = 0
 
 
 def _update_square(v: Array, g: Array, decay: float) -> None:
@@ -25,7 +27,7 @@ def _update_square(v: Array, g: Array, decay: float) -> None:
     kind = v.dtype.type
     v *= kind(decay)
     v += kind(1 - decay) * g * g
-    v[v < MIN_MOMENT] = 0
+    v[v < MIN_SQUARE] = 0
 
 
 def sgd(theta: Array, g: Array, rate: float) -> None:
@@ -38,7 +40,7 @@ def sgd_momentum(theta: Array, g: Array, v: Array, rate: float, momentum: float,
     mu = theta.dtype.type(momentum)
     v *= mu
     v += g
-    v[np.abs(v) < MIN_MOMENT] = 0
+    v[np.abs(v) < MIN_AVERAGE] = 0
     theta -= theta.dtype.type(rate) * (g + mu * v if nesterov else v)
 
 
@@ -131,7 +133,7 @@ def rmsprop(
     if momentum:
         u *= kind(momentum)
         u += d
-        u[np.abs(u) < MIN_MOMENT] = 0
+        u[np.abs(u) < MIN_AVERAGE] = 0
         d = u
     theta -= kind(rate) * d
 
@@ -140,7 +142,7 @@ def adagrad(theta: Array, g: Array, s: Array, rate: float, initial: float, epsil
     """s ← s + g²;  θ ← θ − η g / (√(initial + s) + ε)."""
     kind = theta.dtype.type
     s += g * g
-    s[s < MIN_MOMENT] = 0
+    s[s < MIN_SQUARE] = 0
     theta -= kind(rate) * g / (np.sqrt(kind(initial) + s) + kind(epsilon))
 
 
