@@ -46,8 +46,7 @@ def rates(optimizer: Adam, epochs: int, batches: int) -> list[float]:
     rate = optimizer.learning_rate
     if not isinstance(rate, Schedule):
         return [rate] * (epochs * batches)
-    done = [step / batches for step in range(epochs * batches)]
-    return [rate.at(Clock(1, one, one / epochs)) for one in done]
+    return [rate.at(Clock.of_update(1, done, batches, epochs)) for done in range(epochs * batches)]
 
 
 def training_task(

@@ -30,9 +30,9 @@ def test_every_step_has_the_rate_of_the_schedule():
     rates, peak = time_to_accuracy.rates(optimizer, 2, 10), optimizer.learning_rate.peak
     assert len(rates) == 20
     assert rates[0] == pytest.approx(peak / 25)
-    assert max(rates) == pytest.approx(peak)
-    assert rates.index(max(rates)) == 4  # a fifth of the way
-    assert rates[-1] < peak / 50
+    assert 0.99 * peak < max(rates) < peak
+    assert rates.index(max(rates)) == 4  # the peak itself is at a fifth of the 19 intervals
+    assert rates[-1] == pytest.approx(peak / 250_000)
     assert time_to_accuracy.rates(Adam(0.5), 2, 3) == [0.5] * 6
 
 

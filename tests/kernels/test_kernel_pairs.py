@@ -219,6 +219,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
         a.x, np.maximum(a.y, 0), a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta
     ),
     "poisson": lambda k, a: k.poisson(a.x, abs(a.y), a.weights, a.scale, a.out, a.out2),
+    "radam": lambda k, a: k.radam(a.flat, a.g, a.m, a.v, 0.02, 2.5, 0.9, 0.99, 1e-8),
     "recurrent": lambda k, a: k.recurrent(
         CELLS[a.cell], a.steps, a.V, a.vb, a.mask, a.out_hx, a.out_gates, a.out_c, a.out_states
     ),
@@ -231,6 +232,9 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
     "rmsprop": lambda k, a: k.rmsprop(
         a.flat, a.g, a.v, a.m, a.out.reshape(-1), 0.01, 0.9, 0.1, 0.8 if a.scale < 0.6 else 0.0, a.scale > 0.3
+    ),
+    "rprop": lambda k, a: k.rprop(  # some factors are not set yet
+        a.flat, a.g, np.sign(a.m, out=a.m), np.multiply(a.v, a.v > 1, out=a.v), 0.1, 0.5, 1.2, 0.9, 3.0
     ),
     "scale": lambda k, a: k.scale(a.g, 0.3),
     "scatter_add": lambda k, a: k.scatter_add(a.dy, a.rows, a.table_rows),

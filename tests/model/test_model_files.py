@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from pellucid import (
+    L2,
     SGD,
     Accuracy,
+    Adadelta,
     Adam,
+    Chain,
     CheckpointError,
     ConfigError,
     CrossEntropy,
@@ -23,11 +27,12 @@ from pellucid import (
     Model,
     Normal,
     ReLU,
+    RMSprop,
     Sequential,
     Slot,
     Softmax,
 )
-from pellucid.core.config import registered_classes
+from pellucid.core.config import registered_classes, to_json
 from pellucid.core.files import TensorFile, save_tensors
 from pellucid.layers import LayerSpec
 
@@ -109,6 +114,18 @@ def test_settings_that_do_not_fit_raise(tmp_path, change, error, message):
     save_tensors(tmp_path / "changed.pellucid", {**file.settings, **change}, file.arrays())
     with pytest.raises(error, match=message):
         Model.load(tmp_path / "changed.pellucid")
+
+
+def test_files_with_an_epsilon_that_is_not_allowed_any_more_have_the_least_one(tmp_path):
+    network = Sequential(Dense(8), ReLU(), Dense(3), Softmax())
+    for optimizer in (Adam(0.1, epsilon=1e-9), Chain(L2(0.1), RMSprop(epsilon=1e-9)), Chain(Adadelta(epsilon=1e-20))):
+        network.compile((5,), CrossEntropy(), optimizer).save(tmp_path / "new")
+        file = TensorFile(tmp_path / "new")
+        old = json.loads(json.dumps(file.settings).replace("1e-09", "1e-20"))
+        assert old != file.settings or optimizer == Chain(Adadelta(epsilon=1e-20))
+        save_tensors(tmp_path / "old", old, file.arrays())
+        read = json.loads(json.dumps(to_json(optimizer)).replace("1e-09", "1e-12"))
+        assert to_json(Model.load(tmp_path / "old").optimizer) == read
 
 
 def test_training_continues_from_a_file_with_the_same_bits(images, tmp_path):

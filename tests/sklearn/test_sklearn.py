@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from pellucid import Conv2D, Dense, Dropout, Flatten, Identity, MaxPool2D, Model, ReLU, Sequential, Sigmoid, Softmax
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
-from pellucid.optim import SGD, Adam, Cosine
+from pellucid.optim import L2, SGD, Adam, Chain, Cosine
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
 from pellucid.sklearn.pickling import custom_classes
@@ -265,6 +265,14 @@ def test_settings_have_an_effect(capfd):
     raw = NetworkClassifier((4,), standardize=False, epochs=1).fit(x, y)
     np.testing.assert_array_equal(raw.model_.predict(x.astype(np.float32)), raw.predict_proba(x))
     assert NetworkClassifier(3, epochs=1, alpha=0).fit(x, y).model_.optimizer == Adam()
+
+
+def test_a_penalty_keeps_the_rates_of_the_optimizer():
+    x, y = blobs(60)
+    optimizer = Chain(SGD(0.1), rates={"*.b": 0.0})
+    learner = NetworkClassifier((5,), optimizer=optimizer, alpha=0.1, epochs=2, random_state=0).fit(x, y)
+    assert learner.model_.optimizer == Chain(L2(0.1), SGD(0.1), rates={"*.b": 0.0})
+    assert not learner.model_.weights["dense1.b"].any()
 
 
 @pytest.mark.parametrize(

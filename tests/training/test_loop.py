@@ -103,7 +103,7 @@ def test_a_history_is_a_table(images):
 def test_schedules_are_followed(images, schedule):
     events = list(new_model(SGD(schedule)).fit_events(images, options=FitOptions(epochs=3, batch_size=50)))
     rates = [event.learning_rate for event in events if isinstance(event, StepEvent)]
-    expected = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 12)) for k in range(12)]
+    expected = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 11)) for k in range(12)]
     assert rates == pytest.approx(expected, rel=1e-12)
     assert len(set(expected)) > 2
 

@@ -9,7 +9,7 @@ Optimizers, clipping, averaging and files work on the vectors and do not depend 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -163,11 +163,14 @@ class Layout(Mapping[str, Slot]):
 
     def ranges(self, choose: Callable[[Slot], bool]) -> list[slice]:
         """Return the parts of the vector with the slots for which ``choose`` is true; adjacent slots share one slice."""
+        return self.ranges_of({path for path, slot in self.slots.items() if choose(slot)})
+
+    def ranges_of(self, paths: Collection[str]) -> list[slice]:
+        """Return the parts of the vector with the slots at these paths; adjacent slots share one slice."""
         found: list[slice] = []
         for path, start in self.offsets.items():
-            slot = self.slots[path]
-            if choose(slot):
-                stop = start + slot.size
+            if path in paths:
+                stop = start + self.slots[path].size
                 if found and start - found[-1].stop < _ALIGNMENT:
                     found[-1] = slice(found[-1].start, stop)
                 else:

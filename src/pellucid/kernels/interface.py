@@ -349,6 +349,20 @@ class Kernels(KernelRuntime, Protocol):
     ) -> None:
         """NAdam, with separate learning rates for the gradient and for the first moment."""
 
+    def radam(
+        self,
+        theta: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        rate: float,
+        root: float,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+    ) -> None:
+        """RAdam: the step m/(root·√v + ε), with the factors of this step in ``rate``, ``root`` and ``epsilon``."""
+
     def adamax(
         self,
         theta: Array,
@@ -386,6 +400,20 @@ class Kernels(KernelRuntime, Protocol):
 
     def lion(self, theta: Array, g: Array, m: Array, rate: float, beta1: float, beta2: float) -> None:
         """Lion."""
+
+    def rprop(
+        self,
+        theta: Array,
+        g: Array,
+        sign: Array,
+        factor: Array,
+        rate: float,
+        decrease: float,
+        increase: float,
+        low: float,
+        high: float,
+    ) -> None:
+        """Rprop; ``sign`` is that of the last gradient, ``factor`` between ``low`` and ``high`` multiplies the rate."""
 
     # Operations on flat vectors, in place.
 

@@ -20,11 +20,14 @@ from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.optim import Chain, Rule
+from pellucid.optim.adam import MIN_EPSILON
 from pellucid.training.state import ModelState
 
 # The version of the format. Raise it when a reader of the old format would restore a wrong model from a new file, or when this
 # module cannot read old files any more. An optional setting with a default needs no new version.
 FORMAT = 1
+
+ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")  # ε below MIN_EPSILON was allowed, and rounded away
 
 
 def save(path: str | Path, state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> None:
@@ -83,7 +86,7 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
         actual = {name: shape for name, shape in file.shapes.items() if "/" not in name}  # without the optimizer's
         if expected != actual:
             raise CheckpointError(f"{path}: its arrays do not fit its network: {_first_difference(expected, actual)}")
-        stage, optimizer = settings["input_stage"], settings["optimizer"]
+        stage, optimizer = settings["input_stage"], _with_allowed_epsilon(settings["optimizer"])
         kind: Any = Chain if isinstance(optimizer, dict) and optimizer.get("class") == "Chain" else Rule
         options = {
             "loss": from_json(settings["loss"], Loss, custom),
@@ -100,6 +103,20 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} lacks settings of a model ({type(error).__name__}: {error})") from None
     return SavedModel(Path(path), file, network, shape, options, training_state, **progress)
+
+
+def _with_allowed_epsilon(optimizer: Any) -> Any:
+    """Return the settings of an optimizer, with ε raised to the least that its rules allow: files may have been written when a
+    smaller one was allowed."""
+    if isinstance(optimizer, list):
+        return [_with_allowed_epsilon(component) for component in optimizer]
+    if not isinstance(optimizer, dict):
+        return optimizer
+    if optimizer.get("class") == "Chain":
+        return {**optimizer, "pieces": _with_allowed_epsilon(optimizer.get("pieces"))}
+    if optimizer.get("class") in ROUNDED_RULES and 0 < optimizer.get("epsilon", 1) < MIN_EPSILON:
+        return {**optimizer, "epsilon": MIN_EPSILON}
+    return optimizer
 
 
 def _first_difference(expected: Mapping[str, Shape], actual: Mapping[str, Shape]) -> str:

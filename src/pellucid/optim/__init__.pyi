@@ -1,6 +1,6 @@
 """The exports of ``pellucid.optim``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
 
-from pellucid.optim.adam import Adam as Adam, AdamW as AdamW
+from pellucid.optim.adam import Adam as Adam, AdamW as AdamW, RAdam as RAdam
 from pellucid.optim.adaptive import (
     Adadelta as Adadelta,
     Adagrad as Adagrad,
@@ -17,16 +17,20 @@ from pellucid.optim.chain import (
     Rule as Rule,
     Transform as Transform,
     components_of as components_of,
+    rates_of as rates_of,
     rule_of as rule_of,
     with_learning_rate as with_learning_rate,
 )
 from pellucid.optim.muon import Muon as Muon
+from pellucid.optim.rprop import Rprop as Rprop
 from pellucid.optim.schedules import (
     Clock as Clock,
     Cosine as Cosine,
     Exponential as Exponential,
     InverseTime as InverseTime,
+    MilestoneDecay as MilestoneDecay,
     OneCycle as OneCycle,
+    PiecewiseConstant as PiecewiseConstant,
     Polynomial as Polynomial,
     Schedule as Schedule,
     StepDecay as StepDecay,

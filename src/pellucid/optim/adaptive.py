@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pellucid.core.config import FractionBelowOne, NonNegative, Positive
+from pellucid.core.config import FractionBelowOne, NonNegative, Positive, Range
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
 from pellucid.optim.adam import Epsilon
 from pellucid.optim.chain import Rule
 from pellucid.optim.schedules import Schedule
+
+EpsilonInsideRoot = Annotated[float, Range(1e-30)]  # added to the squares themselves, so a smaller one makes a difference
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Adadelta(Rule):
 
     learning_rate: Positive | Schedule = 1.0
     rho: FractionBelowOne = 0.9
-    epsilon: Epsilon = 1e-6
+    epsilon: EpsilonInsideRoot = 1e-6
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -4,17 +4,19 @@
 the parameters), the rule updates the parameters, and constraints then bring the parameters back into bounds. Each component is
 one in-place pass over the flat vectors of parameters and gradients. Its state (Adam's moments, for example) is explicit: named
 vectors that an :class:`~pellucid.optim.Updater` holds and that files store.
+
+With ``rates``, some parameters learn faster or slower than others: see :class:`Chain`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pellucid.core.config import Config
+from pellucid.core.config import Config, NonNegative
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
@@ -26,11 +28,13 @@ class Component(Config, ABC):
 
     ``only_decayed`` components are applied only to the slots that are subject to weight decay: weights, not biases.
     ``by_slot`` components are applied to one slot after the other, with θ, g and state in the slot's shape; the others get
-    flat vectors.
+    flat vectors. ``uses_rate`` components receive, for each parameter, the learning rate times its factor in the ``rates`` of
+    the chain; they are then applied to parts of the vectors. The others receive whole vectors and the learning rate itself.
     """
 
     only_decayed: ClassVar[bool] = False
     by_slot: ClassVar[bool] = False
+    uses_rate: ClassVar[bool] = False
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -53,6 +57,7 @@ class Rule(Component, ABC):
     """A component that updates the parameters from the gradient. Its ``learning_rate`` is a number or a schedule."""
 
     learning_rate: float | Schedule
+    uses_rate: ClassVar[bool] = True
 
 
 class Constraint(Component, ABC):
@@ -64,12 +69,21 @@ class Constraint(Component, ABC):
 
 @dataclass(frozen=True, init=False)
 class Chain(Config):
-    """A sequence of components: any transforms, then one rule, then any constraints."""
+    """A sequence of components: any transforms, then one rule, then any constraints.
+
+    ``rates`` maps patterns of parameter paths to factors of the learning rate: with
+    ``Chain(Adam(1e-3), rates={"*": 0.1, "dense2.*": 1.0})`` the parameters of dense2 have the rate 1e-3, all others 1e-4. In a
+    pattern, ``*`` stands for any characters, dots included. Where several patterns match a path, the last one holds; the factor
+    of a path without a match is 1. The factors apply to the rule and to decoupled weight decay. Parameters with the factor 0 do
+    not change. (Their gradients are still computed, and count in ``ClipNorm``: ``Frozen`` saves this work.)
+    """
 
     pieces: tuple[Component, ...]  # model files store the components under this name
+    rates: tuple[tuple[str, NonNegative], ...] = ()
 
-    def __init__(self, *pieces: Component):
+    def __init__(self, *pieces: Component, rates: Mapping[str, float] | Sequence[tuple[str, float]] = ()):
         object.__setattr__(self, "pieces", pieces)
+        object.__setattr__(self, "rates", tuple(rates.items()) if isinstance(rates, Mapping) else rates)
         self.__post_init__()
         until_rule = [component for component in pieces if not isinstance(component, Constraint)]
         if not until_rule or not isinstance(until_rule[-1], Rule):
@@ -99,6 +113,11 @@ def components_of(optimizer: Optimizer) -> tuple[Component, ...]:
     return optimizer.pieces if isinstance(optimizer, Chain) else (optimizer,)
 
 
+def rates_of(optimizer: Optimizer) -> tuple[tuple[str, float], ...]:
+    """Return the pairs of a pattern and a factor in the ``rates`` of a chain; a rule alone has none."""
+    return optimizer.rates if isinstance(optimizer, Chain) else ()
+
+
 def rule_of(optimizer: Optimizer) -> Rule:
     """Return the rule of an optimizer: of a chain the one in it, otherwise the optimizer itself."""
     return optimizer.rule if isinstance(optimizer, Chain) else optimizer
@@ -108,7 +127,8 @@ def with_learning_rate(optimizer: Optimizer, rate: float) -> Optimizer:
     """Return the optimizer with another learning rate. A schedule keeps its shape and has ``rate`` as its peak."""
     if isinstance(optimizer, Chain):
         rule = _with_rate(optimizer.rule, rate)
-        return Chain(*(rule if isinstance(component, Rule) else component for component in optimizer.pieces))
+        pieces = (rule if isinstance(component, Rule) else component for component in optimizer.pieces)
+        return Chain(*pieces, rates=optimizer.rates)
     return _with_rate(optimizer, rate)
 
 

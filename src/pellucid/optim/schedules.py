@@ -3,11 +3,16 @@
 Every argument named ``learning_rate`` takes a number or a schedule. A schedule computes the rate from a :class:`Clock`: from
 the number of epochs done (fractions included), or from the progress of this call of ``fit``, 0 to 1. The rate therefore does
 not depend on the batch size.
+
+Progress is 0 in the first update of a fit and 1 in the last: a schedule by progress reaches its last rate. If that is 0, the
+last update leaves the parameters as they are.
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,18 +21,27 @@ from typing import TYPE_CHECKING, Annotated
 from pellucid.core.config import Config, Count, Fraction, NonNegative, Positive, Range
 from pellucid.errors import ConfigError
 
+ROUNDING = 1e-9  # epochs, by which a sum of whole epochs and a fraction may be below a milestone such as 1.36
+
 
 @dataclass(frozen=True)
 class Clock:
     """The point of a training run for which a learning rate is computed.
 
     ``step`` is the number of the update, counted from 1 over all trainings of the model. ``epoch`` is the number of epochs of
-    this ``fit`` that are done, fractions included. ``progress`` is the fraction of this ``fit`` that is done, from 0 to 1.
+    this ``fit`` that are done before the update, fractions included. ``progress`` rises in equal steps from 0 at the first
+    update of this ``fit`` to 1 at the last. It is 0 if there is only one update, and outside of ``fit``. An update from several
+    accumulated batches counts once.
     """
 
     step: int
     epoch: float = 0.0
     progress: float = 0.0
+
+    @classmethod
+    def of_update(cls, step: int, done: int, updates: int, epochs: int) -> Clock:
+        """Return the clock of an update of a fit of ``epochs`` epochs with ``updates`` updates each, after ``done`` updates."""
+        return cls(step, done // updates + done % updates / updates, done / max(updates * epochs - 1, 1))
 
 
 class Schedule(Config, ABC):
@@ -75,6 +89,58 @@ class StepDecay(_FromStart):
 
     def at(self, clock: Clock) -> float:
         return self.start * self.factor ** (clock.epoch // self.every)
+
+
+@dataclass(frozen=True)
+class MilestoneDecay(_FromStart):
+    """η = start · factor^k after k of the ``milestones``: ``MilestoneDecay(0.1, (30, 60))`` divides the rate by ten after 30
+    epochs, and again after 60.
+
+    The milestones are numbers of epochs in rising order, and need not be integers. PyTorch calls this schedule MultiStepLR.
+    """
+
+    start: Positive
+    milestones: tuple[Positive, ...]
+    factor: Positive = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_rising(self.milestones, "MilestoneDecay", "milestones")
+
+    def at(self, clock: Clock) -> float:
+        return self.start * self.factor ** _reached(self.milestones, clock)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstant(Schedule):
+    """η = rates[k] after k of the ``boundaries``: ``PiecewiseConstant((5, 20), (0.01, 0.1, 0.02))`` has the rate 0.01 for 5
+    epochs, then 0.1 until 20 epochs are done, then 0.02.
+
+    The boundaries are numbers of epochs in rising order, and need not be integers. There is one rate more than boundaries.
+    """
+
+    boundaries: tuple[Positive, ...]
+    rates: tuple[Positive, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_rising(self.boundaries, "PiecewiseConstant", "boundaries")
+        if len(self.rates) != len(self.boundaries) + 1:
+            raise ConfigError(
+                f"PiecewiseConstant needs one rate more than boundaries, got {len(self.rates)} rates and "
+                f"{len(self.boundaries)} boundaries: add the rate before the first boundary, or that after the last"
+            )
+
+    @property
+    def peak(self) -> float:
+        return max(self.rates)
+
+    def at(self, clock: Clock) -> float:
+        return self.rates[_reached(self.boundaries, clock)]
+
+    def scaled_to(self, rate: float) -> PiecewiseConstant:
+        peak = self.peak
+        return dataclasses.replace(self, rates=tuple(rate if each == peak else each * (rate / peak) for each in self.rates))
 
 
 @dataclass(frozen=True)
@@ -196,6 +262,17 @@ def rate_at(rate: float | Schedule, clock: Clock) -> float:
 def scaled(learning_rate: float | Schedule, rate: float) -> float | Schedule:
     """Return ``rate`` in place of a number, or the schedule with ``rate`` as its peak."""
     return learning_rate.scaled_to(rate) if isinstance(learning_rate, Schedule) else rate
+
+
+def _check_rising(epochs: tuple[float, ...], owner: str, name: str) -> None:
+    """Raise ConfigError if there are no epochs, or if one is not greater than the one before."""
+    if not epochs or any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise ConfigError(f"{owner}({name}={epochs}): {name} must be one or more numbers of epochs in rising order: (30, 60)")
+
+
+def _reached(epochs: tuple[float, ...], clock: Clock) -> int:
+    """Return how many of the numbers of epochs, in rising order, are done."""
+    return bisect.bisect_right(epochs, clock.epoch + ROUNDING)
 
 
 def _half_cosine(start: float, end: float, t: float) -> float:

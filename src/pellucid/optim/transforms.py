@@ -82,6 +82,7 @@ class Decay(Transform):
 
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
+    uses_rate: ClassVar[bool] = True
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.scale(theta, 1 - rate * self.strength)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array, Layout
+from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.optim.chain import Component, Optimizer, components_of, rule_of
+from pellucid.optim.chain import Component, Constraint, Optimizer, components_of, rates_of, rule_of
 from pellucid.optim.schedules import Clock, rate_at
 
 
@@ -27,17 +30,35 @@ class Updater:
         self._rule = rule_of(optimizer)
         self._layout = layout
         self._trained = slice(0, layout.trained_size)  # frozen slots come after these, so no component sees them
-        self._decayed = layout.ranges(lambda slot: slot.decay)
-        self._slots = [(path, slot.decay) for path, slot in layout.items() if slot.trained]
+        self._factors = _rate_factors(rates_of(optimizer), layout)
         self.state: dict[str, Array] = {}
-        self._components: list[tuple[Component, list[Array]]] = []
+        self._calls: list[tuple[Component, slice | str, list[Array], float]] = []
         counts: Counter[str] = Counter()
         for component in components_of(optimizer):
             kind = type(component).__name__.lower()
             counts[kind] += 1
             vectors = {f"{kind}{counts[kind]}.{name}": layout.zeros(dtype) for name in component.state_names}
             self.state.update(vectors)
-            self._components.append((component, [vector[self._trained] for vector in vectors.values()]))
+            for part, factor in self._parts(component):
+                self._calls.append((component, part, [self._cut(vector, part) for vector in vectors.values()], factor))
+
+    def _parts(self, component: Component) -> list[tuple[slice | str, float]]:
+        """Return the parts of the vectors to which a component is applied, each with its factor of the learning rate.
+
+        A part is a slice of the flat vectors, or the path of a slot.
+        """
+        paths = [path for path, slot in self._layout.items() if slot.trained and (slot.decay or not component.only_decayed)]
+        if component.uses_rate or isinstance(component, Constraint):  # these change parameters
+            paths = [path for path in paths if self._factors.get(path) != 0]
+        factors = self._factors if component.uses_rate else {}
+        if component.by_slot:
+            return [(path, factors.get(path, 1.0)) for path in paths]
+        if not component.only_decayed and not factors:
+            return [(self._trained, 1.0)]  # in one piece: ClipNorm needs the norm of the whole gradient
+        groups: dict[float, set[str]] = {}
+        for path in paths:
+            groups.setdefault(factors.get(path, 1.0), set()).add(path)
+        return [(part, factor) for factor, group in groups.items() for part in self._layout.ranges_of(group)]
 
     def rate(self, clock: Clock) -> float:
         """Return the learning rate at that point of the training."""
@@ -48,14 +69,24 @@ class Updater:
 
         θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1.
         """
-        theta, g = theta[self._trained], g[self._trained]
-        for component, state in self._components:
-            if component.by_slot:
-                for path in (path for path, decayed in self._slots if decayed or not component.only_decayed):
-                    W, dW, *vectors = (self._layout.array(vector, path) for vector in (theta, g, *state))
-                    component.apply(W, dW, vectors, rate, step, self.kernels)
-            elif component.only_decayed:
-                for part in self._decayed:
-                    component.apply(theta[part], g[part], [vector[part] for vector in state], rate, step, self.kernels)
-            else:
-                component.apply(theta, g, state, rate, step, self.kernels)
+        for component, part, state, factor in self._calls:
+            component.apply(self._cut(theta, part), self._cut(g, part), state, rate * factor, step, self.kernels)
+
+    def _cut(self, vector: Array, part: slice | str) -> Array:
+        """Return a part of a vector: a slice of it, or a slot in its shape."""
+        return vector[part] if isinstance(part, slice) else self._layout.array(vector, part)
+
+
+def _rate_factors(rates: Iterable[tuple[str, float]], layout: Layout) -> dict[str, float]:
+    """Return the factors of the learning rate by path, for the paths that a pattern matches; the last match holds.
+
+    Raises ConfigError for a pattern that matches no path.
+    """
+    factors: dict[str, float] = {}
+    for pattern, factor in rates:
+        matches = [path for path in layout if fnmatch.fnmatchcase(path, pattern)]
+        if not matches:
+            paths = ", ".join(layout)
+            raise ConfigError(f"Chain(rates={{{pattern!r}: {factor:g}}}): no parameter matches the pattern; there are {paths}")
+        factors |= dict.fromkeys(matches, factor)
+    return factors

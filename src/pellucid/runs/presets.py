@@ -39,6 +39,7 @@ from pellucid.optim import (
     Nadam,
     OneCycle,
     Optimizer,
+    RAdam,
     RMSprop,
 )
 from pellucid.runs.recipe import Recipe
@@ -280,6 +281,7 @@ OPTIMIZERS: dict[str, Optimizer] = {  # each with a learning rate that often wor
     "adagrad": Adagrad(0.01),
     "adadelta": Adadelta(1.0),
     "nadam": Nadam(0.002),
+    "radam": RAdam(0.001),
     "adamax": Adamax(0.002),
     "lion": Lion(0.0001),
     "muon": Muon(0.001),

@@ -14,7 +14,7 @@ from pellucid.initializers import GlorotUniform
 from pellucid.layers import Dense, Dropout, Flatten, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Composite, Sequential, trailing_layers
-from pellucid.optim import L2, SGD, Adam, Chain, Optimizer, Rule, components_of
+from pellucid.optim import L2, SGD, Adam, Chain, Optimizer, Rule, components_of, rates_of
 
 ACTIVATIONS: Mapping[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "logistic": Sigmoid(), "identity": Identity()}
 LOSSES: Mapping[type[Layer], Loss] = {Softmax: CrossEntropy(), Sigmoid: BinaryCrossEntropy(), Identity: MeanSquaredError()}
@@ -90,4 +90,4 @@ def build_optimizer(optimizer: Any, learning_rate: Any, alpha: float, owner: str
         if found is optimizer:
             raise ConfigError(f"{owner}: {optimizer} already has a learning rate: leave learning_rate at None")
         found = replace(found, learning_rate=learning_rate)
-    return Chain(L2(alpha), *components_of(found)) if alpha else found
+    return Chain(L2(alpha), *components_of(found), rates=rates_of(found)) if alpha else found

@@ -63,8 +63,7 @@ def train(
         rate = 0.0
         source = batches.epoch(state.epochs)  # each epoch, over all trainings of the model, has its own order
         for batch in range(1, updates + 1):
-            epochs_done = epoch - 1 + (batch - 1) / updates
-            clock = Clock(state.steps + 1, epochs_done, epochs_done / epochs)
+            clock = Clock.of_update(state.steps + 1, (epoch - 1) * updates + batch - 1, updates, epochs)
             rate = state.updater.rate(clock) if control.learning_rate is None else control.learning_rate
             where = f"epoch {epoch}, batch {batch}"
             if accumulation is None:

@@ -7,19 +7,19 @@ import math
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
-MIN_MOMENT = 1e-30  # smaller moments are set to zero, as in the reference
+MIN_AVERAGE, MIN_SQUARE = 1e-30, 1e-37  # smaller moments are set to zero, as in the reference
 
 
 @jit
 def _flush(x):
-    """Return x, or zero where |x| is below MIN_MOMENT."""
-    return type(x)(0) if abs(x) < type(x)(MIN_MOMENT) else x
+    """Return an average or a sum of gradients, or zero where |x| is below MIN_AVERAGE."""
+    return type(x)(0) if abs(x) < type(x)(MIN_AVERAGE) else x
 
 
 @jit
-def _flush_positive(x):
-    """Return x ≥ 0, or zero where x is below MIN_MOMENT."""
-    return type(x)(0) if x < type(x)(MIN_MOMENT) else x
+def _flush_square(x):
+    """Return an average or a sum of squares, or zero where x is below MIN_SQUARE."""
+    return type(x)(0) if x < type(x)(MIN_SQUARE) else x
 
 
 @jit
@@ -59,7 +59,7 @@ def _adam_task(theta, g, m, v, peak, rates, betas, eps, amsgrad, task):
         a = b1 * m[i] + r1 * g[i]  # the order of these four statements decides how LLVM contracts and so rounds them
         b = b2 * v[i] + r2 * g[i] * g[i]
         a = _flush(a)
-        b = _flush_positive(b)
+        b = _flush_square(b)
         m[i] = a
         v[i] = b
         if amsgrad:
@@ -92,6 +92,14 @@ def nadam(theta, g, m, v, gradient_rate, momentum_rate, beta1, beta2, epsilon, s
 
 
 @jit
+def radam(theta, g, m, v, rate, root, beta1, beta2, epsilon):
+    kind = theta.dtype.type
+    rates = (kind(0), kind(rate), kind(root))
+    betas = (kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
+    parallel_for(_adam_task, (theta, g, m, v, v, rates, betas, kind(epsilon), False), num_chunks(theta))
+
+
+@jit
 def _adamax_task(theta, g, m, u, eta, b1, r1, b2, eps, task):
     for i in chunk(theta, task):
         a = _flush(b1 * m[i] + r1 * g[i])
@@ -112,7 +120,7 @@ def adamax(theta, g, m, u, rate, beta1, beta2, epsilon, step):
 def _rmsprop_task(theta, g, v, mean, u, rate, alpha, rest, eps, momentum, centered, task):
     zero = theta.dtype.type(0)
     for i in chunk(theta, task):
-        b = _flush_positive(alpha * v[i] + rest * g[i] * g[i])
+        b = _flush_square(alpha * v[i] + rest * g[i] * g[i])
         v[i] = b
         if centered:
             a = _flush(alpha * mean[i] + rest * g[i])
@@ -135,7 +143,7 @@ def rmsprop(theta, g, v, mean, u, rate, alpha, epsilon, momentum, centered):
 @jit
 def _adagrad_task(theta, g, s, rate, initial, eps, task):
     for i in chunk(theta, task):
-        b = _flush_positive(s[i] + g[i] * g[i])
+        b = _flush_square(s[i] + g[i] * g[i])
         s[i] = b
         theta[i] -= rate * g[i] / (math.sqrt(initial + b) + eps)
 
@@ -149,10 +157,10 @@ def adagrad(theta, g, s, rate, initial, epsilon):
 @jit
 def _adadelta_task(theta, g, v, u, rate, rho, rest, eps, task):
     for i in chunk(theta, task):
-        b = _flush_positive(rho * v[i] + rest * g[i] * g[i])
+        b = _flush_square(rho * v[i] + rest * g[i] * g[i])
         v[i] = b
         d = g[i] * math.sqrt(u[i] + eps) / math.sqrt(b + eps)
-        u[i] = _flush_positive(rho * u[i] + rest * d * d)
+        u[i] = _flush_square(rho * u[i] + rest * d * d)
         theta[i] -= rate * d
 
 
@@ -176,3 +184,25 @@ def lion(theta, g, m, rate, beta1, beta2):
     kind = theta.dtype.type
     settings = (kind(rate), kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2))
     parallel_for(_lion_task, (theta, g, m, *settings), num_chunks(theta))
+
+
+@jit
+def _rprop_task(theta, g, sign, factor, rate, decrease, increase, low, high, task):
+    zero, one = theta.dtype.type(0), theta.dtype.type(1)
+    for i in chunk(theta, task):
+        s = one if g[i] > zero else (-one if g[i] < zero else zero)
+        change = s * sign[i]  # the signs, not the gradients: the product of two small gradients underflows
+        f = one if factor[i] == zero and s != zero else factor[i]
+        f *= increase if change > zero else (decrease if change < zero else one)
+        f = min(max(f, low), high) if f > zero else zero
+        s = zero if change < zero else s
+        sign[i] = s
+        factor[i] = f
+        theta[i] -= rate * f * s
+
+
+@jit
+def rprop(theta, g, sign, factor, rate, decrease, increase, low, high):
+    kind = theta.dtype.type
+    settings = (kind(rate), kind(decrease), kind(increase), kind(low), kind(high))
+    parallel_for(_rprop_task, (theta, g, sign, factor, *settings), num_chunks(theta))

@@ -6,7 +6,12 @@ import numpy as np
 
 from pellucid.core.memory import Array
 
-MIN_MOMENT = 1e-30  # smaller moments are set to zero: processors are many times slower with denormal numbers
+# Processors are many times slower with denormal numbers, which in float32 are those below 1.2e-38, so small moments are set to
+# zero. The limit is higher for averages and sums of gradients: their product with a learning rate must not be denormal either.
+#
+# What an average loses in this way changes a step by at most η · 1e-29/ε. What an average of squares loses changes its root,
+# with bias correction, by at most √(MIN_SQUARE/(1 − β₂)): 1e-17 for β₂ = 0.999, which is 1e-5 of the smallest ε allowed.
+MIN_AVERAGE, MIN_SQUARE = 1e-30, 1e-37
 
 
 def _update_average(m: Array, g: Array, decay: float) -> None:
@@ -14,7 +19,7 @@ def _update_average(m: Array, g: Array, decay: float) -> None:
     kind = m.dtype.type
     m *= kind(decay)
     m += kind(1 - decay) * g
-    m[np.abs(m) < MIN_MOMENT] = 0
+    m[np.abs(m) < MIN_AVERAGE] = 0
 
 
 def _update_square(v: Array, g: Array, decay: float) -> None:
@@ -22,7 +27,7 @@ def _update_square(v: Array, g: Array, decay: float) -> None:
     kind = v.dtype.type
     v *= kind(decay)
     v += kind(1 - decay) * g * g
-    v[v < MIN_MOMENT] = 0
+    v[v < MIN_SQUARE] = 0
 
 
 def sgd(theta: Array, g: Array, rate: float) -> None:
@@ -35,7 +40,7 @@ def sgd_momentum(theta: Array, g: Array, v: Array, rate: float, momentum: float,
     mu = theta.dtype.type(momentum)
     v *= mu
     v += g
-    v[np.abs(v) < MIN_MOMENT] = 0
+    v[np.abs(v) < MIN_AVERAGE] = 0
     theta -= theta.dtype.type(rate) * (g + mu * v if nesterov else v)
 
 
@@ -80,6 +85,16 @@ def nadam(
     theta -= (kind(gradient_rate) * g + kind(momentum_rate) * m) / (root + kind(epsilon))
 
 
+def radam(
+    theta: Array, g: Array, m: Array, v: Array, rate: float, root: float, beta1: float, beta2: float, epsilon: float
+) -> None:
+    """Adam's moments, and θ ← θ − η m / (root · √v + ε). With root 0 and ε 1, this is a step of the momentum alone."""
+    kind = theta.dtype.type
+    _update_average(m, g, beta1)
+    _update_square(v, g, beta2)
+    theta -= kind(rate) * m / (np.sqrt(v) * kind(root) + kind(epsilon))
+
+
 def adamax(
     theta: Array, g: Array, m: Array, u: Array, rate: float, beta1: float, beta2: float, epsilon: float, step: int
 ) -> None:
@@ -118,7 +133,7 @@ def rmsprop(
     if momentum:
         u *= kind(momentum)
         u += d
-        u[np.abs(u) < MIN_MOMENT] = 0
+        u[np.abs(u) < MIN_AVERAGE] = 0
         d = u
     theta -= kind(rate) * d
 
@@ -127,7 +142,7 @@ def adagrad(theta: Array, g: Array, s: Array, rate: float, initial: float, epsil
     """s ← s + g²;  θ ← θ − η g / (√(initial + s) + ε)."""
     kind = theta.dtype.type
     s += g * g
-    s[s < MIN_MOMENT] = 0
+    s[s < MIN_SQUARE] = 0
     theta -= kind(rate) * g / (np.sqrt(kind(initial) + s) + kind(epsilon))
 
 
@@ -145,3 +160,30 @@ def lion(theta: Array, g: Array, m: Array, rate: float, beta1: float, beta2: flo
     kind = theta.dtype.type
     theta -= kind(rate) * np.sign(kind(beta1) * m + kind(1 - beta1) * g)
     _update_average(m, g, beta2)
+
+
+def rprop(
+    theta: Array,
+    g: Array,
+    sign: Array,
+    factor: Array,
+    rate: float,
+    decrease: float,
+    increase: float,
+    low: float,
+    high: float,
+) -> None:
+    """θ ← θ − η f sign(g), with a factor f for each parameter; where g has changed its sign, no step.
+
+    f is 1 at the first gradient that is not zero. It is multiplied by ``increase`` where g has kept its sign, by ``decrease``
+    where g has changed it, and stays between ``low`` and ``high``. ``sign`` is that of the last gradient: 0 after a change.
+    """
+    kind = theta.dtype.type
+    s = np.sign(g)
+    change = s * sign  # the signs, not the gradients: the product of two small gradients underflows
+    factor[(factor == 0) & (s != 0)] = 1
+    factor *= np.where(change > 0, kind(increase), np.where(change < 0, kind(decrease), kind(1)))
+    np.clip(factor, kind(low), kind(high), out=factor, where=factor > 0)
+    s[change < 0] = 0
+    sign[:] = s
+    theta -= kind(rate) * factor * s
