@@ -18,7 +18,6 @@ from pellucid.optim.schedules import Schedule
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan et al.: five rounds map singular values of 0.0015 … 1 to 0.68 … 1.20
 ROUNDS = 5
-SAFE_NORMS = (1e-15, 1e15)  # of matrices whose sum of squares neither overflows nor underflows in float32
 ADAM_RMS = 0.2  # about the root mean square of Adam's steps, in units of the learning rate (Liu et al., 2025)
 
 
@@ -65,10 +64,6 @@ class Muon(Rule):
 def orthogonal(X: Array, kernels: Kernels) -> Array:
     """Return approximately U Vᵀ of X = U Σ Vᵀ (r, c); a matrix of zeros stays zero. X is overwritten."""
     norm = math.sqrt(kernels.sum_of_squares(X.reshape(-1)))
-    if not SAFE_NORMS[0] < norm < SAFE_NORMS[1]:
-        _, exponent = math.frexp(np.abs(X).max())
-        np.ldexp(X, -exponent, out=X)
-        norm = math.sqrt(kernels.sum_of_squares(X.reshape(-1)))
     kernels.scale(X.reshape(-1), 1 / max(norm, float(np.finfo(X.dtype).tiny)))
     (r, c), (a, b, d) = X.shape, COEFFICIENTS
     k, product = min(r, c), np.empty_like(X)

@@ -11,9 +11,7 @@ from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
 SHORT_SUM = u64(512)  # elements that are summed in the array's dtype; the sums are then added in float64
-SMALLEST_SUM = (
-    1e-25  # smaller sums may lack squares that were rounded to zero in float32; infinite ones, squares that overflowed
-)
+SMALLEST_SUM = 1e-25  # a smaller sum may lack squares that are zero in float32; an infinite one, squares that overflowed
 CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
 COLUMNS_PER_TASK = u64(64)
 
