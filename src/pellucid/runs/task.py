@@ -18,6 +18,9 @@ CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(),
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 
 
+MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
+
+
 @dataclass(frozen=True)
 class Task:
     """The task of a run: a network with a suitable last layer, a loss and metrics.
@@ -56,7 +59,14 @@ class Task:
         deviation = float(y.std())
         if not deviation > 0:
             raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
-        network = regressor(recipe.network(1), deviation, float(y.mean()))
+        mean = float(y.mean())
+        if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
+            target = "target" if data.origin is None else data.origin.target
+            raise DataError(
+                f"{data.name}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
+                f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
+            )
+        network = regressor(recipe.network(1), deviation, mean)
         outputs = network.build(data.shape).shape
         if outputs != (1,):
             raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")

@@ -6,7 +6,7 @@ A policy is a generator around the generator of events: it yields every event, a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -59,6 +59,16 @@ def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> 
         )
 
 
+def check_monitors(policies: Sequence[Policy], columns: Collection[str]) -> None:
+    """Raise ConfigError where a policy monitors a value that is not one of the ``columns`` of the history to come."""
+    for policy in policies:
+        monitor = getattr(policy, "monitor", None)
+        if isinstance(monitor, str) and monitor not in columns:
+            raise ConfigError(
+                f"{type(policy).__name__} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, columns)}"
+            )
+
+
 class _Plateau:
     """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
 
@@ -68,11 +78,8 @@ class _Plateau:
         self._best = -float("inf")  # with the sign chosen so that higher is better
 
     def improved(self, event: EpochEvent) -> bool:
-        """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
+        """Count one more epoch, and return whether its value is an improvement."""
         monitor, row = self.policy.monitor, event.row()
-        if monitor not in row:
-            owner = type(self.policy).__name__
-            raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, row)}")
         value = -row[monitor] if lower_is_better(monitor) else row[monitor]
         if value > self._best + self.policy.min_delta:
             self._best, self.epochs = value, 0
