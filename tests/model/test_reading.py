@@ -14,6 +14,7 @@ from pellucid import (
     DataError,
     DataWarning,
     Dense,
+    FileError,
     Flatten,
     MeanSquaredError,
     Model,
@@ -49,10 +50,11 @@ def test_new_rows_are_read_with_the_categories_of_the_model(trained, tmp_path):
     new = write(tmp_path / "b.csv", "gb", seed=1)  # read on its own, g would be the first category
     data = trained.read(new)
     assert data.shape == (4,)
-    assert trained.evaluate(data)["accuracy"] > 0.95  # 0.98 to 1 for five seeds
+    assert trained.evaluate(data)["accuracy"] > 0.95  # 0.997 to 1 for six seeds
     np.testing.assert_array_equal(trained.predict(data), trained.predict(data.x))
     np.testing.assert_array_equal(Ensemble([trained]).read(new).x, data.x)
     assert trained.read(new, labelled=False).y is None
+    assert len(trained.read(new.rename(tmp_path / "b.txt"))) == 300  # a name that is not that of a table
     before = trained.evaluate(data)["loss"]
     trained.fit(data, epochs=3)
     assert trained.evaluate(data)["loss"] < before
@@ -152,6 +154,8 @@ def test_folders_of_images(tmp_path):
         model.read(write(tmp_path / "a.csv", "rg"))
     numbers = Sequential(Dense(1)).compile((2,), MeanSquaredError())
     numbers.fit(np.eye(2), [0.5, 1.5])
+    with pytest.raises(FileError, match="four: there is no such file or folder"):
+        model.read(tmp_path / "four")
     with pytest.raises(ConfigError, match="two: this model was trained on data that is not a folder of images"):
         numbers.read(tmp_path / "two")
 
@@ -166,7 +170,7 @@ def test_a_network_learns_from_time_stamps_as_from_small_numbers(tmp_path):
     data = read_csv(path, "kind")
     model = Sequential(Dense(32), ReLU(), Dense(2), Softmax()).compile((1,), CrossEntropy(), Adam(0.03), [Accuracy()])
     model.fit(data, epochs=30)
-    assert model.evaluate(data)["accuracy"] > 0.95  # 0.55 to 0.65 if the column is cut to float32 first
+    assert model.evaluate(data)["accuracy"] > 0.95  # 0.97 to 0.995 for six seeds; 0.63 if the column is cut to float32 first
     estimator = NetworkClassifier(32, optimizer=Adam(0.03), batch_size=32, epochs=30, random_state=0).fit(time[:, None], kind)
     assert estimator.score(time[:, None], kind) > 0.95
     model.save(tmp_path / "m.pellucid")

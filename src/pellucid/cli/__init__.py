@@ -44,9 +44,9 @@ def application(imported: Collection[str] = COMMANDS) -> typer.Typer:
             app.add_typer(command, name=name, short_help=summary)
         else:
             app.command(name, short_help=summary)(command)
-    for commands in (app.registered_commands, *(group.typer_instance.registered_commands for group in app.registered_groups)):
-        for one in commands:
-            one.cls = Command
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
+    for one in (one for part in (app, *groups) for one in part.registered_commands):
+        one.cls = Command
     return app
 
 

@@ -46,7 +46,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _show_warning(message: Warning | str, *place: Any) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: object = None
+) -> None:
     """Print a warning as one line on standard error; the arguments are those of ``warnings.showwarning``."""
     typer.echo(f"warning   {message}", err=True)
 

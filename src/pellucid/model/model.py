@@ -158,9 +158,10 @@ class Model:
           bars), False nowhere.
 
         Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Data and options are
-        checked before the model is changed: DataError, ShapeError, ConfigError. During training, ConfigError is raised if a
-        policy monitors a score that is not computed, or if a perturbation is lost to rounding; DivergedError if the loss or the
-        gradient is not finite or too large.
+        checked before the model is changed: DataError, ShapeError, ConfigError. A data set must have the columns and classes of
+        the first training data (:meth:`read`). During training, ConfigError is raised if a perturbation is lost to rounding;
+        DivergedError if the loss or the gradient is not finite or too large. Warns with DataWarning of columns and targets of
+        which float32 merges most values.
         """
         options = FitOptions(
             epochs=epochs,
