@@ -108,6 +108,7 @@ def test_the_message_names_the_first_difference():
             model.evaluate(from_arrays(x, y, names=names, classes=classes))
     assert model.evaluate(from_arrays(x, y, names=["a", "b"], classes=["no", "yes", "maybe"]))["loss"] > 0
     assert model.evaluate(from_arrays(x, y))["loss"] > 0
+    assert model.evaluate(from_arrays(x, y, classes=["0", "1"]))["loss"] > 0  # other names for the same labels
     with pytest.raises(DataError, match="the training data differs"):
         model.fit(from_arrays(x, 1 - y, names=["a", "b"], classes=["yes", "no"]))
 

@@ -101,14 +101,16 @@ def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
 def check_columns(data: Dataset, what: str, stage: InputStage | None, classes: Sequence[str] | None) -> None:
     """Raise DataError for a data set with other columns or classes than the model's; ``what`` is its name in the message.
 
-    Only what both name is compared: arrays have neither. A set may have fewer or more classes than the model (its labels are
-    checked by the loss), but those that both have must be the same, since labels are numbers.
+    Only what both name is compared: arrays have neither. Labels are numbers, so the classes must have the same order, but a set
+    may have fewer or more of them (the loss checks its labels). If no name occurs in both, the model has names of its own for
+    them (``compile(classes=…)``).
     """
     columns = None if data.origin is None else data.origin.columns
     if columns is not None and isinstance(stage, Standardization) and columns != stage.columns:
         _raise_other_data(what, difference(columns, stage.columns))
+    renamed = not set(data.classes or ()) & set(classes or ())
     for number, (own, known) in enumerate(zip(data.classes or (), classes or (), strict=False)):
-        if own != known:
+        if own != known and not renamed:
             _raise_other_data(what, f"class {number} is {own!r} there and {known!r} in the model")
 
 

@@ -60,13 +60,22 @@ def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> 
 
 
 def check_monitors(policies: Sequence[Policy], columns: Collection[str]) -> None:
-    """Raise ConfigError where a policy monitors a value that is not one of the ``columns`` of the history to come."""
+    """Raise ConfigError where a policy monitors a value that will not be one of the ``columns`` of the history.
+
+    An entry of a metric whose number of entries is known only after the first batch is checked after the first epoch.
+    """
     for policy in policies:
-        monitor = getattr(policy, "monitor", None)
-        if isinstance(monitor, str) and monitor not in columns:
-            raise ConfigError(
-                f"{type(policy).__name__} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, columns)}"
-            )
+        if isinstance(policy, (EarlyStopping, ReduceOnPlateau)):
+            name, _, entry = policy.monitor.rpartition("_")
+            if not (entry.isdigit() and name in columns):
+                _check_computed(policy, columns)
+
+
+def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection[str]) -> None:
+    """Raise ConfigError unless the value that the policy monitors is one of the ``columns`` of the history."""
+    if policy.monitor not in columns:
+        owner, monitor = type(policy).__name__, policy.monitor
+        raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, columns)}")
 
 
 class _Plateau:
@@ -78,8 +87,9 @@ class _Plateau:
         self._best = -float("inf")  # with the sign chosen so that higher is better
 
     def improved(self, event: EpochEvent) -> bool:
-        """Count one more epoch, and return whether its value is an improvement."""
+        """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
         monitor, row = self.policy.monitor, event.row()
+        _check_computed(self.policy, row)
         value = -row[monitor] if lower_is_better(monitor) else row[monitor]
         if value > self._best + self.policy.min_delta:
             self._best, self.epochs = value, 0

@@ -18,7 +18,7 @@ from pellucid.data.tables.columns import Standardization
 from pellucid.errors import DataWarning
 from pellucid.training.state import ModelState
 
-SAMPLES, VALUES = 512, 1_000_000  # at most so many are compared: enough to see whether most values of a column fall together
+SAMPLES, VALUES = 512, 200_000  # at most so many are compared: enough to see whether most values of a column fall together
 KEPT = 0.5  # of the different values: a column that keeps fewer is reported
 
 

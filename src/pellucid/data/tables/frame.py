@@ -12,13 +12,13 @@ from pellucid.errors import DataError
 
 
 def is_frame(source: Any) -> bool:
-    """Return whether this is a data frame, such as one of pandas or Polars: an object with named columns."""
+    """Return whether this is a data frame, such as one of pandas, Polars or PyArrow: an object with named columns."""
     return hasattr(source, "columns") and hasattr(source, "__getitem__")
 
 
 def frame_names(frame: Any) -> tuple[str, ...]:
     """Return the names of the columns of a data frame as text."""
-    return tuple(str(name) for name in frame.columns)
+    return tuple(map(str, _keys(frame)))
 
 
 class Frame:
@@ -39,10 +39,15 @@ class Frame:
 
     def blocks(self) -> Iterator[RowBlock]:
         """Yield the rows in blocks."""
-        columns = [np.asarray(self._frame[name], object) for name in self._frame.columns]
+        columns = [np.asarray(self._frame[key], object) for key in _keys(self._frame)]
         for start in range(0, len(self._frame), BLOCK_ROWS):
             cells = [tuple(map(_cell, column[start : start + BLOCK_ROWS])) for column in columns]
             yield RowBlock(cells, list(range(start + 1, start + 1 + len(cells[0]))))
+
+
+def _keys(frame: Any) -> list[Any]:
+    """Return the keys of the columns of a data frame, which pandas allows to be anything."""
+    return list(getattr(frame, "column_names", frame.columns))  # in PyArrow, columns are the values
 
 
 def _cell(value: Any) -> str:
