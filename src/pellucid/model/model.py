@@ -264,10 +264,10 @@ class Model:
     def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
         """Return new data as this model needs it, for :meth:`predict`, :meth:`evaluate` or more training.
 
-        - A CSV file or a data frame (of pandas or Polars), for a model that was trained on a table with named columns: columns
-          are found by name, in any order, and encoded with the categories of the training data. A category that it did not have
-          counts as none, with a DataWarning. Without a target (``labelled=False``) every row is kept; with one, rows without
-          a target are left out. The default is to read the target if the table has that column.
+        - A CSV file or a data frame (pandas, Polars, PyArrow), for a model that was trained on a table with named columns. The
+          columns are found by name, in any order, and encoded with the categories of the training data. A category that it did
+          not have counts as none, with a DataWarning. If ``labelled``, the target is read too, and rows without one are left
+          out; otherwise every row is kept. The default is to read the target if the table has that column.
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
 

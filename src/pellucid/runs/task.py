@@ -16,8 +16,6 @@ from pellucid.runs.recipe import Recipe
 
 CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
-
-
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
@@ -39,7 +37,11 @@ class Task:
 
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, model: str) -> Task:
-        """Return the task for this training data. Raises ConfigError if the preset ``model`` does not take such samples."""
+        """Return the task for this training data.
+
+        Raises ConfigError if the preset ``model`` does not take such samples, and DataError for a target that is constant, or
+        that float32 cannot hold.
+        """
         try:
             return cls._classification(recipe, data) if data.classes is not None else cls._regression(recipe, data)
         except ShapeError as error:
