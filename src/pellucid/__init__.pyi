@@ -6,6 +6,7 @@ from pellucid.errors import (
     CheckpointError as CheckpointError,
     ConfigError as ConfigError,
     DataError as DataError,
+    DataWarning as DataWarning,
     DivergedError as DivergedError,
     FileError as FileError,
     PellucidError as PellucidError,

@@ -1,4 +1,4 @@
-"""The exceptions that Pellucid raises for invalid input.
+"""The exceptions that Pellucid raises for invalid input, and the warning about data.
 
     PellucidError
     ├── ConfigError           an invalid setting, name or combination of parts
@@ -10,6 +10,8 @@
 
 A message names the place, what was expected, what was found, and what to try. The command line prints the message in one line
 and exits with code 2. Any other exception is a bug, and its traceback is printed.
+
+DataWarning is the category of warnings about data that can be used, but of which something is lost.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ class ShapeError(PellucidError, ValueError):
 
 class DataError(PellucidError, ValueError):
     """Data that cannot be read, or that cannot be used for training."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but of which something is lost: unknown categories, or differences that float32 cannot hold."""
 
 
 class FileError(PellucidError, OSError):

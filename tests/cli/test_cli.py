@@ -244,7 +244,8 @@ def test_compare(run, tmp_path):
 
 def test_data(mnist_folder):
     rows = json.loads(cli("data", "list", "--json")[0])
-    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits"]
+    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits", "drawings"]
+    assert rows[3]["where"] == "needs pendigits"
     assert rows[0]["ok"]
     assert not rows[1]["ok"]
     assert str(mnist_folder) in cli("data", "list")[0]
@@ -287,7 +288,7 @@ def test_a_folder_that_is_not_empty_is_kept_unless_forced(run):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     _, err = cli(*TRAIN, "--out", run, code=2)
     assert "is not empty: choose another folder with --out, or write into it with --force" in err
-    _, err = cli(*TRAIN, "--lr", "1e9", "--model", "mlp", "--out", run, "--force", code=2)
+    _, err = cli("train", "mnist", "--lr", "1e9", "--model", "mlp", "--epochs", 3, "--out", run, "--force", code=2)
     assert "training diverged" in err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     cli(*TRAIN, "--out", run, "--force", "--quiet", "--seed", 1)

@@ -98,7 +98,7 @@ def test_numbers_from_a_table(table):
     assert 380_000 < rows[0]["prediction"] < 420_000
     out, err = cli("predict", "run", "new.csv", "--out", "p.csv")
     assert out.splitlines()[0] == f"new.csv:1  {format_number(rows[0]['prediction'])}"
-    assert "1 rows have unknown categories ('Bonn')" in err
+    assert err == "warning   new.csv: city: 1 rows have unknown categories ('Bonn'), which count as none\n"
     with open("p.csv", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
     assert [float(row["prediction"]) for row in written] == [row["prediction"] for row in rows]
@@ -160,8 +160,8 @@ def test_data_show_reads_like_train(table, shapes):
     assert (
         "no images to show" in cli("data", "show", "flats.csv", "--target", "warm", "--missing", "mean", "--augment", code=2)[1]
     )
-    out, _ = cli("data", "show", "shapes", "--size", "8x6", "--count", 2)
-    assert "converted to 8x6 in colour" in out
+    out, _ = cli("data", "show", "shapes", "--size", "6x8", "--count", 2)
+    assert "converted to 6 high, 8 wide, in colour" in out
     assert len(out.splitlines()[-4:]) == 4
     assert "resized to 32x32" in cli("data", "show", "shapes", "--out", "shapes.png")[0]
 
@@ -180,6 +180,9 @@ def one(table, text):
         (("train", "flats.csv", "--target", "prize"), "did you mean 'price'?"),
         (("train", "flats.csv", "--target", "price", "--size", "32x32"), "--size does not apply to tables"),
         (("train", "flats.csv", "--target", "price", "--missing", "zero"), "--missing 'zero'"),
+        (("train", "flats.csv", "--target", "price", "--target", "warm"), "--target price --target warm: a model predicts one"),
+        (("train", "flats.csv", "--target", "none", "--class-weight", "balancd"), "did you mean 'balanced'"),
+        (("train", "flats.csv", "--target", "price", "--size", "0x4"), "--size 0x4: height and width must be at least 1"),
         (("train", "flats.csv", "--target", "price", "--missing", "mean", "--model", "cnn"), "use --model table"),
         (("train", "mnist", "--target", "price"), "--target does not apply to mnist"),
         (("train", "mnits"), "there is no data set 'mnits': did you mean 'mnist'?"),
@@ -197,10 +200,38 @@ def test_errors_are_one_line(table, arguments, message):
     assert not (table.parent / "runs").exists() or not list((table.parent / "runs").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("train", "flats.csv", "--lr", "1", "--target", "price", "--lr", "2"), "--lr"),
+        (("predict", "run", "flats.csv", "--out", "a.csv", "--out=a.csv"), "--out"),
+        (("data", "show", "flats.csv", "--count", "2", "--count", "3"), "--count"),
+    ],
+)
+def test_an_option_with_two_values_is_refused(table, arguments, option):
+    _, err = cli(*arguments, code=2)
+    assert f"{option} is given 2 times, but takes one value" in err
+
+
+def test_options_that_may_be_given_twice(table):
+    out, _ = cli("data", "show", "flats.csv", "--target", "warm", "--ignore", "price", "--ignore", "area")
+    assert "left out: price (ignored), area (ignored)" in out
+    assert cli("data", "list", "--json", "--json")[0].startswith("[")
+
+
+def test_a_target_that_float32_cannot_hold_is_refused(table):
+    lines = [f"{i},{1.7e9 + i % 97:.3f}\n" for i in range(200)]
+    (table.parent / "times.csv").write_text("x,time\n" + "".join(lines))
+    _, err = cli("train", "times.csv", "--target", "time", code=2)
+    assert "times train: the target time varies by 2" in err
+    assert "subtract 1.7e+09 from it in the table" in err
+
+
 def test_a_folder_of_images(shapes, tmp_path):
-    out, _ = cli("train", "shapes", "--size", "10x8", "--epochs", 30, "--out", "run")
+    out, _ = cli("train", "shapes", "--size", "8x10", "--epochs", 30, "--out", "run")
     assert "images    48 (12 in colour and 36 in grey;" in out
-    assert "converted to 10x8 in colour" in out
+    assert "converted to 8 high, 10 wide, in colour" in out
+    assert Model.load("run/model.pellucid").input_shape == (8, 10, 3)
     assert "broken    2 images cannot be read" in out
     assert "left/99.png: not an image" in out
     assert "model     mlp" in out

@@ -247,7 +247,7 @@ INSTANCES: list[Config] = [
     Sigmoid(),
     Softplus(),
     SpatialDropout2D(0.2),
-    Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price"),
+    Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),
     StepDecay(0.1, 0.5, 2),
     Tanh(),
     TopKAccuracy(3),

@@ -232,6 +232,18 @@ def test_html_of_other_samples_has_no_images(x):
     assert "<img" not in Dataset(x, None)._repr_html_()
 
 
+def test_three_sets_of_the_given_sizes():
+    data = numbered(100, np.arange(100) % 2)
+    assert data.splits(validation=5, test=0.2).sizes == {"train": 75, "validation": 5, "test": 20}
+    for validation in (0, -1, 0.0, -0.5, 1.0, 1.5, 0.001, 100):
+        with pytest.raises(DataError, match=rf"splits\(validation={validation}\) of 100 samples: expected an integer from 1"):
+            data.splits(validation=validation)
+    with pytest.raises(DataError, match=r"splits\(test=0\) of 100 samples"):
+        data.splits(test=0)
+    with pytest.raises(DataError, match="leaves no training set"):
+        data.splits(validation=60, test=0.4)
+
+
 def test_splits_have_sizes_and_a_repr():
     sets = (numbered(n, np.zeros(n, int), classes=("a", "b")) for n in (1200, 30, 40))
     splits = Splits(*sets, "toys", "a folder", "00")

@@ -200,6 +200,7 @@ def test_both_formats_standardize_tables(tmp_path):
     program = load_program(tmp_path / "table.py")
     assert_close(program["predict"](x), model.predict(x))
     assert program["COLUMNS"] == stage.names
+    assert "x = np.zeros((5, 3), np.float64)" in (tmp_path / "table.py").read_text()  # float32 would round the column year
 
 
 def test_an_onnx_file_describes_itself():

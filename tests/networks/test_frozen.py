@@ -14,13 +14,17 @@ from pellucid import (
     Chain,
     ClipNorm,
     ConfigError,
+    Conv2D,
     CrossEntropy,
     Decay,
     Dense,
     Dropout,
+    Flatten,
     Frozen,
     GaussianNoise,
+    GlobalAveragePool2D,
     Graph,
+    MaxPool2D,
     Model,
     Node,
     ReLU,
@@ -189,6 +193,26 @@ def test_an_invalid_transfer_changes_nothing():
     with pytest.raises(ConfigError, match=r"the source has dense1.W, .* the target sequential1.batchnorm1.gamma"):
         transfer(one, Sequential(Sequential(BatchNorm()), Softmax()).compile((6,), CrossEntropy()))
     np.testing.assert_array_equal(other.parameters, before)
+
+
+def flattening(shape, end=Flatten):
+    layers = Conv2D(2, 3), MaxPool2D(), end(), Dropout(0.1), Dense(3), Softmax()
+    return Sequential(*layers).compile(shape, CrossEntropy())
+
+
+def test_a_network_of_images_of_the_turned_size_is_refused():
+    """The vectors are equally long, but a weight would read another pixel."""
+    one, turned = flattening((12, 8, 1)), flattening((8, 12, 1), Flatten)
+    with pytest.raises(
+        ShapeError, match=r"dense1.W reads flattened samples of the shape \(5, 3, 2\) .* and \(3, 5, 2\) in the"
+    ):
+        transfer(one, turned)
+    inside = Sequential(Frozen(*turned.network.layers[:-1]), Dense(2), Softmax()).compile((8, 12, 1), CrossEntropy())
+    with pytest.raises(ShapeError, match=r"compile the target for samples of the shape \(12, 8, 1\)"):
+        transfer(one, inside, into="frozen1")
+    assert len(transfer(one, flattening((12, 8, 1)))) == 4
+    # A convolution reads any size, and so does a dense layer behind a global mean.
+    assert len(transfer(flattening((12, 8, 1), GlobalAveragePool2D), flattening((8, 12, 1), GlobalAveragePool2D))) == 4
 
 
 def test_frozen_layers_can_be_trained_again():

@@ -87,6 +87,7 @@ def test_a_sweep_from_the_command_line(mnist_folder):
     assert next(line for line in lines if line.startswith("  ")).startswith(f"  {100 * best:.2f} % (")
     for folder in Path("swept").glob("hidden*"):
         assert "test" not in json.loads((folder / "metrics.json").read_text()), "the test set was not used"
+    assert lines[-1] == "the runs, results.csv and the figure are in swept"
     assert Path("swept/sweep.png").read_bytes().startswith(b"\x89PNG")
     again, _ = sweep(*words, "--out", "swept", "--jobs", 1)
     assert again.splitlines()[0] == "12 of 12 runs are done already"
@@ -94,6 +95,10 @@ def test_a_sweep_from_the_command_line(mnist_folder):
         *words[:-4], "--epochs", 2, "--limit", 100, "--grid", "batch_size=50", "--jobs", 1, "--out", "other", "--json"
     )
     assert len(json.loads(grown)) == 12
+    three = [word for setting in ("hidden=4", "lr=0.1", "batch_size=50") for word in ("--grid", setting)]
+    text, _ = sweep(*three, "--epochs", 1, "--limit", 50, "--jobs", 1, "--out", "three")
+    assert text.splitlines()[-1] == "the runs and results.csv are in three"
+    assert not Path("three/sweep.png").exists()
 
 
 def test_refused_sweeps(mnist_folder):

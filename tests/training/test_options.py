@@ -26,6 +26,8 @@ from pellucid import AverageWeights, ConfigError, CrossEntropy, Dense, EarlyStop
         ("policies", EarlyStopping(), "policies must be a list or tuple, not EarlyStopping"),
         ("policies", [EarlyStopping], r"add parentheses to create one: EarlyStopping\(\)"),
         ("policies", [EarlyStopping(), AverageWeights()], "put AverageWeights before it"),
+        ("class_weight", "balancd", "class_weight='balancd': did you mean 'balanced'"),
+        ("class_weight", 2.0, "give 'balanced', a list with one weight per class, or a mapping"),
         ("method", "parallel", "method must be a Perturbation, not str"),
         ("exact_training_metrics", None, "exact_training_metrics must be True or False"),
         ("deterministic", "yes", "deterministic must be True or False"),

@@ -122,8 +122,16 @@ def test_early_stopping_monitors_any_value(images, misleading):
         EarlyStopping(min_delta=-1)
     with pytest.raises(ConfigError, match="'validation_loss': give fit a validation set"):
         adam_model().fit(images, policies=[EarlyStopping()])
+    model = adam_model()
     with pytest.raises(ConfigError, match=r"'validation_acuracy'.*did you mean 'validation_accuracy'"):
-        adam_model().fit(images, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])
+        model.fit(images, validation=misleading, policies=[EarlyStopping(monitor="validation_acuracy")])
+    with pytest.raises(
+        ConfigError, match="'train_accuracy_0', which is not computed"
+    ):  # known after an epoch: it has no entries
+        adam_model().fit(images, policies=[EarlyStopping(monitor="train_accuracy_0")])
+    with pytest.raises(ConfigError, match="choose one of: epoch, seconds, learning_rate, train_loss, train_accuracy"):
+        model.fit_events(images, options=FitOptions(policies=[EarlyStopping(monitor="x")]))
+    assert (model.state.steps, model.input_stage) == (0, None)  # refused before the first step
 
 
 def test_combinations_of_policies(images):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Collection
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "train": "Train a network and write a run folder.",
@@ -42,7 +44,22 @@ def application(imported: Collection[str] = COMMANDS) -> typer.Typer:
             app.add_typer(command, name=name, short_help=summary)
         else:
             app.command(name, short_help=summary)(command)
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
+    for one in (one for part in (app, *groups) for one in part.registered_commands):
+        one.cls = Command
     return app
+
+
+class Command(TyperCommand):
+    """A command that refuses an option that is given twice. Otherwise the last value would silently replace the others."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            takes_one = not getattr(option, "multiple", True) and not getattr(option, "is_flag", True)
+            if takes_one and given.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} is given {given.count(option)} times, but takes one value")
+        return super().parse_args(ctx, args)
 
 
 def _not_imported() -> None:

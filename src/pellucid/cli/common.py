@@ -6,13 +6,14 @@ import functools
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import typer
 
 from pellucid.core.json_text import jsonable
-from pellucid.errors import PellucidError
+from pellucid.errors import DataWarning, PellucidError
 from pellucid.metrics import Value, wilson
 
 P = ParamSpec("P")
@@ -22,13 +23,16 @@ INTERRUPTED = 130  # the exit code after Ctrl-C
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Make a command print library errors as one line on standard error and exit with code 2, or 130 on Ctrl-C.
 
-    Any other exception is a bug and keeps its traceback.
+    Warnings about data are printed as one line on standard error. Any other exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", DataWarning)
+                warnings.showwarning = _show_warning
+                command(*args, **kwargs)
         except PellucidError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
@@ -40,6 +44,13 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(0) from None
 
     return run
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: object = None
+) -> None:
+    """Print a warning as one line on standard error; the arguments are those of ``warnings.showwarning``."""
+    typer.echo(f"warning   {message}", err=True)
 
 
 def echo(text: str = "", *, quiet: bool = False) -> None:

@@ -24,10 +24,7 @@ data = typer.Typer(help="List, download and show data sets.", no_args_is_help=Tr
 @data.command("list")
 @report_errors
 def list_(json: options.Json = False) -> None:
-    """List the published data sets, and where they are on this machine.
-
-    The data set drawings is made from mnist and pendigits.
-    """
+    """List the data sets, and where they are on this machine."""
     rows = datasets.status()
     if json:
         print_json(rows)

@@ -14,12 +14,10 @@ from pellucid.cli.common import echo, format_class_scores, format_scores, print_
 from pellucid.data import Corrections, Dataset
 from pellucid.data.augmentation import parse_augmentation
 from pellucid.data.drawings.strokes import CLASSES
-from pellucid.data.images.folders import read_folder
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.sources.user_data import TABLE_SUFFIXES, is_table
 from pellucid.data.tables.columns import Standardization
-from pellucid.data.tables.reading import read_csv_for_model
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Value
 from pellucid.model.ensemble import Ensemble
@@ -147,18 +145,12 @@ def _is_data_folder(word: str) -> bool:
 
 def _read_user_data(data: str, model: Model) -> tuple[Dataset, str, str]:
     """Return the samples in a table or a folder, read as for the training of the model; their kind; and lines about them."""
-    stage = model.input_stage
-    if isinstance(stage, Standardization) and is_table(data):
-        samples, kind = read_csv_for_model(data, stage, model.classes, labelled=True), "table"
-    elif isinstance(stage, Standardization) or is_table(data):
-        raise ConfigError(f"this model was trained on {stage.expects if stage else 'images'}, but {data} is something else")
-    elif isinstance(stage, ImageScaling) and not stage.invert_light_background:
-        h, w, c = model.input_shape
-        samples = read_folder(data, size=(h, w), colour="grey" if c == 1 else "colour", classes=model.classes)
-        kind = "images"
-    else:
+    stage, kind = model.input_stage, "table" if is_table(data) else "images"
+    reads_folders = isinstance(stage, ImageScaling) and not stage.invert_light_background
+    if kind == "images" and not reads_folders and not isinstance(stage, Standardization):
         samples = _read_corrections(Path(data), model)
         return samples, "corrections", f"data      corrections: {len(samples):,} drawings, from {data}"
+    samples = model.read(data, labelled=True)
     notes = () if samples.origin is None else samples.origin.notes
     return samples, kind, "\n".join([f"data      {samples.name}: {len(samples):,} samples, from {data}", *notes])
 

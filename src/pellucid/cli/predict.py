@@ -24,7 +24,6 @@ from pellucid.data.images.folders import image_files
 from pellucid.data.images.image_file import has_light_border
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.tables.columns import Standardization
-from pellucid.data.tables.reading import read_csv_for_model
 from pellucid.errors import ConfigError, DataError, FileError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
@@ -56,7 +55,7 @@ def predict(
     model, _ = open_run(run)
     stage = model.input_stage
     if isinstance(stage, Standardization):
-        rows = [row for file in files for row in _predict_table(file, model, stage)]
+        rows = [row for file in files for row in _predict_table(file, model)]
     elif len(model.input_shape) != 3:
         raise ConfigError(f"{run} takes samples of the shape {model.input_shape}, not images (height, width, channels)")
     else:
@@ -78,12 +77,10 @@ def predict(
         echo(f"the predictions are in {out}")
 
 
-def _predict_table(file: Path, model: Model, stage: Standardization) -> list[Row]:
-    data = read_csv_for_model(file, stage, model.classes, labelled=False)
-    for note in data.origin.notes if data.origin is not None else ():
-        typer.echo(note, err=True)
+def _predict_table(file: Path, model: Model) -> list[Row]:
+    data = model.read(file, labelled=False)
     sources: list[Row] = [{"file": str(file), "row": number} for number in range(1, len(data) + 1)]
-    return _rows(sources, model.predict(data.x), model)
+    return _rows(sources, model.predict(data), model)
 
 
 def _predict_images(paths: Sequence[Path], model: Model) -> list[Row]:

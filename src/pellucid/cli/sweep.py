@@ -79,7 +79,7 @@ def sweep(
     finally:
         rows = work.write() if work.out.exists() else []
     summaries = work.summaries(rows)
-    _save_figure(work, summaries)
+    figure = _save_figure(work, summaries, json)
     if json:
         print_json(rows)
         return
@@ -92,7 +92,7 @@ def sweep(
         echo(f"  {summary!s:<30} {', '.join(f'{name} {value}' for name, value in zip(names, combination, strict=True))}")
     if len(complete) > LISTED:
         echo(f"  and {len(complete) - LISTED} more in results.csv")
-    echo(f"the runs, results.csv and the figure are in {out}")
+    echo(f"the runs{', results.csv and the figure' if figure else ' and results.csv'} are in {out}")
 
 
 def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
@@ -110,13 +110,17 @@ def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
         work.run(jobs, backend="dask", notify=notify)
 
 
-def _save_figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary]) -> None:
+def _save_figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary], json: bool) -> bool:
+    """Draw the figure of a grid of one or two settings, and return whether there is one."""
     from pellucid import plots
 
-    if len(work.grid.values) in (1, 2):
-        means = {combination: one.mean for combination, one in summaries.items() if one.mean is not None}
-        texts = {combination: str(one) for combination, one in summaries.items() if one.mean is None}
-        try:
-            plots.save(plots.sweep(work.grid.values, means, texts), work.out / "sweep.png")
-        except ConfigError as error:  # Matplotlib is not installed
-            echo(f"no figure: {error}")
+    if len(work.grid.values) not in (1, 2):
+        return False
+    means = {combination: one.mean for combination, one in summaries.items() if one.mean is not None}
+    texts = {combination: str(one) for combination, one in summaries.items() if one.mean is None}
+    try:
+        plots.save(plots.sweep(work.grid.values, means, texts), work.out / "sweep.png")
+    except ConfigError as error:  # Matplotlib is not installed
+        echo(f"no figure: {error}", quiet=json)
+        return False
+    return True

@@ -9,10 +9,13 @@ import typer
 
 from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions, parse_size, suggest_settings
+from pellucid.errors import ConfigError
 
 DEFAULT_PRESET = "mlp"  # for data sets by name
 
-Target = Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="Tables: the column to predict.")]
+Target = Annotated[  # a list, so that a second target is refused with advice, not merely as a repeated option
+    list[str] | None, typer.Option("--target", metavar="COLUMN", help="Tables: the column to predict, one for each model.")
+]
 Task = Annotated[
     str | None,
     typer.Option(
@@ -39,8 +42,8 @@ Size = Annotated[
     str | None,
     typer.Option(
         "--size",
-        metavar="WIDTHxHEIGHT",
-        help="Images: resize them, as in 32x32.  [default: their own, or 32x32 if they differ or are large]",
+        metavar="HEIGHTxWIDTH",
+        help="Images: resize them, as in 48x64 (48 high, 64 wide).  [default: their own, or 32x32 if they differ or are large]",
     ),
 ]
 Colour = Annotated[
@@ -49,7 +52,7 @@ Colour = Annotated[
 
 
 def read_options(
-    target: str | None,
+    target: list[str] | None,
     task: str | None,
     missing: str,
     ignore: list[str] | None,
@@ -58,7 +61,13 @@ def read_options(
     colour: str | None,
 ) -> ReadOptions:
     """Return the read options for the values of the options above. Raises ConfigError."""
-    return ReadOptions(target, task, missing, tuple(ignore or ()), not no_header, parse_size(size), colour)
+    if target and len(target) > 1:
+        given = " ".join(f"--target {name}" for name in target)
+        raise ConfigError(
+            f"{given}: a model predicts one column: train one model for each, and leave out the other targets with --ignore"
+        )
+    column = target[0] if target else None
+    return ReadOptions(column, task, missing, tuple(ignore or ()), not no_header, parse_size(size), colour)
 
 
 def data_settings(data: str, model: str | None, given: ReadOptions, notify: Callable[[str], None]) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Origin:
 
     ``notes`` are lines of text about the decisions that were made, and ``skipped`` lists the files that could not be read,
     each with the reason. For a table, ``columns`` describes the values of a sample, ``target`` is the name of the predicted
-    column, and ``missing`` is the treatment of missing values ("error", "mean" or "drop").
+    column, ``missing`` is the treatment of missing values ("error", "mean" or "drop"), and ``header`` is whether the table had
+    column names in its first line.
     """
 
     notes: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Origin:
     columns: tuple[Column, ...] | None = None
     missing: str = "error"
     target: str = "target"
+    header: bool = True
 
 
 class Dataset:
@@ -115,7 +117,7 @@ class Dataset:
         if origin is None:
             return input_stage_for(self.source_x)
         if origin.columns is not None:
-            return fit_standardization(origin.columns, self.source_x, self.rows, origin.missing, origin.target)
+            return fit_standardization(origin.columns, self.source_x, self.rows, origin.missing, origin.target, origin.header)
         if self.source_x.dtype == np.uint8:
             return ImageScaling(invert_light_background=False)
         return input_stage_for(self.source_x)
@@ -157,16 +159,7 @@ class Dataset:
 
         Raises DataError if either set would be empty.
         """
-        if isinstance(count, (float, np.floating)):
-            part = round(float(count) * len(self)) if 0 < count < 1 else 0
-        else:
-            part = sample_count(count, self.name, "split")
-        if not 1 <= part < len(self):
-            raise DataError(
-                f"{self.name}: split({count!r}) of {len(self):,} samples: expected an integer from 1 to {len(self) - 1:,}, "
-                "or a fraction between 0 and 1 that leaves samples in both sets"
-            )
-        rest, chosen = self._choose(part, seed, "split")
+        rest, chosen = self._choose(self._part_size(count, "split"), seed, "split")
         return self.take(rest), self.take(chosen)
 
     def splits(self, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Splits:
@@ -175,12 +168,34 @@ class Dataset:
         ``validation`` and ``test`` are numbers of samples or fractions of this set. Both parts are split off as in
         :meth:`split`; the remaining samples are the training set. Raises DataError if a set would be empty.
         """
-        rest, test_set = self.split(test, seed)
-        part = round(validation * len(self)) if 0 < validation < 1 else int(validation)
-        train_set, validation_set = rest.split(max(1, part), seed)
+        test_size = self._part_size(test, "splits", "test=")
+        validation_size = self._part_size(validation, "splits", "validation=")
+        if validation_size + test_size >= len(self):
+            raise DataError(
+                f"{self.name}: splits(validation={validation!r}, test={test!r}) leaves no training set of {len(self):,} samples"
+            )
+        rest, test_set = self.split(test_size, seed)
+        train_set, validation_set = rest.split(validation_size, seed)
         for name, data in (("train", train_set), ("validation", validation_set), ("test", test_set)):
             data.name = f"{self.name} {name}"
         return Splits(train_set, validation_set, test_set, self.name, "memory", digest(train_set, validation_set, test_set))
+
+    def _part_size(self, count: float, method: str, argument: str = "") -> int:
+        """Return the number of samples in a part of ``count`` samples, or of this fraction of the set.
+
+        Raises DataError unless at least one sample is in the part and one outside it; ``method`` and ``argument`` are what the
+        user called, for the message.
+        """
+        if isinstance(count, (float, np.floating)):
+            part = round(float(count) * len(self)) if 0 < count < 1 else 0
+        else:
+            part = sample_count(count, self.name, method)
+        if not 1 <= part < len(self):
+            raise DataError(
+                f"{self.name}: {method}({argument}{count!r}) of {len(self):,} samples: expected an integer from 1 to "
+                f"{len(self) - 1:,}, or a fraction between 0 and 1 that leaves samples in both sets"
+            )
+        return part
 
     def _choose(self, part: int, seed: int, purpose: str) -> tuple[Array, Array]:
         """Return shuffled row numbers: those of the remaining samples, and ``part`` of them, stratified."""

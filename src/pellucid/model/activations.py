@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.checks import numeric_array
 from pellucid.data.input_stage import input_stage_for
 from pellucid.model.model import Model
 from pellucid.networks import primitives
@@ -26,7 +25,7 @@ def scaled(model: Model, x: Array, what: str = "x", dtype: Any = np.float32) -> 
     The result may be x itself: do not write to it. ``what`` is the name of x in messages. Raises what ``Model.predict``
     raises.
     """
-    x = numeric_array(x, what)
+    x = inputs.as_samples(x, model.input_stage, what)
     inputs.check_samples_shape(x, model.input_shape, what)
     stage = model.input_stage or input_stage_for(x)
     stage.check(x)

@@ -7,7 +7,9 @@ Networks trained from different seeds make different mistakes, and the mean of t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -57,9 +59,14 @@ class Ensemble:
         """The class names, or None."""
         return self.models[0].classes
 
-    def predict(self, x: Array) -> Array:
+    def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
+        """Return new data as these models need it; see ``Model.read``."""
+        return self.models[0].read(source, labelled=labelled)
+
+    def predict(self, x: Array | Dataset) -> Array:
         """Return the mean outputs (n, *output shape) for the samples x. Raises what ``Model.predict`` raises."""
-        return self._outputs(self._logits(numeric_array(x, "x"))).astype(np.float32)
+        samples = inputs.as_samples(x, self.models[0].input_stage)
+        return self._outputs(self._logits(samples)).astype(np.float32)
 
     def evaluate(
         self,
@@ -70,9 +77,9 @@ class Ensemble:
         metrics: Iterable[Metric] | None = None,
     ) -> Evaluation:
         """Return ``{"loss": …, "accuracy": …}`` for the mean outputs; see ``Model.evaluate``."""
-        first, data = self.models[0], inputs.as_dataset(x, y, sample_weight)
+        first, data = self.models[0], inputs.as_dataset(x, y, sample_weight, stage=self.models[0].input_stage)
         state = first.state
-        samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state)
+        samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state, first.classes)
         scores = Scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
         z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
         outputs = np.empty_like(z)

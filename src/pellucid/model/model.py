@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.model import file as model_file
 from pellucid.model.compatibility import check_loss_and_network
+from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
 from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs
@@ -158,9 +160,10 @@ class Model:
           bars), False nowhere.
 
         Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Data and options are
-        checked before the model is changed: DataError, ShapeError, ConfigError. During training, ConfigError is raised if a
-        policy monitors a score that is not computed, or if a perturbation is lost to rounding; DivergedError if the loss or the
-        gradient is not finite or too large.
+        checked before the model is changed: DataError, ShapeError, ConfigError. A data set must have the columns and classes of
+        the first training data (:meth:`read`). During training, ConfigError is raised if a perturbation is lost to rounding;
+        DivergedError if the loss or the gradient is not finite or too large. Warns with DataWarning of columns and targets of
+        which float32 merges most values.
         """
         options = FitOptions(
             epochs=epochs,
@@ -196,7 +199,7 @@ class Model:
         first event. The history is ``self.history``; it grows with each epoch.
         """
         options = validate(options, FitOptions | None, "fit_events", "options") or FitOptions()
-        data = inputs.as_dataset(x, y, sample_weight)
+        data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
         history = History()
         events = self._trainer.events(
@@ -229,7 +232,7 @@ class Model:
         See :class:`~pellucid.training.RateSearch` for the result, and :meth:`fit` for the other arguments. The model is left
         unchanged. Raises DataError, ShapeError and ConfigError as :meth:`fit` does, and DataError where no rate is suitable.
         """
-        data = inputs.as_dataset(x, y)
+        data = inputs.as_dataset(x, y, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         return self._trainer.find_learning_rate(
             data,
@@ -249,7 +252,7 @@ class Model:
         A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
         raises; the parameters are unchanged then.
         """
-        x, state = numeric_array(x, "x"), self.state
+        x, state = inputs.as_samples(x, self.input_stage), self.state
         stage = self.input_stage or input_stage_for(x)
         batch, targets, weights = inputs.checked_batch(x, numeric_array(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
@@ -261,15 +264,29 @@ class Model:
 
     # -- prediction and evaluation --------------------------------------------------------------------------------
 
+    def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
+        """Return new data as this model needs it, for :meth:`predict`, :meth:`evaluate` or more training.
+
+        - A CSV file or a data frame (pandas, Polars, PyArrow), for a model that was trained on a table with named columns. The
+          columns are found by name, in any order, and encoded with the categories of the training data. A category that it did
+          not have counts as none, with a DataWarning. If ``labelled``, the target is read too, and rows without one are left
+          out; otherwise every row is kept. The default is to read the target if the table has that column.
+        - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
+          colours of the model's inputs, and the subfolders are named after its classes.
+
+        The decisions are listed in ``origin.notes`` of the data set. Raises FileError, DataError and ConfigError.
+        """
+        return read(source, self.input_stage, self.input_shape, self.classes, labelled)
+
     @explain_arguments
-    def predict(self, x: Array, *, logits: bool = False) -> Array:
+    def predict(self, x: Array | Dataset, *, logits: bool = False) -> Array:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
 
         With ``logits`` they are the values before the softmax or sigmoid of the loss. May be called from several threads.
-        Raises ShapeError; raises DataError for NaN and infinity, and for bytes where the training data were real numbers (or
-        the reverse).
+        Raises ShapeError; raises DataError for NaN and infinity, for bytes where the training data were real numbers (or the
+        reverse), and for data sets and data frames with other columns than the training data.
         """
-        x = numeric_array(x, "x")
+        x = inputs.as_samples(x, self.input_stage)
         inputs.check_samples_shape(x, self.input_shape, "x")
         stage = self.input_stage or input_stage_for(x)
         stage.check(x)
@@ -289,9 +306,10 @@ class Model:
         The result is a dictionary that notebooks show as tables. Raises DataError, ShapeError and ConfigError.
         """
         chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
-        data = inputs.as_dataset(x, y, sample_weight)
+        data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
-        scores = self._predictor.evaluate(inputs.checked_samples(data, "data", stage, self.state), stage, chosen)
+        samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
+        scores = self._predictor.evaluate(samples, stage, chosen)
         return Evaluation.of(scores, data, self.classes)
 
     # -- files ----------------------------------------------------------------------------------------------------

@@ -61,12 +61,17 @@ def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> s
     return notebook.section(f"Model: {totals[0][3]} parameters", html, notebook.paragraph(", ".join(map(repr, settings))))
 
 
+def rows_of(network: Layer, input_shape: Shape) -> list[Row]:
+    """Return the rows of the table: the input, then all layers and merges that are not composites, in order."""
+    source = Row("input", None, (), input_shape)
+    return [source, *_rows(network, "", [source])[0]]
+
+
 def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
     """Return the texts of the rows, those of the totals, and the number of parameters of each row."""
-    source = Row("input", None, (), input_shape)
     cells: list[tuple[str, ...]] = []
     above: tuple[str, ...] = ()
-    all_rows = [source, *_rows(network, "", [source])[0]]
+    all_rows = rows_of(network, input_shape)
     for row in all_rows:
         reads = "" if row.reads == above else ", ".join(row.reads)
         settings = "" if row.layer is None else repr(row.layer)

@@ -9,9 +9,11 @@ An example::
 
 from __future__ import annotations
 
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, ShapeError
+from pellucid.layers import Flatten, Reshape
 from pellucid.model.model import Model
+from pellucid.model.summary import rows_of
 
 
 def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") -> tuple[str, ...]:
@@ -20,8 +22,8 @@ def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") 
     ``out_of`` and ``into`` are the paths of two layers, one in each model; an empty path is the whole network. Arrays that have
     the same name inside both layers, such as ``dense1.W``, are copied. Other arrays of the target stay unchanged.
 
-    Raises ConfigError where no name occurs in both, ShapeError where arrays of the same name have different shapes; nothing is
-    copied then.
+    Raises ConfigError where no name occurs in both, ShapeError where arrays of the same name have different shapes or read
+    flattened images of another size, such as 48 by 64 instead of 64 by 48; nothing is copied then.
     """
     sources, targets = _arrays_inside(source, out_of), _arrays_inside(target, into)
     common = [name for name in sources if name in targets]
@@ -36,6 +38,16 @@ def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") 
                 f"transfer: {name} has the shape {sources[name].shape} in the source and {targets[name].shape} in the target; "
                 "put the layers that receive parameters into a separate Sequential or Frozen, and give its path as into=…"
             )
+    flattened, expected = _flattened_shapes(source), _flattened_shapes(target)
+    for name in common:
+        ours, theirs = flattened.get(_layer_of(out_of, name)), expected.get(_layer_of(into, name))
+        if ours != theirs and ours is not None and theirs is not None:
+            here, there = (" and ".join(map(str, shapes)) for shapes in (ours, theirs))
+            raise ShapeError(
+                f"transfer: {name} reads flattened samples of the shape {here} (height, width, …) in the source and {there} in "
+                "the target, so the same weight would read another place; compile the target for samples of the shape "
+                f"{source.input_shape}"
+            )
     for name in common:
         targets[name][...] = sources[name]
     return tuple(f"{into}.{name}" if into else name for name in common)
@@ -45,6 +57,31 @@ def _arrays_inside(model: Model, path: str) -> dict[str, Array]:
     """Return all arrays of the layer at ``path``, by their names inside it."""
     prefix = f"{path}." if path else ""
     return {name.removeprefix(prefix): array for name, array in model.state.arrays().items() if name.startswith(prefix)}
+
+
+def _layer_of(path: str, name: str) -> str:
+    """Return the path in the model of the layer that has the array ``name``, a name inside the layer at ``path``."""
+    inside = name.rpartition(".")[0]
+    return f"{path}.{inside}" if path and inside else path or inside
+
+
+def _flattened_shapes(model: Model) -> dict[str, tuple[Shape, ...]]:
+    """Return, for each layer that reads flattened samples, their shapes before they were flattened.
+
+    Between Flatten and that layer there may be layers without parameters.
+    """
+    rows = {row.path: row for row in rows_of(model.network, model.input_shape)}
+    before: dict[str, tuple[Shape, ...]] = {}  # for each layer, the shapes that were flattened into its output
+    found: dict[str, tuple[Shape, ...]] = {}
+    for path, row in rows.items():
+        read = tuple(shape for name in row.reads for shape in before[name])
+        if read:
+            found[path] = read
+        if isinstance(row.layer, (Flatten, Reshape)):
+            before[path] = (rows[row.reads[0]].shape,)
+        else:
+            before[path] = () if row.parameters else read
+    return found
 
 
 def _where(path: str, argument: str) -> str:

@@ -1,7 +1,4 @@
-"""The settings of a run and the plan that follows from them, both checked before any data is read.
-
-Only class weights are checked later, because they need the classes.
-"""
+"""The settings of a run and the plan that follows from them, both checked before any data is read."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from pellucid.runs.recipe import Recipe
 
 CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
+MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Task:
 
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, model: str) -> Task:
-        """Return the task for this training data. Raises ConfigError if the preset ``model`` does not take such samples."""
+        """Return the task for this training data.
+
+        Raises ConfigError if the preset ``model`` does not take such samples, and DataError for a target that is constant, or
+        that float32 cannot hold.
+        """
         try:
             return cls._classification(recipe, data) if data.classes is not None else cls._regression(recipe, data)
         except ShapeError as error:
@@ -56,7 +61,14 @@ class Task:
         deviation = float(y.std())
         if not deviation > 0:
             raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
-        network = regressor(recipe.network(1), deviation, float(y.mean()))
+        mean = float(y.mean())
+        if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
+            target = "target" if data.origin is None else data.origin.target
+            raise DataError(
+                f"{data.name}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
+                f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
+            )
+        network = regressor(recipe.network(1), deviation, mean)
         outputs = network.build(data.shape).shape
         if outputs != (1,):
             raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")

@@ -19,6 +19,14 @@ ClassWeight = str | Sequence[float] | Mapping[int, float] | Mapping[str, float]
 BALANCED = "balanced"
 
 
+def check_class_weight(class_weight: object) -> None:
+    """Raise ConfigError unless ``class_weight`` is None, "balanced", a sequence or a mapping. The weights need the data."""
+    if isinstance(class_weight, str) and class_weight != BALANCED:
+        raise ConfigError(f"class_weight={class_weight!r}: {did_you_mean(class_weight, [BALANCED])}, or one weight per class")
+    if class_weight is not None and not isinstance(class_weight, (str, Mapping, Sequence, np.ndarray)):
+        raise ConfigError(f"class_weight={class_weight!r}: give {BALANCED!r}, a list with one weight per class, or a mapping")
+
+
 def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Sequence[str] | None) -> Samples:
     """Return the samples with weights multiplied by the weight of their class; ``names`` are the class names, if known.
 
@@ -31,22 +39,17 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
 
     Raises ConfigError for unknown classes and negative weights, DataError where the targets are not classes.
     """
+    check_class_weight(class_weight)
     if class_weight is None:
         return samples
     labels, k = _labels(samples.targets, state), state.class_count
     weights = np.ones(len(labels), np.float32) if samples.weights is None else samples.weights
     if isinstance(class_weight, str):
-        if class_weight != BALANCED:
-            raise ConfigError(
-                f"class_weight={class_weight!r}: {did_you_mean(class_weight, [BALANCED])}, or one weight per class"
-            )
         factors = _balanced(np.bincount(labels, weights, k), names)
     elif isinstance(class_weight, Mapping):
         factors = np.ones(k)
         for key, value in class_weight.items():
             factors[_class_number(key, k, names)] = _checked_weight(value, key)
-    elif not isinstance(class_weight, (Sequence, np.ndarray)):
-        raise ConfigError(f"class_weight={class_weight!r}: give {BALANCED!r}, a list with one weight per class, or a mapping")
     else:
         if len(class_weight) != k:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,15 +10,18 @@ import numpy as np
 
 from pellucid.core.config import validate
 from pellucid.core.memory import Array, Shape
-from pellucid.data.checks import check_sample_weight
+from pellucid.data.checks import check_sample_weight, numeric_array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
+from pellucid.data.tables.columns import Standardization, difference
+from pellucid.data.tables.frame import frame_names, is_frame
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Embedding, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.networks import primitives, trailing_layers
 from pellucid.training.execution import chunks
+from pellucid.training.rounding import warn_of_rounding
 from pellucid.training.state import ModelState
 
 CHECKED_AT_ONCE = 512  # samples
@@ -38,24 +42,28 @@ class Samples:
     weights: Array | None
 
 
-def as_dataset(x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None) -> Dataset:
-    """Return ``x`` if it is a data set, else a data set of the arrays.
+def as_dataset(
+    x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None, *, stage: InputStage | None
+) -> Dataset:
+    """Return ``x`` if it is a data set, else a data set of the arrays. ``stage`` is the model's input stage, if it has one.
 
-    Raises ConfigError where both are given, DataError where arrays have no labels.
+    Raises ConfigError where both are given, DataError where arrays have no labels and for data frames with other columns than
+    the model's.
     """
     if isinstance(x, Dataset):
         if y is not None or sample_weight is not None:
             raise ConfigError("a data set has its own labels and sample weights: give either a data set or arrays")
         return x
+    check_frame(x, stage)
     if y is None:
         raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
     return Dataset(x, y, sample_weight=sample_weight)
 
 
-def as_validation_set(validation: Dataset | Sequence[Array]) -> Dataset:
+def as_validation_set(validation: Dataset | Sequence[Array], stage: InputStage) -> Dataset:
     """Return the data set, or one of a pair (x, y) or a triple (x, y, sample_weight). Raises ConfigError for anything else."""
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
-        return as_dataset(*validation)
+        return as_dataset(*validation, stage=stage)
     if isinstance(validation, Dataset):
         return validation
     given = f"{validation:g}" if isinstance(validation, (int, float)) else type(validation).__name__
@@ -63,6 +71,18 @@ def as_validation_set(validation: Dataset | Sequence[Array]) -> Dataset:
         f"validation must be a Dataset or a pair (x, y), got {given}; to hold out a part of the training data, split it first: "
         "train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)"
     )
+
+
+def as_samples(x: Array | Dataset, stage: InputStage | None, what: str = "x") -> Array:
+    """Return the samples to predict from as an array: ``x``, or those of the data set. ``what`` is its name in messages.
+
+    Raises DataError for values that are not numbers, and for data sets and data frames with other columns than the model's.
+    """
+    check_frame(x, stage)
+    if isinstance(x, Dataset):
+        check_columns(x, "data", stage, None)
+        x = x.x
+    return numeric_array(x, what)
 
 
 def sample_shape(given: Sequence[int]) -> Shape:
@@ -91,11 +111,44 @@ def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
         raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
 
 
-def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelState) -> Samples:
-    """Return the samples of a data set, checked against the network, its input stage and its loss.
+def check_columns(data: Dataset, what: str, stage: InputStage | None, classes: Sequence[str] | None) -> None:
+    """Raise DataError for a data set with other columns or classes than the model's; ``what`` is its name in the message.
+
+    Only what both name is compared: arrays have neither. Labels are numbers, so the classes must have the same order, but a set
+    may have fewer or more of them (the loss checks its labels). If no name occurs in both, the model has names of its own for
+    them (``compile(classes=…)``).
+    """
+    columns = None if data.origin is None else data.origin.columns
+    if columns is not None and isinstance(stage, Standardization) and columns != stage.columns:
+        _raise_other_data(what, difference(columns, stage.columns))
+    renamed = not set(data.classes or ()) & set(classes or ())
+    for number, (own, known) in enumerate(zip(data.classes or (), classes or (), strict=False)):
+        if own != known and not renamed:
+            _raise_other_data(what, f"class {number} is {own!r} there and {known!r} in the model")
+
+
+def check_frame(x: object, stage: InputStage | None) -> None:
+    """Raise DataError for a data frame whose columns are not the model's, in its order. Everything but frames is accepted."""
+    if not is_frame(x) or not isinstance(stage, Standardization):
+        return
+    for number, (own, known) in enumerate(itertools.zip_longest(frame_names(x), stage.names), start=1):
+        if own != known:
+            _raise_other_data("data frame", f"column {number} is {own or 'absent'} there and {known or 'absent'} in the model")
+
+
+def _raise_other_data(what: str, difference: str) -> None:
+    raise DataError(
+        f"the {what} differs from the data that the model was trained on: {difference}; model.read(…) reads a file, a folder "
+        "or a data frame as the model needs it"
+    )
+
+
+def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelState, classes: Sequence[str] | None) -> Samples:
+    """Return the samples of a data set, checked against the network, its input stage, its loss and its ``classes``.
 
     ``what`` is the name of the set in messages. Raises ShapeError and DataError.
     """
+    check_columns(data, what, stage, classes)
     check_samples_shape(data.source_x, state.input_shape, what)
     stage.check(data.source_x)
     if data.y is None:
@@ -107,14 +160,16 @@ def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelSta
     return samples
 
 
-def checked_training_samples(data: Dataset, stage: InputStage, state: ModelState) -> Samples:
+def checked_training_samples(data: Dataset, stage: InputStage, state: ModelState, classes: Sequence[str] | None) -> Samples:
     """Return the samples of a training set.
 
-    They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite.
+    They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite. Warns
+    with DataWarning of columns and targets whose values float32 cannot tell apart.
     """
-    samples = checked_samples(data, "training data", stage, state)
+    samples = checked_samples(data, "training data", stage, state, classes)
     check_labels(samples.targets, state.loss)
     stage.check_values(samples.x, samples.rows, state.kernels)
+    warn_of_rounding(data, samples.targets, stage, state)
     return samples
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pellucid.core.config import Count, validate
 from pellucid.data.augmentation import Augmentation
-from pellucid.training.class_weight import ClassWeight
+from pellucid.training.class_weight import ClassWeight, check_class_weight
 from pellucid.training.perturbation import Perturbation
 from pellucid.training.policies import Policy, check_order
 
@@ -17,7 +17,8 @@ from pellucid.training.policies import Policy, check_order
 class FitOptions:
     """The options of a training, apart from its data. ``Model.fit`` has the same keywords, and describes each of them.
 
-    Raises ConfigError for an invalid value. ``class_weight`` is checked later, since that needs the classes of the data.
+    Raises ConfigError for an invalid value. The weights in ``class_weight`` are checked later, since that needs the classes of
+    the data.
     """
 
     epochs: int = 1
@@ -45,4 +46,5 @@ class FitOptions:
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, validate(getattr(self, name), kind, "fit", name))
+        check_class_weight(self.class_weight)
         check_order(self.policies)

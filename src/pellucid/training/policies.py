@@ -6,7 +6,7 @@ A policy is a generator around the generator of events: it yields every event, a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -59,6 +59,25 @@ def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> 
         )
 
 
+def check_monitors(policies: Sequence[Policy], columns: Collection[str]) -> None:
+    """Raise ConfigError where a policy monitors a value that will not be one of the ``columns`` of the history.
+
+    An entry of a metric whose number of entries is known only after the first batch is checked after the first epoch.
+    """
+    for policy in policies:
+        if isinstance(policy, (EarlyStopping, ReduceOnPlateau)):
+            name, _, entry = policy.monitor.rpartition("_")
+            if not (entry.isdigit() and name in columns):
+                _check_computed(policy, columns)
+
+
+def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection[str]) -> None:
+    """Raise ConfigError unless the value that the policy monitors is one of the ``columns`` of the history."""
+    if policy.monitor not in columns:
+        owner, monitor = type(policy).__name__, policy.monitor
+        raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, columns)}")
+
+
 class _Plateau:
     """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
 
@@ -70,9 +89,7 @@ class _Plateau:
     def improved(self, event: EpochEvent) -> bool:
         """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
         monitor, row = self.policy.monitor, event.row()
-        if monitor not in row:
-            owner = type(self.policy).__name__
-            raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, row)}")
+        _check_computed(self.policy, row)
         value = -row[monitor] if lower_is_better(monitor) else row[monitor]
         if value > self._best + self.policy.min_delta:
             self._best, self.epochs = value, 0

@@ -14,13 +14,14 @@ from pellucid.data.input_stage import InputStage
 from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
 from pellucid.training.class_weight import ClassWeight, weighted
-from pellucid.training.events import Event, History
+from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.loop import Control, recorded, take_step, train
 from pellucid.training.options import FitOptions
 from pellucid.training.perturbation import PerturbedStep
-from pellucid.training.prediction import Predictor
+from pellucid.training.policies import check_monitors
+from pellucid.training.prediction import Predictor, Scores
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
 
@@ -50,11 +51,14 @@ class Trainer:
         state = self.state
         for policy in options.policies:
             policy.check(validated=validation is not None)
-        samples = inputs.checked_training_samples(data, stage, state)
+        if options.policies:
+            none = Scores(state).result()  # of no sample, but with the names of all scores
+            check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validation is not None else None).row())
+        samples = inputs.checked_training_samples(data, stage, state, class_names)
         evaluate_validation = evaluate_training = None
         if validation is not None:
-            other = inputs.as_validation_set(validation)
-            validation_samples = inputs.checked_samples(other, "validation data", stage, state)
+            other = inputs.as_validation_set(validation, stage)
+            validation_samples = inputs.checked_samples(other, "validation data", stage, state, class_names)
             stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
             evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage)
         if options.exact_training_metrics:  # before the class weights are multiplied in: evaluations do not use them
@@ -105,7 +109,7 @@ class Trainer:
         check_range(low, high, steps)
         batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
         augmentation = validate(augmentation, Augmentation | None, "find_learning_rate", "augmentation")
-        samples = weighted(inputs.checked_training_samples(data, stage, state), class_weight, state, class_names)
+        samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)

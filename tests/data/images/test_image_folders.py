@@ -39,14 +39,16 @@ def test_each_subfolder_is_a_class(grey):
     assert isinstance(data.source_x, np.memmap)
     assert data.input_stage() == data.take([1, 2]).input_stage() == ImageScaling(invert_light_background=False)
     assert data.origin.notes == (
-        "images    6 (in grey; 8x6 pixels), converted to 8x6 in grey",
+        "images    6 (in grey; 6 high, 8 wide), converted to 6 high, 8 wide, in grey",
         "classes   2: dark (3), light (3)",
     )
 
 
 def test_different_sizes_need_a_size(grey):
     save(grey / "light" / "large.png", np.full((12, 4), 200, np.uint8))
-    with pytest.raises(DataError, match=r"2 sizes, from 8x6 to 4x12 pixels; choose .* size=\(32, 32\) \(--size 32x32\)"):
+    with pytest.raises(
+        DataError, match=r"2 sizes, from 6x8 to 12x4 \(height x width\); choose .* size=\(32, 32\) \(--size 32x32\)"
+    ):
         read_folder(grey)
     data = read_folder(grey, size=(6, 8))
     np.testing.assert_array_equal(data.x[0, ..., 0], GREY // 2)  # an image of this size is unchanged

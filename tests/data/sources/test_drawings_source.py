@@ -36,6 +36,27 @@ def test_it_combines_all_sources_and_has_new_kinds_in_the_test_set(monkeypatch):
     assert set(KINDS) - set(TRAINING_KINDS)
 
 
+def test_the_digest_covers_all_drawings_that_are_not_digits(monkeypatch):
+    """In the training set there are three times as many as in the test set."""
+    monkeypatch.setattr(drawings_source, "SIZES", {"train": 3, "validation": 1, "test": 1})
+    original, first = drawings_source.non_digit_images, splits(20, 0, "mnist")
+
+    def digest(changed):
+        def images(part, kinds, count):
+            data = original(part, kinds, count)
+            if part == "train" and changed is not None:
+                data.source_x[changed] ^= 1
+            return data
+
+        monkeypatch.setattr(drawings_source, "non_digit_images", images)
+        return drawings_source.combine(first, lambda: splits(10, 1, "pen")).sha256
+
+    assert len({digest(changed) for changed in (None, 0, 2)}) == 3
+    other_split = Splits(first.validation, first.train, first.test, first.name, first.source, first.sha256)
+    whole = digest(None)
+    assert drawings_source.combine(other_split, lambda: splits(10, 1, "pen")).sha256 == whole  # runs stay comparable
+
+
 def test_without_pen_digits_it_is_made_with_a_message(monkeypatch, capsys):
     monkeypatch.setattr(drawings_source, "SIZES", dict.fromkeys(drawings_source.SIZES, 4))
 

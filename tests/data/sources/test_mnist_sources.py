@@ -293,6 +293,7 @@ def test_status(small, network, monkeypatch):
         ("mnist", "not downloaded", False),
         ("fashion-mnist", "not downloaded", False),
         ("pendigits", "not downloaded", False),
+        ("drawings", "needs mnist and pendigits", False),
     ]
     assert network == []
     registry.fetch("mnist")

@@ -48,9 +48,9 @@ def test_suggested_settings_suit_the_data(grey, tmp_path):
     save(grey / "dark" / "other.png", np.zeros((30, 40), np.uint8))
     reading, preset, note = suggest_settings(str(grey), ReadOptions())
     assert (reading.size, preset) == ((32, 32), "cnn")
-    assert "2 sizes, from 8x6 to 40x30 pixels: resized to 32x32" in note
+    assert "2 sizes, from 6x8 to 30x40 (height x width): resized to 32x32" in note
     assert suggest_settings(str(grey), ReadOptions(size=(10, 12)))[:2] == (ReadOptions(size=(10, 12)), "mlp")
-    assert parse_size("64x48") == (48, 64)
+    assert parse_size("48x64") == (48, 64)
     assert parse_size("32") == (32, 32)
     for wrong in ("big", "3x", "0x4"):
         with pytest.raises(PellucidError, match="--size"):

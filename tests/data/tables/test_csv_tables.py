@@ -10,8 +10,8 @@ import pytest
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
 from pellucid.data import read_csv
 from pellucid.data.tables.columns import Column, Standardization, fit_standardization
-from pellucid.data.tables.reading import read_csv_for_model
-from pellucid.errors import ConfigError, DataError, FileError, PellucidError
+from pellucid.data.tables.reading import read_rows
+from pellucid.errors import ConfigError, DataError, DataWarning, FileError, PellucidError
 from pellucid.kernels import load
 
 SMALL = "city,area,rooms,price\nGraz,50.5,2,100.5\nLinz,70,3,150\nGraz,65,3,140.25\nWien,80,4,250\n"
@@ -30,9 +30,9 @@ def write(tmp_path):
 def test_numbers_and_categories_as_inputs_and_a_numeric_target(write):
     data = read_csv(write(SMALL), "price")
     wanted = [[1, 0, 0, 50.5, 2], [0, 1, 0, 70, 3], [1, 0, 0, 65, 3], [0, 0, 1, 80, 4]]
-    np.testing.assert_array_equal(data.x, np.array(wanted, np.float32))
-    np.testing.assert_array_equal(data.y, np.array([100.5, 150, 140.25, 250], np.float32))
-    assert (data.x.dtype, data.y.dtype, data.classes, data.name) == (np.float32, np.float32, None, "t")
+    np.testing.assert_array_equal(data.x, wanted)
+    np.testing.assert_array_equal(data.y, [100.5, 150, 140.25, 250])
+    assert (data.x.dtype, data.y.dtype, data.classes, data.name) == (np.float64, np.float64, None, "t")
     assert data.origin.columns == (Column("city", ("Graz", "Linz", "Wien")), Column("area"), Column("rooms"))
     columns, target = data.origin.notes
     assert columns == "columns   2 of numbers, 1 of categories (city: 3)"
@@ -74,7 +74,7 @@ def test_variants_of_the_same_table_are_read_alike(write, text):
 def test_the_task_follows_from_the_target_unless_it_is_given(write, target, task, classes):
     data = read_csv(write(SMALL), target, task=task)
     assert data.classes == classes
-    assert data.y.dtype == (np.float32 if classes is None else np.int64)
+    assert data.y.dtype == (np.float64 if classes is None else np.int64)
     if target == "rooms":
         np.testing.assert_array_equal(data.y, [2, 3, 3, 4] if classes is None else [0, 1, 1, 2])
 
@@ -191,7 +191,7 @@ def test_a_table_is_a_memory_map_and_is_split_without_being_read(write):
     x = random.normal(size=(5000, 2)).round(4)  # more than two blocks
     data = read_csv(write("a,b,y\n" + "".join(f"{a},{b},{a > b:d}\n" for a, b in x)), "y")
     assert isinstance(data.source_x, np.memmap)
-    np.testing.assert_array_equal(data.x, x.astype(np.float32))
+    np.testing.assert_array_equal(data.x, x)
     splits = data.splits(seed=3)
     assert splits.sizes == {"train": 4000, "validation": 500, "test": 500}
     assert splits.test.source_x is data.source_x
@@ -200,25 +200,53 @@ def test_a_table_is_a_memory_map_and_is_split_without_being_read(write):
     assert splits.sha256 == data.splits(seed=3).sha256 != data.splits(seed=4).sha256
 
 
+def test_large_numbers_keep_their_differences(write):
+    """In float32, the neighbours of 1.7e9 are 128 apart."""
+    times = 1.7e9 + np.arange(400) / 4
+    data = read_csv(write("time,y\n" + "".join(f"{t},{t + 0.125}\n" for t in times)), "y")
+    np.testing.assert_array_equal(data.x[:, 0], times)
+    np.testing.assert_array_equal(data.y, times + 0.125)
+    stage = data.take(np.arange(0, 400, 2)).input_stage()
+    seen = stage.transform(data.source_x, slice(0, 400), np.empty((400, 1), np.float32), load())[:, 0]
+    np.testing.assert_allclose(seen, (times - times[::2].mean()) / times[::2].std(), rtol=1e-6)
+    other = read_rows(write(f"time,y\n{times[3]},{times[3]}\n", "o.csv"), stage, None)
+    assert (other.x[0, 0], other.y[0]) == (times[3], times[3])
+
+
+def test_a_table_has_one_target(write):
+    with pytest.raises(ConfigError, match=r"target=\['area', 'price'\]: a table has one target.*with y \(n, k\)"):
+        read_csv(write(SMALL), ["area", "price"])
+
+
+def test_names_that_are_numbers_are_still_names(write):
+    data = read_csv(write("2019,2020,note\n3,a,x\n5,b,y\n4,a,z\n"), "2020", ignore=["note"])
+    assert data.origin.header
+    other = read_rows(write("2020,2019\na,7\n", "o.csv"), data.input_stage(), data.classes)
+    np.testing.assert_array_equal(other.x, [[7]])
+    assert other.y.tolist() == [0]
+    old = Standardization((Column("1"),), (0.0,), (1.0,), target="2")  # from a file that does not say whether it had names
+    np.testing.assert_array_equal(read_rows(write("8,9\n", "o.csv"), old, None, labelled=False).x, [[8]])
+
+
 def test_the_columns_of_another_table_are_found_by_name(write):
     data = read_csv(write(SMALL), "price")
     stage = data.input_stage()
-    other = read_csv_for_model(write("rooms,more,area,city\n3,x,70,Linz\n2,y,1,Bonn\n", "o.csv"), stage, None, labelled=False)
+    with pytest.warns(DataWarning, match=r"o\.csv: city: 1 rows have unknown categories \('Bonn'\), which count as none"):
+        other = read_rows(write("rooms,more,area,city\n3,x,70,Linz\n2,y,1,Bonn\n", "o.csv"), stage, None, labelled=False)
     np.testing.assert_array_equal(other.x, [[0, 1, 0, 70, 3], [0, 0, 0, 1, 2]])
     assert other.y is None
-    assert "1 rows have unknown categories ('Bonn')" in other.origin.notes[0]
     for text, message in [
         ("rooms,aera,city\n3,70,Linz\n", "lacks the column 'area': did you mean 'aera'"),
         ("rooms,area,city\n3,old,Linz\n", ":2: area must be a number, got 'old'"),
         ("rooms,area,city\n3,1,Linz\n3,,Linz\n", "row 2 has a missing value, and this model was trained without any"),
     ]:
         with pytest.raises(PellucidError, match=message):
-            read_csv_for_model(write(text, "o.csv"), stage, None, labelled=False)
+            read_rows(write(text, "o.csv"), stage, None, labelled=False)
 
 
 def test_columns_of_a_table_without_a_header_are_found_by_number(write):
     data = read_csv(write("1,2,kind\n3,4,a\n5,7,b\n"), "kind")
-    other = read_csv_for_model(write("2,1\n9,8\n", "o.csv"), data.input_stage(), None, labelled=False)
+    other = read_rows(write("2,1\n9,8\n", "o.csv"), data.input_stage(), None, labelled=False)
     np.testing.assert_array_equal(other.x, [[8, 9]])
 
 

@@ -48,10 +48,17 @@ class FolderScan:
         return next(iter(self.sizes)) if len(self.sizes) == 1 else None
 
     def describe_sizes(self) -> str:
-        """Return the sizes in words: ``5 sizes, from 20x30 to 400x300 pixels``."""
+        """Return the sizes in words: ``5 sizes, from 20x30 to 300x400 (height x width)``, or ``48 high, 64 wide``."""
         ordered = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
-        smallest, largest = (f"{w}x{h}" for h, w in (ordered[0], ordered[-1]))
-        return f"{len(ordered)} sizes, from {smallest} to {largest} pixels" if len(ordered) > 1 else f"{smallest} pixels"
+        if len(ordered) == 1:
+            return describe_size(ordered[0])
+        smallest, largest = (f"{height}x{width}" for height, width in (ordered[0], ordered[-1]))
+        return f"{len(ordered)} sizes, from {smallest} to {largest} (height x width)"
+
+
+def describe_size(size: tuple[int, int]) -> str:
+    """Return a size (height, width) in words: ``48 high, 64 wide``."""
+    return f"{size[0]} high, {size[1]} wide"
 
 
 def scan_folder(path: str | os.PathLike[str]) -> FolderScan:
@@ -202,8 +209,8 @@ def _notes(scan: FolderScan, counts: Mapping[str, int], shape: Shape, skipped: S
     else:
         colours = f"{scan.coloured:,} in colour and {grey:,} in grey"
     lines = [
-        f"images    {n:,} ({colours}; {scan.describe_sizes()}), converted to {shape[1]}x{shape[0]} in "
-        f"{'grey' if shape[2] == 1 else 'colour'}",
+        f"images    {n:,} ({colours}; {scan.describe_sizes()}), converted to "
+        f"{describe_size((shape[0], shape[1]))}, in {'grey' if shape[2] == 1 else 'colour'}",
         f"classes   {len(counts)}: {listed}{', …' if len(counts) > 10 else ''}",
     ]
     if skipped:

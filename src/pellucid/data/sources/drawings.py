@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pellucid.data.dataset import Dataset, Splits
+from pellucid.data.dataset import Dataset, Splits, digest
 from pellucid.data.drawings.non_digits import KINDS, TRAINING_KINDS, non_digit_images
 from pellucid.data.drawings.pen_digits import pendigits
 from pellucid.data.drawings.strokes import CLASSES
@@ -47,15 +47,15 @@ def combine(scans: Splits, load_pen_digits: Callable[[], Splits]) -> Splits:
         name = "drawings without pen strokes"
         if sys.stderr is not None:
             print(f"{name}: networks will read fewer drawn digits correctly. {error}", file=sys.stderr)
-    sets = []
+    sets, non_digits = list[Dataset](), list[Dataset]()
     for part in PARTS:
-        parts = [getattr(source, part) for source in sources]
-        parts.append(non_digit_images(part, KINDS if part == "test" else TRAINING_KINDS, SIZES[part]))
+        non_digits.append(non_digit_images(part, KINDS if part == "test" else TRAINING_KINDS, SIZES[part]))
+        parts = [*(getattr(source, part) for source in sources), non_digits[-1]]
         x, y = np.concatenate([data.x for data in parts]), np.concatenate([data.y for data in parts])
         sets.append(Dataset(x, y, classes=CLASSES, name=f"{name} {part}"))
-    sha = hashlib.sha256("".join(source.sha256 for source in sources).encode())
-    for data in sets:
-        sha.update(data.x[-SIZES["test"] :].tobytes() + str(len(data)).encode())  # the last non-digits, and each size
+    # Like the digests of its sources, the digest does not depend on the split seed.
+    digests = [*(source.sha256 for source in sources), digest(*non_digits)]
+    sha = hashlib.sha256("".join(digests).encode()).hexdigest()
     train, validation, test = sets
     source = " and ".join(dict.fromkeys(source.source for source in sources))
-    return Splits(train, validation, test, name, source, sha.hexdigest())
+    return Splits(train, validation, test, name, source, sha)

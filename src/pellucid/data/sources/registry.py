@@ -10,7 +10,7 @@ from typing import Any
 from pellucid.data.dataset import Splits
 from pellucid.data.drawings import pen_digits
 from pellucid.data.sources import mnist, user_data
-from pellucid.data.sources.drawings import drawings
+from pellucid.data.sources.drawings import SIZES, drawings
 from pellucid.data.sources.mnist_files import FASHION, MNIST
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
@@ -69,13 +69,23 @@ def fetch(name: str) -> Path:
 
 
 def status() -> list[dict[str, Any]]:
-    """Return the state of each published data set on this machine; ``drawings`` is made from two of them.
+    """Return the state of each data set on this machine, in the order of SOURCES.
 
     The keys are ``name``; ``where``, the folder or the reason why there is none; ``sizes``, the number of samples in each set;
     ``files``, which maps each file to "ok" or to what is wrong with it; and ``ok``, whether all files are. Every file is read
     and verified, which takes about a second. Nothing is downloaded, and no errors are raised.
     """
-    return [mnist.status(MNIST), mnist.status(FASHION), _pen_digits_status()]
+    scans, pen_digits = mnist.status(MNIST), _pen_digits_status()
+    return [scans, mnist.status(FASHION), pen_digits, _drawings_status(scans, pen_digits)]
+
+
+def _drawings_status(*sources: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of ``drawings``, which is made from the sources with these states."""
+    missing = [source["name"] for source in sources if not source["ok"]]
+    where = f"needs {' and '.join(missing)}" if missing else f"made from {' and '.join(source['name'] for source in sources)}"
+    sizes = {part: size + sum(source["sizes"][part] for source in sources) for part, size in SIZES.items()}
+    files = {file: text for source in sources for file, text in source["files"].items()}
+    return {"name": "drawings", "where": where, "sizes": sizes, "files": files, "ok": not missing}
 
 
 def _pen_digits_status() -> dict[str, Any]:

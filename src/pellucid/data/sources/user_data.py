@@ -55,7 +55,7 @@ class ReadOptions(Config):
             if value is not None and value not in allowed:
                 raise ConfigError(f"--{name} {value!r}: {did_you_mean(value, allowed)}")
         if self.size is not None and min(self.size) < 1:
-            raise ConfigError(f"--size {self.size[1]}x{self.size[0]}: width and height must be at least 1")
+            raise ConfigError(f"--size {self.size[0]}x{self.size[1]}: height and width must be at least 1")
 
     @property
     def changed(self) -> list[str]:
@@ -71,14 +71,14 @@ class ReadOptions(Config):
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Return (height, width) for a text such as ``64x48``, which is width by height, or ``32``. Raises ConfigError."""
+    """Return (height, width) for a text such as ``48x64``, in this order, or ``32``. Raises ConfigError."""
     if text is None:
         return None
     try:
-        width, *height = text.lower().split("x", 1)
-        return int(height[0] if height else width), int(width)
+        height, *width = text.lower().split("x", 1)
+        return int(height), int(width[0] if width else height)
     except ValueError:
-        raise ConfigError(f"--size {text!r}: expected a size such as 32x32 (width by height)") from None
+        raise ConfigError(f"--size {text!r}: expected a size such as 48x64 (48 high, 64 wide)") from None
 
 
 def is_table(name: str) -> bool:

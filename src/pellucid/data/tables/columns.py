@@ -21,6 +21,7 @@ from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import Kernels
 
 _CHUNK = 4096  # samples that are read together
+_LISTED = 10  # categories in a message
 MISSING = ("error", "mean", "drop")  # the treatments of missing values
 
 
@@ -37,9 +38,29 @@ class Column(Config):
         return 1 if self.categories is None else len(self.categories)
 
     @property
+    def content(self) -> str:
+        """What the column holds, in words: ``numbers``, or ``the categories Graz, Linz``."""
+        if self.categories is None:
+            return "numbers"
+        more = ", …" if len(self.categories) > _LISTED else ""
+        return f"the categories {', '.join(self.categories[:_LISTED])}{more}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of these values: ``age``, or ``city=Graz`` and ``city=Linz``."""
         return (self.name,) if self.categories is None else tuple(f"{self.name}={category}" for category in self.categories)
+
+
+def difference(columns: Sequence[Column], known: Sequence[Column]) -> str:
+    """Return the first difference between the ``columns`` of a table and the ``known`` ones of a model, in words."""
+    names, known_names = [column.name for column in columns], [column.name for column in known]
+    lacking = [name for name in known_names if name not in names]
+    if lacking or (more := [name for name in names if name not in known_names]):
+        return f"it lacks the column {lacking[0]!r}" if lacking else f"the model has no column {more[0]!r}"
+    if names != known_names:
+        return f"its columns are in another order: {', '.join(names)} instead of {', '.join(known_names)}"
+    own, other = next((own, other) for own, other in zip(columns, known, strict=True) if own != other)
+    return f"the column {own.name!r} has {own.content} there and {other.content} in the model"
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,8 @@ class Standardization(InputStage):
 
     ``mean`` is that of the training set. ``scale`` is the standard deviation of the training set, or 1 for categories and for
     constant values. A missing value (NaN) becomes 0, which is the mean, if ``missing`` is "mean"; otherwise it raises
-    DataError. ``target`` is the name of the predicted column.
+    DataError. ``target`` is the name of the predicted column. ``header`` is whether the table had column names in its first
+    line; None in model files that do not say so.
     """
 
     columns: tuple[Column, ...]
@@ -56,6 +78,7 @@ class Standardization(InputStage):
     scale: tuple[float, ...]
     missing: str = "error"
     target: str = "target"
+    header: bool | None = None
 
     expects: ClassVar[str] = "a table of real numbers"
     factor: ClassVar[float] = 1.0
@@ -113,11 +136,17 @@ class Standardization(InputStage):
 
 
 def fit_standardization(
-    columns: Sequence[Column], x: Array, rows: Array | None, missing: str = "error", target: str = "target"
+    columns: Sequence[Column],
+    x: Array,
+    rows: Array | None,
+    missing: str = "error",
+    target: str = "target",
+    header: bool | None = None,
 ) -> Standardization:
     """Return the input stage with the mean and scale of the training samples x (m, d), or of their ``rows``.
 
-    Missing values do not count. Raises DataError for a column without any value.
+    Missing values do not count. ``missing``, ``target`` and ``header`` are those of :class:`Standardization`. Raises DataError
+    for a column without any value.
     """
     count, mean, deviation = _moments(x, rows)
     names = [name for column in columns for name in column.names]
@@ -127,7 +156,7 @@ def fit_standardization(
     is_text = np.repeat([column.categories is not None for column in columns], [column.width for column in columns])
     constant = deviation <= 1e-12 * np.abs(mean)  # a smaller deviation is a rounding error
     scale = np.where(is_text | constant, 1.0, deviation)
-    return Standardization(tuple(columns), tuple(mean.tolist()), tuple(scale.tolist()), missing, target)
+    return Standardization(tuple(columns), tuple(mean.tolist()), tuple(scale.tolist()), missing, target, header)
 
 
 def _moments(x: Array, rows: Array | None) -> tuple[Array, Array, Array]:

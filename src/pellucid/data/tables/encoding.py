@@ -5,35 +5,54 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.tables.columns import Column
-from pellucid.data.tables.csv_file import CSVFile, RowBlock, is_missing, parse_numbers
+from pellucid.data.tables.csv_file import RowBlock, is_missing, parse_numbers
 from pellucid.errors import ConfigError, DataError, did_you_mean
 
 
+class Table(Protocol):
+    """A table of text: a :class:`~pellucid.data.tables.csv_file.CSVFile` or a :class:`~pellucid.data.tables.frame.Frame`."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def header(self) -> bool: ...
+
+    @property
+    def decimal_comma(self) -> bool: ...
+
+    def blocks(self) -> Iterator[RowBlock]: ...
+
+
 class RowEncoder:
-    """An encoder of the rows of a file as x (n, width) and y (n) in float64, with NaN for missing values.
+    """An encoder of the rows of a table as x (n, width) and y (n) in float64, with NaN for missing values.
 
     Columns are found by name. A row with an unknown category has 0 for every category of that column, and the
     category is counted in ``unknown``. With ``classes``, y contains their indices; without a ``target``, y is NaN.
 
-    Raises ConfigError for columns that are not in the file, and DataError for text in a column of numbers and for unknown
+    Raises ConfigError for columns that are not in the table, and DataError for text in a column of numbers and for unknown
     classes.
     """
 
-    def __init__(self, file: CSVFile, columns: Sequence[Column], target: str | None, classes: Sequence[str] | None):
-        self.file, self.columns, self.target = file, tuple(columns), target
+    def __init__(self, table: Table, columns: Sequence[Column], target: str | None, classes: Sequence[str] | None):
+        self.table, self.columns, self.target = table, tuple(columns), target
         self.width = sum(column.width for column in columns)
         self.unknown: dict[str, Counter[str]] = {}
         needed = [column.name for column in columns] + ([] if target is None else [target])
-        absent = [name for name in needed if name not in file.names]
+        absent = [name for name in needed if name not in table.names]
         if absent:
-            hint = did_you_mean(absent[0], [name for name in file.names if name and name not in needed])
-            raise ConfigError(f"{file.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
-        self._positions = [file.names.index(column.name) for column in columns]
+            hint = did_you_mean(absent[0], [name for name in table.names if name and name not in needed])
+            raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
+        self._positions = [table.names.index(column.name) for column in columns]
         self._category_index = [
             None if column.categories is None else {category: i for i, category in enumerate(column.categories)}
             for column in columns
@@ -43,7 +62,7 @@ class RowEncoder:
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """Yield (x, y) for blocks of rows."""
-        for block in self.file.blocks():
+        for block in self.table.blocks():
             x, start = np.empty((len(block.lines), self.width)), 0
             for column, position, index in zip(self.columns, self._positions, self._category_index, strict=True):
                 stop = start + column.width
@@ -55,9 +74,9 @@ class RowEncoder:
             yield x, self._targets(block)
 
     def _numbers(self, name: str, cells: Sequence[str], lines: Sequence[int]) -> Array:
-        values, texts = parse_numbers(cells, self.file.decimal_comma)
+        values, texts = parse_numbers(cells, self.table.decimal_comma)
         if texts:
-            raise DataError(f"{self.file.path}:{lines[texts[0]]}: {name} must be a number, got {cells[texts[0]].strip()!r}")
+            raise DataError(f"{self.table.path}:{lines[texts[0]]}: {name} must be a number, got {cells[texts[0]].strip()!r}")
         return values
 
     def _one_hot(self, name: str, cells: Sequence[str], index: dict[str, int]) -> Array:
@@ -75,7 +94,7 @@ class RowEncoder:
     def _targets(self, block: RowBlock) -> Array:
         if self.target is None:
             return np.full(len(block.lines), math.nan)
-        cells = block.columns[self.file.names.index(self.target)]
+        cells = block.columns[self.table.names.index(self.target)]
         if self._class_index is None:
             return self._numbers(self.target, cells, block.lines)
         y = np.full(len(cells), math.nan)
@@ -85,13 +104,13 @@ class RowEncoder:
             name = self._class_name(cell.strip())
             if name not in self._class_index:
                 hint = did_you_mean(name, self._class_index)
-                raise DataError(f"{self.file.path}:{block.lines[i]}: {self.target} has no class {cell.strip()!r}: {hint}")
+                raise DataError(f"{self.table.path}:{block.lines[i]}: {self.target} has no class {cell.strip()!r}: {hint}")
             y[i] = self._class_index[name]
         return y
 
     def _class_name(self, cell: str) -> str:
         """Return the class of a cell. Classes that are numbers are named by their value: 1.0 and 1 are the same class."""
-        value = _number(cell.replace(",", ".") if self.file.decimal_comma else cell) if self._numeric_classes else None
+        value = _number(cell.replace(",", ".") if self.table.decimal_comma else cell) if self._numeric_classes else None
         return cell if value is None else class_name(value)
 
 

@@ -7,8 +7,10 @@ memory map. So a table may need more space than the memory has. The decisions ar
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from pellucid.data.row_file import RowFile
 from pellucid.data.tables.column_types import TASKS, ColumnContent, choose_columns, choose_task, scan_columns
 from pellucid.data.tables.columns import MISSING, Column, Standardization
 from pellucid.data.tables.csv_file import CSVFile
-from pellucid.data.tables.encoding import RowEncoder
-from pellucid.errors import ConfigError, DataError, did_you_mean
+from pellucid.data.tables.encoding import RowEncoder, Table
+from pellucid.data.tables.frame import Frame, is_frame
+from pellucid.errors import ConfigError, DataError, DataWarning, did_you_mean
 
 _EXAMPLES = 3  # unknown categories in a message
 
@@ -35,7 +38,7 @@ def read_csv(
 ) -> Dataset:
     """Return the table in a file of values separated by commas, semicolons, tabs or vertical bars, in UTF-8.
 
-    ``target`` is the name of the column to predict. Columns of numbers become float32, and columns of text become one value for
+    ``target`` is the name of the column to predict. Columns of numbers become float64, and columns of text become one value for
     each category. ``ignore`` names columns to leave out. Without a ``header`` the columns are called 1, 2, ….
 
     The default ``task`` is "classification" if the target is text or has up to 20 distinct integers, and otherwise
@@ -51,6 +54,11 @@ def read_csv(
         raise ConfigError(f"missing={missing!r}: {did_you_mean(missing, MISSING)}")
     if task is not None and task not in TASKS:
         raise ConfigError(f"task={task!r}: {did_you_mean(task, TASKS)}")
+    if not isinstance(target, str):
+        raise ConfigError(
+            f"target={target!r}: a table has one target, the name of a column. For several numbers give arrays, with y (n, k): "
+            "from_arrays(x, y, names=…)"
+        )
     file = CSVFile(path, header)
     ignored = tuple([ignore] if isinstance(ignore, str) else ignore)
     for name in (target, *ignored):
@@ -72,7 +80,7 @@ def read_csv(
         )
     encoder = RowEncoder(file, columns, target, classes)
     targets = list[Array]()
-    with RowFile((encoder.width,), np.float32) as rows:
+    with RowFile((encoder.width,), np.float64) as rows:  # float32 would round time stamps before they are standardized
         for x, y in encoder.blocks():
             kept = ~np.isnan(y)
             if missing == "drop":
@@ -92,36 +100,42 @@ def read_csv(
         notes.append(f"left out  {n - rows.count:,} of {n:,} rows, because of missing values")
     return Dataset(
         values,
-        y.astype(np.int64) if classes else y.astype(np.float32),
+        y.astype(np.int64) if classes else y,
         classes=classes,
         name=Path(file.path).stem,
-        origin=Origin(tuple(notes), (), columns, missing, target),
+        origin=Origin(tuple(notes), (), columns, missing, target, header),
     )
 
 
-def read_csv_for_model(
-    path: str | os.PathLike[str], stage: Standardization, classes: Sequence[str] | None, *, labelled: bool
+def read_rows(
+    source: str | os.PathLike[str] | Any,
+    stage: Standardization,
+    classes: Sequence[str] | None,
+    *,
+    labelled: bool | None = None,
 ) -> Dataset:
-    """Return a table as input of a model that was trained on another one.
+    """Return a CSV file or a data frame as input of a model that was trained on another table.
 
-    The columns are found by name, and other columns are ignored. If ``labelled``, the target is read too, and rows with missing
-    values are left out if they were left out for training. Otherwise every row is kept.
+    The columns are found by name, and other columns are ignored. If ``labelled``, the target is read too; rows without a target
+    are left out, and so are rows with missing values if they were left out for training. Otherwise every row is kept. None
+    stands for whether the table has a column of the target's name.
 
-    Raises ConfigError for missing columns, and DataError for values that the model cannot use.
+    Raises FileError, ConfigError for missing columns, and DataError for values that the model cannot use. Warns with
+    DataWarning of unknown categories, of which the model sees none.
     """
-    # Without a header all columns were called 1, 2, …; with one, at least one name is not a number.
-    names = [column.name for column in stage.columns]
-    file = CSVFile(path, header=not all(name.isdigit() for name in (stage.target, *names)), expected=names)
-    encoder = RowEncoder(file, stage.columns, stage.target if labelled else None, classes)
+    table = Frame(source) if is_frame(source) else _open_for(source, stage)
+    if labelled is None:
+        labelled = stage.target in table.names
+    encoder = RowEncoder(table, stage.columns, stage.target if labelled else None, classes)
     targets, n = list[Array](), 0
-    with RowFile((encoder.width,), np.float32) as rows:
+    with RowFile((encoder.width,), np.float64) as rows:
         for x, y in encoder.blocks():
             kept = ~np.isnan(y) if labelled else np.ones(len(x), bool)
             if stage.missing != "mean":
                 gaps = np.isnan(x).any(axis=1)
                 if gaps.any() and not (labelled and stage.missing == "drop"):
                     raise DataError(
-                        f"{file.path}: row {n + int(np.flatnonzero(gaps)[0]) + 1} has a missing value, and this model was "
+                        f"{table.path}: row {n + int(np.flatnonzero(gaps)[0]) + 1} has a missing value, and this model was "
                         "trained without any: fill it, or train with missing='mean' (--missing mean)"
                     )
                 kept &= ~gaps
@@ -129,20 +143,29 @@ def read_csv_for_model(
             targets.append(y[kept])
             n += len(x)
         if not rows.count:
-            raise DataError(f"{file.path} has no rows that can be used")
+            raise DataError(f"{table.path} has no rows that can be used")
         values, y = rows.array(), np.concatenate(targets)
     notes = [f"left out  {n - rows.count:,} of {n:,} rows, because of missing values"] if rows.count < n else []
     for name, found in encoder.unknown.items():
         listed = ", ".join(repr(text) for text, _ in found.most_common(_EXAMPLES))
         more = ", …" if len(found) > _EXAMPLES else ""
-        notes.append(f"warning   {name}: {found.total():,} rows have unknown categories ({listed}{more})")
+        text = f"{table.path}: {name}: {found.total():,} rows have unknown categories ({listed}{more}), which count as none"
+        warnings.warn(text, DataWarning, stacklevel=4)  # the caller of Model.read
     return Dataset(
         values,
-        y.astype(np.int64 if classes else np.float32) if labelled else None,
+        (y.astype(np.int64) if classes else y) if labelled else None,
         classes=classes,
-        name=Path(file.path).stem,
-        origin=Origin(tuple(notes), (), stage.columns, stage.missing, stage.target),
+        name=Path(table.path).stem,
+        origin=Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header),
     )
+
+
+def _open_for(path: str | os.PathLike[str], stage: Standardization) -> Table:
+    """Return the CSV file, with the header that the table for this input stage had."""
+    names, header = [column.name for column in stage.columns], stage.header
+    if header is None:  # a model file that does not say so: without a header all columns were called 1, 2, …
+        header = not all(name.isdigit() for name in (stage.target, *names))
+    return CSVFile(path, header, expected=names)
 
 
 def _columns_note(columns: Sequence[Column], left_out: Sequence[str], ignored: Sequence[str]) -> str:

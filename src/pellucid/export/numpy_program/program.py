@@ -67,7 +67,8 @@ def _library() -> FunctionLibrary:
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
     shape, k = trained.input_shape, trained.output_shape[0]
-    dtype = "np.uint8" if isinstance(trained.input_stage, ImageScaling) else "np.float32"
+    dtypes = {ImageScaling: "np.uint8", Standardization: "np.float64"}  # a time stamp in a table is too large for float32
+    dtype = dtypes.get(type(trained.input_stage), "np.float32")
     count = sum(array.size for array in trained.arrays.values())
     predicted_class = _predicted_class(trained, "outputs[0]")
     return [

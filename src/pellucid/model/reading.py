@@ -1,0 +1,40 @@
+"""New data, read as a trained model needs it: the rows of tables and folders of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.memory import Shape
+from pellucid.data.dataset import Dataset
+from pellucid.data.images.folders import read_folder
+from pellucid.data.input_stage import ImageScaling, InputStage
+from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.frame import is_frame
+from pellucid.data.tables.reading import read_rows
+from pellucid.errors import ConfigError, FileError
+
+
+def read(
+    source: str | os.PathLike[str] | Any,
+    stage: InputStage | None,
+    shape: Shape,
+    classes: Sequence[str] | None,
+    labelled: bool | None,
+) -> Dataset:
+    """Return the data in ``source`` for a model with this input stage, shape of samples and classes. See ``Model.read``."""
+    what = "a data frame" if is_frame(source) else os.fspath(source)
+    if is_frame(source) or not Path(what).is_dir():
+        if isinstance(stage, Standardization):
+            return read_rows(source, stage, classes, labelled=labelled)
+        needs = "data without names of columns, so that those of a table cannot be found"
+    else:
+        if isinstance(stage, ImageScaling) and not stage.invert_light_background:
+            h, w, c = shape
+            return read_folder(source, size=(h, w), colour="grey" if c == 1 else "colour", classes=classes)
+        needs = "data that is not a folder of images"
+    if not is_frame(source) and not Path(what).exists():
+        raise FileError(f"{what}: there is no such file or folder")
+    raise ConfigError(f"{what}: this model was trained on {needs}; predict and evaluate take arrays like those in training")
