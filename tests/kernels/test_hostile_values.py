@@ -47,7 +47,20 @@ FINITE: dict[str, Callable[[Any], Any]] = {
 }
 NOT_FINITE = {f"one {value}": put(value) for value in (np.inf, -np.inf, np.nan)}
 
-RULES = {"adadelta", "adagrad", "adam", "adamax", "amsgrad", "lion", "nadam", "rmsprop", "sgd", "sgd_momentum"}
+RULES = {
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "amsgrad",
+    "lion",
+    "nadam",
+    "radam",
+    "rmsprop",
+    "rprop",
+    "sgd",
+    "sgd_momentum",
+}
 LARGEST_GRADIENT = 3e18  # of the rules: the training loop refuses larger gradients (MAX_SUM_OF_SQUARES)
 LARGEST = 1e37  # values near the largest float32 may be infinite, if an intermediate value is a little larger
 
@@ -86,7 +99,9 @@ SUMS: dict[str, set[str]] = {
     "normalize_relu": {"mean"},
     "normalize_relu_backward": {"mean"},
     "prelu_backward": {"x"},
+    "radam": {"g", "m"},
     "rmsprop": {"g"},
+    "rprop": {"g"},
     "scatter_add": set(),
     "sgd": {"g"},
     "sgd_momentum": {"g", "v"},
