@@ -53,9 +53,9 @@ class Task:
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
         y = np.asarray(data.y, np.float64)
-        deviation = float(y.std())
-        if not deviation > 0:
+        if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
             raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
+        deviation = float(y.std())
         network = regressor(recipe.network(1), deviation, float(y.mean()))
         outputs = network.build(data.shape).shape
         if outputs != (1,):

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pellucid.core.config import Config, Count, NonNegative, Range
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.metrics import lower_is_better
+from pellucid.metrics import Metric, lower_is_better
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.state import ModelState
 
@@ -62,8 +62,9 @@ def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> 
 class _Plateau:
     """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
 
-    def __init__(self, policy: EarlyStopping | ReduceOnPlateau):
+    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Sequence[Metric]):
         self.policy = policy
+        self._lower_is_better = _lower_is_better(policy.monitor, metrics)
         self.epochs = 0
         self._best = -float("inf")  # with the sign chosen so that higher is better
 
@@ -73,12 +74,22 @@ class _Plateau:
         if monitor not in row:
             owner = type(self.policy).__name__
             raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, row)}")
-        value = -row[monitor] if lower_is_better(monitor) else row[monitor]
+        value = -row[monitor] if self._lower_is_better else row[monitor]
         if value > self._best + self.policy.min_delta:
             self._best, self.epochs = value, 0
             return True
         self.epochs += 1
         return False
+
+
+def _lower_is_better(column: str, metrics: Sequence[Metric]) -> bool:
+    """Return whether lower values of a column of the history, the value of a metric or an entry of it, are better."""
+    name = column.partition("_")[2]  # without "train" or "validation"
+    for metric in metrics:
+        entry = name.removeprefix(f"{metric.name}_")
+        if name == metric.name or (entry != name and entry.isdigit()):
+            return metric.lower_is_better
+    return lower_is_better(column)
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class EarlyStopping(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau = _Plateau(self)
+        plateau = _Plateau(self, state.metrics)
         best_parameters, best_statistics = state.parameters.copy(), state.statistics.copy()
         for event in events:
             yield event
@@ -134,7 +145,7 @@ class ReduceOnPlateau(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau, original_scale = _Plateau(self), state.updater.scale
+        plateau, original_scale = _Plateau(self, state.metrics), state.updater.scale
         try:
             for event in events:
                 yield event
