@@ -251,6 +251,39 @@ def test_regression_metrics_equal_scikit_learns(metric, k):
         assert result == pytest.approx(wanted, rel=1e-9)
 
 
+def test_percentage_errors_of_targets_of_zero_are_scikit_learns():
+    y, outputs, w = np.array([[0.0, 2.0], [-4.0, 0.0]]), np.array([[1.0, 2.5], [-4.0, 0.0]]), np.array([1.0, 3.0])
+    wanted = sklearn.metrics.mean_absolute_percentage_error(y, outputs, sample_weight=w)
+    assert counted(AbsolutePercentageError(), 2, kernel_sets.load(), outputs, y, w, [1]) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_two_outputs_have_the_brier_score_of_one():
+    random = np.random.default_rng(0)
+    p, labels, w = random.random((50, 1)), random.integers(0, 2, 50), random.random(50)
+    wanted = sklearn.metrics.brier_score_loss(labels, p[:, 0], sample_weight=w)
+    both = np.hstack([1 - p, p])
+    for outputs, targets in ((p, labels[:, None]), (both, labels), (both, np.eye(2)[labels])):
+        assert counted(BrierScore(), 2, kernel_sets.load(), outputs, targets, w, [7, 9]) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_the_areas_of_class_0_do_not_round_one_minus_p():
+    p = np.array([[1e-9], [2e-9], [3e-9], [4e-9]], np.float32)
+    answers, w = np.array([[0], [1], [0], [1]], np.float32), np.ones(4, np.float32)
+    assert counted(ROCAUC(0), 2, kernel_sets.load(), p, answers, w, [1]) == 0.75
+    assert counted(AveragePrecision(0), 2, kernel_sets.load(), p, answers, w, [1]) == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("metric", [ROCAUC(), AveragePrecision()], ids=repr)
+def test_samples_of_weight_zero_have_no_part_in_areas(metric):
+    random = np.random.default_rng(0)
+    p, answers = random.random((30, 1)), random.integers(0, 2, (30, 1))
+    w = random.random(30) * (p[:, 0] < 0.8)  # those with the largest outputs do not count
+    counting = w > 0
+    result = counted(metric, 2, kernel_sets.load(), p, answers, w, [9])
+    assert result == counted(metric, 2, kernel_sets.load(), p[counting], answers[counting], w[counting])
+    assert 0 < result < 1
+
+
 @KERNELS
 @pytest.mark.parametrize("metric", TABLE, ids=repr)
 def test_a_single_output_predicts_two_classes(metric, kernels):

@@ -259,6 +259,8 @@ def test_weighted_samples_equal_repeated_samples_under_class_weights(class_weigh
     repeated = clone(learner).fit(np.repeat(x, w, axis=0), np.repeat(y, w))
     np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
     assert not np.array_equal(weighted.model_.parameters, clone(learner).fit(x, y).model_.parameters)
+    rows = clone(learner)._prepare(x, y, w, True)[2]  # in float64, which shows whether rounded weights were added up
+    np.testing.assert_array_equal(rows, clone(learner)._prepare(np.repeat(x, w, axis=0), np.repeat(y, w), None, True)[2])
 
 
 def test_balanced_class_weights_are_those_of_a_model_and_of_repeated_samples():
