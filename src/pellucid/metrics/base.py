@@ -87,7 +87,8 @@ class _MeanOverLabels(MetricState):
 
     def update(self, outputs: Array, targets: Array, weights: Array) -> None:
         for i, state in enumerate(self.states):
-            state.update(outputs[:, i : i + 1], targets[:, i : i + 1], weights)
+            output, target = (np.ascontiguousarray(array[:, i : i + 1]) for array in (outputs, targets))
+            state.update(output, target, weights)
 
     def result(self) -> Value:
         values = np.array([state.result() for state in self.states], np.float64)

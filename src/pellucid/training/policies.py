@@ -96,8 +96,9 @@ def _lower_is_better(column: str, metrics: Sequence[Metric]) -> bool:
 class EarlyStopping(Policy):
     """Stop when ``monitor`` has not improved by more than ``min_delta`` for ``patience`` epochs.
 
-    With ``restore_best`` the parameters of the best epoch are restored at the end. Losses and errors improve when they fall,
-    everything else when it rises. After an interruption the parameters are the last ones.
+    With ``restore_best`` the parameters of the best epoch are restored at the end. Losses, and metrics whose
+    ``lower_is_better`` is true, improve when they fall, everything else when it rises. After an interruption the parameters
+    are the last ones.
     """
 
     patience: Count = 5
@@ -130,9 +131,10 @@ class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
     An improvement is a change for the better by more than ``min_delta``; the count of epochs starts again after each reduction
-    (PyTorch waits one epoch longer). Losses and errors improve when they fall, everything else when it rises. A reduction does
-    not take the rate below ``lowest``. A schedule continues, multiplied by the factors so far, and may go below it. The column
-    ``learning_rate`` of the history holds the rate of each epoch. The next training starts with the full rate again.
+    (PyTorch waits one epoch longer). Losses, and metrics whose ``lower_is_better`` is true, improve when they fall, everything
+    else when it rises. A reduction does not take the rate below ``lowest``. A schedule continues, multiplied by the factors so
+    far, and may go below it. The column ``learning_rate`` of the history holds the rate of each epoch. The next training starts
+    with the full rate again.
     """
 
     factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
