@@ -20,5 +20,5 @@ def test_a_constant_target_is_refused_although_its_deviation_is_rounded(value):
     x = np.random.default_rng(0).normal(size=(7, 2))
     with pytest.raises(DataError, match=r"the target is always .*, so there is nothing to learn"):
         Task.of(RECIPE, Dataset(x, np.full(7, value)), "table")
-    varying = np.append(np.full(6, value), value + 1)
+    varying = np.append(np.full(6, value), 2 * value + 1)
     assert Task.of(RECIPE, Dataset(x, varying), "table").loss.unit == pytest.approx(varying.std())
