@@ -21,6 +21,7 @@ from pellucid import (
     ROCAUC,
     SGD,
     AbsoluteError,
+    AbsolutePercentageError,
     Accuracy,
     Adadelta,
     Adagrad,
@@ -29,10 +30,12 @@ from pellucid import (
     AdamW,
     Add,
     AveragePool2D,
+    AveragePrecision,
     AverageWeights,
     BatchNorm,
     Bidirectional,
     BinaryCrossEntropy,
+    BrierScore,
     CalibrationError,
     Chain,
     ClipNorm,
@@ -51,7 +54,9 @@ from pellucid import (
     EarlyStopping,
     ElasticNet,
     Embedding,
+    ExactMatch,
     Exponential,
+    FBeta,
     Flatten,
     Frozen,
     GaussianNoise,
@@ -134,7 +139,10 @@ from pellucid.layers import Layer
 
 INSTANCES: list[Config] = [
     AbsoluteError(),
+    AbsolutePercentageError(),
     Accuracy(),
+    Accuracy(threshold=0.3),
+    AveragePrecision(average=None),
     Adam(),
     Adam(OneCycle(0.002), 0.8, 0.99, 1e-6),
     AdamW(0.01, decay=0.1),
@@ -145,6 +153,7 @@ INSTANCES: list[Config] = [
     AverageWeights(0.9),
     BatchNorm(0.99, 0.001),
     BinaryCrossEntropy(),
+    BrierScore(),
     ImageScaling(),
     ImageScaling(invert_light_background=False),
     CalibrationError(10),
@@ -158,6 +167,8 @@ INSTANCES: list[Config] = [
     CrossEntropy(smoothing=0.1),
     F1(),
     F1(average="macro"),
+    ExactMatch(),
+    FBeta(0.5, average="micro", threshold=0.25),
     Hinge(),
     Huber(2.0),
     KLDivergence(),
@@ -385,7 +396,7 @@ def test_numpy_numbers_become_python_numbers():
         assert type(value) is kind
     assert type(SGD(1).learning_rate) is float
     assert SGD(0.1, 0.9, np.True_).nesterov is True
-    assert to_json(Precision(np.uint8(2))) == {"class": "Precision", "label": 2, "average": None}
+    assert to_json(Precision(np.uint8(2))) == {"class": "Precision", "threshold": 0.5, "label": 2, "average": None}
 
 
 def test_the_length_of_tuples_is_checked():

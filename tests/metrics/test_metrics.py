@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,9 +14,13 @@ from pellucid import (
     F1,
     R2,
     ROCAUC,
+    SGD,
     AbsoluteError,
+    AbsolutePercentageError,
     Accuracy,
+    AveragePrecision,
     BinaryCrossEntropy,
+    BrierScore,
     CalibrationError,
     CohenKappa,
     ConfigError,
@@ -22,6 +28,8 @@ from pellucid import (
     CrossEntropy,
     Dense,
     EarlyStopping,
+    ExactMatch,
+    FBeta,
     Hinge,
     KLDivergence,
     LogLoss,
@@ -42,7 +50,7 @@ from pellucid import (
     wilson,
 )
 from pellucid.core.config import registered_classes
-from pellucid.metrics import lower_is_better
+from pellucid.metrics import MetricState, lower_is_better
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 K = 4
@@ -86,6 +94,12 @@ TABLE = {
     ConfusionMatrix(): oracle(sklearn.metrics.confusion_matrix),
     F1(): ratio(sklearn.metrics.f1_score, average=None),
     F1(1): f1_of(1),
+    FBeta(2): ratio(sklearn.metrics.fbeta_score, beta=2, average=None),
+    FBeta(0.5, 1): lambda *given: ratio(sklearn.metrics.fbeta_score, beta=0.5, average=None)(*given)[1],
+    **{
+        FBeta(3, average=average): ratio(sklearn.metrics.fbeta_score, beta=3, average=average)
+        for average in ("macro", "weighted", "micro")
+    },
     Specificity(): specificity(),
     Specificity(label=0): specificity(label=0),
     **{
@@ -116,14 +130,33 @@ def calibration(right, sure, w, bins=15):
     return error / w.sum()
 
 
-def area(labels, p, w, k):
-    options = {"multi_class": "ovr", "labels": range(k)} if k > 2 else {}
-    return sklearn.metrics.roc_auc_score(labels, p if k > 2 else p[:, 1], sample_weight=w, **options)
+def area(function, average="macro", label=None):
+    """Return an area of scikit-learn for the indicator matrix of the classes; two classes are the area of class 1."""
+
+    def read(labels, p, w, k):
+        if label is not None or (k == 2 and average is not None):
+            i = 1 if label is None else label
+            return function(labels == i, p[:, i], sample_weight=w)
+        return function(np.eye(k)[labels], p, sample_weight=w, average=average)
+
+    return read
+
+
+def brier(labels, p, w, k):
+    return sklearn.metrics.brier_score_loss(labels, p if k > 2 else p[:, 1], sample_weight=w, labels=range(k))
 
 
 # metric -> scikit-learn's value from labels, probabilities (n, k), weights and the number of classes
 SCORED = {
-    ROCAUC(): area,
+    **{
+        metric(**choice): area(function, **choice)
+        for metric, function in (
+            (ROCAUC, sklearn.metrics.roc_auc_score),
+            (AveragePrecision, sklearn.metrics.average_precision_score),
+        )
+        for choice in ({}, {"label": 1}, {"label": 0}, {"average": None}, {"average": "weighted"}, {"average": "micro"})
+    },
+    BrierScore(): brier,
     TopKAccuracy(2): lambda labels, p, w, k: sklearn.metrics.top_k_accuracy_score(labels, p, k=2, sample_weight=w),
     TopKAccuracy(1): lambda labels, p, w, k: np.average(p.argmax(axis=1) == labels, weights=w),
     LogLoss(): lambda labels, p, w, k: sklearn.metrics.log_loss(labels, p, sample_weight=w, labels=range(k)),
@@ -134,6 +167,7 @@ SCORED = {
 MEASURED = {
     SquaredError(): sklearn.metrics.mean_squared_error,
     AbsoluteError(): sklearn.metrics.mean_absolute_error,
+    AbsolutePercentageError(): sklearn.metrics.mean_absolute_percentage_error,
     R2(): sklearn.metrics.r2_score,
 }
 
@@ -155,7 +189,8 @@ def counted(metric, classes, kernels, outputs, targets, weights, cuts=()):
 
 
 def test_the_tables_have_every_metric():
-    assert set(registered_classes(Metric).values()) == {type(metric) for metric in (*TABLE, *SCORED, *MEASURED)}
+    tested = {type(metric) for metric in (*TABLE, *SCORED, *MEASURED)}
+    assert set(registered_classes(Metric).values()) == tested | {ExactMatch}  # in test_multi_label.py
 
 
 @KERNELS
@@ -184,11 +219,11 @@ def test_metrics_of_scores_equal_scikit_learns(metric):
             outputs = outputs - 1e-5 * np.arange(K, dtype=np.float32)
         result = counted(metric, K, kernel_sets.load(), outputs, labels, w, cuts)
         p = outputs.astype(float)
-        if metric == LogLoss():  # scikit-learn checks the sums with a smaller tolerance than float32 has
+        if metric in (LogLoss(), BrierScore()):  # scikit-learn checks the sums with a smaller tolerance than float32 has
             p /= p.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(result, SCORED[metric](labels, p, w.astype(float), K), rtol=1e-6)
         one_hot = counted(metric, K, kernel_sets.load(), outputs, np.eye(K, dtype=np.float32)[labels], w, cuts)
-        assert result == pytest.approx(one_hot, rel=1e-12)
+        np.testing.assert_allclose(result, one_hot, rtol=1e-12)
 
 
 @pytest.mark.parametrize("metric", [metric for metric in SCORED if metric != TopKAccuracy(2)], ids=repr)
@@ -214,6 +249,39 @@ def test_regression_metrics_equal_scikit_learns(metric, k):
         result = counted(metric, k, kernel_sets.load(), outputs, y, w, cuts)
         wanted = MEASURED[metric](y.astype(float), outputs.astype(float), sample_weight=w.astype(float))
         assert result == pytest.approx(wanted, rel=1e-9)
+
+
+def test_percentage_errors_of_targets_of_zero_are_scikit_learns():
+    y, outputs, w = np.array([[0.0, 2.0], [-4.0, 0.0]]), np.array([[1.0, 2.5], [-4.0, 0.0]]), np.array([1.0, 3.0])
+    wanted = sklearn.metrics.mean_absolute_percentage_error(y, outputs, sample_weight=w)
+    assert counted(AbsolutePercentageError(), 2, kernel_sets.load(), outputs, y, w, [1]) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_two_outputs_have_the_brier_score_of_one():
+    random = np.random.default_rng(0)
+    p, labels, w = random.random((50, 1)), random.integers(0, 2, 50), random.random(50)
+    wanted = sklearn.metrics.brier_score_loss(labels, p[:, 0], sample_weight=w)
+    both = np.hstack([1 - p, p])
+    for outputs, targets in ((p, labels[:, None]), (both, labels), (both, np.eye(2)[labels])):
+        assert counted(BrierScore(), 2, kernel_sets.load(), outputs, targets, w, [7, 9]) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_the_areas_of_class_0_do_not_round_one_minus_p():
+    p = np.array([[1e-9], [2e-9], [3e-9], [4e-9]], np.float32)
+    answers, w = np.array([[0], [1], [0], [1]], np.float32), np.ones(4, np.float32)
+    assert counted(ROCAUC(0), 2, kernel_sets.load(), p, answers, w, [1]) == 0.75
+    assert counted(AveragePrecision(0), 2, kernel_sets.load(), p, answers, w, [1]) == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("metric", [ROCAUC(), AveragePrecision()], ids=repr)
+def test_samples_of_weight_zero_have_no_part_in_areas(metric):
+    random = np.random.default_rng(0)
+    p, answers = random.random((30, 1)), random.integers(0, 2, (30, 1))
+    w = random.random(30) * (p[:, 0] < 0.8)  # those with the largest outputs do not count
+    counting = w > 0
+    result = counted(metric, 2, kernel_sets.load(), p, answers, w, [9])
+    assert result == counted(metric, 2, kernel_sets.load(), p[counting], answers[counting], w[counting])
+    assert 0 < result < 1
 
 
 @KERNELS
@@ -301,6 +369,11 @@ def test_names_and_invalid_settings():
         "confusion_matrix",
         "f1",
         "f1_1",
+        "f2",
+        "f0.5_1",
+        "f3_macro",
+        "f3_weighted",
+        "f3_micro",
         "specificity",
         "specificity_0",
         "precision_macro",
@@ -317,7 +390,9 @@ def test_names_and_invalid_settings():
         "specificity_micro",
         "cohen_kappa",
         "matthews",
-        "roc_auc",
+        *(f"roc_auc{choice}" for choice in ("", "_1", "_0", "_by_class", "_weighted", "_micro")),
+        *(f"average_precision{choice}" for choice in ("", "_1", "_0", "_by_class", "_weighted", "_micro")),
+        "brier_score",
         "top_2_accuracy",
         "top_1_accuracy",
         "log_loss",
@@ -325,19 +400,30 @@ def test_names_and_invalid_settings():
         "calibration_error",
         "mse",
         "mae",
+        "mape",
         "r2",
     ]
-    assert {metric.name for metric in (*TABLE, *SCORED, *MEASURED) if lower_is_better(metric.name)} == {
+    assert {metric.name for metric in (*TABLE, *SCORED, *MEASURED) if metric.lower_is_better} == {
         "log_loss",
+        "brier_score",
         "calibration_error",
         "mse",
         "mae",
+        "mape",
     }
     assert lower_is_better("validation_loss")
     with pytest.raises(ConfigError, match="average='makro': did you mean 'macro'"):
         F1(average="makro")
     with pytest.raises(ConfigError, match=r"label=1 is one class, average='macro' is over all of them: choose one"):
         Recall(1, "macro")
+    with pytest.raises(ConfigError, match=r"label=1 is one class, average='micro' is over all of them: choose one"):
+        ROCAUC(1, "micro")
+    with pytest.raises(ConfigError, match="average='makro': did you mean 'macro'"):
+        AveragePrecision(average="makro")
+    with pytest.raises(ConfigError, match="beta must be above 0"):
+        FBeta(0)
+    with pytest.raises(ConfigError, match="threshold must be at least 0 and at most 1"):
+        Accuracy(threshold=30)
     with pytest.raises(ConfigError, match="label=4 is out of range: the classes are 0 … 3"):
         counted(Recall(4), K, kernel_sets.load(), *sample(0))
 
@@ -376,18 +462,6 @@ def test_a_model_evaluates_its_predictions():
     assert scores["accuracy"] == pytest.approx(np.average(p.argmax(axis=1) == labels, weights=w), rel=1e-6)
 
 
-def test_multi_label_outputs_are_counted_one_by_one():
-    random = np.random.default_rng(0)
-    x, y, w = random.normal(size=(600, 5)), random.integers(0, 2, (600, 3)), random.random(600)
-    model = Sequential(Dense(3), Sigmoid()).compile((5,), BinaryCrossEntropy())
-    scores = model.evaluate(x, y, sample_weight=w, metrics=[Accuracy(), ConfusionMatrix(), Recall(1)])
-    p, answers, each = model.predict(x).ravel() >= 0.5, y.ravel(), np.repeat(w, 3)
-    assert scores["accuracy"] == pytest.approx(np.average(p == answers, weights=each), rel=1e-6)
-    wanted = sklearn.metrics.confusion_matrix(answers, p, sample_weight=each)
-    np.testing.assert_allclose(scores["confusion_matrix"], wanted, rtol=1e-6)
-    assert scores["recall_1"] == pytest.approx(sklearn.metrics.recall_score(answers, p, sample_weight=each), rel=1e-6)
-
-
 def test_a_single_number_has_no_accuracy():
     with pytest.raises(ConfigError, match=r"use Sigmoid\(\) with BinaryCrossEntropy"):
         Sequential(Dense(1)).compile((5,), MeanSquaredError(), metrics=[Accuracy()])
@@ -419,7 +493,15 @@ def test_a_single_number_has_no_accuracy():
         ),
         ((Dense(3), Softmax()), CrossEntropy(), TopKAccuracy(3), "TopKAccuracy.* of 3 classes is always 1: take k=2 or fewer"),
         ((Dense(3), Softmax()), CrossEntropy(), Recall(3), "label=3 is out of range"),
-        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), Recall(2), "label=2 is out of range: the classes are 0 … 1"),
+        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), Recall(3), "label=3 is out of range: the labels are 0 … 2"),
+        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), ROCAUC(3), "label=3 is out of range: the labels are 0 … 2"),
+        ((Dense(3), Softmax()), CrossEntropy(), AveragePrecision(3), "label=3 is out of range: the classes are 0 … 2"),
+        ((Dense(3), Sigmoid()), BinaryCrossEntropy(), TopKAccuracy(1), "the 3 outputs are independent labels: use Accuracy"),
+        ((Dense(3), Softmax()), CrossEntropy(), ExactMatch(), r"each sample has one class: use Accuracy\(\)"),
+        ((Dense(1), Sigmoid()), BinaryCrossEntropy(), ExactMatch(), r"each sample has one class: use Accuracy\(\)"),
+        ((Dense(3), Softmax()), CrossEntropy(), Accuracy(threshold=0.3), r"scores of exclusive classes, of which the largest"),
+        ((Dense(2), Softmax()), CrossEntropy(), F1(threshold=0.3), r"F1\(threshold=0.3\): a threshold is the probability from"),
+        ((Dense(1),), Hinge(), Recall(threshold=0.3), r"the outputs for Hinge\(\) are not probabilities: leave it out"),
     ],
     ids=repr,
 )
@@ -478,3 +560,40 @@ def test_early_stopping_takes_the_lowest_error():
     assert history["train_mae"][-1] < history["train_mae"][0]
     assert history.best_epoch == 1 + int(np.argmin(history["train_mae"]))
     assert history["train_r2"][-1] > history["train_r2"][0]
+
+
+@dataclass(frozen=True)
+class Cost(Metric):
+    """A user's metric whose name does not say that lower is better: the errors of class 0, and of class 1."""
+
+    name: ClassVar[str] = "cost"
+    lower_is_better: ClassVar[bool] = True
+
+    def start(self, classes, kernels):
+        return _CostState()
+
+
+class _CostState(MetricState):
+    def __init__(self):
+        self.errors = np.zeros(2)
+
+    def update(self, outputs, targets, weights):
+        wrong = (outputs[:, 0] >= 0.5) != targets[:, 0]
+        self.errors += [wrong[targets[:, 0] == label].sum() for label in (0, 1)]
+
+    def result(self):
+        return self.errors
+
+
+@pytest.mark.parametrize("monitor", ["train_brier_score", "train_cost_1", "train_log_loss", "train_recall_1"])
+def test_early_stopping_knows_the_direction_of_a_metric(monitor):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = x[:, 0] > 0.5
+    metrics = [BrierScore(), Cost(), LogLoss(), Recall()]
+    model = Sequential(Dense(1), Sigmoid()).compile((3,), BinaryCrossEntropy(), SGD(0.5), metrics=metrics, seed=1)
+    stop = EarlyStopping(patience=20, monitor=monitor)
+    history = model.fit(x, y, epochs=20, policies=[stop], exact_training_metrics=True)
+    better = np.argmax if monitor == "train_recall_1" else np.argmin
+    values = history[monitor]
+    assert values[0] != values[better(values)]
+    assert history.best_epoch == 1 + int(better(values))

@@ -14,17 +14,33 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.estimator_checks import check_estimator, check_sample_weight_equivalence_on_dense_data
 
-from pellucid import Conv2D, Dense, Dropout, Flatten, Identity, MaxPool2D, Model, ReLU, Sequential, Sigmoid, Softmax
+from pellucid import (
+    Conv2D,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Flatten,
+    Identity,
+    MaxPool2D,
+    Model,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
 from pellucid.optim import L2, SGD, Adam, Chain, Cosine
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
 from pellucid.sklearn.pickling import custom_classes
-from pellucid.sklearn.preprocessing import mean_and_deviation, merge_duplicates
+from pellucid.sklearn.preprocessing import balancing_weights, mean_and_deviation, merge_duplicates
 from pellucid.training import threads
+from pellucid.training.class_weight import weighted as with_class_weights
+from pellucid.training.inputs import Samples
 
 
 @dataclass(frozen=True)
@@ -227,6 +243,59 @@ def test_weighted_samples_equal_repeated_samples_bit_for_bit():
     mean, deviation = mean_and_deviation(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([3.0, 1.0]))
     np.testing.assert_allclose([mean, deviation], [[1.5, 5.0], [np.sqrt(0.75), 1.0]])
     assert merge_duplicates(np.array([[2.0], [1.0], [2.0]]), np.array([0, 0, 0]), None)[2].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"a": 0.3, "b": 1.7, "c": 2.1}, {"b": 3}], ids=repr)
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["plain", "early"])
+def test_weighted_samples_equal_repeated_samples_under_class_weights(class_weight, early_stopping):
+    x, labels = blobs(60)
+    y = np.array(["a", "b", "c"])[labels]
+    random = np.random.default_rng(1)
+    w, order = random.integers(0, 5, 60) + 3 * (labels == 2), random.permutation(60)
+    learner = NetworkClassifier(
+        (8,), random_state=0, epochs=20, batch_size=500, class_weight=class_weight, early_stopping=early_stopping
+    )
+    weighted = clone(learner).fit(x[order], y[order], sample_weight=w[order])
+    repeated = clone(learner).fit(np.repeat(x, w, axis=0), np.repeat(y, w))
+    np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
+    assert not np.array_equal(weighted.model_.parameters, clone(learner).fit(x, y).model_.parameters)
+    rows = clone(learner)._prepare(x, y, w, True)[2]  # in float64, which shows whether rounded weights were added up
+    np.testing.assert_array_equal(rows, clone(learner)._prepare(np.repeat(x, w, axis=0), np.repeat(y, w), None, True)[2])
+
+
+def test_balanced_class_weights_are_those_of_a_model_and_of_repeated_samples():
+    x, y = blobs(80)
+    times = np.random.default_rng(1).integers(1, 6, 80)
+    w = times.astype(float)
+    balanced = balancing_weights(y, w)
+    np.testing.assert_array_equal(np.repeat(balanced, times), compute_sample_weight("balanced", np.repeat(y, times)))
+    np.testing.assert_allclose(np.bincount(y, w * balanced), w.sum() / 3, rtol=1e-12)  # all classes have the same total weight
+    model = Sequential(Dense(3), Softmax()).compile((2,), CrossEntropy())
+    of_model = with_class_weights(Samples(x, None, y, w.astype(np.float32)), "balanced", model.state, None).weights
+    np.testing.assert_array_equal((w * balanced).astype(np.float32), of_model)
+    several = np.column_stack([y == 0, y == 1]).astype(float)
+    np.testing.assert_allclose(balancing_weights(several, None), compute_sample_weight("balanced", several), rtol=1e-12)
+    learner = NetworkClassifier((4,), epochs=5, class_weight="balanced", random_state=0, batch_size=500)
+    repeated = clone(learner).fit(np.repeat(x, times, axis=0), np.repeat(several, times, axis=0))
+    np.testing.assert_array_equal(learner.fit(x, several, sample_weight=w).model_.parameters, repeated.model_.parameters)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["plain", "early"])
+def test_scikit_learns_check_of_sample_weights_passes_with_class_weights(early_stopping):
+    learner = NetworkClassifier((8,), epochs=20, class_weight="balanced", early_stopping=early_stopping)
+    check_sample_weight_equivalence_on_dense_data("NetworkClassifier", learner)
+
+
+def test_weighted_targets_and_inputs_are_standardized_as_repeated_ones():
+    x, _ = blobs(60)
+    w = np.random.default_rng(1).integers(1, 5, 60)
+    y = np.column_stack([0.1 + x[:, 0] * 1e-3, np.full(60, 0.1)])
+    weighted = NetworkRegressor((8,), epochs=3, random_state=0, early_stopping=True, batch_size=500).fit(x, y, sample_weight=w)
+    repeated = clone(weighted).fit(np.repeat(x, w, axis=0), np.repeat(y, w, axis=0))
+    np.testing.assert_array_equal(weighted.target_scale_, repeated.target_scale_)
+    assert weighted.target_scale_[1] == 1
+    np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
+    assert weighted.model_.input_stage == repeated.model_.input_stage
 
 
 def test_class_weights_find_more_samples_of_a_rare_class():

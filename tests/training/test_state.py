@@ -72,20 +72,20 @@ def test_another_dtype_works_on_copies():
 
 
 @pytest.mark.parametrize(
-    ("layers", "loss", "head", "classes", "per_answer"),
+    ("layers", "loss", "head", "classes", "multi_label"),
     [
-        ((Dense(3), Softmax()), CrossEntropy(), Softmax(), 3, 3),
-        ((Dense(1), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 2, 2),
-        ((Dense(5), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 5, 2),
-        ((Dense(3), Sigmoid()), MeanSquaredError(), None, 3, 3),
+        ((Dense(3), Softmax()), CrossEntropy(), Softmax(), 3, False),
+        ((Dense(1), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 2, False),
+        ((Dense(5), Sigmoid()), BinaryCrossEntropy(), Sigmoid(), 5, True),
+        ((Dense(3), Sigmoid()), MeanSquaredError(), None, 3, False),
     ],
     ids=["softmax", "one sigmoid", "several labels", "numbers"],
 )
-def test_the_loss_determines_the_head_and_the_classes(layers, loss, head, classes, per_answer):
+def test_the_loss_determines_the_head_and_the_classes(layers, loss, head, classes, multi_label):
     model = state(*layers, loss=loss)
     assert model.head == head
     assert model.body == (Sequential(*layers) if head is None else Sequential(*layers[:-1]))
-    assert (model.class_count, model.classes_per_answer) == (classes, per_answer)
+    assert (model.class_count, model.multi_label) == (classes, multi_label)
 
 
 def test_parameters_and_statistics_are_separate_vectors():

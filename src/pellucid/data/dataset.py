@@ -56,7 +56,8 @@ class Dataset:
     """A set of samples ``x`` (n, ...), with optional targets ``y`` and optional ``sample_weight``.
 
     ``y`` holds integer labels (n,), one-hot rows (n, k) or real values (n, ...). The values of ``sample_weight`` (n,) are
-    finite, not negative and not all zero. ``classes`` names the labels 0, 1, .... With ``rows`` the set consists of
+    finite, not negative and not all zero; they count in losses and metrics, while splits and the standardization of tables
+    count every sample once. ``classes`` names the labels 0, 1, .... With ``rows`` the set consists of
     ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: a data loader gathers the samples from
     ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read.
 

@@ -1,8 +1,8 @@
 """Metrics: values that describe how good predictions are.
 
 A metric is accumulated over batches and exact over the whole set; it is not an average of the batches' values. The metrics in
-``classification`` read the predicted classes, those in ``ranking`` the order of the outputs, and those in ``probabilities``
-their values; those in ``regression`` compare numbers.
+``classification`` and ``per_class`` read the predicted classes, those in ``ranking`` the order of the outputs, and those in
+``probabilities`` their values; those in ``regression`` compare numbers.
 """
 
 from pellucid.core import lazy

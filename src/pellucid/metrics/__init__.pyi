@@ -7,22 +7,37 @@ from pellucid.metrics.base import (
     lower_is_better as lower_is_better,
 )
 from pellucid.metrics.classification import (
-    F1 as F1,
     Accuracy as Accuracy,
     CohenKappa as CohenKappa,
     ConfusionMatrix as ConfusionMatrix,
+    ExactMatch as ExactMatch,
     Matthews as Matthews,
-    PerClassMetric as PerClassMetric,
-    Precision as Precision,
-    Recall as Recall,
-    Specificity as Specificity,
 )
+from pellucid.metrics.decisions import DecisionMetric as DecisionMetric
 from pellucid.metrics.intervals import wilson as wilson
 from pellucid.metrics.outputs import (
     binary_scores as binary_scores,
     class_scores as class_scores,
     flatten_multi_label as flatten_multi_label,
 )
-from pellucid.metrics.probabilities import CalibrationError as CalibrationError, LogLoss as LogLoss
-from pellucid.metrics.ranking import ROCAUC as ROCAUC, TopKAccuracy as TopKAccuracy
-from pellucid.metrics.regression import R2 as R2, AbsoluteError as AbsoluteError, SquaredError as SquaredError
+from pellucid.metrics.per_class import (
+    F1 as F1,
+    FBeta as FBeta,
+    PerClassMetric as PerClassMetric,
+    Precision as Precision,
+    Recall as Recall,
+    Specificity as Specificity,
+)
+from pellucid.metrics.probabilities import BrierScore as BrierScore, CalibrationError as CalibrationError, LogLoss as LogLoss
+from pellucid.metrics.ranking import (
+    ROCAUC as ROCAUC,
+    AveragePrecision as AveragePrecision,
+    RankingMetric as RankingMetric,
+    TopKAccuracy as TopKAccuracy,
+)
+from pellucid.metrics.regression import (
+    R2 as R2,
+    AbsoluteError as AbsoluteError,
+    AbsolutePercentageError as AbsolutePercentageError,
+    SquaredError as SquaredError,
+)

@@ -4,18 +4,25 @@ A metric state is updated with outputs (n, k), as ``predict`` returns them, and 
 largest output; a single output predicts class 1 where it is at least ½, otherwise class 0.
 
 For some losses the outputs are converted first: a single score whose sign is the prediction becomes two scores
-(:func:`~pellucid.metrics.binary_scores`), the logarithm of a rate becomes the rate (by the loss itself), and k independent
-yes-or-no outputs become k samples with one output each (:func:`~pellucid.metrics.flatten_multi_label`).
+(:func:`~pellucid.metrics.binary_scores`), and the logarithm of a rate becomes the rate (by the loss itself).
+
+If the outputs are k independent labels (a multi-label loss), each label is a yes-or-no question with a value of its own, and
+a metric is the mean over the labels, unless it says otherwise: :meth:`Metric.start_multi_label`.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
+
+import numpy as np
 
 from pellucid.core.config import Config
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
+from pellucid.metrics.outputs import flatten_multi_label
 
 Value = float | Array
 Need = Literal["classes", "probabilities", "numbers"]
@@ -50,11 +57,75 @@ class Metric(Config, ABC):
     @abstractmethod
     def name(self) -> str: ...
 
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether lower values are better; by default the name tells (:func:`lower_is_better`)."""
+        return lower_is_better(self.name)
+
     @abstractmethod
-    def start(self, classes: int, kernels: Kernels) -> MetricState:
-        """Return a new state. ``classes`` is the number of outputs, or 2 for a single output."""
+    def start(self, count: int, kernels: Kernels) -> MetricState:
+        """Return a new state. Raises ConfigError where the metric cannot be computed for such outputs.
+
+        ``count`` is the number of classes, which is 2 for a single output; for a metric that ``needs`` numbers it is the number
+        of outputs.
+        """
+
+    def start_multi_label(self, labels: int, kernels: Kernels) -> MetricState:
+        """Return a new state for outputs (n, labels) that are independent yes-or-no answers. Raises ConfigError as ``start``.
+
+        The default is the mean over the labels. Each of them is measured as a network with this single output is; those
+        without a value (NaN) are left out.
+        """
+        return _MeanOverLabels([self.start(2, kernels) for _ in range(labels)])
+
+
+class _MeanOverLabels(MetricState):
+    """The mean of one state per label, each updated with the output and the target of its label."""
+
+    def __init__(self, states: Sequence[MetricState]):
+        self.states = states
+
+    def update(self, outputs: Array, targets: Array, weights: Array) -> None:
+        for i, state in enumerate(self.states):
+            output, target = (np.ascontiguousarray(array[:, i : i + 1]) for array in (outputs, targets))
+            state.update(output, target, weights)
+
+    def result(self) -> Value:
+        values = np.array([state.result() for state in self.states], np.float64)
+        known = ~np.isnan(values)
+        count = known.sum(axis=0)
+        mean = np.where(count > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), math.nan)
+        return float(mean) if mean.ndim == 0 else mean
+
+
+class MeanState(MetricState):
+    """The mean over the samples of ``values(outputs, targets)``, one number for each of them (n), with sample weights."""
+
+    def __init__(self, values: Callable[[Array, Array], Array]):
+        self.values, self.sum, self.total = values, 0.0, 0.0
+
+    def update(self, outputs: Array, targets: Array, weights: Array) -> None:
+        w = weights.astype(np.float64)
+        self.sum += float(w @ self.values(outputs, targets))
+        self.total += float(w.sum())
+
+    def result(self) -> float:
+        return self.sum / self.total if self.total else math.nan
+
+
+class PooledState(MetricState):
+    """A state for independent labels in which all answers count the same: each is a sample of ``state``, with one output."""
+
+    def __init__(self, state: MetricState):
+        self.state = state
+
+    def update(self, outputs: Array, targets: Array, weights: Array) -> None:
+        self.state.update(*flatten_multi_label(outputs, targets, weights))
+
+    def result(self) -> Value:
+        return self.state.result()
 
 
 def lower_is_better(name: str) -> bool:
     """Return whether lower values of that name are better: True for losses and errors, False for all others."""
-    return name.endswith(("loss", "error", "mse", "mae"))
+    return name.endswith(("loss", "error", "mse", "mae", "mape", "brier_score"))

@@ -11,8 +11,8 @@ import numpy as np
 from pellucid.core.config import Count
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
-from pellucid.metrics.base import Metric, MetricState, Need
-from pellucid.metrics.outputs import class_scores
+from pellucid.metrics.base import MeanState, Metric, MetricState, Need, PooledState
+from pellucid.metrics.outputs import check_equal_shapes, class_labels, class_scores
 
 
 @dataclass(frozen=True)
@@ -20,35 +20,71 @@ class LogLoss(Metric):
     """−Σ_c y_c log p_c: the cross-entropy of targets and probabilities, in nats, without label smoothing.
 
     Probabilities are limited to [ε, 1 − ε], where ε is the machine epsilon of their dtype (1.2·10⁻⁷ for float32), as in
-    scikit-learn. (A loss needs no such limit: it is computed from the logits.)
+    scikit-learn. (A loss needs no such limit: it is computed from the logits.) For independent labels it is the mean over all
+    answers.
     """
 
     name = "log_loss"
     needs: ClassVar[Need] = "probabilities"
 
     def start(self, classes: int, kernels: Kernels) -> MetricState:
-        return _LogLossState()
+        return MeanState(_nats)
+
+    def start_multi_label(self, labels: int, kernels: Kernels) -> MetricState:
+        return PooledState(self.start(2, kernels))
 
 
-class _LogLossState(MetricState):
-    def __init__(self) -> None:
-        self.nats, self.total = 0.0, 0.0
+def _nats(outputs: Array, targets: Array) -> Array:
+    """Return the cross-entropy of each sample (n)."""
+    epsilon = float(np.finfo(outputs.dtype).eps)
+    p = np.clip(outputs.astype(np.float64), epsilon, 1 - epsilon)
+    if p.shape[1] == 1:
+        y = _column(outputs, targets)
+        return -(y * np.log(p) + (1 - y) * np.log(1 - p))[:, 0]
+    if targets.ndim == 1:
+        return -np.log(p[np.arange(len(p)), class_labels(outputs, targets)])
+    check_equal_shapes(outputs, targets)
+    return -(targets * np.log(p)).sum(axis=1)
 
-    def update(self, outputs: Array, targets: Array, weights: Array) -> None:
-        epsilon = float(np.finfo(outputs.dtype).eps)
-        p, w = np.clip(outputs.astype(np.float64), epsilon, 1 - epsilon), weights.astype(np.float64)
-        if p.shape[1] == 1:
-            y = targets.reshape(-1, 1)
-            per_sample = -(y * np.log(p) + (1 - y) * np.log(1 - p))[:, 0]
-        elif targets.ndim == 1:
-            per_sample = -np.log(p[np.arange(len(p)), targets])
-        else:
-            per_sample = -(targets * np.log(p)).sum(axis=1)
-        self.nats += float(w @ per_sample)
-        self.total += float(w.sum())
 
-    def result(self) -> float:
-        return self.nats / self.total if self.total else math.nan
+@dataclass(frozen=True)
+class BrierScore(Metric):
+    """The mean squared difference of probabilities and truth (Brier, 1950); for k classes Σ_c (p_c − y_c)², from 0 to 2.
+
+    For two classes, with one output or two, it is (p − y)² for the probability p of class 1: half of the sum, from 0 to 1.
+    These are the scales of scikit-learn's ``brier_score_loss``. For independent labels it is the mean over all answers. Lower
+    is better.
+    """
+
+    name = "brier_score"
+    needs: ClassVar[Need] = "probabilities"
+
+    def start(self, classes: int, kernels: Kernels) -> MetricState:
+        return MeanState(_squared_distances)
+
+    def start_multi_label(self, labels: int, kernels: Kernels) -> MetricState:
+        return PooledState(self.start(2, kernels))
+
+
+def _squared_distances(outputs: Array, targets: Array) -> Array:
+    """Return the squared distance of each sample's probabilities from its target (n); for two classes, half of it."""
+    difference = outputs.astype(np.float64)
+    if outputs.shape[1] == 1:
+        difference -= _column(outputs, targets)
+    elif targets.ndim == 1:
+        difference[np.arange(len(outputs)), class_labels(outputs, targets)] -= 1
+    else:
+        check_equal_shapes(outputs, targets)
+        difference -= targets
+    sums: Array = np.square(difference).sum(axis=1)
+    return sums / 2 if outputs.shape[1] == 2 else sums
+
+
+def _column(outputs: Array, targets: Array) -> Array:
+    """Return the targets (n) or (n, 1) of a single output as (n, 1)."""
+    column = targets[:, None] if targets.ndim == 1 else targets
+    check_equal_shapes(outputs, column)
+    return column
 
 
 @dataclass(frozen=True)
@@ -57,7 +93,7 @@ class CalibrationError(Metric):
 
     Samples are divided into ``bins`` of equal width by the probability of the predicted class; each bin's accuracy is compared
     with its mean probability. 0 means, for example, that 80 % of the predictions with probability 0.8 are correct. For a single
-    output p the probability of the predicted class is max(p, 1 − p).
+    output p the probability of the predicted class is max(p, 1 − p). For independent labels it is the mean over the labels.
     """
 
     bins: Count = 15

@@ -58,9 +58,9 @@ class Task:
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
         y = np.asarray(data.y, np.float64)
-        deviation = float(y.std())
-        if not deviation > 0:
+        if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
             raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
+        deviation = float(y.std())
         mean = float(y.mean())
         if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
             target = "target" if data.origin is None else data.origin.target

@@ -86,8 +86,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Return the encoded targets in the scale that the model is trained on."""
         return t
 
-    def _weight_classes(self, y: Array, w: Array | None) -> Array | None:
-        """Return the sample weights times the weights of the classes of y."""
+    def _weight_classes(self, t: Array, w: Array | None) -> Array | None:
+        """Return the sample weights w times the weights of the classes of the encoded targets t."""
         return w
 
     def _class_names(self) -> list[str] | None:
@@ -170,14 +170,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             x, y, w = x[w > 0], y[w > 0], w[w > 0]
         if first:
             self._fit_target_encoding(y, classes)
-        t, w = self._encode_targets(y), self._weight_classes(y, w)
+        t = self._encode_targets(y)
         if self.batch_size == "auto":
             batch_size = min(AUTO_BATCH_SIZE, len(x))
         else:
             batch_size = validate(self.batch_size, Count, type(self).__name__, "batch_size")
         if len(x) <= batch_size:  # then weights and repeated samples differ in rounding only, and merging removes that
             x, t, w = merge_duplicates(x, t, w)
-        return x, t, w, batch_size
+        return x, t, self._weight_classes(t, w), batch_size  # after merging: a product, not a sum of rounded weights
 
     def _check_sample_weight(self, sample_weight: Any, n: int) -> Array:
         w: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")

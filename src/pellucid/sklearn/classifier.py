@@ -15,6 +15,8 @@ from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer, Sigmoid, Softmax
 from pellucid.sklearn.base import NetworkEstimator
+from pellucid.sklearn.preprocessing import balancing_weights
+from pellucid.training.class_weight import BALANCED
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -42,9 +44,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     epochs : the largest number of passes over the data. Reaching it raises no warning.
     tol, patience : training ends when the loss has not fallen by more than ``tol`` for ``patience`` epochs; None for
         ``patience`` never ends it early.
-    early_stopping : whether ``validation_fraction`` of the samples (stratified) is used for validation only. The validation
-        loss then determines when training ends, and the parameters of its best epoch are kept.
-    class_weight : {label: weight}, "balanced" (n / (k · n_c) for class c), or None; multiplies the sample weights.
+    early_stopping : whether ``validation_fraction`` of the samples (stratified; each counts once, whatever its weight) is used
+        for validation only. The validation loss then determines when training ends, and the parameters of its best epoch are
+        kept.
+    class_weight : {label: weight}, "balanced" (n / (k · n_c) for class c, where n and n_c are the sums of the sample weights of
+        all samples and of the class), or None; multiplies the sample weights. For multilabel targets the weights of a sample's
+        labels are multiplied.
     warm_start : whether ``fit`` continues the previous training: parameters, optimizer state and standardization.
     random_state : determines all random numbers, as usual in scikit-learn.
     verbose : whether progress is shown.
@@ -92,10 +97,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
             )
         return np.searchsorted(self.classes_, y)
 
-    def _weight_classes(self, y: Array, w: Array | None) -> Array | None:
+    def _weight_classes(self, t: Array, w: Array | None) -> Array | None:
         if self.class_weight is None:
             return w
-        of_classes: Array = compute_sample_weight(self.class_weight, y)
+        if isinstance(self.class_weight, str) and self.class_weight == BALANCED:
+            of_classes = balancing_weights(t, w)
+        else:
+            of_classes = compute_sample_weight(self.class_weight, t.astype(int) if self._multilabel else self.classes_[t])
         return of_classes if w is None else w * of_classes
 
     def _class_names(self) -> list[str]:

@@ -26,6 +26,20 @@ def merge_duplicates(x: Array, t: Array, w: Array | None) -> tuple[Array, Array,
     return x[first], t[first], weights.astype(np.float64)
 
 
+def balancing_weights(t: Array, w: Array | None) -> Array:
+    """Return for each sample (n) the weight n/(k n_c) of its class c, one of the k classes that occur in the labels t (n).
+
+    n and n_c are the sums of the sample weights w (n), 1 without them, over all samples and over the class, so that all classes
+    have the same total weight. For a matrix of labels t (n, m), the weights for its columns are multiplied.
+    """
+    weights = np.ones(len(t))
+    for column in t.reshape(len(t), -1).T:
+        _, codes = np.unique(column, return_inverse=True)
+        totals = np.bincount(codes, w)
+        weights *= (totals.sum() / (len(totals) * totals))[codes]
+    return weights
+
+
 def mean_and_deviation(x: Array, w: Array | None) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column of x (n, k) with weights w (n), in float64; 1 for constant columns."""
     mean = np.average(x, axis=0, weights=w)

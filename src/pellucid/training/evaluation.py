@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,8 @@ from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import Value, wilson
 
-FRACTIONS = ("precision", "recall", "specificity", "f1")  # prefixes of the names of metrics, such as "recall_3"
+# The names of metrics that are fractions, such as top_5_accuracy, recall_3, f0.5_macro and accuracy_at_0.3.
+FRACTION = re.compile(r"(.*accuracy|precision|recall|specificity|f[\d.]+|exact_match|mape)(_.*)?")
 LARGEST_MATRIX = 30  # classes; larger confusion matrices are not shown
 
 
@@ -48,11 +50,13 @@ class Evaluation(dict[str, Value]):
         for name, value in self.items():
             if np.ndim(value) == 2 and len(np.asarray(value)) <= LARGEST_MATRIX:
                 parts.append(self._matrix(name, np.asarray(value)))
+            elif np.ndim(value) == 3 and np.shape(value)[1:] == (2, 2):
+                parts.append(self._label_matrices(name, np.asarray(value)))
         samples = "" if self.samples is None else f" of {self.samples:,} samples"
         return notebook.section(f"Evaluation{samples}", *parts)
 
     def _interval(self, name: str, value: float) -> str:
-        if name != "accuracy" or self.samples is None:
+        if self.samples is None or not re.fullmatch(r"accuracy(_at_.*)?", name):
             return ""
         low, high = wilson(value * self.samples, self.samples)
         return f"{100 * low:.2f} to {100 * high:.2f} %"
@@ -68,10 +72,16 @@ class Evaluation(dict[str, Value]):
         caption = f"{title.replace('_', ' ')}: rows true, columns predicted"
         return notebook.table(("", *names), rows, shades=shades, caption=caption)
 
+    def _label_matrices(self, title: str, tables: Array) -> str:
+        """Return one row for each label, from its matrix ((TN, FP), (FN, TP))."""
+        rows = [(self._name(i), *(f"{count:g}" for count in table.ravel())) for i, table in enumerate(tables)]
+        header = ("label", "true negatives", "false positives", "false negatives", "true positives")
+        return notebook.table(header, rows, caption=title.replace("_", " "))
+
 
 def is_fraction(name: str) -> bool:
     """Return whether the metric of that name is a fraction, which is shown in percent."""
-    return name.endswith("accuracy") or name.startswith(FRACTIONS)
+    return FRACTION.fullmatch(name) is not None
 
 
 def _formatted(name: str, value: float) -> str:

@@ -18,7 +18,8 @@ from pellucid.data.tables.frame import frame_names, is_frame
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Embedding, Softmax
 from pellucid.losses import Loss
-from pellucid.metrics import Metric
+from pellucid.metrics import DecisionMetric, Metric
+from pellucid.metrics.decisions import HALF
 from pellucid.networks import primitives, trailing_layers
 from pellucid.training.execution import chunks
 from pellucid.training.rounding import warn_of_rounding
@@ -225,6 +226,7 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
     loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]
     classes = loss.classifies or several  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
+    yes_or_no = loss.classifies and loss.head is not None and (loss.multi_label or not several)
     for metric in result:
         if metric.needs == "numbers" and loss.classifies:
             raise ConfigError(
@@ -240,5 +242,14 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
                 f"{metric} needs probabilities, but the outputs for {loss} are not: use Softmax() with CrossEntropy(), or "
                 "Sigmoid() with BinaryCrossEntropy()"
             )
-        metric.start(state.classes_per_answer, state.kernels)  # raises ConfigError where the metric cannot be computed
+        if isinstance(metric, DecisionMetric) and metric.threshold != HALF and not yes_or_no:
+            raise ConfigError(
+                f"{metric}: a threshold is the probability from which an answer is yes, but the outputs for {loss} "
+                f"{'are scores of exclusive classes, of which the largest decides' if several else 'are not probabilities'}: "
+                "leave it out, or use Sigmoid() with BinaryCrossEntropy()"
+            )
+        state.start_metric(metric)  # raises ConfigError where the metric cannot be computed
+    for first, second in itertools.combinations(result, 2):
+        if first.name == second.name and first != second:
+            raise ConfigError(f"{first} and {second} have the same name in the results, {first.name!r}: compute one at a time")
     return result

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pellucid.core.config import Config, Count, NonNegative, Range
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.metrics import lower_is_better
+from pellucid.metrics import Metric, lower_is_better
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.state import ModelState
 
@@ -81,8 +81,9 @@ def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection
 class _Plateau:
     """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
 
-    def __init__(self, policy: EarlyStopping | ReduceOnPlateau):
+    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Sequence[Metric]):
         self.policy = policy
+        self._lower_is_better = _lower_is_better(policy.monitor, metrics)
         self.epochs = 0
         self._best = -float("inf")  # with the sign chosen so that higher is better
 
@@ -90,7 +91,7 @@ class _Plateau:
         """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
         monitor, row = self.policy.monitor, event.row()
         _check_computed(self.policy, row)
-        value = -row[monitor] if lower_is_better(monitor) else row[monitor]
+        value = -row[monitor] if self._lower_is_better else row[monitor]
         if value > self._best + self.policy.min_delta:
             self._best, self.epochs = value, 0
             return True
@@ -98,12 +99,23 @@ class _Plateau:
         return False
 
 
+def _lower_is_better(column: str, metrics: Sequence[Metric]) -> bool:
+    """Return whether lower values of a column of the history, the value of a metric or an entry of it, are better."""
+    name = column.partition("_")[2]  # without "train" or "validation"
+    for metric in metrics:
+        entry = name.removeprefix(f"{metric.name}_")
+        if name == metric.name or (entry != name and entry.isdigit()):
+            return metric.lower_is_better
+    return lower_is_better(column)
+
+
 @dataclass(frozen=True)
 class EarlyStopping(Policy):
     """Stop when ``monitor`` has not improved by more than ``min_delta`` for ``patience`` epochs.
 
-    With ``restore_best`` the parameters of the best epoch are restored at the end. Losses and errors improve when they fall,
-    everything else when it rises. After an interruption the parameters are the last ones.
+    With ``restore_best`` the parameters of the best epoch are restored at the end. Losses, and metrics whose
+    ``lower_is_better`` is true, improve when they fall, everything else when it rises. After an interruption the parameters
+    are the last ones.
     """
 
     patience: Count = 5
@@ -115,7 +127,7 @@ class EarlyStopping(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau = _Plateau(self)
+        plateau = _Plateau(self, state.metrics)
         best_parameters, best_statistics = state.parameters.copy(), state.statistics.copy()
         for event in events:
             yield event
@@ -136,9 +148,10 @@ class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
     An improvement is a change for the better by more than ``min_delta``; the count of epochs starts again after each reduction
-    (PyTorch waits one epoch longer). Losses and errors improve when they fall, everything else when it rises. A reduction does
-    not take the rate below ``lowest``. A schedule continues, multiplied by the factors so far, and may go below it. The column
-    ``learning_rate`` of the history holds the rate of each epoch. The next training starts with the full rate again.
+    (PyTorch waits one epoch longer). Losses, and metrics whose ``lower_is_better`` is true, improve when they fall, everything
+    else when it rises. A reduction does not take the rate below ``lowest``. A schedule continues, multiplied by the factors so
+    far, and may go below it. The column ``learning_rate`` of the history holds the rate of each epoch. The next training starts
+    with the full rate again.
     """
 
     factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
@@ -151,7 +164,7 @@ class ReduceOnPlateau(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau, original_scale = _Plateau(self), state.updater.scale
+        plateau, original_scale = _Plateau(self, state.metrics), state.updater.scale
         try:
             for event in events:
                 yield event

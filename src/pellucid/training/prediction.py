@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.input_stage import InputStage
-from pellucid.metrics import Metric, MetricState, Value, binary_scores, flatten_multi_label
+from pellucid.metrics import Metric, MetricState, Value, binary_scores
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.state import ModelState
@@ -30,20 +30,16 @@ class Scores:
     def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
         self.loss, self.weight = 0.0, 0.0
         several = state.output_shape[-1] > 1
-        self._multi_label = state.loss.multi_label and several
         self._single_score = state.loss.classifies and state.loss.head is None and not several  # such as the hinge loss
         self._metrics: list[tuple[str, MetricState]] = [
-            (metric.name, metric.start(state.classes_per_answer, state.kernels))
-            for metric in (state.metrics if metrics is None else metrics)
+            (metric.name, state.start_metric(metric)) for metric in (state.metrics if metrics is None else metrics)
         ]
 
     def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
         """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and its outputs (n, k), targets and weights (n) for the metrics."""
         self.loss += loss
         self.weight += weight
-        if self._multi_label:
-            outputs, targets, weights = flatten_multi_label(outputs, targets, weights)
-        elif self._single_score:
+        if self._single_score:
             outputs, targets = binary_scores(outputs, targets)
         for _, metric in self._metrics:
             metric.update(outputs, targets, weights)

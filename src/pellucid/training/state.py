@@ -14,7 +14,7 @@ from pellucid.layers.activations import Activation
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.losses import Loss
-from pellucid.metrics import Metric
+from pellucid.metrics import Metric, MetricState
 from pellucid.networks import fused, trailing_layers, without_last_layer
 from pellucid.optim import Optimizer, Updater
 from pellucid.training.execution import Execution
@@ -71,9 +71,17 @@ class ModelState:
         return max(2, self.output_shape[-1])
 
     @property
-    def classes_per_answer(self) -> int:
-        """The number of classes that one answer chooses from: two for each output of a multi-label loss."""
-        return 2 if self.loss.multi_label else self.class_count
+    def multi_label(self) -> bool:
+        """Whether the outputs are several independent yes-or-no answers."""
+        return self.loss.multi_label and self.output_shape[-1] > 1
+
+    def start_metric(self, metric: Metric) -> MetricState:
+        """Return a new state of the metric for these outputs. Raises ConfigError where it cannot be computed."""
+        if metric.needs == "numbers":
+            return metric.start(self.output_shape[-1], self.kernels)
+        if self.multi_label:
+            return metric.start_multi_label(self.output_shape[-1], self.kernels)
+        return metric.start(self.class_count, self.kernels)
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameters and running statistics by path, as views into the vectors."""
