@@ -11,7 +11,28 @@ with 36 multiplications instead of 144. The sums over channels are 36 matrix pro
     D = A dY Aᵀ      dU = Vᵀ D  with  V = Bᵀ d B      dW = Gᵀ dU G
 
 dX is again such a convolution, of dY with the weights rotated by 180°. The interpolation points 0, ±1, ±2, ∞ determine the
-matrices below. Their entries of up to 8 cost a few bits of precision: a test bounds the error against float64.
+matrices below.
+
+**Precision.** The transforms mix all values of a tile, and whatever an output does not depend on cancels only up to rounding.
+The error of an output is therefore relative to the whole tile, and not to the nine pixels that the output depends on. With ε
+the distance from 1 to the next number (2⁻²³ in float32) and Euclidean norms over pixels and channels,
+
+    |error| ≤ 16 ε ‖tile‖ ‖taps of the filter‖        (measured: up to 8 ε)
+
+For pixels of one order of magnitude, this is some ten times the error of a direct sum. But a pixel far larger than the others
+would leave its rounding errors in outputs that do not depend on it, and an infinity or NaN would spread over the whole tile.
+The input transform therefore also adds up the squares of each quarter of the tile, 3×3 pixels. A tile is an *exception*, and
+its outputs are sums of products as in the direct algorithm, if the sum of squares of the tile
+
+- exceeds ``LOUD`` · (that of its quietest quarter + 9c). So the error of all other tiles is at most
+  256 ε (‖quietest quarter‖ + √(9c)) ‖taps‖. The 9c, one for each value of a quarter, keep the dark background beside a bright
+  line from being an exception: relative to one, an error of 256 ε is small;
+- or exceeds ``EXTREME`` times that of its quietest quarter, unless all values there are below 1e-14, which counts as zero;
+- or exceeds ``LARGEST``, so that the transforms might overflow, or is not finite.
+
+If the weights of a channel exceed ``LARGEST`` in the same sense, the whole convolution is direct. The weight gradient, a sum
+over all tiles, is direct if any tile of X or dY is an exception (quarters of dY have 2×2 pixels). Whether a tile is an
+exception depends on its own values only, so the bits depend neither on the number of threads nor on the rest of the batch.
 
 The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms.
 """
@@ -25,9 +46,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pellucid.kernels.compiled.conv_direct import rotate
+from pellucid.kernels.compiled import conv_direct
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
 from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
@@ -35,6 +57,10 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
 BLOCK_BYTES = 600_000  # of transformed tiles at a time: more than half of the second-level cache
+# Limits of the sums of squares (see above). They are float32 so that nothing is converted to float64 for a comparison.
+LOUD, EXTREME, LARGEST = np.float32(2**8), np.float32(2**40), np.float32(1e26)
+# Sums begin at TINY in every element of a vector, because subnormal sums are slow. This adds up to less than NOTHING.
+TINY, NOTHING = 1e-30, np.float32(1e-28)
 
 # fmt: off
 B_T = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0),
@@ -65,13 +91,15 @@ def _dot(v: VectorBuilder, row: tuple[float, ...], vectors: list[Any]) -> Any:
     return total
 
 
-def _transform(matrix: Matrix, finish: bool = False) -> Any:
+def _transform(matrix: Matrix, finish: bool = False, measure: bool = False) -> Any:
     """Return an intrinsic that computes target = M source Mᵀ for all channels.
 
     Tiles are given by the address of their first element and the strides from row to row and from column to column; channels
-    are contiguous. With ``finish``, target = max(M source Mᵀ + bias, floor).
+    are contiguous. With ``finish``, target = max(M source Mᵀ + bias, floor). With ``measure``, the intrinsic returns the sum
+    of squares of each quarter of the source: top left, top right, bottom left, bottom right.
     """
     rows, size = len(matrix), len(matrix[0])
+    half_size = (size + 1) // 2
 
     @intrinsic
     def transform(typing, source, s_row, s_column, target, t_row, t_column, channels, bias, floor):
@@ -79,6 +107,7 @@ def _transform(matrix: Matrix, finish: bool = False) -> Any:
             v = VectorBuilder(context, builder, signature.args[-1])
             source, s_row, s_column, target, t_row, t_column, channels, bias, floor = args
             count = builder.sdiv(builder.add(channels, v.integer(v.width - 1)), v.integer(v.width))
+            sums = [cgutils.alloca_once_value(builder, v.constant(TINY)) for _ in range(4 if measure else 0)]
             with cgutils.for_range(builder, count) as loop:
                 first = builder.mul(loop.index, v.integer(v.width))
                 mask = v.mask(builder.sub(channels, first))
@@ -87,7 +116,12 @@ def _transform(matrix: Matrix, finish: bool = False) -> Any:
                     return v.address(base, first, builder.mul(row, v.integer(i)), builder.mul(column, v.integer(j)))
 
                 tile = [[v.load(place(source, i, s_row, j, s_column), mask) for j in range(size)] for i in range(size)]
-                half = [[_dot(v, matrix[i], [tile[k][j] for k in range(size)]) for j in range(size)] for i in range(rows)]
+                half = np.empty((rows, size), object)
+                for j in range(size):  # column by column, so that few registers are needed at a time
+                    for i in range(size if measure else 0):
+                        quarter = sums[i // half_size * 2 + j // half_size]
+                        builder.store(v.fma(tile[i][j], tile[i][j], builder.load(quarter)), quarter)
+                    half[:, j] = [_dot(v, matrix[i], [tile[k][j] for k in range(size)]) for i in range(rows)]
                 added = v.load(v.address(bias, first), mask) if finish else None
                 for i in range(rows):
                     for j in range(rows):
@@ -95,19 +129,34 @@ def _transform(matrix: Matrix, finish: bool = False) -> Any:
                         if finish:
                             value = v.maximum(builder.fadd(value, added), floor)
                         v.store(value, place(target, i, t_row, j, t_column), mask)
-            return context.get_dummy_value()
+            if not measure:
+                return context.get_dummy_value()
+            return context.make_tuple(builder, signature.return_type, v.sums([builder.load(quarter) for quarter in sums]))
 
-        return types.void(*[types.int64] * 8, floor), emit
+        result = types.UniTuple(floor, 4) if measure else types.void
+        return result(*[types.int64] * 8, floor), emit
 
     return transform
 
 
-_transform_input, _transform_output, _transform_gradient = (
-    _transform(B_T),
-    _transform(A_T, finish=True),
-    _transform(_transposed(A_T)),
-)
-_transform_taps, _transform_taps_back = _transform(G), _transform(_transposed(G))
+_transform_input, _transform_gradient = _transform(B_T, measure=True), _transform(_transposed(A_T), measure=True)
+_transform_output = _transform(A_T, finish=True)
+_transform_taps, _transform_taps_back = _transform(G, measure=True), _transform(_transposed(G))
+
+
+@jit
+def _is_exception(quarters, below, beside, ones):
+    """Return whether a tile with these sums of squares is one for the direct formula. A quarter has ``ones`` values. ``below``
+    and ``beside`` say whether the lower and the right quarters contain pixels of the image."""
+    quietest, total = quarters[0], quarters[0] + quarters[1] + quarters[2] + quarters[3]
+    if beside:
+        quietest = min(quietest, quarters[1])
+    if below:
+        quietest = min(quietest, quarters[2])
+    if below and beside:
+        quietest = min(quietest, quarters[3])
+    within = total <= LARGEST and total <= LOUD * (quietest + ones) and (quietest <= NOTHING or total <= EXTREME * quietest)
+    return not within  # NaN is within nothing
 
 
 @jit
@@ -124,22 +173,30 @@ def _cut_out(x, image, row, column, size, out):
 
 
 @jit
-def _inputs(x, image, p, across, top, left, V, tile, square):
-    """Set V[tile …] = Bᵀ d B for the ``across`` tiles of tile row p; V (tiles, 36, c)."""
-    h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
-    for q in range(across):
-        row, column = 4 * p - top, 4 * q - left
-        if row >= 0 and column >= 0 and row + 6 <= h and column + 6 <= w:
-            source, stride = address_of(x, ((image * h + row) * w + column) * c), w * c
-        else:
-            indirect_call(_cut_out, (x, image, row, column, 6, square))
-            source, stride = address_of(square, 0), 6 * c
-        _transform_input(source, stride, c, address_of(V, (tile + q) * 36 * c), 6 * c, c, c, 0, zero)
+def _input_tile(x, image, row, column, square):
+    """Return the address of the input tile at this row and column, and the stride of its rows. A tile that is not completely
+    inside the image is copied to ``square``."""
+    h, w, c = x.shape[1], x.shape[2], x.shape[3]
+    if row >= 0 and column >= 0 and row + 6 <= h and column + 6 <= w:
+        return address_of(x, ((image * h + row) * w + column) * c), w * c
+    indirect_call(_cut_out, (x, image, row, column, 6, square))
+    return address_of(square, 0), 6 * c
 
 
 @jit
-def _gradients(dy, image, p, across, D, tile, square):
-    """Set D[tile …] = A dY Aᵀ for the tiles of tile row p; D (tiles, 36, o)."""
+def _inputs(x, image, p, across, top, left, V, exceptions, tile, square):
+    """Set V[tile …] = Bᵀ d B and ``exceptions`` for the ``across`` tiles of tile row p; V (tiles, 36, c)."""
+    h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
+    for q in range(across):
+        row, column = 4 * p - top, 4 * q - left
+        source, stride = _input_tile(x, image, row, column, square)
+        quarters = _transform_input(source, stride, c, address_of(V, (tile + q) * 36 * c), 6 * c, c, c, 0, zero)
+        exceptions[tile + q] = _is_exception(quarters, row + 3 < h, column + 3 < w, x.dtype.type(9 * c))
+
+
+@jit
+def _gradients(dy, image, p, across, D, exceptions, tile, square):
+    """Set D[tile …] = A dY Aᵀ and add to ``exceptions`` for the tiles of tile row p; D (tiles, 36, o)."""
     oh, ow, o, zero = dy.shape[1], dy.shape[2], dy.shape[3], dy.dtype.type(0)
     for q in range(across):
         if 4 * p + 4 <= oh and 4 * q + 4 <= ow:
@@ -147,14 +204,37 @@ def _gradients(dy, image, p, across, D, tile, square):
         else:
             indirect_call(_cut_out, (dy, image, 4 * p, 4 * q, 4, square))
             source, stride = address_of(square, 0), 4 * o
-        _transform_gradient(source, stride, o, address_of(D, (tile + q) * 36 * o), 6 * o, o, o, 0, zero)
+        quarters = _transform_gradient(source, stride, o, address_of(D, (tile + q) * 36 * o), 6 * o, o, o, 0, zero)
+        exceptions[tile + q] |= _is_exception(quarters, 4 * p + 2 < oh, 4 * q + 2 < ow, dy.dtype.type(4 * o))
 
 
 @jit
-def _outputs(M, tile, b, floor, out, image, p, across, square):
-    """Set Y = max(Aᵀ M A + b, floor) for the tiles of tile row p; M (tiles, 36, o)."""
+def _directly(x, W, b, top, left, floor, out, image, p, q, square):
+    """Compute the outputs of one tile by the direct formula."""
+    oh, ow, c, o = out.shape[1], out.shape[2], x.shape[3], out.shape[3]
+    source, stride = _input_tile(x, image, 4 * p - top, 4 * q - left, square)
+    width = 2 * vector_width(floor)
+    for n0 in range(0, o, width):
+        for i in range(min(4, oh - 4 * p)):
+            micro_kernel(
+                min(4, ow - 4 * q),
+                min(width, o - n0),
+                (source + i * stride * x.itemsize, c, stride, 1),
+                (address_of(W, n0), 3 * c * o, o),
+                (address_of(b, n0), 0),
+                (address_of(out, ((image * oh + 4 * p + i) * ow + 4 * q) * o + n0), o),
+                (3, 3 * c),
+                floor,
+            )
+
+
+@jit
+def _outputs(M, tile, b, floor, out, image, p, across, exceptions, square):
+    """Set Y = max(Aᵀ M A + b, floor) for the tiles of tile row p that are no exceptions; M (tiles, 36, o)."""
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
     for q in range(across):
+        if exceptions[tile + q]:
+            continue
         place = address_of(out, ((image * oh + 4 * p) * ow + 4 * q) * o)
         whole = 4 * p + 4 <= oh and 4 * q + 4 <= ow
         target, stride = (place, ow * o) if whole else (address_of(square, 0), 4 * o)
@@ -164,11 +244,12 @@ def _outputs(M, tile, b, floor, out, image, p, across, square):
 
 
 @jit
-def _taps_task(W, out, task):
-    """Set out[:, task] = G g Gᵀ for all filters of one channel; out (36, c, o)."""
+def _taps_task(W, out, squares, task):
+    """Set out[:, task] = G g Gᵀ and squares[task] = Σ g² for all filters of one channel; out (36, c, o)."""
     c, o = W.shape[2], W.shape[3]
-    target = address_of(out, task * o)
-    _transform_taps(address_of(W, task * o), 3 * c * o, c * o, target, 6 * c * o, c * o, o, 0, W.dtype.type(0))
+    source, target = address_of(W, task * o), address_of(out, task * o)
+    quarters = _transform_taps(source, 3 * c * o, c * o, target, 6 * c * o, c * o, o, 0, W.dtype.type(0))
+    squares[task] = quarters[0] + quarters[1] + quarters[2] + quarters[3]
 
 
 @jit
@@ -186,18 +267,18 @@ def _tile_rows(across, c, o, itemsize):
 
 
 @jit
-def _forward_task(x, transformed, b, top, left, floor, out, rows, task):
+def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
     """Compute one block: ``rows`` tile rows, counted through all images."""
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     first = task * rows
     rows = min(rows, n * down - first)
     tiles, width, no_floor = rows * across, 2 * vector_width(floor), x.dtype.type(-np.inf)
-    V, M = np.empty((tiles, 36, c), x.dtype), np.empty((tiles, 36, o), x.dtype)
-    square, zeros = np.empty(36 * max(c, o), x.dtype), np.zeros(o, x.dtype)
+    V, M = aligned_empty(tiles * 36 * c, x), aligned_empty(tiles * 36 * o, x)
+    square, zeros, exceptions = np.empty(36 * max(c, o), x.dtype), np.zeros(o, x.dtype), np.empty(tiles, np.bool_)
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        indirect_call(_inputs, (x, image, p, across, top, left, V, row * across, square))
+        indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
     for k in range(36):
         for n0 in range(0, o, width):
             micro_kernel(
@@ -212,37 +293,48 @@ def _forward_task(x, transformed, b, top, left, floor, out, rows, task):
             )
     for row in range(rows):
         image, p = (first + row) // down, (first + row) % down
-        indirect_call(_outputs, (M, row * across, b, floor, out, image, p, across, square))
+        indirect_call(_outputs, (M, row * across, b, floor, out, image, p, across, exceptions, square))
+    for tile in range(tiles):
+        if exceptions[tile]:
+            image, p = (first + tile // across) // down, (first + tile // across) % down
+            indirect_call(_directly, (x, W, b, top, left, floor, out, image, p, tile % across, square))
 
 
 @jit
 def forward(x, W, b, window, floor, out):
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
-    transformed = np.empty((36, c, o), W.dtype)
-    parallel_for(_taps_task, (W, transformed), c)
+    transformed, squares = np.empty((36, c, o), W.dtype), np.empty(c, W.dtype)
+    parallel_for(_taps_task, (W, transformed, squares), c)
+    for k in range(c):
+        if not squares[k] <= LARGEST:
+            indirect_call(conv_direct.forward, (x, W, b, window, floor, out))
+            return
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     rows = _tile_rows(across, c, o, x.itemsize)
-    arguments = (x, transformed, b, window.top, window.left, floor, out, rows)
+    arguments = (x, W, transformed, b, window.top, window.left, floor, out, rows)
     parallel_for(_forward_task, arguments, (n * down + rows - 1) // rows)
 
 
 @jit
-def _weight_gradient_task(x, dy, top, left, partial_sums, rows, task):
-    """Compute the dU of one group of images."""
+def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task):
+    """Compute the dU of one group of images, or set exception[task] if there is a tile for the direct formula among them."""
     n, c, o = x.shape[0], x.shape[3], dy.shape[3]
     down, across = (dy.shape[1] + 3) // 4, (dy.shape[2] + 3) // 4
     zero = dy.dtype.type(0)
     width, no_floor = 2 * vector_width(zero), dy.dtype.type(-np.inf)
-    V, D = np.empty((rows * across, 36, c), x.dtype), np.empty((rows * across, 36, o), x.dtype)
-    square = np.empty(36 * max(c, o), x.dtype)
-    partial_sums[task] = zero
+    V, D = aligned_empty(rows * across * 36 * c, x), aligned_empty(rows * across * 36 * o, x)
+    square, exceptions = np.empty(36 * max(c, o), x.dtype), np.empty(rows * across, np.bool_)
+    partial_sums[task], exception[task] = zero, False
     start, end = task * n // len(partial_sums) * down, (task + 1) * n // len(partial_sums) * down
     for first in range(start, end, rows):
         count = min(rows, end - first)
         for row in range(count):
             image, p = (first + row) // down, (first + row) % down
-            indirect_call(_inputs, (x, image, p, across, top, left, V, row * across, square))
-            indirect_call(_gradients, (dy, image, p, across, D, row * across, square))
+            indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
+            indirect_call(_gradients, (dy, image, p, across, D, exceptions, row * across, square))
+        if exceptions[: count * across].any():
+            exception[task] = True
+            return
         for k in range(36):
             for n0 in range(0, o, width):
                 total = address_of(partial_sums, (task * 36 + k) * c * o + n0)
@@ -262,8 +354,13 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, rows, task):
 def weight_gradient(x, dy, window, dW):
     c, o = dW.shape[2], dW.shape[3]
     partial_sums = empty_partial_sums(dy.shape[0], 36 * c * o, dy)
+    exception = np.empty(len(partial_sums), np.bool_)
     rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
-    parallel_for(_weight_gradient_task, (x, dy, window.top, window.left, partial_sums, rows), len(partial_sums))
+    arguments = (x, dy, window.top, window.left, partial_sums, exception, rows)
+    parallel_for(_weight_gradient_task, arguments, len(partial_sums))
+    if exception.any():
+        indirect_call(conv_direct.weight_gradient, (x, dy, window, dW))
+        return
     dU = np.empty((36, c, o), dy.dtype)
     indirect_call(add_partial_sums, (partial_sums, dU.reshape(dU.size)))
     parallel_for(_taps_back_task, (dU, dW), c)
@@ -273,4 +370,4 @@ def weight_gradient(x, dy, window, dW):
 def input_gradient(dy, W, window, out):
     kh, kw, c, _ = W.shape
     back = Window(kh, kw, 1, 1, 2 - window.top, 2 - window.left, 1, 1)
-    indirect_call(forward, (dy, rotate(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))
+    indirect_call(forward, (dy, conv_direct.rotate(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))

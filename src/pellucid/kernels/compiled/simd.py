@@ -98,6 +98,23 @@ class VectorBuilder:
         """Return a·b + c, rounded once."""
         return self.call("fma", a, b, c)
 
+    def sums(self, vectors: list[Any]) -> list[Any]:
+        """Return the sum of the elements of each of the vectors, whose number is a power of two."""
+
+        def halves(one: Any, other: Any, size: int, part: int) -> Any:
+            """Return both vectors as one, of each of their blocks of ``size`` elements only the first or second half."""
+            width = one.type.count
+            kept = [i for i in range(2 * width) if i % size // (size // 2) == part]
+            kept = kept if other is not one else kept[: len(kept) // 2]
+            return self.builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_i32, len(kept)), kept))
+
+        size, vectors = self.width, list(vectors)
+        while size > 1:  # each round adds the halves of the blocks, and two vectors of half as many sums become one
+            pairs = zip(vectors[::2], vectors[1::2], strict=True) if len(vectors) > 1 else [(vectors[0], vectors[0])]
+            vectors = [self.builder.fadd(halves(*pair, size, 0), halves(*pair, size, 1)) for pair in pairs]
+            size //= 2
+        return [self.builder.extract_element(vector, _i32(i)) for vector in vectors for i in range(vector.type.count)]
+
 
 @intrinsic
 def address_of(typing, array, index):
