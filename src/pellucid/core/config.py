@@ -89,7 +89,7 @@ class Config:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            known = _parameters(cls)
+            known = _parameters(cls)  # type: ignore[arg-type]  # classes are hashable
             if not kwargs.keys() <= known.keys():
                 habits.refuse_unknown(cls.__name__, kwargs, known)
         return super().__new__(cls)
