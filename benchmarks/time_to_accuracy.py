@@ -145,6 +145,7 @@ def main() -> None:
     results: dict[str, list[dict[str, Any]]] = {library: [] for library in libraries}
     recipe, data_dir = PRESETS[PRESET], str(arguments.data_dir.resolve())
     assert isinstance(recipe.optimizer, Adam)
+    assert recipe.fit.batch_size is not None
     with tempfile.TemporaryDirectory() as folder:
         rows = training_rows(data_dir, folder)
         for seed in (-1, *range(arguments.seeds)):

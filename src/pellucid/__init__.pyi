@@ -120,6 +120,7 @@ from pellucid.networks import (
 from pellucid.optim import (
     L1 as L1,
     L2 as L2,
+    LBFGS as LBFGS,
     SGD as SGD,
     Adadelta as Adadelta,
     Adagrad as Adagrad,

@@ -11,6 +11,7 @@ import pytest
 from pellucid import (
     L1,
     L2,
+    LBFGS,
     SGD,
     Adadelta,
     Adagrad,
@@ -293,6 +294,7 @@ def test_twenty_steps_by_hand(optimizer, update, kernels):
 
 def test_the_table_has_every_component():
     tested = {type(component) for optimizer, _ in ROWS for component in components_of(optimizer)}
+    tested |= {LBFGS}  # in test_lbfgs.py
     assert set(registered_classes(Component).values()) == tested
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
+import numpy as np
 import pytest
 
-from pellucid import Model
+from pellucid import ConfigError, Model
+from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
@@ -54,11 +57,32 @@ def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
         ({"lr": 0.1}, "--lr"),
         ({"lr": 0.1, "optimizer": "adam"}, "--lr"),
         ({"lr": "auto"}, "range test, --lr auto"),
+        ({"optimizer": "lbfgs", "batch_size": None}, "none: a line search chooses the steps"),
     ],
 )
 def test_the_origin_of_the_learning_rate_is_recorded(tmp_path, mnist_folder, given, origin):
     train(tmp_path / "run", settings=dataclasses.replace(SMALL, epochs=1, **given))
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["learning_rate_origin"] == origin
+
+
+def test_lbfgs_trains_on_a_whole_table(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    rows = [",".join(map(str, [*row, row[0] - 2 * row[1]])) for row in x]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,c,target", *rows]))
+    reading = ReadOptions(target="target")
+    settings = RunSettings(data=str(tmp_path / "table.csv"), model="table", hidden="none", optimizer="lbfgs", reading=reading)
+    lines = []
+    found = run(RunPlan.of(settings), tmp_path / "run", notify=lines.append, progress=False)
+    assert any(re.match(r"training  500 epochs, batches of 48, LBFGS\(\)", line) for line in lines)
+    assert found["epochs"] < 100
+    assert found["stopped"].startswith(("no component of the gradient", "the last iteration"))
+    assert found["test"]["r2"] > 0.9999
+    assert found["settings"]["batch_size"] is None
+    for given, message in (({"lr": 0.1}, "no learning rate, so it"), ({"lr": "auto"}, "no learning rate to search for")):
+        with pytest.raises(ConfigError, match=message):
+            RunPlan.of(dataclasses.replace(settings, **given))
+    with pytest.raises(ConfigError, match=r"batch_size=10.*48 samples"):
+        run(RunPlan.of(dataclasses.replace(settings, batch_size=10)), notify=lines.append, progress=False)
 
 
 def test_an_observer_may_end_the_training(tmp_path, mnist_folder):

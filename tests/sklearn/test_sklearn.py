@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -33,7 +33,7 @@ from pellucid import (
 )
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
-from pellucid.optim import L2, SGD, Adam, Chain, Cosine
+from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Cosine
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
 from pellucid.sklearn.pickling import custom_classes
@@ -321,6 +321,41 @@ def test_early_stopping_keeps_the_best_epoch():
     constant = NetworkRegressor((64,), epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
     assert constant.n_iter_ == 4
     assert NetworkRegressor((4,), epochs=30, tol=10.0, patience=None, random_state=0).fit(x, y).n_iter_ == 30
+
+
+def test_lbfgs_takes_all_samples_in_each_step():
+    x, y = load_diabetes(return_X_y=True)
+    learners = [
+        NetworkRegressor((4,), activation="tanh", optimizer=one, alpha=0.01, patience=None, random_state=0).fit(x, y)
+        for one in ("lbfgs", LBFGS())
+    ]
+    assert learners[0].loss_curve_ == learners[1].loss_curve_
+    assert learners[0].n_iter_ == learners[0].model_.state.steps < 200  # 442 samples are more than the 200 of other optimizers
+    assert "decrease_tolerance" in learners[0].model_.history.stopped
+    assert learners[0].score(x, y) > 0.55
+    held_out = NetworkRegressor((4,), optimizer="lbfgs", early_stopping=True, random_state=0).fit(x, y)
+    assert "validation_loss" in held_out.history_.columns
+    a, b = load_iris(return_X_y=True)
+    classifier = NetworkClassifier((4,), optimizer="lbfgs", random_state=0)
+    weighted = classifier.fit(a, b, np.where(b == 0, 2.0, 1.0)).predict_proba(a)
+    repeated = classifier.fit(np.vstack([a, a[b == 0]]), np.hstack([b, b[b == 0]])).predict_proba(a)
+    np.testing.assert_array_equal(weighted, repeated)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rate": 0.1}, r"NetworkClassifier: LBFGS\(\) has no learning rate: leave learning_rate at None"),
+        ({"batch_size": 20}, r"batch_size=20.* whole training set of 150 samples"),
+        ({"dropout": 0.5}, r"dropout1 uses random numbers"),
+    ],
+)
+def test_settings_that_lbfgs_does_not_take(settings, message):
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(ConfigError, match=message):
+        NetworkClassifier((4,), optimizer="lbfgs", **settings).fit(x, y)
+    with pytest.raises(ConfigError, match=r"partial_fit .* need a rule for batches"):
+        NetworkClassifier((4,), optimizer="lbfgs").partial_fit(x, y)
 
 
 def test_settings_have_an_effect(capfd):

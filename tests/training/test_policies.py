@@ -106,6 +106,7 @@ def test_early_stopping_restores_the_best_parameters(images, misleading):
     losses = history["validation_loss"]
     assert history.best_epoch == 1 + int(np.argmin(losses))
     assert len(history) == history.best_epoch + 3 < 50
+    assert history.stopped == "validation_loss has not improved by more than 0 for 3 epochs"
     assert losses[-1] > 1.1 * min(losses)
     assert model.evaluate(misleading)["loss"] == pytest.approx(min(losses), rel=1e-6)
     last = adam_model()

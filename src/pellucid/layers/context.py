@@ -42,6 +42,9 @@ class ShardState:
     The attributes are set for each pass: ``training`` turns dropout and similar layers on; ``backward_follows`` makes
     ``ctx.keep`` store its values; ``step`` and ``offset`` (the position of the shard's first sample in the batch) select the
     random numbers of this step; ``observer`` receives the output and the upstream gradient of every layer.
+
+    The passes record which layers do not treat each sample alone, and in the same way each time: ``random_paths`` and
+    ``summing_paths`` are the paths of those that have used random numbers, and sums over the batch.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class ShardState:
         self.step = 0
         self.offset = 0
         self.observer: Observer | None = None
+        self.random_paths: set[str] = set()
+        self.summing_paths: set[str] = set()
         self._scratch: Buffers = {}
         self._step_buffers: Buffers = {}
         self._parity = 0  # which of the two arrays for input gradients was used last
@@ -136,6 +141,7 @@ class Context:
         """The 64-bit key of this layer's noise in this step, the same in forward and backward."""
         if self._key is None:
             self._key = rng.stream_key(self.shard_state.seed, "noise", self.path)
+            self.shard_state.random_paths.add(self.path)
         return rng.at_step(self._key, self.shard_state.step)
 
     def keep(self, *values: Any) -> None:
@@ -165,6 +171,7 @@ class Context:
     def all_sum(self, a: Array) -> Array:
         """Return the sum of ``a`` over all shards of the batch as a new array, the same in every shard."""
         state = self.shard_state
+        state.summing_paths.add(self.path)
         return a.copy() if state.all_sum is None else state.all_sum(state.shard, a)
 
     @property

@@ -127,7 +127,7 @@ class Model:
         validation: Dataset | tuple[Array, Array] | None = None,
         sample_weight: Array | None = None,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
         class_weight: ClassWeight | None = None,
@@ -143,7 +143,8 @@ class Model:
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss.
-        - ``epochs`` and ``batch_size``: the number of passes over the data, and the number of samples in each batch.
+        - ``epochs`` and ``batch_size``: the number of passes over the data, and the number of samples in each batch; None is
+          32, or with :class:`~pellucid.optim.LBFGS` the whole training set, which it needs.
         - ``shuffle``: visit the samples in a new order in each epoch.
         - ``augmentation``: change the training images randomly, differently in each epoch.
         - ``class_weight``: "balanced", a list, or a mapping from class number or name to weight
@@ -178,7 +179,7 @@ class Model:
             deterministic=deterministic,
         )
         events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
-        follow(events, progress, options.epochs, self.kernels)
+        follow(events, progress, options.epochs, self.kernels, self.history)
         return self.history
 
     @explain_arguments

@@ -21,6 +21,7 @@ from pellucid.optim.chain import (
     rule_of as rule_of,
     with_learning_rate as with_learning_rate,
 )
+from pellucid.optim.lbfgs import LBFGS as LBFGS, Minimum as Minimum, minimize as minimize
 from pellucid.optim.muon import Muon as Muon
 from pellucid.optim.rprop import Rprop as Rprop
 from pellucid.optim.schedules import (

@@ -52,12 +52,29 @@ class Component(Config, ABC):
 class Transform(Component, ABC):
     """A component before the rule: it changes the gradient or the parameters."""
 
+    @property
+    def is_penalty(self) -> bool:
+        """Whether the transform adds the gradient of a smooth penalty, and nothing else; :meth:`penalty` is its value."""
+        return False
+
+    def penalty(self, W: Array) -> float:
+        """Return the value at the parameters W of the penalty whose gradient the transform adds."""
+        raise NotImplementedError(f"{self} is not a smooth penalty")
+
 
 class Rule(Component, ABC):
-    """A component that updates the parameters from the gradient. Its ``learning_rate`` is a number or a schedule."""
+    """A component that updates the parameters from the gradient. Its ``learning_rate`` is a number or a schedule.
+
+    A rule is ``full_batch`` if each of its steps evaluates the whole training set, perhaps several times
+    (:class:`~pellucid.optim.lbfgs.LBFGS`). Such a rule has no learning rate to choose, and its ``apply`` raises ConfigError.
+    """
 
     learning_rate: float | Schedule
     uses_rate: ClassVar[bool] = True
+    full_batch: ClassVar[bool] = False
+
+    def check_chain(self, chain: Chain) -> None:
+        """Raise ConfigError where the rule cannot work in this chain; the default accepts all."""
 
 
 class Constraint(Component, ABC):
@@ -98,6 +115,7 @@ class Chain(Config):
         for component in pieces[: pieces.index(rule)]:
             if isinstance(component, Constraint):
                 raise ConfigError(f"{component} limits the parameters that the rule has updated: put it after {rule}")
+        self.rule.check_chain(self)
 
     @property
     def rule(self) -> Rule:
@@ -124,7 +142,10 @@ def rule_of(optimizer: Optimizer) -> Rule:
 
 
 def with_learning_rate(optimizer: Optimizer, rate: float) -> Optimizer:
-    """Return the optimizer with another learning rate. A schedule keeps its shape and has ``rate`` as its peak."""
+    """Return the optimizer with another learning rate. A schedule keeps its shape and has ``rate`` as its peak.
+
+    Raises ConfigError for a rule without a learning rate.
+    """
     if isinstance(optimizer, Chain):
         rule = _with_rate(optimizer.rule, rate)
         pieces = (rule if isinstance(component, Rule) else component for component in optimizer.pieces)
@@ -133,5 +154,7 @@ def with_learning_rate(optimizer: Optimizer, rate: float) -> Optimizer:
 
 
 def _with_rate(rule: Rule, rate: float) -> Rule:
+    if rule.full_batch:
+        raise ConfigError(f"{rule} has no learning rate, so it cannot be {rate:g}: leave it out, or choose another rule")
     changes: Any = {"learning_rate": scaled(rule.learning_rate, rate)}
     return dataclasses.replace(rule, **changes)  # type: ignore[type-var]  # rules are dataclasses

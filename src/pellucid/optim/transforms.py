@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from pellucid.core.config import NonNegative, Positive
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
@@ -59,6 +61,13 @@ class L2(Transform):
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
 
+    @property
+    def is_penalty(self) -> bool:
+        return True
+
+    def penalty(self, W: Array) -> float:
+        return 0.5 * self.strength * float(np.square(W, dtype=np.float64).sum())
+
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.add_scaled(g, theta, self.strength)
 
@@ -71,6 +80,13 @@ class ElasticNet(Transform):
     l1: NonNegative
     l2: NonNegative
     only_decayed: ClassVar[bool] = True
+
+    @property
+    def is_penalty(self) -> bool:
+        return self.l1 == 0  # |W| is not smooth at 0
+
+    def penalty(self, W: Array) -> float:
+        return 0.5 * self.l2 * float(np.square(W, dtype=np.float64).sum())
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
         kernels.add_penalty(g, theta, self.l1, self.l2)

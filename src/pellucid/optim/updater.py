@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.core.memory import Array, Layout
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
-from pellucid.optim.chain import Component, Constraint, Optimizer, components_of, rates_of, rule_of
+from pellucid.optim.chain import Component, Constraint, Optimizer, Rule, Transform, components_of, rates_of, rule_of
 from pellucid.optim.schedules import Clock, rate_at
 
 
@@ -27,7 +27,7 @@ class Updater:
         self.optimizer = optimizer
         self.kernels = kernels
         self.scale = 1.0
-        self._rule = rule_of(optimizer)
+        self.rule: Rule = rule_of(optimizer)
         self._layout = layout
         self._trained = slice(0, layout.trained_size)  # frozen slots come after these, so no component sees them
         self._factors = _rate_factors(rates_of(optimizer), layout)
@@ -62,7 +62,25 @@ class Updater:
 
     def rate(self, clock: Clock) -> float:
         """Return the learning rate at that point of the training."""
-        return self.scale * rate_at(self._rule.learning_rate, clock)
+        return self.scale * rate_at(self.rule.learning_rate, clock)
+
+    @property
+    def rule_state(self) -> list[Array]:
+        """The state vectors of a rule that is applied to all parameters in one piece, without the frozen slots."""
+        return next(state for component, _, state, _ in self._calls if component is self.rule)
+
+    def add_penalties(self, theta: Array, g: Array) -> float:
+        """Add the gradients of the penalties in the chain to the gradient g, in place, and return the sum of their values.
+
+        The transforms of the chain must all be penalties.
+        """
+        total = 0.0
+        for component, part, state, _ in self._calls:
+            if isinstance(component, Transform):
+                W = self._cut(theta, part)
+                component.apply(W, self._cut(g, part), state, 0.0, 0, self.kernels)
+                total += component.penalty(W)
+        return total
 
     def update(self, theta: Array, g: Array, rate: float, step: int) -> None:
         """Make one step: apply all components in order to the parameters θ and the gradient g.

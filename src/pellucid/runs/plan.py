@@ -14,7 +14,7 @@ from pellucid.data.augmentation import parse_augmentation
 from pellucid.data.sources.registry import checked_name
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError
-from pellucid.optim import with_learning_rate
+from pellucid.optim import Optimizer, rule_of, with_learning_rate
 from pellucid.runs import presets
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
@@ -64,9 +64,11 @@ class RunPlan:
         if isinstance(settings.lr, str):
             if settings.lr != AUTO:
                 raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
+            if rule_of(optimizer).full_batch:
+                raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
         elif settings.lr is not None:
             optimizer = with_learning_rate(optimizer, settings.lr)
-        recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit))
+        recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
         checked_name(settings.data)
@@ -76,6 +78,8 @@ class RunPlan:
     def learning_rate_origin(self) -> str:
         """What decided the learning rate: a flag, the default of an optimizer, or the preset."""
         settings = self.settings
+        if rule_of(self.recipe.optimizer).full_batch:
+            return "none: a line search chooses the steps"
         if settings.lr == AUTO:
             return "range test, --lr auto"
         if settings.lr is not None:
@@ -100,14 +104,20 @@ class RunPlan:
         }
 
 
-def _fit_options(settings: RunSettings, preset: FitOptions) -> FitOptions:
-    """Return the fit options of the preset with those that the settings override."""
+def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer) -> FitOptions:
+    """Return the fit options of the preset with those that the settings override.
+
+    An optimizer that needs the whole training set does not get the batch size of the preset.
+    """
+    batch_size = None if rule_of(optimizer).full_batch else preset.batch_size
+    if settings.batch_size is not None:
+        batch_size = _check_positive(settings.batch_size, "--batch-size")
     patience = settings.early_stopping
     augmentation = settings.augmentation
     return dataclasses.replace(
         preset,
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
-        batch_size=_check_positive(preset.batch_size if settings.batch_size is None else settings.batch_size, "--batch-size"),
+        batch_size=batch_size,
         augmentation=preset.augmentation if augmentation is None else parse_augmentation(augmentation),
         policies=() if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),
         class_weight=settings.class_weight,

@@ -28,6 +28,7 @@ from pellucid.layers import (
 )
 from pellucid.networks import Composite, Residual, Sequential
 from pellucid.optim import (
+    LBFGS,
     SGD,
     Adadelta,
     Adagrad,
@@ -41,6 +42,7 @@ from pellucid.optim import (
     Optimizer,
     RAdam,
     RMSprop,
+    rule_of,
 )
 from pellucid.runs.recipe import Recipe
 from pellucid.training.options import FitOptions
@@ -271,7 +273,7 @@ PRESETS: dict[str, Recipe] = {
     ),
 }
 
-OPTIMIZERS: dict[str, Optimizer] = {  # each with a learning rate that often works
+OPTIMIZERS: dict[str, Optimizer] = {  # those with a learning rate have one that often works
     "sgd": SGD(0.01),
     "momentum": SGD(0.01, momentum=0.9),
     "nesterov": SGD(0.01, momentum=0.9, nesterov=True),
@@ -285,7 +287,9 @@ OPTIMIZERS: dict[str, Optimizer] = {  # each with a learning rate that often wor
     "adamax": Adamax(0.002),
     "lion": Lion(0.0001),
     "muon": Muon(0.001),
+    "lbfgs": LBFGS(),
 }
+BATCH_OPTIMIZERS = {name: one for name, one in OPTIMIZERS.items() if not rule_of(one).full_batch}  # have a learning rate
 
 
 def preset(name: str) -> Recipe:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pellucid.core.memory import Shape
 from pellucid.errors import ConfigError
 from pellucid.networks import Composite
-from pellucid.optim import Optimizer, with_learning_rate
-from pellucid.training.options import FitOptions
+from pellucid.optim import Optimizer, rule_of, with_learning_rate
+from pellucid.training.options import BATCH_SIZE, FitOptions
 
 MIN_STEPS, MAX_STEPS = 500, 50_000  # of a training on user data for which no number of epochs is given
 MIN_EPOCHS, MAX_EPOCHS = 3, 60
@@ -38,10 +38,13 @@ class Recipe:
         """Return the recipe with a number of epochs that suits a training set of this many ``samples``.
 
         Small sets get more epochs, so that there are at least MIN_STEPS steps, but no more than MAX_EPOCHS. Large ones get
-        fewer, so that there are at most MAX_STEPS steps, but no fewer than MIN_EPOCHS.
+        fewer, so that there are at most MAX_STEPS steps, but no fewer than MIN_EPOCHS. An optimizer that makes one step in
+        each epoch gets MIN_STEPS epochs; it may end the training before.
         """
-        steps = math.ceil(samples / self.fit.batch_size)
-        if steps * self.fit.epochs < MIN_STEPS:
+        steps = math.ceil(samples / (self.fit.batch_size or BATCH_SIZE))
+        if rule_of(self.optimizer).full_batch:
+            epochs = MIN_STEPS
+        elif steps * self.fit.epochs < MIN_STEPS:
             epochs = min(MAX_EPOCHS, math.ceil(MIN_STEPS / steps))
         else:
             epochs = min(self.fit.epochs, max(MIN_EPOCHS, MAX_STEPS // steps))

@@ -33,6 +33,7 @@ from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import Task
 from pellucid.training import Control, Event, StepEvent, blas
+from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import follow
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
@@ -115,7 +116,8 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
 
     model = new_model(recipe)
     folder = RunFolder(out, Path(settings.model).stem, force=force)
-    threads = str(model.threads(recipe.fit.batch_size, deterministic=recipe.fit.deterministic))
+    batch_size = recipe.fit.batch_size or len(train_set)
+    threads = str(model.threads(batch_size, deterministic=recipe.fit.deterministic))
     limited = "" if settings.limit is None else f"; limited to {len(train_set):,}"
     notify(f"{describe_splits(splits)}{limited}")
     for note in splits.notes:
@@ -131,7 +133,7 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
         model = new_model(recipe)
     fit = recipe.fit
     notify(
-        f"training  {fit.epochs} epochs, batches of {fit.batch_size}, {recipe.optimizer}; "
+        f"training  {fit.epochs} epochs, batches of {batch_size:,}, {recipe.optimizer}; "
         f"{name_of(model.kernels)} kernels, {threads}"
     )
     if name_of(model.kernels) == "reference" and not fit.deterministic:
@@ -153,7 +155,7 @@ def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify
     with model.kernels.announce_compilation(notify):
         search = model.find_learning_rate(
             train_set,
-            batch_size=recipe.fit.batch_size,
+            batch_size=recipe.fit.batch_size or BATCH_SIZE,
             augmentation=recipe.fit.augmentation,
             class_weight=recipe.fit.class_weight,
         )
@@ -171,7 +173,7 @@ def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool,
             prepared.train_set, options=fit, validation=prepared.splits.validation, control=observation.control
         )
         if observer is None:
-            follow(events, progress, fit.epochs, model.kernels)
+            follow(events, progress, fit.epochs, model.kernels, model.history)
         else:
             with model.kernels.announce_compilation(notify):
                 observation.follow(events, observer)
@@ -228,6 +230,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify
         "energy": vars(training.energy),
         "epochs": len(model.history),
         "best_epoch": model.history.best_epoch,
+        "stopped": model.history.stopped,
         "interrupted": training.interrupted,
         "learning_rate_origin": prepared.learning_rate_origin,
         "learning_rate_changes": training.rate_changes,

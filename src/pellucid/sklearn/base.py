@@ -26,8 +26,8 @@ from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError
 from pellucid.layers import Layer
 from pellucid.networks import Sequential
-from pellucid.optim import Optimizer, Schedule
-from pellucid.sklearn.building import build_network, build_optimizer, sample_shape
+from pellucid.optim import Optimizer, Schedule, rule_of
+from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
 from pellucid.sklearn.pickling import model_from_bytes, model_to_bytes
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, standardization_of
 from pellucid.training import EarlyStopping, History, threads
@@ -172,7 +172,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self._fit_target_encoding(y, classes)
         t = self._encode_targets(y)
         if self.batch_size == "auto":
-            batch_size = min(AUTO_BATCH_SIZE, len(x))
+            whole = rule_of(find_optimizer(self.optimizer, type(self).__name__)).full_batch
+            batch_size = len(x) if whole else min(AUTO_BATCH_SIZE, len(x))
         else:
             batch_size = validate(self.batch_size, Count, type(self).__name__, "batch_size")
         if len(x) <= batch_size:  # then weights and repeated samples differ in rounding only, and merging removes that

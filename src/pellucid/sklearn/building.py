@@ -14,11 +14,15 @@ from pellucid.initializers import GlorotUniform
 from pellucid.layers import Dense, Dropout, Flatten, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Composite, Sequential, trailing_layers
-from pellucid.optim import L2, SGD, Adam, Chain, Optimizer, Rule, components_of, rates_of
+from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Optimizer, Rule, components_of, rates_of, rule_of
 
 ACTIVATIONS: Mapping[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "logistic": Sigmoid(), "identity": Identity()}
 LOSSES: Mapping[type[Layer], Loss] = {Softmax: CrossEntropy(), Sigmoid: BinaryCrossEntropy(), Identity: MeanSquaredError()}
-OPTIMIZERS: Mapping[str, Optimizer] = {"adam": Adam(), "sgd": SGD(0.01, momentum=0.9, nesterov=True)}
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    "adam": Adam(),
+    "sgd": SGD(0.01, momentum=0.9, nesterov=True),
+    "lbfgs": LBFGS(),
+}
 
 
 def lookup(value: Any, known: Mapping[str, Any], owner: str, setting: str) -> Any:
@@ -80,13 +84,21 @@ def _check_outputs(network: Layer, head: type[Layer], shape: Shape, heads: Mappi
         )
 
 
+def find_optimizer(optimizer: Any, owner: str) -> Optimizer:
+    """Return the optimizer with that name, or the optimizer itself. Raises ConfigError."""
+    found: Optimizer = validate(lookup(optimizer, OPTIMIZERS, owner, "optimizer"), Rule | Chain, owner, "optimizer")
+    return found
+
+
 def build_optimizer(optimizer: Any, learning_rate: Any, alpha: float, owner: str) -> Optimizer:
     """Return the optimizer, with ``learning_rate`` if that is not None, and with the penalty ``alpha`` before it.
 
     Raises ConfigError.
     """
-    found = validate(lookup(optimizer, OPTIMIZERS, owner, "optimizer"), Rule | Chain, owner, "optimizer")
+    found: Any = find_optimizer(optimizer, owner)
     if learning_rate is not None:
+        if rule_of(found).full_batch:
+            raise ConfigError(f"{owner}: {rule_of(found)} has no learning rate: leave learning_rate at None")
         if found is optimizer:
             raise ConfigError(f"{owner}: {optimizer} already has a learning rate: leave learning_rate at None")
         found = replace(found, learning_rate=learning_rate)

@@ -36,11 +36,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     image_shape : (height, width) or (height, width, channels), if the rows of X are images for convolutions.
     standardize : whether each column of X is scaled to have mean 0 and deviation 1 on the training samples; images are
         scaled with one mean and deviation for all pixels.
-    optimizer : "adam", "sgd" (with Nesterov momentum 0.9), or an optimizer of :mod:`pellucid.optim`.
+    optimizer : "adam", "sgd" (with Nesterov momentum 0.9), "lbfgs" (for small tables), or an optimizer of
+        :mod:`pellucid.optim`.
     learning_rate : the learning rate of a named optimizer, a number or a schedule; None for its default (0.001
         for "adam", 0.01 for "sgd").
     alpha : the strength λ of the penalty ½ λ ΣW², which is added to the mean loss.
-    batch_size : the number of samples in a batch; "auto" is 200, or all samples if there are fewer.
+    batch_size : the number of samples in a batch; "auto" is 200, or all samples if there are fewer; with "lbfgs" always all.
     epochs : the largest number of passes over the data. Reaching it raises no warning.
     tol, patience : training ends when the loss has not fallen by more than ``tol`` for ``patience`` epochs; None for
         ``patience`` never ends it early.

@@ -12,6 +12,7 @@ Training:
 - ``trainer.py``: checks the data, makes the batches and starts the loop
 - ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without backpropagation
 - ``loop.py``: epochs and batches, as a generator of events; ``events.py``: the events and the history
+- ``full_batch.py``: the loop of L-BFGS, on the whole training set at once
 - ``policies.py``, ``averaging.py``: early stopping, reduction of the learning rate, averages of the parameters
 - ``divergence.py``: the error for a loss or gradient that is not finite
 - ``learning_rate_finder.py``: the range test

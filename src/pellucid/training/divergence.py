@@ -15,16 +15,20 @@ CAUSES = (
     "the usual causes: a learning rate that is too high (try a tenth), initial weights that are too large, inputs that are not "
     "scaled; ClipNorm(1.0) before the rule bounds a step"
 )
+CAUSES_AT_START = "the usual causes: initial weights that are too large, inputs or targets that are not scaled"
 
 
 def divergence_error(
-    state: ModelState, where: str, learning_rate: float, x: Array, targets: Array, weights: Array, step: int
+    state: ModelState, where: str, learning_rate: float | None, x: Array, targets: Array, weights: Array, step: int
 ) -> DivergedError:
     """Return the error for a step whose loss or gradient is not finite or too large, before the model is updated.
 
-    x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training.
+    x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training. A rule
+    without a learning rate has None.
     """
     first = first_failure(state, x, targets, weights, step)
+    if learning_rate is None:
+        return DivergedError(f"training cannot begin in {where}: {first}; {CAUSES_AT_START}.")
     return DivergedError(
         f"training diverged in {where}: {first}, at a learning rate of {learning_rate:g}; {CAUSES}. "
         "The parameters are those before this step."

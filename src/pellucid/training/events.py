@@ -17,6 +17,9 @@ class StepEvent:
     ``epoch`` and ``batch`` (of ``batches``) count from 1, ``step`` counts all updates of the model. ``loss`` is the mean loss
     of the batch before the update, without the penalties of L1 and L2; ``samples`` is the size of the batch. ``scores()``
     returns the loss and the metrics over the epoch so far. ``forward_passes`` counts the forward passes over a batch.
+
+    With LBFGS, whose batch is the training set, loss and scores are those after the update, and ``learning_rate`` is the step
+    length that the line search has found.
     """
 
     epoch: int
@@ -66,12 +69,14 @@ Event = StepEvent | EpochEvent
 class History:
     """The scores of a training, one row per epoch; ``history["validation_loss"]`` is a column.
 
-    ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch.
+    ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch. ``stopped``
+    says why early stopping or the optimizer ended the training; it is None if the number of epochs or an interruption did.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
     forward_passes: int = 0
+    stopped: str | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -110,7 +115,8 @@ class History:
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "no epoch yet"
-        return f"History({len(self.rows)} epochs; {last})"
+        stopped = "" if self.stopped is None else f"; stopped: {self.stopped}"
+        return f"History({len(self.rows)} epochs; {last}{stopped})"
 
     def _repr_html_(self) -> str:
         from pellucid.notebook import histories

@@ -70,6 +70,16 @@ class Execution:
         """Return an uninitialized array that is reused from call to call, for the caller's own intermediate results."""
         return self._shard.step_buffer(name, shape)
 
+    @property
+    def random_paths(self) -> frozenset[str]:
+        """The paths of the layers that have used random numbers so far, such as dropout while training."""
+        return frozenset(self._shard.random_paths)
+
+    @property
+    def summing_paths(self) -> frozenset[str]:
+        """The paths of the layers that have used sums over the batch so far, such as batch normalization while training."""
+        return frozenset(self._shard.summing_paths)
+
     def observe(self, observer: Observer | None) -> None:
         """Call ``observer`` from the next pass on; None turns observation off."""
         self._shard.observer = observer

@@ -98,10 +98,15 @@ def _compute_gradient(
     """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are in bounds."""
     number = state.steps + 1
     loss = step(x, targets, weights, number, offset)
-    finite = loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(step.gradient) <= MAX_SUM_OF_SQUARES
-    if not finite:  # comparisons with NaN are false, too
+    if not in_bounds(state, loss, step.gradient):
         raise divergence_error(state, where, rate, x, targets, weights, number)
     return loss
+
+
+def in_bounds(state: ModelState, loss: float, gradient: Array) -> bool:
+    """Return whether the mean loss of a batch and its gradient are finite and not too large."""
+    # Comparisons with NaN are false, too.
+    return loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(gradient) <= MAX_SUM_OF_SQUARES
 
 
 def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None:

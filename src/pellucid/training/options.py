@@ -12,6 +12,8 @@ from pellucid.training.class_weight import ClassWeight, check_class_weight
 from pellucid.training.perturbation import Perturbation
 from pellucid.training.policies import Policy, check_order
 
+BATCH_SIZE = 32  # the default
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -22,7 +24,7 @@ class FitOptions:
     """
 
     epochs: int = 1
-    batch_size: int = 32
+    batch_size: int | None = None
     shuffle: bool = True
     augmentation: Augmentation | None = None
     class_weight: ClassWeight | None = None
@@ -35,7 +37,7 @@ class FitOptions:
     def __post_init__(self) -> None:
         kinds: Mapping[str, Any] = {
             "epochs": Count,
-            "batch_size": Count,
+            "batch_size": Count | None,
             "shuffle": bool,
             "augmentation": Augmentation | None,
             "policies": tuple[Policy, ...],

@@ -137,6 +137,7 @@ class EarlyStopping(Policy):
                 history.best_epoch = event.epoch
                 best_parameters[:], best_statistics[:] = state.parameters, state.statistics
             elif plateau.epochs >= self.patience:
+                history.stopped = f"{self.monitor} has not improved by more than {self.min_delta:g} for {self.patience} epochs"
                 break
         events.close()  # before the best parameters are restored: policies inside this one may also restore some
         if self.restore_best:

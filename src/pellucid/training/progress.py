@@ -18,7 +18,7 @@ import numpy as np
 from pellucid.kernels import Kernels
 from pellucid.metrics import Value
 from pellucid.training.evaluation import is_fraction
-from pellucid.training.events import EpochEvent, Event
+from pellucid.training.events import EpochEvent, Event, History
 
 REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, longer than many steps
 
@@ -140,8 +140,12 @@ def make_display(progress: bool | None, epochs: int) -> Display:
     return Plain(epochs, sys.stderr) if progress else Silent()
 
 
-def follow(events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels) -> None:
+def follow(
+    events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels, history: History
+) -> None:
     """Run a training to its end and show its events on the display for this environment (:func:`make_display`).
+
+    ``history`` is that of the training. If it says why the training stopped, the display shows that at the end.
 
     Ctrl-C closes the generator after the current step and raises KeyboardInterrupt.
     """
@@ -152,6 +156,8 @@ def follow(events: Generator[Event, None, None], progress: bool | None, epochs: 
             if interrupted():
                 events.close()
                 raise KeyboardInterrupt
+        if history.stopped is not None:
+            display.print_line(f"stopped: {history.stopped}")
 
 
 @contextmanager

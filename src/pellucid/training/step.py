@@ -40,17 +40,24 @@ class GradientStep:
     """Backpropagation: the exact gradient of a batch. Its memory is reused from step to step.
 
     ``plan`` is the form of the network to run, by default the model's fused plan; ``observer`` sees every layer's output and
-    gradient (see :class:`~pellucid.training.execution.Execution`).
+    gradient (see :class:`~pellucid.training.execution.Execution`). ``parameters`` is the vector of parameters at which the
+    gradient is taken, by default the model's.
     """
 
     forward_passes = 1
 
-    def __init__(self, state: ModelState, plan: Layer | None = None, observer: Observer | None = None):
+    def __init__(
+        self,
+        state: ModelState,
+        plan: Layer | None = None,
+        observer: Observer | None = None,
+        parameters: Array | None = None,
+    ):
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
         self.weight = 0.0
-        self._execution = state.execution(plan, statistics=self.statistics, observer=observer)
+        self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
         self._outputs = np.empty((0, *state.output_shape), state.dtype)
         self.outputs = self._outputs

@@ -11,14 +11,16 @@ from pellucid.data.augmentation import Augmentation
 from pellucid.data.batches import Batches
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
+from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
 from pellucid.training.class_weight import ClassWeight, weighted
 from pellucid.training.events import EpochEvent, Event, History
+from pellucid.training.full_batch import check_options, chunk_samples, train_full_batch
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.loop import Control, recorded, take_step, train
-from pellucid.training.options import FitOptions
+from pellucid.training.options import BATCH_SIZE, FitOptions
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import check_monitors
 from pellucid.training.prediction import Predictor, Scores
@@ -64,21 +66,36 @@ class Trainer:
         if options.exact_training_metrics:  # before the class weights are multiplied in: evaluations do not use them
             evaluate_training = functools.partial(self.predictor.evaluate, samples, stage)
         samples = weighted(samples, options.class_weight, state, class_names)
-        batches = self._batches(samples, stage, options.batch_size, shuffle=options.shuffle, augmentation=options.augmentation)
-        step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
-        events: Generator[Event, None, None] = train(
-            state,
-            step,
-            batches,
-            options.epochs,
-            accumulate=options.accumulate,
-            evaluate_validation=evaluate_validation,
-            evaluate_training=evaluate_training,
-            control=control,
-        )
+        rule = state.updater.rule
+        size = options.batch_size or BATCH_SIZE
+        events: Generator[Event, None, None]
+        if isinstance(rule, LBFGS):
+            check_options(options, len(samples.targets), rule)
+            size = chunk_samples(state, len(samples.targets), rule)
+            events = train_full_batch(
+                state,
+                self._batches(samples, stage, size, shuffle=False, augmentation=None),
+                options.epochs,
+                history,
+                evaluate_validation=evaluate_validation,
+                evaluate_training=evaluate_training,
+                control=control,
+            )
+        else:
+            step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
+            events = train(
+                state,
+                step,
+                self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=options.augmentation),
+                options.epochs,
+                accumulate=options.accumulate,
+                evaluate_validation=evaluate_validation,
+                evaluate_training=evaluate_training,
+                control=control,
+            )
         for policy in options.policies:
             events = policy.wrap(events, state, history)
-        return recorded(events, history, state, state.threads(options.batch_size, deterministic=options.deterministic))
+        return recorded(events, history, state, state.threads(size, deterministic=options.deterministic))
 
     def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).

@@ -19,7 +19,7 @@ from pellucid.metrics import Accuracy
 from pellucid.model.model import Model
 from pellucid.networks import Sequential
 from pellucid.optim import L2, Chain, Decay, Optimizer, Transform, components_of, with_learning_rate
-from pellucid.runs.presets import OPTIMIZERS
+from pellucid.runs.presets import BATCH_OPTIMIZERS
 
 USER_DATA = "user"  # the name of the data set of points that the user added
 EXTENT = 3.0  # the plane reaches from −3 to 3 in both directions
@@ -94,7 +94,7 @@ class PlaygroundSettings:
             hidden=_hidden(request.values.get("hidden", [])),
             activation=request.text("activation", ACTIVATIONS, "tanh"),
             init=request.text("init", INITIALIZERS, "glorot"),
-            optimizer=request.text("optimizer", OPTIMIZERS, "sgd"),
+            optimizer=request.text("optimizer", BATCH_OPTIMIZERS, "sgd"),
             learning_rates=_learning_rates(request.values.get("learning_rates")),
             batch_size=request.integer("batch_size", 0, MAX_POINTS, 0),
             regularization=request.text("regularization", REGULARIZATIONS, "none"),
@@ -122,7 +122,7 @@ class PlaygroundSettings:
 
     def optimizer_chain(self) -> Optimizer:
         """Return the optimizer with its regularization, at the first learning rate."""
-        optimizer = with_learning_rate(OPTIMIZERS[self.optimizer], self.learning_rates[0])
+        optimizer = with_learning_rate(BATCH_OPTIMIZERS[self.optimizer], self.learning_rates[0])
         regularization = REGULARIZATIONS[self.regularization]
         if regularization is None:
             return optimizer

@@ -23,7 +23,7 @@ from pellucid.errors import PellucidError
 from pellucid.optim import rule_of
 from pellucid.optim.schedules import Schedule
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.presets import MLP, OPTIMIZERS, PRESETS
+from pellucid.runs.presets import BATCH_OPTIMIZERS, MLP, PRESETS
 from pellucid.runs.recipe import Recipe
 
 FIELDS = (
@@ -64,7 +64,7 @@ def _choices() -> dict[str, Any]:
     return {
         "data": list(SOURCES),
         "presets": [{"name": name, **_describe(recipe)} for name, recipe in PRESETS.items()],
-        "optimizers": list(OPTIMIZERS),
+        "optimizers": list(BATCH_OPTIMIZERS),
         "augmentations": ["none", *AUGMENTATIONS],
     }
 
@@ -92,7 +92,7 @@ def _settings(jobs: TrainingQueue, corrections: Path, request: RequestFields) ->
         hidden=request.text("hidden", None, None),
         epochs=request.integer("epochs", 1, 10_000, None),
         batch_size=request.integer("batch_size", 1, 100_000, None),
-        optimizer=request.text("optimizer", OPTIMIZERS, None),
+        optimizer=request.text("optimizer", BATCH_OPTIMIZERS, None),
         lr=request.number("lr", 1e-9, 1e3, None),
         augmentation=request.text("augmentation", None, None),
         seed=request.integer("seed", 0, 2**31 - 1, 0),
