@@ -10,8 +10,8 @@ from scipy.optimize import minimize as scipy_minimize, rosen, rosen_der
 
 from pellucid import L2, LBFGS, Chain, ConfigError, DivergedError, ElasticNet, ShapeError
 from pellucid.optim import line_search, minimize, with_learning_rate
-from pellucid.optim.lbfgs import CurvaturePairs
-from pellucid.optim.line_search import CURVATURE, SUFFICIENT_DECREASE, Point, strong_wolfe
+from pellucid.optim.lbfgs import CurvaturePairs, Minimization
+from pellucid.optim.line_search import Point, strong_wolfe
 
 RNG = np.random.default_rng(0)
 ROSENBROCK = {2: np.array([-1.2, 1.0]), 20: np.tile([-1.2, 1.0], 10)}  # the usual starting points
@@ -103,6 +103,19 @@ def test_a_function_that_never_decreases_ends_at_the_start():
     assert not found.converged
     assert found.x.tolist() == [1, 1]
     assert found.value == 2
+
+
+def test_pairs_that_lead_nowhere_are_dropped():
+    state = [np.zeros(2) for _ in range(4)]
+    pairs = CurvaturePairs(state)
+    pairs.add(np.full(2, 1e-20), np.full(2, 1e20), -1.0)  # a step of 1e-40 |g|: no value changes
+    run = Minimization(rosenbrock, ROSENBROCK[2].copy(), pairs, LBFGS(memory=2))
+    before = run.value
+    assert run.iterate() > 0
+    assert run.value < before
+    assert run.ended is None
+    assert len(pairs) == 1
+    assert abs(state[0]).min() > 1e-10
 
 
 def test_rounding_errors_of_the_value_do_not_hide_the_minimum():
@@ -200,47 +213,76 @@ def test_pairs_without_positive_curvature_are_ignored():
 
 # -- the line search ---------------------------------------------------------------------------------------------------
 
-# The functions φ with their derivatives of Moré and Thuente (1994), section 5, and one with a pole.
-CURVES = {
-    "5.1": (lambda a: -a / (a * a + 2), lambda a: (a * a - 2) / (a * a + 2) ** 2),
-    "5.2": (
-        lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4,
-        lambda a: 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3,
-    ),
-    "pole": (lambda a: -math.log(1 + a) - 0.1 * math.log(2 - a) if a < 2 else math.nan, lambda a: 0.1 / (2 - a) - 1 / (1 + a)),
+
+def sine(a, beta=0.01, waves=39):
+    """Return value and slope of |a − 1|, rounded off at the kink, plus a sine."""
+    if a <= 1 - beta:
+        value, slope = 1 - a, -1.0
+    elif a >= 1 + beta:
+        value, slope = a - 1, 1.0
+    else:
+        value, slope = (a - 1) ** 2 / (2 * beta) + beta / 2, (a - 1) / beta
+    k = waves * math.pi / 2
+    return value + (1 - beta) / k * math.sin(k * a), slope + (1 - beta) * math.cos(k * a)
+
+
+def yanai(beta1, beta2):
+    """Return the function with the value and slope of a curve whose ends are steep or flat (Yanai, Ozawa and Kaneko, 1981)."""
+    c1, c2 = (math.sqrt(1 + beta**2) - beta for beta in (beta1, beta2))
+
+    def curve(a):
+        r1, r2 = math.sqrt((1 - a) ** 2 + beta2**2), math.sqrt(a**2 + beta1**2)
+        return c1 * r1 + c2 * r2, c2 * a / r2 - c1 * (1 - a) / r1
+
+    return curve
+
+
+def pole(a):
+    return (-math.log(1 + a) - 0.1 * math.log(2 - a), 0.1 / (2 - a) - 1 / (1 + a)) if a < 2 else (math.nan, math.nan)
+
+
+CURVES = {  # 5.1 to 5.6 are the six functions in section 5 of Moré and Thuente (1994)
+    "5.1": lambda a: (-a / (a * a + 2), (a * a - 2) / (a * a + 2) ** 2),
+    "5.2": lambda a: ((a + 0.004) ** 5 - 2 * (a + 0.004) ** 4, 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3),
+    "5.3": sine,
+    "5.4": yanai(0.001, 0.001),
+    "5.5": yanai(0.01, 0.001),
+    "5.6": yanai(0.001, 0.01),
+    "pole": pole,
 }
 
 
+def searched(curve, first):
+    """Return the point that the search finds, its start, and the step lengths tried."""
+    tried = []
+
+    def phi(step):
+        tried.append(step)
+        return Point(step, *curve(step))
+
+    start = Point(0.0, *curve(0.0))
+    return strong_wolfe(phi, start, first), start, tried
+
+
+@pytest.mark.parametrize("constants", [(1e-3, 0.9), (0.1, 0.1), (1e-3, 1e-3)], ids=str)
 @pytest.mark.parametrize("first", [1e-3, 0.1, 1.0, 10.0, 1e3])
 @pytest.mark.parametrize("name", CURVES)
-def test_steps_satisfy_the_strong_wolfe_conditions(name, first, monkeypatch):
-    monkeypatch.setattr(line_search, "RELATIVE_WIDTH", 0.0)  # 5.2 is so steep that narrow intervals violate the conditions
-    value, slope = CURVES[name]
-    tried = []
-
-    def phi(step):
-        tried.append(step)
-        return Point(step, value(step), slope(step) if value(step) == value(step) else math.nan)
-
-    start = Point(0.0, value(0.0), slope(0.0))
-    found = strong_wolfe(phi, start, first)
-    assert found is not None
-    assert found.step == tried[-1]
-    assert found.value <= start.value + SUFFICIENT_DECREASE * found.step * start.slope
-    assert abs(found.slope) <= CURVATURE * abs(start.slope)
-    assert len(tried) <= 12
+def test_steps_satisfy_the_strong_wolfe_conditions(name, first, constants, monkeypatch):
+    decrease, curvature = constants
+    monkeypatch.setattr(line_search, "SUFFICIENT_DECREASE", decrease)
+    monkeypatch.setattr(line_search, "CURVATURE", curvature)
+    monkeypatch.setattr(line_search, "RELATIVE_WIDTH", 0.0)  # narrow intervals are searched as well
+    found, start, tried = searched(CURVES[name], first)
+    assert found == Point(tried[-1], *CURVES[name](tried[-1]))
+    assert found.value <= start.value + decrease * found.step * start.slope
+    assert abs(found.slope) <= curvature * abs(start.slope)
+    assert len(tried) <= 15
 
 
-def test_the_lowest_point_is_taken_where_the_slope_jumps():
-    """|α − 1| has no slope near zero: the interval shrinks to the kink."""
-    tried = []
-
-    def phi(step):
-        tried.append(step)
-        return Point(step, abs(step - 1), math.copysign(1.0, step - 1))
-
-    found = strong_wolfe(phi, Point(0.0, 1.0, -1.0), 0.3)
-    assert found is not None
+@pytest.mark.parametrize("first", [1e-3, 0.1, 0.3, 1.0, 10.0, 1e3])
+def test_the_lowest_point_is_taken_where_the_slope_jumps(first):
+    """|a − 1| has no slope near zero: the interval shrinks to the kink."""
+    found, _, tried = searched(lambda a: (abs(a - 1), math.copysign(1.0, a - 1)), first)
     assert found.step == tried[-1]
     assert abs(found.step - 1) < 0.2
     assert found.value == min(abs(step - 1) for step in tried)
@@ -267,7 +309,7 @@ def test_only_smooth_penalties_go_into_the_chain():
         Chain(component, Adam())
     with pytest.raises(ConfigError, match=r"MaxNorm\(.*\) does not go with LBFGS\(\)"):
         Chain(LBFGS(), MaxNorm(1.0))
-    with pytest.raises(ConfigError, match="LBFGS.* has no learning rate"):
+    with pytest.raises(ConfigError, match=r"LBFGS\(\) has no learning rate"):
         with_learning_rate(Chain(L2(0.1), LBFGS()), 0.1)
 
 

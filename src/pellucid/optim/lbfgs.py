@@ -38,8 +38,8 @@ class LBFGS(Rule):
         q ← g;  for each pair, the newest first:  a ← sᵀq/sᵀy, q ← q − a y
         r ← q sᵀy/yᵀy (newest pair);  for each pair, the oldest first:  r ← r + (a − yᵀr/sᵀy) s;  d = −r
 
-    A line search then finds a step length α, often with a single evaluation of the function: θ ← θ + α d. The first direction
-    is −g, and the first trial has length 1.
+    A line search then finds a step length α, often with a single evaluation of the function: θ ← θ + α d. Its first trial is
+    α = 1, or without any pair, along −g, a step of length 1.
 
     The minimization ends when no component of the gradient exceeds ``gradient_tolerance``, or when an iteration reduces the
     value by at most ``decrease_tolerance`` times the value itself (its size, but at least 1). The defaults are SciPy's. It also ends when the
@@ -127,12 +127,12 @@ class CurvaturePairs:
         factors = []
         for s, y, (sy, _) in zip(self._s, self._y, self._products, strict=False):
             factors.append(_dot(s, d) / sy)
-            d -= factors[-1] * y
+            d -= np.multiply(factors[-1], y, dtype=np.float64)
         if self._products:
             sy, yy = self._products[0]
             d *= sy / yy
         for s, y, (sy, _), a in reversed(list(zip(self._s, self._y, self._products, factors, strict=False))):
-            d += (a - _dot(y, d) / sy) * s
+            d += np.multiply(a - _dot(y, d) / sy, s, dtype=np.float64)
         return d
 
 
@@ -153,7 +153,6 @@ class Minimization:
         self.ended: str | None = None
         self.converged = False
         self._trial = np.empty_like(theta)
-        self._first = True
         self.value, self.gradient = self._evaluate(theta)
         if not math.isfinite(self.value):
             raise DivergedError(f"the function to minimize is not finite at the start: its value is {self.value:g}")
@@ -194,13 +193,12 @@ class Minimization:
             value, gradient = self._evaluate(trial)
             return Point(step, value, _dot(gradient, direction))
 
-        first = 1 / math.sqrt(_dot(direction, direction)) if self._first and not len(self.pairs) else 1.0
+        first = 1 / math.sqrt(_dot(direction, direction)) if not len(self.pairs) else 1.0
         noise = NOISE * float(np.finfo(trial.dtype).eps) * abs(self.value)
         start = Point(0.0, self.value, slope)
         found = strong_wolfe(phi, start, first, noise=noise, max_evaluations=self.settings.max_evaluations)
         if found is None:
             return 0.0
-        self._first = False
         step: Array = np.subtract(trial, self.theta, dtype=np.float64)
         self.pairs.add(step, gradient - self.gradient, found.step * slope)
         before, self.value, self.gradient = self.value, found.value, gradient

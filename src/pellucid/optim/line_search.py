@@ -50,9 +50,10 @@ def strong_wolfe(
 
     ``start`` is φ at 0, ``first`` the first trial. Differences of values up to ``noise`` may be rounding errors: where φ(α)
     differs from φ(0) by no more than this, the curvature condition alone decides (as in the approximate Wolfe conditions of
-    Hager and Zhang, 2005). If the interval has become too narrow, or after ``max_evaluations`` trials, the lowest point found is
-    returned, which may cost one more evaluation; if no point is lower than the start, None. Values that are not finite count
-    as higher than all others.
+    Hager and Zhang, 2005). Values that are not finite count as higher than all others.
+
+    If the interval has become too narrow, or after ``max_evaluations`` trials, the lowest point found is returned, which may
+    cost one more evaluation; if no point is lower than the start, None.
     """
     descent = SUFFICIENT_DECREASE * start.slope
     low, high = start, None  # the slope at ``low`` points towards ``high``
@@ -65,8 +66,9 @@ def strong_wolfe(
         level = trial.finite and abs(trial.slope) <= -CURVATURE * start.slope
         if level and (sufficient or abs(trial.value - start.value) <= noise):
             return trial
-        if sufficient and step == MAX_STEP and trial.slope <= descent:
-            return trial
+        if sufficient and step == MAX_STEP and trial.slope <= descent:  # it still falls, if it falls at all
+            low = trial
+            break
         stage_one = stage_one and not (sufficient and trial.slope >= 0)
         # A trial that is lower than ``low`` without a sufficient decrease may hide the points that have one: then the search
         # works on φ(α) − μ φ'(0) α, whose minimum has it.

@@ -19,20 +19,22 @@ CAUSES_AT_START = "the usual causes: initial weights that are too large, inputs 
 
 
 def divergence_error(
-    state: ModelState, where: str, learning_rate: float | None, x: Array, targets: Array, weights: Array, step: int
+    state: ModelState, where: str, learning_rate: float, x: Array, targets: Array, weights: Array, step: int
 ) -> DivergedError:
     """Return the error for a step whose loss or gradient is not finite or too large, before the model is updated.
 
-    x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training. A rule
-    without a learning rate has None.
+    x, targets and weights are the batch, ``step`` is the number of the step, ``where`` its place in the training.
     """
     first = first_failure(state, x, targets, weights, step)
-    if learning_rate is None:
-        return DivergedError(f"training cannot begin in {where}: {first}; {CAUSES_AT_START}.")
     return DivergedError(
         f"training diverged in {where}: {first}, at a learning rate of {learning_rate:g}; {CAUSES}. "
         "The parameters are those before this step."
     )
+
+
+def error_at_start(state: ModelState, x: Array, targets: Array, weights: Array, step: int) -> DivergedError:
+    """Return the error for a training that begins with a loss or gradient that is not finite or too large on these samples."""
+    return DivergedError(f"training cannot begin: {first_failure(state, x, targets, weights, step)}; {CAUSES_AT_START}.")
 
 
 def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, step: int) -> str:

@@ -19,7 +19,7 @@ from pellucid.data.batches import Batches
 from pellucid.errors import ConfigError, DivergedError
 from pellucid.optim import rule_of
 from pellucid.optim.lbfgs import LBFGS, CurvaturePairs, Minimization
-from pellucid.training.divergence import divergence_error
+from pellucid.training.divergence import error_at_start
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.execution import chunk_size
 from pellucid.training.loop import Control, Evaluate, in_bounds
@@ -67,8 +67,9 @@ def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
         execution.forward(np.zeros((1, *state.input_shape), state.dtype), training=True)
     if execution.random_paths:
         raise ConfigError(
-            f"{' and '.join(sorted(execution.random_paths))} uses random numbers in training, but {rule} needs the same function "
-            "at each evaluation: leave it out (L2(λ) in a Chain regularizes, too), or train with batches, as with Adam()"
+            f"{' and '.join(sorted(execution.random_paths))} uses random numbers in training, but {rule} needs the same "
+            "function at each evaluation: leave it out (L2(λ) in a Chain regularizes, too), or train with batches, as with "
+            "Adam()"
         )
     if not execution.summing_paths:
         return min(samples, chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES))
@@ -123,7 +124,8 @@ class FullBatchLoss:
             done += len(x)
         scale = 1 / self.scores.weight if self.scores.weight > 0 else 0.0
         np.multiply(self._sum, scale, out=self._gradient, casting="same_kind")
-        penalty = state.updater.add_penalties(self._theta, self._gradient)
+        with np.errstate(over="ignore"):  # an infinite value makes the line search retreat
+            penalty = state.updater.add_penalties(self._theta, self._gradient)
         return self.scores.loss * scale + penalty, self._gradient[self._trained]
 
 
@@ -178,4 +180,4 @@ def _started(state: ModelState, loss: FullBatchLoss, rule: LBFGS) -> Minimizatio
     except DivergedError:
         if loss.failed is None:
             raise
-        raise divergence_error(state, "epoch 1", None, *loss.failed, state.steps + 1) from None
+        raise error_at_start(state, *loss.failed, state.steps + 1) from None
