@@ -309,6 +309,8 @@ def test_only_smooth_penalties_go_into_the_chain():
         Chain(component, Adam())
     with pytest.raises(ConfigError, match=r"MaxNorm\(.*\) does not go with LBFGS\(\)"):
         Chain(LBFGS(), MaxNorm(1.0))
+    with pytest.raises(ConfigError, match=r"LBFGS\(\) has no learning rate, so Chain\(rates=…\)"):
+        Chain(LBFGS(), rates={"*.b": 2.0})
     with pytest.raises(ConfigError, match=r"LBFGS\(\) has no learning rate"):
         with_learning_rate(Chain(L2(0.1), LBFGS()), 0.1)
 

@@ -326,13 +326,15 @@ def test_early_stopping_keeps_the_best_epoch():
 def test_lbfgs_takes_all_samples_in_each_step():
     x, y = load_diabetes(return_X_y=True)
     learners = [
-        NetworkRegressor((4,), activation="tanh", optimizer=one, alpha=0.01, patience=None, random_state=0).fit(x, y)
+        NetworkRegressor((4,), activation="tanh", optimizer=one, alpha=0.1, epochs=1000, patience=None, random_state=0).fit(
+            x, y
+        )
         for one in ("lbfgs", LBFGS())
     ]
     assert learners[0].loss_curve_ == learners[1].loss_curve_
-    assert learners[0].n_iter_ == learners[0].model_.state.steps < 200  # 442 samples are more than the 200 of other optimizers
-    assert "decrease_tolerance" in learners[0].model_.history.stopped
-    assert learners[0].score(x, y) > 0.55
+    assert learners[0].n_iter_ == learners[0].model_.state.steps < 1000  # one step in each epoch, of all 442 samples
+    assert "tolerance" in learners[0].model_.history.stopped
+    assert learners[0].score(x, y) > 0.5
     held_out = NetworkRegressor((4,), optimizer="lbfgs", early_stopping=True, random_state=0).fit(x, y)
     assert "validation_loss" in held_out.history_.columns
     a, b = load_iris(return_X_y=True)

@@ -42,8 +42,9 @@ class LBFGS(Rule):
     α = 1, or without any pair, along −g, a step of length 1.
 
     The minimization ends when no component of the gradient exceeds ``gradient_tolerance``, or when an iteration reduces the
-    value by at most ``decrease_tolerance`` times the value itself (its size, but at least 1). The defaults are SciPy's. It also ends when the
-    line search, which makes at most ``max_evaluations`` trials, finds no lower value even along −g.
+    value by at most ``decrease_tolerance`` times the value itself (its size, but at least 1). The defaults are about SciPy's
+    (L-BFGS-B). It also ends when the line search, which makes at most ``max_evaluations`` trials, finds no lower value even
+    along −g.
 
     **As the optimizer of a model**, one epoch is one iteration over the whole training set. The function must be the same at
     each evaluation, and smooth, so batches, dropout, noise and augmentation are refused; in a chain, only ``L2`` and
