@@ -319,8 +319,15 @@ def test_every_class_has_an_instance_above():
 
 def test_the_json_form_has_the_class_and_the_fields_in_order():
     network = Sequential(Dense(2, Normal(0.1)), ReLU())
-    dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}}
+    dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}, "bias": True}
     assert json.dumps(to_json(network)) == json.dumps({"class": "Sequential", "layers": [dense, {"class": "ReLU"}]})
+
+
+def test_settings_that_an_older_file_lacks_have_their_defaults():
+    assert from_json({"class": "Dense", "units": 2, "init": {"class": "Zeros"}}, Layer) == Dense(2, Zeros(), bias=True)
+    assert from_json({"class": "GELU"}, Layer) == GELU(approximate=False)
+    old = {"class": "Embedding", "entries": 5, "width": 2, "padding": None, "init": {"class": "Normal", "sigma": 1.0}}
+    assert from_json(old, Layer) == Embedding(5, 2, init=Normal(1.0))  # files contain the initializer of their time
 
 
 def test_settings_are_frozen_and_hash_by_value():
