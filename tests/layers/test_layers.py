@@ -69,7 +69,7 @@ from pellucid.core.config import Count, registered_classes
 from pellucid.core.memory import Slot
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Layer, LayerSpec
-from pellucid.networks import primitives
+from pellucid.networks import fused, primitives
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
@@ -475,6 +475,20 @@ def test_dense_by_hand():
     assert slots["W"].tolist() == [[1.0, 3.0, -1.0], [2.0, -1.0, 5.0]]
     assert slots["b"].tolist() == [1.0, 1.0, 1.0]
     assert out.dx.tolist() == [[5.0, 0.0], [-2.0, 0.5]]
+
+
+def test_dense_without_bias():
+    layer = Dense(3, bias=False)
+    assert set(layer.build((2,)).slots) == {"W"}
+    x, W = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0, 0.0, 2.0], [-1.0, 1.0, 0.5]])
+    dy = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]])
+    for network in (layer, fused(Sequential(layer, ReLU()))):
+        path = "W" if network is layer else "dense1.W"
+        upstream = dy if network is layer else dy * (x @ W > 0)
+        out = run_layer(network, x, dy, theta=theta(network, (2,), **{path: W}))
+        assert out.y.tolist() == (x @ W if network is layer else np.maximum(x @ W, 0)).tolist()
+        assert layouts(network, (2,))[0].array(out.gradient, path).tolist() == (x.T @ upstream).tolist()
+        assert out.dx.tolist() == (upstream @ W.T).tolist()
 
 
 def theta(layer, shape, **values):
