@@ -141,7 +141,7 @@ class Kernels(KernelRuntime, Protocol):
         """The gradient of Mish, from its input."""
 
     def hard_swish(self, x: Array, out: Array) -> Array:
-        """The piecewise quadratic SiLU: x (x/6 + 1/2), with the factor clipped to [0, 1]."""
+        """The piecewise quadratic SiLU: x (x + 3)/6, with the factor (x + 3)/6 clipped to [0, 1]."""
 
     def hard_swish_gradient(self, x: Array, dy: Array, out: Array) -> Array:
         """The gradient of HardSwish, from its input."""

@@ -180,7 +180,7 @@ class SiLU(Activation):
 
 @dataclass(frozen=True)
 class HardSwish(Activation):
-    """f(x) = x·h(x) with h(x) = x/6 + 1/2 clipped to [0, 1]; f' = x/3 + 1/2 where −3 < x < 3, else h(x): a piecewise quadratic
+    """f(x) = x·h(x) with h(x) = (x + 3)/6 clipped to [0, 1]; f' = x/3 + 1/2 where −3 < x < 3, else h(x): a piecewise quadratic
     SiLU (Howard et al., 2019).
     """
 

@@ -68,7 +68,7 @@ def silu(x: Array) -> Array:
 
 
 def hard_swish(x: Array) -> Array:
-    """Return x * (x / 6 + 1 / 2), with the factor limited to 0 ... 1."""
+    """Return x * (x + 3) / 6, with the factor (x + 3) / 6 limited to 0 ... 1."""
     return x * hard_sigmoid(x)
 
 
