@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import inspect
 import re
 import shlex
 import sys
@@ -110,6 +112,24 @@ def test_the_page_on_layers_lists_all_layers_and_initializers():
     page = (ROOT / "docs/layers.md").read_text(encoding="utf-8")
     for name in {**registered_classes(Layer), **registered_classes(Merge), **registered_classes(Initializer)}:
         assert f"`{name}(" in page, f"{name} is not in docs/layers.md"
+
+
+def test_the_tables_of_layers_name_the_defaults():
+    """A setting in a table has the value of the constructor's default, and every initial value is named."""
+    lines = (ROOT / "docs/layers.md").read_text(encoding="utf-8").splitlines()
+    checked = 0
+    for name, kind in {**registered_classes(Layer), **registered_classes(Merge)}.items():
+        (cell,) = (line.split(" | ")[0] for line in lines if line.startswith("|") and f"`{name}(" in line.split(" | ")[0])
+        defaults = {key: parameter.default for key, parameter in inspect.signature(kind).parameters.items()}
+        call = cell[cell.index(f"`{name}(") + 1 :].split("`")[0]
+        settings = {keyword.arg: keyword.value for keyword in ast.parse(call, mode="eval").body.keywords}
+        settings |= {key: ast.parse(value, mode="eval").body for key, value in re.findall(r"`(\w+)=(\w+\(.*?\))`", cell)}
+        for key, value in settings.items():
+            assert eval(ast.unparse(value), vars(pellucid.initializers)) == defaults[key], f"{name}: {key}"
+            checked += 1
+        unnamed = {key for key, default in defaults.items() if isinstance(default, Initializer)} - settings.keys()
+        assert not unnamed, f"the row of {name} does not name {unnamed}"
+    assert checked > 30
 
 
 SOURCE = ROOT / "src"

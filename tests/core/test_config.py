@@ -20,6 +20,7 @@ from pellucid import (
     LSTM,
     R2,
     ROCAUC,
+    SELU,
     SGD,
     AbsoluteError,
     AbsolutePercentageError,
@@ -30,6 +31,8 @@ from pellucid import (
     Adamax,
     AdamW,
     Add,
+    AlphaDropout,
+    Average,
     AveragePool2D,
     AveragePrecision,
     AverageWeights,
@@ -67,6 +70,7 @@ from pellucid import (
     Graph,
     GroupNorm,
     HardSigmoid,
+    HardSwish,
     He,
     HeUniform,
     Hinge,
@@ -82,11 +86,14 @@ from pellucid import (
     LogLoss,
     LogSoftmax,
     Matthews,
+    Maximum,
     MaxNorm,
     MaxPool2D,
     MeanAbsoluteError,
     MeanSquaredError,
     MilestoneDecay,
+    Mish,
+    Multiply,
     Muon,
     Nadam,
     Node,
@@ -104,6 +111,7 @@ from pellucid import (
     Recall,
     ReduceOnPlateau,
     ReLU,
+    ReLU6,
     Rescale,
     Reshape,
     Residual,
@@ -198,6 +206,8 @@ INSTANCES: list[Config] = [
     CrossEntropy(),
     Dense(3),
     Dense(3, Normal(0.5)),
+    Dense(3, bias=False),
+    AlphaDropout(0.25),
     Dropout(0.25),
     ELU(0.5),
     EarlyStopping(3, "validation_accuracy", 0.1, False),
@@ -218,6 +228,7 @@ INSTANCES: list[Config] = [
     Reverse(),
     Constant(0.5),
     GELU(),
+    GELU(approximate=True),
     GaussianNoise(0.1),
     GlobalAveragePool2D(),
     Glorot(),
@@ -225,6 +236,7 @@ INSTANCES: list[Config] = [
     Graph(Node("sum", Add(), "b", "a"), Node("a", Dense(3), "input"), Node("b", Tanh(), "a")),
     GroupNorm(4, 0.001),
     HardSigmoid(),
+    HardSwish(),
     He(),
     HeUniform(),
     LayerNorm(0.001),
@@ -233,6 +245,9 @@ INSTANCES: list[Config] = [
     LeakyReLU(0.2),
     Identity(),
     LogSoftmax(),
+    Average(),
+    Maximum(),
+    Multiply(),
     MaxPool2D(),
     MaxPool2D(3, (2, 1), ((1, 0), (2, 1))),
     MeanSquaredError(),
@@ -240,6 +255,7 @@ INSTANCES: list[Config] = [
     Node("a", Graph(Node("b", Dense(3), "input")), "c"),
     Node("both", Concatenate(), "a", "b", "c"),
     Passthrough(),
+    Mish(),
     Ones(),
     Orthogonal(2.0),
     PReLU(),
@@ -247,6 +263,7 @@ INSTANCES: list[Config] = [
     Precision(),
     Precision(2),
     ReLU(),
+    ReLU6(),
     ReadOptions(),
     ReadOptions("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
     Recall(0),
@@ -256,6 +273,7 @@ INSTANCES: list[Config] = [
     Residual(Dense(3), shortcut=Sequential(Dense(3))),
     Sequential(),
     Sequential(Flatten(), Sequential(Dense(4, Zeros()), Sequential(ReLU())), Dropout(0.1), Dense(2), Softmax()),
+    SELU(),
     SiLU(),
     Sigmoid(),
     Softplus(),
@@ -303,8 +321,15 @@ def test_every_class_has_an_instance_above():
 
 def test_the_json_form_has_the_class_and_the_fields_in_order():
     network = Sequential(Dense(2, Normal(0.1)), ReLU())
-    dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}}
+    dense = {"class": "Dense", "units": 2, "init": {"class": "Normal", "sigma": 0.1}, "bias": True}
     assert json.dumps(to_json(network)) == json.dumps({"class": "Sequential", "layers": [dense, {"class": "ReLU"}]})
+
+
+def test_settings_that_an_older_file_lacks_have_their_defaults():
+    assert from_json({"class": "Dense", "units": 2, "init": {"class": "Zeros"}}, Layer) == Dense(2, Zeros(), bias=True)
+    assert from_json({"class": "GELU"}, Layer) == GELU(approximate=False)
+    old = {"class": "Embedding", "entries": 5, "width": 2, "padding": None, "init": {"class": "Normal", "sigma": 1.0}}
+    assert from_json(old, Layer) == Embedding(5, 2, init=Normal(1.0))  # files contain the initializer of their time
 
 
 def test_settings_are_frozen_and_hash_by_value():

@@ -122,7 +122,7 @@ PER_SAMPLE = {
     "warp",
 }
 # For these it is dy: the derivative is a sum of terms of at most about 1.
-SMOOTH = {"gelu_gradient", "silu_gradient"}
+SMOOTH = {"gelu_gradient", "mish_gradient", "silu_gradient"}
 TIME_FIRST = {"out_hx", "out_gates", "out_c"}  # arrays (time, sample, …)
 
 
@@ -306,7 +306,7 @@ def test_activations_in_their_tails(kernels):
     np.testing.assert_allclose(gradient("hard_sigmoid", y), [0, 0, 1 / 6, 1 / 6, 1 / 6], rtol=1e-6)
     tail = np.float32([-3, -5, -7, -10])
     phi = scipy.special.ndtr(tail.astype(np.float64))
-    np.testing.assert_allclose(kernels.gelu(tail, np.empty_like(tail)), tail * phi, rtol=2e-6)
+    np.testing.assert_allclose(kernels.gelu(tail, False, np.empty_like(tail)), tail * phi, rtol=2e-6)
 
 
 @BOTH

@@ -9,13 +9,17 @@ import scipy.special
 from pellucid import (
     ELU,
     GELU,
+    SELU,
     ConfigError,
     CrossEntropy,
     Dense,
     HardSigmoid,
+    HardSwish,
     LeakyReLU,
     LogSoftmax,
+    Mish,
     PReLU,
+    ReLU6,
     Sequential,
     ShapeError,
     SiLU,
@@ -34,7 +38,12 @@ CLOSED = {
     ELU(1.5): lambda x: np.where(x > 0, x, 1.5 * scipy.special.expm1(np.minimum(x, 0))),
     Softplus(): lambda x: -scipy.special.log_expit(-x),
     SiLU(): lambda x: x * scipy.special.expit(x),
+    SELU(): lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * scipy.special.expm1(np.minimum(x, 0))),
+    Mish(): lambda x: x * np.tanh(-scipy.special.log_expit(-x)),
     GELU(): lambda x: x * scipy.special.ndtr(x),
+    GELU(approximate=True): lambda x: x * scipy.special.expit(np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)),
+    ReLU6(): lambda x: np.clip(x, 0, 6),
+    HardSwish(): lambda x: x * np.clip(x + 3, 0, 6) / 6,
     HardSigmoid(): lambda x: np.clip(x / 6 + 0.5, 0, 1),
     LogSoftmax(): lambda x: scipy.special.log_softmax(x, axis=-1),
 }
@@ -52,6 +61,62 @@ def test_values_against_closed_forms(layer, kernels, dtype):
         np.testing.assert_allclose(out.y, CLOSED[layer](x.astype(float)), rtol=bound, atol=bound * scale)
         assert out.y.dtype == dtype
         assert np.isfinite(out.dx).all()
+
+
+def approximate_gelu_slope(x):
+    u2 = np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)
+    s = scipy.special.expit(u2)
+    return s + x * s * scipy.special.expit(-u2) * np.sqrt(8 / np.pi) * (1 + 3 * 0.044715 * x**2)
+
+
+def mish_slope(x):
+    softplus = -scipy.special.log_expit(-x)
+    return np.tanh(softplus) + x * scipy.special.expit(x) / np.cosh(np.minimum(softplus, 300)) ** 2
+
+
+# layer: (its derivative, its limits for x → −∞ and x → ∞ as (y, dy/dx), the bound of the relative error in float32: 2u of
+# the approximate GELU reaches 88, and the rounding error of an exponent is multiplied by it)
+SLOPES = {
+    ReLU6(): (lambda x: np.where((x > 0) & (x < 6), 1, 0), (0, 0), (6, 0), 1e-6),
+    SELU(): (
+        lambda x: 1.0507009873554805 * np.where(x > 0, 1, 1.6732632423543772 * np.exp(np.minimum(x, 0))),
+        (-1.7580993408473766, 0),
+        (np.inf, 1.0507009873554805),
+        1e-6,
+    ),
+    HardSwish(): (lambda x: np.where(x >= 3, 1, np.where(x > -3, (2 * x + 3) / 6, 0)), (0, 0), (np.inf, 1), 1e-6),
+    Mish(): (mish_slope, (0, 0), (np.inf, 1), 3e-6),
+    GELU(approximate=True): (approximate_gelu_slope, (0, 0), (np.inf, 1), 3e-5),
+}
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("layer", SLOPES, ids=repr)
+def test_values_and_slopes_are_right_at_every_magnitude(layer, kernels, dtype):
+    """From 1e-30 to 1e30, in the tails down to the smallest normal number, beside the kinks, and at infinity."""
+    slope, below, above, bound = SLOPES[layer]
+    powers = 10.0 ** np.arange(-30, 31)
+    kinks = [np.nextafter(dtype(k), dtype(k + d)) for k in (-3, 0, 3, 6) for d in (-1, 1)]
+    x = np.concatenate([-powers, powers, np.arange(-100, 100, 0.5), kinks]).astype(dtype)[None]
+    with np.errstate(over="ignore"):  # SciPy's side: x³
+        wide = x.astype(np.float64)
+        y, dx = CLOSED[layer](wide), 2 * slope(np.clip(wide, -1e3, 1e3))
+    out = run_layer(layer, x, np.full_like(x, 2), kernels=kernels)
+    bound = bound if dtype == np.float32 else bound / 1e7
+    tiny = 1e-36 if dtype == np.float32 else 1e-300  # the smallest normal number, multiplied by the largest factor of eˣ
+    np.testing.assert_allclose(out.y, y, rtol=bound, atol=tiny)
+    np.testing.assert_allclose(out.dx, dx, rtol=bound, atol=tiny)
+    ends = np.array([[-np.inf, np.inf]], dtype)
+    out = run_layer(layer, ends, np.ones_like(ends), kernels=kernels)
+    np.testing.assert_allclose(out.y[0], [below[0], above[0]], rtol=1e-6)
+    np.testing.assert_allclose(out.dx[0], [below[1], above[1]], rtol=1e-6)
+
+
+def test_the_two_forms_of_gelu_differ_by_at_most_5e_4():
+    x = np.linspace(-10, 10, 20_001)[None]
+    exact, approximate = run_layer(GELU(), x).y, run_layer(GELU(approximate=True), x).y
+    assert 4e-4 < np.abs(exact - approximate).max() < 5e-4
 
 
 @BOTH

@@ -19,6 +19,7 @@ from pellucid import (
     Softmax,
     kernels as kernel_sets,
 )
+from pellucid.initializers import initial_values
 from pellucid.testing import asymmetric, layouts, run_layer
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
@@ -60,6 +61,13 @@ def test_integers_of_all_dtypes_are_accepted(dtype):
     model = network.compile((2,), CrossEntropy(), Adam(0.05))
     model.fit(x, y, epochs=3)
     assert (model.predict(x).argmax(axis=1) == y).all()
+
+
+def test_the_vectors_are_small_at_first():
+    layout = layouts(Embedding(200, 50), (4,))[0]
+    W = layout.array(initial_values(layout, 0), "W")
+    assert np.abs(W).max() <= 0.05
+    assert W.std() == pytest.approx(0.05 / np.sqrt(3), rel=0.02)
 
 
 def test_save_and_load(tmp_path):

@@ -13,7 +13,10 @@ from pellucid import (
     GELU,
     GRU,
     LSTM,
+    SELU,
     Add,
+    AlphaDropout,
+    Average,
     AveragePool2D,
     BatchNorm,
     Bidirectional,
@@ -32,16 +35,21 @@ from pellucid import (
     Graph,
     GroupNorm,
     HardSigmoid,
+    HardSwish,
     Identity,
     LayerNorm,
     LeakyReLU,
     LogSoftmax,
+    Maximum,
     MaxPool2D,
     Merge,
+    Mish,
+    Multiply,
     Node,
     Normal,
     PReLU,
     ReLU,
+    ReLU6,
     Rescale,
     Reshape,
     Residual,
@@ -61,7 +69,7 @@ from pellucid.core.config import Count, registered_classes
 from pellucid.core.memory import Slot
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers import Layer, LayerSpec
-from pellucid.networks import primitives
+from pellucid.networks import fused, primitives
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
@@ -93,6 +101,9 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Dense(1), (1,)),
     (Dense(3), (5,)),
     (Dense(4, GlorotUniform()), (2,)),
+    (Dense(3, bias=False), (4,)),
+    (AlphaDropout(0.0), (4,)),
+    (AlphaDropout(0.4), (3, 2)),
     (Dropout(0.0), (4,)),
     (Dropout(0.4), (5,)),
     (Dropout(0.5), (3, 2, 2)),
@@ -105,6 +116,7 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Frozen(Dense(3)), (4,)),
     (Frozen(Dense(3), BatchNorm(), ReLU(), Dropout(0.5)), (4,)),
     (GELU(), (7,)),
+    (GELU(approximate=True), (7,)),
     (GaussianNoise(0.0), (3,)),
     (GaussianNoise(0.4), (3, 2)),
     (GlobalAveragePool2D(), (3, 2, 4)),
@@ -113,10 +125,33 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (GroupNorm(3, epsilon=0.1), (2, 2, 6)),
     (GroupNorm(4), (3, 4)),
     (HardSigmoid(), (7,)),
+    (HardSwish(), (7,)),
     (LayerNorm(), (5,)),
     (LayerNorm(epsilon=0.1), (2, 2, 3)),
     (Graph(Node("only", Dense(3), "input")), (4,)),
     (Graph(Node("a", Tanh(), "input"), Node("b", Tanh(), "input"), Node("sum", Add(), "a", "input", "b", "a")), (3,)),
+    (
+        Graph(
+            Node("a", Tanh(), "input"),
+            Node("b", Sequential(Dense(3, bias=False), ReLU()), "a"),
+            Node("product", Multiply(), "a", "input", "b", "a"),
+            Node("mean", Average(), "product", "b", "product"),
+            Node("top", Maximum(), "mean", "a", "input", "mean"),
+            Node("end", Multiply(), "top", "b"),
+        ),
+        (3,),
+    ),
+    (Graph(Node("square", Multiply(), "input", "input")), (2, 3)),
+    (
+        Graph(
+            Node("a", Conv2D(2, 1), "input"),
+            Node("b", Conv2D(2, 1, bias=False), "input"),
+            Node("gate", Multiply(), "a", "b"),
+            Node("maxout", Maximum(), "gate", "a", "b"),
+            Node("mean", Average(), "maxout", "input"),
+        ),
+        (2, 3, 2),
+    ),
     (
         Graph(
             Node("rows", Concatenate(0), "image", "input"),
@@ -160,10 +195,14 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (MaxPool2D(3, stride=2), (5, 5, 2)),
     (MaxPool2D((2, 3), stride=1, padding=((1, 0), (2, 1))), (3, 3, 2)),
     (MaxPool2D(3, stride=2, padding="same"), (4, 3, 1)),
+    (Mish(), (7,)),
     (PReLU(), (4,)),
     (PReLU(Normal(0.5)), (2, 2, 3)),
     (ReLU(), (7,)),
     (ReLU(), (2, 3, 2)),
+    (ReLU6(), (7,)),
+    (Sequential(Rescale(4.0, 1.0), ReLU6()), (2, 3)),  # … with values above 6
+    (SELU(), (7,)),
     (Rescale(), (2, 3)),
     (Rescale(2.5, -3.0), (4,)),
     (Reshape((2, -1)), (6,)),
@@ -436,6 +475,20 @@ def test_dense_by_hand():
     assert slots["W"].tolist() == [[1.0, 3.0, -1.0], [2.0, -1.0, 5.0]]
     assert slots["b"].tolist() == [1.0, 1.0, 1.0]
     assert out.dx.tolist() == [[5.0, 0.0], [-2.0, 0.5]]
+
+
+def test_dense_without_bias():
+    layer = Dense(3, bias=False)
+    assert set(layer.build((2,)).slots) == {"W"}
+    x, W = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0, 0.0, 2.0], [-1.0, 1.0, 0.5]])
+    dy = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]])
+    for network in (layer, fused(Sequential(layer, ReLU()))):
+        path = "W" if network is layer else "dense1.W"
+        upstream = dy if network is layer else dy * (x @ W > 0)
+        out = run_layer(network, x, dy, theta=theta(network, (2,), **{path: W}))
+        assert out.y.tolist() == (x @ W if network is layer else np.maximum(x @ W, 0)).tolist()
+        assert layouts(network, (2,))[0].array(out.gradient, path).tolist() == (x.T @ upstream).tolist()
+        assert out.dx.tolist() == (upstream @ W.T).tolist()
 
 
 def theta(layer, shape, **values):

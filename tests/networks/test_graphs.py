@@ -12,6 +12,7 @@ import pytest
 from pellucid import (
     SGD,
     Add,
+    Average,
     BinaryCrossEntropy,
     Concatenate,
     ConfigError,
@@ -24,9 +25,11 @@ from pellucid import (
     Identity,
     Layer,
     LayerSpec,
+    Maximum,
     MeanSquaredError,
     Merge,
     Model,
+    Multiply,
     Node,
     Normal,
     ReLU,
@@ -71,7 +74,8 @@ def random_graph(seed: int) -> Graph:
         same = [other for other in widths if widths[other] == widths[source]]
         kind = random.integers(0, 5)
         if kind == 0:
-            nodes.append(Node(name, Add(), source, *random.choice(same, random.integers(1, 4)).tolist()))
+            merge = [Add(), Average(), Maximum(), Multiply()][random.integers(0, 4)]
+            nodes.append(Node(name, merge, source, *random.choice(same, random.integers(1, 4)).tolist()))
         elif kind == 1:
             nodes.append(Node(name, Concatenate(), source, *random.choice([*widths], random.integers(1, 3)).tolist()))
         elif kind == 2:
@@ -94,6 +98,9 @@ def by_hand(graph: Graph, name: str, x: np.ndarray, weights: dict[str, np.ndarra
     xs = [by_hand(graph, source, x, weights) for source in node.inputs]
     return {
         Add: lambda: np.sum(xs, axis=0),
+        Average: lambda: np.mean(xs, axis=0),
+        Maximum: lambda: np.max(xs, axis=0),
+        Multiply: lambda: np.prod(xs, axis=0),
         Concatenate: lambda: np.concatenate(xs, axis=-1),
         Dense: lambda: xs[0] @ weights[f"{name}.W"] + weights[f"{name}.b"],
         Tanh: lambda: np.tanh(xs[0]),

@@ -9,15 +9,14 @@ from pellucid.core.memory import Array
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.differentiable_model import DifferentiableModel
 from pellucid.explain.explained_output import ClassChoice, OutputKind, explained_output
-from pellucid.layers.base import Layer
 from pellucid.model.model import Model
 
 
 class Attributor:
     """The scaled samples ``x``, the ``model`` that computes outputs and gradients, and the output to explain.
 
-    ``explained`` is that output as a function, ``output`` (n) its value at the samples. ``change`` replaces the layers of the
-    network, see :class:`~pellucid.explain.differentiable_model.DifferentiableModel`.
+    ``explained`` is that output as a function, ``output`` (n) its value at the samples. ``change`` replaces the layers and
+    merges of the network, see :class:`~pellucid.explain.differentiable_model.DifferentiableModel`.
     """
 
     def __init__(
@@ -28,7 +27,7 @@ class Attributor:
         against: ClassChoice | None,
         of: OutputKind,
         dtype: Any,
-        change: Callable[[Layer], Layer] | None = None,
+        change: Callable[[Any], Any] | None = None,
     ):
         self.model = DifferentiableModel(model, of, dtype, change)
         self.x = self.model.scaled_samples(x)

@@ -7,10 +7,12 @@ unit, where Δ is its value at x minus its value at b:
 - A layer that is affine in prediction (dense, convolution, average pooling, batch normalization): m_x = Wᵀ m_y, the gradient.
 - An activation y = f(x): m_x = m_y Δy/Δx, the slope of the chord instead of the tangent. It is also nonzero for a unit that is
   saturated or off at x. For Δx near 0, where the chord becomes the tangent, f'(x) is used.
-- A maximum (max pooling): all of m_y Δy goes to one input, the maximum at x or the maximum at b, whichever is larger.
-- Any other layer (softmax, layer normalization, recurrent layers, user-defined layers): the mean of the gradient of the layer
-  along the straight line between its inputs at b and at x, by Gauss-Legendre quadrature. For an activation this mean is
-  Δy/Δx, and for an affine layer the gradient: the rules above are closed forms of this one.
+- A maximum (max pooling, the merge Maximum): all of m_y Δy goes to one input, the maximum at x or the maximum at b, whichever
+  is larger.
+- Any other layer (softmax, layer normalization, recurrent layers, the merge Multiply, user-defined layers): the mean of the
+  gradient of the layer along the straight line between its inputs at b and at x, by Gauss-Legendre quadrature. For an
+  activation this mean is Δy/Δx, and for an affine layer the gradient: the rules above are closed forms of this one. For a
+  product of two inputs it is exact: each multiplier is the mean of the other input at b and at x.
 
 Each rule conserves Σ m_x Δx = Σ m_y Δy. The contributions of the inputs therefore add up to f(x) − f(b).
 """
@@ -18,6 +20,7 @@ Each rule conserves Σ m_x Δx = Σ m_y Δy. The contributions of the inputs the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +32,12 @@ from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
 from pellucid.layers import (
     Activation,
+    Add,
+    AlphaDropout,
+    Average,
     AveragePool2D,
     BatchNorm,
+    Concatenate,
     Context,
     Conv2D,
     ConvTranspose2D,
@@ -44,7 +51,9 @@ from pellucid.layers import (
     Layer,
     LayerSpec,
     LogSoftmax,
+    Maximum,
     MaxPool2D,
+    Merge,
     PReLU,
     Rescale,
     Reshape,
@@ -57,6 +66,7 @@ from pellucid.model.model import Model
 from pellucid.training.execution import chunks
 
 AFFINE = (
+    AlphaDropout,
     AveragePool2D,
     BatchNorm,
     Conv2D,
@@ -73,6 +83,7 @@ AFFINE = (
     SpatialDropout2D,
     ZeroPad2D,
 )
+AFFINE_MERGES = (Add, Average, Concatenate)
 QUADRATURE_NODES = 32
 
 
@@ -109,8 +120,12 @@ def deeplift(
     return attributor.attribution("deeplift", values, attributor.output_at(b), complete=True)
 
 
-def _with_rule(layer: Layer) -> Layer:
-    """Return a layer with the same forward pass, whose backward pass is the rule for this kind of layer."""
+def _with_rule(layer: Any) -> Any:
+    """Return a layer or merge with the same forward pass, whose backward pass is the rule for this kind of layer."""
+    if isinstance(layer, Merge):
+        if isinstance(layer, AFFINE_MERGES):
+            return layer
+        return (_MaximumMergeRule if isinstance(layer, Maximum) else _MeanGradientMergeRule)(layer)
     if isinstance(layer, (*AFFINE, Embedding)):  # there is no line between the integers that an Embedding looks up
         return layer
     if isinstance(layer, MaxPool2D):
@@ -177,20 +192,10 @@ class _ChordRule(_Rule):
 
 @dataclass(frozen=True)
 class _MaximumRule(_Rule):
-    """The rule of a maximum: all of m_y Δy goes to the input at which the larger maximum is attained.
-
-    If the sample's maximum is the larger one, its input has Δx ≥ Δy > 0, because the baseline at this input is at most the
-    baseline's maximum. If the baseline's maximum is larger, the same holds with opposite signs. So Δy/Δx is between 0 and 1.
-    """
+    """The rule of a maximum, see :func:`_maximum_multipliers`."""
 
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
-        n = len(m)
-        tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()
-        change = y[:n] - y[n:]
-        contributions = m * change
-        of_sample, of_baseline = np.where(change > 0, contributions, 0), np.where(change > 0, 0, contributions)
-        routed = self.layer_gradient(p, g, np.concatenate([of_sample, of_baseline]), ctx)
-        return _divide_by_difference(routed[:n] + routed[n:], x, tangent)
+        return _maximum_multipliers(lambda dy: [self.layer_gradient(p, g, dy, ctx)], m, [x], y)[0]
 
 
 @dataclass(frozen=True)
@@ -198,10 +203,87 @@ class _MeanGradientRule(_Rule):
     """The rule of any layer: the mean gradient along the line from the baseline to the sample."""
 
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
-        n = len(m)
-        start, difference = x[n:], x[:n] - x[n:]
-        total = np.zeros(difference.shape)
-        for node, weight in zip(*np.polynomial.legendre.leggauss(QUADRATURE_NODES), strict=True):  # on [−1, 1]
-            self.layer.forward(p, start + x.dtype.type((1 + node) / 2) * difference, ctx)
-            total += weight / 2 * self.layer_gradient(p, g, m.copy(), ctx)
-        return total
+        def gradients(points: Sequence[Array]) -> list[Array]:
+            self.layer.forward(p, points[0], ctx)
+            return [self.layer_gradient(p, g, m.copy(), ctx)]
+
+        return _mean_gradients(gradients, [x])[0]
+
+
+@dataclass(frozen=True)
+class _MergeRule(Merge, ABC):
+    """A merge whose backward pass computes multipliers, as :class:`_Rule` does for a layer."""
+
+    merge: Merge
+
+    @abstractmethod
+    def multipliers(self, p: Views, g: Views, m: Array, xs: Sequence[Array], y: Array, ctx: Context) -> list[Array]:
+        """Return m_x (n, …) of every input for the multipliers m = m_y (n, …), the 2n inputs ``xs`` and the 2n outputs y."""
+
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        return self.merge.build(shapes)
+
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        y = self.merge.forward(p, xs, ctx)
+        ctx.keep(ctx.kept, xs, y)
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
+        kept, xs, y = ctx.kept
+        ctx.keep(*kept)
+        found = self.multipliers(p, g, dy[: len(dy) // 2].copy(), xs, y, ctx)
+        return [np.concatenate([m_x, m_x]).astype(dy.dtype, copy=False) for m_x in found]
+
+    def merge_gradients(self, p: Views, g: Views, dy: Array, ctx: Context) -> list[Array]:
+        """Return the gradients that the merge itself computes from dy, which it may overwrite."""
+        gradients = self.merge.backward(p, g, dy, ctx)
+        assert gradients is not None
+        return list(gradients)
+
+
+@dataclass(frozen=True)
+class _MaximumMergeRule(_MergeRule):
+    """The rule of a maximum, see :func:`_maximum_multipliers`."""
+
+    def multipliers(self, p: Views, g: Views, m: Array, xs: Sequence[Array], y: Array, ctx: Context) -> list[Array]:
+        return _maximum_multipliers(lambda dy: self.merge_gradients(p, g, dy, ctx), m, xs, y)
+
+
+@dataclass(frozen=True)
+class _MeanGradientMergeRule(_MergeRule):
+    """The rule of any merge: the mean gradient along the line from the inputs at the baseline to those at the sample."""
+
+    def multipliers(self, p: Views, g: Views, m: Array, xs: Sequence[Array], y: Array, ctx: Context) -> list[Array]:
+        def gradients(points: Sequence[Array]) -> list[Array]:
+            self.merge.forward(p, points, ctx)
+            return self.merge_gradients(p, g, m.copy(), ctx)
+
+        return _mean_gradients(gradients, xs)
+
+
+def _maximum_multipliers(gradients: Callable[[Array], list[Array]], m: Array, xs: Sequence[Array], y: Array) -> list[Array]:
+    """Return the multipliers of the inputs of a maximum: all of m_y Δy goes to the input with the larger maximum.
+
+    ``gradients(dy)`` are the gradients of the 2n inputs ``xs``, which the layer or merge sends to the maxima. If the sample's
+    maximum is the larger one, its input has Δx ≥ Δy > 0, because the baseline at this input is at most the baseline's maximum.
+    If the baseline's maximum is larger, the same holds with opposite signs. So Δy/Δx is between 0 and 1.
+    """
+    n = len(m)
+    tangents = [dx[:n].copy() for dx in gradients(np.concatenate([m, m]))]
+    change = y[:n] - y[n:]
+    contributions = m * change
+    of_sample, of_baseline = np.where(change > 0, contributions, 0), np.where(change > 0, 0, contributions)
+    routed = gradients(np.concatenate([of_sample, of_baseline]))
+    return [_divide_by_difference(dx[:n] + dx[n:], x, tangent) for dx, x, tangent in zip(routed, xs, tangents, strict=True)]
+
+
+def _mean_gradients(gradients: Callable[[Sequence[Array]], list[Array]], xs: Sequence[Array]) -> list[Array]:
+    """Return the means of ``gradients(points)`` along the line between the two halves of ``xs``: baselines and samples."""
+    n = len(xs[0]) // 2
+    lines = [(x[n:], x[:n] - x[n:]) for x in xs]
+    totals = [np.zeros(difference.shape) for _, difference in lines]
+    for node, weight in zip(*np.polynomial.legendre.leggauss(QUADRATURE_NODES), strict=True):  # on [−1, 1]
+        points = [start + difference.dtype.type((1 + node) / 2) * difference for start, difference in lines]
+        for total, dx in zip(totals, gradients(points), strict=True):
+            total += weight / 2 * dx
+    return totals

@@ -16,7 +16,6 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.explain.explained_output import OutputKind, check_output_kind
-from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.model.activations import scaled
 from pellucid.model.model import Model
@@ -35,8 +34,8 @@ class DifferentiableModel:
 
     ``of`` chooses the outputs: "logit" is the value before the softmax or sigmoid of the loss, as returned by
     ``Model.predict(x, logits=True)`` (the output of the model if the loss has no such head); "output" is what
-    ``Model.predict(x)`` returns. With ``change`` the layers are not fused, and each layer, the head too, is replaced by
-    ``change(layer)``.
+    ``Model.predict(x)`` returns. With ``change`` the layers are not fused, and each layer and merge, the head too, is replaced
+    by ``change(layer)``.
 
     Raises ConfigError if ``model`` is not a Model, and for any other ``of`` or ``dtype``.
     """
@@ -46,7 +45,7 @@ class DifferentiableModel:
         model: Model,
         of: OutputKind = "logit",
         dtype: Any = np.float32,
-        change: Callable[[Layer], Layer] | None = None,
+        change: Callable[[Any], Any] | None = None,
     ):
         if not isinstance(model, Model):
             raise ConfigError(f"expected a Model, got {type(model).__name__}; explain the models of an ensemble one by one")

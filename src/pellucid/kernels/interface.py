@@ -32,6 +32,7 @@ SUBJECTS = (
     "optimizers",
     "pooling",
     "recurrent",
+    "self_gated",
     "softmax",
     "strokes",
     "vector_ops",
@@ -65,6 +66,12 @@ class Kernels(KernelRuntime, Protocol):
     def add_relu(self, x: Array, other: Array, out: Array) -> Array:
         """ReLU of a sum, the end of a residual block: max(x + other, 0)."""
 
+    def relu6(self, x: Array, out: Array) -> Array:
+        """ReLU6: min(max(x, 0), 6)."""
+
+    def relu6_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of ReLU6, from its output."""
+
     def leaky_relu(self, x: Array, slope: float, out: Array) -> Array:
         """Leaky ReLU: x if it is positive, else slope·x."""
 
@@ -82,6 +89,12 @@ class Kernels(KernelRuntime, Protocol):
 
     def elu_gradient(self, x: Array, alpha: float, dy: Array, out: Array) -> Array:
         """The gradient of ELU, from its input."""
+
+    def selu(self, x: Array, alpha: float, scale: float, out: Array) -> Array:
+        """SELU: λx if x is positive, else λα (eˣ − 1), with λ = ``scale``."""
+
+    def selu_gradient(self, x: Array, alpha: float, scale: float, dy: Array, out: Array) -> Array:
+        """The gradient of SELU, from its input."""
 
     def sigmoid(self, x: Array, out: Array) -> Array:
         """The logistic function 1 / (1 + e⁻ˣ)."""
@@ -101,23 +114,37 @@ class Kernels(KernelRuntime, Protocol):
     def tanh_gradient(self, y: Array, dy: Array, out: Array) -> Array:
         """The gradient of tanh, from its output."""
 
+    def softplus(self, x: Array, out: Array) -> Array:
+        """Softplus: log(1 + eˣ)."""
+
+    def softplus_gradient(self, y: Array, dy: Array, out: Array) -> Array:
+        """The gradient of softplus, from its output."""
+
+    # Activations of the form x g(x); the shapes are those of activations.
+
     def silu(self, x: Array, out: Array) -> Array:
         """SiLU (swish): x σ(x)."""
 
     def silu_gradient(self, x: Array, dy: Array, out: Array) -> Array:
         """The gradient of SiLU, from its input."""
 
-    def gelu(self, x: Array, out: Array) -> Array:
-        """GELU: x Φ(x) with the distribution function Φ of the standard normal distribution."""
+    def gelu(self, x: Array, approximate: bool, out: Array) -> Array:
+        """GELU: x Φ(x) with the distribution function Φ of the standard normal distribution, or its approximation by tanh."""
 
-    def gelu_gradient(self, x: Array, dy: Array, out: Array) -> Array:
-        """The gradient of GELU, from its input."""
+    def gelu_gradient(self, x: Array, approximate: bool, dy: Array, out: Array) -> Array:
+        """The gradient of GELU or of its approximation, from its input."""
 
-    def softplus(self, x: Array, out: Array) -> Array:
-        """Softplus: log(1 + eˣ)."""
+    def mish(self, x: Array, out: Array) -> Array:
+        """Mish: x tanh(log(1 + eˣ))."""
 
-    def softplus_gradient(self, y: Array, dy: Array, out: Array) -> Array:
-        """The gradient of softplus, from its output."""
+    def mish_gradient(self, x: Array, dy: Array, out: Array) -> Array:
+        """The gradient of Mish, from its input."""
+
+    def hard_swish(self, x: Array, out: Array) -> Array:
+        """The piecewise quadratic SiLU: x (x + 3)/6, with the factor (x + 3)/6 clipped to [0, 1]."""
+
+    def hard_swish_gradient(self, x: Array, dy: Array, out: Array) -> Array:
+        """The gradient of HardSwish, from its input."""
 
     # Softmax, along the last axis; the shapes are those of activations.
 
@@ -142,7 +169,7 @@ class Kernels(KernelRuntime, Protocol):
         """max(X W + b, 0)."""
 
     def affine_backward(self, x: Array, dy: Array, dW: Array, db: Array) -> None:
-        """The gradients of W and b."""
+        """The gradients of W and b; an empty db means that there is no bias."""
 
     def affine_relu_backward(self, x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:
         """The gradients of W and b of a layer followed by a ReLU with output y; dy is masked in place."""

@@ -3,13 +3,17 @@
 from pellucid.layers.activations import (
     ELU as ELU,
     GELU as GELU,
+    SELU as SELU,
     Activation as Activation,
     HardSigmoid as HardSigmoid,
+    HardSwish as HardSwish,
     Identity as Identity,
     LeakyReLU as LeakyReLU,
     LogSoftmax as LogSoftmax,
+    Mish as Mish,
     PReLU as PReLU,
     ReLU as ReLU,
+    ReLU6 as ReLU6,
     Sigmoid as Sigmoid,
     SiLU as SiLU,
     Softmax as Softmax,
@@ -20,9 +24,15 @@ from pellucid.layers.base import Layer as Layer, LayerSpec as LayerSpec, Merge a
 from pellucid.layers.context import Context as Context, ShardState as ShardState
 from pellucid.layers.convolution import Conv2D as Conv2D
 from pellucid.layers.dense import Dense as Dense
-from pellucid.layers.dropout import Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
+from pellucid.layers.dropout import AlphaDropout as AlphaDropout, Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
 from pellucid.layers.embedding import Embedding as Embedding
-from pellucid.layers.merge import Add as Add, Concatenate as Concatenate
+from pellucid.layers.merge import (
+    Add as Add,
+    Average as Average,
+    Concatenate as Concatenate,
+    Maximum as Maximum,
+    Multiply as Multiply,
+)
 from pellucid.layers.noise import GaussianNoise as GaussianNoise
 from pellucid.layers.normalization import BatchNorm as BatchNorm, GroupNorm as GroupNorm, LayerNorm as LayerNorm
 from pellucid.layers.padding import ZeroPad2D as ZeroPad2D

@@ -18,6 +18,10 @@ from pellucid.initializers import Constant, Initializer
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
+# The constants of SELU, to all digits of float64: the solution of the fixed-point equations for mean 0 and variance 1.
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
 
 class Activation(Layer, ABC):
     """An activation without parameters, computed by the kernels ``kernel_name`` and ``kernel_name`` + "_gradient".
@@ -72,6 +76,16 @@ class ReLU(Activation):
 
 
 @dataclass(frozen=True)
+class ReLU6(Activation):
+    """f(x) = min(max(x, 0), 6), f' = 1 where 0 < y < 6, else 0 (Krizhevsky, 2010; Howard et al., 2017).
+
+    The bounded outputs can be stored in few bits, which is why networks for phones use it.
+    """
+
+    kernel_name: ClassVar[str] = "relu6"
+
+
+@dataclass(frozen=True)
 class LeakyReLU(Activation):
     """f(x) = x where x > 0, else slope·x; f' = 1 where y > 0, else slope (Maas, Hannun and Ng, 2013).
 
@@ -123,6 +137,26 @@ class ELU(Activation):
 
 
 @dataclass(frozen=True)
+class SELU(Activation):
+    """The scaled exponential linear unit (Klambauer et al., 2017): f(x) = λx where x > 0, else λα (eˣ − 1); f' = λ where
+    x > 0, else λα eˣ.
+
+    With α = 1.6733 and λ = 1.0507, the only constants for which this holds, a layer turns inputs of mean 0 and variance 1 into
+    outputs of mean 0 and variance 1, and values near them come closer with every layer. So deep dense networks need no
+    normalization. The proof requires weights from :class:`~pellucid.initializers.LeCun`, as in ``Dense(64, LeCun())``, and
+    standardized inputs; the dropout that preserves mean and variance is :class:`~pellucid.layers.dropout.AlphaDropout`.
+    """
+
+    kernel_name: ClassVar[str] = "selu"
+    gradient_of_x: ClassVar[bool] = True  # for large negative x, y + λα = λα eˣ has lost all digits
+
+    @property
+    def settings(self) -> tuple[float, float]:
+        """The constants α and λ."""
+        return SELU_ALPHA, SELU_SCALE
+
+
+@dataclass(frozen=True)
 class Softplus(Activation):
     """f(x) = log(1 + eˣ), f' = 1/(1 + e⁻ˣ) = 1 − e⁻ʸ: a smooth ReLU that is always positive (Dugas et al., 2001).
 
@@ -145,13 +179,40 @@ class SiLU(Activation):
 
 
 @dataclass(frozen=True)
+class HardSwish(Activation):
+    """f(x) = x·h(x) with h(x) = (x + 3)/6 clipped to [0, 1]; f' = x/3 + 1/2 where −3 < x < 3, else h(x): a piecewise quadratic
+    SiLU (Howard et al., 2019).
+    """
+
+    kernel_name: ClassVar[str] = "hard_swish"
+    gradient_of_x: ClassVar[bool] = True  # y does not determine x
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """f(x) = x t, f' = t + x (1 − t²) σ(x), with t = tanh(log(1 + eˣ)) and the sigmoid σ (Misra, 2019).
+
+    A smooth function, like SiLU; for negative x it falls to −0.31 and then tends to zero. With n = eˣ, t is
+    (n² + 2n)/(n² + 2n + 2): computed from e^−|x|, it neither overflows nor loses digits for any x.
+    """
+
+    kernel_name: ClassVar[str] = "mish"
+    gradient_of_x: ClassVar[bool] = True  # y does not determine x
+
+
+@dataclass(frozen=True)
 class GELU(Activation):
     """f(x) = x Φ(x), f' = Φ(x) + x φ(x) (Hendrycks and Gimpel, 2016), the activation of most transformers.
 
-    Φ(x) = (1 + erf(x/√2))/2 is the standard normal distribution and φ(x) = e^(−x²/2)/√(2π) its density. The function is
-    computed exactly, not by the approximation with tanh. It is smooth, like SiLU.
+    Φ(x) = (1 + erf(x/√2))/2 is the standard normal distribution and φ(x) = e^(−x²/2)/√(2π) its density. It is smooth, like
+    SiLU.
+
+    With ``approximate=True`` it is the approximation by tanh from the same paper, the activation of GPT-2: Φ(x) is replaced by
+    s = (1 + tanh u)/2 = σ(2u) with u = √(2/π) (x + 0.044715 x³), so f' = s + 2 x s (1 − s) u' with
+    u' = √(2/π) (1 + 0.134145 x²). The two functions differ by at most 5e-4.
     """
 
+    approximate: bool = False
     kernel_name: ClassVar[str] = "gelu"
     gradient_of_x: ClassVar[bool] = True  # y does not determine x
 

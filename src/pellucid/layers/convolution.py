@@ -58,6 +58,7 @@ from pellucid.kernels.window import Window
 from pellucid.layers.activations import ReLU
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
+from pellucid.layers.dense import no_bias
 from pellucid.layers.window import Padding, Pair, as_pair, place_window
 
 
@@ -149,13 +150,6 @@ class _Conv2DReLU(Layer):
         db = g.b if conv.bias else no_bias(ctx, 0)
         ctx.kernels.conv2d_relu_backward(x, y, dy, window, conv.groups, g.W, db)
         return conv.input_gradient(p, dy, x.shape, window, ctx)
-
-
-def no_bias(ctx: Context, size: int) -> Array:
-    """Return ``size`` zeros, for a kernel that requires a bias or, with size 0, an array for its gradient."""
-    b = ctx.scratch("no_bias", (size,))
-    b.fill(0)
-    return b
 
 
 def check_groups(layer: Layer, channels: int, filters: int, groups: int) -> None:

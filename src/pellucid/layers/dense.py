@@ -26,24 +26,30 @@ from pellucid.layers.context import Context
 class Dense(Layer):
     """A dense (fully connected) layer: Y = X W + b. Input (n, i), output (n, units).
 
+    ``bias=False`` omits b. Use it before a normalization over the batch, which subtracts the mean and so cancels any bias.
+
     Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), initially zero and exempt from weight decay.
     """
 
     units: Count
     init: Initializer = He()
+    bias: bool = True
 
     def build(self, shape: Shape) -> LayerSpec:
         (n,) = self.expect(shape, 1, "put Flatten() before it")
-        slots = {"W": Slot((n, self.units), self.init), "b": Slot((self.units,), Zeros(), decay=False)}
+        slots = {"W": Slot((n, self.units), self.init)}
+        if self.bias:
+            slots["b"] = Slot((self.units,), Zeros(), decay=False)
         return LayerSpec((self.units,), slots, multiply_adds=n * self.units)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        b = p.b if self.bias else no_bias(ctx, self.units)
         ctx.keep(x)
-        return ctx.kernels.affine(x, p.W, p.b, out=ctx.buffer("y", (len(x), self.units)))
+        return ctx.kernels.affine(x, p.W, b, out=ctx.buffer("y", (len(x), self.units)))
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
-        ctx.kernels.affine_backward(x, dy, g.W, g.b)
+        ctx.kernels.affine_backward(x, dy, g.W, g.b if self.bias else no_bias(ctx, 0))
         return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None
 
     def absorb(self, following: Layer) -> Layer | None:
@@ -60,11 +66,19 @@ class _DenseReLU(Layer):
         return self.dense.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        y = ctx.kernels.affine_relu(x, p.W, p.b, out=ctx.buffer("y", (len(x), self.dense.units)))
+        b = p.b if self.dense.bias else no_bias(ctx, self.dense.units)
+        y = ctx.kernels.affine_relu(x, p.W, b, out=ctx.buffer("y", (len(x), self.dense.units)))
         ctx.keep(x, y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, y = ctx.kept
-        ctx.kernels.affine_relu_backward(x, y, dy, g.W, g.b)
+        ctx.kernels.affine_relu_backward(x, y, dy, g.W, g.b if self.dense.bias else no_bias(ctx, 0))
         return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None
+
+
+def no_bias(ctx: Context, size: int) -> Array:
+    """Return ``size`` zeros, for a kernel that requires a bias or, with size 0, an array for its gradient."""
+    b = ctx.scratch("no_bias", (size,))
+    b.fill(0)
+    return b

@@ -1,21 +1,26 @@
-"""Dropout: during training, random units are set to zero, so that no unit can rely on another.
+"""Dropout: during training, random units are switched off, so that no unit can rely on another.
 
-This is inverted dropout: the remaining units are multiplied by 1/(1 − rate) during training, which keeps the expected sum
-unchanged, so prediction needs no correction. (Srivastava et al., 2014, multiply the weights by 1 − rate in prediction
-instead; the expectations are the same.)
+:class:`Dropout` sets them to zero. This is inverted dropout: the remaining units are multiplied by 1/(1 − rate) during
+training, which keeps the expected sum unchanged, so prediction needs no correction. (Srivastava et al., 2014, multiply the
+weights by 1 − rate in prediction instead; the expectations are the same.) :class:`AlphaDropout` sets them to the value that
+keeps the variance unchanged, too, in networks of SELU.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from pellucid.core.config import FractionBelowOne
 from pellucid.core.memory import Array, Shape, Views
+from pellucid.layers.activations import SELU_ALPHA, SELU_SCALE
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 from pellucid.layers.window import image_shape
+
+SATURATED_SELU = -SELU_SCALE * SELU_ALPHA  # α', the limit of SELU for x → −∞
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,47 @@ class Dropout(Layer):
         if not ctx.training or self.rate == 0 or not ctx.needs_dx:
             return dy
         return ctx.kernels.dropout(dy, ctx.random, ctx.offset, self.rate, out=dy)
+
+
+@dataclass(frozen=True)
+class AlphaDropout(Layer):
+    """Dropout for SELU networks, which preserves the mean 0 and the variance 1 of its inputs (Klambauer et al., 2017):
+    y = a (x m + α'(1 − m)) + b with m = 0 with probability ``rate``, else 1; dx = a m dy. In prediction y = x.
+
+    Instead of zero, the units that are switched off have the value α' = −λα that SELU has for large negative x. With
+    q = 1 − rate, x m + α'(1 − m) has the mean α'(1 − q) and the variance q + α'² q (1 − q), so
+
+        a = (q + α'² q (1 − q))^(−1/2)        b = −a α'(1 − q)
+
+    m is the mask that :class:`Dropout` would draw; it is not stored either.
+    """
+
+    rate: FractionBelowOne = 0.5
+
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        if not ctx.training or self.rate == 0:
+            return x
+        # y = a q ((x − α') m/q + α'): the dropout of x − α', moved back and scaled
+        y = np.subtract(x, SATURATED_SELU, out=ctx.buffer("y", x.shape))
+        ctx.kernels.dropout(y, ctx.random, ctx.offset, self.rate, out=y)
+        y += SATURATED_SELU
+        y *= self.scale()
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.training or self.rate == 0 or not ctx.needs_dx:
+            return dy
+        ctx.kernels.dropout(dy, ctx.random, ctx.offset, self.rate, out=dy)
+        dy *= self.scale()
+        return dy
+
+    def scale(self) -> float:
+        """Return a q."""
+        q = 1 - self.rate
+        return math.sqrt(q / (1 + SATURATED_SELU**2 * (1 - q)))
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,7 @@ class Add(Merge):
     """The sum of inputs of one shape: Y = X₁ + X₂ + …, so dXᵢ = dY for each of them."""
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
-        if len(set(shapes)) > 1:
-            raise ShapeError(
-                f"Add() expects inputs of one shape, got {_listed(shapes)}; a Dense, or for images a 1×1 convolution with the "
-                "same stride as the other branch, gives one the shape of the other (in a Residual as its shortcut=…)"
-            )
-        return LayerSpec(shapes[0])
+        return LayerSpec(_one_shape(self, shapes, " (in a Residual as its shortcut=…)"))
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         ctx.keep(len(xs))
@@ -57,6 +52,91 @@ class _AddReLU(Merge):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
         y, inputs = ctx.kept
         return [ctx.kernels.relu_gradient(y, dy, out=dy) if ctx.needs_dx else dy] * inputs
+
+
+@dataclass(frozen=True)
+class Average(Merge):
+    """The mean of k inputs of one shape: Y = (X₁ + … + Xₖ)/k, so dXᵢ = dY/k for each of them."""
+
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        return LayerSpec(_one_shape(self, shapes))
+
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        ctx.keep(len(xs))
+        y = _sum(xs, ctx.buffer("y", xs[0].shape))
+        y /= len(xs)
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
+        (inputs,) = ctx.kept
+        dy /= inputs
+        return [dy] * inputs
+
+
+@dataclass(frozen=True)
+class Multiply(Merge):
+    """The element-wise product of inputs of one shape: Y = X₁ ⊙ X₂ ⊙ …, a gate if one of them is between 0 and 1.
+
+    dXᵢ = dY ⊙ Π_{j≠i} Xⱼ. The product of the other inputs is computed without a division by Xᵢ, which may be zero.
+    """
+
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        return LayerSpec(_one_shape(self, shapes))
+
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        ctx.keep(xs)
+        y = np.multiply(xs[0], xs[1], out=ctx.buffer("y", xs[0].shape))
+        for x in xs[2:]:
+            y *= x
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
+        if not ctx.needs_dx:
+            return None
+        (xs,) = ctx.kept
+        gradients = []
+        for i, x in enumerate(xs[:-1]):
+            dx = np.multiply(dy, xs[i + 1], out=ctx.buffer(f"dx{i}", dy.shape))
+            for later in xs[i + 2 :]:
+                dx *= later
+            gradients.append(dx)
+            dy *= x  # now dY times the product of all inputs up to this one
+        return [*gradients, dy]
+
+
+@dataclass(frozen=True)
+class Maximum(Merge):
+    """The element-wise maximum of inputs of one shape: Y = max(X₁, X₂, …); NaN stays NaN.
+
+    dXᵢ = dY where Xᵢ is the maximum, else 0. Where several inputs are equal to the maximum, the first of them receives all of
+    dY, as in :class:`~pellucid.layers.pooling.MaxPool2D`. The maximum of several Dense layers is a maxout layer (Goodfellow et
+    al., 2013).
+    """
+
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        return LayerSpec(_one_shape(self, shapes))
+
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        y = np.maximum(xs[0], xs[1], out=ctx.buffer("y", xs[0].shape))
+        for x in xs[2:]:
+            np.maximum(y, x, out=y)
+        ctx.keep(xs, y)
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
+        if not ctx.needs_dx:
+            return None
+        xs, y = ctx.kept
+        smaller = ctx.buffer("smaller", dy.shape, bool)
+        gradients = []
+        for i, x in enumerate(xs[:-1]):
+            dx = ctx.buffer(f"dx{i}", dy.shape)
+            np.copyto(dx, dy)
+            np.less(x, y, out=smaller)  # false where y is NaN: then the first input receives dY
+            np.copyto(dx, 0, where=smaller)
+            np.copyto(dy, 0, where=np.logical_not(smaller, out=smaller))  # what the inputs after this one receive
+            gradients.append(dx)
+        return [*gradients, dy]
 
 
 @dataclass(frozen=True)
@@ -91,6 +171,16 @@ class Concatenate(Merge):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
         axis, widths = ctx.kept
         return np.split(dy, np.cumsum(widths[:-1]), axis)
+
+
+def _one_shape(merge: Merge, shapes: Sequence[Shape], hint: str = "") -> Shape:
+    """Return the shape of all inputs. Raises ShapeError, with ``hint`` at the end, if they differ."""
+    if len(set(shapes)) > 1:
+        raise ShapeError(
+            f"{merge} expects inputs of one shape, got {_listed(shapes)}; a Dense, or for images a 1×1 convolution with the "
+            f"same stride as the other branch, gives one the shape of the other{hint}"
+        )
+    return shapes[0]
 
 
 def _sum(xs: Sequence[Array], out: Array) -> Array:

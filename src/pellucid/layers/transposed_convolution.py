@@ -48,7 +48,8 @@ from pellucid.initializers import He, Initializer, Zeros
 from pellucid.kernels.window import Window
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
-from pellucid.layers.convolution import check_groups, no_bias
+from pellucid.layers.convolution import check_groups
+from pellucid.layers.dense import no_bias
 from pellucid.layers.window import Padding, Pair, as_pair, image_shape, place_window, resolve_padding
 
 

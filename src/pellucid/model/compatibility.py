@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 
 from pellucid.errors import ConfigError
-from pellucid.layers import Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
+from pellucid.layers import AlphaDropout, Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
 from pellucid.layers.activations import Activation
 from pellucid.losses import Loss
 from pellucid.networks import Frozen, trailing_layers
 
 LOSS_FOR: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
-NEUTRAL = (Identity, Dropout, Flatten)  # after an activation, these leave its outputs what they are: probabilities, scores, …
+# After an activation, these leave its outputs what they are: probabilities, scores, …
+NEUTRAL = (Identity, AlphaDropout, Dropout, Flatten)
 
 
 def check_loss_and_network(loss: Loss, network: Layer) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,19 +105,14 @@ class _FusedDAG(DAG):
         return None if nodes is None else _FusedDAG(nodes)
 
 
-def map_layers(network: Layer, function: Callable[[Layer], Layer]) -> Layer:
-    """Return the network with every layer inside replaced by ``function(layer)``, which must have the same slots.
+def map_layers(network: Any, function: Callable[[Any], Any]) -> Any:
+    """Return the network with every layer and merge inside replaced by ``function(layer)``, which must have the same slots.
 
-    Names and paths remain the same. Merges and networks are not passed to the function, only the layers inside them.
+    Names and paths remain the same. Networks are not passed to the function, only what is inside them.
     """
     if not isinstance(network, Composite):
         return function(network)
     nodes = network.ordered_nodes()
     if not nodes:
         return network
-    return _FusedDAG(
-        tuple(
-            node if isinstance(node.layer, Merge) else Node(node.name, map_layers(node.layer, function), *node.inputs)
-            for node in nodes
-        )
-    )
+    return _FusedDAG(tuple(Node(node.name, map_layers(node.layer, function), *node.inputs) for node in nodes))

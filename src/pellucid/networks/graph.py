@@ -22,8 +22,9 @@ class Graph(DAG):
               Node("out", ReLU(), "sum"))
 
     A graph has one input and one output, which is the output of the only node that no other node reads. A layer reads one
-    node; to combine several, use a merge, :class:`Add` or :class:`Concatenate`. Nodes may be listed in any order. The name of
-    a node is part of the paths of its slots (``narrow.W``); every node has its own slots, even if two nodes have equal layers.
+    node; to combine several, use a merge, such as :class:`Add` or :class:`Concatenate`. Nodes may be listed in any order. The
+    name of a node is part of the paths of its slots (``narrow.W``); every node has its own slots, even if two nodes have equal
+    layers.
 
     Raises ConfigError for duplicate or unknown names, for cycles, and if several nodes are not read by any other.
     """

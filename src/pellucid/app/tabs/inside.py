@@ -19,13 +19,23 @@ from pellucid.app.api import DRAWING_FIELDS, RequestFields, pack, post
 from pellucid.app.networks import Network, Networks
 from pellucid.app.state import AppState
 from pellucid.core.memory import Array
-from pellucid.layers import Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, GaussianNoise, Reshape, SpatialDropout2D
+from pellucid.layers import (
+    AlphaDropout,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Reshape,
+    SpatialDropout2D,
+)
 from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from pellucid.model.activations import activations
 from pellucid.networks import primitives
 
 FIRST_LAYERS = (Dense, Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D)  # a stage starts with one
-PASSIVE_LAYERS = (Flatten, Reshape, Dropout, SpatialDropout2D, GaussianNoise)
+PASSIVE_LAYERS = (Flatten, Reshape, Dropout, AlphaDropout, SpatialDropout2D, GaussianNoise)
 
 
 @dataclass(frozen=True)

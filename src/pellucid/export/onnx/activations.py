@@ -6,7 +6,8 @@ import math
 
 from pellucid.export.onnx.basics import OnnxEmitter, Slots
 from pellucid.export.onnx.graph import Graph, Value
-from pellucid.layers import ELU, GELU, HardSigmoid, LeakyReLU, LogSoftmax, PReLU, SiLU, Softmax
+from pellucid.layers import ELU, GELU, SELU, HardSigmoid, LeakyReLU, LogSoftmax, Mish, PReLU, ReLU6, SiLU, Softmax
+from pellucid.layers.activations import SELU_ALPHA, SELU_SCALE
 
 
 def activation(operator: str) -> OnnxEmitter:
@@ -32,9 +33,30 @@ def silu(graph: Graph, layer: SiLU, p: Slots, x: Value) -> Value:
 
 
 def gelu(graph: Graph, layer: GELU, p: Slots, x: Value) -> Value:
-    """Add x (1 + erf(x/√2))/2. The operator Gelu exists only from opset 20 on."""
+    """Add x (1 + erf(x/√2))/2, or x σ(2u) with u = √(2/π) (x + 0.044715 x³), the approximation by tanh.
+
+    The operator Gelu exists only from opset 20 on.
+    """
+    if layer.approximate:
+        square = graph.elementwise("Mul", x, x)
+        factor = graph.elementwise("Add", graph.elementwise("Mul", square, 0.044715), 1.0)
+        u2 = graph.elementwise("Mul", graph.elementwise("Mul", x, factor), 2 * math.sqrt(2 / math.pi))
+        return graph.elementwise("Mul", x, graph.elementwise("Sigmoid", u2))
     erf = graph.elementwise("Erf", graph.elementwise("Mul", x, math.sqrt(0.5)))
     return graph.elementwise("Mul", graph.elementwise("Mul", x, graph.elementwise("Add", erf, 1.0)), 0.5)
+
+
+def mish(graph: Graph, layer: Mish, p: Slots, x: Value) -> Value:
+    """Add x tanh(log(1 + eˣ)). The operator Mish exists only from opset 18 on."""
+    return graph.elementwise("Mul", x, graph.elementwise("Tanh", graph.elementwise("Softplus", x)))
+
+
+def relu6(graph: Graph, layer: ReLU6, p: Slots, x: Value) -> Value:
+    return graph.elementwise("Clip", x, 0.0, 6.0)
+
+
+def selu(graph: Graph, layer: SELU, p: Slots, x: Value) -> Value:
+    return graph.elementwise("Selu", x, alpha=SELU_ALPHA, gamma=SELU_SCALE)
 
 
 def hard_sigmoid(graph: Graph, layer: HardSigmoid, p: Slots, x: Value) -> Value:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, Graph, Value
-from pellucid.layers import Add, Concatenate, Dense, Embedding, Flatten, Rescale, Reshape
+from pellucid.layers import Average, Concatenate, Dense, Embedding, Flatten, Maximum, Merge, Rescale, Reshape
 
 Slots = Mapping[str, Array]
 OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
@@ -25,8 +25,8 @@ def identity(graph: Graph, layer: Any, p: Slots, x: Value) -> Value:
 
 
 def dense(graph: Graph, layer: Dense, p: Slots, x: Value) -> Value:
-    W, b = graph.constant("W", p["W"]), graph.constant("b", p["b"])
-    return graph.op("Gemm", x, W, b, shape=(layer.units,))
+    bias = [graph.constant("b", p["b"])] if layer.bias else []
+    return graph.op("Gemm", x, graph.constant("W", p["W"]), *bias, shape=(layer.units,))
 
 
 def embedding(graph: Graph, layer: Embedding, p: Slots, x: Value) -> Value:
@@ -51,11 +51,24 @@ def reshape(graph: Graph, layer: Reshape, p: Slots, x: Value) -> Value:
     return graph.op("Reshape", x, graph.constant("shape", [0, *shape]), shape=shape)  # 0 keeps the batch size
 
 
-def add(graph: Graph, layer: Add, p: Slots, *xs: Value) -> Value:
-    total = xs[0]
-    for x in xs[1:]:
-        total = graph.elementwise("Add", total, x)
-    return total
+def merge(operator: str) -> OnnxEmitter:
+    """Return the emitter of a merge that applies an element-wise ONNX operator of two inputs to one input after another."""
+
+    def emit(graph: Graph, layer: Merge, p: Slots, *xs: Value) -> Value:
+        result = xs[0]
+        for x in xs[1:]:
+            result = graph.elementwise(operator, result, x)
+        return result
+
+    return emit
+
+
+def average(graph: Graph, layer: Average, p: Slots, *xs: Value) -> Value:
+    return graph.elementwise("Mean", *xs)
+
+
+def maximum(graph: Graph, layer: Maximum, p: Slots, *xs: Value) -> Value:
+    return graph.elementwise("Max", *xs)
 
 
 def concatenate(graph: Graph, layer: Concatenate, p: Slots, *xs: Value) -> Value:

@@ -15,6 +15,7 @@ other files contain what these kernels are built on:
 ``reductions``         sums over a batch: gradients of weights and biases
 ``channelwise``        loops and sums over arrays with few channels
 ``conv_…``             the algorithms of convolution: direct, im2col, Winograd, depthwise
+``in_place``           gradients in the memory of the upstream gradient
 ``pooling_simd``       the innermost loops of pooling
 =====================  ======================================================================================================
 """

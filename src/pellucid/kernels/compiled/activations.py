@@ -1,8 +1,7 @@
 """The kernels of the activation functions, each one pass over the array.
 
-A gradient kernel may write over its argument dy. LLVM does not vectorize a loop that may write to an array which it also reads
-under another name. So the gradient is computed in place, in ``out``, after dy has been copied there if it is another array.
-ReLU, sigmoid and tanh, which are called most, have a second loop instead of this copy.
+Most gradients are computed in place, after a copy (see ``in_place``). ReLU, sigmoid and tanh, which are called most, have a
+second loop instead of the copy.
 """
 
 from __future__ import annotations
@@ -24,19 +23,10 @@ from pellucid.kernels.compiled.channelwise import (
     wide_row_size,
     wide_rows,
 )
+from pellucid.kernels.compiled.in_place import copied
 from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
-
-SQRT_HALF = math.sqrt(0.5)
-NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)  # the density of the normal distribution at zero
-
-
-def _copied(dy: Array, out: Array) -> Array:
-    """Return ``out``, flat, with dy copied into it."""
-    if out is not dy:
-        np.copyto(out, dy)
-    return out.reshape(-1)
 
 
 @jit
@@ -74,6 +64,40 @@ def _relu_gradient(y, dy, out):
 
 def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
     _relu_gradient(y.reshape(-1), dy.reshape(-1), out.reshape(-1))
+    return out
+
+
+@jit
+def _relu6_task(x, out, task):
+    zero, six = x.dtype.type(0), x.dtype.type(6)
+    for i in chunk(x, task):
+        out[i] = zero if x[i] < zero else six if x[i] > six else x[i]
+
+
+@jit
+def _relu6(x, out):
+    parallel_for(_relu6_task, (x, out), num_chunks(out))
+
+
+def relu6(x: Array, out: Array) -> Array:
+    _relu6(x.reshape(-1), out.reshape(-1))
+    return out
+
+
+@jit
+def _relu6_gradient_task(y, d, task):
+    zero, six = y.dtype.type(0), y.dtype.type(6)
+    for i in chunk(y, task):
+        d[i] = zero if y[i] <= zero or y[i] >= six else d[i]
+
+
+@jit
+def _relu6_gradient(y, d):
+    parallel_for(_relu6_gradient_task, (y, d), num_chunks(d))
+
+
+def relu6_gradient(y: Array, dy: Array, out: Array) -> Array:
+    _relu6_gradient(y.reshape(-1), copied(dy, out))
     return out
 
 
@@ -125,7 +149,7 @@ def _leaky_relu_gradient(y, slope, d):
 
 
 def leaky_relu_gradient(y: Array, slope: float, dy: Array, out: Array) -> Array:
-    _leaky_relu_gradient(y.reshape(-1), y.dtype.type(slope), _copied(dy, out))
+    _leaky_relu_gradient(y.reshape(-1), y.dtype.type(slope), copied(dy, out))
     return out
 
 
@@ -173,7 +197,7 @@ def _prelu_backward(x, slope, d, dslope):
 
 
 def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array) -> Array:
-    _prelu_backward(x.reshape(-1), slope, _copied(dy, out), dslope)
+    _prelu_backward(x.reshape(-1), slope, copied(dy, out), dslope)
     return out
 
 
@@ -206,7 +230,41 @@ def _elu_gradient(x, alpha, d):
 
 
 def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
-    _elu_gradient(x.reshape(-1), x.dtype.type(alpha), _copied(dy, out))
+    _elu_gradient(x.reshape(-1), x.dtype.type(alpha), copied(dy, out))
+    return out
+
+
+@jit
+def _selu_task(x, scale, product, out, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        out[i] = scale * x[i] if x[i] > zero else product * math.expm1(x[i])
+
+
+@jit
+def _selu(x, scale, product, out):
+    parallel_for(_selu_task, (x, scale, product, out), num_chunks(out))
+
+
+def selu(x: Array, alpha: float, scale: float, out: Array) -> Array:
+    _selu(x.reshape(-1), x.dtype.type(scale), x.dtype.type(scale * alpha), out.reshape(-1))
+    return out
+
+
+@jit
+def _selu_gradient_task(x, scale, product, d, task):
+    zero = x.dtype.type(0)
+    for i in chunk(x, task):
+        d[i] *= scale if x[i] > zero else product * math.exp(x[i])
+
+
+@jit
+def _selu_gradient(x, scale, product, d):
+    parallel_for(_selu_gradient_task, (x, scale, product, d), num_chunks(d))
+
+
+def selu_gradient(x: Array, alpha: float, scale: float, dy: Array, out: Array) -> Array:
+    _selu_gradient(x.reshape(-1), x.dtype.type(scale), x.dtype.type(scale * alpha), copied(dy, out))
     return out
 
 
@@ -286,7 +344,7 @@ def _hard_sigmoid_gradient(y, d):
 
 
 def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
-    _hard_sigmoid_gradient(y.reshape(-1), _copied(dy, out))
+    _hard_sigmoid_gradient(y.reshape(-1), copied(dy, out))
     return out
 
 
@@ -328,77 +386,6 @@ def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
 
 
 @jit
-def _silu_task(x, out, task):
-    one = x.dtype.type(1)
-    for i in chunk(x, task):
-        e = math.exp(-abs(x[i]))
-        out[i] = x[i] * ((one if x[i] >= 0 else e) / (one + e))
-
-
-@jit
-def _silu(x, out):
-    parallel_for(_silu_task, (x, out), num_chunks(out))
-
-
-def silu(x: Array, out: Array) -> Array:
-    _silu(x.reshape(-1), out.reshape(-1))
-    return out
-
-
-@jit
-def _silu_gradient_task(x, d, task):
-    one = x.dtype.type(1)
-    for i in chunk(x, task):
-        e = math.exp(-abs(x[i]))
-        s = (one if x[i] >= 0 else e) / (one + e)
-        d[i] *= s * (one + x[i] * (one - s))
-
-
-@jit
-def _silu_gradient(x, d):
-    parallel_for(_silu_gradient_task, (x, d), num_chunks(d))
-
-
-def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    _silu_gradient(x.reshape(-1), _copied(dy, out))
-    return out
-
-
-@jit
-def _gelu_task(x, out, task):
-    half, root = x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
-    for i in chunk(x, task):
-        out[i] = x[i] * (half * math.erfc(-x[i] * root))  # 1 + erf would lose the digits of small values
-
-
-@jit
-def _gelu(x, out):
-    parallel_for(_gelu_task, (x, out), num_chunks(out))
-
-
-def gelu(x: Array, out: Array) -> Array:
-    _gelu(x.reshape(-1), out.reshape(-1))
-    return out
-
-
-@jit
-def _gelu_gradient_task(x, d, task):
-    half, root, peak = x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
-    for i in chunk(x, task):
-        d[i] *= half * math.erfc(-x[i] * root) + x[i] * (peak * math.exp(-half * x[i] * x[i]))
-
-
-@jit
-def _gelu_gradient(x, d):
-    parallel_for(_gelu_gradient_task, (x, d), num_chunks(d))
-
-
-def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    _gelu_gradient(x.reshape(-1), _copied(dy, out))
-    return out
-
-
-@jit
 def _softplus_task(x, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -427,5 +414,5 @@ def _softplus_gradient(y, d):
 
 
 def softplus_gradient(y: Array, dy: Array, out: Array) -> Array:
-    _softplus_gradient(y.reshape(-1), _copied(dy, out))
+    _softplus_gradient(y.reshape(-1), copied(dy, out))
     return out

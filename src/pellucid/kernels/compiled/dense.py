@@ -44,7 +44,8 @@ def _input_gradient(dy, W, out):
 
 @jit
 def affine_backward(x, dy, dW, db):
-    indirect_call(bias_gradient, (dy, dy, db))
+    if len(db):
+        indirect_call(bias_gradient, (dy, dy, db))
     indirect_call(_weight_gradient, (x, dy, dW))
 
 

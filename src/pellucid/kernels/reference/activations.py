@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pellucid.core.memory import Array
-
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])  # NumPy has no error function
 
 
 def relu(x: Array, out: Array) -> Array:
@@ -25,6 +21,17 @@ def add_relu(x: Array, other: Array, out: Array) -> Array:
 def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
     """out = dy where y > 0, else 0 (and dy where y is NaN, so that NaN is not hidden)."""
     out[...] = np.where(y <= 0, 0, dy)
+    return out
+
+
+def relu6(x: Array, out: Array) -> Array:
+    """out = min(max(x, 0), 6); NaN stays NaN."""
+    return np.clip(x, 0, 6, out=out)
+
+
+def relu6_gradient(y: Array, dy: Array, out: Array) -> Array:
+    """out = dy where 0 < y < 6, else 0 (and dy where y is NaN, so that NaN is not hidden)."""
+    out[...] = np.where((y <= 0) | (y >= 6), 0, dy)
     return out
 
 
@@ -88,30 +95,17 @@ def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
     return out
 
 
-def silu(x: Array, out: Array) -> Array:
-    """out = x σ(x)."""
-    return np.multiply(x, sigmoid(x, np.empty_like(x)), out=out)
+def selu(x: Array, alpha: float, scale: float, out: Array) -> Array:
+    """out = λx where x > 0, else λα (eˣ − 1), with λ = ``scale``."""
+    negative = x.dtype.type(scale * alpha) * np.expm1(np.minimum(x, 0))
+    out[...] = np.where(x > 0, x.dtype.type(scale) * x, negative)
+    return out
 
 
-def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    """out = dy (x σ)' with (x σ)' = σ (1 + x (1 − σ))."""
-    s = sigmoid(x, np.empty_like(x))
-    return np.multiply(dy, s * (1 + x * (1 - s)), out=out)
-
-
-def gelu(x: Array, out: Array) -> Array:
-    """out = x Φ(x) with the normal distribution function Φ(x) = (1 + erf(x/√2))/2."""
-    return np.multiply(x, _normal_cdf(x), out=out)
-
-
-def gelu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    """out = dy (x Φ)' with (x Φ)' = Φ + x φ and the density φ(x) = e^(−x²/2)/√(2π)."""
-    density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    return np.multiply(dy, _normal_cdf(x) + x * density, out=out)
-
-
-def _normal_cdf(x: Array) -> Array:
-    return (_erfc(-x * math.sqrt(0.5)) / 2).astype(x.dtype)  # 1 + erf would lose the digits of small values
+def selu_gradient(x: Array, alpha: float, scale: float, dy: Array, out: Array) -> Array:
+    """out = λ dy where x > 0, else λα eˣ dy."""
+    negative = x.dtype.type(scale * alpha) * np.exp(np.minimum(x, 0))
+    return np.multiply(dy, np.where(x > 0, x.dtype.type(scale), negative), out=out)
 
 
 def softplus(x: Array, out: Array) -> Array:

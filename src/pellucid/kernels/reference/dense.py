@@ -21,12 +21,13 @@ def affine_relu(x: Array, W: Array, b: Array, out: Array) -> Array:
 
 
 def affine_backward(x: Array, dy: Array, dW: Array, db: Array) -> None:
-    """dW = Xᵀ dY,  db = Σ dY over the batch."""
+    """dW = Xᵀ dY,  db = Σ dY over the batch (an empty db means that there is no bias)."""
     if len(x) == 1:  # one sample: an outer product, for which matmul has no fast path
         np.multiply(x.T, dy, out=dW)
     else:
         np.matmul(x.T, dy, out=dW)
-    db[...] = dy.sum(axis=0, dtype=np.float64)  # a long sum would lose digits in float32
+    if len(db):
+        db[...] = dy.sum(axis=0, dtype=np.float64)  # a long sum would lose digits in float32
 
 
 def affine_relu_backward(x: Array, y: Array, dy: Array, dW: Array, db: Array) -> None:

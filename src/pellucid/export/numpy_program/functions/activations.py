@@ -14,6 +14,11 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
+def relu6(x: Array) -> Array:
+    """Return x, limited to 0 ... 6."""
+    return np.clip(x, 0, 6)
+
+
 def leaky_relu(x: Array, slope: float) -> Array:
     """Return x where it is positive, else slope * x."""
     return np.where(x > 0, x, x * np.float32(slope))
@@ -27,6 +32,13 @@ def prelu(x: Array, slope: Array) -> Array:
 def elu(x: Array, alpha: float) -> Array:
     """Return x where it is positive, else alpha * (exp(x) - 1)."""
     return np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0)))
+
+
+def selu(x: Array) -> Array:
+    """Return scale * x where x is positive, else scale * alpha * (exp(x) - 1)."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    negative = np.float32(alpha) * np.expm1(np.minimum(x, 0))
+    return np.float32(scale) * np.where(x > 0, x, negative)
 
 
 def sigmoid(x: Array) -> Array:
@@ -55,8 +67,24 @@ def silu(x: Array) -> Array:
     return x * sigmoid(x)
 
 
-def gelu(x: Array) -> Array:
-    """Return x * P(Z <= x) for Z from the standard normal distribution."""
+def hard_swish(x: Array) -> Array:
+    """Return x * (x + 3) / 6, with the factor (x + 3) / 6 limited to 0 ... 1."""
+    return x * hard_sigmoid(x)
+
+
+def mish(x: Array) -> Array:
+    """Return x * tanh(log(1 + exp(x)))."""
+    return x * np.tanh(softplus(x))
+
+
+def gelu(x: Array, approximate: bool = False) -> Array:
+    """Return x * P(Z <= x) for Z from the standard normal distribution.
+
+    The approximation replaces the probability by a function of tanh.
+    """
+    if approximate:
+        u = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
+        return x * sigmoid(2 * u)
     erfc = np.vectorize(math.erfc, otypes=[np.float32])
     return x * erfc(-x * np.float32(math.sqrt(0.5))) / 2
 

@@ -9,7 +9,7 @@ import numpy as np
 from pellucid.core.memory import Array
 
 
-def dense(x: Array, W: Array, b: Array) -> Array:
+def dense(x: Array, W: Array, b: Array | float = 0.0) -> Array:
     """Return x @ W + b for x (n, inputs), W (inputs, outputs) and b (outputs)."""
     return x @ W + b
 
@@ -46,6 +46,21 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
 def add(*xs: Array) -> Array:
     """Return the sum of the inputs."""
     return sum(xs[1:], xs[0])
+
+
+def average(*xs: Array) -> Array:
+    """Return the mean of the inputs."""
+    return sum(xs[1:], xs[0]) / len(xs)
+
+
+def maximum(*xs: Array) -> Array:
+    """Return the largest of the inputs, value by value."""
+    return np.stack(xs).max(axis=0)
+
+
+def multiply(*xs: Array) -> Array:
+    """Return the product of the inputs, value by value."""
+    return math.prod(xs[1:], start=xs[0])
 
 
 def concatenate(*xs: Array, axis: int) -> Array:
