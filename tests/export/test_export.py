@@ -63,7 +63,7 @@ from pellucid.export.onnx.exporter import onnx_bytes, to_onnx
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.export.verification import random_samples
 from pellucid.initializers import Ones, initial_values
-from pellucid.layers import Add, Layer, LayerSpec, Recurrent
+from pellucid.layers import Add, FromState, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
 from pellucid.runs.presets import PRESETS
 from pellucid.testing import asymmetric, layouts, run_layer
@@ -126,7 +126,7 @@ def test_every_layer_computes_the_same_after_export(layer, shape, tmp_path):
     session = session_of(onnx_bytes(trained))
     to_numpy(tmp_path / "net.py", trained)
     predict_exported = load_program(tmp_path / "net.py")["predict"]
-    recurrent = any(isinstance(one, Recurrent) for _, one in primitives(layer))
+    recurrent = any(isinstance(one, (FromState, Recurrent)) for _, one in primitives(layer))
     for n in (5, 1, 0):
         x = random_samples(layer, None, shape, n)
         assert_close(predict_exported(x), predict(x.astype(np.float32)))

@@ -199,8 +199,9 @@ def test_sigmoid_and_tanh_are_accurate_for_all_inputs(kernels, dtype):
     x = np.concatenate([x, -x]).astype(dtype)
     n, gates, hx, c = len(x), np.empty((1, len(x), 4), dtype), np.empty((2, len(x), 2), dtype), np.empty((2, len(x), 1), dtype)
     V = np.array([[0, 0, 0, 0], [1, 0, 1, 0]], dtype)
-    alive, y = np.ones((n, 1), np.bool_), np.empty((n, 1), dtype)
-    kernels.recurrent("lstm", x.reshape(n, 1, 1), V, np.zeros(4, dtype), alive, hx, gates, c, y)
+    hx[0], c[0] = 0, 0
+    alive, m, y = np.ones((n, 1), np.bool_), np.empty((n, 0), dtype), np.empty((n, 0, 1), dtype)
+    kernels.recurrent("lstm", x.reshape(n, 1, 1), V, np.zeros(4, dtype), alive, m, hx, gates, c, y)
     exact = x.astype(np.float64)
     close = {np.float32: 3e-7, np.float64: 1e-15}[dtype]
     np.testing.assert_allclose(gates[0, :, 2], np.tanh(exact), rtol=close)  # relative, near zero too

@@ -49,6 +49,7 @@ from pellucid.layers import (
     Rescale,
     Reshape,
     Reverse,
+    Slice,
     Softmax,
     SpatialDropout2D,
     ZeroPad2D,
@@ -70,6 +71,7 @@ AFFINE = (
     Rescale,
     Reshape,
     Reverse,
+    Slice,
     SpatialDropout2D,
     ZeroPad2D,
 )

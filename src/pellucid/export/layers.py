@@ -42,6 +42,7 @@ from pellucid.layers import (
     Dropout,
     Embedding,
     Flatten,
+    FromState,
     GaussianNoise,
     GlobalAveragePool2D,
     GroupNorm,
@@ -59,6 +60,7 @@ from pellucid.layers import (
     Sigmoid,
     SiLU,
     SimpleRNN,
+    Slice,
     Softmax,
     Softplus,
     SpatialDropout2D,
@@ -97,6 +99,7 @@ LAYERS: dict[type, Emitters] = {
     Flatten: Emitters(basics.flatten, call(np_basics.flatten)),
     Rescale: Emitters(basics.rescale, call(np_basics.rescale)),
     Reshape: Emitters(basics.reshape, calls.reshape),
+    Slice: Emitters(basics.slice_axis, calls.slice_axis),
     # layers that do nothing in prediction
     Dropout: Emitters(basics.identity, omit),
     GaussianNoise: Emitters(basics.identity, omit),
@@ -117,10 +120,11 @@ LAYERS: dict[type, Emitters] = {
     GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm)),
     LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm)),
     # sequences
-    GRU: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.gru_step)),
-    LSTM: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.lstm_step, states=2)),
+    FromState: Emitters(recurrent.from_state, calls.recurrent),
+    GRU: Emitters(recurrent.recurrent, calls.recurrent),
+    LSTM: Emitters(recurrent.recurrent, calls.recurrent),
     Reverse: Emitters(recurrent.reverse, call(np_recurrent.reverse)),
-    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.simple_rnn_step)),
+    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, Graph, Value
-from pellucid.layers import Add, Concatenate, Dense, Embedding, Flatten, Rescale, Reshape
+from pellucid.layers import Add, Concatenate, Dense, Embedding, Flatten, Rescale, Reshape, Slice
 
 Slots = Mapping[str, Array]
 OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
@@ -49,6 +49,14 @@ def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:
 def reshape(graph: Graph, layer: Reshape, p: Slots, x: Value) -> Value:
     shape = layer.build(x.shape).shape
     return graph.op("Reshape", x, graph.constant("shape", [0, *shape]), shape=shape)  # 0 keeps the batch size
+
+
+def slice_axis(graph: Graph, layer: Slice, p: Slots, x: Value) -> Value:
+    size, layout = x.shape[layer.axis], x.layout
+    start, stop, _ = slice(layer.start, layer.stop).indices(size)
+    axis = layout.index(layer.axis % len(x.shape) + 1)
+    bounds = [graph.constant(name, [value]) for name, value in (("start", start), ("stop", stop), ("axis", axis))]
+    return graph.value(graph.node("Slice", x.names[layout], *bounds), layer.build(x.shape).shape, layout)
 
 
 def add(graph: Graph, layer: Add, p: Slots, *xs: Value) -> Value:
