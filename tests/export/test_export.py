@@ -32,6 +32,7 @@ from pellucid import (
     Embedding,
     FileError,
     Flatten,
+    FromState,
     GlobalAveragePool2D,
     Graph,
     GroupNorm,
@@ -46,6 +47,7 @@ from pellucid import (
     Reverse,
     Sequential,
     Sigmoid,
+    SimpleRNN,
     Softmax,
     ZeroPad2D,
     kernels as kernel_sets,
@@ -63,7 +65,7 @@ from pellucid.export.onnx.exporter import onnx_bytes, to_onnx
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.export.verification import random_samples
 from pellucid.initializers import Ones, initial_values
-from pellucid.layers import Add, FromState, Layer, LayerSpec, Recurrent
+from pellucid.layers import Add, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
 from pellucid.runs.presets import PRESETS
 from pellucid.testing import asymmetric, layouts, run_layer
@@ -255,6 +257,43 @@ def test_any_node_name_can_be_exported(tmp_path):
     assert_close(run_session(onnx_bytes(trained), x), predict(x))
     to_numpy(tmp_path / "net.py", trained)
     assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+@pytest.mark.parametrize("mask", [None, 0.0])
+def test_recurrent_layers_export_their_states(kind, mask, tmp_path):
+    x = asymmetric((3, 4, 2)).astype(np.float32)
+    x[0, 2:], x[1] = 0, 0
+    parts = 2 if kind is LSTM else 1
+    for sequences in (False, True):
+        layer = kind(2, sequences, mask, return_state=True)
+        networks = (
+            dataclasses.replace(layer, learn_state=True, recurrent_dropout=0.5),
+            Graph(
+                Node("state", Sequential(Flatten(), Dense(2 * parts)), "input"),  # one vector
+                Node("first", FromState(kind(2, return_state=True)), "input", "state"),
+                Node("second", FromState(layer), "input", "first"),  # h and c as rows
+            ),
+        )
+        for network in networks:
+            trained, predict = trained_layer(network, (4, 2))
+            assert_close(run_session(onnx_bytes(trained), x), predict(x))
+            to_numpy(tmp_path / "net.py", trained)
+            assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+def test_states_are_inputs_and_outputs_of_the_recurrent_operators():
+    network = Graph(
+        Node("encoder", LSTM(2, return_state=True), "input"), Node("decoder", FromState(LSTM(2)), "input", "encoder")
+    )
+    encoder, decoder = (
+        node
+        for node in onnx.load_from_string(onnx_bytes(trained_layer(network, (4, 2))[0])).graph.node
+        if node.op_type == "LSTM"
+    )
+    assert (len(encoder.input), len(encoder.output)) == (4, 3)  # Y, Y_h and Y_c
+    assert (len(decoder.input), len(decoder.output)) == (7, 2)  # with sequence_lens, initial_h and initial_c
+    assert decoder.input[4] == ""
 
 
 # -- programs ---------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from pellucid.core.config import from_json, to_json
 from pellucid.initializers import initial_values
 from pellucid.kernels import compiled, reference
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
+from pellucid.training.execution import Execution
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 CELLS = pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU], ids=lambda kind: kind.__name__)
@@ -232,7 +233,9 @@ def test_a_bidirectional_layer_returns_the_states_of_both_directions(kind):
         one = kind(UNITS, sequences, 0.0, return_state=True, learn_state=True)
         both = Bidirectional(one)
         theta, _ = filled(both, x.shape[1:])
-        ahead, back = (run_layer(one, x[:, ::d].copy(), theta=part).y for d, part in zip((1, -1), np.split(theta, 2), strict=True))
+        ahead, back = (
+            run_layer(one, x[:, ::d].copy(), theta=part).y for d, part in zip((1, -1), np.split(theta, 2), strict=True)
+        )
         if sequences:
             back[:, :5] = back[:, 4::-1].copy()
         np.testing.assert_array_equal(run_layer(both, x, theta=theta).y, np.concatenate([ahead, back], axis=-1))
@@ -249,11 +252,13 @@ def test_states_of_the_wrong_shape_are_refused(kind):
     graph = Graph(Node("encoder", kind(8, return_state=True), "input"), Node("decoder", merge, "input", "encoder"))
     given = r"\(2, 8\)" if count == 2 else r"\(8,\)"
     name = kind.__name__
-    with pytest.raises(ShapeError, match=rf"decoder, which reads .*: FromState.* the state {shapes} .* got {given}; .*{name}\(16"):
+    with pytest.raises(
+        ShapeError, match=rf"decoder, which reads .*: FromState.* the state {shapes} .* got {given}; .*{name}\(16"
+    ):
         graph.build((5, 2))
     with pytest.raises(ShapeError, match=r"first input.*got \(16,\) and \(5, 2\); name the node of the sequence first"):
         merge.build([(16,), (5, 2)])
-    with pytest.raises(ShapeError, match="two inputs, a sequence .* and a state, got 3"):
+    with pytest.raises(ShapeError, match=r"two inputs, a sequence .* and a state, got 3"):
         merge.build([(5, 2), (16,), (16,)])
     with pytest.raises(ConfigError, match="either read from a node or learned; remove learn_state=True"):
         FromState(kind(16, learn_state=True))
@@ -295,3 +300,16 @@ def test_a_resumed_training_draws_the_same_masks(tmp_path):
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     assert resumed.network == graph
     assert resumed.weights["encoder.h0"].any()
+
+
+@BOTH
+@CELLS
+def test_every_batch_starts_in_the_state_zero(kind, kernels):
+    """The memory of the states is reused for batches of other sizes."""
+    x = asymmetric((5, 3, 2))
+    params, running = layouts(kind(UNITS), (3, 2))
+    theta = filled(kind(UNITS), (3, 2))[0]
+    statistics = running.views(running.zeros(np.float64))
+    execution = Execution(kind(UNITS), params.views(theta), statistics, kernels, dtype=np.float64)
+    first, *_, last = (execution.forward(x[:n], training=False, keep=False).copy() for n in (5, 2, 5))
+    np.testing.assert_array_equal(last, first)

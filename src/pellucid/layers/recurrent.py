@@ -115,7 +115,7 @@ class Recurrent(Layer, ABC):
         return dx
 
     def forward_from(self, state: Iterable[Array] | None, p: Views, x: Array, ctx: Context) -> Array:
-        """Return Y for X, computed from the initial ``state``: for each part of it an array (n, units) or (units); None is zero."""
+        """Return Y for X, from the initial ``state``: for each part of it an array (n, units) or (units), or None for zero."""
         n, time, features = x.shape
         u = self.units
         cell, blocks, _ = self.cell()

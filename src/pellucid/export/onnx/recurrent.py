@@ -88,9 +88,7 @@ def _learned_state(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> list[s
     """Add the learned initial states, repeated for every sample, and return their names."""
     one, units = graph.constant("one", [1]), graph.constant("units", [layer.units])
     shape = graph.node("Concat", one, _batch_size(graph, graph.name_of(x)), units, axis=0)
-    return [
-        graph.node("Expand", graph.constant(f"{name}0", p[f"{name}0"].reshape(1, 1, -1)), shape) for name in layer.states
-    ]
+    return [graph.node("Expand", graph.constant(f"{name}0", p[f"{name}0"].reshape(1, 1, -1)), shape) for name in layer.states]
 
 
 def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, start: list[str]) -> Value:
