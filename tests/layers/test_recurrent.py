@@ -173,9 +173,10 @@ def test_gradients_over_fifty_steps(kind):
 
 @CELLS
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype):
-    layer = kind(37, return_sequences=True, mask=0.0)
-    x, dy = asymmetric((101, 3, 9)).astype(dtype), asymmetric((101, 3, 37)).astype(dtype)
+@pytest.mark.parametrize("states", [False, True])
+def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype, states):
+    layer = kind(37, True, 0.0, return_state=states, learn_state=states, recurrent_dropout=0.3 * states)
+    x, dy = asymmetric((101, 3, 9)).astype(dtype), asymmetric((101, *layer.build((3, 9)).shape)).astype(dtype)
     x[::7, 1:], x[50, :2] = 0, 0
     wanted = run_layer(layer, x, dy, kernels=reference)
     found = []

@@ -269,7 +269,7 @@ def test_states_of_the_wrong_shape_are_refused(kind):
 
 
 def test_a_layer_does_not_take_two_inputs_without_from_state():
-    with pytest.raises(ConfigError, match=r"takes one input: FromState\(LSTM\(units=16\)\) reads a sequence and a state"):
+    with pytest.raises(ConfigError, match=r"takes one input: FromState\(layer\) reads a sequence and the state"):
         Node("decoder", LSTM(16), "input", "encoder")
 
 

@@ -42,6 +42,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -67,6 +68,8 @@ class Recurrent(Layer, ABC):
     return_state: bool
     learn_state: bool
     recurrent_dropout: FractionBelowOne
+
+    hint_for_several_inputs: ClassVar[str] = "FromState(layer) reads a sequence and the state that the layer starts in"
 
     @abstractmethod
     def cell(self) -> tuple[str, int, int]:
@@ -171,7 +174,7 @@ class Recurrent(Layer, ABC):
     @property
     def _returned_states(self) -> int:
         """The number of parts of the last state in the output."""
-        return len(self.states) if self.return_state else not self.return_sequences
+        return len(self.states) if self.return_state else int(not self.return_sequences)
 
     def _output_shape(self, time: int) -> Shape:
         rows = (time if self.return_sequences else 0) + self._returned_states

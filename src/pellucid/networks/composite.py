@@ -19,7 +19,6 @@ from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Shape, Slot
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer, LayerSpec, Merge
-from pellucid.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:  # for Composite.compile, the only place where a file refers to a room above its own
     from pellucid.data.input_stage import InputStage
@@ -56,9 +55,7 @@ class Node(Config):
         if isinstance(layer, Merge) and len(inputs) < 2:
             raise ConfigError(f"{reads}, but {layer} merges two or more: name them, as in Node({name!r}, {layer}, 'a', 'b')")
         if isinstance(layer, Layer) and len(inputs) != 1:
-            hint = "put a node with Add() or Concatenate() before it" if inputs else "name it, or 'input'"
-            if isinstance(layer, Recurrent) and len(inputs) == 2:
-                hint = f"FromState({layer}) reads a sequence and a state"
+            hint = layer.hint_for_several_inputs if inputs else "name it, or 'input'"
             raise ConfigError(f"{reads}, but {layer} takes one input: {hint}")
 
     def __repr__(self) -> str:
