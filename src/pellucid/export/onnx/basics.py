@@ -42,6 +42,14 @@ def rescale(graph: Graph, layer: Rescale, p: Slots, x: Value) -> Value:
     return graph.elementwise("Add", graph.elementwise("Mul", x, layer.scale), layer.offset)
 
 
+def slice_axis(graph: Graph, layer: Slice, p: Slots, x: Value) -> Value:
+    size, layout = x.shape[layer.axis], x.layout
+    start, stop, _ = slice(layer.start, layer.stop).indices(size)
+    axis = layout.index(layer.axis % len(x.shape) + 1)
+    bounds = [graph.constant(name, [value]) for name, value in (("start", start), ("stop", stop), ("axis", axis))]
+    return graph.value(graph.node("Slice", x.names[layout], *bounds), layer.build(x.shape).shape, layout)
+
+
 def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:
     return graph.op("Flatten", x, axis=1, shape=(math.prod(x.shape),))
 
@@ -49,14 +57,6 @@ def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:
 def reshape(graph: Graph, layer: Reshape, p: Slots, x: Value) -> Value:
     shape = layer.build(x.shape).shape
     return graph.op("Reshape", x, graph.constant("shape", [0, *shape]), shape=shape)  # 0 keeps the batch size
-
-
-def slice_axis(graph: Graph, layer: Slice, p: Slots, x: Value) -> Value:
-    size, layout = x.shape[layer.axis], x.layout
-    start, stop, _ = slice(layer.start, layer.stop).indices(size)
-    axis = layout.index(layer.axis % len(x.shape) + 1)
-    bounds = [graph.constant(name, [value]) for name, value in (("start", start), ("stop", stop), ("axis", axis))]
-    return graph.value(graph.node("Slice", x.names[layout], *bounds), layer.build(x.shape).shape, layout)
 
 
 def add(graph: Graph, layer: Add, p: Slots, *xs: Value) -> Value:
