@@ -64,7 +64,7 @@ from pellucid.export.numpy_program.python_source import comment
 from pellucid.export.onnx.exporter import onnx_bytes, to_onnx
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.export.verification import random_samples
-from pellucid.initializers import Ones, initial_values
+from pellucid.initializers import GlorotUniform, Initializer, Ones, initial_values
 from pellucid.layers import Add, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
 from pellucid.runs.presets import PRESETS
@@ -296,6 +296,42 @@ def test_states_are_inputs_and_outputs_of_the_recurrent_operators():
     assert (len(encoder.input), len(encoder.output)) == (4, 3)  # Y, Y_h and Y_c
     assert (len(decoder.input), len(decoder.output)) == (7, 2)  # with sequence_lens, initial_h and initial_c
     assert decoder.input[4] == ""
+
+
+@dataclass(frozen=True)
+class ShiftedRNN(Recurrent):
+    """A recurrent layer that is not in the table of exporters: a SimpleRNN whose bias is b + 1."""
+
+    units: int
+    return_sequences: bool = False
+    mask: float | None = None
+    init: Initializer = GlorotUniform()  # noqa: RUF009  # frozen, so it may be shared
+    recurrent_init: Initializer = GlorotUniform()  # noqa: RUF009
+    return_state: bool = False
+    learn_state: bool = False
+    recurrent_dropout: float = 0.0
+
+    def cell(self):
+        return "rnn", 1, 1
+
+    def biases(self):
+        return SimpleRNN(self.units).biases()
+
+    def stack(self, p, V, b):
+        SimpleRNN(self.units).stack(p, V, b)
+        b += 1
+
+    def unstack(self, g, dV, db):
+        SimpleRNN(self.units).unstack(g, dV, db)
+
+
+def test_a_recurrent_layer_without_a_row_is_refused_inside_from_state(tmp_path):
+    start = Node("state", Sequential(Flatten(), Dense(2)), "input")
+    network = Graph(start, Node("rnn", FromState(ShiftedRNN(2)), "input", "state"))
+    trained, _ = trained_layer(network, (3, 1))
+    for export in (onnx_bytes, lambda trained: to_numpy(tmp_path / "net.py", trained)):
+        with pytest.raises(ConfigError, match=r"cannot write FromState with the layer ShiftedRNN; pass a function for it"):
+            export(trained)
 
 
 # -- programs ---------------------------------------------------------------------------------------------------------

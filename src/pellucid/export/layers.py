@@ -136,10 +136,11 @@ def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> A
     kind = type(layer)
     if kind in custom:
         return custom[kind]
-    if kind not in LAYERS:
+    inner = type(layer.layer) if isinstance(layer, FromState) else kind
+    if kind not in LAYERS or inner not in LAYERS:
         name = kind.__name__
+        what = f"the layer {name}" if inner is kind else f"{name} with the layer {inner.__name__}"
         raise ConfigError(
-            f"export_{format} cannot write the layer {name}; pass a function for it: "
-            f"export_{format}(path, layers={{{name}: function}})"
+            f"export_{format} cannot write {what}; pass a function for it: export_{format}(path, layers={{{name}: function}})"
         )
     return getattr(LAYERS[kind], format)

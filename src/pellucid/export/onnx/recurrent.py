@@ -34,8 +34,8 @@ def recurrent(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> Value:
 
 def from_state(graph: Graph, layer: FromState, p: Slots, x: Value, state: Value) -> Value:
     """Add the layer, which starts in the state that another layer computes: (u), (2·u) or (parts, u) for each sample."""
-    parts, inner = len(layer.layer.states), layer.layer
-    assert isinstance(inner, Recurrent)
+    inner: Any = layer.layer
+    parts = len(inner.states)
     flat = len(state.shape) == 1
     name = graph.name_of(state) if flat else graph.name_of(state, TIME_FIRST)
     names = graph.nodes("Split", name, outputs=parts, axis=1 if flat else 0) if parts > 1 else [name]
