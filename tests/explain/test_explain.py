@@ -58,7 +58,7 @@ from pellucid.explain import (
     shapley,
 )
 from pellucid.explain.differentiable_model import DifferentiableModel
-from pellucid.layers import LayerSpec, Recurrent
+from pellucid.layers import FromState, LayerSpec, Recurrent
 from pellucid.networks import primitives
 from pellucid.testing import asymmetric, numeric_gradient
 from tests.layers.test_layers import INSTANCES
@@ -513,7 +513,7 @@ def test_deeplift_through_every_layer(layer, shape):
     if isinstance(layer, Embedding):
         assert (attribution.values == 0).all()
         return
-    kinds = [part for _, part in primitives(layer)]
+    kinds = [part.layer if isinstance(part, FromState) else part for _, part in primitives(layer)]
     if any(
         getattr(part, "mask", None) is not None for part in kinds
     ):  # a step that is masked only at the baseline: not continuous

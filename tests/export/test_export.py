@@ -32,6 +32,7 @@ from pellucid import (
     Embedding,
     FileError,
     Flatten,
+    FromState,
     GlobalAveragePool2D,
     Graph,
     GroupNorm,
@@ -46,6 +47,7 @@ from pellucid import (
     Reverse,
     Sequential,
     Sigmoid,
+    SimpleRNN,
     Softmax,
     ZeroPad2D,
     kernels as kernel_sets,
@@ -62,7 +64,7 @@ from pellucid.export.numpy_program.python_source import comment
 from pellucid.export.onnx.exporter import onnx_bytes, to_onnx
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.export.verification import random_samples
-from pellucid.initializers import Ones, initial_values
+from pellucid.initializers import GlorotUniform, Initializer, Ones, initial_values
 from pellucid.layers import Add, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
 from pellucid.runs.presets import PRESETS
@@ -126,7 +128,7 @@ def test_every_layer_computes_the_same_after_export(layer, shape, tmp_path):
     session = session_of(onnx_bytes(trained))
     to_numpy(tmp_path / "net.py", trained)
     predict_exported = load_program(tmp_path / "net.py")["predict"]
-    recurrent = any(isinstance(one, Recurrent) for _, one in primitives(layer))
+    recurrent = any(isinstance(one, (FromState, Recurrent)) for _, one in primitives(layer))
     for n in (5, 1, 0):
         x = random_samples(layer, None, shape, n)
         assert_close(predict_exported(x), predict(x.astype(np.float32)))
@@ -255,6 +257,81 @@ def test_any_node_name_can_be_exported(tmp_path):
     assert_close(run_session(onnx_bytes(trained), x), predict(x))
     to_numpy(tmp_path / "net.py", trained)
     assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+@pytest.mark.parametrize("mask", [None, 0.0])
+def test_recurrent_layers_export_their_states(kind, mask, tmp_path):
+    x = asymmetric((3, 4, 2)).astype(np.float32)
+    x[0, 2:], x[1] = 0, 0
+    parts = 2 if kind is LSTM else 1
+    for sequences in (False, True):
+        layer = kind(2, sequences, mask, return_state=True)
+        networks = (
+            dataclasses.replace(layer, learn_state=True, recurrent_dropout=0.5),
+            Graph(
+                Node("state", Sequential(Flatten(), Dense(2 * parts)), "input"),  # one vector
+                Node("first", FromState(kind(2, return_state=True)), "input", "state"),
+                Node("second", FromState(layer), "input", "first"),  # h and c as rows
+            ),
+        )
+        for network in networks:
+            trained, predict = trained_layer(network, (4, 2))
+            if "c0" in trained.arrays:
+                trained.arrays["c0"][...] = 0.5, -0.7  # not the values of h0
+            assert_close(run_session(onnx_bytes(trained), x), predict(x))
+            to_numpy(tmp_path / "net.py", trained)
+            assert_close(load_program(tmp_path / "net.py")["predict"](x), predict(x))
+
+
+def test_states_are_inputs_and_outputs_of_the_recurrent_operators():
+    network = Graph(
+        Node("encoder", LSTM(2, return_state=True), "input"), Node("decoder", FromState(LSTM(2)), "input", "encoder")
+    )
+    encoder, decoder = (
+        node
+        for node in onnx.load_from_string(onnx_bytes(trained_layer(network, (4, 2))[0])).graph.node
+        if node.op_type == "LSTM"
+    )
+    assert (len(encoder.input), len(encoder.output)) == (4, 3)  # Y, Y_h and Y_c
+    assert (len(decoder.input), len(decoder.output)) == (7, 2)  # with sequence_lens, initial_h and initial_c
+    assert decoder.input[4] == ""
+
+
+@dataclass(frozen=True)
+class ShiftedRNN(Recurrent):
+    """A recurrent layer that is not in the table of exporters: a SimpleRNN whose bias is b + 1."""
+
+    units: int
+    return_sequences: bool = False
+    mask: float | None = None
+    init: Initializer = GlorotUniform()  # noqa: RUF009  # frozen, so it may be shared
+    recurrent_init: Initializer = GlorotUniform()  # noqa: RUF009
+    return_state: bool = False
+    learn_state: bool = False
+    recurrent_dropout: float = 0.0
+
+    def cell(self):
+        return "rnn", 1, 1
+
+    def biases(self):
+        return SimpleRNN(self.units).biases()
+
+    def stack(self, p, V, b):
+        SimpleRNN(self.units).stack(p, V, b)
+        b += 1
+
+    def unstack(self, g, dV, db):
+        SimpleRNN(self.units).unstack(g, dV, db)
+
+
+def test_a_recurrent_layer_without_a_row_is_refused_inside_from_state(tmp_path):
+    start = Node("state", Sequential(Flatten(), Dense(2)), "input")
+    network = Graph(start, Node("rnn", FromState(ShiftedRNN(2)), "input", "state"))
+    trained, _ = trained_layer(network, (3, 1))
+    for export in (onnx_bytes, lambda trained: to_numpy(tmp_path / "net.py", trained)):
+        with pytest.raises(ConfigError, match=r"cannot write FromState with the layer ShiftedRNN; pass a function for it"):
+            export(trained)
 
 
 # -- programs ---------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
 
     cell, T, u = CELLS[seed % 3], int(rng.integers(1, 5)), int(rng.integers(1, 40))
     gates = u if cell == "rnn" else 4 * u
-    outputs = (n, T, u) if seed % 2 else (n, u)
+    outputs, states = (n, T * (seed % 2), u), 2 if cell == "lstm" else 1
     soft = rng.random(shape) + 0.1
     place = Window(*map(int, [*rng.integers(1, 4, 2), *rng.integers(1, 4, 2), *rng.integers(0, 3, 2), *rng.integers(1, 3, 2)]))
     g, ih, iw, c, oh, ow, f = map(int, rng.integers(1, 5, 7))
@@ -117,12 +117,15 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         V=normal(u + k, gates) / np.sqrt(u + k).astype(dtype),
         vb=normal(gates),
         mask=rng.random((n, T)) < 0.8,
+        drops=normal(n, u * (seed // 6 % 2)),
         out_hx=normal(T + 1, n, u + k),
         out_gates=normal(T, n, gates) / 4,
         out_c=normal(T + 1, n, u if cell == "lstm" else 0),
         out_states=normal(*outputs),
         dstates=normal(*outputs),
+        dlast=normal(n, min(states, seed // 2 % 3), u),
         out_steps=normal(n, T, k * (seed % 4 > 0)),
+        out_first=normal(n, states * (seed % 5 > 0), u),
         window=window,
         images=images,
         indices=indices,
@@ -225,10 +228,20 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "poisson": lambda k, a: k.poisson(a.x, abs(a.y), a.weights, a.scale, a.out, a.out2),
     "radam": lambda k, a: k.radam(a.flat, a.g, a.m, a.v, 0.02, 2.5, 0.9, 0.99, 1e-8),
     "recurrent": lambda k, a: k.recurrent(
-        CELLS[a.cell], a.steps, a.V, a.vb, a.mask, a.out_hx, a.out_gates, a.out_c, a.out_states
+        CELLS[a.cell], a.steps, a.V, a.vb, a.mask, a.drops, a.out_hx, a.out_gates, a.out_c, a.out_states
     ),
     "recurrent_backward": lambda k, a: k.recurrent_backward(
-        CELLS[a.cell], a.V, a.mask, a.out_hx, a.out_gates, a.out_c, a.dstates, a.out_steps
+        CELLS[a.cell],
+        a.V,
+        a.mask,
+        a.drops,
+        a.out_hx,
+        a.out_gates,
+        a.out_c,
+        a.dstates,
+        a.dlast,
+        a.out_steps,
+        a.out_first,
     ),
     "prelu": lambda k, a: k.prelu(a.x, a.gamma, a.out),
     "prelu_backward": lambda k, a: k.prelu_backward(a.x, a.gamma, a.dy, a.out_gamma, a.out),
@@ -342,6 +355,8 @@ INPUTS = {  # no kernel may write to these
     "vb",
     "mask",
     "dstates",
+    "dlast",
+    "drops",
     "statistics",
     "statistics2",
     "bias2",

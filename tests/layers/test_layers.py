@@ -28,6 +28,7 @@ from pellucid import (
     Dropout,
     Embedding,
     Flatten,
+    FromState,
     Frozen,
     GaussianNoise,
     GlobalAveragePool2D,
@@ -59,6 +60,7 @@ from pellucid import (
     Sigmoid,
     SiLU,
     SimpleRNN,
+    Slice,
     Softmax,
     Softplus,
     SpatialDropout2D,
@@ -174,13 +176,37 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     ),
     (Bidirectional(LSTM(2)), (3, 2)),
     (Sequential(ReLU(), Bidirectional(GRU(2, return_sequences=True, mask=0.0))), (4, 1)),
+    (Bidirectional(LSTM(1, True, return_state=True, learn_state=True, recurrent_dropout=0.4)), (2, 1)),
     (GRU(3), (3, 2)),
+    (GRU(2, return_state=True, learn_state=True, recurrent_dropout=0.4), (2, 1)),
     (GRU(2, return_sequences=True, init=Normal(1.0)), (4, 3)),
     (LSTM(1), (1, 1)),
     (LSTM(3), (4, 2)),
     (LSTM(2, return_sequences=True, recurrent_init=Normal(1.0)), (3, 3)),
     (Reverse(), (3, 2)),
+    (LSTM(2, return_state=True, recurrent_dropout=0.4), (2, 1)),
+    (LSTM(1, True, return_state=True, learn_state=True), (2, 2)),
     (SimpleRNN(3), (4, 2)),
+    (SimpleRNN(2, True, return_state=True, learn_state=True, recurrent_dropout=0.4), (2, 1)),
+    (Sequential(ReLU(), LSTM(1, True, 0.0, return_state=True, learn_state=True, recurrent_dropout=0.4)), (3, 1)),
+    (
+        Graph(
+            Node("past", Slice(stop=1, axis=0), "input"),
+            Node("future", Sequential(ReLU(), Slice(1, axis=0)), "input"),
+            Node("encoder", LSTM(1, return_state=True), "past"),
+            Node("decoder", FromState(LSTM(1, True, 0.0, return_state=True, recurrent_dropout=0.4)), "future", "encoder"),
+        ),
+        (3, 1),
+    ),
+    (
+        Graph(
+            Node("state", Sequential(Flatten(), Dense(2)), "input"),
+            Node("first", FromState(LSTM(1, return_sequences=True)), "input", "state"),
+            Node("last", Slice(-1, axis=0), "first"),
+            Node("second", FromState(GRU(1)), "input", "last"),
+        ),
+        (2, 1),
+    ),
     (
         Sequential(ReLU(), SimpleRNN(2, return_sequences=True, mask=0.0), GRU(2, True, 0.0), LSTM(2, mask=0.0)),
         (5, 1),
@@ -225,6 +251,9 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Softmax(), (2,)),
     (Softmax(), (3, 4)),
     (Sequential(Conv2D(2, 3, bias=False), ReLU(), Conv2D(2, 2), Flatten(), Dense(2)), (4, 5, 2)),
+    (Slice(1), (4,)),
+    (Slice(-3, -1), (2, 4)),
+    (Slice(1, 3, axis=0), (4, 2, 3)),
     (Softplus(), (7,)),
     (SpatialDropout2D(0.0), (2, 2, 1)),
     (SpatialDropout2D(0.4), (3, 2, 4)),
@@ -539,6 +568,32 @@ def test_reshape_checks_the_number_of_values():
         Reshape((4, -1)).build((10,))
     x = asymmetric((3, 4))
     assert (run_layer(Reshape((2, -1)), x).y == x.reshape(3, 2, 2)).all()
+
+
+def test_a_slice_selects_as_python_does():
+    x = asymmetric((3, 4, 5))
+    for layer, wanted in [
+        (Slice(1), x[:, :, 1:]),
+        (Slice(stop=2), x[:, :, :2]),
+        (Slice(-3, -1), x[:, :, -3:-1]),
+        (Slice(-1, axis=0), x[:, -1:]),
+        (Slice(1, 4, axis=0), x[:, 1:4]),
+        (Slice(), x),
+    ]:
+        dy = asymmetric(wanted.shape, 1)
+        out = run_layer(layer, x, dy)
+        np.testing.assert_array_equal(out.y, wanted)
+        np.testing.assert_array_equal(run_layer(layer, out.dx).y, dy)  # the gradient is where the values come from
+        assert np.count_nonzero(out.dx) == dy.size
+    for layer, message in [
+        (Slice(6), "axis -1 .* has 5 positions; position 6 is outside"),
+        (Slice(0, -6), "position -6 is outside"),
+        (Slice(3, 3), "selects nothing"),
+        (Slice(4, 2), "selects nothing"),
+        (Slice(axis=2), "samples that have this axis, got"),
+    ]:
+        with pytest.raises(ShapeError, match=message):
+            layer.build((4, 5))
 
 
 def test_noise_is_off_in_prediction_and_normal_in_training():

@@ -173,9 +173,10 @@ def test_gradients_over_fifty_steps(kind):
 
 @CELLS
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype):
-    layer = kind(37, return_sequences=True, mask=0.0)
-    x, dy = asymmetric((101, 3, 9)).astype(dtype), asymmetric((101, 3, 37)).astype(dtype)
+@pytest.mark.parametrize("states", [False, True])
+def test_bits_do_not_depend_on_the_number_of_threads(kind, dtype, states):
+    layer = kind(37, True, 0.0, return_state=states, learn_state=states, recurrent_dropout=0.3 * states)
+    x, dy = asymmetric((101, 3, 9)).astype(dtype), asymmetric((101, *layer.build((3, 9)).shape)).astype(dtype)
     x[::7, 1:], x[50, :2] = 0, 0
     wanted = run_layer(layer, x, dy, kernels=reference)
     found = []
@@ -199,8 +200,9 @@ def test_sigmoid_and_tanh_are_accurate_for_all_inputs(kernels, dtype):
     x = np.concatenate([x, -x]).astype(dtype)
     n, gates, hx, c = len(x), np.empty((1, len(x), 4), dtype), np.empty((2, len(x), 2), dtype), np.empty((2, len(x), 1), dtype)
     V = np.array([[0, 0, 0, 0], [1, 0, 1, 0]], dtype)
-    alive, y = np.ones((n, 1), np.bool_), np.empty((n, 1), dtype)
-    kernels.recurrent("lstm", x.reshape(n, 1, 1), V, np.zeros(4, dtype), alive, hx, gates, c, y)
+    hx[0], c[0] = 0, 0
+    alive, m, y = np.ones((n, 1), np.bool_), np.empty((n, 0), dtype), np.empty((n, 0, 1), dtype)
+    kernels.recurrent("lstm", x.reshape(n, 1, 1), V, np.zeros(4, dtype), alive, m, hx, gates, c, y)
     exact = x.astype(np.float64)
     close = {np.float32: 3e-7, np.float64: 1e-15}[dtype]
     np.testing.assert_allclose(gates[0, :, 2], np.tanh(exact), rtol=close)  # relative, near zero too

@@ -58,6 +58,7 @@ from pellucid.layers import (
     Rescale,
     Reshape,
     Reverse,
+    Slice,
     Softmax,
     SpatialDropout2D,
     ZeroPad2D,
@@ -80,6 +81,7 @@ AFFINE = (
     Rescale,
     Reshape,
     Reverse,
+    Slice,
     SpatialDropout2D,
     ZeroPad2D,
 )

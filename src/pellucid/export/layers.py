@@ -45,6 +45,7 @@ from pellucid.layers import (
     Dropout,
     Embedding,
     Flatten,
+    FromState,
     GaussianNoise,
     GlobalAveragePool2D,
     GroupNorm,
@@ -67,6 +68,7 @@ from pellucid.layers import (
     Sigmoid,
     SiLU,
     SimpleRNN,
+    Slice,
     Softmax,
     Softplus,
     SpatialDropout2D,
@@ -109,6 +111,7 @@ LAYERS: dict[type, Emitters] = {
     Flatten: Emitters(basics.flatten, call(np_basics.flatten)),
     Rescale: Emitters(basics.rescale, call(np_basics.rescale)),
     Reshape: Emitters(basics.reshape, calls.reshape),
+    Slice: Emitters(basics.slice_axis, calls.slice_axis),
     # layers that do nothing in prediction
     AlphaDropout: Emitters(basics.identity, omit),
     Dropout: Emitters(basics.identity, omit),
@@ -133,10 +136,11 @@ LAYERS: dict[type, Emitters] = {
     GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm)),
     LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm)),
     # sequences
-    GRU: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.gru_step)),
-    LSTM: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.lstm_step, states=2)),
+    FromState: Emitters(recurrent.from_state, calls.recurrent),
+    GRU: Emitters(recurrent.recurrent, calls.recurrent),
+    LSTM: Emitters(recurrent.recurrent, calls.recurrent),
     Reverse: Emitters(recurrent.reverse, call(np_recurrent.reverse)),
-    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent(np_recurrent.simple_rnn_step)),
+    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent),
 }
 
 
@@ -148,10 +152,11 @@ def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> A
     kind = type(layer)
     if kind in custom:
         return custom[kind]
-    if kind not in LAYERS:
+    inner = type(layer.layer) if isinstance(layer, FromState) else kind
+    if kind not in LAYERS or inner not in LAYERS:
         name = kind.__name__
+        what = f"the layer {name}" if inner is kind else f"{name} with the layer {inner.__name__}"
         raise ConfigError(
-            f"export_{format} cannot write the layer {name}; pass a function for it: "
-            f"export_{format}(path, layers={{{name}: function}})"
+            f"export_{format} cannot write {what}; pass a function for it: export_{format}(path, layers={{{name}: function}})"
         )
     return getattr(LAYERS[kind], format)

@@ -265,18 +265,31 @@ class Kernels(KernelRuntime, Protocol):
         """The gradients of γ and β, and the input gradient ``out``, which may be dy."""
 
     # Recurrent layers: ``cell`` is "rnn", "lstm" or "gru". With T steps, i inputs, u units and g·u gate values: x (n, T, i),
-    # V (u + i, g·u), b (g·u), mask (n, T) of bool, hx (T + 1, n, u + i), gates (T, n, g·u), y and dy (n, u) or (n, T, u);
-    # c (T + 1, n, u) for the LSTM, (T + 1, n, 0) otherwise.
+    # V (u + i, g·u), b (g·u), mask (n, T) of bool, hx (T + 1, n, u + i), gates (T, n, g·u); c (T + 1, n, u) for the LSTM,
+    # (T + 1, n, 0) otherwise; y and dy (n, T, u), or (n, 0, u) without outputs of steps; the factors m of the state's dropout
+    # (n, u), or (n, 0) for none. hx[0] and c[0] hold the initial states.
 
     def recurrent(
-        self, cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, gates: Array, c: Array, y: Array
+        self, cell: str, x: Array, V: Array, b: Array, mask: Array, m: Array, hx: Array, gates: Array, c: Array, y: Array
     ) -> Array:
         """All steps of a recurrent layer: writes hx, gates, c and y, and returns y."""
 
     def recurrent_backward(
-        self, cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array
+        self,
+        cell: str,
+        V: Array,
+        mask: Array,
+        m: Array,
+        hx: Array,
+        gates: Array,
+        c: Array,
+        dy: Array,
+        dlast: Array,
+        dx: Array,
+        dfirst: Array,
     ) -> Array:
-        """Backpropagation through time: overwrites ``gates`` with their gradients; dx (n, T, i), or (n, T, 0) for none."""
+        """Backpropagation through time: overwrites ``gates`` with their gradients; dx (n, T, i), or (n, T, 0) for none; the
+        gradients of the last and of the initial states are (n, k, u): of h, of h and c, or (n, 0, u) for none."""
 
     # Losses: all return Σ wᵢ lᵢ over the samples and write wᵢ·scale·∂lᵢ/∂z into dz (or dy). z, y, targets, a, rates, dz and dy
     # are (n, k), labels (n) of int64, weights (n). ``a`` receives the softmax or sigmoid of z.

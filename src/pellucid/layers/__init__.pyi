@@ -44,10 +44,11 @@ from pellucid.layers.pooling import (
 from pellucid.layers.recurrent import (
     GRU as GRU,
     LSTM as LSTM,
+    FromState as FromState,
     Recurrent as Recurrent,
     Reverse as Reverse,
     SimpleRNN as SimpleRNN,
 )
 from pellucid.layers.rescale import Rescale as Rescale
-from pellucid.layers.reshape import Flatten as Flatten, Reshape as Reshape
+from pellucid.layers.reshape import Flatten as Flatten, Reshape as Reshape, Slice as Slice
 from pellucid.layers.transposed_convolution import ConvTranspose2D as ConvTranspose2D

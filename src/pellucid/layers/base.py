@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pellucid.core.config import Config
 from pellucid.core.memory import Array, Shape, Slot, Views
@@ -37,6 +38,9 @@ class LayerSpec:
 
 class Layer(Config, ABC):
     """The base class of all layers, which have one input and one output."""
+
+    # what to do if a node of a Graph should have several inputs for this layer, for the error message
+    hint_for_several_inputs: ClassVar[str] = "put a node with Add() or Concatenate() before it"
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:

@@ -1,4 +1,4 @@
-"""Layers that change only the shape of a sample: no computation and no parameters."""
+"""Layers that rearrange the values of a sample, or select some of them: no computation and no parameters."""
 
 from __future__ import annotations
 
@@ -58,3 +58,50 @@ class Reshape(Layer):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (shape,) = ctx.kept
         return dy.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Slice(Layer):
+    """The positions from ``start`` to ``stop`` of one axis: Y = X[start:stop] along ``axis``; dX is dY there, 0 elsewhere.
+
+    It takes apart what :class:`~pellucid.layers.merge.Concatenate` joins: the columns of a table that different branches of a
+    Graph read, the steps of a sequence. As in Python, ``stop`` is not included, negative positions count from the end, and
+    without ``stop`` the rest is selected. ``axis`` counts the axes of one sample: −1, the last axis, selects features or
+    channels; 0 selects time steps. ``Slice(2, 4)`` turns (n, 6) into (n, 2), ``Slice(-3, axis=0)`` (n, 10, 6) into (n, 3, 6).
+    """
+
+    start: int = 0
+    stop: int | None = None
+    axis: int = -1
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if not -len(shape) <= self.axis < len(shape):
+            raise ShapeError(f"{self} expects samples that have this axis, got {shape}")
+        size, axis = shape[self.axis], self.axis % len(shape)
+        selected = len(range(size)[self.start : self.stop])
+        outside = [at for at in (self.start, self.stop) if at is not None and not -size <= at <= size]
+        if outside or not selected:
+            problem = f"position {outside[0]} is outside" if outside else "this selects nothing"
+            raise ShapeError(f"{self}: axis {self.axis} of the samples {shape} has {size} positions; {problem}")
+        return LayerSpec((*shape[:axis], selected, *shape[axis + 1 :]))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x.shape)
+        part = x[self._index(x.ndim)]
+        y = ctx.buffer("y", part.shape)
+        y[...] = part
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.needs_dx:
+            return None
+        (shape,) = ctx.kept
+        dx = ctx.gradient(shape)
+        dx.fill(0)
+        dx[self._index(len(shape))] = dy
+        return dx
+
+    def _index(self, rank: int) -> tuple[slice, ...]:
+        """Return the index of the selected part of an array with ``rank`` axes, the first of which is the batch."""
+        axis = self.axis % (rank - 1) + 1
+        return (slice(None),) * axis + (slice(self.start, self.stop),)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pellucid.layers.merge import Concatenate
 from pellucid.layers.recurrent import Recurrent, Reverse
+from pellucid.layers.reshape import Slice
 from pellucid.networks.composite import INPUT, Node, Nodes
 from pellucid.networks.dag import DAG
 
@@ -17,10 +18,12 @@ class Bidirectional(DAG):
 
     Input (n, time, features). Output (n, 2·units), the last states of both, concatenated; the last state of the second layer
     is the one after the first time step. If the layer has ``return_sequences``, the output is (n, time, 2·units), with both
-    states of each time step.
+    states of each time step. With ``return_state`` the last states of both are concatenated in the same way: an LSTM of twice
+    the units can start in this state (see :class:`~pellucid.layers.recurrent.FromState`).
 
     Example: ``Bidirectional(LSTM(64))``. The paths are ``forward.W`` and ``backward.W``, and so on. If the layer has a
-    ``mask``, sequences may be padded at either end.
+    ``mask``, sequences may be padded at either end. With ``learn_state`` each direction has its own initial state, and with
+    ``recurrent_dropout`` its own masks.
     """
 
     layer: Recurrent
@@ -29,7 +32,15 @@ class Bidirectional(DAG):
         object.__setattr__(self, "layer", layer)
         self.__post_init__()
         nodes = [Node("forward", layer, INPUT), Node("reversed", Reverse(), INPUT), Node("backward", layer, "reversed")]
-        if layer.return_sequences:
+        if layer.return_sequences and layer.return_state:  # the last state is in the rows after the sequence
+            states = len(layer.states)
+            nodes += [
+                Node("steps", Slice(stop=-states, axis=0), "backward"),
+                Node("restored", Reverse(), "steps"),
+                Node("state", Slice(-states, axis=0), "backward"),
+                Node("rejoined", Concatenate(axis=0), "restored", "state"),
+            ]
+        elif layer.return_sequences:
             nodes.append(Node("restored", Reverse(), "backward"))
         nodes.append(Node("both", Concatenate(), "forward", nodes[-1].name))
         object.__setattr__(self, "_nodes", tuple(nodes))

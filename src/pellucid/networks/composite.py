@@ -55,7 +55,7 @@ class Node(Config):
         if isinstance(layer, Merge) and len(inputs) < 2:
             raise ConfigError(f"{reads}, but {layer} merges two or more: name them, as in Node({name!r}, {layer}, 'a', 'b')")
         if isinstance(layer, Layer) and len(inputs) != 1:
-            hint = "put a node with Add() or Concatenate() before it" if inputs else "name it, or 'input'"
+            hint = layer.hint_for_several_inputs if inputs else "name it, or 'input'"
             raise ConfigError(f"{reads}, but {layer} takes one input: {hint}")
 
     def __repr__(self) -> str:

@@ -12,9 +12,14 @@ from typing import Any
 
 from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError
+from pellucid.export.numpy_program.functions.recurrent import gru_step, lstm_step, simple_rnn_step
 from pellucid.export.numpy_program.python_source import Call, literal
 from pellucid.export.trained_network import Step
+from pellucid.layers import GRU, LSTM, FromState, SimpleRNN
 from pellucid.layers.window import Pair, as_pair, resolve_border, resolve_padding
+
+# The function that computes one step of a recurrent layer.
+CELLS: dict[type, Callable[..., tuple[Array, ...]]] = {SimpleRNN: simple_rnn_step, LSTM: lstm_step, GRU: gru_step}
 
 NumpyEmitter = Callable[[Step, tuple[str, ...]], Call | None]
 
@@ -141,17 +146,31 @@ def zero_pad(step: Step, inputs: tuple[str, ...]) -> Call:
     return Call("pad", (*inputs, literal(resolve_border(layer.padding))))
 
 
-def recurrent(cell: Callable[..., tuple[Array, ...]], states: int = 1) -> NumpyEmitter:
-    """Return the emitter of a recurrent layer that applies ``cell``, a function with that number of states, to every step."""
+def slice_axis(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    start, stop, _ = slice(layer.start, layer.stop).indices(step.shapes[0][layer.axis])
+    return Call("slice_axis", (*inputs, f"start={start}", f"stop={stop}", f"axis={layer.axis % len(step.shape) + 1}"))
 
-    def emit(step: Step, inputs: tuple[str, ...]) -> Call:
-        layer: Any = step.layer
-        settings = {"states": states, "return_sequences": layer.return_sequences}
-        if layer.mask is not None:
-            settings["mask"] = layer.mask
-        keywords = [f"{name}={literal(value)}" for name, value in settings.items() if (name, value) != ("states", 1)]
-        weights = [_weight(step, name) for name in step.arrays]
-        function = "apply_over_time" if layer.mask is None else "apply_over_masked_time"
-        return Call(function, (*inputs, cell.__name__, *weights, *keywords))
 
-    return emit
+def recurrent(step: Step, inputs: tuple[str, ...]) -> Call:
+    """Write a recurrent layer, or one that starts in the state of its second input, as a loop over the steps of its cell."""
+    layer: Any = step.layer.layer if isinstance(step.layer, FromState) else step.layer
+    x, *state = inputs
+    initial = [f"{name}0" for name in layer.states]
+    start = None
+    if state:
+        start = f"start=split_state({state[0]}, {len(layer.states)})"
+    elif layer.learn_state:
+        learned = [_weight(step, name) for name in initial]
+        start = f"start=({', '.join(learned)}{',' * (len(learned) == 1)})"
+    settings: dict[str, Any] = {"return_sequences": layer.return_sequences}
+    if start is None and len(layer.states) > 1:
+        settings = {"states": len(layer.states), **settings}
+    if layer.return_state:
+        settings["return_state"] = True
+    if layer.mask is not None:
+        settings["mask"] = layer.mask
+    keywords = [*([start] if start else []), *(f"{name}={literal(value)}" for name, value in settings.items())]
+    weights = [_weight(step, name) for name in step.arrays if name not in initial]
+    function = "apply_over_time" if layer.mask is None else "apply_over_masked_time"
+    return Call(function, (x, CELLS[type(layer)].__name__, *weights, *keywords))

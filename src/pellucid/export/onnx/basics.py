@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, Graph, Value
-from pellucid.layers import Average, Concatenate, Dense, Embedding, Flatten, Maximum, Merge, Rescale, Reshape
+from pellucid.layers import Average, Concatenate, Dense, Embedding, Flatten, Maximum, Merge, Rescale, Reshape, Slice
 
 Slots = Mapping[str, Array]
 OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
@@ -40,6 +40,14 @@ def embedding(graph: Graph, layer: Embedding, p: Slots, x: Value) -> Value:
 
 def rescale(graph: Graph, layer: Rescale, p: Slots, x: Value) -> Value:
     return graph.elementwise("Add", graph.elementwise("Mul", x, layer.scale), layer.offset)
+
+
+def slice_axis(graph: Graph, layer: Slice, p: Slots, x: Value) -> Value:
+    size, layout = x.shape[layer.axis], x.layout
+    start, stop, _ = slice(layer.start, layer.stop).indices(size)
+    axis = layout.index(layer.axis % len(x.shape) + 1)
+    bounds = [graph.constant(name, [value]) for name, value in (("start", start), ("stop", stop), ("axis", axis))]
+    return graph.value(graph.node("Slice", x.names[layout], *bounds), layer.build(x.shape).shape, layout)
 
 
 def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:

@@ -1,5 +1,8 @@
 """ONNX operators of recurrent layers: RNN, LSTM and GRU, or a Scan over time if steps are masked.
 
+The initial state becomes the inputs initial_h and initial_c, the last state is in the outputs Y_h and Y_c; each is (1, n, u)
+with the number of directions, 1, as its first axis.
+
 ONNX can skip steps only at the end of a sequence, and needs the length of each sequence for that. In Pellucid, ``mask`` skips
 any step. A masked layer is therefore exported as a Scan whose body is the cell.
 """
@@ -14,17 +17,37 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.export.onnx.basics import Slots
 from pellucid.export.onnx.graph import BOOL, FLOAT, TIME_FIRST, Graph, Value
-from pellucid.layers import GRU, LSTM, Reverse, SimpleRNN
+from pellucid.layers import GRU, LSTM, FromState, Reverse, SimpleRNN
 
 # The ONNX operator, and for each of its gates the index of the same gate in Pellucid. The gates of an LSTM are i, o, f, c in
 # ONNX and i, f, g, o in Pellucid (g is c); those of a GRU are z, r, h in ONNX and r, z, n in Pellucid (n is h).
 CELLS: dict[type, tuple[str, list[int]]] = {SimpleRNN: ("RNN", [0]), LSTM: ("LSTM", [0, 3, 1, 2]), GRU: ("GRU", [1, 0, 2])}
 
 
-def recurrent(graph: Graph, layer: SimpleRNN | LSTM | GRU, p: Slots, x: Value) -> Value:
-    """Add the layer; the output is the state after every step with ``return_sequences``, else the last state."""
+Recurrent = SimpleRNN | LSTM | GRU
+
+
+def recurrent(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> Value:
+    """Add the layer, which starts in the state zero or in a learned one."""
+    return _recurrent(graph, layer, p, x, _learned_state(graph, layer, p, x) if layer.learn_state else [])
+
+
+def from_state(graph: Graph, layer: FromState, p: Slots, x: Value, state: Value) -> Value:
+    """Add the layer, which starts in the state that another layer computes: (u), (2·u) or (parts, u) for each sample."""
+    inner: Any = layer.layer
+    parts = len(inner.states)
+    flat = len(state.shape) == 1
+    name = graph.name_of(state) if flat else graph.name_of(state, TIME_FIRST)
+    names = graph.nodes("Split", name, outputs=parts, axis=1 if flat else 0) if parts > 1 else [name]
+    if flat:
+        names = [graph.node("Unsqueeze", name, graph.constant("axes", [0])) for name in names]
+    return _recurrent(graph, inner, p, x, names)
+
+
+def _recurrent(graph: Graph, layer: Recurrent, p: Slots, x: Value, start: list[str]) -> Value:
+    """Add the layer with the initial states of these names, (1, n, u) each; without names they are zero."""
     if layer.mask is not None:
-        return _masked(graph, layer, layer.mask, p, x)
+        return _masked(graph, layer, layer.mask, p, x, start)
     operator, order = CELLS[type(layer)]
     u = layer.units
     recurrent_bias = np.zeros(len(order) * u, np.float32)  # ONNX adds a second bias to the product with the state
@@ -33,10 +56,18 @@ def recurrent(graph: Graph, layer: SimpleRNN | LSTM | GRU, p: Slots, x: Value) -
     W, U, b, c = (_reorder_gates(array, order) for array in (p["W"], p["U"], p["b"], recurrent_bias))
     weights = [graph.constant("W", W.T[None]), graph.constant("U", U.T[None]), graph.constant("b", np.append(b, c)[None])]
     reset = {"linear_before_reset": 1} if isinstance(layer, GRU) else {}
-    every, last = graph.nodes(operator, graph.name_of(x, TIME_FIRST), *weights, outputs=2, hidden_size=u, **reset)
-    if layer.return_sequences:  # (t, 1, n, u); the 1 is the number of directions
-        return graph.value(graph.node("Squeeze", every, graph.constant("axes", [1])), (x.shape[0], u), TIME_FIRST)
-    return graph.value(graph.node("Squeeze", last, graph.constant("axes", [0])), (u,))
+    initial = ["", *start] if start else []  # an empty name in place of the lengths of the sequences
+    parts = len(layer.states) if layer.return_state else 1
+    every, *last = graph.nodes(
+        operator, graph.name_of(x, TIME_FIRST), *weights, *initial, outputs=1 + parts, hidden_size=u, **reset
+    )
+    shape = layer.build(x.shape).shape
+    if len(shape) == 1:
+        return graph.value(graph.node("Squeeze", last[0], graph.constant("axes", [0])), shape)
+    rows = last if layer.return_state else []
+    if layer.return_sequences:  # (t, 1, n, u)
+        rows = [graph.node("Squeeze", every, graph.constant("axes", [1])), *rows]
+    return graph.value(rows[0] if len(rows) == 1 else graph.node("Concat", *rows, axis=0), shape, TIME_FIRST)
 
 
 def reverse(graph: Graph, layer: Reverse, p: Slots, x: Value) -> Value:
@@ -53,13 +84,23 @@ def _reorder_gates(array: Array, order: list[int]) -> Array:
     return np.concatenate([blocks[i] for i in order], axis=-1)
 
 
-def _masked(graph: Graph, layer: SimpleRNN | LSTM | GRU, mask: float, p: Slots, x: Value) -> Value:
+def _learned_state(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> list[str]:
+    """Add the learned initial states, repeated for every sample, and return their names."""
+    one, units = graph.constant("one", [1]), graph.constant("units", [layer.units])
+    shape = graph.node("Concat", one, _batch_size(graph, graph.name_of(x)), units, axis=0)
+    return [graph.node("Expand", graph.constant(f"{name}0", p[f"{name}0"].reshape(1, 1, -1)), shape) for name in layer.states]
+
+
+def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, start: list[str]) -> Value:
     """Add the layer as a Scan. At a step whose features all equal the mask, the state does not change and the output is 0."""
     u, samples = layer.units, graph.name_of(x)
     weights = {name: graph.constant(name, array) for name, array in p.items()}
-    state_shape = graph.node("Concat", _batch_size(graph, samples), graph.constant("units", [u]), axis=0)
-    zero = graph.node("ConstantOfShape", state_shape)
-    states = ["h", "c"] if isinstance(layer, LSTM) else ["h"]
+    if start:
+        initial = [graph.node("Squeeze", name, graph.constant("axes", [0])) for name in start]
+    else:
+        state_shape = graph.node("Concat", _batch_size(graph, samples), graph.constant("units", [u]), axis=0)
+        initial = [graph.node("ConstantOfShape", state_shape)] * len(layer.states)
+    states = layer.states
     body = graph.subgraph()
     before = [body.add_input(name, (u,)) for name in states]
     features = body.add_input("x", x.shape[1:])
@@ -73,7 +114,7 @@ def _masked(graph: Graph, layer: SimpleRNN | LSTM | GRU, mask: float, p: Slots, 
         body.add_output(body.node("Where", present, after[0], graph.constant("nothing", 0.0)), (u,))
     outputs = graph.nodes(
         "Scan",
-        *[zero] * len(states),
+        *initial,
         samples,
         outputs=len(states) + layer.return_sequences,
         body=body,
@@ -81,7 +122,13 @@ def _masked(graph: Graph, layer: SimpleRNN | LSTM | GRU, mask: float, p: Slots, 
         scan_input_axes=[1],
         **({"scan_output_axes": [1]} if layer.return_sequences else {}),
     )
-    return graph.value(outputs[-1], (x.shape[0], u)) if layer.return_sequences else graph.value(outputs[0], (u,))
+    shape = layer.build(x.shape).shape
+    if len(shape) == 1:
+        return graph.value(outputs[0], shape)
+    rows = [outputs[-1]] if layer.return_sequences else []
+    if layer.return_state:
+        rows += [graph.node("Unsqueeze", name, graph.constant("axes", [1])) for name in outputs[: len(states)]]
+    return graph.value(rows[0] if len(rows) == 1 else graph.node("Concat", *rows, axis=1), shape)
 
 
 def _batch_size(graph: Graph, samples: str) -> str:

@@ -60,9 +60,18 @@ def _gru_gradient(r: Vector, z: Vector, n: Vector, q: Vector, h: Vector, dh: Vec
     return dn * q * r * (1.0 - r), dh * (h - n) * z * (1.0 - z), dn, dn * r, dh * z
 
 
+def _product_of(h: Vector, m: Vector) -> tuple[Vector, ...]:
+    return (h * m,)
+
+
+def _sum_with_product(dh: Vector, through: Vector, m: Vector) -> tuple[Vector, ...]:
+    return (dh + through * m,)
+
+
 _rnn_row, _rnn_row_back = compile_formula(_rnn, 1, 2), compile_formula(_rnn_gradient, 2, 2)
 _lstm_row, _lstm_row_back = compile_formula(_lstm, 5, 6), compile_formula(_lstm_gradient, 8, 6)
 _gru_row, _gru_row_back = compile_formula(_gru, 5, 5), compile_formula(_gru_gradient, 6, 5)
+_multiply_row, _add_product_row = compile_formula(_product_of, 2, 1), compile_formula(_sum_with_product, 3, 1)
 
 
 @jit
@@ -95,17 +104,21 @@ def _four_rows(address, stride):
 
 
 @jit
-def _forward_task(cell, x, panels, b, mask, hx, gates, c, y, sequence, T, n, i, u, task):
-    zero, first = x.dtype.type(0), task * STRIPE
+def _forward_task(cell, x, panels, b, mask, m, hx, gates, c, y, T, n, i, u, task):
+    zero, first, needs_y, dropout = x.dtype.type(0), task * STRIPE, len(y) > 0, len(m) > 0
     rows, w, k = min(STRIPE, n - first), u + i, len(b)
-    for row in range(first, first + rows):
-        hx[row * w : row * w + u] = zero
-        if cell == LSTM:
-            c[row * u : (row + 1) * u] = zero
+    dropped = aligned_empty(rows * w if dropout else 1, hx)  # the rows of a step, with m ⊙ h in place of h
     for t in range(T):
         start = t * n + first
         copy_rows(address_of(x, (first * T + t) * i), T * i, address_of(hx, start * w + u), w, rows, i, zero)
-        indirect_call(_product, (hx, start, w, panels, address_of(b, 0), 0, gates, start, k, rows))
+        if dropout:
+            copy_rows(address_of(hx, start * w), w, address_of(dropped, 0), w, rows, w, zero)
+            for row in range(rows):
+                h = address_of(dropped, row * w)
+                _multiply_row((h, address_of(m, (first + row) * u), h), u, zero)
+            indirect_call(_product, (dropped, 0, w, panels, address_of(b, 0), 0, gates, start, k, rows))
+        else:
+            indirect_call(_product, (hx, start, w, panels, address_of(b, 0), 0, gates, start, k, rows))
         for row in range(first, first + rows):
             at, step = t * n + row, row * T + t
             before, after = address_of(hx, at * w), address_of(hx, (at + n) * w)
@@ -114,7 +127,7 @@ def _forward_task(cell, x, panels, b, mask, hx, gates, c, y, sequence, T, n, i, 
                 copy_rows(before, 0, after, 0, 1, u, zero)
                 if cell == LSTM:
                     copy_rows(address_of(c, at * u), 0, address_of(c, (at + n) * u), 0, 1, u, zero)
-                if sequence:
+                if needs_y:
                     y[step * u : (step + 1) * u] = zero
                 continue
             if cell == RNN:
@@ -127,21 +140,25 @@ def _forward_task(cell, x, panels, b, mask, hx, gates, c, y, sequence, T, n, i, 
                     _lstm_row((g1, g2, g3, g4, c1, g1, g2, g3, g4, c2, after), u, zero)
                 else:
                     _gru_row((g1, g2, g3, g4, before, g1, g2, g3, g4, after), u, zero)
-            if sequence:
+            if needs_y:
                 copy_rows(after, 0, address_of(y, step * u), 0, 1, u, zero)
-    if not sequence:
-        copy_rows(address_of(hx, (T * n + first) * w), w, address_of(y, first * u), u, rows, u, zero)
 
 
 @jit
-def _backward_task(cell, panels, mask, hx, gates, c, dy, sequence, dx, T, n, i, u, k, task):
-    zero, first, needs_dx = gates.dtype.type(0), task * STRIPE, len(dx) > 0
+def _backward_task(cell, panels, mask, m, hx, gates, c, dy, dlast, dx, dfirst, T, n, i, u, k, task):
+    zero, first = gates.dtype.type(0), task * STRIPE
+    needs_dx, needs_dfirst, dropout = len(dx) > 0, len(dfirst) > 0, len(m) > 0
     rows, w, N = min(STRIPE, n - first), u + i, u + i if needs_dx else u
     d = aligned_empty(rows * N, gates)  # the gradient of a row's state and, after it, of its input
     dc = aligned_empty(rows * u if cell == LSTM else 1, gates)
     d[:], dc[:] = zero, zero
-    if not sequence:
-        copy_rows(address_of(dy, first * u), u, address_of(d, 0), N, rows, u, zero)
+    through = aligned_empty(rows * N if dropout else 1, gates)  # the gradients that pass through the product
+    nothing = np.zeros(N if dropout else 1, gates.dtype)
+    states = len(dlast) // (n * u)
+    if states > 0:
+        copy_rows(address_of(dlast, first * states * u), states * u, address_of(d, 0), N, rows, u, zero)
+    if states > 1:
+        copy_rows(address_of(dlast, (first * states + 1) * u), states * u, address_of(dc, 0), u, rows, u, zero)
     for t in range(T - 1, -1, -1):
         start = t * n + first
         for row in range(rows):
@@ -150,7 +167,7 @@ def _backward_task(cell, panels, mask, hx, gates, c, dy, sequence, dx, T, n, i, 
             if not mask[step]:
                 gates[at * k : (at + 1) * k] = zero
                 continue
-            if sequence:
+            if len(dy) > 0:
                 add_rows(address_of(dy, step * u), 0, dh, 0, 1, u, zero)
             if cell == RNN:
                 g = address_of(gates, at * k)
@@ -162,12 +179,24 @@ def _backward_task(cell, panels, mask, hx, gates, c, dy, sequence, dx, T, n, i, 
                     _lstm_row_back((g1, g2, g3, g4, c1, c2, dc1, dh, g1, g2, g3, g4, dc1, dh), u, zero)
                 else:
                     _gru_row_back((g1, g2, g3, g4, address_of(hx, at * w), dh, g1, g2, g3, g4, dh), u, zero)
-        if t > 0 or needs_dx:
-            indirect_call(_product, (gates, start, k, panels, address_of(d, 0), N, d, 0, N, rows))
+        if t > 0 or needs_dx or needs_dfirst:
+            if dropout:
+                indirect_call(_product, (gates, start, k, panels, address_of(nothing, 0), 0, through, 0, N, rows))
+                for row in range(rows):
+                    dh, factors = address_of(d, row * N), address_of(m, (first + row) * u)
+                    _add_product_row((dh, address_of(through, row * N), factors, dh), u, zero)
+                copy_rows(address_of(through, u), N, address_of(d, u), N, rows, N - u, zero)
+            else:
+                indirect_call(_product, (gates, start, k, panels, address_of(d, 0), N, d, 0, N, rows))
         if needs_dx:
             copy_rows(address_of(d, u), N, address_of(dx, (first * T + t) * i), T * i, rows, i, zero)
             for row in range(rows):
                 d[row * N + u : (row + 1) * N] = zero
+    if needs_dfirst:
+        states = len(dfirst) // (n * u)
+        copy_rows(address_of(d, 0), N, address_of(dfirst, first * states * u), states * u, rows, u, zero)
+        if states > 1:
+            copy_rows(address_of(dc, 0), u, address_of(dfirst, (first * states + 1) * u), states * u, rows, u, zero)
 
 
 @jit
@@ -176,26 +205,40 @@ def _flat(array):
 
 
 @jit
-def _forward(cell, x, V, b, mask, hx, gates, c, y, sequence):
+def _forward(cell, x, V, b, mask, m, hx, gates, c, y):
     (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
     panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK)
-    arrays = _flat(x), panels, b, _flat(mask), _flat(hx), _flat(gates), _flat(c), _flat(y)
-    parallel_for(_forward_task, (cell, *arrays, sequence, T, n, i, w - i), (n + STRIPE - 1) // STRIPE)
+    arrays = _flat(x), panels, b, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(y)
+    parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), (n + STRIPE - 1) // STRIPE)
 
 
 @jit
-def _backward(cell, V, mask, hx, gates, c, dy, sequence, dx):
-    (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[-1]
+def _backward(cell, V, mask, m, hx, gates, c, dy, dlast, dx, dfirst):
+    (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[2]
     panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK)
-    arrays = panels, _flat(mask), _flat(hx), _flat(gates), _flat(c), _flat(dy)
-    parallel_for(_backward_task, (cell, *arrays, sequence, _flat(dx), T, n, w - u, u, k), (n + STRIPE - 1) // STRIPE)
+    inputs = panels, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(dy), _flat(dlast)
+    parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), (n + STRIPE - 1) // STRIPE)
 
 
-def recurrent(cell: str, x: Array, V: Array, b: Array, mask: Array, hx: Array, gates: Array, c: Array, y: Array) -> Array:
-    _forward(CELLS[cell], x, V, b, mask, hx, gates, c, y.reshape(-1), y.ndim == 3)
+def recurrent(
+    cell: str, x: Array, V: Array, b: Array, mask: Array, m: Array, hx: Array, gates: Array, c: Array, y: Array
+) -> Array:
+    _forward(CELLS[cell], x, V, b, mask, m, hx, gates, c, y)
     return y
 
 
-def recurrent_backward(cell: str, V: Array, mask: Array, hx: Array, gates: Array, c: Array, dy: Array, dx: Array) -> Array:
-    _backward(CELLS[cell], V, mask, hx, gates, c, dy.reshape(-1, dy.shape[-1]), dy.ndim == 3, dx)
+def recurrent_backward(
+    cell: str,
+    V: Array,
+    mask: Array,
+    m: Array,
+    hx: Array,
+    gates: Array,
+    c: Array,
+    dy: Array,
+    dlast: Array,
+    dx: Array,
+    dfirst: Array,
+) -> Array:
+    _backward(CELLS[cell], V, mask, m, hx, gates, c, dy, dlast, dx, dfirst)
     return dx

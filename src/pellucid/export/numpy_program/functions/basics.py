@@ -43,6 +43,11 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(len(x), *shape)
 
 
+def slice_axis(x: Array, start: int, stop: int, axis: int) -> Array:
+    """Return the positions from start to stop of one axis."""
+    return x[(slice(None),) * axis + (slice(start, stop),)]
+
+
 def add(*xs: Array) -> Array:
     """Return the sum of the inputs."""
     return sum(xs[1:], xs[0])

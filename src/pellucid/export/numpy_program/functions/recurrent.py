@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -56,40 +57,73 @@ def apply_over_time(
     x: Array,
     cell: Callable[..., tuple[Array, ...]],
     *weights: Array,
+    start: tuple[Array, ...] | None = None,
     states: int = 1,
     return_sequences: bool,
+    return_state: bool = False,
 ) -> Array:
-    """Return the state h after the last step, or after every step."""
-    units = len(weights[1])
-    state = (np.zeros((len(x), units), x.dtype),) * states
+    """Return the state h after the last step or after every step, or the whole state."""
+    state = initial_state(len(x), weights, start, states)
     outputs = []
     for t in range(x.shape[1]):
         state = cell(x[:, t], state, *weights)
         outputs.append(state[0])
-    return np.stack(outputs, axis=1) if return_sequences else state[0]
+    return select_states(outputs, state, return_sequences, return_state)
 
 
 def apply_over_masked_time(
     x: Array,
     cell: Callable[..., tuple[Array, ...]],
     *weights: Array,
+    start: tuple[Array, ...] | None = None,
     states: int = 1,
     return_sequences: bool,
+    return_state: bool = False,
     mask: float,
 ) -> Array:
-    """Return the state h after the last step, or after every step.
+    """Return the state h after the last step or after every step, or the whole state.
 
     Steps whose features all equal ``mask`` are skipped; their output is zero.
     """
-    units = len(weights[1])
-    state = (np.zeros((len(x), units), x.dtype),) * states
+    state = initial_state(len(x), weights, start, states)
     outputs = []
     for t in range(x.shape[1]):
         present = (x[:, t] != mask).any(axis=1, keepdims=True)
         new = cell(x[:, t], state, *weights)
-        state = tuple(np.where(present, new[k], state[k]) for k in range(states))
+        state = tuple(np.where(present, new[k], state[k]) for k in range(len(state)))
         outputs.append(np.where(present, new[0], 0))
-    return np.stack(outputs, axis=1) if return_sequences else state[0]
+    return select_states(outputs, state, return_sequences, return_state)
+
+
+def initial_state(
+    n: int,
+    weights: tuple[Array, ...],
+    start: tuple[Array, ...] | None,
+    states: int,
+) -> tuple[Array, ...]:
+    """Return the state before the first step: zero, or a learned or computed one."""
+    shape, dtype = (n, len(weights[1])), weights[1].dtype
+    if start is None:
+        return (np.zeros(shape, dtype),) * states
+    return tuple(np.broadcast_to(part, shape) for part in start)
+
+
+def select_states(
+    outputs: list[Array],
+    state: tuple[Array, ...],
+    return_sequences: bool,
+    return_state: bool,
+) -> Array:
+    """Return the outputs of all steps, the last state, or both as rows."""
+    if return_sequences:
+        return np.stack([*outputs, *state] if return_state else outputs, axis=1)
+    return np.stack(state, axis=1) if return_state and len(state) > 1 else state[0]
+
+
+def split_state(state: Array, parts: int) -> tuple[Array, ...]:
+    """Return the parts of a state (n, parts * units) or (n, parts, units)."""
+    flat = state.reshape(len(state), math.prod(state.shape[1:]))
+    return tuple(np.split(flat, parts, axis=1))
 
 
 def reverse(x: Array) -> Array:
