@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, ordered_jit
+from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 
 f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
 SHORT_SUM = 512  # exponentials that are summed in the array's dtype; the sums are then added in float64
@@ -324,41 +324,53 @@ def _distances(z):
 
 
 @jit
-def _count_triplets(i, labels, weights):
-    """Return the number of triplets with the anchor i."""
-    positives, negatives = 0, 0
+def _split_samples(i, labels, weights, positives, negatives):
+    """Write the samples that form triplets with the anchor i into two arrays, and return how many there are in each."""
+    near, far = 0, 0
     for j in range(len(labels)):
-        if j != i and weights[j] > 0:
-            same = labels[j] == labels[i]
-            positives += same
-            negatives += not same
-    return positives * negatives
+        if weights[j] == 0 or j == i:
+            continue
+        if labels[j] == labels[i]:
+            positives[near] = j
+            near += 1
+        else:
+            negatives[far] = j
+            far += 1
+    return near, far
 
 
 @jit
 def _triplet(z, labels, weights, scale, margin, dz):
     n, k = z.shape
     loss, d, slopes, gradient = 0.0, _distances(z), np.zeros((n, n)), np.zeros((n, k))
+    positives, negatives = np.empty(n, np.int64), np.empty(n, np.int64)
+    distances, violations = np.empty(n), np.empty(n)  # of the negatives, in a row: the loop over them is vectorized
     for i in range(n):
-        count = _count_triplets(i, labels, weights)
-        if count == 0 or weights[i] == 0:
+        near, far = _split_samples(i, labels, weights, positives, negatives)
+        if near == 0 or far == 0 or weights[i] == 0:
             continue
-        factor = f64(weights[i]) / count
-        for p in range(n):
-            if p == i or labels[p] != labels[i] or weights[p] == 0:
-                continue
-            for q in range(n):
-                slack = margin + d[i, p] - d[i, q]
-                if labels[q] != labels[i] and weights[q] > 0 and not slack <= 0:
-                    loss += factor * slack
-                    slopes[i, p] += factor
-                    slopes[i, q] -= factor
+        for q in range(far):
+            distances[q], violations[q] = d[i, negatives[q]], 0.0
+        factor = f64(weights[i]) / (near * far)
+        for p in range(near):
+            distance, total, count = d[i, positives[p]], 0.0, 0.0
+            for q in range(u64(far)):
+                slack = margin + _difference(distance, distances[q])
+                violated = 0.0 if slack <= 0 else 1.0  # 1 for NaN, which reaches the loss
+                total += violated * slack
+                count += violated
+                violations[q] += violated
+            loss += factor * total
+            slopes[i, positives[p]] += factor * count
+        for q in range(far):
+            slopes[i, negatives[q]] -= factor * violations[q]
     for i in range(n):
         for j in range(i):
             slope = slopes[i, j] + slopes[j, i]
             if slope != 0 and d[i, j] != 0:
-                for c in range(k):
-                    change = slope / d[i, j] * (f64(z[i, c]) - f64(z[j, c]))
+                slope /= d[i, j]
+                for c in range(u64(k)):
+                    change = slope * (f64(z[i, c]) - f64(z[j, c]))
                     gradient[i, c] += change
                     gradient[j, c] -= change
     for i in range(n):

@@ -212,7 +212,7 @@ def triplet(z: Array, labels: Array, weights: Array, scale: float, margin: float
         positives = positives[positives != i]
         if not positives.size or not negatives.size:
             continue
-        slack = margin + distances[i, positives][:, None] - distances[i, negatives]
+        slack = margin + (distances[i, positives][:, None] - distances[i, negatives])  # the margin last, since it may be small
         active = ~(slack <= 0)  # NaN is active, so that it reaches the loss
         factor = float(weights[i]) / slack.size
         loss += factor * slack[active].sum()
@@ -220,6 +220,6 @@ def triplet(z: Array, labels: Array, weights: Array, scale: float, margin: float
         slopes[i, negatives] -= factor * scale * active.sum(axis=0)
     slopes += slopes.T.copy()
     ratios = np.divide(slopes, distances, out=np.zeros_like(slopes), where=distances != 0)
-    for i, row in enumerate(wide):
-        dz[i] = ratios[i] @ (row - wide)
+    for row, row_ratios, gradient in zip(wide, ratios, dz, strict=True):
+        gradient[...] = row_ratios @ (row - wide)
     return float(loss)
