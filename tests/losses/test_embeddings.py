@@ -154,6 +154,13 @@ def test_distances_far_from_the_origin_keep_their_digits(kernels):
         np.testing.assert_allclose(dz, gradient, rtol=1e-6, atol=1e-6)
 
 
+@KERNELS
+def test_the_margin_is_not_lost_in_large_distances(kernels):
+    value, dz = of_batch(np.float32([[0], [1e17], [-1e17]]), [0, 0, 1], kernels)
+    assert value == 1  # of the first anchor, whose p and n are equally far away; the second has the loss 0, the third no p
+    assert dz.ravel().tolist() == [-2, 1, 1]
+
+
 def new_model(**options):
     return Sequential(Dense(16), ReLU(), Dense(3)).compile((6,), Triplet(), Adam(0.01), **options)
 

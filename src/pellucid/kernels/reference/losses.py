@@ -192,8 +192,8 @@ def cosine_distance(y: Array, targets: Array, weights: Array, scale: float, dy: 
     u = y / np.where(valid, lengths, 1)[:, None]
     difference = u - targets / np.where(valid, target_lengths, 1)[:, None]
     losses = np.where(valid, np.square(difference).sum(axis=1) / 2, 1)
-    factor = np.where(valid, weights * scale / np.where(valid, lengths, 1), 0)
-    dy[...] = (difference - losses[:, None] * u) * factor[:, None]
+    factor = weights * scale / np.where(valid, lengths, 1)
+    dy[...] = np.where(valid[:, None], (difference - losses[:, None] * u) * factor[:, None], 0)
     return float(weights @ losses)
 
 
@@ -219,7 +219,7 @@ def triplet(z: Array, labels: Array, weights: Array, scale: float, margin: float
         slopes[i, positives] += factor * scale * active.sum(axis=1)
         slopes[i, negatives] -= factor * scale * active.sum(axis=0)
     slopes += slopes.T.copy()
-    ratios = np.divide(slopes, distances, out=np.zeros_like(slopes), where=distances != 0)
-    for row, row_ratios, gradient in zip(wide, ratios, dz, strict=True):
-        gradient[...] = row_ratios @ (row - wide)
+    for row, row_slopes, row_distances, gradient in zip(wide, slopes, distances, dz, strict=True):
+        others = (row_slopes != 0) & (row_distances != 0)
+        gradient[...] = (row_slopes[others] / row_distances[others]) @ (row - wide[others])
     return float(loss)
