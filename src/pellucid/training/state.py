@@ -82,9 +82,9 @@ class ModelState:
     def start_metric(self, metric: Metric) -> MetricState:
         """Return a new state of the metric for these outputs. Raises ConfigError where it cannot be computed."""
         if metric.needs == "numbers":
-            return metric.start(self.output_shape[-1], self.kernels)
+            return metric.start(self.metric_shape[-1], self.kernels)
         if self.multi_label:
-            return metric.start_multi_label(self.output_shape[-1], self.kernels)
+            return metric.start_multi_label(self.metric_shape[-1], self.kernels)
         return metric.start(self.class_count, self.kernels)
 
     def arrays(self) -> dict[str, Array]:
