@@ -82,7 +82,10 @@ from pellucid.layers import (
 )
 from pellucid.losses import (
     BinaryCrossEntropy as BinaryCrossEntropy,
+    BinaryFocalCrossEntropy as BinaryFocalCrossEntropy,
+    CosineDistance as CosineDistance,
     CrossEntropy as CrossEntropy,
+    GaussianNLL as GaussianNLL,
     Hinge as Hinge,
     Huber as Huber,
     KLDivergence as KLDivergence,
@@ -90,6 +93,8 @@ from pellucid.losses import (
     MeanAbsoluteError as MeanAbsoluteError,
     MeanSquaredError as MeanSquaredError,
     Poisson as Poisson,
+    Quantile as Quantile,
+    Triplet as Triplet,
 )
 from pellucid.metrics import (
     F1 as F1,

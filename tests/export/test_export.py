@@ -33,6 +33,7 @@ from pellucid import (
     FileError,
     Flatten,
     FromState,
+    GaussianNLL,
     GlobalAveragePool2D,
     Graph,
     GroupNorm,
@@ -41,6 +42,7 @@ from pellucid import (
     MeanSquaredError,
     Merge,
     Node,
+    Poisson,
     PReLU,
     ReLU,
     Residual,
@@ -186,6 +188,15 @@ def test_token_indices_are_integers(tmp_path):
     for wrong in (x + 0.5, x - 5, x + 5):
         with pytest.raises(ValueError, match="integers from 0 to 4"):
             load_program(tmp_path / "words.py")["predict"](wrong)
+
+
+@pytest.mark.parametrize("loss", [GaussianNLL(), Poisson()], ids=repr)
+def test_exports_compute_what_predict_returns_whatever_the_metrics_see(loss, tmp_path):
+    model = Sequential(Dense(4)).compile((3,), loss, input_stage=Passthrough())
+    x = random_samples(model.network, model.input_stage, (3,), 5)
+    assert_close(run_session(onnx_bytes(model._trained_network()), x), model.predict(x))
+    model.export_numpy(tmp_path / "net.py")
+    assert_close(load_program(tmp_path / "net.py")["predict"](x), model.predict(x))
 
 
 def test_both_formats_standardize_tables(tmp_path):

@@ -144,6 +144,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         bias2=normal(g * f),
         out_bias2=normal(g * f),
         table_rows=normal(n + 2, k),
+        levels=rng.random(k),
+        out_wide=normal(n, 2 * k),
     )
 
 
@@ -178,6 +180,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "conv2d_relu_backward": lambda k, a: k.conv2d_relu_backward(
         a.conv_images, np.maximum(a.maps, 0), a.dmaps, a.place, a.groups, a.out_taps, a.out_bias
     ),
+    "cosine_distance": lambda k, a: k.cosine_distance(a.x, a.y * (a.weights > 0.3)[:, None], a.weights, a.scale, a.out),
     "count_correct": lambda k, a: k.count_correct(a.x, a.labels, a.weights),
     "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "elu": lambda k, a: k.elu(a.x, 0.7, a.out),
@@ -186,6 +189,10 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
     "gelu": lambda k, a: k.gelu(a.x, a.scale < 0.5, a.out),
     "gelu_gradient": lambda k, a: k.gelu_gradient(a.x, a.scale < 0.5, a.dy, a.dy),
+    "focal_cross_entropy": lambda k, a: k.focal_cross_entropy(
+        a.x, a.soft * (a.soft > 0.1), a.weights, a.scale, a.levels, 0.7, 2.5 * (a.scale < 0.7), a.out, a.out2
+    ),
+    "gaussian": lambda k, a: k.gaussian(np.concatenate([a.x, a.dy], axis=1), a.y, a.weights, a.scale, 1e-3, a.out, a.out_wide),
     "global_average_pool": lambda k, a: k.global_average_pool(a.images, a.out_means),
     "global_average_pool_backward": lambda k, a: k.global_average_pool_backward(a.dmeans, a.out_images),
     "hinge": lambda k, a: k.hinge(a.x[:, :1].copy(), a.signs, a.weights, a.scale, a.out_hinge),
@@ -225,6 +232,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "normalize_relu_backward": lambda k, a: k.normalize_relu_backward(
         a.x, np.maximum(a.y, 0), a.mean, a.rstd, a.dy, a.out_gamma, a.out_beta
     ),
+    "pinball": lambda k, a: k.pinball(a.x, a.y, a.weights, a.scale, a.levels, a.out),
     "poisson": lambda k, a: k.poisson(a.x, abs(a.y), a.weights, a.scale, a.out, a.out2),
     "radam": lambda k, a: k.radam(a.flat, a.g, a.m, a.v, 0.02, 2.5, 0.9, 0.99, 1e-8),
     "recurrent": lambda k, a: k.recurrent(
@@ -279,6 +287,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
+    "triplet": lambda k, a: k.triplet(a.x, a.labels % 3, a.weights * (a.weights > 0.2), a.scale, 1.5, a.out),
     "uniform": lambda k, a: k.uniform(0xFEDCBA9876543210, a.rows, 5),
     "warp": lambda k, a: k.warp(
         a.byte_images,
@@ -324,6 +333,7 @@ INPUTS = {  # no kernel may write to these
     "labels",
     "signs",
     "soft",
+    "levels",
     "data",
     "rows",
     "mean",

@@ -11,12 +11,15 @@ import sklearn.metrics
 from pellucid import (
     SGD,
     BinaryCrossEntropy,
+    BinaryFocalCrossEntropy,
     ConfigError,
+    CosineDistance,
     CrossEntropy,
     DataError,
     Dense,
     Dropout,
     Flatten,
+    GaussianNLL,
     Hinge,
     Huber,
     Identity,
@@ -24,12 +27,14 @@ from pellucid import (
     MeanAbsoluteError,
     MeanSquaredError,
     Poisson,
+    Quantile,
     ReLU,
     Sequential,
     ShapeError,
     Sigmoid,
     Softmax,
     Tanh,
+    Triplet,
     kernels as kernel_sets,
 )
 from pellucid.core.config import registered_classes
@@ -58,6 +63,11 @@ PAIRS = [
     (BinaryCrossEntropy(), (Dense(1), Sigmoid()), LABELS > 0),
     (BinaryCrossEntropy(), (Dense(3), Sigmoid()), MULTI_LABEL),
     (BinaryCrossEntropy(), (Dense(3), Sigmoid()), np.clip(NUMBERS + 0.5, 0, 1)),
+    (BinaryCrossEntropy(3.0), (Dense(3), Sigmoid()), MULTI_LABEL),
+    (BinaryCrossEntropy((0.5, 1, 7)), (Dense(3), Sigmoid()), np.clip(NUMBERS + 0.5, 0, 1)),
+    (BinaryFocalCrossEntropy(), (Dense(1), Sigmoid()), LABELS > 0),
+    (BinaryFocalCrossEntropy(0.5, 0.8), (Dense(3), Sigmoid()), MULTI_LABEL),
+    (BinaryFocalCrossEntropy(5, 0.1), (Dense(3), Sigmoid()), np.clip(NUMBERS + 0.5, 0, 1)),
     *((Hinge(), (Dense(3), *head), LABELS) for head in ((), (Identity(),), (Tanh(),), (Tanh(), Dropout(0.3)))),
     *((Hinge(), (Dense(1), *head), LABELS > 0) for head in ((), (Tanh(),))),
     (Hinge(), (ReLU(), Dense(2)), np.eye(2)[1 * (LABELS > 0)]),
@@ -73,6 +83,13 @@ PAIRS = [
     (MeanSquaredError(), (Dense(1),), NUMBERS[:, 0]),
     (MeanSquaredError(), (Dense(3), Softmax()), LABELS),
     (MeanAbsoluteError(), (Dense(1),), NUMBERS[:, 0]),
+    *((Quantile(0.9), (Dense(3), *head), NUMBERS) for head in ((), (ReLU(),), (Tanh(), Dropout(0.3)))),
+    *((Quantile((0.1, 0.5, 0.9)), (Dense(3),), y) for y in (NUMBERS, NUMBERS[:, 0], NUMBERS[:, :1])),
+    *((GaussianNLL(), (Dense(6), *head), NUMBERS) for head in ((), (Identity(),), (Dropout(0.3),))),
+    (GaussianNLL(0.5), (Dense(2),), NUMBERS[:, 0]),
+    *((CosineDistance(), (Dense(3), *head), NUMBERS) for head in ((), (Sigmoid(),), (Tanh(), Dropout(0.3)))),
+    *((Triplet(margin), (Dense(3), *head), LABELS) for margin in (0.3, 5.0) for head in ((), (Tanh(),))),
+    (Triplet(), (Dense(1),), np.array([-7, 10**12, -7, 10**12, 3])),
     (Huber(), (Dense(3), Softmax()), LABELS),
 ]
 
@@ -227,6 +244,17 @@ def test_huge_logits_stay_finite_and_exact(kernels, size):
         ),
         (Hinge(), (Sigmoid(), Dropout(0.1)), r"got Sigmoid\(\): remove it, or use loss=BinaryCrossEntropy\(\)"),
         (Hinge(), (ReLU(),), r"got ReLU\(\): remove it$"),
+        (BinaryFocalCrossEntropy(), (), r"BinaryFocalCrossEntropy needs Sigmoid\(\) as the last layer"),
+        (BinaryFocalCrossEntropy(), (Softmax(),), r"with Softmax\(\) use loss=CrossEntropy\(\)"),
+        (
+            BinaryCrossEntropy((1, 2)),
+            (Sigmoid(),),
+            "pos_weight has 2 numbers for 3 outputs; give one number for all, or one",
+        ),
+        (Quantile((0.1, 0.9)), (), "levels has 2 numbers for 3 outputs"),
+        (GaussianNLL(), (), "needs two outputs for each target, a mean and the logarithm of a variance; got 3 outputs"),
+        (GaussianNLL(), (Dense(4), ReLU()), r"GaussianNLL needs a linear output, got ReLU\(\): remove it$"),
+        (CosineDistance(), (Dense(1),), "needs at least 2 outputs, got 1"),
         (Poisson(), (Tanh(),), r"Poisson needs a linear output, got Tanh\(\): remove it$"),
     ],
     ids=repr,
@@ -289,12 +317,32 @@ def test_soft_labels_and_numbers_keep_their_values():
         (Poisson(), [[0, 1, 2], [3, -1, 0]], DataError, "counts, at least 0; got -1 in sample 1"),
         (MeanAbsoluteError(), [3, 0], DataError, "label 3 in sample 0 is out of range"),
         (Huber(), [0.5, 1.5], ShapeError, "the targets have one number"),
+        (BinaryFocalCrossEntropy(), [[0, 1, 2]], DataError, "BinaryFocalCrossEntropy takes values from 0 to 1"),
+        (
+            Quantile(),
+            [0.5, 1.5],
+            ShapeError,
+            r"Quantile: .* \(3,\), the targets have one number",
+        ),
+        (Quantile((0.1, 0.5, 0.9)), [[0, 1]], ShapeError, r"the targets have \(2,\)"),
+        (CosineDistance(), [1, 2], ShapeError, "the targets have one number"),
+        (CosineDistance(), [[1, 2, np.nan]], DataError, "targets hold NaN or infinity"),
+        (Triplet(), [[0, 1, 0]], ShapeError, r"Triplet takes one label for each sample, the targets have \(3,\)"),
+        (Triplet(), [0, 0.5], DataError, "Triplet takes integers as labels, got 0.5"),
+        (Triplet(), ["a", "b"], DataError, "number the classes"),
         (MeanSquaredError(), [[1j, 2, 3]], DataError, "targets must be numbers, got complex128"),
     ],
 )
 def test_invalid_targets_are_refused(loss, y, error, words):
     with pytest.raises(error, match=words):
         loss.targets(np.array(y), (3,))
+
+
+def test_the_targets_of_a_gaussian_are_half_as_many_as_its_outputs():
+    assert GaussianNLL().targets(np.array([1.0, 2.0]), (2,)).shape == (2, 1)
+    assert GaussianNLL().targets(NUMBERS, (6,)).shape == (5, 3)
+    with pytest.raises(ShapeError, match=r"GaussianNLL: .* \(2,\), the targets have \(3,\)"):
+        GaussianNLL().targets(NUMBERS, (4,))
 
 
 def test_hinge_with_one_output_takes_0_and_1():
@@ -314,17 +362,22 @@ def test_hinge_with_one_output_takes_0_and_1():
         (CrossEntropy(smoothing=0.1), Softmax(), SOFT),
         (KLDivergence(), Softmax(), SOFT),
         (BinaryCrossEntropy(), Sigmoid(), MULTI_LABEL),
+        (BinaryCrossEntropy(3.0), Sigmoid(), MULTI_LABEL),
+        (BinaryFocalCrossEntropy(), Sigmoid(), MULTI_LABEL),
         (Hinge(), Tanh(), LABELS),
         (MeanSquaredError(), Tanh(), NUMBERS),
         (MeanAbsoluteError(), Tanh(), NUMBERS),
         (Huber(), Tanh(), NUMBERS),
         (Poisson(), Identity(), abs(NUMBERS)),
+        (Quantile(0.8), Tanh(), NUMBERS),
+        (GaussianNLL(1.0), Dense(6), NUMBERS),
+        (CosineDistance(), Tanh(), NUMBERS),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_weight_of_two_equals_the_sample_twice_and_equal_weights_cancel(kernels, loss, head, y):
     parts = ModelState(Sequential(Dense(3), head), (4,), loss, SGD(), 0, kernels, np.float64)
-    x, targets = asymmetric((5, 4)), loss.targets(y, (3,))
+    x, targets = asymmetric((5, 4)), loss.targets(y, parts.output_shape)
 
     def learned(rows, weights):
         step = GradientStep(parts)

@@ -61,6 +61,7 @@ NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, low_open=True)]
 Fraction = Annotated[float, Range(0, 1)]
 FractionBelowOne = Annotated[float, Range(0, 1, high_open=True)]
+OpenFraction = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 
 
 class _ConstructorSignature:

@@ -310,6 +310,23 @@ class Kernels(KernelRuntime, Protocol):
     def sigmoid_cross_entropy(self, z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
         """Binary cross-entropy after sigmoid, from logits, averaged over the outputs."""
 
+    def focal_cross_entropy(
+        self,
+        z: Array,
+        targets: Array,
+        weights: Array,
+        scale: float,
+        positive: Array,
+        negative: float,
+        gamma: float,
+        a: Array,
+        dz: Array,
+    ) -> float:
+        """The focal loss after sigmoid, from logits, averaged over the outputs; for γ = 0 the binary cross-entropy.
+
+        ``positive`` (k, float64) and ``negative`` are the weights of the two labels.
+        """
+
     def squared_error(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
         """The squared error, averaged over the outputs."""
 
@@ -322,11 +339,28 @@ class Kernels(KernelRuntime, Protocol):
     def poisson(self, z: Array, targets: Array, weights: Array, scale: float, rates: Array, dz: Array) -> float:
         """The Poisson loss, averaged over the outputs, from the logarithms z of the rates; ``rates`` receives the rates."""
 
+    def pinball(self, y: Array, targets: Array, weights: Array, scale: float, levels: Array, dy: Array) -> float:
+        """The quantile loss for the levels (k, float64) of the outputs, averaged over the outputs."""
+
+    def gaussian(
+        self, z: Array, targets: Array, weights: Array, scale: float, epsilon: float, means: Array, dz: Array
+    ) -> float:
+        """The Gaussian negative log-likelihood, averaged over the targets; z and dz (n, 2k), targets and means (n, k).
+
+        z has the means, which are copied to ``means``, then the logarithms of the variances; ``epsilon`` is added to these.
+        """
+
     def hinge(self, z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
         """The hinge loss of one output; z and signs (n, 1), the signs 1 or −1."""
 
     def hinge_labels(self, z: Array, labels: Array, weights: Array, scale: float, dz: Array) -> float:
         """The hinge loss of several classes."""
+
+    def cosine_distance(self, y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
+        """One minus the cosine of the angle between the vectors y and targets; 1 where one of them is zero."""
+
+    def triplet(self, z: Array, labels: Array, weights: Array, scale: float, margin: float, dz: Array) -> float:
+        """The triplet loss of embeddings z, over all triplets of the batch; 0 for an anchor without a triplet."""
 
     # Metrics: outputs (n, k), labels (n), weights (n).
 

@@ -1,7 +1,8 @@
 """Losses: the functions that training minimizes.
 
-``cross_entropy`` holds the losses for probabilities, ``regression`` those for numbers, and ``hinge`` the loss for scores with
-a margin. The loss of a batch is Σ wᵢ lᵢ / Σ wᵢ with sample weights wᵢ; without weights it is the mean.
+``cross_entropy`` holds the losses for probabilities, ``regression`` those for numbers, ``hinge`` the loss for scores with a
+margin, and ``embeddings`` those for the directions and distances of vectors. The loss of a batch is Σ wᵢ lᵢ / Σ wᵢ with sample
+weights wᵢ; without weights it is the mean.
 """
 
 from pellucid.core import lazy

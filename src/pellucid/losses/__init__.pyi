@@ -3,13 +3,17 @@
 from pellucid.losses.base import Loss as Loss
 from pellucid.losses.cross_entropy import (
     BinaryCrossEntropy as BinaryCrossEntropy,
+    BinaryFocalCrossEntropy as BinaryFocalCrossEntropy,
     CrossEntropy as CrossEntropy,
     KLDivergence as KLDivergence,
 )
+from pellucid.losses.embeddings import CosineDistance as CosineDistance, Triplet as Triplet
 from pellucid.losses.hinge import Hinge as Hinge
 from pellucid.losses.regression import (
+    GaussianNLL as GaussianNLL,
     Huber as Huber,
     MeanAbsoluteError as MeanAbsoluteError,
     MeanSquaredError as MeanSquaredError,
     Poisson as Poisson,
+    Quantile as Quantile,
 )

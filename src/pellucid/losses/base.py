@@ -24,15 +24,24 @@ class Loss(Config, ABC):
     output.
 
     ``classifies`` is True if targets are classes (labels or probabilities); without a head the outputs are then scores.
-    ``multi_label`` is True if several outputs are independent yes-or-no answers. A batch whose mean loss is above
-    ``divergence_limit`` has diverged.
+    ``multi_label`` is True if several outputs are independent yes-or-no answers. ``compares_samples`` is True if the loss of a
+    sample depends on the other samples of its batch: a batch can then not be computed in parts, and no metric compares an
+    output with its target. A batch whose mean loss is above ``divergence_limit`` has diverged.
     """
 
     head: ClassVar[type[Layer] | None] = None
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = None
     classifies: ClassVar[bool] = False
     multi_label: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = False
     divergence_limit: ClassVar[float] = 3.4e38  # the largest value in float32
+
+    def check_outputs(self, shape: Shape) -> None:
+        """Raise ConfigError unless the loss takes outputs of ``shape`` for one sample. By default it takes all."""
+
+    def metric_shape(self, shape: Shape) -> Shape:
+        """Return the shape of what ``compute`` writes into its ``outputs`` for one sample, by default ``shape`` itself."""
+        return shape
 
     @abstractmethod
     def targets(self, y: Array, shape: Shape) -> Array:
@@ -47,7 +56,8 @@ class Loss(Config, ABC):
     ) -> float:
         """Return Σ wᵢ lᵢ over the samples, and write the outputs for the metrics and the gradient.
 
-        ``z`` (n, k) are the logits, the input of the head; without a head they are the network's outputs. ``outputs`` (n, k) is
-        overwritten with the values that metrics compare with the targets: the output of the head, or without a head z (the
-        rates eᶻ for :class:`~pellucid.losses.Poisson`). ``dz`` (n, k) is overwritten with wᵢ · scale · ∂lᵢ/∂z.
+        ``z`` (n, k) are the logits, the input of the head; without a head they are the network's outputs. ``outputs`` (n,
+        *``metric_shape``) is overwritten with the values that metrics compare with the targets: the output of the head, or
+        without a head z (the rates eᶻ for :class:`~pellucid.losses.Poisson`, the means for
+        :class:`~pellucid.losses.GaussianNLL`). ``dz`` (n, k) is overwritten with wᵢ · scale · ∂lᵢ/∂z.
         """

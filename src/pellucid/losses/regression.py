@@ -1,4 +1,4 @@
-"""Losses for regression: distances between numbers, and the likelihood of counts."""
+"""Losses for regression: distances between numbers, quantiles, and the likelihood of counts and of normal distributions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.core.config import Positive
+from pellucid.core.config import OpenFraction, Positive
 from pellucid.core.memory import Array, Shape
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
 from pellucid.losses.base import Loss
+from pellucid.losses.per_output import check_per_output, per_output
 from pellucid.losses.targets import class_labels, finite_targets, numeric_targets
 
 
@@ -112,3 +113,82 @@ class Poisson(Loss):
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
         return float(kernels.poisson(z, targets, weights, scale, outputs, dz))
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """l = mean over the outputs of max(q (y − ŷ), (q − 1) (y − ŷ)), after any layer: the pinball loss (Koenker and Bassett,
+    1978).
+
+    Of all constant outputs, the q-quantile of the targets has the lowest loss: a fraction q of them is below it. q = ½ is the
+    median, with half the loss of :class:`MeanAbsoluteError`. ∂l/∂ŷ = −q/k where ŷ < y, (1 − q)/k where ŷ > y, and 0 where they
+    are equal.
+
+    ``levels`` is q for all outputs, or one q for each output: a network with the outputs of ``Quantile((0.1, 0.5, 0.9))``
+    predicts three quantiles of the same target. Nothing forces them to be in order.
+
+    Targets: numbers (n, k). With one level for each output also (n) or (n, 1), the target of all outputs. Metrics compare
+    every output with its target.
+    """
+
+    levels: OpenFraction | tuple[OpenFraction, ...] = 0.5
+
+    def check_outputs(self, shape: Shape) -> None:
+        check_per_output(self, "levels", self.levels, shape)
+
+    def targets(self, y: Array, shape: Shape) -> Array:
+        y = finite_targets(y)
+        if isinstance(self.levels, tuple) and (y.ndim == 1 or y.shape[1:] == (1,)):
+            y = np.repeat(y.reshape(-1, 1), shape[0], axis=1)
+        return numeric_targets(y, shape, "Quantile")
+
+    def compute(
+        self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
+    ) -> float:
+        outputs[...] = z
+        return float(kernels.pinball(z, targets, weights, scale, per_output(self.levels, z.shape[1]), dz))
+
+
+@dataclass(frozen=True)
+class GaussianNLL(Loss):
+    """l = mean over the targets of ((y − μ)²/v + log v + log 2π)/2, after a linear output: the negative log-likelihood of y for
+    the normal distribution with mean μ and variance v = eˢ + ε, both predicted by the network (Nix and Weigend, 1994). In nats.
+
+    For k targets the network has 2k outputs: the k means μ, then the k logarithms s of the variances, which may be any
+    numbers. ``predict`` returns them in this order; :meth:`distribution` converts them to means and standard deviations.
+    Metrics compare the means with the targets.
+
+    ∂l/∂μ = (μ − y)/(v k), ∂l/∂s = (1 − (y − μ)²/v) (eˢ/v)/(2k). ε = ``epsilon``, in the square of the targets' unit, bounds the
+    gradient and the loss where the network fits a target exactly.
+
+    A network starts with outputs near 0: a mean of 0 and a standard deviation of 1. Standardize the targets, so that this is a
+    sensible start.
+
+    Targets: numbers (n, k); (n) for one target, which has two outputs.
+    """
+
+    output_activations: ClassVar[tuple[type[Layer], ...] | None] = ()
+
+    epsilon: Positive = 1e-6
+
+    def check_outputs(self, shape: Shape) -> None:
+        if shape[0] % 2:
+            raise ConfigError(
+                f"{self} needs two outputs for each target, a mean and the logarithm of a variance; got {shape[0]} outputs"
+            )
+
+    def metric_shape(self, shape: Shape) -> Shape:
+        return (shape[0] // 2,)
+
+    def targets(self, y: Array, shape: Shape) -> Array:
+        return numeric_targets(finite_targets(y), self.metric_shape(shape), "GaussianNLL")
+
+    def compute(
+        self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
+    ) -> float:
+        return float(kernels.gaussian(z, targets, weights, scale, self.epsilon, outputs, dz))
+
+    def distribution(self, outputs: Array) -> tuple[Array, Array]:
+        """Return the means and the standard deviations, each (n, k), for outputs (n, 2k) of ``predict``."""
+        means, logarithms = np.split(outputs, 2, axis=1)
+        return means, np.exp(np.logaddexp(logarithms, np.log(self.epsilon)) / 2, dtype=outputs.dtype)

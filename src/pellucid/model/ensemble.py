@@ -35,7 +35,8 @@ class Ensemble:
     """The mean of the outputs of ``models`` for the same task.
 
     With ``augmentation``, the mean is also over the outputs for ``copies`` augmented copies of each image, each with the same
-    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss.
+    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss, and for
+    several models whose outputs are embeddings.
     """
 
     def __init__(self, models: Sequence[Model], *, augmentation: Augmentation | None = None, copies: int = 0):
@@ -52,6 +53,8 @@ class Ensemble:
                 expected, actual = getattr(first, name), getattr(other, name)
                 if expected != actual:
                     raise ConfigError(f"the models of an ensemble must have the same {name}, got {expected} and {actual}")
+        if len(self.models) > 1 and first.loss.compares_samples:
+            raise ConfigError(f"the outputs for {first.loss} are embeddings: their mean over several models has no meaning")
         self._predictors = [Predictor(model.state) for model in self.models]
 
     @property
@@ -82,7 +85,7 @@ class Ensemble:
         samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state, first.classes)
         scores = Scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
         z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
-        outputs = np.empty_like(z)
+        outputs = np.empty((len(z), *state.metric_shape), np.float32)
         weights = np.ones(len(z), np.float32) if samples.weights is None else samples.weights
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
             loss = state.loss.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z), state.kernels)

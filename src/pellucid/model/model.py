@@ -369,5 +369,6 @@ class Model:
     def _adopt(self, data: Dataset, stage: InputStage) -> None:
         """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
-        if self.classes is None and data.classes is not None and len(data.classes) == self.state.class_count:
+        named = self.classes is None and not self.loss.compares_samples  # the outputs of such a loss are not classes
+        if named and data.classes is not None and len(data.classes) == self.state.class_count:
             self.classes = tuple(data.classes)

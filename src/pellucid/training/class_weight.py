@@ -79,7 +79,8 @@ def _labels(targets: Array, state: ModelState) -> Array:
     """Return the class of each sample, (n). Raises DataError where samples do not have exactly one class each."""
     loss, k = state.loss, state.output_shape[0]
     if not loss.classifies:
-        raise DataError(f"class_weight is for classes, and {loss} is for numbers: give sample weights, fit(sample_weight=…)")
+        kind = "distances" if loss.compares_samples else "numbers"
+        raise DataError(f"class_weight is for classes, and {loss} is for {kind}: give sample weights, fit(sample_weight=…)")
     if targets.ndim == 1:
         return targets
     if k > 1 and loss.multi_label:

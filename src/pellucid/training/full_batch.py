@@ -59,7 +59,7 @@ def check_options(options: FitOptions, samples: int, rule: LBFGS) -> None:
 def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
     """Return the number of samples that are computed at once.
 
-    All of them, if a layer needs statistics of the batch. Raises ConfigError where that is too much memory, and for layers
+    All of them, if a layer needs statistics of the batch or the loss compares samples. Raises ConfigError where that is too much memory, and for layers
     that are random in training.
     """
     execution = state.execution(state.body, statistics=state.statistics.copy())
@@ -71,11 +71,12 @@ def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
             "function at each evaluation: leave it out (L2(λ) in a Chain regularizes, too), or train with batches, as with "
             "Adam()"
         )
-    if not execution.summing_paths:
+    comparing = sorted(execution.summing_paths) or [str(state.loss)] * state.loss.compares_samples
+    if not comparing:
         return min(samples, chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES))
     if samples * state.largest_output > MAX_WHOLE_VALUES:
         raise ConfigError(
-            f"{' and '.join(sorted(execution.summing_paths))} needs statistics over the whole training set, which {rule} takes "
+            f"{' and '.join(comparing)} needs statistics over the whole training set, which {rule} takes "
             f"as its batch, but all {samples:,} samples at once are too much memory: leave it out, or train with batches, as "
             "with Adam()"
         )

@@ -212,7 +212,9 @@ def checked_batch(
 
 
 def check_labels(targets: Array, loss: Loss) -> None:
-    """Raise DataError where all training labels are the same class."""
+    """Raise DataError where all training labels are the same class, or where they allow no comparison of samples."""
+    if loss.compares_samples and not 1 < len(np.unique(targets)) < len(targets):
+        raise DataError(f"{loss} needs at least two classes, and two samples of one class, to have anything to compare")
     if loss.classifies and targets.size and targets.min() == targets.max():
         only = targets.flat[0]
         why = "a classifier needs at least two classes" if only % 1 == 0 else "no class is more likely than another"
@@ -223,11 +225,16 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
     """Return the metrics as a tuple. Raises ConfigError for a metric that does not fit the outputs of the network."""
     given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
-    loss, several, last = state.loss, state.output_shape[0] > 1, trailing_layers(state.network)[-1:]
+    loss, several, last = state.loss, state.metric_shape[0] > 1, trailing_layers(state.network)[-1:]
     classes = loss.classifies or several  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
     yes_or_no = loss.classifies and loss.head is not None and (loss.multi_label or not several)
     for metric in result:
+        if loss.compares_samples:
+            raise ConfigError(
+                f"{metric} compares outputs with targets, but the outputs for {loss} are embeddings, the targets labels: leave "
+                "out the metrics, and measure a classifier of the embeddings, such as the nearest neighbours"
+            )
         if metric.needs == "numbers" and loss.classifies:
             raise ConfigError(
                 f"{metric} compares numbers, but {loss} predicts classes: use LogLoss(), or MeanSquaredError() as the loss"

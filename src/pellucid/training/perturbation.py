@@ -69,7 +69,7 @@ class PerturbedStep:
         trained = [state.layout.offsets[path] + np.arange(slot.size) for path, slot in state.layout.items() if slot.trained]
         self._indices = np.concatenate(trained or [np.empty(0, np.int64)])  # of the trained weights, without the padding
         self._execution = state.execution(parameters=self._w, statistics=self.statistics)
-        self.outputs = self._spare = np.empty((0, *state.output_shape), state.dtype)
+        self.outputs = self._spare = np.empty((0, *state.metric_shape), state.dtype)
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
         """Return the mean loss of the batch, and store the estimate in ``gradient``."""
@@ -77,7 +77,7 @@ class PerturbedStep:
         start = (self.statistics if offset else state.statistics).copy()  # all passes start with the same statistics
         self.weight = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / self.weight if self.weight > 0 else 0.0
-        self.outputs, self._spare = (np.empty((n, *state.output_shape), state.dtype) for _ in range(2))
+        self.outputs, self._spare = (np.empty((n, *state.metric_shape), state.dtype) for _ in range(2))
         self.forward_passes = 0
         self._w[:] = state.parameters
 

@@ -29,7 +29,7 @@ class Scores:
 
     def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
         self.loss, self.weight = 0.0, 0.0
-        several = state.output_shape[-1] > 1
+        several = state.metric_shape[-1] > 1
         self._single_score = state.loss.classifies and state.loss.head is None and not several  # such as the hinge loss
         self._metrics: list[tuple[str, MetricState]] = [
             (metric.name, state.start_metric(metric)) for metric in (state.metrics if metrics is None else metrics)
@@ -85,7 +85,7 @@ class Predictor:
         targets, n = samples.targets, len(samples.targets)
         weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
-        outputs, dz = (np.empty((self._chunk_size, *state.output_shape), state.dtype) for _ in range(2))
+        outputs, dz = (np.empty((self._chunk_size, *shape), state.dtype) for shape in (state.metric_shape, state.output_shape))
         execution = self._borrowed_execution(n)
         for chunk in chunks(n, self._chunk_size):
             rows = chunk if samples.rows is None else samples.rows[chunk]

@@ -28,6 +28,8 @@ class ModelState:
       ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
     - ``head`` is the last activation if the loss is computed together with it, from the logits, else None. ``body`` is the
       network without the head, and ``plan`` the body with fused layers, which training and prediction run.
+    - ``output_shape`` is the shape of the network's output for one sample, ``metric_shape`` that of the values that metrics
+      see, which the loss computes from it.
     - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
     - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
       number of values that one sample has, in the input of the network or in the output of a layer.
@@ -45,6 +47,8 @@ class ModelState:
     ):
         spec = network.build(input_shape)
         self.network, self.input_shape, self.output_shape = network, input_shape, spec.shape
+        loss.check_outputs(spec.shape)
+        self.metric_shape = loss.metric_shape(spec.shape)
         self.loss, self.seed, self.kernels = loss, seed, kernels
         self.metrics: tuple[Metric, ...] = ()  # computed while training
         self.dtype = np.dtype(dtype)
@@ -68,7 +72,7 @@ class ModelState:
     @property
     def class_count(self) -> int:
         """The number of classes that the outputs distinguish; a single output distinguishes two."""
-        return max(2, self.output_shape[-1])
+        return max(2, self.metric_shape[-1])
 
     @property
     def multi_label(self) -> bool:
@@ -78,9 +82,9 @@ class ModelState:
     def start_metric(self, metric: Metric) -> MetricState:
         """Return a new state of the metric for these outputs. Raises ConfigError where it cannot be computed."""
         if metric.needs == "numbers":
-            return metric.start(self.output_shape[-1], self.kernels)
+            return metric.start(self.metric_shape[-1], self.kernels)
         if self.multi_label:
-            return metric.start_multi_label(self.output_shape[-1], self.kernels)
+            return metric.start_multi_label(self.metric_shape[-1], self.kernels)
         return metric.start(self.class_count, self.kernels)
 
     def arrays(self) -> dict[str, Array]:

@@ -21,7 +21,7 @@ class Step(Protocol):
     Afterwards
 
     - ``gradient`` is the flat gradient of the mean loss; the caller may overwrite it;
-    - ``outputs`` (n, k) are the network's outputs in training mode;
+    - ``outputs`` (n, k) are the values for the metrics, computed from the network's outputs in training mode;
     - ``weight`` is the sum of the sample weights of the batch;
     - ``statistics`` are the running statistics after the step; the model's own are unchanged until the step is accepted;
     - ``forward_passes`` is the number of forward passes that the step took.
@@ -59,7 +59,7 @@ class GradientStep:
         self.weight = 0.0
         self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
-        self._outputs = np.empty((0, *state.output_shape), state.dtype)
+        self._outputs = np.empty((0, *state.metric_shape), state.dtype)
         self.outputs = self._outputs
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
@@ -69,7 +69,7 @@ class GradientStep:
         """
         n, state = len(x), self.state
         if len(self._outputs) < n:
-            self._outputs = np.empty((n, *state.output_shape), state.dtype)
+            self._outputs = np.empty((n, *state.metric_shape), state.dtype)
         self.outputs = self._outputs[:n]
         if offset == 0:
             self.statistics[:] = state.statistics

@@ -11,6 +11,7 @@ from pellucid.data.augmentation import Augmentation
 from pellucid.data.batches import Batches
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
+from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
@@ -51,6 +52,11 @@ class Trainer:
         Data and options are checked before the generator is returned; the state is unchanged until its first event.
         """
         state = self.state
+        if options.accumulate > 1 and state.loss.compares_samples:
+            raise ConfigError(
+                f"fit(accumulate={options.accumulate}): {state.loss} compares the samples of a batch, so the gradients of two "
+                "batches do not add up to that of their union: use a larger batch_size"
+            )
         for policy in options.policies:
             policy.check(validated=validation is not None)
         if options.policies:

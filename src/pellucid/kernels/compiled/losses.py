@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, ordered_jit
+from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 
 f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
 SHORT_SUM = 512  # exponentials that are summed in the array's dtype; the sums are then added in float64
@@ -214,6 +214,171 @@ def _hinge_labels(z, labels, weights, scale, dz):
     return loss
 
 
+@jit
+def _focal(x, gamma):
+    """Return σ(x), and f(x) and f'(x) of the focal cross-entropy."""
+    e = math.exp(-abs(x))
+    p, q = (1.0 if x >= 0 else e) / (1.0 + e), (e if x >= 0 else 1.0) / (1.0 + e)
+    cost = (0.0 if x >= 0 else -x) + math.log1p(e)
+    power = q**gamma if gamma > 0 else 1.0
+    tail = p * cost if p > 0 else 0.0  # 0 times an infinite cost is NaN
+    return p, power * cost, -power * (q + gamma * tail)
+
+
+@jit
+def _focal_cross_entropy(z, targets, weights, scale, positive, negative, gamma, a, dz):
+    n, k = z.shape
+    loss = 0.0
+    for i in range(n):
+        weight, sample_loss = f64(weights[i]) * scale, 0.0
+        for j in range(k):
+            x, y = f64(z[i, j]), f64(targets[i, j])
+            p, yes, slope = _focal(x, gamma)
+            a[i, j] = p
+            gradient = 0.0
+            if y != 0:
+                sample_loss += positive[j] * y * yes
+                gradient += positive[j] * y * slope
+            if y != 1:
+                _, no, slope = _focal(-x, gamma)
+                sample_loss += negative * (1.0 - y) * no
+                gradient -= negative * (1.0 - y) * slope
+            dz[i, j] = gradient * weight
+        loss += f64(weights[i]) * sample_loss / k
+    return loss
+
+
+@jit
+def _pinball(y, targets, weights, scale, levels, dy):
+    n, k = y.shape
+    loss = 0.0
+    for i in range(n):
+        weight, sample_loss = f64(weights[i]) * scale, 0.0
+        for j in range(k):
+            d = f64(targets[i, j]) - f64(y[i, j])
+            sample_loss += d * (levels[j] if d > 0 else levels[j] - 1.0)
+            slope = -levels[j] if d > 0 else 1.0 - levels[j]
+            dy[i, j] = weight * (d if d == 0 else slope) if d == d else d
+        loss += f64(weights[i]) * sample_loss / k
+    return loss
+
+
+@jit
+def _gaussian(z, targets, weights, scale, epsilon, means, dz):
+    n, k = targets.shape
+    loss, floor, constant = 0.0, math.log(epsilon), math.log(2.0 * math.pi)
+    for i in range(n):
+        weight, sample_loss = f64(weights[i]) * scale, 0.0
+        for j in range(k):
+            means[i, j] = z[i, j]
+            d, s = f64(z[i, j]) - f64(targets[i, j]), f64(z[i, k + j])
+            log_variance = max(s, floor) + math.log1p(math.exp(-abs(s - floor)))
+            precision = math.exp(-log_variance)
+            squared = d * d * precision
+            sample_loss += (squared + log_variance + constant) / 2.0
+            dz[i, j] = d * precision * weight
+            dz[i, k + j] = (1.0 - squared) * math.exp(s - log_variance) / 2.0 * weight
+        loss += f64(weights[i]) * sample_loss / k
+    return loss
+
+
+@jit
+def cosine_distance(y, targets, weights, scale, dy):
+    n, k = y.shape
+    loss = 0.0
+    for i in range(n):
+        length, target_length = 0.0, 0.0
+        for j in range(k):
+            length += f64(y[i, j]) * f64(y[i, j])
+            target_length += f64(targets[i, j]) * f64(targets[i, j])
+        if length == 0 or target_length == 0:
+            dy[i] = 0
+            loss += f64(weights[i])
+            continue
+        length, target_length = math.sqrt(length), math.sqrt(target_length)
+        squared = 0.0
+        for j in range(k):
+            difference = f64(y[i, j]) / length - f64(targets[i, j]) / target_length
+            squared += difference * difference
+        factor = f64(weights[i]) * scale / length
+        for j in range(k):
+            direction = f64(y[i, j]) / length
+            dy[i, j] = (direction - f64(targets[i, j]) / target_length - squared / 2.0 * direction) * factor
+        loss += f64(weights[i]) * squared / 2.0
+    return loss
+
+
+@jit
+def _distances(z):
+    """Return the distances (n, n) in float64, from differences: |a|² + |b|² − 2 a·b loses the digits of small ones."""
+    n, k = z.shape
+    d = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            squared = 0.0
+            for c in range(k):
+                difference = f64(z[i, c]) - f64(z[j, c])
+                squared += difference * difference
+            d[i, j] = d[j, i] = math.sqrt(squared)
+    return d
+
+
+@jit
+def _split_samples(i, labels, weights, positives, negatives):
+    """Write the samples that form triplets with the anchor i into two arrays, and return how many there are in each."""
+    near, far = 0, 0
+    for j in range(len(labels)):
+        if weights[j] == 0 or j == i:
+            continue
+        if labels[j] == labels[i]:
+            positives[near] = j
+            near += 1
+        else:
+            negatives[far] = j
+            far += 1
+    return near, far
+
+
+@jit
+def _triplet(z, labels, weights, scale, margin, dz):
+    n, k = z.shape
+    loss, d, slopes, gradient = 0.0, _distances(z), np.zeros((n, n)), np.zeros((n, k))
+    positives, negatives = np.empty(n, np.int64), np.empty(n, np.int64)
+    distances, violations = np.empty(n), np.empty(n)  # of the negatives, in a row: the loop over them is vectorized
+    for i in range(n):
+        near, far = _split_samples(i, labels, weights, positives, negatives)
+        if near == 0 or far == 0 or weights[i] == 0:
+            continue
+        for q in range(far):
+            distances[q], violations[q] = d[i, negatives[q]], 0.0
+        factor = f64(weights[i]) / (near * far)
+        for p in range(near):
+            distance, total, count = d[i, positives[p]], 0.0, 0.0
+            for q in range(u64(far)):
+                slack = margin + _difference(distance, distances[q])
+                violated = 0.0 if slack <= 0 else 1.0  # 1 for NaN, which reaches the loss
+                total += violated * slack
+                count += violated
+                violations[q] += violated
+            loss += factor * total
+            slopes[i, positives[p]] += factor * count
+        for q in range(far):
+            slopes[i, negatives[q]] -= factor * violations[q]
+    for i in range(n):
+        for j in range(i):
+            slope = slopes[i, j] + slopes[j, i]
+            if slope != 0 and d[i, j] != 0:
+                slope /= d[i, j]
+                for c in range(u64(k)):
+                    change = slope * (f64(z[i, c]) - f64(z[j, c]))
+                    gradient[i, c] += change
+                    gradient[j, c] -= change
+    for i in range(n):
+        for c in range(k):
+            dz[i, c] = gradient[i, c] * scale
+    return loss
+
+
 def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float, a: Array, dz: Array) -> float:
     return float(_sigmoid_cross_entropy(z, targets, weights, np.float64(scale / z.shape[1]), a, dz))
 
@@ -236,3 +401,31 @@ def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array
 
 def hinge_labels(z: Array, labels: Array, weights: Array, scale: float, dz: Array) -> float:
     return float(_hinge_labels(z, labels, weights, np.float64(scale / z.shape[1]), dz))
+
+
+def focal_cross_entropy(
+    z: Array,
+    targets: Array,
+    weights: Array,
+    scale: float,
+    positive: Array,
+    negative: float,
+    gamma: float,
+    a: Array,
+    dz: Array,
+) -> float:
+    share = np.float64(scale / z.shape[1])
+    return float(_focal_cross_entropy(z, targets, weights, share, positive, np.float64(negative), np.float64(gamma), a, dz))
+
+
+def pinball(y: Array, targets: Array, weights: Array, scale: float, levels: Array, dy: Array) -> float:
+    return float(_pinball(y, targets, weights, np.float64(scale / y.shape[1]), levels, dy))
+
+
+def gaussian(z: Array, targets: Array, weights: Array, scale: float, epsilon: float, means: Array, dz: Array) -> float:
+    share = np.float64(scale / targets.shape[1])
+    return float(_gaussian(z, targets, weights, share, np.float64(epsilon), means, dz))
+
+
+def triplet(z: Array, labels: Array, weights: Array, scale: float, margin: float, dz: Array) -> float:
+    return float(_triplet(z, labels, weights, np.float64(scale), np.float64(margin), dz))

@@ -62,6 +62,44 @@ def sigmoid_cross_entropy(z: Array, targets: Array, weights: Array, scale: float
     return float(weights @ losses.mean(axis=1))
 
 
+def focal_cross_entropy(
+    z: Array,
+    targets: Array,
+    weights: Array,
+    scale: float,
+    positive: Array,
+    negative: float,
+    gamma: float,
+    a: Array,
+    dz: Array,
+) -> float:
+    """l = mean(α t f(z) + β (1 − t) f(−z)) over the outputs, with α = ``positive`` (k) and β = ``negative``.
+
+    f(s) = (1 − p)^γ (−log p) with p = σ(s);  f' = −(1 − p)^γ (1 − p + γ p (−log p)).
+    """
+    sigmoid(z, a)
+    wide, t = z.astype(np.float64), targets.astype(np.float64)
+    yes, yes_slope = _focal(wide, gamma)
+    no, no_slope = _focal(-wide, gamma)
+    losses = _product(positive * t, yes) + _product(negative * (1 - t), no)
+    dz[...] = (positive * t * yes_slope - negative * (1 - t) * no_slope) * (weights * (scale / z.shape[1]))[:, None]
+    return float(weights @ losses.mean(axis=1))
+
+
+def _focal(s: Array, gamma: float) -> tuple[Array, Array]:
+    """Return f and f' of :func:`focal_cross_entropy`; safe for every s."""
+    e = np.exp(-np.abs(s))
+    p, q = np.where(s >= 0, 1, e) / (1 + e), np.where(s >= 0, e, 1) / (1 + e)  # q = 1 − p without its rounding error
+    cost = np.maximum(-s, 0) + np.log1p(e)
+    power = q**gamma
+    return power * cost, -power * (q + gamma * _product(p, cost))
+
+
+def _product(factor: Array, value: Array) -> Array:
+    """Return the product, where 0 times infinity is 0."""
+    return np.multiply(factor, value, out=np.zeros_like(value), where=factor != 0)
+
+
 def squared_error(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
     """l = mean((y − t)²) over the outputs;  dy = 2 (y − t)/k."""
     dy[...] = y - targets
@@ -93,6 +131,34 @@ def poisson(z: Array, targets: Array, weights: Array, scale: float, rates: Array
     return float(weights @ (np.exp(wide) - targets * wide).mean(axis=1))
 
 
+def pinball(y: Array, targets: Array, weights: Array, scale: float, levels: Array, dy: Array) -> float:
+    """l = mean(max(q (t − y), (q − 1) (t − y))) over the outputs, with q = ``levels`` (k).
+
+    dy = −q/k where y < t, (1 − q)/k where y > t, and 0 where they are equal.
+    """
+    difference = targets.astype(np.float64) - y
+    slope = np.where(difference > 0, -levels, np.where(difference < 0, 1 - levels, difference))
+    dy[...] = slope * (weights * (scale / y.shape[1]))[:, None]
+    return float(weights @ np.maximum(levels * difference, (levels - 1) * difference).mean(axis=1))
+
+
+def gaussian(z: Array, targets: Array, weights: Array, scale: float, epsilon: float, means: Array, dz: Array) -> float:
+    """l = mean((d²/v + log v + log 2π)/2) over the k targets, with d = μ − t, v = eˢ + ε and z = (μ, s), each (n, k).
+
+    dμ = d/(v k);  ds = (1 − d²/v) (eˢ/v)/(2k). All from log v, since eˢ may overflow.
+    """
+    k = targets.shape[1]
+    means[...] = z[:, :k]
+    difference, s = means.astype(np.float64) - targets, z[:, k:].astype(np.float64)
+    log_variance = np.logaddexp(s, np.log(epsilon))
+    precision = np.exp(-log_variance)
+    squared = difference * difference * precision
+    factor = (weights * (scale / k))[:, None]
+    dz[:, :k] = difference * precision * factor
+    dz[:, k:] = (1 - squared) * np.exp(s - log_variance) / 2 * factor
+    return float(weights @ (squared + log_variance + np.log(2 * np.pi)).mean(axis=1) / 2)
+
+
 def hinge(z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:
     """l = max(0, 1 − t z) for one output (n, 1) and signs t (n, 1), 1 or −1;  dz = −t where l > 0, else 0."""
     slack = 1 - signs * z
@@ -114,3 +180,46 @@ def hinge_labels(z: Array, labels: Array, weights: Array, scale: float, dz: Arra
     dz[rows, labels] = -over.sum(axis=1)
     dz *= (weights * (scale / z.shape[1]))[:, None]
     return float(weights @ np.maximum(slack, 0, dtype=np.float64).mean(axis=1))
+
+
+def cosine_distance(y: Array, targets: Array, weights: Array, scale: float, dy: Array) -> float:
+    """l = 1 − u·v = |u − v|²/2 with u = y/|y| and v = t/|t|;  dy = (u − v − l u)/|y|.
+
+    Where y or t is zero, l = 1 and dy = 0.
+    """
+    lengths, target_lengths = (np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1)) for rows in (y, targets))
+    valid = (lengths != 0) & (target_lengths != 0)
+    u = y / np.where(valid, lengths, 1)[:, None]
+    difference = u - targets / np.where(valid, target_lengths, 1)[:, None]
+    losses = np.where(valid, np.square(difference).sum(axis=1) / 2, 1)
+    factor = weights * scale / np.where(valid, lengths, 1)
+    dy[...] = np.where(valid[:, None], (difference - losses[:, None] * u) * factor[:, None], 0)
+    return float(weights @ losses)
+
+
+def triplet(z: Array, labels: Array, weights: Array, scale: float, margin: float, dz: Array) -> float:
+    """l_i = mean(max(0, m + d_ip − d_in)) over the triplets (i, p, n) of the anchor i, with the distances d_ij = |z_i − z_j|.
+
+    p is another sample with the label of i, n one with another label; without such a triplet l_i = 0. Samples of weight 0 are
+    left out. ∂d_ij/∂z_i = (z_i − z_j)/d_ij, and 0 where they are equal.
+    """
+    wide = z.astype(np.float64)
+    distances = np.array([np.sqrt(np.square(row - wide).sum(axis=1)) for row in wide]).reshape(len(z), len(z))
+    slopes, present, loss = np.zeros_like(distances), weights > 0, 0.0
+    for i in np.flatnonzero(present):
+        same = labels == labels[i]
+        positives, negatives = np.flatnonzero(present & same), np.flatnonzero(present & ~same)
+        positives = positives[positives != i]
+        if not positives.size or not negatives.size:
+            continue
+        slack = margin + (distances[i, positives][:, None] - distances[i, negatives])  # the margin last, since it may be small
+        active = ~(slack <= 0)  # NaN is active, so that it reaches the loss
+        factor = float(weights[i]) / slack.size
+        loss += factor * slack[active].sum()
+        slopes[i, positives] += factor * scale * active.sum(axis=1)
+        slopes[i, negatives] -= factor * scale * active.sum(axis=0)
+    slopes += slopes.T.copy()
+    for row, row_slopes, row_distances, gradient in zip(wide, slopes, distances, dz, strict=True):
+        others = (row_slopes != 0) & (row_distances != 0)
+        gradient[...] = (row_slopes[others] / row_distances[others]) @ (row - wide[others])
+    return float(loss)
