@@ -59,8 +59,8 @@ def check_options(options: FitOptions, samples: int, rule: LBFGS) -> None:
 def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
     """Return the number of samples that are computed at once.
 
-    All of them, if a layer needs statistics of the batch or the loss compares samples. Raises ConfigError where that is too much memory, and for layers
-    that are random in training.
+    All of them, if a layer needs statistics of the batch or the loss compares samples. Raises ConfigError where that is too
+    much memory, and for layers that are random in training.
     """
     execution = state.execution(state.body, statistics=state.statistics.copy())
     with np.errstate(all="ignore"):
