@@ -98,7 +98,7 @@ def test_numbers_from_a_table(table):
     assert 380_000 < rows[0]["prediction"] < 420_000
     out, err = cli("predict", "run", "new.csv", "--out", "p.csv")
     assert out.splitlines()[0] == f"new.csv:1  {format_number(rows[0]['prediction'])}"
-    assert err == "warning   new.csv: city: 1 rows have unknown categories ('Bonn'), which count as none\n"
+    assert err == "warning   new.csv: city: 1 rows have unknown categories ('Bonn'), for which all inputs of the column are 0\n"
     with open("p.csv", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
     assert [float(row["prediction"]) for row in written] == [row["prediction"] for row in rows]

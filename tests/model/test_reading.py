@@ -64,7 +64,7 @@ def test_unknown_categories_give_a_warning(trained, tmp_path):
     with pytest.warns(DataWarning, match=r"b.csv: colour: \d+ rows have unknown categories \('a'\)") as caught:
         data = trained.read(write(tmp_path / "b.csv", "ag"))
     assert caught[0].filename == __file__
-    assert (data.x[:, :3].sum(axis=1) == (data.x[:, 1] > 0)).all()  # g is known, a counts as none
+    assert (data.x[:, :3].sum(axis=1) == (data.x[:, 1] > 0)).all()  # g is known, a is not
 
 
 @pytest.mark.parametrize("loaded", [False, True])

@@ -138,7 +138,7 @@ def test_targets_that_are_not_one_class_per_sample_raise():
     with pytest.raises(DataError, match=r"is for numbers: give sample weights, fit\(sample_weight=…\)"):
         Sequential(Dense(1)).compile((4,), MeanSquaredError()).fit(X, LABELS, class_weight=[1, 2])
     questions = Sequential(Dense(2), Sigmoid()).compile((4,), BinaryCrossEntropy())
-    with pytest.raises(DataError, match="the 2 outputs are independent questions"):
+    with pytest.raises(DataError, match="the 2 outputs are independent labels"):
         questions.fit(X, np.stack([LABELS > 0, LABELS > 1], axis=1), class_weight=[1, 2])
 
 

@@ -18,7 +18,7 @@ R = TypeVar("R")
 # What to write instead of an argument that has no namesake here. The key is the argument, or "owner.argument".
 ARGUMENTS = {
     "activation": "an activation is a layer of its own, after this one, as in Sequential(Dense(64), ReLU())",
-    "amsgrad": "AMSGrad() is a rule of its own",
+    "amsgrad": "Adam and AdamW have it: Adam(amsgrad=True)",
     "bias_initializer": "biases are zero at the start",
     "callbacks": "give policies=[EarlyStopping(...)], or iterate over fit_events(...)",
     "clipnorm": "put it before the rule: Chain(ClipNorm(1.0), Adam())",
@@ -26,6 +26,7 @@ ARGUMENTS = {
     "early_stopping": "give policies=[EarlyStopping(...)]",
     "evaluate.batch_size": "evaluate computes any number of samples in chunks",
     "evaluate.verbose": "evaluate prints nothing",
+    "fit.lr": "the learning rate belongs to the optimizer: compile(..., optimizer=Adam(0.001))",
     "in_channels": "a layer finds the number of its inputs when the network is compiled; filters is the number of its outputs",
     "in_features": "a layer finds the number of its inputs when the network is compiled; units is the number of its outputs",
     "input_dim": "compile(input_shape=...) takes the shape of one sample, and each layer finds its own",
@@ -37,7 +38,7 @@ ARGUMENTS = {
     "predict.verbose": "predict prints nothing",
     "validation_data": "use validation=(x, y) or validation=Dataset(x, y)",
     "validation_split": "split the data first: train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)",
-    "weight_decay": "put it before the rule, Chain(L2(1e-4), SGD(0.1)), or use AdamW(weight_decay=...)",
+    "weight_decay": "put it before the rule, Chain(L2(1e-4), SGD(0.1)), or use AdamW(decay=0.01)",
 }
 # Arguments that exist under another name; it is suggested only where it exists.
 RENAMED = {
@@ -63,6 +64,7 @@ RENAMED = {
     "strides": ("stride",),
     "use_bias": ("bias",),
     "verbose": ("progress",),
+    "weight_decay": ("decay",),
 }
 # Required arguments.
 REQUIRED = {
@@ -76,6 +78,8 @@ OBJECTS = {
     "binaryaccuracy": "Accuracy",
     "categoricalaccuracy": "Accuracy",
     "categoricalcrossentropy": "CrossEntropy",
+    "cosinesimilarity": "CosineDistance",
+    "focal": "BinaryFocalCrossEntropy",
     "glorotnormal": "Glorot",
     "henormal": "He",
     "heuniform": "HeUniform",
@@ -84,7 +88,7 @@ OBJECTS = {
     "mae": "MeanAbsoluteError",
     "mse": "MeanSquaredError",
     "negativeloglikelihood": "CrossEntropy",
-    "nll": "CrossEntropy",
+    "pinball": "Quantile",
     "sparsecategoricalaccuracy": "Accuracy",
     "sparsecategoricalcrossentropy": "CrossEntropy",
     "swish": "SiLU",

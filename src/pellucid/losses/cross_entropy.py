@@ -93,9 +93,9 @@ class BinaryFocalCrossEntropy(Loss):
     """l = −mean over the outputs of α (1 − p)^γ log p, after Sigmoid, with p the probability of the true answer (Lin, Goyal,
     Girshick, He and Dollár, 2017). In nats.
 
-    p is ŷ for the target 1 and 1 − ŷ for the target 0. The factor (1 − p)^γ turns down samples that are already classified
-    well, so that many easy negatives do not outweigh a few positives. γ = ``gamma`` = 0 is the cross-entropy. ``alpha`` weights
-    positives by α and negatives by 1 − α (the paper has 0.25 with γ = 2); None weights both by 1.
+    p is ŷ for the target 1 and 1 − ŷ for the target 0. The factor (1 − p)^γ reduces the loss of samples that are already
+    classified well, so that many easy negatives do not outweigh a few positives. γ = ``gamma`` = 0 is the cross-entropy.
+    ``alpha`` weights positives by α and negatives by 1 − α (the paper has 0.25 with γ = 2); None weights both by 1.
 
     Targets: as for :class:`BinaryCrossEntropy`; for a probability y, the mean of the losses for 1 and 0 with the weights y and
     1 − y. ∂l/∂z = −α (1 − p)^γ (1 − p − γ p log p)/k for the target 1; for the target 0 its negative, with 1 − α. The outputs

@@ -269,9 +269,9 @@ class Model:
         """Return new data as this model needs it, for :meth:`predict`, :meth:`evaluate` or more training.
 
         - A CSV file or a data frame (pandas, Polars, PyArrow), for a model that was trained on a table with named columns. The
-          columns are found by name, in any order, and encoded with the categories of the training data. A category that it did
-          not have counts as none, with a DataWarning. If ``labelled``, the target is read too, and rows without one are left
-          out; otherwise every row is kept. The default is to read the target if the table has that column.
+          columns are found by name, in any order, and encoded with the categories of the training data. A category that they
+          do not have gives a DataWarning, and all inputs of its column are 0. If ``labelled``, the target is read too, and rows
+          without one are left out; otherwise every row is kept. The default is to read the target if the table has that column.
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
 

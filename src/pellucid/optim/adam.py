@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pellucid.core.config import FractionBelowOne, Positive, Range
+from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
 from pellucid.optim.chain import Chain, Rule
@@ -52,6 +53,7 @@ class Adam(Rule):
             kernels.adam(theta, g, m, v, rate, self.beta1, self.beta2, self.epsilon, step)
 
 
+@explain_arguments
 def AdamW(
     learning_rate: float | Schedule = 0.001,
     decay: float = 0.01,

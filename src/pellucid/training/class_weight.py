@@ -85,7 +85,7 @@ def _labels(targets: Array, state: ModelState) -> Array:
         return targets
     if k > 1 and loss.multi_label:
         raise DataError(
-            f"class_weight: with {loss}, the {k} outputs are independent questions: give sample weights, fit(sample_weight=…)"
+            f"class_weight: with {loss}, the {k} outputs are independent labels: give sample weights, fit(sample_weight=…)"
         )
     if k > 1 or ((targets > 0) & (targets < 1)).any():
         raise DataError(

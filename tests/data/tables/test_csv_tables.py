@@ -231,7 +231,7 @@ def test_names_that_are_numbers_are_still_names(write):
 def test_the_columns_of_another_table_are_found_by_name(write):
     data = read_csv(write(SMALL), "price")
     stage = data.input_stage()
-    with pytest.warns(DataWarning, match=r"o\.csv: city: 1 rows have unknown categories \('Bonn'\), which count as none"):
+    with pytest.warns(DataWarning, match=r"o\.csv: city: 1 rows have unknown categories \('Bonn'\), for which all inputs"):
         other = read_rows(write("rooms,more,area,city\n3,x,70,Linz\n2,y,1,Bonn\n", "o.csv"), stage, None, labelled=False)
     np.testing.assert_array_equal(other.x, [[0, 1, 0, 70, 3], [0, 0, 0, 1, 2]])
     assert other.y is None

@@ -149,7 +149,8 @@ def read_rows(
     for name, found in encoder.unknown.items():
         listed = ", ".join(repr(text) for text, _ in found.most_common(_EXAMPLES))
         more = ", …" if len(found) > _EXAMPLES else ""
-        text = f"{table.path}: {name}: {found.total():,} rows have unknown categories ({listed}{more}), which count as none"
+        what = f"{found.total():,} rows have unknown categories ({listed}{more}), for which all inputs of the column are 0"
+        text = f"{table.path}: {name}: {what}"
         warnings.warn(text, DataWarning, stacklevel=4)  # the caller of Model.read
     return Dataset(
         values,
