@@ -232,7 +232,8 @@ def test_errors_at_finite_values(name):
             assert_allowed(f"{what}: {field}", got, exact, allowed, known)
 
 
-@pytest.mark.parametrize("name", sorted(set(KERNEL_NAMES) - RULES))  # a gradient that is not finite never reaches a rule
+# A gradient that is not finite never reaches a rule, and which class NaN predicts is not defined.
+@pytest.mark.parametrize("name", sorted(set(KERNEL_NAMES) - RULES - {"confusion", "count_correct"}))
 def test_infinity_and_nan_spread_as_in_the_plain_formula(name):
     for what, arguments in cases(name, NOT_FINITE):
         for field, got, plain, exact, allowed in compared(name, arguments):

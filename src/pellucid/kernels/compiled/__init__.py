@@ -10,6 +10,7 @@ other files contain what these kernels are built on:
 ``indirect_calls``     calls of compiled functions through their addresses
 ``simd``               code on SIMD vectors, in LLVM's intermediate language
 ``vector_math``        formulas with exp and tanh on SIMD vectors
+``ordered``            sums and differences that the compiler does not reorder
 ``micro_kernel``       the register tile, the innermost loop of every matrix product
 ``matmul``             packing, and matrix products in parallel
 ``reductions``         sums over a batch: gradients of weights and biases

@@ -24,7 +24,8 @@ from pellucid.kernels.compiled.channelwise import (
     wide_rows,
 )
 from pellucid.kernels.compiled.in_place import copied
-from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
@@ -307,17 +308,11 @@ def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@ordered_jit
-def _plus_three(x):
-    """Return x + 3. As a function, it is computed before the division: x/6 + 1/2 loses digits near −3, where the sum is 0."""
-    return x + type(x)(3)
-
-
 @jit
 def _hard_sigmoid_task(x, out, task):
-    zero, one, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(6)
+    zero, one, three, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(6)
     for i in chunk(x, task):
-        v = _plus_three(x[i]) / six
+        v = add(x[i], three) / six  # not x/6 + 1/2, which loses digits where x + 3 is near 0
         out[i] = zero if v < zero else one if v > one else v
 
 

@@ -21,7 +21,8 @@ from pellucid.kernels.compiled.channelwise import (
     move_sums,
     wide_row_size,
 )
-from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.ordered import subtract
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
@@ -43,12 +44,6 @@ def _repeat_groups(values, w, c, like):
     return out
 
 
-@ordered_jit
-def _difference(x, shift):
-    """Return x − shift. As a function, it is computed before it is added to a sum: x may be large."""
-    return x - shift
-
-
 @jit
 def _sums(x, first, last, shift, squared, c):
     """Return Σ (x − shift) of each channel from ``first`` to ``last``, or Σ (x − shift)²."""
@@ -57,7 +52,7 @@ def _sums(x, first, last, shift, squared, c):
     for block in range(first, last, w * BLOCK_ROWS):
         for start in range(block, min(block + w * BLOCK_ROWS, last), w):
             for j in range(min(w, last - start)):
-                d = _difference(x[start + j], shift[j])
+                d = subtract(x[start + j], shift[j])
                 part[j] += d * d if squared else d
         move_sums(part, total)
     fold(total, channels)

@@ -8,15 +8,10 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.ordered import subtract
+from pellucid.kernels.compiled.reductions import SHORT_SUM
 
 f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
-SHORT_SUM = 512  # exponentials that are summed in the array's dtype; the sums are then added in float64
-
-
-@ordered_jit
-def _difference(a, b):
-    """Return a − b, in float64. As a function, it is computed before anything is added: a and b may be large."""
-    return f64(a) - f64(b)
 
 
 @ordered_jit
@@ -25,10 +20,13 @@ def _binary_loss(z, target, e):
     return (max(z, 0.0) - z * target) + math.log1p(e)
 
 
-@ordered_jit
-def _slack(score, other):
-    """Return 1 + (score − other). In another order, the 1 would be lost where both are large."""
-    return type(score)(1) + (score - other)
+@jit
+def _wide_sum(values, i):
+    """Return the sum of row i in float64: a long sum loses digits in float32."""
+    total = 0.0
+    for j in range(values.shape[1]):
+        total += f64(values[i, j])
+    return total
 
 
 @jit
@@ -39,26 +37,25 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total = 0.0
-        for block in range(0, k, SHORT_SUM):
-            part = z.dtype.type(0)
-            for j in range(block, min(block + SHORT_SUM, k)):
-                a[i, j] = math.exp(z[i, j] - top)
-                part += a[i, j]
-            total += part
-        weight, divisor = z.dtype.type(weights[i] * scale), z.dtype.type(total)
+        total = z.dtype.type(0)
         for j in range(k):
-            a[i, j] /= divisor
+            a[i, j] = math.exp(z[i, j] - top)
+            total += a[i, j]
+        if k > SHORT_SUM:
+            total = z.dtype.type(_wide_sum(a, i))
+        weight = z.dtype.type(weights[i] * scale)
+        for j in range(k):
+            a[i, j] /= total
             dz[i, j] = a[i, j] * weight
         dz[i, labels[i]] = (a[i, labels[i]] - z.dtype.type(1)) * weight
-        inner = _difference(z[i, labels[i]], top)
+        inner = subtract(f64(z[i, labels[i]]), f64(top))
         if smoothing > 0:  # a separate branch: 0 times an infinite value is NaN, and a − 0 may be rounded differently from a
             inner *= 1 - smoothing
             for j in range(k):
-                inner += _difference(z[i, j], top) * smoothing / k
+                inner += subtract(f64(z[i, j]), f64(top)) * smoothing / k
                 dz[i, j] = (a[i, j] - background) * weight
             dz[i, labels[i]] = (a[i, labels[i]] - background - peak) * weight
-        loss += f64(weights[i]) * (math.log(total) - inner)
+        loss += f64(weights[i]) * (math.log(f64(total)) - inner)
     return loss
 
 
@@ -70,21 +67,20 @@ def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total, mass, inner = 0.0, 0.0, 0.0
-        for block in range(0, k, SHORT_SUM):
-            part = z.dtype.type(0)
-            for j in range(block, min(block + SHORT_SUM, k)):
-                a[i, j] = math.exp(z[i, j] - top)
-                part += a[i, j]
-                y = targets[i, j] * peak + background
-                mass += f64(y)
-                inner += f64(y) * _difference(z[i, j], top)
-            total += part
-        weight, divisor = z.dtype.type(weights[i] * scale), z.dtype.type(total)
+        total, mass, inner = z.dtype.type(0), 0.0, 0.0
         for j in range(k):
-            a[i, j] /= divisor
+            a[i, j] = math.exp(z[i, j] - top)
+            total += a[i, j]
+            y = targets[i, j] * peak + background
+            mass += f64(y)
+            inner += f64(y) * subtract(f64(z[i, j]), f64(top))
+        if k > SHORT_SUM:
+            total = z.dtype.type(_wide_sum(a, i))
+        weight = z.dtype.type(weights[i] * scale)
+        for j in range(k):
+            a[i, j] /= total
             dz[i, j] = (a[i, j] - (targets[i, j] * peak + background)) * weight
-        loss += f64(weights[i]) * (mass * math.log(total) - inner)
+        loss += f64(weights[i]) * (mass * math.log(f64(total)) - inner)
     return loss
 
 
@@ -98,7 +94,7 @@ def softmax_divergence(z, targets, weights, scale, a, dz):
             top = max(top, z[i, j])
         total, mass, inner = 0.0, 0.0, 0.0
         for j in range(k):
-            shifted, y = _difference(z[i, j], top), f64(targets[i, j])
+            shifted, y = subtract(f64(z[i, j]), f64(top)), f64(targets[i, j])
             e = math.exp(shifted)
             a[i, j] = e
             total += e
@@ -204,7 +200,7 @@ def _hinge_labels(z, labels, weights, scale, dz):
     for i in range(n):
         weight, sample_loss, over, label = z.dtype.type(weights[i] * scale), 0.0, zero, labels[i]
         for j in range(k):
-            slack = _slack(z[i, j], z[i, label])
+            slack = one + subtract(z[i, j], z[i, label])
             inside = slack <= 0 or j == label
             sample_loss += f64(zero if inside else slack)
             over += zero if inside else one
@@ -355,7 +351,7 @@ def _triplet(z, labels, weights, scale, margin, dz):
         for p in range(near):
             distance, total, count = d[i, positives[p]], 0.0, 0.0
             for q in range(u64(far)):
-                slack = margin + _difference(distance, distances[q])
+                slack = margin + subtract(f64(distance), f64(distances[q]))
                 violated = 0.0 if slack <= 0 else 1.0  # 1 for NaN, which reaches the loss
                 total += violated * slack
                 count += violated

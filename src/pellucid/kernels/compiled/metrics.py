@@ -7,11 +7,10 @@ from pellucid.kernels.compiled.jit import jit
 
 @jit
 def _argmax(outputs, i):
-    """Return the index of the largest output of sample i: the first, if several are equal. NaN counts as largest."""
+    """Return the index of the largest output of sample i: the first, if several are equal."""
     best = 0
     for j in range(1, outputs.shape[1]):
-        largest = outputs[i, best]
-        if largest == largest and not outputs[i, j] <= largest:
+        if outputs[i, j] > outputs[i, best]:
             best = j
     return best
 

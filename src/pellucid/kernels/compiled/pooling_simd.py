@@ -22,7 +22,8 @@ MAX, MAX_BACKWARD, AVERAGE, AVERAGE_BACKWARD = 0, 1, 2, 3
 # The kinds of windows: 2 × 2 taps without overlap; any size without overlap; any. Only if windows may overlap is a gradient
 # added to a pixel's present value.
 TWO_BY_TWO, DISJOINT, OVERLAPPING = 0, 1, 2
-LONG_SUM = 128  # taps: the average of a larger window is summed in float64
+SHORT_SUM = 128  # taps of a window whose values are added in the array's dtype
+BLOCK = 16  # taps of a larger window that are added in the array's dtype; the sums of the blocks are added in float64
 OVERLAPPING_VECTOR_BYTES = 32  # a value that was stored under a mask, or straddles two stores, is slow to load again
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 
@@ -143,29 +144,47 @@ class _Windows:
     def average(self, x: Any, y: Any, indices: Any) -> None:
         builder = self.builder
         if self.kind == TWO_BY_TWO:
-            self._average(x, y, self.v.vector)
+            self._short_average(x, y)
             return
-        is_long = builder.icmp_signed(">", builder.mul(self.rows, self.columns), _i64(LONG_SUM))
-        with builder.if_else(is_long) as (long, short):
-            with long:
-                self._average(x, y, ir.VectorType(ir.DoubleType(), self.v.width))
+        is_short = builder.icmp_signed("<=", builder.mul(self.rows, self.columns), _i64(SHORT_SUM))
+        with builder.if_else(is_short) as (short, long):
             with short:
-                self._average(x, y, self.v.vector)
+                self._short_average(x, y)
+            with long:
+                self._long_average(x, y)
 
-    def _average(self, x: Any, y: Any, kind: Any) -> None:
-        """Emit the average of a window, summed in vectors of ``kind``: that of the values, or float64."""
+    def _short_average(self, x: Any, y: Any) -> None:
         builder, v = self.builder, self.v
-        total = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
-
-        def wide(value: Any) -> Any:
-            return value if kind == v.vector else builder.fpext(value, kind)
+        total = cgutils.alloca_once_value(builder, v.zeros)
 
         def add(address: Any, i: Any, j: Any) -> None:
-            builder.store(builder.fadd(builder.load(total), wide(v.load(address, self.mask))), total)
+            builder.store(builder.fadd(builder.load(total), v.load(address, self.mask)), total)
 
         self.for_each_tap(x, add)
+        v.store(builder.fdiv(builder.load(total), self._tap_count()), y, self.mask)
+
+    def _long_average(self, x: Any, y: Any) -> None:
+        """Emit the average of a window whose sum is long: the sums of blocks of neighbouring taps are added in float64."""
+        builder, v = self.builder, self.v
+        kind = ir.VectorType(ir.DoubleType(), v.width)
+
+        def wide(value: Any) -> Any:
+            return value if v.vector == kind else builder.fpext(value, kind)
+
+        total = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
+        blocks = builder.sdiv(builder.add(self.columns, _i64(BLOCK - 1)), _i64(BLOCK))
+        with cgutils.for_range(builder, self.rows) as i, cgutils.for_range(builder, blocks) as block:
+            part = cgutils.alloca_once_value(builder, v.zeros)
+            first = builder.mul(block.index, _i64(BLOCK))
+            left = builder.sub(self.columns, first)
+            count = builder.select(builder.icmp_signed("<", left, _i64(BLOCK)), left, _i64(BLOCK))
+            start = v.address(x, builder.mul(i.index, self.row_stride), builder.mul(first, self.column_stride))
+            with cgutils.for_range(builder, count) as j:
+                value = v.load(v.address(start, builder.mul(j.index, self.column_stride)), self.mask)
+                builder.store(builder.fadd(builder.load(part), value), part)
+            builder.store(builder.fadd(builder.load(total), wide(builder.load(part))), total)
         mean = builder.fdiv(builder.load(total), wide(self._tap_count()))
-        v.store(mean if kind == v.vector else builder.fptrunc(mean, v.vector), y, self.mask)
+        v.store(mean if v.vector == kind else builder.fptrunc(mean, v.vector), y, self.mask)
 
     def average_backward(self, x: Any, y: Any, indices: Any) -> None:
         part = self.builder.fdiv(self.v.load(y, self.mask), self._tap_count())

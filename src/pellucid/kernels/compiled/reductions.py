@@ -17,7 +17,7 @@ MAX_GROUPS = 16
 MAX_PARTIALS_SIZE = 600_000  # elements of all partial sums together: it limits the number of groups,
 MIN_GROUPS = 4  # but not to fewer than these, for four cores
 WIDE_ROW = 256  # elements: rows shorter than this are read several at a time, because loops over few elements are slow
-SHORT_SUM = 512  # rows that are added one after the other: a long sum loses more digits than many short ones
+SHORT_SUM = 512  # values that are added in the array's dtype: a long sum loses more digits than many short ones
 
 
 @jit

@@ -8,7 +8,8 @@ import numba
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.in_place import copied
-from pellucid.kernels.compiled.jit import jit, ordered_jit
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
 SQRT_HALF = math.sqrt(0.5)
@@ -170,17 +171,12 @@ def mish_gradient(x: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@ordered_jit
-def _sum(x, y):
-    """Return x + y. As a function, it is computed before the division: x/6 + 1/2 loses digits where the sum x + 3 is near 0."""
-    return x + y
-
-
 @jit
 def _hard_swish_task(x, out, task):
+    # not x/6 + 1/2, which loses digits where x + 3 is near 0
     zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
     for i in chunk(x, task):
-        out[i] = x[i] if x[i] >= three else zero if x[i] <= -three else x[i] * _sum(x[i], three) / six
+        out[i] = x[i] if x[i] >= three else zero if x[i] <= -three else x[i] * add(x[i], three) / six
 
 
 @jit
@@ -197,7 +193,7 @@ def hard_swish(x: Array, out: Array) -> Array:
 def _hard_swish_gradient_task(x, d, task):
     zero, one, three, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(6)
     for i in chunk(x, task):
-        d[i] *= one if x[i] >= three else zero if x[i] <= -three else _sum(x[i] + x[i], three) / six
+        d[i] *= one if x[i] >= three else zero if x[i] <= -three else add(x[i] + x[i], three) / six
 
 
 @jit

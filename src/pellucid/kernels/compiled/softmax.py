@@ -8,11 +8,11 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 4_096  # elements: an exponential for each, some microseconds
-SHORT_SUM = 512  # elements that are summed in the array's dtype; the sums are then added in float64
 
 
 @jit
@@ -35,14 +35,12 @@ def _row_starts(x, k, task):
 
 
 @jit
-def _blocks(start, k):
-    """Return the range of the starts of the blocks of a row whose sums are accumulated in the array's dtype."""
-    return range(start, start + u64(k), u64(SHORT_SUM))
-
-
-@jit
-def _block_end(block, start, k):
-    return min(block + u64(SHORT_SUM), start + u64(k))
+def _wide_sum(values, start, k):
+    """Return the sum of a row in float64: a long sum loses digits in float32."""
+    total = 0.0
+    for j in range(start, start + u64(k)):
+        total += np.float64(values[j])
+    return total
 
 
 @ordered_jit
@@ -57,17 +55,15 @@ def _softmax_task(x, k, out, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = 0.0
-        for block in _blocks(start, k):
-            part = x.dtype.type(0)
-            for j in range(block, _block_end(block, start, k)):
-                e = math.exp(x[j] - top)
-                out[j] = e
-                part += e
-            total += part
-        divisor = x.dtype.type(total)
+        total = x.dtype.type(0)
         for j in range(start, start + u64(k)):
-            out[j] /= divisor
+            e = math.exp(x[j] - top)
+            out[j] = e
+            total += e
+        if k > SHORT_SUM:
+            total = x.dtype.type(_wide_sum(out, start, k))
+        for j in range(start, start + u64(k)):
+            out[j] /= total
 
 
 @jit
@@ -91,13 +87,13 @@ def _log_softmax_task(x, k, out, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = 0.0
-        for block in _blocks(start, k):
-            part = x.dtype.type(0)
-            for j in range(block, _block_end(block, start, k)):
-                part += math.exp(x[j] - top)
-            total += part
-        log_total = math.log(x.dtype.type(total))
+        total = x.dtype.type(0)
+        for j in range(start, start + u64(k)):
+            out[j] = math.exp(x[j] - top)
+            total += out[j]
+        if k > SHORT_SUM:
+            total = x.dtype.type(_wide_sum(out, start, k))
+        log_total = math.log(total)
         for j in range(start, start + u64(k)):
             out[j] = _log_probability(x[j], top, log_total)
 
@@ -105,12 +101,9 @@ def _log_softmax_task(x, k, out, task):
 @jit
 def _log_softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
-        total = 0.0
+        total = y.dtype.type(_wide_sum(dy, start, k))
         for j in range(start, start + u64(k)):
-            total += np.float64(dy[j])
-        factor = y.dtype.type(total)
-        for j in range(start, start + u64(k)):
-            out[j] = dy[j] - math.exp(y[j]) * factor
+            out[j] = dy[j] - math.exp(y[j]) * total
 
 
 @jit

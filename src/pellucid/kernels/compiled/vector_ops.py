@@ -8,9 +8,9 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
-SHORT_SUM = u64(512)  # elements that are summed in the array's dtype; the sums are then added in float64
 SMALLEST_SUM = 1e-25  # a smaller sum may lack squares that are zero in float32; an infinite one, squares that overflowed
 CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
 COLUMNS_PER_TASK = u64(64)
@@ -21,9 +21,9 @@ def _sum_of_squares_task(g, sums, task):
     first = u64(task) * u64(CHUNK)
     last = min(first + u64(CHUNK), u64(g.size))
     total = 0.0
-    for start in range(first, last, SHORT_SUM):
+    for start in range(first, last, u64(SHORT_SUM)):
         part = g.dtype.type(0)
-        for i in range(start, min(start + SHORT_SUM, last)):
+        for i in range(start, min(start + u64(SHORT_SUM), last)):
             part += g[i] * g[i]
         total += part
     sums[task] = total
