@@ -16,6 +16,8 @@ DataWarning is the category of warnings about data that can be used, but of whic
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 
 
@@ -51,6 +53,16 @@ class DivergedError(PellucidError, ArithmeticError):
     """NaN or infinity during training. The parameters are those before the step in which it occurred."""
 
 
+def warn_user(text: str) -> None:
+    """Warn with DataWarning, at the line outside Pellucid that called it."""
+    import warnings  # here, because its import takes time
+
+    package, frame, level = os.path.dirname(__file__), sys._getframe(), 1
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
+    warnings.warn(text, DataWarning, stacklevel=level)
+
+
 def did_you_mean(name: object, options: Iterable[object]) -> str:
     """Return the end of a message about an unknown name: the most similar option, or else all options.
 
@@ -65,4 +77,4 @@ def did_you_mean(name: object, options: Iterable[object]) -> str:
         return f"did you mean {lower[near[0]]!r}?"
     if len(known) > 30:
         known = [*known[:10], f"… ({len(known) - 10} more)"]
-    return "choose one of: " + ", ".join(known) if known else "there are none"
+    return "choose one of: " + ", ".join(known) if known else "there are no options"

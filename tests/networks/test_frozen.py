@@ -28,6 +28,7 @@ from pellucid import (
     Model,
     Node,
     ReLU,
+    Reshape,
     Residual,
     Sequential,
     ShapeError,
@@ -211,8 +212,13 @@ def test_a_network_of_images_of_the_turned_size_is_refused():
     with pytest.raises(ShapeError, match=r"compile the target for samples of the shape \(12, 8, 1\)"):
         transfer(one, inside, into="frozen1")
     assert len(transfer(one, flattening((12, 8, 1)))) == 4
-    # A convolution reads any size, and so does a dense layer behind a global mean.
+    # A convolution reads any size, and so does a dense layer after a global mean.
     assert len(transfer(flattening((12, 8, 1), GlobalAveragePool2D), flattening((8, 12, 1), GlobalAveragePool2D))) == 4
+    small, large = (
+        Sequential(Reshape((side, side, 1)), Conv2D(2, 3), Flatten(), Dense(2), Softmax()).compile((side**2,), CrossEntropy())
+        for side in (8, 12)
+    )
+    assert transfer(small, large, out_of="conv2d1", into="conv2d1") == ("conv2d1.W", "conv2d1.b")
 
 
 def test_frozen_layers_can_be_trained_again():

@@ -45,8 +45,9 @@ def application(imported: Collection[str] = COMMANDS) -> typer.Typer:
         else:
             app.command(name, short_help=summary)(command)
     groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
-    for one in (one for part in (app, *groups) for one in part.registered_commands):
-        one.cls = Command
+    for group in (app, *groups):
+        for registered in group.registered_commands:
+            registered.cls = Command
     return app
 
 

@@ -90,9 +90,7 @@ class Config:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            known = _parameters(cls)  # type: ignore[arg-type]  # classes are hashable
-            if not kwargs.keys() <= known.keys():
-                habits.refuse_unknown(cls.__name__, kwargs, known)
+            habits.refuse_unknown(cls.__name__, kwargs, _parameters(cls))  # type: ignore[arg-type]  # classes are hashable
         return super().__new__(cls)
 
     def _short_repr(self) -> str:
@@ -205,16 +203,16 @@ def _mismatch(value: Any, owner: str, name: str, expected: str) -> ConfigError:
 
 def _object_hint(text: str, expected: str) -> str:
     """Return the end of a message about a string in place of an object: "; write Adam()" for "adam"."""
-    found = habits.object_name(text, lazy.exported())
-    if found is None:
-        return ""
-    lazy.load(found)
-    bases = {base.__name__ for base in inspect.getmro(Config._registry.get(found, object))}
-    if any(with_article(base) in expected for base in bases):
-        return f"; write {found}()"
-    if expected == "a list or tuple":
-        return f"; write [{found}()]"
-    return f"; {found}() is a layer of its own, after this one" if "Layer" in bases else ""
+    for found in habits.object_names(text, lazy.exported()):
+        lazy.load(found)
+        bases = {base.__name__ for base in inspect.getmro(Config._registry.get(found, object))}
+        if any(with_article(base) in expected for base in bases):
+            return f"; write {found}()"
+        if expected == "a list or tuple":
+            return f"; write [{found}()]"
+        if "Layer" in bases:
+            return f"; {found}() is a layer of its own, after this one"
+    return ""
 
 
 def class_key(cls: type[Config]) -> str:

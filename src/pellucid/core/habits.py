@@ -1,14 +1,15 @@
 """Hints for the arguments of other libraries: what the names of Keras, PyTorch and scikit-learn are called here.
 
-A call with an argument that does not exist raises ConfigError with such a hint, instead of Python's TypeError.
+The constructors of settings, and the functions with :func:`explain_arguments`, raise ConfigError with such a hint for an
+argument that they do not have, instead of Python's TypeError.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import ParamSpec, TypeVar
 
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -71,30 +72,37 @@ REQUIRED = {
     "input_shape": "the shape of one sample, such as (784,) or (28, 28, 1)",
     "loss": "what training minimizes, such as CrossEntropy()",
 }
-# Strings that other libraries take for an object: normalized (see ``_normalized``), and the class of the object here.
+# Strings that other libraries take for an object: normalized (see ``_normalized``), and the classes of such objects here.
 OBJECTS = {
-    "acc": "Accuracy",
-    "bce": "BinaryCrossEntropy",
-    "binaryaccuracy": "Accuracy",
-    "categoricalaccuracy": "Accuracy",
-    "categoricalcrossentropy": "CrossEntropy",
-    "cosinesimilarity": "CosineDistance",
-    "focal": "BinaryFocalCrossEntropy",
-    "glorotnormal": "Glorot",
-    "henormal": "He",
-    "heuniform": "HeUniform",
-    "kaiming": "He",
-    "logistic": "Sigmoid",
-    "mae": "MeanAbsoluteError",
-    "mse": "MeanSquaredError",
-    "negativeloglikelihood": "CrossEntropy",
-    "pinball": "Quantile",
-    "sparsecategoricalaccuracy": "Accuracy",
-    "sparsecategoricalcrossentropy": "CrossEntropy",
-    "swish": "SiLU",
-    "xavier": "Glorot",
-    "xaviernormal": "Glorot",
-    "xavieruniform": "GlorotUniform",
+    "acc": ("Accuracy",),
+    "auc": ("ROCAUC",),
+    "bce": ("BinaryCrossEntropy",),
+    "binaryaccuracy": ("Accuracy",),
+    "categoricalaccuracy": ("Accuracy",),
+    "categoricalcrossentropy": ("CrossEntropy",),
+    "cosine": ("CosineDistance",),
+    "cosinesimilarity": ("CosineDistance",),
+    "crossentropyloss": ("CrossEntropy",),
+    "focal": ("BinaryFocalCrossEntropy",),
+    "glorotnormal": ("Glorot",),
+    "henormal": ("He",),
+    "heuniform": ("HeUniform",),
+    "kaiming": ("He",),
+    "logistic": ("Sigmoid",),
+    "mae": ("MeanAbsoluteError", "AbsoluteError"),
+    "mape": ("AbsolutePercentageError",),
+    "meanabsoluteerror": ("MeanAbsoluteError", "AbsoluteError"),
+    "meansquarederror": ("MeanSquaredError", "SquaredError"),
+    "mse": ("MeanSquaredError", "SquaredError"),
+    "mseloss": ("MeanSquaredError",),
+    "negativeloglikelihood": ("CrossEntropy",),
+    "pinball": ("Quantile",),
+    "sparsecategoricalaccuracy": ("Accuracy",),
+    "sparsecategoricalcrossentropy": ("CrossEntropy",),
+    "swish": ("SiLU",),
+    "xavier": ("Glorot",),
+    "xaviernormal": ("Glorot",),
+    "xavieruniform": ("GlorotUniform",),
 }
 
 
@@ -111,7 +119,8 @@ def explain_arguments(function: Callable[P, R]) -> Callable[P, R]:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise ConfigError(f"{function.__name__}() {error}{_required(signature, kwargs)}") from None
+                given = {*[*signature.parameters][: len(args)], *map(str, kwargs)}
+                raise ConfigError(f"{function.__name__}() {error}{_required(signature, given)}") from None
             raise
 
     return explained
@@ -121,13 +130,13 @@ def refuse_unknown(owner: str, given: Iterable[str], known: Mapping[str, inspect
     """Raise ConfigError if one of the ``given`` argument names is not ``known``; ``owner`` is the function or the class."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
-    names = [name for name in known if name != "self"]
+    names = [name for name, parameter in known.items() if name != "self" and parameter.kind is not parameter.VAR_POSITIONAL]
     for name in given:
-        if name not in known:
+        if name not in names:
             raise ConfigError(f"{owner}() has no argument {name!r}: {_hint(owner, name, names)}")
 
 
-def _required(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+def _required(signature: inspect.Signature, given: Collection[str]) -> str:
     """Return the end of a message that explains the first required argument that is not given."""
     missing = [name for name, text in REQUIRED.items() if name in signature.parameters and name not in given]
     return f"; {missing[0]} is {REQUIRED[missing[0]]}" if missing else ""
@@ -141,10 +150,11 @@ def _hint(owner: str, name: str, names: list[str]) -> str:
     return text or (did_you_mean(name, names) if names else "it has none")
 
 
-def object_name(text: str, exported: Iterable[str]) -> str | None:
-    """Return the class whose object another library would name ``text``, such as Adam for "adam"; None if there is none."""
+def object_names(text: str, exported: Iterable[str]) -> list[str]:
+    """Return the classes whose objects another library may name ``text``, such as Adam for "adam"."""
     known = {_normalized(name): name for name in exported if name[:1].isupper()}
-    return known.get(_normalized(OBJECTS.get(_normalized(text), text)))
+    named = OBJECTS.get(_normalized(text), (text,))
+    return [known[_normalized(name)] for name in named if _normalized(name) in known]
 
 
 def _normalized(name: str) -> str:

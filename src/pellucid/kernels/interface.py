@@ -347,7 +347,8 @@ class Kernels(KernelRuntime, Protocol):
     ) -> float:
         """The Gaussian negative log-likelihood, averaged over the targets; z and dz (n, 2k), targets and means (n, k).
 
-        z has the means, which are copied to ``means``, then the logarithms of the variances; ``epsilon`` is added to these.
+        z has the means, which are copied to ``means``, then the logarithms of the variances; ``epsilon`` is added to the
+        variances.
         """
 
     def hinge(self, z: Array, signs: Array, weights: Array, scale: float, dz: Array) -> float:

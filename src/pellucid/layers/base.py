@@ -40,7 +40,7 @@ class Layer(Config, ABC):
     """The base class of all layers, which have one input and one output."""
 
     # what to do if a node of a Graph should have several inputs for this layer, for the error message
-    hint_for_several_inputs: ClassVar[str] = "put a node with Add() or Concatenate() before it"
+    hint_for_several_inputs: ClassVar[str] = "put a merge, such as Add() or Concatenate(), before it"
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:

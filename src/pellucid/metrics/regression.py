@@ -91,9 +91,9 @@ class R2(Metric):
 class _R2State(MetricState):
     """Sums of squares about the mean so far, combined from batch to batch as in Chan, Golub and LeVeque (1979).
 
-    Σ y² − (Σ y)²/n would lose digits for targets that are far from 0. All targets are first reduced by the same number, one of
-    them or of the middle between two: equal targets become exactly 0 and have no spread, whereas the mean of a number such as
-    0.1 is rounded, and leaves one.
+    Σ y² − (Σ y)²/n would lose digits for targets that are far from 0. The median of the first batch is subtracted from all
+    targets. Equal targets then are exactly 0 and have no spread; the mean of numbers such as 0.1 is rounded, and would leave
+    one.
     """
 
     def __init__(self, outputs: int) -> None:

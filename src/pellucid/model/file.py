@@ -27,7 +27,8 @@ from pellucid.training.state import ModelState
 # module cannot read old files any more. An optional setting with a default needs no new version.
 FORMAT = 1
 
-ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")  # ε below MIN_EPSILON was allowed, and rounded away
+# The rules for which files may hold an ε below MIN_EPSILON, from before there was this bound. Younger rules are not listed.
+ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")
 
 
 def save(path: str | Path, state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> None:

@@ -25,6 +25,13 @@ def read(
     labelled: bool | None,
 ) -> Dataset:
     """Return the data in ``source`` for a model with this input stage, shape of samples and classes. See ``Model.read``."""
+    if not is_frame(source) and not isinstance(source, (str, os.PathLike)):
+        raise ConfigError(
+            f"read takes the path of a file or folder, or a data frame, got {type(source).__name__}; predict and evaluate take "
+            "arrays as they are"
+        )
+    if stage is None:
+        raise ConfigError("the model is not trained, so it has no columns and no kind of image to read: fit it first")
     what = "a data frame" if is_frame(source) else os.fspath(source)
     if is_frame(source) or not Path(what).is_dir():
         if isinstance(stage, Standardization):

@@ -77,7 +77,7 @@ def _flattened_shapes(model: Model) -> dict[str, tuple[Shape, ...]]:
         read = tuple(shape for name in row.reads for shape in before[name])
         if read:
             found[path] = read
-        if isinstance(row.layer, (Flatten, Reshape)):
+        if isinstance(row.layer, (Flatten, Reshape)) and len(row.shape) == 1:  # a Reshape to images mixes no places
             before[path] = (rows[row.reads[0]].shape,)
         else:
             before[path] = () if row.parameters else read

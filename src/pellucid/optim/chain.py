@@ -88,11 +88,11 @@ class Constraint(Component, ABC):
 class Chain(Config):
     """A sequence of components: any transforms, then one rule, then any constraints.
 
-    ``rates`` maps patterns of parameter paths to factors of the learning rate: with
-    ``Chain(Adam(1e-3), rates={"*": 0.1, "dense2.*": 1.0})`` the parameters of dense2 have the rate 1e-3, all others 1e-4. In a
-    pattern, ``*`` stands for any characters, dots included. Where several patterns match a path, the last one holds; the factor
-    of a path without a match is 1. The factors apply to the rule and to decoupled weight decay. Parameters with the factor 0 do
-    not change. (Their gradients are still computed, and count in ``ClipNorm``: ``Frozen`` saves this work.)
+    ``rates`` maps patterns of parameter paths to factors of the learning rate: with ``Chain(Adam(1e-3), rates={"*": 0.1,
+    "dense2.*": 1.0})`` the parameters of dense2 have the rate 1e-3, all others 1e-4. The patterns are those of :mod:`fnmatch`:
+    ``*`` stands for any characters, dots included. Where several patterns match a path, the last one holds; the factor of a
+    path without a match is 1. The factors apply to the rule and to decoupled weight decay. Parameters with the factor 0 do not
+    change. (Their gradients are still computed, and count in ``ClipNorm``: ``Frozen`` saves this work.)
     """
 
     pieces: tuple[Component, ...]  # model files store the components under this name
@@ -116,6 +116,10 @@ class Chain(Config):
             if isinstance(component, Constraint):
                 raise ConfigError(f"{component} limits the parameters that the rule has updated: put it after {rule}")
         self.rule.check_chain(self)
+
+    def __repr__(self) -> str:
+        arguments = [repr(component) for component in self.pieces]
+        return f"Chain({', '.join([*arguments, f'rates={dict(self.rates)!r}'] if self.rates else arguments)})"
 
     @property
     def rule(self) -> Rule:

@@ -42,7 +42,7 @@ class LBFGS(Rule):
     α = 1, or without any pair, along −g, a step of length 1.
 
     The minimization ends when no component of the gradient exceeds ``gradient_tolerance``, or when an iteration reduces the
-    value by at most ``decrease_tolerance`` times the value itself (its size, but at least 1). The defaults are about SciPy's
+    value by at most ``decrease_tolerance`` · max(|value|, 1). The defaults are about SciPy's
     (L-BFGS-B). It also ends when the line search, which makes at most ``max_evaluations`` trials, finds no lower value even
     along −g.
 
@@ -140,10 +140,11 @@ class CurvaturePairs:
 class Minimization:
     """A minimization by L-BFGS, one iteration at a time.
 
-    ``theta`` is the point, a vector that each iteration updates in place; ``value`` and ``gradient`` belong to it, and ``f`` is
-    the function: it was evaluated at ``theta`` last after an iteration that moved. ``evaluations`` counts all evaluations.
-    ``ended`` says why there is nothing left to do, and is None before that; ``converged`` says whether that is because of a
-    tolerance. Points, pairs and gradients have the dtype of ``theta``; sums, the direction and the line search are in float64.
+    ``theta`` is the point, a vector that each iteration updates in place; ``value`` and ``gradient`` belong to it, and ``f``
+    is the function. After an iteration that moved, the last evaluation of ``f`` was at ``theta``. ``evaluations`` counts all
+    evaluations. ``ended`` says why there is nothing left to do, and is None before that; ``converged`` says whether that is
+    because of a tolerance. Points, pairs and gradients have the dtype of ``theta``; sums, the direction and the line search
+    are in float64.
 
     A value or gradient that is not finite makes the line search retreat. At the start, it raises DivergedError.
     """
@@ -219,7 +220,8 @@ class Minimization:
         tolerance = self.settings.decrease_tolerance
         if before - self.value <= tolerance * max(abs(before), abs(self.value), 1):
             self.converged = True
-            self.ended = f"the last iteration reduced the value by no more than decrease_tolerance={tolerance:g} of it"
+            limit = f"decrease_tolerance={tolerance:g} times max(|value|, 1)"
+            self.ended = f"the last iteration reduced the value by at most {limit}"
 
 
 def _dot(a: Array, b: Array) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pellucid.core.config import Positive, Range
+from pellucid.core.config import OpenFraction, Positive, Range
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
@@ -33,7 +33,7 @@ class Rprop(Rule):
     """
 
     learning_rate: Positive | Schedule = 0.01
-    decrease: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.5
+    decrease: OpenFraction = 0.5
     increase: Annotated[float, Range(1, low_open=True)] = 1.2
     shortest: Positive = 1e-6
     longest: Positive = 50.0

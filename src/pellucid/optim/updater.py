@@ -101,10 +101,13 @@ def _rate_factors(rates: Iterable[tuple[str, float]], layout: Layout) -> dict[st
     Raises ConfigError for a pattern that matches no path.
     """
     factors: dict[str, float] = {}
+    trained = [path for path, slot in layout.items() if slot.trained]
     for pattern, factor in rates:
-        matches = [path for path in layout if fnmatch.fnmatchcase(path, pattern)]
+        matches = [path for path in trained if fnmatch.fnmatchcase(path, pattern)]
         if not matches:
-            paths = ", ".join(layout)
-            raise ConfigError(f"Chain(rates={{{pattern!r}: {factor:g}}}): no parameter matches the pattern; there are {paths}")
+            raise ConfigError(
+                f"Chain(rates={{{pattern!r}: {factor:g}}}): no trained parameter matches the pattern; there are "
+                f"{', '.join(trained)}"
+            )
         factors |= dict.fromkeys(matches, factor)
     return factors

@@ -27,6 +27,7 @@ from pellucid.errors import ConfigError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
+from pellucid.optim import rule_of
 from pellucid.runs.energy import Energy, Meter
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
@@ -116,7 +117,7 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
 
     model = new_model(recipe)
     folder = RunFolder(out, Path(settings.model).stem, force=force)
-    batch_size = recipe.fit.batch_size or len(train_set)
+    batch_size = len(train_set) if rule_of(recipe.optimizer).full_batch else recipe.fit.batch_size or BATCH_SIZE
     threads = str(model.threads(batch_size, deterministic=recipe.fit.deterministic))
     limited = "" if settings.limit is None else f"; limited to {len(train_set):,}"
     notify(f"{describe_splits(splits)}{limited}")

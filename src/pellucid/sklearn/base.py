@@ -11,14 +11,14 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from pellucid.core.config import Count, FractionBelowOne, NonNegative, Positive, Range, validate
+from pellucid.core.config import Count, FractionBelowOne, NonNegative, OpenFraction, Positive, validate
 from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.checks import check_sample_weight
@@ -57,7 +57,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     tol: NonNegative = 1e-3
     patience: Count | None = 10
     early_stopping: bool = False
-    validation_fraction: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
+    validation_fraction: OpenFraction = 0.1
     warm_start: bool = False
     random_state: Any = None
     verbose: bool | int = False

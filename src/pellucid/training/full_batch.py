@@ -2,8 +2,8 @@
 
 The function is the mean loss over the training set plus the penalties in the optimizer's chain. It is computed in chunks of
 samples, so the memory does not grow with the number of samples. Losses and gradients of the chunks are summed in float64, in
-the order of the samples; the size of the chunks depends on the network only. So the bits do not depend on the number of
-threads, where those of the kernels do not.
+the order of the samples; the size of the chunks depends on the network only. So the bits depend on the number of threads only
+if those of a kernel do.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
             "function at each evaluation: leave it out (L2(λ) in a Chain regularizes, too), or train with batches, as with "
             "Adam()"
         )
-    comparing = sorted(execution.summing_paths) or [str(state.loss)] * state.loss.compares_samples
-    if not comparing:
+    if not execution.summing_paths and not state.loss.compares_samples:
         return min(samples, chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES))
     if samples * state.largest_output > MAX_WHOLE_VALUES:
+        layers = " and ".join(sorted(execution.summing_paths))
+        why = f"{layers} needs statistics over the whole training set" if layers else f"{state.loss} compares all samples"
         raise ConfigError(
-            f"{' and '.join(comparing)} needs statistics over the whole training set, which {rule} takes "
-            f"as its batch, but all {samples:,} samples at once are too much memory: leave it out, or train with batches, as "
-            "with Adam()"
+            f"{why}, but all {samples:,} samples at once, as {rule} needs them, are too much memory: "
+            f"{'leave the layer out, or ' if layers else ''}train with batches, as with Adam()"
         )
     return samples
 

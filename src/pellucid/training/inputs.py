@@ -69,8 +69,8 @@ def as_validation_set(validation: Dataset | Sequence[Array], stage: InputStage) 
         return validation
     given = f"{validation:g}" if isinstance(validation, (int, float)) else type(validation).__name__
     raise ConfigError(
-        f"validation must be a Dataset or a pair (x, y), got {given}; to hold out a part of the training data, split it first: "
-        "train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)"
+        f"validation must be a Dataset, (x, y) or (x, y, sample_weight), got {given}; to hold out a part of the training data, "
+        "split it first: train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)"
     )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pellucid.core.config import Config, Count, NonNegative, Range
+from pellucid.core.config import Config, Count, NonNegative, OpenFraction
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Metric, lower_is_better
 from pellucid.training.events import EpochEvent, Event, History
@@ -155,7 +155,7 @@ class ReduceOnPlateau(Policy):
     with the full rate again.
     """
 
-    factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1
+    factor: OpenFraction = 0.1
     patience: Count = 5
     monitor: str = "validation_loss"
     min_delta: NonNegative = 0.0

@@ -7,7 +7,6 @@ few values are far larger than all others, and values that are used unchanged.
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
-from pellucid.errors import DataWarning
+from pellucid.errors import warn_user
 from pellucid.training.state import ModelState
 
 SAMPLES, VALUES = 512, 200_000  # at most so many are compared: enough to see whether most values of a column fall together
@@ -31,20 +30,26 @@ def warn_of_rounding(data: Dataset, targets: Array, stage: InputStage, state: Mo
     else:
         y = np.asarray(data.source_y[rows if data.rows is None else data.rows[rows]])
         lost = _merged(y, targets[rows]) if y.size == targets[rows].size else []  # labels may have become one-hot rows
-    for _, before, after in lost[:1]:
+    if lost:
+        _, before, after = lost[0]
         _warn(data, "the targets", before, after, "subtract their mean")
     if isinstance(stage, ImageScaling) or (isinstance(stage, Passthrough) and data.source_x.dtype == np.float32):
         return
     rows = rows if data.rows is None else data.rows[rows]
     x = data.source_x[rows]
     seen = stage.transform(data.source_x, rows, np.empty(x.shape, np.float32), state.kernels)
-    for column, before, after in _merged(x, seen)[:1]:
-        if isinstance(stage, Standardization):
-            advice = "a few of its values are far larger than the others: limit them, or take logarithms"
-            _warn(data, f"the column {stage.names[column]}", before, after, advice)
-        else:
-            advice = "give the columns names, from_arrays(x, y, names=…), so that the model standardizes them in float64"
-            _warn(data, f"value {column} of the samples", before, after, advice)
+    lost = _merged(x, seen)
+    if not lost:
+        return
+    column, before, after = lost[0]
+    if isinstance(stage, Standardization):
+        advice = "a few of its values are far larger than the others: limit them, or take logarithms"
+        _warn(data, f"the column {stage.names[column]}", before, after, advice)
+    elif x.ndim == 2:
+        advice = "give the columns names, from_arrays(x, y, names=…), so that the model standardizes them in float64"
+        _warn(data, f"value {column} of the samples", before, after, advice)
+    else:
+        _warn(data, f"value {column} of the samples", before, after, "subtract their mean, in float64")
 
 
 def _merged(exact: Array, rounded: Array) -> list[tuple[int, int, int]]:
@@ -61,4 +66,4 @@ def _different(values: Array) -> Array:
 
 def _warn(data: Dataset, what: str, before: int, after: int, advice: str) -> None:
     text = f"{data.name}: in float32, {before:,} different values of {what} become {after:,}: {advice}"
-    warnings.warn(text, DataWarning, stacklevel=9)  # the caller of Model.fit
+    warn_user(text)

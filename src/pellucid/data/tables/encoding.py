@@ -50,7 +50,8 @@ class RowEncoder:
         needed = [column.name for column in columns] + ([] if target is None else [target])
         absent = [name for name in needed if name not in table.names]
         if absent:
-            hint = did_you_mean(absent[0], [name for name in table.names if name and name not in needed])
+            others = [name for name in table.names if name and name not in needed]
+            hint = did_you_mean(absent[0], others) if others else "it has no other columns"
             raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
         self._positions = [table.names.index(column.name) for column in columns]
         self._category_index = [

@@ -1,4 +1,4 @@
-"""Data frames in memory, with the rows that a CSV file written from them would have."""
+"""Data frames in memory, read as tables of text: numbers and text are as in a CSV file that is written from them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ memory map. So a table may need more space than the memory has. The decisions ar
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pellucid.data.tables.columns import MISSING, Column, Standardization
 from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.encoding import RowEncoder, Table
 from pellucid.data.tables.frame import Frame, is_frame
-from pellucid.errors import ConfigError, DataError, DataWarning, did_you_mean
+from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
 
 _EXAMPLES = 3  # unknown categories in a message
 
@@ -150,8 +149,7 @@ def read_rows(
         listed = ", ".join(repr(text) for text, _ in found.most_common(_EXAMPLES))
         more = ", …" if len(found) > _EXAMPLES else ""
         what = f"{found.total():,} rows have unknown categories ({listed}{more}), for which all inputs of the column are 0"
-        text = f"{table.path}: {name}: {what}"
-        warnings.warn(text, DataWarning, stacklevel=4)  # the caller of Model.read
+        warn_user(f"{table.path}: {name}: {what}")
     return Dataset(
         values,
         (y.astype(np.int64) if classes else y) if labelled else None,
