@@ -27,7 +27,8 @@ from pellucid.kernels.compiled.in_place import copied
 from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
-from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
+from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
+from pellucid.kernels.compiled.vector_math import compile_formula, exponential
 
 
 @jit
@@ -218,11 +219,23 @@ def elu(x: Array, alpha: float, out: Array) -> Array:
     return out
 
 
+_exponential_row = compile_formula(lambda x: (exponential(x.replace(">", 0.0, 0.0)),), 1, 1)
+
+
+@jit
+def _negative_exponentials(x, task):
+    """Return e^min(x, 0) for one chunk of x."""
+    first = u64(task) * u64(CHUNK)
+    out = np.empty(min(u64(CHUNK), u64(x.size) - first), x.dtype)
+    _exponential_row((address_of(x, first), address_of(out, 0)), out.size, x.dtype.type(0))
+    return out
+
+
 @jit
 def _elu_gradient_task(x, alpha, d, task):
-    zero = x.dtype.type(0)
+    zero, one, first, e = x.dtype.type(0), x.dtype.type(1), u64(task) * u64(CHUNK), _negative_exponentials(x, task)
     for i in chunk(x, task):
-        d[i] = d[i] if x[i] > zero else alpha * math.exp(x[i]) * d[i]
+        d[i] *= one if x[i] > zero else alpha * e[i - first]
 
 
 @jit
@@ -254,9 +267,9 @@ def selu(x: Array, alpha: float, scale: float, out: Array) -> Array:
 
 @jit
 def _selu_gradient_task(x, scale, product, d, task):
-    zero = x.dtype.type(0)
+    zero, first, e = x.dtype.type(0), u64(task) * u64(CHUNK), _negative_exponentials(x, task)
     for i in chunk(x, task):
-        d[i] *= scale if x[i] > zero else product * math.exp(x[i])
+        d[i] *= scale if x[i] > zero else product * e[i - first]
 
 
 @jit

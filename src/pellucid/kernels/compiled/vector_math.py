@@ -100,6 +100,12 @@ def _exponential(x: Vector) -> tuple[Vector, Vector]:
     return Vector(v, builder.bitcast(bits, v.vector)), series * r
 
 
+def exponential(x: Vector) -> Vector:
+    """Return eˣ, for x where it is between about 1e-38 and 1e38 (in float32); beyond, these bounds."""
+    power, series = _exponential(x)
+    return power + power * series
+
+
 def sigmoid(x: Vector) -> Vector:
     """Return 1 / (1 + e⁻ˣ)."""
     power, series = _exponential(-1.0 * x)
