@@ -55,6 +55,13 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.parametrize(("kernels", "flags", "said"), [("reference", (), 1), ("reference", ("--deterministic",), 0)])
+def test_train_says_where_its_rounding_depends_on_the_cores(tmp_path, monkeypatch, kernels, flags, said):
+    monkeypatch.setenv("PELLUCID_KERNELS", kernels)
+    out, _ = cli(*TRAIN, *flags, "--out", tmp_path / "run")
+    assert out.count("another number of cores may round differently; --deterministic prevents it") == said
+
+
 def test_train_prints_what_it_does_and_writes_a_run_folder(tmp_path):
     out, err = cli(*TRAIN, "--seed", 3, "--out", tmp_path / "run")
     assert "mnist: 400 training, 50 validation, 100 test samples" in out

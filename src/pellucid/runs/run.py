@@ -133,12 +133,12 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
         settings, recipe = dataclasses.replace(settings, lr=rate), recipe.with_learning_rate(rate)
         model = new_model(recipe)
     fit = recipe.fit
+    depends_on_cores = name_of(model.kernels) == "reference" and not fit.deterministic
+    rounding = " (another number of cores may round differently; --deterministic prevents it)" if depends_on_cores else ""
     notify(
         f"training  {fit.epochs} epochs, batches of {batch_size:,}, {recipe.optimizer}; "
-        f"{name_of(model.kernels)} kernels, {threads}"
+        f"{name_of(model.kernels)} kernels, {threads}{rounding}"
     )
-    if name_of(model.kernels) == "reference" and not fit.deterministic:
-        notify("          the reference kernels may round differently on another number of cores; --deterministic prevents it")
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
     return PreparedRun(RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads)

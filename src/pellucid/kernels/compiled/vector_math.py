@@ -101,9 +101,9 @@ def _exponential(x: Vector) -> tuple[Vector, Vector]:
 
 
 def exponential(x: Vector) -> Vector:
-    """Return eˣ, for x where it is between about 1e-38 and 1e38 (in float32); beyond, these bounds."""
+    """Return eˣ: 0 where it is near the smallest normal number, and at most about half the largest number."""
     power, series = _exponential(x)
-    return power + power * series
+    return (power + power * series).replace("<", math.ldexp(1.0, 2 - _MAX_EXPONENT[x.v.itemsize]), 0.0)
 
 
 def sigmoid(x: Vector) -> Vector:
