@@ -148,6 +148,13 @@ def samples_for(layer, shape, seed=0):
     return asymmetric((3, *shape), seed)
 
 
+@pytest.fixture
+def reference_kernels(monkeypatch):
+    """Models compute with the reference kernels: compiling those of all layers takes a minute, and other tests compare both."""
+    monkeypatch.setenv("PELLUCID_KERNELS", "reference")
+
+
+@pytest.mark.usefixtures("reference_kernels")
 @pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
 def test_gradient_of_every_layer(layer, shape):
     model = classifier(layer, Flatten(), Dense(3), shape=shape)
@@ -504,6 +511,7 @@ def test_deeplift_is_complete(make, of):
     np.testing.assert_allclose(single.values, attribution.values, atol=1e-5)
 
 
+@pytest.mark.usefixtures("reference_kernels")
 @pytest.mark.parametrize(("layer", "shape"), INSTANCES, ids=repr)
 def test_deeplift_through_every_layer(layer, shape):
     model = classifier(layer, Flatten(), Dense(3), shape=shape)

@@ -196,6 +196,8 @@ def _mismatch(value: Any, owner: str, name: str, expected: str) -> ConfigError:
         hint = f"; add parentheses to create one: {value.__name__}()"
     elif isinstance(value, str):
         hint = _object_hint(value, expected)
+    elif isinstance(value, np.ndarray) and "tuple" in expected:
+        hint = "; write tuple(...) around the array"
     elif isinstance(value, (list, tuple)) and name in LISTED:
         hint = f"; give them one by one, without brackets: {owner}(first, second, ...)"
     return ConfigError(f"{owner}({name}={value!r}): {name} must be {expected}, not {type(value).__name__}{hint}")

@@ -26,7 +26,8 @@ class Loss(Config, ABC):
     ``classifies`` is True if targets are classes (labels or probabilities); without a head the outputs are then scores.
     ``multi_label`` is True if several outputs are independent yes-or-no answers. ``compares_samples`` is True if the loss of a
     sample depends on the other samples of its batch: a batch can then not be computed in parts, and no metric compares an
-    output with its target. A batch whose mean loss is above ``divergence_limit`` has diverged.
+    output with its target. ``numeric`` is True if several outputs are numbers, never the scores of classes. A batch whose mean
+    loss is above ``divergence_limit`` has diverged.
     """
 
     head: ClassVar[type[Layer] | None] = None
@@ -34,6 +35,7 @@ class Loss(Config, ABC):
     classifies: ClassVar[bool] = False
     multi_label: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = False
+    numeric: ClassVar[bool] = False
     divergence_limit: ClassVar[float] = 3.4e38  # the largest value in float32
 
     def check_outputs(self, shape: Shape) -> None:

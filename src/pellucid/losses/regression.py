@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.config import OpenFraction, Positive
 from pellucid.core.memory import Array, Shape
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
 from pellucid.losses.base import Loss
@@ -131,6 +131,8 @@ class Quantile(Loss):
     every output with its target.
     """
 
+    numeric: ClassVar[bool] = True
+
     levels: OpenFraction | tuple[OpenFraction, ...] = 0.5
 
     def check_outputs(self, shape: Shape) -> None:
@@ -168,6 +170,7 @@ class GaussianNLL(Loss):
     """
 
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = ()
+    numeric: ClassVar[bool] = True
 
     epsilon: Positive = 1e-6
 
@@ -189,6 +192,14 @@ class GaussianNLL(Loss):
         return float(kernels.gaussian(z, targets, weights, scale, self.epsilon, outputs, dz))
 
     def distribution(self, outputs: Array) -> tuple[Array, Array]:
-        """Return the means and the standard deviations, each (n, k), for outputs (n, 2k) of ``predict``."""
-        means, logarithms = np.split(outputs, 2, axis=1)
-        return means, np.exp(np.logaddexp(logarithms, np.log(self.epsilon)) / 2, dtype=outputs.dtype)
+        """Return the means and the standard deviations, each (n, k), for outputs (n, 2k) of ``predict``.
+
+        Raises ShapeError for outputs of another shape.
+        """
+        array = np.asarray(outputs)
+        if array.ndim != 2 or array.shape[1] % 2:
+            raise ShapeError(f"{self}.distribution takes outputs (n, 2k) of predict, got the shape {array.shape}")
+        kind = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
+        means, logarithms = np.split(array.astype(kind, copy=False), 2, axis=1)
+        with np.errstate(all="ignore"):  # NaN stays NaN, and a variance may be infinite
+            return means, np.exp(np.logaddexp(logarithms, np.log(self.epsilon)) / 2, dtype=kind)

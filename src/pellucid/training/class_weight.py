@@ -22,7 +22,9 @@ BALANCED = "balanced"
 def check_class_weight(class_weight: object) -> None:
     """Raise ConfigError unless ``class_weight`` is None, "balanced", a sequence or a mapping. The weights need the data."""
     if isinstance(class_weight, str) and class_weight != BALANCED:
-        raise ConfigError(f"class_weight={class_weight!r}: {did_you_mean(class_weight, [BALANCED])}, or one weight per class")
+        raise ConfigError(
+            f"class_weight={class_weight!r}: {did_you_mean(class_weight, [BALANCED])} Otherwise give one weight per class"
+        )
     if class_weight is not None and not isinstance(class_weight, (str, Mapping, Sequence, np.ndarray)):
         raise ConfigError(f"class_weight={class_weight!r}: give {BALANCED!r}, a list with one weight per class, or a mapping")
 

@@ -155,6 +155,10 @@ def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelSta
     if data.y is None:
         raise DataError(f"the {what} has no labels")
     targets = state.loss.targets(np.asarray(data.y), state.output_shape)
+    if state.loss.compares_samples and not 1 < len(np.unique(targets)) < len(targets):
+        raise DataError(
+            f"the {what} has nothing to compare: {state.loss} needs at least two classes, and two samples of one class"
+        )
     weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
     samples = Samples(data.source_x, data.rows, targets, weights)
     check_token_range(samples, stage, state)
@@ -212,9 +216,7 @@ def checked_batch(
 
 
 def check_labels(targets: Array, loss: Loss) -> None:
-    """Raise DataError where all training labels are the same class, or where they allow no comparison of samples."""
-    if loss.compares_samples and not 1 < len(np.unique(targets)) < len(targets):
-        raise DataError(f"{loss} needs at least two classes, and two samples of one class, to have anything to compare")
+    """Raise DataError where all training labels are the same class."""
     if loss.classifies and targets.size and targets.min() == targets.max():
         only = targets.flat[0]
         why = "a classifier needs at least two classes" if only % 1 == 0 else "no class is more likely than another"
@@ -226,7 +228,7 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
     given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
     loss, several, last = state.loss, state.metric_shape[0] > 1, trailing_layers(state.network)[-1:]
-    classes = loss.classifies or several  # several numbers may be the scores of one-hot labels
+    classes = loss.classifies or (several and not loss.numeric)  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
     yes_or_no = loss.classifies and loss.head is not None and (loss.multi_label or not several)
     for metric in result:
@@ -241,8 +243,9 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
             )
         if metric.needs != "numbers" and not classes:
             raise ConfigError(
-                f"{metric} counts classes, but a single output with {loss} is a number: use Sigmoid() with "
-                "BinaryCrossEntropy(), or a metric for numbers such as AbsoluteError()"
+                f"{metric} counts classes, but {'the outputs' if several else 'a single output'} with {loss} "
+                f"{'are numbers' if several else 'is a number'}: use Sigmoid() with BinaryCrossEntropy(), or a metric for "
+                "numbers such as AbsoluteError()"
             )
         if metric.needs == "probabilities" and not probabilities:
             raise ConfigError(

@@ -57,6 +57,11 @@ class Trainer:
                 f"fit(accumulate={options.accumulate}): {state.loss} compares the samples of a batch, so the gradients of two "
                 "batches do not add up to that of their union: use a larger batch_size"
             )
+        if options.batch_size is not None and options.batch_size < 3 and state.loss.compares_samples:
+            raise ConfigError(
+                f"fit(batch_size={options.batch_size}): {state.loss} compares the samples of a batch, at least three: use "
+                "batches with several samples of each class"
+            )
         for policy in options.policies:
             policy.check(validated=validation is not None)
         if options.policies:

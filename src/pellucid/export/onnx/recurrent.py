@@ -94,7 +94,8 @@ def _learned_state(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> list[s
 def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, start: list[str]) -> Value:
     """Add the layer as a Scan. At a step whose features all equal the mask, the state does not change and the output is 0."""
     u, samples = layer.units, graph.name_of(x)
-    weights = {name: graph.constant(name, array) for name, array in p.items()}
+    learned = [f"{state}0" for state in layer.states]  # the initial states, which are in ``start``
+    weights = {name: graph.constant(name, array) for name, array in p.items() if name not in learned}
     if start:
         initial = [graph.node("Squeeze", name, graph.constant("axes", [0])) for name in start]
     else:
