@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    LBFGS,
+    LSTM,
     SGD,
     Accuracy,
     Adam,
@@ -45,7 +47,7 @@ def model():
             lambda: model().fit(X, Y, validation_data=(X, Y)),
             r"fit\(\) has no argument 'validation_data': use validation=\(x, y\)",
         ),
-        (lambda: model().fit(X, Y, validation_split=0.2), r"'validation_split': split the data first: .*Dataset\(x, y\).split"),
+        (lambda: model().fit(X, Y, validation_split=0.2), r"'validation_split': split the data first.*Dataset\(x, y\).split"),
         (
             lambda: model().fit(X, Y, validation=0.2),
             r"a Dataset, \(x, y\) or \(x, y, sample_weight\), got 0.2; .* split it first",
@@ -79,6 +81,10 @@ def model():
             r"'input_shape'; input_shape is the shape of one sample, such as",
         ),
         (lambda: Sequential([Dense(3), ReLU()]), r"one by one, without brackets: Sequential\(first, second"),
+        (lambda: LSTM(8, dropout=0.1), "put Dropout before the layer; recurrent_dropout drops values of the state"),
+        (lambda: LBFGS(history_size=5), "use memory"),
+        (lambda: Chain(SGD(0.1), rates=0.1), r"rates maps patterns of paths to factors"),
+        (lambda: BinaryCrossEntropy(pos_weight=np.ones(2)), r"not ndarray; write tuple\(...\) around the array"),
         (lambda: Chain([ClipNorm(1.0), SGD(0.1)]), r"one by one, without brackets: Chain\(first, second"),
         (
             lambda: Sequential(Frozen(Dense(1), Sigmoid())).compile((4,), BinaryCrossEntropy()),

@@ -208,3 +208,15 @@ def test_embeddings_are_not_named_after_the_classes():
     model = new_model()
     model.fit(Dataset(x, y, classes=["a", "b", "c"]))
     assert model.classes is None
+
+
+def test_sets_and_batches_without_triplets_are_refused():
+    x, labels = np.random.default_rng(0).random((12, 2), np.float32), np.arange(12) % 3
+    model = Sequential(Dense(2)).compile((2,), Triplet())
+    with pytest.raises(ConfigError, match=r"fit\(batch_size=2\): .* compares the samples of a batch, at least three"):
+        model.fit(x, labels, batch_size=2)
+    with pytest.raises(DataError, match="validation data has nothing to compare"):
+        model.fit(x, labels, validation=(x, 0 * labels))
+    model.fit(x, labels)
+    with pytest.raises(DataError, match="data has nothing to compare"):
+        model.evaluate(x, np.arange(12))

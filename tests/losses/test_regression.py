@@ -21,6 +21,7 @@ from pellucid import (
     Quantile,
     ReLU,
     Sequential,
+    ShapeError,
     SquaredError,
 )
 from pellucid.explain import saliency
@@ -165,3 +166,18 @@ def test_explanations_of_a_gaussian_explain_a_mean():
     model.weights["dense1.b"][:] = [0, 9]  # the logarithm of the variance is the largest output
     explained = saliency(model, x)
     np.testing.assert_allclose(explained.values, np.abs(model.weights["dense1.W"][:, 0])[None], rtol=1e-6)
+
+
+def test_distribution_checks_its_outputs():
+    means, deviations = GaussianNLL().distribution([[1, 0], [2, 2000]])
+    np.testing.assert_array_equal(means, [[1], [2]])
+    np.testing.assert_allclose(deviations, [[1], [np.inf]], rtol=1e-6)
+    for shape in ((3, 3), (2,)):
+        with pytest.raises(ShapeError, match=r"takes outputs \(n, 2k\) of predict, got the shape"):
+            GaussianNLL().distribution(np.zeros(shape))
+
+
+@pytest.mark.parametrize("loss", [Quantile((0.1, 0.5, 0.9, 0.95)), GaussianNLL()], ids=repr)
+def test_classes_are_not_counted_in_numbers(loss):
+    with pytest.raises(ConfigError, match=r"Accuracy\(\) counts classes, but the outputs with .* are numbers"):
+        Sequential(Dense(4)).compile((2,), loss, metrics=[Accuracy()])

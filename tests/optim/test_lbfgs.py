@@ -329,3 +329,25 @@ def test_settings_are_checked(name):
         LBFGS(**{name: 0})
     with pytest.raises(ConfigError, match="gradient_tolerance must be at least 0"):
         LBFGS(gradient_tolerance=-1.0)
+
+
+def test_minimize_says_what_is_wrong_with_its_arguments():
+    for f, start, message in (
+        ([1.0, 2.0], [1.0], "f must be a function, got list"),
+        (lambda x: x @ x, [1.0], "f must return a number and its gradient, a pair, got float64"),
+        (lambda x: None, [1.0], "a pair, got NoneType"),
+        (lambda x: (x @ x, 2 * x), ["a"], "start must be a vector of numbers"),
+    ):
+        with pytest.raises((ConfigError, ShapeError), match=message):
+            minimize(f, start)
+
+
+@pytest.mark.parametrize("beyond", [np.nan, np.inf])
+def test_a_function_that_ends_before_its_minimum_does_not_converge(beyond):
+    def f(x):
+        return ((x[0] - 3) ** 2 if x[0] < 2 else beyond), np.array([2 * (x[0] - 3)])
+
+    found = minimize(f, [0.0])
+    assert not found.converged
+    assert "not finite at longer steps" in found.reason
+    assert found.x[0] == pytest.approx(2)

@@ -138,7 +138,7 @@ def test_without_rates_a_component_gets_the_whole_vectors_once():
         ({"*": -1.0}, "rates must be at least 0"),
         ({"*": "fast"}, "rates must be a number"),
         ({1: 2.0}, "rates must be a string"),
-        (0.1, "rates must be a list or tuple"),
+        (0.1, "rates maps patterns of paths to factors"),
     ],
 )
 def test_rates_that_do_not_fit_are_refused(rates, words):

@@ -100,6 +100,8 @@ class Chain(Config):
 
     def __init__(self, *pieces: Component, rates: Mapping[str, float] | Sequence[tuple[str, float]] = ()):
         object.__setattr__(self, "pieces", pieces)
+        if not isinstance(rates, (Mapping, tuple, list)):
+            raise ConfigError(f"Chain(rates={rates!r}): rates maps patterns of paths to factors: {{'*.b': 2.0}}")
         object.__setattr__(self, "rates", tuple(rates.items()) if isinstance(rates, Mapping) else rates)
         self.__post_init__()
         until_rule = [component for component in pieces if not isinstance(component, Constraint)]

@@ -155,6 +155,7 @@ class Minimization:
         self.ended: str | None = None
         self.converged = False
         self._trial = np.empty_like(theta)
+        self._met_infinity = False  # whether a trial of the present iteration was not finite
         self.value, self.gradient = self._evaluate(theta)
         if not math.isfinite(self.value):
             raise DivergedError(f"the function to minimize is not finite at the start: its value is {self.value:g}")
@@ -166,7 +167,10 @@ class Minimization:
         """Return the value and a new float64 gradient."""
         self.evaluations += 1
         value, gradient = self.f(theta)
-        return float(value), np.array(gradient, np.float64)
+        result = float(value), np.array(gradient, np.float64)
+        if not (math.isfinite(result[0]) and np.isfinite(result[1]).all()):
+            self._met_infinity = True
+        return result
 
     def iterate(self) -> float:
         """Make one iteration and return its step length α; 0 if no lower value was found, which ends the minimization."""
@@ -183,6 +187,7 @@ class Minimization:
 
     def _search(self, direction: Array) -> float:
         """Search along ``direction``, move there, and return the step length; 0, without a move, if no value is lower."""
+        self._met_infinity = False
         slope = _dot(self.gradient, direction)
         if not -math.inf < slope < 0:
             return 0.0
@@ -219,6 +224,9 @@ class Minimization:
     def _check_decrease(self, before: float) -> None:
         tolerance = self.settings.decrease_tolerance
         if before - self.value <= tolerance * max(abs(before), abs(self.value), 1):
+            if self._met_infinity:
+                self.ended = "the function is not finite at longer steps, and shorter ones hardly reduce it"
+                return
             self.converged = True
             limit = f"decrease_tolerance={tolerance:g} times max(|value|, 1)"
             self.ended = f"the last iteration reduced the value by at most {limit}"
@@ -258,12 +266,20 @@ def minimize(f: Function, start: Any, settings: LBFGS | None = None, *, max_iter
     """
     chosen: LBFGS = validate(settings, LBFGS | None, "minimize", "settings") or LBFGS()
     limit: int = validate(max_iterations, Count, "minimize", "max_iterations")
-    x = np.array(start, np.float64)
+    if not callable(f):
+        raise ConfigError(f"minimize(f, start): f must be a function, got {type(f).__name__}")
+    try:
+        x = np.array(start, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"minimize: start must be a vector of numbers: {error}") from None
     if x.ndim != 1:
         raise ShapeError(f"minimize: start must be a vector (n), got the shape {x.shape}; give its ravel()")
 
     def checked(point: Array) -> tuple[float, Array]:
-        value, gradient = f(point.copy())  # the function may keep or change its argument
+        returned = f(point.copy())  # the function may keep or change its argument
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            raise ShapeError(f"minimize: f must return a number and its gradient, a pair, got {type(returned).__name__}")
+        value, gradient = returned
         if np.shape(gradient) != x.shape or np.ndim(value) != 0:
             raise ShapeError(
                 f"minimize: f must return a number and a gradient of the shape {x.shape}, got the shapes {np.shape(value)} and "

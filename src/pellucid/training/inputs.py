@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ def as_validation_set(validation: Dataset | Sequence[Array], stage: InputStage) 
     given = f"{validation:g}" if isinstance(validation, (int, float)) else type(validation).__name__
     raise ConfigError(
         f"validation must be a Dataset, (x, y) or (x, y, sample_weight), got {given}; to hold out a part of the training data, "
-        "split it first: train, validation = Dataset(x, y).split(0.2); fit(train, validation=validation)"
+        "split it first, with Dataset(x, y).split(0.2) of pellucid.data; fit(train, validation=validation)"
     )
 
 
@@ -129,7 +130,11 @@ def check_columns(data: Dataset, what: str, stage: InputStage | None, classes: S
 
 
 def check_frame(x: object, stage: InputStage | None) -> None:
-    """Raise DataError for a data frame whose columns are not the model's, in its order. Everything but frames is accepted."""
+    """Raise DataError for a path, and for a data frame whose columns are not the model's, in its order."""
+    if isinstance(x, (str, os.PathLike)):
+        raise DataError(
+            f"{os.fspath(x)!r} is not data: read it first, with model.read(…), or read_csv, read_folder for training"
+        )
     if not is_frame(x) or not isinstance(stage, Standardization):
         return
     for number, (own, known) in enumerate(itertools.zip_longest(frame_names(x), stage.names), start=1):

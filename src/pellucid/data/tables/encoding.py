@@ -51,7 +51,9 @@ class RowEncoder:
         absent = [name for name in needed if name not in table.names]
         if absent:
             others = [name for name in table.names if name and name not in needed]
-            hint = did_you_mean(absent[0], others) if others else "it has no other columns"
+            hint = did_you_mean(absent[0], others)
+            if not hint.startswith("did you mean"):
+                hint = f"its columns are {', '.join(map(repr, table.names[:10]))}{', …' * (len(table.names) > 10)}"
             raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
         self._positions = [table.names.index(column.name) for column in columns]
         self._category_index = [
