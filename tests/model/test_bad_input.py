@@ -109,7 +109,7 @@ INVALID_CALLS = [
     ("objects", lambda m: m.fit(X.astype(object), Y), DataError, "must hold numbers, got object"),
     ("complex", lambda m: m.predict(X + 1j), DataError, "must hold numbers, got complex"),
     ("dates", lambda m: m.predict(np.zeros((2, 5), "M8[s]")), DataError, "must hold numbers, got datetime64"),
-    ("a string", lambda m: m.predict("image.png"), DataError, "must hold numbers, got <U"),
+    ("a string", lambda m: m.predict("image.png"), DataError, "'image.png' is a path, not data: read it first"),
     ("masked", lambda m: m.fit(np.ma.masked_less(X, 0), Y), DataError, "masked array; fill the masked values"),
     (
         "bytes instead of real numbers",

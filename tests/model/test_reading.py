@@ -182,5 +182,5 @@ def test_a_network_learns_from_time_stamps_as_from_small_numbers(tmp_path):
 def test_a_path_in_place_of_data_is_told_from_data():
     model = Sequential(Dense(1)).compile((2,), MeanSquaredError())
     for call in (model.fit, model.evaluate, model.predict):
-        with pytest.raises(DataError, match=r"'flats.csv' is not data: read it first, with model.read"):
+        with pytest.raises(DataError, match=r"'flats.csv' is a path, not data: read it first, with model.read"):
             call("flats.csv")

@@ -133,7 +133,8 @@ def check_frame(x: object, stage: InputStage | None) -> None:
     """Raise DataError for a path, and for a data frame whose columns are not the model's, in its order."""
     if isinstance(x, (str, os.PathLike)):
         raise DataError(
-            f"{os.fspath(x)!r} is not data: read it first, with model.read(…), or read_csv, read_folder for training"
+            f"{os.fspath(x)!r} is a path, not data: read it first, with model.read(…), or with read_csv, read_folder or "
+            "read_image of pellucid.data"
         )
     if not is_frame(x) or not isinstance(stage, Standardization):
         return
