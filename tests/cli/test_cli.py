@@ -339,7 +339,7 @@ BAD = {
     "a key": (("train", "--model", "lies.json"), "Dense has no setting 'unit': did you mean 'units'"),
     "no JSON": (("train", "--model", "text.json"), "is not a JSON file"),
     "no run": (("evaluate", "nowhere"), "there is no run folder or model file nowhere"),
-    "no model": (("evaluate", "text.json"), "text.json is not a complete Pellucid model file"),
+    "no model": (("evaluate", "text.json"), "text.json is not a complete Pellucid model file: it is a file of another kind"),
     "no model for images": (("predict", "text.json", "text.json"), "not a complete Pellucid model file"),
     "augmentation": (("train", "--augmentation", "elastik"), "did you mean 'elastic'"),
     "an amount": (("data", "show", "--augmentation", "shift=far"), "is not a number"),

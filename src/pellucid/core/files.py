@@ -29,6 +29,7 @@ from pellucid.errors import FileError
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LENGTH_BYTES = 8  # at the start of the file: the length of the header
+_MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors: a larger number is not the length of a header
 _NO_DIGEST = "0" * 64  # in the header while the digest is computed
 
 
@@ -165,6 +166,8 @@ class TensorFile:
         content = self._bytes
         length = int.from_bytes(content[:_LENGTH_BYTES], "little")
         if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
+            if length > _MAX_HEADER_BYTES:
+                raise self._refuse("it is a file of another kind")
             raise self._refuse(f"its header should have {length:,} bytes, but the file has {len(content):,}")
         try:
             head = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])
