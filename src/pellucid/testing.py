@@ -328,7 +328,7 @@ def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array,
         state = ModelState(network, tuple(input_shape), loss, SGD(0.1), seed, kernels, np.float64)
         x = asymmetric((len(y), *input_shape), seed)
         weights = 0.5 + rng.generator(seed, "weights").random(len(y))
-        targets = loss.targets(y, state.output_shape)
+        targets = state.output.targets(y)
         step = GradientStep(state)
         value = step(x, targets, weights, 1)
         gradient = step.gradient.copy()
@@ -342,15 +342,16 @@ def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array,
         if loss.compares_samples:
             continue
         z = state.execution().forward(x, training=True, step=1).copy()
-        scale = 1 / float(weights.sum())
-        whole_a, a = (np.empty((len(z), *state.metric_shape)) for _ in range(2))
+        scale = 1 / (state.output.count * float(weights.sum()))
+        whole_a, a = (np.empty((len(z), *state.output.metric_shape)) for _ in range(2))
         whole_dz, dz = (np.empty_like(z) for _ in range(2))
-        loss.compute(z, targets, weights, scale, whole_a, whole_dz, kernels)
+        state.output.compute(z, targets, state.output.row_weights(weights), scale, whole_a, whole_dz)
         for parts in (2, 4):
             total = 0.0
             for k in range(parts):
                 rows = slice(len(y) * k // parts, len(y) * (k + 1) // parts)
-                total += loss.compute(z[rows], targets[rows], weights[rows], scale, a[rows], dz[rows], kernels)
+                w = state.output.row_weights(weights[rows])
+                total += state.output.compute(z[rows], targets[rows], w, scale, a[rows], dz[rows])
             _close(f"{loss} in {parts} parts", np.array(total * scale), np.array(value), 1e-12)
             _close(f"{loss}: the outputs in {parts} parts", a, whole_a, 1e-12)
             _close(f"{loss}: the gradient in {parts} parts", dz, whole_dz, 1e-12)

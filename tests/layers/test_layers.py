@@ -528,9 +528,14 @@ def theta(layer, shape, **values):
     return vector
 
 
-def test_dense_expects_flat_features():
-    with pytest.raises(ShapeError, match=r"expects flat features, got \(28, 28, 1\); put Flatten\(\) before it"):
-        Dense(3).build((28, 28, 1))
+def test_dense_acts_on_the_last_axis():
+    check_layer(Dense(3), (2, 4))
+    x = asymmetric((5, 3, 2, 4))
+    at_positions, rows = run_layer(Dense(3), x), run_layer(Dense(3), x.reshape(30, 4))
+    np.testing.assert_array_equal(at_positions.y, rows.y.reshape(5, 3, 2, 3))
+    assert Dense(3).build((3, 2, 4)).multiply_adds == 6 * 4 * 3
+    with pytest.raises(ShapeError, match="expects features as the last axis, got single values"):
+        Dense(3).build(())
 
 
 def test_softmax_of_one_value_is_refused():

@@ -292,7 +292,7 @@ def test_soft_labels_and_numbers_keep_their_values():
         (CrossEntropy(), [0, 1, 3], DataError, r"label 3 in sample 2 is out of range: 3 outputs take the labels 0 … 2"),
         (CrossEntropy(), [0, -1, 1], DataError, "label -1 in sample 1 is out of range"),
         (CrossEntropy(), [0, 1.5, 1], DataError, r"integers 0 … 2, got 1.5; for numbers use MeanSquaredError\(\)"),
-        (CrossEntropy(), [0, np.nan, np.inf], DataError, "labels hold NaN or infinity in 2 samples, first in sample 1"),
+        (CrossEntropy(), [0, np.nan, np.inf], DataError, "labels hold NaN or infinity in 2 places, first in sample 1"),
         (CrossEntropy(), ["cat", "dog"], DataError, "labels must be numbers, got <U3 .number the classes"),
         (CrossEntropy(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "the targets of sample 1 are not a distribution"),
         (CrossEntropy(), [[1.5, -0.5, 0]], DataError, "the targets of sample 0 are not a distribution"),
@@ -307,7 +307,7 @@ def test_soft_labels_and_numbers_keep_their_values():
         (BinaryCrossEntropy(), [0, 1], ShapeError, "the targets have one number"),
         (MeanSquaredError(), [0.5, 1.5], ShapeError, "the targets have one number"),
         (MeanSquaredError(), [3, 0], DataError, "label 3 in sample 0 is out of range"),
-        (MeanSquaredError(), [[1, 2, np.inf]], DataError, "targets hold NaN or infinity in 1 samples"),
+        (MeanSquaredError(), [[1, 2, np.inf]], DataError, "targets hold NaN or infinity in 1 places"),
         (CrossEntropy(smoothing=0.1), [[0.5, 0.5, 0.5]], DataError, "the targets of sample 0 are not a distribution"),
         (KLDivergence(), [[0.5, 0.5, 0], [0.5, 0.5, 0.5]], DataError, "the targets of sample 1 are not a distribution"),
         (KLDivergence(), [0, 1], DataError, r"takes distributions, 3 numbers per sample; for labels use CrossEntropy\(\)"),
@@ -377,7 +377,7 @@ def test_hinge_with_one_output_takes_0_and_1():
 )
 def test_a_weight_of_two_equals_the_sample_twice_and_equal_weights_cancel(kernels, loss, head, y):
     parts = ModelState(Sequential(Dense(3), head), (4,), loss, SGD(), 0, kernels, np.float64)
-    x, targets = asymmetric((5, 4)), loss.targets(y, parts.output_shape)
+    x, targets = asymmetric((5, 4)), parts.output.targets(y)
 
     def learned(rows, weights):
         step = GradientStep(parts)

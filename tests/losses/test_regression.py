@@ -173,7 +173,7 @@ def test_distribution_checks_its_outputs():
     np.testing.assert_array_equal(means, [[1], [2]])
     np.testing.assert_allclose(deviations, [[1], [np.inf]], rtol=1e-6)
     for shape in ((3, 3), (2,)):
-        with pytest.raises(ShapeError, match=r"takes outputs \(n, 2k\) of predict, got the shape"):
+        with pytest.raises(ShapeError, match=r"takes outputs \(n, …, 2k\) of predict, got the shape"):
             GaussianNLL().distribution(np.zeros(shape))
 
 

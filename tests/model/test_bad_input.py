@@ -77,7 +77,7 @@ INVALID_CALLS = [
         DataError,
         "sample 0 are not a distribution: .*sum to 1",
     ),
-    ("NaN in the labels", lambda m: m.fit(X, np.full(40, np.nan)), DataError, "NaN or infinity in 40 samples, first in"),
+    ("NaN in the labels", lambda m: m.fit(X, np.full(40, np.nan)), DataError, "NaN or infinity in 40 places, first in"),
     ("labels as strings", lambda m: m.fit(X, Y.astype(str)), DataError, r"np.unique\(y, return_inverse=True\)"),
     ("no labels", lambda m: m.fit(X), DataError, r"arrays need their labels: fit\(x, y\)"),
     ("a data set without labels", lambda m: m.fit(Dataset(X, None)), DataError, "has no labels"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    LSTM,
     SGD,
     Add,
     Average,
@@ -318,7 +319,7 @@ def test_invalid_networks_are_refused(make, words):
             r"same stride.* shortcut=",
         ),
         (Residual(Dense(3), shortcut=Dense(2)), (4,), r"add, which reads dense1 \(3,\) and shortcut \(2,\)"),
-        (Graph(Node("a", Dense(3), "input"), Node("b", Dense(2), "a")), (4, 4), r"^a: Dense\(units=3\).* put Flatten"),
+        (Graph(Node("a", LSTM(3), "input"), Node("b", Dense(2), "a")), (4,), r"^a: LSTM\(units=3.* add a time axis"),
         (
             Graph(Node("a", Dense(3), "input"), Node("sum", Add(), "input", "a", "a")),
             (2,),

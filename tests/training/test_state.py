@@ -85,7 +85,7 @@ def test_the_loss_determines_the_head_and_the_classes(layers, loss, head, classe
     model = state(*layers, loss=loss)
     assert model.head == head
     assert model.body == (Sequential(*layers) if head is None else Sequential(*layers[:-1]))
-    assert (model.class_count, model.multi_label) == (classes, multi_label)
+    assert (model.output.class_count, model.output.multi_label) == (classes, multi_label)
 
 
 def test_parameters_and_statistics_are_separate_vectors():

@@ -44,16 +44,14 @@ def row_indices(rows: Any, n: int, name: str) -> Array:
 
 
 def check_sample_weight(sample_weight: Array | None, name: str) -> None:
-    """Raise DataError or ShapeError unless the weights are one finite, non-negative number for each sample, not all zero."""
+    """Raise DataError unless the weights, (n) or one for each position (n, …), are finite, not negative and not all zero."""
     if sample_weight is None:
         return
-    if sample_weight.ndim != 1:
-        raise ShapeError(f"{name}: sample_weight must be one number for each sample, got the shape {sample_weight.shape}")
-    wrong = np.flatnonzero(~(np.isfinite(sample_weight) & (sample_weight >= 0)))
+    wrong = np.argwhere(~(np.isfinite(sample_weight) & (sample_weight >= 0)))
     if wrong.size:
-        raise DataError(
-            f"{name}: sample_weight must be finite and not negative, got {sample_weight[wrong[0]]} at row {wrong[0]:,}"
-        )
+        row, *position = wrong[0]
+        at = f"row {row:,}" + (f", position {', '.join(map(str, position))}" if position else "")
+        raise DataError(f"{name}: sample_weight must be finite and not negative, got {sample_weight[tuple(wrong[0])]} at {at}")
     if not sample_weight.any():
         raise DataError(f"{name}: all weights are zero; at least one sample must count")
 

@@ -55,8 +55,9 @@ class Origin:
 class Dataset:
     """A set of samples ``x`` (n, ...), with optional targets ``y`` and optional ``sample_weight``.
 
-    ``y`` holds integer labels (n,), one-hot rows (n, k) or real values (n, ...). The values of ``sample_weight`` (n,) are
-    finite, not negative and not all zero; they count in losses and metrics, while splits and the standardization of tables
+    ``y`` holds integer labels (n,), one-hot rows (n, k) or real values (n, ...); for outputs at several positions, labels or
+    values of each position (n, …). The values of ``sample_weight``, (n,) or one for each position (n, …), are finite, not
+    negative and not all zero; they count in losses and metrics, while splits and the standardization of tables
     count every sample once. ``classes`` names the labels 0, 1, .... With ``rows`` the set consists of
     ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: a data loader gathers the samples from
     ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read.
@@ -82,6 +83,13 @@ class Dataset:
             if values is not None and len(values) != len(self.source_x):
                 lengths = f"{len(values):,} rows and x has {len(self.source_x):,}"
                 raise ShapeError(f"{name}: {what} has {lengths}; expected one row for each sample")
+        weights, y = self.source_sample_weight, self.source_y
+        if weights is not None and weights.ndim > 1 and (y is None or weights.shape != y.shape[: weights.ndim]):
+            targets = "no targets" if y is None else f"the targets {y.shape}"
+            raise ShapeError(
+                f"{name}: sample_weight must hold one number for each sample, or one for each position of its target; got the "
+                f"shape {weights.shape} for {targets}"
+            )
         if 0 in self.source_x.shape:
             raise DataError(f"{name}: the set is empty: x has the shape {self.source_x.shape}")
         self.rows = None if rows is None else row_indices(rows, len(self.source_x), name)
@@ -103,7 +111,7 @@ class Dataset:
 
     @property
     def sample_weight(self) -> Array | None:
-        """The weight of each sample in the loss and the metrics (n,), or None."""
+        """The weights in the loss and the metrics, (n,) or one for each position (n, …), or None."""
         weight = self.source_sample_weight
         return weight if weight is None or self.rows is None else weight[self.rows]
 

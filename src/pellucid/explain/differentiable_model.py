@@ -58,7 +58,7 @@ class DifferentiableModel:
             raise ConfigError(f"dtype={self.dtype}: choose np.float32, or np.float64 for higher precision")
         self.model, self.of = model, of
         self._state = state = model.state
-        self.shape, self.classes = state.input_shape, state.output_shape[0]
+        self.shape, self.classes = state.input_shape, state.output.shape[-1]
         self.chunk = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         plan, head = state.plan, state.head if of == "output" else None
         if change is not None:

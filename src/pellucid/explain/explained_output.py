@@ -70,7 +70,7 @@ def explained_output(
     elif binary:  # the probability 0.5 is the logit 0
         target_classes = (outputs[:, 0] >= (0.5 if probability else 0)).astype(np.int64)
     else:
-        predictions = outputs[:, : model.state.metric_shape[0]]  # of a GaussianNLL the means, without the variances
+        predictions = outputs[:, : model.state.output.metric_shape[-1]]  # of a GaussianNLL the means, without the variances
         target_classes = predictions.argmax(axis=1)
     other_classes = None if against is None else _class_indices(model, against, n, class_count, "against")
     if binary:

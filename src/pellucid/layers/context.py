@@ -44,7 +44,8 @@ class ShardState:
     random numbers of this step; ``observer`` receives the output and the upstream gradient of every layer.
 
     The passes record which layers do not treat each sample alone, and in the same way each time: ``random_paths`` and
-    ``summing_paths`` are the paths of those that have used random numbers, and sums over the batch.
+    ``summing_paths`` are the paths of those that have used random numbers, and sums over the batch. ``steps_read`` are the
+    time steps (n, time) that each recurrent layer with a mask has not skipped in the last pass, by path.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ShardState:
         self.observer: Observer | None = None
         self.random_paths: set[str] = set()
         self.summing_paths: set[str] = set()
+        self.steps_read: dict[str, Array] = {}
         self._scratch: Buffers = {}
         self._step_buffers: Buffers = {}
         self._parity = 0  # which of the two arrays for input gradients was used last
@@ -173,6 +175,10 @@ class Context:
         state = self.shard_state
         state.summing_paths.add(self.path)
         return a.copy() if state.all_sum is None else state.all_sum(state.shard, a)
+
+    def mark_steps(self, read: Array) -> None:
+        """Record which time steps (n, time) of each sample this layer reads: false where it skips one as padding."""
+        self.shard_state.steps_read[self.path] = read
 
     @property
     def writes_state(self) -> bool:

@@ -2,6 +2,9 @@
 
     Y = X W + b          X (n, i)   W (i, o)   b (o)   Y (n, o)
 
+Samples with more axes, such as sequences (time, i) and images (height, width, i), have a vector of i features at each position.
+The layer computes the same function at every position: each position of each sample is one row l.
+
 With the cost C and the upstream gradient dY = ∂C/∂Y, the chain rule gives
 
     y_lj = Σ_k x_lk w_kj + b_j
@@ -12,10 +15,12 @@ With the cost C and the upstream gradient dY = ∂C/∂Y, the chain rule gives
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
+from pellucid.errors import ShapeError
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers.activations import ReLU
 from pellucid.layers.base import Layer, LayerSpec
@@ -25,6 +30,9 @@ from pellucid.layers.context import Context
 @dataclass(frozen=True)
 class Dense(Layer):
     """A dense (fully connected) layer: Y = X W + b. Input (n, i), output (n, units).
+
+    On inputs with positions it acts on the last axis, with the same W and b at every position: (n, time, i) becomes
+    (n, time, units), and likewise (n, …, i). To connect all positions with each other, put Flatten() before it.
 
     ``bias=False`` omits b. Use it before a normalization over the batch, which subtracts the mean and so cancels any bias.
 
@@ -36,21 +44,26 @@ class Dense(Layer):
     bias: bool = True
 
     def build(self, shape: Shape) -> LayerSpec:
-        (n,) = self.expect(shape, 1, "put Flatten() before it")
-        slots = {"W": Slot((n, self.units), self.init)}
+        if not shape:
+            raise ShapeError(f"{self} expects features as the last axis, got single values; use x[:, None]")
+        features = shape[-1]
+        slots = {"W": Slot((features, self.units), self.init)}
         if self.bias:
             slots["b"] = Slot((self.units,), Zeros(), decay=False)
-        return LayerSpec((self.units,), slots, multiply_adds=n * self.units)
+        return LayerSpec((*shape[:-1], self.units), slots, multiply_adds=math.prod(shape) * self.units)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         b = p.b if self.bias else no_bias(ctx, self.units)
         ctx.keep(x)
-        return ctx.kernels.affine(x, p.W, b, out=ctx.buffer("y", (len(x), self.units)))
+        y = ctx.buffer("y", (*x.shape[:-1], self.units))
+        ctx.kernels.affine(_rows(x), p.W, b, out=_rows(y))
+        return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
-        ctx.kernels.affine_backward(x, dy, g.W, g.b if self.bias else no_bias(ctx, 0))
-        return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None
+        rows = _rows(dy)
+        ctx.kernels.affine_backward(_rows(x), rows, g.W, g.b if self.bias else no_bias(ctx, 0))
+        return _input_gradient(x, rows, p, ctx)
 
     def absorb(self, following: Layer) -> Layer | None:
         return _DenseReLU(self) if isinstance(following, ReLU) else None
@@ -67,14 +80,30 @@ class _DenseReLU(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         b = p.b if self.dense.bias else no_bias(ctx, self.dense.units)
-        y = ctx.kernels.affine_relu(x, p.W, b, out=ctx.buffer("y", (len(x), self.dense.units)))
+        y = ctx.buffer("y", (*x.shape[:-1], self.dense.units))
+        ctx.kernels.affine_relu(_rows(x), p.W, b, out=_rows(y))
         ctx.keep(x, y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, y = ctx.kept
-        ctx.kernels.affine_relu_backward(x, y, dy, g.W, g.b if self.dense.bias else no_bias(ctx, 0))
-        return ctx.kernels.affine_input_gradient(dy, p.W, out=ctx.gradient(x.shape)) if ctx.needs_dx else None
+        rows = _rows(dy)
+        ctx.kernels.affine_relu_backward(_rows(x), _rows(y), rows, g.W, g.b if self.dense.bias else no_bias(ctx, 0))
+        return _input_gradient(x, rows, p, ctx)
+
+
+def _rows(a: Array) -> Array:
+    """Return the vectors along the last axis as the rows of a matrix: (n, …, i) as (m, i)."""
+    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
+
+
+def _input_gradient(x: Array, dy: Array, p: Views, ctx: Context) -> Array | None:
+    """Return dX = dY Wᵀ in the shape of x, for the rows dy, if it is needed."""
+    if not ctx.needs_dx:
+        return None
+    dx = ctx.gradient(x.shape)
+    ctx.kernels.affine_input_gradient(dy, p.W, out=_rows(dx))
+    return dx
 
 
 def no_bias(ctx: Context, size: int) -> Array:

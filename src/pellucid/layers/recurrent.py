@@ -130,6 +130,7 @@ class Recurrent(Layer, ABC):
         else:
             differs = np.not_equal(x, self.mask, out=ctx.scratch("differs", x.shape, np.bool_))
             np.logical_or.reduce(differs, axis=2, out=alive)
+            ctx.mark_steps(alive)
         hx = ctx.buffer("hx", (time + 1, n, u + features))
         gates = ctx.buffer("gates", (time, n, blocks * u))
         c = ctx.buffer("c", (time + 1, n, u if cell == "lstm" else 0))

@@ -15,7 +15,7 @@ from pellucid.kernels import Kernels
 from pellucid.layers import Layer, Sigmoid, Softmax
 from pellucid.losses.base import Loss
 from pellucid.losses.per_output import check_per_output, per_output
-from pellucid.losses.targets import class_labels, finite_targets, numeric_targets, probability_targets
+from pellucid.losses.targets import InvalidTarget, class_labels, finite_targets, numeric_targets, probability_targets
 
 SATURATED = 1e6  # nats: a network whose mean loss is larger is certain of wrong classes, and its gradients no longer help
 
@@ -126,7 +126,8 @@ def _binary_targets(y: Array, shape: Shape, loss: str) -> Array:
     rows = numeric_targets(finite_targets(y, "labels"), shape, loss)
     if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
         bad = int(np.flatnonzero((rows < 0).any(axis=1) | (rows > 1).any(axis=1))[0])
-        raise DataError(f"label {rows[bad]} in sample {bad} is out of range: {loss} takes values from 0 to 1")
+        hint = "; divide bytes by 255" if y.dtype == np.uint8 else ""
+        raise InvalidTarget(f"label {rows[bad]} in {{}} is out of range: {loss} takes values from 0 to 1{hint}", bad)
     return rows
 
 

@@ -12,7 +12,7 @@ from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer, Tanh
 from pellucid.losses.base import Loss
-from pellucid.losses.targets import class_labels, finite_targets, numeric_targets
+from pellucid.losses.targets import InvalidTarget, class_labels, finite_targets, numeric_targets
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Hinge(Loss):
             binary = numeric_targets(y, shape, "Hinge")
             if (wrong := (binary != 0) & (binary != 1)).any():
                 bad = int(np.flatnonzero(wrong[:, 0])[0])
-                raise DataError(f"label {binary[bad, 0]:g} in sample {bad}: Hinge takes 0 and 1; for −1 and 1 pass y > 0")
+                raise InvalidTarget(f"label {binary[bad, 0]:g} in {{}}: Hinge takes 0 and 1; for −1 and 1 pass y > 0", bad)
             return 2 * binary - 1
         if y.ndim == 1 or y.shape[1:] == (1,):
             return class_labels(y.reshape(-1), shape[0])

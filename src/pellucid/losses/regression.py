@@ -9,12 +9,12 @@ import numpy as np
 
 from pellucid.core.config import OpenFraction, Positive
 from pellucid.core.memory import Array, Shape
-from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.errors import ConfigError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
 from pellucid.losses.base import Loss
 from pellucid.losses.per_output import check_per_output, per_output
-from pellucid.losses.targets import class_labels, finite_targets, numeric_targets
+from pellucid.losses.targets import InvalidTarget, class_labels, finite_targets, numeric_targets
 
 
 def _numbers(y: Array, shape: Shape, loss: str) -> Array:
@@ -106,7 +106,7 @@ class Poisson(Loss):
         counts = numeric_targets(finite_targets(y), shape, "Poisson")
         if counts.size and counts.min() < 0:
             bad = int(np.flatnonzero((counts < 0).any(axis=1))[0])
-            raise DataError(f"Poisson takes counts, at least 0; got {counts[bad].min():g} in sample {bad}")
+            raise InvalidTarget(f"Poisson takes counts, at least 0; got {counts[bad].min():g} in {{}}", bad)
         return counts
 
     def compute(
@@ -192,14 +192,14 @@ class GaussianNLL(Loss):
         return float(kernels.gaussian(z, targets, weights, scale, self.epsilon, outputs, dz))
 
     def distribution(self, outputs: Array) -> tuple[Array, Array]:
-        """Return the means and the standard deviations, each (n, k), for outputs (n, 2k) of ``predict``.
+        """Return the means and the standard deviations, each (n, …, k), for outputs (n, …, 2k) of ``predict``.
 
         Raises ShapeError for outputs of another shape.
         """
         array = np.asarray(outputs)
-        if array.ndim != 2 or array.shape[1] % 2:
-            raise ShapeError(f"{self}.distribution takes outputs (n, 2k) of predict, got the shape {array.shape}")
+        if array.ndim < 2 or array.shape[-1] % 2:
+            raise ShapeError(f"{self}.distribution takes outputs (n, …, 2k) of predict, got the shape {array.shape}")
         kind = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
-        means, logarithms = np.split(array.astype(kind, copy=False), 2, axis=1)
+        means, logarithms = np.split(array.astype(kind, copy=False), 2, axis=-1)
         with np.errstate(all="ignore"):  # NaN stays NaN, and a variance may be infinite
             return means, np.exp(np.logaddexp(logarithms, np.log(self.epsilon)) / 2, dtype=kind)

@@ -8,6 +8,21 @@ from pellucid.core.memory import Array, Shape
 from pellucid.errors import DataError, ShapeError
 
 
+class InvalidTarget(DataError):
+    """The error for a target with an invalid value. ``row`` is its number among the targets; in the message, it replaces {}.
+
+    The caller knows what a row is: a sample, or a position of a sample.
+    """
+
+    def __init__(self, message: str, row: int = 0, place: str | None = None):
+        super().__init__(message.replace("{}", place or f"sample {row}", 1))
+        self.message, self.row = message, row
+
+    def at(self, place: str) -> InvalidTarget:
+        """Return the same error with ``place`` in place of the number of the row."""
+        return InvalidTarget(self.message, self.row, place)
+
+
 def finite_targets(y: Array, what: str = "targets") -> Array:
     """Return ``y`` after a check of its values. ``what`` is its name in messages.
 
@@ -18,7 +33,7 @@ def finite_targets(y: Array, what: str = "targets") -> Array:
         raise DataError(f"{what} must be numbers, got {y.dtype}{hint}")
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         bad = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))
-        raise DataError(f"{what} hold NaN or infinity in {len(bad)} samples, first in sample {bad[0]}")
+        raise InvalidTarget(f"{what} hold NaN or infinity in {len(bad)} places, first in {{}}", int(bad[0]))
     return y
 
 
@@ -30,7 +45,7 @@ def class_labels(y: Array, k: int) -> Array:
         )
     if len(y) and not (y.min() >= 0 and y.max() < k):
         bad = int(np.flatnonzero((y < 0) | (y >= k))[0])
-        raise DataError(f"label {int(y[bad])} in sample {bad} is out of range: {k} outputs take the labels 0 … {k - 1}")
+        raise InvalidTarget(f"label {int(y[bad])} in {{}} is out of range: {k} outputs take the labels 0 … {k - 1}", bad)
     return np.ascontiguousarray(y, np.int64)
 
 
@@ -49,7 +64,7 @@ def probability_targets(y: Array, shape: Shape, loss: str) -> Array:
     rows = numeric_targets(y, shape, loss)
     if rows.size and (rows.min() < 0 or np.abs(rows.sum(axis=1) - 1).max() > 1e-3):
         bad = int(np.flatnonzero((rows.min(axis=1) < 0) | (np.abs(rows.sum(axis=1) - 1) > 1e-3))[0])
-        raise DataError(
-            f"the targets of sample {bad} are not a distribution: each row must be ≥ 0 and sum to 1, got {rows[bad]}"
+        raise InvalidTarget(
+            f"the targets of {{}} are not a distribution: each row must be ≥ 0 and sum to 1, got {rows[bad]}", bad
         )
     return rows

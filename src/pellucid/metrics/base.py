@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pellucid.core.config import Config
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, Shape
 from pellucid.kernels import Kernels
 from pellucid.metrics.outputs import flatten_multi_label
 
@@ -69,6 +69,14 @@ class Metric(Config, ABC):
         ``count`` is the number of classes, which is 2 for a single output; for a metric that ``needs`` numbers it is the number
         of outputs.
         """
+
+    def start_at(self, positions: Shape, start: Callable[[Metric], MetricState]) -> MetricState:
+        """Return a new state for outputs at several ``positions`` of each sample, such as (28,) time steps.
+
+        ``update`` receives the rows of all positions in C order: n·P rows for n samples. ``start(metric)`` returns the state
+        of a metric for these rows. The default does not distinguish positions: ``start(self)``.
+        """
+        return start(self)
 
     def start_multi_label(self, labels: int, kernels: Kernels) -> MetricState:
         """Return a new state for outputs (n, labels) that are independent yes-or-no answers. Raises ConfigError as ``start``.

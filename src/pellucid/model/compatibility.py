@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 
 from pellucid.errors import ConfigError
-from pellucid.layers import AlphaDropout, Dropout, Flatten, Identity, Layer, LogSoftmax, Sigmoid, Softmax
+from pellucid.layers import AlphaDropout, Dropout, Flatten, Identity, Layer, LogSoftmax, Reshape, Sigmoid, Softmax
 from pellucid.layers.activations import Activation
 from pellucid.losses import Loss
 from pellucid.networks import Frozen, trailing_layers
 
 LOSS_FOR: dict[type[Layer], str] = {Softmax: "CrossEntropy()", Sigmoid: "BinaryCrossEntropy()"}
 # After an activation, these leave its outputs what they are: probabilities, scores, …
-NEUTRAL = (Identity, AlphaDropout, Dropout, Flatten)
+RESHAPING = (Flatten, Reshape)
+NEUTRAL = (Identity, AlphaDropout, Dropout, *RESHAPING)
 
 
 def check_loss_and_network(loss: Loss, network: Layer) -> None:
@@ -36,6 +37,8 @@ def check_loss_and_network(loss: Loss, network: Layer) -> None:
         last = repr(layers[-1]) if layers else "nothing"
         if activations and layers[-1] is activations[-1]:
             raise ConfigError(f"{name} needs {head}() as the last layer; with {last} use loss={LOSS_FOR[type(layers[-1])]}")
+        if layers and isinstance(layers[-1], RESHAPING) and any(isinstance(layer, loss.head) for layer in layers):
+            raise ConfigError(f"{name} needs {head}() as the last layer, got {last}: move {head}() after it")
         where = "in its place" if layers and isinstance(layers[-1], LogSoftmax) else "at the end"
         raise ConfigError(f"{name} needs {head}() as the last layer, got {last}; put {head}() {where}")
 

@@ -85,10 +85,11 @@ class Ensemble:
         samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state, first.classes)
         scores = Scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
         z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
-        outputs = np.empty((len(z), *state.metric_shape), np.float32)
-        weights = np.ones(len(z), np.float32) if samples.weights is None else samples.weights
+        output = state.output
+        outputs = np.empty((len(z), *output.metric_shape), np.float32)
+        weights = output.row_weights(np.ones(len(z), np.float32) if samples.weights is None else samples.weights)
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-            loss = state.loss.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z), state.kernels)
+            loss = output.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z))
         scores.add(loss, float(weights.sum(dtype=np.float64)), outputs, samples.targets, weights)
         return Evaluation.of(scores.result(), data, self.classes)
 

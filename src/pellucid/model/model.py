@@ -70,9 +70,8 @@ class Model:
         shape = inputs.sample_shape(input_shape)
         check_loss_and_network(loss, network)
         output_shape = network.build(shape).shape
-        inputs.check_vector_output(output_shape)
-        if classes is not None and len(classes) != max(2, output_shape[0]):
-            raise ConfigError(f"{len(classes)} class names for {output_shape[0]} outputs")
+        if classes is not None and len(classes) != max(2, output_shape[-1]):
+            raise ConfigError(f"{len(classes)} class names for {output_shape[-1]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
         self.input_stage = input_stage
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -142,7 +141,8 @@ class Model:
         ``self.history``.
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
-        - ``sample_weight`` (n): the weight of each sample in the loss.
+        - ``sample_weight`` (n): the weight of each sample in the loss; or (n, *positions), the weight of each position of the
+          output. Where it is 0, the target counts neither in the loss nor in a metric, and may have any value.
         - ``epochs`` and ``batch_size``: the number of passes over the data, and the number of samples in each batch; None is
           32, or with :class:`~pellucid.optim.LBFGS` the whole training set, which it needs.
         - ``shuffle``: visit the samples in a new order in each epoch.
@@ -370,5 +370,5 @@ class Model:
         """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
         named = self.classes is None and not self.loss.compares_samples  # the outputs of such a loss are not classes
-        if named and data.classes is not None and len(data.classes) == self.state.class_count:
+        if named and data.classes is not None and len(data.classes) == self.state.output.class_count:
             self.classes = tuple(data.classes)

@@ -13,6 +13,7 @@ from pellucid.networks.dag import map_layers as map_layers
 from pellucid.networks.frozen import Frozen as Frozen
 from pellucid.networks.fusion import fused as fused
 from pellucid.networks.graph import Graph as Graph
+from pellucid.networks.positions import advice_for_vectors as advice_for_vectors, path_of_mask as path_of_mask
 from pellucid.networks.residual import Residual as Residual
 from pellucid.networks.sequential import Sequential as Sequential
 from pellucid.networks.trailing import trailing_layers as trailing_layers, without_last_layer as without_last_layer

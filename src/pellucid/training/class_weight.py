@@ -44,10 +44,11 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
     check_class_weight(class_weight)
     if class_weight is None:
         return samples
-    labels, k = _labels(samples.targets, state), state.class_count
+    labels, k = _labels(samples.targets, state), state.output.class_count
     weights = np.ones(len(labels), np.float32) if samples.weights is None else samples.weights
+    weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (labels.ndim - weights.ndim)), labels.shape)
     if isinstance(class_weight, str):
-        factors = _balanced(np.bincount(labels, weights, k), names)
+        factors = _balanced(np.bincount(labels.reshape(-1), weights.reshape(-1), k), names)
     elif isinstance(class_weight, Mapping):
         factors = np.ones(k)
         for key, value in class_weight.items():
@@ -78,12 +79,15 @@ def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
 
 
 def _labels(targets: Array, state: ModelState) -> Array:
-    """Return the class of each sample, (n). Raises DataError where samples do not have exactly one class each."""
-    loss, k = state.loss, state.output_shape[0]
+    """Return the class of each position of each sample, (n, *positions).
+
+    Raises DataError where they do not have exactly one class each.
+    """
+    loss, k = state.loss, state.output.shape[-1]
     if not loss.classifies:
         kind = "distances" if loss.compares_samples else "numbers"
         raise DataError(f"class_weight is for classes, and {loss} is for {kind}: give sample weights, fit(sample_weight=…)")
-    if targets.ndim == 1:
+    if targets.ndim == 1 + len(state.output.positions):
         return targets
     if k > 1 and loss.multi_label:
         raise DataError(
@@ -93,7 +97,7 @@ def _labels(targets: Array, state: ModelState) -> Array:
         raise DataError(
             "class_weight: soft labels belong to several classes at once: give sample weights, fit(sample_weight=…)"
         )
-    return (targets[:, 0] > 0).astype(np.int64)
+    return (targets[..., 0] > 0).astype(np.int64)
 
 
 def _class_number(key: object, k: int, names: Sequence[str] | None) -> int:

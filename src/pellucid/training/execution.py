@@ -66,6 +66,13 @@ class Execution:
         """
         return self.layer.backward(self.p, g, dy, self._context)
 
+    def steps_read(self, path: str | None) -> Array | None:
+        """Return the time steps (n, time) that the recurrent layer at ``path`` read in the last pass; None for no layer.
+
+        The result is valid until the next pass.
+        """
+        return None if path is None else self._shard.steps_read[path]
+
     def buffer(self, name: str, shape: Shape) -> Array:
         """Return an uninitialized array that is reused from call to call, for the caller's own intermediate results."""
         return self._shard.step_buffer(name, shape)

@@ -119,7 +119,7 @@ class FullBatchLoss:
             if not in_bounds(state, loss, step.gradient):
                 self.failed = x, targets, weights
                 return math.inf, self._gradient[self._trained]
-            self.scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
+            self.scores.add(loss * step.weight, step.weight, step.outputs, targets, step.weights)
             np.multiply(step.gradient, step.weight, out=self._part, dtype=np.float64)
             self._sum += self._part
             done += len(x)

@@ -34,8 +34,8 @@ class Samples:
     """A checked data set of n samples.
 
     ``x`` (m, *input shape) holds the values that the user gave, before the input stage. ``rows`` (n) are the rows of x that
-    are in the set; None means all of them. ``targets`` (n, …) and ``weights`` (n) are in the order of ``rows``;
-    weights of None are 1.
+    are in the set; None means all of them. ``targets`` (n, …) and ``weights``, (n) or (n, *positions), are in
+    the order of ``rows``; weights of None are 1.
     """
 
     x: Array
@@ -96,14 +96,6 @@ def sample_shape(given: Sequence[int]) -> Shape:
     return shape
 
 
-def check_vector_output(output: Shape) -> None:
-    """Raise ShapeError unless the network's output for one sample is a vector."""
-    if len(output) != 1:
-        raise ShapeError(
-            f"the output of a network must be a vector for each sample, not {output}; put Flatten() before the last Dense"
-        )
-
-
 def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
     """Raise ShapeError unless x is (n, *shape); ``what`` is its name in the message."""
     if x.ndim == 0 or x.shape[1:] != shape:
@@ -160,12 +152,14 @@ def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelSta
     stage.check(data.source_x)
     if data.y is None:
         raise DataError(f"the {what} has no labels")
-    targets = state.loss.targets(np.asarray(data.y), state.output_shape)
+    weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
+    if weights is not None:
+        state.output.check_weights(weights, len(data))
+    targets = state.output.targets(np.asarray(data.y), weights)
     if state.loss.compares_samples and not 1 < len(np.unique(targets)) < len(targets):
         raise DataError(
             f"the {what} has nothing to compare: {state.loss} needs at least two classes, and two samples of one class"
         )
-    weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
     samples = Samples(data.source_x, data.rows, targets, weights)
     check_token_range(samples, stage, state)
     return samples
@@ -208,16 +202,16 @@ def checked_batch(
     """
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
-    n, targets = len(x), state.loss.targets(y, state.output_shape)
-    if len(targets) != n or not n:
-        raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(targets)}")
+    n = len(x)
+    if len(y) != n or not n:
+        raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(y)}")
     if sample_weight is None:
         weights = np.ones(n, np.float32)
     else:
         weights = np.ascontiguousarray(sample_weight, np.float32)
-        if weights.shape != (n,):
-            raise ShapeError(f"sample_weight must hold one number for each of the {n:,} samples, got the shape {weights.shape}")
+        state.output.check_weights(weights, n)
         check_sample_weight(weights, "batch")
+    targets = state.output.targets(y, weights)
     return stage.transform(x, slice(0, n), np.empty(x.shape, np.float32), state.kernels), targets, weights
 
 
@@ -233,7 +227,7 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
     """Return the metrics as a tuple. Raises ConfigError for a metric that does not fit the outputs of the network."""
     given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
-    loss, several, last = state.loss, state.metric_shape[0] > 1, trailing_layers(state.network)[-1:]
+    loss, several, last = state.loss, state.output.metric_shape[-1] > 1, trailing_layers(state.network)[-1:]
     classes = loss.classifies or (several and not loss.numeric)  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
     yes_or_no = loss.classifies and loss.head is not None and (loss.multi_label or not several)
@@ -264,7 +258,7 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
                 f"{'are scores of exclusive classes, of which the largest decides' if several else 'are not probabilities'}: "
                 "leave it out, or use Sigmoid() with BinaryCrossEntropy()"
             )
-        state.start_metric(metric)  # raises ConfigError where the metric cannot be computed
+        state.output.start_metric(metric)  # raises ConfigError where the metric cannot be computed
     for first, second in itertools.combinations(result, 2):
         if first.name == second.name and first != second:
             raise ConfigError(f"{first} and {second} have the same name in the results, {first.name!r}: compute one at a time")

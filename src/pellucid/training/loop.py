@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pellucid.core.memory import Array
 from pellucid.data.batches import Batches
+from pellucid.errors import DataError
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import divergence_error
@@ -69,13 +70,15 @@ def train(
             if accumulation is None:
                 x, targets, weights = next(source)
                 loss = take_step(state, step, x, targets, weights, rate, where)
-                scores.add(loss * step.weight, step.weight, step.outputs, targets, weights)
+                scores.add(loss * step.weight, step.weight, step.outputs, targets, step.weights)
                 samples, passes = len(x), step.forward_passes
             else:
                 loss = accumulation.take_step(source, rate, where, scores)
                 samples, passes = accumulation.samples, accumulation.forward_passes
             yield StepEvent(epoch, batch, updates, state.steps, loss, samples, rate, scores.result, passes)
         state.epochs += 1
+        if scores.weight == 0:
+            raise DataError("every position of the training data is masked: its weight is 0, or skipped as padding")
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
         yield EpochEvent(epoch, time.perf_counter() - start_time, rate, training, validation)
@@ -137,7 +140,7 @@ class Accumulation:
         loss = weight = 0.0
         for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
             mean = _compute_gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
-            scores.add(mean * step.weight, step.weight, step.outputs, targets, weights)
+            scores.add(mean * step.weight, step.weight, step.outputs, targets, step.weights)
             state.kernels.add_scaled(total, step.gradient, step.weight)
             loss += mean * step.weight
             weight += step.weight

@@ -63,21 +63,19 @@ class PerturbedStep:
         self.state, self.method = state, method
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weight = 0.0
+        self.weights, self.weight = np.empty(0, np.float32), 0.0
         self.forward_passes = 0
         self._w = state.layout.zeros(state.dtype)  # the perturbed weights: the model's own are not changed
         trained = [state.layout.offsets[path] + np.arange(slot.size) for path, slot in state.layout.items() if slot.trained]
         self._indices = np.concatenate(trained or [np.empty(0, np.int64)])  # of the trained weights, without the padding
         self._execution = state.execution(parameters=self._w, statistics=self.statistics)
-        self.outputs = self._spare = np.empty((0, *state.metric_shape), state.dtype)
+        self.outputs = self._spare = np.empty((0, *state.output.metric_shape), state.dtype)
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
         """Return the mean loss of the batch, and store the estimate in ``gradient``."""
         state, n = self.state, len(x)
         start = (self.statistics if offset else state.statistics).copy()  # all passes start with the same statistics
-        self.weight = float(np.add.reduce(weights, dtype=np.float64))
-        scale = 1 / self.weight if self.weight > 0 else 0.0
-        self.outputs, self._spare = (np.empty((n, *state.metric_shape), state.dtype) for _ in range(2))
+        self.outputs, self._spare = (np.empty((n, *state.output.metric_shape), state.dtype) for _ in range(2))
         self.forward_passes = 0
         self._w[:] = state.parameters
 
@@ -86,8 +84,11 @@ class PerturbedStep:
             self.statistics[:] = start
             with np.errstate(all="ignore"):  # the training loop checks that the results are finite
                 z = self._execution.forward(x, training=True, step=step, offset=offset)
+                self.weights = state.output.row_weights(weights, self._execution.steps_read(state.mask_path))
+                self.weight = float(np.add.reduce(self.weights, dtype=np.float64))
+                scale = 1 / self.weight if self.weight > 0 else 0.0
                 dz = self._execution.buffer("dz", z.shape)
-                return scale * state.loss.compute(z, targets, weights, scale, outputs, dz, state.kernels)
+                return scale * state.output.compute(z, targets, self.weights, scale, outputs, dz)
 
         first = loss(self.outputs)
         statistics = self.statistics.copy()  # after the pass with the weights of the model

@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.input_stage import InputStage
+from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
@@ -29,20 +30,22 @@ class Scores:
 
     def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
         self.loss, self.weight = 0.0, 0.0
-        several = state.metric_shape[-1] > 1
+        self._output = state.output
+        several = state.output.metric_shape[-1] > 1
         self._single_score = state.loss.classifies and state.loss.head is None and not several  # such as the hinge loss
         self._metrics: list[tuple[str, MetricState]] = [
-            (metric.name, state.start_metric(metric)) for metric in (state.metrics if metrics is None else metrics)
+            (metric.name, state.output.start_metric(metric)) for metric in (state.metrics if metrics is None else metrics)
         ]
 
-    def add(self, loss: float, weight: float, outputs: Array, targets: Array, weights: Array) -> None:
-        """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and its outputs (n, k), targets and weights (n) for the metrics."""
+    def add(self, loss: float, weight: float, outputs: Array, targets: Array, row_weights: Array) -> None:
+        """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and for the metrics its outputs (n, *metric shape), targets and weights of rows."""
         self.loss += loss
         self.weight += weight
+        outputs, targets = self._output.rows(outputs), self._output.rows(targets)
         if self._single_score:
             outputs, targets = binary_scores(outputs, targets)
         for _, metric in self._metrics:
-            metric.update(outputs, targets, weights)
+            metric.update(outputs, targets, row_weights)
 
     def result(self) -> dict[str, Value]:
         """Return ``{"loss": …, "accuracy": …}`` over the batches so far; the loss is NaN if their weights are zero."""
@@ -62,13 +65,13 @@ class Predictor:
         self._pool: list[Execution] = []
 
     def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
-        """Return the outputs (n, k) for the samples x (n, *input shape) as a new array.
+        """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new array.
 
         ``stage`` is the input stage to apply. With ``logits`` they are the values before the head.
         """
         state = self.state
         head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)
-        result = np.empty((len(x), *state.output_shape), state.dtype)
+        result = np.empty((len(x), *state.output.shape), state.dtype)
         execution = self._borrowed_execution(len(x))
         for rows in chunks(len(x), self._chunk_size):
             z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
@@ -80,22 +83,27 @@ class Predictor:
         return result
 
     def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
-        """Return the loss and the metrics (default: the model's) of a set, by name."""
-        state, scores = self.state, Scores(self.state, metrics)
+        """Return the loss and the metrics (default: the model's) of a set, by name.
+
+        Raises DataError where all positions are masked.
+        """
+        state, output, scores = self.state, self.state.output, Scores(self.state, metrics)
         targets, n = samples.targets, len(samples.targets)
         weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
-        outputs, dz = (np.empty((self._chunk_size, *shape), state.dtype) for shape in (state.metric_shape, state.output_shape))
+        outputs, dz = (np.empty((self._chunk_size, *shape), state.dtype) for shape in (output.metric_shape, output.shape))
         execution = self._borrowed_execution(n)
         for chunk in chunks(n, self._chunk_size):
             rows = chunk if samples.rows is None else samples.rows[chunk]
             size = chunk.stop - chunk.start
             z = self._logits(execution, samples.x, stage, rows, size)
-            a, t, w = outputs[:size], targets[chunk], weights[chunk]
+            a, t, w = outputs[:size], targets[chunk], output.row_weights(weights[chunk], execution.steps_read(state.mask_path))
             with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-                loss = state.loss.compute(z, t, w, 1.0, a, dz[:size], state.kernels)
+                loss = output.compute(z, t, w, 1.0, a, dz[:size])
             scores.add(loss, float(w.sum(dtype=np.float64)), a, t, w)
         self._pool.append(execution)
+        if n and scores.weight == 0:
+            raise DataError("every position of the set is masked: its weight is 0, or a recurrent layer skips it as padding")
         return scores.result()
 
     def _borrowed_execution(self, n: int) -> Execution:

@@ -14,10 +14,11 @@ from pellucid.layers.activations import Activation
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.losses import Loss
-from pellucid.metrics import Metric, MetricState
-from pellucid.networks import fused, trailing_layers, without_last_layer
+from pellucid.metrics import Metric
+from pellucid.networks import advice_for_vectors, fused, path_of_mask, trailing_layers, without_last_layer
 from pellucid.optim import Optimizer, Updater
 from pellucid.training.execution import Execution
+from pellucid.training.output import Output
 from pellucid.training.threads import Threads, choose_threads
 
 
@@ -26,10 +27,10 @@ class ModelState:
 
     - ``parameters`` and ``statistics`` are the vectors of all parameters and of all running statistics, ``layout`` and
       ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
-    - ``head`` is the last activation if the loss is computed together with it, from the logits, else None. ``body`` is the
-      network without the head, and ``plan`` the body with fused layers, which training and prediction run.
-    - ``output_shape`` is the shape of the network's output for one sample, ``metric_shape`` that of the values that metrics
-      see, which the loss computes from it.
+    - ``output`` describes the output of the network and what the loss computes from it. ``head`` is the last activation if
+      the loss is computed together with it, from the logits, else None. ``body`` is the network without the head, and ``plan``
+      the body with fused layers, which training and prediction run. ``mask_path`` is the path of the recurrent layer whose
+      steps are the positions of the output and which skips some of them, or None.
     - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
     - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
       number of values that one sample has, in the input of the network or in the output of a layer.
@@ -46,9 +47,7 @@ class ModelState:
         dtype: Any = np.float32,
     ):
         spec = network.build(input_shape)
-        self.network, self.input_shape, self.output_shape = network, input_shape, spec.shape
-        loss.check_outputs(spec.shape)
-        self.metric_shape = loss.metric_shape(spec.shape)
+        self.network, self.input_shape = network, input_shape
         self.loss, self.seed, self.kernels = loss, seed, kernels
         self.metrics: tuple[Metric, ...] = ()  # computed while training
         self.dtype = np.dtype(dtype)
@@ -61,6 +60,8 @@ class ModelState:
             assert isinstance(last, Activation)
             self.head, self.body = last, without_last_layer(network)
         self.plan = fused(self.body)
+        self.output = Output(spec.shape, loss, self.head, kernels, lambda: advice_for_vectors(network, input_shape))
+        self.mask_path = path_of_mask(network) if self.output.positions else None
         self.layout = Layout({path: slot for path, slot in spec.slots.items() if not slot.state})
         self.statistics_layout = Layout({path: slot for path, slot in spec.slots.items() if slot.state})
         self.parameters = initial_values(self.layout, seed, dtype)
@@ -68,24 +69,6 @@ class ModelState:
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self.steps = 0
         self.epochs = 0
-
-    @property
-    def class_count(self) -> int:
-        """The number of classes that the outputs distinguish; a single output distinguishes two."""
-        return max(2, self.metric_shape[-1])
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether the outputs are several independent yes-or-no answers."""
-        return self.loss.multi_label and self.output_shape[-1] > 1
-
-    def start_metric(self, metric: Metric) -> MetricState:
-        """Return a new state of the metric for these outputs. Raises ConfigError where it cannot be computed."""
-        if metric.needs == "numbers":
-            return metric.start(self.metric_shape[-1], self.kernels)
-        if self.multi_label:
-            return metric.start_multi_label(self.metric_shape[-1], self.kernels)
-        return metric.start(self.class_count, self.kernels)
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameters and running statistics by path, as views into the vectors."""

@@ -15,20 +15,21 @@ from pellucid.training.state import ModelState
 class Step(Protocol):
     """The protocol of an object that computes the gradient of a batch, or an estimate of it, for the training loop.
 
-    A call takes the samples x (n, *input shape) in the dtype of the network, their targets and weights (n), the number of the
+    A call takes the samples x (n, *input shape) in the dtype of the network, their targets and weights, the number of the
     step, which selects the random numbers, and ``offset``. If a batch is given in several parts, each part is one call, and
     ``offset`` is the position of its first sample in the batch; 0 begins a new batch. The call returns the mean loss.
     Afterwards
 
     - ``gradient`` is the flat gradient of the mean loss; the caller may overwrite it;
-    - ``outputs`` (n, k) are the values for the metrics, computed from the network's outputs in training mode;
-    - ``weight`` is the sum of the sample weights of the batch;
+    - ``outputs`` (n, *metric shape) are the values for the metrics, computed from the network's outputs in training mode;
+    - ``weights`` are the weights of all positions of all samples (n·P), and ``weight`` is their sum;
     - ``statistics`` are the running statistics after the step; the model's own are unchanged until the step is accepted;
     - ``forward_passes`` is the number of forward passes that the step took.
     """
 
     gradient: Array
     outputs: Array
+    weights: Array
     weight: float
     statistics: Array
     forward_passes: int
@@ -56,10 +57,10 @@ class GradientStep:
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weight = 0.0
+        self.weights, self.weight = np.empty(0, np.float32), 0.0
         self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
-        self._outputs = np.empty((0, *state.metric_shape), state.dtype)
+        self._outputs = np.empty((0, *state.output.metric_shape), state.dtype)
         self.outputs = self._outputs
 
     def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
@@ -69,15 +70,16 @@ class GradientStep:
         """
         n, state = len(x), self.state
         if len(self._outputs) < n:
-            self._outputs = np.empty((n, *state.metric_shape), state.dtype)
+            self._outputs = np.empty((n, *state.output.metric_shape), state.dtype)
         self.outputs = self._outputs[:n]
         if offset == 0:
             self.statistics[:] = state.statistics
-        self.weight = float(np.add.reduce(weights, dtype=np.float64))
-        scale = 1 / self.weight if self.weight > 0 else 0.0
         with np.errstate(all="ignore"):  # the training loop checks that the results are finite
             z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
+            self.weights = state.output.row_weights(weights, self._execution.steps_read(state.mask_path))
+            self.weight = float(np.add.reduce(self.weights, dtype=np.float64))
+            scale = 1 / self.weight if self.weight > 0 else 0.0
             dz = self._execution.buffer("dz", z.shape)
-            loss = state.loss.compute(z, targets, weights, scale, self.outputs, dz, state.kernels)
+            loss = state.output.compute(z, targets, self.weights, scale, self.outputs, dz)
             self._execution.backward(dz, self._g)
         return loss * scale

@@ -1,0 +1,71 @@
+"""The positions of a network's output: which layer leaves them, and which recurrent layer skips some of them as padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pellucid.core.memory import Shape
+from pellucid.layers.activations import Activation, Identity, PReLU
+from pellucid.layers.base import Layer, Merge
+from pellucid.layers.dense import Dense
+from pellucid.layers.dropout import AlphaDropout, Dropout
+from pellucid.layers.noise import GaussianNoise
+from pellucid.layers.normalization import BatchNorm, LayerNorm
+from pellucid.layers.recurrent import Recurrent
+from pellucid.layers.rescale import Rescale
+from pellucid.networks.bidirectional import Bidirectional
+from pellucid.networks.composite import INPUT, Composite, build_layer
+from pellucid.networks.frozen import Frozen
+from pellucid.networks.graph import Graph
+from pellucid.networks.sequential import Sequential
+
+# Layers that compute each step of a sequence from the same step of their input.
+STEPWISE = (Activation, AlphaDropout, BatchNorm, Dense, Dropout, GaussianNoise, Identity, LayerNorm, PReLU, Rescale)
+
+
+def path_of_mask(network: Layer, path: str = "") -> str | None:
+    """Return the path of the recurrent layer with a ``mask`` whose steps are the positions of the network's output.
+
+    It returns sequences, and all layers after it compute each step from the same step. The result is None if there is none.
+    """
+    while isinstance(network, (Sequential, Graph, Frozen)):
+        nodes = network.ordered_nodes()
+        by_name = {node.name: node for node in nodes}
+        node = nodes[-1] if nodes else None
+        while node is not None and isinstance(node.layer, STEPWISE):
+            node = by_name.get(node.inputs[0])
+        if node is None or isinstance(node.layer, Merge):
+            return None
+        network, path = node.layer, f"{path}.{node.name}" if path else node.name
+    if isinstance(network, Bidirectional):
+        network, path = network.layer, f"{path}.forward"
+    masks = isinstance(network, Recurrent) and network.mask is not None
+    return path if masks and network.return_sequences and not network.return_state else None  # type: ignore[attr-defined]
+
+
+def advice_for_vectors(network: Layer, shape: Shape) -> str:
+    """Return what to change, and where, so that the network ends in a vector for inputs of ``shape``."""
+    sequences = ""
+    for path, layer, shapes in _layers(network, shape):
+        if isinstance(layer, Recurrent) and layer.return_sequences:
+            sequences = f"return_sequences=False in {path}, or "
+        elif isinstance(layer, Dense) and len(shapes[0]) > 1:
+            pooling = " (or GlobalAveragePool2D())" if len(shapes[0]) == 3 else ""
+            return f"{sequences}Flatten(){pooling} before {path}, which keeps the positions {shapes[0][:-1]} of its input"
+    return f"{sequences}Flatten() and a Dense at the end"
+
+
+def _layers(network: Layer, shape: Shape, path: str = "") -> Iterator[tuple[str, Layer | Merge, list[Shape]]]:
+    """Yield the path of every layer inside the network that is not a composite, the layer, and the shapes of its inputs."""
+    if not isinstance(network, Composite):
+        yield path, network, [shape]
+        return
+    shapes = {INPUT: shape}
+    for node in network.ordered_nodes():
+        inputs = [shapes[name] for name in node.inputs]
+        inner = f"{path}.{node.name}" if path else node.name
+        if isinstance(node.layer, Layer):
+            yield from _layers(node.layer, inputs[0], inner)
+        else:
+            yield inner, node.layer, inputs
+        shapes[node.name] = build_layer(node.layer, inputs).shape

@@ -1,0 +1,160 @@
+"""The output of a network, and the loss and metrics that are computed from it.
+
+The last axis of an output holds the answer: the classes, channels or numbers. The axes before it are *positions*, such as time
+steps or pixels; an output that is a vector has one position. Every position of every sample has a target and a weight of its
+own. The loss is the mean over all of them,
+
+    C = Σ w l / Σ w,
+
+and so are the metrics. Losses and metrics see rows (n·P, k): one row for each of the P positions of each of the n samples, in
+C order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from pellucid.core.memory import Array, Shape
+from pellucid.errors import ConfigError, ShapeError
+from pellucid.kernels import Kernels
+from pellucid.layers.activations import Activation
+from pellucid.losses import Loss
+from pellucid.losses.targets import InvalidTarget
+from pellucid.metrics import Metric, MetricState
+
+
+class Output:
+    """An output of the given ``shape`` (of one sample), with its loss.
+
+    - ``positions`` are the axes before the last one, and ``count`` is the number of positions.
+    - ``metric_shape`` is the shape of the values that metrics see, which the loss computes from the output.
+    - ``head`` is the last activation if the loss is computed together with it, from the logits, else None.
+
+    ``advice`` returns what to change in the network if there should be no positions; it is called for error messages.
+    """
+
+    def __init__(self, shape: Shape, loss: Loss, head: Activation | None, kernels: Kernels, advice: Callable[[], str]):
+        self.shape, self.loss, self.head, self.kernels = shape, loss, head, kernels
+        self.positions, self._answer, self._advice = shape[:-1], shape[-1:], advice
+        self.count = math.prod(self.positions)
+        if self.positions and loss.compares_samples:
+            raise ConfigError(
+                f"{loss} compares samples, so it needs one vector for each of them, not an output of the shape {shape}: "
+                f"{advice()}"
+            )
+        loss.check_outputs(self._answer)
+        self.metric_shape = (*self.positions, *loss.metric_shape(self._answer))
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes that the output distinguishes; a single number distinguishes two."""
+        return max(2, self.metric_shape[-1])
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether the numbers of an answer are several independent yes-or-no answers."""
+        return self.loss.multi_label and self.shape[-1] > 1
+
+    # -- checks of user data --------------------------------------------------------------------------------------
+
+    def targets(self, y: Array, weights: Array | None = None) -> Array:
+        """Return the targets in the form for :meth:`compute`: labels (n, *positions) or numbers (n, *positions, k).
+
+        Where the ``weights`` (n) or (n, *positions) are 0, y may have any values, NaN and unknown labels included. Raises
+        ShapeError and DataError.
+        """
+        if weights is not None and not weights.all():
+            self.check_weights(weights, len(y))
+            y = _without_masked(y, weights)
+        if not self.positions:
+            return self._vector_targets(y)
+        rank = len(self.positions)
+        if y.shape[1 : rank + 1] != self.positions:
+            k, at = self._answer[0], ", ".join(map(str, self.positions))
+            numbers = f"(n, {at}, {k})" if k > 1 or not self.loss.classifies else f"(n, {at})"
+            expected = f"(n, {at}) or {numbers}" if self.loss.classifies and k > 1 else numbers
+            raise ShapeError(
+                f"the network has an output of {k} {'number' if k == 1 else 'numbers'} at each of its positions "
+                f"{self.positions}, so the targets have the shape {expected}; got {y.shape}. Give a target for each position, "
+                f"or let the network end in a vector: {self._advice()}"
+            )
+        try:
+            rows = self.loss.targets(y.reshape(-1, *y.shape[rank + 1 :]), self._answer)
+        except InvalidTarget as error:
+            sample, *position = (int(i) for i in np.unravel_index(error.row, (len(y), *self.positions)))
+            raise error.at(f"sample {sample} at position {', '.join(map(str, position))}") from None
+        return rows.reshape(len(y), *self.positions, *rows.shape[1:])
+
+    def _vector_targets(self, y: Array) -> Array:
+        try:
+            return self.loss.targets(y, self.shape)
+        except ShapeError as error:
+            if y.ndim < 2 or not self.loss.classifies:
+                raise
+            axes = ", ".join(map(str, y.shape[1:]))
+            raise ShapeError(
+                f"{error}; for a label at each of the positions ({axes}) the output of the network must have the shape "
+                f"({axes}, {self.shape[0]}): return_sequences=True in the last recurrent layer, no Flatten(), no pooling over "
+                "all positions"
+            ) from None
+
+    def check_weights(self, weights: Array, n: int) -> None:
+        """Raise ShapeError unless the weights are (n), or (n, *positions)."""
+        if weights.shape == (n,) or weights.shape == (n, *self.positions):
+            return
+        at = f", or one for each position {self.positions} of each sample" if self.positions else ""
+        raise ShapeError(f"sample_weight must hold one number for each of the {n:,} samples{at}; got the shape {weights.shape}")
+
+    # -- computation ----------------------------------------------------------------------------------------------
+
+    def row_weights(self, weights: Array, steps: Array | None = None) -> Array:
+        """Return the weight of each row (n·P), for weights (n) or (n, *positions).
+
+        ``steps`` (n, *positions) of bool are the positions that count; the others get the weight 0. None means all.
+        """
+        if not self.positions:
+            return weights
+        rows = np.repeat(weights, self.count) if weights.ndim == 1 else weights.reshape(-1)
+        return rows if steps is None else rows * steps.reshape(-1)
+
+    def rows(self, a: Array) -> Array:
+        """Return an array (n, *positions, …) as rows (n·P, …)."""
+        return a.reshape(-1, *a.shape[1 + len(self.positions) :]) if self.positions else a
+
+    def compute(self, z: Array, targets: Array, row_weights: Array, scale: float, outputs: Array, dz: Array) -> float:
+        """Return Σ w l over all rows, and write the outputs for the metrics and the gradient; see ``Loss.compute``.
+
+        z and dz are (n, *shape), targets as :meth:`targets` returns them, outputs (n, *metric_shape).
+        """
+        return self.loss.compute(
+            self.rows(z), self.rows(targets), row_weights, scale, self.rows(outputs), self.rows(dz), self.kernels
+        )
+
+    def start_metric(self, metric: Metric) -> MetricState:
+        """Return a new state of the metric for the rows. Raises ConfigError where it cannot be computed."""
+        return metric.start_at(self.positions, self._start)
+
+    def _start(self, metric: Metric) -> MetricState:
+        if metric.needs == "numbers":
+            return metric.start(self.metric_shape[-1], self.kernels)
+        if self.multi_label:
+            return metric.start_multi_label(self.metric_shape[-1], self.kernels)
+        return metric.start(self.class_count, self.kernels)
+
+
+def _without_masked(y: Array, weights: Array) -> Array:
+    """Return a copy of y in which the targets of weight 0 are equal to the first target of another weight.
+
+    They then pass all checks. They are not used: their weight is 0. y is returned unchanged where no target counts.
+    """
+    if y.shape[: weights.ndim] != weights.shape:
+        return y  # refused by the checks of shapes, with a better message
+    counted = np.flatnonzero(weights)
+    if not counted.size:
+        return y
+    rows = y.reshape(weights.size, -1).copy()
+    rows[weights.reshape(-1) == 0] = rows[counted[0]]
+    return rows.reshape(y.shape)
