@@ -146,6 +146,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         table_rows=normal(n + 2, k),
         levels=rng.random(k),
         out_wide=normal(n, 2 * k),
+        large_images=normal(n, h * (1 + seed % 3), w * (1 + seed // 3 % 3), k),
+        out_large_images=normal(n, h * (1 + seed % 3), w * (1 + seed // 3 % 3), k),
     )
 
 
@@ -288,6 +290,10 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
     "triplet": lambda k, a: k.triplet(a.x, a.labels % 3, a.weights * (a.weights > 0.2), a.scale, 1.5, a.out),
+    "upsample_linear": lambda k, a: k.upsample_linear(a.images, a.out_large_images),
+    "upsample_linear_backward": lambda k, a: k.upsample_linear_backward(a.large_images, a.out_images),
+    "upsample_nearest": lambda k, a: k.upsample_nearest(a.images, a.out_large_images),
+    "upsample_nearest_backward": lambda k, a: k.upsample_nearest_backward(a.large_images, a.out_images),
     "uniform": lambda k, a: k.uniform(0xFEDCBA9876543210, a.rows, 5),
     "warp": lambda k, a: k.warp(
         a.byte_images,
@@ -321,6 +327,7 @@ BIT_EQUAL = {  # both sets compute the same bits
     "relu_gradient",
     "scale",
     "uniform",
+    "upsample_nearest",
     "scatter_add",
 }
 INPUTS = {  # no kernel may write to these
@@ -347,6 +354,7 @@ INPUTS = {  # no kernel may write to these
     "images",
     "indices",
     "dpooled",
+    "large_images",
     "dmeans",
     "conv_images",
     "taps",

@@ -35,32 +35,46 @@ from pellucid.layers import (
     Add,
     AlphaDropout,
     Average,
+    AveragePool1D,
     AveragePool2D,
     BatchNorm,
     Concatenate,
     Context,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     Dropout,
     Embedding,
     Flatten,
     GaussianNoise,
+    GlobalAveragePool1D,
     GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     Identity,
     Layer,
     LayerSpec,
     LogSoftmax,
     Maximum,
+    MaxPool1D,
     MaxPool2D,
     Merge,
+    Permute,
     PReLU,
+    Repeat,
     Rescale,
     Reshape,
     Reverse,
     Slice,
     Softmax,
     SpatialDropout2D,
+    Subtract,
+    UpSample1D,
+    UpSample2D,
+    ZeroPad1D,
     ZeroPad2D,
 )
 from pellucid.model.model import Model
@@ -68,24 +82,35 @@ from pellucid.training.execution import chunks
 
 AFFINE = (
     AlphaDropout,
+    AveragePool1D,
     AveragePool2D,
     BatchNorm,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
+    Crop1D,
+    Crop2D,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalAveragePool1D,
     GlobalAveragePool2D,
     Identity,
+    Permute,
+    Repeat,
     Rescale,
     Reshape,
     Reverse,
     Slice,
     SpatialDropout2D,
+    UpSample1D,
+    UpSample2D,
+    ZeroPad1D,
     ZeroPad2D,
 )
-AFFINE_MERGES = (Add, Average, Concatenate)
+AFFINE_MERGES = (Add, Average, Concatenate, Subtract)
+MAXIMA = (GlobalMaxPool1D, GlobalMaxPool2D, MaxPool1D, MaxPool2D)
 QUADRATURE_NODES = 32
 
 
@@ -130,7 +155,7 @@ def _with_rule(layer: Any) -> Any:
         return (_MaximumMergeRule if isinstance(layer, Maximum) else _MeanGradientMergeRule)(layer)
     if isinstance(layer, (*AFFINE, Embedding)):  # there is no line between the integers that an Embedding looks up
         return layer
-    if isinstance(layer, MaxPool2D):
+    if isinstance(layer, MAXIMA):
         return _MaximumRule(layer)
     elementwise = isinstance(layer, (Activation, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
     return _ChordRule(layer) if elementwise else _MeanGradientRule(layer)

@@ -35,6 +35,7 @@ SUBJECTS = (
     "self_gated",
     "softmax",
     "strokes",
+    "upsampling",
     "vector_ops",
     "warp",
 )
@@ -213,6 +214,20 @@ class Kernels(KernelRuntime, Protocol):
 
     def global_average_pool_backward(self, dy: Array, out: Array) -> Array:
         """The input gradient of global average pooling; dy (n, c), out (n, h, w, c)."""
+
+    # Upsampling: x and dx (n, h, w, c), y and dy (n, h·fh, w·fw, c) with whole factors fh and fw.
+
+    def upsample_nearest(self, x: Array, out: Array) -> Array:
+        """Images in which each pixel is a block of fh × fw equal ones."""
+
+    def upsample_nearest_backward(self, dy: Array, out: Array) -> Array:
+        """The input gradient of upsampling by blocks."""
+
+    def upsample_linear(self, x: Array, out: Array) -> Array:
+        """Images interpolated linearly along both axes, with half-pixel centres."""
+
+    def upsample_linear_backward(self, dy: Array, out: Array) -> Array:
+        """The input gradient of upsampling by interpolation."""
 
     # Batch normalization: x, dy and out (…, c); gamma and beta (c). mean, m2, rstd, mean_dy and mean_dy_xhat are float64 (c).
 

@@ -23,6 +23,7 @@ from pellucid.layers.activations import (
 from pellucid.layers.base import Layer as Layer, LayerSpec as LayerSpec, Merge as Merge
 from pellucid.layers.context import Context as Context, ShardState as ShardState
 from pellucid.layers.convolution import Conv2D as Conv2D
+from pellucid.layers.convolution_1d import Conv1D as Conv1D
 from pellucid.layers.dense import Dense as Dense
 from pellucid.layers.dropout import AlphaDropout as AlphaDropout, Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
 from pellucid.layers.embedding import Embedding as Embedding
@@ -32,14 +33,22 @@ from pellucid.layers.merge import (
     Concatenate as Concatenate,
     Maximum as Maximum,
     Multiply as Multiply,
+    Subtract as Subtract,
 )
 from pellucid.layers.noise import GaussianNoise as GaussianNoise
 from pellucid.layers.normalization import BatchNorm as BatchNorm, GroupNorm as GroupNorm, LayerNorm as LayerNorm
-from pellucid.layers.padding import ZeroPad2D as ZeroPad2D
+from pellucid.layers.padding import Crop1D as Crop1D, Crop2D as Crop2D, ZeroPad1D as ZeroPad1D, ZeroPad2D as ZeroPad2D
 from pellucid.layers.pooling import (
     AveragePool2D as AveragePool2D,
     GlobalAveragePool2D as GlobalAveragePool2D,
+    GlobalMaxPool2D as GlobalMaxPool2D,
     MaxPool2D as MaxPool2D,
+)
+from pellucid.layers.pooling_1d import (
+    AveragePool1D as AveragePool1D,
+    GlobalAveragePool1D as GlobalAveragePool1D,
+    GlobalMaxPool1D as GlobalMaxPool1D,
+    MaxPool1D as MaxPool1D,
 )
 from pellucid.layers.recurrent import (
     GRU as GRU,
@@ -50,5 +59,12 @@ from pellucid.layers.recurrent import (
     SimpleRNN as SimpleRNN,
 )
 from pellucid.layers.rescale import Rescale as Rescale
-from pellucid.layers.reshape import Flatten as Flatten, Reshape as Reshape, Slice as Slice
+from pellucid.layers.reshape import (
+    Flatten as Flatten,
+    Permute as Permute,
+    Repeat as Repeat,
+    Reshape as Reshape,
+    Slice as Slice,
+)
 from pellucid.layers.transposed_convolution import ConvTranspose2D as ConvTranspose2D
+from pellucid.layers.upsampling import UpSample1D as UpSample1D, UpSample2D as UpSample2D

@@ -55,6 +55,22 @@ class _AddReLU(Merge):
 
 
 @dataclass(frozen=True)
+class Subtract(Merge):
+    """The difference of two inputs of one shape: Y = X₁ − X₂, so dX₁ = dY and dX₂ = −dY."""
+
+    def build(self, shapes: Sequence[Shape]) -> LayerSpec:
+        if len(shapes) != 2:
+            raise ShapeError(f"{self} expects two inputs, got {len(shapes)}: {_listed(shapes)}")
+        return LayerSpec(_one_shape(self, shapes))
+
+    def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
+        return np.subtract(xs[0], xs[1], out=ctx.buffer("y", xs[0].shape))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array] | None:
+        return [dy, np.negative(dy, out=ctx.buffer("dx", dy.shape))] if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
 class Average(Merge):
     """The mean of k inputs of one shape: Y = (X₁ + … + Xₖ)/k, so dXᵢ = dY/k for each of them."""
 

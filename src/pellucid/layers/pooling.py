@@ -116,6 +116,41 @@ class GlobalAveragePool2D(Layer):
         return ctx.kernels.global_average_pool_backward(dy, out=ctx.gradient(shape)) if ctx.needs_dx else None
 
 
+@dataclass(frozen=True)
+class GlobalMaxPool2D(Layer):
+    """The maximum of each channel over the whole image: (n, h, w, c) -> (n, c). dX is dY at the pixel that is the maximum (the
+    first one, if several are equal) and 0 at all others.
+
+    It says whether a feature occurs anywhere in the image, where :class:`GlobalAveragePool2D` says how much of it there is.
+    """
+
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(image_shape(self, shape)[2:])
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        return global_max(x, ctx)
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        return global_max_gradient(dy, ctx)
+
+
+def global_max(x: Array, ctx: Context) -> Array:
+    """Return the maximum (n, c) of each channel of the images x (n, h, w, c), and keep what its gradient needs."""
+    n, h, w, c = x.shape
+    window = Window(h, w)
+    chosen = ctx.buffer("chosen", (n, 1, 1, c), np.min_scalar_type(h * w))  # the index of each maximum
+    ctx.keep(x.shape, window, chosen)
+    return ctx.kernels.max_pool(x, window, ctx.buffer("y", (n, 1, 1, c)), chosen).reshape(n, c)
+
+
+def global_max_gradient(dy: Array, ctx: Context) -> Array | None:
+    """Return dX (n, h, w, c) of :func:`global_max` for dY (n, c), or None if it is not needed."""
+    shape, window, chosen = ctx.kept
+    if not ctx.needs_dx:
+        return None
+    return ctx.kernels.max_pool_backward(dy[:, None, None], chosen, window, out=ctx.gradient(shape))
+
+
 def _place_window(layer: MaxPool2D | AveragePool2D, shape: Shape) -> tuple[Window, Shape]:
     """Return the window and the output's shape for images of ``shape``.
 

@@ -1,4 +1,4 @@
-"""Layers that rearrange the values of a sample, or select some of them: no computation and no parameters."""
+"""Layers that rearrange the values of a sample, select some of them, or repeat them: no parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from pellucid.core.config import Range
+import numpy as np
+
+from pellucid.core.config import Count, Range
 from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer, LayerSpec
@@ -105,3 +107,67 @@ class Slice(Layer):
         """Return the index of the selected part of an array with ``rank`` axes, the first of which is the batch."""
         axis = self.axis % (rank - 1) + 1
         return (slice(None),) * axis + (slice(self.start, self.stop),)
+
+
+@dataclass(frozen=True)
+class Permute(Layer):
+    """Reorders the axes of a sample: axis k of the output is axis ``axes[k]`` of the input, as for ``np.transpose``.
+
+    ``axes`` lists the axes of one sample, from 0, each once; the batch axis is not among them and remains the first.
+    ``Permute((1, 0))`` turns sequences (n, time, channels) into (n, channels, time), ``Permute((1, 2, 0))`` images with the
+    channels first, (n, c, h, w), into (n, h, w, c). dX is dY with its axes in the old order.
+    """
+
+    axes: tuple[Annotated[int, Range(0)], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.axes or sorted(self.axes) != list(range(len(self.axes))):
+            every = ", ".join(map(str, range(max(len(self.axes), 1))))
+            raise ConfigError(
+                f"{self}: axes must be an order of {every}, the axes of one sample, each once; the batch axis is not counted"
+            )
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if len(shape) != len(self.axes):
+            raise ShapeError(f"{self} expects samples with {len(self.axes)} axes, got {shape}; list each of their axes once")
+        return LayerSpec(tuple(shape[axis] for axis in self.axes))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        moved = x.transpose(0, *(axis + 1 for axis in self.axes))
+        y = ctx.buffer("y", moved.shape)
+        y[...] = moved
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.needs_dx:
+            return None
+        moved = dy.transpose(0, *(self.axes.index(axis) + 1 for axis in range(len(self.axes))))
+        dx = ctx.gradient(moved.shape)
+        dx[...] = moved
+        return dx
+
+
+@dataclass(frozen=True)
+class Repeat(Layer):
+    """Repeats a vector at each of ``times`` steps: (n, k) -> (n, times, k). dX = Σ dY over the steps.
+
+    It gives a summary of the whole sample to every step of a sequence, such as the state of an encoder to the recurrent layer
+    that writes the output.
+    """
+
+    times: Count
+
+    def build(self, shape: Shape) -> LayerSpec:
+        hint = (
+            "it makes sequences of vectors: a layer with return_sequences=False, a global pooling layer, or Flatten() before it"
+        )
+        return LayerSpec((self.times, *self.expect(shape, 1, hint)))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        y = ctx.buffer("y", (len(x), self.times, x.shape[1]))
+        y[...] = x[:, None]
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        return np.sum(dy, axis=1, out=ctx.gradient((len(dy), dy.shape[2]))) if ctx.needs_dx else None

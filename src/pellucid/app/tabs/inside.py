@@ -27,15 +27,19 @@ from pellucid.layers import (
     Dropout,
     Flatten,
     GaussianNoise,
+    Permute,
+    Repeat,
     Reshape,
     SpatialDropout2D,
 )
-from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
+from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D, MaxPool2D
+from pellucid.layers.upsampling import UpSample2D
 from pellucid.model.activations import activations
 from pellucid.networks import primitives
 
-FIRST_LAYERS = (Dense, Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D)  # a stage starts with one
-PASSIVE_LAYERS = (Flatten, Reshape, Dropout, AlphaDropout, SpatialDropout2D, GaussianNoise)
+POOLING_LAYERS = (MaxPool2D, AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D)
+FIRST_LAYERS = (Dense, Conv2D, ConvTranspose2D, UpSample2D, *POOLING_LAYERS)  # a stage starts with one
+PASSIVE_LAYERS = (Flatten, Permute, Repeat, Reshape, Dropout, AlphaDropout, SpatialDropout2D, GaussianNoise)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pellucid.export.numpy_program.functions.recurrent import gru_step, lstm_ste
 from pellucid.export.numpy_program.python_source import Call, literal
 from pellucid.export.trained_network import Step
 from pellucid.layers import GRU, LSTM, FromState, SimpleRNN
-from pellucid.layers.window import Pair, as_pair, resolve_border, resolve_padding
+from pellucid.layers.window import Pair, as_pair, resolve_padding, resolve_padding_1d
 
 # The function that computes one step of a recurrent layer.
 CELLS: dict[type, Callable[..., tuple[Array, ...]]] = {SimpleRNN: simple_rnn_step, LSTM: lstm_step, GRU: gru_step}
@@ -141,9 +141,55 @@ def pool(function: Callable[..., Array]) -> NumpyEmitter:
     return emit
 
 
+def conv1d(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    padding = _padding_1d(layer, step.shapes[0], layer.stride, layer.dilation)
+    settings = {"stride": layer.stride, "padding": padding, "dilation": layer.dilation, "groups": layer.groups}
+    defaults = {"stride": 1, "padding": (0, 0), "dilation": 1, "groups": 1}
+    bias = [f"b={_weight(step, 'b')}"] if "b" in step.arrays else []
+    keywords = [f"{name}={literal(value)}" for name, value in settings.items() if defaults[name] != value]
+    return Call("conv1d", (*inputs, _weight(step, "W"), *bias, *keywords))
+
+
+def pool_1d(function: Callable[..., Array]) -> NumpyEmitter:
+    """Return the emitter of a pooling layer for sequences."""
+
+    def emit(step: Step, inputs: tuple[str, ...]) -> Call:
+        layer: Any = step.layer
+        stride = layer.stride or layer.kernel_size
+        padding = _padding_1d(layer, step.shapes[0], stride)
+        arguments = [*inputs, f"kernel={layer.kernel_size}", f"stride={stride}"]
+        if any(padding):
+            arguments.append(f"padding={literal(padding)}")
+        return Call(function.__name__, tuple(arguments))
+
+    return emit
+
+
+def _padding_1d(layer: Any, shape: Shape, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Return (before, after), the zeros that the layer adds to sequences of that shape."""
+    return resolve_padding_1d(layer.padding, shape[0], layer.kernel_size, stride, dilation)
+
+
 def zero_pad(step: Step, inputs: tuple[str, ...]) -> Call:
     layer: Any = step.layer
-    return Call("pad", (*inputs, literal(resolve_border(layer.padding))))
+    return Call("pad", (*inputs, literal(layer.borders())))
+
+
+def crop(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    return Call("crop", (*inputs, literal(layer.borders())))
+
+
+def upsample(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    factors = as_pair(layer.factor) if len(step.shape) == 3 else (layer.factor,)
+    return Call("enlarge" if layer.interpolation == "nearest" else "interpolate", (*inputs, literal(factors)))
+
+
+def permute(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    return Call("permute", (*inputs, literal((0, *(axis + 1 for axis in layer.axes)))))
 
 
 def slice_axis(step: Step, inputs: tuple[str, ...]) -> Call:

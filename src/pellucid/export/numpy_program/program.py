@@ -14,7 +14,15 @@ from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
 from pellucid.export.numpy_program.calls import custom_emitters
-from pellucid.export.numpy_program.functions import activations, basics, images, input_stages, normalization, recurrent
+from pellucid.export.numpy_program.functions import (
+    activations,
+    basics,
+    images,
+    input_stages,
+    normalization,
+    recurrent,
+    sequences,
+)
 from pellucid.export.numpy_program.python_source import (
     Call,
     FunctionLibrary,
@@ -62,7 +70,7 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
 
 @functools.cache
 def _library() -> FunctionLibrary:
-    return FunctionLibrary(input_stages, activations, basics, images, normalization, recurrent)
+    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent)
 
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:

@@ -13,7 +13,20 @@ from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, Graph, Value
-from pellucid.layers import Average, Concatenate, Dense, Embedding, Flatten, Maximum, Merge, Rescale, Reshape, Slice
+from pellucid.layers import (
+    Average,
+    Concatenate,
+    Dense,
+    Embedding,
+    Flatten,
+    Maximum,
+    Merge,
+    Permute,
+    Repeat,
+    Rescale,
+    Reshape,
+    Slice,
+)
 
 Slots = Mapping[str, Array]
 OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
@@ -57,6 +70,21 @@ def flatten(graph: Graph, layer: Flatten, p: Slots, x: Value) -> Value:
 def reshape(graph: Graph, layer: Reshape, p: Slots, x: Value) -> Value:
     shape = layer.build(x.shape).shape
     return graph.op("Reshape", x, graph.constant("shape", [0, *shape]), shape=shape)  # 0 keeps the batch size
+
+
+def permute(graph: Graph, layer: Permute, p: Slots, x: Value) -> Value:
+    """Add nothing: the same values, whose layout is described by the axes of the output."""
+    position = {axis + 1: k + 1 for k, axis in enumerate(layer.axes)} | {0: 0}  # axis of the input -> axis of the output
+    permuted = Value(layer.build(x.shape).shape)
+    for layout, name in x.names.items():
+        permuted.names[tuple(position[axis] for axis in layout)] = name
+    return permuted
+
+
+def repeat(graph: Graph, layer: Repeat, p: Slots, x: Value) -> Value:
+    (k,) = x.shape
+    column = graph.node("Unsqueeze", graph.name_of(x), graph.constant("axis", [1]))  # (n, 1, k)
+    return graph.value(graph.node("Expand", column, graph.constant("shape", [1, layer.times, k])), (layer.times, k))
 
 
 def merge(operator: str) -> OnnxEmitter:

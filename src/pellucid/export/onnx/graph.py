@@ -38,6 +38,11 @@ class Value:
         return tuple(range(len(self.shape) + 1))
 
     @property
+    def channels_first(self) -> Layout:
+        """The layout (n, c, …positions), which the operators for images and sequences expect."""
+        return (0, len(self.shape), *range(1, len(self.shape)))
+
+    @property
     def layout(self) -> Layout:
         """The layout in which the value was computed."""
         return next(iter(self.names))

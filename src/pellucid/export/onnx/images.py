@@ -1,15 +1,32 @@
-"""ONNX operators of layers for images: convolution, pooling and zero padding."""
+"""ONNX operators of layers for images: convolution, pooling, padding, cropping and upsampling.
+
+Those of global pooling, padding, cropping and upsampling are the same for sequences.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pellucid.core.memory import Shape
 from pellucid.export.onnx.basics import OnnxEmitter, Slots
 from pellucid.export.onnx.graph import CHANNELS_FIRST, Graph, Value
 from pellucid.kernels.window import Window
-from pellucid.layers import AveragePool2D, Conv2D, ConvTranspose2D, GlobalAveragePool2D, MaxPool2D, ZeroPad2D
-from pellucid.layers.window import place_window, resolve_border
+from pellucid.layers import (
+    AveragePool2D,
+    Conv2D,
+    ConvTranspose2D,
+    Crop1D,
+    Crop2D,
+    Layer,
+    MaxPool2D,
+    UpSample1D,
+    UpSample2D,
+    ZeroPad1D,
+    ZeroPad2D,
+)
+from pellucid.layers.window import place_window
 
 
 def conv2d(graph: Graph, layer: Conv2D, p: Slots, x: Value) -> Value:
@@ -23,7 +40,7 @@ def conv2d(graph: Graph, layer: Conv2D, p: Slots, x: Value) -> Value:
         *bias,
         group=layer.groups,
         dilations=[window.dh, window.dw],
-        **_window_attributes(window, x.shape, size),
+        **window_attributes(window, x.shape, size),
     )
     return graph.value(name, (*size, layer.filters), CHANNELS_FIRST)
 
@@ -66,28 +83,52 @@ def pool(operator: str, **attributes: Any) -> OnnxEmitter:
     def emit(graph: Graph, layer: MaxPool2D | AveragePool2D, p: Slots, x: Value) -> Value:
         window, size = place_window(layer, x.shape, layer.kernel_size, layer.stride or layer.kernel_size, layer.padding)
         pooled = graph.node(
-            operator, graph.name_of(x, CHANNELS_FIRST), **_window_attributes(window, x.shape, size), **attributes
+            operator, graph.name_of(x, CHANNELS_FIRST), **window_attributes(window, x.shape, size), **attributes
         )
         return graph.value(pooled, (*size, x.shape[2]), CHANNELS_FIRST)
 
     return emit
 
 
-def global_average_pool(graph: Graph, layer: GlobalAveragePool2D, p: Slots, x: Value) -> Value:
-    means = graph.node("GlobalAveragePool", graph.name_of(x, CHANNELS_FIRST))  # (n, c, 1, 1)
-    return graph.value(graph.node("Flatten", means, axis=1), x.shape[2:])
+def global_pool(operator: str) -> OnnxEmitter:
+    """Return the emitter of GlobalAveragePool or GlobalMaxPool."""
+
+    def emit(graph: Graph, layer: Layer, p: Slots, x: Value) -> Value:
+        pooled = graph.node(operator, graph.name_of(x, x.channels_first))  # (n, c, 1, …)
+        return graph.value(graph.node("Flatten", pooled, axis=1), x.shape[-1:])
+
+    return emit
 
 
-def zero_pad(graph: Graph, layer: ZeroPad2D, p: Slots, x: Value) -> Value:
-    (top, bottom), (left, right) = resolve_border(layer.padding)
-    layout = x.layout
-    before, after = ([(0, a, b, 0)[axis] for axis in layout] for a, b in ((top, left), (bottom, right)))
-    height, width, channels = x.shape
-    padded = graph.node("Pad", x.names[layout], graph.constant("pads", [*before, *after]))
-    return graph.value(padded, (top + height + bottom, left + width + right, channels), layout)
+def zero_pad(graph: Graph, layer: ZeroPad2D | ZeroPad1D, p: Slots, x: Value) -> Value:
+    sides = ((0, 0), *layer.borders(), (0, 0))
+    before, after = ([sides[axis][end] for axis in x.layout] for end in (0, 1))
+    padded = graph.node("Pad", x.names[x.layout], graph.constant("pads", [*before, *after]))
+    return graph.value(padded, layer.build(x.shape).shape, x.layout)
 
 
-def _window_attributes(window: Window, shape: Shape, size: tuple[int, int]) -> dict[str, list[int]]:
+def crop(graph: Graph, layer: Crop2D | Crop1D, p: Slots, x: Value) -> Value:
+    borders = layer.borders()
+    starts = [before for before, _ in borders]
+    ends = [size - after for size, (_, after) in zip(x.shape, borders, strict=False)]
+    axes = [x.layout.index(axis) for axis in range(1, len(borders) + 1)]
+    bounds = [graph.constant(name, values) for name, values in (("starts", starts), ("ends", ends), ("axes", axes))]
+    return graph.value(graph.node("Slice", x.names[x.layout], *bounds), layer.build(x.shape).shape, x.layout)
+
+
+def upsample(graph: Graph, layer: UpSample2D | UpSample1D, p: Slots, x: Value) -> Value:
+    """Add a Resize by whole factors: "asymmetric" and "floor" read pixel ⌊p/f⌋, "half_pixel" has the rule of the layer."""
+    shape = layer.build(x.shape).shape
+    scales = [after / before for after, before in zip(shape[:-1], x.shape[:-1], strict=True)]
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    linear = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    attributes = nearest if layer.interpolation == "nearest" else linear
+    factors = graph.constant("scales", np.array([1, 1, *scales], np.float32))
+    resized = graph.node("Resize", graph.name_of(x, x.channels_first), "", factors, **attributes)
+    return graph.value(resized, shape, x.channels_first)
+
+
+def window_attributes(window: Window, shape: Shape, size: tuple[int, int]) -> dict[str, list[int]]:
     """Return kernel_shape, strides and pads of a convolution or pooling operator.
 
     At the bottom and on the right only the padding that windows reach is included: further padding has no effect, and ONNX

@@ -35,7 +35,7 @@ def layer_norm(graph: Graph, layer: LayerNorm, p: Slots, x: Value) -> Value:
 def group_norm(graph: Graph, layer: GroupNorm, p: Slots, x: Value) -> Value:
     """Add an InstanceNormalization of the groups, each reshaped to a row, then γ and β of each channel."""
     *positions, c = x.shape
-    channels_first = (0, len(x.shape), *range(1, len(x.shape)))
+    channels_first = x.channels_first
     rows = graph.constant("rows", [0, layer.groups, math.prod(positions) * (c // layer.groups)])
     ones, zeros = (graph.constant(name, fill(layer.groups)) for name, fill in (("ones", np.ones), ("zeros", np.zeros)))
     groups = graph.node("Reshape", graph.name_of(x, channels_first), rows)

@@ -43,6 +43,16 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(len(x), *shape)
 
 
+def permute(x: Array, axes: tuple[int, ...]) -> Array:
+    """Return the samples with their axes in another order."""
+    return x.transpose(axes)
+
+
+def repeat(x: Array, times: int) -> Array:
+    """Return the vectors (n, k) as sequences (n, times, k) of equal steps."""
+    return np.repeat(x[:, None], times, axis=1)
+
+
 def slice_axis(x: Array, start: int, stop: int, axis: int) -> Array:
     """Return the positions from start to stop of one axis."""
     return x[(slice(None),) * axis + (slice(start, stop),)]
@@ -51,6 +61,11 @@ def slice_axis(x: Array, start: int, stop: int, axis: int) -> Array:
 def add(*xs: Array) -> Array:
     """Return the sum of the inputs."""
     return sum(xs[1:], xs[0])
+
+
+def subtract(x: Array, other: Array) -> Array:
+    """Return the difference of the inputs."""
+    return x - other
 
 
 def average(*xs: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Layers for images (n, height, width, channels)."""
+"""Layers for images (n, height, width, channels). Some of them are also for sequences (n, time, channels)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # (top, bottom), (left, right)
 
 
-def pad(x: Array, padding: Sides, value: float = 0.0) -> Array:
-    """Return the images with a border of constant values."""
+def pad(x: Array, padding: tuple[Pair, ...], value: float = 0.0) -> Array:
+    """Return images, or sequences, with a border of constant values."""
     return np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=value)
 
 
@@ -132,5 +132,38 @@ def average_pool(
 
 
 def global_average_pool(x: Array) -> Array:
-    """Return the mean of each channel over all pixels."""
-    return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype)
+    """Return the mean of each channel over all pixels, or steps."""
+    return x.mean(axis=tuple(range(1, x.ndim - 1)), dtype=np.float64).astype(x.dtype)
+
+
+def global_max_pool(x: Array) -> Array:
+    """Return the maximum of each channel over all pixels, or steps."""
+    return x.max(axis=tuple(range(1, x.ndim - 1)))
+
+
+def crop(x: Array, border: tuple[Pair, ...]) -> Array:
+    """Return images, or sequences, without their border."""
+    inside = [slice(before, x.shape[i] - after) for i, (before, after) in enumerate(border, 1)]
+    return x[(slice(None), *inside)]
+
+
+def enlarge(x: Array, factors: tuple[int, ...]) -> Array:
+    """Return images, or sequences, in which each pixel is repeated along each axis."""
+    for axis, factor in enumerate(factors, 1):
+        x = np.repeat(x, factor, axis=axis)
+    return x
+
+
+def interpolate(x: Array, factors: tuple[int, ...]) -> Array:
+    """Return images, or sequences, interpolated linearly along each axis.
+
+    Output p is at the position (p + 1/2) / factor - 1/2 of the input.
+    """
+    for axis, factor in enumerate(factors, 1):
+        size = x.shape[axis]
+        at = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+        low = np.floor(at).astype(np.int64)
+        high = np.minimum(low + 1, size - 1)
+        share = (at - low).astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+        x = (1 - share) * x.take(low, axis) + share * x.take(high, axis)
+    return x
