@@ -10,19 +10,20 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
 from pellucid import kernels as kernel_sets
 from pellucid.core import rng
-from pellucid.core.config import Config, from_json, to_json
+from pellucid.core.config import from_json, own_classes, to_json
 from pellucid.core.memory import Array, Layout, Shape
 from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
+from pellucid.losses.from_function import LossFunction, as_loss
 from pellucid.model.compatibility import check_loss_and_network
 from pellucid.networks import Sequential, fused
 from pellucid.optim import SGD
@@ -303,26 +304,29 @@ def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, ba
 
 def check_config(value: Any) -> None:
     """Check that the settings survive the conversion to JSON and back."""
-    restored = from_json(to_json(value), type(value), custom_classes=_classes(value))
+    restored = from_json(to_json(value), type(value), custom_classes=own_classes(value))
     assert restored == value, f"{value} becomes {restored} after the conversion to JSON and back"
 
 
-def _classes(value: Any) -> set[type]:
-    """Return the classes of the settings and of all settings inside them."""
-    if isinstance(value, tuple):
-        return set().union(*map(_classes, value))
-    if not isinstance(value, Config):
-        return set()
-    return {type(value)}.union(*(_classes(getattr(value, field.name)) for field in fields(value)))  # type: ignore[arg-type]
-
-
-def check_loss(loss: Loss, network: Layer, input_shape: Sequence[int], y: Array, *, atol: float = 1e-6, seed: int = 0) -> None:
+def check_loss(
+    loss: Loss | LossFunction,
+    network: Layer,
+    input_shape: Sequence[int],
+    y: Array,
+    *,
+    atol: float = 1e-6,
+    seed: int = 0,
+) -> None:
     """Check a loss after a network, for the targets ``y`` and random samples. Raises AssertionError with the reason.
+
+    ``loss`` may be a function, as in ``compile(loss=function)``.
+
 
     - The gradient of every slot, with sample weights, agrees with central differences of the loss within ``atol``.
     - The loss and its gradient are the same for a batch in parts and for the whole batch, unless the loss compares samples.
     - The settings survive the conversion to JSON and back.
     """
+    loss = cast(Loss, as_loss(loss))
     for kernels in [kernel_sets.load(name) for name in (kernel_sets.SETS if _both_kernel_sets() else ("reference",))]:
         check_loss_and_network(loss, network)
         state = ModelState(network, tuple(input_shape), loss, SGD(0.1), seed, kernels, np.float64)

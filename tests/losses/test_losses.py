@@ -19,6 +19,7 @@ from pellucid import (
     Dense,
     Dropout,
     Flatten,
+    FunctionLoss,
     GaussianNLL,
     Hinge,
     Huber,
@@ -49,6 +50,13 @@ LABELS = np.array([0, 2, 1, 1, 0])
 SOFT = RANDOM.dirichlet([1, 1, 1], 5)
 NUMBERS = RANDOM.normal(0, 1, (5, 3))
 MULTI_LABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+
+
+def cubes(outputs, targets):
+    """The loss Σ|d|³ of d = ŷ − y, as a function of one's own."""
+    d = outputs - targets
+    return (abs(d) ** 3).sum(axis=1), 3 * d * abs(d)
+
 
 # (loss, last layers of the network, targets of five samples)
 PAIRS = [
@@ -91,6 +99,8 @@ PAIRS = [
     *((Triplet(margin), (Dense(3), *head), LABELS) for margin in (0.3, 5.0) for head in ((), (Tanh(),))),
     (Triplet(), (Dense(1),), np.array([-7, 10**12, -7, 10**12, 3])),
     (Huber(), (Dense(3), Softmax()), LABELS),
+    *((FunctionLoss(cubes), (Dense(3), *head), NUMBERS) for head in ((), (Softmax(),))),
+    (FunctionLoss(cubes), (Dense(1),), NUMBERS[:, :1]),
 ]
 
 

@@ -101,7 +101,7 @@ def test_custom_layers_are_passed_as_an_argument(tmp_path):
         ({"input_shape": [10**9]}, CheckpointError, "its arrays do not fit its network"),
         ({"training_state": True, "optimizer": {"class": "Adam"}}, CheckpointError, "training state.*Adam"),
         ({"format": 2}, FileError, "format 2"),
-        ({"loss": None}, ConfigError, "expected a Loss"),
+        ({"loss": 5}, ConfigError, "expected a Loss"),
         ({"seed": "x"}, ConfigError, "seed must be an integer"),
         ({"classes": ["a"]}, ConfigError, "1 class names for 3 outputs"),
         ({"steps": "many"}, FileError, "lacks settings"),

@@ -31,12 +31,12 @@ from pellucid import (
     Sigmoid,
     Softmax,
 )
+from pellucid.core.config import own_classes
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
 from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Cosine
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
-from pellucid.sklearn.pickling import custom_classes
 from pellucid.sklearn.preprocessing import balancing_weights, mean_and_deviation, merge_duplicates
 from pellucid.training import threads
 from pellucid.training.class_weight import weighted as with_class_weights
@@ -118,7 +118,7 @@ def test_an_unpickled_estimator_predicts_and_trains_as_the_original(digits):
     x, y = digits
     network = Sequential(Dense(16), Steeper(), Dropout(0.2))
     one = NetworkClassifier(network, epochs=3, batch_size=64, warm_start=True, random_state=0).fit(x, y)
-    assert custom_classes((one.model_.network,)) == {Steeper}
+    assert own_classes((one.model_.network,)) == [Steeper]
     two = pickle.loads(pickle.dumps(one))
     np.testing.assert_array_equal(one.predict_proba(x), two.predict_proba(x))
     np.testing.assert_array_equal(one.fit(x, y).predict_proba(x), two.fit(x, y).predict_proba(x))

@@ -80,7 +80,7 @@ def evaluate(
     changes = parse_augmentation(augmentation or COPIES_AUGMENTATION) if copies else None
     ensemble = Ensemble(models, augmentation=changes, copies=copies)
     evaluated = ensemble if len(models) > 1 or copies else models[0]
-    classifies = models[0].loss.classifies or models[0].classes is not None  # a model with the squared error may still classify
+    classifies = models[0].state.loss.classifies or models[0].classes is not None  # the squared error may classify, too
     values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else REGRESSION_METRICS)
     n = len(samples)
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)

@@ -122,7 +122,7 @@ def _chunks(images: Iterator[tuple[Path, bool]]) -> Iterator[list[tuple[Path, bo
 
 def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
     """Return a row for each output. Without a softmax or sigmoid at the end of the network, outputs are scores."""
-    if not model.loss.classifies and model.classes is None:
+    if not model.state.loss.classifies and model.classes is None:
         if outputs.shape[1] > 1:
             raise ConfigError(f"this model predicts {outputs.shape[1]} numbers for each sample: use model.predict(x) in Python")
         return [{**source, "prediction": float(y[0])} for source, y in zip(sources, outputs, strict=True)]

@@ -19,7 +19,7 @@ import numbers
 import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -223,6 +223,26 @@ def class_key(cls: type[Config]) -> str:
     return cls.__name__ if registered else f"{cls.__module__}:{cls.__qualname__}"
 
 
+def own_classes(value: Any) -> list[Any]:
+    """Return the classes and functions in settings, nested ones included, that are not Pellucid's, each once."""
+    if isinstance(value, (tuple, list)):
+        found = [one for item in value for one in own_classes(item)]
+    elif isinstance(value, Config):
+        own = [type(value)] if ":" in class_key(type(value)) else []
+        found = [*own, *own_classes(list(vars(value).values()))]
+    else:
+        found = [value] if callable(value) and not isinstance(value, type) else []
+    return list({id(one): one for one in found}.values())
+
+
+def function_key(function: Callable[..., Any]) -> str:
+    """Return the name of a function in JSON, ``module:function``. Raises ConfigError for a callable object without a name."""
+    name = getattr(function, "__qualname__", None)
+    if name is None:
+        raise ConfigError(f"{function!r} has no name by which it can be found again: write a function with def, or a class")
+    return f"{function.__module__}:{name}"
+
+
 def registered_classes(kind: type[T]) -> dict[str, type[T]]:
     """Return all subclasses of ``kind`` in Pellucid that are not abstract, by name."""
     lazy.load_all()
@@ -234,7 +254,10 @@ def _is_concrete(cls: type) -> bool:
 
 
 def to_json(value: Any) -> Any:
-    """Return settings, or a value of one of their fields, as plain JSON: dicts, lists, strings, finite numbers, None."""
+    """Return settings, or a value of one of their fields, as plain JSON: dicts, lists, strings, finite numbers, None.
+
+    A function becomes its name.
+    """
     if isinstance(value, Config):
         fields = dataclasses.fields(value)  # type: ignore[arg-type]
         return {"class": class_key(type(value)), **{field.name: to_json(getattr(value, field.name)) for field in fields}}
@@ -244,17 +267,20 @@ def to_json(value: Any) -> Any:
         return {name: to_json(item) for name, item in value.items()}
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
+    if callable(value) and not isinstance(value, type):
+        return {"function": function_key(value)}
     raise ConfigError(f"{value!r} has no JSON form: a field holds numbers, strings, lists, None or other settings")
 
 
-def from_json(data: Any, kind: type[T], custom_classes: Iterable[type] = ()) -> T:
+def from_json(data: Any, kind: type[T], custom_classes: Iterable[Any] = ()) -> T:
     """Return the object whose JSON form is ``data``: the inverse of :func:`to_json`.
 
-    ``kind`` is the expected class. ``custom_classes`` are the classes from outside Pellucid that the data may contain.
+    ``kind`` is the expected class. ``custom_classes`` are the classes and functions from outside Pellucid that the data may
+    contain.
 
     Raises ConfigError for unknown classes and settings (the message suggests the most similar name), and for invalid values.
     """
-    custom = {class_key(cls): cls for cls in custom_classes}
+    custom = {class_key(one) if isinstance(one, type) else function_key(one): one for one in custom_classes}
     try:
         value = _decode(data, custom)
     except RecursionError:
@@ -269,6 +295,8 @@ def _decode(data: Any, custom: Mapping[str, type]) -> Any:
         return tuple(_decode(item, custom) for item in data)
     if not isinstance(data, dict):
         return data
+    if set(data) == {"function"}:
+        return _found_function(data["function"], custom)
     name = data.get("class")
     if not isinstance(name, str):
         raise ConfigError(f"settings need a 'class', got {_abbreviated(data)}")
@@ -306,6 +334,13 @@ def _decode(data: Any, custom: Mapping[str, type]) -> Any:
         return cls(*positional, **given)
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
+
+
+def _found_function(name: Any, custom: Mapping[str, Any]) -> Any:
+    if name not in custom:
+        own = str(name).rpartition(":")[2]
+        raise ConfigError(f"unknown function {name!r}: pass it as an argument, as in Model.load(path, custom_classes=[{own}])")
+    return custom[name]
 
 
 def _abbreviated(data: Any) -> str:

@@ -132,15 +132,20 @@ def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, di
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 
-def save_tensors(path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-    """Write arrays (float32 or float64) and settings (plain JSON) to one safetensors file, with :func:`write_atomically`."""
+def tensor_chunks(settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> list[bytes]:
+    """Return the content of a safetensors file with arrays (float32 or float64) and settings (plain JSON), in pieces."""
     table = {name: (_DTYPE_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
     data = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for _, a in sorted(tensors.items())]
     text = canonical_json(settings)
     digest = hashlib.sha256(_header(table, text, _NO_DIGEST))
     for chunk in data:
         digest.update(chunk)
-    write_atomically(path, [_header(table, text, digest.hexdigest()), *data])
+    return [_header(table, text, digest.hexdigest()), *data]
+
+
+def save_tensors(path: str | Path, settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+    """Write arrays and settings to one safetensors file, with :func:`write_atomically`."""
+    write_atomically(path, tensor_chunks(settings, tensors))
 
 
 class TensorFile:
@@ -148,13 +153,13 @@ class TensorFile:
 
     ``settings`` are its JSON settings, ``shapes`` the shapes of its arrays by name; :meth:`arrays` returns the arrays. The
     constructor checks length, header, sizes and digest, and raises FileError if one is wrong. Sizes that the header only claims
-    allocate no memory.
+    allocate no memory. ``content`` are the bytes of the file, if they have been read; ``path`` is then its name in messages.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, content: bytes | None = None):
         self.path = Path(path)
         try:
-            self._bytes = self.path.read_bytes()
+            self._bytes = self.path.read_bytes() if content is None else content
         except OSError as error:
             raise FileError(f"cannot read {self.path}: {error.strerror or error}") from error
         self.settings, self.shapes = self._check()

@@ -62,8 +62,8 @@ def explained_output(
     DataError for classes that are neither indices nor names; ShapeError if there is neither one class nor one per sample.
     """
     n, k = outputs.shape
-    binary = k == 1 and model.loss.classifies
-    probability = of == "output" and model.loss.head is not None
+    binary = k == 1 and model.state.loss.classifies
+    probability = of == "output" and model.state.head is not None
     class_count = 2 if binary else k
     if target is not None:
         target_classes = _class_indices(model, target, n, class_count, "target")

@@ -8,6 +8,7 @@ from pellucid.losses.cross_entropy import (
     KLDivergence as KLDivergence,
 )
 from pellucid.losses.embeddings import CosineDistance as CosineDistance, Triplet as Triplet
+from pellucid.losses.from_function import FunctionLoss as FunctionLoss
 from pellucid.losses.hinge import Hinge as Hinge
 from pellucid.losses.regression import (
     GaussianNLL as GaussianNLL,

@@ -10,8 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import numpy as np
+
+from pellucid import kernels as kernel_sets
 from pellucid.core.config import Config
 from pellucid.core.memory import Array, Shape
+from pellucid.errors import DataError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
 
@@ -44,6 +48,34 @@ class Loss(Config, ABC):
     def metric_shape(self, shape: Shape) -> Shape:
         """Return the shape of what ``compute`` writes into its ``outputs`` for one sample, by default ``shape`` itself."""
         return shape
+
+    def value_and_gradient(self, z: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
+        """Return the mean loss (Σ wᵢ lᵢ)/(Σ wᵢ) and its gradient with respect to ``z``, in the shape of z.
+
+        ``z`` (n, k) are the network's outputs; for a loss with a ``head`` they are the logits, as from
+        ``model.forward(x, logits=True)``. ``y`` are targets as for ``fit``, ``sample_weight`` (n) the weights of the samples.
+        The arrays are float32; float64 for z in float64.
+
+        Raises ShapeError, DataError and ConfigError for arguments that do not fit the loss.
+        """
+        outputs = np.asarray(z)
+        if outputs.ndim < 2 or outputs.dtype.kind not in "biuf":
+            raise ShapeError(f"z must be numbers (n, k), one row for each sample; got {outputs.dtype} {outputs.shape}")
+        outputs = np.ascontiguousarray(outputs, np.float64 if outputs.dtype == np.float64 else np.float32)
+        n, shape = len(outputs), outputs.shape[1:]
+        self.check_outputs(shape)
+        targets = self.targets(np.asarray(y), shape)
+        if len(targets) != n:
+            raise ShapeError(f"there must be one target for each sample: z has {n}, y {len(targets)}")
+        weights = np.ones(n, outputs.dtype) if sample_weight is None else np.ascontiguousarray(sample_weight, outputs.dtype)
+        if weights.shape != (n,) or not (np.isfinite(weights) & (weights >= 0)).all():
+            raise DataError(f"sample_weight must hold one number, finite and not negative, for each of the {n:,} samples")
+        total = float(np.add.reduce(weights, dtype=np.float64))
+        scale = 1 / total if total > 0 else 0.0
+        seen, dz = np.empty((n, *self.metric_shape(shape)), outputs.dtype), np.empty_like(outputs)
+        with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
+            value = self.compute(outputs, targets, weights, scale, seen, dz, kernel_sets.load())
+        return value * scale, dz
 
     @abstractmethod
     def targets(self, y: Array, shape: Shape) -> Array:

@@ -53,9 +53,12 @@ class Ensemble:
                 expected, actual = getattr(first, name), getattr(other, name)
                 if expected != actual:
                     raise ConfigError(f"the models of an ensemble must have the same {name}, got {expected} and {actual}")
-        if len(self.models) > 1 and first.loss.compares_samples:
+        if len(self.models) > 1 and first.state.loss.compares_samples:
             raise ConfigError(f"the outputs for {first.loss} are embeddings: their mean over several models has no meaning")
         self._predictors = [Predictor(model.state) for model in self.models]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ensemble, (self.models, self.augmentation, self.copies)
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -135,3 +138,8 @@ class Ensemble:
         if isinstance(head, Softmax):
             return np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
         return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
+
+
+def _ensemble(models: Sequence[Model], augmentation: Augmentation | None, copies: int) -> Ensemble:
+    """Return the ensemble of a pickle."""
+    return Ensemble(models, augmentation=augmentation, copies=copies)

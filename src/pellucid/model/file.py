@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.config import from_json
-from pellucid.core.files import TensorFile, save_tensors
+from pellucid.core.files import TensorFile, tensor_chunks
 from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.errors import CheckpointError, FileError, PellucidError
@@ -31,11 +31,12 @@ FORMAT = 1
 ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")
 
 
-def save(path: str | Path, state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> None:
-    """Write the model with this state and these settings to one file; ``training_state`` adds the optimizer's vectors."""
+def content(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> list[bytes]:
+    """Return the file of the model with this state and these settings, in pieces; ``training_state`` adds the optimizer's
+    vectors."""
     counts = {"steps": state.steps, "epochs": state.epochs}
     settings = {"format": FORMAT, "training_state": training_state, **counts, **config}
-    save_tensors(path, settings, _saved_arrays(state, training_state))
+    return tensor_chunks(settings, _saved_arrays(state, training_state))
 
 
 def _saved_arrays(state: ModelState, training_state: bool) -> dict[str, Array]:
@@ -70,13 +71,13 @@ class SavedModel:
         state.steps, state.epochs = self.steps, self.epochs
 
 
-def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
-    """Read a model file that may use ``custom_classes``.
+def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | None = None) -> SavedModel:
+    """Read a model file that may use ``custom_classes``; ``content`` are its bytes, if they have been read.
 
     Raises FileError for a damaged file, CheckpointError for arrays that do not fit the network, ConfigError for unknown
     classes and settings.
     """
-    file, custom = TensorFile(path), tuple(custom_classes)
+    file, custom = TensorFile(path, content), tuple(custom_classes)
     settings = file.settings
     if settings.get("format") != FORMAT:
         raise FileError(f"{path} has the format {settings.get('format')!r}; this version of Pellucid reads format {FORMAT}")
@@ -90,7 +91,7 @@ def read(path: str | Path, custom_classes: Iterable[type] = ()) -> SavedModel:
         stage, optimizer = settings["input_stage"], _with_allowed_epsilon(settings["optimizer"])
         kind: Any = Chain if isinstance(optimizer, dict) and optimizer.get("class") == "Chain" else Rule
         options = {
-            "loss": from_json(settings["loss"], Loss, custom),
+            "loss": None if settings["loss"] is None else from_json(settings["loss"], Loss, custom),
             "optimizer": from_json(optimizer, kind, custom),
             "metrics": [from_json(metric, Metric, custom) for metric in settings["metrics"]],
             "seed": settings["seed"],

@@ -5,22 +5,26 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
-from pellucid.core.config import to_json, validate
+from pellucid.core.config import own_classes, to_json, validate
+from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
 from pellucid.data.augmentation import Augmentation
 from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage, input_stage_for
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
+from pellucid.losses.absent import NO_LOSS, no_loss
+from pellucid.losses.from_function import LossFunction, as_loss
 from pellucid.metrics import Metric
 from pellucid.model import file as model_file
 from pellucid.model.compatibility import check_loss_and_network
@@ -30,9 +34,11 @@ from pellucid.optim import Adam, Chain, Optimizer, Rule
 from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs
 from pellucid.training.class_weight import ClassWeight
 from pellucid.training.evaluation import Evaluation
+from pellucid.training.gradients import Gradients
 from pellucid.training.options import FitOptions
 from pellucid.training.prediction import Predictor
 from pellucid.training.progress import follow
+from pellucid.training.pullback import OwnSteps, Pullback
 from pellucid.training.state import ModelState
 from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
@@ -55,7 +61,7 @@ class Model:
         network: Layer,
         input_shape: Sequence[int],
         *,
-        loss: Loss,
+        loss: Loss | LossFunction | None = None,
         optimizer: Optimizer | None = None,
         metrics: Iterable[Metric] = (),
         seed: int = 0,
@@ -64,24 +70,28 @@ class Model:
     ):
         optimizer = Adam() if optimizer is None else optimizer
         validate(network, Layer, "Model", "network")
-        validate(loss, Loss, "Model", "loss")
+        self.loss: Loss | None = validate(as_loss(loss), Loss | None, "Model", "loss")
+        own_loss = NO_LOSS if self.loss is None else self.loss
         validate(optimizer, Rule | Chain, "Model", "optimizer")
         self.seed: int = validate(seed, int, "Model", "seed")
+        if loss is None and (isinstance(metrics, Metric) or list(metrics)):
+            raise ConfigError("metrics are computed by fit and evaluate, which need a loss: with loss=None leave them out")
         shape = inputs.sample_shape(input_shape)
-        check_loss_and_network(loss, network)
+        check_loss_and_network(own_loss, network)
         output_shape = network.build(shape).shape
         if classes is not None and len(classes) != max(2, output_shape[-1]):
             raise ConfigError(f"{len(classes)} class names for {output_shape[-1]} outputs")
         self.classes = None if classes is None else tuple(str(name) for name in classes)
         self.input_stage = input_stage
-        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.network, self.optimizer = network, optimizer
         self.input_shape, self.output_shape = shape, output_shape
         self.history = History()
         self.kernels = kernel_sets.load()
-        self.state = ModelState(network, shape, loss, optimizer, self.seed, self.kernels)
+        self.state = ModelState(network, shape, own_loss, optimizer, self.seed, self.kernels)
         self.metrics = self.state.metrics = inputs.check_metrics(metrics, self.state)
         self._predictor = Predictor(self.state)
         self._trainer = Trainer(self.state, self._predictor)
+        self._own_steps = OwnSteps(self.state)
 
     # -- description ----------------------------------------------------------------------------------------------
 
@@ -178,6 +188,7 @@ class Model:
             exact_training_metrics=exact_training_metrics,
             deterministic=deterministic,
         )
+        self._check_loss("fit")
         events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
         follow(events, progress, options.epochs, self.kernels, self.history)
         return self.history
@@ -199,6 +210,7 @@ class Model:
         ``control``. ``options`` are the other arguments of :meth:`fit`. The arguments are checked by this call, not at the
         first event. The history is ``self.history``; it grows with each epoch.
         """
+        self._check_loss("fit_events")
         options = validate(options, FitOptions | None, "fit_events", "options") or FitOptions()
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
@@ -233,6 +245,7 @@ class Model:
         See :class:`~pellucid.training.RateSearch` for the result, and :meth:`fit` for the other arguments. The model is left
         unchanged. Raises DataError, ShapeError and ConfigError as :meth:`fit` does, and DataError where no rate is suitable.
         """
+        self._check_loss("find_learning_rate")
         data = inputs.as_dataset(x, y, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         return self._trainer.find_learning_rate(
@@ -253,11 +266,56 @@ class Model:
         A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
         raises; the parameters are unchanged then.
         """
+        self._check_loss("train_on_batch")
         x, state = inputs.as_samples(x, self.input_stage), self.state
         stage = self.input_stage or input_stage_for(x)
         batch, targets, weights = inputs.checked_batch(x, numeric_array(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
         return self._trainer.train_on_batch(batch, targets, weights)
+
+    # -- loops of your own ----------------------------------------------------------------------------------------
+
+    @explain_arguments
+    def forward(
+        self, x: Array, *, training: bool = True, logits: bool = False, needs_dx: bool = True
+    ) -> tuple[Array, Pullback]:
+        """Return the outputs y for the samples x (n, *input shape), as a new array, and the pullback: the backward pass.
+
+        ``gradients = pullback(dy)`` takes ∂C/∂y, for any C that depends on y, and returns
+        :class:`~pellucid.training.Gradients`: ``gradients.parameters`` and ``gradients.x``. :meth:`update` makes a step with
+        them. A pullback may be called once; several passes may be pending at a time, each with its own pullback.
+
+        - ``training``: as in training, dropout and noise are on, and batch normalization uses the batch and updates the running
+          statistics of the model at once (unless they are not finite). Otherwise as in :meth:`predict`.
+        - ``logits``: y and dy are the values before the last layer, if that is one which a loss is computed with, such as
+          Softmax.
+        - ``needs_dx``: False saves the computation of ``gradients.x``.
+
+        Noise is selected by the seed, the number of the step, and the number of passes since the last update. Raises DataError,
+        ShapeError and ConfigError.
+        """
+        x = inputs.as_samples(x, self.input_stage)
+        inputs.check_samples_shape(x, self.input_shape, "x")
+        if not len(x):
+            raise ShapeError("forward: x must have at least one sample")
+        training = validate(training, bool, "forward", "training")
+        needs_dx = validate(needs_dx, bool, "forward", "needs_dx")
+        stage = self.input_stage or input_stage_for(x)
+        stage.check(x)
+        result = self._own_steps.forward(x, stage, training=training, logits=logits, needs_dx=needs_dx)
+        if training:
+            self.input_stage = stage  # the first training data determines it
+        return result
+
+    @explain_arguments
+    def update(self, gradients: Gradients, *, learning_rate: float | None = None) -> None:
+        """Make one step of the optimizer with the gradients, such as those of a pullback.
+
+        The learning rate is ``learning_rate``, or the optimizer's; a schedule over epochs stays at its first value, because
+        there are no epochs. The gradients are not changed. Raises DivergedError where they are not finite or too large,
+        ConfigError and ShapeError; nothing is changed then.
+        """
+        self._own_steps.update(gradients, learning_rate)
 
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the numbers of threads that a training step at that batch size uses on this machine."""
@@ -306,6 +364,7 @@ class Model:
 
         The result is a dictionary that notebooks show as tables. Raises DataError, ShapeError and ConfigError.
         """
+        self._check_loss("evaluate")
         chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
@@ -326,19 +385,37 @@ class Model:
         ``training_state`` makes it a checkpoint: it adds the optimizer's vectors, so that training continues with the batches,
         noise and updates that would have followed. Schedules and policies start again with each ``fit``.
         """
-        model_file.save(path, self.state, self.config(), training_state=training_state)
+        write_atomically(path, model_file.content(self.state, self.config(), training_state=training_state))
 
     @classmethod
-    def load(cls, path: str | Path, *, custom_classes: Iterable[type] = ()) -> Model:
-        """Return the model in a file. ``custom_classes`` are your own classes that it uses; loading imports no code.
+    def load(cls, path: str | Path, *, custom_classes: Iterable[Any] = ()) -> Model:
+        """Return the model in a file. ``custom_classes`` are your own classes that it uses, and the function that is its loss;
+        loading imports no code.
 
         Raises FileError for a damaged file, CheckpointError for arrays that do not fit the network, ConfigError for unknown
         classes and settings.
         """
-        saved = model_file.read(path, custom_classes)
+        return cls._restored(model_file.read(path, custom_classes))
+
+    @classmethod
+    def _restored(cls, saved: model_file.SavedModel) -> Model:
         model = cls(saved.network, saved.input_shape, **saved.options)
         saved.restore(model.state)
         return model
+
+    def copy(self) -> Model:
+        """Return a model of its own with the same settings, parameters, running statistics, optimizer state, counters and
+        history. Training the copy makes the same steps, to the last bit, as training this model would.
+
+        ``copy.copy``, ``copy.deepcopy`` and ``pickle`` do the same. A pickle holds the bytes of a model file and your own
+        classes and functions by name.
+        """
+        return copy.copy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        file = b"".join(model_file.content(self.state, self.config(), training_state=True))
+        parts = (self.network, self.loss, self.optimizer, self.metrics, self.input_stage)
+        return _unpickled, (file, own_classes(parts), self._own_steps.passes, copy.deepcopy(self.history))
 
     def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
         """Write an ONNX file that computes what :meth:`predict` does, for any number of samples.
@@ -366,9 +443,21 @@ class Model:
 
         return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
+    def _check_loss(self, method: str) -> None:
+        """Raise ConfigError for a model without a loss."""
+        if self.loss is None:
+            raise no_loss(method)
+
     def _adopt(self, data: Dataset, stage: InputStage) -> None:
         """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
-        named = self.classes is None and not self.loss.compares_samples  # the outputs of such a loss are not classes
+        named = self.classes is None and not self.state.loss.compares_samples  # the outputs of such a loss are not classes
         if named and data.classes is not None and len(data.classes) == self.state.output.class_count:
             self.classes = tuple(data.classes)
+
+
+def _unpickled(file: bytes, classes: list[Any], passes: int, history: History) -> Model:
+    """Return the model of a pickle: the bytes of its file, the classes and functions that it uses, and what no file holds."""
+    model = Model._restored(model_file.read("pickle", classes, file))
+    model.history, model._own_steps.passes = history, passes
+    return model

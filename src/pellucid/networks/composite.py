@@ -23,6 +23,7 @@ from pellucid.layers.base import Layer, LayerSpec, Merge
 if TYPE_CHECKING:  # for Composite.compile, the only place where a file refers to a room above its own
     from pellucid.data.input_stage import InputStage
     from pellucid.losses import Loss
+    from pellucid.losses.from_function import LossFunction
     from pellucid.metrics import Metric
     from pellucid.model.model import Model
     from pellucid.optim import Optimizer
@@ -97,7 +98,7 @@ class Composite(Layer, ABC):
     def compile(
         self,
         input_shape: Sequence[int],
-        loss: Loss,
+        loss: Loss | LossFunction | None = None,
         optimizer: Optimizer | None = None,
         metrics: Iterable[Metric] = (),
         seed: int = 0,
@@ -107,7 +108,9 @@ class Composite(Layer, ABC):
         """Return a :class:`~pellucid.model.model.Model`: this network with parameters, a loss and an optimizer.
 
         - ``input_shape``: the shape of one sample, such as (28, 28, 1).
-        - ``loss``: what training minimizes; it must fit the last layer.
+        - ``loss``: what training minimizes; it must fit the last layer. It may be a function that returns losses and gradients
+          (:class:`~pellucid.losses.from_function.FunctionLoss`). None is for networks that have no loss of their own; they are
+          trained in a loop with ``Model.forward`` and ``Model.update``.
         - ``optimizer``: a rule, or a chain of components; by default Adam().
         - ``metrics``: what training and ``evaluate`` compute besides the loss.
         - ``seed``: selects all random numbers: initial weights, the order of the samples, dropout, augmentation.

@@ -31,7 +31,7 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     Raises DataError if there are no mistakes or no targets, ShapeError if the samples are not images, and ConfigError if the
     model is not a classifier.
     """
-    loss = (model.models[0] if isinstance(model, Ensemble) else model).loss
+    loss = (model.models[0] if isinstance(model, Ensemble) else model).state.loss
     if len(data.shape) != 3 or data.shape[2] not in (1, 3):
         raise ShapeError(f"mistakes shows images (h, w, 1 or 3), but {data.name} has samples of the shape {data.shape}")
     if data.y is None:

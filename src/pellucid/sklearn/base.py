@@ -1,4 +1,4 @@
-"""The base of the classifier and the regressor: settings, training, prediction and pickling."""
+"""The base of the classifier and the regressor: settings, training and prediction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from pellucid.layers import Layer
 from pellucid.networks import Sequential
 from pellucid.optim import Optimizer, Schedule, rule_of
 from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
-from pellucid.sklearn.pickling import model_from_bytes, model_to_bytes
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, standardization_of
 from pellucid.training import EarlyStopping, History, threads
 
@@ -233,19 +232,6 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         x = validate_data(self, X, reset=False)
         with threads_of_joblib():
             return self.model_.predict(self._model_input(x), logits=logits)
-
-    # -- pickling -------------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "model_" in state:
-            state["model_"] = model_to_bytes(state["model_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "model_" in state:
-            state = state | {"model_": model_from_bytes(*state["model_"])}
-        super().__setstate__(state)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from pellucid.training.averaging import AverageWeights as AverageWeights, StochasticWeightAverage as StochasticWeightAverage
 from pellucid.training.events import EpochEvent as EpochEvent, Event as Event, History as History, StepEvent as StepEvent
+from pellucid.training.gradients import Gradients as Gradients
 from pellucid.training.learning_rate_finder import RateSearch as RateSearch
 from pellucid.training.loop import Control as Control
 from pellucid.training.options import FitOptions as FitOptions

@@ -14,6 +14,7 @@ from pellucid.layers.activations import Activation
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.losses import Loss
+from pellucid.losses.absent import NoLoss
 from pellucid.metrics import Metric
 from pellucid.networks import advice_for_vectors, fused, path_of_mask, trailing_layers, without_last_layer
 from pellucid.optim import Optimizer, Updater
@@ -55,10 +56,10 @@ class ModelState:
         self.largest_output = max(math.prod(input_shape), spec.largest_output)
         self.head: Activation | None = None
         self.body = network
-        if loss.head is not None:
-            last = trailing_layers(network)[-1]
-            assert isinstance(last, Activation)
-            self.head, self.body = last, without_last_layer(network)
+        last = trailing_layers(network)[-1:]
+        if loss.head is not None or (isinstance(loss, NoLoss) and isinstance(last[-1] if last else None, loss.heads)):
+            assert isinstance(last[-1], Activation)
+            self.head, self.body = last[-1], without_last_layer(network)
         self.plan = fused(self.body)
         self.output = Output(spec.shape, loss, self.head, kernels, lambda: advice_for_vectors(network, input_shape))
         self.mask_path = path_of_mask(network) if self.output.positions else None
