@@ -146,6 +146,7 @@ from pellucid.networks import (
     Node as Node,
     Residual as Residual,
     Sequential as Sequential,
+    Shared as Shared,
 )
 from pellucid.optim import (
     L1 as L1,

@@ -25,7 +25,7 @@ from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.from_function import LossFunction, as_loss
 from pellucid.model.compatibility import check_loss_and_network
-from pellucid.networks import Sequential, fused
+from pellucid.networks import Composite, Sequential, fused
 from pellucid.optim import SGD
 from pellucid.training.execution import Execution
 from pellucid.training.state import ModelState
@@ -60,24 +60,48 @@ def numeric_gradient(cost: Callable[[], float], x: Array) -> Array:
     return gradient.reshape(x.shape)
 
 
+def _parts(value: Any) -> dict[str, Any]:
+    """Return the values of a dictionary by name, or a single value under an empty name."""
+    return dict(value) if isinstance(value, Mapping) else {"": value}
+
+
+def _each(function: Callable[..., Any], value: Any, *others: Any) -> Any:
+    """Return the result of the function for a value, or for each value of a dictionary and those of the same name in others."""
+    if not isinstance(value, Mapping):
+        return function(value, *others)
+    return {name: function(value[name], *(other[name] for other in others)) for name in value}
+
+
+def _random(shapes: Any, seed: int) -> Any:
+    """Return asymmetric arrays of these shapes; several of the same shape have different values."""
+    seeds = {name: seed + 1000 * k for k, name in enumerate(_parts(shapes))}
+    return _each(asymmetric, shapes, seeds if isinstance(shapes, Mapping) else seed)
+
+
+def _samples(x: Any) -> int:
+    """Return the number of samples in x."""
+    return len(next(iter(_parts(x).values())))
+
+
 @dataclass
 class Pass:
     """The results of one forward and backward pass of a layer.
 
     ``y`` is the output, ``dx`` the input gradient or None, ``gradient`` the flat gradient of the parameters, ``state`` the
-    running statistics after the pass, by path.
+    running statistics after the pass, by path. ``y`` and ``dx`` are dictionaries by name for a network with several outputs or
+    inputs.
     """
 
-    y: Array
-    dx: Array | None
+    y: Any
+    dx: Any
     gradient: Array
     state: dict[str, Array]
 
 
 def run_layer(
     layer: Layer,
-    x: Array,
-    dy: Array | None = None,
+    x: Any,
+    dy: Any = None,
     *,
     theta: Array | None = None,
     state: Mapping[str, Array] | None = None,
@@ -89,48 +113,50 @@ def run_layer(
 ) -> Pass:
     """Run one layer forward on x (n, *input shape), and backward if dy is given, in the dtype of x.
 
-    ``theta`` is the vector of the parameters, and ``state`` are the running statistics before the pass, such as those of
-    another :class:`Pass`. By default the initializers compute both. With several ``shards`` the batch is spread over this
-    number of threads, as over the ranks of a distributed training: ``ctx.all_sum`` sums over them, and their gradients are
-    added.
+    x and dy are dictionaries by name for a network with several inputs or outputs. ``theta`` is the vector of the parameters,
+    and ``state`` are the running statistics before the pass, such as those of another :class:`Pass`. By default the
+    initializers compute both. With several ``shards`` the batch is spread over this number of threads, as over the ranks of a
+    distributed training: ``ctx.all_sum`` sums over them, and their gradients are added.
     """
     kernels = kernels or kernel_sets.load()
-    params, running = layouts(layer, x.shape[1:])
-    theta = initial_values(params, seed, x.dtype) if theta is None else theta
-    statistics = initial_values(running, seed, x.dtype)
+    n, dtype = _samples(x), next(iter(_parts(x).values())).dtype
+    params, running = layouts(layer, _each(lambda one: one.shape[1:], x))
+    theta = initial_values(params, seed, dtype) if theta is None else theta
+    statistics = initial_values(running, seed, dtype)
     for path, array in (state or {}).items():
         running.array(statistics, path)[...] = array
     group = _ShardGroup(shards)
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
-    gradients = [params.zeros(x.dtype) for _ in range(shards)]
+    gradients = [params.zeros(dtype) for _ in range(shards)]
     for gradient in gradients:  # backward must overwrite all of it: what it does not write, or adds to, stays NaN
         for path, array in params.arrays(gradient).items():
             array.fill(np.nan if params[path].trained else 0)
 
     def run_shard(k: int) -> None:
-        rows = slice(len(x) * k // shards, len(x) * (k + 1) // shards)
+        rows = slice(n * k // shards, n * (k + 1) // shards)
         execution = Execution(
             layer,
             params.views(theta),
             running.views(statistics),
             kernels,
-            dtype=x.dtype,
+            dtype=dtype,
             seed=seed,
             needs_dx=needs_dx,
             shard=k,
             all_sum=group.all_sum if shards > 1 else None,
         )
-        ys[k] = execution.forward(x[rows], training=training, keep=dy is not None, step=1, offset=rows.start).copy()
+        part = _each(lambda one: one[rows], x)
+        ys[k] = _each(np.copy, execution.forward(part, training=training, keep=dy is not None, step=1, offset=rows.start))
         if dy is not None:
-            dx = execution.backward(dy[rows].copy(), params.views(gradients[k]))
-            dxs[k] = None if dx is None else dx.copy()
+            dx = execution.backward(_each(lambda one: one[rows].copy(), dy), params.views(gradients[k]))
+            dxs[k] = None if dx is None else _each(np.copy, dx)
 
     group.run(run_shard)
     for other in gradients[1:]:
         kernels.add(gradients[0], other)
-    dx = None if dxs[0] is None else np.concatenate(dxs)
-    return Pass(np.concatenate(ys), dx, gradients[0], running.arrays(statistics))
+    y, dx = (None if parts[0] is None else _each(lambda *arrays: np.concatenate(arrays), *parts) for parts in (ys, dxs))
+    return Pass(y, dx, gradients[0], running.arrays(statistics))
 
 
 class _ShardGroup:
@@ -171,7 +197,7 @@ class _ShardGroup:
         return total
 
 
-def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
+def layouts(layer: Layer, shape: Any) -> tuple[Layout, Layout]:
     """Return the layouts of a layer's parameters and of its running statistics."""
     slots = layer.build(shape).slots
     return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
@@ -179,7 +205,7 @@ def layouts(layer: Layer, shape: Shape) -> tuple[Layout, Layout]:
 
 def check_layer(
     layer: Layer,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | Mapping[str, Sequence[int]],
     *,
     batch: int = 5,
     seed: int = 0,
@@ -188,41 +214,44 @@ def check_layer(
 ) -> None:
     """Check a layer with the tests that Pellucid's own layers pass. Raises AssertionError with the reason if one fails.
 
-    The input is a random batch (``batch``, *``input_shape``). The tests are:
+    The input is a random batch (``batch``, *``input_shape``); for a network with several inputs, ``input_shape`` is a
+    dictionary of shapes by name. The tests are:
 
     - the output has the shape that ``build`` returned, and X is unchanged;
     - the gradients of the input and of every slot agree with central differences within ``atol``, in float64: in training,
       in prediction if the layer computes another function then, and for the slots even if dX is not requested;
     - a batch spread over shards, some of them empty, has the results of the whole batch, including running statistics;
     - the reference and the compiled kernels agree, in training and in prediction;
-    - a network with a ReLU before and after the layer has the same results fused and unfused;
+    - a network with a ReLU before and after the layer, or a network with several inputs or outputs alone, has the same results
+      fused and unfused;
     - the settings survive the conversion to JSON and back.
 
     The gradients of frozen parameters must be zero. With ``entries`` the input consists of integers from 0 to entries − 1, as
     for an Embedding, and the input gradient must be zero.
     """
-    shape = tuple(input_shape)
-    x = asymmetric((batch, *shape), seed)
+    shape = _each(tuple, input_shape)
+    x = _random(_each(lambda one: (batch, *one), shape), seed)
     if entries is not None:
-        x = rng.generator(seed, "testing", shape).integers(0, entries, x.shape).astype(np.float64)
-    before = x.copy()
+        x = _each(lambda one: rng.generator(seed, "testing", one).integers(0, entries, (batch, *one)).astype(np.float64), shape)
+    before = _each(np.copy, x)
     params, _ = layouts(layer, shape)
     theta = initial_values(params, seed, np.float64)
     for path in params:  # biases get values too, so that a lost bias is noticed
         params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
-    expected = (batch, *layer.build(shape).shape)
-    dy = asymmetric(expected, seed + 2)
-    actual = run_layer(layer, x, theta=theta, seed=seed).y.shape
+    expected = _each(lambda one: (batch, *one), layer.build(shape).shape)
+    dy = _random(expected, seed + 2)
+    actual = _each(np.shape, run_layer(layer, x, theta=theta, seed=seed).y)
     assert actual == expected, f"{layer}: build returns the shape {expected}, forward an output of {actual}"
     out = run_layer(layer, x, dy, theta=theta, seed=seed)
-    assert np.array_equal(x, before), f"{layer}: forward or backward has written to its input"
+    unchanged = _parts(_each(np.array_equal, x, before))
+    assert all(unchanged.values()), f"{layer}: forward or backward has written to its input"
     settings: dict[str, Any] = {"seed": seed, "atol": atol, "integers": entries is not None}
     check_gradients(layer, x, dy, out, theta=theta, **settings)
     without_dx = run_layer(layer, x, dy, theta=theta, needs_dx=False, seed=seed)
     _close(f"{layer}: the gradients where dX is not requested", without_dx.gradient, out.gradient, 1e-12)
     predicted = run_layer(layer, x, dy, theta=theta, state=out.state, training=False, seed=seed)
     _same_state(f"{layer}: running statistics before and after prediction", predicted, out, 0)
-    if not np.array_equal(predicted.y, out.y):
+    if not all(_parts(_each(np.array_equal, predicted.y, out.y)).values()):
         check_gradients(layer, x, dy, predicted, theta=theta, state=out.state, training=False, **settings)
     for shards in (2, batch + 2):
         spread = run_layer(layer, x, dy, theta=theta, shards=shards, seed=seed)
@@ -236,8 +265,8 @@ def check_layer(
 
 def check_gradients(
     layer: Layer,
-    x: Array,
-    dy: Array,
+    x: Any,
+    dy: Any,
     out: Pass,
     *,
     theta: Array,
@@ -253,13 +282,18 @@ def check_gradients(
     """
 
     def cost() -> float:
-        return float((run_layer(layer, x, theta=theta, state=state, training=training, seed=seed).y * dy).sum())
+        y = run_layer(layer, x, theta=theta, state=state, training=training, seed=seed).y
+        return sum(float(part.sum()) for part in _parts(_each(np.multiply, y, dy)).values())
 
     mode = "" if training else " in prediction"
     assert out.dx is not None, f"{layer}: backward returns None although ctx.needs_dx"
-    assert out.dx.shape == x.shape, f"{layer}: the input is {x.shape}, its gradient {out.dx.shape}"
-    _close(f"{layer}: dX{mode}", out.dx, np.zeros(x.shape) if integers else numeric_gradient(cost, x), atol)
-    params, _ = layouts(layer, x.shape[1:])
+    dx = _parts(out.dx)
+    for name, part in _parts(x).items():
+        which = f" of {name}" if name else ""
+        assert dx[name].shape == part.shape, f"{layer}: the input{which} is {part.shape}, its gradient {dx[name].shape}"
+        numeric = np.zeros(part.shape) if integers else numeric_gradient(cost, part)
+        _close(f"{layer}: dX{which}{mode}", dx[name], numeric, atol)
+    params, _ = layouts(layer, _each(lambda one: one.shape[1:], x))
     for path in params:
         array = params.array(theta, path)
         numeric = numeric_gradient(cost, array) if params[path].trained else np.zeros(array.shape)
@@ -267,15 +301,17 @@ def check_gradients(
 
 
 def check_kernels(
-    layer: Layer, x: Array, dy: Array, *, theta: Array, state: Mapping[str, Array], training: bool, seed: int = 0
+    layer: Layer, x: Any, dy: Any, *, theta: Array, state: Mapping[str, Array], training: bool, seed: int = 0
 ) -> None:
     """Compare the results with the reference and the compiled kernels, in float64 and in float32."""
     for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
-        arrays = x.astype(dtype), dy.astype(dtype)
+        arrays = (_each(lambda one, dtype=dtype: one.astype(dtype), value) for value in (x, dy))
+        x_cast, dy_cast = arrays
         reference, compiled = (
             run_layer(
                 layer,
-                *arrays,
+                x_cast,
+                dy_cast,
                 theta=theta.astype(dtype),
                 state=state,
                 kernels=kernel_sets.load(name),
@@ -288,17 +324,22 @@ def check_kernels(
         _same(f"{layer}: {what}", reference, compiled, bound)
 
 
-def check_fusion(layer: Layer, input_shape: Shape, *, x: Array | None = None, batch: int = 5, seed: int = 0) -> None:
-    """Compare the fused and the unfused form of a network with a ReLU before and after the layer."""
+def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 5, seed: int = 0) -> None:
+    """Compare the fused and the unfused form of a network with a ReLU before and after the layer.
+
+    A network with several inputs or outputs cannot be inside another one; its own forms are compared.
+    """
     from pellucid.layers.activations import ReLU
 
-    network = Sequential(ReLU(), layer, ReLU())
+    alone = isinstance(layer, Composite) and layer.ports().several
+    network = layer if alone else Sequential(ReLU(), layer, ReLU())
     plan = fused(network)
     assert layouts(plan, input_shape)[0].table() == layouts(network, input_shape)[0].table(), (
         f"{layer}: fusion changes the slots"
     )
-    x = asymmetric((batch, *input_shape), seed) if x is None else x
-    dy = asymmetric((len(x), *network.build(input_shape).shape), seed + 2)
+    x = _random(_each(lambda one: (batch, *one), input_shape), seed) if x is None else x
+    n = _samples(x)
+    dy = _random(_each(lambda one: (n, *one), network.build(input_shape).shape), seed + 2)
     _same(f"{layer}: fused and unfused", run_layer(plan, x, dy, seed=seed), run_layer(network, x, dy, seed=seed), 1e-12)
 
 
@@ -369,8 +410,9 @@ def _both_kernel_sets() -> bool:
 
 def _same(what: str, actual: Pass, expected: Pass, bound: float) -> None:
     """Raise AssertionError unless the results of two passes are close; ``what`` begins the message."""
-    _close(f"{what}: Y", actual.y, expected.y, bound)
-    _close(f"{what}: dX", actual.dx, expected.dx, bound)
+    for kind, one, other in (("Y", actual.y, expected.y), ("dX", actual.dx, expected.dx)):
+        for name, part in _parts(other).items():
+            _close(f"{what}: {kind}{f' of {name}' if name else ''}", _parts(one)[name], part, bound)
     _close(f"{what}: the gradients", actual.gradient, expected.gradient, bound)
     _same_state(what, actual, expected, bound)
 

@@ -256,11 +256,16 @@ def _is_concrete(cls: type) -> bool:
 def to_json(value: Any) -> Any:
     """Return settings, or a value of one of their fields, as plain JSON: dicts, lists, strings, finite numbers, None.
 
-    A function becomes its name.
+    A function becomes its name. A field whose metadata say ``{"optional": True}`` is left out while it has its default: a
+    setting that is younger than the files without it.
     """
     if isinstance(value, Config):
-        fields = dataclasses.fields(value)  # type: ignore[arg-type]
-        return {"class": class_key(type(value)), **{field.name: to_json(getattr(value, field.name)) for field in fields}}
+        names = [
+            field.name
+            for field in dataclasses.fields(value)  # type: ignore[arg-type]
+            if not field.metadata.get("optional") or getattr(value, field.name) != field.default
+        ]
+        return {"class": class_key(type(value)), **{name: to_json(getattr(value, name)) for name in names}}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):

@@ -101,6 +101,25 @@ def zero_all(views: Views) -> None:
             entry.fill(0)
 
 
+def zeros_like(views: Views) -> Views:
+    """Return Views with arrays of zeros of the same names, shapes and dtypes, which share no memory with ``views``."""
+    result = Views()
+    object.__setattr__(result, "_trained", bool(views))
+    for name, entry in vars(views).items():
+        zeros = zeros_like(entry) if isinstance(entry, Views) else aligned_zeros(entry.size, entry.dtype).reshape(entry.shape)
+        result.__dict__[name] = zeros
+    return result
+
+
+def add_all(total: Views, part: Views, add: Callable[[Array, Array], object]) -> None:
+    """Add all arrays of ``part`` to those of the same name in ``total``, with ``add(vector, addend)`` for flat vectors."""
+    for name, entry in vars(part).items():
+        if isinstance(entry, Views):
+            add_all(total[name], entry, add)
+        else:
+            add(total[name].reshape(-1), entry.reshape(-1))
+
+
 _EMPTY = Views()
 
 

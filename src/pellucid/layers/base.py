@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pellucid.core.config import Config
 from pellucid.core.memory import Array, Shape, Slot, Views
@@ -25,12 +25,13 @@ from pellucid.layers.context import Context
 class LayerSpec:
     """The properties of a layer for inputs of one shape: the result of ``build``.
 
-    ``shape`` is the shape of one output, without the batch axis; ``slots`` are the arrays that the layer needs, by name.
+    ``shape`` is the shape of one output, without the batch axis (of a network with several outputs, a dictionary of shapes by
+    name); ``slots`` are the arrays that the layer needs, by name.
     ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is set by networks
     only: the number of values that one sample has in the largest output of any layer inside.
     """
 
-    shape: Shape
+    shape: Any
     slots: Mapping[str, Slot] = field(default_factory=dict)
     multiply_adds: int = 0
     largest_output: int = 0

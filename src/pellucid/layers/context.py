@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pellucid.core import rng
-from pellucid.core.memory import Array, Shape, Views, aligned_zeros
+from pellucid.core.memory import Array, Shape, Views, aligned_zeros, zeros_like
 from pellucid.kernels import Kernels
 
 Buffers = dict[str, tuple[Array, Array]]  # name -> (the whole memory, the part in use)
@@ -112,7 +112,19 @@ class Context:
     false, backward may return None. A ``frozen`` layer, with all layers inside it, always works as in prediction.
     """
 
-    __slots__ = ("_buffers", "_children", "_key", "frozen", "kept", "kernels", "needs_dx", "path", "shard_state", "state")
+    __slots__ = (
+        "_buffers",
+        "_children",
+        "_key",
+        "_spare_gradients",
+        "frozen",
+        "kept",
+        "kernels",
+        "needs_dx",
+        "path",
+        "shard_state",
+        "state",
+    )
 
     def __init__(self, shard_state: ShardState, state: Views, path: str = "", needs_dx: bool = False):
         self.shard_state = shard_state
@@ -124,6 +136,7 @@ class Context:
         self.kept: tuple[Any, ...] = ()
         self._children: dict[str, Context] = {}
         self._buffers: Buffers = {}
+        self._spare_gradients: dict[str, Views] = {}
         self._key: int | None = None
 
     # -- used by layers -------------------------------------------------------------------------------------------
@@ -187,33 +200,50 @@ class Context:
 
     # -- used by layers that are made of layers -------------------------------------------------------------------
 
-    def child(self, name: str) -> Context:
-        """Return the context of the inner layer ``name``."""
+    def child(self, name: str, slots: str | None = None) -> Context:
+        """Return the context of the inner layer ``name``; ``slots`` is the name of its slots if it shares those of another."""
         if name not in self._children:
             path = f"{self.path}.{name}" if self.path else name
-            self._children[name] = child = Context(self.shard_state, self.state[name], path)
+            self._children[name] = child = Context(self.shard_state, self.state[name if slots is None else slots], path)
             child.frozen = self.frozen
         return self._children[name]
 
-    def forward(self, name: str, layer: Differentiable, p: Views, x: Array | Sequence[Array], needs_dx: bool) -> Array:
-        """Run the forward pass of the inner layer ``name`` and return its output. For a merge, ``x`` is a list."""
-        child = self._children.get(name) or self.child(name)
+    def forward(
+        self, name: str, layer: Differentiable, p: Views, x: Array | Sequence[Array], needs_dx: bool, slots: str | None = None
+    ) -> Array:
+        """Run the forward pass of the inner layer ``name`` and return its output. For a merge, ``x`` is a list.
+
+        ``p`` are the parameters of the inner layer; ``slots`` is the name of its slots if it shares those of another.
+        """
+        child = self._children.get(name) or self.child(name, slots)
         child.needs_dx = needs_dx
-        y = layer.forward(p[name], _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x], child)
+        y = layer.forward(p, _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x], child)
         if self.shard_state.observer is not None:
             self.shard_state.observer(child.path, "output", y)
         return y
 
     def backward(self, name: str, layer: Differentiable, p: Views, g: Views, dy: Array) -> Any:
-        """Run the backward pass of the inner layer ``name`` and return dX (of a merge: that of each input), or None."""
+        """Run the backward pass of the inner layer ``name`` and return dX (of a merge: that of each input), or None.
+
+        ``p`` and ``g`` are the parameters and gradients of the inner layer.
+        """
         child = self._children[name]
         dy = _contiguous(dy)
         if self.shard_state.observer is not None:
             self.shard_state.observer(child.path, "gradient", dy)
-        dx = layer.backward(p[name], g[name], dy, child)
+        dx = layer.backward(p, g, dy, child)
         if dx is None and child.needs_dx:
             raise TypeError(f"{child.path}: backward() returned None, but ctx.needs_dx is true: {layer}")
         return dx
+
+    def spare_gradients(self, name: str, like: Views) -> Views:
+        """Return memory for the gradients of shared parameters ``name`` at one of their places, shaped ``like`` their own.
+
+        The values are arbitrary. The same memory is returned for the same name.
+        """
+        if name not in self._spare_gradients:
+            self._spare_gradients[name] = zeros_like(like)
+        return self._spare_gradients[name]
 
 
 def _contiguous(a: Array) -> Array:

@@ -9,12 +9,14 @@ from pellucid import notebook
 from pellucid.core.memory import Shape
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.networks import Composite, build_layer, depth
+from pellucid.networks.ports import ONE_OF_EACH, input_shapes
 
 
 class Row(NamedTuple):
-    """A row of the table: a layer that contains no layers, or the input of the network (``layer`` is None).
+    """A row of the table: a layer that contains no layers, or an input of the network (``layer`` is None).
 
-    ``reads`` are the paths of the rows whose outputs it reads; ``shape`` is its output shape.
+    ``reads`` are the paths of the rows whose outputs it reads; ``shape`` is its output shape. ``parameters`` is the number of
+    its own parameters; a layer that shares those of another row, ``shared``, has none of its own.
     """
 
     path: str
@@ -22,6 +24,7 @@ class Row(NamedTuple):
     reads: tuple[str, ...]
     shape: Shape
     parameters: int = 0
+    shared: str = ""
 
 
 HEADINGS = ("layer", "", "output", "parameters", "reads, if not the row above")
@@ -62,9 +65,10 @@ def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> s
 
 
 def rows_of(network: Layer, input_shape: Shape) -> list[Row]:
-    """Return the rows of the table: the input, then all layers and merges that are not composites, in order."""
-    source = Row("input", None, (), input_shape)
-    return [source, *_rows(network, "", [source])[0]]
+    """Return the rows of the table: the inputs, then all layers and merges that are not composites, in order."""
+    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
+    sources = [Row(name, None, (), shape) for name, shape in input_shapes(ports, input_shape).items()]
+    return [*sources, *_rows(network, "", "", sources)[0]]
 
 
 def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]], list[int]]:
@@ -75,6 +79,7 @@ def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], l
     for row in all_rows:
         reads = "" if row.reads == above else ", ".join(row.reads)
         settings = "" if row.layer is None else repr(row.layer)
+        settings += f", shared with {row.shared}" if row.shared else ""
         parameters = f"{row.parameters:,}" if row.parameters else ""
         cells.append((row.path, settings, "×".join(map(str, row.shape)), parameters, reads))
         above = (row.path,)
@@ -86,17 +91,23 @@ def _cells(network: Layer, input_shape: Shape) -> tuple[list[tuple[str, ...]], l
     return cells, totals, [row.parameters for row in all_rows]
 
 
-def _rows(layer: Layer | Merge, path: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
-    """Return the rows of a layer that reads ``sources``, and the row whose output is the layer's."""
+def _rows(layer: Layer | Merge, path: str, slots: str, sources: Sequence[Row]) -> tuple[list[Row], Row]:
+    """Return the rows of a layer that reads ``sources``, and the row whose output is the layer's, or the last such row.
+
+    ``slots`` is the path of its slots, which is another one than its own for a layer with shared parameters.
+    """
     if not isinstance(layer, Composite):
         spec = build_layer(layer, [source.shape for source in sources])
-        row = Row(path, layer, tuple(source.path for source in sources), spec.shape, _parameters(spec))
+        count = _parameters(spec)
+        shared = slots if slots != path and spec.slots else ""
+        row = Row(path, layer, tuple(source.path for source in sources), spec.shape, 0 if shared else count, shared)
         return [row], row
     rows: list[Row] = []
     end = sources[0]
-    outputs = {"input": end}
+    outputs = dict(zip(layer.ports().inputs, sources, strict=True))
     for node in layer.ordered_nodes():
-        inside, end = _rows(node.layer, f"{path}.{node.name}" if path else node.name, [outputs[name] for name in node.inputs])
+        inner, inner_slots = (f"{outer}.{name}" if outer else name for outer, name in ((path, node.name), (slots, node.slots)))
+        inside, end = _rows(node.layer, inner, inner_slots, [outputs[name] for name in node.inputs])
         rows += inside
         outputs[node.name] = end
     return rows, end

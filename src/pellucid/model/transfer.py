@@ -80,7 +80,7 @@ def _flattened_shapes(model: Model) -> dict[str, tuple[Shape, ...]]:
         if isinstance(row.layer, (Flatten, Reshape)) and len(row.shape) == 1:  # a Reshape to images mixes no places
             before[path] = (rows[row.reads[0]].shape,)
         else:
-            before[path] = () if row.parameters else read
+            before[path] = () if row.parameters or row.shared else read
     return found
 
 

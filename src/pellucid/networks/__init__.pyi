@@ -2,9 +2,10 @@
 
 from pellucid.networks.bidirectional import Bidirectional as Bidirectional
 from pellucid.networks.composite import (
-    INPUT as INPUT,
     Composite as Composite,
     Node as Node,
+    OrderedNode as OrderedNode,
+    Shared as Shared,
     build_layer as build_layer,
     depth as depth,
     primitives as primitives,
@@ -13,7 +14,12 @@ from pellucid.networks.dag import map_layers as map_layers
 from pellucid.networks.frozen import Frozen as Frozen
 from pellucid.networks.fusion import fused as fused
 from pellucid.networks.graph import Graph as Graph
+from pellucid.networks.ports import INPUT as INPUT, OUTPUT as OUTPUT, Ports as Ports, by_name as by_name, quoted as quoted
 from pellucid.networks.positions import advice_for_vectors as advice_for_vectors, path_of_mask as path_of_mask
 from pellucid.networks.residual import Residual as Residual
 from pellucid.networks.sequential import Sequential as Sequential
-from pellucid.networks.trailing import trailing_layers as trailing_layers, without_last_layer as without_last_layer
+from pellucid.networks.trailing import (
+    trailing_layers as trailing_layers,
+    without_last_layer as without_last_layer,
+    without_last_layers as without_last_layers,
+)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pellucid.layers.merge import Concatenate
 from pellucid.layers.recurrent import Recurrent, Reverse
 from pellucid.layers.reshape import Slice
-from pellucid.networks.composite import INPUT, Node, Nodes
+from pellucid.networks.composite import Nodes, OrderedNode
 from pellucid.networks.dag import DAG
+from pellucid.networks.ports import INPUT
 
 
 @dataclass(frozen=True, init=False)
@@ -31,18 +32,22 @@ class Bidirectional(DAG):
     def __init__(self, layer: Recurrent):
         object.__setattr__(self, "layer", layer)
         self.__post_init__()
-        nodes = [Node("forward", layer, INPUT), Node("reversed", Reverse(), INPUT), Node("backward", layer, "reversed")]
+        nodes = [
+            OrderedNode.own("forward", layer, INPUT),
+            OrderedNode.own("reversed", Reverse(), INPUT),
+            OrderedNode.own("backward", layer, "reversed"),
+        ]
         if layer.return_sequences and layer.return_state:  # the last state is in the rows after the sequence
             states = len(layer.states)
             nodes += [
-                Node("steps", Slice(stop=-states, axis=0), "backward"),
-                Node("restored", Reverse(), "steps"),
-                Node("state", Slice(-states, axis=0), "backward"),
-                Node("rejoined", Concatenate(axis=0), "restored", "state"),
+                OrderedNode.own("steps", Slice(stop=-states, axis=0), "backward"),
+                OrderedNode.own("restored", Reverse(), "steps"),
+                OrderedNode.own("state", Slice(-states, axis=0), "backward"),
+                OrderedNode.own("rejoined", Concatenate(axis=0), "restored", "state"),
             ]
         elif layer.return_sequences:
-            nodes.append(Node("restored", Reverse(), "backward"))
-        nodes.append(Node("both", Concatenate(), "forward", nodes[-1].name))
+            nodes.append(OrderedNode.own("restored", Reverse(), "backward"))
+        nodes.append(OrderedNode.own("both", Concatenate(), "forward", nodes[-1].name))
         object.__setattr__(self, "_nodes", tuple(nodes))
 
     def ordered_nodes(self) -> Nodes:

@@ -1,23 +1,27 @@
 """Forward and backward passes of networks whose nodes form a directed acyclic graph (DAG).
 
 In the forward pass every node reads the outputs of nodes before it. In the backward pass, the gradient of an output Y that
-nodes r₁, r₂, … read is the sum of their input gradients, by the chain rule: dC/dY = Σᵣ dC/dXᵣ.
+nodes r₁, r₂, … read is the sum of their input gradients, by the chain rule: dC/dY = Σᵣ dC/dXᵣ. Parameters that several nodes
+share (:class:`~pellucid.networks.composite.Shared`) receive the sum of the gradients of all these nodes, for the same reason.
 """
 
 from __future__ import annotations
 
+import functools
 from abc import ABC
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.memory import Array, Shape, Views
+from pellucid.core.memory import Array, Views, add_all
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
-from pellucid.networks.composite import INPUT, Composite, Node, Nodes, build_nodes
+from pellucid.networks.composite import Composite, Nodes, build_nodes
 from pellucid.networks.fusion import absorb_into_last, fuse_nodes
+from pellucid.networks.ports import Ports
 
 
 class GradientSums:
@@ -35,7 +39,7 @@ class GradientSums:
     def add(self, name: str, dy: Array, *, sole: bool = False) -> None:
         """Add ``dy`` to the gradient of the node ``name``.
 
-        ``sole`` states that the node runs next, and that ``dy`` is not the gradient of another input as well.
+        ``sole`` states that ``dy`` is not the gradient of another node as well, and stays valid until the node runs.
         """
         total = self._sums.get(name)
         if total is not None:
@@ -52,57 +56,97 @@ class GradientSums:
 
 
 class DAG(Composite, ABC):
-    """The base class of networks whose nodes form a directed acyclic graph."""
+    """The base class of networks whose nodes form a directed acyclic graph.
 
-    def build(self, shape: Shape) -> LayerSpec:
-        return build_nodes(self.ordered_nodes(), shape)
+    Of a network with several inputs, the shapes of one sample, X and dX are dictionaries by the names of the inputs; of one
+    with several outputs, the shapes of the outputs, Y and dY are dictionaries by the names of the outputs.
+    """
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        outputs = {INPUT: x}
-        needs_gradient = {INPUT: ctx.needs_dx}  # by node: it, or a node before it, has trained parameters
+    def build(self, shape: Any) -> LayerSpec:
+        return build_nodes(self.ordered_nodes(), self.ports(), shape)
+
+    def forward(self, p: Views, x: Any, ctx: Context) -> Any:
+        ports = self.ports()
+        outputs: dict[str, Array] = dict(x) if len(ports.inputs) > 1 else {ports.inputs[0]: x}
+        needs_gradient = dict.fromkeys(outputs, ctx.needs_dx)  # by node: it, or a node before it, has trained parameters
         for node in self.ordered_nodes():
             xs = [outputs[name] for name in node.inputs]
             needs_dx = any(needs_gradient[name] for name in node.inputs)
+            inner = p[node.slots]
             x = outputs[node.name] = ctx.forward(
-                node.name, node.layer, p, xs if isinstance(node.layer, Merge) else xs[0], needs_dx
+                node.name, node.layer, inner, xs if isinstance(node.layer, Merge) else xs[0], needs_dx, node.slots
             )
-            needs_gradient[node.name] = needs_dx or bool(p[node.name])
+            needs_gradient[node.name] = needs_dx or bool(inner)
         ctx.keep(needs_gradient)
-        return x
+        if ports.outputs is None:
+            return x
+        named = {name: outputs[end] for name, end in ports.outputs.items()}
+        return named if len(named) > 1 else next(iter(named.values()))
 
-    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+    def backward(self, p: Views, g: Views, dy: Any, ctx: Context) -> Any:
         (needs_gradient,) = ctx.kept
+        ports, shared = self.ports(), self._shared
         nodes = [node for node in self.ordered_nodes() if needs_gradient[node.name]]
-        sums = GradientSums(ctx)
-        if nodes:
-            sums.add(nodes[-1].name, dy, sole=True)
+        sums, written = GradientSums(ctx), set[str]()
+        if ports.outputs is None or len(ports.outputs) == 1:
+            if nodes:
+                sums.add(nodes[-1].name, dy, sole=True)
+        else:
+            for output, end in ports.outputs.items():
+                if needs_gradient[end]:
+                    sums.add(end, dy[output], sole=True)
+        only_input = ports.inputs[0] if len(ports.inputs) == 1 else None
         for i in reversed(range(len(nodes))):
             node = nodes[i]
-            runs_next = nodes[i - 1].name if i else INPUT
-            dx = ctx.backward(node.name, node.layer, p, g, sums.pop(node.name))
+            runs_next = nodes[i - 1].name if i else only_input
+            if node.slots in written:
+                part = ctx.spare_gradients(node.slots, g[node.slots])
+                dx = ctx.backward(node.name, node.layer, p[node.slots], part, sums.pop(node.name))
+                add_all(g[node.slots], part, ctx.kernels.add)
+            else:
+                dx = ctx.backward(node.name, node.layer, p[node.slots], g[node.slots], sums.pop(node.name))
+                if node.slots in shared:
+                    written.add(node.slots)
             if dx is None:  # no node before this one needs a gradient
                 continue
             for name, gradient in zip(node.inputs, dx if isinstance(node.layer, Merge) else [dx], strict=True):
                 if needs_gradient[name]:  # the node that runs next gets no gradient after this: its other readers have run
                     sums.add(name, gradient, sole=name == runs_next and node.inputs.count(name) == 1)
-        return sums.pop(INPUT) if needs_gradient[INPUT] else None
+        if not ctx.needs_dx:
+            return None
+        return sums.pop(only_input) if only_input else {name: sums.pop(name) for name in ports.inputs}
 
     def fused(self) -> Layer:
-        return _FusedDAG(fuse_nodes(self.ordered_nodes()))
+        return _PlannedDAG(*fuse_nodes(self.ordered_nodes(), self.ports()))
+
+    @functools.cached_property
+    def _shared(self) -> frozenset[str]:
+        """The names of the slots that several nodes share."""
+        counts = Counter(node.slots for node in self.ordered_nodes())
+        return frozenset(name for name, count in counts.items() if count > 1)
 
 
 @dataclass(frozen=True)
-class _FusedDAG(DAG):
-    """The fused form of a DAG, with the names of the original."""
+class _PlannedDAG(DAG):
+    """A DAG that is given by its nodes in the order of computation: a part of a network, or its fused form."""
 
     nodes: Nodes
+    given_ports: Ports
 
     def ordered_nodes(self) -> Nodes:
         return self.nodes
 
+    def ports(self) -> Ports:
+        return self.given_ports
+
     def absorb(self, following: Layer) -> Layer | None:
         nodes = absorb_into_last(self.nodes, following)
-        return None if nodes is None else _FusedDAG(nodes)
+        return None if nodes is None else _PlannedDAG(nodes, self.given_ports)
+
+
+def planned(nodes: Nodes, ports: Ports) -> Layer:
+    """Return the network of these nodes, for training and prediction; it has no settings, and is not saved."""
+    return _PlannedDAG(nodes, ports)
 
 
 def map_layers(network: Any, function: Callable[[Any], Any]) -> Any:
@@ -115,4 +159,4 @@ def map_layers(network: Any, function: Callable[[Any], Any]) -> Any:
     nodes = network.ordered_nodes()
     if not nodes:
         return network
-    return _FusedDAG(tuple(Node(node.name, map_layers(node.layer, function), *node.inputs) for node in nodes))
+    return _PlannedDAG(tuple(node.with_layer(map_layers(node.layer, function)) for node in nodes), network.ports())

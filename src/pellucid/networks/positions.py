@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pellucid.core.memory import Shape
 from pellucid.layers.activations import Activation, Identity, PReLU
@@ -14,24 +15,28 @@ from pellucid.layers.normalization import BatchNorm, LayerNorm
 from pellucid.layers.recurrent import Recurrent
 from pellucid.layers.rescale import Rescale
 from pellucid.networks.bidirectional import Bidirectional
-from pellucid.networks.composite import INPUT, Composite, build_layer
+from pellucid.networks.composite import Composite, build_layer, leading_to
 from pellucid.networks.frozen import Frozen
 from pellucid.networks.graph import Graph
+from pellucid.networks.ports import input_shapes
 from pellucid.networks.sequential import Sequential
 
 # Layers that compute each step of a sequence from the same step of their input.
 STEPWISE = (Activation, AlphaDropout, BatchNorm, Dense, Dropout, GaussianNoise, Identity, LayerNorm, PReLU, Rescale)
 
 
-def path_of_mask(network: Layer, path: str = "") -> str | None:
+def path_of_mask(network: Layer, output: str | None = None) -> str | None:
     """Return the path of the recurrent layer with a ``mask`` whose steps are the positions of the network's output.
 
     It returns sequences, and all layers after it compute each step from the same step. The result is None if there is none.
+    ``output`` is the name of the output, of a network with several.
     """
+    path = ""
     while isinstance(network, (Sequential, Graph, Frozen)):
         nodes = network.ordered_nodes()
         by_name = {node.name: node for node in nodes}
-        node = nodes[-1] if nodes else None
+        ends = network.ports().ends(nodes)
+        node = by_name.get(ends[output] if output is not None and len(ends) > 1 else next(iter(ends.values())))
         while node is not None and isinstance(node.layer, STEPWISE):
             node = by_name.get(node.inputs[0])
         if node is None or isinstance(node.layer, Merge):
@@ -43,10 +48,13 @@ def path_of_mask(network: Layer, path: str = "") -> str | None:
     return path if masks and network.return_sequences and not network.return_state else None  # type: ignore[attr-defined]
 
 
-def advice_for_vectors(network: Layer, shape: Shape) -> str:
-    """Return what to change, and where, so that the network ends in a vector for inputs of ``shape``."""
+def advice_for_vectors(network: Layer, shape: Any, output: str | None = None) -> str:
+    """Return what to change, and where, so that the network ends in a vector for inputs of ``shape``.
+
+    ``output`` is the name of the output, of a network with several.
+    """
     sequences = ""
-    for path, layer, shapes in _layers(network, shape):
+    for path, layer, shapes in _layers(network, shape, output):
         if isinstance(layer, Recurrent) and layer.return_sequences:
             sequences = f"return_sequences=False in {path}, or "
         elif isinstance(layer, Dense) and len(shapes[0]) > 1:
@@ -55,17 +63,23 @@ def advice_for_vectors(network: Layer, shape: Shape) -> str:
     return f"{sequences}Flatten() and a Dense at the end"
 
 
-def _layers(network: Layer, shape: Shape, path: str = "") -> Iterator[tuple[str, Layer | Merge, list[Shape]]]:
-    """Yield the path of every layer inside the network that is not a composite, the layer, and the shapes of its inputs."""
+def _layers(
+    network: Layer, shape: Any, output: str | None = None, path: str = ""
+) -> Iterator[tuple[str, Layer | Merge, list[Shape]]]:
+    """Yield the path of every layer inside the network that is not a composite, the layer, and the shapes of its inputs.
+
+    With ``output``, only the layers that this output depends on.
+    """
     if not isinstance(network, Composite):
         yield path, network, [shape]
         return
-    shapes = {INPUT: shape}
-    for node in network.ordered_nodes():
+    shapes = input_shapes(network.ports(), shape)
+    nodes = network.ordered_nodes()
+    for node in nodes if output is None else leading_to([network.ports().ends(nodes)[output]], nodes):
         inputs = [shapes[name] for name in node.inputs]
         inner = f"{path}.{node.name}" if path else node.name
         if isinstance(node.layer, Layer):
-            yield from _layers(node.layer, inputs[0], inner)
+            yield from _layers(node.layer, inputs[0], path=inner)
         else:
             yield inner, node.layer, inputs
         shapes[node.name] = build_layer(node.layer, inputs).shape

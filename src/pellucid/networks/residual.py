@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.layers.merge import Add
-from pellucid.networks.composite import INPUT, Node, Nodes
+from pellucid.networks.composite import Nodes, OrderedNode
 from pellucid.networks.dag import DAG
+from pellucid.networks.ports import INPUT
 from pellucid.networks.sequential import refuse_merges, sequence_nodes
 
 
@@ -34,8 +35,8 @@ class Residual(DAG):
         if not self.layers:
             raise ConfigError("Residual() needs layers: it computes x + f(x), and f is the sequence of its layers")
         nodes = sequence_nodes(self.layers)
-        beside = () if shortcut is None else (Node("shortcut", shortcut, INPUT),)
-        end = Node("add", Add(), nodes[-1].name, INPUT if shortcut is None else "shortcut")
+        beside = () if shortcut is None else (OrderedNode.own("shortcut", shortcut, INPUT),)
+        end = OrderedNode.own("add", Add(), nodes[-1].name, INPUT if shortcut is None else "shortcut")
         object.__setattr__(self, "_nodes", (*nodes, *beside, end))
 
     def ordered_nodes(self) -> Nodes:

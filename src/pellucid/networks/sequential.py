@@ -14,23 +14,25 @@ from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
-from pellucid.networks.composite import INPUT, Composite, Node, Nodes, build_nodes
+from pellucid.networks.composite import Composite, Nodes, OrderedNode, Shared, build_nodes, refuse_several_ports
 from pellucid.networks.fusion import absorb_into_last, fuse_nodes
+from pellucid.networks.ports import INPUT, ONE_OF_EACH
 
 
 def sequence_nodes(layers: tuple[Layer, ...]) -> Nodes:
     """Return nodes for layers that follow each other, named by kind and number: dense1, relu1, dense2, …"""
     counts: Counter[str] = Counter()
-    nodes: list[Node] = []
+    nodes: list[OrderedNode] = []
     for layer in layers:
         kind = type(layer).__name__.lower().lstrip("_")
         counts[kind] += 1
-        nodes.append(Node(f"{kind}{counts[kind]}", layer, nodes[-1].name if nodes else INPUT))
+        nodes.append(OrderedNode.own(f"{kind}{counts[kind]}", layer, nodes[-1].name if nodes else INPUT))
     return tuple(nodes)
 
 
 def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
-    """Raise ConfigError if one of the layers of ``owner`` is a merge, or the class of one."""
+    """Raise ConfigError if one of the layers of ``owner`` can only be used in a node of a Graph: a merge, or the class of one,
+    a shared layer, or a network with several inputs or outputs."""
     for layer in layers:
         if isinstance(layer, Merge) or (isinstance(layer, type) and issubclass(layer, Merge)):
             name = layer.__name__ if isinstance(layer, type) else type(layer).__name__
@@ -38,31 +40,35 @@ def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
                 f"{name} takes several inputs, but a layer in {owner}(…) has one: put it into a node of a Graph; "
                 "for x + f(x) use Residual(…)"
             )
+        if isinstance(layer, Shared):
+            raise ConfigError(f"{layer} in {owner}(…): a layer with shared parameters is put into a node of a Graph")
+    refuse_several_ports(f"{owner}(…)", layers)
 
 
 class _Sequence(Composite, ABC):
     """Layers that follow each other: Xₖ₊₁ = Yₖ, so dC/dYₖ = dC/dXₖ₊₁."""
 
     def build(self, shape: Shape) -> LayerSpec:
-        return build_nodes(self.ordered_nodes(), shape)
+        return build_nodes(self.ordered_nodes(), ONE_OF_EACH, shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         needs_dx = ctx.needs_dx
         for node in self.ordered_nodes():
-            x = ctx.forward(node.name, node.layer, p, x, needs_dx)
-            needs_dx = needs_dx or bool(p[node.name])  # the layers after a trained layer must compute dX
+            inner = p[node.name]
+            x = ctx.forward(node.name, node.layer, inner, x, needs_dx)
+            needs_dx = needs_dx or bool(inner)  # the layers after a trained layer must compute dX
         return x
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         for node in reversed(self.ordered_nodes()):
-            dx = ctx.backward(node.name, node.layer, p, g, dy)
+            dx = ctx.backward(node.name, node.layer, p[node.name], g[node.name], dy)
             if dx is None:  # no layer before this one has trained parameters
                 return None
             dy = dx
         return dy
 
     def fused(self) -> Layer:
-        return _FusedSequence(fuse_nodes(self.ordered_nodes()))
+        return _FusedSequence(fuse_nodes(self.ordered_nodes())[0])
 
 
 @dataclass(frozen=True, init=False)
