@@ -20,6 +20,7 @@ from pellucid import (
     ShapeError,
     Sigmoid,
     Softmax,
+    Triplet,
 )
 from pellucid.losses import BinaryCrossEntropy
 from pellucid.testing import check_loss
@@ -198,12 +199,42 @@ def test_value_and_gradient_are_those_of_the_mean():
     ("arguments", "error", "message"),
     [
         ((np.zeros(3), [0]), ShapeError, r"z must be numbers \(n, k\)"),
-        ((np.zeros((2, 3)), [0]), ShapeError, "z has 2, y 1"),
+        ((np.zeros((2, 3)), [0]), ShapeError, r"a target for each output: z has the shape \(2, 3\), y \(1,\)"),
         ((np.zeros((2, 3)), [0, 3]), DataError, "out of range"),
-        ((np.zeros((2, 3)), [0, 1], [1.0]), DataError, "each of the 2 samples"),
+        ((np.zeros((2, 3)), [0, 1], [1.0]), ShapeError, "each of the 2 samples"),
         ((np.zeros((2, 3)), [0, 1], [1.0, -1.0]), DataError, "not negative"),
     ],
 )
 def test_arguments_of_value_and_gradient_are_checked(arguments, error, message):
     with pytest.raises(error, match=message):
         CrossEntropy().value_and_gradient(*arguments)
+
+
+def test_positions_are_rows():
+    random = np.random.default_rng(3)
+    z, labels = random.normal(size=(2, 4, 3)), random.integers(0, 3, (2, 4))
+    weights = random.random((2, 4))
+    weights[1, 2] = 0
+    value, dz = CrossEntropy().value_and_gradient(z, labels, weights)
+    labels[1, 2] = 99  # masked
+    again, dz_again = CrossEntropy().value_and_gradient(z, labels, weights)
+    labels[1, 2] = 0
+    rows, dz_rows = CrossEntropy().value_and_gradient(z.reshape(8, 3), labels.ravel(), weights.ravel())
+    assert value == again == rows
+    np.testing.assert_array_equal(dz, dz_rows.reshape(z.shape))
+    np.testing.assert_array_equal(dz, dz_again)
+    per_sample, _ = CrossEntropy().value_and_gradient(z, labels, [1.0, 3.0])
+    assert per_sample == CrossEntropy().value_and_gradient(z, labels, [[1.0] * 4, [3.0] * 4])[0]
+    with pytest.raises(ConfigError, match="compares samples"):
+        Triplet().value_and_gradient(z, labels)
+
+
+def test_a_function_sees_the_positions_as_rows():
+    network = Sequential(Dense(5), ReLU(), Dense(2))
+    x, y = np.random.default_rng(4).normal(size=(3, 7, 4)), np.random.default_rng(5).normal(size=(3, 7, 2))
+    models = [network.compile((7, 4), loss) for loss in (squares, MeanSquaredError())]
+    assert models[0].train_on_batch(x, y) == pytest.approx(models[1].train_on_batch(x, y), rel=1e-6)
+    np.testing.assert_allclose(models[0].parameters, models[1].parameters, atol=1e-6)
+    z, pullback = models[0].forward(x)
+    assert z.shape == (3, 7, 2)
+    models[0].update(pullback(models[0].loss.value_and_gradient(z, y)[1]))

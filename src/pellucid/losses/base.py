@@ -7,6 +7,7 @@ example, is computed from the logits z, the input of the softmax. The function i
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -15,9 +16,10 @@ import numpy as np
 from pellucid import kernels as kernel_sets
 from pellucid.core.config import Config
 from pellucid.core.memory import Array, Shape
-from pellucid.errors import DataError, ShapeError
+from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
+from pellucid.losses.targets import without_masked
 
 
 class Loss(Config, ABC):
@@ -50,31 +52,41 @@ class Loss(Config, ABC):
         return shape
 
     def value_and_gradient(self, z: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
-        """Return the mean loss (Σ wᵢ lᵢ)/(Σ wᵢ) and its gradient with respect to ``z``, in the shape of z.
+        """Return the mean loss Σ w l / Σ w and its gradient with respect to ``z``, in the shape of z.
 
-        ``z`` (n, k) are the network's outputs; for a loss with a ``head`` they are the logits, as from
-        ``model.forward(x, logits=True)``. ``y`` are targets as for ``fit``, ``sample_weight`` (n) the weights of the samples.
-        The arrays are float32; float64 for z in float64.
+        ``z`` (n, …, k) are the network's outputs; for a loss with a ``head`` they are the logits, as from
+        ``model.forward(x, logits=True)``. The axes between the samples and the answer are positions. ``y`` are targets as for
+        ``fit``, ``sample_weight`` (n) or (n, …) the weights. The gradient is in float64 where z is, else in float32.
 
         Raises ShapeError, DataError and ConfigError for arguments that do not fit the loss.
         """
-        outputs = np.asarray(z)
+        outputs, y = np.asarray(z), np.asarray(y)
         if outputs.ndim < 2 or outputs.dtype.kind not in "biuf":
             raise ShapeError(f"z must be numbers (n, k), one row for each sample; got {outputs.dtype} {outputs.shape}")
         outputs = np.ascontiguousarray(outputs, np.float64 if outputs.dtype == np.float64 else np.float32)
-        n, shape = len(outputs), outputs.shape[1:]
+        n, positions, shape = len(outputs), outputs.shape[1:-1], outputs.shape[-1:]
+        if positions and self.compares_samples:
+            raise ConfigError(f"{self} compares samples, so it takes one vector for each, (n, k), not {outputs.shape}")
+        if y.shape[: 1 + len(positions)] != (n, *positions):
+            raise ShapeError(f"there must be a target for each output: z has the shape {outputs.shape}, y {y.shape}")
+        weights = np.ones(n, outputs.dtype) if sample_weight is None else np.asarray(sample_weight, outputs.dtype)
+        if weights.shape not in ((n,), (n, *positions)):
+            raise ShapeError(
+                f"sample_weight must hold one number for each of the {n:,} samples, or outputs; got {weights.shape}"
+            )
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise DataError("sample_weight must be finite and not negative")
         self.check_outputs(shape)
-        targets = self.targets(np.asarray(y), shape)
-        if len(targets) != n:
-            raise ShapeError(f"there must be one target for each sample: z has {n}, y {len(targets)}")
-        weights = np.ones(n, outputs.dtype) if sample_weight is None else np.ascontiguousarray(sample_weight, outputs.dtype)
-        if weights.shape != (n,) or not (np.isfinite(weights) & (weights >= 0)).all():
-            raise DataError(f"sample_weight must hold one number, finite and not negative, for each of the {n:,} samples")
+        y = without_masked(y, weights)
+        targets = self.targets(y.reshape(-1, *y.shape[1 + len(positions) :]), shape)
+        weights = np.repeat(weights, math.prod(positions)) if weights.ndim == 1 else weights.reshape(-1)
         total = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / total if total > 0 else 0.0
-        seen, dz = np.empty((n, *self.metric_shape(shape)), outputs.dtype), np.empty_like(outputs)
+        dz = np.empty_like(outputs)
+        seen = np.empty((len(weights), *self.metric_shape(shape)), outputs.dtype)
+        rows = (len(weights), *shape)
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-            value = self.compute(outputs, targets, weights, scale, seen, dz, kernel_sets.load())
+            value = self.compute(outputs.reshape(rows), targets, weights, scale, seen, dz.reshape(rows), kernel_sets.load())
         return value * scale, dz
 
     @abstractmethod

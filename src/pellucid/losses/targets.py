@@ -68,3 +68,18 @@ def probability_targets(y: Array, shape: Shape, loss: str) -> Array:
             f"the targets of {{}} are not a distribution: each row must be ≥ 0 and sum to 1, got {rows[bad]}", bad
         )
     return rows
+
+
+def without_masked(y: Array, weights: Array) -> Array:
+    """Return a copy of y in which the targets of weight 0 are equal to the first target of another weight.
+
+    They then pass all checks. They are not used: their weight is 0. y is returned unchanged where no target counts.
+    """
+    if weights.all() or y.shape[: weights.ndim] != weights.shape:
+        return y  # other shapes are refused by the checks, with a better message
+    counted = np.flatnonzero(weights)
+    if not counted.size:
+        return y
+    rows = y.reshape(weights.size, -1).copy()
+    rows[weights.reshape(-1) == 0] = rows[counted[0]]
+    return rows.reshape(y.shape)

@@ -22,7 +22,7 @@ from pellucid.errors import ConfigError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers.activations import Activation
 from pellucid.losses import Loss
-from pellucid.losses.targets import InvalidTarget
+from pellucid.losses.targets import InvalidTarget, without_masked
 from pellucid.metrics import Metric, MetricState
 
 
@@ -68,7 +68,7 @@ class Output:
         """
         if weights is not None and not weights.all():
             self.check_weights(weights, len(y))
-            y = _without_masked(y, weights)
+            y = without_masked(y, weights)
         if not self.positions:
             return self._vector_targets(y)
         rank = len(self.positions)
@@ -143,18 +143,3 @@ class Output:
         if self.multi_label:
             return metric.start_multi_label(self.metric_shape[-1], self.kernels)
         return metric.start(self.class_count, self.kernels)
-
-
-def _without_masked(y: Array, weights: Array) -> Array:
-    """Return a copy of y in which the targets of weight 0 are equal to the first target of another weight.
-
-    They then pass all checks. They are not used: their weight is 0. y is returned unchanged where no target counts.
-    """
-    if y.shape[: weights.ndim] != weights.shape:
-        return y  # refused by the checks of shapes, with a better message
-    counted = np.flatnonzero(weights)
-    if not counted.size:
-        return y
-    rows = y.reshape(weights.size, -1).copy()
-    rows[weights.reshape(-1) == 0] = rows[counted[0]]
-    return rows.reshape(y.shape)
