@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
+import pellucid
 from pellucid import (
     LBFGS,
     LSTM,
@@ -17,15 +18,20 @@ from pellucid import (
     BinaryCrossEntropy,
     Chain,
     ClipNorm,
+    Conv1D,
     Conv2D,
+    Crop2D,
     CrossEntropy,
     Dense,
     Dropout,
     Frozen,
+    Permute,
     ReLU,
+    Repeat,
     Sequential,
     Sigmoid,
     Softmax,
+    UpSample2D,
 )
 from pellucid.core import habits
 from pellucid.core.config import registered_classes
@@ -63,6 +69,14 @@ def model():
         (lambda: Dense(10, "he_normal"), r"must be an Initializer, not str; write He\(\)"),
         (lambda: Conv2D(8, 3, strides=2), "'strides': use stride"),
         (lambda: Dropout(p=0.5), "'p': use rate"),
+        (lambda: Conv1D(8, 3, dilation_rate=2), "'dilation_rate': use dilation"),
+        (lambda: UpSample2D(size=2), "'size': use factor"),
+        (lambda: UpSample2D(scale_factor=2), "'scale_factor': use factor"),
+        (lambda: UpSample2D(mode="bilinear"), "'mode': use interpolation"),
+        (lambda: UpSample2D(2, "bilinear", align_corners=False), "half-pixel centres, as with align_corners=False"),
+        (lambda: Crop2D(cropping=1), "'cropping': use border"),
+        (lambda: Repeat(n=3), "'n': use times"),
+        (lambda: Permute(dims=(2, 1)), "'dims': use axes"),
         (lambda: Adam(lr=0.1), "'lr': use learning_rate"),
         (lambda: Adam(betas=(0.9, 0.99)), "'betas': use beta1 and beta2"),
         (lambda: model().fit(X, Y, lr=0.1), r"'lr': the learning rate belongs to the optimizer: compile\(\.\.\., optimizer="),
@@ -95,6 +109,22 @@ def model():
 def test_a_habit_of_another_library_is_answered_with_the_name_here(call, message):
     with pytest.raises(ConfigError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MaxPooling1D", "here it is MaxPool1D$"),
+        ("RepeatVector", "here it is Repeat$"),
+        ("Upsample", "here it is UpSample2D or UpSample1D$"),
+        ("Relu", "here it is ReLU$"),
+        ("Conv9D", "no attribute 'Conv9D'$"),
+        ("conv2d", "no attribute 'conv2d'$"),
+    ],
+)
+def test_a_class_of_another_library_is_answered_with_its_name_here(name, message):
+    with pytest.raises(AttributeError, match=message):
+        getattr(pellucid, name)
 
 
 @pytest.mark.parametrize("name", ["fit", "predict", "evaluate", "save", "summary"])

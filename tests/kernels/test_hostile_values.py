@@ -105,6 +105,9 @@ SUMS: dict[str, set[str]] = {
     "scatter_add": set(),
     "sgd": {"g"},
     "sgd_momentum": {"g", "v"},
+    "upsample_linear": set(),
+    "upsample_linear_backward": set(),
+    "upsample_nearest_backward": set(),
 }
 # For these, it is the largest value in the same sample, because each output depends on all inputs of the sample.
 PER_SAMPLE = {

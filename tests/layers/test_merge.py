@@ -19,6 +19,7 @@ from pellucid import (
     Rescale,
     Sequential,
     ShapeError,
+    Subtract,
 )
 from pellucid.explain import deeplift
 from pellucid.testing import asymmetric, run_layer
@@ -54,6 +55,15 @@ def test_the_gradient_of_a_product_needs_no_division():
     out = run_layer(merged(Multiply(), Identity(), Identity(), Rescale(1.0, 2.0)), x, np.ones_like(x))
     assert out.y.tolist() == [[0.0, 0.0, 3.0]]  # x² (x + 2)
     assert out.dx.tolist() == [[0.0, 4.0, 7.0]]  # 3x² + 4x
+
+
+def test_a_difference_by_hand_and_of_two_inputs_only():
+    x = np.array([[1.0, -2.0, 0.0, 5.0]])
+    out = run_layer(merged(Subtract(), LINES[1], LINES[2]), x, np.ones_like(x))
+    np.testing.assert_array_equal(out.y, 4 - x)  # 2x − (3x − 4)
+    np.testing.assert_array_equal(out.dx, -np.ones_like(x))
+    with pytest.raises(ShapeError, match=r"expects two inputs, got 3: \(4,\) and"):
+        merged(Subtract(), *LINES).build((4,))
 
 
 def test_of_equal_maxima_the_first_receives_the_gradient():

@@ -39,7 +39,7 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
             return value
         if name in modules:
             return importlib.import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}{_name_here(name)}")
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *homes})
@@ -64,6 +64,16 @@ def exports(stub: str | os.PathLike[str]) -> dict[str, str]:
                 if separator:
                     found[name.strip()] = module
     return found
+
+
+def _name_here(name: str) -> str:
+    """Return the end of a message about a name that is not exported: what another library's class is called here."""
+    if not name[:1].isupper():
+        return ""
+    from pellucid.core import habits  # here, because its import takes time and only errors need it
+
+    names = [other for other in habits.object_names(name, _HOMES) if other != name]
+    return f"; here it is {' or '.join(names)}" if names else ""
 
 
 def exported() -> list[str]:

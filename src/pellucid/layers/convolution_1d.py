@@ -10,18 +10,17 @@ for output p the step x[p·s − before + i·d], or zero outside the sequence:
 
 as for images (:mod:`~pellucid.layers.convolution`). The kernels are those of images: a sequence is an image of one row.
 
-An example: the difference between each step and the one before it, with causal padding, and the gradient of C = Σ Y.
+An example: the sum of each step and the one before it, with causal padding, and the gradient of C = Σ Y.
 
     >>> import numpy as np
-    >>> from pellucid import Conv1D
+    >>> from pellucid import Conv1D, Ones
     >>> from pellucid.testing import run_layer
-    >>> difference = Conv1D(1, 2, padding="causal", bias=False)
     >>> x = np.array([1.0, 4.0, 9.0, 16.0]).reshape(1, 4, 1)
-    >>> out = run_layer(difference, x, dy=np.ones((1, 4, 1)), theta=np.array([-1.0, 1.0] + 14 * [0.0]))
-    >>> out.y.ravel().tolist()
-    [1.0, 3.0, 5.0, 7.0]
-    >>> out.dx.ravel().tolist()
-    [0.0, 0.0, 0.0, 1.0]
+    >>> out = run_layer(Conv1D(1, 2, padding="causal", init=Ones(), bias=False), x, dy=np.ones((1, 4, 1)))
+    >>> out.y.ravel().tolist()  # the step before the first one is padding, 0
+    [1.0, 5.0, 13.0, 25.0]
+    >>> out.dx.ravel().tolist()  # all steps but the last are in two sums
+    [2.0, 2.0, 2.0, 1.0]
 """
 
 from __future__ import annotations
