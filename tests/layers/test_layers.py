@@ -594,6 +594,16 @@ def theta(layer, shape, **values):
     return vector
 
 
+@pytest.mark.parametrize("layer", [layer for layer, _ in INSTANCES if layer.positionwise], ids=repr)
+def test_positionwise_layers_compute_each_position_from_the_same_position(layer):
+    x = asymmetric((4, 5, 6))
+    other = x.copy()
+    other[:, 2] += 1
+    y, changed = (run_layer(layer, a, training=False).y for a in (x, other))
+    kept = [0, 1, 3, 4]
+    np.testing.assert_array_equal(changed[:, kept], y[:, kept])
+
+
 def test_dense_acts_on_the_last_axis():
     check_layer(Dense(3), (2, 4))
     x = asymmetric((5, 3, 2, 4))

@@ -30,6 +30,8 @@ class Activation(Layer, ABC):
     ``gradient_of_x`` is true if the gradient kernel takes x, and false if it takes y.
     """
 
+    positionwise: ClassVar[bool] = True
+
     kernel_name: ClassVar[str]
     gradient_of_x: ClassVar[bool] = False
 
@@ -57,6 +59,8 @@ class Activation(Layer, ABC):
 @dataclass(frozen=True)
 class Identity(Layer):
     """f(x) = x, f' = 1: states that the outputs are unbounded values, as in regression."""
+
+    positionwise: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(shape)
@@ -106,6 +110,8 @@ class PReLU(Layer):
     Slots: ``slope`` (c), filled by ``init``, by default with 0.25 as in the paper. It is exempt from weight decay, which would
     turn the layer into a ReLU.
     """
+
+    positionwise: ClassVar[bool] = True
 
     init: Initializer = Constant(0.25)
 

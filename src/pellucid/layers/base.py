@@ -42,6 +42,8 @@ class Layer(Config, ABC):
 
     # what to do if a node of a Graph should have several inputs for this layer, for the error message
     hint_for_several_inputs: ClassVar[str] = "put a merge, such as Add() or Concatenate(), before it"
+    # whether the output at each position (each time step, each pixel) depends on the input at this position alone
+    positionwise: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
@@ -66,6 +68,13 @@ class Layer(Config, ABC):
         """Return a layer that computes this layer and the ``following`` one in a single pass, or None if there is none.
 
         Such a layer is used inside training and prediction only; users never see it.
+        """
+        return None
+
+    def path_of_mask(self) -> str | None:
+        """Return the path, within this layer, of the recurrent layer that skips some of the output's time steps as padding.
+
+        It is "" for a layer that does so itself, and None if there is none.
         """
         return None
 

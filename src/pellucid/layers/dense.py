@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
@@ -38,6 +39,8 @@ class Dense(Layer):
 
     Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), initially zero and exempt from weight decay.
     """
+
+    positionwise: ClassVar[bool] = True
 
     units: Count
     init: Initializer = He()

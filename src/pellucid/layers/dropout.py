@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Dropout(Layer):
     The mask m is not stored: it is a function of (seed, path, step, position in the whole batch), and backward computes it
     again.
     """
+
+    positionwise: ClassVar[bool] = True
 
     rate: FractionBelowOne = 0.5
 
@@ -59,6 +62,8 @@ class AlphaDropout(Layer):
 
     m is the mask that :class:`Dropout` would draw; it is not stored either.
     """
+
+    positionwise: ClassVar[bool] = True
 
     rate: FractionBelowOne = 0.5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import NonNegative
 from pellucid.core.memory import Array, Shape, Views
@@ -17,6 +18,8 @@ class GaussianNoise(Layer):
     As the first layer it acts like a penalty on the derivative of the output with respect to the input (Bishop, 1995).
     The noise is not stored: it is a function of (seed, path, step, position in the whole batch).
     """
+
+    positionwise: ClassVar[bool] = True
 
     sigma: NonNegative
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class BatchNorm(Layer):
     Slots: ``gamma`` (c), initially ones, and ``beta`` (c), initially zeros, both exempt from weight decay; ``running_mean``
     and ``running_variance`` (c) are saved but not trained. A bias in the layer before has no effect: μ cancels it.
     """
+
+    positionwise: ClassVar[bool] = True
 
     momentum: FractionBelowOne = 0.9
     epsilon: Positive = 1e-5
@@ -172,6 +174,8 @@ class LayerNorm(Layer):
 
     Slots: ``gamma`` (c), initially ones, and ``beta`` (c), initially zeros, both exempt from weight decay.
     """
+
+    positionwise: ClassVar[bool] = True
 
     epsilon: Positive = 1e-5
 

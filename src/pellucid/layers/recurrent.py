@@ -92,6 +92,9 @@ class Recurrent(Layer, ABC):
         """The names of the parts of the state: h, and for the LSTM c."""
         return ("h",)
 
+    def path_of_mask(self) -> str | None:
+        return "" if self.mask is not None and self.return_sequences and not self.return_state else None
+
     def build(self, shape: Shape) -> LayerSpec:
         time, features = self.expect(shape, 2, "add a time axis to the data, or put Reshape((time, features)) before the layer")
         if time < 1 or features < 1:

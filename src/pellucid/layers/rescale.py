@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class Rescale(Layer):
     As the last layer of a regression network it converts the outputs to the unit of the targets (euros, degrees), while the
     layers before it work with values of mean 0 and standard deviation 1.
     """
+
+    positionwise: ClassVar[bool] = True
 
     scale: Positive = 1.0
     offset: float = 0.0

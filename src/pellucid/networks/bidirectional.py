@@ -50,6 +50,9 @@ class Bidirectional(DAG):
         nodes.append(OrderedNode.own("both", Concatenate(), "forward", nodes[-1].name))
         object.__setattr__(self, "_nodes", tuple(nodes))
 
+    def path_of_mask(self) -> str | None:
+        return None if self.layer.path_of_mask() is None else "forward"
+
     def ordered_nodes(self) -> Nodes:
         nodes: Nodes = self._nodes  # type: ignore[attr-defined]
         return nodes

@@ -6,46 +6,31 @@ from collections.abc import Iterator
 from typing import Any
 
 from pellucid.core.memory import Shape
-from pellucid.layers.activations import Activation, Identity, PReLU
 from pellucid.layers.base import Layer, Merge
 from pellucid.layers.dense import Dense
-from pellucid.layers.dropout import AlphaDropout, Dropout
-from pellucid.layers.noise import GaussianNoise
-from pellucid.layers.normalization import BatchNorm, LayerNorm
-from pellucid.layers.recurrent import Recurrent
-from pellucid.layers.rescale import Rescale
-from pellucid.networks.bidirectional import Bidirectional
 from pellucid.networks.composite import Composite, build_layer, leading_to
-from pellucid.networks.frozen import Frozen
-from pellucid.networks.graph import Graph
 from pellucid.networks.ports import input_shapes
-from pellucid.networks.sequential import Sequential
-
-# Layers that compute each step of a sequence from the same step of their input.
-STEPWISE = (Activation, AlphaDropout, BatchNorm, Dense, Dropout, GaussianNoise, Identity, LayerNorm, PReLU, Rescale)
 
 
 def path_of_mask(network: Layer, output: str | None = None) -> str | None:
     """Return the path of the recurrent layer with a ``mask`` whose steps are the positions of the network's output.
 
-    It returns sequences, and all layers after it compute each step from the same step. The result is None if there is none.
+    It returns sequences, and all layers after it are ``positionwise``. The result is None if there is none.
     ``output`` is the name of the output, of a network with several.
     """
     path = ""
-    while isinstance(network, (Sequential, Graph, Frozen)):
+    while isinstance(network, Composite) and network.path_of_mask() is None:
         nodes = network.ordered_nodes()
         by_name = {node.name: node for node in nodes}
         ends = network.ports().ends(nodes)
         node = by_name.get(ends[output] if output is not None and len(ends) > 1 else next(iter(ends.values())))
-        while node is not None and isinstance(node.layer, STEPWISE):
+        while node is not None and isinstance(node.layer, Layer) and node.layer.positionwise:
             node = by_name.get(node.inputs[0])
         if node is None or isinstance(node.layer, Merge):
             return None
         network, path = node.layer, f"{path}.{node.name}" if path else node.name
-    if isinstance(network, Bidirectional):
-        network, path = network.layer, f"{path}.forward"
-    masks = isinstance(network, Recurrent) and network.mask is not None
-    return path if masks and network.return_sequences and not network.return_state else None  # type: ignore[attr-defined]
+    inner = network.path_of_mask()
+    return None if inner is None else ".".join(filter(None, (path, inner)))
 
 
 def advice_for_vectors(network: Layer, shape: Any, output: str | None = None) -> str:
@@ -55,7 +40,7 @@ def advice_for_vectors(network: Layer, shape: Any, output: str | None = None) ->
     """
     sequences = ""
     for path, layer, shapes in _layers(network, shape, output):
-        if isinstance(layer, Recurrent) and layer.return_sequences:
+        if getattr(layer, "return_sequences", False):
             sequences = f"return_sequences=False in {path}, or "
         elif isinstance(layer, Dense) and len(shapes[0]) > 1:
             pooling = " (or GlobalAveragePool2D())" if len(shapes[0]) == 3 else ""
