@@ -598,9 +598,9 @@ def theta(layer, shape, **values):
 def test_positionwise_layers_compute_each_position_from_the_same_position(layer):
     x = asymmetric((4, 5, 6))
     other = x.copy()
-    other[:, 2] += 1
+    other[:, 1] += 1
     y, changed = (run_layer(layer, a, training=False).y for a in (x, other))
-    kept = [0, 1, 3, 4]
+    kept = [0, 2, 3, 4]
     np.testing.assert_array_equal(changed[:, kept], y[:, kept])
 
 
