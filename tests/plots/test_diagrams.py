@@ -5,7 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid import Add, Conv2D, Dense, Flatten, Graph, Node, ReLU, Sequential, ShapeError, Softmax, plots
+from pellucid import (
+    Add,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalMaxPool1D,
+    Graph,
+    MaxPool1D,
+    Node,
+    ReLU,
+    Sequential,
+    ShapeError,
+    Softmax,
+    UpSample1D,
+    plots,
+)
 from pellucid.plots import principal_plane
 
 
@@ -36,6 +52,14 @@ def test_wide_layers_are_shortened_and_images_are_boxes():
     assert "⋮" in texts
     assert [len(column.get_offsets()) for column in ax.collections] == [1, 1, 7, 3]
     assert set(styles(ax)) == {":", "-"}
+
+
+def test_names_that_would_overlap_are_tilted():
+    layers = [Conv1D(2, 3), MaxPool1D(), UpSample1D(), MaxPool1D(), GlobalMaxPool1D()]
+    for count, rotation in ((1, 0), (5, 35)):
+        networks = {str(i): (Sequential(*layers[-count:]), (20, 2)) for i in range(2)}
+        ax, *_ = plots.network_diagram(networks).axes
+        assert {text.get_rotation() for text in ax.texts if "Pool" in text.get_text()} == {rotation}
 
 
 def test_a_graph_diagram_puts_nodes_at_their_depth():

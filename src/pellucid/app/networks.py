@@ -44,8 +44,8 @@ class Network:
 
     @cached_property
     def convolutional(self) -> bool:
-        """Whether the network has a convolution."""
-        return any(name.startswith("conv") for path in self.model.weights for name in path.split("."))
+        """Whether the network has a convolution of images."""
+        return any(name.startswith(("conv2d", "convtranspose2d")) for path in self.model.weights for name in path.split("."))
 
     def describe(self) -> dict[str, Any]:
         """Return what the page shows about the network."""

@@ -16,6 +16,7 @@ from pellucid.plots.style import BLUE, GREY, VERMILION, blank_figure, grid_size,
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+INCHES_PER_LETTER = 0.055  # at the font size of the names
 MAX_CIRCLES = 8  # per layer; of larger layers the first and the last units are drawn, with dots between
 
 
@@ -85,10 +86,13 @@ def _draw_network(ax: Any, layers: Sequence[Layer], shape: Shape) -> None:
         shapes.append(layer.build(shapes[-1]).shape)
     tallest = max(min(output[0], MAX_CIRCLES) if len(output) == 1 else 1 for output in shapes)
     foot = -tallest / 2 - 0.1
-    before = _draw_column(ax, 0, shape, "Input", foot)
+    longest = max(len(type(layer).__name__) for layer in layers) if layers else 0
+    inches = ax.get_position().width * ax.figure.get_figwidth() / (len(layers) + 1)  # between two columns
+    tilted = longest * INCHES_PER_LETTER > inches
+    before = _draw_column(ax, 0, shape, "Input", foot, tilted)
     for i, layer in enumerate(layers, start=1):
         spec = layer.build(shape)
-        here = _draw_column(ax, i, spec.shape, type(layer).__name__, foot)
+        here = _draw_column(ax, i, spec.shape, type(layer).__name__, foot, tilted)
         single = len(before) == 1 and len(here) == 1
         if isinstance(layer, Dense):
             _draw_lines(ax, i, before, here, {"color": BLUE, "alpha": 0.75})
@@ -102,7 +106,7 @@ def _draw_network(ax: Any, layers: Sequence[Layer], shape: Shape) -> None:
     ax.set(xlim=(-0.5, len(layers) + 0.5), ylim=(1.25 * foot - 0.5, tallest / 2))
 
 
-def _draw_column(ax: Any, x: int, shape: Shape, name: str, foot: float) -> Array:
+def _draw_column(ax: Any, x: int, shape: Shape, name: str, foot: float, tilted: bool) -> Array:
     """Draw the output of one layer, with its name at the height ``foot``. Return the heights of the circles, from the top."""
     count = shape[0] if len(shape) == 1 else 1
     shown = min(count, MAX_CIRCLES)
@@ -113,7 +117,10 @@ def _draw_column(ax: Any, x: int, shape: Shape, name: str, foot: float) -> Array
     style = {"marker": "o", "s": 130} if len(shape) == 1 else {"marker": "s", "s": 500}
     ax.scatter(np.full(len(ys), x), ys, facecolor="white", edgecolor="black", zorder=3, **style)
     size = "×".join(map(str, shape))
-    ax.text(x, foot, f"{name}\n{size}", ha="center", va="top", fontsize=8)
+    if tilted:
+        ax.text(x + 0.2, foot, f"{name} {size}", ha="right", va="top", fontsize=8, rotation=35, rotation_mode="anchor")
+    else:
+        ax.text(x, foot, f"{name}\n{size}", ha="center", va="top", fontsize=8)
     return ys
 
 

@@ -21,24 +21,34 @@ from pellucid.app.state import AppState
 from pellucid.core.memory import Array
 from pellucid.layers import (
     AlphaDropout,
+    AveragePool1D,
+    AveragePool2D,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
     Permute,
     Repeat,
     Reshape,
     SpatialDropout2D,
+    UpSample1D,
+    UpSample2D,
 )
-from pellucid.layers.pooling import AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D, MaxPool2D
-from pellucid.layers.upsampling import UpSample2D
 from pellucid.model.activations import activations
 from pellucid.networks import primitives
 
-POOLING_LAYERS = (MaxPool2D, AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D)
-FIRST_LAYERS = (Dense, Conv2D, ConvTranspose2D, UpSample2D, *POOLING_LAYERS)  # a stage starts with one
+POOLING = (MaxPool2D, AveragePool2D, GlobalAveragePool2D, GlobalMaxPool2D)
+POOLING_1D = (MaxPool1D, AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D)
+FIRST_LAYERS = (Dense, Conv2D, Conv1D, ConvTranspose2D, UpSample2D, UpSample1D, *POOLING, *POOLING_1D)  # of a stage
 PASSIVE_LAYERS = (Flatten, Permute, Repeat, Reshape, Dropout, AlphaDropout, SpatialDropout2D, GaussianNoise)
 
 
@@ -93,7 +103,8 @@ def _activations(networks: Networks, request: RequestFields) -> dict[str, Any]:
     described = []
     for stage in stages(network):
         values = outputs[stage.last][0]
-        entry: dict[str, Any] = {"name": stage.name, "shape": values.shape}
+        shape = (*values.shape, 1) if values.ndim == 2 else values.shape  # a sequence is one map, with a row for each step
+        entry: dict[str, Any] = {"name": stage.name, "shape": shape}
         if stage.dense:
             inputs = image / np.float32(255) if stage.before is None else outputs[stage.before]
             entry |= {"values": pack(values), "inputs": pack(inputs.reshape(-1))}  # in the order of the rows of W
