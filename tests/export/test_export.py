@@ -25,7 +25,10 @@ from pellucid import (
     BinaryCrossEntropy,
     Concatenate,
     ConfigError,
+    Conv1D,
     Conv2D,
+    Crop1D,
+    Crop2D,
     CrossEntropy,
     Dense,
     Dropout,
@@ -35,13 +38,16 @@ from pellucid import (
     FromState,
     GaussianNLL,
     GlobalAveragePool2D,
+    GlobalMaxPool1D,
     Graph,
     GroupNorm,
     LogSoftmax,
+    MaxPool1D,
     MaxPool2D,
     MeanSquaredError,
     Merge,
     Node,
+    Permute,
     Poisson,
     PReLU,
     ReLU,
@@ -50,7 +56,11 @@ from pellucid import (
     Sequential,
     Sigmoid,
     SimpleRNN,
+    Slice,
     Softmax,
+    UpSample1D,
+    UpSample2D,
+    ZeroPad1D,
     ZeroPad2D,
     kernels as kernel_sets,
 )
@@ -244,6 +254,14 @@ def test_images_are_transposed_once_at_the_input_and_once_at_the_output():
     assert operators(Sequential(Dense(2), Softmax()), (4,)) == ["Gemm", "Softmax"]
 
 
+def test_sequences_are_transposed_as_rarely_as_images():
+    network = Sequential(Conv1D(3, 3), ReLU(), UpSample1D(), MaxPool1D(), Conv1D(2, 1), GlobalMaxPool1D(), Dense(2))
+    assert operators(network, (8, 2)) == [
+        *("Transpose", "Conv", "Relu", "Resize", "MaxPool", "Conv", "GlobalMaxPool", "Flatten", "Gemm")
+    ]
+    assert operators(Sequential(Permute((1, 0)), Conv1D(2, 1), Permute((1, 0))), (3, 4)) == ["Conv"]
+
+
 def test_layers_with_an_axis_work_in_every_layout():
     branches = [Node(name, Conv2D(2, 1), "input") for name in ("a", "b")]
     joined = [Node(f"joined{axis}", Concatenate(axis), "a", "b", "a") for axis in (0, 1, -1)]
@@ -252,8 +270,12 @@ def test_layers_with_an_axis_work_in_every_layout():
         Sequential(Conv2D(3, 1), Softmax(), PReLU(), LogSoftmax(), Reverse(), ZeroPad2D(((1, 0), (0, 2))), BatchNorm()),
         Sequential(LSTM(3, return_sequences=True), Softmax(), BatchNorm(), Reverse(), PReLU(), GroupNorm(3), GRU(2)),
         Graph(*branches, *joined, *flat, Node("all", Concatenate(), "flat0", "flat1", "flat-1")),
+        Sequential(Conv1D(3, 1), Crop1D((1, 0)), ZeroPad1D(), BatchNorm(), Softmax(), Permute((1, 0)), UpSample1D(), PReLU()),
+        Sequential(LSTM(3, return_sequences=True), Permute((1, 0)), Slice(1, axis=0), MaxPool1D(), GRU(2)),
+        Sequential(Conv2D(3, 1), Crop2D(((0, 1), (1, 0))), Permute((2, 0, 1)), Slice(1, axis=0), UpSample2D(2, "bilinear")),
     ]
-    for layer, shape in zip(layers, [(2, 4, 2), (4, 2), (2, 4, 2)], strict=True):
+    shapes = [(2, 4, 2), (4, 2), (2, 4, 2), (4, 2), (4, 2), (3, 4, 2)]
+    for layer, shape in zip(layers, shapes, strict=True):
         trained, predict = trained_layer(layer, shape)
         x = asymmetric((3, *shape)).astype(np.float32)
         assert_close(run_session(onnx_bytes(trained), x), predict(x))

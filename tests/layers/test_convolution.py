@@ -14,6 +14,7 @@ from pellucid import (
     Adam,
     Conv2D,
     ConvTranspose2D,
+    Crop2D,
     CrossEntropy,
     Dense,
     Dropout,
@@ -27,6 +28,7 @@ from pellucid import (
     ShapeError,
     Softmax,
     SpatialDropout2D,
+    UpSample2D,
     ZeroPad2D,
 )
 from pellucid.core.rng import generator
@@ -368,7 +370,15 @@ def test_spatial_dropout_removes_whole_channels():
 
 @pytest.mark.parametrize(
     "layer",
-    [Conv2D(2, 2, bias=False), Conv2D(2, 2, bias=False).absorb(ReLU()), ConvTranspose2D(3, 2), ZeroPad2D(), SpatialDropout2D()],
+    [
+        Conv2D(2, 2, bias=False),
+        Conv2D(2, 2, bias=False).absorb(ReLU()),
+        ConvTranspose2D(3, 2),
+        ZeroPad2D(),
+        Crop2D(),
+        UpSample2D(2, "bilinear"),
+        SpatialDropout2D(),
+    ],
     ids=repr,
 )
 def test_results_do_not_depend_on_reused_memory(layer, monkeypatch):

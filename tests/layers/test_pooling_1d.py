@@ -80,7 +80,7 @@ def test_images_are_referred_to_the_layer_for_images(layer):
 
 
 def test_a_window_of_padding_only_is_refused():
-    for layer in (MaxPool1D(2, 1, 2), AveragePool1D(2, padding=(0, 3)), MaxPool1D(1, 2, (0, 1))):
+    for layer in (MaxPool1D(2, 1, (2, 0)), AveragePool1D(2, padding=(0, 3)), MaxPool1D(1, 2, (0, 1))):
         with pytest.raises(ShapeError, match="a window contains no step, only padding"):
             layer.build((4, 1))
     with pytest.raises(ShapeError, match="spans 5 steps"):
