@@ -8,6 +8,7 @@ import pytest
 from pellucid import (
     Add,
     Average,
+    Concatenate,
     Dense,
     Graph,
     Identity,
@@ -64,6 +65,17 @@ def test_a_difference_by_hand_and_of_two_inputs_only():
     np.testing.assert_array_equal(out.dx, -np.ones_like(x))
     with pytest.raises(ShapeError, match=r"expects two inputs, got 3: \(4,\) and"):
         merged(Subtract(), *LINES).build((4,))
+
+
+def test_inputs_of_different_sizes_can_be_cropped():
+    for shapes, message in (
+        ([(4, 4, 2), (5, 5, 2)], r"\(5, 5, 2\); Crop2D or ZeroPad2D makes them equally large"),
+        ([(4, 2), (5, 2)], "Crop1D or ZeroPad1D"),
+        ([(4, 2), (5, 5, 2)], r"\(5, 5, 2\); Flatten\(\) before each"),
+        ([(2, 4, 4, 2), (2, 5, 5, 2)], r"\(2, 5, 5, 2\); Flatten\(\) before each"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            Concatenate().build(shapes)
 
 
 def test_of_equal_maxima_the_first_receives_the_gradient():

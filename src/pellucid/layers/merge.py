@@ -171,9 +171,12 @@ class Concatenate(Merge):
             raise ShapeError(f"{self} expects samples that have this axis, got {_listed(shapes)}")
         axis = self.axis % rank
         if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or any(len(shape) != rank for shape in shapes):
+            borders = {3: "Crop2D or ZeroPad2D", 2: "Crop1D or ZeroPad1D"}
+            croppable = rank in borders and all(len(shape) == rank for shape in shapes)
+            equal = f"{borders[rank]} makes them equally large, and " if croppable else ""
             raise ShapeError(
                 f"{self} expects inputs that differ in axis {self.axis} only, got {_listed(shapes)}; "
-                "Flatten() before each of them makes vectors, which can always be joined"
+                f"{equal}Flatten() before each of them makes vectors, which can always be joined"
             )
         return LayerSpec((*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]))
 

@@ -65,11 +65,11 @@ def sequence_shape(layer: Layer, shape: Shape) -> tuple[int, int]:
     """Return ``shape`` as (time, channels), or raise a ShapeError that says how to turn the data into sequences."""
     if len(shape) == 3:
         hint = "these are images (height, width, channels)" + _counterpart(layer, "1D", "2D", ": use {}")
-        hint += "; Reshape((time, channels)) before it turns them into sequences"
+        hint += f"; Reshape(({shape[0]}, {shape[1] * shape[2]})) before it turns them into sequences of rows"
     elif len(shape) == 1:
         hint = (
-            f"add a channel axis: x[..., None] for arrays, input_shape=({shape[0]}, 1) for the network; "
-            "of a network that flattens, put the layer before Flatten()"
+            f"for series of numbers, add a channel axis: x[..., None] for arrays, input_shape=({shape[0]}, 1) for the network; "
+            "a recurrent layer before it needs return_sequences=True, Flatten() belongs after it"
         )
     else:
         hint = "one sample is one sequence, with the channels as the last axis"
