@@ -252,7 +252,11 @@ def test_padding_alone_is_refused():
             r"Flatten\(\) \(or GlobalAveragePool2D\(\)\) before",
         ),
         (TAGGER, (6, 3), r"return_sequences=False in gru1, or Flatten\(\) before dense1, which keeps the positions \(6,\)"),
-        (Sequential(Sequential(Embedding(9, 4), Dense(4)), Softmax()), (6,), r"Flatten\(\) before sequential1.dense1, "),
+        (
+            Sequential(Sequential(Embedding(9, 4), Dense(4)), Softmax()),
+            (6,),
+            r"Flatten\(\) \(or GlobalAveragePool1D\(\)\) before sequential1.dense1, ",
+        ),
         (Sequential(Conv2D(4, 3), Softmax()), (8, 8, 1), r"Flatten\(\) and a Dense at the end"),
     ],
     ids=["mlp", "recurrent", "nested", "convolutional"],

@@ -43,7 +43,8 @@ def advice_for_vectors(network: Layer, shape: Any, output: str | None = None) ->
         if getattr(layer, "return_sequences", False):
             sequences = f"return_sequences=False in {path}, or "
         elif isinstance(layer, Dense) and len(shapes[0]) > 1:
-            pooling = " (or GlobalAveragePool2D())" if len(shapes[0]) == 3 else ""
+            dimensions = len(shapes[0]) - 1
+            pooling = f" (or GlobalAveragePool{dimensions}D())" if dimensions <= 2 and not sequences else ""
             return f"{sequences}Flatten(){pooling} before {path}, which keeps the positions {shapes[0][:-1]} of its input"
     return f"{sequences}Flatten() and a Dense at the end"
 
