@@ -27,16 +27,19 @@ from pellucid import (
     ConfusionMatrix,
     CrossEntropy,
     Dense,
+    Dice,
     EarlyStopping,
     ExactMatch,
     FBeta,
     Hinge,
+    IntersectionOverUnion,
     KLDivergence,
     LogLoss,
     Matthews,
     MeanAbsoluteError,
     MeanSquaredError,
     Metric,
+    PerPosition,
     Poisson,
     Precision,
     Recall,
@@ -84,6 +87,20 @@ def f1_of(label):
     return lambda *given: ratio(sklearn.metrics.f1_score, average=None)(*given)[label]
 
 
+AVERAGES = ("macro", "weighted", "micro")
+
+
+def jaccard(average=None, label=None):
+    """Return scikit-learn's Jaccard score, with NaN for a class that neither occurs nor is predicted."""
+
+    def read(labels, predicted, w, k):
+        function = sklearn.metrics.jaccard_score
+        values = function(labels, predicted, sample_weight=w, labels=range(k), average=average, zero_division=0)
+        return values if label is None else values[label]
+
+    return read
+
+
 # metric -> scikit-learn's value from labels, predictions, weights and the number of classes
 TABLE = {
     Accuracy(): lambda labels, predicted, w, k: sklearn.metrics.accuracy_score(labels, predicted, sample_weight=w),
@@ -94,6 +111,12 @@ TABLE = {
     ConfusionMatrix(): oracle(sklearn.metrics.confusion_matrix),
     F1(): ratio(sklearn.metrics.f1_score, average=None),
     F1(1): f1_of(1),
+    Dice(): ratio(sklearn.metrics.f1_score, average=None),
+    Dice(1): f1_of(1),
+    **{Dice(average=average): ratio(sklearn.metrics.f1_score, average=average) for average in AVERAGES},
+    IntersectionOverUnion(): jaccard(),
+    IntersectionOverUnion(1): jaccard(label=1),
+    **{IntersectionOverUnion(average=average): jaccard(average) for average in AVERAGES},
     FBeta(2): ratio(sklearn.metrics.fbeta_score, beta=2, average=None),
     FBeta(0.5, 1): lambda *given: ratio(sklearn.metrics.fbeta_score, beta=0.5, average=None)(*given)[1],
     **{
@@ -190,7 +213,7 @@ def counted(metric, classes, kernels, outputs, targets, weights, cuts=()):
 
 def test_the_tables_have_every_metric():
     tested = {type(metric) for metric in (*TABLE, *SCORED, *MEASURED)}
-    assert set(registered_classes(Metric).values()) == tested | {ExactMatch}  # in test_multi_label.py
+    assert set(registered_classes(Metric).values()) == tested | {ExactMatch, PerPosition}  # in files of their own
 
 
 @KERNELS
@@ -369,6 +392,12 @@ def test_names_and_invalid_settings():
         "confusion_matrix",
         "f1",
         "f1_1",
+        "dice",
+        "dice_1",
+        *(f"dice_{average}" for average in AVERAGES),
+        "iou",
+        "iou_1",
+        *(f"iou_{average}" for average in AVERAGES),
         "f2",
         "f0.5_1",
         "f3_macro",

@@ -24,8 +24,10 @@ from pellucid import (
     CohenKappa,
     ConfusionMatrix,
     Dense,
+    Dice,
     ExactMatch,
     FBeta,
+    IntersectionOverUnion,
     LogLoss,
     Matthews,
     Metric,
@@ -85,11 +87,28 @@ def specificity(truth, answers, sample_weight=None, average=None, **_):
     return np.average(values[known], weights=support[known] if average == "weighted" and support[known].any() else None)
 
 
+def jaccard(truth, answers, average=None, sample_weight=None, **_):
+    """Compute scikit-learn's Jaccard score; a label that is never true and never predicted has no value."""
+    options = {"sample_weight": sample_weight, "zero_division": 0}
+    union = sample_weight @ (truth | answers)
+    if average == "micro":
+        return sklearn.metrics.jaccard_score(truth, answers, average="micro", **options) if union.any() else math.nan
+    values = np.where(union > 0, sklearn.metrics.jaccard_score(truth, answers, average=None, **options), math.nan)
+    if average is None:
+        return values
+    known, support = union > 0, sample_weight @ truth
+    if not known.any():
+        return math.nan
+    return np.average(values[known], weights=support[known] if average == "weighted" and support[known].any() else None)
+
+
 RATIOS = [
     (Precision, {}, sklearn.metrics.precision_score),
     (Recall, {}, sklearn.metrics.recall_score),
     (F1, {}, sklearn.metrics.f1_score),
     (FBeta, {"beta": 0.5}, sklearn.metrics.fbeta_score),
+    (Dice, {}, sklearn.metrics.f1_score),
+    (IntersectionOverUnion, {}, jaccard),
     (Specificity, {}, specificity),
 ]
 

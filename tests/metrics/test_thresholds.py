@@ -16,8 +16,10 @@ from pellucid import (
     ConfusionMatrix,
     CrossEntropy,
     Dense,
+    Dice,
     ExactMatch,
     FBeta,
+    IntersectionOverUnion,
     Matthews,
     Precision,
     Recall,
@@ -43,13 +45,15 @@ SINGLE = {
     Recall: sklearn.metrics.recall_score,
     F1: sklearn.metrics.f1_score,
     Specificity: lambda y, a, sample_weight: sklearn.metrics.recall_score(1 - y, 1 - a, sample_weight=sample_weight),
+    Dice: sklearn.metrics.f1_score,
+    IntersectionOverUnion: sklearn.metrics.jaccard_score,
     FBeta: lambda y, a, sample_weight: sklearn.metrics.fbeta_score(y, a, beta=2, sample_weight=sample_weight),
 }
 
 
 def with_threshold(kind, threshold):
     first = {"beta": 2} if kind is FBeta else {}
-    label = {"label": 1} if kind in (Precision, Recall, F1, Specificity, FBeta) else {}
+    label = {"label": 1} if kind in (Precision, Recall, F1, Specificity, Dice, IntersectionOverUnion, FBeta) else {}
     return kind(**first, **label, threshold=threshold)
 
 
@@ -99,6 +103,8 @@ def test_names_state_the_threshold_unless_it_is_one_half():
         "recall_1",
         "f1_1",
         "specificity_1",
+        "dice_1",
+        "iou_1",
         "f2_1",
     ]
     assert Recall(average="macro", threshold=0.3).name == "recall_macro_at_0.3"
@@ -127,6 +133,9 @@ def test_fractions_are_shown_in_percent():
         "accuracy_at_0.3",
         "recall_3",
         "f1",
+        "iou_0",
+        "dice_macro",
+        "accuracy_by_position",
         "f0.5_macro",
         "f2_at_0.3",
         "exact_match",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from pellucid import F1, Precision, Recall, Specificity, kernels as kernel_sets
+from pellucid import F1, IntersectionOverUnion, Precision, Recall, Specificity, kernels as kernel_sets
 
 K = 3
 SOME = [subset for size in (1, 2, 3) for subset in itertools.combinations(range(K), size)]
@@ -29,6 +29,20 @@ def specificity(tables, average):
     if average == "weighted" and sum(weight for _, weight in defined):
         return sum(value * weight for value, weight in defined) / sum(weight for _, weight in defined)
     return sum(value for value, _ in defined) / len(defined)
+
+
+def jaccard(tables, average):
+    """Compute TP/(TP + FP + FN) from the tables of all classes, with the averages of scikit-learn for undefined values."""
+    support = tables[:, 1].sum(axis=1)
+    if average == "micro":
+        tables = tables.sum(axis=0, keepdims=True)
+    values = np.array([tp / (fp + fn + tp) if fp + fn + tp else math.nan for (_, fp), (fn, tp) in tables])
+    if average is None:
+        return values
+    known = ~np.isnan(values)
+    if average == "weighted" and support[known].any():
+        return np.average(values[known], weights=support[known])
+    return values[known].mean() if known.any() else math.nan
 
 
 def streamed(metric, kernels, labels, predicted, weights, cuts):
@@ -53,8 +67,8 @@ def test_every_average_of_absent_and_never_predicted_classes(weighted):
             *wanted, _ = sklearn.metrics.precision_recall_fscore_support(
                 labels, predicted, average=average, zero_division=np.nan, **options
             )
-            wanted.append(specificity(tables, average))
-            for metric, value in zip((Precision, Recall, F1, Specificity), wanted, strict=True):
+            wanted += [specificity(tables, average), jaccard(tables, average)]
+            for metric, value in zip((Precision, Recall, F1, Specificity, IntersectionOverUnion), wanted, strict=True):
                 actual = streamed(metric(average=average), kernels, labels, predicted, w, cuts)
                 np.testing.assert_allclose(actual, value, rtol=1e-12, atol=1e-15)
 

@@ -22,12 +22,15 @@ from pellucid.metrics.outputs import (
 )
 from pellucid.metrics.per_class import (
     F1 as F1,
+    Dice as Dice,
     FBeta as FBeta,
+    IntersectionOverUnion as IntersectionOverUnion,
     PerClassMetric as PerClassMetric,
     Precision as Precision,
     Recall as Recall,
     Specificity as Specificity,
 )
+from pellucid.metrics.per_position import PerPosition as PerPosition
 from pellucid.metrics.probabilities import BrierScore as BrierScore, CalibrationError as CalibrationError, LogLoss as LogLoss
 from pellucid.metrics.ranking import (
     ROCAUC as ROCAUC,

@@ -167,6 +167,36 @@ class FBeta(_RatioMetric):
         return _f_ratio(self.beta, tp, fp, fn)
 
 
+@dataclass(frozen=True)
+class Dice(PerClassMetric):
+    """Twice the overlap of truth and prediction by the sum of their sizes, 2 TP/(2 TP + FP + FN) (Dice, 1945).
+
+    It is the F1 score under the name that is used for class maps, where TP, FP and FN count pixels. It relates to the
+    intersection over union J of a class as 2J/(1 + J). The result is an array (k), or one number with a ``label`` or an
+    ``average``.
+    """
+
+    title = "dice"
+
+    def ratio(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:
+        return _f_ratio(1.0, tp, fp, fn)
+
+
+@dataclass(frozen=True)
+class IntersectionOverUnion(PerClassMetric):
+    """The overlap of truth and prediction by their union, TP/(TP + FP + FN), the Jaccard index (Jaccard, 1912).
+
+    For class maps TP, FP and FN count the pixels of all samples together. A class that is neither true nor predicted anywhere
+    has no value (NaN), and the averages leave it out; ``average="macro"`` is the "mean IoU". The result is an array (k), or
+    one number with a ``label`` or an ``average``.
+    """
+
+    title = "iou"
+
+    def ratio(self, tp: Array, fp: Array, fn: Array, tn: Array) -> tuple[Array, Array]:
+        return tp, tp + (fp + fn)
+
+
 def _f_ratio(beta: float, tp: Array, fp: Array, fn: Array) -> tuple[Array, Array]:
     hits = (1 + beta**2) * tp
     return hits, hits + (beta**2 * fn + fp)

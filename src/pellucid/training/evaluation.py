@@ -12,8 +12,8 @@ from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import Value, wilson
 
-# The names of metrics that are fractions, such as top_5_accuracy, recall_3, f0.5_macro and accuracy_at_0.3.
-FRACTION = re.compile(r"(.*accuracy|precision|recall|specificity|f[\d.]+|exact_match|mape)(_.*)?")
+# The names of metrics that are fractions, such as top_5_accuracy, recall_3, f0.5_macro, iou and accuracy_at_0.3.
+FRACTION = re.compile(r"(.*accuracy|precision|recall|specificity|f[\d.]+|dice|iou|exact_match|mape)(_.*)?")
 LARGEST_MATRIX = 30  # classes; larger confusion matrices are not shown
 
 
