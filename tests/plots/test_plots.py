@@ -173,6 +173,7 @@ FIGURES = {
     "learning_curves": (lambda: plots.learning_curves(some_history()), "Validation loss from 0.9 to 0.7. "),
     "learning_rate_finder": (lambda: plots.learning_rate_finder(RATES), "The suggestion, at the steepest descent, is 0.1."),
     "loss_surface": (lambda: plots.loss_surface(np.eye(3), SQUARE, {"path": [[(0, 0), (1, 1)]]}), "path (1)"),
+    "maps": (lambda: plots.maps({"truth": LABELS[:4].reshape(1, 2, 2)}), "class 0 in 50%"),
     "mistakes": (lambda: plots.mistakes(model(), pets(), 4), "4 misclassified images of pets"),
     "network_diagram": (lambda: plots.network_diagram({"net": (Dense(3), (2,))}), "Diagram of net: input 2 and Dense 3."),
     "network_state": (lambda: plots.network_state(STATE, "01"), "a 3: 1 with 80 %"),
@@ -180,6 +181,7 @@ FIGURES = {
     "images": (lambda: plots.images([IMAGES[:2] / 255], ["first"], "two"), "two: 2 images in each"),
     "predictions": (lambda: plots.predictions([1, 2], [1.5, 2]), "mean absolute error 0.25"),
     "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "colored by class (a and b)"),
+    "series": (lambda: plots.series([[1, 2]], [[1, 1.5]]), "mean absolute error 0.25, at the first step 0, at the last 0.5"),
     "sweep": (lambda: plots.sweep({"lr": [0.1, 1]}, {(0.1,): 0.5, (1,): 0.9}), "50.00 to 90.00 %, the best at lr = 1"),
     "weights": (lambda: plots.weights(model()), "4 of the 4 units of conv2d1"),
 }
@@ -195,6 +197,7 @@ EMPTY = {  # one call for each figure that can have nothing to draw
     "feature_maps": lambda: plots.feature_maps(model(), IMAGES[0], layers=[]),
     "learning_curves": lambda: plots.learning_curves(History()),
     "loss_surface": lambda: plots.loss_surface(np.eye(3), SQUARE, {}),
+    "maps": lambda: plots.maps({}),
     "mistakes": lambda: plots.mistakes(model(), Dataset(IMAGES[:4], model().predict(IMAGES[:4]).argmax(axis=1))),
     "network_diagram": lambda: plots.network_diagram({}),
     "network_state": lambda: plots.network_state({}, ()),
@@ -202,6 +205,7 @@ EMPTY = {  # one call for each figure that can have nothing to draw
     "images": lambda: plots.images([], []),
     "predictions": lambda: plots.predictions([], []),
     "representation": lambda: plots.representation({}, [], ()),
+    "series": lambda: plots.series(np.zeros((0, 3)), np.zeros((0, 3))),
     "sweep": lambda: plots.sweep({"lr": []}, {}),
     "weights": lambda: plots.weights(model(), count=0),
 }

@@ -4,6 +4,7 @@ Every figure has an alternative text (:func:`alt`), which :func:`save` writes in
 """
 
 from pellucid.plots.attribution_maps import attributions
+from pellucid.plots.class_maps import maps
 from pellucid.plots.comparison import accuracies, disagreements
 from pellucid.plots.confusion import confusion_matrix
 from pellucid.plots.diagrams import graph_diagram, network_diagram
@@ -15,6 +16,7 @@ from pellucid.plots.regions import decision_regions
 from pellucid.plots.regression import predictions
 from pellucid.plots.scatter import representation
 from pellucid.plots.seeds import over_seeds
+from pellucid.plots.series import series
 from pellucid.plots.state import network_state
 from pellucid.plots.style import alt, save
 from pellucid.plots.surface import loss_surface, principal_plane
@@ -37,6 +39,7 @@ __all__ = [
     "learning_curves",
     "learning_rate_finder",
     "loss_surface",
+    "maps",
     "mistakes",
     "network_diagram",
     "network_state",
@@ -45,6 +48,7 @@ __all__ = [
     "principal_plane",
     "representation",
     "save",
+    "series",
     "sweep",
     "weights",
 ]

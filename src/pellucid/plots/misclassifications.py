@@ -31,13 +31,19 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     Raises DataError if there are no mistakes or no targets, ShapeError if the samples are not images, and ConfigError if the
     model is not a classifier.
     """
-    loss = (model.models[0] if isinstance(model, Ensemble) else model).state.loss
+    first = model.models[0] if isinstance(model, Ensemble) else model
+    loss, output_shape = first.state.loss, first.output_shape
     if len(data.shape) != 3 or data.shape[2] not in (1, 3):
         raise ShapeError(f"mistakes shows images (h, w, 1 or 3), but {data.name} has samples of the shape {data.shape}")
     if data.y is None:
         raise DataError(f"{data.name} has no targets, so mistakes cannot be found")
     if not loss.classifies:
         raise ConfigError(f"mistakes needs a classifier, but this model has the loss {loss}")
+    if len(output_shape) > 1:
+        raise ConfigError(
+            f"mistakes shows samples with one class, but this model predicts one at each of {output_shape[:-1]} positions: "
+            "use plots.maps"
+        )
     if count < 1:
         raise ConfigError(f"count={count}: must be at least 1")
     rows, predicted, true, confidence = _find_mistakes(model, data, by_sign=loss.head is None)

@@ -74,11 +74,10 @@ def _library() -> FunctionLibrary:
 
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
-    shape, k = trained.input_shape, trained.output_shape[0]
+    shape = trained.input_shape
     dtypes = {ImageScaling: "np.uint8", Standardization: "np.float64"}  # a time stamp in a table is too large for float32
     dtype = dtypes.get(type(trained.input_stage), "np.float32")
     count = sum(array.size for array in trained.arrays.values())
-    predicted_class = _predicted_class(trained, "outputs[0]")
     return [
         f'"""A trained network with {count:,} parameters, as a program that needs NumPy alone.',
         "",
@@ -88,8 +87,8 @@ def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
         f"    import {name}",
         "",
         f"    x = np.zeros({literal((5, *shape))}, {dtype})  # five samples",
-        f"    outputs = {name}.predict(x)  # {literal((5, k))}",
-        *([f"    {name}.{predicted_class}  # the predicted class"] if predicted_class else []),
+        f"    outputs = {name}.predict(x)  # {literal((5, *trained.output_shape))}",
+        *_class_lines(trained, name),
         "",
         "In a shell, for samples saved with np.save:",
         "",
@@ -152,7 +151,7 @@ def _input_stage(stage: InputStage) -> tuple[list[Call], dict[str, Array]]:
 
 
 def _predict(trained: TrainedNetwork, stage_calls: list[Call]) -> list[str]:
-    shape, k = ", ".join(map(str, trained.input_shape)), trained.output_shape[0]
+    shape, k = (", ".join(map(str, axes)) for axes in (trained.input_shape, trained.output_shape))
     expects = trained.input_stage.expects.replace("…", "...")
     lines = [
         "def predict(x: Array) -> Array:",
@@ -189,8 +188,8 @@ def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> 
     for path, position in positions.items():
         only_next = readers[path] <= {position + 1}
         variables[path] = "x" if only_next else identifier(path, {*reserved, *variables.values(), "x", "p"})
-    x, k = variables[INPUT], trained.output_shape[0]
-    shape = ", ".join(map(str, trained.input_shape))
+    x = variables[INPUT]
+    shape, k = (", ".join(map(str, axes)) for axes in (trained.input_shape, trained.output_shape))
     lines = [
         f"def network({x}: Array, p: dict[str, Array]) -> Array:",
         *docstring(f"Return the outputs (n, {k}) for {x} (n, {shape}) and the weights p."),
@@ -203,26 +202,45 @@ def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> 
     return ["\n".join([*lines, f"    return {variables[source[output]]}"])]
 
 
+def _class_lines(trained: TrainedNetwork, name: str) -> list[str]:
+    """Return the line of the docstring that reads the predicted classes from the outputs."""
+    predicted = _predicted_class(trained, "outputs[0]")
+    if not predicted:
+        return []
+    if len(trained.output_shape) == 1:
+        return [f"    {name}.{predicted}  # the predicted class"]
+    rule = "outputs[0, ..., 0] > 0.5" if trained.output_shape[-1] == 1 else "outputs[0].argmax(axis=-1)"
+    return [f"    {rule}  # at each position, the index of the predicted class in {name}.CLASSES"]
+
+
 def _main(trained: TrainedNetwork, name: str) -> list[str]:
-    predicted_class = _predicted_class(trained, "output")
-    printed = f"{predicted_class}, *output" if predicted_class else "*output"
+    at_each, output = len(trained.output_shape) > 1, "output"
+    loop = ["    for output in predict(x[None] if x.shape == SHAPE else x):"]
+    indent = "        "
+    if at_each:
+        output = "values"
+        loop.append(f"        for values in output.reshape(-1, {trained.output_shape[-1]}):")
+        indent = "            "
+    predicted_class = _predicted_class(trained, output)
+    printed = f"{predicted_class}, *{output}" if predicted_class else f"*{output}"
+    where = ", a line for each position" if at_each else ""
     main = [
         "def main() -> None:",
-        '    """Print the outputs for the samples in a file."""',
+        f'    """Print the outputs for the samples in a file{where}."""',
         "    if len(sys.argv) != 2:",
         f'        sys.exit("python {name}.py samples.npy")',
         "    x = np.load(sys.argv[1], allow_pickle=False)",
-        "    for output in predict(x[None] if x.shape == SHAPE else x):",
-        f"        print({printed})",
+        *loop,
+        f"{indent}print({printed})",
     ]
     return ["\n".join(main), 'if __name__ == "__main__":\n    main()']
 
 
 def _predicted_class(trained: TrainedNetwork, output: str) -> str:
-    """Return the expression of the class that the variable ``output`` predicts; empty for a network without classes."""
+    """Return the expression of the class that the values (k) of ``output`` predict; empty for a network without classes."""
     if trained.classes is None:
         return ""
-    if trained.output_shape == (len(trained.classes),):
+    if trained.output_shape[-1] == len(trained.classes):
         return f"CLASSES[{output}.argmax()]"
     last = trailing_layers(trained.network)[-1:]
     return f"CLASSES[int({output}[0] > 0.5)]" if last and isinstance(last[0], Sigmoid) else ""

@@ -39,7 +39,11 @@ def identity(graph: Graph, layer: Any, p: Slots, x: Value) -> Value:
 
 def dense(graph: Graph, layer: Dense, p: Slots, x: Value) -> Value:
     bias = [graph.constant("b", p["b"])] if layer.bias else []
-    return graph.op("Gemm", x, graph.constant("W", p["W"]), *bias, shape=(layer.units,))
+    shape, W = (*x.shape[:-1], layer.units), graph.constant("W", p["W"])
+    if len(shape) == 1:
+        return graph.op("Gemm", x, W, *bias, shape=shape)
+    y = graph.op("MatMul", x, W, shape=shape)  # Gemm takes matrices only
+    return graph.op("Add", y, *bias) if layer.bias else y
 
 
 def embedding(graph: Graph, layer: Embedding, p: Slots, x: Value) -> Value:
