@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.explain.output_position import Position, described
 from pellucid.notebook.attributions import attribution_view
 
 
@@ -30,6 +31,7 @@ class Attribution:
       ``against`` (n) if one was given.
     - ``baseline_output`` (n): f at the baseline, or the mean of f over the background.
     - ``complete``: whether completeness is a theorem of the method (for expected gradients, on average over the draws).
+    - ``position``: the position of the output that is explained, as it was given; None for a network that ends in a vector.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Attribution:
     target: Array
     against: Array | None
     complete: bool
+    position: Position | None = None
 
     @property
     def explained(self) -> Array:
@@ -64,7 +67,7 @@ class Attribution:
 
     def _repr_html_(self) -> str:
         return attribution_view(
-            self.method,
+            self.method + described(self.position),
             self.values,
             self.output,
             self.baseline_output,

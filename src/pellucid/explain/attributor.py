@@ -9,6 +9,7 @@ from pellucid.core.memory import Array
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.differentiable_model import DifferentiableModel
 from pellucid.explain.explained_output import ClassChoice, OutputKind, explained_output
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 
@@ -26,10 +27,12 @@ class Attributor:
         target: ClassChoice | None,
         against: ClassChoice | None,
         of: OutputKind,
+        position: Position | None,
         dtype: Any,
         change: Callable[[Any], Any] | None = None,
     ):
-        self.model = DifferentiableModel(model, of, dtype, change)
+        self.model = DifferentiableModel(model, of, dtype, change, position)
+        self.position = position
         self.x = self.model.scaled_samples(x)
         outputs = self.model.outputs(self.x)
         self.explained = explained_output(model, outputs, target, against, of)
@@ -46,4 +49,5 @@ class Attributor:
     def attribution(self, method: str, values: Array, baseline_output: Array, *, complete: bool) -> Attribution:
         """Return the attribution of the samples with these values."""
         explained = self.explained
-        return Attribution(method, values, self.output, baseline_output, explained.target, explained.against, complete)
+        classes = explained.target, explained.against
+        return Attribution(method, values, self.output, baseline_output, *classes, complete, self.position)

@@ -30,6 +30,7 @@ from pellucid.core.memory import Array, Shape, Views
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.layers import (
     Activation,
     Add,
@@ -121,6 +122,7 @@ def deeplift(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
@@ -133,7 +135,7 @@ def deeplift(
     For the other arguments and the errors raised see :func:`~pellucid.explain.gradient` and
     :func:`~pellucid.explain.integrated_gradients`.
     """
-    attributor = Attributor(model, x, target, against, of, dtype, _with_rule)
+    attributor = Attributor(model, x, target, against, of, position, dtype, _with_rule)
     function, coefficients, n = attributor.model, attributor.explained.coefficients, len(attributor.x)
     b = function.baseline(baseline, n)
     multipliers = np.empty_like(attributor.x)

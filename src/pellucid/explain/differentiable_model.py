@@ -16,6 +16,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.explain.explained_output import OutputKind, check_output_kind
+from pellucid.explain.output_position import Position, output_rows
 from pellucid.layers.context import Observer
 from pellucid.model.activations import scaled
 from pellucid.model.model import Model
@@ -37,6 +38,9 @@ class DifferentiableModel:
     ``Model.predict(x)`` returns. With ``change`` the layers are not fused, and each layer and merge, the head too, is replaced
     by ``change(layer)``.
 
+    Where the network has an output at each of several positions, the outputs (n, k) are those at ``position``, or their mean
+    over a mask of positions (:func:`~pellucid.explain.output_position.output_rows`).
+
     Raises ConfigError if ``model`` is not a Model, and for any other ``of`` or ``dtype``.
     """
 
@@ -46,6 +50,7 @@ class DifferentiableModel:
         of: OutputKind = "logit",
         dtype: Any = np.float32,
         change: Callable[[Any], Any] | None = None,
+        position: Position | None = None,
     ):
         if not isinstance(model, Model):
             raise ConfigError(f"expected a Model, got {type(model).__name__}; explain the models of an ensemble one by one")
@@ -59,6 +64,7 @@ class DifferentiableModel:
         self.model, self.of = model, of
         self._state = state = model.state
         self.shape, self.classes = state.input_shape, state.output.shape[-1]
+        self._rows = output_rows(position, state.output.positions)
         self.chunk = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         plan, head = state.plan, state.head if of == "output" else None
         if change is not None:
@@ -105,7 +111,8 @@ class DifferentiableModel:
         outputs = np.empty((len(points), self.classes), self.dtype)
         self._use_threads(len(points))
         for rows in chunks(len(points), self.chunk):
-            outputs[rows] = self._forward(points[rows], keep=False)
+            y = self._forward(points[rows], keep=False)
+            y.reshape(len(y), -1, self.classes)[:, self._rows].mean(axis=1, out=outputs[rows])
         return outputs
 
     def gradient(self, points: Array, coefficients: Array) -> Array:
@@ -115,9 +122,11 @@ class DifferentiableModel:
         for rows in chunks(len(points), self.chunk):
             y = self._forward(points[rows], keep=True)
             dz = self._execution.buffer("dz", y.shape)
-            dz[...] = coefficients[rows]
+            at_positions = dz.reshape(len(dz), -1, self.classes)
+            at_positions[...] = 0
+            at_positions[:, self._rows] = coefficients[rows, None] / len(self._rows)
             if self._head_gradient is not None:
-                self._head_gradient(y, dz, out=dz)
+                self._head_gradient(*(array.reshape(-1, self.classes) for array in (y, dz)), out=dz.reshape(-1, self.classes))
             gradients[rows] = self._execution.backward(dz, self._g)
         return gradients
 
@@ -126,4 +135,8 @@ class DifferentiableModel:
 
     def _forward(self, points: Array, *, keep: bool) -> Array:
         z = np.ascontiguousarray(self._execution.forward(np.ascontiguousarray(points), keep=keep))
-        return z if self._head is None else self._head(z, out=self._execution.buffer("head", z.shape))
+        if self._head is None:
+            return z
+        y = self._execution.buffer("head", z.shape)
+        self._head(z.reshape(-1, self.classes), out=y.reshape(-1, self.classes))
+        return y

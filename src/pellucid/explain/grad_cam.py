@@ -19,6 +19,7 @@ from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.layers import Conv2D, ConvTranspose2D
 from pellucid.model.model import Model
 from pellucid.networks import primitives
@@ -31,6 +32,7 @@ def grad_cam(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     layer: str | None = None,
     dtype: Any = np.float32,
@@ -46,7 +48,7 @@ def grad_cam(
     For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`. Raises ConfigError also for a
     network without a convolution and for an unknown layer, and ShapeError if the output of the layer is not an image.
     """
-    attributor = Attributor(model, x, target, against, of, dtype, lambda layer: layer)
+    attributor = Attributor(model, x, target, against, of, position, dtype, lambda layer: layer)
     layer_path = _layer_path(model, layer)
     latest_output: list[Array] = []
     maps: list[Array] = []

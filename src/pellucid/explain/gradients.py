@@ -14,6 +14,7 @@ from pellucid.core.memory import Array
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 
@@ -24,6 +25,7 @@ def gradient(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     dtype: Any = np.float32,
 ) -> tuple[Array, Array]:
     """Return (f, ∂f/∂x) for each of the samples x (n, *input shape).
@@ -33,10 +35,12 @@ def gradient(
     - ``target``: the class whose output f is: an index, a name, one of these for each sample, or None for the predicted class.
     - ``against``: a class whose output is subtracted. "Why 4 and not 9?" is ``target=4, against=9``.
     - ``of``: "logit", or "output" for the value after the softmax or sigmoid.
+    - ``position``: for a network with an output at each of several positions, the one that is explained: an index for each
+      of their axes, ``(row, column)`` in a picture, a step in a series; or a mask (…positions), whose mean output is explained.
 
     Raises ShapeError, DataError or ConfigError if the arguments do not fit the model.
     """
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     return attributor.output, attributor.gradient()
 
 
@@ -47,6 +51,7 @@ def saliency(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
@@ -56,7 +61,7 @@ def saliency(
     is therefore not complete. The ``baseline`` is used only for the completeness error. For the other arguments and the
     errors raised see :func:`~pellucid.explain.gradient`.
     """
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     values = np.abs(attributor.gradient())
     b = attributor.model.baseline(baseline, len(values))
     return attributor.attribution("saliency", values, attributor.output_at(b), complete=False)
@@ -69,6 +74,7 @@ def input_times_gradient(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     dtype: Any = np.float32,
 ) -> Attribution:
@@ -78,7 +84,7 @@ def input_times_gradient(
     linear between baseline and sample. For the arguments and the errors raised see :func:`~pellucid.explain.gradient` and
     :func:`~pellucid.explain.integrated_gradients`.
     """
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     gradients = attributor.gradient()
     b = attributor.model.baseline(baseline, len(gradients))
     values = (attributor.x - b) * gradients

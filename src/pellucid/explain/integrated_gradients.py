@@ -21,6 +21,7 @@ from pellucid.core.rng import generator
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 
@@ -31,6 +32,7 @@ def integrated_gradients(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     steps: int = 32,
     dtype: Any = np.float32,
@@ -48,7 +50,7 @@ def integrated_gradients(
     errors raised see :func:`~pellucid.explain.gradient`.
     """
     steps = validate(steps, Count, "integrated_gradients", "steps")
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     b = attributor.model.baseline(baseline, len(attributor.x))
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [−1, 1]
     values = integrate_along_lines(attributor, b[:, None], (1 + nodes) / 2, weights / 2)
@@ -63,6 +65,7 @@ def expected_gradients(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     samples: int = 256,
     seed: int = 0,
     dtype: Any = np.float32,
@@ -87,7 +90,7 @@ def expected_gradients(
     """
     samples = validate(samples, Count, "expected_gradients", "samples")
     seed = validate(seed, int, "expected_gradients", "seed")
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     baselines = attributor.model.background(background)
     rows, alphas = _stratified_draws(len(baselines), samples, generator(seed, "explain", "expected-gradients"))
     values = integrate_along_lines(attributor, baselines[rows][None], alphas, np.full(samples, 1 / samples))

@@ -17,6 +17,7 @@ from pellucid.explain.grad_cam import grad_cam
 from pellucid.explain.gradients import input_times_gradient, saliency
 from pellucid.explain.integrated_gradients import expected_gradients, integrated_gradients
 from pellucid.explain.occlusion import occlusion
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 
@@ -49,6 +50,7 @@ class Method:
         *,
         against: ClassChoice | None = None,
         of: OutputKind = "logit",
+        position: Position | None = None,
         baseline: Array | None = None,
         background: Array | None = None,
         dtype: Any = np.float32,
@@ -58,11 +60,12 @@ class Method:
         A method uses either ``baseline`` or ``background``, and ignores the other. Raises DataError if it needs a background
         and there is none.
         """
+        settings: dict[str, Any] = {"against": against, "of": of, "position": position, "dtype": dtype}
         if not self.needs_background:
-            return self.function(model, x, target, against=against, of=of, baseline=baseline, dtype=dtype)
+            return self.function(model, x, target, baseline=baseline, **settings)
         if background is None:
             raise DataError(f"{self.name} needs a background: give some training samples, for example 100 of them")
-        return self.function(model, x, background, target, against=against, of=of, dtype=dtype)
+        return self.function(model, x, background, target, **settings)
 
 
 METHODS: dict[str, Method] = {

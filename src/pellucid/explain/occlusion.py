@@ -18,6 +18,7 @@ from pellucid.errors import ConfigError
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 Window = tuple[slice, ...]  # one slice per axis except the channels
@@ -30,6 +31,7 @@ def occlusion(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     baseline: Array | None = None,
     window: int | None = None,
     stride: int | None = None,
@@ -53,7 +55,7 @@ def occlusion(
     :func:`~pellucid.explain.integrated_gradients`. Raises ConfigError also for a stride larger than the window, which would
     never cover some values.
     """
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     x, shape, chunk = attributor.x, attributor.model.shape, attributor.model.chunk
     b = attributor.model.baseline(baseline, len(x))
     windows = _windows(shape, window, stride)

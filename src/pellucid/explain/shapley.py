@@ -24,6 +24,7 @@ from pellucid.errors import ShapeError
 from pellucid.explain.attribution import Attribution
 from pellucid.explain.attributor import Attributor
 from pellucid.explain.explained_output import ClassChoice, OutputKind
+from pellucid.explain.output_position import Position
 from pellucid.model.model import Model
 
 MAX_INPUTS = 12  # 4,096 sets, each with every background sample
@@ -37,6 +38,7 @@ def shapley(
     *,
     against: ClassChoice | None = None,
     of: OutputKind = "logit",
+    position: Position | None = None,
     dtype: Any = np.float64,
 ) -> Attribution:
     """Return the exact Shapley values of the samples x (n, *input shape), which have at most 12 values each.
@@ -45,7 +47,7 @@ def shapley(
     float64. Complete up to rounding. For the other arguments and the errors raised see :func:`~pellucid.explain.gradient`;
     raises ShapeError also for larger inputs, and DataError for an empty background.
     """
-    attributor = Attributor(model, x, target, against, of, dtype)
+    attributor = Attributor(model, x, target, against, of, position, dtype)
     d = math.prod(attributor.model.shape)
     if d > MAX_INPUTS:
         raise ShapeError(
