@@ -43,7 +43,9 @@ def test_each_position_has_the_metric_of_its_own_rows(metric, positions):
     weights = random.random(shape).astype(np.float32)
     weights[:, 1] = 0  # no sample has a weight there
     weights[3:9] = 0
-    result = streamed(PerPosition(metric).start_at(positions, k, KERNELS), outputs, targets, weights, [4, 8, 20])
+    result = streamed(
+        PerPosition(metric).start_at(positions, lambda one: one.start(k, KERNELS)), outputs, targets, weights, [4, 8, 20]
+    )
     assert result.shape[: len(positions)] == positions
     for at in np.ndindex(positions):
         there = (slice(None), *at)
@@ -66,6 +68,6 @@ def test_metrics_without_positions_and_nested_ones_are_refused():
     with pytest.raises(ConfigError, match=r"PerPosition\(metric=R2\(\)\).*ends in one vector for each sample: use R2\(\)"):
         PerPosition(R2()).start(3, KERNELS)
     with pytest.raises(ConfigError, match=r"use R2\(\)"):
-        PerPosition(R2()).start_at((), 3, KERNELS)
+        PerPosition(R2()).start_at((), lambda one: one.start(3, KERNELS))
     with pytest.raises(ConfigError, match=r"each position has one value already, use PerPosition\(metric=R2\(\)\)"):
         PerPosition(PerPosition(R2()))

@@ -53,18 +53,13 @@ class PerPosition(Metric):
     def start_multi_label(self, labels: int, kernels: Kernels) -> MetricState:
         return self.start(labels, kernels)
 
-    def start_at(self, positions: Shape, count: int, kernels: Kernels) -> MetricState:
-        return (
-            at_each_position(positions, lambda: self.metric.start(count, kernels)) if positions else self.start(count, kernels)
-        )
-
-
-def at_each_position(positions: Shape, start: Callable[[], MetricState]) -> MetricState:
-    """Return a state with a value at each position, as ``start()`` computes it from the rows of this position alone."""
-    first = start()
-    if isinstance(first, MeanState):
-        return _MeansByPosition(positions, first.values)
-    return _StatesByPosition(positions, [first, *(start() for _ in range(math.prod(positions) - 1))])
+    def start_at(self, positions: Shape, start: Callable[[Metric], MetricState]) -> MetricState:
+        if not positions:
+            return start(self)  # refused there
+        first = start(self.metric)
+        if isinstance(first, MeanState):
+            return _MeansByPosition(positions, first.values)
+        return _StatesByPosition(positions, [first, *(start(self.metric) for _ in range(math.prod(positions) - 1))])
 
 
 class _StatesByPosition(MetricState):
