@@ -73,6 +73,9 @@ SHOWN = {  # one row for each object with a view
     "a long history": lambda: History([{"epoch": k, "train_loss": 1.0} for k in range(1, 100)]),
     "no history": History,
     "an evaluation": lambda: model().evaluate(PETS, metrics=[Accuracy(), Precision(), ConfusionMatrix()]),
+    "values at the steps of a series": lambda: Evaluation({"loss": 1.0, "mae_by_position": np.array([0.5, np.nan, 0.25])}),
+    "values in a map": lambda: Evaluation({"loss": 1.0, "accuracy_by_position": np.eye(5)}),
+    "class maps": lambda: Dataset(IMAGES, IMAGES[..., 0] // 100, classes=("<a>", "b", "c")),
     "an evaluation of several": lambda: Ensemble([model()]).evaluate(PETS),
     "a range test": lambda: SEARCH,
     "attributions of images": attribution,
@@ -264,3 +267,28 @@ def test_pillow_reads_the_encoded_png(channels):
     pixels = np.random.default_rng(1).integers(0, 256, (7, 9, channels), np.uint8)
     with Image.open(io.BytesIO(notebook.encode_png(pixels))) as image:
         assert (np.asarray(image).reshape(7, 9, channels) == pixels).all()
+
+
+def test_values_at_positions_are_drawn_and_listed():
+    values = {"loss": 1.0, "mae_by_position": np.array([0.5, math.nan, 0.25]), "recall": np.array([1.0, 0.5])}
+    page = shown(Evaluation(values, classes=("<a>", "b")))
+    text = " ".join(page.texts)
+    assert "position mae_by_position 0 0.5 1 – 2 0.25" in text
+    assert "class recall <a> 100.00 % b 50.00 %" in text
+    assert [attributes["aria-label"] for attributes in page.attributes("svg") if "aria-label" in attributes] == [
+        "mae over position: mae"
+    ]
+    long = shown(Evaluation({"mae_by_position": np.arange(100.0)}))
+    assert "99" not in long.texts, "long series are drawn only"
+    page = shown(Evaluation({"accuracy_by_position": np.array([[0.25, 1.0], [0.5, math.nan]])}))
+    assert "accuracy by position: from 0.25 (pale) to 1 (dark)" in page.texts
+    assert not any("predicted" in text for text in page.texts), "not a confusion matrix"
+
+
+def test_a_data_set_shows_its_class_maps():
+    page = shown(Dataset(IMAGES, IMAGES[..., 0] // 100))
+    files = [base64.b64decode(attributes["src"].split(",")[1]) for attributes in page.attributes("img")]
+    pictures, maps = (np.asarray(Image.open(io.BytesIO(file))) for file in files)
+    assert maps.shape == (*pictures.shape[:2], 4)
+    np.testing.assert_array_equal(maps[:6, :5, 3], np.rint(20 + 117.5 * (IMAGES[0, ..., 0] // 100)))
+    assert "The class maps of these samples: classes 0 to 2, from pale to dark." in page.texts

@@ -30,7 +30,7 @@ from pellucid.metrics.per_class import (
     Recall as Recall,
     Specificity as Specificity,
 )
-from pellucid.metrics.per_position import PerPosition as PerPosition
+from pellucid.metrics.per_position import BY_POSITION as BY_POSITION, PerPosition as PerPosition
 from pellucid.metrics.probabilities import BrierScore as BrierScore, CalibrationError as CalibrationError, LogLoss as LogLoss
 from pellucid.metrics.ranking import (
     ROCAUC as ROCAUC,

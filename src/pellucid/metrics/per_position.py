@@ -13,7 +13,7 @@ from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
 from pellucid.metrics.base import MeanState, Metric, MetricState, Need, Value
 
-ENDING = "_by_position"
+BY_POSITION = "_by_position"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PerPosition(Metric):
 
     @property
     def name(self) -> str:
-        return self.metric.name + ENDING
+        return self.metric.name + BY_POSITION
 
     @property
     def needs(self) -> Need:  # type: ignore[override]

@@ -8,4 +8,5 @@ from pellucid.notebook.charts import (
     chart as chart,
 )
 from pellucid.notebook.images import encode_png as encode_png, image_grid as image_grid
+from pellucid.notebook.positions import class_maps as class_maps, over_positions as over_positions
 from pellucid.notebook.tables import paragraph as paragraph, section as section, table as table

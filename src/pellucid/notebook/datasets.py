@@ -8,6 +8,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.notebook.images import image_grid
+from pellucid.notebook.positions import class_maps
 from pellucid.notebook.tables import paragraph, section, table
 
 SAMPLES = 20  # no view shows more samples of a set than these
@@ -26,12 +27,15 @@ def dataset(
     """Return a data set as HTML: its ``summary`` in a line, then the first samples as images or as rows of a table.
 
     ``x`` and ``y`` are the first samples and targets of the set. ``columns`` are the names of the values of a sample,
-    ``target`` is the name of the target, and ``classes`` names the labels. Samples that are neither images nor vectors are not
+    ``target`` is the name of the target, and ``classes`` names the labels. Integers (n, h, w) are class maps, which are shown
+    below their images. Samples that are neither images nor vectors are not
     shown.
     """
     parts = [paragraph(summary)]
     if x.dtype == np.uint8 and x.ndim == 4 and x.shape[3] in (1, 3):
         parts.append(image_grid(x[:SAMPLES]))
+        if y is not None and y.ndim == 3 and y.dtype.kind in "iu":
+            parts.append(class_maps(y[:SAMPLES]))
     elif x.ndim == 2:
         parts.append(_first_rows(x[:ROWS], None if y is None else y[:ROWS], columns, target, classes))
     return "".join(parts)

@@ -10,7 +10,7 @@ import numpy as np
 from pellucid import notebook
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.metrics import Value, wilson
+from pellucid.metrics import BY_POSITION, Value, wilson
 
 # The names of metrics that are fractions, such as top_5_accuracy, recall_3, f0.5_macro, iou and accuracy_at_0.3.
 FRACTION = re.compile(r"(.*accuracy|precision|recall|specificity|f[\d.]+|dice|iou|exact_match|mape)(_.*)?")
@@ -37,7 +37,9 @@ class Evaluation(dict[str, Value]):
 
     def _repr_html_(self) -> str:
         single = {name: float(value) for name, value in self.items() if np.ndim(value) == 0}
-        vectors = {name: np.asarray(value) for name, value in self.items() if np.ndim(value) == 1}
+        at_positions = {name: np.asarray(value) for name, value in self.items() if name.endswith(BY_POSITION)}
+        of_classes = {name: value for name, value in self.items() if name not in at_positions}
+        vectors = {name: np.asarray(value) for name, value in of_classes.items() if np.ndim(value) == 1}
         rows = [(name, _formatted(name, value), self._interval(name, value)) for name, value in single.items()]
         width = 3 if any(interval for *_, interval in rows) else 2
         parts = [notebook.table(("score", "value", "95 % interval")[:width], [row[:width] for row in rows])]
@@ -47,7 +49,8 @@ class Evaluation(dict[str, Value]):
                 [_formatted(name, values[i]) if i < len(values) else "" for name, values in vectors.items()] for i in range(k)
             ]
             parts.append(notebook.table(("class", *vectors), [(self._name(i), *row) for i, row in enumerate(cells)]))
-        for name, value in self.items():
+        parts.append(notebook.over_positions(at_positions))
+        for name, value in of_classes.items():
             if np.ndim(value) == 2 and len(np.asarray(value)) <= LARGEST_MATRIX:
                 parts.append(self._matrix(name, np.asarray(value)))
             elif np.ndim(value) == 3 and np.shape(value)[1:] == (2, 2):
