@@ -142,10 +142,10 @@ class Networks:
 def _load(path: Path) -> Network:
     model, settings = open_run(path)
     classes = model.classes or ()
-    if model.input_shape != SHAPE or classes[:10] != DIGITS:
+    if model.input_shape != SHAPE or classes[:10] != DIGITS or model.output_shape != (len(classes),):
         raise ConfigError(
-            f"{path} does not classify digits: its input has the shape {model.input_shape}, "
-            f"its classes are {', '.join(classes[:12])}"
+            f"{path} does not classify digits: its input has the shape {model.input_shape}, its output {model.output_shape}, "
+            f"its classes are {', '.join(classes[:12]) or 'not named'}"
         )
     metrics: dict[str, Any] = {}
     if path.is_dir() and (path / "metrics.json").exists():

@@ -8,13 +8,16 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
 from pellucid.core.json_text import jsonable
-from pellucid.errors import DataWarning, PellucidError
+from pellucid.errors import ConfigError, DataWarning, PellucidError
 from pellucid.metrics import Value, wilson
+
+if TYPE_CHECKING:  # a command imports it where it opens a model
+    from pellucid.model.model import Model
 
 P = ParamSpec("P")
 INTERRUPTED = 130  # the exit code after Ctrl-C
@@ -70,8 +73,18 @@ def format_number(value: float) -> str:
     return f"{value:,.{max(0, 3 - exponent)}f}" if -4 <= exponent < 9 else f"{value:.4g}"
 
 
-def format_scores(values: Mapping[str, Value], n: int) -> str:
-    """Return the scores of ``n`` samples in one line.
+def require_vector(model: Model, run: object) -> None:
+    """Raise ConfigError for a model that does not predict one vector for each sample, such as class maps; ``run`` names it."""
+    if len(model.output_shape) > 1:
+        *positions, k = model.output_shape
+        raise ConfigError(
+            f"{run} predicts {'a number' if k == 1 else f'{k} numbers'} at each of {tuple(positions)} positions, and this "
+            "command is for models with one answer for each sample: use Model.load(path).predict(x) in Python"
+        )
+
+
+def format_scores(values: Mapping[str, Value], n: int | None) -> str:
+    """Return the scores of ``n`` samples in one line; None where the samples do not have one answer each.
 
     Classification: ``accuracy 97.45 % (95 % interval 97.12 to 97.74 %), loss 0.0861``. Regression:
     ``RMSE 2.31, MAE 1.87, R² 0.9312, loss 0.0688``.
@@ -79,8 +92,11 @@ def format_scores(values: Mapping[str, Value], n: int) -> str:
     parts = []
     if "accuracy" in values:
         accuracy = float(values["accuracy"])
-        low, high = wilson(accuracy * n, n)
-        parts.append(f"accuracy {100 * accuracy:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f} %)")
+        interval = ""
+        if n is not None:  # the pixels of a picture are not independent
+            low, high = wilson(accuracy * n, n)
+            interval = f" (95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
+        parts.append(f"accuracy {100 * accuracy:.2f} %{interval}")
     if "mse" in values:
         parts.append(f"RMSE {format_number(math.sqrt(float(values['mse'])))}, MAE {format_number(float(values['mae']))}")
         parts.append(f"R² {float(values['r2']):.4f}")

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_scores, print_json, report_errors
+from pellucid.cli.common import echo, format_scores, print_json, report_errors, require_vector
 from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.memory import Array
@@ -60,6 +60,8 @@ def _predict(
     Raises ConfigError if they have none in common.
     """
     opened = [open_run(run) for run in runs]
+    for run, (model, _) in zip(runs, opened, strict=True):
+        require_vector(model, run)
     digests = {values.get("data", {}).get("sha256") for values in metrics}
     if len(digests) > 1:
         which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in metrics)

@@ -82,11 +82,11 @@ def evaluate(
     evaluated = ensemble if len(models) > 1 or copies else models[0]
     classifies = models[0].state.loss.classifies or models[0].classes is not None  # the squared error may classify, too
     values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else REGRESSION_METRICS)
-    n = len(samples)
+    n = len(samples) if len(models[0].output_shape) == 1 else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
-        print_json({**names, "data": name, "part": part, "samples": n, "copies": copies, **values})
+        print_json({**names, "data": name, "part": part, "samples": len(samples), "copies": copies, **values})
         return
     echo(description)
     for run, (_, config) in zip(runs, opened, strict=True):

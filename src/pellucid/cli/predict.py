@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_number, print_json, report_errors
+from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector
 from pellucid.core.files import write_text
 from pellucid.core.memory import Array
 from pellucid.data import digit, read_image
@@ -53,6 +53,7 @@ def predict(
     mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
+    require_vector(model, run)
     stage = model.input_stage
     if isinstance(stage, Standardization):
         rows = [row for file in files for row in _predict_table(file, model)]
