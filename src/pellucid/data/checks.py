@@ -66,8 +66,13 @@ def check_classes(classes: tuple[str, ...] | None, y: Array | None, name: str) -
         raise DataError(
             f"{name}: with {len(classes)} classes the labels must be from 0 to {len(classes) - 1}, got {y.min()} to {y.max()}"
         )
-    if y is not None and y.ndim == 2 and y.shape[1] not in (1, len(classes)):
+    if y is not None and y.ndim == 2 and y.shape[1] not in (1, len(classes)) and not _labels_of_steps(y):
         raise ShapeError(f"{name}: y has {y.shape[1]} columns for {len(classes)} classes")
+
+
+def _labels_of_steps(y: Array) -> bool:
+    """Return whether y (n, T) holds labels of T steps, whose values the loss checks, rather than rows of 0 and 1."""
+    return y.dtype.kind in "iu" and not (((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 def class_labels(y: Array | None) -> Array | None:

@@ -35,8 +35,8 @@ class Ensemble:
     """The mean of the outputs of ``models`` for the same task.
 
     With ``augmentation``, the mean is also over the outputs for ``copies`` augmented copies of each image, each with the same
-    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss, and for
-    several models whose outputs are embeddings.
+    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss, for
+    several models whose outputs are embeddings, and for copies where the output is a map, which would move with the image.
     """
 
     def __init__(self, models: Sequence[Model], *, augmentation: Augmentation | None = None, copies: int = 0):
@@ -53,6 +53,11 @@ class Ensemble:
                 expected, actual = getattr(first, name), getattr(other, name)
                 if expected != actual:
                     raise ConfigError(f"the models of an ensemble must have the same {name}, got {expected} and {actual}")
+        if self.copies and first.state.output.positions:
+            raise ConfigError(
+                f"Ensemble(copies={copies}): these models have an output at each of {first.state.output.positions} positions, "
+                "which the changes of an image would move: leave out copies"
+            )
         if len(self.models) > 1 and first.state.loss.compares_samples:
             raise ConfigError(f"the outputs for {first.loss} are embeddings: their mean over several models has no meaning")
         self._predictors = [Predictor(model.state) for model in self.models]
@@ -90,14 +95,15 @@ class Ensemble:
         z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
         output = state.output
         outputs = np.empty((len(z), *output.metric_shape), np.float32)
-        weights = output.row_weights(np.ones(len(z), np.float32) if samples.weights is None else samples.weights)
+        steps = self._predictors[0].steps_read(data.x, first.input_stage or data.input_stage())
+        weights = output.row_weights(np.ones(len(z), np.float32) if samples.weights is None else samples.weights, steps)
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
             loss = output.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z))
         scores.add(loss, float(weights.sum(dtype=np.float64)), outputs, samples.targets, weights)
         return Evaluation.of(scores.result(), data, self.classes)
 
     def _logits(self, x: Array) -> Array:
-        """Return the logits (n, k) of the mean outputs, in float64: the head turns them into the mean outputs.
+        """Return the logits (n, …, k) of the mean outputs, in float64: the head turns them into the mean outputs.
 
         The mean of probabilities is computed from their logarithms, which keep the precision near 0 and 1.
         """
@@ -118,14 +124,14 @@ class Ensemble:
         return total[0] - total[1] if isinstance(head, Sigmoid) else total[0] / count
 
     def _added(self, total: Array | None, z: Array) -> Array:
-        """Return the total (1 or 2, n, k) with one model's logits z (n, k) added.
+        """Return the total (1 or 2, n, …, k) with one model's logits z (n, …, k) added.
 
         For Softmax the total is log Σ p over the probabilities p of the models; for Sigmoid it is log Σ p and log Σ (1 − p);
         otherwise it is the sum of the outputs.
         """
         z, head = z.astype(np.float64), self.models[0].state.head
         if isinstance(head, Softmax):
-            terms = (z - np.logaddexp.reduce(z, axis=1, keepdims=True))[None]
+            terms = (z - np.logaddexp.reduce(z, axis=-1, keepdims=True))[None]
         elif isinstance(head, Sigmoid):
             terms = -np.logaddexp(0, np.stack([-z, z]))
         else:
@@ -133,10 +139,10 @@ class Ensemble:
         return terms if total is None else np.logaddexp(total, terms)
 
     def _outputs(self, z: Array) -> Array:
-        """Return the head's outputs for the logits z (n, k), in float64."""
+        """Return the head's outputs for the logits z (n, …, k), in float64."""
         head = self.models[0].state.head
         if isinstance(head, Softmax):
-            return np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+            return np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
         return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
 
 

@@ -41,13 +41,17 @@ def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, s
     """Run the batch again, layer by layer, and describe the first parameter, output or gradient that is not finite."""
     failures: list[str] = []
     too_large: list[str] = []
+    of_loss: list[str] = []  # where the gradient of the loss, which reaches the last layer, is largest
 
     def observer(path: str, what: str, array: Array) -> None:
+        if what == "gradient" and not of_loss:
+            of_loss.append(_place(array, state))
         largest = float(np.abs(array).max(initial=0))
         if not too_large and largest > OUT_OF_BOUNDS:
-            too_large.append(f"the {what} of {path} is the first out of bounds (up to {largest:.0e})")
+            too_large.append(f"the {what} of {path} is the first out of bounds (up to {largest:.0e}{_place(array, state)})")
         if not failures and not np.isfinite(array).all():
-            failures.append(f"the {what} of {path}" if what == "output" else f"the gradient that reaches {path}")
+            where = f"the {what} of {path}" if what == "output" else f"the gradient that reaches {path}"
+            failures.append(where + _place(array, state))
 
     for path, array in state.layout.arrays(state.parameters).items():
         if not np.isfinite(array).all():
@@ -55,11 +59,25 @@ def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, s
     repeated = GradientStep(state, plan=state.body, observer=observer)
     with np.errstate(all="ignore"):
         loss = repeated(x, targets, weights, step)
+    place = of_loss[0] if of_loss else ""
     if not failures and not np.isfinite(loss):
-        failures.append("the loss")
+        failures.append(f"the loss{place}")
     for path, array in reversed(state.layout.arrays(repeated.gradient).items()):
         if not failures and not np.isfinite(array).all():
             failures.append(f"the gradient of {path}")
     if failures:
-        return f"{failures[0]} is the first that is not finite"
-    return too_large[0] if too_large else f"the loss of {loss:.3g} is out of bounds"
+        comma = "," if ", in sample " in failures[0] else ""
+        return f"{failures[0]}{comma} is the first that is not finite"
+    return too_large[0] if too_large else f"the loss of {loss:.3g} is out of bounds{place}"
+
+
+def _place(array: Array, state: ModelState) -> str:
+    """Return the sample and the position of the first value that is not finite, or of the largest, in words.
+
+    The result is empty for a network that ends in a vector, and for an ``array`` (n, k) without positions.
+    """
+    if not state.output.positions or array.ndim < 3:
+        return ""
+    sizes = np.nan_to_num(np.abs(array), nan=np.inf)
+    sample, *position, _ = (int(i) for i in np.unravel_index(int(sizes.argmax()), array.shape))
+    return f", in sample {sample} of the batch at position {', '.join(map(str, position))}"

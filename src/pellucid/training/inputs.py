@@ -19,7 +19,7 @@ from pellucid.data.tables.frame import frame_names, is_frame
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Embedding, Softmax
 from pellucid.losses import Loss
-from pellucid.metrics import DecisionMetric, Metric
+from pellucid.metrics import DecisionMetric, Metric, PerPosition
 from pellucid.metrics.decisions import HALF
 from pellucid.networks import primitives, trailing_layers
 from pellucid.training.execution import chunks
@@ -252,7 +252,8 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
                 f"{metric} needs probabilities, but the outputs for {loss} are not: use Softmax() with CrossEntropy(), or "
                 "Sigmoid() with BinaryCrossEntropy()"
             )
-        if isinstance(metric, DecisionMetric) and metric.threshold != HALF and not yes_or_no:
+        decision = metric.metric if isinstance(metric, PerPosition) else metric
+        if isinstance(decision, DecisionMetric) and decision.threshold != HALF and not yes_or_no:
             raise ConfigError(
                 f"{metric}: a threshold is the probability from which an answer is yes, but the outputs for {loss} "
                 f"{'are scores of exclusive classes, of which the largest decides' if several else 'are not probabilities'}: "

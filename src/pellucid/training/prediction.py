@@ -82,6 +82,22 @@ class Predictor:
         self._pool.append(execution)
         return result
 
+    def steps_read(self, x: Array, stage: InputStage) -> Array | None:
+        """Return which time steps (n, time) of the samples x a recurrent layer reads, if these are the positions of the output.
+
+        None if no layer skips positions.
+        """
+        if self.state.mask_path is None:
+            return None
+        execution, steps = self._borrowed_execution(len(x)), list[Array]()
+        for rows in chunks(len(x), self._chunk_size):
+            self._logits(execution, x, stage, rows, rows.stop - rows.start)
+            read = execution.steps_read(self.state.mask_path)
+            assert read is not None
+            steps.append(read.copy())
+        self._pool.append(execution)
+        return np.concatenate(steps)
+
     def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
         """Return the loss and the metrics (default: the model's) of a set, by name.
 
