@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
+from pellucid import BinaryCrossEntropy, ConfigError, CrossEntropy, Dense, Sequential, Sigmoid, Softmax
 from pellucid.app.networks import Networks
+from pellucid.runs.folder import RunFolder
 
 
 def test_the_list_describes_each_network(client):
@@ -36,3 +40,20 @@ def test_invalid_runs_of_a_folder_are_skipped(trained_runs, tmp_path):
     networks.add_newest(folder)
     networks.add_newest(tmp_path / "missing")
     assert [network.name for network in networks.select(None)] == ["mlp"]
+
+
+def test_networks_that_classify_pixels_or_draw_pictures_are_refused(tmp_path):
+    digits = tuple("0123456789")
+    segmenter = Sequential(Dense(10), Softmax()).compile((28, 28, 1), CrossEntropy(), classes=digits)
+    painter = Sequential(Dense(1), Sigmoid()).compile((28, 28, 1), BinaryCrossEntropy())
+    for name, model in (("segmenter", segmenter), ("painter", painter)):
+        folder = RunFolder(tmp_path / name, name)
+        folder.write_config(model.config())
+        folder.save_model(model)
+        with pytest.raises(
+            ConfigError, match=rf"{name} does not classify digits: .* its output \(28, 28, \d+\), its classes are"
+        ):
+            Networks().add(folder.path)
+    networks = Networks()
+    networks.add_newest(tmp_path)
+    assert not networks.select(None)
