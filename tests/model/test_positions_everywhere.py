@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -20,12 +22,14 @@ from pellucid import (
     Conv2D,
     ConvTranspose2D,
     CrossEntropy,
+    DataWarning,
     Dense,
     Dice,
     DivergedError,
     EarlyStopping,
     Ensemble,
     Frozen,
+    Identity,
     IntersectionOverUnion,
     MeanSquaredError,
     PerPosition,
@@ -43,6 +47,7 @@ from pellucid import (
 from pellucid.data import Augmentation, Dataset
 from pellucid.data.dataset import digest
 from pellucid.model.activations import activations
+from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
 RANDOM = np.random.default_rng(0)
 N = 20
@@ -251,3 +256,22 @@ def test_divergence_names_the_sample_and_the_position():
 def test_mistakes_are_for_samples_with_one_class():
     with pytest.raises(ConfigError, match=r"predicts one at each of \(6, 6\) positions: use plots.maps"):
         plots.mistakes(segmentation(), Dataset(PICTURES, MAPS))
+
+
+def test_targets_that_float32_cannot_tell_apart_are_reported_unless_they_are_masked():
+    y, weights = 1.7e9 + NEXT.astype(np.float64), np.ones((N, 3))
+    with pytest.warns(DataWarning, match="in float32, 20 different values of the targets become 1: subtract their mean"):
+        forecast(optimizer=SGD(1e-12)).fit(SERIES, y, progress=False)
+    y[:, [0, 2]] = NEXT[:, [0, 2]]
+    y[0, 1] = np.inf
+    weights[:, 1] = 0
+    with warnings.catch_warnings(action="error"):
+        forecast(optimizer=SGD(1e-12)).fit(SERIES, y, sample_weight=weights, progress=False)
+
+
+@pytest.mark.parametrize(("estimator", "head"), [(NetworkClassifier, Softmax()), (NetworkRegressor, Identity())])
+def test_scikit_learn_estimators_need_a_vector(estimator, head):
+    network = Sequential(Reshape((3, 2)), Dense(3), head)
+    y = np.arange(9) % 3 if estimator is NetworkClassifier else np.ones((9, 3))
+    with pytest.raises(ConfigError, match=r"needs a network that ends in 3 outputs and .* ends in \(3, 3\) and"):
+        estimator(network, epochs=1).fit(RANDOM.normal(size=(9, 6)), y)

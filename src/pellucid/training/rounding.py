@@ -28,8 +28,12 @@ def warn_of_rounding(data: Dataset, targets: Array, stage: InputStage, state: Mo
     if state.loss.classifies or data.source_y is None:
         lost = []
     else:
-        y = np.asarray(data.source_y[rows if data.rows is None else data.rows[rows]])
-        lost = _merged(y, targets[rows]) if y.size == targets[rows].size else []  # labels may have become one-hot rows
+        source = rows if data.rows is None else data.rows[rows]
+        y, rounded = np.array(data.source_y[source]), targets[rows].copy()
+        if data.source_sample_weight is not None:  # what does not count may have any value
+            masked = data.source_sample_weight[source] == 0
+            y[masked], rounded[masked] = 0, 0
+        lost = _merged(y, rounded) if y.size == rounded.size else []  # labels may have become one-hot rows
     if lost:
         _, before, after = lost[0]
         _warn(data, "the targets", before, after, "subtract their mean")
