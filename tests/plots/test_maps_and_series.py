@@ -79,3 +79,9 @@ def test_forecasts_are_drawn_after_the_values_that_were_seen():
     text = plots.alt(plots.series(y, guess))
     assert "at the first step nan" in text
     assert f"mean absolute error {np.nanmean(np.abs(y - guess)):.3g}," in text
+
+
+def test_predictions_of_several_values_for_each_sample():
+    y = np.arange(12.0).reshape(2, 3, 2)
+    assert "of 12 values, from 0 to 11; mean absolute error 0.5" in plots.alt(plots.predictions(y, y + 0.5))
+    assert "of 2 samples" in plots.alt(plots.predictions(y[:, 0, 0], y[:, :1, 0]))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
-    """Draw a dot for each sample: the true value on the x-axis, the predicted one on the y-axis.
+    """Draw a dot for each value, one for each sample or several: the true value on the x-axis, the predicted one on the y-axis.
 
     On the dotted diagonal both are equal. Raises DataError unless there are as many predicted as true values, at least one.
     """
@@ -33,5 +33,6 @@ def predictions(y: Array, predicted: Array, title: str = "") -> Figure:
         figure.suptitle(title)
     error = float(np.abs(guess - true).mean())
     value_range = f"from {true.min():.4g} to {true.max():.4g}"
-    text = f"Predicted against true values of {len(true):,} samples, {value_range}; mean absolute error {error:.4g}."
+    what = "samples" if len(true) == len(y) else "values"  # several for each sample
+    text = f"Predicted against true values of {len(true):,} {what}, {value_range}; mean absolute error {error:.4g}."
     return with_alt(figure, text)
