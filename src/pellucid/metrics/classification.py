@@ -42,16 +42,21 @@ class Accuracy(DecisionMetric):
         return PooledState(self.start(2, kernels))
 
 
-class _AccuracyState(MetricState):
+class _AccuracyState(MeanState):
+    """The mean of 1 for a right and 0 for a wrong prediction, counted by a kernel."""
+
     def __init__(self, kernels: Kernels, threshold: float):
-        self.kernels, self.threshold, self.correct, self.total = kernels, threshold, 0.0, 0.0
+        super().__init__(self._right)
+        self.kernels, self.threshold = kernels, threshold
+
+    def _right(self, outputs: Array, targets: Array) -> Array:
+        scores, labels = predicted_classes(outputs, targets, self.threshold)
+        right: Array = scores.argmax(axis=1) == labels
+        return right
 
     def update(self, outputs: Array, targets: Array, weights: Array) -> None:
-        self.correct += self.kernels.count_correct(*predicted_classes(outputs, targets, self.threshold), weights)
+        self.sum += self.kernels.count_correct(*predicted_classes(outputs, targets, self.threshold), weights)
         self.total += float(np.add.reduce(weights, dtype=np.float64))
-
-    def result(self) -> float:
-        return self.correct / self.total if self.total else math.nan
 
 
 @dataclass(frozen=True)
