@@ -119,11 +119,11 @@ def test_targets_come_as_they_are():
 def test_samples_of_weight_zero_count_for_nothing():
     def loss(outputs, targets):
         losses, gradients = squares(outputs, targets)
-        losses[targets[:, 0] == 0], gradients[targets[:, 0] == 0] = np.inf, np.nan
+        losses[3], gradients[3] = np.inf, np.nan
         return losses, gradients
 
-    y, weights = NUMBERS.copy(), np.ones(12)
-    y[3], weights[3] = 0, 0
+    y, weights = NUMBERS, np.ones(12)
+    weights[3] = 0
     model, other = NETWORK.compile((4,), loss), NETWORK.compile((4,), squares)
     assert model.train_on_batch(X, y, weights) == other.train_on_batch(X, y, weights)
     np.testing.assert_array_equal(model.parameters, other.parameters)

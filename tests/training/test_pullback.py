@@ -77,8 +77,11 @@ def test_forward_returns_what_predict_returns():
         y, _ = model.forward(X, training=False, logits=logits)
         np.testing.assert_allclose(y, model.predict(X, logits=logits), rtol=1e-5, atol=1e-6)
         assert y.dtype == np.float32
-    y, _ = model.forward(X, training=False)
+    model.train_on_batch(5 * X, Y)
+    y, pullback = model.forward(X, training=False)
+    np.testing.assert_allclose(y, model.predict(X), rtol=1e-5, atol=1e-6)
     kept = y.copy()
+    del pullback
     model.forward(2 * X, training=False)
     np.testing.assert_array_equal(y, kept)
 
@@ -112,6 +115,10 @@ def test_gradients_of_a_linear_network():
     assert gradients.parameters.shape == model.parameters.shape
     assert gradients.parameters.ctypes.data % CACHE_LINE == 0
     assert np.shares_memory(gradients["dense1.W"], gradients.parameters)
+    kept = gradients.x.copy()
+    for _ in range(2):  # the memory of input gradients alternates
+        model.forward(5 * X)[1](dy[::-1])
+    np.testing.assert_array_equal(gradients.x, kept)
     assert list(gradients) == list(model.weights)
 
 
@@ -260,7 +267,7 @@ def gradients_after(model, dy):
 
 
 def test_an_update_leaves_the_gradients_and_takes_a_learning_rate():
-    model, other = compiled(PLAIN, SGD(0.1)), compiled(PLAIN, SGD(0.3))
+    model, other = (compiled(PLAIN, Chain(ClipNorm(1e-3), SGD(rate))) for rate in (0.1, 0.3))
     gradients = gradients_of(model)
     before = gradients.parameters.copy()
     model.update(gradients, learning_rate=0.3)
