@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.config import NonNegative, validate
+from pellucid.core.lending import Lender
 from pellucid.core.memory import Array, Shape
 from pellucid.data.checks import numeric_array
 from pellucid.data.input_stage import InputStage
@@ -47,8 +48,8 @@ class Pullback:
     pass.
     """
 
-    def __init__(self, state: ModelState, workspace: Workspace, pool: Pool, shape: Shape, needs_dx: bool):
-        self._state, self._pool = state, pool
+    def __init__(self, state: ModelState, workspace: Workspace, pool: Pool, lender: Lender, shape: Shape, needs_dx: bool):
+        self._state, self._pool, self._lender = state, pool, lender
         self._workspace: Workspace | None = workspace
         self._shape, self._needs_dx = shape, needs_dx
         self._steps = state.steps
@@ -71,7 +72,7 @@ class Pullback:
                 "call the pullbacks of all passes before update(…)"
             )
         upstream = _converted(dy, self._shape, workspace.execution)
-        gradient = state.layout.zeros(state.dtype)
+        gradient = self._lender.vector()
         self._workspace = None  # also after an error: what was kept may be overwritten by then
         with np.errstate(all="ignore"), state.threads(self._shape[0]).applied(state.kernels):
             dx = workspace.execution.backward(upstream, state.layout.views(gradient))
@@ -105,6 +106,7 @@ class OwnSteps:
     def __init__(self, state: ModelState):
         self.state = state
         self._pools: dict[tuple[bool, bool], Pool] = {}
+        self._lender = Lender(lambda: state.layout.zeros(state.dtype))
         self._gradient: Array | None = None  # which an update overwrites
         self._steps, self._passes = state.steps, 0
 
@@ -141,7 +143,7 @@ class OwnSteps:
             self.passes += 1
             if np.isfinite(statistics).all():
                 state.statistics[:] = statistics
-        return y, Pullback(state, workspace, pool, y.shape, needs_dx)
+        return y, Pullback(state, workspace, pool, self._lender, y.shape, needs_dx)
 
     def _workspace(self, without_head: bool, needs_dx: bool) -> Workspace:
         state = self.state
