@@ -101,7 +101,6 @@ RENAMED = {
 # Required arguments.
 REQUIRED = {
     "input_shape": "the shape of one sample, such as (784,) or (28, 28, 1)",
-    "loss": "what training minimizes, such as CrossEntropy()",
 }
 # What other libraries call an object, as a string or as a class: normalized (see ``_normalized``), and the classes here.
 OBJECTS = {
