@@ -143,7 +143,7 @@ def global_max_pool(x: Array) -> Array:
 
 def crop(x: Array, border: tuple[Pair, ...]) -> Array:
     """Return images, or sequences, without their border."""
-    inside = [slice(before, x.shape[i] - after) for i, (before, after) in enumerate(border, 1)]
+    inside = [slice(a, x.shape[i] - b) for i, (a, b) in enumerate(border, 1)]
     return x[(slice(None), *inside)]
 
 

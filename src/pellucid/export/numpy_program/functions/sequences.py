@@ -17,7 +17,9 @@ def conv1d(
 ) -> Array:
     """Convolve the sequences with the kernels W (taps, channels, filters)."""
     kernel = dilate(W[None], (1, dilation))
-    return grouped_conv2d(x[:, None], kernel, groups, b, (1, stride), ((0, 0), padding))[:, 0]
+    border = ((0, 0), padding)
+    y = grouped_conv2d(x[:, None], kernel, groups, b, (1, stride), border)
+    return y[:, 0]
 
 
 def max_pool_1d(x: Array, kernel: int, stride: int, padding: Pair = (0, 0)) -> Array:
@@ -25,6 +27,11 @@ def max_pool_1d(x: Array, kernel: int, stride: int, padding: Pair = (0, 0)) -> A
     return max_pool(x[:, None], (1, kernel), (1, stride), ((0, 0), padding))[:, 0]
 
 
-def average_pool_1d(x: Array, kernel: int, stride: int, padding: Pair = (0, 0)) -> Array:
+def average_pool_1d(
+    x: Array,
+    kernel: int,
+    stride: int,
+    padding: Pair = (0, 0),
+) -> Array:
     """Return the mean of each window of steps, in which padding is not counted."""
     return average_pool(x[:, None], (1, kernel), (1, stride), ((0, 0), padding))[:, 0]
