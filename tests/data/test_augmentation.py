@@ -10,7 +10,8 @@ import scipy.ndimage
 
 from pellucid import Adam, ConfigError, CrossEntropy, Dense, Flatten, Sequential, ShapeError, Softmax
 from pellucid.data import Augmentation
-from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice, format_augmentation, parse_augmentation
+from pellucid.data.augmentation import AUGMENTATIONS, THICKNESS, WIDTH, _lattice
+from pellucid.data.augmentation_text import format_augmentation, parse_augmentation
 from pellucid.data.batches import Batches
 from pellucid.data.input_stage import input_stage_for
 from pellucid.kernels import compiled, reference

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pellucid import AverageWeights, ConfigError, CrossEntropy, Dense, EarlyStopping, FitOptions, Model, Sequential, Softmax
+from pellucid.data import Augmentation
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,11 @@ from pellucid import AverageWeights, ConfigError, CrossEntropy, Dense, EarlyStop
         ("accumulate", 0, r"fit\(accumulate=0\): accumulate must be at least 1"),
         ("accumulate", None, "accumulate must be an integer, not NoneType"),
         ("shuffle", 1, "shuffle must be True or False, not int"),
-        ("augmentation", "shift", "augmentation must be an Augmentation, not str"),
+        (
+            "augmentation",
+            "shift",
+            r"must be an Augmentation, a PhotoAugmentation or a function\(x, generator\), not str",
+        ),
         ("policies", EarlyStopping(), "policies must be a list or tuple, not EarlyStopping"),
         ("policies", [EarlyStopping], r"add parentheses to create one: EarlyStopping\(\)"),
         ("policies", [EarlyStopping(), AverageWeights()], "put AverageWeights before it"),
@@ -31,6 +36,8 @@ from pellucid import AverageWeights, ConfigError, CrossEntropy, Dense, EarlyStop
         ("method", "parallel", "method must be a Perturbation, not str"),
         ("exact_training_metrics", None, "exact_training_metrics must be True or False"),
         ("deterministic", "yes", "deterministic must be True or False"),
+        ("augmentation", Augmentation, r"add parentheses to create one: Augmentation\(\)"),
+        ("steps_per_epoch", 0, r"fit\(steps_per_epoch=0\): steps_per_epoch must be at least 1"),
     ],
 )
 def test_an_invalid_value_raises_an_error(option, value, message):

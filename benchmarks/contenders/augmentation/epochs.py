@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.contenders.pellucid import last_loss, training_images
 from benchmarks.jobs import Job, loss_falls
 from pellucid import CrossEntropy
-from pellucid.data.augmentation import parse_augmentation
+from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.runs.presets import preset
 
 

@@ -11,7 +11,7 @@ import pellucid.data as datasets
 from pellucid.cli import options, user_data
 from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.core.memory import Array
-from pellucid.data.augmentation import parse_augmentation
+from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError
 from pellucid.runs.run import describe_splits
@@ -51,7 +51,7 @@ def show(
         None,
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help="Show augmented images too: affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
+        help="Show augmented images too: affine, elastic, strong, photo, or amounts, as in rotation=10,shift=2.  "
         "[default of --augment: elastic]",
     ),
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Draw the images into this file (.png or .svg)."),

@@ -12,7 +12,7 @@ import typer
 from pellucid.cli import options
 from pellucid.cli.common import echo, format_class_scores, format_scores, print_json, report_errors
 from pellucid.data import Corrections, Dataset
-from pellucid.data.augmentation import parse_augmentation
+from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.sources.registry import SOURCES
@@ -48,7 +48,7 @@ def evaluate(
         None,
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help=f"Random changes of the copies: affine, elastic, strong, or amounts.  [default: {COPIES_AUGMENTATION}]",
+        help=f"Random changes of the copies: affine, elastic, strong, photo, or amounts.  [default: {COPIES_AUGMENTATION}]",
     ),
     mistakes: Path | None = typer.Option(
         None,

@@ -49,7 +49,8 @@ AugmentationName = Annotated[
     typer.Option(
         "--augmentation",
         metavar="NAME|AMOUNTS",
-        help="Random changes of the training images: none, affine, elastic, strong, or amounts, as in rotation=10,shift=2.  "
+        help="Random changes of the training images: none, affine, elastic, strong, photo, or amounts, as in "
+        "rotation=10,shift=2 or photo,crop=0.8.  "
         "[default: the preset's]",
     ),
 ]

@@ -1,8 +1,7 @@
 """Augmentation: random changes to training images, so that a network learns to ignore what does not change the class.
 
-The random stream of a sample is keyed by the seed of the run, the epoch and the index of the sample in its set. So a run
-repeats bit for bit, a resumed run draws the same numbers as an uninterrupted one, and the changes of an image do not depend on
-the order or the size of the batches.
+The changes here suit drawings, those in ``photographs.py`` photographs. ``sample_augmentation.py`` says what the random numbers
+of a sample depend on.
 
 Gathering, scaling to 0 … 1 and all changes are one pass over each image (``kernels/*/warp.py``):
 
@@ -19,7 +18,6 @@ Simard's strength of 34 with a Gaussian of 4 pixels gives a standard deviation o
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Annotated
@@ -29,9 +27,10 @@ import numpy as np
 from pellucid.core import rng
 from pellucid.core.config import Config, Fraction, NonNegative, Range
 from pellucid.core.memory import Array, Shape
-from pellucid.data.input_stage import input_stage_for
-from pellucid.errors import ConfigError, ShapeError, did_you_mean
-from pellucid.kernels import Kernels, load
+from pellucid.data.geometry import Geometry
+from pellucid.data.sample_augmentation import SampleAugmentation
+from pellucid.errors import ShapeError
+from pellucid.kernels import Kernels
 
 # What each random number of a sample determines. Then come the two components of the field, at each point of the lattice.
 ROTATION, SCALE, STRETCH, SHEAR, DOWN, RIGHT, THICKNESS, ERASED, TOP, LEFT, HEIGHT, WIDTH = range(12)
@@ -40,7 +39,7 @@ MARGIN = 3.0  # widths of the Gaussian by which the lattice is larger than the i
 
 
 @dataclass(frozen=True)
-class Augmentation(Config):
+class Augmentation(Config, SampleAugmentation):
     """The amounts by which images (n, height, width, channels) are changed during training.
 
     These are limits; the change of an image is drawn uniformly from −limit to +limit:
@@ -77,79 +76,84 @@ class Augmentation(Config):
 
     def check(self, shape: Shape) -> None:
         """Raise ShapeError unless samples of this shape are images."""
-        if len(shape) != 3:
-            raise ShapeError(f"augmentation needs images (height, width, channels), got samples of the shape {shape}")
-
-    def apply(self, x: Array, *, seed: int = 0, epoch: int = 0, first: int = 0) -> Array:
-        """Return the images x (n, h, w, c) as training uses them in the given epoch, as new float32 images.
-
-        ``first`` is the index of x[0] in its data set. Bytes become values from 0 to 1 (with ``noise``, slightly beyond).
-        Raises ShapeError, and DataError for values that are not numbers.
-        """
-        x = np.asarray(x)
-        self.check(x.shape[1:])
-        stage, kernels, rows = input_stage_for(x), load(), np.arange(len(x))
-        plain = np.ascontiguousarray(stage.transform(x, slice(0, len(x)), np.empty(x.shape, np.float32), kernels))
-        return self.apply_batch(plain, rows, 1.0, rows + first, seed, epoch, np.empty_like(plain), kernels)
+        check_images(shape)
 
     def apply_batch(
         self, x: Array, rows: Array, factor: float, indices: Array, seed: int, epoch: int, out: Array, kernels: Kernels
     ) -> Array:
-        """Set out[i] to a random change of factor · x[rows[i]] and return ``out``.
-
-        The random stream of out[i] is keyed by ``indices[i]``, the index of the sample in its data set.
-        x (m, h, w, c) is C-contiguous, bytes or float32; rows and indices are (n); out (n, h, w, c) is float32.
-        """
         h, w = x.shape[1:3]
-        key = rng.at_step(rng.stream_key(seed, "augmentation"), epoch)
-        down, across = (_lattice(size, self.smoothness) if self.elastic else np.empty((size, 0), np.float32) for size in (h, w))
-        points = down.shape[1] * across.shape[1]
-        drawn = kernels.uniform(key, indices, WIDTH + 1 + 2 * points)
-        fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
+        key, drawn, geometry = self._drawn(indices, h, w, seed, epoch, kernels)
         kernels.warp(
             x,
             rows,
             factor,
-            self._maps(drawn, h, w),
-            fields.reshape(len(rows), 2, points),
-            down,
-            across,
-            _symmetric(drawn[:, THICKNESS], self.thickness),
-            self._boxes(drawn, h, w),
+            geometry.maps,
+            geometry.fields,
+            geometry.down,
+            geometry.across,
+            symmetric(drawn[:, THICKNESS], self.thickness),
+            erased_boxes(drawn[:, ERASED:], self.erasing, self.erased, h, w),
             self.noise / BYTE_SUM_DEVIATION,
             rng.at_step(key, 1),
             indices,
             out,
         )
         if self.share < 1:
-            unchanged = kernels.uniform(rng.at_step(key, 2), indices, 1)[:, 0] >= self.share
+            unchanged = self._unchanged(key, indices, kernels)
             out[unchanged] = x[rows[unchanged]] * out.dtype.type(factor)
         return out
 
+    def geometry(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> Geometry:
+        key, _, geometry = self._drawn(indices, h, w, seed, epoch, kernels)
+        return geometry.where(~self._unchanged(key, indices, kernels)) if self.share < 1 else geometry
+
+    def _drawn(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> tuple[int, Array, Geometry]:
+        """Return the key of the epoch, the random numbers of the samples and their geometry."""
+        key = rng.at_step(rng.stream_key(seed, "augmentation"), epoch)
+        down, across = (_lattice(size, self.smoothness) if self.elastic else np.empty((size, 0), np.float32) for size in (h, w))
+        points = down.shape[1] * across.shape[1]
+        drawn = kernels.uniform(key, indices, WIDTH + 1 + 2 * points)
+        fields = np.float32(self.elastic * 3**0.5) * (2 * drawn[:, WIDTH + 1 :] - 1)  # of variance elastic²
+        return key, drawn, Geometry(self._maps(drawn, h, w), fields.reshape(len(indices), 2, points), down, across)
+
+    def _unchanged(self, key: int, indices: Array, kernels: Kernels) -> Array:
+        """Return which samples stay as they are (n)."""
+        return kernels.uniform(rng.at_step(key, 2), indices, 1)[:, 0] >= self.share
+
     def _maps(self, drawn: Array, h: int, w: int) -> Array:
         """Return the affine maps (n, 6): pixel (p, q) takes the value at (a p + b q + c, d p + e q + f) of the original."""
-        angle = _symmetric(drawn[:, ROTATION], np.deg2rad(self.rotation))
-        size, ratio = np.exp(_symmetric(drawn[:, SCALE], self.scale)), np.exp(_symmetric(drawn[:, STRETCH], self.stretch / 2))
-        slant = _symmetric(drawn[:, SHEAR], self.shear)
+        angle = symmetric(drawn[:, ROTATION], np.deg2rad(self.rotation))
+        size, ratio = np.exp(symmetric(drawn[:, SCALE], self.scale)), np.exp(symmetric(drawn[:, STRETCH], self.stretch / 2))
+        slant = symmetric(drawn[:, SHEAR], self.shear)
         cos, sin = np.cos(angle), np.sin(angle)
         # A⁻¹ = scale⁻¹ · shear⁻¹ · rotation⁻¹
         a, b = cos, sin
         d, e = -sin - slant * a, cos - slant * b
         a, b, d, e = a / (size * ratio), b / (size * ratio), d * ratio / size, e * ratio / size
         middle_p, middle_q = (h - 1) / 2, (w - 1) / 2
-        c = middle_p - a * middle_p - b * middle_q - _symmetric(drawn[:, DOWN], self.shift)
-        f = middle_q - d * middle_p - e * middle_q - _symmetric(drawn[:, RIGHT], self.shift)
+        c = middle_p - a * middle_p - b * middle_q - symmetric(drawn[:, DOWN], self.shift)
+        f = middle_q - d * middle_p - e * middle_q - symmetric(drawn[:, RIGHT], self.shift)
         return np.stack([a, b, c, d, e, f], axis=1).astype(np.float32)
 
-    def _boxes(self, drawn: Array, h: int, w: int) -> Array:
-        """Return the erased rectangles (n, 4): first row, end, first column, end. An empty one has its end at its start."""
-        sides = np.ceil(drawn[:, [HEIGHT, WIDTH]] * [self.erased * h, self.erased * w]).astype(np.int64)
-        sides[drawn[:, ERASED] >= self.erasing] = 0
-        first = (drawn[:, [TOP, LEFT]] * ([h, w] - sides + 1)).astype(np.int64)
-        return np.stack([first[:, 0], first[:, 0] + sides[:, 0], first[:, 1], first[:, 1] + sides[:, 1]], axis=1)
+
+def check_images(shape: Shape) -> None:
+    """Raise ShapeError unless samples of this shape are images."""
+    if len(shape) != 3:
+        raise ShapeError(f"augmentation needs images (height, width, channels), got samples of the shape {shape}")
 
 
-def _symmetric(drawn: Array, amount: float) -> Array:
+def erased_boxes(drawn: Array, probability: float, erased: float, h: int, w: int) -> Array:
+    """Return the erased rectangles (n, 4): first row, end, first column, end. An empty one has its end at its start.
+
+    ``drawn`` (n, ≥ 5) are random numbers for: whether there is one, top, left, height and width.
+    """
+    sides = np.ceil(drawn[:, [3, 4]] * [erased * h, erased * w]).astype(np.int64)
+    sides[drawn[:, 0] >= probability] = 0
+    first = (drawn[:, [1, 2]] * ([h, w] - sides + 1)).astype(np.int64)
+    return np.stack([first[:, 0], first[:, 0] + sides[:, 0], first[:, 1], first[:, 1] + sides[:, 1]], axis=1)
+
+
+def symmetric(drawn: Array, amount: float) -> Array:
     """Map values from 0 … 1 to −amount … amount."""
     return (2 * drawn - 1) * np.float32(amount)
 
@@ -173,47 +177,3 @@ AUGMENTATIONS = {
         rotation=15, scale=0.15, stretch=0.15, shear=0.3, shift=2, elastic=1.2, thickness=0.5, erasing=0.2, noise=0.05
     ),
 }
-
-
-def format_augmentation(augmentation: Augmentation | None) -> str:
-    """Return the name of the augmentation, or else its settings, in the form that :func:`parse_augmentation` reads."""
-    if augmentation is None:
-        return "none"
-    for name, preset in AUGMENTATIONS.items():
-        if preset == augmentation:
-            return name
-    values = {field.name: getattr(augmentation, field.name) for field in dataclasses.fields(augmentation)}
-    settings = [
-        f"{name}={repr(value).removesuffix('.0')}" for name, value in values.items() if value != getattr(Augmentation, name)
-    ]
-    return ",".join(settings) or "rotation=0"
-
-
-def parse_augmentation(text: str) -> Augmentation | None:
-    """Return the augmentation that ``text`` describes.
-
-    The text is a name in AUGMENTATIONS, ``none``, a list of settings as in ``rotation=10,shift=2``, or a name followed by the
-    settings that differ from it, as in ``affine,share=0.75``. Raises ConfigError.
-    """
-    first, _, settings = text.partition(",")
-    if first == "none":
-        if settings:
-            raise ConfigError(f"augmentation {text!r}: none takes no settings")
-        return None
-    base = AUGMENTATIONS.get(first)
-    if base is None:
-        base, settings = Augmentation(), text
-        if "=" not in first:
-            known = did_you_mean(first, [*AUGMENTATIONS, "none"])
-            raise ConfigError(f"there is no augmentation {first!r}: {known}, or give settings: rotation=10,shift=2")
-    names = [field.name for field in dataclasses.fields(Augmentation)]
-    values = {}
-    for setting in filter(None, settings.split(",")):
-        name, _, value = setting.partition("=")
-        if name not in names:
-            raise ConfigError(f"augmentation has no setting {name!r}: {did_you_mean(name, names)}")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise ConfigError(f"augmentation: {name}={value!r} is not a number") from None
-    return dataclasses.replace(base, **values) if values else base

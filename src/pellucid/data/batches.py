@@ -7,14 +7,25 @@ selected, scaled and augmented, and written to the array that the network reads.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
 from pellucid.core import rng
 from pellucid.core.memory import Array, aligned_zeros
-from pellucid.data.augmentation import Augmentation
 from pellucid.data.input_stage import InputStage
+from pellucid.data.sample_augmentation import SampleAugmentation
 from pellucid.kernels import Kernels
+
+
+class BatchSource(Protocol):
+    """The protocol of what the training loop takes its batches from."""
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield the batches (x, targets, weights) of an epoch."""
 
 
 class Batches:
@@ -32,7 +43,7 @@ class Batches:
         *,
         rows: Array | None,
         stage: InputStage,
-        augmentation: Augmentation | None = None,
+        augmentation: SampleAugmentation | None = None,
         batch_size: int,
         seed: int,
         shuffle: bool,
@@ -64,7 +75,7 @@ class Batches:
                 x = self._augmented(self.augmentation, source, chosen, epoch, out)
             yield x, self.targets[chosen], self.weights[chosen]
 
-    def _augmented(self, augmentation: Augmentation, source: Array, indices: Array, epoch: int, out: Array) -> Array:
+    def _augmented(self, augmentation: SampleAugmentation, source: Array, indices: Array, epoch: int, out: Array) -> Array:
         x, factor = self.x, self.stage.factor
         if not (x.flags.c_contiguous and x.flags.aligned and x.dtype in (np.uint8, np.float32)):
             x, source, factor = self.stage.transform(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0

@@ -15,10 +15,10 @@ import numpy as np
 
 from pellucid.core.config import validate
 from pellucid.core.memory import Array
-from pellucid.data.augmentation import Augmentation
 from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import Passthrough
+from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
 from pellucid.errors import ConfigError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.metrics import Metric
@@ -39,9 +39,9 @@ class Ensemble:
     several models whose outputs are embeddings, and for copies where the output is a map, which would move with the image.
     """
 
-    def __init__(self, models: Sequence[Model], *, augmentation: Augmentation | None = None, copies: int = 0):
+    def __init__(self, models: Sequence[Model], *, augmentation: AnyAugmentation | None = None, copies: int = 0):
         self.models = tuple(models)
-        self.augmentation: Augmentation | None = validate(augmentation, Augmentation | None, "Ensemble", "augmentation")
+        self.augmentation = as_augmentation(augmentation, "Ensemble")
         self.copies: int = validate(copies, int, "Ensemble", "copies")
         if not self.models:
             raise ConfigError("an ensemble needs at least one model")

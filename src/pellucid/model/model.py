@@ -16,10 +16,11 @@ from pellucid.core.config import own_classes, to_json, validate
 from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
-from pellucid.data.augmentation import Augmentation
 from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage, input_stage_for
+from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
+from pellucid.data.stream import BatchStream
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
@@ -40,6 +41,7 @@ from pellucid.training.prediction import Predictor
 from pellucid.training.progress import follow
 from pellucid.training.pullback import OwnSteps, Pullback
 from pellucid.training.state import ModelState
+from pellucid.training.streamed import StreamedBatches, training_data
 from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
 
@@ -130,7 +132,7 @@ class Model:
     @explain_arguments
     def fit(
         self,
-        x: Array | Dataset,
+        x: Array | Dataset | BatchStream | Any,
         y: Array | None = None,
         *,
         validation: Dataset | tuple[Array, Array] | None = None,
@@ -138,17 +140,18 @@ class Model:
         epochs: int = 1,
         batch_size: int | None = None,
         shuffle: bool = True,
-        augmentation: Augmentation | None = None,
+        augmentation: AnyAugmentation | None = None,
         class_weight: ClassWeight | None = None,
         policies: Sequence[Policy] = (),
         accumulate: int = 1,
         method: Perturbation | None = None,
         exact_training_metrics: bool = False,
         deterministic: bool = False,
+        steps_per_epoch: int | None = None,
         progress: bool | None = None,
     ) -> History:
-        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``. Returns the history, which is also in
-        ``self.history``.
+        """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``, or on a stream of batches. Returns the history,
+        which is also in ``self.history``.
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss; or (n, *positions), the weight of each position of the
@@ -156,7 +159,9 @@ class Model:
         - ``epochs`` and ``batch_size``: the number of passes over the data, and the number of samples in each batch; None is
           32, or with :class:`~pellucid.optim.LBFGS` the whole training set, which it needs.
         - ``shuffle``: visit the samples in a new order in each epoch.
-        - ``augmentation``: change the training images randomly, differently in each epoch.
+        - ``augmentation``: change the training samples randomly, differently in each epoch: an
+          :class:`~pellucid.data.Augmentation`, a :class:`~pellucid.data.PhotoAugmentation`, or a function of one sample and a
+          random generator (:class:`~pellucid.data.sample_augmentation.FunctionAugmentation`).
         - ``class_weight``: "balanced", a list, or a mapping from class number or name to weight
           (:func:`~pellucid.training.class_weight.weighted`).
         - ``policies``: early stopping, averages of the parameters and other :class:`~pellucid.training.Policy` objects, in the
@@ -167,6 +172,10 @@ class Model:
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
           accumulated during the epoch, in training mode and with the class weights.
         - ``deterministic``: make the result independent of the number of cores. That of the compiled kernels always is.
+        - ``steps_per_epoch``: the number of batches of an epoch, for batches from a program: ``x`` is then a
+          :class:`~pellucid.data.BatchStream`, or the source of one: a function of the epoch, a list, a data loader, a
+          generator. Such batches have their own targets, weights, size and order. ``batch_size``,
+          ``exact_training_metrics`` and ``class_weight="balanced"`` need arrays; ``shuffle`` has no effect.
         - ``progress``: None shows the progress on a terminal and in a notebook, True everywhere (as lines where there are no
           bars), False nowhere.
 
@@ -187,6 +196,7 @@ class Model:
             method=method,
             exact_training_metrics=exact_training_metrics,
             deterministic=deterministic,
+            steps_per_epoch=steps_per_epoch,
         )
         self._check_loss("fit")
         events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
@@ -196,7 +206,7 @@ class Model:
     @explain_arguments
     def fit_events(
         self,
-        x: Array | Dataset,
+        x: Array | Dataset | BatchStream | Any,
         y: Array | None = None,
         options: FitOptions | None = None,
         *,
@@ -212,7 +222,7 @@ class Model:
         """
         self._check_loss("fit_events")
         options = validate(options, FitOptions | None, "fit_events", "options") or FitOptions()
-        data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
+        data = training_data(x, y, sample_weight, options, self.state, self.input_stage, self.classes)
         stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
         history = History()
         events = self._trainer.events(
@@ -237,7 +247,7 @@ class Model:
         low: float = 1e-6,
         high: float = 10.0,
         steps: int = 100,
-        augmentation: Augmentation | None = None,
+        augmentation: AnyAugmentation | None = None,
         class_weight: ClassWeight | None = None,
     ) -> RateSearch:
         """Run a learning-rate range test (Smith, 2017): ``steps`` steps with rates that rise from ``low`` to ``high``.
@@ -246,7 +256,9 @@ class Model:
         unchanged. Raises DataError, ShapeError and ConfigError as :meth:`fit` does, and DataError where no rate is suitable.
         """
         self._check_loss("find_learning_rate")
-        data = inputs.as_dataset(x, y, stage=self.input_stage)
+        augmentation = as_augmentation(augmentation, "find_learning_rate")
+        options = FitOptions(augmentation=augmentation, class_weight=class_weight)
+        data = training_data(x, y, None, options, self.state, self.input_stage, self.classes, once=False)
         stage = self.input_stage or data.input_stage()
         return self._trainer.find_learning_rate(
             data,
@@ -448,7 +460,7 @@ class Model:
         if self.loss is None:
             raise no_loss(method)
 
-    def _adopt(self, data: Dataset, stage: InputStage) -> None:
+    def _adopt(self, data: Dataset | StreamedBatches, stage: InputStage) -> None:
         """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
         named = self.classes is None and not self.state.loss.compares_samples  # the outputs of such a loss are not classes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.config import to_json
-from pellucid.data.augmentation import parse_augmentation
+from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import checked_name
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError

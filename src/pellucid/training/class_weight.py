@@ -29,8 +29,12 @@ def check_class_weight(class_weight: object) -> None:
         raise ConfigError(f"class_weight={class_weight!r}: give {BALANCED!r}, a list with one weight per class, or a mapping")
 
 
-def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Sequence[str] | None) -> Samples:
+def weighted(
+    samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Sequence[str] | None, *, whole: bool = True
+) -> Samples:
     """Return the samples with weights multiplied by the weight of their class; ``names`` are the class names, if known.
+
+    ``whole`` means that they are the whole training set, of which at least one sample must count.
 
     ``class_weight`` is one of
 
@@ -60,7 +64,7 @@ def weighted(samples: Samples, class_weight: ClassWeight | None, state: ModelSta
             )
         factors = np.array([_checked_weight(value, c) for c, value in enumerate(class_weight)])
     product = (weights * factors[labels]).astype(np.float32)
-    if not product.any():
+    if whole and not product.any():
         raise ConfigError(f"class_weight={class_weight!r}: every sample would have the weight 0")
     return dataclasses.replace(samples, weights=product)
 

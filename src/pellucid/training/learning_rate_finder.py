@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.config import Positive, Range, validate
 from pellucid.core.memory import Array
-from pellucid.data.batches import Batches
+from pellucid.data.batches import BatchSource
 from pellucid.errors import ConfigError, DataError, DivergedError
 from pellucid.training.loop import take_step
 from pellucid.training.state import ModelState
@@ -57,7 +57,7 @@ def check_range(low: float, high: float, steps: int) -> None:
     validate(steps, Annotated[int, Range(MIN_STEPS)], "find_learning_rate", "steps")
 
 
-def range_test(state: ModelState, step: Step, batches: Batches, low: float, high: float, steps: int) -> RateSearch:
+def range_test(state: ModelState, step: Step, batches: BatchSource, low: float, high: float, steps: int) -> RateSearch:
     """Return the losses of ``steps`` steps whose learning rate rises from ``low`` to ``high`` by equal factors (Smith, 2017).
 
     The test ends early where the loss is not finite, or where the mean loss of the last ten steps exceeds the explosion limit

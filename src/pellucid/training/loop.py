@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from pellucid.core.memory import Array
-from pellucid.data.batches import Batches
+from pellucid.data.batches import BatchSource
 from pellucid.errors import DataError
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
@@ -41,7 +41,7 @@ class Control:
 def train(
     state: ModelState,
     step: Step,
-    batches: Batches,
+    batches: BatchSource,
     epochs: int,
     *,
     accumulate: int = 1,

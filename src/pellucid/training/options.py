@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.core.config import Count, validate
-from pellucid.data.augmentation import Augmentation
+from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
 from pellucid.training.class_weight import ClassWeight, check_class_weight
 from pellucid.training.perturbation import Perturbation
 from pellucid.training.policies import Policy, check_order
@@ -26,27 +26,29 @@ class FitOptions:
     epochs: int = 1
     batch_size: int | None = None
     shuffle: bool = True
-    augmentation: Augmentation | None = None
+    augmentation: AnyAugmentation | None = None
     class_weight: ClassWeight | None = None
     policies: Sequence[Policy] = ()
     accumulate: int = 1
     method: Perturbation | None = None
     exact_training_metrics: bool = False
     deterministic: bool = False
+    steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
         kinds: Mapping[str, Any] = {
             "epochs": Count,
             "batch_size": Count | None,
             "shuffle": bool,
-            "augmentation": Augmentation | None,
             "policies": tuple[Policy, ...],
             "accumulate": Count,
             "method": Perturbation | None,
             "exact_training_metrics": bool,
             "deterministic": bool,
+            "steps_per_epoch": Count | None,
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, validate(getattr(self, name), kind, "fit", name))
+        object.__setattr__(self, "augmentation", as_augmentation(self.augmentation, "fit"))
         check_class_weight(self.class_weight)
         check_order(self.policies)

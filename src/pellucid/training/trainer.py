@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Generator, Sequence
 
 from pellucid.core.config import Count, validate
 from pellucid.core.memory import Array
-from pellucid.data.augmentation import Augmentation
-from pellucid.data.batches import Batches
+from pellucid.data.batches import Batches, BatchSource
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
+from pellucid.data.sample_augmentation import SampleAugmentation, as_augmentation
 from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
@@ -27,6 +28,7 @@ from pellucid.training.policies import check_monitors
 from pellucid.training.prediction import Predictor, Scores
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
+from pellucid.training.streamed import StreamedBatches
 
 
 class Trainer:
@@ -38,7 +40,7 @@ class Trainer:
 
     def events(
         self,
-        data: Dataset,
+        data: Dataset | StreamedBatches,
         stage: InputStage,
         options: FitOptions,
         history: History,
@@ -67,25 +69,39 @@ class Trainer:
         if options.policies:
             none = Scores(state).result()  # of no sample, but with the names of all scores
             check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validation is not None else None).row())
-        samples = inputs.checked_training_samples(data, stage, state, class_names)
+        samples = None
+        if isinstance(data, Dataset):
+            samples = inputs.checked_training_samples(data, stage, state, class_names)
         evaluate_validation = evaluate_training = None
         if validation is not None:
             other = inputs.as_validation_set(validation, stage)
             validation_samples = inputs.checked_samples(other, "validation data", stage, state, class_names)
             stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
             evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage)
-        if options.exact_training_metrics:  # before the class weights are multiplied in: evaluations do not use them
+        # Before the class weights are multiplied in: evaluations do not use them.
+        if samples is not None and options.exact_training_metrics:
             evaluate_training = functools.partial(self.predictor.evaluate, samples, stage)
-        samples = weighted(samples, options.class_weight, state, class_names)
         rule = state.updater.rule
         size = options.batch_size or BATCH_SIZE
         events: Generator[Event, None, None]
+        batches: BatchSource
+        if isinstance(data, StreamedBatches):
+            batches, size = data, data.batch_size
+        else:
+            assert samples is not None
+            samples = weighted(samples, options.class_weight, state, class_names)
+            if isinstance(rule, LBFGS):
+                check_options(options, len(samples.targets), rule)
+                size = chunk_samples(state, len(samples.targets), rule)
+                batches = self._batches(samples, stage, size, shuffle=False, augmentation=None)
+            else:
+                augmentation = as_augmentation(options.augmentation, "fit")
+                batches = self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=augmentation)
         if isinstance(rule, LBFGS):
-            check_options(options, len(samples.targets), rule)
-            size = chunk_samples(state, len(samples.targets), rule)
+            assert isinstance(batches, Batches)
             events = train_full_batch(
                 state,
-                self._batches(samples, stage, size, shuffle=False, augmentation=None),
+                batches,
                 options.epochs,
                 history,
                 evaluate_validation=evaluate_validation,
@@ -97,13 +113,15 @@ class Trainer:
             events = train(
                 state,
                 step,
-                self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=options.augmentation),
+                batches,
                 options.epochs,
                 accumulate=options.accumulate,
                 evaluate_validation=evaluate_validation,
                 evaluate_training=evaluate_training,
                 control=control,
             )
+        if isinstance(data, StreamedBatches):
+            events = data.closed_after(events)
         for policy in options.policies:
             events = policy.wrap(events, state, history)
         return recorded(events, history, state, state.threads(size, deterministic=options.deterministic))
@@ -121,14 +139,14 @@ class Trainer:
 
     def find_learning_rate(
         self,
-        data: Dataset,
+        data: Dataset | StreamedBatches,
         stage: InputStage,
         *,
         batch_size: int,
         low: float,
         high: float,
         steps: int,
-        augmentation: Augmentation | None,
+        augmentation: SampleAugmentation | None,
         class_weight: ClassWeight | None,
         class_names: Sequence[str] | None,
     ) -> RateSearch:
@@ -136,14 +154,16 @@ class Trainer:
         state = self.state
         check_range(low, high, steps)
         batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
-        augmentation = validate(augmentation, Augmentation | None, "find_learning_rate", "augmentation")
+        if isinstance(data, StreamedBatches):
+            with contextlib.closing(data), state.threads(data.batch_size).applied(state.kernels):
+                return range_test(state, self._gradient_step, data, low, high, steps)
         samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)
 
     def _batches(
-        self, samples: Samples, stage: InputStage, batch_size: int, *, shuffle: bool, augmentation: Augmentation | None
+        self, samples: Samples, stage: InputStage, batch_size: int, *, shuffle: bool, augmentation: SampleAugmentation | None
     ) -> Batches:
         return Batches(
             samples.x,

@@ -17,7 +17,8 @@ from pellucid.app.networks import SHAPE
 from pellucid.app.state import AppState
 from pellucid.app.tabs.train_job import command
 from pellucid.app.tabs.train_queue import TrainingQueue
-from pellucid.data.augmentation import AUGMENTATIONS, format_augmentation
+from pellucid.data.augmentation import AUGMENTATIONS
+from pellucid.data.augmentation_text import format_augmentation
 from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import PellucidError
 from pellucid.optim import rule_of
