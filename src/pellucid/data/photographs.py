@@ -165,7 +165,6 @@ class PhotoAugmentation(Config, SampleAugmentation):
 def _hue_rotation(angle: Array) -> Array:
     """Return the matrices (n, 3, 3) that turn colours by ``angle`` (n) around the axis of greys, in the space YIQ."""
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-    to_yiq[1:] -= to_yiq[1:].mean(axis=1, keepdims=True)  # greys have exactly no chroma
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.tile(np.eye(3), (len(angle), 1, 1))
     turn[:, 1, 1], turn[:, 1, 2], turn[:, 2, 1], turn[:, 2, 2] = cos, -sin, sin, cos
