@@ -103,7 +103,9 @@ class Augmentation(Config, SampleAugmentation):
             out[unchanged] = x[rows[unchanged]] * out.dtype.type(factor)
         return out
 
-    def geometry(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> Geometry:
+    def geometry(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> Geometry | None:
+        if not any((self.rotation, self.scale, self.stretch, self.shear, self.shift, self.elastic)):
+            return None
         key, _, geometry = self._drawn(indices, h, w, seed, epoch, kernels)
         return geometry.where(~self._unchanged(key, indices, kernels)) if self.share < 1 else geometry
 

@@ -15,6 +15,7 @@ from pellucid.core import rng
 from pellucid.core.memory import Array, aligned_zeros
 from pellucid.data.input_stage import InputStage
 from pellucid.data.sample_augmentation import SampleAugmentation
+from pellucid.data.target_maps import moved
 from pellucid.kernels import Kernels
 
 
@@ -32,7 +33,8 @@ class Batches:
     """The mini-batches of a data set.
 
     ``x`` (m, …) are the source samples, and ``rows`` the indices of the n samples in the set (None for all). ``targets`` and
-    ``weights`` (n) are those of these rows; without ``weights`` all are 1.
+    ``weights``, (n) or (n, *positions), are those of these rows; without ``weights`` all are 1. An augmentation that moves the
+    pixels of images also moves targets that are maps of them (:mod:`pellucid.data.target_maps`, also about ``interpolate``).
     """
 
     def __init__(
@@ -44,17 +46,19 @@ class Batches:
         rows: Array | None,
         stage: InputStage,
         augmentation: SampleAugmentation | None = None,
+        interpolate: bool = False,
         batch_size: int,
         seed: int,
         shuffle: bool,
         kernels: Kernels,
     ):
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
-        self.augmentation = augmentation
-        if augmentation is not None:
-            augmentation.check(x.shape[1:])
+        self.augmentation, self.interpolate = augmentation, interpolate
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
         self.weights = np.ones(len(targets), np.float32) if weights is None else np.ascontiguousarray(weights, np.float32)
+        if augmentation is not None:
+            augmentation.check(x.shape[1:])
+            self._targets(np.arange(1), 0)  # raises an error before the training if it cannot be changed like the images
         shape = (self.batch_size, *x.shape[1:])
         self._batch = aligned_zeros(int(np.prod(shape))).reshape(shape)
 
@@ -73,7 +77,24 @@ class Batches:
                 x = self.stage.transform(self.x, source, out, self.kernels)
             else:
                 x = self._augmented(self.augmentation, source, chosen, epoch, out)
-            yield x, self.targets[chosen], self.weights[chosen]
+            yield x, *self._targets(chosen, epoch)
+
+    def _targets(self, indices: Array, epoch: int) -> tuple[Array, Array]:
+        """Return the targets and weights of the samples with these indices in the set."""
+        targets, weights = self.targets[indices], self.weights[indices]
+        if self.augmentation is None:
+            return targets, weights
+        return moved(
+            self.augmentation,
+            self.x.shape[1:],
+            targets,
+            weights,
+            indices,
+            self.seed,
+            epoch,
+            interpolate=self.interpolate,
+            kernels=self.kernels,
+        )
 
     def _augmented(self, augmentation: SampleAugmentation, source: Array, indices: Array, epoch: int, out: Array) -> Array:
         x, factor = self.x, self.stage.factor

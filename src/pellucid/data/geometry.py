@@ -35,12 +35,12 @@ class Geometry:
         maps = np.where(changed[:, None], self.maps, IDENTITY)
         return Geometry(maps, self.fields * changed[:, None, None].astype(np.float32), self.down, self.across)
 
-    def labels(self, values: Array) -> tuple[Array, Array]:
-        """Return the class maps ``values`` (n, h, w) as the images show them, and where these positions are inside (n, h, w).
+    def nearest(self, values: Array) -> tuple[Array, Array]:
+        """Return the maps ``values`` (n, h, w, …) as the images show them, and which pixels are inside, as bool (n, h, w).
 
-        Each pixel takes the label of the nearest pixel; outside it is 0.
+        Each pixel takes the value of the nearest pixel; outside it is 0.
         """
-        n, h, w = values.shape
+        n, h, w = values.shape[:3]
         rows, columns = self._positions(h, w)
         i, j = (np.rint(np.clip(place, -2, max(h, w) + 1)).astype(np.int64) for place in (rows, columns))
         inside = (i >= 0) & (i < h) & (j >= 0) & (j < w)
@@ -48,10 +48,10 @@ class Geometry:
         moved[~inside] = 0
         return moved, inside
 
-    def numbers(self, values: Array, kernels: Kernels) -> tuple[Array, Array]:
-        """Return the maps of numbers ``values`` (n, h, w, k) as the images show them, interpolated, and where they are inside.
+    def interpolated(self, values: Array, kernels: Kernels) -> tuple[Array, Array]:
+        """Return the maps ``values`` (n, h, w, k) as the images show them, interpolated, and which pixels are inside (n, h, w).
 
-        A pixel is inside where all four pixels that it is interpolated from are.
+        A pixel is inside where all pixels that it is interpolated from are; outside it is 0.
         """
         n, h, w = values.shape[:3]
         out = np.empty(values.shape, np.float32)
@@ -59,6 +59,7 @@ class Geometry:
         rows, columns = self._positions(h, w)
         slack = 1e-3  # of a pixel: rounding of the positions
         inside = (rows >= -slack) & (rows <= h - 1 + slack) & (columns >= -slack) & (columns <= w - 1 + slack)
+        out[~inside] = 0
         return out, inside
 
     def warp(self, x: Array, rows: Array, factor: float, out: Array, kernels: Kernels) -> None:

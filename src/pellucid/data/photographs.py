@@ -90,7 +90,9 @@ class PhotoAugmentation(Config, SampleAugmentation):
                 out[i, first:end, left:right] = 0
         return out
 
-    def geometry(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> Geometry:
+    def geometry(self, indices: Array, h: int, w: int, seed: int, epoch: int, kernels: Kernels) -> Geometry | None:
+        if not any((self.flip, self.flip_vertical, self.crop < 1, self.stretch, self.rotation, self.shift)):
+            return None
         return self._geometry(self._drawn(indices, seed, epoch, kernels), h, w)
 
     @property

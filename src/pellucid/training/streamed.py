@@ -14,6 +14,7 @@ from pellucid.data.input_stage import InputStage, input_stage_for
 from pellucid.data.prefetch import prefetched
 from pellucid.data.sample_augmentation import SampleAugmentation, as_augmentation
 from pellucid.data.stream import BatchStream, as_stream
+from pellucid.data.target_maps import moved
 from pellucid.errors import ConfigError, DataError, PellucidError
 from pellucid.training import inputs
 from pellucid.training.class_weight import ClassWeight, weighted
@@ -150,6 +151,17 @@ class StreamedBatches:
             weights = samples.weights
         if self.augmentation is not None:
             self.augmentation.check(batch.shape[1:])
+            targets, weights = moved(
+                self.augmentation,
+                batch.shape[1:],
+                targets,
+                weights,
+                np.arange(done, done + len(batch)),
+                state.seed,
+                epoch,
+                interpolate=not state.loss.classifies,
+                kernels=state.kernels,
+            )
             rows, plain = np.arange(len(batch)), np.ascontiguousarray(batch)
             batch = self.augmentation.apply_batch(
                 plain, rows, 1.0, rows + done, state.seed, epoch, np.empty_like(plain), state.kernels

@@ -172,6 +172,7 @@ class Trainer:
             rows=samples.rows,
             stage=stage,
             augmentation=augmentation,
+            interpolate=not self.state.loss.classifies,
             batch_size=batch_size,
             seed=self.state.seed,
             shuffle=shuffle,
