@@ -165,7 +165,7 @@ from pellucid import (
     Zeros,
 )
 from pellucid.core.config import Config, Count, class_key, from_json, own_classes, registered_classes, to_json, validate
-from pellucid.data import Augmentation
+from pellucid.data import Augmentation, PhotoAugmentation
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
@@ -313,6 +313,7 @@ INSTANCES: list[Config] = [
     MaxPool2D(3, (2, 1), ((1, 0), (2, 1))),
     MeanSquaredError(),
     MeanSquaredError(2.5),
+    MeanSquaredError((2.5, 1.0)),
     Node("a", Graph(Node("b", Dense(3), "input")), "c"),
     Node("both", Concatenate(), "a", "b", "c"),
     Passthrough(),
@@ -321,6 +322,8 @@ INSTANCES: list[Config] = [
     Orthogonal(2.0),
     PReLU(),
     PReLU(Constant(0.1)),
+    PhotoAugmentation(),
+    PhotoAugmentation(0.5, crop=0.8, shift=4, hue=20),
     Precision(),
     Precision(2),
     ReLU(),
@@ -329,6 +332,7 @@ INSTANCES: list[Config] = [
     ReadOptions("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
     Recall(0),
     Rescale(100.0, -3.5),
+    Rescale((100.0, 2.0), (0.0, -3.5)),
     Reshape((2, -1, 3)),
     Residual(Dense(3), Residual(Tanh())),
     Residual(Dense(3), shortcut=Sequential(Dense(3))),

@@ -148,3 +148,12 @@ def test_maps_of_another_size_are_refused_before_training():
     with pytest.raises(ShapeError, match=r"moves the pixels of images of 10 × 8, but the targets have the positions \(5, 4\)"):
         model.fit_events(IMAGES, y, FitOptions(augmentation=SHIFTED))
     model.fit(IMAGES, y, augmentation=Augmentation(noise=0.1))
+
+
+def test_the_targets_of_losses_for_numbers_are_interpolated():
+    network = Sequential(Conv2D(1, 1))
+    for batches in (lambda x: {"x": x, "y": x}, lambda x: {"x": [(x, x)]}):
+        model = network.compile((H, W, 1), MeanSquaredError(), SGD(0.1))
+        model.weights["conv2d1.W"][...] = 1
+        history = model.fit(**batches(SMOOTH[..., None].astype(np.float32)), augmentation=BOTH)
+        assert history["train_loss"][0] < 1e-9, "a network that returns its input is right wherever the position is inside"

@@ -275,6 +275,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (SELU(), (7,)),
     (Rescale(), (2, 3)),
     (Rescale(2.5, -3.0), (4,)),
+    (Rescale((2.5, 0.1, 3.0), (-3.0, 0.0, 1.0)), (3,)),
+    (Rescale(2.0, (-3.0, 1.0)), (2, 3, 2)),
     (Repeat(3), (2,)),
     (Sequential(Repeat(1), GRU(2, return_sequences=True)), (2,)),
     (Reshape((2, -1)), (6,)),
@@ -639,6 +641,19 @@ def test_dropout_masks_differ_for_every_seed_and_path():
 def test_reshape_refuses_invalid_shapes(bad):
     with pytest.raises(ConfigError, match="shape"):
         Reshape(bad)
+
+
+def test_rescale_has_one_number_for_each_entry_of_the_last_axis():
+    layer = Rescale((2.0, 10.0), (0.0, -1.0))
+    x, dy = np.array([[[1.0, 2.0]], [[3.0, 4.0]]]), np.array([[[5.0, 6.0]], [[7.0, 8.0]]])
+    out = run_layer(layer, x, dy)
+    np.testing.assert_array_equal(out.y, [[[2, 19]], [[6, 39]]])
+    np.testing.assert_array_equal(out.dx, [[[10, 60]], [[14, 80]]])
+    for wrong, name in ((Rescale(offset=(1.0, 2.0)), "offset"), (Rescale((1.0, 2.0)), "scale")):
+        with pytest.raises(ShapeError, match=rf"{name} has 2 numbers for the shape \(2, 3\), whose last axis has 3"):
+            wrong.build((2, 3))
+    with pytest.raises(ConfigError, match="above 0"):
+        Rescale((1.0, -2.0))
 
 
 def test_reshape_checks_the_number_of_values():

@@ -88,6 +88,7 @@ PAIRS = [
     ),
     (MeanSquaredError(), (Dense(3),), NUMBERS),
     (MeanSquaredError(2.5), (Dense(3),), NUMBERS),
+    (MeanSquaredError((2.5, 0.3, 1.0)), (Dense(3),), NUMBERS),
     (MeanSquaredError(), (Dense(1),), NUMBERS[:, 0]),
     (MeanSquaredError(), (Dense(3), Softmax()), LABELS),
     (MeanAbsoluteError(), (Dense(1),), NUMBERS[:, 0]),
@@ -137,6 +138,8 @@ def test_values_equal_those_of_scikit_learn_and_scipy(kernels):
     assert value(BinaryCrossEntropy(), z, answers) == pytest.approx(np.mean(each), rel=1e-9)
     wanted = sklearn.metrics.mean_squared_error(soft, z, sample_weight=w)
     assert value(MeanSquaredError(), z, soft) == pytest.approx(wanted, rel=1e-12)
+    units = np.array([2.0, 0.5, 4.0, 1.0])  # powers of two, which round nothing
+    assert value(MeanSquaredError(tuple(units)), z * units, soft * units) == pytest.approx(wanted, rel=1e-12)
 
 
 def computed(loss, z, y, kernels, dtype=np.float64):
@@ -262,6 +265,7 @@ def test_huge_logits_stay_finite_and_exact(kernels, size):
             "pos_weight has 2 numbers for 3 outputs; give one number for all, or one",
         ),
         (Quantile((0.1, 0.9)), (), "levels has 2 numbers for 3 outputs"),
+        (MeanSquaredError((1.0, 2.0)), (), "unit has 2 numbers for 3 outputs"),
         (GaussianNLL(), (), "needs two outputs for each target, a mean and the logarithm of a variance; got 3 outputs"),
         (GaussianNLL(), (Dense(4), ReLU()), r"GaussianNLL needs a linear output, got ReLU\(\): remove it$"),
         (CosineDistance(), (Dense(1),), "needs at least 2 outputs, got 1"),

@@ -295,3 +295,10 @@ def test_the_range_test_takes_batches_and_refuses_those_that_it_would_use_up():
     with pytest.raises(ConfigError, match="would use up the batches of an iterator"):
         model.find_learning_rate(BatchStream(used, 2))
     assert len(list(used)) == 3
+
+
+def test_the_settings_of_a_stream_are_checked():
+    with pytest.raises(ConfigError, match="prefetch must be at least 0"):
+        BatchStream(by_epoch, 3, prefetch=-1)
+    with pytest.raises(ConfigError, match="steps_per_epoch must be an integer, not float"):
+        BatchStream(by_epoch, 2.5)

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from pellucid.core.config import Config, Count, Range
+from pellucid.core.config import Count, Range, validate
 from pellucid.data.dataset import Dataset
 from pellucid.data.tables.frame import is_frame
 from pellucid.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class BatchStream(Config):
+class BatchStream:
     """Batches for ``Model.fit`` that come from a program instead of arrays.
 
     A batch is ``(x, y)`` or ``(x, y, sample_weight)``, each as ``train_on_batch`` takes it, or a :class:`Dataset`. ``source``
@@ -43,11 +43,12 @@ class BatchStream(Config):
     """
 
     source: Any
-    steps_per_epoch: Count | None = None
-    prefetch: Annotated[int, Range(0)] = 0
+    steps_per_epoch: int | None = None
+    prefetch: int = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for name, kind in (("steps_per_epoch", Count | None), ("prefetch", Annotated[int, Range(0)])):
+            object.__setattr__(self, name, validate(getattr(self, name), kind, "BatchStream", name))
         if isinstance(self.source, type) or not (callable(self.source) or isinstance(self.source, Iterable)):
             raise ConfigError(
                 f"BatchStream(source={self.source!r}): source must be a function of the number of the epoch, an iterable or an "

@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.core.config import Positive
 from pellucid.core.memory import Array, Shape, Views
+from pellucid.errors import ShapeError
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
@@ -17,24 +18,33 @@ from pellucid.layers.context import Context
 class Rescale(Layer):
     """y = scale · x + offset, y' = scale, with constants that are not trained.
 
-    As the last layer of a regression network it converts the outputs to the unit of the targets (euros, degrees), while the
-    layers before it work with values of mean 0 and standard deviation 1.
+    ``scale`` and ``offset`` are one number for all values, or one for each entry of the last axis. As the last layer of a
+    regression network it converts the outputs to the units of the targets (euros, degrees), while the layers before it work
+    with values of mean 0 and standard deviation 1.
+
+    Raises ShapeError where there are more or fewer numbers than entries.
     """
 
     positionwise: ClassVar[bool] = True
 
-    scale: Positive = 1.0
-    offset: float = 0.0
+    scale: Positive | tuple[Positive, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
 
     def build(self, shape: Shape) -> LayerSpec:
+        for name, value in (("scale", self.scale), ("offset", self.offset)):
+            if isinstance(value, tuple) and len(value) != shape[-1]:
+                raise ShapeError(
+                    f"{self}: {name} has {len(value)} numbers for the shape {shape}, whose last axis has {shape[-1]}; give one "
+                    "number for all, or one for each entry of the last axis"
+                )
         return LayerSpec(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         y = ctx.buffer("y", x.shape)
-        np.multiply(x, x.dtype.type(self.scale), out=y)
-        y += x.dtype.type(self.offset)
+        np.multiply(x, np.asarray(self.scale, x.dtype), out=y)
+        y += np.asarray(self.offset, x.dtype)
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
-        dy *= dy.dtype.type(self.scale)
+        dy *= np.asarray(self.scale, dy.dtype)
         return dy

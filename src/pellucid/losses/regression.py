@@ -32,10 +32,13 @@ class MeanSquaredError(Loss):
     Targets: numbers (n, k); (n) for one output. For several outputs, integers (n) are labels and become one-hot rows.
 
     If ``unit`` is the standard deviation of the targets, a network that always predicts their mean has a loss of 1, whatever
-    their unit.
+    their unit. It is one number for all outputs, or one for each.
     """
 
-    unit: Positive = 1.0
+    unit: Positive | tuple[Positive, ...] = 1.0
+
+    def check_outputs(self, shape: Shape) -> None:
+        check_per_output(self, "unit", self.unit, shape)
 
     def targets(self, y: Array, shape: Shape) -> Array:
         return _numbers(y, shape, "MeanSquaredError")
@@ -44,6 +47,11 @@ class MeanSquaredError(Loss):
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
         outputs[...] = z
+        if isinstance(self.unit, tuple):
+            factor = np.asarray([1 / unit for unit in self.unit], z.dtype)
+            loss = kernels.squared_error(z * factor, targets * factor, weights, scale, dz)
+            dz *= factor
+            return float(loss)
         return float(kernels.squared_error(z, targets, weights, scale / self.unit**2, dz)) / self.unit**2
 
 

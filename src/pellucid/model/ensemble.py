@@ -146,6 +146,6 @@ class Ensemble:
         return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
 
 
-def _ensemble(models: Sequence[Model], augmentation: Augmentation | None, copies: int) -> Ensemble:
+def _ensemble(models: Sequence[Model], augmentation: AnyAugmentation | None, copies: int) -> Ensemble:
     """Return the ensemble of a pickle."""
     return Ensemble(models, augmentation=augmentation, copies=copies)

@@ -85,7 +85,7 @@ class Graph:
         names = [self.name_of(x) if isinstance(x, Value) else x for x in inputs]
         return self.value(self.node(operator, *names, **attributes), first.shape if shape is None else shape)
 
-    def elementwise(self, operator: str, *inputs: Value | Array | float, **attributes: Any) -> Value:
+    def elementwise(self, operator: str, *inputs: Value | Array | float | tuple[float, ...], **attributes: Any) -> Value:
         """Add an element-wise operator and return its output, in the layout in which most of its inputs are available.
 
         Numbers and arrays (…, c) become constants. Arrays are broadcast to the shape of a sample as in NumPy.
@@ -175,7 +175,7 @@ class Graph:
             for names in (operation.inputs, operation.outputs):
                 names[:] = ["output" if name == last else name for name in names]
 
-    def _broadcast_constant(self, x: Array | float, layout: Layout) -> str:
+    def _broadcast_constant(self, x: Array | float | tuple[float, ...], layout: Layout) -> str:
         """Add a constant in a shape that ONNX broadcasts to values in the given layout, and return its name."""
         array = np.asarray(x, np.float32)
         if array.size > 1:  # extended to all axes of Pellucid's layout, then transposed
