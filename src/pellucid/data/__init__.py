@@ -4,8 +4,10 @@
 - ``arrays.py``: a data set from arrays in memory (``from_arrays``)
 - ``checks.py``: the checks of the parts of a data set
 - ``input_stage.py``: the conversion of samples to the values that a network reads
-- ``augmentation.py``: random changes to training images
-- ``batches.py``: the data loader
+- ``augmentation.py``, ``photographs.py``: random changes to training images; ``augmentation_text.py``: their form as text
+- ``sample_augmentation.py``: what they have in common, and functions of the user as augmentations
+- ``geometry.py``, ``target_maps.py``: class maps that are changed like their images
+- ``batches.py``: the data loader for arrays; ``stream.py``, ``prefetch.py``: batches from a program
 - ``planar.py``: small problems in the plane, such as the two moons
 - ``row_file.py``: rows that may need more space than the memory has
 - ``sources/``: data sets by name, downloads, and user data

@@ -9,6 +9,7 @@ The network and its vectors:
 Training:
 
 - ``options.py``: the options of ``Model.fit``; ``inputs.py``: checks of user data; ``class_weight.py``: weights of classes
+- ``streamed.py``: batches from a program, checked one by one
 - ``trainer.py``: checks the data, makes the batches and starts the loop
 - ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without backpropagation
 - ``loop.py``: epochs and batches, as a generator of events; ``events.py``: the events and the history
