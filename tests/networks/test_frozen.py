@@ -183,6 +183,16 @@ def test_transfer_into_frozen_layers():
     np.testing.assert_array_equal(activations(other, X)["frozen1.relu1"], activations(one, X)["relu1"])
 
 
+def test_new_layers_keep_their_parameters():
+    one = source()
+    other = Sequential(*one.network.layers[:-2], Dense(2), Softmax()).compile((6,), CrossEntropy(), seed=2)
+    head = other.weights["dense2.W"].copy()
+    filled = transfer(one, other, new=["dense2"])
+    assert set(filled) == {path for path in arrays(one) if not path.startswith("dense2")}
+    np.testing.assert_array_equal(other.weights["dense2.W"], head)
+    np.testing.assert_array_equal(other.weights["dense1.W"], one.weights["dense1.W"])
+
+
 def test_an_invalid_transfer_changes_nothing():
     one = source()
     other = Sequential(Dense(8), BatchNorm(), ReLU(), Dense(2), Softmax()).compile((6,), CrossEntropy(), seed=2)

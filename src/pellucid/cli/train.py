@@ -9,6 +9,8 @@ import typer
 
 from pellucid.cli import options, user_data
 from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_scores, report_errors
+from pellucid.errors import ConfigError
+from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.run import run
 
@@ -21,6 +23,12 @@ def train(
         "--model",
         metavar="NAME|FILE.json",
         help=f"{options.MODEL_HELP}.  [default: mlp; for your own data, a preset that suits it]",
+    ),
+    from_run: Path | None = typer.Option(
+        None,
+        "--from",
+        metavar="RUN",
+        help="Fine-tune: start from the network and the parameters of this run folder or model file.",
     ),
     hidden: options.Hidden = None,
     epochs: options.Epochs = None,
@@ -79,9 +87,15 @@ def train(
     """
     notify = functools.partial(echo, quiet=quiet)
     reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
+    if from_run is not None:
+        if model is not None:
+            raise ConfigError(f"--model {model}: --from takes the network of the run; leave --model out")
+        start = Start.open(from_run)
+        model, reading = start.preset, start.read_options(reading) if Path(data).is_dir() else reading
     plan = RunPlan.of(
         RunSettings(
             **user_data.data_settings(data, model, reading, notify),
+            from_run=None if from_run is None else str(from_run),
             hidden=hidden,
             epochs=epochs,
             batch_size=batch_size,

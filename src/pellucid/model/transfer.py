@@ -9,6 +9,8 @@ An example::
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Flatten, Reshape
@@ -16,17 +18,18 @@ from pellucid.model.model import Model
 from pellucid.model.summary import rows_of
 
 
-def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "") -> tuple[str, ...]:
+def transfer(source: Model, target: Model, *, out_of: str = "", into: str = "", new: Collection[str] = ()) -> tuple[str, ...]:
     """Copy parameters and running statistics of ``source`` into ``target``, and return the paths of the copies in the target.
 
     ``out_of`` and ``into`` are the paths of two layers, one in each model; an empty path is the whole network. Arrays that have
-    the same name inside both layers, such as ``dense1.W``, are copied. Other arrays of the target stay unchanged.
+    the same name inside both layers, such as ``dense1.W``, are copied. Other arrays of the target stay unchanged, and so do
+    those of the layers in ``new``, which are paths inside ``into``: an output layer for other classes, for example.
 
     Raises ConfigError where no name occurs in both, ShapeError where arrays of the same name have different shapes or read
     flattened images of another size, such as 48 by 64 instead of 64 by 48; nothing is copied then.
     """
     sources, targets = _arrays_inside(source, out_of), _arrays_inside(target, into)
-    common = [name for name in sources if name in targets]
+    common = [name for name in sources if name in targets and not any(name.startswith(f"{path}.") for path in new)]
     if not common:
         raise ConfigError(
             f"transfer: no array has the same name in both models; the source has {_first_names(sources)} "

@@ -16,6 +16,7 @@ from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError
 from pellucid.optim import Optimizer, rule_of, with_learning_rate
 from pellucid.runs import presets
+from pellucid.runs.fine_tuning import Start
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
@@ -45,6 +46,7 @@ class RunSettings:
     corrections: str | None = None  # a folder of corrected drawings, which are added to the training set
     class_weight: str | None = None  # "balanced": every class has the same total weight
     reading: ReadOptions | None = None  # how user data is read
+    from_run: str | None = None  # a run folder or a model file: its network and parameters, instead of those of a preset
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class RunPlan:
     @classmethod
     def of(cls, settings: RunSettings) -> RunPlan:
         """Return the plan for these settings. Raises ConfigError for a value that is not allowed."""
-        recipe = presets.preset(settings.model)
+        recipe = presets.preset(settings.model) if settings.from_run is None else Start.open(settings.from_run).recipe()
+        if settings.from_run is not None and settings.hidden is not None:
+            raise ConfigError(f"--hidden {settings.hidden}: --from takes the network of the run; leave --hidden out")
         if settings.hidden is not None:
             recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
         optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)

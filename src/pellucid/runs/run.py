@@ -29,6 +29,7 @@ from pellucid.metrics import Metric
 from pellucid.model.model import Model
 from pellucid.optim import rule_of
 from pellucid.runs.energy import Energy, Meter
+from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.recipe import Recipe
@@ -85,6 +86,7 @@ class PreparedRun:
     model: Model
     folder: RunFolder
     threads: str
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,18 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto"."""
     settings, recipe = plan.settings, plan.recipe
     splits, train_set = _load(settings)
+    start = None if settings.from_run is None else Start.open(settings.from_run)
+    if start is not None:
+        start.check(train_set)
     task = Task.of(recipe, train_set, settings.model)
     if settings.data not in SOURCES and settings.epochs is None:
         recipe = recipe.with_epochs_for(len(train_set))
 
+    taken = ""
+
     def new_model(recipe: Recipe) -> Model:
-        return task.network.compile(
+        nonlocal taken
+        model = task.network.compile(
             train_set.shape,
             task.loss,
             recipe.optimizer,
@@ -114,6 +122,9 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
             seed=settings.seed,
             classes=splits.classes,
         )
+        if start is not None:
+            taken = start.initialize(model, splits.classes)
+        return model
 
     model = new_model(recipe)
     folder = RunFolder(out, Path(settings.model).stem, force=force)
@@ -124,6 +135,8 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     for note in splits.notes:
         notify(note)
     notify(f"model     {settings.model}: {recipe.about}; {model.parameter_count:,} parameters")
+    if start is not None:
+        notify(taken)
     if settings.lr == AUTO:
         try:
             rate = _find_learning_rate(model, recipe, train_set, notify)
@@ -141,7 +154,9 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    return PreparedRun(RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads)
+    return PreparedRun(
+        RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads, start
+    )
 
 
 def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
@@ -256,6 +271,7 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
     return {
         "pellucid": __version__,
         "preset": settings.model,
+        **({} if prepared.start is None else {"from": prepared.start.record()}),
         "data": {
             "name": splits.name,
             "requested": settings.data if settings.data in SOURCES else os.path.abspath(settings.data),

@@ -1,0 +1,141 @@
+"""Fine-tuning: a run that starts from the network and the parameters of another run, or of a model file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.data import Dataset
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import ConfigError, ShapeError
+from pellucid.layers import Dense, Layer, Rescale, Softmax
+from pellucid.model.model import Model
+from pellucid.model.summary import rows_of
+from pellucid.model.transfer import transfer
+from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.optim import Adam
+from pellucid.runs.folder import open_run
+from pellucid.runs.presets import PRESETS
+from pellucid.runs.recipe import Recipe
+from pellucid.training.options import FitOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The trained model that a run starts from, and the name of its preset.
+
+    The new network is that of the model. If the new data has the same classes in the same order, or if both tasks are
+    regressions, it has the same last layer too; otherwise the last Dense gets one output for each of the new classes, and new
+    parameters. Everything else is taken over: the other parameters, running statistics, and the input stage. The state of the
+    optimizer is not, and neither are the settings of the other run: those of its preset apply, or Adam for other networks.
+    """
+
+    path: str
+    model: Model
+    preset: str
+
+    @classmethod
+    def open(cls, path: str | Path) -> Start:
+        """Read a run folder or a model file. Raises FileError, and ConfigError for a model with several inputs or outputs."""
+        model, config = open_run(path)
+        if not isinstance(model.input_shape, tuple) or not isinstance(model.output_shape, tuple):
+            raise ConfigError(f"--from {path}: a run has one input and one output, and the model has several")
+        return cls(str(path), model, str(config.get("preset", Path(path).stem)))
+
+    def recipe(self) -> Recipe:
+        """Return the recipe of the new run: the network, with the optimizer and the options of the preset where it is known."""
+        known = PRESETS.get(self.preset)
+        about = f"the network of {self.path}"
+        if known is None:
+            return Recipe(about, self.network, Adam(), FitOptions(epochs=10, batch_size=100))
+        return dataclasses.replace(known, about=about, network=self.network)
+
+    def network(self, outputs: int) -> Composite:
+        """Return the network with this number of outputs: of classes, or 1 for a regression."""
+        network = self.model.network
+        whole = network if isinstance(network, Composite) else Sequential(network)
+        regression = isinstance(trailing_layers(whole)[-1], Rescale)
+        if regression and outputs > 1:  # its numbers become classes
+            body = without_last_layer(whole)
+            whole = Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Softmax())
+        elif self.model.output_shape == (outputs,):
+            return whole
+        changed = _with_units(whole, outputs)
+        if not isinstance(changed, Composite):
+            raise ConfigError(
+                f"--from {self.path}: its network has the outputs {self.model.output_shape}, and the data needs {outputs}, but "
+                "only a network that ends in Dense, followed by layers without parameters, gets a new last layer"
+            )
+        return changed
+
+    def read_options(self, options: ReadOptions) -> ReadOptions:
+        """Return the options with the size and colours of the model's images, where they are not given."""
+        if len(self.model.input_shape) != 3:
+            return options
+        height, width, channels = self.model.input_shape
+        colour = {1: "grey", 3: "colour"}.get(channels)
+        return dataclasses.replace(options, size=options.size or (height, width), colour=options.colour or colour)
+
+    def check(self, data: Dataset) -> None:
+        """Raise ShapeError for samples of another shape than those of the model."""
+        if data.shape != self.model.input_shape:
+            raise ShapeError(
+                f"--from {self.path}: the model was trained on samples of the shape {self.model.input_shape}, and the data has "
+                f"{data.shape}; it needs the same columns, or images of the same size and colours"
+            )
+
+    def initialize(self, model: Model, classes: Sequence[str] | None) -> str:
+        """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it."""
+        source = self.model
+        head = [row for row in rows_of(model.network, model.input_shape) if row.parameters][-1:]
+        same = model.network == source.network and (source.classes is None or tuple(source.classes) == tuple(classes or ()))
+        new = () if same else tuple(row.path for row in head)
+        taken = transfer(source, model, new=new)
+        total = len(model.state.arrays())
+        model.input_stage = source.input_stage
+        line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
+        if not new:
+            return line
+        return f"{line}; new: {new[0]}, for {'one number' if classes is None else f'{len(classes)} classes'}"
+
+    def record(self) -> dict[str, Any]:
+        """Return what config.json stores: the path, and a digest of the parameters and running statistics."""
+        sha = hashlib.sha256()
+        for vector in (self.model.state.parameters, self.model.state.statistics):
+            sha.update(vector.tobytes())
+        return {"requested": os.path.abspath(self.path), "sha256": sha.hexdigest()}
+
+
+def _with_units(layer: Layer, units: int) -> Layer | None:
+    """Return the network whose last layer with parameters, a Dense, has this many units; None if there is no such layer."""
+    if isinstance(layer, Dense):
+        return dataclasses.replace(layer, units=units)
+    if isinstance(layer, Sequential):
+        before = list(layer.layers)
+        while before and _is_stateless(before[-1]):
+            before.pop()
+        changed = _with_units(before[-1], units) if before else None
+        return None if changed is None else Sequential(*before[:-1], changed, *layer.layers[len(before) :])
+    if isinstance(layer, Graph):
+        nodes = {node.name: node for node in layer.nodes}
+        last = nodes[layer.ordered_nodes()[-1].name]
+        while isinstance(last.layer, Layer) and _is_stateless(last.layer) and last.inputs[0] in nodes:
+            last = nodes[last.inputs[0]]
+        changed = _with_units(last.layer, units) if isinstance(last.layer, Layer) else None
+        if changed is None:
+            return None
+        return Graph(*(Node(node.name, changed, *node.inputs) if node is last else node for node in layer.nodes))
+    return None
+
+
+def _is_stateless(layer: Layer) -> bool:
+    """Return whether the layer takes any number of inputs, returns as many, and has no parameters."""
+    try:
+        specs = [layer.build((n,)) for n in (2, 3)]
+    except ShapeError:
+        return False
+    return all(not spec.slots and spec.shape == (n,) for n, spec in zip((2, 3), specs, strict=True))

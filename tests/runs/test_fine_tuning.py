@@ -1,0 +1,202 @@
+"""Runs that start from another run: what is taken over, what is new, what is recorded, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pellucid import (
+    Add,
+    BatchNorm,
+    ConfigError,
+    Conv2D,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    FileError,
+    Flatten,
+    Frozen,
+    GlobalAveragePool2D,
+    Graph,
+    MeanSquaredError,
+    Model,
+    Node,
+    ReLU,
+    Rescale,
+    Sequential,
+    ShapeError,
+    Sigmoid,
+    Softmax,
+)
+from pellucid.cli import application
+from pellucid.runs.fine_tuning import Start
+from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.run import prepare, run
+
+SMALL = RunSettings(model="mlp", hidden="8", epochs=1, batch_size=50, limit=100)
+
+
+def train(settings, out, lines=None):
+    return run(RunPlan.of(settings), out, notify=(lines if lines is not None else []).append, progress=False)
+
+
+def cli(*arguments, code=0):
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result.stdout + result.stderr
+
+
+@pytest.fixture
+def first(tmp_path, mnist_folder):
+    train(SMALL, tmp_path / "first")
+    return tmp_path / "first"
+
+
+def test_a_run_starts_from_the_parameters_of_another(first, tmp_path):
+    lines = []
+    settings = dataclasses.replace(SMALL, hidden=None, from_run=str(first), seed=5)
+    prepared = prepare(RunPlan.of(settings), tmp_path / "prepared", force=False, notify=lines.append)
+    source = Model.load(first / "model.pellucid")
+    np.testing.assert_array_equal(prepared.model.parameters, source.parameters)
+    assert prepared.model.state.steps == 0, "the state of the optimizer is not taken over"
+    assert prepared.model.network == source.network
+    assert prepared.plan.recipe.optimizer == RunPlan.of(SMALL).recipe.optimizer, "that of the preset"
+    assert f"from      {first}: 4 of 4 arrays of parameters and statistics" in lines
+    for name in ("second", "third"):
+        train(settings, tmp_path / name)
+    one, other = ((tmp_path / name / "model.pellucid").read_bytes() for name in ("second", "third"))
+    assert one == other, "the run repeats"
+    config = json.loads((tmp_path / "second" / "config.json").read_text())
+    assert config["from"]["requested"] == str(first)
+    assert config["from"] == Start.open(first).record()
+    assert config["from"]["sha256"] != Start.open(tmp_path / "second").record()["sha256"]
+    assert json.loads((tmp_path / "second" / "metrics.json").read_text())["settings"]["from_run"] == str(first)
+    assert "from" not in json.loads((first / "config.json").read_text())
+
+
+def test_other_classes_get_a_new_last_layer_and_images_the_size_of_the_model(first, tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("left", "right"):
+        (tmp_path / "shapes" / name).mkdir(parents=True)
+        for i in range(20):
+            image = random.integers(0, 80, (20, 20, 3), np.uint8)
+            image[:, slice(0, 10) if name == "left" else slice(10, 20)] += 120
+            Image.fromarray(image).save(tmp_path / "shapes" / name / f"{i}.png")
+    out = cli("train", tmp_path / "shapes", "--from", first, "--epochs", 1, "--out", tmp_path / "shape")
+    assert "2 of 4 arrays of parameters and statistics; new: dense2, for 2 classes" in out
+    model, source = Model.load(tmp_path / "shape" / "model.pellucid"), Model.load(first / "model.pellucid")
+    assert (model.input_shape, model.output_shape, model.classes) == ((28, 28, 1), (2,), ("left", "right"))
+    assert 0 < np.abs(model.weights["dense1.W"] - source.weights["dense1.W"]).max() < 0.2, "one epoch away from the source"
+
+
+def test_classes_of_other_names_are_new_even_if_they_are_as_many(first, tmp_path):
+    start = Start.open(first)
+    model = start.network(10).compile((28, 28, 1), CrossEntropy(), seed=9)
+    assert "new: dense2, for 10 classes" in start.initialize(model, [f"article {i}" for i in range(10)])
+    fresh = start.network(10).compile((28, 28, 1), CrossEntropy(), seed=9)
+    np.testing.assert_array_equal(model.weights["dense2.W"], fresh.weights["dense2.W"])
+    np.testing.assert_array_equal(model.weights["dense1.W"], start.model.weights["dense1.W"])
+    assert model.input_stage == start.model.input_stage
+
+
+def test_tables_keep_the_units_and_columns_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name, shift in (("old", 0), ("new", 5)):
+        x = random.normal(shift, 1, (60, 2))
+        rows = [f"{a:.3f},{b:.3f},{100 + 10 * a - b:.3f},{'yes' if a > shift else 'no'}" for a, b in x]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,price,warm", *rows]))
+    price = ("--target", "price", "--ignore", "warm")
+    cli("train", "old.csv", *price, "--hidden", "4", "--epochs", 1, "--out", "regression")
+    out = cli("train", "new.csv", *price, "--from", "regression", "--epochs", 1, "--out", "same")
+    assert "4 of 4 arrays" in out
+    old, new = (Model.load(f"{name}/model.pellucid") for name in ("regression", "same"))
+    assert (new.network, new.input_stage) == (old.network, old.input_stage), "scaled like the data of the first run"
+    out = cli("train", "new.csv", "--target", "warm", "--ignore", "price", "--from", "same", "--epochs", 1, "--out", "classes")
+    assert "2 of 4 arrays of parameters and statistics; new: dense2, for 2 classes" in out
+    assert Model.load("classes/model.pellucid").network.layers[-2].units == 2
+    out = cli("train", "new.csv", "--target", "price", "--from", "same", "--epochs", 1, code=2)
+    assert "the model was trained on samples of the shape (2,), and the data has (4,)" in out
+
+
+HEADS = {
+    "a nested head": (
+        Sequential(Flatten(), Sequential(Dense(4), ReLU(), Sequential(Dense(3), Softmax()))),
+        Sequential(Flatten(), Sequential(Dense(4), ReLU(), Sequential(Dense(5), Softmax()))),
+    ),
+    "a graph": (
+        Graph(
+            Node("flat", Flatten(), "input"),
+            Node("a", Dense(3), "flat"),
+            Node("b", Dense(3), "flat"),
+            Node("sum", Add(), "a", "b"),
+            Node("out", Dense(3), "sum"),
+            Node("drop", Dropout(0.1), "out"),
+            Node("soft", Softmax(), "drop"),
+        ),
+        Graph(
+            Node("flat", Flatten(), "input"),
+            Node("a", Dense(3), "flat"),
+            Node("b", Dense(3), "flat"),
+            Node("sum", Add(), "a", "b"),
+            Node("out", Dense(5), "sum"),
+            Node("drop", Dropout(0.1), "out"),
+            Node("soft", Softmax(), "drop"),
+        ),
+    ),
+    "a sigmoid": (Sequential(Flatten(), Dense(3), Sigmoid()), Sequential(Flatten(), Dense(5), Sigmoid())),
+    "a frozen body": (
+        Sequential(Frozen(Flatten(), Dense(4)), Dense(3), Softmax()),
+        Sequential(Frozen(Flatten(), Dense(4)), Dense(5), Softmax()),
+    ),
+}
+
+
+def start_of(network, loss):
+    return Start("a.pellucid", network.compile((6, 6, 1), loss), "a")
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_last_dense_gets_other_units(kind):
+    network, wanted = HEADS[kind]
+    start = start_of(network, CrossEntropy() if "sigmoid" not in kind else MeanSquaredError())
+    assert start.network(5) == wanted
+    assert start.network(3) == network
+
+
+def test_numbers_become_classes():
+    start = start_of(Sequential(Flatten(), Dense(4), Dense(1), Rescale(3.0, 2.0)), MeanSquaredError())
+    assert start.network(1) == start.model.network
+    assert start.network(3) == Sequential(Flatten(), Dense(4), Dense(3), Softmax())
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [Conv2D(3, 6), Flatten(), Softmax()],
+        [Conv2D(3, 3), GlobalAveragePool2D(), Softmax()],
+        [Flatten(), Dense(3), BatchNorm()],
+    ],
+)
+def test_a_network_with_another_last_layer_is_refused(last):
+    loss = CrossEntropy() if isinstance(last[-1], Softmax) else MeanSquaredError()
+    with pytest.raises(ConfigError, match=r"outputs \(3,\), and the data needs 5, but only a network that ends in Dense"):
+        start_of(Sequential(*last), loss).network(5)
+
+
+def test_what_does_not_fit_is_refused(first, tmp_path):
+    with pytest.raises(ConfigError, match="--hidden 4: --from takes the network of the run"):
+        RunPlan.of(dataclasses.replace(SMALL, hidden="4", from_run=str(first)))
+    with pytest.raises(FileError, match="there is no run folder or model file nowhere"):
+        RunPlan.of(dataclasses.replace(SMALL, hidden=None, from_run="nowhere"))
+    assert "--model mlp: --from takes the network of the run" in cli("train", "--from", first, "--model", "mlp", code=2)
+    model = Sequential(Flatten(), Dense(10), Softmax()).compile((8, 8, 1), CrossEntropy())
+    model.save(tmp_path / "other.pellucid")
+    with pytest.raises(ShapeError, match=r"trained on samples of the shape \(8, 8, 1\), and the data has \(28, 28, 1\)"):
+        train(dataclasses.replace(SMALL, hidden=None, from_run=str(tmp_path / "other.pellucid")), tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
