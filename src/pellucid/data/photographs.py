@@ -19,7 +19,7 @@ from pellucid.kernels import Kernels
 # What each random number of a sample determines.
 FLIP, FLIP_VERTICAL, ROTATION, AREA, RATIO, CROP_TOP, CROP_LEFT, DOWN, RIGHT = range(9)
 BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, ERASED, SHARE = 9, 10, 11, 12, 13, 14, 19
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # the brightness of red, green and blue (ITU-R BT.601)
+LUMA = np.array([0.299, 0.587, 0.114])  # the brightness of red, green and blue (ITU-R BT.601)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,7 @@ class PhotoAugmentation(Config, SampleAugmentation):
     def _change_colours(self, out: Array, drawn: Array, channels: int) -> None:
         """Change the colours of the images ``out`` (n, h, w, channels) in place.
 
-        All changes of an image are one linear map of its colours: x ← M x + v. They are computed element by element, so that
-        the bits of an image do not depend on the others in its batch.
+        All changes of an image are one linear map of its colours: x ← M x + v.
         """
         low, high = float(out.min(initial=0)), float(out.max(initial=0))
         if low < 0 or high > 1 + 1e-5:
@@ -145,23 +144,33 @@ class PhotoAugmentation(Config, SampleAugmentation):
                 "bytes, or leave out brightness, contrast, saturation, hue and grey"
             )
         brightness, contrast, saturation = (
-            1 + symmetric(drawn[:, column], limit)
+            (1 + symmetric(drawn[:, column], limit)).astype(np.float64)
             for column, limit in ((BRIGHTNESS, self.brightness), (CONTRAST, self.contrast), (SATURATION, self.saturation))
         )
-        luma = out[..., 0] if channels == 1 else sum(weight * out[..., i] for i, weight in enumerate(LUMA))
-        mean = np.ascontiguousarray(luma).reshape(len(out), -1).mean(axis=1, dtype=np.float64)
-        offset = ((1 - contrast) * brightness * mean).astype(np.float32)  # the same for all channels: greys stay grey
-        matrix = np.eye(channels)[None] * np.ones((len(out), 1, 1))
+        matrices = np.tile(np.eye(channels), (len(out), 1, 1))
         if channels == 3:
-            saturation = np.where(drawn[:, GREY] < self.grey, 0, saturation)[:, None, None]
-            matrix = saturation * matrix + (1 - saturation) * LUMA.astype(np.float64)
-            matrix = _hue_rotation(symmetric(drawn[:, HUE], np.deg2rad(self.hue)).astype(np.float64)) @ matrix
-        matrix = (matrix * (brightness * contrast)[:, None, None]).astype(np.float32)
-        changed = drawn[:, SHARE] < self.share
-        before = out.copy()
-        for i in range(channels):
-            value = sum(matrix[:, i, j, None, None] * before[..., j] for j in range(channels)) + offset[:, None, None]
-            out[..., i] = np.where(changed[:, None, None], np.clip(value, 0, 1), before[..., i])
+            saturation[drawn[:, GREY] < self.grey] = 0
+            matrices = saturation[:, None, None] * matrices + (1 - saturation)[:, None, None] * LUMA
+            matrices = _hue_rotation(symmetric(drawn[:, HUE], np.deg2rad(self.hue)).astype(np.float64)) @ matrices
+        matrices = (matrices * (brightness * contrast)[:, None, None]).astype(np.float32)
+        for i in np.flatnonzero(drawn[:, SHARE] < self.share):
+            planes = np.ascontiguousarray(out[i].reshape(-1, channels).T)
+            offset = np.float32(0)
+            if self.contrast:
+                luma = _combined(LUMA.astype(np.float32), planes) if channels == 3 else planes[0]
+                offset = np.float32((1 - contrast[i]) * brightness[i] * luma.mean(dtype=np.float64))
+            for channel in range(channels):  # the offset is the same for all channels, so that greys stay grey
+                value = _combined(matrices[i, channel], planes)
+                value += offset
+                out[i, ..., channel] = np.clip(value, 0, 1, out=value).reshape(out.shape[1:3])
+
+
+def _combined(weights: Array, planes: Array) -> Array:
+    """Return Σ weights[k] planes[k], computed element by element: the bits do not depend on the threads of BLAS."""
+    total: Array = weights[0] * planes[0]
+    for weight, plane in zip(weights[1:], planes[1:], strict=True):
+        total += weight * plane
+    return total
 
 
 def _hue_rotation(angle: Array) -> Array:
