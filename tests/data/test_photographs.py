@@ -98,6 +98,14 @@ def test_the_hue_is_turned_and_greys_stay_grey():
     assert 90 < np.abs((angles + 180) % 360 - 180).max() < 125
 
 
+def test_a_fraction_of_the_images_becomes_grey():
+    out = changed(grey=0.4)
+    grey = np.isclose(out, out[..., :1], atol=1e-6).all(axis=(1, 2, 3))
+    assert 5 <= grey.sum() <= 19
+    np.testing.assert_allclose(out[~grey], PLAIN[~grey], atol=1e-6)
+    np.testing.assert_allclose(out[grey][..., 0], PLAIN[grey] @ [0.299, 0.587, 0.114], atol=1e-5)
+
+
 def test_all_colours_together_are_the_steps_in_their_order():
     every = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.5, "hue": 20, "grey": 0.3}
     x = np.ascontiguousarray((0.4 + 0.1 * PLAIN) * 255)  # no value reaches 0 or 1
