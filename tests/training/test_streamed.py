@@ -191,6 +191,29 @@ def test_the_source_is_closed_when_the_training_is(prefetch):
     assert threading.active_count() == 1
 
 
+def test_a_training_that_is_abandoned_leaves_no_thread():
+    closed = []
+
+    def endless(epoch):
+        try:
+            while True:
+                yield BATCHES[0]
+        finally:
+            closed.append(epoch)
+
+    model = new_model()
+    events = model.fit_events(BatchStream(endless, 5, prefetch=2))
+    assert threading.active_count() == 1, "the thread starts with the training"
+    events.close()
+    del events
+    for event in model.fit_events(BatchStream(endless, 5, prefetch=2)):
+        if event.batch == 3:
+            break
+    del event
+    assert threading.active_count() == 1
+    assert closed[-1] == 0
+
+
 def test_an_iterator_is_not_closed_and_goes_on_in_the_next_training():
     numbers = []
 

@@ -132,10 +132,12 @@ def validate(value: Any, kind: Any, owner: str, name: str) -> Any:
                 raise ConfigError(f"{owner}({name}={value!r}): {name} must be {bound}")
         return value
     if origin in (types.UnionType, typing.Union):
-        list_error = None
+        list_error = last_error = None
         for option in arguments:
             try:
-                return validate(value, option, owner, name)
+                valid = validate(value, option, owner, name)
+                list_error = last_error = None  # their tracebacks would keep the variables of all callers alive, in a cycle
+                return valid
             except ConfigError as error:
                 if option is not type(None):
                     last_error = error
@@ -145,7 +147,7 @@ def validate(value: Any, kind: Any, owner: str, name: str) -> Any:
                     list_error = error  # a list where one is allowed: this message states what is wrong inside it
         if list_error is not None:
             raise list_error
-        if len(arguments) == 2 and type(None) in arguments:
+        if len(arguments) == 2 and type(None) in arguments and last_error is not None:
             raise last_error
         raise _mismatch(value, owner, name, " or ".join(_described(option) for option in arguments))
     if origin is tuple:

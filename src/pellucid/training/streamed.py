@@ -29,9 +29,9 @@ Batch = tuple[Array, Array, Array]  # x, targets, weights
 class StreamedBatches:
     """The batches of a stream for one training: each is checked like one for ``train_on_batch``.
 
-    The first batch is taken and checked when this object is created; ``stage`` is the model's input stage, or None for the one
-    that the first batch determines. ``augmentation`` gets the position of a sample in its epoch as its index. A batch is valid
-    until the next one is taken.
+    The first batch is taken and checked when this object is created; a thread for prefetching starts only with the training.
+    ``stage`` is the model's input stage, or None for the one that the first batch determines. ``augmentation`` gets the
+    position of a sample in its epoch as its index. A batch is valid until the next one is taken.
 
     Raises ConfigError where the length of an epoch is not known, DataError where there is no batch, ShapeError and DataError
     for a batch that does not fit to the model. What the source itself raises passes through.
@@ -80,6 +80,8 @@ class StreamedBatches:
         first, self._first = self._first, None
         if first is not None:
             yield first
+        if self._open is not None and self.stream.prefetch:
+            self._open = prefetched(self._open, self.stream.prefetch)
         if self._open is not None:
             yield from self._open
         self.close()
@@ -106,8 +108,7 @@ class StreamedBatches:
         if count < 1:
             raise DataError(f"{where}: the stream has no batches")
         self._epoch, self._count = epoch, count
-        batches = self._checked(source, count, epoch, where)
-        self._open = prefetched(batches, self.stream.prefetch) if self.stream.prefetch else batches
+        self._open = self._checked(source, count, epoch, where)
 
     def _checked(self, source: Iterator[Any], count: int, epoch: int, where: str) -> Generator[Batch, None, None]:
         """Yield the checked batches. The source is closed at the end, unless it goes on in the next epoch."""
