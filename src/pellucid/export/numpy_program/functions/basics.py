@@ -28,7 +28,11 @@ def embedding(x: Array, W: Array, padding: int | None = None) -> Array:
     return y
 
 
-def rescale(x: Array, scale: float | tuple[float, ...], offset: float | tuple[float, ...]) -> Array:
+def rescale(
+    x: Array,
+    scale: float | tuple[float, ...],
+    offset: float | tuple[float, ...],
+) -> Array:
     """Return scale * x + offset, with one number for all values or one for each entry of the last axis."""
     return x * np.asarray(scale, np.float32) + np.asarray(offset, np.float32)
 
