@@ -19,6 +19,7 @@ from pellucid import kernels as kernel_sets
 from pellucid.core import rng
 from pellucid.core.config import from_json, own_classes, to_json
 from pellucid.core.memory import Array, Layout, Shape
+from pellucid.core.named_arrays import unwrapped
 from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
@@ -147,9 +148,10 @@ def run_layer(
             all_sum=group.all_sum if shards > 1 else None,
         )
         part = _each(lambda one: one[rows], x)
-        ys[k] = _each(np.copy, execution.forward(part, training=training, keep=dy is not None, step=1, offset=rows.start))
+        y = execution.forward(part, training=training, keep=dy is not None, step=1, offset=rows.start)
+        ys[k] = _each(np.copy, unwrapped(y))
         if dy is not None:
-            dx = execution.backward(_each(lambda one: one[rows].copy(), dy), params.views(gradients[k]))
+            dx = unwrapped(execution.backward(_each(lambda one: one[rows].copy(), dy), params.views(gradients[k])))
             dxs[k] = None if dx is None else _each(np.copy, dx)
 
     group.run(run_shard)

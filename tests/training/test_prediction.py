@@ -14,7 +14,7 @@ from pellucid import SGD, Accuracy, CrossEntropy, Dense, Layer, LayerSpec, Recal
 from pellucid.data.input_stage import Passthrough
 from pellucid.training import prediction
 from pellucid.training.inputs import Samples
-from pellucid.training.prediction import Predictor, Scores
+from pellucid.training.prediction import Predictor, start_scores
 from pellucid.training.state import ModelState
 
 X = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
@@ -118,7 +118,7 @@ def test_an_execution_is_dropped_after_an_error_and_replaced(monkeypatch):
 
 def test_scores_of_nothing_are_not_numbers():
     model = state()
-    scores = Scores(model)
+    scores = start_scores(model)
     assert math.isnan(scores.result()["loss"])
     scores.add(0.0, 0.0, np.eye(3)[:1], np.array([0]), np.zeros(1))
     assert math.isnan(scores.result()["loss"])

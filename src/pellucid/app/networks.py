@@ -21,6 +21,7 @@ from pellucid.core.memory import Array
 from pellucid.data.drawings.strokes import NO_DIGIT
 from pellucid.errors import ConfigError, FileError
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.runs.folder import open_run, read_metrics
 
 SHAPE = (28, 28, 1)
@@ -141,6 +142,7 @@ class Networks:
 
 def _load(path: Path) -> Network:
     model, settings = open_run(path)
+    refuse_several(model.network, f"the page for {path}")
     classes = model.classes or ()
     if model.input_shape != SHAPE or classes[:10] != DIGITS or model.output_shape != (len(classes),):
         raise ConfigError(

@@ -74,7 +74,11 @@ def format_number(value: float) -> str:
 
 
 def require_vector(model: Model, run: object) -> None:
-    """Raise ConfigError for a model that does not predict one vector for each sample, such as class maps; ``run`` names it."""
+    """Raise ConfigError for a model that does not predict one vector for each sample, such as class maps, or that has several
+    inputs or outputs; ``run`` names it."""
+    from pellucid.model.several import refuse_several
+
+    refuse_several(model.network, f"this command for {run}")
     if len(model.output_shape) > 1:
         *positions, k = model.output_shape
         raise ConfigError(

@@ -78,7 +78,7 @@ def show(
         echo(note)
     if splits.train.classes is None:
         return
-    counts = np.bincount(splits.train.y, minlength=len(splits.classes or ()))  # type: ignore[arg-type]
+    counts = np.bincount(splits.train.y, minlength=len(splits.classes or ()))
     names = splits.classes or [str(i) for i in range(len(counts))]
     echo("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
     if not has_images:
@@ -94,7 +94,7 @@ def show(
         plots.save(plots.images(list(rows.values()), list(rows), "" if changes is None else str(changes)), out)
         echo(f"the images are in {out}")
         return
-    images = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]  # type: ignore[arg-type]
+    images = [(names[label], row[i]) for i, label in enumerate(first.y) for row in rows.values()]
     for start in range(0, len(images), 2):
         pair = images[start : start + 2]
         echo("   ".join(f"{label:<28}" for label, _ in pair))

@@ -22,6 +22,7 @@ from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Value
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.run import describe_splits
 from pellucid.runs.task import CLASSIFICATION_METRICS, REGRESSION_METRICS
@@ -70,6 +71,8 @@ def evaluate(
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
     opened = [open_run(run) for run in runs]
     models = [model for model, _ in opened]
+    for run, model in zip(runs, models, strict=True):
+        refuse_several(model.network, f"evaluating {run} with this command")
     if data is not None and data not in SOURCES and (is_table(data) or _is_data_folder(data)):
         samples, part, description = _read_user_data(data, models[0])
         name, digest = samples.name, None

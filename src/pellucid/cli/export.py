@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
 
 from pellucid.cli import options
 from pellucid.cli.common import echo, report_errors
-from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.verification import random_samples, run_onnx, run_program
 from pellucid.model.model import Model
@@ -50,11 +50,14 @@ def _with_size(path: Path) -> str:
     return f"{path} ({size / 1e6:.1f} MB)" if size >= 1e6 else f"{path} ({size / 1e3:.1f} kB)"
 
 
-def _verify(model: Model, path: Path, outputs: Callable[[Path, Array], Array]) -> str:
+def _verify(model: Model, path: Path, outputs: Callable[[Path, Any], Any]) -> str:
     """Return a line about the difference between the file's outputs and those of the model."""
     x = random_samples(model.network, model.input_stage, model.input_shape, SAMPLES)
     try:
-        difference = np.abs(outputs(path, x) - model.predict(x)).max()
+        actual, expected = outputs(path, x), model.predict(x)
+        if not isinstance(expected, dict):
+            actual, expected = {"": actual}, {"": expected}
+        difference = max(np.abs(actual[name] - expected[name]).max() for name in expected)
     except (ConfigError, DataError) as error:
         return f"not verified: {error}"
     return f"largest difference from the model's outputs on {SAMPLES} random samples: {difference:.1e}"

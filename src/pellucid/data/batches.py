@@ -6,16 +6,18 @@ selected, scaled and augmented, and written to the array that the network reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from pellucid.core import rng
 from pellucid.core.memory import Array, aligned_zeros
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.input_stage import InputStage
 from pellucid.data.sample_augmentation import SampleAugmentation
 from pellucid.data.target_maps import moved
+from pellucid.errors import ShapeError
 from pellucid.kernels import Kernels
 
 
@@ -25,7 +27,7 @@ class BatchSource(Protocol):
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array, Array]]:
+    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield the batches (x, targets, weights) of an epoch."""
 
 
@@ -35,18 +37,22 @@ class Batches:
     ``x`` (m, …) are the source samples, and ``rows`` the indices of the n samples in the set (None for all). ``targets`` and
     ``weights``, (n) or (n, *positions), are those of these rows; without ``weights`` all are 1. An augmentation that moves the
     pixels of images also moves targets that are maps of them (:mod:`pellucid.data.target_maps`, also about ``interpolate``).
+
+    With several inputs, ``x`` is :class:`~pellucid.core.named_arrays.NamedArrays`, ``stage`` an
+    :class:`~pellucid.data.input_stages.InputStages`, and ``augmentation`` a dictionary by input; it may not move the pixels of
+    targets that are maps. With several outputs, ``targets`` and ``weights`` are NamedArrays, ``interpolate`` is a dictionary.
     """
 
     def __init__(
         self,
-        x: Array,
-        targets: Array,
-        weights: Array | None,
+        x: Any,
+        targets: Any,
+        weights: Any,
         *,
         rows: Array | None,
-        stage: InputStage,
-        augmentation: SampleAugmentation | None = None,
-        interpolate: bool = False,
+        stage: Any,
+        augmentation: SampleAugmentation | Mapping[str, SampleAugmentation] | None = None,
+        interpolate: bool | Mapping[str, bool] = False,
         batch_size: int,
         seed: int,
         shuffle: bool,
@@ -55,17 +61,26 @@ class Batches:
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
         self.augmentation, self.interpolate = augmentation, interpolate
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
-        self.weights = np.ones(len(targets), np.float32) if weights is None else np.ascontiguousarray(weights, np.float32)
-        if augmentation is not None:
+        if weights is None:
+            weights = np.ones(len(targets), np.float32)
+        self.weights: Any = weights if isinstance(weights, NamedArrays) else np.ascontiguousarray(weights, np.float32)
+        if isinstance(augmentation, Mapping):
+            for name, one in augmentation.items():
+                one.check(x[name].shape[1:])
+                self._check_maps(name, one)
+        elif augmentation is not None:
             augmentation.check(x.shape[1:])
             self._targets(np.arange(1), 0)  # raises an error before the training if it cannot be changed like the images
+        self._batch = x.map(self._memory) if isinstance(x, NamedArrays) else self._memory(x)
+
+    def _memory(self, x: Array) -> Array:
         shape = (self.batch_size, *x.shape[1:])
-        self._batch = aligned_zeros(int(np.prod(shape))).reshape(shape)
+        return aligned_zeros(int(np.prod(shape))).reshape(shape)
 
     def __len__(self) -> int:
         return -(-len(self.targets) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array, Array]]:
+    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield the batches (x, targets, weights) of an epoch. The last one may be smaller."""
         n = len(self.targets)
         order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
@@ -75,29 +90,59 @@ class Batches:
             out = self._batch[: len(chosen)]
             if self.augmentation is None:
                 x = self.stage.transform(self.x, source, out, self.kernels)
+            elif isinstance(self.augmentation, Mapping):
+                x = self.stage.transform(self.x, source, out, self.kernels)
+                for name, one in self.augmentation.items():
+                    own = self.x[name], self.stage[name], one
+                    x.by_name[name] = self._augmented(*own, source, chosen, epoch, out[name])
             else:
-                x = self._augmented(self.augmentation, source, chosen, epoch, out)
+                x = self._augmented(self.x, self.stage, self.augmentation, source, chosen, epoch, out)
             yield x, *self._targets(chosen, epoch)
 
-    def _targets(self, indices: Array, epoch: int) -> tuple[Array, Array]:
+    def _check_maps(self, name: str, augmentation: SampleAugmentation) -> None:
+        """Raise ShapeError where an augmentation of one input of several would move the pixels of a target."""
+        targets = self.targets.by_name.values() if isinstance(self.targets, NamedArrays) else [self.targets]
+        image = self.x[name].shape[1:]
+        if len(image) != 3 or not any(one.ndim > 2 for one in targets):
+            return
+        h, w, _ = image
+        if augmentation.geometry(np.arange(1), h, w, self.seed, 0, self.kernels) is not None:
+            raise ShapeError(
+                f"{augmentation} moves the pixels of {name!r}, but a target has an axis of positions, and with several "
+                "inputs it is not known of which it is a map: use an augmentation that moves no pixels, or batches from a "
+                "function"
+            )
+
+    def _targets(self, indices: Array, epoch: int) -> tuple[Any, Any]:
         """Return the targets and weights of the samples with these indices in the set."""
         targets, weights = self.targets[indices], self.weights[indices]
-        if self.augmentation is None:
+        augmentation, interpolate = self.augmentation, self.interpolate
+        if augmentation is None or isinstance(augmentation, Mapping):
             return targets, weights
-        return moved(
-            self.augmentation,
-            self.x.shape[1:],
-            targets,
-            weights,
-            indices,
-            self.seed,
-            epoch,
-            interpolate=self.interpolate,
-            kernels=self.kernels,
-        )
 
-    def _augmented(self, augmentation: SampleAugmentation, source: Array, indices: Array, epoch: int, out: Array) -> Array:
-        x, factor = self.x, self.stage.factor
+        def changed(y: Array, w: Array, between: bool) -> tuple[Array, Array]:
+            image, keys = self.x.shape[1:], (indices, self.seed, epoch)
+            return moved(augmentation, image, y, w, *keys, interpolate=between, kernels=self.kernels)
+
+        if not isinstance(targets, NamedArrays):
+            assert isinstance(interpolate, bool)
+            return changed(targets, weights, interpolate)
+        assert isinstance(interpolate, Mapping)
+        pairs = {name: changed(targets[name], weights[name], interpolate[name]) for name in targets}
+        y, w = (NamedArrays({name: pair[i] for name, pair in pairs.items()}) for i in range(2))
+        return y, w
+
+    def _augmented(
+        self,
+        x: Array,
+        stage: InputStage,
+        augmentation: SampleAugmentation,
+        source: Array,
+        indices: Array,
+        epoch: int,
+        out: Array,
+    ) -> Array:
+        factor = stage.factor
         if not (x.flags.c_contiguous and x.flags.aligned and x.dtype in (np.uint8, np.float32)):
-            x, source, factor = self.stage.transform(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0
+            x, source, factor = stage.transform(x, source, np.empty_like(out), self.kernels), np.arange(len(out)), 1.0
         return augmentation.apply_batch(x, source, factor, indices, self.seed, epoch, out, self.kernels)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.errors import DataError, ShapeError
 
 
@@ -28,6 +30,24 @@ def numeric_array(values: Any, what: str, name: str = "data") -> Array:
     if array.ndim == 0:
         raise ShapeError(f"{name}: {what} must have one row for each sample, got a single number")
     return array
+
+
+def numeric_arrays(values: Any, what: str, name: str = "data") -> Any:
+    """Return ``values`` as a numeric array, or a dictionary of them as NamedArrays.
+
+    Raises what :func:`numeric_array` raises, with the name of the entry, and ShapeError for entries of different lengths.
+    """
+    if not isinstance(values, Mapping):
+        return numeric_array(values, what, name)
+    if not values or not all(isinstance(key, str) for key in values):
+        raise DataError(f"{name}: {what} is a dictionary whose keys must be the names of inputs or outputs, got {list(values)}")
+    arrays = NamedArrays({key: numeric_array(array, f"{what}[{key!r}]", name) for key, array in values.items()})
+    lengths = {key: len(array) for key, array in arrays.items()}
+    for key, length in lengths.items():
+        if length != len(arrays):
+            first = next(iter(lengths))
+            raise ShapeError(f"{name}: {what}[{key!r}] has {length:,} rows and {what}[{first!r}] has {len(arrays):,}")
+    return arrays
 
 
 def row_indices(rows: Any, n: int, name: str) -> Array:

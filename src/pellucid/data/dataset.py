@@ -11,25 +11,27 @@ end has other classes than their beginning.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.memory import Array, Shape
+from pellucid.core.memory import Array
+from pellucid.core.named_arrays import Arrays, NamedArrays, unwrapped
 from pellucid.core.rng import generator
 from pellucid.data.checks import (
     check_classes,
     check_sample_weight,
     class_labels,
-    numeric_array,
+    numeric_arrays,
     row_indices,
     sample_count,
 )
 from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
+from pellucid.data.input_stages import InputStages
 from pellucid.data.tables.columns import Column, fit_standardization
-from pellucid.errors import DataError, ShapeError
+from pellucid.errors import DataError, ShapeError, did_you_mean
 
 _CHUNK = 1024  # samples that digest reads together
 
@@ -62,6 +64,11 @@ class Dataset:
     ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: a data loader gathers the samples from
     ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read.
 
+    For a network with several inputs, ``x`` is a dictionary of arrays by the names of the inputs; an entry may be a data set
+    without targets, such as one with named columns, whose ``origin`` is then that of the input (``origins``). For a network
+    with several outputs, ``y`` is a dictionary of targets by the names of the outputs, and ``classes`` one of class names.
+    ``sample_weight`` is one array for all outputs, or a dictionary.
+
     Raises ShapeError where lengths or axes do not match, and DataError for an empty set or for values that are not valid.
     """
 
@@ -76,60 +83,74 @@ class Dataset:
         origin: Origin | None = None,
     ):
         self.name, self.origin = name, origin
-        self.source_x = numeric_array(x, "x", name)
-        self.source_y = None if y is None else numeric_array(y, "y", name)
-        self.source_sample_weight = None if sample_weight is None else numeric_array(sample_weight, "sample_weight", name)
+        self.origins: dict[str, Origin] = {}  # of the inputs that have one, where there are several
+        if isinstance(x, Mapping):
+            self.origins = {key: part.origin for key, part in x.items() if isinstance(part, Dataset) and part.origin}
+            x = {key: part.x if isinstance(part, Dataset) else part for key, part in x.items()}
+        self.source_x: Any = numeric_arrays(x, "x", name)
+        self.source_y: Any = None if y is None else numeric_arrays(y, "y", name)
+        self.source_sample_weight: Any = None if sample_weight is None else numeric_arrays(sample_weight, "sample_weight", name)
         for what, values in (("y", self.source_y), ("sample_weight", self.source_sample_weight)):
             if values is not None and len(values) != len(self.source_x):
                 lengths = f"{len(values):,} rows and x has {len(self.source_x):,}"
                 raise ShapeError(f"{name}: {what} has {lengths}; expected one row for each sample")
-        weights, y = self.source_sample_weight, self.source_y
-        if weights is not None and weights.ndim > 1 and (y is None or weights.shape != y.shape[: weights.ndim]):
-            targets = "no targets" if y is None else f"the targets {y.shape}"
-            raise ShapeError(
-                f"{name}: sample_weight must hold one number for each sample, or one for each position of its target; got the "
-                f"shape {weights.shape} for {targets}"
-            )
-        if 0 in self.source_x.shape:
-            raise DataError(f"{name}: the set is empty: x has the shape {self.source_x.shape}")
+        for part, weights, y in _pairs(self.source_sample_weight, self.source_y):
+            if weights is not None and weights.ndim > 1 and (y is None or weights.shape != y.shape[: weights.ndim]):
+                targets = "no targets" if y is None else f"the targets {y.shape}"
+                raise ShapeError(
+                    f"{name}{part}: sample_weight must hold one number for each sample, or one for each position of its "
+                    f"target; got the shape {weights.shape} for {targets}"
+                )
+        for key, array in _parts(self.source_x).items():
+            if 0 in array.shape:
+                raise DataError(f"{name}: the set is empty: x{f'[{key!r}]' if key else ''} has the shape {array.shape}")
         self.rows = None if rows is None else row_indices(rows, len(self.source_x), name)
-        self.classes = None if classes is None else tuple(classes)
-        check_sample_weight(self.sample_weight, name)
-        check_classes(self.classes, self.source_y, name)
+        self.classes: Any = _named_classes(classes, self.source_y, name)
+        for part, weights, _ in _pairs(self._rows_of(self.source_sample_weight), self.source_y):
+            check_sample_weight(weights, f"{name}{part}")
+        if not isinstance(self.source_y, NamedArrays):
+            check_classes(self.classes, self.source_y, name)
 
     # With rows, each access to one of these three properties gathers the rows into a new array.
 
-    @property
-    def x(self) -> Array:
-        """The samples (n, ...)."""
-        return self.source_x if self.rows is None else self.source_x[self.rows]
+    def _rows_of(self, source: Any) -> Any:
+        return source if source is None or self.rows is None else source[self.rows]
 
     @property
-    def y(self) -> Array | None:
-        """The targets (n, ...), or None."""
-        return self.source_y if self.source_y is None or self.rows is None else self.source_y[self.rows]
+    def x(self) -> Any:
+        """The samples (n, ...), or a dictionary of them by input."""
+        return unwrapped(self._rows_of(self.source_x))
 
     @property
-    def sample_weight(self) -> Array | None:
-        """The weights in the loss and the metrics, (n,) or one for each position (n, …), or None."""
-        weight = self.source_sample_weight
-        return weight if weight is None or self.rows is None else weight[self.rows]
+    def y(self) -> Any:
+        """The targets (n, ...), or a dictionary of them by output, or None."""
+        return unwrapped(self._rows_of(self.source_y))
 
     @property
-    def shape(self) -> Shape:
-        """The shape of one sample."""
-        return tuple(self.source_x.shape[1:])
+    def sample_weight(self) -> Any:
+        """The weights in the loss and the metrics, (n,) or one for each position (n, …), or None; may be a dictionary."""
+        return unwrapped(self._rows_of(self.source_sample_weight))
 
-    def input_stage(self) -> InputStage:
-        """Return the input stage of a model that is trained on these samples."""
-        origin = self.origin
+    @property
+    def shape(self) -> Any:
+        """The shape of one sample, or a dictionary of shapes by input."""
+        shapes = {key: tuple(array.shape[1:]) for key, array in _parts(self.source_x).items()}
+        return shapes if isinstance(self.source_x, NamedArrays) else shapes[""]
+
+    def input_stage(self) -> InputStage | InputStages:
+        """Return the input stage of a model that is trained on these samples; with several inputs, one for each."""
+        if isinstance(self.source_x, NamedArrays):
+            return InputStages({key: self._stage(array, self.origins.get(key)) for key, array in self.source_x.items()})
+        return self._stage(self.source_x, self.origin)
+
+    def _stage(self, x: Array, origin: Origin | None) -> InputStage:
         if origin is None:
-            return input_stage_for(self.source_x)
+            return input_stage_for(x)
         if origin.columns is not None:
-            return fit_standardization(origin.columns, self.source_x, self.rows, origin.missing, origin.target, origin.header)
-        if self.source_x.dtype == np.uint8:
+            return fit_standardization(origin.columns, x, self.rows, origin.missing, origin.target, origin.header)
+        if x.dtype == np.uint8:
             return ImageScaling(invert_light_background=False)
-        return input_stage_for(self.source_x)
+        return input_stage_for(x)
 
     def __len__(self) -> int:
         return len(self.source_x) if self.rows is None else len(self.rows)
@@ -138,23 +159,33 @@ class Dataset:
         return f"Dataset({self._summary()})"
 
     def _summary(self) -> str:
-        sample = "×".join(str(axis) for axis in self.shape) or "1"
-        classes = f", {len(self.classes)} classes" if self.classes else ""
+        samples = [
+            f"{f'{key} ' if key else ''}{'×'.join(str(axis) for axis in array.shape[1:]) or '1'} {array.dtype}"
+            for key, array in _parts(self.source_x).items()
+        ]
+        named = self.classes if isinstance(self.classes, dict) else {"": self.classes} if self.classes else {}
+        classes = "".join(f", {len(names)} classes{f' of {key}' if key else ''}" for key, names in named.items())
         weighted = ", weighted" if self.source_sample_weight is not None else ""
-        return f"{self.name}: {len(self):,} × {sample} {self.source_x.dtype}{classes}{weighted}"
+        return f"{self.name}: {len(self):,} × {' and '.join(samples)}{classes}{weighted}"
 
     def take(self, rows: Any) -> Dataset:
         """Return the samples with these row numbers, in this order. A memory map is not read."""
         chosen = row_indices(rows, len(self), self.name)
         chosen = chosen if self.rows is None else self.rows[chosen]
         arrays = (self.source_x, self.source_y, self.source_sample_weight)
-        if isinstance(self.source_x, np.memmap):
-            return Dataset(*arrays, self.classes, self.name, chosen, self.origin)
-        x, y, weight = (None if array is None else array[chosen] for array in arrays)
-        return Dataset(x, y, weight, self.classes, self.name, origin=self.origin)
+        if any(isinstance(array, np.memmap) for array in _parts(self.source_x).values()):
+            return self._with(arrays, chosen)
+        return self._with([None if array is None else array[chosen] for array in arrays])
+
+    def _with(self, arrays: Sequence[Any], rows: Any = None) -> Dataset:
+        """Return a set of these arrays x, y and sample_weight with the names and origins of this one."""
+        x, y, sample_weight = map(unwrapped, arrays)
+        result = Dataset(x, y, sample_weight, self.classes, self.name, rows, self.origin)
+        result.origins = self.origins
+        return result
 
     def limit(self, count: int, seed: int = 0) -> Dataset:
-        """Return ``count`` samples, shuffled and stratified by class, or the set itself if it is not larger."""
+        """Return ``count`` samples, shuffled and stratified as in :meth:`split`, or the set itself if it is not larger."""
         if sample_count(count, self.name, "limit") < 1:
             raise DataError(f"{self.name}: limit({count!r}): a set needs at least 1 sample")
         return self if count >= len(self) else self.take(self._choose(count, seed, "limit")[1])
@@ -164,7 +195,8 @@ class Dataset:
 
         A ``count`` strictly between 0 and 1 is a fraction of the set. Both sets are shuffled. If the set has labels, the part
         contains n_class · count / n samples of each class, rounded down. The classes with the largest remainders contribute one
-        more sample each until there are ``count``; ties are broken at random. The same seed gives the same split.
+        more sample each until there are ``count``; ties are broken at random. The same seed gives the same split. Of several
+        targets, the labels count if exactly one of them has labels; otherwise the split is not stratified.
 
         Raises DataError if either set would be empty.
         """
@@ -211,7 +243,9 @@ class Dataset:
         random = generator(seed, purpose)
         n = len(self)
         order = random.permutation(n)
-        labels = class_labels(self.y)
+        of_targets = [class_labels(y) for y in _parts(self._rows_of(self.source_y)).values()]
+        found = [labels for labels in of_targets if labels is not None]
+        labels = found[0] if len(found) == 1 else None
         if labels is None:
             return order[part:], order[:part]
         _, codes, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
@@ -231,17 +265,58 @@ class Dataset:
 
         first = slice(datasets.SAMPLES)  # of a memory map, no more is read
         rows = first if self.rows is None else self.rows[first]
-        columns = None
-        if self.origin is not None and self.origin.columns is not None:
-            columns = [name for column in self.origin.columns for name in column.names]
-        return datasets.dataset(
-            self._summary(),
-            self.source_x[rows],
-            None if self.source_y is None else self.source_y[rows],
-            columns=columns,
-            target="target" if self.origin is None else self.origin.target,
-            classes=self.classes,
-        )
+        several = isinstance(self.source_x, NamedArrays) or isinstance(self.source_y, NamedArrays)
+        html = []
+        for key, array in _parts(self.source_x).items():
+            origin = self.origins.get(key, self.origin) if key else self.origin
+            columns = None
+            if origin is not None and origin.columns is not None:
+                columns = [name for column in origin.columns for name in column.names]
+            html.append(
+                datasets.dataset(
+                    f"{key}:" if key else self._summary(),
+                    array[rows],
+                    None if self.source_y is None or several else self.source_y[rows],
+                    columns=columns,
+                    target="target" if origin is None else origin.target,
+                    classes=None if several else self.classes,
+                )
+            )
+        if len(html) == 1 and not isinstance(self.source_x, NamedArrays):
+            return html[0]
+        from pellucid.notebook.tables import paragraph
+
+        return paragraph(self._summary()) + "".join(html)
+
+
+def _parts(arrays: Any) -> dict[str, Array]:
+    """Return the arrays by name; a single array has the empty name."""
+    return arrays.by_name if isinstance(arrays, NamedArrays) else {"": arrays}
+
+
+def _pairs(weights: Any, y: Any) -> list[tuple[str, Array | None, Array | None]]:
+    """Return (where, weights, targets) for each array of weights and what it weights; ``where`` is empty for a single one."""
+    if isinstance(weights, NamedArrays):
+        targets = y.by_name if isinstance(y, NamedArrays) else {}
+        return [(f", {key}", array, targets.get(key)) for key, array in weights.items()]
+    return [("", weights, None if isinstance(y, NamedArrays) else y)]
+
+
+def _named_classes(classes: Any, y: Arrays | None, name: str) -> Any:
+    """Return the class names as a tuple, or of several outputs as a dictionary of tuples. Raises DataError and ShapeError."""
+    if classes is None:
+        return None
+    if isinstance(classes, Mapping) != isinstance(y, NamedArrays) and y is not None:
+        one, other = ("one output", "a list") if isinstance(classes, Mapping) else ("several outputs", "a dictionary by output")
+        raise DataError(f"{name}: y is of {one}, so classes must be {other}, not {type(classes).__name__}")
+    if not isinstance(classes, Mapping):
+        return tuple(classes)
+    by_output = {key: tuple(names) for key, names in classes.items()}
+    for key, names in by_output.items():
+        if isinstance(y, NamedArrays) and key not in y.by_name:
+            raise DataError(f"{name}: classes has {key!r}, but y has no such output: {did_you_mean(key, y)}")
+        check_classes(names, y[key] if isinstance(y, NamedArrays) else None, f"{name}, {key}")
+    return by_output
 
 
 @dataclass(frozen=True)
@@ -292,11 +367,14 @@ def digest(*sets: Dataset) -> str:
     """Return the SHA-256 of the samples and targets of the sets, in their order. Samples are read in chunks."""
     sha = hashlib.sha256()
     for data in sets:
-        sha.update(f"{len(data)} {data.shape} {data.source_x.dtype} {data.classes}".encode())
-        for start in range(0, len(data), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            rows = part if data.rows is None else data.rows[part]
-            sha.update(np.ascontiguousarray(data.source_x[rows]).data)
-        if data.y is not None:
-            sha.update(np.ascontiguousarray(data.y).data)
+        for name, x in _parts(data.source_x).items():
+            sha.update(f"{name}{len(data)} {tuple(x.shape[1:])} {x.dtype} {data.classes}".encode())
+            for start in range(0, len(data), _CHUNK):
+                part = slice(start, start + _CHUNK)
+                rows = part if data.rows is None else data.rows[part]
+                sha.update(np.ascontiguousarray(x[rows]).data)
+        if data.source_y is not None:
+            for name, y in _parts(data.source_y).items():
+                sha.update(name.encode())
+                sha.update(np.ascontiguousarray(y if data.rows is None else y[data.rows]).data)
     return sha.hexdigest()

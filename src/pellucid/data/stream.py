@@ -120,7 +120,9 @@ def _is_batch(item: Any) -> bool:
     """Return whether an item of a list is a batch. The rows of nested lists of numbers are not."""
     if isinstance(item, Dataset):
         return True
-    return isinstance(item, (tuple, list)) and len(item) in (2, 3) and (hasattr(item[0], "shape") and np.ndim(item[0]) > 0)
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+        return False
+    return isinstance(item[0], Mapping) or (hasattr(item[0], "shape") and np.ndim(item[0]) > 0)
 
 
 def _length(batches: Any) -> int | None:

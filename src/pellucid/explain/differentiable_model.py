@@ -20,6 +20,7 @@ from pellucid.explain.output_position import Position, output_rows
 from pellucid.layers.context import Observer
 from pellucid.model.activations import scaled
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.networks.dag import map_layers
 from pellucid.training.execution import chunk_size, chunks
 
@@ -54,6 +55,7 @@ class DifferentiableModel:
     ):
         if not isinstance(model, Model):
             raise ConfigError(f"expected a Model, got {type(model).__name__}; explain the models of an ensemble one by one")
+        refuse_several(model.network, "an explanation")
         check_output_kind(of)
         try:
             self.dtype = np.dtype(dtype)

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import importlib.util
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
 from pellucid.core.rng import generator
-from pellucid.data.input_stage import ImageScaling, InputStage
+from pellucid.data.input_stage import ImageScaling
+from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
 from pellucid.layers import Embedding, Layer
-from pellucid.networks import primitives
+from pellucid.networks import Composite, primitives
 
 
-def random_samples(network: Layer, stage: InputStage | None, shape: Shape, n: int, seed: int = 0) -> Array:
+def random_samples(network: Layer, stage: AnyStage | None, shape: Any, n: int, seed: int = 0) -> Any:
     """Return n random samples of the given shape that the input stage accepts.
 
-    For a network with an embedding they are integers, small enough for every embedding in it.
+    For a network with an embedding they are integers, small enough for every embedding in it. With several inputs, shape and
+    result are dictionaries, and the embeddings of an input are those in the nodes that read it.
     """
+    if not isinstance(shape, dict):
+        return _random(primitives(network), stage, shape, n, seed)
+    assert isinstance(network, Composite)
+    samples = {}
+    for i, (name, one) in enumerate(shape.items()):
+        readers = [node.layer for node in network.ordered_nodes() if name in node.inputs]
+        layers = [pair for layer in readers for pair in primitives(layer)]
+        samples[name] = _random(layers, stage[name] if isinstance(stage, InputStages) else None, one, n, seed + i)
+    return samples
+
+
+def _random(layers: Iterable[tuple[str, object]], stage: Any, shape: Shape, n: int, seed: int) -> Array:
+    """Return n random samples of one input, which these layers read."""
     random = generator(seed, "export", shape)
     if isinstance(stage, ImageScaling):
         return random.integers(0, 256, (n, *shape), np.uint8)
-    entries = [layer.entries for _, layer in primitives(network) if isinstance(layer, Embedding)]
+    entries = [layer.entries for _, layer in layers if isinstance(layer, Embedding)]
     if entries:
         return random.integers(0, min(entries), (n, *shape))
     x = random.standard_normal((n, *shape))
@@ -35,8 +51,8 @@ def random_samples(network: Layer, stage: InputStage | None, shape: Shape, n: in
     return x.astype(np.float32)
 
 
-def run_onnx(path: str | Path, x: Array) -> Array:
-    """Return the outputs of an ONNX file for the samples x, computed by ONNX Runtime.
+def run_onnx(path: str | Path, x: Any) -> Any:
+    """Return the outputs of an ONNX file for the samples x, computed by ONNX Runtime; dictionaries if there are several.
 
     Raises ConfigError if the package onnxruntime is not installed.
     """
@@ -48,14 +64,16 @@ def run_onnx(path: str | Path, x: Array) -> Array:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    outputs: Array = session.run(["output"], {"input": x})[0]
-    return outputs
+    inputs = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
+    names = [output.name for output in session.get_outputs()]
+    outputs = session.run(names, inputs)
+    return outputs[0] if len(names) == 1 else dict(zip(names, outputs, strict=True))
 
 
-def run_program(path: str | Path, x: Array) -> Array:
-    """Return the outputs of an exported program for the samples x.
+def run_program(path: str | Path, x: Any) -> Any:
+    """Return the outputs of an exported program for the samples x; dictionaries if there are several inputs or outputs.
 
     The file is executed: call this only with programs that you trust.
     """
-    predict: Callable[[Array], Array] = runpy.run_path(str(path))["predict"]
+    predict: Callable[[Any], Any] = runpy.run_path(str(path))["predict"]
     return predict(x)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.input_stage import input_stage_for
+from pellucid.core.named_arrays import empty
+from pellucid.data.input_stages import stage_for
 from pellucid.model.model import Model
 from pellucid.networks import primitives
 from pellucid.training import inputs
@@ -19,20 +20,20 @@ from pellucid.training.execution import chunk_size, chunks
 from pellucid.training.prediction import CHUNK_SAMPLES, CHUNK_VALUES
 
 
-def scaled(model: Model, x: Array, what: str = "x", dtype: Any = np.float32) -> Array:
+def scaled(model: Model, x: Any, what: str = "x", dtype: Any = np.float32) -> Any:
     """Return the samples x (n, *input shape) after the input stage, in the scale of the network: bytes divided by 255, …
 
     The result may be x itself: do not write to it. ``what`` is the name of x in messages. Raises what ``Model.predict``
-    raises.
+    raises. With several inputs, x is a dictionary, and the result NamedArrays.
     """
     x = inputs.as_samples(x, model.input_stage, what)
     inputs.check_samples_shape(x, model.input_shape, what)
-    stage = model.input_stage or input_stage_for(x)
+    stage: Any = model.input_stage or stage_for(x)
     stage.check(x)
-    return stage.transform(x, slice(0, len(x)), np.empty(x.shape, dtype), model.kernels)
+    return stage.transform(x, slice(0, len(x)), empty(len(x), model.input_shape, dtype), model.kernels)
 
 
-def activations(model: Model, x: Array) -> dict[str, Array]:
+def activations(model: Model, x: Any) -> dict[str, Array]:
     """Return the output of each layer for the samples x (n, *input shape), by the path of the layer.
 
     The paths ("conv2d1", "relu1", "residual1.dense1", …) are in the order of computation; each output is a new float32 array

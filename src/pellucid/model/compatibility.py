@@ -16,9 +16,12 @@ RESHAPING = (Flatten, Reshape)
 NEUTRAL = (Identity, AlphaDropout, Dropout, *RESHAPING)
 
 
-def check_loss_and_network(loss: Loss, network: Layer) -> None:
-    """Raise ConfigError where the last layer of the network does not fit the loss; the message says what to change."""
-    layers = trailing_layers(network)
+def check_loss_and_network(loss: Loss, network: Layer, output: str | None = None) -> None:
+    """Raise ConfigError where the last layer of the network does not fit the loss; the message says what to change.
+
+    ``output`` is the name of the output, of a network with several.
+    """
+    layers = trailing_layers(network, output)
     activations = [layer for layer in layers if isinstance(layer, (Softmax, Sigmoid))]
     for layer, following in itertools.pairwise(layer for layer in layers if not isinstance(layer, NEUTRAL)):
         if isinstance(layer, Softmax) and isinstance(following, Softmax):

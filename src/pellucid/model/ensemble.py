@@ -8,14 +8,15 @@ Networks trained from different seeds make different mistakes, and the mean of t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.config import validate
 from pellucid.core.memory import Array
-from pellucid.data.checks import numeric_array
+from pellucid.core.named_arrays import NamedArrays, empty, unwrapped, wrapped
+from pellucid.data.checks import numeric_arrays
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import Passthrough
 from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
@@ -23,10 +24,11 @@ from pellucid.errors import ConfigError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.training import inputs
 from pellucid.training.evaluation import Evaluation
 from pellucid.training.execution import chunks
-from pellucid.training.prediction import Predictor, Scores
+from pellucid.training.prediction import Predictor, start_scores
 
 AUGMENTED_AT_ONCE = 2048  # samples
 
@@ -49,16 +51,18 @@ class Ensemble:
             raise ConfigError(f"Ensemble(copies={copies}): copies must be 0 or more, and need an augmentation")
         first = self.models[0]
         for other in self.models[1:]:
-            for name in ("input_shape", "output_shape", "classes", "loss", "input_stage"):
+            for name in ("input_shape", "output_shape", "classes", "loss", "loss_weights", "input_stage"):
                 expected, actual = getattr(first, name), getattr(other, name)
                 if expected != actual:
                     raise ConfigError(f"the models of an ensemble must have the same {name}, got {expected} and {actual}")
-        if self.copies and first.state.output.positions:
+        if self.copies and not isinstance(first.output_shape, dict) and first.state.output.positions:
             raise ConfigError(
                 f"Ensemble(copies={copies}): these models have an output at each of {first.state.output.positions} positions, "
                 "which the changes of an image would move: leave out copies"
             )
-        if len(self.models) > 1 and first.state.loss.compares_samples:
+        if self.augmentation is not None:
+            refuse_several(first.network, "an ensemble with augmentation")
+        if len(self.models) > 1 and first.state.output.compares_samples:
             raise ConfigError(f"the outputs for {first.loss} are embeddings: their mean over several models has no meaning")
         self._predictors = [Predictor(model.state) for model in self.models]
 
@@ -66,84 +70,109 @@ class Ensemble:
         return _ensemble, (self.models, self.augmentation, self.copies)
 
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The class names, or None."""
+    def classes(self) -> Any:
+        """The class names, or None; with several outputs, a dictionary by output."""
         return self.models[0].classes
 
     def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
         """Return new data as these models need it; see ``Model.read``."""
         return self.models[0].read(source, labelled=labelled)
 
-    def predict(self, x: Array | Dataset) -> Array:
-        """Return the mean outputs (n, *output shape) for the samples x. Raises what ``Model.predict`` raises."""
+    def predict(self, x: Any) -> Any:
+        """Return the mean outputs (n, *output shape) for the samples x; with several outputs, a dictionary of them.
+
+        Raises what ``Model.predict`` raises.
+        """
         samples = inputs.as_samples(x, self.models[0].input_stage)
-        return self._outputs(self._logits(samples)).astype(np.float32)
+        logits = self._logits(samples)
+        return unwrapped(self._each(lambda head, z: _head_outputs(head, z).astype(np.float32), logits))
 
     def evaluate(
         self,
-        x: Array | Dataset,
-        y: Array | None = None,
+        x: Any,
+        y: Any = None,
         *,
-        sample_weight: Array | None = None,
-        metrics: Iterable[Metric] | None = None,
+        sample_weight: Any = None,
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] | None = None,
     ) -> Evaluation:
         """Return ``{"loss": …, "accuracy": …}`` for the mean outputs; see ``Model.evaluate``."""
         first, data = self.models[0], inputs.as_dataset(x, y, sample_weight, stage=self.models[0].input_stage)
         state = first.state
         samples = inputs.checked_samples(data, "data", first.input_stage or data.input_stage(), state, first.classes)
-        scores = Scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
-        z = self._logits(numeric_array(data.x, "x")).astype(np.float32)
+        scores = start_scores(state, first.metrics if metrics is None else inputs.check_metrics(metrics, state))
+        z = self._each(lambda head, one: one.astype(np.float32), self._logits(numeric_arrays(data.x, "x")))
         output = state.output
-        outputs = np.empty((len(z), *output.metric_shape), np.float32)
-        steps = self._predictors[0].steps_read(data.x, first.input_stage or data.input_stage())
-        weights = output.row_weights(np.ones(len(z), np.float32) if samples.weights is None else samples.weights, steps)
+        outputs, dz = (empty(len(z), shape, np.float32) for shape in (output.metric_shape, output.shape))
+        read = self._predictors[0].steps_read(wrapped(data.x), first.input_stage or data.input_stage())
+        weights = output.step_weights(np.ones(len(z), np.float32) if samples.weights is None else samples.weights, read)
         with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-            loss = output.compute(z, samples.targets, weights, 1.0, outputs, np.empty_like(z))
-        scores.add(loss, float(weights.sum(dtype=np.float64)), outputs, samples.targets, weights)
+            sums = output.compute(z, samples.targets, weights, 1.0, outputs, dz)
+        scores.add(sums, output.total(weights), outputs, samples.targets, weights)
         return Evaluation.of(scores.result(), data, self.classes)
 
-    def _logits(self, x: Array) -> Array:
+    def _logits(self, x: Any) -> Any:
         """Return the logits (n, …, k) of the mean outputs, in float64: the head turns them into the mean outputs.
 
         The mean of probabilities is computed from their logarithms, which keep the precision near 0 and 1.
         """
-        total: Array | None = None
+        total: Any = None
         for model in self.models:
-            total = self._added(total, model.predict(x, logits=True))
-        assert total is not None
+            z = wrapped(model.predict(unwrapped(x), logits=True))
+            total = self._each(_added, z) if total is None else self._each(_added, z, total)
         if self.augmentation is not None:
             for rows in chunks(len(x), AUGMENTED_AT_ONCE):
                 for copy in range(self.copies):
                     augmented = self.augmentation.apply(x[rows], epoch=copy, first=rows.start)
                     for predictor in self._predictors:
                         z = predictor.outputs(augmented, Passthrough(), logits=True)  # apply() has scaled the images
-                        total[:, rows] = self._added(total[:, rows], z)
-        head, count = self.models[0].state.head, len(self.models) * (1 + self.copies)
-        if isinstance(head, Softmax):
-            return total[0]
-        return total[0] - total[1] if isinstance(head, Sigmoid) else total[0] / count
+                        part = self._each(lambda head, one, rows=rows: one[:, rows], total)
+                        self._each(_assign, part, self._each(_added, z, part))
+        count = len(self.models) * (1 + self.copies)
+        return self._each(lambda head, one: _mean(head, one, count), total)
 
-    def _added(self, total: Array | None, z: Array) -> Array:
-        """Return the total (1 or 2, n, …, k) with one model's logits z (n, …, k) added.
+    def _each(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Return ``function(head, *values)``, or with several outputs NamedArrays of this for each output."""
+        output = self.models[0].state.output
+        if not isinstance(values[0], NamedArrays):
+            return function(output.head, *values)
+        return NamedArrays(
+            {name: function(part.head, *(value[name] for value in values)) for name, part in output.parts.items()}
+        )
 
-        For Softmax the total is log Σ p over the probabilities p of the models; for Sigmoid it is log Σ p and log Σ (1 − p);
-        otherwise it is the sum of the outputs.
-        """
-        z, head = z.astype(np.float64), self.models[0].state.head
-        if isinstance(head, Softmax):
-            terms = (z - np.logaddexp.reduce(z, axis=-1, keepdims=True))[None]
-        elif isinstance(head, Sigmoid):
-            terms = -np.logaddexp(0, np.stack([-z, z]))
-        else:
-            return z[None] if total is None else total + z
-        return terms if total is None else np.logaddexp(total, terms)
 
-    def _outputs(self, z: Array) -> Array:
-        """Return the head's outputs for the logits z (n, …, k), in float64."""
-        head = self.models[0].state.head
-        if isinstance(head, Softmax):
-            return np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
-        return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
+def _added(head: Any, z: Array, total: Array | None = None) -> Array:
+    """Return the total (1 or 2, n, …, k) with one model's logits z (n, …, k) added.
+
+    For Softmax the total is log Σ p over the probabilities p of the models; for Sigmoid it is log Σ p and log Σ (1 − p);
+    otherwise it is the sum of the outputs.
+    """
+    z = z.astype(np.float64)
+    if isinstance(head, Softmax):
+        terms = (z - np.logaddexp.reduce(z, axis=-1, keepdims=True))[None]
+    elif isinstance(head, Sigmoid):
+        terms = -np.logaddexp(0, np.stack([-z, z]))
+    else:
+        return z[None] if total is None else total + z
+    return terms if total is None else np.logaddexp(total, terms)
+
+
+def _assign(head: Any, target: Array, values: Array) -> Array:
+    target[...] = values
+    return target
+
+
+def _mean(head: Any, total: Array, count: int) -> Array:
+    """Return the logits of the mean of ``count`` outputs."""
+    if isinstance(head, Softmax):
+        return total[0]
+    return total[0] - total[1] if isinstance(head, Sigmoid) else total[0] / count
+
+
+def _head_outputs(head: Any, z: Array) -> Array:
+    """Return the head's outputs for the logits z (n, …, k), in float64."""
+    if isinstance(head, Softmax):
+        return np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
+    return np.exp(-np.logaddexp(0, -z)) if isinstance(head, Sigmoid) else z
 
 
 def _ensemble(models: Sequence[Model], augmentation: AnyAugmentation | None, copies: int) -> Ensemble:

@@ -55,7 +55,7 @@ class SavedModel:
     path: Path
     file: TensorFile
     network: Layer
-    input_shape: Shape
+    input_shape: Any
     options: Mapping[str, Any]  # the other arguments of the model
     training_state: bool
     steps: int
@@ -83,7 +83,7 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
         raise FileError(f"{path} has the format {settings.get('format')!r}; this version of Pellucid reads format {FORMAT}")
     try:
         network = from_json(settings["network"], Layer, custom)
-        shape = tuple(settings["input_shape"])
+        shape = _shape(settings["input_shape"])
         expected = {name: slot.shape for name, slot in network.build(shape).slots.items()}
         actual = {name: shape for name, shape in file.shapes.items() if "/" not in name}  # without the optimizer's
         if expected != actual:
@@ -91,12 +91,13 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
         stage, optimizer = settings["input_stage"], _with_allowed_epsilon(settings["optimizer"])
         kind: Any = Chain if isinstance(optimizer, dict) and optimizer.get("class") == "Chain" else Rule
         options = {
-            "loss": None if settings["loss"] is None else from_json(settings["loss"], Loss, custom),
+            "loss": _by_name(settings["loss"], Loss, custom),
             "optimizer": from_json(optimizer, kind, custom),
-            "metrics": [from_json(metric, Metric, custom) for metric in settings["metrics"]],
+            "metrics": _by_name(settings["metrics"], Metric, custom),
             "seed": settings["seed"],
             "classes": settings["classes"],
-            "input_stage": None if stage is None else from_json(stage, InputStage, custom),
+            "input_stage": _by_name(stage, InputStage, custom),
+            "loss_weights": settings.get("loss_weights"),
         }
         progress = {"steps": int(settings["steps"]), "epochs": int(settings["epochs"])}
         training_state = bool(settings["training_state"])
@@ -105,6 +106,22 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} lacks settings of a model ({type(error).__name__}: {error})") from None
     return SavedModel(Path(path), file, network, shape, options, training_state, **progress)
+
+
+def _shape(value: Any) -> Any:
+    """Return the shape of one sample as a tuple, or with several inputs a dictionary of tuples."""
+    return {name: tuple(one) for name, one in value.items()} if isinstance(value, dict) else tuple(value)
+
+
+def _by_name(value: Any, kind: Any, custom: Iterable[Any]) -> Any:
+    """Return the settings in JSON as an object, a list of them, or a dictionary of either by input or output; None is None."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [from_json(one, kind, custom) for one in value]
+    if isinstance(value, dict) and not isinstance(value.get("class"), str) and set(value) != {"function"}:
+        return {name: _by_name(one, kind, custom) for name, one in value.items()}
+    return from_json(value, kind, custom)
 
 
 def _with_allowed_epsilon(optimizer: Any) -> Any:

@@ -16,19 +16,20 @@ from pellucid.core.config import own_classes, to_json, validate
 from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
-from pellucid.data.checks import numeric_array
+from pellucid.core.named_arrays import unwrapped
+from pellucid.data.checks import numeric_arrays
 from pellucid.data.dataset import Dataset
-from pellucid.data.input_stage import InputStage, input_stage_for
-from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
+from pellucid.data.input_stage import InputStage
+from pellucid.data.input_stages import AnyStage, InputStages, stage_for
+from pellucid.data.sample_augmentation import AnyAugmentation
 from pellucid.data.stream import BatchStream
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
-from pellucid.losses.absent import NO_LOSS, no_loss
-from pellucid.losses.from_function import LossFunction, as_loss
+from pellucid.losses.absent import no_loss
+from pellucid.losses.from_function import LossFunction
 from pellucid.metrics import Metric
-from pellucid.model import file as model_file
-from pellucid.model.compatibility import check_loss_and_network
+from pellucid.model import file as model_file, several
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
@@ -61,35 +62,34 @@ class Model:
     def __init__(
         self,
         network: Layer,
-        input_shape: Sequence[int],
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]],
         *,
-        loss: Loss | LossFunction | None = None,
+        loss: Loss | LossFunction | Mapping[str, Loss | LossFunction] | None = None,
         optimizer: Optimizer | None = None,
-        metrics: Iterable[Metric] = (),
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] = (),
         seed: int = 0,
-        classes: Sequence[str] | None = None,
-        input_stage: InputStage | None = None,
+        classes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        input_stage: InputStage | Mapping[str, InputStage] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
     ):
         optimizer = Adam() if optimizer is None else optimizer
         validate(network, Layer, "Model", "network")
-        self.loss: Loss | None = validate(as_loss(loss), Loss | None, "Model", "loss")
-        own_loss = NO_LOSS if self.loss is None else self.loss
         validate(optimizer, Rule | Chain, "Model", "optimizer")
         self.seed: int = validate(seed, int, "Model", "seed")
         if loss is None and (isinstance(metrics, Metric) or list(metrics)):
             raise ConfigError("metrics are computed by fit and evaluate, which need a loss: with loss=None leave them out")
-        shape = inputs.sample_shape(input_shape)
-        check_loss_and_network(own_loss, network)
+        shape = inputs.sample_shapes(input_shape, network)
+        self.loss: Any
+        self.loss, own_loss = several.checked_loss(loss, network)
+        self.loss_weights = several.checked_loss_weights(loss_weights, network)
         output_shape = network.build(shape).shape
-        if classes is not None and len(classes) != max(2, output_shape[-1]):
-            raise ConfigError(f"{len(classes)} class names for {output_shape[-1]} outputs")
-        self.classes = None if classes is None else tuple(str(name) for name in classes)
-        self.input_stage = input_stage
+        self.classes: Any = several.checked_classes(classes, output_shape)
+        self.input_stage = several.checked_stage(input_stage, network)
         self.network, self.optimizer = network, optimizer
         self.input_shape, self.output_shape = shape, output_shape
         self.history = History()
         self.kernels = kernel_sets.load()
-        self.state = ModelState(network, shape, own_loss, optimizer, self.seed, self.kernels)
+        self.state = ModelState(network, shape, own_loss, optimizer, self.seed, self.kernels, loss_weights=self.loss_weights)
         self.metrics = self.state.metrics = inputs.check_metrics(metrics, self.state)
         self._predictor = Predictor(self.state)
         self._trainer = Trainer(self.state, self._predictor)
@@ -132,15 +132,15 @@ class Model:
     @explain_arguments
     def fit(
         self,
-        x: Array | Dataset | BatchStream | Any,
-        y: Array | None = None,
+        x: Dataset | BatchStream | Any,
+        y: Any = None,
         *,
-        validation: Dataset | tuple[Array, Array] | None = None,
-        sample_weight: Array | None = None,
+        validation: Dataset | tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
         epochs: int = 1,
         batch_size: int | None = None,
         shuffle: bool = True,
-        augmentation: AnyAugmentation | None = None,
+        augmentation: AnyAugmentation | Mapping[str, AnyAugmentation] | None = None,
         class_weight: ClassWeight | None = None,
         policies: Sequence[Policy] = (),
         accumulate: int = 1,
@@ -152,6 +152,10 @@ class Model:
     ) -> History:
         """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``, or on a stream of batches. Returns the history,
         which is also in ``self.history``.
+
+        With several inputs or outputs, x and y, also those of the validation data, are dictionaries of arrays by name;
+        ``sample_weight`` is one array, or a dictionary by output; ``augmentation`` is a dictionary by input, and
+        ``class_weight`` one by output.
 
         - ``validation``: a data set or a pair of arrays, evaluated after each epoch.
         - ``sample_weight`` (n): the weight of each sample in the loss; or (n, *positions), the weight of each position of the
@@ -206,12 +210,12 @@ class Model:
     @explain_arguments
     def fit_events(
         self,
-        x: Array | Dataset | BatchStream | Any,
-        y: Array | None = None,
+        x: Dataset | BatchStream | Any,
+        y: Any = None,
         options: FitOptions | None = None,
         *,
-        validation: Dataset | tuple[Array, Array] | None = None,
-        sample_weight: Array | None = None,
+        validation: Dataset | tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
         control: Control | None = None,
     ) -> Generator[Event, None, None]:
         """Return the training of :meth:`fit` as a generator of step and epoch events.
@@ -240,14 +244,14 @@ class Model:
 
     def find_learning_rate(
         self,
-        x: Array | Dataset,
-        y: Array | None = None,
+        x: Any,
+        y: Any = None,
         *,
         batch_size: int = 32,
         low: float = 1e-6,
         high: float = 10.0,
         steps: int = 100,
-        augmentation: AnyAugmentation | None = None,
+        augmentation: AnyAugmentation | Mapping[str, AnyAugmentation] | None = None,
         class_weight: ClassWeight | None = None,
     ) -> RateSearch:
         """Run a learning-rate range test (Smith, 2017): ``steps`` steps with rates that rise from ``low`` to ``high``.
@@ -256,7 +260,6 @@ class Model:
         unchanged. Raises DataError, ShapeError and ConfigError as :meth:`fit` does, and DataError where no rate is suitable.
         """
         self._check_loss("find_learning_rate")
-        augmentation = as_augmentation(augmentation, "find_learning_rate")
         options = FitOptions(augmentation=augmentation, class_weight=class_weight)
         data = training_data(x, y, None, options, self.state, self.input_stage, self.classes, once=False)
         stage = self.input_stage or data.input_stage()
@@ -272,7 +275,7 @@ class Model:
             class_names=self.classes or data.classes,
         )
 
-    def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
         A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
@@ -280,22 +283,22 @@ class Model:
         """
         self._check_loss("train_on_batch")
         x, state = inputs.as_samples(x, self.input_stage), self.state
-        stage = self.input_stage or input_stage_for(x)
-        batch, targets, weights = inputs.checked_batch(x, numeric_array(y, "y"), sample_weight, stage, state)
+        stage = self.input_stage or stage_for(x)
+        batch, targets, weights = inputs.checked_batch(x, numeric_arrays(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
         return self._trainer.train_on_batch(batch, targets, weights)
 
     # -- loops of your own ----------------------------------------------------------------------------------------
 
     @explain_arguments
-    def forward(
-        self, x: Array, *, training: bool = True, logits: bool = False, needs_dx: bool = True
-    ) -> tuple[Array, Pullback]:
+    def forward(self, x: Any, *, training: bool = True, logits: bool = False, needs_dx: bool = True) -> tuple[Any, Pullback]:
         """Return the outputs y for the samples x (n, *input shape), as a new array, and the pullback: the backward pass.
 
         ``gradients = pullback(dy)`` takes ∂C/∂y, for any C that depends on y, and returns
         :class:`~pellucid.training.Gradients`: ``gradients.parameters`` and ``gradients.x``. :meth:`update` makes a step with
         them. A pullback may be called once; several passes may be pending at a time, each with its own pullback.
+
+        With several inputs, x is a dictionary of arrays by input; with several outputs, y and dy are dictionaries by output.
 
         - ``training``: as in training, dropout and noise are on, and batch normalization uses the batch and updates the running
           statistics of the model at once (unless they are not finite). Otherwise as in :meth:`predict`.
@@ -312,7 +315,7 @@ class Model:
             raise ShapeError("forward: x must have at least one sample")
         training = validate(training, bool, "forward", "training")
         needs_dx = validate(needs_dx, bool, "forward", "needs_dx")
-        stage = self.input_stage or input_stage_for(x)
+        stage: Any = self.input_stage or stage_for(x)
         stage.check(x)
         result = self._own_steps.forward(x, stage, training=training, logits=logits, needs_dx=needs_dx)
         if training:
@@ -347,11 +350,16 @@ class Model:
 
         The decisions are listed in ``origin.notes`` of the data set. Raises FileError, DataError and ConfigError.
         """
+        several.refuse_several(self.network, "read")
+        assert not isinstance(self.input_stage, InputStages)
         return read(source, self.input_stage, self.input_shape, self.classes, labelled)
 
     @explain_arguments
-    def predict(self, x: Array | Dataset, *, logits: bool = False) -> Array:
+    def predict(self, x: Any, *, logits: bool = False) -> Any:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new float32 array.
+
+        x is an array, a data set or a data frame; with several inputs a dictionary of arrays by input, or a data set. With
+        several outputs, the result is a dictionary of arrays by output.
 
         With ``logits`` they are the values before the softmax or sigmoid of the loss. May be called from several threads.
         Raises ShapeError; raises DataError for NaN and infinity, for bytes where the training data were real numbers (or the
@@ -359,20 +367,24 @@ class Model:
         """
         x = inputs.as_samples(x, self.input_stage)
         inputs.check_samples_shape(x, self.input_shape, "x")
-        stage = self.input_stage or input_stage_for(x)
+        stage = self.input_stage or stage_for(x)
         stage.check(x)
-        return self._predictor.outputs(x, stage, logits=logits)
+        return unwrapped(self._predictor.outputs(x, stage, logits=logits))
 
     @explain_arguments
     def evaluate(
         self,
-        x: Array | Dataset,
-        y: Array | None = None,
+        x: Any,
+        y: Any = None,
         *,
-        sample_weight: Array | None = None,
-        metrics: Iterable[Metric] | None = None,
+        sample_weight: Any = None,
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] | None = None,
     ) -> Evaluation:
         """Return ``{"loss": …, "accuracy": …}``: the loss and the ``metrics`` (default: the model's), exact over all samples.
+
+        With several outputs, the metrics are a dictionary by output, and the result is
+        ``{"loss": …, "digit_loss": …, "digit_accuracy": …, …}``: the weighted sum of the losses, then the loss and the metrics
+        of each output.
 
         The result is a dictionary that notebooks show as tables. Raises DataError, ShapeError and ConfigError.
         """
@@ -389,7 +401,8 @@ class Model:
     def config(self) -> dict[str, Any]:
         """Return the settings as plain JSON: everything that describes the model except the values of its parameters."""
         names = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "classes", "input_stage")
-        return {name: to_json(getattr(self, name)) for name in names}
+        several_outputs = () if self.loss_weights is None else ("loss_weights",)
+        return {name: to_json(getattr(self, name)) for name in (*names, *several_outputs)}
 
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Write the parameters and the settings to one safetensors file, atomically.
@@ -426,7 +439,9 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         file = b"".join(model_file.content(self.state, self.config(), training_state=True))
-        parts = (self.network, self.loss, self.optimizer, self.metrics, self.input_stage)
+        by_name = (list(part.values()) if isinstance(part, Mapping) else part for part in (self.loss, self.metrics))
+        stages = list(self.input_stage.values()) if isinstance(self.input_stage, InputStages) else self.input_stage
+        parts = (self.network, *by_name, self.optimizer, stages)
         return _unpickled, (file, own_classes(parts), self._own_steps.passes, copy.deepcopy(self.history))
 
     def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
@@ -460,12 +475,10 @@ class Model:
         if self.loss is None:
             raise no_loss(method)
 
-    def _adopt(self, data: Dataset | StreamedBatches, stage: InputStage) -> None:
+    def _adopt(self, data: Dataset | StreamedBatches, stage: AnyStage) -> None:
         """Take the input stage and the class names from the training data, where the model has none yet."""
         self.input_stage = stage
-        named = self.classes is None and not self.state.loss.compares_samples  # the outputs of such a loss are not classes
-        if named and data.classes is not None and len(data.classes) == self.state.output.class_count:
-            self.classes = tuple(data.classes)
+        self.classes = several.adopted_classes(self.classes, data.classes, self.state.output)
 
 
 def _unpickled(file: bytes, classes: list[Any], passes: int, history: History) -> Model:

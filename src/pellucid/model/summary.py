@@ -106,7 +106,8 @@ def _rows(layer: Layer | Merge, path: str, slots: str, sources: Sequence[Row]) -
     end = sources[0]
     outputs = dict(zip(layer.ports().inputs, sources, strict=True))
     for node in layer.ordered_nodes():
-        inner, inner_slots = (f"{outer}.{name}" if outer else name for outer, name in ((path, node.name), (slots, node.slots)))
+        inner = f"{path}.{node.name}" if path else node.name
+        inner_slots = f"{slots}.{node.slots}" if slots else node.slots
         inside, end = _rows(node.layer, inner, inner_slots, [outputs[name] for name in node.inputs])
         rows += inside
         outputs[node.name] = end

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -146,13 +146,14 @@ class Composite(Layer, ABC):
     @explain_arguments
     def compile(
         self,
-        input_shape: Sequence[int],
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]],
         loss: Loss | LossFunction | None = None,
         optimizer: Optimizer | None = None,
-        metrics: Iterable[Metric] = (),
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] = (),
         seed: int = 0,
-        classes: Sequence[str] | None = None,
-        input_stage: InputStage | None = None,
+        classes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        input_stage: InputStage | Mapping[str, InputStage] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
     ) -> Model:
         """Return a :class:`~pellucid.model.model.Model`: this network with parameters, a loss and an optimizer.
 
@@ -165,6 +166,10 @@ class Composite(Layer, ABC):
         - ``seed``: selects all random numbers: initial weights, the order of the samples, dropout, augmentation.
         - ``classes``: names for the outputs; by default those of the training data.
         - ``input_stage``: how inputs are scaled (:mod:`pellucid.data.input_stage`); by default what the training data needs.
+
+        With several inputs, ``input_shape`` and ``input_stage`` are dictionaries by input. With several outputs, ``loss``,
+        ``metrics`` and ``classes`` are dictionaries by output, and training minimizes the sum of the losses, each multiplied
+        by its number in ``loss_weights``, which is 1 by default.
 
         Raises ConfigError or ShapeError where the arguments do not fit together.
         """
@@ -179,6 +184,7 @@ class Composite(Layer, ABC):
             seed=seed,
             classes=classes,
             input_stage=input_stage,
+            loss_weights=loss_weights,
         )
 
 

@@ -11,6 +11,8 @@ from pellucid.layers.dense import Dense
 from pellucid.networks.composite import Composite, build_layer, leading_to
 from pellucid.networks.ports import input_shapes
 
+THROUGH = "through"  # what _source returns for layers that compute each step from the same step of their input
+
 
 def path_of_mask(network: Layer, output: str | None = None) -> str | None:
     """Return the path of the recurrent layer with a ``mask`` whose steps are the positions of the network's output.
@@ -18,19 +20,31 @@ def path_of_mask(network: Layer, output: str | None = None) -> str | None:
     It returns sequences, and all layers after it are ``positionwise``. The result is None if there is none.
     ``output`` is the name of the output, of a network with several.
     """
-    path = ""
-    while isinstance(network, Composite) and network.path_of_mask() is None:
-        nodes = network.ordered_nodes()
-        by_name = {node.name: node for node in nodes}
-        ends = network.ports().ends(nodes)
-        node = by_name.get(ends[output] if output is not None and len(ends) > 1 else next(iter(ends.values())))
-        while node is not None and isinstance(node.layer, Layer) and node.layer.positionwise:
-            node = by_name.get(node.inputs[0])
-        if node is None or isinstance(node.layer, Merge):
-            return None
-        network, path = node.layer, f"{path}.{node.name}" if path else node.name
-    inner = network.path_of_mask()
-    return None if inner is None else ".".join(filter(None, (path, inner)))
+    found = _source(network, "", output)
+    return found[0] if isinstance(found, tuple) else None
+
+
+def _source(layer: Layer | Merge, path: str, output: str | None = None) -> tuple[str] | str | None:
+    """Return the path of the recurrent layer with a mask from which the steps of the output come, as a tuple of one.
+
+    The result is THROUGH if they come from the input of the layer, and None if from anything else.
+    """
+    if isinstance(layer, Merge):
+        return None
+    inner = layer.path_of_mask()
+    if not isinstance(layer, Composite) or inner is not None:
+        return (".".join(filter(None, (path, inner))),) if inner is not None else THROUGH if layer.positionwise else None
+    nodes = layer.ordered_nodes()
+    by_name = {node.name: node for node in nodes}
+    ends = layer.ports().ends(nodes)
+    name = ends[output] if output is not None and len(ends) > 1 else next(iter(ends.values()))
+    while name in by_name:
+        node = by_name[name]
+        found = _source(node.layer, f"{path}.{name}" if path else name)
+        if found != THROUGH:
+            return found
+        name = node.inputs[0]
+    return THROUGH
 
 
 def advice_for_vectors(network: Layer, shape: Any, output: str | None = None) -> str:

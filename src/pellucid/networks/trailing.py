@@ -54,8 +54,10 @@ def without_last_layers(network: Layer, outputs: Collection[str]) -> Layer:
 
     What else reads the output of a removed layer still does: the layer then becomes a node of its own.
     """
+    if not outputs:
+        return network
     if not isinstance(network, Graph) or not network.ports().several_outputs:
-        return without_last_layer(network) if outputs else network
+        return without_last_layer(network)
     nodes = network.ordered_nodes()
     ends = network.ports().ends(nodes)
     for output in outputs:

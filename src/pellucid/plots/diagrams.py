@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError
 from pellucid.layers import Dense, Layer, Softmax
+from pellucid.model.several import refuse_several
 from pellucid.networks import Graph, trailing_layers
 from pellucid.plots.style import BLUE, GREY, VERMILION, blank_figure, grid_size, join_names, with_alt
 
@@ -29,6 +30,8 @@ def network_diagram(networks: Mapping[str, tuple[Layer, Sequence[int]]], columns
     """
     if not networks:
         raise ConfigError("there is no network to draw")
+    for network, _ in networks.values():
+        refuse_several(network, "network_diagram")
     lengths = [1 + len(trailing_layers(network)) for network, _ in networks.values()]
     column_count, row_count = grid_size(len(networks), columns)
     width = min(9.0, max(2.6 * column_count, 0.85 * max(lengths) * column_count))
@@ -53,10 +56,10 @@ def _network_text(title: str, network: Layer, shape: Shape) -> str:
 def graph_diagram(graph: Graph) -> Figure:
     """Draw the nodes of a graph from left to right, with an arrow from each node to those that read its output.
 
-    The position of a node is the length of the longest path from the input to it. Arrows from one position to the next are
+    The position of a node is the length of the longest path from an input to it. Arrows from one position to the next are
     grey. Arrows that skip a position are dashed and vermilion.
     """
-    level = {"input": 0}
+    level = dict.fromkeys(graph.inputs, 0)
     for node in graph.ordered_nodes():
         level[node.name] = 1 + max(level[name] for name in node.inputs)
     names: dict[int, list[str]] = {}  # by level

@@ -12,6 +12,7 @@ from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, ShapeError, did_you_mean
 from pellucid.model.activations import activations
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.plots.style import blank_figure, frame_image, grid_size, join_names, show_signed, with_alt
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def feature_maps(model: Model, image: Array, layers: Sequence[str] | None = None
     default all layers whose output is an image. Raises ConfigError for other layers and a ``count`` below 1,
     ShapeError for an image of another shape, and whatever ``predict`` raises.
     """
+    refuse_several(model.network, "feature_maps")
     image = np.asarray(image)
     if image.shape != model.input_shape:
         raise ShapeError(f"feature_maps expects one image of shape {model.input_shape}, got {image.shape}")

@@ -13,6 +13,7 @@ from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.metrics import binary_scores, class_scores
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.plots.style import BLUE, VERMILION, blank_figure, grid_size, join_names, show_image, with_alt
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     model is not a classifier.
     """
     first = model.models[0] if isinstance(model, Ensemble) else model
+    refuse_several(first.network, "mistakes")
     loss, output_shape = first.state.loss, first.output_shape
     if len(data.shape) != 3 or data.shape[2] not in (1, 3):
         raise ShapeError(f"mistakes shows images (h, w, 1 or 3), but {data.name} has samples of the shape {data.shape}")

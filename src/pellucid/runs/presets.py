@@ -26,6 +26,7 @@ from pellucid.layers import (
     Softmax,
     SpatialDropout2D,
 )
+from pellucid.model.several import refuse_several
 from pellucid.networks import Composite, Residual, Sequential
 from pellucid.optim import (
     LBFGS,
@@ -301,6 +302,7 @@ def preset(name: str) -> Recipe:
     if name.endswith(".json"):
         data = read_json(name)
         layer = from_json(data.get("network", data) if isinstance(data, dict) else data, Layer)
+        refuse_several(layer, f"the command line ({name})")
         network = layer if isinstance(layer, Composite) else Sequential(layer)
         return Recipe(
             f"the network in {Path(name).name}", lambda outputs: network, Adam(), FitOptions(epochs=10, batch_size=100)

@@ -13,6 +13,7 @@ from pellucid.errors import ConfigError, did_you_mean
 from pellucid.initializers import GlorotUniform
 from pellucid.layers import Dense, Dropout, Flatten, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+from pellucid.model.several import refuse_several
 from pellucid.networks import Composite, Sequential, trailing_layers
 from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Optimizer, Rule, components_of, rates_of, rule_of
 
@@ -59,6 +60,7 @@ def build_network(
     default, outputs = next(iter(heads.items()))
     end = (Dense(outputs, GlorotUniform()), default())
     if isinstance(hidden, Layer):
+        refuse_several(hidden, f"{owner}(hidden=…)")
         layers_at_end = trailing_layers(hidden)
         if layers_at_end and isinstance(layers_at_end[-1], tuple(LOSSES)):
             head = type(layers_at_end[-1])

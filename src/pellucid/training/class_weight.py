@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.training.inputs import Samples
+from pellucid.training.output import Output
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 
-ClassWeight = str | Sequence[float] | Mapping[int, float] | Mapping[str, float]
+ClassWeight = str | Sequence[float] | Mapping[int, float] | Mapping[str, Any]
 BALANCED = "balanced"
 
 
@@ -30,7 +34,7 @@ def check_class_weight(class_weight: object) -> None:
 
 
 def weighted(
-    samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Sequence[str] | None, *, whole: bool = True
+    samples: Samples, class_weight: ClassWeight | None, state: ModelState, names: Any, *, whole: bool = True
 ) -> Samples:
     """Return the samples with weights multiplied by the weight of their class; ``names`` are the class names, if known.
 
@@ -43,13 +47,40 @@ def weighted(
     - a list: one weight for each class, in order;
     - a mapping from class number or name to weight; classes that are not in it have the weight 1.
 
+    For a network with several outputs it is a mapping from output to one of these.
+
     Raises ConfigError for unknown classes and negative weights, DataError where the targets are not classes.
     """
     check_class_weight(class_weight)
     if class_weight is None:
         return samples
-    labels, k = _labels(samples.targets, state), state.output.class_count
-    weights = np.ones(len(labels), np.float32) if samples.weights is None else samples.weights
+    if not isinstance(state.output, SeveralOutputs):
+        product = _product(samples.targets, samples.weights, class_weight, state.output, names, whole)
+        return dataclasses.replace(samples, weights=product)
+    outputs = state.output.parts
+    if not isinstance(class_weight, Mapping):
+        raise ConfigError(
+            f"class_weight={class_weight!r}: the network has several outputs: give a dictionary by output, such as "
+            f"{{{next(iter(outputs))!r}: {class_weight!r}}}"
+        )
+    weights = dict(samples.weights.items())
+    for name, given in class_weight.items():
+        if name not in outputs:
+            raise ConfigError(
+                f"class_weight has {name!r}, which is not an output of the network: {did_you_mean(name, outputs)}"
+            )
+        check_class_weight(given)
+        own_names = names.get(name) if isinstance(names, Mapping) else None
+        weights[name] = _product(samples.targets[name], weights[name], given, outputs[name], own_names, whole)
+    return dataclasses.replace(samples, weights=NamedArrays(weights))
+
+
+def _product(
+    targets: Array, given: Array | None, class_weight: Any, output: Output, names: Sequence[str] | None, whole: bool
+) -> Array:
+    """Return the weights ``given``, or ones, multiplied by those of the classes of one output."""
+    labels, k = _labels(targets, output), output.class_count
+    weights = np.ones(len(labels), np.float32) if given is None else given
     weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (labels.ndim - weights.ndim)), labels.shape)
     if isinstance(class_weight, str):
         factors = _balanced(np.bincount(labels.reshape(-1), weights.reshape(-1), k), names)
@@ -63,10 +94,10 @@ def weighted(
                 f"class_weight has {len(class_weight)} weights for {k} classes: give one per class, or a mapping for some"
             )
         factors = np.array([_checked_weight(value, c) for c, value in enumerate(class_weight)])
-    product = (weights * factors[labels]).astype(np.float32)
+    product: Array = (weights * factors[labels]).astype(np.float32)
     if whole and not product.any():
         raise ConfigError(f"class_weight={class_weight!r}: every sample would have the weight 0")
-    return dataclasses.replace(samples, weights=product)
+    return product
 
 
 def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
@@ -82,16 +113,16 @@ def _balanced(counts: Array, names: Sequence[str] | None) -> Array:
     return balanced
 
 
-def _labels(targets: Array, state: ModelState) -> Array:
+def _labels(targets: Array, output: Output) -> Array:
     """Return the class of each position of each sample, (n, *positions).
 
     Raises DataError where they do not have exactly one class each.
     """
-    loss, k = state.loss, state.output.shape[-1]
+    loss, k = output.loss, output.shape[-1]
     if not loss.classifies:
         kind = "distances" if loss.compares_samples else "numbers"
         raise DataError(f"class_weight is for classes, and {loss} is for {kind}: give sample weights, fit(sample_weight=…)")
-    if targets.ndim == 1 + len(state.output.positions):
+    if targets.ndim == 1 + len(output.positions):
         return targets
     if k > 1 and loss.multi_label:
         raise DataError(

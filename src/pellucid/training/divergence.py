@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pellucid.core.memory import Array
@@ -19,7 +21,7 @@ CAUSES_AT_START = "the usual causes: initial weights that are too large, inputs 
 
 
 def divergence_error(
-    state: ModelState, where: str, learning_rate: float, x: Array, targets: Array, weights: Array, step: int
+    state: ModelState, where: str, learning_rate: float, x: Any, targets: Any, weights: Any, step: int
 ) -> DivergedError:
     """Return the error for a step whose loss or gradient is not finite or too large, before the model is updated.
 
@@ -32,12 +34,12 @@ def divergence_error(
     )
 
 
-def error_at_start(state: ModelState, x: Array, targets: Array, weights: Array, step: int) -> DivergedError:
+def error_at_start(state: ModelState, x: Any, targets: Any, weights: Any, step: int) -> DivergedError:
     """Return the error for a training that begins with a loss or gradient that is not finite or too large on these samples."""
     return DivergedError(f"training cannot begin: {first_failure(state, x, targets, weights, step)}; {CAUSES_AT_START}.")
 
 
-def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, step: int) -> str:
+def first_failure(state: ModelState, x: Any, targets: Any, weights: Any, step: int) -> str:
     """Run the batch again, layer by layer, and describe the first parameter, output or gradient that is not finite."""
     failures: list[str] = []
     too_large: list[str] = []
@@ -61,7 +63,9 @@ def first_failure(state: ModelState, x: Array, targets: Array, weights: Array, s
         loss = repeated(x, targets, weights, step)
     place = of_loss[0] if of_loss else ""
     if not failures and not np.isfinite(loss):
-        failures.append(f"the loss{place}")
+        means = repeated.mean if isinstance(repeated.mean, dict) else {}
+        output = next((f" of the output {name!r}" for name, mean in means.items() if not np.isfinite(mean)), place)
+        failures.append(f"the loss{output}")
     for path, array in reversed(state.layout.arrays(repeated.gradient).items()):
         if not failures and not np.isfinite(array).all():
             failures.append(f"the gradient of {path}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pellucid import notebook
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.dataset import Dataset
 from pellucid.metrics import BY_POSITION, Value, wilson
 
@@ -30,8 +32,10 @@ class Evaluation(dict[str, Value]):
         self.classes = None if classes is None else tuple(classes)
 
     @classmethod
-    def of(cls, scores: Mapping[str, Value], data: Dataset, classes: Sequence[str] | None) -> Evaluation:
-        """Return the evaluation for the scores of a data set."""
+    def of(cls, scores: Mapping[str, Value], data: Dataset, classes: Any) -> Evaluation:
+        """Return the evaluation for the scores of a data set. With several outputs, classes are shown by number."""
+        if isinstance(data.source_y, NamedArrays):
+            return cls(scores)
         equal = data.source_sample_weight is None and data.source_y is not None and data.source_y.ndim == 1
         return cls(scores, len(data) if equal else None, classes)
 

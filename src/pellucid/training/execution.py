@@ -7,12 +7,13 @@ executions may run the same network at once, because layers hold no arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.memory import Array, Shape, Views
+from pellucid.core.memory import Array, Views
+from pellucid.core.named_arrays import NamedArrays, unwrapped, wrapped
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Observer, ShardState
@@ -47,24 +48,25 @@ class Execution:
         self._shard.observer = observer
         self._context = Context(self._shard, statistics, needs_dx=needs_dx)
 
-    def forward(self, x: Array, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Array:
+    def forward(self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Any:
         """Return the output (n, *output shape) for the samples x (n, *input shape).
 
         x must be C-contiguous and in the dtype of the execution. ``training`` turns on dropout and noise, and lets batch
         normalization use and record the statistics of the batch. ``keep`` stores what :meth:`backward` needs. ``step`` and
         ``offset`` (the position of x in the whole batch) select the random numbers. The result is valid until the next call.
+        With several inputs, x is NamedArrays; with several outputs, so is the result.
         """
         shard = self._shard
         shard.training, shard.backward_follows, shard.step, shard.offset = training, keep, step, offset
-        return self.layer.forward(self.p, x, self._context)
+        return wrapped(self.layer.forward(self.p, unwrapped(x), self._context))
 
-    def backward(self, dy: Array, g: Views) -> Array | None:
+    def backward(self, dy: Any, g: Views) -> Any:
         """Write the gradients of the parameters into ``g``, for the upstream gradient ``dy`` (n, *output shape).
 
         ``dy`` may be overwritten. ``forward(…, keep=True)`` must have been called before. Returns the input gradient dX
         (n, *input shape), valid until the next call. Without ``needs_dx`` it may be None instead.
         """
-        return self.layer.backward(self.p, g, dy, self._context)
+        return wrapped(self.layer.backward(self.p, g, unwrapped(dy), self._context))
 
     def steps_read(self, path: str | None) -> Array | None:
         """Return the time steps (n, time) that the recurrent layer at ``path`` read in the last pass; None for no layer.
@@ -73,8 +75,13 @@ class Execution:
         """
         return None if path is None else self._shard.steps_read[path]
 
-    def buffer(self, name: str, shape: Shape) -> Array:
-        """Return an uninitialized array that is reused from call to call, for the caller's own intermediate results."""
+    def buffer(self, name: str, shape: Any) -> Any:
+        """Return an uninitialized array that is reused from call to call, for the caller's own intermediate results.
+
+        For a dictionary of shapes, the result is NamedArrays.
+        """
+        if isinstance(shape, Mapping):
+            return NamedArrays({key: self._shard.step_buffer(f"{name} of {key}", one) for key, one in shape.items()})
         return self._shard.step_buffer(name, shape)
 
     @property

@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import zeros
 from pellucid.data.batches import Batches
 from pellucid.errors import ConfigError, DivergedError
 from pellucid.optim import rule_of
@@ -25,7 +27,7 @@ from pellucid.training.execution import chunk_size
 from pellucid.training.loop import Control, Evaluate, in_bounds
 from pellucid.training.options import FitOptions
 from pellucid.training.policies import ReduceOnPlateau
-from pellucid.training.prediction import CHUNK_SAMPLES, CHUNK_VALUES, Scores
+from pellucid.training.prediction import CHUNK_SAMPLES, CHUNK_VALUES, start_scores
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
@@ -64,14 +66,14 @@ def chunk_samples(state: ModelState, samples: int, rule: LBFGS) -> int:
     """
     execution = state.execution(state.body, statistics=state.statistics.copy())
     with np.errstate(all="ignore"):
-        execution.forward(np.zeros((1, *state.input_shape), state.dtype), training=True)
+        execution.forward(zeros(1, state.input_shape, state.dtype), training=True)
     if execution.random_paths:
         raise ConfigError(
             f"{' and '.join(sorted(execution.random_paths))} uses random numbers in training, but {rule} needs the same "
             "function at each evaluation: leave it out (L2(λ) in a Chain regularizes, too), or train with batches, as with "
             "Adam()"
         )
-    if not execution.summing_paths and not state.loss.compares_samples:
+    if not execution.summing_paths and not state.output.compares_samples:
         return min(samples, chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES))
     if samples * state.largest_output > MAX_WHOLE_VALUES:
         layers = " and ".join(sorted(execution.summing_paths))
@@ -93,8 +95,8 @@ class FullBatchLoss:
 
     def __init__(self, state: ModelState, batches: Batches):
         self.state, self.batches = state, batches
-        self.scores = Scores(state)
-        self.failed: tuple[Array, Array, Array] | None = None
+        self.scores = start_scores(state)
+        self.failed: tuple[Any, Any, Any] | None = None
         self._trained = slice(0, state.layout.trained_size)
         self._theta = state.layout.zeros(state.dtype)
         self._theta[:] = state.parameters
@@ -111,7 +113,7 @@ class FullBatchLoss:
         """Return value and gradient; the gradient is overwritten by the next call. Out of bounds, the value is infinite."""
         state, step = self.state, self._step
         self._theta[self._trained] = theta
-        self.scores, self.failed = Scores(state), None
+        self.scores, self.failed = start_scores(state), None
         self._sum[:] = 0
         done = 0
         for x, targets, weights in self.batches.epoch(0):
@@ -119,7 +121,7 @@ class FullBatchLoss:
             if not in_bounds(state, loss, step.gradient):
                 self.failed = x, targets, weights
                 return math.inf, self._gradient[self._trained]
-            self.scores.add(loss * step.weight, step.weight, step.outputs, targets, step.weights)
+            self.scores.add_step(step, targets)
             np.multiply(step.gradient, step.weight, out=self._part, dtype=np.float64)
             self._sum += self._part
             done += len(x)
@@ -127,7 +129,7 @@ class FullBatchLoss:
         np.multiply(self._sum, scale, out=self._gradient, casting="same_kind")
         with np.errstate(over="ignore"):  # an infinite value makes the line search retreat
             penalty = state.updater.add_penalties(self._theta, self._gradient)
-        return self.scores.loss * scale + penalty, self._gradient[self._trained]
+        return self.scores.mean() + penalty, self._gradient[self._trained]
 
 
 def train_full_batch(

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.config import validate
 from pellucid.core.memory import Array, Shape
-from pellucid.data.checks import check_sample_weight, numeric_array
+from pellucid.core.named_arrays import NamedArrays, empty, wrapped
+from pellucid.data.checks import check_sample_weight, numeric_arrays
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
+from pellucid.data.input_stages import AnyStage, InputStages
+from pellucid.data.sample_augmentation import as_augmentation
 from pellucid.data.tables.columns import Standardization, difference
 from pellucid.data.tables.frame import frame_names, is_frame
-from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Embedding, Softmax
+from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
+from pellucid.layers import Embedding, Layer, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import DecisionMetric, Metric, PerPosition
 from pellucid.metrics.decisions import HALF
-from pellucid.networks import primitives, trailing_layers
+from pellucid.networks import Composite, primitives, trailing_layers
+from pellucid.networks.ports import ONE_OF_EACH, by_name, input_shapes
 from pellucid.training.execution import chunks
+from pellucid.training.output import Output
 from pellucid.training.rounding import warn_of_rounding
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 
 CHECKED_AT_ONCE = 512  # samples
@@ -35,18 +42,17 @@ class Samples:
 
     ``x`` (m, *input shape) holds the values that the user gave, before the input stage. ``rows`` (n) are the rows of x that
     are in the set; None means all of them. ``targets`` (n, …) and ``weights``, (n) or (n, *positions), are in
-    the order of ``rows``; weights of None are 1.
+    the order of ``rows``; weights of None are 1. With several inputs, x is NamedArrays; with several outputs, targets and
+    weights are, and the weights are never None.
     """
 
-    x: Array
+    x: Any
     rows: Array | None
-    targets: Array
-    weights: Array | None
+    targets: Any
+    weights: Any
 
 
-def as_dataset(
-    x: Array | Dataset, y: Array | None = None, sample_weight: Array | None = None, *, stage: InputStage | None
-) -> Dataset:
+def as_dataset(x: Any, y: Any = None, sample_weight: Any = None, *, stage: AnyStage | None) -> Dataset:
     """Return ``x`` if it is a data set, else a data set of the arrays. ``stage`` is the model's input stage, if it has one.
 
     Raises ConfigError where both are given, DataError where arrays have no labels and for data frames with other columns than
@@ -62,7 +68,7 @@ def as_dataset(
     return Dataset(x, y, sample_weight=sample_weight)
 
 
-def as_validation_set(validation: Dataset | Sequence[Array], stage: InputStage) -> Dataset:
+def as_validation_set(validation: Dataset | Sequence[Any], stage: AnyStage) -> Dataset:
     """Return the data set, or one of a pair (x, y) or a triple (x, y, sample_weight). Raises ConfigError for anything else."""
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
         return as_dataset(*validation, stage=stage)
@@ -75,8 +81,10 @@ def as_validation_set(validation: Dataset | Sequence[Array], stage: InputStage) 
     )
 
 
-def as_samples(x: Array | Dataset, stage: InputStage | None, what: str = "x") -> Array:
+def as_samples(x: Any, stage: AnyStage | None, what: str = "x") -> Any:
     """Return the samples to predict from as an array: ``x``, or those of the data set. ``what`` is its name in messages.
+
+    A dictionary of arrays by input becomes NamedArrays.
 
     Raises DataError for values that are not numbers, and for data sets and data frames with other columns than the model's.
     """
@@ -84,7 +92,14 @@ def as_samples(x: Array | Dataset, stage: InputStage | None, what: str = "x") ->
     if isinstance(x, Dataset):
         check_columns(x, "data", stage, None)
         x = x.x
-    return numeric_array(x, what)
+    return numeric_arrays(x, what)
+
+
+def sample_shapes(given: Any, network: Layer) -> Any:
+    """Return the shape of one sample as a tuple, or with several inputs a dictionary of them. Raises ShapeError."""
+    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
+    shapes = {name: sample_shape(shape) for name, shape in input_shapes(ports, given).items()}
+    return shapes if len(shapes) > 1 else next(iter(shapes.values()))
 
 
 def sample_shape(given: Sequence[int]) -> Shape:
@@ -96,8 +111,19 @@ def sample_shape(given: Sequence[int]) -> Shape:
     return shape
 
 
-def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
-    """Raise ShapeError unless x is (n, *shape); ``what`` is its name in the message."""
+def check_samples_shape(x: Any, shape: Any, what: str) -> None:
+    """Raise ShapeError unless x is (n, *shape); ``what`` is its name in the message.
+
+    For a dictionary of shapes, x must be NamedArrays by the same names. Raises DataError where it is not, and for NamedArrays
+    in place of an array.
+    """
+    if isinstance(shape, dict):
+        given = by_name(x.by_name if isinstance(x, NamedArrays) else x, tuple(shape), what, "input", DataError)
+        for name, array in given.items():
+            check_samples_shape(array, shape[name], f"{what}[{name!r}]")
+        return
+    if isinstance(x, NamedArrays):
+        raise DataError(f"{what} is a dictionary, but the network has one input: give the array alone")
     if x.ndim == 0 or x.shape[1:] != shape:
         hint = "; for a single sample give x[None]" if x.shape == shape else ""
         if not hint and (*x.shape[1:], 1) == shape:
@@ -105,24 +131,38 @@ def check_samples_shape(x: Array, shape: Shape, what: str) -> None:
         raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
 
 
-def check_columns(data: Dataset, what: str, stage: InputStage | None, classes: Sequence[str] | None) -> None:
+def check_columns(data: Dataset, what: str, stage: AnyStage | None, classes: Any) -> None:
     """Raise DataError for a data set with other columns or classes than the model's; ``what`` is its name in the message.
 
     Only what both name is compared: arrays have neither. Labels are numbers, so the classes must have the same order, but a set
     may have fewer or more of them (the loss checks its labels). If no name occurs in both, the model has names of its own for
     them (``compile(classes=…)``).
     """
-    columns = None if data.origin is None else data.origin.columns
-    if columns is not None and isinstance(stage, Standardization) and columns != stage.columns:
-        _raise_other_data(what, difference(columns, stage.columns))
-    renamed = not set(data.classes or ()) & set(classes or ())
-    for number, (own, known) in enumerate(zip(data.classes or (), classes or (), strict=False)):
-        if own != known and not renamed:
-            _raise_other_data(what, f"class {number} is {own!r} there and {known!r} in the model")
+    origins = {"": data.origin} if data.origin is not None else data.origins
+    for name, origin in origins.items():
+        own_stage = stage.get(name) if isinstance(stage, InputStages) else stage
+        columns = origin.columns
+        if columns is not None and isinstance(own_stage, Standardization) and columns != own_stage.columns:
+            _raise_other_data(what, difference(columns, own_stage.columns))
+    for name, own_classes in _by_output(data.classes).items():
+        known_classes = _by_output(classes).get(name, ())
+        renamed = not set(own_classes) & set(known_classes)
+        for number, (own, known) in enumerate(zip(own_classes, known_classes, strict=False)):
+            if own != known and not renamed:
+                _raise_other_data(what, f"class {number} is {own!r} there and {known!r} in the model")
 
 
-def check_frame(x: object, stage: InputStage | None) -> None:
+def _by_output(classes: Any) -> Mapping[str, Sequence[str]]:
+    """Return the class names by output; those of the only output have an empty name."""
+    return classes if isinstance(classes, Mapping) else {"": classes or ()}
+
+
+def check_frame(x: object, stage: AnyStage | None) -> None:
     """Raise DataError for a path, and for a data frame whose columns are not the model's, in its order."""
+    if isinstance(x, Mapping):
+        for name, part in x.items():
+            check_frame(part, stage.get(name) if isinstance(stage, InputStages) else stage)
+        return
     if isinstance(x, (str, os.PathLike)):
         raise DataError(
             f"{os.fspath(x)!r} is a path, not data: read it first, with model.read(…), or with read_csv, read_folder or "
@@ -142,7 +182,7 @@ def _raise_other_data(what: str, difference: str) -> None:
     )
 
 
-def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelState, classes: Sequence[str] | None) -> Samples:
+def checked_samples(data: Dataset, what: str, stage: Any, state: ModelState, classes: Any) -> Samples:
     """Return the samples of a data set, checked against the network, its input stage, its loss and its ``classes``.
 
     ``what`` is the name of the set in messages. Raises ShapeError and DataError.
@@ -152,82 +192,157 @@ def checked_samples(data: Dataset, what: str, stage: InputStage, state: ModelSta
     stage.check(data.source_x)
     if data.y is None:
         raise DataError(f"the {what} has no labels")
-    weights = None if data.sample_weight is None else np.ascontiguousarray(data.sample_weight, np.float32)
-    if weights is not None:
-        state.output.check_weights(weights, len(data))
-    targets = state.output.targets(np.asarray(data.y), weights)
-    if state.loss.compares_samples and not 1 < len(np.unique(targets)) < len(targets):
-        raise DataError(
-            f"the {what} has nothing to compare: {state.loss} needs at least two classes, and two samples of one class"
-        )
+    targets, weights = checked_targets(data.y, data.sample_weight, len(data), state)
+    for output, own, where in _outputs(state, targets):
+        if output.loss.compares_samples and not 1 < len(np.unique(own)) < len(own):
+            raise DataError(
+                f"the {what}{where} has nothing to compare: {output.loss} needs at least two classes, and two samples of one "
+                "class"
+            )
     samples = Samples(data.source_x, data.rows, targets, weights)
     check_token_range(samples, stage, state)
     return samples
 
 
-def checked_training_samples(data: Dataset, stage: InputStage, state: ModelState, classes: Sequence[str] | None) -> Samples:
+def checked_targets(y: Any, sample_weight: Any, n: int, state: ModelState) -> tuple[Any, Any]:
+    """Return the targets and the weights of n samples in the form of :class:`Samples`. Raises ShapeError and DataError."""
+    y, weights = wrapped(y), wrapped(sample_weight)
+    if not isinstance(state.output, SeveralOutputs):
+        for what, values in (("y", y), ("sample_weight", weights)):
+            if isinstance(values, NamedArrays):
+                raise DataError(f"{what} is a dictionary, but the network has one output: give the array alone")
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, np.float32)
+            state.output.check_weights(weights, n)
+        return state.output.targets(np.asarray(y), weights), weights
+    if weights is not None:
+        state.output.check_weights(weights, n)
+    return state.output.targets(y, weights), state.output.all_weights(weights, n)
+
+
+def _outputs(state: ModelState, targets: Any) -> list[tuple[Output, Array, str]]:
+    """Return each output with its targets and words that name it in a message, which are empty for the only one."""
+    if isinstance(state.output, SeveralOutputs):
+        return [(part, targets[name], f", output {name!r},") for name, part in state.output.parts.items()]
+    return [(state.output, targets, "")]
+
+
+def checked_training_samples(data: Dataset, stage: Any, state: ModelState, classes: Any) -> Samples:
     """Return the samples of a training set.
 
     They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite. Warns
     with DataWarning of columns and targets whose values float32 cannot tell apart.
     """
     samples = checked_samples(data, "training data", stage, state, classes)
-    check_labels(samples.targets, state.loss)
+    for output, targets, where in _outputs(state, samples.targets):
+        check_labels(targets, output.loss, where)
     stage.check_values(samples.x, samples.rows, state.kernels)
     warn_of_rounding(data, samples.targets, stage, state)
     return samples
 
 
-def check_token_range(samples: Samples, stage: InputStage, state: ModelState) -> None:
-    """Raise DataError for tokens that are not in the table, if the first layer of the network is an Embedding."""
-    first = next((layer for _, layer in primitives(state.network)), None)
+def checked_augmentation(augmentation: Any, state: ModelState, where: str = "fit") -> Any:
+    """Return the augmentation, which for several inputs is a dictionary by input. Raises ConfigError for anything else."""
+    if augmentation is None:
+        return None
+    if not isinstance(state.input_shape, dict):
+        return as_augmentation(augmentation, where)
+    names = state.input_shape
+    if not isinstance(augmentation, Mapping):
+        raise ConfigError(
+            f"{where}(augmentation={augmentation!r}): the network has several inputs: give a dictionary by input, such as "
+            f"{{{next(iter(names))!r}: {augmentation!r}}}"
+        )
+    for name in augmentation:
+        if name not in names:
+            raise ConfigError(f"augmentation has {name!r}, which is not an input of the network: {did_you_mean(name, names)}")
+    return {name: as_augmentation(one, where) for name, one in augmentation.items()}
+
+
+def check_token_range(samples: Samples, stage: Any, state: ModelState) -> None:
+    """Raise DataError for tokens that are not in the table, if the first layer that reads an input is an Embedding."""
+    if not isinstance(samples.x, NamedArrays):
+        first = next((layer for _, layer in primitives(state.network)), None)
+        _check_tokens(first, samples.x, samples.rows, len(samples.targets), stage, state)
+        return
+    assert isinstance(state.network, Composite)
+    for node in state.network.ordered_nodes():
+        for name in set(node.inputs).intersection(samples.x):
+            first = next((layer for _, layer in primitives(node.layer)), None)
+            _check_tokens(first, samples.x[name], samples.rows, len(samples.targets), stage[name], state)
+
+
+def _check_tokens(first: Any, source: Array, chosen: Array | None, n: int, stage: InputStage, state: ModelState) -> None:
+    """Raise DataError for tokens in the rows ``chosen`` of one input that are not in the table of ``first``, an Embedding."""
     if not isinstance(first, Embedding):
         return
-    n = len(samples.targets)
-    rows = np.arange(n) if samples.rows is None else samples.rows
+    rows = np.arange(n) if chosen is None else chosen
     for chunk in chunks(n, CHECKED_AT_ONCE):
         chunk_rows = rows[chunk]
-        shape = (len(chunk_rows), *state.input_shape)
-        x = stage.transform(samples.x, chunk_rows, np.empty(shape, np.float32), state.kernels)
+        shape = (len(chunk_rows), *source.shape[1:])
+        x = stage.transform(source, chunk_rows, np.empty(shape, np.float32), state.kernels)
         first.tokens(x, np.empty(shape, np.int64), lambda i, rows=chunk_rows: f"sample {rows[i]}")  # type: ignore[misc]
 
 
-def checked_batch(
-    x: Array, y: Array, sample_weight: Array | None, stage: InputStage, state: ModelState
-) -> tuple[Array, Array, Array]:
+def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelState) -> tuple[Any, Any, Any]:
     """Return one batch (x, targets, weights), checked.
 
-    The returned x (n, *input shape) has passed the input stage; it and the weights are float32. Raises ShapeError and
-    DataError.
+    The returned x (n, *input shape) has passed the input stage; it and the weights are float32. x and y are arrays or
+    NamedArrays, ``sample_weight`` an array or a dictionary. Raises ShapeError and DataError.
     """
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
     n = len(x)
     if len(y) != n or not n:
         raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(y)}")
-    if sample_weight is None:
+    for name, one in (sample_weight if isinstance(sample_weight, Mapping) else {"": sample_weight}).items():
+        if one is not None:
+            check_sample_weight(np.asarray(one, np.float32), f"batch, {name}" if name else "batch")
+    targets, weights = checked_targets(y, sample_weight, n, state)
+    if weights is None:
         weights = np.ones(n, np.float32)
-    else:
-        weights = np.ascontiguousarray(sample_weight, np.float32)
-        state.output.check_weights(weights, n)
-        check_sample_weight(weights, "batch")
-    targets = state.output.targets(y, weights)
-    return stage.transform(x, slice(0, n), np.empty(x.shape, np.float32), state.kernels), targets, weights
+    return stage.transform(x, slice(0, n), empty(n, state.input_shape, np.float32), state.kernels), targets, weights
 
 
-def check_labels(targets: Array, loss: Loss) -> None:
-    """Raise DataError where all training labels are the same class."""
+def check_labels(targets: Array, loss: Loss, where: str = "") -> None:
+    """Raise DataError where all training labels are the same class; ``where`` names the output in the message."""
     if loss.classifies and targets.size and targets.min() == targets.max():
         only = targets.flat[0]
         why = "a classifier needs at least two classes" if only % 1 == 0 else "no class is more likely than another"
-        raise DataError(f"all labels are {only:g}: {why}")
+        raise DataError(f"all labels{where} are {only:g}: {why}")
 
 
-def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric, ...]:
-    """Return the metrics as a tuple. Raises ConfigError for a metric that does not fit the outputs of the network."""
+def check_metrics(metrics: Any, state: ModelState) -> Any:
+    """Return the metrics as a tuple, or of several outputs as a dictionary of tuples.
+
+    Raises ConfigError for a metric that does not fit its output, and for unknown outputs.
+    """
+    if not isinstance(state.output, SeveralOutputs):
+        if isinstance(metrics, Mapping):
+            raise ConfigError("metrics is a dictionary, but the network has one output: give a list, such as [Accuracy()]")
+        return _checked_metrics(metrics, state.output, trailing_layers(state.network)[-1:])
+    outputs = state.output.parts
+    if not isinstance(metrics, Mapping):
+        if given := metrics if isinstance(metrics, (Metric, str)) else list(metrics):
+            raise ConfigError(
+                f"metrics must be a dictionary by output, such as {{{next(iter(outputs))!r}: {given!r}}}, because the network "
+                "has several outputs"
+            )
+        metrics = {}
+    for name in metrics:
+        if name not in outputs:
+            raise ConfigError(f"metrics has {name!r}, which is not an output of the network: {did_you_mean(name, outputs)}")
+    return {
+        name: _checked_metrics(metrics.get(name, ()), output, trailing_layers(state.network, name)[-1:])
+        for name, output in outputs.items()
+    }
+
+
+def _checked_metrics(metrics: Iterable[Metric], output: Output, last: tuple[Layer, ...]) -> tuple[Metric, ...]:
+    """Return the metrics of an output that ends with the layer ``last``, as a tuple. Raises ConfigError."""
     given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
-    loss, several, last = state.loss, state.output.metric_shape[-1] > 1, trailing_layers(state.network)[-1:]
+    loss, several = output.loss, output.metric_shape[-1] > 1
     classes = loss.classifies or (several and not loss.numeric)  # several numbers may be the scores of one-hot labels
     probabilities = loss.head is not None or (several and any(isinstance(layer, Softmax) for layer in last))
     yes_or_no = loss.classifies and loss.head is not None and (loss.multi_label or not several)
@@ -259,7 +374,7 @@ def check_metrics(metrics: Iterable[Metric], state: ModelState) -> tuple[Metric,
                 f"{'are scores of exclusive classes, of which the largest decides' if several else 'are not probabilities'}: "
                 "leave it out, or use Sigmoid() with BinaryCrossEntropy()"
             )
-        state.output.start_metric(metric)  # raises ConfigError where the metric cannot be computed
+        output.start_metric(metric)  # raises ConfigError where the metric cannot be computed
     for first, second in itertools.combinations(result, 2):
         if first.name == second.name and first != second:
             raise ConfigError(f"{first} and {second} have the same name in the results, {first.name!r}: compute one at a time")

@@ -11,21 +11,21 @@ import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.data.batches import BatchSource
-from pellucid.errors import DataError
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import divergence_error
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
-from pellucid.training.prediction import Scores
+from pellucid.training.prediction import Scores, start_scores
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
 from pellucid.training.threads import Threads
 
 Evaluate = Callable[[], Mapping[str, Value]]
-Batch = tuple[Array, Array, Array]  # x, targets, weights
+Batch = tuple[Any, Any, Any]  # x, targets, weights: arrays, or NamedArrays
 
 # The largest float32: a gradient whose sum of squares does not fit is as useless as an infinite one (Adam squares it).
 MAX_SUM_OF_SQUARES = 3.4e38
@@ -60,7 +60,7 @@ def train(
     accumulation = Accumulation(state, step, accumulate) if accumulate > 1 else None
     for epoch in range(1, epochs + 1):
         start_time = time.perf_counter()
-        scores = Scores(state)
+        scores = start_scores(state)
         rate = 0.0
         source = batches.epoch(state.epochs)  # each epoch, over all trainings of the model, has its own order
         for batch in range(1, updates + 1):
@@ -70,21 +70,20 @@ def train(
             if accumulation is None:
                 x, targets, weights = next(source)
                 loss = take_step(state, step, x, targets, weights, rate, where)
-                scores.add(loss * step.weight, step.weight, step.outputs, targets, step.weights)
+                scores.add_step(step, targets)
                 samples, passes = len(x), step.forward_passes
             else:
                 loss = accumulation.take_step(source, rate, where, scores)
                 samples, passes = accumulation.samples, accumulation.forward_passes
             yield StepEvent(epoch, batch, updates, state.steps, loss, samples, rate, scores.result, passes)
         state.epochs += 1
-        if scores.weight == 0:
-            raise DataError("every position of the training data is masked: its weight is 0, or skipped as padding")
+        scores.check_counted("training data")
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
         yield EpochEvent(epoch, time.perf_counter() - start_time, rate, training, validation)
 
 
-def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str) -> float:
+def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any, rate: float, where: str) -> float:
     """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update.
 
     Raises DivergedError if the loss or the gradient is not finite or too large; ``where`` is the place in the training, for
@@ -96,7 +95,7 @@ def take_step(state: ModelState, step: Step, x: Array, targets: Array, weights: 
 
 
 def _compute_gradient(
-    state: ModelState, step: Step, x: Array, targets: Array, weights: Array, rate: float, where: str, offset: int = 0
+    state: ModelState, step: Step, x: Any, targets: Any, weights: Any, rate: float, where: str, offset: int = 0
 ) -> float:
     """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are in bounds."""
     number = state.steps + 1
@@ -109,7 +108,7 @@ def _compute_gradient(
 def in_bounds(state: ModelState, loss: float, gradient: Array) -> bool:
     """Return whether the mean loss of a batch and its gradient are finite and not too large."""
     # Comparisons with NaN are false, too.
-    return loss <= state.loss.divergence_limit and state.kernels.sum_of_squares(gradient) <= MAX_SUM_OF_SQUARES
+    return loss <= state.output.divergence_limit and state.kernels.sum_of_squares(gradient) <= MAX_SUM_OF_SQUARES
 
 
 def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None:
@@ -140,7 +139,7 @@ class Accumulation:
         loss = weight = 0.0
         for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
             mean = _compute_gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
-            scores.add(mean * step.weight, step.weight, step.outputs, targets, step.weights)
+            scores.add_step(step, targets)
             state.kernels.add_scaled(total, step.gradient, step.weight)
             loss += mean * step.weight
             weight += step.weight

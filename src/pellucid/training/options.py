@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.core.config import Count, validate
-from pellucid.data.sample_augmentation import AnyAugmentation, as_augmentation
+from pellucid.data.sample_augmentation import as_augmentation
 from pellucid.training.class_weight import ClassWeight, check_class_weight
 from pellucid.training.perturbation import Perturbation
 from pellucid.training.policies import Policy, check_order
@@ -26,7 +26,7 @@ class FitOptions:
     epochs: int = 1
     batch_size: int | None = None
     shuffle: bool = True
-    augmentation: AnyAugmentation | None = None
+    augmentation: Any = None
     class_weight: ClassWeight | None = None
     policies: Sequence[Policy] = ()
     accumulate: int = 1
@@ -49,6 +49,10 @@ class FitOptions:
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, validate(getattr(self, name), kind, "fit", name))
-        object.__setattr__(self, "augmentation", as_augmentation(self.augmentation, "fit"))
+        if isinstance(self.augmentation, Mapping):  # the trainer, which knows the inputs, checks their names
+            by_input = {name: as_augmentation(one, "fit") for name, one in self.augmentation.items()}
+            object.__setattr__(self, "augmentation", by_input)
+        else:
+            object.__setattr__(self, "augmentation", as_augmentation(self.augmentation, "fit"))
         check_class_weight(self.class_weight)
         check_order(self.policies)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -26,20 +27,36 @@ from pellucid.losses.targets import InvalidTarget, without_masked
 from pellucid.metrics import Metric, MetricState
 
 
+class Reading(Protocol):
+    """What knows which time steps a recurrent layer has read: an execution after a pass."""
+
+    def steps_read(self, path: str | None) -> Array | None: ...
+
+
 class Output:
     """An output of the given ``shape`` (of one sample), with its loss.
 
     - ``positions`` are the axes before the last one, and ``count`` is the number of positions.
     - ``metric_shape`` is the shape of the values that metrics see, which the loss computes from the output.
     - ``head`` is the last activation if the loss is computed together with it, from the logits, else None.
+    - ``mask_path`` is the path of the recurrent layer whose steps are the positions and which skips some of them, or None.
 
     ``advice`` returns what to change in the network if there should be no positions; it is called for error messages.
     """
 
-    def __init__(self, shape: Shape, loss: Loss, head: Activation | None, kernels: Kernels, advice: Callable[[], str]):
+    def __init__(
+        self,
+        shape: Shape,
+        loss: Loss,
+        head: Activation | None,
+        kernels: Kernels,
+        advice: Callable[[], str],
+        mask_path: str | None = None,
+    ):
         self.shape, self.loss, self.head, self.kernels = shape, loss, head, kernels
         self.positions, self._answer, self._advice = shape[:-1], shape[-1:], advice
         self.count = math.prod(self.positions)
+        self.mask_path = mask_path if self.positions else None
         if self.positions and loss.compares_samples:
             raise ConfigError(
                 f"{loss} compares samples, so it needs one vector for each of them, not an output of the shape {shape}: "
@@ -47,6 +64,21 @@ class Output:
             )
         loss.check_outputs(self._answer)
         self.metric_shape = (*self.positions, *loss.metric_shape(self._answer))
+
+    @property
+    def mask_paths(self) -> list[str]:
+        """The path of the layer that skips positions, in a list; it is empty if there is none."""
+        return [] if self.mask_path is None else [self.mask_path]
+
+    @property
+    def compares_samples(self) -> bool:
+        """Whether the loss compares the samples of a batch."""
+        return self.loss.compares_samples
+
+    @property
+    def divergence_limit(self) -> float:
+        """The mean loss above which a batch has diverged."""
+        return self.loss.divergence_limit
 
     @property
     def class_count(self) -> int:
@@ -120,6 +152,18 @@ class Output:
         rows = np.repeat(weights, self.count) if weights.ndim == 1 else weights.reshape(-1)
         return rows if steps is None else rows * steps.reshape(-1)
 
+    def step_weights(self, weights: Array, execution: Reading) -> Array:
+        """Return the weight of each row (n·P) after a forward pass; steps that a recurrent layer has skipped do not count."""
+        return self.row_weights(weights, execution.steps_read(self.mask_path))
+
+    def total(self, row_weights: Array) -> float:
+        """Return Σ w."""
+        return float(np.add.reduce(row_weights, dtype=np.float64))
+
+    def combined(self, total: float) -> float:
+        """Return the weight of a batch among others whose gradients are averaged: Σ w."""
+        return total
+
     def rows(self, a: Array) -> Array:
         """Return an array (n, *positions, …) as rows (n·P, …)."""
         return a.reshape(-1, *a.shape[1 + len(self.positions) :]) if self.positions else a
@@ -132,6 +176,24 @@ class Output:
         return self.loss.compute(
             self.rows(z), self.rows(targets), row_weights, scale, self.rows(outputs), self.rows(dz), self.kernels
         )
+
+    def mean_loss(
+        self, z: Array, targets: Array, row_weights: Array, total: float, outputs: Array, dz: Array
+    ) -> tuple[float, float]:
+        """Return the mean loss Σ w l / Σ w, or 0 if ``total`` = Σ w is 0; twice, as the total loss and as that of the output.
+
+        The other arguments are those of :meth:`compute`; dz becomes the gradient of the mean loss.
+        """
+        scale = 1 / total if total > 0 else 0.0
+        mean = self.compute(z, targets, row_weights, scale, outputs, dz) * scale
+        return mean, mean
+
+    def apply_head(self, z: Array, out: Array) -> None:
+        """Write the head's outputs for the logits z (n, *shape) into ``out``; without a head, z itself."""
+        if self.head is None:
+            out[...] = z
+        else:
+            getattr(self.kernels, self.head.kernel_name)(z, out=out)
 
     def start_metric(self, metric: Metric) -> MetricState:
         """Return a new state of the metric for the rows. Raises ConfigError where it cannot be computed."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.config import Config, Count, Positive
-from pellucid.core.memory import Array
+from pellucid.core.named_arrays import empty
 from pellucid.core.rng import generator
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.training.state import ModelState
@@ -63,39 +64,44 @@ class PerturbedStep:
         self.state, self.method = state, method
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weights, self.weight = np.empty(0, np.float32), 0.0
+        self.weights: Any = np.empty(0, np.float32)
+        self.total: Any = 0.0
+        self.mean: Any = 0.0
+        self.weight = 0.0
         self.forward_passes = 0
         self._w = state.layout.zeros(state.dtype)  # the perturbed weights: the model's own are not changed
         trained = [state.layout.offsets[path] + np.arange(slot.size) for path, slot in state.layout.items() if slot.trained]
         self._indices = np.concatenate(trained or [np.empty(0, np.int64)])  # of the trained weights, without the padding
         self._execution = state.execution(parameters=self._w, statistics=self.statistics)
-        self.outputs = self._spare = np.empty((0, *state.output.metric_shape), state.dtype)
+        self.outputs = self._spare = empty(0, state.output.metric_shape, state.dtype)
 
-    def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
+    def __call__(self, x: Any, targets: Any, weights: Any, step: int, offset: int = 0) -> float:
         """Return the mean loss of the batch, and store the estimate in ``gradient``."""
-        state, n = self.state, len(x)
+        state, output, n = self.state, self.state.output, len(x)
         start = (self.statistics if offset else state.statistics).copy()  # all passes start with the same statistics
-        self.outputs, self._spare = (np.empty((n, *state.output.metric_shape), state.dtype) for _ in range(2))
+        self.outputs, self._spare = (empty(n, output.metric_shape, state.dtype) for _ in range(2))
         self.forward_passes = 0
         self._w[:] = state.parameters
 
-        def loss(outputs: Array) -> float:
+        def loss(outputs: Any) -> float:
             self.forward_passes += 1
             self.statistics[:] = start
             with np.errstate(all="ignore"):  # the training loop checks that the results are finite
                 z = self._execution.forward(x, training=True, step=step, offset=offset)
-                self.weights = state.output.row_weights(weights, self._execution.steps_read(state.mask_path))
-                self.weight = float(np.add.reduce(self.weights, dtype=np.float64))
-                scale = 1 / self.weight if self.weight > 0 else 0.0
+                self.weights = output.step_weights(weights, self._execution)
+                self.total = output.total(self.weights)
+                self.weight = output.combined(self.total)
                 dz = self._execution.buffer("dz", z.shape)
-                return scale * state.output.compute(z, targets, self.weights, scale, outputs, dz)
+                value, self.mean = output.mean_loss(z, targets, self.weights, self.total, outputs, dz)
+                return value
 
         first = loss(self.outputs)
+        means = self.mean
         statistics = self.statistics.copy()  # after the pass with the weights of the model
         random = generator(state.seed, "perturbation", step, offset)
         self.gradient[:] = 0
         _KINDS[self.method.kind](self, first, lambda: loss(self._spare), random)
-        self.statistics[:] = statistics
+        self.statistics[:], self.mean = statistics, means
         return first
 
     def one(self, first: float, loss: Cost, random: np.random.Generator) -> None:

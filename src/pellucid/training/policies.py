@@ -6,7 +6,7 @@ A policy is a generator around the generator of events: it yields every event, a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -81,7 +81,7 @@ def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection
 class _Plateau:
     """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
 
-    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Sequence[Metric]):
+    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Mapping[str, Metric]):
         self.policy = policy
         self._lower_is_better = _lower_is_better(policy.monitor, metrics)
         self.epochs = 0
@@ -99,12 +99,12 @@ class _Plateau:
         return False
 
 
-def _lower_is_better(column: str, metrics: Sequence[Metric]) -> bool:
+def _lower_is_better(column: str, metrics: Mapping[str, Metric]) -> bool:
     """Return whether lower values of a column of the history, the value of a metric or an entry of it, are better."""
     name = column.partition("_")[2]  # without "train" or "validation"
-    for metric in metrics:
-        entry = name.removeprefix(f"{metric.name}_")
-        if name == metric.name or (entry != name and entry.isdigit()):
+    for score, metric in metrics.items():
+        entry = name.removeprefix(f"{score}_")
+        if name == score or (entry != name and entry.isdigit()):
             return metric.lower_is_better
     return lower_is_better(column)
 
@@ -127,7 +127,7 @@ class EarlyStopping(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau = _Plateau(self, state.metrics)
+        plateau = _Plateau(self, state.scored_metrics())
         best_parameters, best_statistics = state.parameters.copy(), state.statistics.copy()
         for event in events:
             yield event
@@ -165,7 +165,7 @@ class ReduceOnPlateau(Policy):
         _check_monitor(self, validated)
 
     def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau, original_scale = _Plateau(self, state.metrics), state.updater.scale
+        plateau, original_scale = _Plateau(self, state.scored_metrics()), state.updater.scale
         try:
             for event in events:
                 yield event

@@ -6,36 +6,39 @@ Both may be called from several threads at once: each call takes an execution fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.input_stage import InputStage
+from pellucid.core.named_arrays import NamedArrays, empty, with_batch
+from pellucid.data.input_stages import AnyStage
 from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
+from pellucid.training.output import Output
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
+from pellucid.training.step import Step
 
 CHUNK_VALUES = 2_000_000  # in the largest array of a chunk: 8 MB, which the caches hold in part
 CHUNK_SAMPLES = 1024  # with 512, the overhead of the calls is noticeable; more samples are not faster
 
 
-class Scores:
-    """The loss and the metrics of a set, accumulated batch by batch; exact over the whole set.
+class OutputScores:
+    """The loss and the metrics of one output over a set, accumulated batch by batch; exact over the whole set.
 
-    ``loss`` and ``weight`` are the sums Σ wᵢ lᵢ and Σ wᵢ so far. ``metrics`` are by default the model's.
+    ``loss`` and ``weight`` are the sums Σ wᵢ lᵢ and Σ wᵢ so far.
     """
 
-    def __init__(self, state: ModelState, metrics: Iterable[Metric] | None = None):
+    def __init__(self, output: Output, metrics: Iterable[Metric]):
         self.loss, self.weight = 0.0, 0.0
-        self._output = state.output
-        several = state.output.metric_shape[-1] > 1
-        self._single_score = state.loss.classifies and state.loss.head is None and not several  # such as the hinge loss
-        self._metrics: list[tuple[str, MetricState]] = [
-            (metric.name, state.output.start_metric(metric)) for metric in (state.metrics if metrics is None else metrics)
-        ]
+        self._output = output
+        several = output.metric_shape[-1] > 1
+        self._single_score = output.loss.classifies and output.loss.head is None and not several  # such as the hinge loss
+        self._metrics: list[tuple[str, MetricState]] = [(metric.name, output.start_metric(metric)) for metric in metrics]
 
     def add(self, loss: float, weight: float, outputs: Array, targets: Array, row_weights: Array) -> None:
         """Add one batch: Σ wᵢ lᵢ, Σ wᵢ, and for the metrics its outputs (n, *metric shape), targets and weights of rows."""
@@ -47,10 +50,87 @@ class Scores:
         for _, metric in self._metrics:
             metric.update(outputs, targets, row_weights)
 
+    def add_step(self, step: Step, targets: Any) -> None:
+        """Add the batch of a training step."""
+        self.add(step.mean * step.total, step.total, step.outputs, targets, step.weights)
+
+    def mean(self) -> float:
+        """Return the mean loss so far, 0 if the weights are zero."""
+        return self.loss * (1 / self.weight if self.weight > 0 else 0.0)
+
+    def check_counted(self, what: str) -> None:
+        """Raise DataError where everything in ``what`` so far is masked."""
+        if self.weight == 0:
+            raise DataError(
+                f"every position of the {what} is masked: its weight is 0, or a recurrent layer skips it as padding"
+            )
+
     def result(self) -> dict[str, Value]:
         """Return ``{"loss": …, "accuracy": …}`` over the batches so far; the loss is NaN if their weights are zero."""
         loss = self.loss / self.weight if self.weight else math.nan
         return {"loss": loss, **{name: metric.result() for name, metric in self._metrics}}
+
+
+class SeveralScores:
+    """The total loss, and the loss and the metrics of each output, accumulated batch by batch."""
+
+    def __init__(self, outputs: SeveralOutputs, metrics: Mapping[str, Iterable[Metric]]):
+        self._outputs = outputs
+        self._parts = {name: OutputScores(output, metrics.get(name, ())) for name, output in outputs.parts.items()}
+
+    @property
+    def weight(self) -> float:
+        """The weight of the samples so far; see ``SeveralOutputs.combined``."""
+        return self._outputs.combined({name: part.weight for name, part in self._parts.items()})
+
+    def add(
+        self, sums: Mapping[str, float], totals: Mapping[str, float], outputs: NamedArrays, targets: NamedArrays, w: NamedArrays
+    ) -> None:
+        """Add one batch: for each output what ``OutputScores.add`` takes."""
+        for name, part in self._parts.items():
+            part.add(sums[name], totals[name], outputs[name], targets[name], w[name])
+
+    def add_step(self, step: Step, targets: Any) -> None:
+        """Add the batch of a training step."""
+        sums = {name: step.mean[name] * step.total[name] for name in self._parts}
+        self.add(sums, step.total, step.outputs, targets, step.weights)
+
+    def mean(self) -> float:
+        """Return the total loss so far."""
+        return self._outputs.total_loss({name: part.mean() for name, part in self._parts.items()})
+
+    def check_counted(self, what: str) -> None:
+        """Raise DataError where everything of one output so far is masked."""
+        for name, part in self._parts.items():
+            part.check_counted(f"output {name!r} of the {what}")
+
+    def result(self) -> dict[str, Value]:
+        """Return ``{"loss": …, "digit_loss": …, "digit_accuracy": …, …}`` over the batches so far."""
+        results = {name: part.result() for name, part in self._parts.items()}
+        total = self._outputs.total_loss({name: result["loss"] for name, result in results.items()})  # type: ignore[misc]
+        return {"loss": total, **{f"{name}_{key}": one for name, result in results.items() for key, one in result.items()}}
+
+
+Scores = OutputScores | SeveralScores
+
+
+def start_scores(state: ModelState, metrics: Any = None) -> Scores:
+    """Return the scores of no sample; ``metrics`` are by default the model's, a dictionary by output if it has several."""
+    metrics = state.metrics if metrics is None else metrics
+    if isinstance(state.output, SeveralOutputs):
+        return SeveralScores(state.output, metrics)
+    return OutputScores(state.output, metrics)
+
+
+class StepsRead:
+    """The time steps (n, time) that recurrent layers with a mask have read, by the path of the layer."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, Array] = {}
+
+    def steps_read(self, path: str | None) -> Array | None:
+        """Return the steps of one layer; None for no layer."""
+        return None if path is None else self.by_path[path]
 
 
 class Predictor:
@@ -64,62 +144,61 @@ class Predictor:
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution] = []
 
-    def outputs(self, x: Array, stage: InputStage, *, logits: bool = False) -> Array:
+    def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False) -> Any:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new array.
 
-        ``stage`` is the input stage to apply. With ``logits`` they are the values before the head.
+        ``stage`` is the input stage to apply. With ``logits`` they are the values before the head. With several inputs, x is
+        NamedArrays; with several outputs, so is the result.
         """
         state = self.state
-        head = None if state.head is None or logits else getattr(state.kernels, state.head.kernel_name)
-        result = np.empty((len(x), *state.output.shape), state.dtype)
+        result = empty(len(x), state.output.shape, state.dtype)
         execution = self._borrowed_execution(len(x))
         for rows in chunks(len(x), self._chunk_size):
             z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
-            if head is None:
+            if logits:
                 result[rows] = z
             else:
-                head(z, out=result[rows])
+                state.output.apply_head(z, result[rows])
         self._pool.append(execution)
         return result
 
-    def steps_read(self, x: Array, stage: InputStage) -> Array | None:
-        """Return which time steps (n, time) of the samples x a recurrent layer reads, if these are the positions of the output.
+    def steps_read(self, x: Any, stage: AnyStage) -> StepsRead:
+        """Return which time steps (n, time) of the samples x recurrent layers read, where these are positions of an output."""
+        paths, steps = self.state.output.mask_paths, StepsRead()
+        if paths:
+            execution, parts = self._borrowed_execution(len(x)), {path: list[Array]() for path in paths}
+            for rows in chunks(len(x), self._chunk_size):
+                self._logits(execution, x, stage, rows, rows.stop - rows.start)
+                for path in paths:
+                    read = execution.steps_read(path)
+                    assert read is not None
+                    parts[path].append(read.copy())
+            self._pool.append(execution)
+            steps.by_path = {path: np.concatenate(arrays) for path, arrays in parts.items()}
+        return steps
 
-        None if no layer skips positions.
-        """
-        if self.state.mask_path is None:
-            return None
-        execution, steps = self._borrowed_execution(len(x)), list[Array]()
-        for rows in chunks(len(x), self._chunk_size):
-            self._logits(execution, x, stage, rows, rows.stop - rows.start)
-            read = execution.steps_read(self.state.mask_path)
-            assert read is not None
-            steps.append(read.copy())
-        self._pool.append(execution)
-        return np.concatenate(steps)
-
-    def evaluate(self, samples: Samples, stage: InputStage, metrics: Iterable[Metric] | None = None) -> dict[str, Value]:
+    def evaluate(self, samples: Samples, stage: AnyStage, metrics: Any = None) -> dict[str, Value]:
         """Return the loss and the metrics (default: the model's) of a set, by name.
 
         Raises DataError where all positions are masked.
         """
-        state, output, scores = self.state, self.state.output, Scores(self.state, metrics)
+        state, output, scores = self.state, self.state.output, start_scores(self.state, metrics)
         targets, n = samples.targets, len(samples.targets)
-        weights = np.ones(n, state.dtype) if samples.weights is None else samples.weights
+        weights: Any = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
-        outputs, dz = (np.empty((self._chunk_size, *shape), state.dtype) for shape in (output.metric_shape, output.shape))
+        outputs, dz = (empty(self._chunk_size, shape, state.dtype) for shape in (output.metric_shape, output.shape))
         execution = self._borrowed_execution(n)
         for chunk in chunks(n, self._chunk_size):
             rows = chunk if samples.rows is None else samples.rows[chunk]
             size = chunk.stop - chunk.start
             z = self._logits(execution, samples.x, stage, rows, size)
-            a, t, w = outputs[:size], targets[chunk], output.row_weights(weights[chunk], execution.steps_read(state.mask_path))
+            a, t, w = outputs[:size], targets[chunk], output.step_weights(weights[chunk], execution)
             with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
                 loss = output.compute(z, t, w, 1.0, a, dz[:size])
-            scores.add(loss, float(w.sum(dtype=np.float64)), a, t, w)
+            scores.add(loss, output.total(w), a, t, w)
         self._pool.append(execution)
-        if n and scores.weight == 0:
-            raise DataError("every position of the set is masked: its weight is 0, or a recurrent layer skips it as padding")
+        if n:
+            scores.check_counted("set")
         return scores.result()
 
     def _borrowed_execution(self, n: int) -> Execution:
@@ -133,7 +212,7 @@ class Predictor:
         except IndexError:
             return self.state.execution()
 
-    def _logits(self, execution: Execution, x: Array, stage: InputStage, rows: Array | slice, n: int) -> Array:
+    def _logits(self, execution: Execution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
-        batch = stage.transform(x, rows, execution.buffer("x", (n, *self.state.input_shape)), self.state.kernels)
+        batch = stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
         return execution.forward(batch)

@@ -6,17 +6,20 @@ discriminator of a GAN sees real and generated pictures before its update. The m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.config import NonNegative, validate
 from pellucid.core.lending import Lender
-from pellucid.core.memory import Array, Shape
+from pellucid.core.memory import Array
+from pellucid.core.named_arrays import NamedArrays, unwrapped
 from pellucid.data.checks import numeric_array
-from pellucid.data.input_stage import InputStage
-from pellucid.errors import ConfigError, DivergedError, ShapeError
+from pellucid.errors import ConfigError, DataError, DivergedError, ShapeError
 from pellucid.networks import fused
+from pellucid.networks.ports import by_name
 from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import CAUSES
 from pellucid.training.execution import Execution
@@ -48,14 +51,16 @@ class Pullback:
     pass.
     """
 
-    def __init__(self, state: ModelState, workspace: Workspace, pool: Pool, lender: Lender, shape: Shape, needs_dx: bool):
+    def __init__(self, state: ModelState, workspace: Workspace, pool: Pool, lender: Lender, n: int, shape: Any, needs_dx: bool):
         self._state, self._pool, self._lender = state, pool, lender
         self._workspace: Workspace | None = workspace
-        self._shape, self._needs_dx = shape, needs_dx
+        self._samples, self._shape, self._needs_dx = n, shape, needs_dx
         self._steps = state.steps
 
-    def __call__(self, dy: Array) -> Gradients:
+    def __call__(self, dy: Any) -> Gradients:
         """Return the gradients of C for the upstream gradient ``dy`` = ∂C/∂y, in the shape of y.
+
+        With several outputs, dy is a dictionary by output like y; with several inputs, ``gradients.x`` is one by input.
 
         C is any number that depends on y, such as the mean loss of the batch. Raises ConfigError for a second call and after
         an update of the model, ShapeError and DataError for an unsuitable ``dy``.
@@ -74,9 +79,9 @@ class Pullback:
         upstream = _converted(dy, self._shape, workspace.execution)
         gradient = self._lender.vector()
         self._workspace = None  # also after an error: what was kept may be overwritten by then
-        with np.errstate(all="ignore"), state.threads(self._shape[0]).applied(state.kernels):
+        with np.errstate(all="ignore"), state.threads(self._samples).applied(state.kernels):
             dx = workspace.execution.backward(upstream, state.layout.views(gradient))
-        x = np.array(dx, order="C") if self._needs_dx and dx is not None else None
+        x = unwrapped(dx.copy()) if self._needs_dx and dx is not None else None
         self._pool.append(workspace)
         return Gradients(state.layout, gradient, x, NOT_COMPUTED)
 
@@ -85,12 +90,17 @@ class Pullback:
             self._pool.append(self._workspace)  # type: ignore[arg-type]
 
 
-def _converted(dy: Array, shape: Shape, execution: Execution) -> Array:
+def _converted(dy: Any, shape: Any, execution: Execution, name: str = "dy") -> Any:
     """Return the upstream gradient in memory of the execution, which backward may overwrite."""
-    array = numeric_array(dy, "dy", "pullback")
+    if isinstance(shape, dict):
+        given = by_name(dy, tuple(shape), name, "output", DataError)
+        return NamedArrays({key: _converted(given[key], one, execution, f"dy[{key!r}]") for key, one in shape.items()})
+    if isinstance(dy, Mapping):
+        raise DataError("dy is a dictionary, but the network has one output: give the array alone")
+    array = numeric_array(dy, name, "pullback")
     if array.shape != shape:
-        raise ShapeError(f"dy is the gradient with respect to y: it must have the shape of y, {shape}, got {array.shape}")
-    own = execution.buffer("dy", shape)
+        raise ShapeError(f"{name} is the gradient with respect to y: it must have the shape of y, {shape}, got {array.shape}")
+    own = execution.buffer(name, shape)
     with np.errstate(over="ignore"):  # update() reports what is not finite
         own[...] = array
     return own
@@ -121,13 +131,13 @@ class OwnSteps:
     def passes(self, count: int) -> None:
         self._steps, self._passes = self.state.steps, count
 
-    def forward(self, x: Array, stage: InputStage, *, training: bool, logits: bool, needs_dx: bool) -> tuple[Array, Pullback]:
+    def forward(self, x: Any, stage: Any, *, training: bool, logits: bool, needs_dx: bool) -> tuple[Any, Pullback]:
         """Return the outputs for x (n, *input shape), which has been checked, as a new array, and the pullback.
 
         In training mode the running statistics of the pass become the model's, unless they are not finite.
         """
         state, n = self.state, len(x)
-        without_head = logits and state.head is not None
+        without_head = logits and state.body is not state.network
         pool = self._pools.setdefault((without_head, needs_dx), [])
         workspace = pool.pop() if pool else self._workspace(without_head, needs_dx)
         execution, statistics = workspace.execution, workspace.statistics
@@ -143,11 +153,11 @@ class OwnSteps:
             self.passes += 1
             if np.isfinite(statistics).all():
                 state.statistics[:] = statistics
-        return y, Pullback(state, workspace, pool, self._lender, y.shape, needs_dx)
+        return unwrapped(y), Pullback(state, workspace, pool, self._lender, n, y.shape, needs_dx)
 
     def _workspace(self, without_head: bool, needs_dx: bool) -> Workspace:
         state = self.state
-        plan = state.plan if without_head or state.head is None else fused(state.network)
+        plan = state.plan if without_head or state.body is state.network else fused(state.network)
         statistics = state.statistics.copy()
         return Workspace(state.execution(plan, statistics=statistics, needs_dx=needs_dx), statistics)
 

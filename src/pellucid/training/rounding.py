@@ -7,41 +7,58 @@ few values are far larger than all others, and values that are used unchanged.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stages import InputStages
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import warn_user
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 
 SAMPLES, VALUES = 512, 200_000  # at most so many are compared: enough to see whether most values of a column fall together
 KEPT = 0.5  # of the different values: a column that keeps fewer is reported
 
 
-def warn_of_rounding(data: Dataset, targets: Array, stage: InputStage, state: ModelState) -> None:
+def warn_of_rounding(data: Dataset, targets: Any, stage: Any, state: ModelState) -> None:
     """Warn with DataWarning of columns, and of numeric ``targets``, of which float32 merges most of the different values."""
-    count = min(len(data), SAMPLES, max(2, VALUES // max(1, math.prod(data.shape))))
-    rows = np.linspace(0, len(data) - 1, count).astype(np.int64)
-    if state.loss.classifies or data.source_y is None:
-        lost = []
-    else:
-        source = rows if data.rows is None else data.rows[rows]
-        y, rounded = np.array(data.source_y[source]), targets[rows].copy()
-        if data.source_sample_weight is not None:  # what does not count may have any value
-            masked = data.source_sample_weight[source] == 0
-            y[masked], rounded[masked] = 0, 0
-        lost = _merged(y, rounded) if y.size == rounded.size else []  # labels may have become one-hot rows
+    several_inputs, several_outputs = isinstance(stage, InputStages), isinstance(state.output, SeveralOutputs)
+    sources = data.source_x.by_name if several_inputs else {"": data.source_x}
+    count = max(1, *(math.prod(source.shape[1:]) for source in sources.values()))
+    rows = np.linspace(0, len(data) - 1, min(len(data), SAMPLES, max(2, VALUES // count))).astype(np.int64)
+    weights = data.source_sample_weight
+    for name, output in (state.output.parts if several_outputs else {"": state.output}).items():
+        y, own = (data.source_y[name], targets[name]) if several_outputs else (data.source_y, targets)
+        own_weights = weights.by_name.get(name) if isinstance(weights, NamedArrays) else weights
+        if not output.loss.classifies and y is not None:
+            _warn_of_targets(data, y, own, own_weights, rows, f"the targets{f' of {name}' if several_outputs else ''}")
+    for name, source in sources.items():
+        _warn_of_samples(data, source, rows, stage[name] if several_inputs else stage, state)
+
+
+def _warn_of_targets(data: Dataset, source_y: Array, targets: Array, weights: Array | None, rows: Array, what: str) -> None:
+    source = rows if data.rows is None else data.rows[rows]
+    y, rounded = np.array(source_y[source]), targets[rows].copy()
+    if weights is not None:  # what does not count may have any value
+        masked = weights[source] == 0
+        y[masked], rounded[masked] = 0, 0
+    lost = _merged(y, rounded) if y.size == rounded.size else []  # labels may have become one-hot rows
     if lost:
         _, before, after = lost[0]
-        _warn(data, "the targets", before, after, "subtract their mean")
-    if isinstance(stage, ImageScaling) or (isinstance(stage, Passthrough) and data.source_x.dtype == np.float32):
+        _warn(data, what, before, after, "subtract their mean")
+
+
+def _warn_of_samples(data: Dataset, source: Array, rows: Array, stage: InputStage, state: ModelState) -> None:
+    if isinstance(stage, ImageScaling) or (isinstance(stage, Passthrough) and source.dtype == np.float32):
         return
     rows = rows if data.rows is None else data.rows[rows]
-    x = data.source_x[rows]
-    seen = stage.transform(data.source_x, rows, np.empty(x.shape, np.float32), state.kernels)
+    x = source[rows]
+    seen = stage.transform(source, rows, np.empty(x.shape, np.float32), state.kernels)
     lost = _merged(x, seen)
     if not lost:
         return

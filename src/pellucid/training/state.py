@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,18 @@ from pellucid.layers.context import Observer
 from pellucid.losses import Loss
 from pellucid.losses.absent import NoLoss
 from pellucid.metrics import Metric
-from pellucid.networks import advice_for_vectors, fused, path_of_mask, trailing_layers, without_last_layer
+from pellucid.networks import (
+    advice_for_vectors,
+    fused,
+    path_of_mask,
+    trailing_layers,
+    without_last_layer,
+    without_last_layers,
+)
 from pellucid.optim import Optimizer, Updater
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.threads import Threads, choose_threads
 
 
@@ -30,8 +39,9 @@ class ModelState:
       ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
     - ``output`` describes the output of the network and what the loss computes from it. ``head`` is the last activation if
       the loss is computed together with it, from the logits, else None. ``body`` is the network without the head, and ``plan``
-      the body with fused layers, which training and prediction run. ``mask_path`` is the path of the recurrent layer whose
-      steps are the positions of the output and which skips some of them, or None.
+      the body with fused layers, which training and prediction run. Of a network with several outputs, ``output`` is a
+      :class:`~pellucid.training.several_outputs.SeveralOutputs`, each of which has its own head, and ``head`` is None.
+    - ``loss`` and ``metrics`` are dictionaries by output for several, and ``input_shape`` is one for several inputs.
     - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
     - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
       number of values that one sample has, in the input of the network or in the output of a layer.
@@ -40,29 +50,35 @@ class ModelState:
     def __init__(
         self,
         network: Layer,
-        input_shape: Shape,
-        loss: Loss,
+        input_shape: Any,
+        loss: Loss | Mapping[str, Loss],
         optimizer: Optimizer,
         seed: int,
         kernels: Kernels,
         dtype: Any = np.float32,
+        loss_weights: Mapping[str, float] | None = None,
     ):
         spec = network.build(input_shape)
         self.network, self.input_shape = network, input_shape
-        self.loss, self.seed, self.kernels = loss, seed, kernels
-        self.metrics: tuple[Metric, ...] = ()  # computed while training
+        self.loss: Any = loss
+        self.seed, self.kernels = seed, kernels
+        self.metrics: Any = dict.fromkeys(loss, ()) if isinstance(loss, Mapping) else ()  # computed while training
         self.dtype = np.dtype(dtype)
         self.multiply_adds = spec.multiply_adds
-        self.largest_output = max(math.prod(input_shape), spec.largest_output)
+        inputs = input_shape.values() if isinstance(input_shape, Mapping) else [input_shape]
+        self.largest_output = max(*map(math.prod, inputs), spec.largest_output)
         self.head: Activation | None = None
-        self.body = network
-        last = trailing_layers(network)[-1:]
-        if loss.head is not None or (isinstance(loss, NoLoss) and isinstance(last[-1] if last else None, loss.heads)):
-            assert isinstance(last[-1], Activation)
-            self.head, self.body = last[-1], without_last_layer(network)
+        self.output: Any
+        if isinstance(loss, Mapping):
+            outputs = {name: _output(network, input_shape, spec.shape[name], one, kernels, name) for name, one in loss.items()}
+            factors = {name: float((loss_weights or {}).get(name, 1.0)) for name in outputs}
+            self.output = SeveralOutputs(outputs, factors)
+            self.body = without_last_layers(network, [name for name, output in outputs.items() if output.head is not None])
+        else:
+            self.output = _output(network, input_shape, spec.shape, loss, kernels)
+            self.head = self.output.head
+            self.body = network if self.head is None else without_last_layer(network)
         self.plan = fused(self.body)
-        self.output = Output(spec.shape, loss, self.head, kernels, lambda: advice_for_vectors(network, input_shape))
-        self.mask_path = path_of_mask(network) if self.output.positions else None
         self.layout = Layout({path: slot for path, slot in spec.slots.items() if not slot.state})
         self.statistics_layout = Layout({path: slot for path, slot in spec.slots.items() if slot.state})
         self.parameters = initial_values(self.layout, seed, dtype)
@@ -70,6 +86,12 @@ class ModelState:
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self.steps = 0
         self.epochs = 0
+
+    def scored_metrics(self) -> dict[str, Metric]:
+        """Return the metrics by the name of their score: that of the metric, after that of its output if there are several."""
+        if isinstance(self.metrics, dict):
+            return {f"{output}_{metric.name}": metric for output, metrics in self.metrics.items() for metric in metrics}
+        return {metric.name: metric for metric in self.metrics}
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameters and running statistics by path, as views into the vectors."""
@@ -115,6 +137,17 @@ class ModelState:
             needs_dx=needs_dx,
             observer=observer,
         )
+
+
+def _output(network: Layer, input_shape: Any, shape: Shape, loss: Loss, kernels: Kernels, name: str | None = None) -> Output:
+    """Return the output ``name``, or the only one, of the network, with its loss and the head that belongs to it."""
+    head: Activation | None = None
+    last = trailing_layers(network, name)[-1:]
+    if loss.head is not None or (isinstance(loss, NoLoss) and isinstance(last[-1] if last else None, loss.heads)):
+        assert isinstance(last[-1], Activation)
+        head = last[-1]
+    mask_path = path_of_mask(network, name) if len(shape) > 1 else None
+    return Output(shape, loss, head, kernels, lambda: advice_for_vectors(network, input_shape, name), mask_path)
 
 
 def _converted(layout: Layout, vector: Array, dtype: np.dtype[Any]) -> Array:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.training.state import ModelState
@@ -22,19 +23,27 @@ class Step(Protocol):
 
     - ``gradient`` is the flat gradient of the mean loss; the caller may overwrite it;
     - ``outputs`` (n, *metric shape) are the values for the metrics, computed from the network's outputs in training mode;
-    - ``weights`` are the weights of all positions of all samples (n·P), and ``weight`` is their sum;
+    - ``weights`` are the weights of all positions of all samples (n·P), and ``total`` is their sum;
+    - ``mean`` is the mean loss of the output;
+    - ``weight`` is the weight of this batch in an average of the gradients of several: ``total``;
     - ``statistics`` are the running statistics after the step; the model's own are unchanged until the step is accepted;
     - ``forward_passes`` is the number of forward passes that the step took.
+
+    With several inputs, x is NamedArrays. With several outputs, targets, weights and ``outputs`` are NamedArrays by output,
+    ``total`` and ``mean`` are dictionaries, and the call returns the total loss
+    (:class:`~pellucid.training.several_outputs.SeveralOutputs`).
     """
 
     gradient: Array
-    outputs: Array
-    weights: Array
+    outputs: Any
+    weights: Any
+    total: Any
+    mean: Any
     weight: float
     statistics: Array
     forward_passes: int
 
-    def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float: ...
+    def __call__(self, x: Any, targets: Any, weights: Any, step: int, offset: int = 0) -> float: ...
 
 
 class GradientStep:
@@ -57,29 +66,32 @@ class GradientStep:
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weights, self.weight = np.empty(0, np.float32), 0.0
+        self.weights: Any = np.empty(0, np.float32)
+        self.total: Any = 0.0
+        self.mean: Any = 0.0
+        self.weight = 0.0
         self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
-        self._outputs = np.empty((0, *state.output.metric_shape), state.dtype)
+        self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs
 
-    def __call__(self, x: Array, targets: Array, weights: Array, step: int, offset: int = 0) -> float:
+    def __call__(self, x: Any, targets: Any, weights: Any, step: int, offset: int = 0) -> float:
         """Return the mean loss of the batch, and store its gradient; see :class:`Step`.
 
         At an ``offset`` above 0 the running statistics continue from the part before.
         """
-        n, state = len(x), self.state
+        n, state, output = len(x), self.state, self.state.output
         if len(self._outputs) < n:
-            self._outputs = np.empty((n, *state.output.metric_shape), state.dtype)
+            self._outputs = empty(n, output.metric_shape, state.dtype)
         self.outputs = self._outputs[:n]
         if offset == 0:
             self.statistics[:] = state.statistics
         with np.errstate(all="ignore"):  # the training loop checks that the results are finite
             z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
-            self.weights = state.output.row_weights(weights, self._execution.steps_read(state.mask_path))
-            self.weight = float(np.add.reduce(self.weights, dtype=np.float64))
-            scale = 1 / self.weight if self.weight > 0 else 0.0
+            self.weights = output.step_weights(weights, self._execution)
+            self.total = output.total(self.weights)
+            self.weight = output.combined(self.total)
             dz = self._execution.buffer("dz", z.shape)
-            loss = state.output.compute(z, targets, self.weights, scale, self.outputs, dz)
+            loss, self.mean = output.mean_loss(z, targets, self.weights, self.total, self.outputs, dz)
             self._execution.backward(dz, self._g)
-        return loss * scale
+        return loss

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.checks import numeric_array
+from pellucid.core.named_arrays import unwrapped
+from pellucid.data.checks import numeric_arrays
 from pellucid.data.dataset import Dataset
-from pellucid.data.input_stage import InputStage, input_stage_for
+from pellucid.data.input_stages import AnyStage, stage_for
 from pellucid.data.prefetch import prefetched
 from pellucid.data.sample_augmentation import SampleAugmentation, as_augmentation
 from pellucid.data.stream import BatchStream, as_stream
@@ -20,10 +21,11 @@ from pellucid.training import inputs
 from pellucid.training.class_weight import ClassWeight, weighted
 from pellucid.training.inputs import Samples
 from pellucid.training.options import FitOptions
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 
 T = TypeVar("T")
-Batch = tuple[Array, Array, Array]  # x, targets, weights
+Batch = tuple[Any, Any, Any]  # x, targets, weights
 
 
 class StreamedBatches:
@@ -41,15 +43,16 @@ class StreamedBatches:
         self,
         stream: BatchStream,
         state: ModelState,
-        stage: InputStage | None,
+        stage: AnyStage | None,
         *,
         augmentation: SampleAugmentation | None = None,
         class_weight: ClassWeight | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Any = None,
     ):
         self.stream, self.state, self.stage = stream, state, stage
         self.augmentation, self.class_weight, self.class_names = augmentation, class_weight, class_names
-        if isinstance(class_weight, str):
+        parts = class_weight.values() if isinstance(class_weight, Mapping) else [class_weight]
+        if any(isinstance(one, str) for one in parts):
             raise ConfigError(
                 "fit(class_weight='balanced'): the classes of a stream of batches are not known beforehand: give a list or a "
                 "mapping of weights"
@@ -68,7 +71,7 @@ class StreamedBatches:
         assert self._count is not None
         return self._count
 
-    def input_stage(self) -> InputStage:
+    def input_stage(self) -> AnyStage:
         """Return the input stage of the batches."""
         assert self.stage is not None
         return self.stage
@@ -142,9 +145,9 @@ class StreamedBatches:
             raise DataError(f"a batch must be (x, y) or (x, y, sample_weight), got {given}")
         state = self.state
         x = inputs.as_samples(item[0], self.stage)
-        stage = self.stage or input_stage_for(x)
-        y = numeric_array(item[1], "y")
-        weight = None if len(item) == 2 or item[2] is None else numeric_array(item[2], "sample_weight")
+        stage: Any = self.stage or stage_for(x)
+        y = numeric_arrays(item[1], "y")
+        weight = None if len(item) == 2 or item[2] is None else unwrapped(numeric_arrays(item[2], "sample_weight"))
         batch, targets, weights = inputs.checked_batch(x, y, weight, stage, state)
         if self.class_weight is not None:
             samples = weighted(Samples(x, None, targets, weights), self.class_weight, state, self.class_names, whole=False)
@@ -160,7 +163,7 @@ class StreamedBatches:
                 np.arange(done, done + len(batch)),
                 state.seed,
                 epoch,
-                interpolate=not state.loss.classifies,
+                interpolate=not state.output.loss.classifies,
                 kernels=state.kernels,
             )
             rows, plain = np.arange(len(batch)), np.ascontiguousarray(batch)
@@ -168,23 +171,29 @@ class StreamedBatches:
                 plain, rows, 1.0, rows + done, state.seed, epoch, np.empty_like(plain), state.kernels
             )
         if self.stream.prefetch:  # the source may use its arrays again for the next batch
-            sources = [array for array in (x, y, weight) if array is not None]
+            sources = [array for one in (x, y, weight) if one is not None for array in _arrays(one)]
             batch, targets, weights = (
-                array.copy() if any(np.may_share_memory(array, source) for source in sources) else array
-                for array in (batch, targets, weights)
+                one.copy() if any(np.may_share_memory(array, source) for array in _arrays(one) for source in sources) else one
+                for one in (batch, targets, weights)
             )
         self.stage, self.batch_size = stage, self.batch_size or len(batch)
         return batch, targets, weights
 
 
+def _arrays(value: Any) -> list[Array]:
+    """Return the arrays of a dictionary, or a single array."""
+    value = unwrapped(value)
+    return list(value.values()) if isinstance(value, dict) else [value]
+
+
 def training_data(
     x: Any,
-    y: Array | None,
-    sample_weight: Array | None,
+    y: Any,
+    sample_weight: Any,
     options: FitOptions,
     state: ModelState,
-    stage: InputStage | None,
-    classes: Sequence[str] | None,
+    stage: AnyStage | None,
+    classes: Any,
     *,
     once: bool = True,
 ) -> Dataset | StreamedBatches:
@@ -211,6 +220,8 @@ def training_data(
     for name, (given, why) in refused.items():
         if given:
             raise ConfigError(f"fit({name}={getattr(options, name)}) with a stream of batches: {why}")
+    if options.augmentation is not None and (isinstance(state.input_shape, dict) or isinstance(state.output, SeveralOutputs)):
+        raise ConfigError("fit(augmentation=…) with a stream of batches needs one input and one output: augment in the source")
     return StreamedBatches(
         stream,
         state,

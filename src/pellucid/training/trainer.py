@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
+from typing import Any
 
 from pellucid.core.config import Count, validate
-from pellucid.core.memory import Array
 from pellucid.data.batches import Batches, BatchSource
 from pellucid.data.dataset import Dataset
-from pellucid.data.input_stage import InputStage
-from pellucid.data.sample_augmentation import SampleAugmentation, as_augmentation
+from pellucid.data.input_stages import AnyStage
 from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
@@ -25,10 +24,34 @@ from pellucid.training.loop import Control, recorded, take_step, train
 from pellucid.training.options import BATCH_SIZE, FitOptions
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import check_monitors
-from pellucid.training.prediction import Predictor, Scores
+from pellucid.training.prediction import Predictor, start_scores
+from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
 from pellucid.training.streamed import StreamedBatches
+
+
+def _comparing(state: ModelState) -> str:
+    """Return the loss that compares samples, and of several outputs the name of its output, for a message."""
+    if not isinstance(state.output, SeveralOutputs):
+        return str(state.loss)
+    return next(f"{part.loss} of {name!r}" for name, part in state.output.parts.items() if part.compares_samples)
+
+
+def _check_parts(state: ModelState, samples: Samples, why: str) -> None:
+    """Raise ConfigError where the gradients of parts of these samples do not add up to the gradient of their union."""
+    if isinstance(state.output, SeveralOutputs) and (reason := state.output.why_not_in_parts(samples.weights)):
+        raise ConfigError(
+            f"{why}, but with several outputs these do not add up to the gradient of their union: {reason}; train with one "
+            "batch for each step, as with Adam() and accumulate=1"
+        )
+
+
+def _interpolate(state: ModelState) -> Any:
+    """Return whether targets are numbers, which have values between two pixels; of several outputs for each."""
+    if isinstance(state.output, SeveralOutputs):
+        return {name: not part.loss.classifies for name, part in state.output.parts.items()}
+    return not state.output.loss.classifies
 
 
 class Trainer:
@@ -41,12 +64,12 @@ class Trainer:
     def events(
         self,
         data: Dataset | StreamedBatches,
-        stage: InputStage,
+        stage: AnyStage,
         options: FitOptions,
         history: History,
         *,
-        validation: Dataset | tuple[Array, Array] | None,
-        class_names: Sequence[str] | None,
+        validation: Dataset | tuple[Any, ...] | None,
+        class_names: Any,
         control: Control | None,
     ) -> Generator[Event, None, None]:
         """Return the generator of the events of a training. It adds a row to ``history`` after each epoch.
@@ -54,20 +77,20 @@ class Trainer:
         Data and options are checked before the generator is returned; the state is unchanged until its first event.
         """
         state = self.state
-        if options.accumulate > 1 and state.loss.compares_samples:
+        if options.accumulate > 1 and state.output.compares_samples:
             raise ConfigError(
-                f"fit(accumulate={options.accumulate}): {state.loss} compares the samples of a batch, so the gradients of two "
-                "batches do not add up to that of their union: use a larger batch_size"
+                f"fit(accumulate={options.accumulate}): {_comparing(state)} compares the samples of a batch, so the gradients "
+                "of two batches do not add up to that of their union: use a larger batch_size"
             )
-        if options.batch_size is not None and options.batch_size < 3 and state.loss.compares_samples:
+        if options.batch_size is not None and options.batch_size < 3 and state.output.compares_samples:
             raise ConfigError(
-                f"fit(batch_size={options.batch_size}): {state.loss} compares the samples of a batch, at least three: use "
-                "batches with several samples of each class"
+                f"fit(batch_size={options.batch_size}): {_comparing(state)} compares the samples of a batch, at least three: "
+                "use batches with several samples of each class"
             )
         for policy in options.policies:
             policy.check(validated=validation is not None)
         if options.policies:
-            none = Scores(state).result()  # of no sample, but with the names of all scores
+            none = start_scores(state).result()  # of no sample, but with the names of all scores
             check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validation is not None else None).row())
         samples = None
         if isinstance(data, Dataset):
@@ -93,9 +116,13 @@ class Trainer:
             if isinstance(rule, LBFGS):
                 check_options(options, len(samples.targets), rule)
                 size = chunk_samples(state, len(samples.targets), rule)
+                if size < len(samples.targets):
+                    _check_parts(state, samples, f"{rule} sums the gradients of chunks of {size:,} samples")
                 batches = self._batches(samples, stage, size, shuffle=False, augmentation=None)
             else:
-                augmentation = as_augmentation(options.augmentation, "fit")
+                augmentation = inputs.checked_augmentation(options.augmentation, state)
+                if options.accumulate > 1:
+                    _check_parts(state, samples, f"fit(accumulate={options.accumulate}) averages the gradients of batches")
                 batches = self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=augmentation)
         if isinstance(rule, LBFGS):
             assert isinstance(batches, Batches)
@@ -126,7 +153,7 @@ class Trainer:
             events = policy.wrap(events, state, history)
         return recorded(events, history, state, state.threads(size, deterministic=options.deterministic))
 
-    def train_on_batch(self, x: Array, targets: Array, weights: Array) -> float:
+    def train_on_batch(self, x: Any, targets: Any, weights: Any) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
 
         Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not
@@ -140,15 +167,15 @@ class Trainer:
     def find_learning_rate(
         self,
         data: Dataset | StreamedBatches,
-        stage: InputStage,
+        stage: AnyStage,
         *,
         batch_size: int,
         low: float,
         high: float,
         steps: int,
-        augmentation: SampleAugmentation | None,
+        augmentation: Any,
         class_weight: ClassWeight | None,
-        class_names: Sequence[str] | None,
+        class_names: Any,
     ) -> RateSearch:
         """Run the range test on the data set. The model is left unchanged. See ``Model.find_learning_rate``."""
         state = self.state
@@ -157,14 +184,13 @@ class Trainer:
         if isinstance(data, StreamedBatches):
             with contextlib.closing(data), state.threads(data.batch_size).applied(state.kernels):
                 return range_test(state, self._gradient_step, data, low, high, steps)
+        augmentation = inputs.checked_augmentation(augmentation, state, "find_learning_rate")
         samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)
 
-    def _batches(
-        self, samples: Samples, stage: InputStage, batch_size: int, *, shuffle: bool, augmentation: SampleAugmentation | None
-    ) -> Batches:
+    def _batches(self, samples: Samples, stage: AnyStage, batch_size: int, *, shuffle: bool, augmentation: Any) -> Batches:
         return Batches(
             samples.x,
             samples.targets,
@@ -172,7 +198,7 @@ class Trainer:
             rows=samples.rows,
             stage=stage,
             augmentation=augmentation,
-            interpolate=not self.state.loss.classifies,
+            interpolate=_interpolate(self.state),
             batch_size=batch_size,
             seed=self.state.seed,
             shuffle=shuffle,

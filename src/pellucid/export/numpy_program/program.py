@@ -13,6 +13,7 @@ from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
+from pellucid.export.numpy_program import several
 from pellucid.export.numpy_program.calls import custom_emitters
 from pellucid.export.numpy_program.functions import (
     activations,
@@ -36,13 +37,13 @@ from pellucid.export.numpy_program.python_source import (
 )
 from pellucid.export.trained_network import Step, TrainedNetwork
 from pellucid.layers import Sigmoid
-from pellucid.networks import INPUT, trailing_layers
+from pellucid.networks import trailing_layers
 
 Functions = Mapping[type, Callable[..., Array]]
 CHUNK = 256  # samples that a program computes at once: the im2col matrix of a convolution is large
 SIGNATURE = "# Written by Pellucid "
 _IMPORTED = {"np", "math", "sys", "Path", "Callable", "sliding_window_view", "Array"}  # names that programs import
-_DEFINED = {"SHAPE", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "main"}  # names that programs define
+_DEFINED = {"SHAPE", "SHAPES", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "main"}  # names that programs define
 
 
 def generate_program(trained: TrainedNetwork, name: str, layers: Functions | None = None) -> tuple[str, dict[str, Array]]:
@@ -53,11 +54,15 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
     custom = dict(layers or {})
     library = _library()
     custom_sources = function_sources(custom.values(), {*library, *_IMPORTED, *_DEFINED})
-    stage_calls, stage_arrays = _input_stage(trained.input_stage)
+    if trained.ports.several:
+        predict, stage_arrays = several.predict(trained, CHUNK, _input_stage)
+    else:
+        stage_calls, stage_arrays = _input_stage(trained.input_stage)
+        predict = _predict(trained, stage_calls)
     body = [
-        *_predict(trained, stage_calls),
+        *predict,
         *_network(trained, custom, {*library, *custom_sources, *_IMPORTED}),
-        *_main(trained, name),
+        *(several.main if trained.ports.several else _main)(trained, name),
     ]
     needed = library.needed(names_in("\n".join([*body, *custom_sources.values()])))
     functions = [text for text in needed if text.startswith("def ")]
@@ -74,9 +79,6 @@ def _library() -> FunctionLibrary:
 
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
-    shape = trained.input_shape
-    dtypes = {ImageScaling: "np.uint8", Standardization: "np.float64"}  # a time stamp in a table is too large for float32
-    dtype = dtypes.get(type(trained.input_stage), "np.float32")
     count = sum(array.size for array in trained.arrays.values())
     return [
         f'"""A trained network with {count:,} parameters, as a program that needs NumPy alone.',
@@ -86,19 +88,27 @@ def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
         "    import numpy as np",
         f"    import {name}",
         "",
-        f"    x = np.zeros({literal((5, *shape))}, {dtype})  # five samples",
-        f"    outputs = {name}.predict(x)  # {literal((5, *trained.output_shape))}",
-        *_class_lines(trained, name),
-        "",
-        "In a shell, for samples saved with np.save:",
-        "",
-        f"    python {name}.py samples.npy",
+        *(several.usage if trained.ports.several else _usage)(trained, name),
         "",
         "The function `network` computes the network layer by layer. The functions before it",
         "compute the layers. The weights are in the .npz file, under the names of the layers.",
         '"""',
         f"{SIGNATURE}{__version__}.",
         "",
+    ]
+
+
+def _usage(trained: TrainedNetwork, name: str) -> list[str]:
+    """Return the lines of the docstring that show how the program is used."""
+    dtype = several.dtype_of(trained.input_stage)
+    return [
+        f"    x = np.zeros({literal((5, *trained.input_shape))}, {dtype})  # five samples",
+        f"    outputs = {name}.predict(x)  # {literal((5, *trained.output_shape))}",
+        *_class_lines(trained, name),
+        "",
+        "In a shell, for samples saved with np.save:",
+        "",
+        f"    python {name}.py samples.npy",
     ]
 
 
@@ -119,11 +129,14 @@ def _imports(used: set[str]) -> list[str]:
 
 
 def _constants(trained: TrainedNetwork) -> list[str]:
-    lines = [f"SHAPE = {literal(trained.input_shape)}  # of one sample"]
-    if isinstance(trained.input_stage, Standardization):
-        lines += _string_tuple("COLUMNS", trained.input_stage.names)
-    if trained.classes is not None:
-        lines += _string_tuple("CLASSES", trained.classes)
+    if trained.ports.several:
+        lines = several.constants(trained)
+    else:
+        lines = [f"SHAPE = {literal(trained.input_shape)}  # of one sample"]
+        if isinstance(trained.input_stage, Standardization):
+            lines += _string_tuple("COLUMNS", trained.input_stage.names)
+        if trained.classes is not None:
+            lines += _string_tuple("CLASSES", trained.classes)
     return [
         *lines,
         'with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:',
@@ -136,17 +149,22 @@ def _string_tuple(name: str, strings: tuple[str, ...]) -> list[str]:
     return wrap_items(f"{name} = (", [literal(string) for string in strings], end)
 
 
-def _input_stage(stage: InputStage) -> tuple[list[Call], dict[str, Array]]:
-    """Return the calls that transform the samples before the network, and the arrays that they read."""
+def _input_stage(
+    stage: InputStage, x: str = "x", shape: str = "SHAPE", name: str = "input"
+) -> tuple[list[Call], dict[str, Array]]:
+    """Return the calls that transform the samples before the network, and the arrays that they read.
+
+    ``x`` and ``shape`` are the expressions of the samples and of their shape, ``name`` is the name of the input.
+    """
     if isinstance(stage, ImageScaling):
-        return [Call("scale_bytes", ("x", "SHAPE"))], {}
+        return [Call("scale_bytes", (x, shape))], {}
     if isinstance(stage, Passthrough):
-        return [Call("check_numbers", ("x", "SHAPE"))], {}
+        return [Call("check_numbers", (x, shape))], {}
     if isinstance(stage, Standardization):
-        mean, scale = 'WEIGHTS["input.mean"]', 'WEIGHTS["input.scale"]'
-        fill = [Call("fill_missing", ("check_shape(x, SHAPE)", mean))] if stage.missing == "mean" else []
-        arrays = {"input.mean": np.array(stage.mean), "input.scale": np.array(stage.scale)}
-        return [*fill, Call("standardize", ("x", "SHAPE", mean, scale))], arrays
+        mean, scale = (f"WEIGHTS[{literal(f'{name}.{one}')}]" for one in ("mean", "scale"))
+        fill = [Call("fill_missing", (f"check_shape({x}, {shape})", mean))] if stage.missing == "mean" else []
+        arrays = {f"{name}.mean": np.array(stage.mean), f"{name}.scale": np.array(stage.scale)}
+        return [*fill, Call("standardize", (x, shape, mean, scale))], arrays
     raise ConfigError(f"export_numpy does not support the input stage {stage}")
 
 
@@ -169,9 +187,10 @@ def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> 
     An output that only the next call reads is named x. Any other output is named after its layer.
     """
     emitters = custom_emitters(custom)
-    steps, output = trained.steps()
+    steps, outputs = trained.steps()
+    inputs = list(trained.inputs)
     emit = {step.path: find_emitter("numpy", step.layer, emitters) for step in steps}
-    source = {INPUT: INPUT}  # step -> the step whose output it passes on: itself, unless it does nothing
+    source = {name: name for name in inputs}  # step -> the step whose output it passes on: itself, unless it does nothing
     calls: list[tuple[Step, list[str]]] = []  # the steps that do something, and the steps that they read
     for step in steps:
         reads = [source[name] for name in step.reads]
@@ -179,27 +198,43 @@ def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> 
         source[step.path] = reads[0] if does_nothing else step.path
         if not does_nothing:
             calls.append((step, reads))
-    positions = {INPUT: -1, **{step.path: i for i, (step, _) in enumerate(calls)}}
+    positions = {**dict.fromkeys(inputs, -1), **{step.path: i for i, (step, _) in enumerate(calls)}}
     readers: dict[str, set[int]] = {path: set() for path in positions}
     for i, (_, reads) in enumerate(calls):
         for name in reads:
             readers[name].add(i)
+    if trained.ports.several:  # the inputs, and the outputs that are returned at the end, have variables of their own
+        for name in (*inputs, *(source[path] for path in outputs.values())):
+            readers[name].add(len(calls) + 1)
     variables: dict[str, str] = {}
     for path, position in positions.items():
         only_next = readers[path] <= {position + 1}
         variables[path] = "x" if only_next else identifier(path, {*reserved, *variables.values(), "x", "p"})
-    x = variables[INPUT]
-    shape, k = (", ".join(map(str, axes)) for axes in (trained.input_shape, trained.output_shape))
+    given = [f"{variables[name]} {several.axes(shape)}" for name, (shape, _) in trained.inputs.items()]
+    returned = [several.axes(shape) for shape in trained.outputs.values()]
+    if len(returned) > 1:
+        returned = [f"{name} {shape}" for name, shape in zip(outputs, returned, strict=True)]
     lines = [
-        f"def network({x}: Array, p: dict[str, Array]) -> Array:",
-        *docstring(f"Return the outputs (n, {k}) for {x} (n, {shape}) and the weights p."),
+        *wrap_items(
+            "def network(", [*(f"{variables[name]}: Array" for name in inputs), "p: dict[str, Array]"], _returns(outputs)
+        ),
+        *docstring(f"Return the outputs {' and '.join(returned)} for {' and '.join(given)} and the weights p."),
     ]
     for step, reads in calls:
         call = emit[step.path](step, tuple(variables[name] for name in reads))
         assert call is not None
         lines.append("    " + comment(f"{step.name}: {step.layer} -> (n, {', '.join(map(str, step.shape))})"))
         lines += call.assignment(variables[step.path])
-    return ["\n".join([*lines, f"    return {variables[source[output]]}"])]
+    values = {name: variables[source[path]] for name, path in outputs.items()}
+    if len(values) == 1:
+        return ["\n".join([*lines, *(f"    return {value}" for value in values.values())])]
+    entries = [f"{literal(name)}: {value}" for name, value in values.items()]
+    return ["\n".join([*lines, *(f"    {line}" for line in wrap_items("return {", entries, "}"))])]
+
+
+def _returns(outputs: Mapping[str, str]) -> str:
+    """Return the end of the definition of a function with these outputs."""
+    return f") -> {'dict[str, Array]' if len(outputs) > 1 else 'Array'}:"
 
 
 def _class_lines(trained: TrainedNetwork, name: str) -> list[str]:

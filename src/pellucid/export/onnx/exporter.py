@@ -20,7 +20,6 @@ from pellucid.export.onnx.basics import OnnxEmitter
 from pellucid.export.onnx.graph import FLOAT, Graph, Value
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers import Embedding
-from pellucid.networks import INPUT
 
 OPSET = 17  # June 2022, the first with LayerNormalization; supported by current runtimes
 IR_VERSION = 8  # the file format released with opset 17
@@ -47,16 +46,20 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
         import onnx
     except ImportError:
         raise ConfigError("writing ONNX files needs the package onnx: pip install 'pellucid[onnx]'") from None
-    graph, input_dtype = build_graph(trained, layers or {})
+    graph, dtypes = build_graph(trained, layers or {})
     if (size := sum(array.nbytes for array in graph.constants.values())) > _MAX_WEIGHT_BYTES:
         raise ConfigError(f"the weights take {size:,} bytes, but an ONNX file can hold 2 GiB; export_numpy() has no such limit")
-    stage, output_shape = trained.input_stage, trained.output_shape
-    input_description = f"{stage.expects}, (n, {', '.join(map(str, trained.input_shape))})"
+    descriptions = {
+        name: f"{stage.expects}, (n, {', '.join(map(str, shape))})" for name, (shape, stage) in trained.inputs.items()
+    }
     onnx_graph = onnx.helper.make_graph(
         _nodes(graph),
         "network",
-        [_tensor_info("input", input_dtype, trained.input_shape, input_description)],
-        [_tensor_info("output", np.float32, output_shape, "what Model.predict returns, one row per sample")],
+        [_tensor_info(name, dtypes[name], shape, descriptions[name]) for name, (shape, _) in trained.inputs.items()],
+        [
+            _tensor_info(name, np.float32, shape, "what Model.predict returns, one row per sample")
+            for name, shape in trained.outputs.items()
+        ],
         [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
     model = onnx.helper.make_model(
@@ -66,9 +69,10 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
         producer_name="pellucid",
         producer_version=__version__,
     )
-    properties = {"input": input_description}
-    if isinstance(stage, Standardization):
-        properties["columns"] = json.dumps(stage.names)
+    properties = dict(descriptions)
+    for name, (_, stage) in trained.inputs.items():
+        if isinstance(stage, Standardization):
+            properties["columns" if len(descriptions) == 1 else f"columns of {name}"] = json.dumps(stage.names)
     if trained.classes is not None:
         properties["classes"] = json.dumps(trained.classes)
     onnx.helper.set_model_props(model, properties)
@@ -77,18 +81,23 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
     return content
 
 
-def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> tuple[Graph, type]:
-    """Return the graph from input to output, and the NumPy dtype of the input."""
-    steps, output = trained.steps()
-    graph = Graph()
-    dtype, x = _add_input_stage(graph, trained.input_stage, trained.input_shape)
-    first_layers = [step.layer for step in steps if INPUT in step.reads]
-    if dtype is np.float32 and first_layers and all(isinstance(layer, Embedding) for layer in first_layers):
-        dtype = np.int64  # token indices are integers
-    values = {INPUT: x}
+def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> tuple[Graph, dict[str, type]]:
+    """Return the graph from inputs to outputs, and the NumPy dtype of each input."""
+    steps, outputs = trained.steps()
+    graph = Graph([*trained.inputs, *trained.outputs])
+    dtypes: dict[str, type] = {}
+    values: dict[str, Value] = {}
+    for name, (shape, stage) in trained.inputs.items():
+        dtype, values[name] = _add_input_stage(graph, name, stage, shape, alone=len(trained.inputs) == 1)
+        first_layers = [step.layer for step in steps if name in step.reads]
+        tokens = dtype is np.float32 and first_layers and all(isinstance(layer, Embedding) for layer in first_layers)
+        dtypes[name] = np.int64 if tokens else dtype  # token indices are integers
+    exported: set[str] = set()
     for step in steps:
         emit = find_emitter("onnx", step.layer, layers)
-        graph.path = step.name
+        graph.path, graph.slots = step.name, step.slots or step.name
+        graph.shared = graph.slots in exported
+        exported.add(graph.slots)
         y = emit(graph, step.layer, step.arrays, *(values[name] for name in step.reads))
         if not isinstance(y, Value) or y.shape != step.shape:
             raise ConfigError(
@@ -96,20 +105,24 @@ def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> 
                 f"but the layer has the output shape {step.shape}; pass graph.op(…, shape=…)"
             )
         values[step.path] = y
-    graph.set_output(values[output])
-    return graph, dtype
+    graph.shared = False
+    graph.set_outputs({name: values[path] for name, path in outputs.items()}, trained.inputs)
+    return graph, dtypes
 
 
-def _add_input_stage(graph: Graph, stage: InputStage, shape: Shape) -> tuple[type, Value]:
-    """Add the operators of the input stage. Return the NumPy dtype of the input, and the value that the network reads."""
-    graph.path = "stage"
-    x = graph.value("input", shape)
+def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *, alone: bool) -> tuple[type, Value]:
+    """Add the operators of the input stage. Return the NumPy dtype of the input, and the value that the network reads.
+
+    ``alone`` is true for the only input, whose name the operators do not need.
+    """
+    graph.path = graph.slots = "stage" if alone else f"stage.{name}"
+    x = graph.value(name, shape)
     if isinstance(stage, ImageScaling):
         return np.uint8, graph.elementwise("Mul", graph.op("Cast", x, to=FLOAT), stage.factor)
     if isinstance(stage, Passthrough):
         return np.float32, x
     if isinstance(stage, Standardization):  # in float64 as in predict: a timestamp is large compared with its spread
-        mean, scale = (graph.constant(name, getattr(stage, name), np.float64) for name in ("mean", "scale"))
+        mean, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("mean", "scale"))
         if stage.missing == "mean":
             missing = graph.op("IsNaN", x)
             x = graph.op("Where", missing, mean, x)

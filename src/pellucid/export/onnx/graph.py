@@ -10,7 +10,7 @@ result, no Transpose follows another, and there is none between two convolutions
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,16 +62,20 @@ class Operation:
 class Graph:
     """A list of operations in order of computation, and constants by name.
 
-    ``path`` is the path of the layer that is being exported; the names of its operations and constants begin with it.
+    ``path`` is the path of the layer that is being exported; the names of its operations begin with it. The names of its
+    constants begin with ``slots``: its own path, or that of the layer with which it shares its parameters. While ``shared`` is
+    true, that layer has been exported, and equal constants are not added again. ``reserved`` are the names of the inputs and
+    outputs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Iterable[str] = ("input", "output")) -> None:
         self.operations: list[Operation] = []
         self.constants: dict[str, Array] = {}
-        self.path = ""
+        self.path = self.slots = ""
+        self.shared = False
         self.inputs: list[tuple[str, Shape]] = []  # of a loop body: name, and shape of one sample
         self.outputs: list[tuple[str, Shape]] = []
-        self._used_names: Counter[str] = Counter({"input": 1, "output": 1})
+        self._used_names: Counter[str] = Counter(reserved)
 
     # -- the methods that most layers need ------------------------------------------------------------------------
 
@@ -100,8 +104,15 @@ class Graph:
         values = np.asarray(array)
         if dtype is None:
             dtype = np.int64 if values.dtype.kind in "iu" else np.float32
-        name = self.unique_name(f"{self.path}.{name}")
-        self.constants[name] = np.ascontiguousarray(values, dtype)
+        values = np.ascontiguousarray(values, dtype)
+        name = f"{self.slots or self.path}.{name}"
+        if self.shared:
+            for other, constant in self.constants.items():
+                same_name = other == name or other.startswith(f"{name}.")
+                if same_name and constant.dtype == values.dtype and np.array_equal(constant, values):
+                    return other
+        name = self.unique_name(name)
+        self.constants[name] = values
         return name
 
     # -- names and layouts ----------------------------------------------------------------------------------------
@@ -151,6 +162,7 @@ class Graph:
         """Return an empty graph for the body of a loop. It has its own operations, and can read the same constants."""
         body = Graph()
         body.path, body.constants, body._used_names = self.path, self.constants, self._used_names
+        body.slots, body.shared = self.slots, self.shared
         return body
 
     def add_input(self, name: str, shape: Shape) -> str:
@@ -165,15 +177,18 @@ class Graph:
 
     # -- the output of the graph ----------------------------------------------------------------------------------
 
-    def set_output(self, x: Value) -> None:
-        """Declare ``x``, in Pellucid's layout, as the output of the whole graph."""
-        last = self.name_of(x)
-        if last == "input":
-            self.path = "output"
-            last = self.node("Identity", last)
+    def set_outputs(self, outputs: Mapping[str, Value], inputs: Collection[str]) -> None:
+        """Declare the values, in Pellucid's layout, as the outputs of the whole graph by name; it reads ``inputs``."""
+        renamed: dict[str, str] = {}
+        for output, x in outputs.items():
+            last = self.name_of(x)
+            if last in inputs or last in renamed:  # an input, or the value of another output
+                self.path = output
+                last = self.node("Identity", last)
+            renamed[last] = output
         for operation in self.operations:
             for names in (operation.inputs, operation.outputs):
-                names[:] = ["output" if name == last else name for name in names]
+                names[:] = [renamed.get(name, name) for name in names]
 
     def _broadcast_constant(self, x: Array | float | tuple[float, ...], layout: Layout) -> str:
         """Add a constant in a shape that ONNX broadcasts to values in the given layout, and return its name."""
