@@ -14,6 +14,7 @@ from pellucid import (
     SGD,
     Accuracy,
     Adam,
+    Add,
     BinaryCrossEntropy,
     Concatenate,
     ConfigError,
@@ -487,3 +488,34 @@ def test_an_output_whose_loss_compares_samples_needs_whole_batches():
         model.fit(TABLE / 1e5, y, accumulate=2, progress=False)
     model.fit(TABLE / 1e5, y, progress=False)
     assert model.classes is None
+
+
+# -- batches from a program, and targets that are maps ----------------------------------------------------------------
+
+
+def test_batches_from_a_program_have_dictionaries():
+    parts = np.split(np.arange(N), 3)
+    batches = [tuple({name: array[rows] for name, array in arrays.items()} for arrays in (X, Y)) for rows in parts]
+    streamed, whole = (compiled(input_stage=DATA.input_stage()) for _ in range(2))
+    streamed.fit(batches, class_weight={"digit": [1, 2, 1]}, epochs=2, progress=False)
+    whole.fit(X, Y, class_weight={"digit": [1, 2, 1]}, batch_size=30, shuffle=False, epochs=2, progress=False)
+    np.testing.assert_array_equal(streamed.parameters, whole.parameters)
+    with pytest.raises(DataError, match="epoch 1, batch 1: y lacks the output 'total'"):
+        streamed.fit([(X, {"digit": Y["digit"]})], progress=False)
+    with pytest.raises(ConfigError, match="with a stream of batches needs one input and one output"):
+        streamed.fit(batches, augmentation={"picture": Augmentation(shift=1)}, progress=False)
+
+
+def test_maps_of_one_picture_are_moved_alike_and_of_several_refused():
+    nodes = Node("map", Dense(1), "picture"), Node("same", Dense(1), "picture")
+    network = Graph(*nodes, inputs=("picture",), outputs=("map", "same"))
+    losses = {"map": MeanSquaredError(), "same": MeanSquaredError()}
+    x = (PICTURES / 255).astype(np.float32)
+    model = network.compile((4, 4, 1), losses, SGD(1e-9))
+    for layer in ("map", "same"):
+        model.weights[f"{layer}.W"][:], model.weights[f"{layer}.b"][:] = 1, 0
+    model.fit(x, {"map": x, "same": x}, augmentation=Augmentation(shift=1), progress=False)
+    assert model.history["train_loss"][0] < 1e-6  # the outputs are the pictures, and so are the targets
+    two = Graph(Node("map", Add(), "a", "b"), inputs=("a", "b")).compile({"a": (4, 4, 1), "b": (4, 4, 1)}, MeanSquaredError())
+    with pytest.raises(ShapeError, match="moves the pixels of 'a', but a target has an axis of positions"):
+        two.fit({"a": x, "b": x}, x, augmentation={"a": Augmentation(shift=1)}, progress=False)
