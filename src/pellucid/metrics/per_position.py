@@ -22,10 +22,10 @@ class PerPosition(Metric):
 
     ``PerPosition(AbsoluteError())`` is the error at each step of a forecast, and ``PerPosition(Accuracy())`` shows where in the
     picture a segmentation is right. The name is that of the metric with ``_by_position`` after it. The values of a metric that
-    is itself an array, such as the recall of each class, are on the axes after those: (T, k). A position without weight has the value
-    of the metric over no samples, which is NaN for most. Means over the samples, such as errors and the accuracy, are computed
-    for all positions at once; other metrics have a state for each position, so for large maps give them to ``evaluate`` rather
-    than to ``compile``. Raises ConfigError for a network that ends in a vector.
+    is itself an array, such as the recall of each class, are on the axes after those: (T, k). A position without weight has the
+    value of the metric over no samples, which is NaN for most. Means over the samples, such as errors and the accuracy, are
+    computed for all positions at once; other metrics have a state for each position, so for large maps give them to
+    ``evaluate`` rather than to ``compile``. Raises ConfigError for a network that ends in a vector.
     """
 
     metric: Metric
