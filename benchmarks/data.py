@@ -43,6 +43,24 @@ def cyclic_batches(batch: int) -> list[tuple[Floats, Labels]]:
     return first + second
 
 
+def cyclic_positions(batch: int, positions: tuple[int, ...], channels: int, classes: int) -> list[tuple[Floats, Labels]]:
+    """Return batches (batch, *positions, channels) with a label for each position, (batch, *positions).
+
+    At each position is the vector of its class, with noise. A quarter of the labels of the second half of the batches are
+    changed, for the reason above.
+    """
+    random = np.random.default_rng(0)
+    prototypes = random.random((classes, channels), np.float32)
+    first, second = [], []
+    for _ in range(DISTINCT):
+        y = random.integers(0, classes, (batch, *positions))
+        x = 0.5 * prototypes[y] + 0.5 * random.random((batch, *positions, channels), np.float32)
+        other = np.where(random.random(y.shape) < 0.25, random.integers(0, classes, y.shape), y)
+        first.append((x, y))
+        second.append((x, other))
+    return first + second
+
+
 def inputs(samples: int) -> Floats:
     """Return images to predict."""
     return np.random.default_rng(0).random((samples, SIZES[0]), np.float32)

@@ -1,7 +1,8 @@
-"""Jobs of convolutional networks, with checks that no contender omits a part. Imported by the processes of contenders only."""
+"""Jobs of convolutional and recurrent networks, with checks that no contender omits a part. Imported by the processes of contenders only."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -40,9 +41,23 @@ class Learner:
     wait: Callable[[Any], object] = lambda _: None
 
 
-def cyclic_batches(batch: int) -> list[tuple[data.Floats, data.Labels]]:
-    """Return the batches of ``data.cyclic_batches`` as images with one channel."""
-    return [(x.reshape(-1, *networks.INPUT), y) for x, y in data.cyclic_batches(batch)]
+def cyclic_batches(batch: int, network: str = "") -> list[tuple[data.Floats, data.Labels]]:
+    """Return the batches for a network: by default those of ``data.cyclic_batches``, as images with one channel.
+
+    For a network with an answer at each position, they have a label for each. Where the output of images is larger than they
+    are, the border has the label 0.
+    """
+    if network not in networks.AT_POSITIONS:
+        return [(x.reshape(-1, *networks.INPUT), y) for x, y in data.cyclic_batches(batch)]
+    (*positions, channels), (*outputs, classes) = networks.input_shape(network), networks.cost_of(network).shape
+    border = [(0, 0), *(((out - size) // 2,) * 2 for out, size in zip(outputs, positions, strict=True))]
+    return [(x, np.pad(y, border)) for x, y in data.cyclic_positions(batch, tuple(positions), channels, classes)]
+
+
+@functools.cache
+def first_loss(network: str, batch: int) -> float:
+    """Return the loss of the reference for the first of the batches, from the initial weights."""
+    return reference.loss(NETWORKS[network], *cyclic_batches(batch, network)[0])
 
 
 def inputs(samples: int) -> data.Floats:
@@ -66,7 +81,7 @@ def check_learner(network: str, learner: Learner, batch: tuple[Any, Any]) -> Non
     are restored.
     """
     layers = NETWORKS[network]
-    expected = networks.cost(layers).parameter_count
+    expected = networks.cost_of(network).parameter_count
     if learner.parameters != expected:
         raise RuntimeError(f"this is not {network}: it has {learner.parameters} parameters instead of {expected}")
     before = learner.read()
@@ -82,8 +97,7 @@ def check_learner(network: str, learner: Learner, batch: tuple[Any, Any]) -> Non
         return
     if not same:
         raise RuntimeError(f"the same step has a loss of {first:.6f} and then of {second:.6f}")
-    images, labels = cyclic_batches(len(batch[0]))[0]
-    right = reference.loss(layers, images, labels)
+    right = first_loss(network, len(batch[0]))
     if not abs(first - right) <= TOLERANCE * right:
         raise RuntimeError(f"this is not {network}: its first loss is {first:.6f}, that of the reference {right:.6f}")
 

@@ -10,10 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-#: Height, width, channels; in all shapes here channels are last.
+#: Height, width, channels, or steps, features; in all shapes here channels are last.
 Shape = tuple[int, ...]
 INPUT: Shape = (28, 28, 1)
+#: The inputs of the networks that do not read images.
+INPUTS: dict[str, Shape] = {"causal-conv": (256, 8), "lstm-steps": (64, 32)}
 CLASSES = 10
+PIXEL_CLASSES = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class Conv:
     stride: int = 1
     padding: int = 0
     bias: bool = True
+
+
+@dataclass(frozen=True)
+class Conv1d:
+    """A causal convolution of a sequence: the output at step t depends on the steps t, t − dilation, t − 2·dilation, …; there
+    are zeros before the first step. The last tap is that of step t."""
+
+    filters: int
+    kernel: int
+    dilation: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ class MaxPool:
 
 
 @dataclass(frozen=True)
+class Upsample:
+    """Each pixel as 2×2 equal pixels (nearest neighbour)."""
+
+
+@dataclass(frozen=True)
 class Mean:
     """The mean of each channel over the image."""
 
@@ -64,7 +82,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Dense:
-    """A dense layer with a bias."""
+    """A dense layer with a bias; it is applied to the last axis."""
 
     units: int
 
@@ -76,9 +94,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Lstm:
-    """The last state of an LSTM; one bias for each gate, gates in the order i, f, g, o."""
+    """The last state of an LSTM, or with ``every_step`` those after all steps; one bias for each gate, gates in the order
+    i, f, g, o."""
 
     units: int
+    every_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,14 @@ class Residual:
     shortcut: tuple[Layer, ...] = ()
 
 
-Layer = Conv | Norm | Relu | MaxPool | Mean | Flatten | Drop | Dense | Rows | Lstm | Residual
+@dataclass(frozen=True)
+class Skip:
+    """The channels of the input, then those of layers(x): a skip connection around the lower levels of a U-Net."""
+
+    layers: tuple[Layer, ...]
+
+
+Layer = Conv | Conv1d | Norm | Relu | MaxPool | Upsample | Mean | Flatten | Drop | Dense | Rows | Lstm | Residual | Skip
 
 
 def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
@@ -100,7 +127,20 @@ def _block(filters: int, stride: int = 1) -> tuple[Layer, ...]:
     return Residual((first, Norm(), Relu(), second, Norm()), shortcut), Relu()
 
 
-#: The networks by name; all end in ten logits. mlp-d8, mlp and cnn-fast are presets of Pellucid.
+def _twice(filters: int, padding: int = 1) -> tuple[Layer, ...]:
+    """Return two 3×3 convolutions with ReLU; ``padding`` is that of the first."""
+    return Conv(filters, 3, padding=padding), Relu(), Conv(filters, 3, padding=1), Relu()
+
+
+def _levels(filters: int, *deeper: int, padding: int = 1) -> tuple[Layer, ...]:
+    """Return a U-Net with these filters at each level, from the top (Ronneberger, Fischer and Brox, 2015)."""
+    if not deeper:
+        return _twice(filters, padding)
+    return *_twice(filters, padding), Skip((MaxPool(), *_levels(*deeper), Upsample())), *_twice(filters)
+
+
+#: The networks by name. All end in ten logits, except those of ``AT_POSITIONS``: unet has three for each pixel (its first
+#: convolution enlarges the images to 32×32, which can be halved three times), the others ten for each step. mlp-d8, mlp and cnn-fast are presets of Pellucid.
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "lenet": (
         Conv(8, 5),
@@ -165,9 +205,22 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
         Dense(CLASSES),
     ),
     "lstm": (Rows(), Lstm(128), Dense(CLASSES)),
+    "unet": (*_levels(16, 32, 48, 64, padding=3), Conv(PIXEL_CLASSES, 1)),
+    "causal-conv": (
+        *(layer for level in range(6) for layer in (Conv1d(64, 3, 2**level), Relu())),
+        Dense(CLASSES),
+    ),
+    "lstm-steps": (Lstm(128, every_step=True), Dense(CLASSES)),
 }
 #: The networks whose steps and predictions are timed.
 TIMED = ("lenet", "keras-example", "pytorch-example", "resnet-small")
+#: The networks with an answer at each position, a pixel or a step.
+AT_POSITIONS = ("unet", "causal-conv", "lstm-steps")
+
+
+def input_shape(network: str) -> Shape:
+    """Return the shape of a sample of the network of that name."""
+    return INPUTS.get(network, INPUT)
 
 
 @dataclass(frozen=True)
@@ -175,9 +228,9 @@ class Cost:
     """The cost of some layers: output shape, multiply-adds of one forward pass per sample, shape of each parameter.
 
     The multiply-adds are those of direct convolution, height·width·kernel²·channels·filters at the size of the output, and of
-    dense layers; pooling, activations and normalization do not count. Parameters are in the order of the layers (those of a
-    block, then those of its shortcut): weights (kernel, kernel, channels, filters) or (inputs, units), then biases; for a
-    normalization the vectors γ, then β.
+    dense layers at all their positions; pooling, activations and normalization do not count. Parameters are in the order of the layers (those of a
+    block, then those of its shortcut): weights (kernel, kernel, channels, filters), (kernel, channels, filters) or
+    (inputs, units), then biases; for a normalization the vectors γ, then β.
     """
 
     shape: Shape
@@ -199,6 +252,11 @@ def cost(layers: Sequence[Layer], shape: Shape = INPUT) -> Cost:
     return total
 
 
+def cost_of(network: str) -> Cost:
+    """Return the cost of the network of that name."""
+    return cost(NETWORKS[network], input_shape(network))
+
+
 def _cost(layer: Layer, shape: Shape) -> Cost:
     match layer:
         case Conv():
@@ -206,12 +264,18 @@ def _cost(layer: Layer, shape: Shape) -> Cost:
             W = (layer.kernel, layer.kernel, shape[2], layer.filters)
             bias = ((layer.filters,),) if layer.bias else ()
             return Cost((*size, layer.filters), math.prod(size) * math.prod(W), (W, *bias))
+        case Conv1d():
+            W = (layer.kernel, shape[1], layer.filters)
+            return Cost((shape[0], layer.filters), shape[0] * math.prod(W), (W, (layer.filters,)))
         case Dense():
-            return Cost((layer.units,), shape[0] * layer.units, ((shape[0], layer.units), (layer.units,)))
+            out = (*shape[:-1], layer.units)
+            return Cost(out, math.prod(shape) * layer.units, ((shape[-1], layer.units), (layer.units,)))
         case Norm():
             return Cost(shape, 0, (shape[-1:], shape[-1:]))
         case MaxPool():
             return Cost((shape[0] // 2, shape[1] // 2, shape[2]))
+        case Upsample():
+            return Cost((2 * shape[0], 2 * shape[1], shape[2]))
         case Mean():
             return Cost(shape[2:])
         case Flatten():
@@ -220,7 +284,11 @@ def _cost(layer: Layer, shape: Shape) -> Cost:
             return Cost(shape[:2])
         case Lstm():
             (time, features), u = shape, layer.units
-            return Cost((u,), time * 4 * u * (features + u), ((features, 4 * u), (u, 4 * u), (4 * u,)))
+            out = (time, u) if layer.every_step else (u,)
+            return Cost(out, time * 4 * u * (features + u), ((features, 4 * u), (u, 4 * u), (4 * u,)))
+        case Skip():
+            inner = cost(layer.layers, shape)
+            return Cost((*shape[:2], shape[2] + inner.shape[2]), inner.multiply_adds, inner.parameters)
         case Residual():
             inner, shortcut = cost(layer.layers, shape), cost(layer.shortcut, shape)
             if inner.shape != shortcut.shape:
@@ -237,6 +305,8 @@ def parameters(layers: Sequence[Layer], shape: Shape = INPUT) -> Iterator[tuple[
         if isinstance(layer, Residual):
             yield from parameters(layer.layers, shape)
             yield from parameters(layer.shortcut, shape)
+        elif isinstance(layer, Skip):
+            yield from parameters(layer.layers, shape)
         else:
             yield from ((layer, place, one) for place, one in enumerate(cost((layer,), shape).parameters))
         shape = cost((layer,), shape).shape
@@ -248,6 +318,8 @@ def all_layers(layers: Sequence[Layer]) -> Iterator[Layer]:
         yield layer
         if isinstance(layer, Residual):
             yield from all_layers((*layer.layers, *layer.shortcut))
+        elif isinstance(layer, Skip):
+            yield from all_layers(layer.layers)
 
 
 def count(layers: Sequence[Layer], kind: type[Layer]) -> int:
@@ -261,4 +333,4 @@ def flop(network: str, samples: int, *, training: bool) -> float:
     The weight gradient and the input gradient take as many operations as the forward pass each. (The first layer needs no input
     gradient, but it is counted too.)
     """
-    return 2.0 * (3 if training else 1) * cost(NETWORKS[network]).multiply_adds * samples
+    return 2.0 * (3 if training else 1) * cost_of(network).multiply_adds * samples

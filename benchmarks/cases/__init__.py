@@ -12,6 +12,7 @@ from benchmarks.cases import (
     imports,
     lstm_step,
     memory,
+    positions_step,
     predict,
     step,
 )
@@ -31,5 +32,6 @@ CASES: dict[str, Case] = {
         conv_algorithms,
         augmentation,
         lstm_step,
+        positions_step,
     )
 }

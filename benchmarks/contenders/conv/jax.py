@@ -30,6 +30,10 @@ __all__ = ["PACKAGES", "conv_memory", "describe", "predict", "step"]
 STEP = "one jitted step, buffers donated"
 #: Whether a pool is the maximum over two axes of a reshaped image, instead of ``reduce_window``.
 POOLS = {"pooled by reduce_window": False, "pooled by reshape and max": True}
+#: Whether a causal convolution is a sum of matrix products, one for each tap, instead of XLA's convolution.
+CONVOLUTIONS = {"XLA's convolution": False, "taps as products": True}
+#: Steps of a loop over time that are compiled as one.
+UNROLLED = {"scan": 1, "scan of 8 steps at a time": 8}
 #: Generators of random bits: JAX's default, and XLA's own.
 GENERATORS = {"threefry": "threefry2x32", "rbg": "rbg"}
 
@@ -40,8 +44,11 @@ class ForwardPass:
     Without a ``key`` it is a prediction, otherwise a training step.
     """
 
-    def __init__(self, parameters: Sequence[Any], running: Sequence[Any], key: Any, *, reshaped: bool) -> None:
+    def __init__(
+        self, parameters: Sequence[Any], running: Sequence[Any], key: Any, *, reshaped: bool, taps: bool = False, unroll: int = 1
+    ) -> None:
         self.parameters, self.running, self.key, self.reshaped = iter(parameters), iter(running), key, reshaped
+        self.taps, self.unroll = taps, unroll
         self.new_running: list[Any] = []
         self.drops = 0
 
@@ -59,12 +66,17 @@ class ForwardPass:
                 W, strides = next(self.parameters), (layer.stride, layer.stride)
                 x = jax.lax.conv_general_dilated(x, W, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
                 return x + next(self.parameters) if layer.bias else x
+            case networks.Conv1d():
+                return self.causal_convolution(layer, x)
             case networks.Norm():
                 return self.normalize(layer, x)
             case networks.Relu():
                 return jax.nn.relu(x)
             case networks.MaxPool():
                 return self.pool(x)
+            case networks.Upsample():
+                n, h, w, c = x.shape
+                return jnp.broadcast_to(x[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
             case networks.Mean():
                 return x.mean((1, 2))
             case networks.Flatten():
@@ -80,6 +92,36 @@ class ForwardPass:
             case networks.Residual():
                 inner = self.through(layer.layers, x)
                 return inner + self.through(layer.shortcut, x)
+            case networks.Skip():
+                return jnp.concatenate([x, self.through(layer.layers, x)], axis=-1)
+            case networks.Lstm():
+                return self.lstm(layer, x)
+
+    def causal_convolution(self, layer: networks.Conv1d, x: Any) -> Any:
+        """Return the causal convolution of sequences (n, steps, channels)."""
+        W, b, before = next(self.parameters), next(self.parameters), (layer.kernel - 1) * layer.dilation
+        if not self.taps:
+            dilation, axes = (layer.dilation,), ("NWC", "WIO", "NWC")
+            y = jax.lax.conv_general_dilated(x, W, (1,), [(before, 0)], rhs_dilation=dilation, dimension_numbers=axes)
+            return y + b
+        padded = jnp.pad(x, ((0, 0), (before, 0), (0, 0)))
+        seen = [padded[:, i * layer.dilation : i * layer.dilation + x.shape[1]] for i in range(layer.kernel)]
+        return jnp.concatenate(seen, axis=-1) @ W.reshape(-1, layer.filters) + b
+
+    def lstm(self, layer: networks.Lstm, x: Any) -> Any:
+        """Return the states of an LSTM. The inputs of all steps are multiplied at once, before the loop."""
+        W, U, b = (next(self.parameters) for _ in range(3))
+
+        def step(state: Any, inputs: Any) -> Any:
+            h, c = state
+            i, f, g, o = jnp.split(inputs + h @ U, 4, axis=1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        start = jnp.zeros((len(x), layer.units))
+        (last, _), states = jax.lax.scan(step, (start, start), jnp.swapaxes(x, 0, 1) @ W + b, unroll=self.unroll)
+        return jnp.swapaxes(states, 0, 1) if layer.every_step else last
 
     def normalize(self, layer: networks.Norm, x: Any) -> Any:
         """Normalize by the statistics of the batch in training, by the running ones in prediction.
@@ -112,13 +154,14 @@ def fresh(network: str, seed: int = 0) -> tuple[Any, Any]:
     layers = NETWORKS[network]
     running = [
         (jnp.zeros(shape), jnp.ones(shape))
-        for layer, place, shape in networks.parameters(layers)
+        for layer, place, shape in networks.parameters(layers, networks.input_shape(network))
         if isinstance(layer, networks.Norm) and place == 0
     ]
-    return [jnp.asarray(values) for values in reference.weights(layers, seed)], running
+    values = reference.weights(layers, seed, networks.input_shape(network))
+    return [jnp.asarray(one) for one in values], running
 
 
-def learner(network: str, reshaped: bool, generator: str) -> Learner:
+def learner(network: str, reshaped: bool, generator: str, taps: bool = False, unroll: int = 1) -> Learner:
     """Return a network that is trained by one compiled function."""
     layers = NETWORKS[network]
     base = jax.random.key(0, impl=generator)
@@ -127,8 +170,9 @@ def learner(network: str, reshaped: bool, generator: str) -> Learner:
         key = jax.random.fold_in(base, state[-1].astype(jnp.int32))
 
         def loss(parameters: Any) -> Any:
-            forward = ForwardPass(parameters, running, key, reshaped=reshaped)
-            return cross_entropy(forward.through(layers, x), y), forward.new_running
+            forward = ForwardPass(parameters, running, key, reshaped=reshaped, taps=taps, unroll=unroll)
+            z = forward.through(layers, x)
+            return cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1)), forward.new_running
 
         (value, running), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
         return *adam(parameters, state, gradient), running, value
@@ -156,26 +200,30 @@ def learner(network: str, reshaped: bool, generator: str) -> Learner:
     )
 
 
-def batches(batch: int) -> list[tuple[Any, Any]]:
+def batches(batch: int, network: str = "") -> list[tuple[Any, Any]]:
     """Return the batches on the device."""
-    return [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in cyclic_batches(batch)]
+    return [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in cyclic_batches(batch, network)]
 
 
 def step(network: str, batch: int) -> Job:
-    """Return the fastest job of two kinds of pooling and, with dropout, two generators.
+    """Return the fastest job of two kinds of pooling, of causal convolutions and of loops over time and, with dropout, two
+    generators.
 
     Steps are queued, as is usual in JAX.
     """
-    pooled, drops = (networks.count(NETWORKS[network], kind) for kind in (networks.MaxPool, networks.Drop))
+    kinds = networks.MaxPool, networks.Drop, networks.Conv1d, networks.Lstm
+    pooled, drops, sequences, recurrent = (networks.count(NETWORKS[network], kind) for kind in kinds)
 
-    def make(mode: None, pool: bool, generator: str) -> Job:
-        return step_job(network, learner(network, pool, generator), batches(batch))
+    def make(mode: None, pool: bool, generator: str, convolution: bool, loop: int) -> Job:
+        return step_job(network, learner(network, pool, generator, convolution, loop), batches(batch, network))
 
     return fastest_combination(
         make,
         mode={STEP: None},
         pool=POOLS if pooled else {"": False},
         generator=GENERATORS if drops else {"": "threefry2x32"},
+        convolution=CONVOLUTIONS if sequences else {"": False},
+        loop=UNROLLED if recurrent else {"": 1},
     )
 
 

@@ -28,8 +28,9 @@ __all__ = ["PACKAGES", "describe", "predict", "step"]
 def build_model(network: str, last: str | None = None, seed: int = 0, *, unroll: bool = False) -> Any:
     """Return a network with the initial weights of that seed; ``unroll`` unrolls the loop of an LSTM."""
     layers = NETWORKS[network]
-    start = keras.Input(networks.INPUT)
-    end = apply_layers(layers, start, iter(reference.weights(layers, seed)), unroll)
+    shape = networks.input_shape(network)
+    start = keras.Input(shape)
+    end = apply_layers(layers, start, iter(reference.weights(layers, seed, shape)), unroll)
     return keras.Model(start, end if last is None else keras.layers.Activation(last)(end))
 
 
@@ -39,6 +40,9 @@ def apply_layers(layers: Sequence[Layer], x: Any, weights: Iterator[Floats], unr
         if isinstance(layer, networks.Residual):
             inner = apply_layers(layer.layers, x, weights, unroll)
             x = keras.layers.Add()([inner, apply_layers(layer.shortcut, x, weights, unroll)])
+            continue
+        if isinstance(layer, networks.Skip):
+            x = keras.layers.Concatenate()([x, apply_layers(layer.layers, x, weights, unroll)])
             continue
         if isinstance(layer, networks.Conv) and layer.padding and not _same(layer):
             x = keras.layers.ZeroPadding2D(layer.padding)(x)
@@ -60,12 +64,16 @@ def build_layer(layer: Layer, unroll: bool) -> Any:
         case networks.Conv():
             padding = "same" if layer.padding and _same(layer) else "valid"
             return keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, padding, use_bias=layer.bias)
+        case networks.Conv1d():
+            return keras.layers.Conv1D(layer.filters, layer.kernel, padding="causal", dilation_rate=layer.dilation)
         case networks.Norm():
             return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon)
         case networks.Relu():
             return keras.layers.Activation("relu")
         case networks.MaxPool():
             return keras.layers.MaxPooling2D(2)
+        case networks.Upsample():
+            return keras.layers.UpSampling2D(2)
         case networks.Mean():
             return keras.layers.GlobalAveragePooling2D()
         case networks.Flatten():
@@ -77,7 +85,7 @@ def build_layer(layer: Layer, unroll: bool) -> Any:
         case networks.Rows():
             return keras.layers.Reshape(networks.INPUT[:2])
         case networks.Lstm():
-            return keras.layers.LSTM(layer.units, unroll=unroll)
+            return keras.layers.LSTM(layer.units, return_sequences=layer.every_step, unroll=unroll)
     raise TypeError(f"{layer} is not a single layer")
 
 
@@ -102,7 +110,7 @@ def step(network: str, batch: int) -> Job:
 
     They are ``train_on_batch`` and a custom step in a ``tf.function``, as in Keras's guide; with and without XLA.
     """
-    batches = [(tf.constant(x), tf.constant(y)) for x, y in cyclic_batches(batch)]
+    batches = [(tf.constant(x), tf.constant(y)) for x, y in cyclic_batches(batch, network)]
 
     def on_batch(xla: bool, unroll: bool) -> Learner:
         model = build_model(network, unroll=unroll)

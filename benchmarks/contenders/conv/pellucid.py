@@ -10,7 +10,7 @@ from benchmarks.contenders.pellucid import PACKAGES, describe
 from benchmarks.jobs import Job
 from benchmarks.network_jobs import Learner, cyclic_batches, inputs, matches_reference, peak_memory, step_job
 from benchmarks.networks import NETWORKS
-from pellucid import Adam, CrossEntropy, Model, Sequential, Softmax
+from pellucid import Adam, CrossEntropy, Model, Node, Sequential, Softmax
 from pellucid.optim import Optimizer
 
 __all__ = ["PACKAGES", "conv_memory", "describe", "predict", "step"]
@@ -21,12 +21,16 @@ def build_layer(layer: networks.Layer) -> pellucid.Layer:
     match layer:
         case networks.Conv():
             return pellucid.Conv2D(layer.filters, layer.kernel, stride=layer.stride, padding=layer.padding, bias=layer.bias)
+        case networks.Conv1d():
+            return pellucid.Conv1D(layer.filters, layer.kernel, padding="causal", dilation=layer.dilation)
         case networks.Norm():
             return pellucid.BatchNorm(layer.momentum, layer.epsilon)
         case networks.Relu():
             return pellucid.ReLU()
         case networks.MaxPool():
             return pellucid.MaxPool2D(2)
+        case networks.Upsample():
+            return pellucid.UpSample2D(2)
         case networks.Mean():
             return pellucid.GlobalAveragePool2D()
         case networks.Flatten():
@@ -38,19 +42,22 @@ def build_layer(layer: networks.Layer) -> pellucid.Layer:
         case networks.Rows():
             return pellucid.Reshape(networks.INPUT[:2])
         case networks.Lstm():
-            return pellucid.LSTM(layer.units)
+            return pellucid.LSTM(layer.units, return_sequences=layer.every_step)
         case networks.Residual():
             shortcut = Sequential(*map(build_layer, layer.shortcut)) if layer.shortcut else None
             return pellucid.Residual(*map(build_layer, layer.layers), shortcut=shortcut)
+        case networks.Skip():
+            inner = Sequential(*map(build_layer, layer.layers))
+            return pellucid.Graph(Node("inner", inner, "input"), Node("skip", pellucid.Concatenate(), "input", "inner"))
 
 
 def build_model(network: str, optimizer: Optimizer | None = None, seed: int = 0) -> Model:
     """Return a compiled network with the initial weights of that seed; the default optimizer is Adam."""
-    layers = NETWORKS[network]
+    layers, shape = NETWORKS[network], networks.input_shape(network)
     model = Sequential(*map(build_layer, layers), Softmax()).compile(
-        networks.INPUT, CrossEntropy(), optimizer or Adam(data.LEARNING_RATE), metrics=[], seed=seed
+        shape, CrossEntropy(), optimizer or Adam(data.LEARNING_RATE), metrics=[], seed=seed
     )
-    for array, values in zip(model.weights.values(), reference.weights(layers, seed), strict=True):
+    for array, values in zip(model.weights.values(), reference.weights(layers, seed, shape), strict=True):
         array[...] = values
     return model
 
@@ -71,7 +78,7 @@ def learner(network: str) -> Learner:
 
 def step(network: str, batch: int) -> Job:
     """Return a job of one ``train_on_batch``."""
-    return step_job(network, learner(network), cyclic_batches(batch), "train_on_batch")
+    return step_job(network, learner(network), cyclic_batches(batch, network), "train_on_batch")
 
 
 def predict(network: str, samples: int) -> Job:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from benchmarks import networks, reference
 from benchmarks.contenders.torch import PACKAGES, describe, loss_of, stepper
@@ -42,37 +43,76 @@ class Block(nn.Module):  # type: ignore[misc]  # mypy does not know the base cla
         return self.shortcut(x) + self.inner(x)
 
 
-class LastState(nn.Module):  # type: ignore[misc]
-    """An LSTM that returns its last state."""
+class States(nn.Module):  # type: ignore[misc]
+    """An LSTM that returns its last state, or its states after all steps."""
 
-    def __init__(self, inputs: int, units: int) -> None:
+    def __init__(self, inputs: int, units: int, every_step: bool) -> None:
         super().__init__()
         self.lstm = nn.LSTM(inputs, units, batch_first=True)
+        self.every_step = every_step
 
     def forward(self, x: Any) -> Any:
-        return self.lstm(x)[0][:, -1]
+        states = self.lstm(x)[0]
+        return states if self.every_step else states[:, -1]
+
+
+class CausalConv(nn.Module):  # type: ignore[misc]
+    """A causal convolution of sequences (n, channels, steps), or with channels last in memory of (n, channels, 1, steps)."""
+
+    def __init__(self, channels: int, layer: networks.Conv1d, layout: Any) -> None:
+        super().__init__()
+        self.before, size, dilation = (layer.kernel - 1) * layer.dilation, layer.kernel, layer.dilation
+        self.conv: nn.Module
+        if layout == torch.channels_last:  # a layout of images
+            self.conv = nn.Conv2d(channels, layer.filters, (1, size), dilation=(1, dilation))
+        else:
+            self.conv = nn.Conv1d(channels, layer.filters, size, dilation=dilation)
+
+    def forward(self, x: Any) -> Any:
+        return self.conv(F.pad(x, (self.before, 0)))
+
+
+class Skip(nn.Module):  # type: ignore[misc]
+    """The channels of the input, then those of the inner layers."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Any) -> Any:
+        return torch.cat((x, self.inner(x)), dim=1)
+
+
+class StepsAsRows(nn.Module):  # type: ignore[misc]
+    """Sequences (n, channels, steps) or (n, channels, 1, steps) as rows (n·steps, channels)."""
+
+    def forward(self, x: Any) -> Any:
+        return x.flatten(2).transpose(1, 2).flatten(0, 1)
 
 
 def build_model(network: str, layout: Any, *after: nn.Module, seed: int = 0) -> nn.Sequential:
     """Return a network with the initial weights of that seed, in that layout, and ``after`` after it."""
-    layers = NETWORKS[network]
+    layers, shape = NETWORKS[network], networks.input_shape(network)
     with torch.no_grad():
-        built = build_modules(layers, networks.INPUT, iter(reference.weights(layers, seed)))
+        built = build_modules(layers, shape, iter(reference.weights(layers, seed, shape)), layout)
         return nn.Sequential(*built, *after).to(memory_format=layout)
 
 
-def build_modules(layers: Sequence[Layer], shape: Shape, weights: Iterator[Floats]) -> list[nn.Module]:
+def build_modules(layers: Sequence[Layer], shape: Shape, weights: Iterator[Floats], layout: Any) -> list[nn.Module]:
     """Return the modules for the descriptions. ``weights`` are in the layout of ``networks``."""
     built: list[nn.Module] = []
     image = shape  # the shape before the last Flatten
-    for layer in layers:
-        built.append(build_module(layer, shape, image, weights))
+    for i, layer in enumerate(layers):
+        if isinstance(layer, networks.Dense) and len(shape) == 2:
+            convolved = any(isinstance(before, networks.Conv1d) for before in layers[:i])
+            built.append(StepsAsRows() if convolved else nn.Flatten(0, 1))
+        built.append(build_module(layer, shape, image, weights, layout))
         image = shape if isinstance(layer, networks.Flatten) else image
         shape = networks.cost((layer,), shape).shape
     return built
 
 
-def build_module(layer: Layer, shape: Shape, image: Shape, weights: Iterator[Floats]) -> nn.Module:
+def build_module(layer: Layer, shape: Shape, image: Shape, weights: Iterator[Floats], layout: Any) -> nn.Module:
     """Return one module. ReLU overwrites its input, which no layer before it needs for its gradient."""
     match layer:
         case networks.Conv():
@@ -81,8 +121,14 @@ def build_module(layer: Layer, shape: Shape, image: Shape, weights: Iterator[Flo
             if layer.bias:
                 conv.bias.copy_(torch.from_numpy(next(weights)))
             return conv
+        case networks.Conv1d():
+            causal = CausalConv(shape[1], layer, layout)
+            taps = torch.from_numpy(next(weights).transpose(2, 1, 0).copy())
+            causal.conv.weight.copy_(taps[:, :, None] if taps.ndim < causal.conv.weight.ndim else taps)
+            causal.conv.bias.copy_(torch.from_numpy(next(weights)))
+            return causal
         case networks.Dense():
-            linear, matrix = nn.Linear(shape[0], layer.units), next(weights)
+            linear, matrix = nn.Linear(shape[-1], layer.units), next(weights)
             if len(image) == 3 and shape == networks.cost((networks.Flatten(),), image).shape:
                 matrix = matrix.reshape(*image, -1).transpose(2, 0, 1, 3).reshape(shape[0], -1)  # channels first
             linear.weight.copy_(torch.from_numpy(matrix.T.copy()))
@@ -91,7 +137,7 @@ def build_module(layer: Layer, shape: Shape, image: Shape, weights: Iterator[Flo
         case networks.Rows():
             return nn.Flatten(1, 2)  # there is one channel
         case networks.Lstm():
-            last = LastState(shape[1], layer.units)
+            last = States(shape[1], layer.units, layer.every_step)
             for parameter in (last.lstm.weight_ih_l0, last.lstm.weight_hh_l0):
                 parameter.copy_(torch.from_numpy(next(weights).T.copy()))
             last.lstm.bias_ih_l0.copy_(torch.from_numpy(next(weights)))
@@ -103,13 +149,17 @@ def build_module(layer: Layer, shape: Shape, image: Shape, weights: Iterator[Flo
             norm.bias.copy_(torch.from_numpy(next(weights)))
             return norm
         case networks.Residual():
-            inner = nn.Sequential(*build_modules(layer.layers, shape, weights))
-            shortcut = nn.Sequential(*build_modules(layer.shortcut, shape, weights)) if layer.shortcut else nn.Identity()
-            return Block(inner, shortcut)
+            inner = nn.Sequential(*build_modules(layer.layers, shape, weights, layout))
+            shortcut = build_modules(layer.shortcut, shape, weights, layout) if layer.shortcut else [nn.Identity()]
+            return Block(inner, nn.Sequential(*shortcut))
+        case networks.Skip():
+            return Skip(nn.Sequential(*build_modules(layer.layers, shape, weights, layout)))
         case networks.Relu():
             return nn.ReLU(inplace=True)
         case networks.MaxPool():
             return nn.MaxPool2d(2)
+        case networks.Upsample():
+            return nn.Upsample(scale_factor=2)
         case networks.Mean():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case networks.Flatten():
@@ -123,9 +173,18 @@ def tensor(x: Floats, layout: Any) -> Any:
     return torch.from_numpy(x.reshape(len(x), 1, *networks.INPUT[:2])).to(memory_format=layout)
 
 
-def batches(batch: int, layout: Any) -> list[tuple[Any, Any]]:
-    """Return the batches as tensors."""
-    return [(tensor(x, layout), torch.from_numpy(y)) for x, y in cyclic_batches(batch)]
+def batches(batch: int, layout: Any, network: str = "") -> list[tuple[Any, Any]]:
+    """Return the batches as tensors. Answers at each step are compared row by row, those at each pixel with channels first."""
+    shape, pairs = networks.input_shape(network), cyclic_batches(batch, network)
+    if len(shape) == 3:
+        return [(tensor(x, layout), torch.from_numpy(y)) for x, y in pairs]
+    labels = [torch.from_numpy(y.reshape(-1)) for _, y in pairs]
+    if networks.count(NETWORKS[network], networks.Conv1d) == 0:
+        return [(torch.from_numpy(x), y) for (x, _), y in zip(pairs, labels, strict=True)]
+    sequences = [torch.from_numpy(x.transpose(0, 2, 1).copy()) for x, _ in pairs]
+    if layout == torch.channels_last:
+        sequences = [x[:, :, None].to(memory_format=layout) for x in sequences]
+    return list(zip(sequences, labels, strict=True))
 
 
 def learner(model: nn.Module, train: Callable[[Any, Any], Any]) -> Learner:
@@ -154,7 +213,7 @@ def eager(network: str, layout: Any) -> Learner:
 
 def step(network: str, batch: int, layout: Any = LAYOUT) -> Job:
     """Return a job of one step: zero_grad, forward, loss, backward, step."""
-    return step_job(network, eager(network, layout), batches(batch, layout), "eager, fused Adam")
+    return step_job(network, eager(network, layout), batches(batch, layout, network), "eager, fused Adam")
 
 
 def inference(network: str, samples: int, predictor: Callable[[Any], Any], chunk: int, layout: Any) -> Job:

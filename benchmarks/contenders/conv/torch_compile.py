@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks import networks
 from benchmarks.contenders.conv.torch import batches, build_model, inference, learner
 from benchmarks.contenders.torch import PACKAGES, describe, loss_of, stepper
 from benchmarks.jobs import Job, fastest_combination
 from benchmarks.network_jobs import chunk_sizes, step_job
+from benchmarks.networks import NETWORKS
 
 __all__ = ["PACKAGES", "describe", "predict", "step"]
 
@@ -27,11 +29,12 @@ def step(network: str, batch: int) -> Job:
             train = torch.compile(stepper(model, loss_of(model)), dynamic=False)
         else:
             train = stepper(model, torch.compile(loss_of(model), dynamic=False, options=mode or None))
-        return step_job(network, learner(model, train), batches(batch, layout))
+        return step_job(network, learner(model, train), batches(batch, layout, network))
 
+    convolutions = any(networks.count(NETWORKS[network], kind) for kind in (networks.Conv, networks.Conv1d))
     return fastest_combination(
         make,
-        layout=LAYOUTS,
+        layout=LAYOUTS if convolutions else {"": torch.contiguous_format},
         mode={
             "compiled forward and loss, fused Adam": {},
             "compiled forward and loss with cpp_wrapper, fused Adam": {"cpp_wrapper": True},

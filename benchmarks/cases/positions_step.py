@@ -1,0 +1,30 @@
+"""One training step of networks with an answer at each position: a class for each pixel, or for each step of a sequence."""
+
+from __future__ import annotations
+
+from benchmarks.cases import roofline
+from benchmarks.contenders import conv
+from benchmarks.harness import Case, Settings, Workload
+from benchmarks.networks import AT_POSITIONS, flop
+from benchmarks.results import Result
+
+BATCHES = (32, 128)
+
+
+def run(case: Case, settings: Settings) -> Result:
+    """Return a row for each network and batch size."""
+    workloads = [
+        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
+        for name in AT_POSITIONS
+        for batch in BATCHES
+    ]
+    return roofline.measure(case, workloads, settings)
+
+
+CASE = Case(
+    "positions-step",
+    "One training step of a U-Net, a causal convolutional network and an LSTM with an answer at each pixel or step (softmax "
+    "with cross-entropy, Adam, float32).",
+    conv.contenders("pellucid", "torch", "torch-channels-last", "torch-compile", "jax", "keras"),
+    run,
+)
