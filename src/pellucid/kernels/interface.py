@@ -505,7 +505,7 @@ class Kernels(KernelRuntime, Protocol):
     ) -> None:
         """Rprop; ``sign`` is that of the last gradient, ``factor`` between ``low`` and ``high`` multiplies the rate."""
 
-    # Operations on flat vectors, in place.
+    # Operations on flat vectors and on columns of matrices, in place.
 
     def sum_of_squares(self, g: Array) -> float:
         """‖g‖², summed in float64."""
@@ -521,6 +521,12 @@ class Kernels(KernelRuntime, Protocol):
 
     def copy(self, source: Array, target: Array) -> None:
         """Copy ``source`` to ``target``."""
+
+    def copy_columns(self, source: Array, target: Array) -> None:
+        """Copy a matrix (n, k). Both may be some adjacent columns of a larger matrix."""
+
+    def add_columns(self, total: Array, other: Array) -> None:
+        """Add ``other`` (n, k) to ``total`` (n, k). Both may be some adjacent columns of a larger matrix."""
 
     def add_scaled(self, g: Array, theta: Array, factor: float) -> None:
         """Add factor·θ to g."""

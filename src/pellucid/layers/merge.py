@@ -5,6 +5,7 @@ A merge is used in a node of a Graph. Sequential, which has one input for each l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -184,8 +185,14 @@ class Concatenate(Merge):
         axis = self.axis % (xs[0].ndim - 1) + 1  # an axis of the arrays, whose first axis is the batch
         widths = [x.shape[axis] for x in xs]
         ctx.keep(axis, widths)
-        shape = (*xs[0].shape[:axis], sum(widths), *xs[0].shape[axis + 1 :])
-        return np.concatenate(xs, axis, out=ctx.buffer("y", shape))
+        y = ctx.buffer("y", (*xs[0].shape[:axis], sum(widths), *xs[0].shape[axis + 1 :]))
+        rows = math.prod(y.shape[:axis])
+        all_columns, first = y.reshape(rows, math.prod(y.shape[axis:])), 0
+        for x in xs:
+            columns = x.reshape(rows, math.prod(x.shape[axis:]))
+            ctx.kernels.copy_columns(columns, all_columns[:, first : first + columns.shape[1]])
+            first += columns.shape[1]
+        return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
         axis, widths = ctx.kept

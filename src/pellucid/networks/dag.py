@@ -8,13 +8,12 @@ share (:class:`~pellucid.networks.composite.Shared`) receive the sum of the grad
 from __future__ import annotations
 
 import functools
+import math
 from abc import ABC
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from pellucid.core.memory import Array, Views, add_all
 from pellucid.layers.base import Layer, LayerSpec, Merge
@@ -41,18 +40,36 @@ class GradientSums:
 
         ``sole`` states that ``dy`` is not the gradient of another node as well, and stays valid until the node runs.
         """
-        total = self._sums.get(name)
-        if total is not None:
-            self._ctx.kernels.add(total.reshape(-1), np.ascontiguousarray(dy).reshape(-1))
-        elif sole and dy.flags.c_contiguous:
-            self._sums[name] = dy
+        total, kernels = self._sums.get(name), self._ctx.kernels
+        is_first = total is None
+        if total is None:
+            if sole and dy.flags.c_contiguous:
+                self._sums[name] = dy
+                return
+            total = self._sums[name] = self._ctx.buffer(f"gradient of {name}", dy.shape)
+        if dy.flags.c_contiguous:
+            one, all_ = dy.reshape(-1), total.reshape(-1)
+            kernels.copy(one, all_) if is_first else kernels.add(all_, one)
         else:
-            self._sums[name] = total = self._ctx.buffer(f"gradient of {name}", dy.shape)
-            self._ctx.kernels.copy(np.ascontiguousarray(dy).reshape(-1), total.reshape(-1))
+            one = _as_columns(dy)
+            all_ = total.reshape(one.shape)
+            kernels.copy_columns(one, all_) if is_first else kernels.add_columns(all_, one)
 
     def pop(self, name: str) -> Array:
         """Remove and return the sum for the node ``name``, which may overwrite it."""
         return self._sums.pop(name)
+
+
+def _as_columns(a: Array) -> Array:
+    """Return an array that is a part of a larger one, such as ``Concatenate`` returns, as a matrix of columns of a larger one.
+
+    The matrix is a view where that is possible. Its rows are contiguous.
+    """
+    axis, columns = a.ndim, 1
+    while axis and a.strides[axis - 1] == columns * a.itemsize:
+        axis -= 1
+        columns *= a.shape[axis]
+    return a.reshape(math.prod(a.shape[:axis]), columns)
 
 
 class DAG(Composite, ABC):

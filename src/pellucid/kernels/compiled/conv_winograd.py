@@ -72,11 +72,11 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
 Matrix = tuple[tuple[float, ...], ...]
 
 
-def _transposed(matrix: Matrix) -> Matrix:
+def transposed(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
 
-def _dot(v: VectorBuilder, row: tuple[float, ...], vectors: list[Any]) -> Any:
+def dot(v: VectorBuilder, row: tuple[float, ...], vectors: list[Any]) -> Any:
     """Emit Σ row[i]·vectors[i]."""
     total = None
     for factor, vector in zip(row, vectors, strict=True):
@@ -121,11 +121,11 @@ def _transform(matrix: Matrix, finish: bool = False, measure: bool = False) -> A
                     for i in range(size if measure else 0):
                         quarter = sums[i // half_size * 2 + j // half_size]
                         builder.store(v.fma(tile[i][j], tile[i][j], builder.load(quarter)), quarter)
-                    half[:, j] = [_dot(v, matrix[i], [tile[k][j] for k in range(size)]) for i in range(rows)]
+                    half[:, j] = [dot(v, matrix[i], [tile[k][j] for k in range(size)]) for i in range(rows)]
                 added = v.load(v.address(bias, first), mask) if finish else None
                 for i in range(rows):
                     for j in range(rows):
-                        value = _dot(v, matrix[j], half[i])
+                        value = dot(v, matrix[j], half[i])
                         if finish:
                             value = v.maximum(builder.fadd(value, added), floor)
                         v.store(value, place(target, i, t_row, j, t_column), mask)
@@ -139,9 +139,9 @@ def _transform(matrix: Matrix, finish: bool = False, measure: bool = False) -> A
     return transform
 
 
-_transform_input, _transform_gradient = _transform(B_T, measure=True), _transform(_transposed(A_T), measure=True)
+_transform_input, _transform_gradient = _transform(B_T, measure=True), _transform(transposed(A_T), measure=True)
 _transform_output = _transform(A_T, finish=True)
-_transform_taps, _transform_taps_back = _transform(G, measure=True), _transform(_transposed(G))
+_transform_taps, _transform_taps_back = _transform(G, measure=True), _transform(transposed(G))
 
 
 @jit

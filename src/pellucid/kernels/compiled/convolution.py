@@ -1,6 +1,7 @@
 """The kernels of convolutions, and the choice of the algorithm for each, which is made here and nowhere else.
 
 - ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms.
+- ``winograd-1d``: sequences (images of one row) and three taps of any dilation, with as many channels and filters.
 - ``direct``: all other convolutions whose taps are adjacent; the weight gradient of images of one channel is a special case.
 - ``im2col``: dilation and groups; and dX if dY is much smaller than X, because of strides or missing padding: the direct
   algorithm would multiply mostly zeros.
@@ -14,17 +15,22 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.kernels.compiled import conv_depthwise, conv_direct, conv_im2col, conv_winograd
+from pellucid.kernels.compiled import conv_depthwise, conv_direct, conv_im2col, conv_winograd, conv_winograd_1d
 from pellucid.kernels.compiled.reductions import bias_gradient
 from pellucid.kernels.window import Window
 
 MIN_WINOGRAD_CHANNELS = 16  # and filters
+MAX_WINOGRAD_1D_SHARE = 0.8  # of the multiplications of a plain sum; long dilations of short sequences leave tiles half empty
 
 
-def algorithm(W: Shape, window: Window, groups: int) -> str:
-    """Return the algorithm for Y and dW of a convolution with weights of shape ``W``."""
+def algorithm(W: Shape, window: Window, groups: int, x: Shape, y: Shape) -> str:
+    """Return the algorithm for Y and dW of a convolution, from the shapes of W, X and Y."""
     if groups > 1 and W[2] == 1 and W[3] == groups:
         return "depthwise"
+    if groups == 1 and x[1] == y[1] == W[0] == 1 and W[1] == 3 and window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
+        share = 6 * conv_winograd_1d.tiles_of(y[2], window.dw) / (3 * y[2])
+        if share <= MAX_WINOGRAD_1D_SHARE:
+            return "winograd-1d"
     if groups > 1 or window.dh > 1 or window.dw > 1:
         return "im2col"
     if W[:2] == (3, 3) and window.sh == window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
@@ -34,7 +40,7 @@ def algorithm(W: Shape, window: Window, groups: int) -> str:
 
 def input_gradient_algorithm(dy: Shape, W: Shape, window: Window, groups: int, x: Shape) -> str:
     """Return the algorithm for dX, from the shapes of dY, W and X."""
-    kind = algorithm(W, window, groups)
+    kind = algorithm(W, window, groups, dy, x)  # it is a convolution of dY, with an output of the size of X
     strides = window.sh > 1 or window.sw > 1
     smaller = 3 * dy[1] * dy[2] < 2 * x[1] * x[2]
     return "im2col" if kind == "direct" and (strides or smaller) else kind
@@ -42,9 +48,11 @@ def input_gradient_algorithm(dy: Shape, W: Shape, window: Window, groups: int, x
 
 def _conv2d(x: Array, W: Array, b: Array, window: Window, groups: int, out: Array, floor: float) -> Array:
     lowest = x.dtype.type(floor)
-    kind = algorithm(W.shape, window, groups)
+    kind = algorithm(W.shape, window, groups, x.shape, out.shape)
     if kind == "winograd":
         conv_winograd.forward(x, W, b, window, lowest, out)
+    elif kind == "winograd-1d":
+        conv_winograd_1d.forward(x, W, b, window, lowest, out)
     elif kind == "direct":
         conv_direct.forward(x, W, b, window, lowest, out)
     elif kind == "im2col":
@@ -63,11 +71,13 @@ def conv2d_relu(x: Array, W: Array, b: Array, window: Window, groups: int, out: 
 
 
 def _weight_gradient(x: Array, dy: Array, window: Window, groups: int, dW: Array) -> None:
-    kind = algorithm(dW.shape, window, groups)
+    kind = algorithm(dW.shape, window, groups, x.shape, dy.shape)
     if len(x) == 0:
         dW.fill(0)
     elif kind == "winograd":
         conv_winograd.weight_gradient(x, dy, window, dW)
+    elif kind == "winograd-1d":
+        conv_winograd_1d.weight_gradient(x, dy, window, dW)
     elif kind == "direct" and x.shape[3] == 1 and window.sw == 1:
         conv_direct.weight_gradient_one_channel(x, dy, window, dW)
     elif kind == "direct":
@@ -99,6 +109,8 @@ def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out:
     kind = input_gradient_algorithm(dy.shape, W.shape, window, groups, out.shape)
     if kind == "winograd":
         conv_winograd.input_gradient(dy, W, window, out)
+    elif kind == "winograd-1d":
+        conv_winograd_1d.input_gradient(dy, W, window, out)
     elif kind == "direct":
         conv_direct.input_gradient(dy, W, window, out)
     elif kind == "im2col":

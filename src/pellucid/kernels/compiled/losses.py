@@ -10,7 +10,9 @@ from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
 from pellucid.kernels.compiled.ordered import subtract
 from pellucid.kernels.compiled.reductions import SHORT_SUM
+from pellucid.kernels.compiled.thread_pool import parallel_for
 
+TASK_SIZE = 16_384  # elements: an exponential for each, some ten microseconds or more
 f64 = np.float64  # losses are summed in float64; Numba's float() leaves a float32 unchanged
 
 
@@ -30,10 +32,17 @@ def _wide_sum(values, i):
 
 
 @jit
-def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
+def _rows_per_task(k):
+    return max(1, TASK_SIZE // k)
+
+
+@jit
+def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, task):
+    """Compute some rows: a, dz, and the loss of each row in ``losses``."""
     n, k = z.shape
-    loss, background, peak = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
-    for i in range(n):
+    background, peak = z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
+    first = task * _rows_per_task(k)
+    for i in range(first, min(first + _rows_per_task(k), n)):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
@@ -55,8 +64,24 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
                 inner += subtract(f64(z[i, j]), f64(top)) * smoothing / k
                 dz[i, j] = (a[i, j] - background) * weight
             dz[i, labels[i]] = (a[i, labels[i]] - background - peak) * weight
-        loss += f64(weights[i]) * (math.log(f64(total)) - inner)
-    return loss
+        losses[i] = f64(weights[i]) * (math.log(f64(total)) - inner)
+
+
+@ordered_jit
+def _sum_in_order(values):
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
+
+
+@jit
+def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
+    n, k = z.shape
+    losses = np.empty(n)
+    arguments = (z, labels, weights, np.float64(scale), np.float64(smoothing), a, dz, losses)
+    parallel_for(_softmax_labels_task, arguments, (n + _rows_per_task(k) - 1) // _rows_per_task(k))
+    return _sum_in_order(losses)
 
 
 @jit

@@ -19,6 +19,7 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.vector_math import Vector, compile_formula, sigmoid, tanh
 
 STRIPE = 32  # rows of the batch in a task: each panel that is read from the second-level cache is used for all of them
+SMALL_STRIPE = 16  # of a batch that would otherwise be a single task: half a stripe takes little more than half the time
 RNN, LSTM, GRU = 0, 1, 2
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -75,6 +76,12 @@ _multiply_row, _add_product_row = compile_formula(_product_of, 2, 1), compile_fo
 
 
 @jit
+def _stripe(n):
+    """Return the number of rows in a task. The bits of a row do not depend on it."""
+    return STRIPE if n > STRIPE else SMALL_STRIPE
+
+
+@jit
 def _product(A, row, K, panels, s, s_stride, C, c_row, N, rows):
     """C = S + A B for some rows, with B in panels: A begins at ``row`` of an array with K columns, C at ``c_row`` of one with N
     columns, S at the address ``s``."""
@@ -105,8 +112,8 @@ def _four_rows(address, stride):
 
 @jit
 def _forward_task(cell, x, panels, b, mask, m, hx, gates, c, y, T, n, i, u, task):
-    zero, first, needs_y, dropout = x.dtype.type(0), task * STRIPE, len(y) > 0, len(m) > 0
-    rows, w, k = min(STRIPE, n - first), u + i, len(b)
+    zero, first, needs_y, dropout = x.dtype.type(0), task * _stripe(n), len(y) > 0, len(m) > 0
+    rows, w, k = min(_stripe(n), n - first), u + i, len(b)
     dropped = aligned_empty(rows * w if dropout else 1, hx)  # the rows of a step, with m ⊙ h in place of h
     for t in range(T):
         start = t * n + first
@@ -146,9 +153,9 @@ def _forward_task(cell, x, panels, b, mask, m, hx, gates, c, y, T, n, i, u, task
 
 @jit
 def _backward_task(cell, panels, mask, m, hx, gates, c, dy, dlast, dx, dfirst, T, n, i, u, k, task):
-    zero, first = gates.dtype.type(0), task * STRIPE
+    zero, first = gates.dtype.type(0), task * _stripe(n)
     needs_dx, needs_dfirst, dropout = len(dx) > 0, len(dfirst) > 0, len(m) > 0
-    rows, w, N = min(STRIPE, n - first), u + i, u + i if needs_dx else u
+    rows, w, N = min(_stripe(n), n - first), u + i, u + i if needs_dx else u
     d = aligned_empty(rows * N, gates)  # the gradient of a row's state and, after it, of its input
     dc = aligned_empty(rows * u if cell == LSTM else 1, gates)
     d[:], dc[:] = zero, zero
@@ -209,7 +216,7 @@ def _forward(cell, x, V, b, mask, m, hx, gates, c, y):
     (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
     panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK)
     arrays = _flat(x), panels, b, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(y)
-    parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), (n + STRIPE - 1) // STRIPE)
+    parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), (n + _stripe(n) - 1) // _stripe(n))
 
 
 @jit
@@ -217,7 +224,7 @@ def _backward(cell, V, mask, m, hx, gates, c, dy, dlast, dx, dfirst):
     (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[2]
     panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK)
     inputs = panels, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(dy), _flat(dlast)
-    parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), (n + STRIPE - 1) // STRIPE)
+    parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), (n + _stripe(n) - 1) // _stripe(n))
 
 
 def recurrent(

@@ -1,4 +1,4 @@
-"""The kernels on flat vectors: sums, scaling, penalties, clipping. Each is one pass, in place where it changes a vector."""
+"""The kernels on flat vectors and on columns of matrices: sums, copies, scaling, penalties, clipping. Each is one pass, in place where it changes a vector."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.compiled.reductions import SHORT_SUM
+from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
 SMALLEST_SUM = 1e-25  # a smaller sum may lack squares that are zero in float32; an infinite one, squares that overflowed
@@ -101,6 +102,39 @@ def _copy_task(source, target, task):
 @jit
 def copy(source, target):
     parallel_for(_copy_task, (source, target), num_chunks(target))
+
+
+@jit
+def _rows_per_task(matrix):
+    return max(1, CHUNK // max(1, matrix.shape[1]))
+
+
+@jit
+def _columns_task(source, target, add, task):
+    """Copy or add some rows of a matrix. The rows of both matrices may be parts of longer ones."""
+    zero, rows = target.dtype.type(0), _rows_per_task(target)
+    first = task * rows
+    from_row, to_row = source.strides[0] // target.itemsize, target.strides[0] // target.itemsize
+    from_, to = address_of(source, first * from_row), address_of(target, first * to_row)
+    count = min(rows, target.shape[0] - first)
+    if add:
+        add_rows(from_, from_row, to, to_row, count, target.shape[1], zero)
+    else:
+        copy_rows(from_, from_row, to, to_row, count, target.shape[1], zero)
+
+
+@jit
+def _columns(source, target, add):
+    rows = _rows_per_task(target)
+    parallel_for(_columns_task, (source, target, add), (target.shape[0] + rows - 1) // rows)
+
+
+def copy_columns(source: Array, target: Array) -> None:
+    _columns(source, target, False)
+
+
+def add_columns(total: Array, other: Array) -> None:
+    _columns(other, total, True)
 
 
 @jit

@@ -1,4 +1,5 @@
-"""The kernels on flat vectors: θ parameters, g gradient. Each is one pass, in place where it changes a vector."""
+"""The kernels on flat vectors (θ parameters, g gradient) and on columns of matrices. Each is one pass, in place where it
+changes a vector."""
 
 from __future__ import annotations
 
@@ -30,6 +31,16 @@ def add(total: Array, other: Array) -> None:
 def copy(source: Array, target: Array) -> None:
     """target ← source."""
     target[...] = source
+
+
+def copy_columns(source: Array, target: Array) -> None:
+    """target ← source, for matrices."""
+    target[...] = source
+
+
+def add_columns(total: Array, other: Array) -> None:
+    """total ← total + other, for matrices."""
+    total += other
 
 
 def add_scaled(g: Array, theta: Array, factor: float) -> None:
