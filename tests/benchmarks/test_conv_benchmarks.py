@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import network_jobs, networks, reference
-from benchmarks.cases import conv_predict, conv_step, roofline
+from benchmarks.cases import conv_predict, conv_step, positions_step, roofline
 from benchmarks.cases.memory import add_rows
 from benchmarks.contenders import contender
 from benchmarks.contenders.conv import pellucid as ours
@@ -33,6 +33,18 @@ def test_costs_by_hand() -> None:
     assert flop("lenet", 1, training=False) == 2 * (24 * 24 * 25 * 8 + 8 * 8 * 25 * 8 * 16 + 256 * 64 + 64 * 10)
 
 
+def test_costs_of_networks_with_an_answer_at_each_position() -> None:
+    one = cost((networks.Conv1d(4, 3, 2), networks.Lstm(5, every_step=True), Dense(2)), (7, 3))
+    assert one.shape == (7, 2)
+    assert one.multiply_adds == 7 * (3 * 3 * 4 + 4 * 5 * (4 + 5) + 5 * 2)
+    assert one.parameters == ((3, 3, 4), (4,), (4, 20), (5, 20), (20,), (5, 2), (2,))
+    skip = cost((networks.Skip((networks.MaxPool(), Conv(6, 1), networks.Upsample())),), (4, 4, 2))
+    assert (skip.shape, skip.multiply_adds) == ((4, 4, 2 + 6), 2 * 2 * 2 * 6)
+    assert networks.cost_of("unet").shape == (32, 32, 3)
+    for x, y in network_jobs.cyclic_batches(2, "unet"):
+        assert (x.shape, y.shape) == ((2, 28, 28, 1), (2, 32, 32))
+
+
 def test_a_block_with_another_shape_than_its_shortcut_is_an_error() -> None:
     with pytest.raises(ValueError, match="cannot be added"):
         cost((Residual((Conv(3, 1),)),), (4, 4, 2))
@@ -45,18 +57,19 @@ def test_networks_have_the_known_number_of_parameters(network: str, parameters: 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_pellucid_has_the_same_counts_and_outputs_as_the_reference(network: str) -> None:
-    layers = NETWORKS[network]
+    layers, costs = NETWORKS[network], networks.cost_of(network)
     model = ours.build_model(network)
-    assert model.parameter_count == cost(layers).parameter_count
-    assert model.multiply_adds == cost(layers).multiply_adds
-    assert sum(values.size for values in reference.weights(layers)) == model.parameter_count
-    x = network_jobs.inputs(3)
+    assert model.parameter_count == costs.parameter_count
+    assert model.multiply_adds == costs.multiply_adds
+    weights = reference.weights(layers, input_shape=networks.input_shape(network))
+    assert sum(values.size for values in weights) == model.parameter_count
+    x = network_jobs.cyclic_batches(3, network)[0][0]
     np.testing.assert_allclose(model.predict(x), reference.softmax(reference.logits(layers, x)), atol=1e-4)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_pellucid_passes_its_own_checks(network: str) -> None:
-    batch = network_jobs.cyclic_batches(8)[0]
+    batch = network_jobs.cyclic_batches(8, network)[0]
     check_learner(network, ours.learner(network), batch)
     assert len(ours.learner(network).running()) == 2 * layers_of(NETWORKS[network], Norm)
 

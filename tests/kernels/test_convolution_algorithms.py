@@ -23,7 +23,17 @@ CASES = {
         (1, 1, 1, 16, 16, Window(3, 3, top=1, left=1), 1),
         (1, 50, 41, 17, 16, Window(3, 3, top=0, left=1), 1),
     ],
+    "winograd-1d": [
+        (3, 1, 37, 16, 20, Window(1, 3, left=1), 1),
+        (20, 1, 64, 32, 33, Window(1, 3, left=4, dw=2), 1),
+        (2, 1, 50, 17, 40, Window(1, 3, dw=3), 1),
+        (2, 1, 13, 16, 16, Window(1, 3, left=3, dw=2), 1),
+        (9, 1, 8, 64, 64, Window(1, 3, left=1), 1),
+    ],
     "direct": [
+        (2, 1, 24, 8, 16, Window(1, 3, left=1), 1),
+        (2, 1, 24, 16, 16, Window(1, 5, left=2), 1),
+        (2, 5, 24, 16, 16, Window(1, 3, left=1), 1),
         (3, 9, 8, 2, 5, Window(3, 3), 1),
         (2, 12, 12, 1, 33, Window(5, 5, top=2, left=2), 1),
         (20, 28, 28, 1, 8, Window(5, 5), 1),
@@ -34,6 +44,8 @@ CASES = {
         (2, 40, 64, 24, 40, Window(5, 3, top=2, left=1), 1),
     ],
     "im2col": [
+        (2, 1, 9, 16, 16, Window(1, 3, left=8, dw=8), 1),
+        (2, 1, 24, 16, 16, Window(1, 3, left=4, dw=2), 2),
         (3, 9, 8, 4, 6, Window(3, 3), 2),
         (2, 12, 11, 3, 70, Window(3, 2, 1, 2, 2, 1, 2, 3), 1),
         (18, 30, 30, 8, 8, Window(3, 3, dh=2, dw=2), 4),
@@ -74,10 +86,10 @@ def passes(kernels, x, W, b, dy, window, groups):
 def test_every_algorithm_matches_the_reference(name, case, dtype):
     *_, window, groups = case
     x, W, b, dy = arrays(case, dtype)
-    assert algorithm(W.shape, window, groups) == name
+    assert algorithm(W.shape, window, groups, x.shape, dy.shape) == name
     wanted = passes(reference, *(a.astype(np.float64) for a in (x, W, b, dy)), window, groups)
     # Winograd's matrices have entries up to 8, which cost precision: the error is ten times that of the others, about 1e-5
-    bound = {np.float32: 2e-5 if name == "winograd" else 3e-6, np.float64: 5e-14}[dtype]
+    bound = {np.float32: 2e-5 if name.startswith("winograd") else 3e-6, np.float64: 5e-14}[dtype]
     got = passes(compiled, x, W, b, dy, window, groups)
     safe = np.abs(wanted[0]) > 1e-4  # far enough from the ReLU's kink that rounding does not decide
     np.testing.assert_array_equal((got[1] != 0)[safe], (wanted[1] != 0)[safe])

@@ -64,7 +64,7 @@ def algorithm_job(name: str) -> Callable[..., Job]:
         if output == "dX":
             selected = input_gradient_algorithm(dy.shape, W.shape, window, 1, x.shape)
         else:
-            selected = algorithm(W.shape, window, 1)
+            selected = algorithm(W.shape, window, 1, x.shape, dy.shape)
         check = _equals(lambda: reference_result(output, x, W, dy, window))
         return Job(calls(name, x, W, dy, window)[output], check, variant=selected)
 

@@ -25,6 +25,7 @@ in memory.
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 from pellucid.core import lazy
@@ -134,17 +135,26 @@ def place_window(
     Raises ShapeError if ``shape`` is not that of an image, or if the kernel is larger than the padded image.
     """
     height, width, _ = image_shape(layer, shape)
-    (kh, kw), (sh, sw), (dh, dw) = as_pair(kernel), as_pair(stride), as_pair(dilation)
-    (top, bottom), (left, right) = resolve_padding(padding, (height, width), (kh, kw), (sh, sw), (dh, dw))
-    span_h, span_w = (kh - 1) * dh + 1, (kw - 1) * dw + 1
-    padded_h, padded_w = top + height + bottom, left + width + right
-    if span_h > padded_h or span_w > padded_w:
+    window, size, span, padded = _placed((height, width), kernel, stride, padding, dilation)
+    if min(size) < 1:
         raise ShapeError(
-            f"{layer}: its kernel spans {span_h} × {span_w} pixels, but the padded image has only {padded_h} × {padded_w} "
+            f"{layer}: its kernel spans {span[0]} × {span[1]} pixels, but the padded image has only {padded[0]} × {padded[1]} "
             f"(input {shape}); use a smaller kernel, or padding='same', or smaller strides before it"
         )
-    window = Window(kh, kw, sh, sw, top, left, dh, dw)
-    return window, ((padded_h - span_h) // sh + 1, (padded_w - span_w) // sw + 1)
+    return window, size
+
+
+@functools.lru_cache(maxsize=1024)  # a step asks for each window twice, and the answer takes longer than a small kernel
+def _placed(
+    image: tuple[int, int], kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[Window, tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return the window, and (height, width) of the output, of the pixels that the kernel spans and of the padded image."""
+    (kh, kw), (sh, sw), (dh, dw) = as_pair(kernel), as_pair(stride), as_pair(dilation)
+    (top, bottom), (left, right) = resolve_padding(padding, image, (kh, kw), (sh, sw), (dh, dw))
+    span = (kh - 1) * dh + 1, (kw - 1) * dw + 1
+    padded = top + image[0] + bottom, left + image[1] + right
+    size = (padded[0] - span[0]) // sh + 1, (padded[1] - span[1]) // sw + 1
+    return Window(kh, kw, sh, sw, top, left, dh, dw), size, span, padded
 
 
 def place_window_1d(

@@ -1,10 +1,11 @@
 """Matrix products in parallel: C = max(S + A B, floor), and the same with A or B transposed.
 
-Both operands are packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance
-matrix multiplication", 2008): B in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the
-caches; a transposed A in panels of as many rows as a register tile has (an A that is not transposed needs no copy: its rows are
-read element by element). A task is a block of C. If several tasks need the same part of B, it is packed once, before them.
-The number of tasks depends on the sizes alone, so the bits of a product do not depend on the number of threads.
+B is packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance matrix
+multiplication", 2008), in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the caches. A
+needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
+register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). A task is a block of C.
+If several tasks need the same part of B, it is packed once, before them. The number of tasks depends on the sizes alone, so the
+bits of a product do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -116,13 +117,9 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
     n2, rows = min(n1 + per_task * width, N), min(rows, M - m0)
     deep = panel_rows(K)
     pack_b = len(packed) == 0 and (bn != 1 or rows > 2 * TILE_ROWS)
-    pack_a = ak != 1 and n2 - n1 > width and deep > 16
     b_panels = aligned_empty(deep * per_task * width if pack_b else 1, A)
-    a_panels = aligned_empty(deep * (rows + TILE_ROWS) if pack_a else 1, A)
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
-        if pack_a:
-            indirect_call(_pack, (A, m0 * am + k0 * ak, ak, k, rows, TILE_ROWS, a_panels))
         if pack_b:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         lowest = floor if k0 + k == K else no_floor
@@ -132,23 +129,18 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
                 b, b_stride = address_of(packed, k0 * across * width + n0 * k), width
             elif pack_b:
                 b, b_stride = address_of(b_panels, (n0 - n1) * k), width
-            for m in range(0, rows, TILE_ROWS if pack_a else rows):
-                count = min(TILE_ROWS, rows - m) if pack_a else rows
-                a, m_stride, k_stride = address_of(A, m0 * am + k0 * ak), am, ak
-                if pack_a:
-                    a, m_stride, k_stride = address_of(a_panels, m * k), 1, TILE_ROWS
-                c = address_of(C, (m0 + m) * N + n0)
-                s, s_stride = (address_of(S, (m0 + m) * sm + n0), sm) if k0 == 0 else (c, N)
-                micro_kernel(
-                    count,
-                    min(width, n2 - n0),
-                    (a, m_stride, 0, k_stride),
-                    (b, 0, b_stride),
-                    (s, s_stride),
-                    (c, N),
-                    (1, k),
-                    lowest,
-                )
+            c = address_of(C, m0 * N + n0)
+            s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, N)
+            micro_kernel(
+                rows,
+                min(width, n2 - n0),
+                (address_of(A, m0 * am + k0 * ak), am, 0, ak),
+                (b, 0, b_stride),
+                (s, s_stride),
+                (c, N),
+                (1, k),
+                lowest,
+            )
 
 
 @jit
@@ -167,8 +159,6 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         (M + MAX_BLOCK_ROWS - 1) // MAX_BLOCK_ROWS, min(M * K * min(N, width) // TASK_MULTIPLY_ADDS, M // (4 * TILE_ROWS)), 1
     )
     rows = (M + blocks - 1) // blocks
-    if A_strides[1] != 1:  # the panels of A are as high as a tile
-        rows = (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
     blocks = (M + rows - 1) // rows
     per_task = max(1, min(PANELS_PER_TASK, across * blocks // 8))
     tasks = (across + per_task - 1) // per_task * blocks
