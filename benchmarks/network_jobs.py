@@ -1,4 +1,5 @@
-"""Jobs of convolutional and recurrent networks, with checks that no contender omits a part. Imported by the processes of contenders only."""
+"""Jobs of convolutional and recurrent networks, with checks that no contender omits a part. Imported by the processes of
+contenders only."""
 
 from __future__ import annotations
 

@@ -140,7 +140,8 @@ def _levels(filters: int, *deeper: int, padding: int = 1) -> tuple[Layer, ...]:
 
 
 #: The networks by name. All end in ten logits, except those of ``AT_POSITIONS``: unet has three for each pixel (its first
-#: convolution enlarges the images to 32×32, which can be halved three times), the others ten for each step. mlp-d8, mlp and cnn-fast are presets of Pellucid.
+#: convolution enlarges the images to 32×32, which can be halved three times), the others ten for each step. mlp-d8, mlp and
+#: cnn-fast are presets of Pellucid.
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "lenet": (
         Conv(8, 5),
@@ -228,9 +229,9 @@ class Cost:
     """The cost of some layers: output shape, multiply-adds of one forward pass per sample, shape of each parameter.
 
     The multiply-adds are those of direct convolution, height·width·kernel²·channels·filters at the size of the output, and of
-    dense layers at all their positions; pooling, activations and normalization do not count. Parameters are in the order of the layers (those of a
-    block, then those of its shortcut): weights (kernel, kernel, channels, filters), (kernel, channels, filters) or
-    (inputs, units), then biases; for a normalization the vectors γ, then β.
+    dense layers at all their positions; pooling, activations and normalization do not count. Parameters are in the order of the
+    layers (those of a block, then those of its shortcut): weights (kernel, kernel, channels, filters), (kernel, channels,
+    filters) or (inputs, units), then biases; for a normalization the vectors γ, then β.
     """
 
     shape: Shape
@@ -265,8 +266,8 @@ def _cost(layer: Layer, shape: Shape) -> Cost:
             bias = ((layer.filters,),) if layer.bias else ()
             return Cost((*size, layer.filters), math.prod(size) * math.prod(W), (W, *bias))
         case Conv1d():
-            W = (layer.kernel, shape[1], layer.filters)
-            return Cost((shape[0], layer.filters), shape[0] * math.prod(W), (W, (layer.filters,)))
+            taps = (layer.kernel, shape[1], layer.filters)
+            return Cost((shape[0], layer.filters), shape[0] * math.prod(taps), (taps, (layer.filters,)))
         case Dense():
             out = (*shape[:-1], layer.units)
             return Cost(out, math.prod(shape) * layer.units, ((shape[-1], layer.units), (layer.units,)))

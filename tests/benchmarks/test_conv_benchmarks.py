@@ -155,7 +155,7 @@ def test_fractions_of_the_peak_rate() -> None:
     ]
 
 
-@pytest.mark.parametrize("case", [conv_step.CASE, conv_predict.CASE])
+@pytest.mark.parametrize("case", [conv_step.CASE, conv_predict.CASE, positions_step.CASE])
 def test_each_row_has_its_own_workload(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
@@ -166,7 +166,8 @@ def test_each_row_has_its_own_workload(case: Case, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(roofline.harness, "measure", measure)
     monkeypatch.setattr(roofline, "peak", lambda: 1e12)
     result = case.run(case, Settings())
-    assert len({workload.label for workload in seen}) == len(seen) == len(TIMED) * (2 if case is conv_step.CASE else 3)
+    counts = {"conv-step": 2 * len(TIMED), "conv-predict": 3 * len(TIMED), "positions-step": 2 * len(networks.AT_POSITIONS)}
+    assert len({workload.label for workload in seen}) == len(seen) == counts[case.name]
     for row, work in zip(result.rows, seen, strict=True):
         samples = work.arguments.get("batch") or work.arguments["samples"]
         expected = flop(work.arguments["network"], samples, training="batch" in work.arguments)

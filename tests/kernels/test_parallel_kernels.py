@@ -67,3 +67,38 @@ def test_in_place_gives_the_same_as_a_separate_array():
     for call in calls:
         out = dy.copy()
         np.testing.assert_array_equal(call(out, out), call(dy, np.empty_like(dy)))
+
+
+def test_rows_of_the_softmax_loss_do_not_depend_on_the_number_of_threads():
+    random = np.random.default_rng(0)
+    z, labels = random.normal(0, 3, (9000, 3)).astype(np.float32), random.integers(0, 3, 9000)
+    weights, results = random.random(9000).astype(np.float32), []
+    for kernels, threads in ((reference, 1), (compiled, 1), (compiled, 3)):
+        kernels.set_num_threads(threads)
+        a, dz = np.empty_like(z), np.empty_like(z)
+        results.append((kernels.softmax_cross_entropy_labels(z, labels, weights, 0.1, 0.0, a, dz), a, dz))
+    wanted, one, three = results
+    assert one[0] == three[0] == pytest.approx(wanted[0], rel=1e-6)
+    for array, same, exact in zip(one[1:], three[1:], wanted[1:], strict=True):
+        np.testing.assert_array_equal(array, same)
+        np.testing.assert_allclose(array, exact, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_sequences_of_a_small_batch_have_the_bits_of_a_large_one(cell):
+    n, time, units, features = 33, 3, 20, 5
+    random = np.random.default_rng(0)
+
+    def run(n):
+        hx, gates = np.zeros((time + 1, n, units + features), np.float32), np.empty((time, n, 4 * units), np.float32)
+        c, y = np.zeros((time + 1, n, units), np.float32), np.empty((n, time, units), np.float32)
+        mask, m = np.ones((n, time), bool), np.empty((n, 0), np.float32)
+        compiled.recurrent(cell, x[:n], V, b, mask, m, hx, gates, c, y)
+        dx, none = np.empty((n, time, features), np.float32), np.empty((n, 0, units), np.float32)
+        compiled.recurrent_backward(cell, V, mask, m, hx, gates, c, y.copy(), none, dx, none)
+        return y, dx, gates.swapaxes(0, 1)
+
+    x = random.normal(size=(n, time, features)).astype(np.float32)
+    V, b = random.normal(size=(units + features, 4 * units)).astype(np.float32), np.zeros(4 * units, np.float32)
+    for small, large in zip(run(19), run(33), strict=True):
+        np.testing.assert_array_equal(small, large[:19])

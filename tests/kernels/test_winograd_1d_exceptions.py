@@ -126,3 +126,10 @@ def test_all_magnitudes_and_large_means(scale):
         results = [(forward(k, *given[:2], given[3]), input_gradient(k, *given[:3])) for k, given in rows(x_, W, dy_, b)]
         for got, plain, exact in zip(*results, strict=True):
             assert error(got, exact) <= 16 * error(plain, exact)
+
+
+def test_a_row_of_padding_is_no_sequence():
+    x, W, b, _ = arrays()
+    above = Window(1, 3, 2, 1, 1, 1)  # the only position is the row above the sequence
+    y = compiled.conv2d(x, W, b, above, 1, np.empty((2, 1, 40, 17), np.float32))
+    np.testing.assert_array_equal(y, np.broadcast_to(b, y.shape))

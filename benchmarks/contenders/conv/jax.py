@@ -45,7 +45,14 @@ class ForwardPass:
     """
 
     def __init__(
-        self, parameters: Sequence[Any], running: Sequence[Any], key: Any, *, reshaped: bool, taps: bool = False, unroll: int = 1
+        self,
+        parameters: Sequence[Any],
+        running: Sequence[Any],
+        key: Any,
+        *,
+        reshaped: bool,
+        taps: bool = False,
+        unroll: int = 1,
     ) -> None:
         self.parameters, self.running, self.key, self.reshaped = iter(parameters), iter(running), key, reshaped
         self.taps, self.unroll = taps, unroll

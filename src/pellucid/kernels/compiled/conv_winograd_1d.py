@@ -10,7 +10,7 @@ dilation. So the steps of a tile are k apart. dX is again such a convolution.
 
 **Precision.** The error of an output is relative to its whole tile, as for images:
 
-    |error| ≤ 16 ε ‖tile‖ ‖taps of the filter‖        (measured: up to 3 ε)
+    |error| ≤ 16 ε ‖tile‖ ‖taps of the filter‖        (measured: up to 5 ε)
 
 So a tile is an *exception*, and its outputs are plain sums, under the same conditions as there. The halves of a tile, three
 inputs each, take the place of the quarters.

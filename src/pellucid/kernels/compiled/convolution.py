@@ -27,7 +27,8 @@ def algorithm(W: Shape, window: Window, groups: int, x: Shape, y: Shape) -> str:
     """Return the algorithm for Y and dW of a convolution, from the shapes of W, X and Y."""
     if groups > 1 and W[2] == 1 and W[3] == groups:
         return "depthwise"
-    if groups == 1 and x[1] == y[1] == W[0] == 1 and W[1] == 3 and window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
+    is_sequence = x[1] == y[1] == W[0] == 1 and window.top == 0
+    if groups == 1 and is_sequence and W[1] == 3 and window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
         share = 6 * conv_winograd_1d.tiles_of(y[2], window.dw) / (3 * y[2])
         if share <= MAX_WINOGRAD_1D_SHARE:
             return "winograd-1d"

@@ -82,6 +82,11 @@ def _stripe(n):
 
 
 @jit
+def _num_stripes(n):
+    return (n + _stripe(n) - 1) // _stripe(n)
+
+
+@jit
 def _product(A, row, K, panels, s, s_stride, C, c_row, N, rows):
     """C = S + A B for some rows, with B in panels: A begins at ``row`` of an array with K columns, C at ``c_row`` of one with N
     columns, S at the address ``s``."""
@@ -216,7 +221,7 @@ def _forward(cell, x, V, b, mask, m, hx, gates, c, y):
     (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
     panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK)
     arrays = _flat(x), panels, b, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(y)
-    parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), (n + _stripe(n) - 1) // _stripe(n))
+    parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), _num_stripes(n))
 
 
 @jit
@@ -224,7 +229,7 @@ def _backward(cell, V, mask, m, hx, gates, c, dy, dlast, dx, dfirst):
     (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[2]
     panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK)
     inputs = panels, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(dy), _flat(dlast)
-    parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), (n + _stripe(n) - 1) // _stripe(n))
+    parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), _num_stripes(n))
 
 
 def recurrent(

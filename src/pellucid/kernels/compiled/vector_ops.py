@@ -1,4 +1,5 @@
-"""The kernels on flat vectors and on columns of matrices: sums, copies, scaling, penalties, clipping. Each is one pass, in place where it changes a vector."""
+"""The kernels on flat vectors and on columns of matrices: sums, copies, scaling, penalties, clipping. Each is one pass, in
+place where it changes a vector."""
 
 from __future__ import annotations
 
