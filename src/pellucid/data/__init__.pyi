@@ -9,6 +9,8 @@ from pellucid.data.drawings.rendering import digit as digit
 from pellucid.data.images.folders import read_folder as read_folder
 from pellucid.data.images.image_file import read_image as read_image
 from pellucid.data.photographs import PhotoAugmentation as PhotoAugmentation
+from pellucid.data.series.reading import read_series as read_series
+from pellucid.data.series.windows import split_windows as split_windows, windows as windows
 from pellucid.data.sources.idx import read_idx as read_idx, write_idx as write_idx
 from pellucid.data.sources.mnist import fashion_mnist as fashion_mnist, mnist as mnist
 from pellucid.data.sources.registry import fetch as fetch, load as load, status as status

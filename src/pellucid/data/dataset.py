@@ -30,6 +30,7 @@ from pellucid.data.checks import (
 )
 from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
 from pellucid.data.input_stages import InputStages
+from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Column, fit_standardization
 from pellucid.errors import DataError, ShapeError, did_you_mean
 
@@ -41,9 +42,9 @@ class Origin:
     """How a set was read from user files.
 
     ``notes`` are lines of text about the decisions that were made, and ``skipped`` lists the files that could not be read,
-    each with the reason. For a table, ``columns`` describes the values of a sample, ``target`` is the name of the predicted
+    each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
     column, ``missing`` is the treatment of missing values ("error", "mean" or "drop"), and ``header`` is whether the table had
-    column names in its first line.
+    column names in its first line. For a series, ``series`` is its layout.
     """
 
     notes: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class Origin:
     missing: str = "error"
     target: str = "target"
     header: bool = True
+    series: SeriesLayout | None = None
 
 
 class Dataset:
@@ -147,7 +149,9 @@ class Dataset:
         if origin is None:
             return input_stage_for(x)
         if origin.columns is not None:
-            return fit_standardization(origin.columns, x, self.rows, origin.missing, origin.target, origin.header)
+            return fit_standardization(
+                origin.columns, x, self.rows, origin.missing, origin.target, origin.header, origin.series
+            )
         if x.dtype == np.uint8:
             return ImageScaling(invert_light_background=False)
         return input_stage_for(x)

@@ -345,6 +345,8 @@ class Model:
           columns are found by name, in any order, and encoded with the categories of the training data. A category that they
           do not have gives a DataWarning, and all inputs of its column are 0. If ``labelled``, the target is read too, and rows
           without one are left out; otherwise every row is kept. The default is to read the target if the table has that column.
+        - A CSV file or a data frame with a series, for a model that was trained on :func:`~pellucid.data.read_series`: all
+          windows with their targets, or, with ``labelled=False``, one sample with the last rows, to predict those that follow.
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
 

@@ -11,6 +11,7 @@ from pellucid.core.memory import Shape
 from pellucid.data.dataset import Dataset
 from pellucid.data.images.folders import read_folder
 from pellucid.data.input_stage import ImageScaling, InputStage
+from pellucid.data.series.reading import read_windows
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.tables.frame import is_frame
 from pellucid.data.tables.reading import read_rows
@@ -34,6 +35,8 @@ def read(
         raise ConfigError("the model is not trained, so it has no columns and no kind of image to read: fit it first")
     what = "a data frame" if is_frame(source) else os.fspath(source)
     if is_frame(source) or not Path(what).is_dir():
+        if isinstance(stage, Standardization) and stage.series is not None:
+            return read_windows(source, stage, shape[0], labelled=labelled is not False)
         if isinstance(stage, Standardization):
             return read_rows(source, stage, classes, labelled=labelled)
         needs = "data without names of columns, so that those of a table cannot be found"

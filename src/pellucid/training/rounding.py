@@ -65,7 +65,7 @@ def _warn_of_samples(data: Dataset, source: Array, rows: Array, stage: InputStag
     column, before, after = lost[0]
     if isinstance(stage, Standardization):
         advice = "a few of its values are far larger than the others: limit them, or take logarithms"
-        _warn(data, f"the column {stage.names[column]}", before, after, advice)
+        _warn(data, f"the column {stage.names[column % len(stage.names)]}", before, after, advice)
     elif x.ndim == 2:
         advice = "give the columns names, from_arrays(x, y, names=…), so that the model standardizes them in float64"
         _warn(data, f"value {column} of the samples", before, after, advice)

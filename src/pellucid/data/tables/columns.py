@@ -17,6 +17,7 @@ import numpy as np
 from pellucid.core.config import Config
 from pellucid.core.memory import Array
 from pellucid.data.input_stage import InputStage
+from pellucid.data.series.layout import MISSING as SERIES_MISSING, SeriesLayout
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import Kernels
 
@@ -65,7 +66,10 @@ def difference(columns: Sequence[Column], known: Sequence[Column]) -> str:
 
 @dataclass(frozen=True)
 class Standardization(InputStage):
-    """The input stage of tables: x' = (x − mean) / scale for each value of a sample.
+    """The input stage of tables and series: x' = (x − mean) / scale for each value of a row.
+
+    A sample is one row of a table (d), or for a series several consecutive rows (time, d). ``series`` is the layout of the
+    series, or None for tables whose rows are independent samples.
 
     ``mean`` is that of the training set. ``scale`` is the standard deviation of the training set, or 1 for categories and for
     constant values. A missing value (NaN) becomes 0, which is the mean, if ``missing`` is "mean"; otherwise it raises
@@ -79,6 +83,7 @@ class Standardization(InputStage):
     missing: str = "error"
     target: str = "target"
     header: bool | None = None
+    series: SeriesLayout | None = None
 
     expects: ClassVar[str] = "a table of real numbers"
     factor: ClassVar[float] = 1.0
@@ -92,8 +97,9 @@ class Standardization(InputStage):
             )
         if any(not value > 0 for value in self.scale):
             raise ConfigError("Standardization: every scale must be above 0")
-        if self.missing not in MISSING:
-            raise ConfigError(f"Standardization(missing={self.missing!r}): expected one of {', '.join(MISSING)}")
+        known = MISSING if self.series is None else SERIES_MISSING
+        if self.missing not in known:
+            raise ConfigError(f"Standardization(missing={self.missing!r}): expected one of {', '.join(known)}")
 
     @cached_property
     def _statistics(self) -> tuple[Array, Array]:
@@ -116,7 +122,7 @@ class Standardization(InputStage):
         with np.errstate(over="ignore"):  # values beyond float32 become infinite and raise DataError below
             out[...] = values
         if not kernels.all_finite(out):
-            bad, column = np.argwhere(~np.isfinite(out))[0]
+            bad, *_, column = np.argwhere(~np.isfinite(out))[0]
             sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
             raise DataError(
                 f"x contains NaN or infinity, first in sample {sample}, column {self.names[column]}: fill the gap, or use "
@@ -142,11 +148,12 @@ def fit_standardization(
     missing: str = "error",
     target: str = "target",
     header: bool | None = None,
+    series: SeriesLayout | None = None,
 ) -> Standardization:
-    """Return the input stage with the mean and scale of the training samples x (m, d), or of their ``rows``.
+    """Return the input stage with the mean and scale of the training samples x (m, d) or (m, time, d), or of their ``rows``.
 
-    Missing values do not count. ``missing``, ``target`` and ``header`` are those of :class:`Standardization`. Raises DataError
-    for a column without any value.
+    Missing values do not count. ``missing``, ``target``, ``header`` and ``series`` are those of :class:`Standardization`.
+    Raises DataError for a column without any value.
     """
     count, mean, deviation = _moments(x, rows)
     names = [name for column in columns for name in column.names]
@@ -156,7 +163,7 @@ def fit_standardization(
     is_text = np.repeat([column.categories is not None for column in columns], [column.width for column in columns])
     constant = deviation <= 1e-12 * np.abs(mean)  # a smaller deviation is a rounding error
     scale = np.where(is_text | constant, 1.0, deviation)
-    return Standardization(tuple(columns), tuple(mean.tolist()), tuple(scale.tolist()), missing, target, header)
+    return Standardization(tuple(columns), tuple(mean.tolist()), tuple(scale.tolist()), missing, target, header, series)
 
 
 def _moments(x: Array, rows: Array | None) -> tuple[Array, Array, Array]:
@@ -166,10 +173,10 @@ def _moments(x: Array, rows: Array | None) -> tuple[Array, Array, Array]:
     mean is large compared with the deviation.
     """
     n = len(x) if rows is None else len(rows)
-    count, mean, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    count, mean, squares = np.zeros(x.shape[-1]), np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
     for start in range(0, n, _CHUNK):
         part = slice(start, min(start + _CHUNK, n))
-        values = np.asarray(x[part if rows is None else rows[part]], np.float64)
+        values = np.asarray(x[part if rows is None else rows[part]], np.float64).reshape(-1, x.shape[-1])
         known = np.isfinite(values)
         chunk_count = known.sum(axis=0)
         chunk_mean = np.where(known, values, 0).sum(axis=0) / np.maximum(chunk_count, 1)
