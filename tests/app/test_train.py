@@ -24,7 +24,7 @@ from pellucid.data import Augmentation
 from pellucid.data.drawings.corrections import Corrections
 from pellucid.errors import ConfigError
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.presets import PRESETS
+from pellucid.runs.presets import CLASSIFIERS, PRESETS
 from pellucid.runs.run import run
 from pellucid.training import EpochEvent
 
@@ -113,7 +113,8 @@ def test_the_form_gets_the_values_of_the_presets(client):
 def test_an_augmentation_without_a_name_is_returned_as_text(client, monkeypatch):
     change = Augmentation(rotation=5, shift=1.5, share=0.75)
     cnn = PRESETS["cnn"]
-    monkeypatch.setitem(PRESETS, "own", dataclasses.replace(cnn, fit=dataclasses.replace(cnn.fit, augmentation=change)))
+    for presets in (PRESETS, CLASSIFIERS):
+        monkeypatch.setitem(presets, "own", dataclasses.replace(cnn, fit=dataclasses.replace(cnn.fit, augmentation=change)))
     preset = next(one for one in client.get("/api/train/choices").json()["presets"] if one["name"] == "own")
     plan = client.post("/api/train/check", json={"model": "own", "augmentation": preset["augmentation"]}).json()
     assert plan["augmentation"] == preset["augmentation"] == "rotation=5,shift=1.5,share=0.75"

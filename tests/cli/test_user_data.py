@@ -270,3 +270,60 @@ def test_sign_tests():
     assert pair.adjusted == pytest.approx(2 * 0.5**20)
     (pair,) = sign_tests(y, {"a": y + 0.1, "b": np.where(y < 10, y, y + 1)})
     assert "may be due to chance" in str(pair)
+
+
+@pytest.fixture
+def series(tmp_path, monkeypatch):
+    """Two sines with noise over 240 days."""
+    monkeypatch.chdir(tmp_path)
+    random, t = np.random.default_rng(0), np.arange(240)
+    a = 10 + 3 * np.sin(2 * np.pi * t / 12) + random.normal(0, 0.2, 240)
+    b = 500 + 40 * np.cos(2 * np.pi * t / 12) + random.normal(0, 2, 240)
+    days = np.datetime64("2024-01-01") + t
+    rows = "".join(f"{day},{x:.3f},{y:.2f}\n" for day, x, y in zip(days, a, b, strict=True))
+    (tmp_path / "waves.csv").write_text(f"day,a,b\n{rows}")
+    return tmp_path
+
+
+def test_forecasts_of_a_series(series):
+    flags = "--target", "a,b", "--horizon", 6, "--season", 12
+    out, _ = cli("train", "waves.csv", *flags, "--epochs", 12, "--out", "run")
+    for part in ("time      day: from 2024-01-01", "split     in time: rows 1 to 192", "forecast: for series", "MAE of"):
+        assert part in out
+    names = {path.name for path in (series / "run").iterdir()}
+    assert {"errors_by_step.png", "forecasts.png", "learning_curves.png"} <= names
+    found = json.loads((series / "run" / "metrics.json").read_text())
+    assert found["settings"]["reading"]["target"] == ["a", "b"]
+    errors = found["forecast"]["targets"]["b"]
+    assert len(errors["model"]["by_step"]) == 6
+    assert errors["model"]["mae"] < 0.2 * errors["naive"]["mae"]  # 0.09 to 0.10 of it over four seeds
+    assert set(errors) == {"model", "naive", "seasonal", "linear"}
+
+    scores = json.loads(cli("evaluate", "run", "--json")[0])
+    assert scores["forecast"] == found["forecast"]["targets"]
+    assert scores["r2"] == pytest.approx(found["test"]["r2"])
+    assert "MAE of" in cli("evaluate", "run", "waves.csv")[0]
+
+    rows = json.loads(cli("predict", "run", "waves.csv", "--json", "--out", "next.csv")[0])
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[0]["time"] == "2024-08-28"
+    t = np.arange(240, 246)
+    np.testing.assert_allclose([row["forecast"]["b"] for row in rows], 500 + 40 * np.cos(2 * np.pi * t / 12), atol=8)
+    with open("next.csv", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert float(written[2]["a"]) == rows[2]["forecast"]["a"]
+    model = Model.load("run/model.pellucid")
+    forecast = model.predict(model.read("waves.csv", labelled=False))
+    assert forecast[0, 2, 0] == pytest.approx(rows[2]["forecast"]["a"])
+
+    cli("train", "waves.csv", *flags, "--model", "run/config.json", "--epochs", 1, "--out", "again")
+    for arguments, message in (
+        ((), "--target a,b"),
+        (("--target", "a", "--season", 25, "--window", 24), "no value one season before"),
+        (("--target", "a", "--size", "8x8"), "--size does not apply to series"),
+        (("--target", "a", "--missing", "drop"), "missing='drop'"),
+        (("--target", "a", "--model", "cnn"), "use --model forecast"),
+    ):
+        assert message in cli("train", "waves.csv", "--horizon", 6, *arguments, code=2)[1]
+    assert "with --horizon it forecasts several" in cli("train", "waves.csv", "--target", "a", "--target", "b", code=2)[1]
+    assert "does not apply to tables without --horizon" in cli("train", "waves.csv", "--target", "a", "--window", 9, code=2)[1]

@@ -79,7 +79,7 @@ from pellucid.export.verification import random_samples
 from pellucid.initializers import GlorotUniform, Initializer, Ones, initial_values
 from pellucid.layers import Add, Layer, LayerSpec, Recurrent
 from pellucid.networks import Composite, primitives
-from pellucid.runs.presets import PRESETS
+from pellucid.runs.presets import CLASSIFIERS, PRESETS
 from pellucid.testing import asymmetric, layouts, run_layer
 from tests.layers.test_layers import INSTANCES
 
@@ -158,9 +158,9 @@ def test_every_layer_class_has_a_row_in_the_table():
     assert classes <= tested, "the export of a class without an instance is not tested"
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_preset(name, tmp_path):
-    model = PRESETS[name].network(10).compile((28, 28, 1), CrossEntropy(), input_stage=ImageScaling())
+    model = CLASSIFIERS[name].network(10).compile((28, 28, 1), CrossEntropy(), input_stage=ImageScaling())
     for path, array in model.state.statistics_layout.arrays(model.state.statistics).items():
         array[...] = 0.5 + np.abs(asymmetric(array.shape, len(path)))
     x = random_images((28, 28, 1), 3)

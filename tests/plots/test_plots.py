@@ -160,6 +160,10 @@ FIGURES = {
         lambda: plots.decision_regions({"x": np.eye(4)}, [[0, 0], [0.5, 0]], [0, 1], SQUARE),
         "2 points of two classes",
     ),
+    "forecast_errors": (
+        lambda: plots.forecast_errors({"model": np.eye(3)[:, :2], "naive": np.ones((3, 2))}, ["a", "b"]),
+        "a: model 1 to 0, naive 1 to 1; b: model 0 to 0",
+    ),
     "histograms": (
         lambda: plots.histograms({"net": {"relu1": {"before": plots.histogram(np.arange(9.0), 0, 8)}}}, "output"),
         "columns are relu1",
@@ -192,6 +196,7 @@ EMPTY = {  # one call for each figure that can have nothing to draw
     "attributions": lambda: plots.attributions({}),
     "confusion_matrix": lambda: plots.confusion_matrix(np.zeros((0, 0))),
     "decision_regions": lambda: plots.decision_regions({}, [], [], SQUARE),
+    "forecast_errors": lambda: plots.forecast_errors({}, []),
     "histograms": lambda: plots.histograms({}, "x"),
     "disagreements": lambda: plots.disagreements(IMAGES[:0], LABELS[:0], {}),
     "feature_maps": lambda: plots.feature_maps(model(), IMAGES[0], layers=[]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pellucid import CrossEntropy
-from pellucid.runs.presets import PRESETS
+from pellucid.runs.presets import CLASSIFIERS
 
 # Counted by hand; 52,650, 34,826 and 1,199,882 are published, 61,706 is LeNet-5 with a full second convolution.
 PARAMETERS = {
@@ -22,6 +22,7 @@ PARAMETERS = {
     "table": 784 * 64 + 64 + 64 * 64 + 64 + 650,
     "pytorch-example": 1_199_882,
     "keras-example": 34_826,
+    "forecast": 784 * 10 + 10 + 784 * 128 + 128 + 128 * 128 + 128 + 1_290,
     "lstm": (28 + 128 + 1) * 4 * 128 + 128 * 10 + 10,
     "resnet-small": 9 * (16 + 2 * 256 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
     + 16 * 32
@@ -31,9 +32,9 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_presets(name):
-    recipe = PRESETS[name]
+    recipe = CLASSIFIERS[name]
     model = recipe.classifier((28, 28, 1), 10).compile((28, 28, 1), CrossEntropy(), recipe.optimizer)
     assert model.parameter_count == PARAMETERS[name]
     random = np.random.default_rng(0)

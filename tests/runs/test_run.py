@@ -9,11 +9,15 @@ import re
 import numpy as np
 import pytest
 
-from pellucid import ConfigError, Model
+from pellucid import ConfigError, DataError, Dense, Flatten, Model, ReLU, Reshape, Sequential, Sigmoid
+from pellucid.data import Dataset
+from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.runs.folder import RunFolder
+from pellucid.runs import presets
+from pellucid.runs.folder import RunFolder, load_data, open_run
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
+from pellucid.runs.task import Task
 from pellucid.training import EpochEvent
 
 SMALL = RunSettings(model="mlp", hidden="8", epochs=3, batch_size=50)  # 8 steps in each epoch
@@ -107,3 +111,34 @@ def test_numbered_folders_in_any_parent(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot create the folder"):
         RunFolder(None, "mlp", parent=tmp_path / "file")
+
+
+def test_an_autoencoder_learns_to_return_its_pictures(tmp_path, mnist_folder, monkeypatch):
+    def small(channels):
+        layers = Flatten(), Dense(16), ReLU(), Dense(784 * channels), Reshape((28, 28, channels)), Sigmoid()
+        return Sequential(*layers)
+
+    recipe = dataclasses.replace(presets.preset("autoencoder"), network=small)
+    monkeypatch.setitem(presets.PRESETS, "autoencoder", recipe)
+    found = train(tmp_path / "run", settings=RunSettings(model="autoencoder", epochs=10, batch_size=25, lr=0.01))
+    assert found["test"]["r2"] > 0.04  # 0.07 to 0.10 over three seeds: most of the variance is noise
+    assert found["validation"]["mse"] == pytest.approx(found["validation"]["loss"])
+    assert (tmp_path / "run" / "reconstructions.png").exists()
+    model, config = open_run(tmp_path / "run")
+    splits = load_data(config, None)
+    np.testing.assert_allclose(splits.test.y, splits.test.x / 255, rtol=1e-6)
+    assert model.predict(splits.test.x[:3]).shape == (3, 28, 28, 1)
+    assert model.evaluate(splits.test)["loss"] == pytest.approx(found["test"]["loss"])
+
+
+def test_an_autoencoder_takes_pictures_only_and_says_which_sizes():
+    random = np.random.default_rng(0)
+    recipe = presets.preset("autoencoder")
+    assert recipe.network(3).build((32, 48, 3)).shape == (32, 48, 3)
+    odd = reconstruction(Dataset(random.integers(0, 255, (4, 30, 30, 1), np.uint8), np.zeros(4)))
+    with pytest.raises(
+        ConfigError, match=r"makes pictures of the shape \(32, 32, 1\) from pictures of the shape \(30, 30, 1\)"
+    ):
+        Task.of(recipe, odd, "autoencoder")
+    with pytest.raises(DataError, match="needs pictures"):
+        reconstruction(Dataset(random.random((4, 3)), np.zeros(4)))

@@ -103,8 +103,26 @@ def format_scores(values: Mapping[str, Value], n: int | None) -> str:
         parts.append(f"accuracy {100 * accuracy:.2f} %{interval}")
     if "mse" in values:
         parts.append(f"RMSE {format_number(math.sqrt(float(values['mse'])))}, MAE {format_number(float(values['mae']))}")
+    if "r2" in values:
         parts.append(f"R² {float(values['r2']):.4f}")
     return ", ".join([*parts, f"loss {float(values['loss']):.4f}"])
+
+
+def format_forecast(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Return a table with the mean absolute errors of a forecast and of simple methods, for each target.
+
+    ``targets`` is what :meth:`pellucid.runs.forecasts.Forecasts.record` returns. The errors of the first and the last step are
+    in brackets.
+    """
+    rows = [["MAE of", *next(iter(targets.values()))]]
+    for target, errors in targets.items():
+        rows.append([target])
+        for error in errors.values():
+            first, last = error["by_step"][0], error["by_step"][-1]
+            rows[-1].append(f"{format_number(error['mae'])} ({format_number(first)} to {format_number(last)})")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
 def format_class_scores(values: Mapping[str, Value], classes: Sequence[str]) -> str:

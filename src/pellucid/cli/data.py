@@ -60,6 +60,10 @@ def show(
     missing: user_data.Missing = "error",
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
+    horizon: user_data.Horizon = None,
+    window: user_data.Window = None,
+    season: user_data.Season = None,
+    time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
 ) -> None:
@@ -68,7 +72,7 @@ def show(
     For your own data, this also shows how pellucid train reads it. The images are the first of the training set.
     """
     changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
-    given = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
+    given = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
     splits = datasets.load(name, data_dir, reading=user_data.data_settings(name, None, given, echo)["reading"])
     has_images = len(splits.train.shape) == 3
     if not has_images and (changes is not None or out is not None):

@@ -10,11 +10,12 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_class_scores, format_scores, print_json, report_errors
-from pellucid.data import Corrections, Dataset
+from pellucid.cli.common import echo, format_class_scores, format_forecast, format_scores, print_json, report_errors
+from pellucid.data import Corrections, Dataset, Splits
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.input_stage import ImageScaling
+from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.sources.user_data import TABLE_SUFFIXES, is_table
 from pellucid.data.tables.columns import Standardization
@@ -24,8 +25,9 @@ from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
+from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
-from pellucid.runs.task import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from pellucid.runs.task import CLASSIFICATION_METRICS, FORECAST_METRICS, REGRESSION_METRICS
 
 PARTS = ("test", "validation", "train")
 COPIES_AUGMENTATION = "rotation=5,shift=1,scale=0.05"
@@ -61,7 +63,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model: loss, accuracy with its 95 % interval, precision and recall of each class.
 
-    Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Several runs are evaluated as an ensemble, whose
+    Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Forecasts of a series are compared with the last
+    value, the value one season before, and a linear forecast. Several runs are evaluated as an ensemble, whose
     probabilities are the mean of theirs.
     """
     if part not in PARTS:
@@ -73,8 +76,11 @@ def evaluate(
     models = [model for model, _ in opened]
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
+    splits = None
     if data is not None and data not in SOURCES and (is_table(data) or _is_data_folder(data)):
         samples, part, description = _read_user_data(data, models[0])
+        if opened[0][1].get("data", {}).get("reconstructs"):
+            samples = reconstruction(samples)
         name, digest = samples.name, None
     else:
         splits = load_data(opened[0][1], data_dir, data)
@@ -84,12 +90,15 @@ def evaluate(
     ensemble = Ensemble(models, augmentation=changes, copies=copies)
     evaluated = ensemble if len(models) > 1 or copies else models[0]
     classifies = models[0].state.loss.classifies or models[0].classes is not None  # the squared error may classify, too
-    values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else REGRESSION_METRICS)
+    numeric = FORECAST_METRICS if _is_forecast(models[0]) else REGRESSION_METRICS
+    values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else numeric)
     n = len(samples) if len(models[0].output_shape) == 1 else None
+    forecast = _forecast(models, opened[0][1], samples, splits)
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
-        print_json({**names, "data": name, "part": part, "samples": len(samples), "copies": copies, **values})
+        more = {} if forecast is None else {"forecast": forecast}
+        print_json({**names, "data": name, "part": part, "samples": len(samples), "copies": copies, **values, **more})
         return
     echo(description)
     for run, (_, config) in zip(runs, opened, strict=True):
@@ -100,11 +109,30 @@ def evaluate(
         each = f", each with {copies} augmented copies of every image ({changes})" if copies else ""
         echo(f"ensemble  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
     echo(f"{part:<9} {format_scores(values, n)}")
+    if forecast is not None:
+        echo(format_forecast(forecast))
     if "confusion_matrix" in values:
         classes = ensemble.classes or [str(i) for i in range(len(values["confusion_matrix"]))]  # type: ignore[arg-type]
         echo(format_class_scores(values, classes))
     if mistakes_line is not None:
         echo(f"mistakes  {mistakes_line}")
+
+
+def _is_forecast(model: Model) -> bool:
+    return isinstance(model.input_stage, Standardization) and model.input_stage.series is not None
+
+
+def _forecast(
+    models: Sequence[Model], config: Mapping[str, Any], samples: Dataset, splits: Splits | None
+) -> dict[str, Any] | None:
+    """Return the errors of a model that forecasts a series, beside those of simple methods; None for other models.
+
+    The linear forecast is fitted to the training part of the run's data. For other data it is left out.
+    """
+    if len(models) > 1 or not _is_forecast(models[0]):
+        return None
+    reading = config.get("data", {}).get("reading") or {}
+    return Forecasts.of(models[0], samples, reading.get("season"), splits).record()
 
 
 def _check_same_split(runs: Sequence[str], opened: Sequence[Opened], part: str) -> None:

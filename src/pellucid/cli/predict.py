@@ -23,6 +23,7 @@ from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.images.folders import image_files
 from pellucid.data.images.image_file import has_light_border
 from pellucid.data.input_stage import ImageScaling
+from pellucid.data.series.reading import next_times
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError, FileError
 from pellucid.layers import Sigmoid, Softmax
@@ -34,6 +35,7 @@ PRINTED_ROWS = 20  # of a table
 CHUNK = 512  # images in memory at the same time
 
 # One prediction: "file" and for tables "row"; then "label" with "probabilities" or "scores", or for regression "prediction".
+# For series: "file", "step" and perhaps "time"; then "forecast", a number for each target.
 Row = dict[str, Any]
 
 
@@ -41,12 +43,14 @@ Row = dict[str, Any]
 def predict(
     run: options.Run,
     files: list[Path] = typer.Argument(
-        ..., metavar="FILE", help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table."
+        ...,
+        metavar="FILE",
+        help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table or a series.",
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
 ) -> None:
-    """Predict the classes of images, or the classes or numbers of the rows of tables.
+    """Predict the classes of images, the classes or numbers of the rows of tables, or the rows after the end of a series.
 
     The columns of a table are found by their names. Images are resized to the size of the model's inputs, with their aspect
     ratio kept. For a model of digits they are prepared like the images of MNIST: fitted into 20 by 20 pixels and centred by
@@ -55,7 +59,9 @@ def predict(
     model, _ = open_run(run)
     require_vector(model, run)
     stage = model.input_stage
-    if isinstance(stage, Standardization):
+    if isinstance(stage, Standardization) and stage.series is not None:
+        rows = [row for file in files for row in _predict_series(file, model, stage)]
+    elif isinstance(stage, Standardization):
         rows = [row for file in files for row in _predict_table(file, model)]
     elif len(model.input_shape) != 3:
         raise ConfigError(f"{run} takes samples of the shape {model.input_shape}, not images (height, width, channels)")
@@ -82,6 +88,18 @@ def _predict_table(file: Path, model: Model) -> list[Row]:
     data = model.read(file, labelled=False)
     sources: list[Row] = [{"file": str(file), "row": number} for number in range(1, len(data) + 1)]
     return _rows(sources, model.predict(data), model)
+
+
+def _predict_series(file: Path, model: Model, stage: Standardization) -> list[Row]:
+    """Return one row for each of the steps after the end of the series in a table."""
+    (forecast,) = model.predict(model.read(file, labelled=False))
+    times = next_times(file, stage, len(forecast))
+    targets = stage.series.targets if stage.series is not None else ()
+    rows: list[Row] = []
+    for step, values in enumerate(forecast.tolist(), start=1):
+        when = {} if times is None else {"time": times[step - 1]}
+        rows.append({"file": str(file), "step": step, **when, "forecast": dict(zip(targets, values, strict=True))})
+    return rows
 
 
 def _predict_images(paths: Sequence[Path], model: Model) -> list[Row]:
@@ -124,6 +142,8 @@ def _chunks(images: Iterator[tuple[Path, bool]]) -> Iterator[list[tuple[Path, bo
 def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
     """Return a row for each output. Without a softmax or sigmoid at the end of the network, outputs are scores."""
     if not model.state.loss.classifies and model.classes is None:
+        if outputs.ndim > 2:
+            raise ConfigError("this model returns pictures, not classes or numbers: use model.predict(x) in Python")
         if outputs.shape[1] > 1:
             raise ConfigError(f"this model predicts {outputs.shape[1]} numbers for each sample: use model.predict(x) in Python")
         return [{**source, "prediction": float(y[0])} for source, y in zip(sources, outputs, strict=True)]
@@ -135,10 +155,14 @@ def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
 
 
 def _source(row: Row) -> str:
+    if "step" in row:
+        return f"{row['file']}+{row['step']}" + (f"  {row['time']}" if "time" in row else "")
     return f"{row['file']}:{row['row']}" if "row" in row else str(row["file"])
 
 
 def _describe(row: Row, names: Sequence[str]) -> str:
+    if "forecast" in row:
+        return "  ".join(f"{target} {format_number(value)}" for target, value in row["forecast"].items())
     if "prediction" in row:
         return format_number(row["prediction"])
     values = np.asarray(row["probabilities"] if "probabilities" in row else row["scores"])
@@ -151,7 +175,11 @@ def _describe(row: Row, names: Sequence[str]) -> str:
 def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    sources = [name for name in ("file", "row") if name in rows[0]]
+    sources = [name for name in ("file", "row", "step", "time") if name in rows[0]]
+    if "forecast" in rows[0]:
+        writer.writerow([*sources, *rows[0]["forecast"]])
+        writer.writerows([*(row.get(name, "") for name in sources), *row["forecast"].values()] for row in rows)
+        return text.getvalue()
     if "prediction" in rows[0]:
         writer.writerow([*sources, "prediction"])
         writer.writerows([*(row[name] for name in sources), row["prediction"]] for row in rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from pellucid.cli import options, user_data
-from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_scores, report_errors
+from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_forecast, format_scores, report_errors
 from pellucid.errors import ConfigError
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
@@ -76,6 +76,10 @@ def train(
     missing: user_data.Missing = "error",
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
+    horizon: user_data.Horizon = None,
+    window: user_data.Window = None,
+    season: user_data.Season = None,
+    time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
     quiet: bool = typer.Option(False, "--quiet", help="Print errors only."),
@@ -86,7 +90,7 @@ def train(
     keeps the parameters trained so far.
     """
     notify = functools.partial(echo, quiet=quiet)
-    reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour)
+    reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
     if from_run is not None:
         if model is not None:
             raise ConfigError(f"--model {model}: --from takes the network of the run; leave --model out")
@@ -117,6 +121,8 @@ def train(
     sizes = metrics["data"]["sizes"]
     notify(f"validation  {format_scores(metrics['validation'], sizes['validation'])}")
     notify(f"test        {format_scores(metrics['test'], sizes['test'])}")
+    if "forecast" in metrics:
+        notify(format_forecast(metrics["forecast"]["targets"]))
     if table := format_class_scores(metrics["test"], metrics["classes"]):
         notify(table)
     ended = "stopped" if metrics["interrupted"] else "done"

@@ -14,7 +14,12 @@ from pellucid.errors import ConfigError
 DEFAULT_PRESET = "mlp"  # for data sets by name
 
 Target = Annotated[  # a list, so that a second target is refused with advice, not merely as a repeated option
-    list[str] | None, typer.Option("--target", metavar="COLUMN", help="Tables: the column to predict, one for each model.")
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="Tables: the column to predict, one for each model. Series: the columns to forecast, as in a,b.",
+    ),
 ]
 Task = Annotated[
     str | None,
@@ -30,7 +35,7 @@ Missing = Annotated[
         "--missing",
         metavar="NAME",
         help="Tables: what to do about missing values: error, mean (fill in the mean of the training set) or drop (leave out "
-        "the row).",
+        "the row). Series: error or last (fill in the last known value).",
     ),
 ]
 Ignore = Annotated[
@@ -38,6 +43,34 @@ Ignore = Annotated[
     typer.Option("--ignore", metavar="COLUMN", help="Tables: a column to leave out. May be given several times."),
 ]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Tables: the file has no header; its columns are called 1, 2, ….")]
+Horizon = Annotated[
+    int | None,
+    typer.Option(
+        "--horizon",
+        metavar="ROWS",
+        help="Series: the number of rows to forecast. The rows of the table are in the order of time, and split in time.",
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        "--window", metavar="ROWS", help="Series: the number of rows that a forecast is made from.  [default: 4 horizons]"
+    ),
+]
+Season = Annotated[
+    int | None,
+    typer.Option(
+        "--season",
+        metavar="ROWS",
+        help="Series: the period, as in 24 for hours of a day. Forecasts are compared with the values one season before.",
+    ),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        "--time", metavar="COLUMN", help="Series: the column with the times, which is no input.  [default: found by its values]"
+    ),
+]
 Size = Annotated[
     str | None,
     typer.Option(
@@ -59,15 +92,36 @@ def read_options(
     no_header: bool,
     size: str | None,
     colour: str | None,
+    horizon: int | None,
+    window: int | None,
+    season: int | None,
+    time: str | None,
 ) -> ReadOptions:
     """Return the read options for the values of the options above. Raises ConfigError."""
-    if target and len(target) > 1:
+    column: str | tuple[str, ...] | None = None
+    if horizon is not None and target:
+        column = tuple(name for names in target for name in names.split(","))
+    elif target and len(target) > 1:
         given = " ".join(f"--target {name}" for name in target)
         raise ConfigError(
-            f"{given}: a model predicts one column: train one model for each, and leave out the other targets with --ignore"
+            f"{given}: a model predicts one column: train one model for each, and leave out the other targets with --ignore; "
+            "with --horizon it forecasts several columns of a series"
         )
-    column = target[0] if target else None
-    return ReadOptions(column, task, missing, tuple(ignore or ()), not no_header, parse_size(size), colour)
+    elif target:
+        column = target[0]
+    return ReadOptions(
+        target=column,
+        task=task,
+        missing=missing,
+        ignore=tuple(ignore or ()),
+        header=not no_header,
+        size=parse_size(size),
+        colour=colour,
+        horizon=horizon,
+        window=window,
+        time=time,
+        season=season,
+    )
 
 
 def data_settings(data: str, model: str | None, given: ReadOptions, notify: Callable[[str], None]) -> dict[str, Any]:

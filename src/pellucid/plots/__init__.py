@@ -10,6 +10,7 @@ from pellucid.plots.confusion import confusion_matrix
 from pellucid.plots.diagrams import graph_diagram, network_diagram
 from pellucid.plots.distributions import activation_histograms, histogram, histograms
 from pellucid.plots.features import feature_maps, weights
+from pellucid.plots.forecasts import forecast_errors
 from pellucid.plots.image_rows import images
 from pellucid.plots.misclassifications import mistakes
 from pellucid.plots.regions import decision_regions
@@ -32,6 +33,7 @@ __all__ = [
     "decision_regions",
     "disagreements",
     "feature_maps",
+    "forecast_errors",
     "graph_diagram",
     "histogram",
     "histograms",

@@ -21,6 +21,7 @@ from pellucid.core.config import from_json
 from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
 from pellucid.data.dataset import Splits
+from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import FileError
 from pellucid.model.model import Model
@@ -109,4 +110,5 @@ def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None
     settings = config.get("data", {})
     requested, reading = settings.get("requested", "mnist"), settings.get("reading")
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
-    return data.load(name or requested, data_dir, settings.get("split_seed", 0), options)
+    splits = data.load(name or requested, data_dir, settings.get("split_seed", 0), options)
+    return reconstruction_splits(splits) if settings.get("reconstructs") else splits

@@ -123,7 +123,7 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
         batch_size=batch_size,
         augmentation=preset.augmentation if augmentation is None else parse_augmentation(augmentation),
-        policies=() if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),
+        policies=preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),
         class_weight=settings.class_weight,
         exact_training_metrics=settings.exact_training_metrics,
         deterministic=settings.deterministic,

@@ -10,9 +10,10 @@ from pellucid.core.config import from_json
 from pellucid.core.files import read_json
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.initializers import GlorotUniform, He
+from pellucid.initializers import GlorotUniform, He, Normal
 from pellucid.layers import (
     LSTM,
+    Add,
     BatchNorm,
     Conv2D,
     Dense,
@@ -23,11 +24,13 @@ from pellucid.layers import (
     MaxPool2D,
     ReLU,
     Reshape,
+    Sigmoid,
     Softmax,
     SpatialDropout2D,
+    UpSample2D,
 )
 from pellucid.model.several import refuse_several
-from pellucid.networks import Composite, Residual, Sequential
+from pellucid.networks import Composite, Graph, Node, Residual, Sequential
 from pellucid.optim import (
     LBFGS,
     SGD,
@@ -46,6 +49,7 @@ from pellucid.optim import (
     rule_of,
 )
 from pellucid.runs.recipe import Recipe
+from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
 
 
@@ -173,6 +177,35 @@ def _lstm(classes: int) -> Composite:
     return Sequential(Reshape((28, 28)), LSTM(128), Dropout(0.2), Dense(classes, GlorotUniform()), Softmax())
 
 
+def _forecast(outputs: int) -> Composite:
+    """Return the sum of a linear forecast and of two hidden layers, which both start near 0.
+
+    Chosen on the validation parts of six series, with three seeds each, among some thirty recipes: with and without the linear
+    forecast, on the level of a series too, with other widths, rates and batches, dropout, weight decay, and with GRUs.
+    """
+    start = Normal(0.001)
+    return Graph(
+        Node("linear", Sequential(Flatten(), Dense(outputs, start)), "input"),
+        Node("hidden", Sequential(Flatten(), Dense(128), ReLU(), Dense(128), ReLU(), Dense(outputs, start)), "input"),
+        Node("sum", Add(), "linear", "hidden"),
+        Node("softmax", Softmax(), "sum"),
+    )
+
+
+def _autoencoder(channels: int) -> Composite:
+    """Return a convolutional autoencoder: two halvings of the size to a code of four channels, and two doublings.
+
+    For MNIST the code has 7 × 7 × 4 numbers, a quarter of the picture. Pictures may have any size that 4 divides.
+    """
+
+    def convolution(filters: int, stride: int = 1) -> list[Layer]:
+        return [Conv2D(filters, 3, stride, padding=1), ReLU()]
+
+    encoder = [*convolution(16), *convolution(32, 2), *convolution(32, 2), Conv2D(4, 1)]
+    decoder = [*convolution(32), UpSample2D(2), *convolution(32), UpSample2D(2), *convolution(16)]
+    return Sequential(*encoder, *decoder, Conv2D(channels, 3, padding=1), Sigmoid())
+
+
 def _resnet_small(classes: int) -> Composite:
     """Return a residual network (He, Zhang, Ren and Sun, 2015) of three blocks, with 16, 32 and 64 channels."""
 
@@ -260,11 +293,24 @@ PRESETS: dict[str, Recipe] = {
         Adam(OneCycle(0.005)),
         FitOptions(epochs=20, batch_size=32),
     ),
+    "forecast": Recipe(
+        "for series: a linear forecast plus two hidden layers of 128, on windows relative to their last row",
+        _forecast,
+        Adam(OneCycle(0.002)),
+        FitOptions(epochs=30, batch_size=32, policies=(EarlyStopping(8),)),
+    ),
     "lstm": Recipe(
         "an LSTM of 128 units that reads an image of 28 × 28 row by row",
         _lstm,
         Adam(OneCycle(0.005)),
         FitOptions(epochs=12, batch_size=128),
+    ),
+    "autoencoder": Recipe(
+        "pictures through a code of a quarter of their numbers, and back",
+        _autoencoder,
+        Adam(OneCycle(0.003)),
+        FitOptions(epochs=10, batch_size=100),
+        reconstructs=True,
     ),
     "resnet-small": Recipe(
         "a residual network of three blocks",
@@ -273,6 +319,8 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=8, batch_size=100),
     ),
 }
+
+CLASSIFIERS = {name: recipe for name, recipe in PRESETS.items() if not recipe.reconstructs}
 
 OPTIMIZERS: dict[str, Optimizer] = {  # those with a learning rate have one that often works
     "sgd": SGD(0.01),

@@ -22,13 +22,15 @@ class Recipe:
     """A network and how it is trained: all that a training needs apart from the data.
 
     ``about`` describes the recipe in a few words. ``network`` returns the network for a number of outputs: the number of
-    classes, or 1 for regression.
+    classes, or 1 for regression. If it ``reconstructs``, the targets are the pictures themselves, and ``network`` returns the
+    network for a number of channels.
     """
 
     about: str
     network: Callable[[int], Composite]
     optimizer: Optimizer
     fit: FitOptions
+    reconstructs: bool = False
 
     def with_learning_rate(self, rate: float) -> Recipe:
         """Return the recipe with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""

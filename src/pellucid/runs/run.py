@@ -22,7 +22,9 @@ from pellucid.core.config import to_json
 from pellucid.core.version import __version__
 from pellucid.data import Dataset, Splits
 from pellucid.data.drawings.corrections import with_corrections
+from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
+from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.metrics import Metric
@@ -31,6 +33,7 @@ from pellucid.optim import rule_of
 from pellucid.runs.energy import Energy, Meter
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import RunFolder
+from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import Task
@@ -39,6 +42,8 @@ from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import follow
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
+PLOTTED_PICTURES = 10  # in the figure of an autoencoder
+PLOTTED_FORECASTS = 3  # windows, spread evenly over the part
 
 Notify = Callable[[str], None]  # receives lines of text for the user
 Observer = Callable[[Event, Control], bool]  # receives events, may change the learning rate; returns False to end the training
@@ -102,7 +107,7 @@ class TrainingRecord:
 def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> PreparedRun:
     """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto"."""
     settings, recipe = plan.settings, plan.recipe
-    splits, train_set = _load(settings)
+    splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
     if start is not None:
         start.check(train_set)
@@ -159,11 +164,13 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     )
 
 
-def _load(settings: RunSettings) -> tuple[Splits, Dataset]:
+def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
     """Return the data, and the part of its training set that the run uses."""
     splits = data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
     if settings.corrections is not None:
         splits = with_corrections(splits, data.Corrections(Path(settings.corrections)).dataset())
+    if recipe.reconstructs:
+        splits = reconstruction_splits(splits)
     return splits, splits.train if settings.limit is None else splits.train.limit(settings.limit, settings.seed)
 
 
@@ -259,9 +266,19 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify
             "blas": blas.describe(),
         },
     }
-    folder.write_metrics(metrics)
     part = "test" if test else "validation"
-    _save_figures(prepared, getattr(splits, part), metrics[part], f"{prepared.plan.settings.model} on the {part} set", notify)
+    samples: Dataset = getattr(splits, part)
+    forecasts = None
+    if isinstance(model.input_stage, Standardization) and model.input_stage.series is not None:
+        reading = prepared.plan.settings.reading
+        forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
+        metrics["forecast"] = {"part": part, "targets": forecasts.record()}
+    folder.write_metrics(metrics)
+    title = f"{prepared.plan.settings.model} on the {part} set"
+    try:
+        _save_figures(prepared, samples, metrics[part], forecasts, title)
+    except ConfigError as error:  # without Matplotlib the run is complete, but has no figures
+        notify(f"no figures: {error}")
     return {**metrics, "folder": folder.path, "energy_text": str(training.energy), "classes": splits.classes or ()}
 
 
@@ -280,6 +297,7 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
             "sha256": splits.sha256,
             "reading": to_json(settings.reading),
             "skipped": [list(one) for one in splits.skipped],
+            "reconstructs": prepared.plan.recipe.reconstructs,
         },
         "fit": {
             "epochs": fit.epochs,
@@ -309,23 +327,35 @@ def _evaluate(
     }
 
 
-def _save_figures(prepared: PreparedRun, samples: Dataset, metrics: Mapping[str, Any], title: str, notify: Notify) -> None:
-    """Save the learning curves, and the confusion matrix or the predictions of a regression for these samples."""
+def _save_figures(
+    prepared: PreparedRun, samples: Dataset, metrics: Mapping[str, Any], forecasts: Forecasts | None, title: str
+) -> None:
+    """Save the learning curves, and what suits the task for these samples: the confusion matrix, the predictions of a
+    regression, or forecasts with their errors. Raises ConfigError if Matplotlib is not installed.
+    """
     from pellucid import plots
 
     model, folder = prepared.model, prepared.folder.path
-    try:
-        if len(model.history):
-            plots.save(plots.learning_curves(model.history, prepared.plan.settings.model), folder / "learning_curves.png")
-        if "confusion_matrix" in metrics:
-            figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
-            plots.save(figure, folder / "confusion_matrix.png")
-        else:
-            plotted = samples.limit(PLOTTED_PREDICTIONS)
-            figure = plots.predictions(np.asarray(plotted.y), model.predict(plotted.x), title)
-            plots.save(figure, folder / "predictions.png")
-    except ConfigError as error:  # without Matplotlib the run is complete, but has no figures
-        notify(f"no figures: {error}")
+    if len(model.history):
+        plots.save(plots.learning_curves(model.history, prepared.plan.settings.model), folder / "learning_curves.png")
+    if "confusion_matrix" in metrics:
+        figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
+        plots.save(figure, folder / "confusion_matrix.png")
+    elif prepared.plan.recipe.reconstructs:
+        few = samples.limit(PLOTTED_PICTURES)
+        figure = plots.images([np.asarray(few.y), model.predict(few.x)], ["picture", "reconstruction"], title)
+        plots.save(figure, folder / "reconstructions.png")
+    elif forecasts is not None:
+        plots.save(plots.forecast_errors(forecasts.errors(), forecasts.targets, title), folder / "errors_by_step.png")
+        chosen = np.linspace(0, len(samples) - 1, min(PLOTTED_FORECASTS, len(samples))).astype(int)
+        past = forecasts.x[chosen][:, :, list(forecasts.positions)]
+        drawn = forecasts.y[chosen], forecasts.predicted["model"][chosen], past
+        figure = plots.series(*drawn, names=forecasts.targets, title=title)
+        plots.save(figure, folder / "forecasts.png")
+    else:
+        plotted = samples.limit(PLOTTED_PREDICTIONS)
+        figure = plots.predictions(np.asarray(plotted.y), model.predict(plotted.x), title)
+        plots.save(figure, folder / "predictions.png")
 
 
 def describe_splits(splits: Splits) -> str:

@@ -1,21 +1,27 @@
-"""The task of a run, chosen by its training data: classification or regression, with a network, a loss and metrics."""
+"""The task of a run, chosen by its training data: classification, regression or forecasting."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.core.memory import Shape
 from pellucid.data import Dataset
+from pellucid.data.series.layout import SeriesLayout
+from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Identity, Rescale, Softmax
+from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
 from pellucid.metrics import R2, AbsoluteError, Accuracy, ConfusionMatrix, Metric, Precision, Recall, SquaredError
-from pellucid.networks import Composite, Sequential, trailing_layers, without_last_layer
+from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
 CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
+FORECAST_METRICS: tuple[Metric, ...] = (R2(),)  # errors are reported for each target, in its own unit
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
@@ -28,6 +34,11 @@ class Task:
     Classification uses a softmax and cross-entropy. Regression uses one output in the unit of the target: the network computes
     the standardized target (by mean and standard deviation of the training set), and its last layer converts the unit. The
     loss is measured in standard deviations of the target, so that a learning rate means the same for prices and temperatures.
+
+    Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
+    targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
+
+    A recipe that reconstructs has outputs of the shape of the samples, whose values are those that the network reads.
     """
 
     network: Composite
@@ -43,9 +54,14 @@ class Task:
         that float32 cannot hold.
         """
         try:
+            if recipe.reconstructs:
+                return cls._reconstruction(recipe, data)
+            if data.origin is not None and data.origin.series is not None:
+                return cls._forecasting(recipe, data, data.origin.series)
             return cls._classification(recipe, data) if data.classes is not None else cls._regression(recipe, data)
         except ShapeError as error:
-            alternative = "table" if len(data.shape) == 1 else "mlp, or make the images larger with --size"
+            alternatives = {1: "table", 2: "forecast"}
+            alternative = alternatives.get(len(data.shape), "mlp, or make the images larger with --size")
             raise ConfigError(
                 f"--model {model} does not take samples of the shape {data.shape}: {error}; use --model {alternative}"
             ) from None
@@ -73,6 +89,77 @@ class Task:
         if outputs != (1,):
             raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")
         return cls(network, MeanSquaredError(deviation), (R2(),), REGRESSION_METRICS)
+
+    @classmethod
+    def _reconstruction(cls, recipe: Recipe, data: Dataset) -> Task:
+        network = recipe.network(data.shape[-1])
+        shape = network.build(data.shape).shape
+        if shape != data.shape:
+            raise ConfigError(
+                f"the network makes pictures of the shape {shape} from pictures of the shape {data.shape}; choose a size with "
+                "--size that its reductions divide, such as 32x32"
+            )
+        return cls(network, MeanSquaredError(), (SquaredError(),), REGRESSION_METRICS)
+
+    @classmethod
+    def _forecasting(cls, recipe: Recipe, data: Dataset, layout: SeriesLayout) -> Task:
+        stage = data.input_stage()
+        assert isinstance(stage, Standardization)
+        outputs = layout.horizon * len(layout.targets)
+        network = forecaster(recipe.network(outputs), data.shape, stage)
+        shape = network.build(data.shape).shape
+        if shape != (layout.horizon, len(layout.targets)):
+            raise ConfigError(
+                f"the network has outputs of the shape {shape}, but the forecast has {layout.horizon} rows of "
+                f"{len(layout.targets)} targets"
+            )
+        units = tuple(stage.scale[i] for i in target_positions(stage))
+        return cls(network, MeanSquaredError(units), FORECAST_METRICS, FORECAST_METRICS)
+
+
+def forecaster(network: Composite, window: Shape, stage: Standardization) -> Composite:
+    """Return a network that forecasts the targets of a series: their last values, plus the changes that ``network`` computes.
+
+    ``network`` returns horizon · targets numbers for a window (time, columns) of standardized rows, in which the targets are
+    differences to their last values; the other columns follow, unchanged. A softmax at its end is removed. The outputs are
+    (horizon, targets), in the units of the targets. So a series may reach levels that it never had in the training part, and
+    a network whose outputs are 0 predicts that nothing changes.
+    """
+    last = trailing_layers(network)[-1]
+    if isinstance(last, Rescale):  # a network from the config.json of a run already has these layers
+        return network
+    assert stage.series is not None
+    body = without_last_layer(network) if isinstance(last, (Softmax, Identity)) else network
+    columns, (steps, width) = target_positions(stage), window
+    others = [i for i in range(width) if i not in columns]
+    scale, mean = tuple(stage.scale[i] for i in columns), tuple(stage.mean[i] for i in columns)
+    nodes = [
+        *_selection("targets", columns, width),
+        Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
+        Node("last_at_each_step", Repeat(steps), "last"),
+        Node("differences", Subtract(), "targets", "last_at_each_step"),
+    ]
+    rows = "differences"
+    if others:
+        rows = "rows"
+        nodes += [*_selection("others", others, width), Node(rows, Concatenate(), "differences", "others")]
+    return Graph(
+        *nodes,
+        Node("network", body, rows),
+        Node("changes", Reshape((stage.series.horizon, len(columns))), "network"),
+        Node("last_in_each_row", Repeat(stage.series.horizon), "last"),
+        Node("sum", Add(), "last_in_each_row", "changes"),
+        Node("forecast", Rescale(scale, mean), "sum"),
+    )
+
+
+def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
+    """Return nodes that select these columns of the input; the last of them is called ``name``."""
+    first, count = columns[0], len(columns)
+    if list(columns) == list(range(first, first + count)):
+        return [Node(name, Identity() if count == width else Slice(first, first + count), "input")]
+    parts = [Node(f"{name}_{i}", Slice(i, i + 1), "input") for i in columns]
+    return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
 
 
 def regressor(network: Composite, deviation: float, mean: float) -> Composite:

@@ -24,7 +24,7 @@ from pellucid.errors import PellucidError
 from pellucid.optim import rule_of
 from pellucid.optim.schedules import Schedule
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.presets import BATCH_OPTIMIZERS, MLP, PRESETS
+from pellucid.runs.presets import BATCH_OPTIMIZERS, CLASSIFIERS, MLP
 from pellucid.runs.recipe import Recipe
 
 FIELDS = (
@@ -64,7 +64,7 @@ def routes(state: AppState) -> list[BaseRoute]:
 def _choices() -> dict[str, Any]:
     return {
         "data": list(SOURCES),
-        "presets": [{"name": name, **_describe(recipe)} for name, recipe in PRESETS.items()],
+        "presets": [{"name": name, **_describe(recipe)} for name, recipe in CLASSIFIERS.items()],
         "optimizers": list(BATCH_OPTIMIZERS),
         "augmentations": ["none", *AUGMENTATIONS],
     }
@@ -89,7 +89,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 def _settings(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> RunSettings:
     return RunSettings(
         data=request.text("data", SOURCES, "mnist"),
-        model=request.text("model", PRESETS, "mlp"),  # only presets: no request names a file
+        model=request.text("model", CLASSIFIERS, "mlp"),  # only presets: no request names a file
         hidden=request.text("hidden", None, None),
         epochs=request.integer("epochs", 1, 10_000, None),
         batch_size=request.integer("batch_size", 1, 100_000, None),

@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.core.config import Config
+from pellucid.core.config import Config, Count
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
 from pellucid.data.images.folders import COLOURS, read_scanned, scan_folder
+from pellucid.data.series.reading import read_series
 from pellucid.data.tables.column_types import TASKS
 from pellucid.data.tables.columns import MISSING
 from pellucid.data.tables.csv_file import CSVFile
@@ -25,6 +26,7 @@ PARTS = {
 }  # the usual names of the folders of a split
 MAX_SIZE = 128  # pixels: larger images are reduced to the default size, unless the user gives a size
 DEFAULT_SIZE = (32, 32)
+WINDOW = 4  # horizons: the length of the window if none is given
 _FEW_TEST_SAMPLES = 100  # with fewer, the results on the test set are rough
 _MIN_SAMPLES = 10
 
@@ -34,23 +36,29 @@ class ReadOptions(Config):
     """The options with which user files are read.
 
     For a table: the ``target``, the ``task``, the treatment of ``missing`` values, the columns to ``ignore``, and whether it
-    has a ``header``, as in :func:`~pellucid.data.tables.reading.read_csv`. For images: the ``size`` (height, width) and the
-    ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`.
+    has a ``header``, as in :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the
+    ``horizon``, the ``window`` and the column ``time``, as in :func:`~pellucid.data.series.reading.read_series`, and the
+    ``season``, the period of the series in rows, for the seasonal forecast that others are compared with. For images: the
+    ``size`` (height, width) and the ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`.
 
     Raises ConfigError for values that are not allowed.
     """
 
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     task: str | None = None
     missing: str = "error"
     ignore: tuple[str, ...] = ()
     header: bool = True
     size: tuple[int, int] | None = None
     colour: str | None = None
+    horizon: Count | None = None
+    window: Count | None = None
+    time: str | None = None
+    season: Count | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in (("task", TASKS), ("missing", MISSING), ("colour", tuple(COLOURS))):
+        for name, allowed in (("task", TASKS), ("missing", (*MISSING, "last")), ("colour", tuple(COLOURS))):
             value = getattr(self, name)
             if value is not None and value not in allowed:
                 raise ConfigError(f"--{name} {value!r}: {did_you_mean(value, allowed)}")
@@ -105,7 +113,7 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
     For images, the headers of the files are read.
     """
     if is_table(name):
-        return reading, "table", None
+        return reading, "table" if reading.horizon is None else "forecast", None
     size, note = reading.size, None
     if size is None:
         scans = [scan_folder(folder) for folder in _split_folders(Path(name)).values()]
@@ -120,14 +128,18 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
 def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
     """Return the table or folder at the path ``name``, split by the seed into 80, 10 and 10 %, stratified by class.
 
+    With a ``horizon`` the table is a series, which is split in time instead.
+
     A folder that is split already contains the folder ``train`` and at least one of ``validation`` and ``test``, each with one
     subfolder for each class. If one of these two is missing, that set is taken from the training set.
 
     Raises the errors of ``read_csv`` and ``read_folder``, and ConfigError for options that do not apply to the data.
     """
+    if is_table(name) and reading.horizon is not None:
+        return _read_series(name, reading, reading.horizon)
     if is_table(name):
-        reading.check_options(("target", "task", "missing", "ignore", "header"), "tables")
-        if reading.target is None:
+        reading.check_options(("target", "task", "missing", "ignore", "header"), "tables without --horizon")
+        if not isinstance(reading.target, str):
             raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
         data = read_csv(
             name, reading.target, task=reading.task, missing=reading.missing, ignore=reading.ignore, header=reading.header
@@ -145,6 +157,29 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
         classes = sets["train"].classes if sets else None
         sets[part] = read_scanned(scan, size=size, colour=colour, classes=classes)
     return _complete_splits(name, sets, split_seed)
+
+
+def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:
+    """Return the series in the table at the path ``name``, split in time into 80, 10 and 10 %."""
+    allowed = ("target", "missing", "ignore", "header", "horizon", "window", "time", "season")
+    reading.check_options(allowed, "series, which --horizon selects")
+    if reading.target is None:
+        raise ConfigError(f"{name}: name the columns to forecast with --target a,b: {_column_names(name, reading.header)}")
+    window = reading.window or max(WINDOW * horizon, reading.season or 1)
+    if reading.season is not None and reading.season > window:
+        raise ConfigError(
+            f"--season {reading.season}: the window of {window} rows has no value one season before; set --window"
+        )
+    return read_series(
+        name,
+        reading.target,
+        window=window,
+        horizon=horizon,
+        time=reading.time,
+        missing=reading.missing,
+        ignore=reading.ignore,
+        header=reading.header,
+    )
 
 
 def _complete_splits(name: str, sets: dict[str, Dataset], seed: int) -> Splits:
