@@ -303,6 +303,7 @@ def test_forecasts_of_a_series(series):
     assert scores["forecast"] == found["forecast"]["targets"]
     assert scores["r2"] == pytest.approx(found["test"]["r2"])
     assert "MAE of" in cli("evaluate", "run", "waves.csv")[0]
+    assert "MAE of" in cli("evaluate", "run", "run")[0]  # as an ensemble
 
     rows = json.loads(cli("predict", "run", "waves.csv", "--json", "--out", "next.csv")[0])
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]

@@ -93,7 +93,7 @@ def evaluate(
     numeric = FORECAST_METRICS if _is_forecast(models[0]) else REGRESSION_METRICS
     values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else numeric)
     n = len(samples) if len(models[0].output_shape) == 1 else None
-    forecast = _forecast(models, opened[0][1], samples, splits)
+    forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
@@ -122,17 +122,13 @@ def _is_forecast(model: Model) -> bool:
     return isinstance(model.input_stage, Standardization) and model.input_stage.series is not None
 
 
-def _forecast(
-    models: Sequence[Model], config: Mapping[str, Any], samples: Dataset, splits: Splits | None
-) -> dict[str, Any] | None:
-    """Return the errors of a model that forecasts a series, beside those of simple methods; None for other models.
+def _forecast(model: Model | Ensemble, config: Mapping[str, Any], samples: Dataset, splits: Splits | None) -> dict[str, Any]:
+    """Return the errors of a model that forecasts a series, or of several, beside those of simple methods.
 
     The linear forecast is fitted to the training part of the run's data. For other data it is left out.
     """
-    if len(models) > 1 or not _is_forecast(models[0]):
-        return None
     reading = config.get("data", {}).get("reading") or {}
-    return Forecasts.of(models[0], samples, reading.get("season"), splits).record()
+    return Forecasts.of(model, samples, reading.get("season"), splits).record()
 
 
 def _check_same_split(runs: Sequence[str], opened: Sequence[Opened], part: str) -> None:

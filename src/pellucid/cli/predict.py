@@ -57,8 +57,9 @@ def predict(
     mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
-    require_vector(model, run)
     stage = model.input_stage
+    if not isinstance(stage, Standardization) or stage.series is None:
+        require_vector(model, run)
     if isinstance(stage, Standardization) and stage.series is not None:
         rows = [row for file in files for row in _predict_series(file, model, stage)]
     elif isinstance(stage, Standardization):
@@ -142,8 +143,6 @@ def _chunks(images: Iterator[tuple[Path, bool]]) -> Iterator[list[tuple[Path, bo
 def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
     """Return a row for each output. Without a softmax or sigmoid at the end of the network, outputs are scores."""
     if not model.state.loss.classifies and model.classes is None:
-        if outputs.ndim > 2:
-            raise ConfigError("this model returns pictures, not classes or numbers: use model.predict(x) in Python")
         if outputs.shape[1] > 1:
             raise ConfigError(f"this model predicts {outputs.shape[1]} numbers for each sample: use model.predict(x) in Python")
         return [{**source, "prediction": float(y[0])} for source, y in zip(sources, outputs, strict=True)]

@@ -20,6 +20,7 @@ from pellucid.core.memory import Array
 from pellucid.data import Dataset, Splits
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
+from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 
 MAX_VALUES = 2_000  # of a window: above, the linear forecast would take longer than the network
@@ -40,13 +41,15 @@ class Forecasts:
     predicted: Mapping[str, Array]
 
     @classmethod
-    def of(cls, model: Model, samples: Dataset, season: int | None = None, splits: Splits | None = None) -> Forecasts:
-        """Return the forecasts of a model and of the simple methods for windows with targets.
+    def of(
+        cls, model: Model | Ensemble, samples: Dataset, season: int | None = None, splits: Splits | None = None
+    ) -> Forecasts:
+        """Return the forecasts of a model, or of several, and of the simple methods for windows with targets.
 
         The seasonal forecast needs the ``season``, in rows, and the linear one the ``splits`` that the model was trained on.
         Raises ConfigError for a season that is longer than the window.
         """
-        stage = model.input_stage
+        stage = (model.models[0] if isinstance(model, Ensemble) else model).input_stage
         assert isinstance(stage, Standardization)
         assert stage.series is not None
         columns, horizon = list(target_positions(stage)), stage.series.horizon
