@@ -31,9 +31,9 @@ def series(n=80):
     return np.stack([5 * np.sin(t), 1000 + 3 * t, t % 7], axis=1)
 
 
-@pytest.mark.parametrize("targets", [[0], [1, 0], [0, 2], [0, 1, 2]])
-def test_a_forecast_whose_network_returns_0_is_the_last_value(targets):
-    splits = split_windows(series(), 6, 4, targets=targets)
+@pytest.mark.parametrize(("targets", "window"), [([0], 6), ([1, 0], 6), ([0, 2], 6), ([0, 1, 2], 6), ([0, 2], 1)])
+def test_a_forecast_whose_network_returns_0_is_the_last_value(targets, window):
+    splits = split_windows(series(), window, 4, targets=targets)
     recipe = Recipe("nothing", lambda outputs: Sequential(Flatten(), Dense(outputs, Zeros())), Adam(), FitOptions())
     task = Task.of(recipe, splits.train, "zero")
     model = task.network.compile(splits.train.shape, task.loss, input_stage=splits.train.input_stage())
@@ -55,9 +55,13 @@ def test_a_forecast_reads_the_targets_relative_to_their_last_values_and_other_co
     recipe = Recipe("a line", lambda outputs: Sequential(Flatten(), Dense(outputs)), Adam(), FitOptions())
     task = Task.of(recipe, splits.train, "line")
     model = task.network.compile(splits.train.shape, task.loss, input_stage=splits.train.input_stage())
-    x = splits.test.x[:3]
+    x = splits.test.x[:3] + np.array([0.0, 5000.0, 0.0])  # beyond the training part: the tangent of the level is 1
     moved = x + np.array([0.0, 500.0, 0.0])
     np.testing.assert_allclose(model.predict(moved), model.predict(x) + 500, rtol=1e-5)
+    assert (
+        np.abs(model.predict(splits.train.x[:3] + np.array([0.0, 9.0, 0.0])) - model.predict(splits.train.x[:3]) - 9).max()
+        > 0.1
+    )
     assert np.abs(model.predict(x + np.array([1.0, 0.0, 0.0])) - model.predict(x)).max() > 0.1
 
 

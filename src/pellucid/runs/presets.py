@@ -294,7 +294,7 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=20, batch_size=32),
     ),
     "forecast": Recipe(
-        "for series: a linear forecast plus two hidden layers of 128, on windows relative to their last row",
+        "for series: a linear forecast plus two hidden layers of 128",
         _forecast,
         Adam(OneCycle(0.002)),
         FitOptions(epochs=30, batch_size=32, policies=(EarlyStopping(8),)),

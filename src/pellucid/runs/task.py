@@ -12,7 +12,7 @@ from pellucid.data import Dataset
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract
+from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract, Tanh
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
 from pellucid.metrics import R2, AbsoluteError, Accuracy, ConfusionMatrix, Metric, Precision, Recall, SquaredError
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
@@ -121,9 +121,10 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     """Return a network that forecasts the targets of a series: their last values, plus the changes that ``network`` computes.
 
     ``network`` returns horizon · targets numbers for a window (time, columns) of standardized rows, in which the targets are
-    differences to their last values; the other columns follow, unchanged. A softmax at its end is removed. The outputs are
-    (horizon, targets), in the units of the targets. So a series may reach levels that it never had in the training part, and
-    a network whose outputs are 0 predicts that nothing changes.
+    differences to their last values; the other columns follow, unchanged. In the last row, where the differences would be 0,
+    are the hyperbolic tangents of the last values. A softmax at the end of the network is removed. The outputs are (horizon,
+    targets), in the units of the targets. So a network whose outputs are 0 predicts that nothing changes, and levels that a
+    series never had in the training part are no larger inputs than those that it had.
     """
     last = trailing_layers(network)[-1]
     if isinstance(last, Rescale):  # a network from the config.json of a run already has these layers
@@ -136,13 +137,21 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     nodes = [
         *_selection("targets", columns, width),
         Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
-        Node("last_at_each_step", Repeat(steps), "last"),
-        Node("differences", Subtract(), "targets", "last_at_each_step"),
+        Node("level", Sequential(Tanh(), Repeat(1)), "last"),
     ]
-    rows = "differences"
+    if steps == 1:
+        rows = "level"
+    else:
+        rows = "differences"
+        nodes += [
+            Node("earlier", Slice(0, -1, axis=0), "targets"),
+            Node("last_at_each_step", Repeat(steps - 1), "last"),
+            Node("changes_to_last", Subtract(), "earlier", "last_at_each_step"),
+            Node(rows, Concatenate(axis=0), "changes_to_last", "level"),
+        ]
     if others:
+        nodes += [*_selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
         rows = "rows"
-        nodes += [*_selection("others", others, width), Node(rows, Concatenate(), "differences", "others")]
     return Graph(
         *nodes,
         Node("network", body, rows),
