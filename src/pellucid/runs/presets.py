@@ -181,7 +181,7 @@ def _forecast(outputs: int) -> Composite:
     """Return the sum of a linear forecast and of two hidden layers, which both start near 0.
 
     Chosen on the validation parts of six series, with three seeds each, among some thirty recipes: with and without the linear
-    forecast, on the level of a series too, with other widths, rates and batches, dropout, weight decay, and with GRUs.
+    forecast, with and without the level, with other widths, rates and batches, with dropout, weight decay and GRUs.
     """
     start = Normal(0.001)
     return Graph(
