@@ -168,6 +168,7 @@ from pellucid.core.config import Config, Count, class_key, from_json, own_classe
 from pellucid.data import Augmentation, PhotoAugmentation
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.sources.user_data import ReadOptions
+from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Column, Standardization
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
@@ -343,6 +344,7 @@ INSTANCES: list[Config] = [
     Sigmoid(),
     Softplus(),
     SpatialDropout2D(0.2),
+    Standardization((Column("a"),), (1.5,), (2.0,), "last", "a", True, SeriesLayout(("a",), 3, "day")),
     Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),
     StepDecay(0.1, 0.5, 2),
     Tanh(),

@@ -99,7 +99,7 @@ class Task:
                 f"the network makes pictures of the shape {shape} from pictures of the shape {data.shape}; choose a size with "
                 "--size that its reductions divide, such as 32x32"
             )
-        return cls(network, MeanSquaredError(), (SquaredError(),), REGRESSION_METRICS)
+        return cls(network, MeanSquaredError(), (R2(),), REGRESSION_METRICS)
 
     @classmethod
     def _forecasting(cls, recipe: Recipe, data: Dataset, layout: SeriesLayout) -> Task:
