@@ -167,8 +167,8 @@ from pellucid import (
 from pellucid.core.config import Config, Count, class_key, from_json, own_classes, registered_classes, to_json, validate
 from pellucid.data import Augmentation, PhotoAugmentation
 from pellucid.data.input_stage import ImageScaling, Passthrough
-from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.series.layout import SeriesLayout
+from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
