@@ -318,6 +318,11 @@ def test_forecasts_of_a_series(series):
     assert forecast[0, 2, 0] == pytest.approx(rows[2]["forecast"]["a"])
 
     cli("train", "waves.csv", *flags, "--model", "run/config.json", "--epochs", 1, "--out", "again")
+    out, _ = cli("train", "waves.csv", *flags, "--from", "run", "--epochs", 1, "--out", "further")
+    further = json.loads((series / "further" / "metrics.json").read_text())["forecast"]["targets"]["b"]["model"]["mae"]
+    assert further < 0.2 * errors["naive"]["mae"]
+    other = cli("train", "waves.csv", "--horizon", 6, "--target", "b,a", "--from", "run", code=2)[1]
+    assert "the model forecasts a, b, and the data b, a" in other
     for arguments, message in (
         ((), "--target a,b"),
         (("--target", "a", "--season", 25, "--window", 24), "no value one season before"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
+from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Layer, Rescale, Softmax
 from pellucid.model.model import Model
@@ -58,6 +59,8 @@ class Start:
         """Return the network with this number of outputs: of classes, or 1 for a regression."""
         network = self.model.network
         whole = network if isinstance(network, Composite) else Sequential(network)
+        if len(self.model.output_shape) > 1:  # of a forecast or a picture: the task checks the shape
+            return whole
         regression = isinstance(trailing_layers(whole)[-1], Rescale)
         if regression and outputs > 1:  # its numbers become classes
             body = without_last_layer(whole)
@@ -81,12 +84,19 @@ class Start:
         return dataclasses.replace(options, size=options.size or (height, width), colour=options.colour or colour)
 
     def check(self, data: Dataset) -> None:
-        """Raise ShapeError for samples of another shape than those of the model."""
+        """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast."""
         if data.shape != self.model.input_shape:
             raise ShapeError(
                 f"--from {self.path}: the model was trained on samples of the shape {self.model.input_shape}, and the data has "
                 f"{data.shape}; it needs the same columns, or images of the same size and colours"
             )
+        stage, layout = self.model.input_stage, None if data.origin is None else data.origin.series
+        known = stage.series if isinstance(stage, Standardization) else None
+        if (layout is None) != (known is None) or (
+            layout is not None and known is not None and layout.targets != known.targets
+        ):
+            forecast, wanted = (", ".join(one.targets) if one else "no series" for one in (known, layout))
+            raise ConfigError(f"--from {self.path}: the model forecasts {forecast}, and the data {wanted}")
 
     def initialize(self, model: Model, classes: Sequence[str] | None) -> str:
         """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it."""
