@@ -596,9 +596,9 @@ def theta(layer, shape, **values):
     return vector
 
 
-@pytest.mark.parametrize("layer", [layer for layer, _ in INSTANCES if layer.positionwise], ids=repr)
-def test_positionwise_layers_compute_each_position_from_the_same_position(layer):
-    x = asymmetric((4, 5, 6))
+@pytest.mark.parametrize(("layer", "shape"), [(layer, shape) for layer, shape in INSTANCES if layer.positionwise], ids=repr)
+def test_positionwise_layers_compute_each_position_from_the_same_position(layer, shape):
+    x = asymmetric((4, 5, shape[-1]))
     other = x.copy()
     other[:, 1] += 1
     y, changed = (run_layer(layer, a, training=False).y for a in (x, other))
