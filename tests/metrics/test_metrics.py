@@ -503,10 +503,10 @@ def test_a_single_number_has_no_accuracy():
             (Dense(3), Softmax()),
             CrossEntropy(),
             SquaredError(),
-            r"compares numbers, but CrossEntropy\(\) predicts classes: use Log",
+            r"compares numbers, but CrossEntropy\(\) predicts classes: use LogLoss\(\), BrierScore\(\) for",
         ),
         ((Dense(3), Softmax()), KLDivergence(), R2(), r"compares numbers, but KLDivergence\(\) predicts classes"),
-        ((Dense(1),), Hinge(), AbsoluteError(), r"compares numbers, but Hinge\(\) predicts classes"),
+        ((Dense(1),), Hinge(), AbsoluteError(), r"Hinge\(\) predicts classes: use LogLoss\(\), or Mean"),
         (
             (Dense(3),),
             Hinge(),

@@ -148,3 +148,16 @@ def test_activation_histograms_count_all_values():
         assert ax.lines[0].get_xdata()[0] == pytest.approx(values.mean())
     assert "% are 0" in drawn[1].get_title()
     assert (figure.get_supxlabel(), figure.get_supylabel()) == ("Output of a unit (dashed: mean)", "Fraction (%)")
+
+
+def test_rows_of_bytes_and_of_fractions_look_alike():
+    bytes_, fractions = (plots.images([x], ["row"]).axes[0].get_images()[0].get_array() for x in (IMAGES[:3], IMAGES[:3] / 255))
+    assert np.ptp(fractions) > 0.1
+    np.testing.assert_array_equal(bytes_, fractions)
+
+
+def test_a_label_beside_rows_of_images_is_not_cut():
+    figure = plots.images([IMAGES[:10]] * 4, ["autoencoder", "b", "c", "d"])
+    figure.set_dpi(160)  # as in files
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_yticklabels()[0].get_window_extent().x0 >= 0

@@ -296,6 +296,20 @@ def test_errors_name_the_position(act, error, words):
     np.testing.assert_array_equal(model.parameters, before)
 
 
+@pytest.mark.parametrize(
+    ("size", "maps", "words"),
+    [
+        ((8, 8), (10, 10), "The numbers of positions differ: convolutions keep them with padding="),
+        ((8, 6), (6, 8), "The axes of the targets are in another order"),
+    ],
+)
+def test_maps_of_another_size_are_not_taken_for_labels_of_samples(size, maps, words):
+    model = Sequential(Conv2D(2, 1), Softmax()).compile((*size, 1), CrossEntropy())
+    for last in ((), (2,)):
+        with pytest.raises(ShapeError, match=words):
+            model.fit(np.zeros((5, *size, 1)), np.zeros((5, *maps, *last)))
+
+
 def test_other_errors():
     with pytest.raises(ShapeError, match=r"label at each of the positions \(6\) the output .* \(6, 4\): return_sequences"):
         tagger(Sequential(GRU(5), Dense(4), Softmax())).fit(X, LABELS)
@@ -306,5 +320,8 @@ def test_other_errors():
     with pytest.raises(ConfigError, match=r"got Reshape\(shape=\(2, 2, 1\)\): move Sigmoid\(\) after it"):
         Sequential(Dense(4), Sigmoid(), Reshape((2, 2, 1))).compile((3,), BinaryCrossEntropy())
     images = Sequential(AveragePool2D(2), Sigmoid()).compile((4, 4, 1), BinaryCrossEntropy())
-    with pytest.raises(DataError, match=r"takes values from 0 to 1; divide bytes by 255"):
+    with pytest.raises(
+        DataError,
+        match=r"target 255 in sample 0 at position 0, 0 is .* from 0 to 1; divide bytes by 255",
+    ):
         images.fit(np.zeros((2, 4, 4, 1), np.uint8), np.full((2, 2, 2, 1), 255, np.uint8))

@@ -126,8 +126,9 @@ def _binary_targets(y: Array, shape: Shape, loss: str) -> Array:
     rows = numeric_targets(finite_targets(y, "labels"), shape, loss)
     if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
         bad = int(np.flatnonzero((rows < 0).any(axis=1) | (rows > 1).any(axis=1))[0])
+        value = next(value for value in rows[bad] if not 0 <= value <= 1)
         hint = "; divide bytes by 255" if y.dtype == np.uint8 else ""
-        raise InvalidTarget(f"label {rows[bad]} in {{}} is out of range: {loss} takes values from 0 to 1{hint}", bad)
+        raise InvalidTarget(f"target {value:g} in {{}} is out of range: {loss} takes values from 0 to 1{hint}", bad)
     return rows
 
 

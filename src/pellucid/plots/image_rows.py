@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def images(rows: Sequence[Array], labels: Sequence[str], title: str = "") -> Figure:
-    """Draw one row for each of ``rows``, arrays of images (n, h, w, 1 or 3) with values from 0 to 1, named by ``labels``.
+    """Draw one row for each of ``rows``, arrays of images (n, h, w, 1 or 3), named by ``labels``.
 
-    Grey images are drawn dark on light. Raises ShapeError unless all rows have the same shape.
+    The values are bytes, or numbers from 0 to 1. Grey images are drawn dark on light. Raises ShapeError unless all rows have
+    the same shape.
     """
     shapes = {np.shape(row) for row in rows}
     shape = next(iter(shapes), ())
@@ -29,13 +30,16 @@ def images(rows: Sequence[Array], labels: Sequence[str], title: str = "") -> Fig
         )
     n, h, w, channels = shape
     gap = max(1, h // 14)
-    figure, (ax,) = blank_figure(1.0 + 0.8 * n, (0.4 if title else 0.1) + 0.8 * len(rows) * h / w, 1)
+    margin = max(1.0, 0.3 + 0.09 * max(map(len, labels)))  # inches, for the labels
+    figure, (ax,) = blank_figure(margin + 0.8 * n, (0.4 if title else 0.1) + 0.8 * len(rows) * h / w, 1)
     sheet = np.ones((len(rows) * (h + gap) - gap, n * (w + gap) - gap, 3))
     for i, row in enumerate(rows):
-        for j, image in enumerate(np.clip(row, 0, 1)):
+        values = np.asarray(row)
+        for j, image in enumerate(values / 255 if values.dtype == np.uint8 else np.clip(values, 0, 1)):
             top, left = i * (h + gap), j * (w + gap)
             sheet[top : top + h, left : left + w] = 1 - image if channels == 1 else image
     ax.imshow(sheet, interpolation="nearest")
+    figure.set_layout_engine("compressed")  # the one for axes with a fixed aspect: it leaves room for the labels
     ax.grid(False)
     ax.set_xticks([])
     ax.set_yticks([i * (h + gap) + h / 2 for i in range(len(rows))], labels)

@@ -353,8 +353,10 @@ def _checked_metrics(metrics: Iterable[Metric], output: Output, last: tuple[Laye
                 "out the metrics, and measure a classifier of the embeddings, such as the nearest neighbours"
             )
         if metric.needs == "numbers" and loss.classifies:
+            squares = "BrierScore() for the squared error of probabilities, " if probabilities else ""
             raise ConfigError(
-                f"{metric} compares numbers, but {loss} predicts classes: use LogLoss(), or MeanSquaredError() as the loss"
+                f"{metric} compares numbers, but {loss} predicts classes: use LogLoss(), {squares}or MeanSquaredError() as the "
+                "loss"
             )
         if metric.needs != "numbers" and not classes:
             raise ConfigError(

@@ -110,8 +110,7 @@ class Output:
             expected = f"(n, {at}) or {numbers}" if self.loss.classifies and k > 1 else numbers
             raise ShapeError(
                 f"the network has an output of {k} {'number' if k == 1 else 'numbers'} at each of its positions "
-                f"{self.positions}, so the targets have the shape {expected}; got {y.shape}. Give a target for each position, "
-                f"or let the network end in a vector: {self._advice()}"
+                f"{self.positions}, so the targets have the shape {expected}; got {y.shape}. {self._advice_for(y.shape[1:])}"
             )
         try:
             rows = self.loss.targets(y.reshape(-1, *y.shape[rank + 1 :]), self._answer)
@@ -119,6 +118,18 @@ class Output:
             sample, *position = (int(i) for i in np.unravel_index(error.row, (len(y), *self.positions)))
             raise error.at(f"sample {sample} at position {', '.join(map(str, position))}") from None
         return rows.reshape(len(y), *self.positions, *rows.shape[1:])
+
+    def _advice_for(self, shape: Shape) -> str:
+        """Return what to do about targets whose shape, that of one sample, does not fit the positions."""
+        rank = len(self.positions)
+        if len(shape) not in (rank, rank + 1) or shape == self._answer:
+            return f"Give a target for each position, or let the network end in a vector: {self._advice()}"
+        if sorted(shape[:rank]) == sorted(self.positions):
+            return "The axes of the targets are in another order than those of the output"
+        return (
+            'The numbers of positions differ: convolutions keep them with padding="same", pooling and strides divide them and '
+            "UpSample multiplies them; or crop the targets to the output"
+        )
 
     def _vector_targets(self, y: Array) -> Array:
         try:
