@@ -36,6 +36,17 @@ def test_each_pixel_has_the_color_of_its_class():
     assert f"disc in {(TRUTH == 1).mean():.0%}" in plots.alt(figure)
 
 
+@pytest.mark.parametrize(("n", "lines"), [(8, 1), (2, 5), (1, 5)])
+def test_the_legend_reads_from_left_to_right(n, lines):
+    names = ("ground", *"12345678")
+    figure = plots.maps({"truth": np.full((n, 4, 4), 8)}, classes=names)
+    figure.draw_without_rendering()
+    boxes = [(text, text.get_window_extent()) for text in figure.legends[0].get_texts()]
+    middles = {text.get_text(): (-round((box.y0 + box.y1) / 20), box.x0) for text, box in boxes}
+    assert sorted(names, key=middles.get) == list(names)
+    assert len({line for line, _ in middles.values()}) == lines
+
+
 def test_a_single_output_is_a_map_of_two_classes_and_negative_numbers_have_no_label():
     p = np.array([[0.2, 0.5], [0.9, 0.49]])[None, ..., None]
     y = np.array([[[0, 1], [-1, -100]]])
@@ -43,7 +54,7 @@ def test_a_single_output_is_a_map_of_two_classes_and_negative_numbers_have_no_la
     colors = class_colors(2)
     np.testing.assert_allclose(shown(figure)[0], colors[[[0, 1], [2, 2]]])
     np.testing.assert_allclose(shown(figure)[1], colors[[[0, 1], [1, 0]]])
-    assert figure.legends[0].get_texts()[-1].get_text() == "no label"
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"class 0", "class 1", "no label"}
     assert "equal in 100.0% of them" in plots.alt(figure), "only pixels with a label count"
     assert len({tuple(color) for color in class_colors(30)}) == 31
 

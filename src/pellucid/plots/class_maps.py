@@ -55,7 +55,7 @@ def _drawn(rows: Mapping[str, Array], x: Array | None, names: Sequence[str], tit
     colors, lines = class_colors(len(names)), len(rows) + (x is not None)
     patches = _patches(names, colors, rows)
     width = min(max(0.9 + 1.1 * n, 3.0), MAX_WIDTH)
-    columns = max(1, int(width / (0.6 + 0.085 * max(len(patch.get_label()) for patch in patches))))
+    columns = _legend_columns([len(patch.get_label()) for patch in patches], width)
     side = (width - 0.9) / n  # of one panel
     height = 0.2 + 0.3 * bool(title) + 0.22 * -(-len(patches) // columns) + side * lines * h / w
     figure, axes = blank_figure(width, height, n, lines)
@@ -70,7 +70,8 @@ def _drawn(rows: Mapping[str, Array], x: Array | None, names: Sequence[str], tit
             ax.imshow(colors[numbers], interpolation="nearest")  # a negative number reads the last color, which is white
     for ax in axes:
         frame_image(ax)
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), columns), frameon=False)
+    by_row = [patch for column in range(columns) for patch in patches[column::columns]]  # a legend is filled column by column
+    figure.legend(handles=by_row, loc="outside lower center", ncols=columns, frameon=False)
     if title:
         figure.suptitle("\n".join(textwrap.wrap(title, 14 * n)), fontsize=10)
     return with_alt(figure, _text(rows, names, title, pictures=x is not None))
@@ -99,6 +100,14 @@ def class_colors(count: int) -> Array:
     else:
         colors = [tuple(color[:3]) for color in colormaps["viridis"](np.linspace(0, 1, count))]
     return np.array([*colors, to_rgb(UNLABELLED)])
+
+
+def _legend_columns(lengths: Sequence[int], width: float) -> int:
+    """Return in how many columns entries of these lengths in letters fit into a legend of ``width`` inches."""
+    if sum(0.6 + 0.085 * length for length in lengths) <= width:
+        return len(lengths)
+    columns = min(len(lengths), max(1, int(width / (0.6 + 0.085 * max(lengths)))))
+    return -(-len(lengths) // -(-len(lengths) // columns))
 
 
 def _patches(names: Sequence[str], colors: Array, rows: Mapping[str, Array]) -> list[Any]:
