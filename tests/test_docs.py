@@ -15,30 +15,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import pellucid.data
+import pellucid
 from pellucid.cli import application
 from pellucid.core.config import registered_classes
-from pellucid.data import Splits
-from pellucid.data.sources.mnist import mnist_5k
 from pellucid.initializers import Initializer
 from pellucid.layers import Layer, Merge
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def small_mnist(monkeypatch, tmp_path):
-    """Replace mnist() by 4,000 digits that need no network, and work in an empty folder."""
-    digits: list[Splits] = []
-
-    def load(*_args, **_kwargs):
-        if not digits:
-            digits.append(mnist_5k(0, pellucid.DataError("no network in tests")))
-        return digits[0]
-
-    monkeypatch.setattr(pellucid.data, "mnist", load)
-    monkeypatch.setattr(pellucid.data, "load", load)
-    monkeypatch.chdir(tmp_path)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -76,7 +59,8 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
 PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+# tests/test_examples.py runs the examples.
+@pytest.mark.parametrize("page", [page for page in PAGES if "/examples/" not in page and blocks(page, "python")])
 def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
