@@ -402,6 +402,13 @@ MODEL = compiled(input_stage=DATA.input_stage())
         (lambda: NETWORK.compile({**SHAPES, "table": (0,)}, LOSSES), ShapeError, "input_shape is the shape of one sample"),
         (lambda: compiled(loss_weights={"sum": 1}), ConfigError, "loss_weights has 'sum', which is not an output"),
         (lambda: compiled(loss_weights={"total": -1}), ConfigError, "must be at least 0"),
+        (lambda: compiled(loss_weights={"digit": 0, "total": 0}), ConfigError, "loss_weights are all 0"),
+        (lambda: MODEL.fit([PICTURES, TABLE], Y), DataError, "x cannot be converted .* give a dictionary by name"),
+        (
+            lambda: Graph(Node("a", Dense(1), "b"), inputs=("b",)).compile({"b": (3,)}, MeanSquaredError()),
+            ShapeError,
+            r"the network has one input: give its shape alone, such as \(28, 28, 1\)$",
+        ),
         (lambda: compiled(loss_weights=0.5), ConfigError, "loss_weights must be a dictionary by output"),
         (lambda: compiled(classes=["a", "b", "c"]), ConfigError, "classes must be a dictionary by output"),
         (lambda: compiled(classes={"digit": ["a"]}), ConfigError, "1 class names for 3 outputs 'digit'"),

@@ -23,7 +23,9 @@ def numeric_array(values: Any, what: str, name: str = "data") -> Array:
     try:
         array: Array = values if isinstance(values, np.memmap) else np.asarray(values)
     except ValueError as error:
-        raise DataError(f"{name}: {what} cannot be converted to an array: {error}") from None
+        several = isinstance(values, (list, tuple)) and all(isinstance(one, np.ndarray) for one in values)
+        hint = "; for several inputs or outputs give a dictionary by name" if several else ""
+        raise DataError(f"{name}: {what} cannot be converted to an array: {error}{hint}") from None
     if array.dtype.kind not in "biuf":
         hint = "; for labels: classes, y = np.unique(y, return_inverse=True)" if what == "y" else ""
         raise DataError(f"{name}: {what} must hold numbers, got {array.dtype} of shape {array.shape}{hint}")

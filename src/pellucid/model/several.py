@@ -80,7 +80,10 @@ def checked_loss_weights(weights: Any, network: Layer) -> dict[str, float] | Non
     if not isinstance(weights, Mapping):
         raise ConfigError(f"loss_weights must be a dictionary by output, such as {{{names[0]!r}: 0.5}}, not {weights!r}")
     _check_known(weights, names, "loss_weights", "output")
-    return {name: validate(weights.get(name, 1.0), NonNegative, "Model", f"loss_weights[{name!r}]") for name in names}
+    complete = {name: validate(weights.get(name, 1.0), NonNegative, "Model", f"loss_weights[{name!r}]") for name in names}
+    if not any(complete.values()):
+        raise ConfigError("loss_weights are all 0, so nothing would be trained: give at least one output a weight")
+    return complete
 
 
 def checked_classes(classes: Any, shape: Any) -> Any:

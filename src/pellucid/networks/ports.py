@@ -71,9 +71,10 @@ def input_shapes(ports: Ports, shape: Any) -> dict[str, Shape]:
     if len(ports.inputs) > 1:
         return by_name(shape, ports.inputs, "input_shape", "input", ShapeError)
     if isinstance(shape, Mapping):
+        names = ", ".join(map(repr, shape))
+        hint = f", or name the inputs, as in Graph(…, inputs=({names}))" if len(shape) > 1 else ""
         raise ShapeError(
-            "input_shape is a dictionary, but the network has one input: give its shape alone, such as (28, 28, 1), or name "
-            f"the inputs, as in Graph(…, inputs=({', '.join(repr(name) for name in shape)}))"
+            f"input_shape is a dictionary, but the network has one input: give its shape alone, such as (28, 28, 1){hint}"
         )
     return {ports.inputs[0]: shape}
 
