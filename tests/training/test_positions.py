@@ -1,5 +1,7 @@
 """Outputs at several positions: the loss and the metrics as weighted means over samples and positions, masks, errors."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ from pellucid import (
     Triplet,
 )
 from pellucid.data import Dataset
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataWarning
 from pellucid.networks import path_of_mask
 from pellucid.optim import LBFGS, SGD
 from pellucid.testing import check_loss
@@ -308,6 +310,17 @@ def test_maps_of_another_size_are_not_taken_for_labels_of_samples(size, maps, wo
     for last in ((), (2,)):
         with pytest.raises(ShapeError, match=words):
             model.fit(np.zeros((5, *size, 1)), np.zeros((5, *maps, *last)))
+
+
+def test_pictures_of_bytes_are_no_targets_of_numbers():
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 1)).astype(np.uint8)
+    network = Sequential(Conv2D(1, 3, padding="same"))
+    with pytest.warns(DataWarning, match=r"the targets are bytes, 0 … 255, .* give the targets as y / 255"):
+        network.compile((6, 6, 1), MeanSquaredError()).fit(pictures, pictures, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network.compile((6, 6, 1), MeanSquaredError()).fit(pictures, pictures / 255, progress=False)
+        network.compile((6, 6, 1), MeanSquaredError()).fit(pictures, (pictures > 99).astype(np.uint8), progress=False)
 
 
 def test_other_errors():

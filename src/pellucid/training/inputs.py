@@ -27,6 +27,7 @@ from pellucid.metrics import DecisionMetric, Metric, PerPosition
 from pellucid.metrics.decisions import HALF
 from pellucid.networks import Composite, primitives, trailing_layers
 from pellucid.networks.ports import ONE_OF_EACH, by_name, input_shapes
+from pellucid.training.byte_targets import warn_of_byte_targets
 from pellucid.training.execution import chunks
 from pellucid.training.output import Output
 from pellucid.training.rounding import warn_of_rounding
@@ -231,13 +232,14 @@ def checked_training_samples(data: Dataset, stage: Any, state: ModelState, class
     """Return the samples of a training set.
 
     They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite. Warns
-    with DataWarning of columns and targets whose values float32 cannot tell apart.
+    with DataWarning of columns and targets whose values float32 cannot tell apart, and of pictures of bytes as targets.
     """
     samples = checked_samples(data, "training data", stage, state, classes)
     for output, targets, where in _outputs(state, samples.targets):
         check_labels(targets, output.loss, where)
     stage.check_values(samples.x, samples.rows, state.kernels)
     warn_of_rounding(data, samples.targets, stage, state)
+    warn_of_byte_targets(data, stage, state)
     return samples
 
 
