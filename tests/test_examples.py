@@ -17,7 +17,7 @@ from pellucid import BinaryCrossEntropy, CrossEntropy
 FOLDER = Path(__file__).parent.parent / "docs" / "examples"
 SIZES = {
     "denoising": {"EPOCHS": 2, "IMAGES": 400, "BATCH": 8},
-    "picture-and-table": {"EPOCHS": 3, "ORDERS": 1000, "BATCH": 25},
+    "picture-and-table": {"EPOCHS": 4, "ORDERS": 1000, "BATCH": 25},
     "segmentation": {"EPOCHS": 3, "SCENES": 48, "BATCH": 4},
 }
 
@@ -70,7 +70,7 @@ def test_an_example_has_at_most_80_lines_of_code(name):
 def test_segmentation(small_mnist):
     space = run("segmentation")
     losses, model, x, maps = space["model"].history["train_loss"], space["model"], space["x_test"][:4], space["maps_test"][:4]
-    assert losses[-1] < 0.6 * losses[0], losses  # measured: 0.26 to 0.4 over seeds 0 to 3
+    assert losses[-1] < 0.7 * losses[0], losses  # measured: 0.34 to 0.53 over seeds 0 to 3
 
     def value():
         logits, pullback = model.forward(x, logits=True)
@@ -101,7 +101,8 @@ def test_the_picture_and_the_table(small_mnist):
     results = space["results"]
     errors = {name: scores["total_mae"] for name, scores in results.items()}
     assert errors["both"] < 0.7 * min(errors["picture only"], errors["table only"]), errors
-    assert results["table only"]["quantity_accuracy"] < 0.25 < 0.4 < results["both"]["quantity_accuracy"]
+    assert results["table only"]["quantity_accuracy"] < 0.2  # measured over seeds 0 to 3: about 10 %, and with both 64 to 83 %
+    assert results["both"]["quantity_accuracy"] > 0.4
     model, orders = space["model"], space["test"].take(np.arange(20))
 
     def value():
