@@ -122,6 +122,8 @@ def format_forecast(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> s
             rows[-1].append(f"{format_number(error['mae'])} ({format_number(first)} to {format_number(last)})")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    steps = len(next(iter(next(iter(targets.values())).values()))["by_step"])
+    lines.append(f"in brackets: the errors 1 row and {steps} rows ahead")
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
