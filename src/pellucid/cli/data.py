@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pellucid.data as datasets
 from pellucid.cli import options, user_data
 from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.core.memory import Array
+from pellucid.data import Dataset
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES
 from pellucid.errors import ConfigError
@@ -69,7 +71,8 @@ def show(
 ) -> None:
     """Show a data set: its sizes, its classes and its first images.
 
-    For your own data, this also shows how pellucid train reads it. The images are the first of the training set.
+    For your own data, this also shows how pellucid train reads it. The images are the first of the training set, with the
+    class of each pixel where the data set has it.
     """
     changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
     given = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
@@ -82,12 +85,19 @@ def show(
         echo(note)
     if splits.train.classes is None:
         return
-    counts = np.bincount(splits.train.y, minlength=len(splits.classes or ()))
+    has_maps = splits.train.y.ndim > 1
+    if has_maps and changes is not None:
+        raise ConfigError(f"{name} has a class for each pixel, which this command does not augment: leave --augment out")
+    counts = np.bincount(splits.train.y.ravel(), minlength=len(splits.classes or ()))
     names = splits.classes or [str(i) for i in range(len(counts))]
-    echo("training  " + "  ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True)))
+    found = [f"{n / counts.sum():.1%}" if has_maps else f"{n:,}" for n in counts]
+    echo(("pixels    " if has_maps else "training  ") + "  ".join(f"{name}: {n}" for name, n in zip(names, found, strict=True)))
     if not has_images:
         return
     first = splits.train.take(np.arange(min(count, len(splits.train))))
+    if has_maps:
+        _show_maps(first, names, out)
+        return
     rows = {"original": first.x.astype(np.float32) / 255}
     if changes is not None:
         echo(f"augmented {changes}")
@@ -104,6 +114,21 @@ def show(
         echo("   ".join(f"{label:<28}" for label, _ in pair))
         for line in zip(*(_as_text(image) for _, image in pair), strict=True):
             echo("   ".join(line))
+
+
+def _show_maps(samples: Dataset, names: Sequence[str], out: Path | None) -> None:
+    """Draw pictures and their class maps into a file, or print them beside each other."""
+    if out is not None:
+        from pellucid import plots
+
+        plots.save(plots.maps({"classes": samples.y}, samples.x, classes=names), out)
+        echo(f"the images are in {out}")
+        return
+    letters = np.array([" ", *(name[:1] for name in names[1:])])
+    for x, y in zip(samples.x, samples.y, strict=True):
+        for picture, line in zip(_as_text(x.astype(np.float32) / 255), letters[np.maximum(y[0:-1:2], y[1::2])], strict=True):
+            echo(f"{picture}   {''.join(line)}".rstrip())
+        echo()
 
 
 def _as_text(image: Array) -> list[str]:

@@ -27,7 +27,7 @@ from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
-from pellucid.runs.task import CLASSIFICATION_METRICS, FORECAST_METRICS, REGRESSION_METRICS
+from pellucid.runs.task import CLASSIFICATION_METRICS, FORECAST_METRICS, REGRESSION_METRICS, SEGMENTATION_METRICS
 
 PARTS = ("test", "validation", "train")
 COPIES_AUGMENTATION = "rotation=5,shift=1,scale=0.05"
@@ -63,6 +63,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model: loss, accuracy with its 95 % interval, precision and recall of each class.
 
+    For class maps the accuracy is that of the pixels, and the overlap of truth and prediction (IoU) is added.
+
     Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Forecasts of a series are compared with the last
     value, the value one season before, and a linear forecast. Several runs are evaluated as an ensemble, whose
     probabilities are the mean of theirs.
@@ -91,7 +93,9 @@ def evaluate(
     evaluated = ensemble if len(models) > 1 or copies else models[0]
     classifies = models[0].state.loss.classifies or models[0].classes is not None  # the squared error may classify, too
     numeric = FORECAST_METRICS if _is_forecast(models[0]) else REGRESSION_METRICS
-    values = evaluated.evaluate(samples, metrics=CLASSIFICATION_METRICS if classifies else numeric)
+    maps = len(models[0].output_shape) == 3
+    classification = SEGMENTATION_METRICS if maps else CLASSIFICATION_METRICS
+    values = evaluated.evaluate(samples, metrics=classification if classifies else numeric)
     n = len(samples) if len(models[0].output_shape) == 1 else None
     forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)

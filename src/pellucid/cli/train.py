@@ -22,7 +22,7 @@ def train(
         None,
         "--model",
         metavar="NAME|FILE.json",
-        help=f"{options.MODEL_HELP}.  [default: mlp; for your own data, a preset that suits it]",
+        help=f"{options.MODEL_HELP}.  [default: mlp, unet-small for mnist-scenes; for your own data, a preset that suits it]",
     ),
     from_run: Path | None = typer.Option(
         None,

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from pellucid.data.sources.registry import SOURCES, checked_name
+from pellucid.data.sources.registry import CLASS_MAPS, SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions, parse_size, suggest_settings
 from pellucid.errors import ConfigError
 
 DEFAULT_PRESET = "mlp"  # for data sets by name
+SEGMENTATION_PRESET = "unet-small"  # for those with class maps
 
 Target = Annotated[  # a list, so that a second target is refused with advice, not merely as a repeated option
     list[str] | None,
@@ -130,7 +131,8 @@ def data_settings(data: str, model: str | None, given: ReadOptions, notify: Call
     ``notify`` receives a line of text if an image size was chosen.
     """
     if checked_name(data) in SOURCES:
-        return {"data": data, "model": model or DEFAULT_PRESET, "reading": given if given.changed else None}
+        preset = SEGMENTATION_PRESET if data in CLASS_MAPS else DEFAULT_PRESET
+        return {"data": data, "model": model or preset, "reading": given if given.changed else None}
     reading, preset, note = suggest_settings(data, given)
     if note is not None:
         notify(note)

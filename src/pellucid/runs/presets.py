@@ -15,6 +15,7 @@ from pellucid.layers import (
     LSTM,
     Add,
     BatchNorm,
+    Concatenate,
     Conv2D,
     Dense,
     Dropout,
@@ -206,6 +207,27 @@ def _autoencoder(channels: int) -> Composite:
     return Sequential(*encoder, *decoder, Conv2D(channels, 3, padding=1), Sigmoid())
 
 
+def _unet_small(classes: int) -> Composite:
+    """Return a U-Net (Ronneberger, Fischer and Brox, 2015) of four levels with 8, 16, 32 and 64 channels.
+
+    Pictures may have any size that 8 divides.
+    """
+    filters = (8, 16, 32, 64)
+    nodes, last = [], "input"
+    for i, count in enumerate(filters[:-1], start=1):
+        nodes.append(Node(f"down{i}", Sequential(*_normalized(count, count)), last))
+        last = f"pool{i}"
+        nodes.append(Node(last, MaxPool2D(2), f"down{i}"))
+    nodes.append(Node("bottom", Sequential(*_normalized(filters[-1], filters[-1])), last))
+    last = "bottom"
+    for i, count in reversed(list(enumerate(filters[:-1], start=1))):
+        nodes.append(Node(f"grow{i}", UpSample2D(2), last))
+        nodes.append(Node(f"join{i}", Concatenate(), f"down{i}", f"grow{i}"))
+        last = f"up{i}"
+        nodes.append(Node(last, Sequential(*_normalized(count, count)), f"join{i}"))
+    return Graph(*nodes, Node("classes", Sequential(Dense(classes, GlorotUniform()), Softmax()), last))
+
+
 def _resnet_small(classes: int) -> Composite:
     """Return a residual network (He, Zhang, Ren and Sun, 2015) of three blocks, with 16, 32 and 64 channels."""
 
@@ -312,6 +334,13 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=10, batch_size=100),
         reconstructs=True,
     ),
+    "unet-small": Recipe(
+        "a U-Net of four levels: a class for each pixel",
+        _unet_small,
+        Adam(OneCycle(0.01)),
+        FitOptions(epochs=8, batch_size=32),
+        segments=True,
+    ),
     "resnet-small": Recipe(
         "a residual network of three blocks",
         _resnet_small,
@@ -320,7 +349,7 @@ PRESETS: dict[str, Recipe] = {
     ),
 }
 
-CLASSIFIERS = {name: recipe for name, recipe in PRESETS.items() if not recipe.reconstructs}
+CLASSIFIERS = {name: recipe for name, recipe in PRESETS.items() if not (recipe.reconstructs or recipe.segments)}
 
 OPTIMIZERS: dict[str, Optimizer] = {  # those with a learning rate have one that often works
     "sgd": SGD(0.01),

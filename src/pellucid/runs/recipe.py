@@ -23,7 +23,7 @@ class Recipe:
 
     ``about`` describes the recipe in a few words. ``network`` returns the network for a number of outputs: the number of
     classes, or 1 for regression. If it ``reconstructs``, the targets are the pictures themselves, and ``network`` returns the
-    network for a number of channels.
+    network for a number of channels. If it ``segments``, the network has one output for each class at each pixel.
     """
 
     about: str
@@ -31,6 +31,7 @@ class Recipe:
     optimizer: Optimizer
     fit: FitOptions
     reconstructs: bool = False
+    segments: bool = False
 
     def with_learning_rate(self, rate: float) -> Recipe:
         """Return the recipe with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""

@@ -36,13 +36,14 @@ from pellucid.runs.folder import RunFolder
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.recipe import Recipe
-from pellucid.runs.task import Task
+from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Control, Event, StepEvent, blas
 from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import follow
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
 PLOTTED_PICTURES = 10  # in the figure of an autoencoder
+PLOTTED_MAPS = 8  # in the figure of a segmentation
 PLOTTED_FORECASTS = 3  # windows, spread evenly over the part
 
 Notify = Callable[[str], None]  # receives lines of text for the user
@@ -330,15 +331,20 @@ def _evaluate(
 def _save_figures(
     prepared: PreparedRun, samples: Dataset, metrics: Mapping[str, Any], forecasts: Forecasts | None, title: str
 ) -> None:
-    """Save the learning curves, and what suits the task for these samples: the confusion matrix, the predictions of a
-    regression, or forecasts with their errors. Raises ConfigError if Matplotlib is not installed.
+    """Save the learning curves, and what suits the task for these samples: the confusion matrix, class maps, the predictions
+    of a regression, or forecasts with their errors. Raises ConfigError if Matplotlib is not installed.
     """
     from pellucid import plots
 
     model, folder = prepared.model, prepared.folder.path
     if len(model.history):
         plots.save(plots.learning_curves(model.history, prepared.plan.settings.model), folder / "learning_curves.png")
-    if "confusion_matrix" in metrics:
+    if MEAN_IOU.name in metrics:
+        few = samples.take(np.arange(min(PLOTTED_MAPS, len(samples))))
+        rows = {"truth": np.asarray(few.y), "prediction": model.predict(few.x)}
+        figure = plots.maps(rows, few.x, classes=model.classes, title=title)
+        plots.save(figure, folder / "segmentations.png")
+    elif "confusion_matrix" in metrics:
         figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
         plots.save(figure, folder / "confusion_matrix.png")
     elif prepared.plan.recipe.reconstructs:

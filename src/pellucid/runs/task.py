@@ -1,4 +1,4 @@
-"""The task of a run, chosen by its training data: classification, regression or forecasting."""
+"""The task of a run, chosen by its training data: classification, segmentation, regression or forecasting."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract, Tanh
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
-from pellucid.metrics import R2, AbsoluteError, Accuracy, ConfusionMatrix, Metric, Precision, Recall, SquaredError
+from pellucid.metrics import (
+    R2,
+    AbsoluteError,
+    Accuracy,
+    ConfusionMatrix,
+    IntersectionOverUnion,
+    Metric,
+    Precision,
+    Recall,
+    SquaredError,
+)
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
 CLASSIFICATION_METRICS: tuple[Metric, ...] = (Accuracy(), Precision(), Recall(), ConfusionMatrix())
+MEAN_IOU = IntersectionOverUnion(average="macro")
+SEGMENTATION_METRICS: tuple[Metric, ...] = (*CLASSIFICATION_METRICS, MEAN_IOU, IntersectionOverUnion())
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 FORECAST_METRICS: tuple[Metric, ...] = (R2(),)  # errors are reported for each target, in its own unit
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
@@ -31,9 +43,11 @@ class Task:
 
     ``metrics`` are computed after every epoch, ``final_metrics`` once at the end.
 
-    Classification uses a softmax and cross-entropy. Regression uses one output in the unit of the target: the network computes
-    the standardized target (by mean and standard deviation of the training set), and its last layer converts the unit. The
-    loss is measured in standard deviations of the target, so that a learning rate means the same for prices and temperatures.
+    Classification uses a softmax and cross-entropy; so does segmentation, with a class for each pixel.
+
+    Regression uses one output in the unit of the target: the network computes the standardized target (by mean and standard
+    deviation of the training set), and its last layer converts the unit. The loss is measured in standard deviations of the
+    target, so that a learning rate means the same for prices and temperatures.
 
     Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
     targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
@@ -53,15 +67,24 @@ class Task:
         Raises ConfigError if the preset ``model`` does not take such samples, and DataError for a target that is constant, or
         that float32 cannot hold.
         """
+        segmented = data.classes is not None and len(np.shape(data.source_y)) == 3
+        if recipe.segments and not segmented:
+            raise ConfigError(
+                f"--model {model} finds the class of each pixel, and {data.name} has no class maps; use mnist-scenes as the "
+                "data, or another model, such as --model cnn for pictures with one class"
+            )
         try:
             if recipe.reconstructs:
                 return cls._reconstruction(recipe, data)
             if data.origin is not None and data.origin.series is not None:
                 return cls._forecasting(recipe, data, data.origin.series)
+            if segmented:
+                return cls._segmentation(recipe, data, model)
             return cls._classification(recipe, data) if data.classes is not None else cls._regression(recipe, data)
         except ShapeError as error:
             alternatives = {1: "table", 2: "forecast"}
             alternative = alternatives.get(len(data.shape), "mlp, or make the images larger with --size")
+            alternative = "unet-small" if segmented else alternative
             raise ConfigError(
                 f"--model {model} does not take samples of the shape {data.shape}: {error}; use --model {alternative}"
             ) from None
@@ -70,6 +93,17 @@ class Task:
     def _classification(cls, recipe: Recipe, data: Dataset) -> Task:
         network = recipe.classifier(data.shape, len(data.classes or ()))
         return cls(network, CrossEntropy(), (Accuracy(),), CLASSIFICATION_METRICS)
+
+    @classmethod
+    def _segmentation(cls, recipe: Recipe, data: Dataset, model: str) -> Task:
+        network = recipe.network(len(data.classes or ()))
+        expected, shape = (*data.source_y.shape[1:], len(data.classes or ())), network.build(data.shape).shape
+        if shape != expected:
+            raise ConfigError(
+                f"--model {model} has outputs of the shape {shape}, and {data.name} has a class for each pixel, which needs "
+                f"{expected} (height, width, classes); use --model unet-small"
+            )
+        return cls(network, CrossEntropy(), (Accuracy(), MEAN_IOU), SEGMENTATION_METRICS)
 
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:

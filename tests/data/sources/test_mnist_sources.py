@@ -280,7 +280,7 @@ def test_names():
         load("minst")
     with pytest.raises(ConfigError, match="did you mean 'fashion-mnist'"):
         registry.fetch("fashion")
-    assert set(registry.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings"}
+    assert set(registry.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings", "mnist-scenes"}
 
 
 def test_download_by_name(network):
@@ -294,6 +294,7 @@ def test_status(small, network, monkeypatch):
         ("fashion-mnist", "not downloaded", False),
         ("pendigits", "not downloaded", False),
         ("drawings", "needs mnist and pendigits", False),
+        ("mnist-scenes", "needs mnist", False),
     ]
     assert network == []
     registry.fetch("mnist")

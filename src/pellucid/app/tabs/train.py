@@ -19,7 +19,7 @@ from pellucid.app.tabs.train_job import command
 from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.data.augmentation_text import format_augmentation
-from pellucid.data.sources.registry import SOURCES
+from pellucid.data.sources.registry import CLASS_MAPS, SOURCES
 from pellucid.errors import PellucidError
 from pellucid.optim import rule_of
 from pellucid.optim.schedules import Schedule
@@ -41,6 +41,7 @@ FIELDS = (
     "limit",
     "corrections",
 )
+DATA = [name for name in SOURCES if name not in CLASS_MAPS]  # the presets of the page give one class to each image
 INCLUDE = "include"  # the value of ``corrections`` that adds them to the training set
 ACTIONS = ("pause", "resume", "stop", "learning_rate")
 HEARTBEAT = 15.0  # seconds without an event, after which a comment keeps the connection open
@@ -63,7 +64,7 @@ def routes(state: AppState) -> list[BaseRoute]:
 
 def _choices() -> dict[str, Any]:
     return {
-        "data": list(SOURCES),
+        "data": DATA,
         "presets": [{"name": name, **_describe(recipe)} for name, recipe in CLASSIFIERS.items()],
         "optimizers": list(BATCH_OPTIMIZERS),
         "augmentations": ["none", *AUGMENTATIONS],
@@ -88,7 +89,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 
 def _settings(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> RunSettings:
     return RunSettings(
-        data=request.text("data", SOURCES, "mnist"),
+        data=request.text("data", DATA, "mnist"),
         model=request.text("model", CLASSIFIERS, "mlp"),  # only presets: no request names a file
         hidden=request.text("hidden", None, None),
         epochs=request.integer("epochs", 1, 10_000, None),

@@ -12,6 +12,7 @@ from pellucid.data.drawings import pen_digits
 from pellucid.data.sources import mnist, user_data
 from pellucid.data.sources.drawings import SIZES, drawings
 from pellucid.data.sources.mnist_files import FASHION, MNIST
+from pellucid.data.sources.scenes import SIZES as SCENES, mnist_scenes
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
@@ -20,7 +21,9 @@ SOURCES: dict[str, Callable[..., Splits]] = {
     "fashion-mnist": mnist.fashion_mnist,
     "pendigits": pen_digits.pendigits,
     "drawings": drawings,
+    "mnist-scenes": mnist_scenes,
 }
+CLASS_MAPS = ("mnist-scenes",)  # data sets with a class for each pixel
 
 
 def load(
@@ -60,6 +63,8 @@ def fetch(name: str) -> Path:
     """
     if name not in SOURCES:
         raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)}")
+    if name == "mnist-scenes":
+        return fetch("mnist")
     if name == "drawings":
         fetch("mnist")
         return fetch("pendigits")
@@ -76,16 +81,22 @@ def status() -> list[dict[str, Any]]:
     and verified, which takes about a second. Nothing is downloaded, and no errors are raised.
     """
     scans, pen_digits = mnist.status(MNIST), _pen_digits_status()
-    return [scans, mnist.status(FASHION), pen_digits, _drawings_status(scans, pen_digits)]
+    drawn = {part: size + scans["sizes"][part] + pen_digits["sizes"][part] for part, size in SIZES.items()}
+    return [
+        scans,
+        mnist.status(FASHION),
+        pen_digits,
+        _made_from("drawings", drawn, scans, pen_digits),
+        _made_from("mnist-scenes", dict(SCENES), scans),
+    ]
 
 
-def _drawings_status(*sources: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of ``drawings``, which is made from the sources with these states."""
+def _made_from(name: str, sizes: dict[str, int], *sources: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a data set that is made from the sources with these states."""
     missing = [source["name"] for source in sources if not source["ok"]]
     where = f"needs {' and '.join(missing)}" if missing else f"made from {' and '.join(source['name'] for source in sources)}"
-    sizes = {part: size + sum(source["sizes"][part] for source in sources) for part, size in SIZES.items()}
     files = {file: text for source in sources for file, text in source["files"].items()}
-    return {"name": "drawings", "where": where, "sizes": sizes, "files": files, "ok": not missing}
+    return {"name": name, "where": where, "sizes": sizes, "files": files, "ok": not missing}
 
 
 def _pen_digits_status() -> dict[str, Any]:
