@@ -14,5 +14,6 @@ from pellucid.data.series.windows import split_windows as split_windows, windows
 from pellucid.data.sources.idx import read_idx as read_idx, write_idx as write_idx
 from pellucid.data.sources.mnist import fashion_mnist as fashion_mnist, mnist as mnist
 from pellucid.data.sources.registry import fetch as fetch, load as load, status as status
+from pellucid.data.sources.scenes import mnist_scenes as mnist_scenes
 from pellucid.data.stream import BatchStream as BatchStream
 from pellucid.data.tables.reading import read_csv as read_csv

@@ -5,7 +5,7 @@ The path of one run:
 - ``plan``: the settings, named like the flags of ``pellucid train``, and the plan that follows from them
 - ``presets``: the named networks and optimizers
 - ``recipe``: a network, its optimizer and its fit options, in one object
-- ``task``: classification, segmentation, regression or forecasting, which the training data decides: last layer, loss and metrics
+- ``task``: classification, segmentation, regression or forecasting, by the training data: last layer, loss and metrics
 - ``run``: prepare, train, write
 - ``forecasts``: forecasts of a series beside those of simple methods
 - ``folder``: the files of a run folder

@@ -57,7 +57,7 @@ def scenes(digits: Dataset, count: int, part: str, name: str) -> Dataset:
     for picture, classes in zip(pictures[..., 0], maps, strict=True):
         # The sum of four uniform bytes is nearly normal: divided by 5, its mean is 102 and its standard deviation 30.
         noise = raw(SIDE * SIDE // 2).astype("<u8").view(np.uint8).reshape(4, SIDE, SIDE).sum(axis=0, dtype=np.int16) // 5
-        picture[...] = np.minimum(np.maximum(noise + random.integers(-102, 1, dtype=np.int16), 0), 255)
+        picture[...] = np.minimum(np.maximum(noise - random.integers(30, 103, dtype=np.int16), 0), 255)
         for row in usable[random.integers(0, len(usable), random.integers(1, MAX_DIGITS + 1))]:
             side, brightness = random.integers(IMAGE_SIDES[0], IMAGE_SIDES[1] + 1), random.integers(154, 257)
             image = reduced(images[row], int(side))
