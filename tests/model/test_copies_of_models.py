@@ -9,7 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pellucid import Adam, BatchNorm, CrossEntropy, Dense, Dropout, Ensemble, ReLU, Sequential, Softmax
+from pellucid import (
+    Adam,
+    BatchNorm,
+    ConfigError,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Ensemble,
+    Graph,
+    Node,
+    ReLU,
+    Sequential,
+    Softmax,
+)
 from pellucid.layers import Activation
 
 X = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
@@ -79,6 +92,20 @@ def test_a_lambda_can_be_copied_within_the_process():
     other = copy.deepcopy(model)
     assert other.loss.function is model.loss.function
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+TWO = Graph(Node("a", Dense(3), "input"), Node("b", Dense(3), "input"), outputs=("a", "b"))
+
+
+def test_two_functions_of_one_name_are_refused_where_one_would_become_the_other(tmp_path):
+    once, twice = (lambda outputs, targets, k=k: tuple(k * part for part in squares(outputs, targets)) for k in (1, 2))
+    model = TWO.compile((4,), {"a": once, "b": twice})
+    for way in (model.copy, lambda: model.save(tmp_path / "m")):
+        with pytest.raises(ConfigError, match=r"two classes or functions have the name '.*<lambda>', by which settings refer"):
+            way()
+    assert not any(tmp_path.iterdir())
+    same = TWO.compile((4,), {"a": once, "b": once}).copy()
+    assert same.loss["a"].function is same.loss["b"].function is once
 
 
 @pytest.mark.parametrize("way", list(WAYS.values())[2:], ids=list(WAYS)[2:])

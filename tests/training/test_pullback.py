@@ -323,6 +323,8 @@ def test_samples_are_checked(x, error, message):
     before = snapshot(model)
     with pytest.raises(error, match=message):
         model.forward(x)
+    with pytest.raises(ConfigError, match=r"forward\(logits='no'\): logits must be True or False"):
+        model.forward(X, logits="no")
     assert same(snapshot(model), before)
     assert model.input_stage is None
 

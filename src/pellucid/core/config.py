@@ -245,6 +245,19 @@ def function_key(function: Callable[..., Any]) -> str:
     return f"{function.__module__}:{name}"
 
 
+def by_key(own: Iterable[Any]) -> dict[str, Any]:
+    """Return the user's classes and functions by their names in JSON. Raises ConfigError for two of the same name."""
+    found: dict[str, Any] = {}
+    for one in own:
+        key = class_key(one) if isinstance(one, type) else function_key(one)
+        if found.setdefault(key, one) != one:
+            raise ConfigError(
+                f"two classes or functions have the name {key!r}, by which settings refer to them: give each a name of its "
+                "own, with class or def"
+            )
+    return found
+
+
 def registered_classes(kind: type[T]) -> dict[str, type[T]]:
     """Return all subclasses of ``kind`` in Pellucid that are not abstract, by name."""
     lazy.load_all()
@@ -285,9 +298,10 @@ def from_json(data: Any, kind: type[T], custom_classes: Iterable[Any] = ()) -> T
     ``kind`` is the expected class. ``custom_classes`` are the classes and functions from outside Pellucid that the data may
     contain.
 
-    Raises ConfigError for unknown classes and settings (the message suggests the most similar name), and for invalid values.
+    Raises ConfigError for unknown classes and settings (the message suggests the most similar name), for invalid values, and
+    for two custom classes of the same name.
     """
-    custom = {class_key(one) if isinstance(one, type) else function_key(one): one for one in custom_classes}
+    custom = by_key(custom_classes)
     try:
         value = _decode(data, custom)
     except RecursionError:

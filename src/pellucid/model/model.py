@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
-from pellucid.core.config import own_classes, to_json, validate
+from pellucid.core.config import by_key, own_classes, to_json, validate
 from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
@@ -76,7 +76,8 @@ class Model:
         validate(network, Layer, "Model", "network")
         validate(optimizer, Rule | Chain, "Model", "optimizer")
         self.seed: int = validate(seed, int, "Model", "seed")
-        if loss is None and (isinstance(metrics, Metric) or list(metrics)):
+        given = list(metrics.values()) if isinstance(metrics, Mapping) else [metrics]
+        if loss is None and any(isinstance(one, Metric) or list(one) for one in given):
             raise ConfigError("metrics are computed by fit and evaluate, which need a loss: with loss=None leave them out")
         shape = inputs.sample_shapes(input_shape, network)
         self.loss: Any
@@ -125,7 +126,8 @@ class Model:
         return f"Model({self.network}, {self.input_shape} -> {self.output_shape}, {self.parameter_count:,} parameters)"
 
     def _repr_html_(self) -> str:
-        return as_html(self.network, self.input_shape, (self.loss, self.optimizer, *self.metrics))
+        metrics = [self.metrics] if isinstance(self.metrics, Mapping) else self.metrics
+        return as_html(self.network, self.input_shape, (self.loss, self.optimizer, *metrics))
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -229,15 +231,20 @@ class Model:
         data = training_data(x, y, sample_weight, options, self.state, self.input_stage, self.classes)
         stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
         history = History()
-        events = self._trainer.events(
-            data,
-            stage,
-            options,
-            history,
-            validation=validation,
-            class_names=self.classes or data.classes,
-            control=control,
-        )
+        try:
+            events = self._trainer.events(
+                data,
+                stage,
+                options,
+                history,
+                validation=validation,
+                class_names=self.classes or data.classes,
+                control=control,
+            )
+        except BaseException:
+            if isinstance(data, StreamedBatches):
+                data.close()
+            raise
         self._adopt(data, stage)  # after all checks: a call that raises an error changes nothing
         self.history = history
         return events
@@ -314,6 +321,7 @@ class Model:
         if not len(x):
             raise ShapeError("forward: x must have at least one sample")
         training = validate(training, bool, "forward", "training")
+        logits = validate(logits, bool, "forward", "logits")
         needs_dx = validate(needs_dx, bool, "forward", "needs_dx")
         stage: Any = self.input_stage or stage_for(x)
         stage.check(x)
@@ -411,7 +419,10 @@ class Model:
 
         ``training_state`` makes it a checkpoint: it adds the optimizer's vectors, so that training continues with the batches,
         noise and updates that would have followed. Schedules and policies start again with each ``fit``.
+
+        Raises ConfigError if two classes or functions of your own in it have the same name: the file holds their names.
         """
+        by_key(self._own_classes())
         write_atomically(path, model_file.content(self.state, self.config(), training_state=training_state))
 
     @classmethod
@@ -441,10 +452,12 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         file = b"".join(model_file.content(self.state, self.config(), training_state=True))
-        by_name = (list(part.values()) if isinstance(part, Mapping) else part for part in (self.loss, self.metrics))
-        stages = list(self.input_stage.values()) if isinstance(self.input_stage, InputStages) else self.input_stage
-        parts = (self.network, *by_name, self.optimizer, stages)
-        return _unpickled, (file, own_classes(parts), self._own_steps.passes, copy.deepcopy(self.history))
+        return _unpickled, (file, self._own_classes(), self._own_steps.passes, copy.deepcopy(self.history))
+
+    def _own_classes(self) -> list[Any]:
+        """Return the classes and functions of the user in the settings."""
+        settings = (self.network, self.loss, self.metrics, self.optimizer, self.input_stage)
+        return own_classes([list(one.values()) if isinstance(one, Mapping) else one for one in settings])
 
     def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
         """Write an ONNX file that computes what :meth:`predict` does, for any number of samples.
