@@ -11,8 +11,11 @@ from pellucid import (
     BinaryCrossEntropy,
     Conv2D,
     CrossEntropy,
+    Dense,
     FitOptions,
+    Flatten,
     MeanSquaredError,
+    Reshape,
     Sequential,
     ShapeError,
     Sigmoid,
@@ -139,6 +142,19 @@ def test_training_moves_images_and_maps_alike(loss, outputs, last, targets):
     wanted.fit(x, y, sample_weight=np.rint(inside[..., 0]), batch_size=5, shuffle=False)
     np.testing.assert_allclose(model.parameters, wanted.parameters, atol=1e-6)
     streamed.fit([(IMAGES[i : i + 5], targets[i : i + 5]) for i in (0, 5, 10)], augmentation=SHIFTED)
+    np.testing.assert_allclose(streamed.parameters, wanted.parameters, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [H, 3])
+def test_the_steps_of_a_sequence_are_no_map(steps):
+    def new_model():
+        return Sequential(Flatten(), Dense(steps * W), Reshape((steps, W))).compile((H, W, 1), MeanSquaredError(), seed=7)
+
+    model, wanted, streamed, y = new_model(), new_model(), new_model(), SMOOTH[:, :steps].astype(np.float32)
+    model.fit(IMAGES, y, augmentation=SHIFTED, batch_size=5, shuffle=False)
+    wanted.fit(SHIFTED.apply(IMAGES, seed=7, epoch=0), y, batch_size=5, shuffle=False)
+    np.testing.assert_allclose(model.parameters, wanted.parameters, atol=1e-6)
+    streamed.fit([(IMAGES[i : i + 5], y[i : i + 5]) for i in (0, 5, 10)], augmentation=SHIFTED)
     np.testing.assert_allclose(streamed.parameters, wanted.parameters, atol=1e-6)
 
 

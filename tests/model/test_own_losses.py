@@ -200,7 +200,8 @@ def test_value_and_gradient_are_those_of_the_mean():
     [
         ((np.zeros(3), [0]), ShapeError, r"z must be numbers \(n, k\)"),
         ((np.zeros((2, 3)), [0]), ShapeError, r"a target for each output: z has the shape \(2, 3\), y \(1,\)"),
-        ((np.zeros((2, 3)), [0, 3]), DataError, "out of range"),
+        ((np.zeros((2, 3)), [0, 3]), DataError, "label 3 in sample 1 is out of range"),
+        ((np.zeros((2, 4, 3)), [[0] * 4, [0, 0, 3, 0]]), DataError, "label 3 in sample 1 at position 2 is out of range"),
         ((np.zeros((2, 3)), [0, 1], [1.0]), ShapeError, "each of the 2 samples"),
         ((np.zeros((2, 3)), [0, 1], [1.0, -1.0]), DataError, "not negative"),
     ],

@@ -193,6 +193,16 @@ def test_accumulated_batches_make_the_step_of_their_union(options):
     assert parts.history["train_loss"] == pytest.approx(whole.history["train_loss"], rel=1e-5)
 
 
+def test_the_weights_of_a_batch_may_be_lists():
+    weights = RANDOM.random(N)
+    losses = [compiled().train_on_batch(X, Y, given) for given in (weights.tolist(), {name: weights.tolist() for name in Y})]
+    assert losses == [compiled().train_on_batch(X, Y, weights)] * 2
+    with pytest.raises(ShapeError, match="the output 'digit': sample_weight must hold one number for each of the 90 samples"):
+        compiled().train_on_batch(X, Y, {"digit": [1.0, 2.0]})
+    with pytest.raises(DataError, match="batch: sample_weight must hold numbers"):
+        compiled().train_on_batch(X, Y, ["a"] * N)
+
+
 def test_weights_by_output_class_weights_and_masks():
     counts = np.where(np.arange(N) % 3, 1.0, 0.0)
     y = {**Y, "total": np.where(counts, Y["total"], np.nan)}  # masked targets may have any value
@@ -225,6 +235,11 @@ def test_a_mask_of_a_recurrent_layer_belongs_to_its_output():
         assert scores[f"{name}_loss"] == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ConfigError, match="rnn skips padding, which differs from sample to sample"):
         model.fit(x, y, accumulate=2, batch_size=2, progress=False)
+    other_head = Node("other", Sequential(Dense(1), Sigmoid()), "rnn")  # two outputs of the same layer
+    both = Graph(*padded.nodes[:2], other_head, outputs=("steps", "other"))
+    model = both.compile((4, 1), {"steps": BinaryCrossEntropy(), "other": BinaryCrossEntropy()})
+    y = {"steps": y["steps"], "other": y["steps"]}
+    assert Ensemble([model]).evaluate(x, y)["loss"] == pytest.approx(model.evaluate(x, y)["loss"])
 
 
 def test_other_ways_of_training():
@@ -246,6 +261,20 @@ def test_other_ways_of_training():
     augmented = compiled()
     augmented.fit(DATA, augmentation={"picture": Augmentation(shift=1)}, progress=False)
     assert (augmented.parameters != compiled().parameters).any()
+
+
+def test_a_model_with_several_outputs_and_no_loss_is_saved_and_copied(tmp_path):
+    model = NETWORK.compile(SHAPES)
+    model.save(tmp_path / "m")
+    for other in (model.copy(), Model.load(tmp_path / "m")):
+        assert other.loss is None
+        np.testing.assert_array_equal(other.parameters, model.parameters)
+    with pytest.raises(ConfigError, match="with loss=None leave them out"):
+        NETWORK.compile(SHAPES, metrics={"digit": [Accuracy()]})
+
+
+def test_metrics_of_each_output_are_in_the_table_of_a_notebook():
+    assert "{&#x27;digit&#x27;: (Accuracy(),), &#x27;total&#x27;: ()}" in compiled()._repr_html_()
 
 
 def test_loops_of_your_own_and_ensembles():
@@ -507,6 +536,8 @@ def test_batches_from_a_program_have_dictionaries():
     streamed.fit(batches, class_weight={"digit": [1, 2, 1]}, epochs=2, progress=False)
     whole.fit(X, Y, class_weight={"digit": [1, 2, 1]}, batch_size=30, shuffle=False, epochs=2, progress=False)
     np.testing.assert_array_equal(streamed.parameters, whole.parameters)
+    with pytest.raises(ConfigError, match=r"epoch 1, batch 1: fit\(accumulate=2\) averages.*differ between the outputs"):
+        streamed.fit(batches, class_weight={"digit": [1, 2, 1]}, accumulate=2, progress=False)
     with pytest.raises(DataError, match="epoch 1, batch 1: y lacks the output 'total'"):
         streamed.fit([(X, {"digit": Y["digit"]})], progress=False)
     with pytest.raises(ConfigError, match="with a stream of batches needs one input and one output"):
@@ -524,5 +555,5 @@ def test_maps_of_one_picture_are_moved_alike_and_of_several_refused():
     model.fit(x, {"map": x, "same": x}, augmentation=Augmentation(shift=1), progress=False)
     assert model.history["train_loss"][0] < 1e-6  # the outputs are the pictures, and so are the targets
     two = Graph(Node("map", Add(), "a", "b"), inputs=("a", "b")).compile({"a": (4, 4, 1), "b": (4, 4, 1)}, MeanSquaredError())
-    with pytest.raises(ShapeError, match="moves the pixels of 'a', but a target has an axis of positions"):
+    with pytest.raises(ShapeError, match="moves the pixels of 'a', but a target has two axes of positions"):
         two.fit({"a": x, "b": x}, x, augmentation={"a": Augmentation(shift=1)}, progress=False)

@@ -192,6 +192,11 @@ def test_the_source_is_closed_when_the_training_is(prefetch):
     next(events)
     events.close()
     assert closed == [0, 1, 2]
+    with pytest.raises(ConfigError, match="EarlyStopping monitors 'validation_loss'"):
+        model.fit(BatchStream(endless, 5, prefetch=prefetch), policies=[EarlyStopping(2)])
+    with pytest.raises(ConfigError, match="low must be less than high"):
+        model.find_learning_rate(BatchStream(endless, 5, prefetch=prefetch), low=1, high=0.1)
+    assert closed == [0, 1, 2, 2, 2]
     assert not prefetching_threads()
 
 

@@ -52,7 +52,7 @@ class Batches:
         rows: Array | None,
         stage: Any,
         augmentation: SampleAugmentation | Mapping[str, SampleAugmentation] | None = None,
-        interpolate: bool | Mapping[str, bool] = False,
+        interpolate: bool | Mapping[str, bool | None] | None = False,
         batch_size: int,
         seed: int,
         shuffle: bool,
@@ -101,14 +101,14 @@ class Batches:
 
     def _check_maps(self, name: str, augmentation: SampleAugmentation) -> None:
         """Raise ShapeError where an augmentation of one input of several would move the pixels of a target."""
-        targets = self.targets.by_name.values() if isinstance(self.targets, NamedArrays) else [self.targets]
+        of_maps = self.interpolate.values() if isinstance(self.interpolate, Mapping) else [self.interpolate]
         image = self.x[name].shape[1:]
-        if len(image) != 3 or not any(one.ndim > 2 for one in targets):
+        if len(image) != 3 or all(one is None for one in of_maps):
             return
         h, w, _ = image
         if augmentation.geometry(np.arange(1), h, w, self.seed, 0, self.kernels) is not None:
             raise ShapeError(
-                f"{augmentation} moves the pixels of {name!r}, but a target has an axis of positions, and with several "
+                f"{augmentation} moves the pixels of {name!r}, but a target has two axes of positions, and with several "
                 "inputs it is not known of which it is a map: use an augmentation that moves no pixels, or batches from a "
                 "function"
             )
@@ -120,12 +120,12 @@ class Batches:
         if augmentation is None or isinstance(augmentation, Mapping):
             return targets, weights
 
-        def changed(y: Array, w: Array, between: bool) -> tuple[Array, Array]:
+        def changed(y: Array, w: Array, between: bool | None) -> tuple[Array, Array]:
             image, keys = self.x.shape[1:], (indices, self.seed, epoch)
             return moved(augmentation, image, y, w, *keys, interpolate=between, kernels=self.kernels)
 
         if not isinstance(targets, NamedArrays):
-            assert isinstance(interpolate, bool)
+            assert not isinstance(interpolate, Mapping)
             return changed(targets, weights, interpolate)
         assert isinstance(interpolate, Mapping)
         pairs = {name: changed(targets[name], weights[name], interpolate[name]) for name in targets}

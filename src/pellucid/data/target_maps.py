@@ -19,17 +19,17 @@ def moved(
     seed: int,
     epoch: int,
     *,
-    interpolate: bool,
+    interpolate: bool | None,
     kernels: Kernels,
 ) -> tuple[Array, Array]:
     """Return targets and weights whose pixels are moved like those of the augmented images.
 
-    ``image`` is the shape of one image (h, w, c). ``targets`` are one for each image (n, …), and returned unchanged, or one for
-    each pixel: labels (n, h, w) or numbers (n, h, w, k). ``weights`` are (n) or (n, h, w). Each pixel takes the target of the
-    nearest pixel, or with ``interpolate`` that between pixels. Pixels from outside the image get the target 0 and the weight 0,
-    so they do not count. Raises ShapeError for maps of another size than the image.
+    ``image`` is the shape of one image (h, w, c). ``targets`` are one for each pixel, labels (n, h, w) or numbers (n, h, w, k),
+    or other targets, which are returned unchanged; ``interpolate`` is None for these. ``weights`` are (n) or (n, h, w). Each
+    pixel takes the target of the nearest pixel, or with ``interpolate`` that between pixels. Pixels from outside the image get
+    the target 0 and the weight 0, so they do not count. Raises ShapeError for maps of another size than the image.
     """
-    if targets.ndim < 3 or len(image) != 3:
+    if interpolate is None or targets.ndim < 3 or len(image) != 3:
         return targets, weights
     h, w = image[:2]
     geometry = augmentation.geometry(indices, h, w, seed, epoch, kernels)

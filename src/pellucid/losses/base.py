@@ -19,7 +19,7 @@ from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers import Layer
-from pellucid.losses.targets import without_masked
+from pellucid.losses.targets import targets_at, without_masked
 
 
 class Loss(Config, ABC):
@@ -77,8 +77,7 @@ class Loss(Config, ABC):
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise DataError("sample_weight must be finite and not negative")
         self.check_outputs(shape)
-        y = without_masked(y, weights)
-        targets = self.targets(y.reshape(-1, *y.shape[1 + len(positions) :]), shape)
+        targets = targets_at(self.targets, without_masked(y, weights), positions, shape)
         weights = np.repeat(weights, math.prod(positions)) if weights.ndim == 1 else weights.reshape(-1)
         total = float(np.add.reduce(weights, dtype=np.float64))
         scale = 1 / total if total > 0 else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
@@ -21,6 +23,20 @@ class InvalidTarget(DataError):
     def at(self, place: str) -> InvalidTarget:
         """Return the same error with ``place`` in place of the number of the row."""
         return InvalidTarget(self.message, self.row, place)
+
+
+def targets_at(targets: Callable[[Array, Shape], Array], y: Array, positions: Shape, shape: Shape) -> Array:
+    """Return ``targets(rows, shape)`` for the targets y (n, *positions, …) as rows (n·P, …), one for each position.
+
+    An InvalidTarget has the sample and the position in its message.
+    """
+    try:
+        return targets(y.reshape(-1, *y.shape[1 + len(positions) :]), shape)
+    except InvalidTarget as error:
+        if not positions:
+            raise
+        sample, *position = (int(i) for i in np.unravel_index(error.row, (len(y), *positions)))
+        raise error.at(f"sample {sample} at position {', '.join(map(str, position))}") from None
 
 
 def finite_targets(y: Array, what: str = "targets") -> Array:

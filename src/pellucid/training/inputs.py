@@ -290,17 +290,17 @@ def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelSt
     """Return one batch (x, targets, weights), checked.
 
     The returned x (n, *input shape) has passed the input stage; it and the weights are float32. x and y are arrays or
-    NamedArrays, ``sample_weight`` an array or a dictionary. Raises ShapeError and DataError.
+    NamedArrays, ``sample_weight`` is as the user gave it. Raises ShapeError and DataError.
     """
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
     n = len(x)
     if len(y) != n or not n:
         raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(y)}")
-    for name, one in (sample_weight if isinstance(sample_weight, Mapping) else {"": sample_weight}).items():
-        if one is not None:
-            check_sample_weight(np.asarray(one, np.float32), f"batch, {name}" if name else "batch")
-    targets, weights = checked_targets(y, sample_weight, n, state)
+    weights = None if sample_weight is None else numeric_arrays(sample_weight, "sample_weight", "batch")
+    for name, one in weights.items() if isinstance(weights, NamedArrays) else [("", weights)]:
+        check_sample_weight(one, f"batch, {name}" if name else "batch")
+    targets, weights = checked_targets(y, weights, n, state)
     if weights is None:
         weights = np.ones(n, np.float32)
     return stage.transform(x, slice(0, n), empty(n, state.input_shape, np.float32), state.kernels), targets, weights

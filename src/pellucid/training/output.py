@@ -23,7 +23,7 @@ from pellucid.errors import ConfigError, ShapeError
 from pellucid.kernels import Kernels
 from pellucid.layers.activations import Activation
 from pellucid.losses import Loss
-from pellucid.losses.targets import InvalidTarget, without_masked
+from pellucid.losses.targets import targets_at, without_masked
 from pellucid.metrics import Metric, MetricState
 
 
@@ -90,6 +90,11 @@ class Output:
         """Whether the numbers of an answer are several independent yes-or-no answers."""
         return self.loss.multi_label and self.shape[-1] > 1
 
+    @property
+    def interpolates(self) -> bool | None:
+        """Whether targets that are maps of pixels are numbers, which have values between two pixels; None without such maps."""
+        return not self.loss.classifies if len(self.positions) == 2 else None
+
     # -- checks of user data --------------------------------------------------------------------------------------
 
     def targets(self, y: Array, weights: Array | None = None) -> Array:
@@ -112,11 +117,7 @@ class Output:
                 f"the network has an output of {k} {'number' if k == 1 else 'numbers'} at each of its positions "
                 f"{self.positions}, so the targets have the shape {expected}; got {y.shape}. {self._advice_for(y.shape[1:])}"
             )
-        try:
-            rows = self.loss.targets(y.reshape(-1, *y.shape[rank + 1 :]), self._answer)
-        except InvalidTarget as error:
-            sample, *position = (int(i) for i in np.unravel_index(error.row, (len(y), *self.positions)))
-            raise error.at(f"sample {sample} at position {', '.join(map(str, position))}") from None
+        rows = targets_at(self.loss.targets, y, self.positions, self._answer)
         return rows.reshape(len(y), *self.positions, *rows.shape[1:])
 
     def _advice_for(self, shape: Shape) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape
 from pellucid.core.named_arrays import NamedArrays
-from pellucid.errors import DataError, ShapeError, did_you_mean
+from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
 from pellucid.networks.ports import by_name
 from pellucid.training.output import Output, Reading
 
@@ -46,8 +46,8 @@ class SeveralOutputs:
 
     @property
     def mask_paths(self) -> list[str]:
-        """The paths of the layers that skip positions of an output."""
-        return [path for part in self.parts.values() for path in part.mask_paths]
+        """The paths of the layers that skip positions of an output, each once."""
+        return list(dict.fromkeys(path for part in self.parts.values() for path in part.mask_paths))
 
     @property
     def compares_samples(self) -> bool:
@@ -58,6 +58,11 @@ class SeveralOutputs:
     def divergence_limit(self) -> float:
         """The total loss above which a batch has diverged: the largest limit of an output."""
         return max(part.divergence_limit for part in self.parts.values())
+
+    @property
+    def interpolates(self) -> dict[str, bool | None]:
+        """Whether targets that are maps of pixels are numbers; None for outputs without such maps."""
+        return {name: part.interpolates for name, part in self.parts.items()}
 
     # -- checks of user data --------------------------------------------------------------------------------------
 
@@ -99,11 +104,19 @@ class SeveralOutputs:
         given = values.by_name if isinstance(values, NamedArrays) else values
         return by_name(given, tuple(self.parts), what, "output", DataError)
 
-    def why_not_in_parts(self, weights: NamedArrays) -> str | None:
-        """Return why the gradients of batches do not add up to that of their union, or None if they do.
+    def check_parts(self, weights: NamedArrays, why: str) -> None:
+        """Raise ConfigError where the gradients of parts of samples with these weights do not add up to that of their union.
 
-        They do where every output gives a batch the same share: each sample has one weight in all of them.
+        They do where every output gives a part the same share: each sample has one weight in all of them. ``why`` says what
+        adds up the gradients, for the message.
         """
+        if reason := self._why_not_in_parts(weights):
+            raise ConfigError(
+                f"{why}, but with several outputs these do not add up to the gradient of their union: {reason}; train with one "
+                "batch for each step, as with Adam() and accumulate=1"
+            )
+
+    def _why_not_in_parts(self, weights: NamedArrays) -> str | None:
         first = next(iter(weights.by_name.values()))
         if any(array is not first and not np.array_equal(array, first) for array in weights.by_name.values()):
             return "the weights of the samples differ between the outputs"

@@ -33,10 +33,12 @@ class StreamedBatches:
 
     The first batch is taken and checked when this object is created; a thread for prefetching starts only with the training.
     ``stage`` is the model's input stage, or None for the one that the first batch determines. ``augmentation`` gets the
-    position of a sample in its epoch as its index. A batch is valid until the next one is taken.
+    position of a sample in its epoch as its index. ``accumulate`` is the number of batches for one update. A batch is valid
+    until the next one is taken.
 
     Raises ConfigError where the length of an epoch is not known, DataError where there is no batch, ShapeError and DataError
-    for a batch that does not fit to the model. What the source itself raises passes through.
+    for a batch that does not fit the model, and ConfigError for one whose gradient cannot be averaged with those of others.
+    What the source itself raises passes through.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class StreamedBatches:
         augmentation: SampleAugmentation | None = None,
         class_weight: ClassWeight | None = None,
         class_names: Any = None,
+        accumulate: int = 1,
     ):
         self.stream, self.state, self.stage = stream, state, stage
         self.augmentation, self.class_weight, self.class_names = augmentation, class_weight, class_names
+        self.accumulate = accumulate
         parts = class_weight.values() if isinstance(class_weight, Mapping) else [class_weight]
         if any(isinstance(one, str) for one in parts):
             raise ConfigError(
@@ -147,12 +151,14 @@ class StreamedBatches:
         x = inputs.as_samples(item[0], self.stage)
         stage: Any = self.stage or stage_for(x)
         y = numeric_arrays(item[1], "y")
-        weight = None if len(item) == 2 or item[2] is None else unwrapped(numeric_arrays(item[2], "sample_weight"))
-        batch, targets, weights = inputs.checked_batch(x, y, weight, stage, state)
+        weight = None if len(item) == 2 or item[2] is None else numeric_arrays(item[2], "sample_weight")
+        batch, targets, weights = inputs.checked_batch(x, y, unwrapped(weight), stage, state)
         if self.class_weight is not None:
             samples = weighted(Samples(x, None, targets, weights), self.class_weight, state, self.class_names, whole=False)
             assert samples.weights is not None
             weights = samples.weights
+        if self.accumulate > 1 and isinstance(state.output, SeveralOutputs):
+            state.output.check_parts(weights, averages(self.accumulate))
         if self.augmentation is not None:
             self.augmentation.check(batch.shape[1:])
             targets, weights = moved(
@@ -163,7 +169,7 @@ class StreamedBatches:
                 np.arange(done, done + len(batch)),
                 state.seed,
                 epoch,
-                interpolate=not state.output.loss.classifies,
+                interpolate=state.output.interpolates,
                 kernels=state.kernels,
             )
             rows, plain = np.arange(len(batch)), np.ascontiguousarray(batch)
@@ -229,4 +235,10 @@ def training_data(
         augmentation=as_augmentation(options.augmentation, "fit"),
         class_weight=options.class_weight,
         class_names=classes,
+        accumulate=options.accumulate,
     )
+
+
+def averages(accumulate: int) -> str:
+    """Return what ``fit(accumulate=…)`` does with the gradients of batches, for messages."""
+    return f"fit(accumulate={accumulate}) averages the gradients of batches"

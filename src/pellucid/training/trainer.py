@@ -28,7 +28,7 @@ from pellucid.training.prediction import Predictor, start_scores
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
-from pellucid.training.streamed import StreamedBatches
+from pellucid.training.streamed import StreamedBatches, averages
 
 
 def _comparing(state: ModelState) -> str:
@@ -36,22 +36,6 @@ def _comparing(state: ModelState) -> str:
     if not isinstance(state.output, SeveralOutputs):
         return str(state.loss)
     return next(f"{part.loss} of {name!r}" for name, part in state.output.parts.items() if part.compares_samples)
-
-
-def _check_parts(state: ModelState, samples: Samples, why: str) -> None:
-    """Raise ConfigError where the gradients of parts of these samples do not add up to the gradient of their union."""
-    if isinstance(state.output, SeveralOutputs) and (reason := state.output.why_not_in_parts(samples.weights)):
-        raise ConfigError(
-            f"{why}, but with several outputs these do not add up to the gradient of their union: {reason}; train with one "
-            "batch for each step, as with Adam() and accumulate=1"
-        )
-
-
-def _interpolate(state: ModelState) -> Any:
-    """Return whether targets are numbers, which have values between two pixels; of several outputs for each."""
-    if isinstance(state.output, SeveralOutputs):
-        return {name: not part.loss.classifies for name, part in state.output.parts.items()}
-    return not state.output.loss.classifies
 
 
 class Trainer:
@@ -116,13 +100,14 @@ class Trainer:
             if isinstance(rule, LBFGS):
                 check_options(options, len(samples.targets), rule)
                 size = chunk_samples(state, len(samples.targets), rule)
-                if size < len(samples.targets):
-                    _check_parts(state, samples, f"{rule} sums the gradients of chunks of {size:,} samples")
+                if size < len(samples.targets) and isinstance(state.output, SeveralOutputs):
+                    why = f"{rule} sums the gradients of chunks of {size:,} samples"
+                    state.output.check_parts(samples.weights, why)
                 batches = self._batches(samples, stage, size, shuffle=False, augmentation=None)
             else:
                 augmentation = inputs.checked_augmentation(options.augmentation, state)
-                if options.accumulate > 1:
-                    _check_parts(state, samples, f"fit(accumulate={options.accumulate}) averages the gradients of batches")
+                if options.accumulate > 1 and isinstance(state.output, SeveralOutputs):
+                    state.output.check_parts(samples.weights, averages(options.accumulate))
                 batches = self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=augmentation)
         if isinstance(rule, LBFGS):
             assert isinstance(batches, Batches)
@@ -179,11 +164,12 @@ class Trainer:
     ) -> RateSearch:
         """Run the range test on the data set. The model is left unchanged. See ``Model.find_learning_rate``."""
         state = self.state
-        check_range(low, high, steps)
-        batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
         if isinstance(data, StreamedBatches):
             with contextlib.closing(data), state.threads(data.batch_size).applied(state.kernels):
+                check_range(low, high, steps)
                 return range_test(state, self._gradient_step, data, low, high, steps)
+        check_range(low, high, steps)
+        batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
         augmentation = inputs.checked_augmentation(augmentation, state, "find_learning_rate")
         samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
@@ -198,7 +184,7 @@ class Trainer:
             rows=samples.rows,
             stage=stage,
             augmentation=augmentation,
-            interpolate=_interpolate(self.state),
+            interpolate=self.state.output.interpolates,
             batch_size=batch_size,
             seed=self.state.seed,
             shuffle=shuffle,
