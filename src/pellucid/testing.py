@@ -307,8 +307,7 @@ def check_kernels(
 ) -> None:
     """Compare the results with the reference and the compiled kernels, in float64 and in float32."""
     for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
-        arrays = (_each(lambda one, dtype=dtype: one.astype(dtype), value) for value in (x, dy))
-        x_cast, dy_cast = arrays
+        x_cast, dy_cast = (_each(lambda one, dtype=dtype: one.astype(dtype), value) for value in (x, dy))
         reference, compiled = (
             run_layer(
                 layer,
@@ -363,7 +362,6 @@ def check_loss(
     """Check a loss after a network, for the targets ``y`` and random samples. Raises AssertionError with the reason.
 
     ``loss`` may be a function, as in ``compile(loss=function)``.
-
 
     - The gradient of every slot, with sample weights, agrees with central differences of the loss within ``atol``.
     - The loss and its gradient are the same for a batch in parts and for the whole batch, unless the loss compares samples.

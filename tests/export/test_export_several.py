@@ -14,6 +14,7 @@ from pellucid import (
     BatchNorm,
     BinaryCrossEntropy,
     Concatenate,
+    ConfigError,
     Conv2D,
     CrossEntropy,
     Dense,
@@ -99,6 +100,12 @@ def test_exports_compute_what_predict_returns(make, tmp_path):
         [sys.executable, "-m", "ruff", "format", "--check", "net.py"], cwd=tmp_path, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_an_input_with_the_name_of_the_only_output_is_refused(tmp_path):
+    model = Graph(Node("sum", Add(), "output", "b"), inputs=("output", "b")).compile({"output": (3,), "b": (3,)})
+    with pytest.raises(ConfigError, match="'output', which is the name of an input here: give the input another name"):
+        model.export_onnx(tmp_path / "net.onnx")
 
 
 def test_shared_parameters_are_stored_once():

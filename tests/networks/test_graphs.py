@@ -493,6 +493,46 @@ def test_a_custom_merge_may_have_parameters():
         from_json(to_json(network), Layer)
 
 
+@dataclass(frozen=True)
+class Wide(Layer):
+    """A user's layer that computes in float64, by mistake: y = 2x."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return x * np.float64(2)
+
+    def backward(self, p, g, dy, ctx):
+        return dy * 2
+
+
+@dataclass(frozen=True)
+class WideConcatenate(Merge):
+    """A user's merge whose gradients are columns of a float64 array, by mistake."""
+
+    def build(self, shapes):
+        return LayerSpec((sum(shape[0] for shape in shapes),))
+
+    def forward(self, p, xs, ctx):
+        ctx.keep(xs[0].shape[1])
+        return np.concatenate(xs, axis=1)
+
+    def backward(self, p, g, dy, ctx):
+        return np.split(dy.astype(np.float64), list(ctx.kept), axis=1)
+
+
+def test_columns_of_another_dtype_are_converted():
+    x, dy = asymmetric((4, 3)).astype(np.float32), asymmetric((4, 6), seed=1).astype(np.float32)
+    wide = run_layer(Graph(Node("wide", Wide(), "input"), Node("both", Concatenate(), "wide", "input")), x)
+    np.testing.assert_array_equal(wide.y, np.concatenate([2 * x, x], axis=1))
+    passes = [
+        run_layer(Graph(Node("a", Dense(3), "input"), Node("b", Dense(3), "input"), Node("end", merge, "a", "b")), x, dy)
+        for merge in (Concatenate(), WideConcatenate())
+    ]
+    np.testing.assert_array_equal(passes[1].gradient, passes[0].gradient)
+
+
 def test_the_json_form_of_a_graph():
     network = Graph(Node("a", ReLU(), "input"), Node("sum", Add(), "a", "input"))
     assert json.loads(json.dumps(to_json(network))) == {

@@ -47,6 +47,19 @@ def test_the_legend_reads_from_left_to_right(n, lines):
     assert len({line for line, _ in middles.values()}) == lines
 
 
+def test_maps_and_pictures_may_be_lists():
+    figure = plots.maps({"truth": [[[0, 1]]]}, [[[[0.0], [1.0]]]])
+    np.testing.assert_allclose(shown(figure)[1], class_colors(2)[[[0, 1]]])
+    assert plots.alt(figure).startswith("1 class map below")
+
+
+def test_each_method_has_a_curve_of_errors():
+    figure = plots.forecast_errors({f"method {i}": np.full((3, 1), i) for i in range(6)}, ["a"])
+    assert [line.get_ydata()[0] for line in figure.axes[0].lines] == list(range(6))
+    with pytest.raises(ShapeError, match=r"a column for each target; got \{'model': \(3, 2\)\}"):
+        plots.forecast_errors({"model": np.zeros((3, 2))}, ["a"])
+
+
 def test_a_single_output_is_a_map_of_two_classes_and_negative_numbers_have_no_label():
     p = np.array([[0.2, 0.5], [0.9, 0.49]])[None, ..., None]
     y = np.array([[[0, 1], [-1, -100]]])

@@ -149,6 +149,10 @@ HEADS = {
             Node("soft", Softmax(), "drop"),
         ),
     ),
+    "a graph with a named input": (
+        Graph(Node("flat", Flatten(), "image"), Node("out", Dense(3), "flat"), inputs=("image",), outputs=("out",)),
+        Graph(Node("flat", Flatten(), "image"), Node("out", Dense(5), "flat"), inputs=("image",), outputs=("out",)),
+    ),
     "a sigmoid": (Sequential(Flatten(), Dense(3), Sigmoid()), Sequential(Flatten(), Dense(5), Sigmoid())),
     "a frozen body": (
         Sequential(Frozen(Flatten(), Dense(4)), Dense(3), Softmax()),
@@ -164,7 +168,7 @@ def start_of(network, loss):
 @pytest.mark.parametrize("kind", HEADS)
 def test_the_last_dense_gets_other_units(kind):
     network, wanted = HEADS[kind]
-    start = start_of(network, CrossEntropy() if "sigmoid" not in kind else MeanSquaredError())
+    start = start_of(network, MeanSquaredError() if "sigmoid" in kind or "named" in kind else CrossEntropy())
     assert start.network(5) == wanted
     assert start.network(3) == network
 

@@ -189,7 +189,7 @@ class Concatenate(Merge):
         rows = math.prod(y.shape[:axis])
         all_columns, first = y.reshape(rows, math.prod(y.shape[axis:])), 0
         for x in xs:
-            columns = x.reshape(rows, math.prod(x.shape[axis:]))
+            columns = x.astype(y.dtype, copy=False).reshape(rows, math.prod(x.shape[axis:]))
             ctx.kernels.copy_columns(columns, all_columns[:, first : first + columns.shape[1]])
             first += columns.shape[1]
         return y

@@ -51,7 +51,7 @@ class GradientSums:
             one, all_ = dy.reshape(-1), total.reshape(-1)
             kernels.copy(one, all_) if is_first else kernels.add(all_, one)
         else:
-            one = _as_columns(dy)
+            one = _as_columns(dy.astype(total.dtype, copy=False))
             all_ = total.reshape(one.shape)
             kernels.copy_columns(one, all_) if is_first else kernels.add_columns(all_, one)
 

@@ -36,6 +36,7 @@ def maps(maps: Mapping[str, Array], x: Array | None = None, *, classes: Sequence
     values that are no class numbers, and for fewer names than classes.
     """
     rows = {name: _class_numbers(name, np.asarray(given)) for name, given in maps.items()}
+    x = None if x is None else np.asarray(x)
     shapes = {name: row.shape for name, row in rows.items()}
     if len(set(shapes.values())) != 1 or not all(next(iter(shapes.values()))):
         raise ShapeError(f"expected at least one class map, and all of one shape (n, h, w) without an axis of 0; got {shapes}")
@@ -122,7 +123,8 @@ def _text(rows: Mapping[str, Array], names: Sequence[str], title: str, *, pictur
     (first, truth), *others = rows.items()
     known = truth >= 0
     parts = [f"{name} in {(truth == i)[known].mean():.0%}" for i, name in enumerate(names)] if known.any() else []
-    text = f"{title + ': ' if title else ''}{len(truth)} class maps{' below their pictures' if pictures else ''}, in rows: "
+    count, images = f"{len(truth)} class map{'s' * (len(truth) != 1)}", " below the images" if pictures else ""
+    text = f"{title + ': ' if title else ''}{count}{images}, in rows: "
     text += f"{join_names(rows)}. Classes of {first}: {join_names(parts, 10)} of the pixels."
     for name, row in others:
         if known.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +27,19 @@ STYLES: tuple[dict[str, Any], ...] = (
 def forecast_errors(errors: Mapping[str, Array], targets: Sequence[str], title: str = "") -> Figure:
     """Draw the mean absolute error over the step of the horizon, in one panel for each target and one curve for each method.
 
-    ``errors`` has for each method, the model first, an array (horizon, k). Raises ShapeError if the arrays differ in shape or
-    have other numbers of targets.
+    ``errors`` has for each method, the model first, an array (horizon, k), in the units of the k ``targets``, of which at most
+    the first six are drawn. Raises ShapeError if the arrays differ in shape or have other numbers of targets.
     """
     arrays = {name: np.asarray(error, float) for name, error in errors.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or shape[1] != len(targets) or not shape[0]:
-        raise ShapeError(f"errors must be arrays (horizon, {len(targets)}), all of one shape")
+        got = {name: array.shape for name, array in arrays.items()}
+        raise ShapeError(f"errors must be arrays (horizon, {len(targets)}) of one shape, a column for each target; got {got}")
     shown = list(targets)[:MAX_TARGETS]
     figure, axes = blank_figure(4.2 * len(shown) + 0.4, 3.6, len(shown))
     steps = np.arange(1, shape[0] + 1)
     for i, (ax, target) in enumerate(zip(axes, shown, strict=True)):
-        for (name, array), style in zip(arrays.items(), STYLES, strict=False):
+        for (name, array), style in zip(arrays.items(), itertools.cycle(STYLES), strict=False):
             ax.plot(steps, array[:, i], label=name, markersize=4, **style)
         ax.set_title(target)
         ax.set_xlabel("Rows ahead")

@@ -138,7 +138,8 @@ def _with_units(layer: Layer, units: int) -> Layer | None:
         changed = _with_units(last.layer, units) if isinstance(last.layer, Layer) else None
         if changed is None:
             return None
-        return Graph(*(Node(node.name, changed, *node.inputs) if node is last else node for node in layer.nodes))
+        changed_nodes = (Node(node.name, changed, *node.inputs) if node is last else node for node in layer.nodes)
+        return Graph(*changed_nodes, inputs=layer.inputs, outputs=layer.outputs)
     return None
 
 

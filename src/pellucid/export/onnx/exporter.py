@@ -20,6 +20,7 @@ from pellucid.export.onnx.basics import OnnxEmitter
 from pellucid.export.onnx.graph import FLOAT, Graph, Value
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers import Embedding
+from pellucid.networks.ports import OUTPUT
 
 OPSET = 17  # June 2022, the first with LayerNormalization; supported by current runtimes
 IR_VERSION = 8  # the file format released with opset 17
@@ -84,6 +85,11 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
 def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> tuple[Graph, dict[str, type]]:
     """Return the graph from inputs to outputs, and the NumPy dtype of each input."""
     steps, outputs = trained.steps()
+    if OUTPUT in trained.inputs and OUTPUT in outputs:
+        raise ConfigError(
+            f"export_onnx: the file calls the only output of a network {OUTPUT!r}, which is the name of an input here: give "
+            "the input another name"
+        )
     graph = Graph([*trained.inputs, *trained.outputs])
     dtypes: dict[str, type] = {}
     values: dict[str, Value] = {}
