@@ -11,7 +11,8 @@ from pellucid.data.input_stage import InputStage, Passthrough
 from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.layers import Layer, Merge
 from pellucid.networks import Composite, build_layer
-from pellucid.networks.ports import ONE_OF_EACH, OUTPUT, Ports, input_shapes
+from pellucid.networks.composite import ports_of
+from pellucid.networks.ports import OUTPUT, Ports, input_shapes
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class TrainedNetwork:
     @property
     def ports(self) -> Ports:
         """The inputs and outputs of the network."""
-        return self.network.ports() if isinstance(self.network, Composite) else ONE_OF_EACH
+        return ports_of(self.network)
 
     @property
     def inputs(self) -> dict[str, tuple[Shape, InputStage]]:

@@ -9,31 +9,31 @@ from pellucid.core.config import NonNegative, validate
 from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages
-from pellucid.errors import ConfigError, did_you_mean
+from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import NO_LOSS
 from pellucid.losses.from_function import as_loss
 from pellucid.model.compatibility import check_loss_and_network
-from pellucid.networks import Composite
-from pellucid.networks.ports import ONE_OF_EACH, OUTPUT, by_name
+from pellucid.networks.composite import ports_of
+from pellucid.networks.ports import OUTPUT, by_name, check_known
 
 
 def output_names(network: Layer) -> tuple[str, ...] | None:
     """Return the names of the outputs of a network that has several, else None."""
-    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
+    ports = ports_of(network)
     return tuple(ports.outputs) if ports.outputs is not None and len(ports.outputs) > 1 else None
 
 
 def input_names(network: Layer) -> tuple[str, ...] | None:
     """Return the names of the inputs of a network that has several, else None."""
-    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
+    ports = ports_of(network)
     return ports.inputs if len(ports.inputs) > 1 else None
 
 
 def refuse_several(network: Layer, what: str) -> None:
     """Raise ConfigError for a network with several inputs or outputs; ``what`` needs one of each."""
-    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
+    ports = ports_of(network)
     if ports.several:
         counts = (
             f"{len(names)} {kind}{'s' * (len(names) > 1)}"
@@ -79,7 +79,7 @@ def checked_loss_weights(weights: Any, network: Layer) -> dict[str, float] | Non
         weights = {}
     if not isinstance(weights, Mapping):
         raise ConfigError(f"loss_weights must be a dictionary by output, such as {{{names[0]!r}: 0.5}}, not {weights!r}")
-    _check_known(weights, names, "loss_weights", "output")
+    check_known(weights, names, "loss_weights", "output")
     complete = {name: validate(weights.get(name, 1.0), NonNegative, "Model", f"loss_weights[{name!r}]") for name in names}
     if not any(complete.values()):
         raise ConfigError("loss_weights are all 0, so nothing would be trained: give at least one output a weight")
@@ -96,7 +96,7 @@ def checked_classes(classes: Any, shape: Any) -> Any:
         return _names(classes, shape, "")
     if not isinstance(classes, Mapping):
         raise ConfigError(f"classes must be a dictionary by output, such as {{{next(iter(shape))!r}: {classes!r}}}")
-    _check_known(classes, shape, "classes", "output")
+    check_known(classes, shape, "classes", "output")
     return {name: _names(names, shape[name], f" {name!r}") for name, names in classes.items()} or None
 
 
@@ -128,9 +128,3 @@ def adopted_classes(known: Any, given: Any, output: Any) -> Any:
     if known is None and given is not None and not output.compares_samples and len(given) == output.class_count:
         return tuple(given)
     return known
-
-
-def _check_known(given: Mapping[str, Any], names: Any, what: str, kind: str) -> None:
-    for name in given:
-        if name not in names:
-            raise ConfigError(f"{what} has {name!r}, which is not an {kind} of the network: {did_you_mean(name, names)}")

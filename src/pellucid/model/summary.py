@@ -9,7 +9,8 @@ from pellucid import notebook
 from pellucid.core.memory import Shape
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.networks import Composite, build_layer, depth
-from pellucid.networks.ports import ONE_OF_EACH, input_shapes
+from pellucid.networks.composite import ports_of
+from pellucid.networks.ports import input_shapes
 
 
 class Row(NamedTuple):
@@ -66,8 +67,7 @@ def as_html(network: Layer, input_shape: Shape, settings: Sequence[object]) -> s
 
 def rows_of(network: Layer, input_shape: Shape) -> list[Row]:
     """Return the rows of the table: the inputs, then all layers and merges that are not composites, in order."""
-    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
-    sources = [Row(name, None, (), shape) for name, shape in input_shapes(ports, input_shape).items()]
+    sources = [Row(name, None, (), shape) for name, shape in input_shapes(ports_of(network), input_shape).items()]
     return [*sources, *_rows(network, "", "", sources)[0]]
 
 

@@ -188,6 +188,11 @@ class Composite(Layer, ABC):
         )
 
 
+def ports_of(layer: Layer) -> Ports:
+    """Return the inputs and outputs of a network, or of a single layer, which has one of each."""
+    return layer.ports() if isinstance(layer, Composite) else ONE_OF_EACH
+
+
 def build_layer(layer: Layer | Merge, shapes: Sequence[Shape]) -> LayerSpec:
     """Return ``layer.build`` for inputs of these shapes: one for a layer, two or more for a merge."""
     return layer.build(shapes) if isinstance(layer, Merge) else layer.build(*shapes)

@@ -79,6 +79,15 @@ def input_shapes(ports: Ports, shape: Any) -> dict[str, Shape]:
     return {ports.inputs[0]: shape}
 
 
+def check_known(
+    given: Iterable[str], names: Collection[str], what: str, kind: str, error: type[Exception] = ConfigError
+) -> None:
+    """Raise ``error`` for a name that is not one of ``names``; the other arguments are those of :func:`by_name`."""
+    for name in given:
+        if name not in names:
+            raise error(f"{what} has {name!r}, which is not an {kind} of the network: {did_you_mean(name, names)}")
+
+
 def by_name(given: Any, names: Collection[str], what: str, kind: str, error: type[Exception] = ConfigError) -> dict[str, Any]:
     """Return the values of the mapping ``given`` in the order of ``names``, which are those of all inputs or all outputs.
 
@@ -91,9 +100,7 @@ def by_name(given: Any, names: Collection[str], what: str, kind: str, error: typ
             f"{what} must be a dictionary with one entry for each {kind} of the network, {{{example}}}, not "
             f"{type(given).__name__}"
         )
-    for name in given:
-        if name not in names:
-            raise error(f"{what} has {name!r}, which is not an {kind} of the network: {did_you_mean(name, names)}")
+    check_known(given, names, what, kind, error)
     if missing := [name for name in names if name not in given]:
         raise error(f"{what} lacks the {kind}{'s' if len(missing) > 1 else ''} {quoted(missing)}; it has {quoted(given)}")
     return {name: given[name] for name in names}

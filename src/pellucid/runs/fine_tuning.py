@@ -15,6 +15,7 @@ from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Layer, Rescale, Softmax
 from pellucid.model.model import Model
+from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
 from pellucid.model.transfer import transfer
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
@@ -43,8 +44,7 @@ class Start:
     def open(cls, path: str | Path) -> Start:
         """Read a run folder or a model file. Raises FileError, and ConfigError for a model with several inputs or outputs."""
         model, config = open_run(path)
-        if not isinstance(model.input_shape, tuple) or not isinstance(model.output_shape, tuple):
-            raise ConfigError(f"--from {path}: a run has one input and one output, and the model has several")
+        refuse_several(model.network, f"--from {path}")
         return cls(str(path), model, str(config.get("preset", Path(path).stem)))
 
     def recipe(self) -> Recipe:

@@ -14,6 +14,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.core.named_arrays import NamedArrays
 from pellucid.errors import ConfigError, DataError, did_you_mean
+from pellucid.networks.ports import check_known
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
 from pellucid.training.several_outputs import SeveralOutputs
@@ -63,12 +64,10 @@ def weighted(
             f"class_weight={class_weight!r}: the network has several outputs: give a dictionary by output, such as "
             f"{{{next(iter(outputs))!r}: {class_weight!r}}}"
         )
+    by_output: Mapping[str, Any] = class_weight  # type: ignore[assignment]
+    check_known(by_output, outputs, "class_weight", "output")
     weights = dict(samples.weights.items())
-    for name, given in class_weight.items():
-        if name not in outputs:
-            raise ConfigError(
-                f"class_weight has {name!r}, which is not an output of the network: {did_you_mean(name, outputs)}"
-            )
+    for name, given in by_output.items():
         check_class_weight(given)
         own_names = names.get(name) if isinstance(names, Mapping) else None
         weights[name] = _product(samples.targets[name], weights[name], given, outputs[name], own_names, whole)

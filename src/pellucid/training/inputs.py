@@ -20,13 +20,14 @@ from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.sample_augmentation import as_augmentation
 from pellucid.data.tables.columns import Standardization, difference
 from pellucid.data.tables.frame import frame_names, is_frame
-from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
+from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Embedding, Layer, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import DecisionMetric, Metric, PerPosition
 from pellucid.metrics.decisions import HALF
 from pellucid.networks import Composite, primitives, trailing_layers
-from pellucid.networks.ports import ONE_OF_EACH, by_name, input_shapes
+from pellucid.networks.composite import ports_of
+from pellucid.networks.ports import by_name, check_known, input_shapes
 from pellucid.training.byte_targets import warn_of_byte_targets
 from pellucid.training.execution import chunks
 from pellucid.training.output import Output
@@ -98,8 +99,7 @@ def as_samples(x: Any, stage: AnyStage | None, what: str = "x") -> Any:
 
 def sample_shapes(given: Any, network: Layer) -> Any:
     """Return the shape of one sample as a tuple, or with several inputs a dictionary of them. Raises ShapeError."""
-    ports = network.ports() if isinstance(network, Composite) else ONE_OF_EACH
-    shapes = {name: sample_shape(shape) for name, shape in input_shapes(ports, given).items()}
+    shapes = {name: sample_shape(shape) for name, shape in input_shapes(ports_of(network), given).items()}
     return shapes if len(shapes) > 1 else next(iter(shapes.values()))
 
 
@@ -255,9 +255,7 @@ def checked_augmentation(augmentation: Any, state: ModelState, where: str = "fit
             f"{where}(augmentation={augmentation!r}): the network has several inputs: give a dictionary by input, such as "
             f"{{{next(iter(names))!r}: {augmentation!r}}}"
         )
-    for name in augmentation:
-        if name not in names:
-            raise ConfigError(f"augmentation has {name!r}, which is not an input of the network: {did_you_mean(name, names)}")
+    check_known(augmentation, names, "augmentation", "input")
     return {name: as_augmentation(one, where) for name, one in augmentation.items()}
 
 
@@ -295,7 +293,9 @@ def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelSt
     check_samples_shape(x, state.input_shape, "x")
     stage.check(x)
     n = len(x)
-    if len(y) != n or not n:
+    if not n:
+        raise ShapeError("a batch needs at least one sample, and x has none")
+    if len(y) != n:
         raise ShapeError(f"a batch needs one target for each sample: x has {n}, y {len(y)}")
     weights = None if sample_weight is None else numeric_arrays(sample_weight, "sample_weight", "batch")
     for name, one in weights.items() if isinstance(weights, NamedArrays) else [("", weights)]:
@@ -331,9 +331,7 @@ def check_metrics(metrics: Any, state: ModelState) -> Any:
                 "has several outputs"
             )
         metrics = {}
-    for name in metrics:
-        if name not in outputs:
-            raise ConfigError(f"metrics has {name!r}, which is not an output of the network: {did_you_mean(name, outputs)}")
+    check_known(metrics, outputs, "metrics", "output")
     return {
         name: _checked_metrics(metrics.get(name, ()), output, trailing_layers(state.network, name)[-1:])
         for name, output in outputs.items()

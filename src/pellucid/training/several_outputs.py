@@ -17,8 +17,8 @@ import numpy as np
 
 from pellucid.core.memory import Array, Shape
 from pellucid.core.named_arrays import NamedArrays
-from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
-from pellucid.networks.ports import by_name
+from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.networks.ports import by_name, check_known
 from pellucid.training.output import Output, Reading
 
 
@@ -81,11 +81,8 @@ class SeveralOutputs:
 
     def check_weights(self, weights: Any, n: int) -> None:
         """Raise ShapeError unless the weights of each output are (n), or (n, *positions)."""
-        for name in weights if isinstance(weights, NamedArrays) else ():
-            if name not in self.parts:
-                raise DataError(
-                    f"sample_weight has {name!r}, which is not an output of the network: {did_you_mean(name, self.parts)}"
-                )
+        if isinstance(weights, NamedArrays):
+            check_known(weights, self.parts, "sample_weight", "output", DataError)
         for name, part in self.parts.items():
             if (own := self._weights_of(name, weights)) is not None:
                 self._named(name, part.check_weights, own, n)

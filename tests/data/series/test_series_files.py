@@ -49,7 +49,7 @@ def test_a_missing_value_is_replaced_with_the_past_and_never_a_target(tmp_path, 
     with pytest.raises(DataError, match=r"missing in a \(1 of 120\), b \(1 of 120\): missing='last'"):
         read_series(path, "a", window=12, horizon=3)
     splits = read_series(path, "a", window=12, horizon=3, missing="last")
-    assert any("the first 1 rows are left out" in note for note in splits.notes)
+    assert any("the first row is left out" in note for note in splits.notes)
     assert len(splits.train) == 95 - 14 - 3  # without the three windows whose targets contain row 50
     after_gap = np.flatnonzero(splits.train.x[:, -1, 1] == 0.5 * 50)
     assert splits.train.x[after_gap, -1, 0].tolist() == [columns["a"][49]]

@@ -58,6 +58,8 @@ def test_too_few_rows_say_how_many_are_needed():
     assert len(split_windows(ROWS[:needed], 20, 6).test) >= 1
     with pytest.raises(DataError, match="too few"):
         split_windows(ROWS[: needed - 1], 20, 6)
+    with pytest.raises(DataError, match="at least 340,000,001 are needed"):  # found without trying each number of rows
+        split_windows(ROWS[:40], 20, 6, validation=0.5, test=0.4999999)
     with pytest.raises(DataError, match="at least 26 are needed"):
         windows(ROWS[:25], 20, 6)
 

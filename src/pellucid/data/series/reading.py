@@ -164,7 +164,7 @@ def _read(table: Table, origin: Origin, name: str) -> tuple[SeriesRows, list[str
     filled = np.take_along_axis(values, last, axis=0)
     start = int(np.argmin(gaps, axis=0).max())  # before it, a column has no value yet
     note = f"missing   {listed}; replaced with the last known value, but not as targets"
-    left_out = f"; the first {start:,} rows are left out" if start else ""
+    left_out = f"; the first {f'{start:,} rows are' if start > 1 else 'row is'} left out" if start else ""
     return SeriesRows(filled[start:], positions, origin, layout, name, usable[start:]), [note + left_out]
 
 

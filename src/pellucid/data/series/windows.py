@@ -76,7 +76,7 @@ def split_windows(
 class SeriesRows:
     """The rows of a series: ``values`` (m, width), in which the targets are at ``positions``.
 
-    ``usable`` (m) is false for rows with a missing target, which are in no target of a window; None stands for all.
+    ``usable`` (m) is false for rows with a missing target, which are in no target of a window; None means all.
     """
 
     values: Array
@@ -140,7 +140,9 @@ class SeriesRows:
         m, horizon = len(self.values), self.layout.horizon
         a, b = borders(m, validation, test)
         if not _long_enough(m, window, horizon, validation, test):
-            needed = m + 1
+            # Near the least number: a part has at most half a row more than its fraction, the training part one row.
+            least = (window + horizon + MIN_WINDOWS - 2) / (1 - validation - test), (horizon - 0.5) / min(validation, test)
+            needed = max(m + 1, *map(int, least))
             while not _long_enough(needed, window, horizon, validation, test):
                 needed += 1
             raise DataError(
