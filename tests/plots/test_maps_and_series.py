@@ -78,7 +78,7 @@ def test_a_single_output_is_a_map_of_two_classes_and_negative_numbers_have_no_la
         (lambda: plots.maps({"a": TRUTH, "b": TRUTH[:1]}), ShapeError, "all of one shape"),
         (lambda: plots.maps({"a": TRUTH[0]}), ShapeError, r"a: a class map is \(n, h, w\)"),
         (lambda: plots.maps({"a": TRUTH + 0.5}), DataError, "holds whole numbers"),
-        (lambda: plots.maps({"a": TRUTH}, TRUTH[..., None][:1]), ShapeError, "x must be 2 pictures"),
+        (lambda: plots.maps({"a": TRUTH}, TRUTH[..., None][:1]), ShapeError, "x must be 2 images"),
         (lambda: plots.maps({"a": TRUTH}, classes=NAMES[:2]), DataError, "classes 0 … 2, but there are names for 2"),
         (lambda: plots.series(np.zeros((2, 3)), np.zeros((2, 4))), ShapeError, "with equal shapes"),
         (lambda: plots.series(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((1, 3))), ShapeError, "before must be"),

@@ -138,9 +138,7 @@ def test_an_autoencoder_takes_pictures_only_and_says_which_sizes():
     recipe = presets.preset("autoencoder")
     assert recipe.network(3).build((32, 48, 3)).shape == (32, 48, 3)
     odd = reconstruction(Dataset(random.integers(0, 255, (4, 30, 30, 1), np.uint8), np.zeros(4)))
-    with pytest.raises(
-        ConfigError, match=r"makes pictures of the shape \(32, 32, 1\) from pictures of the shape \(30, 30, 1\)"
-    ):
+    with pytest.raises(ConfigError, match=r"makes images of the shape \(32, 32, 1\) from images of the shape \(30, 30, 1\)"):
         Task.of(recipe, odd, "autoencoder")
-    with pytest.raises(DataError, match="needs pictures"):
+    with pytest.raises(DataError, match="needs images"):
         reconstruction(Dataset(random.random((4, 3)), np.zeros(4)))

@@ -98,7 +98,7 @@ def format_scores(values: Mapping[str, Value], n: int | None) -> str:
     if "accuracy" in values:
         accuracy = float(values["accuracy"])
         interval = ""
-        if n is not None and not maps:  # the pixels of a picture are not independent
+        if n is not None and not maps:  # the pixels of an image are not independent
             low, high = wilson(accuracy * n, n)
             interval = f" (95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
         parts.append(f"accuracy {100 * accuracy:.2f} %{interval}")

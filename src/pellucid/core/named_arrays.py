@@ -1,7 +1,7 @@
 """Several arrays by name with one row for each sample: the inputs or the outputs of a network that has several.
 
-Most code does not care whether a batch is one array or several: it takes rows of it, counts them and passes it on. A
-:class:`NamedArrays` does this like an array. Users only ever see dictionaries.
+Most code is the same for a batch of one array and of several: it takes rows, counts them and passes the batch on. A
+:class:`NamedArrays` has these operations of an array. Users give and get dictionaries.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 - ``dataset.py``: a set of samples (``Dataset``), and the three sets of an experiment (``Splits``)
 - ``arrays.py``: a data set from arrays in memory (``from_arrays``)
-- ``reconstruction.py``: pictures that are their own targets
+- ``reconstruction.py``: images that are their own targets
 - ``checks.py``: the checks of the parts of a data set
 - ``input_stage.py``: the conversion of samples to the values that a network reads
 - ``augmentation.py``, ``photographs.py``: random changes to training images; ``augmentation_text.py``: their form as text

@@ -46,7 +46,7 @@ class PhotoAugmentation(Config, SampleAugmentation):
     - ``hue``: the limit in degrees by which colours are turned around the axis of greys (in the space YIQ).
     - ``grey``: the probability that a colour image becomes grey.
 
-    Grey images, with one channel, have no saturation and no hue; there these settings change nothing. At last a rectangle is
+    Grey images, with one channel, have no saturation and no hue; there these settings change nothing. Finally a rectangle is
     set to 0 with the probability ``erasing``; its sides are up to the fraction ``erased`` of those of the image. ``share`` is
     the fraction of images that are changed at all.
     """
@@ -104,7 +104,7 @@ class PhotoAugmentation(Config, SampleAugmentation):
         return kernels.uniform(rng.at_step(rng.stream_key(seed, "photographs"), epoch), indices, SHARE + 1)
 
     def _geometry(self, drawn: Array, h: int, w: int) -> Geometry:
-        """Return where the images are read. A pixel of the result goes back through the changes, from the last to the first."""
+        """Return where the images are read: the changes inverted, from the last to the first."""
         n = len(drawn)
         shift = np.floor(drawn[:, [DOWN, RIGHT]].astype(np.float64) * (2 * self.shift + 1)) - self.shift
         sides = np.array([h, w])

@@ -29,7 +29,7 @@ class BatchStream:
       counts all epochs of the model from 0, so a second ``fit`` does not repeat the first. This is the recommended form: where
       the same number gives the same batches, a training repeats, and a checkpoint continues as the uninterrupted run.
     - an iterable, such as a list of batches or the data loader of another library, which is iterated anew in each epoch;
-    - an iterator, such as a generator, which is consumed on and on. Its batches are gone when they have been used, so such a
+    - an iterator, such as a generator, which continues in the next epoch where it was. Its batches are used up, so such a
       training cannot be repeated.
 
     ``steps_per_epoch`` is the number of batches of an epoch; further ones are not taken. It may be None where the length of the

@@ -1,4 +1,4 @@
-"""Targets that are maps of an image, changed like the image: class maps of a segmentation, pictures to be restored."""
+"""Targets that are maps of an image, changed like the image: class maps of a segmentation, images to be restored."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def gradient(
     - ``against``: a class whose output is subtracted. "Why 4 and not 9?" is ``target=4, against=9``.
     - ``of``: "logit", or "output" for the value after the softmax or sigmoid.
     - ``position``: for a network with an output at each of several positions, the one that is explained: an index for each
-      of their axes, ``(row, column)`` in a picture, a step in a series; or a mask (…positions), whose mean output is explained.
+      of their axes, ``(row, column)`` in an image, a step in a series; or a mask (…positions), whose mean output is explained.
 
     Raises ShapeError, DataError or ConfigError if the arguments do not fit the model.
     """

@@ -47,8 +47,8 @@ class Conv1D(Layer):
 
     - ``padding`` is "valid", "same", "causal", a number for both ends, or (before, after). "causal" puts all padding before
       the sequence: with stride 1, step p of the output depends on the steps 0 … p of the input and on no later one.
-    - ``dilation`` is the distance between neighbouring taps. A stack of causal layers with dilations 1, 2, 4, … sees
-      1 + (k − 1)·(1 + 2 + 4 + …) steps (van den Oord et al., 2016).
+    - ``dilation`` is the distance between neighbouring taps. An output of a stack of
+      causal layers with dilations 1, 2, 4, … depends on 1 + (k − 1)·(1 + 2 + 4 + …) steps (van den Oord et al., 2016).
     - ``stride``, ``groups`` and ``bias`` are those of :class:`~pellucid.layers.convolution.Conv2D`. A sequence of i steps
       gives o = ⌊(i + padding − (k − 1)·dilation − 1) / stride⌋ + 1 steps, where padding is the sum of both ends.
 

@@ -121,7 +121,7 @@ class GlobalMaxPool2D(Layer):
     """The maximum of each channel over the whole image: (n, h, w, c) -> (n, c). dX is dY at the pixel that is the maximum (the
     first one, if several are equal) and 0 at all others.
 
-    It says whether a feature occurs anywhere in the image, where :class:`GlobalAveragePool2D` says how much of it there is.
+    It shows whether a feature occurs anywhere in the image, and :class:`GlobalAveragePool2D` how much of it there is.
     """
 
     def build(self, shape: Shape) -> LayerSpec:

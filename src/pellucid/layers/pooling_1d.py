@@ -132,7 +132,7 @@ class GlobalMaxPool1D(Layer):
     """The maximum of each channel over all steps: (n, time, c) -> (n, c). dX is dY at the step that is the maximum (the first
     one, if several are equal) and 0 at all others.
 
-    After a convolution it says whether a pattern occurs anywhere in the sequence (Collobert et al., 2011).
+    After a convolution it shows whether a pattern occurs anywhere in the sequence (Collobert et al., 2011).
     """
 
     def build(self, shape: Shape) -> LayerSpec:

@@ -19,7 +19,7 @@ A sequence has one such axis, time. Its padding is "valid", "same", a number for
     "causal"                          b = (k − 1)·d, a = 0: output p depends on the steps up to p·s only, so that with stride 1
                                       no output reads a later step
 
-The kernels know images only: a sequence (time, channels) is an image (1, time, channels), whose row of pixels is contiguous
+The kernels are for images only: a sequence (time, channels) is an image (1, time, channels), whose row of pixels is contiguous
 in memory.
 """
 
@@ -144,7 +144,7 @@ def place_window(
     return window, size
 
 
-@functools.lru_cache(maxsize=1024)  # a step asks for each window twice, and the answer takes longer than a small kernel
+@functools.lru_cache(maxsize=1024)  # a step needs each window twice, and to place it takes longer than a small kernel
 def _placed(
     image: tuple[int, int], kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> tuple[Window, tuple[int, int], tuple[int, int], tuple[int, int]]:

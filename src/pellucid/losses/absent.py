@@ -12,9 +12,9 @@ from pellucid.losses.base import Loss
 
 
 class NoLoss(Loss):
-    """What stands in the place of a loss in a model that was compiled with ``loss=None``; model files store null.
+    """The loss of a model that was compiled with ``loss=None``: there is none to compute. Model files store null.
 
-    Such a model can predict, and be trained in a loop with ``forward`` and ``update``. A last layer of the classes ``heads``
+    Such a model predicts, and is trained in a loop with ``forward`` and ``update``. A last layer of the classes ``heads``
     counts as a head, so that its input, the logits, can be used there too.
     """
 

@@ -23,7 +23,7 @@ class FunctionLoss(Loss):
 
     ``function(outputs, targets)`` returns the pair (l, ∂l/∂y): the losses l (n) of the samples, one number each, and the
     gradient (n, k) of each sample's loss with respect to its own outputs. Neither is divided by the number of samples: the mean
-    over them, with their weights, is taken afterwards, and samples of weight 0 count for nothing. The outputs (n, k) are those
+    over them, with their weights, is taken afterwards, and samples of weight 0 do not count. The outputs (n, k) are those
     of the last layer, whichever it is. Targets are given to the function as they are, in float32 for fractions and in int64
     for integers. Both arrays are read-only.
 

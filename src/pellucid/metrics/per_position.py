@@ -1,4 +1,4 @@
-"""A metric at each position of the outputs: at each step of a series, at each pixel of a picture."""
+"""A metric at each position of the outputs: at each step of a series, at each pixel of an image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PerPosition(Metric):
     """``metric`` at each position by itself: an array with the axes of the positions, (T) for a series, (h, w) for a map.
 
     ``PerPosition(AbsoluteError())`` is the error at each step of a forecast, and ``PerPosition(Accuracy())`` shows where in the
-    picture a segmentation is right. The name is that of the metric with ``_by_position`` after it. The values of a metric that
+    image a segmentation is right. The name is that of the metric with ``_by_position`` after it. The values of a metric that
     is itself an array, such as the recall of each class, are on the axes after those: (T, k). A position without weight has the
     value of the metric over no samples, which is NaN for most. Means over the samples, such as errors and the accuracy, are
     computed for all positions at once; other metrics have a state for each position, so for large maps give them to

@@ -43,7 +43,7 @@ def refuse_several(network: Layer, what: str) -> None:
 
 
 def checked_loss(loss: Any, network: Layer) -> tuple[Any, Any]:
-    """Return the loss as the user sees it, and as training uses it; both are dictionaries if there are several outputs.
+    """Return the loss as the user gave it, and as training uses it; both are dictionaries if there are several outputs.
 
     Raises ConfigError where a loss does not fit the last layer of its output.
     """

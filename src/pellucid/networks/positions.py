@@ -1,4 +1,4 @@
-"""The positions of a network's output: which layer leaves them, and which recurrent layer skips some of them as padding."""
+"""The positions of a network's output: how to end in a vector instead, and which recurrent layer skips some as padding."""
 
 from __future__ import annotations
 

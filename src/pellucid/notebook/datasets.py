@@ -28,8 +28,7 @@ def dataset(
 
     ``x`` and ``y`` are the first samples and targets of the set. ``columns`` are the names of the values of a sample,
     ``target`` is the name of the target, and ``classes`` names the labels. Integers (n, h, w) are class maps, which are shown
-    below their images. Samples that are neither images nor vectors are not
-    shown.
+    below their images. Samples that are neither images nor vectors are not shown.
     """
     parts = [paragraph(summary)]
     if x.dtype == np.uint8 and x.ndim == 4 and x.shape[3] in (1, 3):

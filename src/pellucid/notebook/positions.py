@@ -1,4 +1,4 @@
-"""Values at the positions of an output as HTML: a curve over the steps of a series, a picture of the values in a map."""
+"""Values at the positions of an output as HTML: a curve over the steps of a series, an image of the values in a map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLOR = (0, 114, 178)  # that of notebook.BLUE
 def over_positions(values: Mapping[str, Array]) -> str:
     """Return the ``values`` by name at the same positions: (T) for the steps of a series, (h, w) for a map.
 
-    Series are drawn as curves, and their values listed if there are few of them. A map is a picture that is darker where the
+    Series are drawn as curves, and their values listed if there are few of them. A map is an image that is darker where the
     values are larger. Values with more axes are not shown.
     """
     steps = {name: array for name, array in values.items() if array.ndim == 1}
@@ -34,7 +34,7 @@ def over_positions(values: Mapping[str, Array]) -> str:
 
 
 def class_maps(maps: Array) -> str:
-    """Return class maps (n, h, w) as a grid of pictures: the larger the number of a class, the darker it is."""
+    """Return class maps (n, h, w) as a grid of images: the larger the number of a class, the darker it is."""
     largest = int(maps.max(initial=0))
     fractions = np.clip(maps, 0, None) / max(largest, 1)
     return image_grid(_shaded(fractions), alt="the class maps of these samples") + paragraph(
@@ -53,8 +53,8 @@ def _map(name: str, values: Array) -> str:
 
 
 def _shaded(fractions: Array) -> Array:
-    """Return pictures (n, h, w, 4) of bytes for values (n, h, w) from 0 to 1, which become more opaque."""
-    pictures = np.empty((*fractions.shape, 4), np.uint8)
-    pictures[..., :3] = COLOR
-    pictures[..., 3] = np.rint(20 + 235 * fractions)
-    return pictures
+    """Return images (n, h, w, 4) of bytes for values (n, h, w) from 0 to 1, which become more opaque."""
+    images = np.empty((*fractions.shape, 4), np.uint8)
+    images[..., :3] = COLOR
+    images[..., 3] = np.rint(20 + 235 * fractions)
+    return images

@@ -1,4 +1,4 @@
-"""Class maps: the class of each pixel as a color, the true map and predicted ones below the pictures."""
+"""Class maps: the class of each pixel as a color, the true map and predicted ones below the images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MAX_WIDTH = 14.0  # inches
 
 
 def maps(maps: Mapping[str, Array], x: Array | None = None, *, classes: Sequence[str] | None = None, title: str = "") -> Figure:
-    """Draw one row for each of ``maps``, by name, and above them a row of the pictures ``x``.
+    """Draw one row for each of ``maps``, by name, and above them a row of the images ``x``.
 
     A map is an array of class numbers (n, h, w), or the outputs of a network (n, h, w, k): the class of a pixel is the largest
     of them, and of a single output class 1 where it is at least ½. Negative numbers are pixels without a label and stay white.
-    ``x`` are pictures (n, h, w, 1 or 3) of bytes, or of values from 0 to 1. ``classes`` are the names for the legend. Up to
+    ``x`` are images (n, h, w, 1 or 3) of bytes, or of values from 0 to 1. ``classes`` are the names for the legend. Up to
     nine classes have the colors of Okabe and Ito (2008), more have shades from dark blue to yellow.
 
         plots.maps({"truth": y[:6], "prediction": model.predict(x[:6])}, x[:6], classes=model.classes)
@@ -42,7 +42,7 @@ def maps(maps: Mapping[str, Array], x: Array | None = None, *, classes: Sequence
         raise ShapeError(f"expected at least one class map, and all of one shape (n, h, w) without an axis of 0; got {shapes}")
     n = next(iter(shapes.values()))[0]
     if x is not None and (x.ndim != 4 or len(x) != n or x.shape[3] not in (1, 3)):
-        raise ShapeError(f"x must be {n} pictures (n, h, w, 1 or 3), one for each map; got {np.shape(x)}")
+        raise ShapeError(f"x must be {n} images (n, h, w, 1 or 3), one for each map; got {np.shape(x)}")
     count = 1 + max(0, *(int(row.max()) for row in rows.values()))
     if classes is not None and len(classes) < count:
         raise DataError(f"the maps have the classes 0 … {count - 1}, but there are names for {len(classes)}")
@@ -63,8 +63,8 @@ def _drawn(rows: Mapping[str, Array], x: Array | None, names: Sequence[str], tit
     grid = np.array(axes, object).reshape(lines, n)
     if x is not None:
         grid[0, 0].set_ylabel("input", rotation=0, ha="right", va="center")
-        for ax, picture in zip(grid[0], x, strict=True):
-            show_image(ax, picture)
+        for ax, image in zip(grid[0], x, strict=True):
+            show_image(ax, image)
     for (name, row), panels in zip(rows.items(), grid[lines - len(rows) :], strict=True):
         panels[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for ax, numbers in zip(panels, row, strict=True):
@@ -75,7 +75,7 @@ def _drawn(rows: Mapping[str, Array], x: Array | None, names: Sequence[str], tit
     figure.legend(handles=by_row, loc="outside lower center", ncols=columns, frameon=False)
     if title:
         figure.suptitle("\n".join(textwrap.wrap(title, 14 * n)), fontsize=10)
-    return with_alt(figure, _text(rows, names, title, pictures=x is not None))
+    return with_alt(figure, _text(rows, names, title, images=x is not None))
 
 
 def _class_numbers(name: str, given: Array) -> Array:
@@ -119,12 +119,12 @@ def _patches(names: Sequence[str], colors: Array, rows: Mapping[str, Array]) -> 
     return [Patch(facecolor=color, edgecolor="#888888", label=name) for name, color in zip(entries, colors, strict=False)]
 
 
-def _text(rows: Mapping[str, Array], names: Sequence[str], title: str, *, pictures: bool) -> str:
+def _text(rows: Mapping[str, Array], names: Sequence[str], title: str, *, images: bool) -> str:
     (first, truth), *others = rows.items()
     known = truth >= 0
     parts = [f"{name} in {(truth == i)[known].mean():.0%}" for i, name in enumerate(names)] if known.any() else []
-    count, images = f"{len(truth)} class map{'s' * (len(truth) != 1)}", " below the images" if pictures else ""
-    text = f"{title + ': ' if title else ''}{count}{images}, in rows: "
+    count, where = f"{len(truth)} class map{'s' * (len(truth) != 1)}", " below the images" if images else ""
+    text = f"{title + ': ' if title else ''}{count}{where}, in rows: "
     text += f"{join_names(rows)}. Classes of {first}: {join_names(parts, 10)} of the pixels."
     for name, row in others:
         if known.any():

@@ -31,7 +31,7 @@ def series(
 
     There is one row for each sample and one column for each of the k channels, named by ``names``. The true values are blue
     and solid with dots, the predicted ones vermilion and dashed with squares. ``before`` (n, S, k), the values that the network
-    has seen, is grey, at the steps −S + 1 … 0. Masked values may be NaN, which leaves a gap. Raises ShapeError unless the
+    has read, is grey, at the steps −S + 1 … 0. Masked values may be NaN, which leaves a gap. Raises ShapeError unless the
     shapes agree, and DataError where there is nothing to draw.
     """
     true, guess = (_with_channels(array) for array in (y, predicted))

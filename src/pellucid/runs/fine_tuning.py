@@ -59,7 +59,7 @@ class Start:
         """Return the network with this number of outputs: of classes, or 1 for a regression."""
         network = self.model.network
         whole = network if isinstance(network, Composite) else Sequential(network)
-        if len(self.model.output_shape) > 1:  # of a forecast or a picture: the task checks the shape
+        if len(self.model.output_shape) > 1:  # of a forecast or an image: the task checks the shape
             return whole
         regression = isinstance(trailing_layers(whole)[-1], Rescale)
         if regression and outputs > 1:  # its numbers become classes

@@ -1,6 +1,6 @@
 """Forecasts of a series beside those of simple methods, by the step of the horizon.
 
-A forecasting network is worth its effort if it is better than
+A forecasting network is useful if it is better than
 
 - *naive*: the last value of each target, for every step;
 - *seasonal*: the value one season before, for a series with a period;

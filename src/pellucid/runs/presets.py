@@ -196,7 +196,7 @@ def _forecast(outputs: int) -> Composite:
 def _autoencoder(channels: int) -> Composite:
     """Return a convolutional autoencoder: two halvings of the size to a code of four channels, and two doublings.
 
-    For MNIST the code has 7 × 7 × 4 numbers, a quarter of the picture. Pictures may have any size that 4 divides.
+    For MNIST the code has 7 × 7 × 4 numbers, a quarter of the image. Images may have any size that 4 divides.
     """
 
     def convolution(filters: int, stride: int = 1) -> list[Layer]:
@@ -328,7 +328,7 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=12, batch_size=128),
     ),
     "autoencoder": Recipe(
-        "pictures through a code of a quarter of their numbers, and back",
+        "images through a code of a quarter of their numbers, and back",
         _autoencoder,
         Adam(OneCycle(0.003)),
         FitOptions(epochs=10, batch_size=100),

@@ -22,7 +22,7 @@ class Recipe:
     """A network and how it is trained: all that a training needs apart from the data.
 
     ``about`` describes the recipe in a few words. ``network`` returns the network for a number of outputs: the number of
-    classes, or 1 for regression. If it ``reconstructs``, the targets are the pictures themselves, and ``network`` returns the
+    classes, or 1 for regression. If it ``reconstructs``, the targets are the images themselves, and ``network`` returns the
     network for a number of channels. If it ``segments``, the network has one output for each class at each pixel.
     """
 

@@ -42,7 +42,7 @@ from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import follow
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
-PLOTTED_PICTURES = 10  # in the figure of an autoencoder
+PLOTTED_IMAGES = 10  # in the figure of an autoencoder
 PLOTTED_MAPS = 8  # in the figure of a segmentation
 PLOTTED_FORECASTS = 3  # windows, spread evenly over the part
 
@@ -348,8 +348,8 @@ def _save_figures(
         figure = plots.confusion_matrix(metrics["confusion_matrix"], model.classes, title)
         plots.save(figure, folder / "confusion_matrix.png")
     elif prepared.plan.recipe.reconstructs:
-        few = samples.limit(PLOTTED_PICTURES)
-        figure = plots.images([np.asarray(few.y), model.predict(few.x)], ["picture", "reconstruction"], title)
+        few = samples.limit(PLOTTED_IMAGES)
+        figure = plots.images([np.asarray(few.y), model.predict(few.x)], ["image", "reconstruction"], title)
         plots.save(figure, folder / "reconstructions.png")
     elif forecasts is not None:
         plots.save(plots.forecast_errors(forecasts.errors(), forecasts.targets, title), folder / "errors_by_step.png")

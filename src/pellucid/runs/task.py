@@ -130,7 +130,7 @@ class Task:
         shape = network.build(data.shape).shape
         if shape != data.shape:
             raise ConfigError(
-                f"the network makes pictures of the shape {shape} from pictures of the shape {data.shape}; choose a size with "
+                f"the network makes images of the shape {shape} from images of the shape {data.shape}; choose a size with "
                 "--size that its reductions divide, such as 32x32"
             )
         return cls(network, MeanSquaredError(), (R2(),), REGRESSION_METRICS)

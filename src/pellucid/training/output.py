@@ -6,8 +6,8 @@ own. The loss is the mean over all of them,
 
     C = Σ w l / Σ w,
 
-and so are the metrics. Losses and metrics see rows (n·P, k): one row for each of the P positions of each of the n samples, in
-C order.
+and so are the metrics. Losses and metrics receive rows (n·P, k): one row for each of the P positions of each of the n samples,
+in C order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pellucid.metrics import Metric, MetricState
 
 
 class Reading(Protocol):
-    """What knows which time steps a recurrent layer has read: an execution after a pass."""
+    """An execution after a pass, or any object that has the time steps that recurrent layers have read."""
 
     def steps_read(self, path: str | None) -> Array | None: ...
 
@@ -37,7 +37,7 @@ class Output:
     """An output of the given ``shape`` (of one sample), with its loss.
 
     - ``positions`` are the axes before the last one, and ``count`` is the number of positions.
-    - ``metric_shape`` is the shape of the values that metrics see, which the loss computes from the output.
+    - ``metric_shape`` is the shape of the values for the metrics, which the loss computes from the output.
     - ``head`` is the last activation if the loss is computed together with it, from the logits, else None.
     - ``mask_path`` is the path of the recurrent layer whose steps are the positions and which skips some of them, or None.
 

@@ -1,7 +1,7 @@
 """Forward passes with a pullback, and updates: the steps of loops that users write themselves.
 
 A forward pass takes an execution from a pool, and its pullback puts it back. So several passes may be pending at a time: the
-discriminator of a GAN sees real and generated pictures before its update. The memory is reused from step to step.
+discriminator of a GAN sees real and generated images before its update. The memory is reused from step to step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NOT_COMPUTED = "it was not computed; leave out needs_dx=False in forward(…)"
 
 @dataclass(frozen=True, eq=False)
 class Workspace:
-    """An execution and the running statistics that it works on, which the passes of a pool take turns in using."""
+    """An execution and the running statistics that it works on. One pass at a time uses it, until its backward pass."""
 
     execution: Execution
     statistics: Array

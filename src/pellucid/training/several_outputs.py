@@ -36,7 +36,7 @@ class SeveralOutputs:
 
     @property
     def metric_shape(self) -> dict[str, Shape]:
-        """The shapes of the values that metrics see."""
+        """The shapes of the values for the metrics."""
         return {name: part.metric_shape for name, part in self.parts.items()}
 
     @property
