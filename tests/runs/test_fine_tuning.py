@@ -34,6 +34,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.cli import application
+from pellucid.data import Dataset
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import prepare, run
@@ -201,6 +202,10 @@ def test_what_does_not_fit_is_refused(first, tmp_path):
     assert "--model mlp: --from takes the network of the run" in cli("train", "--from", first, "--model", "mlp", code=2)
     model = Sequential(Flatten(), Dense(10), Softmax()).compile((8, 8, 1), CrossEntropy())
     model.save(tmp_path / "other.pellucid")
+    for shape, needed in (((12, 2), "the same columns and --window 12"), ((3,), "the same columns"), ((8, 8, 1), "images of")):
+        start = Start("a", Sequential(Flatten(), Dense(1)).compile(shape), "a")
+        with pytest.raises(ShapeError, match=rf"the data has \(4, 5\); it needs {needed}"):
+            start.check(Dataset(np.zeros((2, 4, 5)), None))
     with pytest.raises(ShapeError, match=r"trained on samples of the shape \(8, 8, 1\), and the data has \(28, 28, 1\)"):
         train(dataclasses.replace(SMALL, hidden=None, from_run=str(tmp_path / "other.pellucid")), tmp_path / "refused")
     assert not (tmp_path / "refused").exists()

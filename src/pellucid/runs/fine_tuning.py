@@ -85,10 +85,13 @@ class Start:
 
     def check(self, data: Dataset) -> None:
         """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast."""
-        if data.shape != self.model.input_shape:
+        shape = self.model.input_shape
+        if data.shape != shape:
+            same = {1: "the same columns", 2: f"the same columns and --window {shape[0]}"}
+            needed = same.get(len(shape), "images of the same size and colours")
             raise ShapeError(
-                f"--from {self.path}: the model was trained on samples of the shape {self.model.input_shape}, and the data has "
-                f"{data.shape}; it needs the same columns, or images of the same size and colours"
+                f"--from {self.path}: the model was trained on samples of the shape {shape}, and the data has {data.shape}; it "
+                f"needs {needed}"
             )
         stage, layout = self.model.input_stage, None if data.origin is None else data.origin.series
         known = stage.series if isinstance(stage, Standardization) else None
