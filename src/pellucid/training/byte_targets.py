@@ -1,4 +1,4 @@
-"""The report of pictures of bytes as targets: the input stage divides pictures by 255, but targets are used unchanged."""
+"""The report of images of bytes as targets: the input stage divides images by 255, but targets are used unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLES = 64  # that are looked at
 
 
 def warn_of_byte_targets(data: Dataset, stage: Any, state: ModelState) -> None:
-    """Warn with DataWarning of an autoencoder with pictures of bytes as inputs and as targets of a loss for numbers."""
+    """Warn with DataWarning of an autoencoder with images of bytes as inputs and as targets of a loss for numbers."""
     stages = stage.values() if isinstance(stage, Mapping) else [stage]
     if not any(isinstance(one, ImageScaling) for one in stages):
         return

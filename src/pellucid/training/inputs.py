@@ -232,7 +232,7 @@ def checked_training_samples(data: Dataset, stage: Any, state: ModelState, class
     """Return the samples of a training set.
 
     They are checked as by :func:`checked_samples`. Their labels must be of at least two classes, and x must be finite. Warns
-    with DataWarning of columns and targets whose values float32 cannot tell apart, and of pictures of bytes as targets.
+    with DataWarning of columns and targets whose values float32 cannot tell apart, and of images of bytes as targets.
     """
     samples = checked_samples(data, "training data", stage, state, classes)
     for output, targets, where in _outputs(state, samples.targets):
