@@ -120,8 +120,11 @@ class LinearForecast:
     def predict(self, x: Array) -> Array:
         """Return the forecasts (n, horizon, k) for windows x (n, time, columns), in the units of the targets."""
         columns = list(target_positions(self.stage))
-        changes = (_inputs(self.stage, x, self.levels) @ self.coefficients).reshape(len(x), -1, len(columns))
-        return np.asarray(x, np.float64)[:, -1:, columns] + changes * _units(self.stage)
+        parts = [
+            x[start : start + _CHUNK] for start in range(0, max(len(x), 1), _CHUNK)
+        ]  # windows overlap: all of them are large
+        changes = np.concatenate([_inputs(self.stage, part, self.levels) @ self.coefficients for part in parts])
+        return np.asarray(x[:, -1:, columns], np.float64) + changes.reshape(len(x), -1, len(columns)) * _units(self.stage)
 
 
 def _units(stage: Standardization) -> Array:
