@@ -166,6 +166,8 @@ def test_settings_as_text(text, wanted):
     assert format_augmentation(parsed) == text
     with pytest.raises(ConfigError, match=r"no setting 'flip': .*; for photographs, begin with photo: photo,flip=…"):
         parse_augmentation("rotation=3,flip=0.5")
+    with pytest.raises(ConfigError, match=r"no setting 'apply': [^;]*$"):  # a method is no setting
+        parse_augmentation("apply=1")
     with pytest.raises(ConfigError, match="shift must be an integer, not float"):
         parse_augmentation("photo,shift=1.5")
 
@@ -210,6 +212,7 @@ def test_a_function_gets_one_sample_after_the_input_stage_and_its_own_generator(
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
+        (lambda x, generator: None, DataError, "the function returned None; it must return the changed sample"),
         (lambda x, generator: x[0], ShapeError, r"returned the shape \(2, 1\) for a sample of the shape \(2, 2, 1\)"),
         (lambda x, generator: x * np.nan, DataError, "returned NaN or infinity"),
         (lambda x, generator: np.full((2, 2, 1), "a"), DataError, "must return numbers"),

@@ -49,7 +49,8 @@ def parse_augmentation(text: str) -> Augmentation | PhotoAugmentation | None:
     for setting in filter(None, settings.split(",")):
         name, _, value = setting.partition("=")
         if name not in names:
-            photo = f"; for photographs, begin with photo: photo,{name}=…" if hasattr(PHOTO, name) and base is not PHOTO else ""
+            of_photographs = name in [field.name for field in dataclasses.fields(PHOTO)]
+            photo = f"; for photographs, begin with photo: photo,{name}=…" if of_photographs else ""
             raise ConfigError(f"augmentation has no setting {name!r}: {did_you_mean(name, names)}{photo}")
         try:
             values[name] = float(value)

@@ -85,7 +85,10 @@ class FunctionAugmentation(SampleAugmentation):
     ) -> Array:
         np.multiply(x[rows], out.dtype.type(factor), out=out)
         for sample, index in zip(out, indices, strict=True):
-            changed = np.asarray(self.function(sample, rng.generator(seed, "augmentation", epoch, int(index))))
+            result = self.function(sample, rng.generator(seed, "augmentation", epoch, int(index)))
+            if result is None:
+                raise DataError(f"{self}: the function returned None; it must return the changed sample")
+            changed = np.asarray(result)
             if changed.shape != sample.shape:
                 raise ShapeError(
                     f"{self}: the function returned the shape {changed.shape} for a sample of the shape {sample.shape}; it "
