@@ -329,7 +329,9 @@ def test_forecasts_of_a_series(series):
         (("--target", "a", "--size", "8x8"), "--size does not apply to series"),
         (("--target", "a", "--missing", "drop"), "missing='drop'"),
         (("--target", "a", "--model", "cnn"), "use --model forecast"),
+        (("--target", "a", "--split-seed", 1), "--split-seed does not apply to series"),
     ):
         assert message in cli("train", "waves.csv", "--horizon", 6, *arguments, code=2)[1]
     assert "with --horizon it forecasts several" in cli("train", "waves.csv", "--target", "a", "--target", "b", code=2)[1]
+    assert "to forecast several columns of a series, add --horizon" in cli("train", "waves.csv", "--target", "a,b", code=2)[1]
     assert "does not apply to tables without --horizon" in cli("train", "waves.csv", "--target", "a", "--window", 9, code=2)[1]

@@ -55,7 +55,9 @@ Horizon = Annotated[
 Window = Annotated[
     int | None,
     typer.Option(
-        "--window", metavar="ROWS", help="Series: the number of rows that a forecast is made from.  [default: 4 horizons]"
+        "--window",
+        metavar="ROWS",
+        help="Series: the number of rows that a forecast is made from.  [default: 4 horizons, or the season if that is longer]",
     ),
 ]
 Season = Annotated[

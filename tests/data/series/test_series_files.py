@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pellucid.data import read_series
+from pellucid.data.series.reading import read_windows
 from pellucid.data.series.times import Times
 from pellucid.errors import ConfigError, DataError
 
@@ -118,3 +119,28 @@ def test_a_series_of_one_column_and_a_constant_target(tmp_path):
     constant = write(tmp_path / "c.csv", {"a": [1] * N, "b": list(np.arange(N) % 5)})
     with pytest.raises(DataError, match="nothing to forecast"):
         read_series(constant, "a", window=12, horizon=3)
+
+
+def test_dates_in_another_form_are_no_categories(tmp_path, columns):
+    columns["month"] = [f"{month[5:]}/01/{month[:4]}" for month in columns["month"]]
+    path = write(tmp_path / "s.csv", columns)
+    with pytest.raises(DataError, match=r"s\.csv:2: month seems to hold dates \('01/01/2000'\).*ISO 8601.*--ignore month"):
+        read_series(path, "a", window=12, horizon=3)
+    assert read_series(path, "a", window=12, horizon=3, ignore="month").train.x.shape[2] == 3  # b counts the rows: the time
+
+
+def test_dates_are_the_time_and_not_a_counter_before_them(tmp_path, columns):
+    path = write(tmp_path / "s.csv", {"row": list(range(N)), **columns})
+    assert read_series(path, "a", window=12, horizon=3).train.input_stage().series.time == "month"
+
+
+def test_a_forecast_needs_the_last_rows_only(tmp_path, columns):
+    stage = read_series(write(tmp_path / "s.csv", columns), "a", window=12, horizon=3).train.input_stage()
+    columns["b"][50] = ""
+    assert read_windows(write(tmp_path / "gap.csv", columns), stage, 12, labelled=False).x.shape == (1, 12, 4)
+    columns["b"][-1] = ""
+    path = write(tmp_path / "end.csv", columns)
+    with pytest.raises(
+        DataError, match=r"missing in b \(1 of 12\): fill the gaps, or use a model that was trained with missing="
+    ):
+        read_windows(path, stage, 12, labelled=False)

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.habits import explain_arguments
 from pellucid.data.dataset import Dataset, Origin, Splits
 from pellucid.data.series.layout import MISSING, SeriesLayout
-from pellucid.data.series.times import NAMES, Times
+from pellucid.data.series.times import DATE, NAMES, Times
 from pellucid.data.series.windows import SeriesRows, borders, checked_length
 from pellucid.data.tables.column_types import ColumnContent, choose_columns, scan_columns
 from pellucid.data.tables.columns import Column, Standardization
@@ -25,6 +26,7 @@ from pellucid.data.tables.frame import Frame, is_frame
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
 
 
+@explain_arguments
 def read_series(
     path: str | os.PathLike[str],
     targets: str | Sequence[str],
@@ -106,7 +108,7 @@ def read_windows(source: Any, stage: Standardization, window: int, *, labelled: 
     """
     table, layout = _open_for(source, stage)
     origin = Origin((), (), stage.columns, stage.missing, stage.target, table.header, layout)
-    rows, notes = _read(table, origin, Path(table.path).stem)
+    rows, notes = _read(table, origin, Path(table.path).stem, trained=True, last=None if labelled else window)
     if layout.time in table.names:
         notes += _times_notes(table, layout.time, Times.of(_cells(table, [layout.time])[layout.time]))
     origin = dataclasses.replace(origin, notes=tuple(notes))
@@ -135,8 +137,14 @@ def _open_for(source: Any, stage: Standardization) -> tuple[Table, SeriesLayout]
     return CSVFile(source, bool(stage.header), [column.name for column in stage.columns]), stage.series
 
 
-def _read(table: Table, origin: Origin, name: str) -> tuple[SeriesRows, list[str]]:
-    """Return the rows of a series, with missing values treated as ``origin`` says, and notes about them."""
+def _read(
+    table: Table, origin: Origin, name: str, *, trained: bool = False, last: int | None = None
+) -> tuple[SeriesRows, list[str]]:
+    """Return the rows of a series, with missing values treated as ``origin`` says, and notes about them.
+
+    ``trained`` means that a model has been trained on such a series, so that the treatment cannot be changed any more. Of a
+    series with gaps that are an error, only the ``last`` rows are returned, if this is a number.
+    """
     columns, layout = origin.columns or (), origin.series
     assert layout is not None
     encoder = RowEncoder(table, columns, None, None)
@@ -144,6 +152,8 @@ def _read(table: Table, origin: Origin, name: str) -> tuple[SeriesRows, list[str
     for column, found in encoder.unknown.items():
         what = f"{found.total():,} rows have unknown categories, for which all inputs of the column are 0"
         warn_user(f"{table.path}: {column}: {what}")
+    if origin.missing == "error" and last is not None:
+        values = values[-last:]
     starts = dict(zip([column.name for column in columns], np.cumsum([0, *(column.width for column in columns)]), strict=False))
     positions = tuple(int(starts[target]) for target in layout.targets)
     gaps = np.isnan(values)
@@ -152,16 +162,17 @@ def _read(table: Table, origin: Origin, name: str) -> tuple[SeriesRows, list[str
     counts = [(column.name, int(gaps[:, starts[column.name]].sum())) for column in columns]
     listed = ", ".join([f"{column} ({count:,} of {len(values):,})" for column, count in counts if count][:10])
     if origin.missing == "error":
-        raise DataError(
-            f"{table.path}: values are missing in {listed}: missing='last' (--missing last) replaces each with the last known "
-            "value of its column, ignore (--ignore) leaves a column out"
-        )
+        last_known = "missing='last' (--missing last)"
+        treatment = f"{last_known} replaces each with the last known value of its column, ignore (--ignore) leaves a column out"
+        if trained:
+            treatment = f"fill the gaps, or use a model that was trained with {last_known}"
+        raise DataError(f"{table.path}: values are missing in {listed}: {treatment}")
     empty = [column for column, count in counts if count == len(values)]
     if empty:
         raise DataError(f"{table.path}: {empty[0]} has no values")
     usable = ~gaps[:, list(positions)].any(axis=1)
-    last = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(values))[:, None]), axis=0)  # the row of the last known value
-    filled = np.take_along_axis(values, last, axis=0)
+    known = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(values))[:, None]), axis=0)  # the row of the last known value
+    filled = np.take_along_axis(values, known, axis=0)
     start = int(np.argmin(gaps, axis=0).max())  # before it, a column has no value yet
     note = f"missing   {listed}; replaced with the last known value, but not as targets"
     left_out = f"; the first {f'{start:,} rows are' if start > 1 else 'row is'} left out" if start else ""
@@ -173,7 +184,8 @@ def _find_times(
 ) -> tuple[str, Times] | None:
     """Return the name of the column of times and the times, or None if there is none.
 
-    Raises DataError for a column that the user named and that holds neither dates nor numbers.
+    Raises DataError for a column that the user named and that holds neither dates nor numbers, and where no column holds dates
+    in ISO 8601 but one of text seems to hold others.
     """
     if layout.time is not None:
         times = Times.of(_cells(file, [layout.time])[layout.time])
@@ -185,9 +197,19 @@ def _find_times(
         for name, content in contents.items()
         if name not in layout.targets and name not in ignored and not content.missing and content.texts in (0, content.count)
     ]
-    for name, cells in _cells(file, others).items():
-        times = Times.of(cells)
-        if times is not None and (times.dates or times.is_counter or (name.lower() in NAMES and (times.steps >= 0).all())):
+    candidates = {name: times for name, cells in _cells(file, others).items() if (times := Times.of(cells)) is not None}
+    for name, times in candidates.items():
+        if times.dates:
+            return name, times
+    for name in [name for name in contents if name not in layout.targets and name not in ignored]:
+        line, cell = contents[name].first_text
+        if DATE.match(cell):
+            raise DataError(
+                f"{file.path}:{line}: {name} seems to hold dates ({cell!r}), but not all of its cells are in ISO 8601, such as "
+                f"2024-01-31 or 2024-01-31 12:30: convert them, or leave the column out with ignore (--ignore {name})"
+            )
+    for name, times in candidates.items():
+        if times.is_counter or (name.lower() in NAMES and (times.steps >= 0).all()):
             return name, times
     return None
 

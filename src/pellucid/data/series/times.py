@@ -15,6 +15,7 @@ import numpy as np
 from pellucid.core.memory import Array
 
 NAMES = frozenset(("time", "date", "datetime", "timestamp", "year", "day", "t", "step", "index"))  # in lower case
+DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")  # the beginning of a date in any usual form
 _MONTH = re.compile(r"\d{4}-\d{2}")  # and the beginning of every date
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
 from pellucid.data.checks import numeric_array
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
@@ -27,6 +28,7 @@ from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
 MIN_WINDOWS = 10  # of the training part
 
 
+@explain_arguments
 def windows(
     series: Any,
     window: int,
@@ -50,6 +52,7 @@ def windows(
     return rows.cut(checked_length(window, "window"), 0, len(rows.values), name)
 
 
+@explain_arguments
 def split_windows(
     series: Any,
     window: int,

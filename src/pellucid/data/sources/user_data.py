@@ -136,11 +136,18 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
     Raises the errors of ``read_csv`` and ``read_folder``, and ConfigError for options that do not apply to the data.
     """
     if is_table(name) and reading.horizon is not None:
+        if split_seed:
+            raise ConfigError("--split-seed does not apply to series, which are split in time")
         return _read_series(name, reading, reading.horizon)
     if is_table(name):
         reading.check_options(("target", "task", "missing", "ignore", "header"), "tables without --horizon")
         if not isinstance(reading.target, str):
             raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
+        if "," in reading.target and reading.target not in CSVFile(name, reading.header).names:
+            raise ConfigError(
+                f"{name} has no column {reading.target!r}: a model of a table has one target; to forecast several columns of a "
+                "series, add --horizon ROWS"
+            )
         data = read_csv(
             name, reading.target, task=reading.task, missing=reading.missing, ignore=reading.ignore, header=reading.header
         )
