@@ -24,7 +24,11 @@ from pellucid import (
     CrossEntropy,
     Dense,
     Dropout,
+    EarlyStopping,
+    Embedding,
     Frozen,
+    Model,
+    Node,
     Permute,
     ReLU,
     Repeat,
@@ -35,7 +39,8 @@ from pellucid import (
 )
 from pellucid.core import habits
 from pellucid.core.config import registered_classes
-from pellucid.errors import ConfigError
+from pellucid.data import PhotoAugmentation, windows
+from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer
 
 NETWORK = Sequential(Dense(4), ReLU(), Dense(2), Softmax())
@@ -95,6 +100,38 @@ def model():
             r"'input_shape'; input_shape is the shape of one sample, such as",
         ),
         (lambda: Sequential([Dense(3), ReLU()]), r"one by one, without brackets: Sequential\(first, second"),
+        (lambda: CrossEntropy(ignore_index=-100), r"'ignore_index': give what does not count the weight 0"),
+        (lambda: Embedding(num_embeddings=9, embedding_dim=3), "'num_embeddings': use entries"),
+        (lambda: Embedding(input_dim=9, output_dim=3), "'input_dim': use entries, the number of tokens"),
+        (lambda: PhotoAugmentation(horizontal_flip=True), "'horizontal_flip': use flip$"),
+        (lambda: PhotoAugmentation(degrees=10), "'degrees': use rotation$"),
+        (lambda: Node(name="a", layer=ReLU(), inputs=["input"]), "'inputs': what a node reads comes after its layer"),
+        (lambda: windows(X, lookback=3, horizon=1), r"windows\(\) has no argument 'lookback': use window"),
+        (lambda: Model.load("m", custom_objects={}), r"'custom_objects': .* as a list: custom_classes="),
+        (
+            lambda: model().fit(X, Y, validation=(X, Y), policies=[EarlyStopping(monitor="val_acc")]),
+            "'val_acc', which is not computed: did you mean",
+        ),
+        (
+            lambda: model().fit(X, Y, policies=[EarlyStopping(monitor="val_loss")]),
+            "'val_loss', which is not computed: it needs validation data",
+        ),
+        (
+            lambda: model().fit(X, Y, validation=(X, Y), policies=[EarlyStopping(monitor="val_loss")]),
+            "did you mean 'validation_loss'",
+        ),
+        (
+            lambda: model().fit(lambda: iter([(X, Y)]), steps_per_epoch=1),
+            r"called as <lambda>\(epoch\), which does not fit: too many positional arguments",
+        ),
+        (
+            lambda: model().fit(X, Y, augmentation=lambda x: x),
+            r"called as <lambda>\(x, generator\), which does not fit: too many positional arguments",
+        ),
+        (
+            lambda: NETWORK.compile((4,), lambda y, t, weights: (y, t)),
+            r"called as <lambda>\(outputs, targets\), which does not fit: missing a required argument: 'weights'",
+        ),
         (lambda: LSTM(8, dropout=0.1), "put Dropout before the layer; recurrent_dropout drops values of the state"),
         (lambda: LBFGS(history_size=5), "use memory"),
         (lambda: Chain(SGD(0.1), rates=0.1), r"rates maps patterns of paths to factors"),
@@ -118,6 +155,10 @@ def test_a_habit_of_another_library_is_answered_with_the_name_here(call, message
         ("RepeatVector", "here it is Repeat$"),
         ("Upsample", "here it is UpSample2D or UpSample1D$"),
         ("Relu", "here it is ReLU$"),
+        ("Linear", "here it is Dense$"),
+        ("MeanIoU", "here it is IntersectionOverUnion$"),
+        ("TimeDistributed", "act at each step by themselves"),
+        ("load_model", r"use Model\.load\(path\)"),
         ("Conv9D", "no attribute 'Conv9D'$"),
         ("conv2d", "no attribute 'conv2d'$"),
     ],
@@ -125,6 +166,28 @@ def test_a_habit_of_another_library_is_answered_with_the_name_here(call, message
 def test_a_class_of_another_library_is_answered_with_its_name_here(name, message):
     with pytest.raises(AttributeError, match=message):
         getattr(pellucid, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("backward", r"no attribute 'backward'; y, pullback = model\.forward\(x\)"),
+        ("state_dict", "weights is the dictionary"),
+        ("nothing", "no attribute 'nothing'$"),
+    ],
+)
+def test_a_method_of_other_models_is_answered_with_what_to_write_here(name, message):
+    with pytest.raises(AttributeError, match=message):
+        getattr(model(), name)
+    with pytest.raises(AttributeError, match=r"give all layers to Sequential\(\.\.\.\)"):
+        NETWORK.add(Dense(3))
+
+
+def test_batches_are_not_evaluated():
+    for call in (lambda: model().evaluate([(X, Y)]), lambda: model().predict(iter([X]))):
+        with pytest.raises(DataError, match="batches are for the training"):
+            call()
+    assert model().predict([tuple(row) for row in X]).shape == (20, 2)
 
 
 @pytest.mark.parametrize("name", ["fit", "predict", "evaluate", "save", "summary"])

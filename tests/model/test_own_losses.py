@@ -140,6 +140,7 @@ def test_samples_of_weight_zero_count_for_nothing():
         (lambda y: (y[:3, 0], y), ShapeError, r"for 12 samples the losses have the shape \(3,\)"),
         (lambda y: (y[:, 0], y[:, 0]), ShapeError, r"for outputs \(12, 2\) the gradient has the shape \(12,\)"),
         (lambda y: (["a"] * 12, y), DataError, "must return a pair"),
+        (lambda y: (y[:, 0] * 1j, y), DataError, "got complex numbers"),
     ],
 )
 def test_results_are_checked(result, error, message):

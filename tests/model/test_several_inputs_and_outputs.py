@@ -432,7 +432,7 @@ MODEL = compiled(input_stage=DATA.input_stage())
         (lambda: compiled(loss_weights={"sum": 1}), ConfigError, "loss_weights has 'sum', which is not an output"),
         (lambda: compiled(loss_weights={"total": -1}), ConfigError, "must be at least 0"),
         (lambda: compiled(loss_weights={"digit": 0, "total": 0}), ConfigError, "loss_weights are all 0"),
-        (lambda: MODEL.fit([PICTURES, TABLE], Y), DataError, "x cannot be converted .* give a dictionary by name"),
+        (lambda: MODEL.fit([PICTURES, TABLE], Y), DataError, "x must be a dictionary with one entry for each input"),
         (
             lambda: Graph(Node("a", Dense(1), "b"), inputs=("b",)).compile({"b": (3,)}, MeanSquaredError()),
             ShapeError,
@@ -524,6 +524,23 @@ def test_an_output_whose_loss_compares_samples_needs_whole_batches():
         model.fit(TABLE / 1e5, y, accumulate=2, progress=False)
     model.fit(TABLE / 1e5, y, progress=False)
     assert model.classes is None
+
+
+def test_lists_in_the_place_of_dictionaries():
+    model, x, y = compiled(), list(X.values()), list(Y.values())
+    for what, call in (
+        ("x", lambda: model.fit(x, Y)),
+        ("y", lambda: model.evaluate(X, y)),
+        ("x", lambda: model.predict(x)),
+        ("x", lambda: model.forward(x)),
+        ("sample_weight", lambda: model.train_on_batch(X, Y, sample_weight=[np.ones(N), np.ones(N)])),
+    ):
+        with pytest.raises(DataError, match=rf"^{what} must be a dictionary with one entry for each .*, not list"):
+            call()
+    with pytest.raises(DataError, match="sample_weight is a dictionary, but there is one target"):
+        Dataset(np.ones((4, 1)), np.ones(4), sample_weight={"output": np.ones(4)})
+    with pytest.raises(ConfigError, match=r"^the output 'total': Accuracy\(\) counts classes"):
+        compiled(metrics={"total": [Accuracy()]})
 
 
 # -- batches from a program, and targets that are maps ----------------------------------------------------------------

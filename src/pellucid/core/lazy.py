@@ -68,10 +68,14 @@ def exports(stub: str | os.PathLike[str]) -> dict[str, str]:
 
 def _name_here(name: str) -> str:
     """Return the end of a message about a name that is not exported: what another library's class is called here."""
-    if not name[:1].isupper():
+    if name.startswith("__"):
         return ""
     from pellucid.core import habits  # here, because its import takes time and only errors need it
 
+    if text := habits.instead(name, habits.NAMES):
+        return text
+    if not name[:1].isupper():
+        return ""
     names = [other for other in habits.object_names(name, _HOMES) if other != name]
     return f"; here it is {' or '.join(names)}" if names else ""
 

@@ -96,6 +96,8 @@ class Dataset:
             if values is not None and len(values) != len(self.source_x):
                 lengths = f"{len(values):,} rows and x has {len(self.source_x):,}"
                 raise ShapeError(f"{name}: {what} has {lengths}; expected one row for each sample")
+        if isinstance(self.source_sample_weight, NamedArrays) and not isinstance(self.source_y, NamedArrays):
+            raise DataError(f"{name}: sample_weight is a dictionary, but there is one target: give the array alone")
         for part, weights, y in _pairs(self.source_sample_weight, self.source_y):
             if weights is not None and weights.ndim > 1 and (y is None or weights.shape != y.shape[: weights.ndim]):
                 targets = "no targets" if y is None else f"the targets {y.shape}"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core import rng
+from pellucid.core.habits import refuse_signature
 from pellucid.core.memory import Array, Shape
 from pellucid.data.geometry import Geometry
 from pellucid.data.input_stage import input_stage_for
@@ -69,6 +70,7 @@ class FunctionAugmentation(SampleAugmentation):
     """
 
     def __init__(self, function: Callable[[Array, np.random.Generator], Any]):
+        refuse_signature("augmentation", function, ("x", "generator"))
         self.function = function
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from pellucid.core.config import Count, Range, validate
+from pellucid.core.habits import refuse_signature
 from pellucid.data.dataset import Dataset
 from pellucid.data.tables.frame import is_frame
 from pellucid.errors import ConfigError
@@ -54,6 +55,8 @@ class BatchStream:
                 f"BatchStream(source={self.source!r}): source must be a function of the number of the epoch, an iterable or an "
                 f"iterator of batches, not {'a class' if isinstance(self.source, type) else type(self.source).__name__}"
             )
+        if not isinstance(self.source, Iterable):
+            refuse_signature("BatchStream", self.source, ("epoch",))
         if self.steps_per_epoch is None and isinstance(self.source, Iterator):
             raise ConfigError(
                 f"BatchStream(source={self.source!r}): an iterator has no length: give the number of batches in an epoch, "
@@ -78,7 +81,8 @@ class BatchStream:
         count = self.steps_per_epoch if self.steps_per_epoch is not None else _length(batches)
         if count is None:
             raise ConfigError(
-                f"the length of an epoch of {self.source!r} is not known: give the number of batches, steps_per_epoch=…"
+                f"the length of an epoch of {getattr(self.source, '__name__', self.source)} is not known: give the number of "
+                "batches, steps_per_epoch=…"
             )
         return iter(batches), count
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.habits import refuse_signature
 from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.kernels import Kernels
@@ -36,6 +37,7 @@ class FunctionLoss(Loss):
     def __post_init__(self) -> None:
         if not callable(self.function) or isinstance(self.function, (type, Loss)):
             raise ConfigError(f"FunctionLoss(function={self.function!r}): it must be a function of (outputs, targets)")
+        refuse_signature("loss", self.function, ("outputs", "targets"))
 
     def __repr__(self) -> str:
         return self._name
@@ -66,6 +68,8 @@ class FunctionLoss(Loss):
         expected = f"{self._name}(outputs, targets) must return a pair, the losses (n) and their gradient (n, k)"
         if not isinstance(result, tuple) or len(result) != 2:
             raise ConfigError(f"{expected}; got {type(result).__name__}")
+        if np.iscomplexobj(result[0]) or np.iscomplexobj(result[1]):
+            raise DataError(f"{expected}; got complex numbers")
         try:
             losses, gradients = np.asarray(result[0], np.float64), np.asarray(result[1], z.dtype)
         except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
+from pellucid.core import habits
 from pellucid.core.config import by_key, own_classes, to_json, validate
 from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
@@ -122,6 +123,11 @@ class Model:
         """Return a table of the layers: name, settings, output shape, parameters."""
         return table(self.network, self.input_shape)
 
+    if not TYPE_CHECKING:  # type checkers would accept every attribute
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(f"'Model' object has no attribute {name!r}{habits.instead(name, habits.OF_MODELS)}")
+
     def __repr__(self) -> str:
         return f"Model({self.network}, {self.input_shape} -> {self.output_shape}, {self.parameter_count:,} parameters)"
 
@@ -228,6 +234,7 @@ class Model:
         """
         self._check_loss("fit_events")
         options = validate(options, FitOptions | None, "fit_events", "options") or FitOptions()
+        several.refuse_lists(self.network, x, y, sample_weight)
         data = training_data(x, y, sample_weight, options, self.state, self.input_stage, self.classes)
         stage = self.input_stage or data.input_stage()  # the first training data determines the input stage
         history = History()
@@ -289,6 +296,7 @@ class Model:
         raises; the parameters are unchanged then.
         """
         self._check_loss("train_on_batch")
+        several.refuse_lists(self.network, x, y, sample_weight)
         x, state = inputs.as_samples(x, self.input_stage), self.state
         stage = self.input_stage or stage_for(x)
         batch, targets, weights = inputs.checked_batch(x, numeric_arrays(y, "y"), sample_weight, stage, state)
@@ -316,6 +324,7 @@ class Model:
         Noise is selected by the seed, the number of the step, and the number of passes since the last update. Raises DataError,
         ShapeError and ConfigError.
         """
+        several.refuse_lists(self.network, x)
         x = inputs.as_samples(x, self.input_stage)
         inputs.check_samples_shape(x, self.input_shape, "x")
         if not len(x):
@@ -375,6 +384,7 @@ class Model:
         Raises ShapeError; raises DataError for NaN and infinity, for bytes where the training data were real numbers (or the
         reverse), and for data sets and data frames with other columns than the training data.
         """
+        several.refuse_lists(self.network, x)
         x = inputs.as_samples(x, self.input_stage)
         inputs.check_samples_shape(x, self.input_shape, "x")
         stage = self.input_stage or stage_for(x)
@@ -400,6 +410,7 @@ class Model:
         """
         self._check_loss("evaluate")
         chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
+        several.refuse_lists(self.network, x, y, sample_weight)
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
@@ -426,6 +437,7 @@ class Model:
         write_atomically(path, model_file.content(self.state, self.config(), training_state=training_state))
 
     @classmethod
+    @explain_arguments
     def load(cls, path: str | Path, *, custom_classes: Iterable[Any] = ()) -> Model:
         """Return the model in a file. ``custom_classes`` are your own classes that it uses, and the function that is its loss;
         loading imports no code.
@@ -441,6 +453,7 @@ class Model:
         saved.restore(model.state)
         return model
 
+    @explain_arguments
     def copy(self) -> Model:
         """Return a model of its own with the same settings, parameters, running statistics, optimizer state, counters and
         history. Training the copy makes the same steps, to the last bit, as training this model would.

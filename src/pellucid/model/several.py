@@ -9,7 +9,7 @@ from pellucid.core.config import NonNegative, validate
 from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import NO_LOSS
@@ -40,6 +40,19 @@ def refuse_several(network: Layer, what: str) -> None:
             for kind, names in (("input", ports.inputs), ("output", ports.outputs or (OUTPUT,)))
         )
         raise ConfigError(f"{what} needs a network with one input and one output; this one has {' and '.join(counts)}")
+
+
+def refuse_lists(network: Layer, x: Any, y: Any = None, sample_weight: Any = None) -> None:
+    """Raise DataError for lists of arrays, one for each input or output, in place of dictionaries by name."""
+    outputs = output_names(network)
+    for what, given, names, kind in (
+        ("x", x, input_names(network), "input"),
+        ("y", y, outputs, "output"),
+        ("sample_weight", sample_weight, outputs, "output"),
+    ):
+        one_each = names and isinstance(given, (list, tuple)) and len(given) == len(names)
+        if names and one_each and all(hasattr(one, "__array__") or isinstance(one, list) for one in given):
+            by_name(given, names, what, kind, DataError)
 
 
 def checked_loss(loss: Any, network: Layer) -> tuple[Any, Any]:

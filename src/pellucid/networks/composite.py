@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pellucid.core import habits
 from pellucid.core.config import Config
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Shape, Slot
@@ -141,7 +142,9 @@ class Composite(Layer, ABC):
                     f"a network has no {name}(): it has no parameters yet. Create a model first: "
                     f"model = network.compile(input_shape=..., loss=..., optimizer=...); model.{name}(...)"
                 )
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}{habits.instead(name, habits.OF_MODELS)}"
+            )
 
     @explain_arguments
     def compile(

@@ -11,7 +11,7 @@ import numpy as np
 from pellucid import kernels as kernel_sets
 from pellucid.core.config import Positive, validate
 from pellucid.core.memory import Array, Layout
-from pellucid.errors import ConfigError, ShapeError
+from pellucid.errors import ConfigError, ShapeError, did_you_mean
 
 SUM_HAS_NO_X = "a sum of gradients has no x: its parts belong to different inputs; read x of the parts"
 
@@ -90,6 +90,8 @@ class Gradients(Mapping[str, Array]):
     # -- mapping --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, path: str) -> Array:
+        if path not in self.layout:
+            raise KeyError(f"there are no parameters {path!r}: {did_you_mean(path, self.layout)}")
         return self.layout.array(self.parameters, path)
 
     def __iter__(self) -> Iterator[str]:

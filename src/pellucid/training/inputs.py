@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,15 @@ def as_dataset(x: Any, y: Any = None, sample_weight: Any = None, *, stage: AnySt
         return x
     check_frame(x, stage)
     if y is None:
+        _refuse_batches(iter(x) if isinstance(x, list) and x and isinstance(x[0], (tuple, Dataset)) else x)
         raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
     return Dataset(x, y, sample_weight=sample_weight)
+
+
+def _refuse_batches(x: Any) -> None:
+    """Raise DataError for batches, which only the training takes: an iterator, a function, or pairs in a list."""
+    if isinstance(x, Iterator) or (callable(x) and not hasattr(x, "__array__")):
+        raise DataError("batches are for the training; evaluate and predict take arrays or a data set: join the batches")
 
 
 def as_validation_set(validation: Dataset | Sequence[Any], stage: AnyStage) -> Dataset:
@@ -94,6 +101,7 @@ def as_samples(x: Any, stage: AnyStage | None, what: str = "x") -> Any:
     if isinstance(x, Dataset):
         check_columns(x, "data", stage, None)
         x = x.x
+    _refuse_batches(x)
     return numeric_arrays(x, what)
 
 
@@ -332,10 +340,13 @@ def check_metrics(metrics: Any, state: ModelState) -> Any:
             )
         metrics = {}
     check_known(metrics, outputs, "metrics", "output")
-    return {
-        name: _checked_metrics(metrics.get(name, ()), output, trailing_layers(state.network, name)[-1:])
-        for name, output in outputs.items()
-    }
+    checked = {}
+    for name, output in outputs.items():
+        try:
+            checked[name] = _checked_metrics(metrics.get(name, ()), output, trailing_layers(state.network, name)[-1:])
+        except ConfigError as error:
+            raise ConfigError(f"the output {name!r}: {error}") from None
+    return checked
 
 
 def _checked_metrics(metrics: Iterable[Metric], output: Output, last: tuple[Layer, ...]) -> tuple[Metric, ...]:

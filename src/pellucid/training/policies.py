@@ -5,6 +5,7 @@ A policy is a generator around the generator of events: it yields every event, a
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,11 @@ def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection
     """Raise ConfigError unless the value that the policy monitors is one of the ``columns`` of the history."""
     if policy.monitor not in columns:
         owner, monitor = type(policy).__name__, policy.monitor
-        raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {did_you_mean(monitor, columns)}")
+        renamed = re.sub("^val_", "validation_", monitor)  # as Keras calls it
+        hint = f"did you mean {renamed!r}?" if renamed in columns else did_you_mean(monitor, columns)
+        if renamed.startswith("validation_") and not any(column.startswith("validation_") for column in columns):
+            hint = "it needs validation data: fit(..., validation=(x, y))"
+        raise ConfigError(f"{owner} monitors {monitor!r}, which is not computed: {hint}")
 
 
 class _Plateau:
