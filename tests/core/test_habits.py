@@ -106,6 +106,7 @@ def model():
         (lambda: PhotoAugmentation(horizontal_flip=True), "'horizontal_flip': use flip$"),
         (lambda: PhotoAugmentation(degrees=10), "'degrees': use rotation$"),
         (lambda: Node(name="a", layer=ReLU(), inputs=["input"]), "'inputs': what a node reads comes after its layer"),
+        (lambda: model().train_on_batch(X, Y, class_weight=[1, 2]), r"train_on_batch\(\) has no argument 'class_weight'"),
         (lambda: windows(X, lookback=3, horizon=1), r"windows\(\) has no argument 'lookback': use window"),
         (lambda: Model.load("m", custom_objects={}), r"'custom_objects': .* as a list: custom_classes="),
         (

@@ -75,6 +75,7 @@ def test_a_single_output_is_a_map_of_two_classes_and_negative_numbers_have_no_la
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: plots.maps([TRUTH]), DataError, "maps is a dictionary by name"),
         (lambda: plots.maps({"a": TRUTH, "b": TRUTH[:1]}), ShapeError, "all of one shape"),
         (lambda: plots.maps({"a": TRUTH[0]}), ShapeError, r"a: a class map is \(n, h, w\)"),
         (lambda: plots.maps({"a": TRUTH + 0.5}), DataError, "holds whole numbers"),

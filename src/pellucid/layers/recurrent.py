@@ -96,7 +96,10 @@ class Recurrent(Layer, ABC):
         return "" if self.mask is not None and self.return_sequences and not self.return_state else None
 
     def build(self, shape: Shape) -> LayerSpec:
-        time, features = self.expect(shape, 2, "add a time axis to the data, or put Reshape((time, features)) before the layer")
+        advice = "add a time axis to the data, or put Reshape((time, features)) before the layer"
+        if len(shape) == 1:
+            advice += "; a recurrent layer before it needs return_sequences=True"
+        time, features = self.expect(shape, 2, advice)
         if time < 1 or features < 1:
             raise ShapeError(f"{self} expects sequences with at least one time step and one feature, got {shape}")
         u = self.units

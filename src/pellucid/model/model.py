@@ -256,6 +256,7 @@ class Model:
         self.history = history
         return events
 
+    @explain_arguments
     def find_learning_rate(
         self,
         x: Any,
@@ -289,6 +290,7 @@ class Model:
             class_names=self.classes or data.classes,
         )
 
+    @explain_arguments
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 

@@ -33,8 +33,10 @@ def maps(maps: Mapping[str, Array], x: Array | None = None, *, classes: Sequence
         plots.maps({"truth": y[:6], "prediction": model.predict(x[:6])}, x[:6], classes=model.classes)
 
     Raises ShapeError unless all have the same number of samples, and the maps the same height and width; DataError for
-    values that are no class numbers, and for fewer names than classes.
+    values that are no class numbers, for fewer names than classes, and for maps without names.
     """
+    if not isinstance(maps, Mapping):
+        raise DataError(f"maps is a dictionary by name, such as {{'truth': y}}, not {type(maps).__name__}")
     rows = {name: _class_numbers(name, np.asarray(given)) for name, given in maps.items()}
     x = None if x is None else np.asarray(x)
     shapes = {name: row.shape for name, row in rows.items()}
