@@ -87,7 +87,7 @@ def test_shapes_slots_and_costs_add_up():
 def test_a_shape_error_contains_the_path():
     with pytest.raises(ShapeError, match=r"sequential1: lstm1: LSTM\(units=3.* add a time axis"):
         Sequential(ReLU(), Sequential(Flatten(), Dense(4), LSTM(3))).build((6,))
-    with pytest.raises(ShapeError, match="^lstm2: .* a recurrent layer before it needs return_sequences=True$"):
+    with pytest.raises(ShapeError, match=r"^lstm2: .* a recurrent layer before it needs return_sequences=True$"):
         Sequential(LSTM(4), LSTM(3)).build((5, 2))
 
 
