@@ -151,6 +151,14 @@ def test_results_are_checked(result, error, message):
     np.testing.assert_array_equal(model.parameters, before)
 
 
+def test_targets_that_broadcast_against_the_outputs():
+    model = Sequential(Dense(1)).compile((4,), squares)
+    with pytest.raises(
+        ShapeError, match=r"the gradient has the shape \(12, 12\); the targets have the shape \(12,\): give .* y\[:"
+    ):
+        model.train_on_batch(X, NUMBERS[:, 0])
+
+
 def test_a_model_file_names_the_function(tmp_path):
     model = NETWORK.compile((4,), squares)
     model.save(tmp_path / "m")

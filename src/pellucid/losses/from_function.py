@@ -83,7 +83,9 @@ class FunctionLoss(Loss):
                 hint = "; take the sum or the mean over the outputs of each sample"
             raise ShapeError(f"{expected}; for {n} samples the losses have the shape {losses.shape}{hint}")
         if gradients.shape != z.shape:
-            raise ShapeError(f"{expected}; for outputs {z.shape} the gradient has the shape {gradients.shape}")
+            broadcast = targets.ndim == 1 and gradients.shape == (n, n)
+            hint = f"; the targets have the shape {targets.shape}: give the model y[:, None]" if broadcast else ""
+            raise ShapeError(f"{expected}; for outputs {z.shape} the gradient has the shape {gradients.shape}{hint}")
         return losses, gradients
 
 
