@@ -251,7 +251,7 @@ def test_compare(run, tmp_path):
 
 def test_data(mnist_folder):
     rows = json.loads(cli("data", "list", "--json")[0])
-    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits", "drawings"]
+    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits", "drawings", "mnist-scenes"]
     assert rows[3]["where"] == "needs pendigits"
     assert rows[0]["ok"]
     assert not rows[1]["ok"]

@@ -117,7 +117,7 @@ def show(
 
 
 def _show_maps(samples: Dataset, names: Sequence[str], out: Path | None) -> None:
-    """Draw pictures and their class maps into a file, or print them beside each other."""
+    """Draw images and their class maps into a file, or print them beside each other."""
     if out is not None:
         from pellucid import plots
 
@@ -126,8 +126,8 @@ def _show_maps(samples: Dataset, names: Sequence[str], out: Path | None) -> None
         return
     letters = np.array([" ", *(name[:1] for name in names[1:])])
     for x, y in zip(samples.x, samples.y, strict=True):
-        for picture, line in zip(_as_text(x.astype(np.float32) / 255), letters[np.maximum(y[0:-1:2], y[1::2])], strict=True):
-            echo(f"{picture}   {''.join(line)}".rstrip())
+        for image, line in zip(_as_text(x.astype(np.float32) / 255), letters[np.maximum(y[0:-1:2], y[1::2])], strict=True):
+            echo(f"{image}   {''.join(line)}".rstrip())
         echo()
 
 

@@ -210,7 +210,7 @@ def _autoencoder(channels: int) -> Composite:
 def _unet_small(classes: int) -> Composite:
     """Return a U-Net (Ronneberger, Fischer and Brox, 2015) of four levels with 8, 16, 32 and 64 channels.
 
-    Pictures may have any size that 8 divides.
+    Images may have any size that 8 divides.
     """
     filters = (8, 16, 32, 64)
     nodes, last = [], "input"

@@ -71,7 +71,7 @@ class Task:
         if recipe.segments and not segmented:
             raise ConfigError(
                 f"--model {model} finds the class of each pixel, and {data.name} has no class maps; use mnist-scenes as the "
-                "data, or another model, such as --model cnn for pictures with one class"
+                "data, or another model, such as --model cnn for images with one class"
             )
         try:
             if recipe.reconstructs:

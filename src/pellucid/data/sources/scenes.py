@@ -28,7 +28,7 @@ _PLACES = 20  # that are tried for a digit before it is left out
 def mnist_scenes(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
     """Return scenes of digits with the class of each pixel: 10,000 / 1,000 / 2,000.
 
-    The samples are pictures (40, 40, 1) of bytes with one to three digits from 1 to 8, of several sizes and brightnesses, which
+    The samples are images (40, 40, 1) of bytes with one to three digits from 1 to 8, of several sizes and brightnesses, which
     may touch but do not cover each other. The targets are class maps (40, 40): 0 for the ground, otherwise the digit. Each of
     the three sets shows digits of one set of MNIST only.
 
@@ -50,14 +50,14 @@ def scenes(digits: Dataset, count: int, part: str, name: str) -> Dataset:
     """Return ``count`` scenes of these digits. ``part`` names the stream of random numbers."""
     random = generator(0, "mnist-scenes", part)
     raw = random.bit_generator.random_raw  # 64 random bits in each number, much faster than bytes
-    pictures = np.empty((count, SIDE, SIDE, 1), np.uint8)
+    drawn = np.empty((count, SIDE, SIDE, 1), np.uint8)
     maps = np.zeros((count, SIDE, SIDE), np.uint8)
     images, labels = digits.x[..., 0], np.asarray(digits.y)
     usable = np.flatnonzero((labels > 0) & (labels < len(CLASSES)))
-    for picture, classes in zip(pictures[..., 0], maps, strict=True):
+    for scene, classes in zip(drawn[..., 0], maps, strict=True):
         # The sum of four uniform bytes is nearly normal: divided by 5, its mean is 102 and its standard deviation 30.
         noise = raw(SIDE * SIDE // 2).astype("<u8").view(np.uint8).reshape(4, SIDE, SIDE).sum(axis=0, dtype=np.int16) // 5
-        picture[...] = np.minimum(np.maximum(noise - random.integers(30, 103, dtype=np.int16), 0), 255)
+        scene[...] = np.minimum(np.maximum(noise - random.integers(30, 103, dtype=np.int16), 0), 255)
         for row in usable[random.integers(0, len(usable), random.integers(1, MAX_DIGITS + 1))]:
             side, brightness = random.integers(IMAGE_SIDES[0], IMAGE_SIDES[1] + 1), random.integers(154, 257)
             image = reduced(images[row], int(side))
@@ -66,9 +66,9 @@ def scenes(digits: Dataset, count: int, part: str, name: str) -> Dataset:
                 place = np.s_[top : top + side, left : left + side]
                 if not classes[place][ink].any():
                     classes[place][ink] = labels[row]
-                    picture[place] = np.maximum(picture[place], image * brightness // 256)
+                    scene[place] = np.maximum(scene[place], image * brightness // 256)
                     break
-    return Dataset(pictures, maps, classes=CLASSES, name=name)
+    return Dataset(drawn, maps, classes=CLASSES, name=name)
 
 
 def reduced(image: Array, side: int) -> Array:
