@@ -39,7 +39,7 @@ def numeric_arrays(values: Any, what: str, name: str = "data") -> Any:
 
     Raises what :func:`numeric_array` raises, with the name of the entry, and ShapeError for entries of different lengths.
     """
-    if not isinstance(values, Mapping):
+    if isinstance(values, np.ndarray) or not isinstance(values, Mapping):
         return numeric_array(values, what, name)
     if not values or not all(isinstance(key, str) for key in values):
         raise DataError(f"{name}: {what} is a dictionary whose keys must be the names of inputs or outputs, got {list(values)}")

@@ -44,6 +44,8 @@ def refuse_several(network: Layer, what: str) -> None:
 
 def refuse_lists(network: Layer, x: Any, y: Any = None, sample_weight: Any = None) -> None:
     """Raise DataError for lists of arrays, one for each input or output, in place of dictionaries by name."""
+    if not any(isinstance(given, (list, tuple)) for given in (x, y, sample_weight)):
+        return
     outputs = output_names(network)
     for what, given, names, kind in (
         ("x", x, input_names(network), "input"),

@@ -7,7 +7,7 @@ executions may run the same network at once, because layers hold no arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class Execution:
 
         For a dictionary of shapes, the result is NamedArrays.
         """
-        if isinstance(shape, Mapping):
+        if isinstance(shape, dict):
             return NamedArrays({key: self._shard.step_buffer(f"{name} of {key}", one) for key, one in shape.items()})
         return self._shard.step_buffer(name, shape)
 

@@ -73,6 +73,8 @@ def as_dataset(x: Any, y: Any = None, sample_weight: Any = None, *, stage: AnySt
 
 def _refuse_batches(x: Any) -> None:
     """Raise DataError for batches, which only the training takes: an iterator, a function, or pairs in a list."""
+    if isinstance(x, np.ndarray):  # the usual case, in little time
+        return
     if isinstance(x, Iterator) or (callable(x) and not hasattr(x, "__array__")):
         raise DataError("batches are for the training; evaluate and predict take arrays or a data set: join the batches")
 
@@ -168,6 +170,8 @@ def _by_output(classes: Any) -> Mapping[str, Sequence[str]]:
 
 def check_frame(x: object, stage: AnyStage | None) -> None:
     """Raise DataError for a path, and for a data frame whose columns are not the model's, in its order."""
+    if isinstance(x, np.ndarray):  # the usual case, in little time
+        return
     if isinstance(x, Mapping):
         for name, part in x.items():
             check_frame(part, stage.get(name) if isinstance(stage, InputStages) else stage)
