@@ -44,7 +44,8 @@ def refuse_several(network: Layer, what: str) -> None:
 
 def refuse_lists(network: Layer, x: Any, y: Any = None, sample_weight: Any = None) -> None:
     """Raise DataError for lists of arrays, one for each input or output, in place of dictionaries by name."""
-    if not any(isinstance(given, (list, tuple)) for given in (x, y, sample_weight)):
+    lists = (list, tuple)
+    if not (isinstance(x, lists) or isinstance(y, lists) or isinstance(sample_weight, lists)):
         return
     outputs = output_names(network)
     for what, given, names, kind in (

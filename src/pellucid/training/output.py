@@ -185,9 +185,9 @@ class Output:
 
         z and dz are (n, *shape), targets as :meth:`targets` returns them, outputs (n, *metric_shape).
         """
-        return self.loss.compute(
-            self.rows(z), self.rows(targets), row_weights, scale, self.rows(outputs), self.rows(dz), self.kernels
-        )
+        if self.positions:
+            z, targets, outputs, dz = self.rows(z), self.rows(targets), self.rows(outputs), self.rows(dz)
+        return self.loss.compute(z, targets, row_weights, scale, outputs, dz, self.kernels)
 
     def mean_loss(
         self, z: Array, targets: Array, row_weights: Array, total: float, outputs: Array, dz: Array
