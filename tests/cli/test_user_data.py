@@ -286,7 +286,7 @@ def series(tmp_path, monkeypatch):
 
 
 def test_forecasts_of_a_series(series):
-    flags = "--target", "a,b", "--horizon", 6, "--season", 12
+    flags = "--target", "a, b", "--horizon", 6, "--season", 12
     out, _ = cli("train", "waves.csv", *flags, "--epochs", 12, "--out", "run")
     for part in ("time      day: from 2024-01-01", "split     in time: rows 1 to 192", "forecast: for series", "MAE of"):
         assert part in out
@@ -332,6 +332,7 @@ def test_forecasts_of_a_series(series):
         (("--target", "a", "--split-seed", 1), "--split-seed does not apply to series"),
     ):
         assert message in cli("train", "waves.csv", "--horizon", 6, *arguments, code=2)[1]
+    assert "--horizon" in cli("train", "waves.csv", "--target", "a", "--horizon", 0, code=2)[1]
     assert "with --horizon it forecasts several" in cli("train", "waves.csv", "--target", "a", "--target", "b", code=2)[1]
     assert "to forecast several columns of a series, add --horizon" in cli("train", "waves.csv", "--target", "a,b", code=2)[1]
     assert "does not apply to tables without --horizon" in cli("train", "waves.csv", "--target", "a", "--window", 9, code=2)[1]

@@ -48,6 +48,7 @@ Horizon = Annotated[
     int | None,
     typer.Option(
         "--horizon",
+        min=1,
         metavar="ROWS",
         help="Series: the number of rows to forecast. The rows of the table are in the order of time, and split in time.",
     ),
@@ -56,6 +57,7 @@ Window = Annotated[
     int | None,
     typer.Option(
         "--window",
+        min=1,
         metavar="ROWS",
         help="Series: the number of rows that a forecast is made from.  [default: 4 horizons, or the season if that is longer]",
     ),
@@ -64,6 +66,7 @@ Season = Annotated[
     int | None,
     typer.Option(
         "--season",
+        min=1,
         metavar="ROWS",
         help="Series: the period, as in 24 for hours of a day. Forecasts are compared with the values one season before.",
     ),
@@ -103,7 +106,7 @@ def read_options(
     """Return the read options for the values of the options above. Raises ConfigError."""
     column: str | tuple[str, ...] | None = None
     if horizon is not None and target:
-        column = tuple(name for names in target for name in names.split(","))
+        column = tuple(name.strip() for names in target for name in names.split(","))
     elif target and len(target) > 1:
         given = " ".join(f"--target {name}" for name in target)
         raise ConfigError(
