@@ -36,6 +36,7 @@ ORDER = [
     "data",
     "training",
     "export",
+    "doctor",
     "model",
     "explain",
     "sklearn",
@@ -275,7 +276,7 @@ def test_every_name_in_a_stub_is_exported(stub):
 
 
 def test_there_are_stubs():
-    assert len(STUBS) == 9
+    assert len(STUBS) == 10
 
 
 def test_settings_are_found_whatever_is_loaded():

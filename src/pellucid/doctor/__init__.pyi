@@ -1,0 +1,1 @@
+from pellucid.doctor.finding import Finding as Finding
