@@ -186,6 +186,7 @@ from pellucid.optim import (
 )
 from pellucid.training import (
     AverageWeights as AverageWeights,
+    Checkpoint as Checkpoint,
     Control as Control,
     EarlyStopping as EarlyStopping,
     EpochEvent as EpochEvent,

@@ -50,7 +50,7 @@ def rates(policy, losses, schedule=0.8, control=None):
             rate = state.updater.rate(Clock(1, epoch - 1.0)) if control is None else control
             yield EpochEvent(epoch, 0.0, rate, {"loss": 1.0}, {"loss": loss, "accuracy": 1 - loss})
 
-    result = [event.learning_rate for event in policy.wrap(events(), state, History())]
+    result = [event.learning_rate for event in policy.wrap(events(), state, History(), {})]
     assert state.updater.scale == 1.0, "the next training starts with the full rate"
     return result
 

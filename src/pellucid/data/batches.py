@@ -27,8 +27,8 @@ class BatchSource(Protocol):
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the batches (x, targets, weights) of an epoch."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield the batches (x, targets, weights) of an epoch, without the first ``start`` of them."""
 
 
 class Batches:
@@ -80,12 +80,12 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.targets) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the batches (x, targets, weights) of an epoch. The last one may be smaller."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield the batches (x, targets, weights) of an epoch, without the first ``start``. The last one may be smaller."""
         n = len(self.targets)
         order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
-        for start in range(0, n, self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for first in range(start * self.batch_size, n, self.batch_size):
+            chosen = order[first : first + self.batch_size]
             source = chosen if self.rows is None else self.rows[chosen]
             out = self._batch[: len(chosen)]
             if self.augmentation is None:

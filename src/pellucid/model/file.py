@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.core.config import from_json
 from pellucid.core.files import TensorFile, tensor_chunks
-from pellucid.core.memory import Array, Shape
+from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.errors import CheckpointError, FileError, PellucidError
 from pellucid.layers.base import Layer
@@ -21,6 +21,7 @@ from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.optim import Chain, Rule
 from pellucid.optim.adam import MIN_EPSILON
+from pellucid.training.checkpoint import CHECKPOINT_ARRAYS
 from pellucid.training.state import ModelState
 
 # The version of the format. Raise it when a reader of the old format would restore a wrong model from a new file, or when this
@@ -31,21 +32,16 @@ FORMAT = 1
 ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")
 
 
+def settings(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> dict[str, Any]:
+    """Return the settings in the file of the model with this state and this configuration."""
+    return {"format": FORMAT, "training_state": training_state, "steps": state.steps, "epochs": state.epochs, **config}
+
+
 def content(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> list[bytes]:
     """Return the file of the model with this state and these settings, in pieces; ``training_state`` adds the optimizer's
     vectors."""
-    counts = {"steps": state.steps, "epochs": state.epochs}
-    settings = {"format": FORMAT, "training_state": training_state, **counts, **config}
-    return tensor_chunks(settings, _saved_arrays(state, training_state))
-
-
-def _saved_arrays(state: ModelState, training_state: bool) -> dict[str, Array]:
-    """Return all arrays of a file by name; those of the optimizer are called ``adam1.m/dense1.W``."""
-    arrays = state.arrays()
-    if training_state:
-        for name, vector in state.updater.state.items():
-            arrays |= {f"{name}/{path}": array for path, array in state.layout.arrays(vector).items()}
-    return arrays
+    arrays = state.saved_arrays(training_state=training_state)
+    return tensor_chunks(settings(state, config, training_state=training_state), arrays)
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,16 @@ class SavedModel:
     steps: int
     epochs: int
 
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the file also holds the state of a training."""
+        return "training" in self.file.settings
+
     def restore(self, state: ModelState) -> None:
         """Copy the arrays of the file into the state of a model. Raises CheckpointError where they do not fit."""
-        arrays, targets = self.file.arrays(), _saved_arrays(state, self.training_state)
-        if {name: array.shape for name, array in targets.items()} != self.file.shapes:
+        arrays, targets = self.file.arrays(), state.saved_arrays(training_state=self.training_state)
+        shapes = {name: shape for name, shape in self.file.shapes.items() if not name.startswith(CHECKPOINT_ARRAYS)}
+        if {name: array.shape for name, array in targets.items()} != shapes:
             raise CheckpointError(f"{self.path}: its training state does not fit its optimizer, {state.updater.optimizer}")
         for name, target in targets.items():
             target[...] = arrays[name]

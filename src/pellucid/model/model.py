@@ -34,7 +34,7 @@ from pellucid.model import file as model_file, several
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
-from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs
+from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs, resuming
 from pellucid.training.class_weight import ClassWeight
 from pellucid.training.evaluation import Evaluation
 from pellucid.training.gradients import Gradients
@@ -156,6 +156,7 @@ class Model:
         exact_training_metrics: bool = False,
         deterministic: bool = False,
         steps_per_epoch: int | None = None,
+        resume: str | Path | None = None,
         progress: bool | None = None,
     ) -> History:
         """Train on a data set, or on arrays ``x`` (n, *input shape) and ``y``, or on a stream of batches. Returns the history,
@@ -188,6 +189,9 @@ class Model:
           :class:`~pellucid.data.BatchStream`, or the source of one: a function of the epoch, a list, a data loader, a
           generator. Such batches have their own targets, weights, size and order. ``batch_size``,
           ``exact_training_metrics`` and ``class_weight="balanced"`` need arrays; ``shuffle`` has no effect.
+        - ``resume``: the folder of a :class:`~pellucid.training.Checkpoint` policy. The training goes on from its newest good
+          checkpoint, with the same steps, to the last bit, as without the interruption; everything else must be as before. If
+          the folder has no checkpoint yet, the training starts, so that one program starts and resumes.
         - ``progress``: None shows the progress on a terminal and in a notebook, True everywhere (as lines where there are no
           bars), False nowhere.
 
@@ -209,6 +213,7 @@ class Model:
             exact_training_metrics=exact_training_metrics,
             deterministic=deterministic,
             steps_per_epoch=steps_per_epoch,
+            resume=resume,
         )
         self._check_loss("fit")
         events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
@@ -247,6 +252,7 @@ class Model:
                 validation=validation,
                 class_names=self.classes or data.classes,
                 control=control,
+                file_settings=self._file_settings,
             )
         except BaseException:
             if isinstance(data, StreamedBatches):
@@ -430,13 +436,18 @@ class Model:
     def save(self, path: str | Path, *, training_state: bool = False) -> None:
         """Write the parameters and the settings to one safetensors file, atomically.
 
-        ``training_state`` makes it a checkpoint: it adds the optimizer's vectors, so that training continues with the batches,
-        noise and updates that would have followed. Schedules and policies start again with each ``fit``.
+        ``training_state`` adds the optimizer's vectors, so that training continues with the batches, noise and updates that
+        would have followed. Schedules and policies start again with each ``fit``; a training that is to be interrupted and
+        resumed writes checkpoints (:class:`~pellucid.training.Checkpoint`), which :meth:`load` reads as well.
 
         Raises ConfigError if two classes or functions of your own in it have the same name: the file holds their names.
         """
         by_key(self._own_classes())
         write_atomically(path, model_file.content(self.state, self.config(), training_state=training_state))
+
+    def _file_settings(self) -> dict[str, Any]:
+        """Return the settings of a file of this model with the training state."""
+        return model_file.settings(self.state, self.config(), training_state=True)
 
     @classmethod
     @explain_arguments
@@ -453,6 +464,8 @@ class Model:
     def _restored(cls, saved: model_file.SavedModel) -> Model:
         model = cls(saved.network, saved.input_shape, **saved.options)
         saved.restore(model.state)
+        if saved.is_checkpoint:
+            model.history = resuming.of_file(saved.file).history
         return model
 
     @explain_arguments

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from pellucid.core.config import Count, FractionBelowOne
-from pellucid.training.events import Event, History, StepEvent
-from pellucid.training.policies import Policy
+from pellucid.core.memory import Array
+from pellucid.training.events import History, StepEvent
+from pellucid.training.policies import Events, Memory, Policy
 from pellucid.training.state import ModelState
 
 
@@ -19,22 +20,21 @@ class AverageWeights(Policy):
     """Evaluate an exponential moving average of the parameters, and keep it at the end (Polyak and Juditsky, 1992; "EMA").
 
     After each step t, θ̄ ← d θ̄ + (1 − d) θ with d = ``decay``, or d = (1 + t)/(10 + t) while that is smaller, so that the
-    initial parameters are forgotten. Running statistics are averaged the same way. Training continues with θ, and after an
-    interruption the parameters are θ.
+    initial parameters are forgotten. Running statistics are averaged the same way. Training continues with θ, and
+    where it fails, or its generator is closed, the parameters are θ.
     """
 
     decay: FractionBelowOne = 0.99
     averages: ClassVar[bool] = True
 
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        steps = 0
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        memory.setdefault("steps", 0)
 
         def weight(event: StepEvent) -> float:
-            nonlocal steps
-            steps += 1
-            return 1 - min(self.decay, (1 + steps) / (10 + steps))
+            memory["steps"] += 1
+            return 1 - min(self.decay, (1 + memory["steps"]) / (10 + memory["steps"]))
 
-        return _averaged(events, state, weight)
+        return _averaged(events, state, weight, memory)
 
 
 @dataclass(frozen=True)
@@ -48,58 +48,58 @@ class StochasticWeightAverage(Policy):
     Running statistics are averaged the same way, with equal weights (PyTorch's ``update_bn`` computes them again over the
     training set instead): those of each epoch belong to the parameters of that epoch.
 
-    Training continues with θ, and after an interruption the parameters are θ.
+    Training continues with θ, and where it fails, or its generator is closed, the parameters are θ.
     """
 
     start: Count = 1
     every: Count = 1
     averages: ClassVar[bool] = True
 
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
         def weight(event: StepEvent) -> float:
             since = event.epoch - self.start
             if since < 0 or since % self.every or event.batch < event.batches:
                 return 0.0
             return 1 / (since // self.every + 1)
 
-        return _averaged(events, state, weight)
+        return _averaged(events, state, weight, memory)
 
 
-def _averaged(
-    events: Generator[Event, None, None], state: ModelState, weight: Callable[[StepEvent], float]
-) -> Generator[Event, None, None]:
+def _averaged(events: Events, state: ModelState, weight: Callable[[StepEvent], float], memory: Memory) -> Events:
     """Yield the same events, and move the average towards θ by the fraction ``weight(event)`` of the distance in each step.
 
     After its first update, the average replaces the parameters during the evaluation after each epoch, and at the end.
+    ``memory`` holds the averages, which are θ while they are swapped.
     """
-    triples = [(vector, vector.copy(), np.empty_like(vector)) for vector in (state.parameters, state.statistics)]
-    begun = swapped = False
+    vectors = {"parameters": state.parameters, "statistics": state.statistics}
+    averages: dict[str, Array] = memory.setdefault("averages", {name: one.copy() for name, one in vectors.items()})
+    triples = [(vector, averages[name], np.empty_like(vector)) for name, vector in vectors.items()]
+    memory.setdefault("begun", False)
+    memory.setdefault("swapped", False)
 
     def swap() -> None:
         for vector, average, spare in triples:
             spare[:], vector[:] = vector, average
             average[:] = spare
+        memory["swapped"] = not memory["swapped"]
 
     try:
         for event in events:
             if isinstance(event, StepEvent):
                 fraction = weight(event)
                 if fraction > 0:
-                    begun = True
+                    memory["begun"] = True
                     for vector, average, spare in triples:
                         np.subtract(vector, average, out=spare)
                         spare *= np.float32(fraction)
                         average += spare
             yield event
-            if isinstance(event, StepEvent) and event.batch == event.batches and begun:  # the evaluation follows
+            evaluation_follows = isinstance(event, StepEvent) and event.batch == event.batches
+            if memory["swapped"] != (evaluation_follows and memory["begun"]):
                 swap()
-                swapped = True
-            elif swapped:
-                swap()
-                swapped = False
     finally:
-        if swapped:
+        if memory["swapped"]:
             swap()
-    if begun:
+    if memory["begun"]:
         for vector, average, _ in triples:
             vector[:] = average

@@ -71,12 +71,14 @@ class History:
 
     ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch. ``stopped``
     says why early stopping or the optimizer ended the training; it is None if the number of epochs or an interruption did.
+    ``problems`` are lines about what did not work and did not end the training, such as a checkpoint on a full disk.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
     forward_passes: int = 0
     stopped: str | None = None
+    problems: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)

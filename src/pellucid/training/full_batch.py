@@ -9,7 +9,6 @@ if those of a kernel do.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Generator
 from typing import Any
 
@@ -24,7 +23,7 @@ from pellucid.optim.lbfgs import LBFGS, CurvaturePairs, Minimization
 from pellucid.training.divergence import error_at_start
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.execution import chunk_size
-from pellucid.training.loop import Control, Evaluate, in_bounds
+from pellucid.training.loop import Control, Evaluate, Place, in_bounds
 from pellucid.training.options import FitOptions
 from pellucid.training.policies import ReduceOnPlateau
 from pellucid.training.prediction import CHUNK_SAMPLES, CHUNK_VALUES, start_scores
@@ -141,37 +140,48 @@ def train_full_batch(
     evaluate_validation: Evaluate | None = None,
     evaluate_training: Evaluate | None = None,
     control: Control | None = None,
+    place: Place | None = None,
 ) -> Generator[Event, None, None]:
     """Yield the events of a training with L-BFGS: each epoch is one iteration, and one step.
 
-    The training ends after ``epochs`` epochs, or before that when the minimization ends; ``history.stopped`` then says why. An
-    epoch that finds no better parameters has the learning rate 0, and there is at least one epoch. Raises DivergedError where
-    the loss or the gradient of the first parameters is not finite, or too large.
+    ``place`` is where it begins; it is kept up to date. The training ends after ``epochs`` epochs, or before that when the
+    minimization ends; ``history.stopped`` then says why. An epoch that finds no better parameters has the learning rate 0, and
+    there is at least one epoch. Raises DivergedError where the loss or the gradient of the first parameters is not finite, or
+    too large.
     """
     rule = rule_of(state.updater.optimizer)
     assert isinstance(rule, LBFGS)
+    place = place or Place()
     loss, samples = FullBatchLoss(state, batches), len(batches.targets)
     run: Minimization | None = None
-    scores, counted = loss.scores, 0
-    for epoch in range(1, epochs + 1):
-        start_time = time.perf_counter()
+    scores, counted, resumed = loss.scores, 0, place.epoch > 1 or place.batch > 0
+    for epoch in range(place.epoch, epochs + 1):
+        saved = place.begin_epoch(state)
         if control is not None and control.learning_rate is not None:
             raise ConfigError(f"{rule} has no learning rate that could be set to {control.learning_rate:g}")
-        if run is None:
-            run, scores = _started(state, loss, rule), loss.scores
-        length = run.iterate()
-        if length > 0:
-            scores, state.statistics[:] = loss.scores, loss.statistics
-            state.steps += 1
-        mean, passes = scores.result()["loss"], run.evaluations - counted
-        counted = run.evaluations
-        yield StepEvent(epoch, 1, 1, state.steps, float(mean), samples, length, scores.result, passes)
+        if place.batch:  # a checkpoint after the step of this epoch
+            scores = saved
+        else:
+            if run is None:
+                run, scores = _started(state, loss, rule), loss.scores
+                counted = run.evaluations if resumed else 0
+            length = run.iterate()
+            if length > 0:
+                scores, state.statistics[:] = loss.scores, loss.statistics
+                state.steps += 1
+            mean, passes = scores.result()["loss"], run.evaluations - counted
+            counted = run.evaluations
+            place.batch, place.learning_rate, place.scores, place.ended = 1, length, scores, run.ended
+            yield StepEvent(epoch, 1, 1, state.steps, float(mean), samples, length, scores.result, passes)
         state.epochs += 1
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
-        history.stopped = run.ended
-        yield EpochEvent(epoch, time.perf_counter() - start_time, length, training, validation)
-        if run.ended is not None:
+        history.stopped = place.ended
+        event = EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation)
+        if place.ended is not None:
+            place.epoch = epochs + 1
+        yield event
+        if place.ended is not None:
             return
 
 

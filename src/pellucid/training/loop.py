@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.core.memory import Array
@@ -33,9 +33,56 @@ MAX_SUM_OF_SQUARES = 3.4e38
 
 @dataclass
 class Control:
-    """The settings that may be changed during training: ``learning_rate``, unless None, replaces the optimizer's."""
+    """What the code that iterates over the events may change during training.
+
+    - ``learning_rate``, unless None, replaces the optimizer's.
+    - ``stop = True`` ends the training at the next event: a checkpoint is written if there is a ``Checkpoint`` policy, and the
+      policies finish as at the end of a training. Closing the generator ends it at once instead.
+    - ``record`` are plain values of the caller that checkpoints hold, and that a resumed training gets back.
+    """
 
     learning_rate: float | None = None
+    stop: bool = False
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Place:
+    """The place in a training, from which it can go on.
+
+    ``epoch`` counts from 1; after the last epoch it is one more than their number. ``batch`` is the number of updates of this
+    epoch that are done, ``seconds`` their time and that of the data, ``scores`` what was accumulated over them, and
+    ``learning_rate`` the rate of the last one. ``ended`` says why an optimizer has nothing left to do.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    learning_rate: float = 0.0
+    ended: str | None = None
+    scores: Scores | None = None
+    saved_scores: Mapping[str, Any] | None = None
+    saved_seconds: float = 0.0
+    start_time: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of this epoch so far; 0 between two epochs."""
+        return time.perf_counter() - self.start_time if self.batch else 0.0
+
+    def begin_epoch(self, state: ModelState) -> Scores:
+        """Start the clock and the scores of this epoch, or go on with those of the checkpoint."""
+        self.start_time = time.perf_counter() - self.saved_seconds
+        self.scores = start_scores(state)
+        if self.saved_scores is not None:
+            self.scores.restore(self.saved_scores)
+        self.saved_scores, self.saved_seconds = None, 0.0
+        return self.scores
+
+    def end_epoch(self) -> float:
+        """Move to the beginning of the next epoch, and return the seconds of this one."""
+        seconds = self.seconds
+        self.epoch, self.batch, self.scores = self.epoch + 1, 0, None
+        return seconds
 
 
 def train(
@@ -48,22 +95,22 @@ def train(
     evaluate_validation: Evaluate | None = None,
     evaluate_training: Evaluate | None = None,
     control: Control | None = None,
+    place: Place | None = None,
 ) -> Generator[Event, None, None]:
     """Yield the events of a training of ``epochs`` epochs; each update uses the gradient of ``accumulate`` batches.
 
-    ``evaluate_validation`` computes the scores of the validation set after each epoch. ``evaluate_training``, if given,
-    computes those of the training set, which are otherwise accumulated during the epoch. Raises DivergedError where the loss
-    or the gradient is not finite, or too large, before the parameters are updated.
+    ``place`` is where it begins; it is kept up to date. ``evaluate_validation`` computes the scores of the validation set after
+    each epoch. ``evaluate_training``, if given, computes those of the training set, which are otherwise accumulated during the
+    epoch. Raises DivergedError where the loss or the gradient is not finite, or too large, before the parameters are updated.
     """
-    control = control or Control()
+    control, place = control or Control(), place or Place()
     updates = -(-len(batches) // accumulate)  # per epoch
     accumulation = Accumulation(state, step, accumulate) if accumulate > 1 else None
-    for epoch in range(1, epochs + 1):
-        start_time = time.perf_counter()
-        scores = start_scores(state)
-        rate = 0.0
-        source = batches.epoch(state.epochs)  # each epoch, over all trainings of the model, has its own order
-        for batch in range(1, updates + 1):
+    for epoch in range(place.epoch, epochs + 1):
+        scores = place.begin_epoch(state)
+        # Each epoch, over all trainings of the model, has its own order.
+        source = batches.epoch(state.epochs, place.batch * accumulate)
+        for batch in range(place.batch + 1, updates + 1):
             clock = Clock.of_update(state.steps + 1, (epoch - 1) * updates + batch - 1, updates, epochs)
             rate = state.updater.rate(clock) if control.learning_rate is None else control.learning_rate
             where = f"epoch {epoch}, batch {batch}"
@@ -75,12 +122,13 @@ def train(
             else:
                 loss = accumulation.take_step(source, rate, where, scores)
                 samples, passes = accumulation.samples, accumulation.forward_passes
+            place.batch, place.learning_rate = batch, rate
             yield StepEvent(epoch, batch, updates, state.steps, loss, samples, rate, scores.result, passes)
         state.epochs += 1
         scores.check_counted("training data")
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
-        yield EpochEvent(epoch, time.perf_counter() - start_time, rate, training, validation)
+        yield EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation)
 
 
 def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any, rate: float, where: str) -> float:
@@ -151,14 +199,37 @@ class Accumulation:
         return loss * scale
 
 
-def recorded(
-    events: Generator[Event, None, None], history: History, state: ModelState, threads: Threads
+def stoppable(
+    events: Generator[Event, None, None], control: Control, write_checkpoints: Callable[[Event, bool], None] | None
 ) -> Generator[Event, None, None]:
-    """Yield the same events, and add a row to the history after each epoch.
+    """Yield the same events, until ``control.stop`` is set.
+
+    When the next event is requested, all policies have handled the one before: that is the moment for checkpoints.
+    ``write_checkpoints(event, stop)`` is called then.
+    """
+    with contextlib.closing(events):
+        for event in events:
+            yield event
+            if write_checkpoints is not None:
+                write_checkpoints(event, control.stop)
+            if control.stop:
+                return
+
+
+def recorded(
+    events: Generator[Event, None, None],
+    history: History,
+    state: ModelState,
+    threads: Threads,
+    begin: Callable[[], None] | None = None,
+) -> Generator[Event, None, None]:
+    """Yield the same events, and add a row to the history after each epoch. ``begin`` is called before the first event.
 
     The numbers of threads are set while an event is computed, not while the caller handles it. Closing this generator closes
     ``events`` at once, so that policies restore the parameters and the learning rate.
     """
+    if begin is not None:
+        begin()
     with contextlib.closing(events):
         while True:
             with threads.applied(state.kernels):

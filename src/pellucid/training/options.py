@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pellucid.core.config import Count, validate
+from pellucid.core.habits import refuse_signature
 from pellucid.data.sample_augmentation import as_augmentation
 from pellucid.training.class_weight import ClassWeight, check_class_weight
 from pellucid.training.perturbation import Perturbation
@@ -34,6 +36,7 @@ class FitOptions:
     exact_training_metrics: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = None
+    resume: str | Path | None = None
 
     def __post_init__(self) -> None:
         kinds: Mapping[str, Any] = {
@@ -46,6 +49,7 @@ class FitOptions:
             "exact_training_metrics": bool,
             "deterministic": bool,
             "steps_per_epoch": Count | None,
+            "resume": str | Path | None,
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, validate(getattr(self, name), kind, "fit", name))
@@ -55,4 +59,6 @@ class FitOptions:
         else:
             object.__setattr__(self, "augmentation", as_augmentation(self.augmentation, "fit"))
         check_class_weight(self.class_weight)
+        for policy in self.policies:
+            refuse_signature(f"{type(policy).__name__}.wrap", policy.wrap, ("events", "state", "history", "memory"))
         check_order(self.policies)

@@ -9,13 +9,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pellucid.core.config import Config, Count, NonNegative, OpenFraction
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Metric, lower_is_better
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.state import ModelState
+
+Events = Generator[Event, None, None]
+Memory = dict[str, Any]
 
 
 class Policy(Config, ABC):
@@ -33,11 +36,14 @@ class Policy(Config, ABC):
         """
 
     @abstractmethod
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
         """Yield the same events. A policy stops the training by returning before ``events`` has ended.
 
-        ``history`` is the history so far. If the training is interrupted, the generator is closed: a ``finally`` block can
-        then restore what the policy has changed.
+        ``history`` is the history so far. ``memory`` is a dictionary for all that the policy has to remember from one event to
+        the next: numbers, strings, arrays, and lists and dictionaries of them. It is empty in a new training. A checkpoint
+        stores it when the policy requests the next event, and a resumed training begins with it. So, what is put into local
+        variables is lost. If the training fails or the generator is closed, a ``finally`` block can restore what the policy has
+        changed.
         """
 
 
@@ -84,23 +90,35 @@ def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection
 
 
 class _Plateau:
-    """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``."""
+    """The number of ``epochs`` since the value that a policy monitors last improved by more than its ``min_delta``.
 
-    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Mapping[str, Metric]):
-        self.policy = policy
+    The number and the best value are in the ``memory`` of the policy.
+    """
+
+    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Mapping[str, Metric], memory: Memory):
+        self.policy, self.memory = policy, memory
         self._lower_is_better = _lower_is_better(policy.monitor, metrics)
-        self.epochs = 0
-        self._best = -float("inf")  # with the sign chosen so that higher is better
+        memory.setdefault("epochs", 0)
+        memory.setdefault("best", -float("inf"))  # with the sign chosen so that higher is better
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs since the last improvement."""
+        return int(self.memory["epochs"])
+
+    def restart(self) -> None:
+        """Count the epochs from 0 again."""
+        self.memory["epochs"] = 0
 
     def improved(self, event: EpochEvent) -> bool:
         """Count one more epoch, and return whether its value is an improvement. Raises ConfigError for an unknown value."""
         monitor, row = self.policy.monitor, event.row()
         _check_computed(self.policy, row)
         value = -row[monitor] if self._lower_is_better else row[monitor]
-        if value > self._best + self.policy.min_delta:
-            self._best, self.epochs = value, 0
+        if value > self.memory["best"] + self.policy.min_delta:
+            self.memory.update(best=value, epochs=0)
             return True
-        self.epochs += 1
+        self.memory["epochs"] += 1
         return False
 
 
@@ -119,8 +137,8 @@ class EarlyStopping(Policy):
     """Stop when ``monitor`` has not improved by more than ``min_delta`` for ``patience`` epochs.
 
     With ``restore_best`` the parameters of the best epoch are restored at the end. Losses, and metrics whose
-    ``lower_is_better`` is true, improve when they fall, everything else when it rises. After an interruption the parameters
-    are the last ones.
+    ``lower_is_better`` is true, improve when they fall, everything else when it rises. Where
+    the training fails, or its generator is closed, the parameters are the last ones.
     """
 
     patience: Count = 5
@@ -131,22 +149,23 @@ class EarlyStopping(Policy):
     def check(self, *, validated: bool) -> None:
         _check_monitor(self, validated)
 
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau = _Plateau(self, state.scored_metrics())
-        best_parameters, best_statistics = state.parameters.copy(), state.statistics.copy()
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        plateau = _Plateau(self, state.scored_metrics(), memory)
+        memory.setdefault("parameters", state.parameters.copy())
+        memory.setdefault("statistics", state.statistics.copy())
         for event in events:
             yield event
             if not isinstance(event, EpochEvent):
                 continue
             if plateau.improved(event):
                 history.best_epoch = event.epoch
-                best_parameters[:], best_statistics[:] = state.parameters, state.statistics
+                memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
             elif plateau.epochs >= self.patience:
                 history.stopped = f"{self.monitor} has not improved by more than {self.min_delta:g} for {self.patience} epochs"
                 break
         events.close()  # before the best parameters are restored: policies inside this one may also restore some
         if self.restore_best:
-            state.parameters[:], state.statistics[:] = best_parameters, best_statistics
+            state.parameters[:], state.statistics[:] = memory["parameters"], memory["statistics"]
 
 
 @dataclass(frozen=True)
@@ -169,15 +188,16 @@ class ReduceOnPlateau(Policy):
     def check(self, *, validated: bool) -> None:
         _check_monitor(self, validated)
 
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        plateau, original_scale = _Plateau(self, state.scored_metrics()), state.updater.scale
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        plateau = _Plateau(self, state.scored_metrics(), memory)
+        original_scale = memory.setdefault("original_scale", state.updater.scale)
         try:
             for event in events:
                 yield event
                 if not isinstance(event, EpochEvent):
                     continue
                 if not plateau.improved(event) and plateau.epochs >= self.patience:
-                    plateau.epochs = 0
+                    plateau.restart()
                     if event.learning_rate > self.lowest:
                         state.updater.scale *= max(self.factor, self.lowest / event.learning_rate)
         finally:

@@ -16,6 +16,7 @@ from pellucid.core.named_arrays import NamedArrays, empty, with_batch
 from pellucid.data.input_stages import AnyStage
 from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
+from pellucid.metrics.saved import restore, saved
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
@@ -58,6 +59,16 @@ class OutputScores:
         """Return the mean loss so far, 0 if the weights are zero."""
         return self.loss * (1 / self.weight if self.weight > 0 else 0.0)
 
+    def saved(self) -> dict[str, Any]:
+        """Return the sums and the states of the metrics as plain values, for a checkpoint."""
+        return {"loss": self.loss, "weight": self.weight, "metrics": [saved(state) for _, state in self._metrics]}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Set new scores to those that :meth:`saved` returned."""
+        self.loss, self.weight = values["loss"], values["weight"]
+        for (_, state), one in zip(self._metrics, values["metrics"], strict=True):
+            restore(state, one)
+
     def check_counted(self, what: str) -> None:
         """Raise DataError where everything in ``what`` so far is masked."""
         if self.weight == 0:
@@ -98,6 +109,15 @@ class SeveralScores:
     def mean(self) -> float:
         """Return the total loss so far."""
         return self._outputs.total_loss({name: part.mean() for name, part in self._parts.items()})
+
+    def saved(self) -> dict[str, Any]:
+        """Return the scores of each output as plain values, for a checkpoint."""
+        return {name: part.saved() for name, part in self._parts.items()}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Set new scores to those that :meth:`saved` returned."""
+        for name, part in self._parts.items():
+            part.restore(values[name])
 
     def check_counted(self, what: str) -> None:
         """Raise DataError where everything of one output so far is masked."""

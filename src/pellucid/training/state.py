@@ -97,6 +97,14 @@ class ModelState:
         """Return the parameters and running statistics by path, as views into the vectors."""
         return self.layout.arrays(self.parameters) | self.statistics_layout.arrays(self.statistics)
 
+    def saved_arrays(self, *, training_state: bool) -> dict[str, Array]:
+        """Return all arrays of a model file by name; ``training_state`` adds the optimizer's, such as ``adam1.m/dense1.W``."""
+        arrays = self.arrays()
+        if training_state:
+            for name, vector in self.updater.state.items():
+                arrays |= {f"{name}/{path}": array for path, array in self.layout.arrays(vector).items()}
+        return arrays
+
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the threads that a training step at that batch size uses."""
         parameters = self.layout.parameter_count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -80,13 +81,18 @@ class StreamedBatches:
         assert self.stage is not None
         return self.stage
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch: (x, targets, weights)."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, (x, targets, weights), without the first ``start``, which the source makes as well."""
         if self._open is None or epoch != self._epoch:
             self._start(epoch)
         first, self._first = self._first, None
-        if first is not None:
+        if first is not None and start:
+            start -= 1
+        elif first is not None:
             yield first
+        assert self._open is not None
+        for _ in itertools.islice(self._open, start):
+            pass
         if self._open is not None and self.stream.prefetch:
             self._open = prefetched(self._open, self.stream.prefetch)
         if self._open is not None:

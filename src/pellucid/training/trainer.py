@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pellucid.core.config import Count, validate
@@ -15,16 +15,18 @@ from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
+from pellucid.training.checkpoint import Checkpoint, CheckpointWriter, Progress, TrainingRecord, check_unused, recorded_options
 from pellucid.training.class_weight import ClassWeight, weighted
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.full_batch import check_options, chunk_samples, train_full_batch
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
-from pellucid.training.loop import Control, recorded, take_step, train
+from pellucid.training.loop import Control, Place, recorded, stoppable, take_step, train
 from pellucid.training.options import BATCH_SIZE, FitOptions
 from pellucid.training.perturbation import PerturbedStep
-from pellucid.training.policies import check_monitors
+from pellucid.training.policies import Memory, Policy, check_monitors
 from pellucid.training.prediction import Predictor, start_scores
+from pellucid.training.resuming import data_digest, newest
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
@@ -36,6 +38,16 @@ def _comparing(state: ModelState) -> str:
     if not isinstance(state.output, SeveralOutputs):
         return str(state.loss)
     return next(f"{part.loss} of {name!r}" for name, part in state.output.parts.items() if part.compares_samples)
+
+
+def _wrapping(options: FitOptions) -> list[Policy]:
+    """Return the policies that wrap the events: all but those that write checkpoints."""
+    return [policy for policy in options.policies if not isinstance(policy, Checkpoint)]
+
+
+def _digest(data: Dataset | StreamedBatches) -> str:
+    """Return the digest of the training data; batches from a program have none."""
+    return data_digest(data) if isinstance(data, Dataset) else "batches from a program"
 
 
 class Trainer:
@@ -55,10 +67,12 @@ class Trainer:
         validation: Dataset | tuple[Any, ...] | None,
         class_names: Any,
         control: Control | None,
+        file_settings: Callable[[], Mapping[str, Any]],
     ) -> Generator[Event, None, None]:
         """Return the generator of the events of a training. It adds a row to ``history`` after each epoch.
 
-        Data and options are checked before the generator is returned; the state is unchanged until its first event.
+        ``file_settings()`` are the settings of the model's file, for checkpoints. Data and options are checked before the
+        generator is returned; the state is unchanged until its first event.
         """
         state = self.state
         if options.accumulate > 1 and state.output.compares_samples:
@@ -76,7 +90,9 @@ class Trainer:
         if options.policies:
             none = start_scores(state).result()  # of no sample, but with the names of all scores
             check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validation is not None else None).row())
-        samples = None
+        memories = [Memory() for _ in _wrapping(options)]
+        progress = Progress(state, Place(), history, memories, control or Control())
+        samples = other = None
         if isinstance(data, Dataset):
             samples = inputs.checked_training_samples(data, stage, state, class_names)
         evaluate_validation = evaluate_training = None
@@ -118,7 +134,8 @@ class Trainer:
                 history,
                 evaluate_validation=evaluate_validation,
                 evaluate_training=evaluate_training,
-                control=control,
+                control=progress.control,
+                place=progress.place,
             )
         else:
             step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
@@ -130,13 +147,32 @@ class Trainer:
                 accumulate=options.accumulate,
                 evaluate_validation=evaluate_validation,
                 evaluate_training=evaluate_training,
-                control=control,
+                control=progress.control,
+                place=progress.place,
             )
         if isinstance(data, StreamedBatches):
             events = data.closed_after(events)
-        for policy in options.policies:
-            events = policy.wrap(events, state, history)
-        return recorded(events, history, state, state.threads(size, deterministic=options.deterministic))
+        checkpoints = [policy for policy in options.policies if isinstance(policy, Checkpoint)]
+        writer = begin = None
+        if checkpoints or options.resume is not None:
+            check_unused(checkpoints, options.resume)
+            digests = {"training": _digest(data), "validation": None if other is None else data_digest(other)}
+            record = TrainingRecord(file_settings, recorded_options(options), digests)
+            saved = None if options.resume is None else newest(options.resume)
+            if saved is not None:
+                if isinstance(data, StreamedBatches) and not data.stream.repeatable:
+                    raise ConfigError(
+                        "fit(resume=…): the batches of an iterator cannot be made again: give a function of the epoch"
+                    )
+                saved.check(record)
+                saved.continue_in(progress)
+                begin = functools.partial(saved.begin, state, [one.folder for one in checkpoints])
+            if checkpoints:
+                writer = CheckpointWriter(checkpoints, record, progress, options.epochs)
+        events = stoppable(events, progress.control, writer)
+        for policy, memory in zip(_wrapping(options), memories, strict=True):
+            events = policy.wrap(events, state, history, memory)
+        return recorded(events, history, state, state.threads(size, deterministic=options.deterministic), begin)
 
     def train_on_batch(self, x: Any, targets: Any, weights: Any) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).

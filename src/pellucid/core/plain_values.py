@@ -1,0 +1,83 @@
+"""Plain values with arrays, as JSON and named arrays for a file: numbers, strings, None, arrays, and lists, tuples and
+dictionaries of them.
+
+The values that are read are those that were written, to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.errors import ConfigError
+
+_FLOATS = (np.dtype("<f4"), np.dtype("<f8"))  # what a file stores as it is
+
+
+def packed(value: Any, name: str, arrays: dict[str, Array]) -> Any:
+    """Return the JSON form of ``value``, and put its arrays into ``arrays``, by names that begin with ``name``.
+
+    Raises ConfigError for other values, such as sets and objects; the message gives their place.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, np.generic):
+        value = value.item()
+        return packed(value, name, arrays) if isinstance(value, (bool, int, float, str)) else _refused(value, name)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "biuf":
+            return _refused(value, name)
+        kind = value.dtype.newbyteorder("<")
+        # Bits of integers are stored in the place of those of numbers: no value is rounded.
+        wide = kind if kind in _FLOATS else np.dtype("<u8" if kind.kind == "u" else "<f8" if kind.kind == "f" else "<i8")
+        array = np.array(value, dtype=wide, order="C")
+        arrays[name] = array if wide in _FLOATS else array.reshape(-1).view(np.float64)
+        return {"array": name, "dtype": kind.str, "shape": list(value.shape)}
+    if isinstance(value, (list, tuple)):
+        items = [packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+        return items if isinstance(value, list) else {"tuple": items}
+    if isinstance(value, Mapping):
+        pairs = []
+        for i, (key, item) in enumerate(value.items()):
+            if not isinstance(key, (str, int)):
+                return _refused(key, name)
+            part = key if isinstance(key, str) and key.isidentifier() else str(i)
+            pairs.append([key, packed(item, f"{name}.{part}", arrays)])
+        return {"pairs": pairs}
+    return _refused(value, name)
+
+
+def unpacked(data: Any, arrays: Mapping[str, Array]) -> Any:
+    """Return the value whose JSON form is ``data``, with the arrays of the file. The inverse of :func:`packed`.
+
+    Raises KeyError, TypeError or ValueError for data of another form.
+    """
+    if isinstance(data, list):
+        return [unpacked(item, arrays) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "float" in data:
+        return float(data["float"])
+    if "tuple" in data:
+        return tuple(unpacked(item, arrays) for item in data["tuple"])
+    if "pairs" in data:
+        return {key: unpacked(item, arrays) for key, item in data["pairs"]}
+    array, kind = arrays[data["array"]], np.dtype(data["dtype"])
+    if kind.kind not in "biuf":
+        raise ValueError(f"an array of the type {kind}")
+    if kind.kind != "f":
+        array = array.reshape(-1).view(np.uint64 if kind.kind == "u" else np.int64)
+    return array.astype(kind).reshape(data["shape"])
+
+
+def _refused(value: Any, name: str) -> Any:
+    raise ConfigError(
+        f"a checkpoint cannot hold {name}, which is of the type {type(value).__name__}: keep numbers, strings, arrays, "
+        "or lists and dictionaries of them"
+    )

@@ -1,0 +1,174 @@
+"""Resuming: the newest good checkpoint of a folder, compared with the training that is to go on, and put into its objects."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.files import TensorFile
+from pellucid.core.named_arrays import unwrapped
+from pellucid.core.plain_values import unpacked
+from pellucid.data.dataset import Dataset, digest
+from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
+from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files
+from pellucid.training.events import History
+from pellucid.training.state import ModelState
+
+# The settings of a model that decide its training. The others are taken from the data, which are compared by their digest.
+_COMPARED = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "loss_weights")
+
+
+@dataclass(frozen=True)
+class SavedTraining:
+    """A checkpoint that has been read and checked. ``problems`` are lines about newer ones that are damaged."""
+
+    path: Path
+    file: TensorFile
+    values: Mapping[str, Any]
+    problems: Sequence[str] = ()
+
+    @property
+    def steps(self) -> int:
+        """The number of updates of the model."""
+        return int(self.file.settings["steps"])
+
+    @property
+    def history(self) -> History:
+        """A new history with the rows so far."""
+        saved = self.values["history"]
+        return History(list(saved["rows"]), saved["best_epoch"], saved["forward_passes"], saved["stopped"])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The plain values of the caller (``control.record``)."""
+        return dict(self.values["record"])
+
+    @property
+    def kernels(self) -> str:
+        """The name of the kernels of the training: others round differently."""
+        return str(self.file.settings["training"]["kernels"])
+
+    def check(self, record: TrainingRecord) -> None:
+        """Raise ConfigError where the model or the options are others, DataError where the data are."""
+        before, now = self.file.settings, record.settings()
+        for name in _COMPARED:
+            self._compare(f"the {name.replace('_', ' ')} of the model", before.get(name), now.get(name))
+        saved = before["training"]
+        for name in {**saved["options"], **record.options}:
+            self._compare(f"fit({name}=…)", saved["options"].get(name), record.options.get(name))
+        for name, value in record.data.items():
+            if saved["data"].get(name) != value:
+                raise DataError(
+                    f"{self.path} belongs to a training on other {name} data: give fit the same data in the same order"
+                )
+
+    def _compare(self, what: str, before: Any, now: Any) -> None:
+        if before != now:
+            raise ConfigError(
+                f"{self.path} belongs to another training: {what} was {_short(before)} and is {_short(now)}; repeat the "
+                "settings, or choose another folder for a new training"
+            )
+
+    def restore(self, state: ModelState) -> None:
+        """Set the vectors and counters of a model to those of the checkpoint. Raises CheckpointError where they do not fit."""
+        arrays, targets = self.file.arrays(), state.saved_arrays(training_state=True)
+        own = {name: shape for name, shape in self.file.shapes.items() if not name.startswith(CHECKPOINT_ARRAYS)}
+        if own != {name: array.shape for name, array in targets.items()}:
+            raise CheckpointError(f"{self.path}: its arrays do not fit the model")
+        for name, target in targets.items():
+            target[...] = arrays[name]
+        state.steps, state.epochs = self.steps, int(self.file.settings["epochs"])
+        state.updater.scale = self.values["scale"]
+
+    def begin(self, state: ModelState, folders: Sequence[str | Path]) -> None:
+        """Restore the model; delete newer checkpoints, which are damaged, if the training goes on in one of ``folders``."""
+        self.restore(state)
+        for folder in folders:
+            if Path(folder).absolute() == self.path.parent.absolute():
+                remove_damaged(folder, self)
+
+    def continue_in(self, progress: Progress) -> None:
+        """Put the place, the history, the memories of the policies and the record of the caller into a new training.
+
+        The state of the model is restored when the training begins, by :meth:`begin`.
+        """
+        at, saved = self.values["place"], self.history
+        place, history, control = progress.place, progress.history, progress.control
+        place.epoch, place.batch = at["epoch"], at["batch"]
+        place.learning_rate, place.ended = at["learning_rate"], at["ended"]
+        place.saved_scores, place.saved_seconds = at["scores"], at["seconds"]
+        history.rows[:], history.best_epoch = saved.rows, saved.best_epoch
+        history.forward_passes, history.stopped = saved.forward_passes, saved.stopped
+        history.problems.extend(self.problems)
+        for memory, values in zip(progress.memories, self.values["memories"], strict=True):
+            memory.update(values)
+        control.learning_rate = self.values["learning_rate"]
+        control.record.update(self.record)
+
+
+def newest(folder: str | Path) -> SavedTraining | None:
+    """Return the newest good checkpoint of a folder; None where there is none, or no folder.
+
+    Damaged ones are left out, with a line in ``problems``. Raises CheckpointError where all of them are damaged.
+    """
+    problems: list[str] = []
+    for path in checkpoint_files(folder):
+        try:
+            saved = of_file(TensorFile(path))
+        except FileError as error:
+            problems.append(str(error))
+        else:
+            lines = [f"{problem}; {path.name} is used instead" for problem in problems]
+            return SavedTraining(saved.path, saved.file, saved.values, lines)
+    if problems:
+        raise CheckpointError(f"no checkpoint in {folder} can be read: {'; '.join(problems)}")
+    return None
+
+
+def of_file(file: TensorFile) -> SavedTraining:
+    """Return the checkpoint in a file that has been read. Raises CheckpointError for a model file without a training."""
+    path = file.path
+    if "training" not in file.settings:
+        raise CheckpointError(f"{path} is a model file without the state of a training: Model.load reads it")
+    try:
+        arrays = file.arrays()
+        values = unpacked(file.settings["training"]["state"], arrays)
+        saved = SavedTraining(path, file, values)
+        _ = saved.history, saved.record, saved.kernels, saved.steps
+        _ = saved.file.settings["training"]["options"], saved.file.settings["training"]["data"]
+        _ = [values[name] for name in ("place", "scale", "memories", "learning_rate")]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
+    return saved
+
+
+def remove_damaged(folder: str | Path, good: SavedTraining) -> None:
+    """Delete the checkpoints that are newer than the one from which a training resumes: they could not be read."""
+    for path in checkpoint_files(folder):
+        if path.name == good.path.name:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def data_digest(data: Dataset) -> str:
+    """Return the SHA-256 of the samples, targets and weights of a data set."""
+    sha = hashlib.sha256(digest(data).encode())
+    weights = unwrapped(data.sample_weight)
+    parts = weights if isinstance(weights, dict) else {"": weights}
+    for name, one in parts.items():
+        if one is not None:
+            sha.update(f"{name}{np.shape(one)}".encode())
+            sha.update(np.ascontiguousarray(one).data)
+    return sha.hexdigest()
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
