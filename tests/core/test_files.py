@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import struct
 import tracemalloc
 
@@ -195,6 +197,27 @@ def test_an_interrupted_write_leaves_only_the_old_file(tmp_path, error):
         write_atomically(tmp_path / "file", chunks())
     assert (tmp_path / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_content_and_name_are_flushed_to_disk_and_a_failed_flush_keeps_the_old_file(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def watched(descriptor):
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_text(tmp_path / "a", "old")
+    assert synced == [False, True], "the file, then its folder"
+
+    def failing(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(FileError, match="a: cannot be written: Input/output error"):
+        write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_path_that_cannot_be_written_is_a_file_error(tmp_path):

@@ -65,6 +65,7 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except FileError:
         raise
     except OSError as error:
@@ -72,6 +73,19 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:  # also after an interruption
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the names of the files in a folder to disk, so that a new name outlasts a power cut.
+
+    Windows has no such call, and some file systems refuse it: there it is left out.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> None:
