@@ -588,3 +588,13 @@ def test_arrays_come_back_to_the_last_bit(dtype):
 
 def test_a_place_between_epochs_has_no_seconds():
     assert Place(epoch=2).seconds == 0.0
+
+
+def test_what_rounds_differently_is_said(tmp_path, monkeypatch):
+    fit(tmp_path)
+    monkeypatch.setattr("pellucid.training.resuming.name_of", lambda kernels: "other")
+    monkeypatch.setattr("pellucid.training.resuming.__version__", "9.9")
+    problems = fit(tmp_path, resume=tmp_path).history.problems
+    assert len(problems) == 2
+    assert "kernels" in problems[0]
+    assert problems[1].endswith("the training goes on with 9.9: the result may differ in rounding")

@@ -18,6 +18,7 @@ from typing import Any
 from pellucid.core.config import Config, Count, Fraction, Positive, to_json
 from pellucid.core.files import tensor_chunks, write_atomically
 from pellucid.core.plain_values import packed
+from pellucid.core.version import __version__
 from pellucid.errors import ConfigError, FileError
 from pellucid.kernels import name_of
 from pellucid.training.events import EpochEvent, Event, History
@@ -182,6 +183,7 @@ class CheckpointWriter:
                 "options": self.record.options,
                 "data": self.record.data,
                 "kernels": name_of(state.kernels),
+                "version": __version__,
             },
         }
         return tensor_chunks(settings, arrays)

@@ -14,8 +14,10 @@ import numpy as np
 from pellucid.core.files import TensorFile
 from pellucid.core.named_arrays import unwrapped
 from pellucid.core.plain_values import unpacked
+from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
 from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
+from pellucid.kernels import name_of
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files
 from pellucid.training.events import History
 from pellucid.training.state import ModelState
@@ -48,11 +50,6 @@ class SavedTraining:
     def record(self) -> dict[str, Any]:
         """The plain values of the caller (``control.record``)."""
         return dict(self.values["record"])
-
-    @property
-    def kernels(self) -> str:
-        """The name of the kernels of the training: others round differently."""
-        return str(self.file.settings["training"]["kernels"])
 
     def check(self, record: TrainingRecord) -> None:
         """Raise ConfigError where the model or the options are others, DataError where the data are."""
@@ -105,11 +102,21 @@ class SavedTraining:
         place.saved_scores, place.saved_seconds = at["scores"], at["seconds"]
         history.rows[:], history.best_epoch = saved.rows, saved.best_epoch
         history.forward_passes, history.stopped = saved.forward_passes, saved.stopped
-        history.problems.extend(self.problems)
+        history.problems.extend([*self.problems, *self._differences(progress.state)])
         for memory, values in zip(progress.memories, self.values["memories"], strict=True):
             memory.update(values)
         control.learning_rate = self.values["learning_rate"]
         control.record.update(self.record)
+
+    def _differences(self, state: ModelState) -> list[str]:
+        """Return lines about what rounds differently now than before the checkpoint."""
+        written, now = self.file.settings["training"], {"kernels": name_of(state.kernels), "version": __version__}
+        return [
+            f"{self.path.name} was written with {what} {written[what]}, and the training goes on with {now[what]}: the "
+            "result may differ in rounding"
+            for what in now
+            if written[what] != now[what]
+        ]
 
 
 def newest(folder: str | Path) -> SavedTraining | None:
@@ -140,8 +147,8 @@ def of_file(file: TensorFile) -> SavedTraining:
         arrays = file.arrays()
         values = unpacked(file.settings["training"]["state"], arrays)
         saved = SavedTraining(path, file, values)
-        _ = saved.history, saved.record, saved.kernels, saved.steps
-        _ = saved.file.settings["training"]["options"], saved.file.settings["training"]["data"]
+        _ = saved.history, saved.record, saved.steps
+        _ = [file.settings["training"][name] for name in ("options", "data", "kernels", "version")]
         _ = [values[name] for name in ("place", "scale", "memories", "learning_rate")]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
