@@ -216,8 +216,9 @@ class Model:
             resume=resume,
         )
         self._check_loss("fit")
-        events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight)
-        follow(events, progress, options.epochs, self.kernels, self.history)
+        control = Control()
+        events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight, control=control)
+        follow(events, progress, options.epochs, self.kernels, self.history, control)
         return self.history
 
     @explain_arguments

@@ -39,6 +39,12 @@ class Energy:
             return f"{_with_unit(self.joules)} measured"
         return f"~{_with_unit(self.joules)} ({_with_unit(self.low)} to {_with_unit(self.high)}) estimated"
 
+    def __add__(self, other: Energy) -> Energy:
+        """Return the sum of two amounts; it is estimated if one of them is."""
+        how = "measured" if self.how == other.how == "measured" else "estimated"
+        source = self.source if self.source == other.source else f"{self.source}; {other.source}"
+        return Energy(self.joules + other.joules, self.low + other.low, self.high + other.high, how, source)
+
 
 class Meter:
     """An energy meter that starts when it is created.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pellucid.core.config import to_json
+from pellucid.core.config import from_json, to_json, validate
 from pellucid.data.augmentation_text import parse_augmentation
-from pellucid.data.sources.registry import checked_name
+from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, FileError
+from pellucid.layers.base import Layer
 from pellucid.optim import Optimizer, rule_of, with_learning_rate
 from pellucid.runs import presets
 from pellucid.runs.fine_tuning import Start
@@ -48,6 +50,31 @@ class RunSettings:
     reading: ReadOptions | None = None  # how user data is read
     from_run: str | None = None  # a run folder or a model file: its network and parameters, instead of those of a preset
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON. Paths become absolute, so that they are valid in any working folder."""
+        values = {name: to_json(value) for name, value in vars(self).items() if name != "data_dir"}
+        paths = {"data_dir": self.data_dir, "corrections": self.corrections, "from_run": self.from_run}
+        paths["data"] = None if self.data in SOURCES else self.data
+        paths["model"] = self.model if self.model.endswith(".json") else None
+        return values | {name: os.path.abspath(path) for name, path in paths.items() if path is not None}
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> RunSettings:
+        """Return the settings whose JSON form is ``data``: the inverse of :meth:`to_json`. Missing ones have their defaults.
+
+        Raises FileError for unknown settings and for values of another type; ``where`` is their file, for the message.
+        """
+        kinds = get_type_hints(cls) | {"data_dir": str | None, "reading": Any}
+        try:
+            if not isinstance(data, dict) or not data.keys() <= kinds.keys():
+                raise ConfigError(f"its settings are {', '.join(data) if isinstance(data, dict) else data!r}")
+            values = {name: validate(value, kinds[name], "settings", name) for name, value in data.items()}
+            reading, folder = values.get("reading"), values.get("data_dir")
+            values["reading"] = None if reading is None else from_json(reading, ReadOptions)
+            return cls(**values | {"data_dir": None if folder is None else Path(folder)})
+        except ConfigError as error:
+            raise FileError(f"{where} does not hold the settings of a run: {error}") from None
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -57,9 +84,17 @@ class RunPlan:
     recipe: Recipe
 
     @classmethod
-    def of(cls, settings: RunSettings) -> RunPlan:
-        """Return the plan for these settings. Raises ConfigError for a value that is not allowed."""
-        recipe = presets.preset(settings.model) if settings.from_run is None else Start.open(settings.from_run).recipe()
+    def of(cls, settings: RunSettings, network: Layer | None = None) -> RunPlan:
+        """Return the plan for these settings. ``network`` replaces what a model of the kind ``FILE.json`` has in its file.
+
+        Raises ConfigError for a value that is not allowed.
+        """
+        if settings.from_run is not None:
+            recipe = Start.open(settings.from_run).recipe()
+        elif network is not None and settings.model.endswith(".json"):
+            recipe = presets.recipe_of(network, settings.model)
+        else:
+            recipe = presets.preset(settings.model)
         if settings.from_run is not None and settings.hidden is not None:
             raise ConfigError(f"--hidden {settings.hidden}: --from takes the network of the run; leave --hidden out")
         if settings.hidden is not None:

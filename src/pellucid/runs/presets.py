@@ -379,14 +379,21 @@ def preset(name: str) -> Recipe:
     if name.endswith(".json"):
         data = read_json(name)
         layer = from_json(data.get("network", data) if isinstance(data, dict) else data, Layer)
-        refuse_several(layer, f"the command line ({name})")
-        network = layer if isinstance(layer, Composite) else Sequential(layer)
-        return Recipe(
-            f"the network in {Path(name).name}", lambda outputs: network, Adam(), FitOptions(epochs=10, batch_size=100)
-        )
+        return recipe_of(layer, name)
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}: {did_you_mean(name, PRESETS)} (or give a FILE.json)")
     return PRESETS[name]
+
+
+def recipe_of(layer: Layer, name: str) -> Recipe:
+    """Return the recipe that trains the network in the file ``name`` with Adam.
+
+    Raises ConfigError for a network with several inputs or outputs.
+    """
+    refuse_several(layer, f"the command line ({name})")
+    network = layer if isinstance(layer, Composite) else Sequential(layer)
+    about = f"the network in {Path(name).name}"
+    return Recipe(about, lambda outputs: network, Adam(), FitOptions(epochs=10, batch_size=100))
 
 
 def optimizer(name: str) -> Optimizer:

@@ -1,4 +1,4 @@
-"""Progress displays for training, and the handling of Ctrl-C: it takes effect after the current step."""
+"""Progress displays for training, and the handling of signals such as Ctrl-C: they take effect after the current step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TextIO
 
@@ -19,6 +20,7 @@ from pellucid.kernels import Kernels
 from pellucid.metrics import Value
 from pellucid.training.evaluation import is_fraction
 from pellucid.training.events import EpochEvent, Event, History
+from pellucid.training.loop import Control
 
 REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, longer than many steps
 
@@ -141,45 +143,93 @@ def make_display(progress: bool | None, epochs: int) -> Display:
 
 
 def follow(
-    events: Generator[Event, None, None], progress: bool | None, epochs: int, kernels: Kernels, history: History
+    events: Generator[Event, None, None],
+    progress: bool | None,
+    epochs: int,
+    kernels: Kernels,
+    history: History,
+    control: Control,
 ) -> None:
-    """Run a training to its end and show its events on the display for this environment (:func:`make_display`).
+    """Run a training to its end with :func:`show`. Raises KeyboardInterrupt or SystemExit if a signal has ended it."""
+    number = show(events, progress, epochs, kernels, history, control)
+    if number is not None:
+        raise exception_for(number)
 
-    ``history`` is that of the training. If it says why the training stopped, the display shows that at the end.
 
-    Ctrl-C closes the generator after the current step and raises KeyboardInterrupt.
+def show(
+    events: Generator[Event, None, None],
+    progress: bool | None,
+    epochs: int,
+    kernels: Kernels,
+    history: History,
+    control: Control,
+) -> int | None:
+    """Run a training to its end, and show its events on the display for this environment (:func:`make_display`).
+
+    ``history`` and ``control`` are those of the training. The display shows at the end why the training stopped, if the history
+    says so, and its problems.
+
+    A signal (:func:`interruptible`) ends the training after the current step: checkpoints are written and policies finish.
+    Returns the number of the signal, or None.
     """
     display = make_display(progress, epochs)
-    with interruptible() as interrupted, display, kernels.announce_compilation(display.print_line):
+    with interruptible() as interruption, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
-            if interrupted():
-                events.close()
-                raise KeyboardInterrupt
+            if interruption.number is not None:
+                control.stop = True
         if history.stopped is not None:
             display.print_line(f"stopped: {history.stopped}")
+        for problem in history.problems:
+            display.print_line(f"problem: {problem}")
+    return interruption.number
+
+
+@dataclass
+class Interruption:
+    """Whether a signal has asked to end a training: its ``number``, or None."""
+
+    number: int | None = None
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether Ctrl-C was pressed, so that the current step can be finished first.
+def interruptible() -> Iterator[Interruption]:
+    """Yield an object that says which signal has arrived, so that the current step can be finished first.
 
-    A second Ctrl-C interrupts at once. The function always returns False in other threads than the main one, which alone
-    receives signals, and also if the program has its own handler for Ctrl-C.
+    The signals are those of Ctrl-C (SIGINT), of ``kill`` (SIGTERM) and of a terminal that is closed (SIGHUP). A second one has
+    its usual effect at once: KeyboardInterrupt, or the end of the process. Signals for which the program has its own handler,
+    or which it ignores, are left to it. In other threads than the main one, which alone receives signals, nothing is changed.
     """
-    pressed: list[bool] = []
+    interruption = Interruption()
 
     def handler(number: int, frame: FrameType | None) -> None:
-        if pressed:
+        if interruption.number is None:
+            interruption.number = number
+        elif number == signal.SIGINT:
             signal.default_int_handler(number, frame)
-        pressed.append(True)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, handler)
+    handled = []
     try:
-        yield lambda: bool(pressed)
+        if threading.current_thread() is threading.main_thread():
+            for number, default in _default_handlers().items():
+                if signal.getsignal(number) == default:
+                    handled.append((number, default))
+                    signal.signal(number, handler)
+        yield interruption
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, default in handled:
+            signal.signal(number, default)
+
+
+def exception_for(number: int) -> BaseException:
+    """Return the exception for a training that this signal has ended: KeyboardInterrupt, or SystemExit with 128 + number."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def _default_handlers() -> dict[int, Any]:
+    """Return the signals that end a training after the current step, with their handlers in a usual program."""
+    names = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    return {getattr(signal, name): default for name, default in names.items() if hasattr(signal, name)}
