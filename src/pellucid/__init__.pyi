@@ -9,6 +9,7 @@ from pellucid.errors import (
     DataWarning as DataWarning,
     DivergedError as DivergedError,
     FileError as FileError,
+    LockedError as LockedError,
     PellucidError as PellucidError,
     ShapeError as ShapeError,
 )

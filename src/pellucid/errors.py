@@ -5,7 +5,8 @@
     ├── ShapeError            an array or a layer that does not match the shapes around it
     ├── DataError             data that cannot be read, or that cannot be used for training
     ├── FileError             a file that cannot be read or written, or has invalid content
-    │   └── CheckpointError   a model file or checkpoint whose arrays do not fit its network or its optimizer
+    │   ├── CheckpointError   a model file or checkpoint whose arrays do not fit its network or its optimizer
+    │   └── LockedError       a folder that another process is using
     └── DivergedError         NaN or infinity during training
 
 A message names the place, what was expected, what was found, and what to try. The command line prints the message in one line
@@ -47,6 +48,10 @@ class FileError(PellucidError, OSError):
 
 class CheckpointError(FileError):
     """A model file or checkpoint whose arrays do not fit its network or its optimizer."""
+
+
+class LockedError(FileError):
+    """A folder that another process is using."""
 
 
 class DivergedError(PellucidError, ArithmeticError):

@@ -22,7 +22,8 @@ from pellucid.core.config import from_json, to_json
 from pellucid.data import Augmentation, Corrections, digit, mnist
 from pellucid.training.threads import available_cores
 
-RUN_FILES = ["config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"]
+RESULTS = "config.json", "confusion_matrix.png", "history.csv", "learning_curves.png", "metrics.json", "model.pellucid"
+RUN_FILES = [*RESULTS, "status.json"]
 TRAIN = ("train", "mnist", "--model", "mlp-small", "--optimizer", "adam", "--lr", "0.01", "--epochs", "3")
 # The command in a separate process, which accepts the small files as those of MNIST, like this one.
 CHILD = """
@@ -318,7 +319,9 @@ def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
     assert child.returncode == 130
     assert "Traceback" not in err
     assert "interrupted: the parameters trained so far are kept" in out
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == RUN_FILES
+    assert out.splitlines()[-1] == f"continue with: pellucid resume {tmp_path / 'run'}"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", *RUN_FILES]
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["status"] == "interrupted"
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
     assert "accuracy" in cli("evaluate", tmp_path / "run")[0]
 

@@ -79,6 +79,7 @@ def test_numbers_from_a_table(table):
         "metrics.json",
         "model.pellucid",
         "predictions.png",
+        "status.json",
     ]
     found = json.loads((table.parent / "run" / "metrics.json").read_text())
     assert found["test"]["r2"] > 0.9  # 0.9965 to 0.9968 over four seeds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 
@@ -61,7 +62,8 @@ def first(tmp_path, mnist_folder):
 def test_a_run_starts_from_the_parameters_of_another(first, tmp_path):
     lines = []
     settings = dataclasses.replace(SMALL, hidden=None, from_run=str(first), seed=5)
-    prepared = prepare(RunPlan.of(settings), tmp_path / "prepared", force=False, notify=lines.append)
+    with contextlib.ExitStack() as held:
+        prepared = prepare(RunPlan.of(settings), tmp_path / "prepared", force=False, notify=lines.append, held=held)
     source = Model.load(first / "model.pellucid")
     np.testing.assert_array_equal(prepared.model.parameters, source.parameters)
     assert prepared.model.state.steps == 0, "the state of the optimizer is not taken over"

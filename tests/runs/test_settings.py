@@ -67,7 +67,7 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     ("data", "message"),
     [
         ([], "its settings are"),
-        ({"epoch": 3}, "its settings are epoch"),
+        ({"epoch": 3}, "its settings are 'epoch'"),
         ({"epochs": "three"}, "epochs must be an integer"),
         ({"data_dir": 3}, "data_dir must be a string"),
         ({"reading": {"class": "Dense"}}, "Dense"),

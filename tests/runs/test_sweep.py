@@ -198,8 +198,8 @@ def test_two_sweeps_do_not_run_in_one_folder(tmp_path, mnist_folder):
     one.run(1, notify=lambda line: None)
     other = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "out")
     hold = (
-        "import sys\nfrom pellucid.core.files import exclusive_lock\n"
-        "with exclusive_lock(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+        "import sys\nfrom pellucid.core.locks import exclusive_lock\n"
+        "with exclusive_lock(sys.argv[1], '', ''): print(flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(tmp_path / "out" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "train": "Train a network and write a run folder.",
+    "resume": "Continue a run that was interrupted.",
     "evaluate": "Evaluate a trained model, or an ensemble of several.",
     "predict": "Predict classes or numbers for images or tables.",
     "draw": "Draw digits in the browser and see what networks predict.",

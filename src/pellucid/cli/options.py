@@ -26,6 +26,9 @@ DataDir = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+WITHOUT_EFFECT = ("quiet", "watch")  # options of pellucid train that change what it prints, but not its run
+
 # Settings of a training
 
 Hidden = Annotated[

@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 
 from pellucid.cli import options, user_data
-from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_forecast, format_scores, report_errors
+from pellucid.cli.common import echo, report_errors
+from pellucid.cli.resume import continue_run, finish
 from pellucid.errors import ConfigError
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
@@ -17,6 +18,7 @@ from pellucid.runs.run import run
 
 @report_errors
 def train(
+    context: typer.Context,
     data: str = typer.Argument("mnist", metavar="DATA", help=options.DATA_HELP),
     model: str | None = typer.Option(
         None,
@@ -82,13 +84,24 @@ def train(
     time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
-    quiet: bool = typer.Option(False, "--quiet", help="Print errors only."),
+    resume: Path | None = typer.Option(
+        None,
+        "--resume",
+        metavar="RUN",
+        help="Continue the run in this folder, with its settings: the same as pellucid resume RUN. Takes no other options.",
+    ),
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a network and write a run folder.
 
     A preset is a network with the settings that train it; options override these settings. Ctrl-C ends the training early and
-    keeps the parameters trained so far.
+    keeps the parameters trained so far. A run that was interrupted, or whose process was killed, is continued with pellucid
+    resume.
     """
+    if resume is not None:
+        refuse_settings(context, resume)
+        continue_run(resume, quiet=quiet)
+        return
     notify = functools.partial(echo, quiet=quiet)
     reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
     if from_run is not None:
@@ -117,18 +130,21 @@ def train(
             class_weight=class_weight,
         )
     )
-    metrics = run(plan, out, force=force, notify=notify, progress=not quiet)
-    sizes = metrics["data"]["sizes"]
-    notify(f"validation  {format_scores(metrics['validation'], sizes['validation'])}")
-    notify(f"test        {format_scores(metrics['test'], sizes['test'])}")
-    if "forecast" in metrics:
-        notify(format_forecast(metrics["forecast"]["targets"]))
-    if table := format_class_scores(metrics["test"], metrics["classes"]):
-        notify(table)
-    ended = "stopped" if metrics["interrupted"] else "done"
-    notify(f"{ended} in {metrics['seconds']:.1f} s, {metrics['energy_text']}; the run is in {metrics['folder']}")
-    if metrics["interrupted"]:
-        raise typer.Exit(INTERRUPTED)
+    finish(run(plan, out, force=force, notify=notify, progress=not quiet), notify)
+
+
+def refuse_settings(context: typer.Context, run: Path) -> None:
+    """Raise ConfigError if settings are given together with --resume: those of the run apply."""
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in ("resume", *options.WITHOUT_EFFECT) and source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0] if parameter.opts[0].startswith("-") else str(context.params[str(parameter.name)]))
+    if given:
+        raise ConfigError(
+            f"--resume {run} continues the run with its own settings: leave out {', '.join(given)}, or start a new run without "
+            "--resume"
+        )
 
 
 def learning_rate(text: str | None) -> float | str | None:

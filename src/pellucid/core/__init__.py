@@ -4,6 +4,7 @@
 - ``memory``: slots, and layouts that map their names onto one flat vector.
 - ``rng``: named, reproducible streams of random numbers.
 - ``files``: files that are written atomically, and the checked container of model files.
+- ``locks``: locks between processes.
 - ``json_text``: results, NumPy arrays included, as JSON text.
 - ``lazy``: exports that are imported on first use.
 - ``version``: the version of the library.

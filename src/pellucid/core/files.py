@@ -11,7 +11,6 @@ file or the old one.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -47,11 +46,12 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
 
 
 @contextlib.contextmanager
-def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a new file that replaces ``path`` at the end of the ``with`` block, when it is complete and on disk.
 
     After an error, ``path`` is unchanged and no temporary file remains. Other processes always read either the old file or
-    the new one, never a part. Raises FileError if the file cannot be written.
+    the new one, never a part. Without ``sync`` that holds as long as the machine runs, but not after a power failure. Raises
+    FileError if the file cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
@@ -63,9 +63,11 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
     except FileError:
         raise
     except OSError as error:
@@ -88,44 +90,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> None:
-    """Write the chunks to ``path``: all of them, or nothing. Raises FileError if the file cannot be written."""
-    with open_atomic(path) as file:
+def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes], *, sync: bool = True) -> None:
+    """Write the chunks to ``path`` with :func:`open_atomic`: all of them, or nothing. Raises FileError if that fails."""
+    with open_atomic(path, sync=sync) as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
     """Write ``text`` to ``path`` as UTF-8, with :func:`write_atomically`."""
-    write_atomically(path, [text.encode()])
-
-
-@contextlib.contextmanager
-def exclusive_lock(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
-    """Hold a lock on the file ``path`` during the ``with`` block, so that no other process can hold it.
-
-    The operating system releases the lock when the process ends, however it ends. The file is created if it does not exist,
-    and is not deleted. On a file system without locks, the block runs without one. Raises FileError with the message ``busy``
-    if another process holds the lock, and FileError if the file cannot be opened.
-    """
-    try:
-        file = open(path, "ab")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from None
-    with file:
-        try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):  # other errors: the file system has no locks
-                raise FileError(busy) from None
-        yield
+    write_atomically(path, [text.encode()], sync=sync)
 
 
 def canonical_json(data: Any) -> str:

@@ -1,7 +1,18 @@
 """Run folders: the files that a run writes and other commands read.
 
-config.json      the network, loss, optimizer, data, fit options and seed
+At the start of the training:
+
+config.json      the network, loss, optimizer, data, fit options and seed, and all settings, so that the run can be resumed
+
+While it trains:
+
+status.json      what the run is doing (:mod:`pellucid.runs.progress`)
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
+checkpoints      a folder with the last two checkpoints, from which an interrupted run is resumed; removed at the end
+.lock            the process that trains into the folder; removed at the end
+
+At the end:
+
 metrics.json     the final metrics, with the data, all settings, changes of the learning rate, versions, seconds and energy
 model.pellucid   the trained model, with the state of its optimizer
 *.png            figures, if Matplotlib is installed
@@ -12,7 +23,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +34,34 @@ from pellucid import data
 from pellucid.core.config import from_json
 from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
+from pellucid.core.locks import Holder, exclusive_lock, holder, this_process
 from pellucid.data.dataset import Splits
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.errors import FileError
+from pellucid.errors import FileError, LockedError
 from pellucid.model.model import Model
 from pellucid.training import History
+from pellucid.training.checkpoint import checkpoint_files
+
+CONFIG, STATUS, HISTORY, METRICS, MODEL = "config.json", "status.json", "history.csv", "metrics.json", "model.pellucid"
+CHECKPOINTS, LOCK = "checkpoints", ".lock"
+_ADVICE = "wait until it ends, or choose another --out"
 
 
 class RunFolder:
     """The folder that a run writes to: ``out``, or the next free ``<name>-<n>`` in ``parent``.
 
     The folder is created here, so that problems appear before any time is spent on training. Raises FileError if it cannot be
-    created or written to, or if it is not empty (unless ``force`` is set).
+    created or written to, or if it is not empty (unless ``force`` is set), and LockedError if another process is using it.
     """
 
     def __init__(self, out: str | Path | None, name: str, *, force: bool = False, parent: Path = Path("runs")):
+        self.force = force
         try:
             self.path = Path(out) if out is not None else _create_numbered(parent, name)
             self._is_new = out is None or not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()) and not force:
-                raise FileError(f"{self.path} is not empty: choose another folder with --out, or write into it with --force")
+            self._check_empty()
         except OSError as error:
             if isinstance(error, FileError):
                 raise
@@ -49,22 +69,75 @@ class RunFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
 
+    @classmethod
+    def of_run(cls, path: str | Path) -> RunFolder:
+        """Return the folder of a run that goes on. Raises FileError if there is no run in it."""
+        if not (Path(path) / CONFIG).is_file():
+            missing = f"it contains no {CONFIG}" if Path(path).is_dir() else "there is no such folder"
+            raise FileError(f"{path} is not a run folder: {missing}")
+        return cls(path, "", force=True)
+
+    def _check_empty(self) -> None:
+        """Raise LockedError if another process uses the folder, and FileError if it is not empty and must be."""
+        if not self.force and self.others():
+            if (holder := holder_of(self.path)) is not None:
+                raise LockedError(f"{_busy(self.path)} ({holder}): {_ADVICE}")
+            raise FileError(f"{self.path} is not empty: choose another folder with --out, or write into it with --force")
+
+    def others(self) -> list[Path]:
+        """Return the files in the folder, apart from its lock."""
+        return [one for one in self.path.iterdir() if one.name != LOCK]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the folder during the ``with`` block. Raises LockedError if one is using it."""
+        with exclusive_lock(self.path / LOCK, _busy(self.path), _ADVICE):
+            self._check_empty()
+            for unfinished in self.path.glob(".*.????????.part"):  # of a process that was killed while it wrote a file
+                self.remove(unfinished.name)
+            yield
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder with the checkpoints of the training."""
+        return self.path / CHECKPOINTS
+
+    def remove(self, *names: str) -> None:
+        """Remove these files and folders, as far as they exist."""
+        for path in (self.path / name for name in names):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def discard(self) -> None:
         """Remove the folder of a run that failed, if the run created it and wrote nothing."""
-        if self._is_new and not any(self.path.iterdir()):
-            self.path.rmdir()
+        if self._is_new and not self.others() and holder_of(self.path) in (None, this_process()):
+            self.remove(LOCK)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        write_text(self.path / "config.json", json_text(config))
+        write_text(self.path / CONFIG, json_text(config))
 
     def write_history(self, history: History) -> None:
-        write_text(self.path / "history.csv", history.to_csv())
+        write_text(self.path / HISTORY, history.to_csv())
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        write_text(self.path / "metrics.json", json_text(metrics))
+        write_text(self.path / METRICS, json_text(metrics))
 
     def save_model(self, model: Model) -> None:
-        model.save(self.path / "model.pellucid", training_state=True)
+        model.save(self.path / MODEL, training_state=True)
+
+
+def _busy(path: Path) -> str:
+    return f"{path} is in use by another training"
+
+
+def holder_of(path: str | Path) -> Holder | None:
+    """Return the process that is training into a run folder, or None."""
+    return holder(Path(path) / LOCK)
 
 
 def _create_numbered(parent: Path, name: str) -> Path:
@@ -88,21 +161,96 @@ def open_run(path: str | Path) -> tuple[Model, dict[str, Any]]:
         raise FileError(f"there is no run folder or model file {path}")
     if path.is_file():
         return Model.load(path), {}
-    if not (path / "model.pellucid").exists():
+    if not (path / MODEL).exists():
         raise FileError(f"{path} is not a run folder: it contains no model.pellucid")
-    config = read_json(path / "config.json") if (path / "config.json").exists() else {}
-    return Model.load(path / "model.pellucid"), config if isinstance(config, dict) else {}
+    config = read_json(path / CONFIG) if (path / CONFIG).exists() else {}
+    return Model.load(path / MODEL), config if isinstance(config, dict) else {}
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
     """Return the metrics.json of a run folder. Raises FileError if there is none."""
-    file = Path(path) / "metrics.json"
+    file = Path(path) / METRICS
     if not file.exists():
         raise FileError(f"{path} is not a run folder: it contains no metrics.json")
     metrics = read_json(file)
     if not isinstance(metrics, dict):
         raise FileError(f"{file} does not contain the metrics of a run")
     return metrics
+
+
+def read_status(path: str | Path) -> dict[str, Any]:
+    """Return the status.json of a run folder; an empty dictionary if there is none, or it cannot be read."""
+    try:
+        status = read_json(Path(path) / STATUS)
+    except FileError:
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def is_complete(path: str | Path) -> bool:
+    """Return whether the run in a folder is complete: trained to its end, evaluated and written."""
+    try:
+        metrics = read_metrics(path)
+    except FileError:
+        return False
+    ended = "test" in metrics or "validation" in metrics
+    return ended and not metrics.get("interrupted") and read_status(path).get("status", "done") == "done"
+
+
+@dataclass(frozen=True)
+class InterruptedRun:
+    """A run that can be resumed, for a list of such runs.
+
+    ``status`` is "interrupted", also of a run whose process was killed, or "failed"; ``error`` is then what ended it. ``epoch``
+    is the last one that it worked on, of ``epochs``; ``updated`` the time of its last sign of life (ISO 8601).
+    """
+
+    path: Path
+    model: str
+    data: str
+    status: str
+    epoch: int
+    epochs: int | None
+    seconds: float
+    updated: str
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.name
+
+
+def interrupted_runs(parent: str | Path) -> list[InterruptedRun]:
+    """Return the runs in the folder ``parent`` that have checkpoints, are not complete, and that no process is training.
+
+    The last one to be interrupted is first. Folders that cannot be read are left out.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        for path in sorted(Path(parent).iterdir()):
+            files = checkpoint_files(path / CHECKPOINTS)
+            if files and (path / CONFIG).is_file() and holder_of(path) is None and not is_complete(path):
+                with contextlib.suppress(OSError, AttributeError, TypeError, ValueError):  # FileError is an OSError
+                    found.append(_interrupted_run(path, files[0]))
+    return sorted(found, key=lambda run: run.updated, reverse=True)
+
+
+def _interrupted_run(path: Path, checkpoint: Path) -> InterruptedRun:
+    config, status = read_json(path / CONFIG), read_status(path)
+    written = datetime.fromtimestamp(checkpoint.stat().st_mtime).astimezone().isoformat(timespec="seconds")
+    epochs = config["fit"].get("epochs")
+    return InterruptedRun(
+        path,
+        model=str(config.get("preset")),
+        data=str(config["data"].get("name")),
+        status="failed" if status.get("status") == "failed" else "interrupted",
+        epoch=int(status.get("epoch") or 0),
+        epochs=None if epochs is None else int(epochs),
+        seconds=float(status.get("seconds") or 0.0),
+        updated=str(status.get("updated") or written),
+        error=None if status.get("error") is None else str(status["error"]),
+    )
 
 
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
+import shlex
+import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +27,23 @@ from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.tables.columns import Standardization
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
 from pellucid.optim import rule_of
-from pellucid.runs.energy import Energy, Meter
+from pellucid.runs.energy import Energy
 from pellucid.runs.fine_tuning import Start
-from pellucid.runs.folder import RunFolder
+from pellucid.runs.folder import CHECKPOINTS, RunFolder
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
+from pellucid.runs.progress import RunProgress
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import MEAN_IOU, Task
-from pellucid.training import Control, Event, StepEvent, blas
+from pellucid.training import Checkpoint, Control, Event, StepEvent, blas
+from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
-from pellucid.training.progress import follow
+from pellucid.training.progress import exception_for, interruptible, show
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
 PLOTTED_IMAGES = 10  # in the figure of an autoencoder
@@ -68,12 +72,52 @@ def run(
     ``alone=False`` if other work is running on this machine; the energy is then estimated.
 
     Returns the content of metrics.json, with the additional keys ``folder``, ``energy_text`` and ``classes``. The value of
-    ``interrupted`` is True if Ctrl-C or the observer ended the training. A run that fails in training raises a library error
-    and writes nothing.
+    ``interrupted`` is True if Ctrl-C or the observer ended the training. SIGTERM and SIGHUP end it with SystemExit, and without
+    an evaluation. :func:`~pellucid.runs.resuming.resume` goes on with a run that was interrupted or killed.
+
+    A run that fails raises a library error. If it fails before the end of the first epoch and before the first checkpoint, it
+    leaves no files; otherwise ``status.json`` in its folder says what happened.
     """
-    prepared = prepare(plan, out, force=force, notify=notify)
-    training = train(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
-    return write(prepared, training, test=test, notify=notify)
+    with contextlib.ExitStack() as held:
+        prepared = prepare(plan, out, force=force, notify=notify, held=held, test=test)
+        return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
+
+
+def complete(
+    prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool, observer: Observer | None
+) -> dict[str, Any]:
+    """Train and evaluate the model of a prepared run, and write its folder. See :func:`run`."""
+    folder, tracked = prepared.folder, None
+    try:
+        events, tracked = start(prepared, alone=alone)
+        training = train(prepared, events, tracked, notify=notify, progress=progress, observer=observer)
+        if training.signal is not None:
+            raise exception_for(training.signal)
+        result = write(prepared, training, notify=notify)
+        tracked.end("interrupted" if training.interrupted else "done")
+    except Exception as error:
+        if tracked is None:
+            folder.discard()
+        else:
+            tracked.fail(error)
+        if checkpoint_files(folder.checkpoints) and not isinstance(error, DivergedError):
+            notify(continuation(folder.path))
+        raise
+    except BaseException:  # Ctrl-C and other signals
+        if tracked is None:
+            folder.discard()
+        else:
+            tracked.end("interrupted")
+            notify(continuation(folder.path))
+        raise
+    if not training.interrupted:
+        folder.remove(CHECKPOINTS)
+    return result
+
+
+def continuation(folder: Path) -> str:
+    """Return the line that says how to continue a run."""
+    return f"continue with: pellucid resume {shlex.quote(str(folder))}"
 
 
 @dataclass(frozen=True)
@@ -93,25 +137,55 @@ class PreparedRun:
     folder: RunFolder
     threads: str
     start: Start | None = None
+    test: bool = True
+    earlier: EarlierRun | None = None
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """What a run that goes on already has: its folder, which is locked, its config.json, and how often it was resumed."""
+
+    folder: RunFolder
+    config: Mapping[str, Any]
+    resumed: int
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """How a training went. ``rate_changes`` are the changes of the learning rate that an observer made."""
+    """How a training went, in all processes if it was resumed.
+
+    ``interrupted`` says that Ctrl-C or an observer ended it, ``signal`` which other signal did. ``resumed`` counts how often
+    the run was resumed, ``rate_changes`` are the changes of the learning rate that an observer made.
+    """
 
     seconds: float
     energy: Energy
     interrupted: bool
     rate_changes: Sequence[Mapping[str, float | None]]
+    resumed: int = 0
+    signal: int | None = None
 
 
-def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> PreparedRun:
-    """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto"."""
-    settings, recipe = plan.settings, plan.recipe
+def prepare(
+    plan: RunPlan,
+    out: Path | EarlierRun | None,
+    *,
+    force: bool,
+    notify: Notify,
+    held: contextlib.ExitStack,
+    test: bool = True,
+) -> PreparedRun:
+    """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto".
+
+    The folder is locked until ``held`` is closed. For a run that goes on, ``out`` is what it already has.
+    """
+    settings, recipe, earlier = plan.settings, plan.recipe, out if isinstance(out, EarlierRun) else None
     splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
     if start is not None:
         start.check(train_set)
+    if earlier is not None:
+        _check_unchanged(earlier, splits, start)
     task = Task.of(recipe, train_set, settings.model)
     if settings.data not in SOURCES and settings.epochs is None:
         recipe = recipe.with_epochs_for(len(train_set))
@@ -133,7 +207,11 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
         return model
 
     model = new_model(recipe)
-    folder = RunFolder(out, Path(settings.model).stem, force=force)
+    if isinstance(out, EarlierRun):
+        folder, origin = out.folder, str(out.config.get("learning_rate_origin", plan.learning_rate_origin))
+    else:
+        folder, origin = RunFolder(out, Path(settings.model).stem, force=force), plan.learning_rate_origin
+        held.enter_context(folder.locked())
     batch_size = len(train_set) if rule_of(recipe.optimizer).full_batch else recipe.fit.batch_size or BATCH_SIZE
     threads = str(model.threads(batch_size, deterministic=recipe.fit.deterministic))
     limited = "" if settings.limit is None else f"; limited to {len(train_set):,}"
@@ -160,9 +238,21 @@ def prepare(plan: RunPlan, out: Path | None, *, force: bool, notify: Notify) -> 
     )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    return PreparedRun(
-        RunPlan(settings, recipe), plan.learning_rate_origin, splits, train_set, task, model, folder, threads, start
-    )
+    plan = RunPlan(settings, recipe)
+    return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier)
+
+
+def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -> None:
+    """Raise DataError unless a run that goes on has the data, and the model it started from, that it had before."""
+    path, config = earlier.folder.path, earlier.config
+    before = config.get("data", {}).get("sha256")
+    if before != splits.sha256:
+        raise DataError(
+            f"{path} was trained on other data: the SHA-256 of {splits.name} was {before}, and is {splits.sha256}; give it the "
+            "same data, or start a new run"
+        )
+    if start is not None and config.get("from", {}).get("sha256") != start.record()["sha256"]:
+        raise DataError(f"{path} started from {start.path}, which has changed since then: start a new run")
 
 
 def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
@@ -187,61 +277,81 @@ def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify
     return search.suggestion
 
 
-def train(prepared: PreparedRun, *, notify: Notify, progress: bool, alone: bool, observer: Observer | None) -> TrainingRecord:
-    """Train the model. Ctrl-C and the observer may end the training early; the parameters trained so far are kept."""
-    model, fit = prepared.model, prepared.plan.recipe.fit
-    observation = _Observation()
-    start, meter, interrupted = time.perf_counter(), Meter(alone=alone), False
-    try:
-        events = model.fit_events(
-            prepared.train_set, options=fit, validation=prepared.splits.validation, control=observation.control
-        )
-        if observer is None:
-            follow(events, progress, fit.epochs, model.kernels, model.history)
-        else:
-            with model.kernels.announce_compilation(notify):
-                observation.follow(events, observer)
-    except KeyboardInterrupt:
-        interrupted = True
+def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None, None], RunProgress]:
+    """Return the events of the training, which writes checkpoints, and what writes the other files of the folder meanwhile."""
+    model, fit, folder, earlier = prepared.model, prepared.plan.recipe.fit, prepared.folder, prepared.earlier
+    if earlier is None:
+        folder.remove(CHECKPOINTS)  # those of a run that --force replaces
+    fit = dataclasses.replace(
+        fit,
+        policies=(*fit.policies, Checkpoint(folder.checkpoints)),
+        resume=None if earlier is None else folder.checkpoints,
+    )
+    control = Control()
+    events = model.fit_events(prepared.train_set, options=fit, validation=prepared.splits.validation, control=control)
+    tracked = RunProgress(
+        folder,
+        {**_config(prepared), **model.config()},
+        fit.epochs,
+        model.history,
+        control,
+        resumed=0 if earlier is None else max(earlier.resumed, control.record.get("resumed", 0)) + 1,
+        alone=alone,
+    )
+    return tracked.followed(events), tracked
+
+
+def train(
+    prepared: PreparedRun,
+    events: Generator[Event, None, None],
+    tracked: RunProgress,
+    *,
+    notify: Notify,
+    progress: bool,
+    observer: Observer | None,
+) -> TrainingRecord:
+    """Train the model. Signals and the observer may end the training early; the parameters trained so far are kept."""
+    model, stopped = prepared.model, False
+    if observer is None:
+        epochs = prepared.plan.recipe.fit.epochs
+        number = show(events, progress, epochs, model.kernels, model.history, tracked.control)
+    else:
+        with model.kernels.announce_compilation(notify):
+            number, stopped = _observe(events, observer, tracked)
+    interrupted = stopped or number == signal.SIGINT
+    terminated = None if number in (None, signal.SIGINT) else number
+    tracked.end_training("evaluating" if terminated is None else "interrupted")
+    if interrupted:
         notify("interrupted: the parameters trained so far are kept")
-    except PellucidError:
-        prepared.folder.discard()
-        raise
-    seconds = time.perf_counter() - start - observation.seconds
-    return TrainingRecord(seconds, meter.read(), interrupted, observation.rate_changes)
+    return TrainingRecord(
+        tracked.seconds, tracked.energy, interrupted, tracked.rate_changes, tracked.record["resumed"], terminated
+    )
 
 
-@dataclass
-class _Observation:
-    """The effects of an observer on a training.
+def _observe(events: Generator[Event, None, None], observer: Observer, tracked: RunProgress) -> tuple[int | None, bool]:
+    """Run a training, and call the observer with each event. Returns the signal, and whether the observer ended it.
 
-    ``rate_changes`` are the changes of the learning rate, which are needed to repeat the run, and ``seconds`` the time spent in
-    the observer.
+    The changes of the learning rate that the observer makes are recorded: they are needed to repeat the run. Its time does not
+    count as time of the training.
     """
-
-    control: Control = field(default_factory=Control)
-    rate_changes: list[dict[str, float | None]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def follow(self, events: Generator[Event, None, None], observer: Observer) -> None:
-        """Call the observer with each event. Raises KeyboardInterrupt if it ends the training."""
-        step = 0
-        with closing(events):
-            for event in events:
-                step = event.step if isinstance(event, StepEvent) else step
-                rate, start = self.control.learning_rate, time.perf_counter()
-                proceed = observer(event, self.control)
-                self.seconds += time.perf_counter() - start
-                if self.control.learning_rate != rate:
-                    self.rate_changes.append({"after_step": step, "learning_rate": self.control.learning_rate})
-                if not proceed:
-                    raise KeyboardInterrupt
+    step, control, stopped = 0, tracked.control, False
+    with interruptible() as interruption, contextlib.closing(events):
+        for event in events:
+            if stopped:
+                continue  # the training is about to end
+            step = event.step if isinstance(event, StepEvent) else step
+            rate, start = control.learning_rate, time.perf_counter()
+            stopped = not observer(event, control)
+            tracked.paused_seconds += time.perf_counter() - start
+            if control.learning_rate != rate:
+                tracked.rate_changes.append({"after_step": step, "learning_rate": control.learning_rate})
+            control.stop = control.stop or stopped or interruption.number is not None
+    return interruption.number, stopped
 
 
-def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify: Notify) -> dict[str, Any]:
-    """Evaluate the model and write all files of the run folder. Only the figures are written after metrics.json."""
-    model, splits, folder = prepared.model, prepared.splits, prepared.folder
-    folder.write_config({**_config(prepared), **model.config()})
+def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) -> dict[str, Any]:
+    """Evaluate the model and write the results to the run folder. Only the figures are written after metrics.json."""
+    model, splits, folder, test = prepared.model, prepared.splits, prepared.folder, prepared.test
     folder.save_model(model)
     folder.write_history(model.history)
     metrics = {
@@ -256,6 +366,8 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, test: bool, notify
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
         "interrupted": training.interrupted,
+        "resumed": training.resumed,
+        "problems": list(model.history.problems),
         "learning_rate_origin": prepared.learning_rate_origin,
         "learning_rate_changes": training.rate_changes,
         "kernels": name_of(model.kernels),
@@ -289,6 +401,9 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
     return {
         "pellucid": __version__,
         "preset": settings.model,
+        "settings": settings.to_json(),
+        "learning_rate_origin": prepared.learning_rate_origin,
+        "uses_test_set": prepared.test,
         **({} if prepared.start is None else {"from": prepared.start.record()}),
         "data": {
             "name": splits.name,

@@ -2,8 +2,8 @@
 
 Every cell of the grid is one combination of values with one seed. It is an ordinary run, in a folder named after its settings
 (``hidden=64,lr=0.1,seed=0``). A cell is done when the ``metrics.json`` in its folder, which is written after the model, is that
-of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells; cells that were
-interrupted or failed for another reason are tried again.
+of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells: those that were
+interrupted go on from their checkpoints, and those that failed for another reason are tried again.
 
 Scores are those of the validation set, and settings are chosen by them; no cell uses the test set. The processes come from
 joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many cells run at the same time. On one
@@ -12,11 +12,13 @@ machine each process gets its own part of the cores, so that the processes do no
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import itertools
 import json
+import shutil
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -24,12 +26,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.core.files import exclusive_lock, write_text
+from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
+from pellucid.core.locks import exclusive_lock
 from pellucid.data.sources.registry import SOURCES
-from pellucid.errors import ConfigError, DataError, DivergedError, FileError, PellucidError, did_you_mean
+from pellucid.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    FileError,
+    LockedError,
+    PellucidError,
+    did_you_mean,
+)
 from pellucid.runs import processes
+from pellucid.runs.folder import CHECKPOINTS, METRICS
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.resuming import is_of, resume
 from pellucid.runs.run import Notify, run
 from pellucid.training import threads
 
@@ -44,6 +58,7 @@ SETTING_TYPES: dict[str, Callable[[str], Any]] = {
     "model": str,
     "optimizer": str,
 }
+IN_USE = "not trained"  # begins the outcome of a cell that another process trains
 Cell = dict[str, Any]  # one value for each setting of the grid, and a seed
 
 
@@ -169,13 +184,13 @@ class Sweep:
         done = len(self.plans) - len(names)
         if done:
             notify(f"{done} of {len(self.plans)} runs are done already")
-        busy = f"another sweep is running in {self.out}: wait until it ends, or choose another --out"
+        busy = f"another sweep is running in {self.out}", "wait until it ends, or choose another --out"
         arguments = ((self.plans[name], self.out / name, thread_limit, jobs == 1) for name in names)
         outcomes = processes.map_unordered(train_cell, arguments, jobs if on_this_machine else None, backend)
-        with exclusive_lock(self.out / ".lock", busy), closing(outcomes):
+        with exclusive_lock(self.out / ".lock", *busy), closing(outcomes):
             for count, (name, outcome) in enumerate(outcomes, start=done + 1):
                 notify(f"{count} of {len(self.plans)}  {name}: {outcome}")
-                if not (self.out / name / "metrics.json").exists():
+                if not outcome.startswith(IN_USE) and not (self.out / name / METRICS).exists():
                     raise FileError(f"{name} was trained, but is not in {self.out}: all workers need access to this folder")
 
     def _create_folder(self) -> None:
@@ -189,7 +204,7 @@ class Sweep:
     def _result(self, name: str, plan: RunPlan) -> dict[str, Any] | None:
         """Return the metrics.json of a cell that is done, or None. Raises ConfigError if it has other settings."""
         try:
-            metrics = json.loads((self.out / name / "metrics.json").read_text(encoding="utf-8"))
+            metrics = json.loads((self.out / name / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         if not isinstance(metrics, dict) or metrics.get("interrupted") or metrics.get("status") == "failed":
@@ -246,18 +261,40 @@ class Sweep:
 
 
 def train_cell(plan: RunPlan, folder: Path, thread_limit: int | None, alone: bool) -> tuple[str, str]:
-    """Train one cell, in a process that uses at most ``thread_limit`` cores. Return its name and its outcome in words."""
+    """Train one cell, in a process that uses at most ``thread_limit`` cores. Return its name and its outcome in words.
+
+    A cell that was interrupted goes on from its checkpoint. One that another process trains, such as one of a sweep that was
+    killed, is left to it.
+    """
     if thread_limit is not None:
         threads.limit_threads(thread_limit)
     try:
-        metrics = run(plan, folder, force=True, notify=lambda text: None, progress=False, test=False, alone=alone)
+        metrics = _resume_or_run(plan, folder, alone)
+    except LockedError as error:
+        return folder.name, f"{IN_USE}: {error}"
     except PellucidError as error:
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "metrics.json", json_text({"status": status, "error": str(error), "settings": plan.record()}))
+        write_text(folder / METRICS, json_text({"status": status, "error": str(error), "settings": plan.record()}))
+        if status == "diverged":  # it would diverge again
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         return folder.name, "diverged" if status == "diverged" else f"failed: {error}"
     finally:
         threads.limit_threads(None)  # with one job, the cell is trained in the process of the caller
     if metrics["interrupted"]:
         raise KeyboardInterrupt
     return folder.name, f"validation accuracy {100 * metrics['validation']['accuracy']:.2f} %, {metrics['seconds']:.1f} s"
+
+
+def _resume_or_run(plan: RunPlan, folder: Path, alone: bool) -> dict[str, Any]:
+    """Go on with the cell, if its folder has a checkpoint of a training with these settings; otherwise train it."""
+
+    def notify(text: str) -> None:
+        return
+
+    if is_of(folder, plan.settings):
+        with contextlib.suppress(CheckpointError, ConfigError, DataError):  # then it cannot go on, and starts again
+            metrics = resume(folder, notify=notify, progress=False, alone=alone, plan=plan)
+            if metrics is not None:
+                return metrics
+    return run(plan, folder, force=True, notify=notify, progress=False, test=False, alone=alone)

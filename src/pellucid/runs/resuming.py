@@ -1,0 +1,104 @@
+"""Resuming a run: from its folder back to a training that goes on, after an interruption or after its process was killed.
+
+``config.json`` has the settings of the run, and ``checkpoints`` the state of its training. A run that was killed before its
+first checkpoint starts again. The results are those of a run without the interruption: ``model.pellucid`` has the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.config import from_json
+from pellucid.core.files import read_json
+from pellucid.errors import FileError
+from pellucid.kernels import name_of
+from pellucid.layers.base import Layer
+from pellucid.runs.folder import CHECKPOINTS, CONFIG, RunFolder, is_complete, read_status
+from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.run import EarlierRun, Notify, Observer, complete, prepare
+from pellucid.training.resuming import newest
+
+
+def resume(
+    path: str | Path,
+    *,
+    notify: Notify,
+    progress: bool,
+    alone: bool = True,
+    observer: Observer | None = None,
+    plan: RunPlan | None = None,
+) -> dict[str, Any] | None:
+    """Go on with the run in a folder, from its newest good checkpoint. Returns what :func:`~pellucid.runs.run.run` returns.
+
+    Returns None if the run is complete. ``plan`` replaces the one that the settings in the folder select, where the caller has
+    it. ``notify`` receives a line about the checkpoint, and one for each that is damaged.
+
+    Raises FileError if the folder has no run, LockedError if another process is training into it, DataError if its data have
+    changed, and CheckpointError if it has checkpoints, and all of them are damaged.
+    """
+    with contextlib.ExitStack() as held:
+        folder = RunFolder.of_run(path)
+        held.enter_context(folder.locked())
+        if is_complete(folder.path):
+            folder.remove(CHECKPOINTS)  # if the process was killed just before it removed them
+            return None
+        config, status = read_config(folder.path), read_status(folder.path)
+        resumed = status.get("resumed")
+        earlier = EarlierRun(folder, config, resumed if isinstance(resumed, int) else 0)
+        kernels = _describe_checkpoint(folder, notify)
+        test = config.get("uses_test_set") is not False
+        plan = plan or RunPlan.of(saved_settings(folder.path), _network(config))
+        prepared = prepare(plan, earlier, force=True, notify=notify, held=held, test=test)
+        if kernels is not None and kernels != name_of(prepared.model.kernels):
+            notify(
+                f"kernels   the run has used the {kernels} kernels, and goes on with others, which round differently: its "
+                "results are not those of a run without the interruption"
+            )
+        return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
+
+
+def _describe_checkpoint(folder: RunFolder, notify: Notify) -> str | None:
+    """Say from which checkpoint the run goes on. Returns the name of its kernels, or None if there is no checkpoint yet."""
+    saved = newest(folder.checkpoints)
+    if saved is None:
+        notify("resumed   from the beginning: there is no checkpoint yet")
+        return None
+    for problem in saved.problems:
+        notify(f"damaged   {problem}")
+    epochs = int(saved.file.settings["epochs"])
+    notify(f"resumed   from {saved.path}: after {epochs} epoch{'s' * (epochs != 1)} and {saved.steps:,} steps")
+    return saved.kernels
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Return the config.json of a run that can be resumed. Raises FileError if it is not that of one."""
+    file = Path(path) / CONFIG
+    config = read_json(file)
+    if not isinstance(config, dict) or "settings" not in config:
+        raise FileError(
+            f"{file} has no settings to go on from: the run is of a version of Pellucid that could not resume; start a new one"
+        )
+    return config
+
+
+def saved_settings(path: str | Path) -> RunSettings:
+    """Return the settings of the run in a folder. Raises FileError if its config.json does not have them."""
+    return RunSettings.from_json(read_config(path)["settings"], str(Path(path) / CONFIG))
+
+
+def _network(config: Mapping[str, Any]) -> Layer | None:
+    """Return the network in a config.json: the file that a run was started with may have changed."""
+    network = config.get("network")
+    return None if network is None else from_json(network, Layer)
+
+
+def is_of(path: str | Path, settings: RunSettings) -> bool:
+    """Return whether the folder holds an interrupted run with these settings, and a checkpoint of it."""
+    try:
+        same = saved_settings(path) == RunSettings.from_json(settings.to_json(), "")
+        return same and newest(Path(path) / CHECKPOINTS) is not None
+    except FileError:
+        return False
