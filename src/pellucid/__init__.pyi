@@ -2,6 +2,7 @@
 
 from pellucid.core.memory import Slot as Slot
 from pellucid.core.version import __version__ as __version__
+from pellucid.doctor import Diagnosis as Diagnosis, Finding as Finding, Watch as Watch
 from pellucid.errors import (
     CheckpointError as CheckpointError,
     ConfigError as ConfigError,

@@ -24,7 +24,7 @@ from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages, stage_for
 from pellucid.data.sample_augmentation import AnyAugmentation
 from pellucid.data.stream import BatchStream
-from pellucid.errors import ConfigError, ShapeError
+from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import no_loss
@@ -47,7 +47,8 @@ from pellucid.training.streamed import StreamedBatches, training_data
 from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
 
-if TYPE_CHECKING:  # imported when a model is exported
+if TYPE_CHECKING:  # imported when a model is diagnosed or exported
+    from pellucid.doctor.diagnosis import Diagnosis
     from pellucid.export.trained_network import TrainedNetwork
 
 
@@ -425,6 +426,35 @@ class Model:
         samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
         scores = self._predictor.evaluate(samples, stage, chosen)
         return Evaluation.of(scores, data, self.classes)
+
+    @explain_arguments
+    def diagnose(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        history: History | None = None,
+        overfit: bool = True,
+    ) -> Diagnosis:
+        """Return what is wrong with the network on these data, and with the training in ``history`` (default: the model's).
+
+        The result is a list of :class:`~pellucid.doctor.finding.Finding`, whose text and whose table in notebooks say what was
+        measured and what to try; the page *The doctor* lists all kinds. ``overfit`` includes a training of a copy of the
+        network on one mini-batch, which takes most of the time. The model is not changed. Raises DataError, ShapeError and
+        ConfigError.
+        """
+        from pellucid.doctor.diagnose import diagnose
+
+        self._check_loss("diagnose")
+        several.refuse_lists(self.network, x, y, sample_weight)
+        overfit = validate(overfit, bool, "diagnose", "overfit")
+        data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
+        stage = self.input_stage or data.input_stage()
+        samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
+        if not len(samples.targets):
+            raise DataError("diagnose: there must be at least one sample")
+        return diagnose(self.state, samples, stage, self.history if history is None else history, overfit=overfit)
 
     # -- files ----------------------------------------------------------------------------------------------------
 

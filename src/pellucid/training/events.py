@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,7 @@ class History:
     ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch. ``stopped``
     says why early stopping or the optimizer ended the training; it is None if the number of epochs or an interruption did.
     ``problems`` are lines about what did not work and did not end the training, such as a checkpoint on a full disk.
+    ``findings`` are those of a :class:`~pellucid.doctor.watch.Watch`, in the order in which they arose.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -79,6 +81,7 @@ class History:
     forward_passes: int = 0
     stopped: str | None = None
     problems: list[str] = field(default_factory=list)
+    findings: list[Any] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)

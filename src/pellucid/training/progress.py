@@ -166,16 +166,19 @@ def show(
 ) -> int | None:
     """Run a training to its end, and show its events on the display for this environment (:func:`make_display`).
 
-    ``history`` and ``control`` are those of the training. The display shows at the end why the training stopped, if the history
-    says so, and its problems.
+    ``history`` and ``control`` are those of the training. The display shows the findings of a watch when they arise, and at the
+    end why the training stopped, if the history says so, and its problems.
 
     A signal (:func:`interruptible`) ends the training after the current step: checkpoints are written and policies finish.
     Returns the number of the signal, or None.
     """
-    display = make_display(progress, epochs)
+    display, shown = make_display(progress, epochs), 0
     with interruptible() as interruption, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
+            for finding in history.findings[shown:]:
+                display.print_line(str(finding))
+            shown = len(history.findings)
             if interruption.number is not None:
                 control.stop = True
         if history.stopped is not None:

@@ -45,6 +45,8 @@ class ModelState:
     - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
     - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
       number of values that one sample has, in the input of the network or in the output of a layer.
+    - ``last_batch`` are the arguments of the last :class:`~pellucid.training.step.GradientStep`, or None: a policy may compute
+      that batch again. They are valid until the next step.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ModelState:
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self.steps = 0
         self.epochs = 0
+        self.last_batch: tuple[Any, Any, Any, int, int] | None = None
 
     def scored_metrics(self) -> dict[str, Metric]:
         """Return the metrics by the name of their score: that of the metric, after that of its output if there are several."""

@@ -70,6 +70,7 @@ class GradientStep:
         self.total: Any = 0.0
         self.mean: Any = 0.0
         self.weight = 0.0
+        self._of_training = parameters is None and observer is None
         self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
@@ -84,6 +85,8 @@ class GradientStep:
         if len(self._outputs) < n:
             self._outputs = empty(n, output.metric_shape, state.dtype)
         self.outputs = self._outputs[:n]
+        if self._of_training:
+            state.last_batch = x, targets, weights, step, offset
         if offset == 0:
             self.statistics[:] = state.statistics
         with np.errstate(all="ignore"):  # the training loop checks that the results are finite

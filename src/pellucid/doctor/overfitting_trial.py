@@ -1,0 +1,69 @@
+"""The overfitting trial: can the network learn a few samples by heart?
+
+It is a test of the whole path from the inputs to the updates. A network that cannot do it has a fault that no amount of data
+cures. The trial trains a copy of the parameters with Adam on one mini-batch. The noise of dropout is the same in all steps, so
+it does not prevent success.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.doctor.finding import Finding
+from pellucid.doctor.kinds import CANNOT_OVERFIT
+from pellucid.doctor.levels import levels
+from pellucid.doctor.symptoms import share_left
+from pellucid.optim import Adam, Updater
+from pellucid.training.state import ModelState
+from pellucid.training.step import GradientStep
+
+SAMPLES = 16
+STEPS = 300
+RATES = (0.003, 0.0003)  # the second for networks that the first is too high for
+PARAMETERS = 10  # for each output of each sample: with fewer, a network may be unable to, without being ill
+GOOD = 0.5  # of the threshold: where the trial ends before all of its steps
+
+
+def overfitting_trial(state: ModelState, x: Any, targets: Any, weights: Any) -> tuple[list[Finding], str | None]:
+    """Return a finding if the network cannot learn the first samples of the batch by heart, and why the trial was left out.
+
+    The model is not changed. The second result is None if the trial was made.
+    """
+    outputs = [part.shape[-1] for part in getattr(state.output, "parts", {"": state.output}).values()]
+    trained = sum(slot.size for slot in state.layout.values() if slot.trained)
+    count = min(SAMPLES, len(x), trained // (PARAMETERS * sum(outputs)))
+    if count < 2:
+        return [], f"whether it can overfit {SAMPLES} samples: it has only {trained:,} parameters that are trained"
+    x, targets, weights = x[:count], targets[:count], weights[:count]
+    known = levels(state, targets, weights)
+    if math.isnan(share_left(0.0, known)):
+        return [], "whether it can overfit a mini-batch: the loss of a constant prediction is not known, or cannot be improved"
+    best = math.inf
+    for rate in RATES:
+        best = min(best, _share_after_training(state, rate, x, targets, weights, known))
+        if best < CANNOT_OVERFIT.threshold:
+            return [], None
+    text = f"after {STEPS} steps of Adam on {count} samples, {best:.0%} of the loss of a constant prediction is left."
+    return [CANNOT_OVERFIT.finding("network", best, text)], None
+
+
+def _share_after_training(state: ModelState, rate: float, x: Any, targets: Any, weights: Any, known: Any) -> float:
+    """Return the lowest share of the loss that is left in a training of a copy of the parameters."""
+    theta: Array = state.layout.zeros(state.dtype)
+    theta[:] = state.parameters
+    step = GradientStep(state, parameters=theta)
+    updater = Updater(Adam(rate), state.layout, state.kernels, state.dtype)
+    best = math.inf
+    for number in range(1, STEPS + 1):
+        loss = step(x, targets, weights, state.steps + 1)  # the same number each time: the same noise
+        if not np.isfinite(loss) or not np.isfinite(step.gradient).all():
+            break
+        best = min(best, share_left(loss, known))
+        if best < GOOD * CANNOT_OVERFIT.threshold:
+            break
+        updater.update(theta, step.gradient, rate, number)
+    return best
