@@ -80,9 +80,7 @@ def _rising(losses: np.ndarray, epochs: Sequence[int], start: float) -> list[Fin
     return []
 
 
-def _slow(
-    losses: np.ndarray, rates: np.ndarray, epochs: Sequence[int], start: float, background: Background
-) -> list[Finding]:
+def _slow(losses: np.ndarray, rates: np.ndarray, epochs: Sequence[int], start: float, background: Background) -> list[Finding]:
     if background.movement is None or not 0 < background.movement < MOVEMENT:
         return []
     steady = losses if len(rates) != len(losses) else losses[rates >= rates.max() / 2]  # a schedule slows down by itself
@@ -114,8 +112,8 @@ def _overfitted(history: History, losses: np.ndarray, epochs: Sequence[int], sta
     if losses[-1] > FALLS * losses[best]:
         return []
     text = (
-        f"it is lowest in epoch {epochs[best]} ({lowest:.3g}); since then it has risen to {late:.3g}, {ratio:.2f} times as much, "
-        f"while the training loss has fallen from {losses[best]:.3g} to {losses[-1]:.3g}."
+        f"it is lowest in epoch {epochs[best]} ({lowest:.3g}); since then it has risen to {late:.3g}, {ratio:.2f} times "
+        f"as much, while the training loss has fallen from {losses[best]:.3g} to {losses[-1]:.3g}."
     )
     return [OVERFITTING.finding("validation loss", ratio, text, epochs[best] + 1)]
 

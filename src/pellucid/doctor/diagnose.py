@@ -32,9 +32,7 @@ MAX_VALUES = 8_000_000  # in the largest array: 32 MB, of which a backward pass 
 PROGRESSES = (0.0, 0.1, 0.25, 0.5)  # of a schedule, whose highest rate decides whether updates are too small
 
 
-def diagnose(
-    state: ModelState, samples: Samples, stage: AnyStage, history: History, *, overfit: bool = True
-) -> Diagnosis:
+def diagnose(state: ModelState, samples: Samples, stage: AnyStage, history: History, *, overfit: bool = True) -> Diagnosis:
     """Return the diagnosis of a network on checked samples, and of the training in ``history``.
 
     ``overfit`` includes the overfitting trial, which takes most of the time. The model is not changed.
@@ -57,9 +55,7 @@ def _batch(state: ModelState, samples: Samples, stage: AnyStage) -> tuple[Any, A
     return x, samples.targets[chosen], weights
 
 
-def _network_findings(
-    state: ModelState, x: Any, targets: Any, weights: Any, overfit: bool
-) -> tuple[list[Finding], list[str]]:
+def _network_findings(state: ModelState, x: Any, targets: Any, weights: Any, overfit: bool) -> tuple[list[Finding], list[str]]:
     probe = Probe(state)
     measured = probe.measure(x, targets, weights, state.steps + 1)
     if not (np.isfinite(measured.loss) and np.isfinite(probe.gradient).all()):

@@ -19,9 +19,7 @@ class Kind:
     reason: str
     advice: str
 
-    def finding(
-        self, where: str, figure: float, text: str, since: int | None = None, samples: Sequence[int] = ()
-    ) -> Finding:
+    def finding(self, where: str, figure: float, text: str, since: int | None = None, samples: Sequence[int] = ()) -> Finding:
         """Return a finding of this kind; see :class:`Finding` for the arguments."""
         return Finding(self.name, where, float(figure), self.threshold, text, self.advice, since, tuple(samples))
 
@@ -38,7 +36,7 @@ SATURATED_ACTIVATION = Kind(
     "the share of the outputs of a sigmoid or tanh inside the network at which its slope is below 5 % of its largest",
     0.5,
     "of values that are spread like a standard normal distribution, fewer than 3 % are as far out",
-    "Try smaller initial weights (Glorot()), a lower learning rate, scaled inputs, BatchNorm() before the activation, or ReLU().",
+    "Try smaller initial weights (Glorot()), a lower learning rate, scaled inputs, BatchNorm() before it, or ReLU().",
 )
 VANISHING_GRADIENT = Kind(
     "vanishing-gradient",
@@ -80,7 +78,7 @@ CANNOT_OVERFIT = Kind(
     "the share of the loss of a constant prediction that is left after 300 steps on one mini-batch",
     0.2,
     "a network with working gradients learns 16 samples by heart in about a hundred steps",
-    "Look for layers that are frozen, too narrow, dead or saturated, for a wrong loss, and check your own layers (check_layer).",
+    "Look for layers that are frozen, narrow, dead or saturated, and for a wrong loss; check your own layers (check_layer).",
 )
 NOT_FINITE = Kind(
     "not-finite",

@@ -75,7 +75,7 @@ class Probe:
                 measured.gradients[path] = norm(array)
         elif type(layer) in DYING:
             flat = DYING[type(layer)](layer, array)
-            measured.dead[path] = flat.reshape(-1, flat.shape[-1]).all(axis=0)
+            measured.dead[path] = np.asarray(flat.reshape(-1, flat.shape[-1]).all(axis=0))
         elif type(layer) in SATURATING and id(layer) not in self._ends:
             measured.saturated[path] = float(SATURATING[type(layer)](layer, array).mean())
 

@@ -77,11 +77,8 @@ def gradient_flow(gradients: Mapping[str, float], since: int | None = None) -> l
         )
     if large[0] > EXPLODING_GRADIENT.threshold:
         ratio, path, other = large
-        findings.append(
-            EXPLODING_GRADIENT.finding(
-                path, ratio, f"the gradient that reaches it has {ratio:,.0f} times the norm of that which reaches {other}.", since
-            )
-        )
+        text = f"the gradient that reaches it has {ratio:,.0f} times the norm of that which reaches {other}."
+        findings.append(EXPLODING_GRADIENT.finding(path, ratio, text, since))
     return findings
 
 
@@ -151,4 +148,3 @@ def layers_without_gradient(slopes: Mapping[str, float]) -> list[Finding]:
         for path, slope in slopes.items()
         if slope == 0
     ]
-

@@ -61,6 +61,7 @@ class _Watcher:
 
     def __init__(self, state: ModelState, history: History, every: int, memory: dict[str, Any]):
         self.state, self.history, self.every, self.memory = state, history, every, memory
+        state.last_batch = None  # one of a training before this one
         self.memory.setdefault("findings", [])
         self.memory.setdefault("smoothed", [0.0, 0.0])
         for record in self.memory["findings"]:
@@ -108,6 +109,7 @@ class _Watcher:
         self.before_epoch[:] = state.parameters
         if self.target_samples > 0 and "constant" not in self.memory:
             self.memory["constant"] = self._levels().constant
+        self.memory.setdefault("constant", None)
         self.target_samples, self.targets = -1, []
         mean = float(np.mean(list(moved.values()))) if moved else None
         self.memory.setdefault("movements", []).append(mean)
@@ -172,8 +174,6 @@ class _Watcher:
     def _measure(self, event: StepEvent) -> None:
         """Measure the last batch, and the update that it has made."""
         state = self.state
-        if state.last_batch is None:  # a gradient without backpropagation
-            return
         self.probe = self.probe or Probe(state)
         self.weights = self.weights or weights_of(state, self.probe.parameters)
         ratios = changes(state, self.weights, self.before_step, state.parameters)
@@ -182,6 +182,8 @@ class _Watcher:
         self.previous = ratios
         if not state.updater.rule.full_batch:
             self._report(symptoms.large_updates(lasting, event.learning_rate, event.epoch))
+        if state.last_batch is None:  # a gradient without backpropagation, or L-BFGS, whose batch is the training set
+            return
         measured = self.probe.measure(*state.last_batch)
         if not math.isfinite(measured.loss):
             return
@@ -212,5 +214,3 @@ def _joined(parts: list[Any]) -> Any:
     if isinstance(parts[0], NamedArrays):
         return NamedArrays({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     return np.concatenate(parts)
-
-
