@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from pellucid.doctor.kinds import DIVERGENCE, RATE_TOO_HIGH
 from pellucid.doctor.levels import Levels, levels
 from pellucid.doctor.measurement import Probe, weights_of
 from pellucid.errors import DivergedError
-from pellucid.training.events import EpochEvent, Event, History, StepEvent
-from pellucid.training.policies import Policy
+from pellucid.training.events import EpochEvent, History, StepEvent
+from pellucid.training.policies import Events, Memory, Policy
 from pellucid.training.state import ModelState
 
 TARGETS = 2_000  # samples of the first epoch, from which the loss of a constant prediction is computed
@@ -42,8 +42,8 @@ class Watch(Policy):
 
     every: Count = 200
 
-    def wrap(self, events: Generator[Event, None, None], state: ModelState, history: History) -> Generator[Event, None, None]:
-        watcher = _Watcher(state, history, self.every, {})
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        watcher = _Watcher(state, history, self.every, memory)
         try:
             for event in events:
                 if isinstance(event, StepEvent):
@@ -59,7 +59,7 @@ class Watch(Policy):
 class _Watcher:
     """The state of a watch. ``memory`` is what a resumed training needs of it: the findings, and the levels of the loss."""
 
-    def __init__(self, state: ModelState, history: History, every: int, memory: dict[str, Any]):
+    def __init__(self, state: ModelState, history: History, every: int, memory: Memory):
         self.state, self.history, self.every, self.memory = state, history, every, memory
         state.last_batch = None  # one of a training before this one
         self.memory.setdefault("findings", [])
