@@ -15,7 +15,7 @@ from pellucid.training.events import History
 WINDOW = 5  # epochs in which rises of the loss are added up
 MIN_EPOCHS = 3  # since the lowest validation loss: fewer may be noise
 MIN_STEPS = 200  # of a plateau: some networks take that long to begin
-FLAT = 0.02  # of the loss in the first epoch: by less than that, a plateau falls
+FLAT = 0.02  # of the loss: by less than that, a plateau falls in the second half of the epochs
 STEADY_FALL = 0.001  # of the loss at the start, in an epoch: less is a plateau
 STEADY_EPOCHS = 4  # with falling loss, for a rate that is too low, or with none, for a plateau
 SLOW_FALL = 0.05  # of the loss at the start, in an epoch: with more, twenty epochs are enough
@@ -57,7 +57,7 @@ def curve_findings(history: History, background: Background | None = None) -> li
         return []
     rates = _column(history, "learning_rate")
     findings = [
-        *_rising(losses, epochs, start),
+        *_rising(losses, epochs, background),
         *(slow := _slow(losses, rates, epochs, start, background)),
         *_overfitted(history, losses, epochs, start),
     ]
@@ -68,14 +68,17 @@ def _column(history: History, name: str) -> np.ndarray:
     return np.array(history[name], np.float64) if name in history.columns else np.empty(0)
 
 
-def _rising(losses: np.ndarray, epochs: Sequence[int], start: float) -> list[Finding]:
-    rises = np.maximum(np.diff(losses), 0) / start
+def _rising(losses: np.ndarray, epochs: Sequence[int], background: Background) -> list[Finding]:
+    before = float(losses[0])
+    if background.start is not None and background.constant is not None:
+        before = max(background.start, background.constant)  # the first batch alone may be an easy one
+    rises = np.maximum(np.diff([before, *losses]), 0) / before
     for last in range(len(rises)):
         first = max(0, last + 1 - WINDOW)
         total = float(rises[first : last + 1].sum())
         if total > RATE_TOO_HIGH.threshold:
-            began = epochs[1 + first + int(np.flatnonzero(rises[first : last + 1])[0])]
-            text = f"the training loss rises: within {WINDOW} epochs by {total:.0%} of the loss at the start ({start:.3g})."
+            began = epochs[first + int(np.flatnonzero(rises[first : last + 1])[0])]
+            text = f"the training loss rises: within {WINDOW} epochs by {total:.0%} of the loss at the start ({before:.3g})."
             return [RATE_TOO_HIGH.finding("training loss", total, text, began)]
     return []
 
@@ -125,7 +128,8 @@ def _flat(losses: np.ndarray, epochs: Sequence[int], background: Background) -> 
     if background.steps is not None and background.steps < MIN_STEPS:
         return []
     share = float(losses.min()) / constant
-    if share < PLATEAU.threshold or losses[0] - losses.min() > FLAT * losses[0]:
+    early = losses[: len(losses) // 2].min()
+    if share < PLATEAU.threshold or early - losses.min() > FLAT * early:
         return []
     text = (
         f"in {len(losses)} epochs it has not fallen below {losses.min():.3g}; a prediction that is the same for all samples "

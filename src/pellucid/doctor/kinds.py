@@ -69,8 +69,8 @@ SMALL_UPDATE = Kind(
 INITIAL_LOSS = Kind(
     "initial-loss",
     "the loss of an untrained classifier, minus that of equal probabilities for all classes (log k for k classes), in nats",
-    1.0,
-    "an untrained network cannot know the classes; one nat above log k, its wrong guesses have e times the usual certainty",
+    2.0,
+    "an untrained network cannot know the classes; two nats above log k is the loss of guessing among e² = 7 times as many",
     "Try smaller weights in the last layer (GlorotUniform(), Normal(0.01)), and scale the inputs.",
 )
 CANNOT_OVERFIT = Kind(

@@ -24,7 +24,7 @@ from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages, stage_for
 from pellucid.data.sample_augmentation import AnyAugmentation
 from pellucid.data.stream import BatchStream
-from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import no_loss
@@ -452,8 +452,6 @@ class Model:
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
-        if not len(samples.targets):
-            raise DataError("diagnose: there must be at least one sample")
         return diagnose(self.state, samples, stage, self.history if history is None else history, overfit=overfit)
 
     # -- files ----------------------------------------------------------------------------------------------------
