@@ -108,11 +108,11 @@ def test_a_rate_that_is_too_low_is_found():
 
 def test_overfitting_is_found_since_its_epoch():
     train = [1.0, 0.6, 0.4, 0.3, 0.2, 0.1]
-    assert kinds(train, [0.9, 0.7, 0.6, 0.7, 0.8, 0.9]) == [("overfitting", 4)]
-    assert kinds(train, [0.9, 0.7, 0.6, 0.62, 0.64, 0.66]) == []  # by 7 %
+    assert kinds(train, [0.9, 0.7, 0.6, 0.8, 0.8, 0.9]) == [("overfitting", 4)]
+    assert kinds(train, [0.9, 0.7, 0.6, 0.66, 0.9, 0.9]) == []  # by 10 %
     assert kinds(train, [0.05, 0.03, 0.02, 0.03, 0.04, 0.05]) == []  # by 1 % of the loss at the start
-    assert kinds([1.0, 0.6, 0.4, 0.4, 0.4, 0.4], [0.9, 0.7, 0.6, 0.7, 0.8, 0.9]) == []  # the training loss does not fall
-    stopped = history(train, [0.9, 0.7, 0.6, 0.7, 0.8, 0.9])
+    assert kinds([1.0, 0.6, 0.4, 0.4, 0.4, 0.4], [0.9, 0.7, 0.6, 0.8, 0.8, 0.9]) == []  # the training loss does not fall
+    stopped = history(train, [0.9, 0.7, 0.6, 0.8, 0.8, 0.9])
     stopped.best_epoch = 3
     assert curve_findings(stopped, KNOWN) == []
 

@@ -107,7 +107,7 @@ def _overfitted(history: History, losses: np.ndarray, epochs: Sequence[int], sta
     if len(validation) <= MIN_EPOCHS or history.best_epoch is not None or not np.isfinite(validation).all():
         return []  # early stopping keeps the parameters of the best epoch
     best = int(validation.argmin())
-    late = float(validation[-MIN_EPOCHS:].mean())
+    late = float(validation[-MIN_EPOCHS:].min())  # one epoch may be a spike
     lowest = float(validation[best])
     ratio = late / lowest if lowest > 0 else 1.0
     if len(validation) - 1 - best < MIN_EPOCHS or ratio < OVERFITTING.threshold or late - lowest < MATERIAL * start:
@@ -115,7 +115,7 @@ def _overfitted(history: History, losses: np.ndarray, epochs: Sequence[int], sta
     if losses[-1] > FALLS * losses[best]:
         return []
     text = (
-        f"it is lowest in epoch {epochs[best]} ({lowest:.3g}); since then it has risen to {late:.3g}, {ratio:.2f} times "
+        f"it is lowest in epoch {epochs[best]} ({lowest:.3g}); since then it is at least {late:.3g}, {ratio:.2f} times "
         f"as much, while the training loss has fallen from {losses[best]:.3g} to {losses[-1]:.3g}."
     )
     return [OVERFITTING.finding("validation loss", ratio, text, epochs[best] + 1)]

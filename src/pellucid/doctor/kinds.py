@@ -111,7 +111,7 @@ RATE_TOO_LOW = Kind(
 )
 OVERFITTING = Kind(
     "overfitting",
-    "the validation loss of the last three epochs, divided by the lowest, while the training loss falls",
+    "the lowest validation loss of the last three epochs, divided by the lowest of all, while the training loss falls",
     1.2,
     "smaller differences are within the noise of a validation set",
     "Try EarlyStopping(), more data or augmentation, Dropout() or L2(), or a smaller network.",

@@ -24,6 +24,8 @@ from pellucid.training.step import GradientStep
 SAMPLES = 16
 STEPS = 300
 RATES = (0.003, 0.0003)  # the second for networks that the first is too high for
+FEWEST = 4  # samples of a large network, if it has the parameters
+WORK = 1e11  # multiply-adds of the forward and backward passes of a whole trial: some ten seconds on two cores
 PARAMETERS = 10  # for each output of each sample: with fewer, a network may be unable to, without being ill
 GOOD = 0.5  # of the threshold: where the trial ends before all of its steps
 
@@ -35,7 +37,8 @@ def overfitting_trial(state: ModelState, x: Any, targets: Any, weights: Any) -> 
     """
     outputs = [part.shape[-1] for part in getattr(state.output, "parts", {"": state.output}).values()]
     trained = sum(slot.size for slot in state.layout.values() if slot.trained)
-    count = min(SAMPLES, len(x), trained // (PARAMETERS * sum(outputs)))
+    affordable = max(FEWEST, int(WORK / (3 * STEPS * max(state.multiply_adds, 1))))
+    count = min(SAMPLES, affordable, len(x), trained // (PARAMETERS * sum(outputs)))
     if count < 2:
         return [], f"whether it can overfit {SAMPLES} samples: it has only {trained:,} parameters that are trained"
     x, targets, weights = x[:count], targets[:count], weights[:count]
