@@ -1,7 +1,7 @@
 """The campaign that no healthy training is called ill: every preset, five seeds each; part of ``make test-long``.
 
-Each network is examined before, while and after it trains. The convolutional networks see a part of MNIST, in fewer epochs, so
-that the campaign ends within an hour on two cores; each training still learns: its accuracy, or R², is checked.
+Each network is examined before, while and after it trains. Most see a part of MNIST, in fewer epochs than the preset has, so
+that the campaign ends within half an hour on two cores; each training still learns: its accuracy, or R², is checked.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ class Case:
 
 # Scores: somewhat below the lowest of the five seeds, where measured (in the comment).
 CASES = [
-    Case("mlp", limit=20_000, epochs=15),
-    Case("mlp-small", limit=20_000, epochs=15, score=("accuracy", 0.85)),
+    Case("mlp", limit=10_000, epochs=6, score=("accuracy", 0.85)),
+    Case("mlp-small", limit=20_000, epochs=10, score=("accuracy", 0.85)),
     Case("mlp-d8", limit=20_000, epochs=12, score=("accuracy", 0.85)),
-    Case("mlp-best", limit=10_000, epochs=8),
+    Case("mlp-best", limit=5_000, epochs=6, score=("accuracy", 0.85)),
     Case("mlp-affine", limit=6_000, epochs=6),
-    Case("lenet5", limit=10_000, epochs=6),
-    Case("cnn", limit=3_000, epochs=6),
-    Case("cnn-best", limit=1_500, epochs=5),
-    Case("cnn-fast", limit=10_000),
-    Case("pytorch-example", limit=2_000, epochs=4),
-    Case("keras-example", limit=3_000, epochs=6),
-    Case("lstm", limit=4_000, epochs=6),
-    Case("resnet-small", limit=1_500, epochs=5, score=("accuracy", 0.7)),
-    Case("autoencoder", limit=2_000, epochs=6, score=("r2", 0.7)),
-    Case("unet-small", "mnist-scenes", 400, 5, ("accuracy", 0.7)),
+    Case("lenet5", limit=4_000, epochs=5),
+    Case("cnn", limit=2_000, epochs=5),
+    Case("cnn-best", limit=1_000, epochs=5, score=("accuracy", 0.8)),
+    Case("cnn-fast", limit=8_000),
+    Case("pytorch-example", limit=1_500, epochs=4, score=("accuracy", 0.85)),
+    Case("keras-example", limit=2_000, epochs=5, score=("accuracy", 0.8)),
+    Case("lstm", limit=3_000, epochs=5, score=("accuracy", 0.8)),
+    Case("resnet-small", limit=1_200, epochs=5, score=("accuracy", 0.5)),
+    Case("autoencoder", limit=1_500, epochs=5, score=("r2", 0.6)),
+    Case("unet-small", "mnist-scenes", 300, 5, ("accuracy", 0.5)),
     Case("table", "pendigits"),
     Case("table", "iris.csv"),
     Case("table", "wine.csv"),
