@@ -1,6 +1,9 @@
 """The doctor: findings about data, networks and trainings that explain why a result is bad, and what to try.
 
-- ``finding.py``: one finding
+- ``finding.py``, ``kinds.py``, ``diagnosis.py``: one finding, the kinds with their thresholds, a list of findings
+- ``diagnose.py``: the examination of a network on data, from ``measurement.py`` and ``overfitting_trial.py``
+- ``watch.py``: the examination of a training while it runs
+- ``symptoms.py``, ``curves.py``: what measurements and learning curves show; ``flat_sides.py`` and ``levels.py`` help
 """
 
 from pellucid.core import lazy

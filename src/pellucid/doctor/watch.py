@@ -68,7 +68,8 @@ class _Watcher:
             history.findings.append(Finding(**{**record, "samples": tuple(record["samples"])}))
         self.probe: Probe | None = None
         self.weights: dict[str, list[str]] = {}
-        self.before_step: Any = None
+        self.before_step = np.empty_like(state.parameters)
+        self.measures_next = False
         self.before_epoch = state.parameters.copy()
         self.untrained = untrained(state)
         self.epoch = 1
@@ -92,11 +93,12 @@ class _Watcher:
         self._smooth(event)
         if self.target_samples >= 0:
             self._collect_targets()
-        if self.before_step is not None:
+        if self.measures_next:
             self._measure(event)
-            self.before_step, self.measured_at = None, step
+            self.measures_next, self.measured_at = False, step
         elif done >= self.every - 1 or (self.probe is None and step > 1):
-            self.before_step = self.state.parameters.copy()  # the next step is measured
+            self.before_step[:] = self.state.parameters
+            self.measures_next = True
 
     def after_epoch(self, event: EpochEvent) -> None:
         state = self.state
