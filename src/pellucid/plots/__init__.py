@@ -12,7 +12,7 @@ from pellucid.plots.distributions import activation_histograms, histogram, histo
 from pellucid.plots.features import feature_maps, weights
 from pellucid.plots.forecasts import forecast_errors
 from pellucid.plots.image_rows import images
-from pellucid.plots.misclassifications import mistakes
+from pellucid.plots.misclassifications import mistakes, suspect_labels
 from pellucid.plots.regions import decision_regions
 from pellucid.plots.regression import predictions
 from pellucid.plots.scatter import representation
@@ -51,6 +51,7 @@ __all__ = [
     "representation",
     "save",
     "series",
+    "suspect_labels",
     "sweep",
     "weights",
 ]

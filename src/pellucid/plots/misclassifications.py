@@ -1,14 +1,16 @@
-"""The images that a model misclassifies, the most confident mistakes first. Often it is the label that is wrong."""
+"""Galleries: the images that a model misclassifies, and those whose labels are probably wrong, the clearest first."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
+from pellucid.doctor.labels import LabelSearch
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.metrics import binary_scores, class_scores
 from pellucid.model.ensemble import Ensemble
@@ -35,8 +37,7 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     first = model.models[0] if isinstance(model, Ensemble) else model
     refuse_several(first.network, "mistakes")
     loss, output_shape = first.state.loss, first.output_shape
-    if len(data.shape) != 3 or data.shape[2] not in (1, 3):
-        raise ShapeError(f"mistakes shows images (h, w, 1 or 3), but {data.name} has samples of the shape {data.shape}")
+    _check_images(data, "mistakes")
     if data.y is None:
         raise DataError(f"{data.name} has no targets, so mistakes cannot be found")
     if not loss.classifies:
@@ -57,23 +58,61 @@ def mistakes(model: Model | Ensemble, data: Dataset, count: int = 18, title: str
     text_of = "{:.2f}".format if loss.head is None else _percent  # scores are not limited to 0 … 1
     texts = [(names[int(true[i])], names[int(predicted[i])], text_of(float(confidence[i]))) for i in order]
 
-    column_count, row_count = grid_size(len(order), COLUMNS)
-    h, w = data.shape[:2]
-    height = row_count * (0.45 + 1.2 * min(2.0, h / w)) + 0.3
-    figure, axes = blank_figure(max(1.25 * column_count, 2.6), height, column_count, row_count)
-    for ax, image, (true_name, predicted_name, score) in zip(axes, images, texts, strict=False):
-        show_image(ax, image)
-        ax.set_title(f"True: {true_name}", fontsize=8, color=BLUE, pad=14)
-        style = {"ha": "center", "va": "bottom", "fontsize": 8, "color": VERMILION}
-        ax.text(0.5, 1.03, f"✗ {predicted_name}, {score}", transform=ax.transAxes, **style)
-    for ax in axes:
-        ax.set_axis_off()
     summary = f"{len(rows):,} of {len(data):,} wrong, the most confident mistakes first"
-    figure.suptitle("\n".join(textwrap.wrap(title or summary, int(11 * figure.get_figwidth()))), fontsize=10)
+    above = [(f"True: {true_name}", f"✗ {predicted_name}, {score}") for true_name, predicted_name, score in texts]
+    figure = _gallery(images, above, title or summary)
     listed = join_names(
         (f"{true_name} predicted as {predicted_name} ({score})" for true_name, predicted_name, score in texts), 8
     )
     return with_alt(figure, f"{len(order)} misclassified images of {data.name}; {summary}: {listed}.")
+
+
+def suspect_labels(search: LabelSearch, data: Dataset, count: int = 18, title: str = "") -> Figure:
+    """Draw the ``count`` images of ``data`` whose labels are most probably wrong, as :func:`~pellucid.doctor.search_labels`
+    found them.
+
+    Above each image are its label (blue), and the class that it more probably has with its probability (vermilion, with a
+    cross).
+
+    Raises DataError if another data set was searched, ShapeError if the samples are not images, and ConfigError for a count
+    below 1.
+    """
+    _check_images(data, "suspect_labels")
+    if len(search.given) != len(data):
+        raise DataError(f"{data.name} has {len(data):,} samples, but labels of {len(search.given):,} were searched")
+    if count < 1:
+        raise ConfigError(f"count={count}: must be at least 1")
+    chosen = search.ranking[:count]
+    texts = [
+        (search.classes[search.given[i]], search.classes[search.likely[i]], _percent(float(search.other[i]))) for i in chosen
+    ]
+    summary = f"{search.contradicted:,} of {len(data):,} labels contradicted, the most probably wrong ones first"
+    above = [(f"Label: {given}", f"✗ {likely}, {percent}") for given, likely, percent in texts]
+    figure = _gallery(data.take(chosen).x, above, title or summary)
+    listed = join_names((f"{given}, rather {likely} ({percent})" for given, likely, percent in texts), 8)
+    return with_alt(figure, f"{len(chosen)} images of {data.name} with labels that are probably wrong; {summary}: {listed}.")
+
+
+def _check_images(data: Dataset, function: str) -> None:
+    if not isinstance(data.shape, tuple) or len(data.shape) != 3 or data.shape[2] not in (1, 3):
+        raise ShapeError(f"{function} shows images (h, w, 1 or 3), but {data.name} has samples of the shape {data.shape}")
+
+
+def _gallery(images: Array, texts: Sequence[tuple[str, str]], title: str) -> Figure:
+    """Draw images (n, h, w, 1 or 3) in a grid, with two lines of text above each: the first blue, the second vermilion."""
+    column_count, row_count = grid_size(len(images), COLUMNS)
+    h, w = images.shape[1:3]
+    height = row_count * (0.45 + 1.2 * min(2.0, h / w)) + 0.3
+    figure, axes = blank_figure(max(1.25 * column_count, 2.6), height, column_count, row_count)
+    for ax, image, (first, second) in zip(axes, images, texts, strict=False):
+        show_image(ax, image)
+        ax.set_title(first, fontsize=8, color=BLUE, pad=14)
+        style = {"ha": "center", "va": "bottom", "fontsize": 8, "color": VERMILION}
+        ax.text(0.5, 1.03, second, transform=ax.transAxes, **style)
+    for ax in axes:
+        ax.set_axis_off()
+    figure.suptitle("\n".join(textwrap.wrap(title, int(11 * figure.get_figwidth()))), fontsize=10)
+    return figure
 
 
 def _find_mistakes(model: Model | Ensemble, data: Dataset, *, by_sign: bool) -> tuple[Array, Array, Array, Array]:
