@@ -29,6 +29,7 @@ from pellucid import (
     plots,
 )
 from pellucid.data import Dataset
+from pellucid.doctor import LabelSearch
 from pellucid.model.activations import activations
 from pellucid.plots import misclassifications
 
@@ -161,3 +162,33 @@ def test_a_label_beside_rows_of_images_is_not_cut():
     figure.set_dpi(160)  # as in files
     figure.draw_without_rendering()
     assert figure.axes[0].get_yticklabels()[0].get_window_extent().x0 >= 0
+
+
+def test_labels_that_are_probably_wrong_are_drawn():
+    sure = np.concatenate([np.tile([0.01, 0.98, 0.01], (2, 1)), np.tile([0.9, 0.05, 0.05], (38, 1))])
+    labels = np.zeros(40, int)
+    labels[2:12] = 1
+    search = LabelSearch(
+        labels,
+        np.r_[1, 1, np.zeros(38, int)],
+        sure[range(40), labels],
+        sure.max(axis=1),
+        np.arange(40),
+        2,
+        0.7,
+        ("cat", "dog", "owl"),
+    )
+    data = Dataset(IMAGES, labels, name="pets")
+    figure = plots.suspect_labels(search, data, 3)
+    shown = [ax for ax in figure.axes if ax.get_images()]
+    assert [ax.get_title() for ax in shown] == ["Label: cat", "Label: cat", "Label: dog"]
+    assert [ax.texts[0].get_text() for ax in shown] == ["✗ dog, 98.0 %", "✗ dog, 98.0 %", "✗ cat, 90.0 %"]
+    np.testing.assert_allclose(shown[1].get_images()[0].get_array(), 1 - IMAGES[1, ..., 0] / 255)
+    assert figure.get_suptitle().replace("\n", " ").startswith("2 of 40 labels contradicted")
+    assert "cat, rather dog (98.0 %)" in plots.alt(figure)
+    with pytest.raises(DataError, match="has 39 samples, but labels of 40"):
+        plots.suspect_labels(search, data.take(np.arange(39)))
+    with pytest.raises(ShapeError, match="suspect_labels shows images"):
+        plots.suspect_labels(search, Dataset(np.zeros((40, 3)), labels))
+    with pytest.raises(ConfigError, match="at least 1"):
+        plots.suspect_labels(search, data, 0)

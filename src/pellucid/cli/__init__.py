@@ -17,6 +17,7 @@ COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "predict": "Predict classes or numbers for images or tables.",
     "draw": "Draw digits in the browser and see what networks predict.",
     "compare": "Compare runs on the test set.",
+    "doctor": "Find what is wrong with a run or with data, and what to try.",
     "sweep": "Train over a grid of settings.",
     "export": "Write a trained model as ONNX or as a Python program.",
     "data": "List, download and show data sets.",

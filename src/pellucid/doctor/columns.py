@@ -45,6 +45,11 @@ def names_of(names: Sequence[str]) -> str:
     return ", ".join(names[: kinds.LISTED]) + more
 
 
+def times(figure: float) -> str:
+    """Return a large number as text: 3.2, 47 or 1,115."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2g}"
+
+
 def columns_place(one: Input, columns: Sequence[int]) -> str:
     """Return where a finding on these columns is."""
     names = list(dict.fromkeys(one.columns[i] for i in columns))
@@ -192,9 +197,11 @@ def _copies(one: Input, values: Array, stats: _Statistics) -> Iterator[Finding]:
             continue
         pairs.append((int(columns[a]), int(columns[b]), min(abs(product), 1.0)))
     if pairs:
-        first, copy, product = pairs[0]
-        text = f"{one.columns[copy]} is {one.columns[first]} again, up to its unit (correlation {product:.6f})."
-        yield kinds.SAME_COLUMN.finding(columns_place(one, sorted({b for _, b, _ in pairs})), product, text)
+        by_copy = {copy: (first, product) for first, copy, product in reversed(pairs)}  # each copy, and its first original
+        listed_copies = [f"{one.columns[copy]} is {one.columns[first]}" for copy, (first, _) in by_copy.items()]
+        product = max(product for _, product in by_copy.values())
+        text = f"up to the unit, {names_of(listed_copies)} again (correlation {product:.6f})."
+        yield kinds.SAME_COLUMN.finding(columns_place(one, sorted(by_copy)), product, text)
 
 
 def _outliers(one: Input, values: Array, samples: Array) -> Iterator[Finding]:
@@ -203,7 +210,7 @@ def _outliers(one: Input, values: Array, samples: Array) -> Iterator[Finding]:
     if found:
         distance, rows, column = found[0]
         text = (
-            f"{one.columns[column]} is {values[rows[0], column]:g} in sample {samples[rows[0]]}, {distance:.3g} times the "
+            f"{one.columns[column]} is {values[rows[0], column]:g} in sample {samples[rows[0]]}, {times(distance)} times the "
             "range of all ordinary values away from them."
         )
         clearest = list(dict.fromkeys(int(samples[row]) for _, rows, _ in found for row in rows))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.doctor.columns import column_findings
-from pellucid.doctor.data_kinds import DATA_KINDS
 from pellucid.doctor.diagnosis import Diagnosis
 from pellucid.doctor.inputs import inputs_of, parts_of, targets_of
+from pellucid.doctor.order import most_serious_first
 from pellucid.doctor.samples import sample_findings
 from pellucid.doctor.shift import shift_findings
 from pellucid.doctor.targets import target_findings
@@ -20,7 +20,7 @@ def diagnose_data(data: Dataset | Splits) -> Diagnosis:
     one lacks, other distributions. Nothing is trained. The documentation lists the kinds of findings with their thresholds,
     which are those of :mod:`pellucid.doctor.data_kinds`.
 
-    Raises DataError for anything else than a Dataset or Splits.
+    Raises DataError for anything but a Dataset or Splits.
     """
     if not isinstance(data, (Dataset, Splits)):
         raise DataError(f"diagnose_data takes a Dataset or Splits, not {type(data).__name__}: use from_arrays(x, y) for arrays")
@@ -30,5 +30,4 @@ def diagnose_data(data: Dataset | Splits) -> Diagnosis:
     found += sample_findings(inputs, targets)
     found += [finding for target in targets for finding in target_findings(target, inputs)]
     found += shift_findings(inputs, targets)
-    order = list(DATA_KINDS)
-    return Diagnosis(sorted(found, key=lambda finding: order.index(finding.kind)))
+    return most_serious_first(Diagnosis(found))

@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.doctor import data_kinds as kinds
-from pellucid.doctor.columns import columns_place, listed, names_of, outliers
+from pellucid.doctor.columns import columns_place, listed, names_of, outliers, times
 from pellucid.doctor.finding import Finding
 from pellucid.doctor.inputs import Input, Target
 
@@ -109,7 +109,7 @@ def _numbers(target: Target) -> Iterator[Finding]:
         distance, rows = outliers(y[:, i])
         if len(rows):
             text = (
-                f"it is {y[rows[0], i]:g} in sample {rows[0]}, {distance:.3g} times the range of all ordinary targets away "
+                f"it is {y[rows[0], i]:g} in sample {rows[0]}, {times(distance)} times the range of all ordinary targets away "
                 "from them."
             )
             yield kinds.TARGET_OUTLIERS.finding(target.place(name), distance, text, samples=listed(rows))

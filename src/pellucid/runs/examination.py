@@ -1,0 +1,136 @@
+"""The examination of a run or of a data set, for ``pellucid doctor``: findings on the data, the network and the training."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.files import read_json
+from pellucid.data.dataset import Dataset, Splits
+from pellucid.doctor.data import diagnose_data
+from pellucid.doctor.diagnosis import Diagnosis
+from pellucid.doctor.finding import Finding
+from pellucid.doctor.labels import LabelSearch, search_labels
+from pellucid.doctor.order import most_serious_first
+from pellucid.errors import DataError, FileError, PellucidError
+from pellucid.model.model import Model
+from pellucid.runs.fine_tuning import Start
+from pellucid.runs.folder import load_data, open_run
+from pellucid.runs.recipe import Recipe
+from pellucid.runs.task import Task
+from pellucid.training import History
+
+FINDINGS = "findings.json"  # in a run folder: those of a watch
+VALIDATION = 0.1  # of the samples of a training that early stopping may end
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was examined, and the diagnosis. ``splits`` is None if the data of a run could not be loaded."""
+
+    name: str
+    splits: Splits | None
+    diagnosis: Diagnosis
+
+
+def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
+    """Return the findings on a run folder: on its data, its model, its history, and those that a watch has written.
+
+    What is missing is listed in ``diagnosis.left_out``. Raises FileError for a folder without config.json and model.
+    """
+    folder = Path(path)
+    if not (folder / "config.json").exists() and not (folder / "model.pellucid").exists():
+        raise FileError(f"{path} is not a run folder: it contains neither config.json nor model.pellucid")
+    diagnoses, left_out = [_watched(folder)], list[str]()
+    config: dict[str, Any] = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    splits = None
+    if not config:
+        left_out.append("the data: the run has no config.json that names it")
+    else:
+        try:
+            splits = _with_limit(load_data(config, data_dir), config)
+            diagnoses.append(diagnose_data(splits))
+        except PellucidError as error:
+            left_out.append(f"the data: {error}")
+    history = read_history(folder / "history.csv")
+    if not (folder / "model.pellucid").exists():
+        left_out.append("the network: the run has no model.pellucid yet")
+    elif splits is not None:
+        model, _ = open_run(folder)
+        diagnoses.append(model.diagnose(splits.train, history=history or None))
+    return Examined(str(path), splits, most_serious_first(*diagnoses, Diagnosis((), left_out)))
+
+
+def _with_limit(splits: Splits, config: dict[str, Any]) -> Splits:
+    limit = config["data"].get("limit")
+    return splits if limit is None else dataclasses.replace(splits, train=splits.train.limit(limit, config.get("seed", 0)))
+
+
+def _watched(folder: Path) -> Diagnosis:
+    """Return the findings that a watch has written into the run folder. Raises FileError for other content."""
+    file = folder / FINDINGS
+    if not file.exists():
+        return Diagnosis()
+    content = read_json(file)
+    try:
+        return Diagnosis(Finding(**{**one, "samples": tuple(one["samples"])}) for one in content)
+    except (TypeError, KeyError):
+        raise FileError(f"{file} does not contain findings: a list of them was expected") from None
+
+
+def read_history(path: Path) -> History:
+    """Return the history in a file history.csv; an empty one if there is no file.
+
+    The last line may be incomplete, as the file grows during the training. Raises FileError for other content.
+    """
+    if not path.exists():
+        return History()
+    rows = list[dict[str, float]]()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        for i, line in enumerate(lines):
+            if any(value is None for value in line.values()) and i == len(lines) - 1:
+                break
+            rows.append({name: float(value) for name, value in line.items() if value})
+    except (OSError, ValueError, TypeError) as error:
+        raise FileError(f"{path} is not the history of a run: {error}") from None
+    return History(rows)
+
+
+def recipe_of(path: str | Path) -> tuple[Recipe, str]:
+    """Return the recipe that trains a new network like that of a run, and the name of its preset."""
+    start = Start.open(path)
+    return start.recipe(), start.preset
+
+
+def search_wrong_labels(
+    data: Dataset, recipe: Recipe, model: str, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+) -> LabelSearch:
+    """Return the labels of a training set that are probably wrong, judged by networks of a recipe; ``model`` is its name.
+
+    Raises the errors of :func:`~pellucid.doctor.search_labels` and of :meth:`~pellucid.runs.task.Task.of`.
+    """
+    if data.classes is None or recipe.reconstructs or recipe.segments:
+        raise DataError(f"{data.name}: wrong labels are searched for where each sample has one class")
+
+    def train(part: Dataset, seed: int) -> Model:
+        task = Task.of(recipe, part, model)
+        trained = task.network.compile(part.shape, task.loss, recipe.optimizer, task.metrics, seed=seed, classes=part.classes)
+        rest, validation = part.split(VALIDATION, seed) if recipe.fit.policies else (part, None)
+        for _ in trained.fit_events(rest, validation=validation, options=recipe.fit):
+            pass
+        return trained
+
+    return search_labels(data, train, seed=seed, progress=progress)
+
+
+def file_rows(data: Dataset) -> list[int] | None:
+    """Return the row of the table file that each sample was, from 1 without the header; None if it is not known."""
+    origin = data.origin
+    stage_is_table = origin is not None and origin.columns is not None and origin.series is None and origin.missing != "drop"
+    return None if data.rows is None or not stage_is_table else [int(row) + 1 for row in data.rows]
