@@ -14,7 +14,6 @@ from typing import Any
 from pellucid.core.config import from_json
 from pellucid.core.files import read_json
 from pellucid.errors import FileError
-from pellucid.kernels import name_of
 from pellucid.layers.base import Layer
 from pellucid.runs.folder import CHECKPOINTS, CONFIG, RunFolder, is_complete, read_status
 from pellucid.runs.plan import RunPlan, RunSettings
@@ -48,29 +47,23 @@ def resume(
         config, status = read_config(folder.path), read_status(folder.path)
         resumed = status.get("resumed")
         earlier = EarlierRun(folder, config, resumed if isinstance(resumed, int) else 0)
-        kernels = _describe_checkpoint(folder, notify)
+        _describe_checkpoint(folder, notify)
         test = config.get("uses_test_set") is not False
         plan = plan or RunPlan.of(saved_settings(folder.path), _network(config))
         prepared = prepare(plan, earlier, force=True, notify=notify, held=held, test=test)
-        if kernels is not None and kernels != name_of(prepared.model.kernels):
-            notify(
-                f"kernels   the run has used the {kernels} kernels, and goes on with others, which round differently: its "
-                "results are not those of a run without the interruption"
-            )
         return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
 
 
-def _describe_checkpoint(folder: RunFolder, notify: Notify) -> str | None:
-    """Say from which checkpoint the run goes on. Returns the name of its kernels, or None if there is no checkpoint yet."""
+def _describe_checkpoint(folder: RunFolder, notify: Notify) -> None:
+    """Say from which checkpoint the run goes on, and which ones are damaged."""
     saved = newest(folder.checkpoints)
     if saved is None:
         notify("resumed   from the beginning: there is no checkpoint yet")
-        return None
+        return
     for problem in saved.problems:
         notify(f"damaged   {problem}")
     epochs = int(saved.file.settings["epochs"])
     notify(f"resumed   from {saved.path}: after {epochs} epoch{'s' * (epochs != 1)} and {saved.steps:,} steps")
-    return saved.kernels
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
