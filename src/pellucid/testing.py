@@ -8,7 +8,6 @@ only as slow learning.
 from __future__ import annotations
 
 import importlib.util
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -29,6 +28,7 @@ from pellucid.model.compatibility import check_loss_and_network
 from pellucid.networks import Composite, Sequential, fused
 from pellucid.optim import SGD
 from pellucid.training.execution import Execution
+from pellucid.training.parts import Shards
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
@@ -126,7 +126,7 @@ def run_layer(
     statistics = initial_values(running, seed, dtype)
     for path, array in (state or {}).items():
         running.array(statistics, path)[...] = array
-    group = _ShardGroup(shards)
+    group = Shards(shards)
     ys: list[Any] = [None] * shards
     dxs: list[Any] = [None] * shards
     gradients = [params.zeros(dtype) for _ in range(shards)]
@@ -159,44 +159,6 @@ def run_layer(
         kernels.add(gradients[0], other)
     y, dx = (None if parts[0] is None else _each(lambda *arrays: np.concatenate(arrays), *parts) for parts in (ys, dxs))
     return Pass(y, dx, gradients[0], running.arrays(statistics))
-
-
-class _ShardGroup:
-    """Threads in place of the ranks of a distributed training, so that ``ctx.all_sum`` can be tested in one process."""
-
-    def __init__(self, shards: int):
-        self._barrier = threading.Barrier(shards)
-        self._parts: list[Any] = [None] * shards
-
-    def run(self, work: Callable[[int], None]) -> None:
-        """Call ``work(k)`` for every shard k, each in its own thread. Raises the first error that one of them raises."""
-        errors: list[BaseException] = []
-
-        def guarded(k: int) -> None:
-            try:
-                work(k)
-            except BaseException as error:
-                errors.append(error)
-                self._barrier.abort()  # the other shards must not wait for this one
-
-        threads = [threading.Thread(target=guarded, args=(k,)) for k in range(1, len(self._parts))]
-        for thread in threads:
-            thread.start()
-        guarded(0)
-        for thread in threads:
-            thread.join()
-        # The shards that waited for the one with the error raise BrokenBarrierError: put the cause before these.
-        errors.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))
-        if errors:
-            raise errors[0]
-
-    def all_sum(self, shard: int, a: Array) -> Array:
-        """Return the sum of every shard's ``a``, with the same bits in each."""
-        self._parts[shard] = a
-        self._barrier.wait()
-        total: Array = np.sum(np.stack(self._parts), axis=0)
-        self._barrier.wait()  # no shard may overwrite its part before all have read it
-        return total
 
 
 def layouts(layer: Layer, shape: Any) -> tuple[Layout, Layout]:

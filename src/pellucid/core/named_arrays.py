@@ -72,6 +72,11 @@ def unwrapped(value: Any) -> Any:
     return value.by_name if isinstance(value, NamedArrays) else value
 
 
+def array_list(arrays: Any) -> list[Array]:
+    """Return the arrays of NamedArrays, or a single array, in a list."""
+    return list(arrays.by_name.values()) if isinstance(arrays, NamedArrays) else [arrays]
+
+
 def with_batch(n: int, shape: Any) -> Any:
     """Return the shape (n, *shape) of n samples, or a dictionary of them for a dictionary of shapes."""
     return {name: (n, *one) for name, one in shape.items()} if isinstance(shape, dict) else (n, *shape)

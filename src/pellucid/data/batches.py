@@ -6,7 +6,7 @@ selected, scaled and augmented, and written to the array that the network reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +41,9 @@ class Batches:
     With several inputs, ``x`` is :class:`~pellucid.core.named_arrays.NamedArrays`, ``stage`` an
     :class:`~pellucid.data.input_stages.InputStages`, and ``augmentation`` a dictionary by input; it may not move the pixels of
     targets that are maps. With several outputs, ``targets`` and ``weights`` are NamedArrays, ``interpolate`` is a dictionary.
+
+    ``own_rows`` is for a process that computes only a part of each batch: it takes the number of samples in a batch and returns
+    the rows of the part. Only these rows of x are gathered, the others have arbitrary values.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class Batches:
         seed: int,
         shuffle: bool,
         kernels: Kernels,
+        own_rows: Callable[[int], slice] | None = None,
     ):
+        self.own_rows = own_rows
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
         self.augmentation, self.interpolate = augmentation, interpolate
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
@@ -86,18 +91,27 @@ class Batches:
         order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
         for first in range(start * self.batch_size, n, self.batch_size):
             chosen = order[first : first + self.batch_size]
-            source = chosen if self.rows is None else self.rows[chosen]
             out = self._batch[: len(chosen)]
-            if self.augmentation is None:
-                x = self.stage.transform(self.x, source, out, self.kernels)
-            elif isinstance(self.augmentation, Mapping):
-                x = self.stage.transform(self.x, source, out, self.kernels)
-                for name, one in self.augmentation.items():
-                    own = self.x[name], self.stage[name], one
-                    x.by_name[name] = self._augmented(*own, source, chosen, epoch, out[name])
+            if self.own_rows is None:
+                x = self._gathered(chosen, epoch, out)
             else:
-                x = self._augmented(self.x, self.stage, self.augmentation, source, chosen, epoch, out)
+                x, own = out, self.own_rows(len(chosen))
+                if own.stop > own.start:
+                    self._gathered(chosen[own], epoch, out[own])
             yield x, *self._targets(chosen, epoch)
+
+    def _gathered(self, chosen: Array, epoch: int, out: Any) -> Any:
+        """Return the samples with the indices ``chosen`` in the set as the network reads them, in ``out``."""
+        source = chosen if self.rows is None else self.rows[chosen]
+        if isinstance(self.augmentation, Mapping):
+            x = self.stage.transform(self.x, source, out, self.kernels)
+            for name, one in self.augmentation.items():
+                own = self.x[name], self.stage[name], one
+                x.by_name[name] = self._augmented(*own, source, chosen, epoch, out[name])
+            return x
+        if self.augmentation is not None:
+            return self._augmented(self.x, self.stage, self.augmentation, source, chosen, epoch, out)
+        return self.stage.transform(self.x, source, out, self.kernels)
 
     def _check_maps(self, name: str, augmentation: SampleAugmentation) -> None:
         """Raise ShapeError where an augmentation of one input of several would move the pixels of a target."""

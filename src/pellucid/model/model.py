@@ -34,7 +34,7 @@ from pellucid.model import file as model_file, several
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
-from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs, resuming
+from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs, ranks, resuming
 from pellucid.training.class_weight import ClassWeight
 from pellucid.training.evaluation import Evaluation
 from pellucid.training.gradients import Gradients
@@ -219,6 +219,7 @@ class Model:
         self._check_loss("fit")
         control = Control()
         events = self.fit_events(x, y, options, validation=validation, sample_weight=sample_weight, control=control)
+        progress = progress if ranks.current().rank == 0 else False
         follow(events, progress, options.epochs, self.kernels, self.history, control)
         return self.history
 
@@ -399,7 +400,7 @@ class Model:
         inputs.check_samples_shape(x, self.input_shape, "x")
         stage = self.input_stage or stage_for(x)
         stage.check(x)
-        return unwrapped(self._predictor.outputs(x, stage, logits=logits))
+        return unwrapped(self._predictor.outputs(x, stage, logits=logits, group=ranks.current()))
 
     @explain_arguments
     def evaluate(
@@ -424,7 +425,7 @@ class Model:
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)
-        scores = self._predictor.evaluate(samples, stage, chosen)
+        scores = self._predictor.evaluate(samples, stage, chosen, group=ranks.current())
         return Evaluation.of(scores, data, self.classes)
 
     @explain_arguments

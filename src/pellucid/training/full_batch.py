@@ -25,10 +25,11 @@ from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.execution import chunk_size
 from pellucid.training.loop import Control, Evaluate, Place, in_bounds
 from pellucid.training.options import FitOptions
+from pellucid.training.parts import PartedStep, Parts
 from pellucid.training.policies import ReduceOnPlateau
 from pellucid.training.prediction import CHUNK_SAMPLES, CHUNK_VALUES, start_scores
 from pellucid.training.state import ModelState
-from pellucid.training.step import GradientStep
+from pellucid.training.step import GradientStep, Step
 
 # Layers with statistics of the batch need all samples in one chunk, with at most this many values in its largest array
 # (200 MB; a network has several such arrays).
@@ -89,17 +90,20 @@ class FullBatchLoss:
 
     ``batches`` are the chunks, not shuffled. After a call, ``scores`` are the loss (without penalties) and the metrics at that
     point, ``statistics`` the running statistics after a step there, and ``failed`` is the first chunk whose loss or gradient is
-    not finite or too large, or None. The model's own vectors are only read.
+    not finite or too large, or None. ``parts`` are those in which each chunk is computed, or None. The model's own vectors are
+    only read.
     """
 
-    def __init__(self, state: ModelState, batches: Batches):
+    def __init__(self, state: ModelState, batches: Batches, parts: Parts | None = None):
         self.state, self.batches = state, batches
         self.scores = start_scores(state)
         self.failed: tuple[Any, Any, Any] | None = None
         self._trained = slice(0, state.layout.trained_size)
         self._theta = state.layout.zeros(state.dtype)
         self._theta[:] = state.parameters
-        self._step = GradientStep(state, parameters=self._theta)
+        self._step: Step = (
+            GradientStep(state, parameters=self._theta) if parts is None else PartedStep(state, parts, parameters=self._theta)
+        )
         self._gradient = state.layout.zeros(state.dtype)
         self._sum, self._part = np.zeros(state.layout.size), np.zeros(state.layout.size)
 
@@ -141,6 +145,7 @@ def train_full_batch(
     evaluate_training: Evaluate | None = None,
     control: Control | None = None,
     place: Place | None = None,
+    parts: Parts | None = None,
 ) -> Generator[Event, None, None]:
     """Yield the events of a training with L-BFGS: each epoch is one iteration, and one step.
 
@@ -152,7 +157,7 @@ def train_full_batch(
     rule = rule_of(state.updater.optimizer)
     assert isinstance(rule, LBFGS)
     place = place or Place()
-    loss, samples = FullBatchLoss(state, batches), len(batches.targets)
+    loss, samples = FullBatchLoss(state, batches, parts), len(batches.targets)
     run: Minimization | None = None
     scores, counted, resumed = loss.scores, 0, place.epoch > 1 or place.batch > 0
     for epoch in range(place.epoch, epochs + 1):

@@ -6,13 +6,13 @@ Both may be called from several threads at once: each call takes an execution fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.core.named_arrays import NamedArrays, empty, with_batch
+from pellucid.core.named_arrays import NamedArrays, array_list, empty, with_batch
 from pellucid.data.input_stages import AnyStage
 from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
@@ -20,6 +20,7 @@ from pellucid.metrics.saved import restore, saved
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
+from pellucid.training.ranks import ALONE, Group
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
@@ -153,6 +154,20 @@ class StepsRead:
         return None if path is None else self.by_path[path]
 
 
+def in_turn(
+    parts: Sequence[slice], compute: Callable[[slice], tuple[Any, Any, Any]], group: Group
+) -> Iterator[tuple[slice, tuple[Any, Any, Any]]]:
+    """Yield each chunk of samples with its result (loss, outputs, weights), in order; each rank computes every size-th one."""
+    if group.size == 1:
+        for part in parts:
+            yield part, compute(part)
+        return
+    for first in range(0, len(parts), group.size):
+        turn = parts[first : first + group.size]
+        own = compute(turn[group.rank]) if group.rank < len(turn) else None
+        yield from zip(turn, group.gather(own)[: len(turn)], strict=True)
+
+
 class Predictor:
     """Computes a model's outputs and scores in prediction mode: dropout is off, and no intermediate results are kept.
 
@@ -164,22 +179,28 @@ class Predictor:
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution] = []
 
-    def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False) -> Any:
+    def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False, group: Group = ALONE) -> Any:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new array.
 
         ``stage`` is the input stage to apply. With ``logits`` they are the values before the head. With several inputs, x is
-        NamedArrays; with several outputs, so is the result.
+        NamedArrays; with several outputs, so is the result. The ranks of a ``group`` compute some chunks each.
         """
         state = self.state
+        group.check_same({"numbers of samples": len(x)}, "predict")
         result = empty(len(x), state.output.shape, state.dtype)
         execution = self._borrowed_execution(len(x))
-        for rows in chunks(len(x), self._chunk_size):
+        parts = list(chunks(len(x), self._chunk_size))
+        first = [len(parts) * rank // group.size for rank in range(group.size + 1)]  # the first chunk of each rank
+        for rows in parts[first[group.rank] : first[group.rank + 1]]:
             z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
             if logits:
                 result[rows] = z
             else:
                 state.output.apply_head(z, result[rows])
         self._pool.append(execution)
+        bounds = [min(number * self._chunk_size, len(x)) for number in first]
+        for array in array_list(result):
+            group.share_rows(array, bounds)
         return result
 
     def steps_read(self, x: Any, stage: AnyStage) -> StepsRead:
@@ -197,25 +218,32 @@ class Predictor:
             steps.by_path = {path: np.concatenate(arrays) for path, arrays in parts.items()}
         return steps
 
-    def evaluate(self, samples: Samples, stage: AnyStage, metrics: Any = None) -> dict[str, Value]:
+    def evaluate(
+        self, samples: Samples, stage: AnyStage, metrics: Any = None, *, group: Group = ALONE
+    ) -> dict[str, Value]:
         """Return the loss and the metrics (default: the model's) of a set, by name.
 
+        The ranks of a ``group`` compute a chunk each at a time; all of them add the chunks up in the same order as one process.
         Raises DataError where all positions are masked.
         """
         state, output, scores = self.state, self.state.output, start_scores(self.state, metrics)
         targets, n = samples.targets, len(samples.targets)
+        group.check_same({"numbers of samples": n}, "evaluate")
         weights: Any = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
         outputs, dz = (empty(self._chunk_size, shape, state.dtype) for shape in (output.metric_shape, output.shape))
         execution = self._borrowed_execution(n)
-        for chunk in chunks(n, self._chunk_size):
+
+        def compute(chunk: slice) -> tuple[Any, Any, Any]:
             rows = chunk if samples.rows is None else samples.rows[chunk]
             size = chunk.stop - chunk.start
             z = self._logits(execution, samples.x, stage, rows, size)
-            a, t, w = outputs[:size], targets[chunk], output.step_weights(weights[chunk], execution)
+            a, w = outputs[:size], output.step_weights(weights[chunk], execution)
             with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
-                loss = output.compute(z, t, w, 1.0, a, dz[:size])
-            scores.add(loss, output.total(w), a, t, w)
+                return output.compute(z, targets[chunk], w, 1.0, a, dz[:size]), a, w
+
+        for chunk, (loss, a, w) in in_turn(list(chunks(n, self._chunk_size)), compute, group):
+            scores.add(loss, output.total(w), a, targets[chunk], w)
         self._pool.append(execution)
         if n:
             scores.check_counted("set")

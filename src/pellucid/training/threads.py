@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +57,35 @@ def limit_threads(count: int | None) -> None:
     _limit = count
 
 
+@contextmanager
+def limited(count: int | None) -> Iterator[None]:
+    """Limit this process to ``count`` cores for a ``with`` block (:func:`limit_threads`). None changes nothing."""
+    before = _limit
+    if count is not None:
+        limit_threads(count if before is None else min(count, before))
+    try:
+        yield
+    finally:
+        limit_threads(before)
+
+
+def affinity() -> frozenset[int]:
+    """Return the numbers of the cores that this process may run on."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
+    """Return the number of cores for a process on the cores ``own``, where processes on these ``masks`` share a machine.
+
+    The process itself is one of them. Cores are divided by the processes that may run on them, a quota by all of them.
+    """
+    sharing = sum(bool(own & mask) for mask in masks)
+    return max(1, min(len(own) // sharing, (_cpu_quota() or len(own) * len(masks)) // len(masks)))
+
+
 def available_cores() -> int:
     """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = len(affinity())
     return min(allowed, _cpu_quota() or allowed, _limit or allowed)
 
 

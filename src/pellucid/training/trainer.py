@@ -21,11 +21,14 @@ from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.full_batch import check_options, chunk_samples, train_full_batch
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
+from pellucid.training.lockstep import agreed, check_start, compared
 from pellucid.training.loop import Control, Place, recorded, stoppable, take_step, train
 from pellucid.training.options import BATCH_SIZE, FitOptions
+from pellucid.training.parts import PartedStep, Parts
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import Memory, Policy, check_monitors
 from pellucid.training.prediction import Predictor, start_scores
+from pellucid.training.ranks import Group, current
 from pellucid.training.resuming import data_digest, newest
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
@@ -56,6 +59,7 @@ class Trainer:
     def __init__(self, state: ModelState, predictor: Predictor):
         self.state = state
         self.predictor = predictor
+        self._shared_step: PartedStep | None = None
 
     def events(
         self,
@@ -74,7 +78,7 @@ class Trainer:
         ``file_settings()`` are the settings of the model's file, for checkpoints. Data and options are checked before the
         generator is returned; the state is unchanged until its first event.
         """
-        state = self.state
+        state, group = self.state, current()
         if options.accumulate > 1 and state.output.compares_samples:
             raise ConfigError(
                 f"fit(accumulate={options.accumulate}): {_comparing(state)} compares the samples of a batch, so the gradients "
@@ -100,10 +104,11 @@ class Trainer:
             other = inputs.as_validation_set(validation, stage)
             validation_samples = inputs.checked_samples(other, "validation data", stage, state, class_names)
             stage.check_values(validation_samples.x, validation_samples.rows, state.kernels)
-            evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage)
+            evaluate_validation = functools.partial(self.predictor.evaluate, validation_samples, stage, group=group)
         # Before the class weights are multiplied in: evaluations do not use them.
         if samples is not None and options.exact_training_metrics:
-            evaluate_training = functools.partial(self.predictor.evaluate, samples, stage)
+            evaluate_training = functools.partial(self.predictor.evaluate, samples, stage, group=group)
+        parts = self._parts(options, group)
         rule = state.updater.rule
         size = options.batch_size or BATCH_SIZE
         events: Generator[Event, None, None]
@@ -119,12 +124,13 @@ class Trainer:
                 if size < len(samples.targets) and isinstance(state.output, SeveralOutputs):
                     why = f"{rule} sums the gradients of chunks of {size:,} samples"
                     state.output.check_parts(samples.weights, why)
-                batches = self._batches(samples, stage, size, shuffle=False, augmentation=None)
+                batches = self._batches(samples, stage, size, shuffle=False, augmentation=None, parts=parts)
             else:
                 augmentation = inputs.checked_augmentation(options.augmentation, state)
                 if options.accumulate > 1 and isinstance(state.output, SeveralOutputs):
                     state.output.check_parts(samples.weights, averages(options.accumulate))
-                batches = self._batches(samples, stage, size, shuffle=options.shuffle, augmentation=augmentation)
+                shuffle = options.shuffle
+                batches = self._batches(samples, stage, size, shuffle=shuffle, augmentation=augmentation, parts=parts)
         if isinstance(rule, LBFGS):
             assert isinstance(batches, Batches)
             events = train_full_batch(
@@ -136,9 +142,16 @@ class Trainer:
                 evaluate_training=evaluate_training,
                 control=progress.control,
                 place=progress.place,
+                parts=parts,
             )
         else:
-            step: Step = self._gradient_step if options.method is None else PerturbedStep(state, options.method)
+            step: Step
+            if options.method is not None:
+                step = PerturbedStep(state, options.method)
+            elif parts is not None:
+                step = PartedStep(state, parts, whole=samples is None)
+            else:
+                step = self._gradient_step
             events = train(
                 state,
                 step,
@@ -153,7 +166,7 @@ class Trainer:
         if isinstance(data, StreamedBatches):
             events = data.closed_after(events)
         checkpoints = [policy for policy in options.policies if isinstance(policy, Checkpoint)]
-        writer = begin = None
+        writer = begin = saved = None
         if checkpoints or options.resume is not None:
             check_unused(checkpoints, options.resume)
             digests = {"training": _digest(data), "validation": None if other is None else data_digest(other)}
@@ -167,12 +180,34 @@ class Trainer:
                 saved.check(record)
                 saved.continue_in(progress)
                 begin = functools.partial(saved.begin, state, [one.folder for one in checkpoints])
-            if checkpoints:
+            if checkpoints and group.rank == 0:
                 writer = CheckpointWriter(checkpoints, record, progress, options.epochs)
+        if group.size > 1:
+            check_start(group, state, options, samples, saved)
+            events = compared(events, group, state)
         events = stoppable(events, progress.control, writer)
         for policy, memory in zip(_wrapping(options), memories, strict=True):
             events = policy.wrap(events, state, history, memory)
+        if group.size > 1:
+            events = agreed(events, group, progress.control)
         return recorded(events, history, state, state.threads(size, deterministic=options.deterministic), begin)
+
+    def _parts(self, options: FitOptions, group: Group) -> Parts | None:
+        """Return the parts of each batch; None if it is computed as a whole. Raises ConfigError for what ranks cannot share."""
+        whole = options.method is not None or self.state.output.compares_samples
+        if group.size == 1:
+            return Parts.of(group, deterministic=True) if options.deterministic and not whole else None
+        if options.method is not None:
+            raise ConfigError(
+                f"fit(method={options.method}) on {group.size} ranks: a batch is not shared out between ranks for perturbations: "
+                "train in one process, or without method"
+            )
+        if whole:
+            raise ConfigError(
+                f"fit on {group.size} ranks: {_comparing(self.state)} compares the samples of a batch, which ranks do not share: "
+                "train in one process"
+            )
+        return Parts.of(group, deterministic=options.deterministic)
 
     def train_on_batch(self, x: Any, targets: Any, weights: Any) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
@@ -182,8 +217,10 @@ class Trainer:
         """
         state = self.state
         rate = state.updater.rate(Clock(state.steps + 1))
+        parts = self._parts(FitOptions(), current())
+        step = self._gradient_step if parts is None else self._parted_step(parts)
         with state.threads(len(x)).applied(state.kernels):
-            return take_step(state, self._gradient_step, x, targets, weights, rate, f"step {state.steps + 1}")
+            return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
 
     def find_learning_rate(
         self,
@@ -212,7 +249,16 @@ class Trainer:
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)
 
-    def _batches(self, samples: Samples, stage: AnyStage, batch_size: int, *, shuffle: bool, augmentation: Any) -> Batches:
+    def _batches(
+        self,
+        samples: Samples,
+        stage: AnyStage,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        augmentation: Any,
+        parts: Parts | None = None,
+    ) -> Batches:
         return Batches(
             samples.x,
             samples.targets,
@@ -225,9 +271,16 @@ class Trainer:
             seed=self.state.seed,
             shuffle=shuffle,
             kernels=self.state.kernels,
+            own_rows=None if parts is None else parts.own_rows,
         )
 
     @functools.cached_property
     def _gradient_step(self) -> GradientStep:
         """The step of all trainings with backpropagation: its memory is reused from one training to the next."""
         return GradientStep(self.state)
+
+    def _parted_step(self, parts: Parts) -> PartedStep:
+        """Return the step of ``train_on_batch`` on ranks, whose memory is reused."""
+        if self._shared_step is None or self._shared_step.parts != parts:
+            self._shared_step = PartedStep(self.state, parts, whole=True)
+        return self._shared_step
