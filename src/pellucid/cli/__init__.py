@@ -10,6 +10,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from pellucid.core import launcher
+
+ON_RANKS = ("train", "resume")  # the commands that ranks started by mpiexec run together
 COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "train": "Train a network and write a run folder.",
     "resume": "Continue a run that was interrupted.",
@@ -85,4 +88,15 @@ def root(
 
 def main() -> None:
     """Run the command ``pellucid`` with the arguments of this process."""
+    launch = launcher.launched()
+    if launch is not None and sys.argv[1:2] and sys.argv[1] in COMMANDS and sys.argv[1] not in ON_RANKS:
+        if launch.rank == 0:
+            advice = "; a sweep starts its own processes, with --jobs" if sys.argv[1] == "sweep" else ""
+            shared = " and ".join(f"pellucid {name}" for name in ON_RANKS if name in COMMANDS)
+            typer.echo(
+                f"error: pellucid {sys.argv[1]} does not run on several ranks: start it without mpiexec; {shared} "
+                f"may be started with it{advice}",
+                err=True,
+            )
+        sys.exit(2)
     application([word for word in sys.argv[1:2] if word in COMMANDS])()

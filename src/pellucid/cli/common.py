@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
+from pellucid.core import launcher
 from pellucid.core.json_text import jsonable
 from pellucid.errors import ConfigError, DataWarning, PellucidError
 from pellucid.metrics import Value, wilson
@@ -37,10 +38,12 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
                 warnings.showwarning = _show_warning
                 command(*args, **kwargs)
         except PellucidError as error:
-            typer.echo(f"error: {error}", err=True)
+            if launcher.is_first():  # of several ranks with the same error, one prints it
+                typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+            if launcher.is_first():
+                typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader has closed the pipe, so that nothing more can be printed
             sys.stderr.close()
@@ -53,12 +56,13 @@ def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: object = None
 ) -> None:
     """Print a warning as one line on standard error; the arguments are those of ``warnings.showwarning``."""
-    typer.echo(f"warning   {message}", err=True)
+    if launcher.is_first():
+        typer.echo(f"warning   {message}", err=True)
 
 
 def echo(text: str = "", *, quiet: bool = False) -> None:
-    """Print a line on standard output unless ``quiet``."""
-    if not quiet:
+    """Print a line on standard output unless ``quiet``. Of several ranks, only the first prints."""
+    if not quiet and launcher.is_first():
         typer.echo(text)
 
 

@@ -13,6 +13,7 @@ of a busy core: 4 W in a laptop (for example 28 W thermal design power for 8 cor
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class Energy:
     high: float
     how: str
     source: str
+
+    @classmethod
+    def total(cls, energies: Sequence[Energy]) -> Energy:
+        """Return the sum of the energies of several processes, all of them measured or estimated in the same way."""
+        joules, low, high = (sum(getattr(one, name) for one in energies) for name in ("joules", "low", "high"))
+        return cls(joules, low, high, energies[0].how, energies[0].source)
 
     def __str__(self) -> str:
         if self.how == "measured":

@@ -1,7 +1,7 @@
 """Ranks in lock-step: checks that all of them train the same model on the same data, and one decision when to stop.
 
-Ranks exchange sums and outputs only, because each of them computes the same updates from these. That needs the same beginning on
-all of them, the same machine arithmetic, and the same events.
+Ranks exchange sums and outputs only, because each of them computes the same updates from these. That needs the same beginning,
+the same arithmetic of the machines, and the same events on all of them.
 """
 
 from __future__ import annotations

@@ -1,20 +1,21 @@
 """A batch in parts: consecutive samples, each part computed on its own, and the sums over the parts.
 
 Ranks (:mod:`pellucid.training.ranks`) share a batch in this way, one part each. With ``deterministic=True`` a batch always has
-:data:`PARTS` parts, and each rank computes as many of them as there are fewer ranks, so that the number of ranks changes no bit;
-a process alone computes all of them.
+:data:`PARTS` parts, and where there are fewer ranks each computes several of them in turn, a process alone all of them. So the
+number of ranks changes no bit.
 
 The gradient of the whole batch is the sum of those of the parts, because the loss of each is divided by the total weight of the
 whole batch,
 
     C = Σₖ Cₖ,  Cₖ = Σ w l over the samples of part k / Σ w over the whole batch,
 
-and is summed by a balanced tree over the parts. Layers that need statistics of the whole batch get them by ``ctx.all_sum``, with
-the same tree.
+and is summed by a balanced tree over the parts. Layers that need statistics of the whole batch get them by ``ctx.all_sum``,
+with the same tree.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,9 +132,9 @@ class PartedStep:
     """The gradient of a batch that is computed in parts, here and on the other ranks: a :class:`~pellucid.training.step.Step`.
 
     Every rank calls it with the same batch, and all attributes are the same on all of them afterwards; only the rows
-    ``parts.own_rows(n)`` of x need to be there. If the loss or the gradient is out of bounds, the other rows of ``x`` are filled
-    in, so that the error can name the layer; ``whole`` says that they are there already. ``outputs`` are those of the other
-    ranks only where the model has metrics.
+    ``parts.own_rows(n)`` of x need to be there. If the loss or the gradient is out of bounds, the other rows of ``x`` are
+    filled in, so that the error can name the layer; ``whole`` says that they are there already. ``outputs`` has rows of the
+    other ranks only where the model has metrics.
 
     Raises ConfigError where the loss compares samples.
     """
@@ -250,7 +251,7 @@ class PartedStep:
         for i, count in enumerate(counts):
             own = np.concatenate([one[i] for one in computed]) if computed else np.empty(0, np.float32)
             bounds = [count * bound for bound in parts.bounds(n)]
-            shapes = [[(stop - start,)] for start, stop in zip(bounds, bounds[1:], strict=False)]
+            shapes = [[(stop - start,)] for start, stop in itertools.pairwise(bounds)]
             whole.append(np.concatenate([one for (one,) in parts.group.exchange([own], shapes)]))
         return NamedArrays(dict(zip(names, whole, strict=True))) if isinstance(output, SeveralOutputs) else whole[0]
 

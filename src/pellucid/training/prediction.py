@@ -218,9 +218,7 @@ class Predictor:
             steps.by_path = {path: np.concatenate(arrays) for path, arrays in parts.items()}
         return steps
 
-    def evaluate(
-        self, samples: Samples, stage: AnyStage, metrics: Any = None, *, group: Group = ALONE
-    ) -> dict[str, Value]:
+    def evaluate(self, samples: Samples, stage: AnyStage, metrics: Any = None, *, group: Group = ALONE) -> dict[str, Value]:
         """Return the loss and the metrics (default: the model's) of a set, by name.
 
         The ranks of a ``group`` compute a chunk each at a time; all of them add the chunks up in the same order as one process.

