@@ -183,7 +183,7 @@ class Group:
         result, error = self._comm.bcast((result, error), root=0)
         if error is not None:
             raise error
-        return result  # type: ignore[no-any-return]
+        return result
 
     def check_same(self, values: Mapping[str, Any], call: str) -> None:
         """Raise ConfigError unless the ``values`` are the same on all ranks. Their names and ``call`` are for the message."""

@@ -199,13 +199,13 @@ class Trainer:
             return Parts.of(group, deterministic=True) if options.deterministic and not whole else None
         if options.method is not None:
             raise ConfigError(
-                f"fit(method={options.method}) on {group.size} ranks: they share backpropagation, not perturbations: train in one "
-                "process, or without method"
+                f"fit(method={options.method}) on {group.size} ranks: they share backpropagation, not perturbations: train in "
+                "one process, or without method"
             )
         if whole:
             raise ConfigError(
-                f"fit on {group.size} ranks: {_comparing(self.state)} compares the samples of a batch, so it cannot be computed "
-                "in parts: train in one process"
+                f"fit on {group.size} ranks: {_comparing(self.state)} compares the samples of a batch, so it cannot be "
+                "computed in parts: train in one process"
             )
         return Parts.of(group, deterministic=options.deterministic)
 
