@@ -1,6 +1,6 @@
 """Small trainings of every kind that ranks share, for test_ranks.py, which also starts this program with mpiexec.
 
-Each rank prints one line of JSON for each training that is named in the arguments.
+It makes all of them with ``deterministic``, and those in the arguments without, too. Rank 0 prints a line of JSON for each.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pellucid import (
     MaxPool2D,
     MeanSquaredError,
     Node,
-    ReLU,
     ReduceOnPlateau,
+    ReLU,
     Sequential,
     Softmax,
 )
@@ -63,7 +63,18 @@ def dense():
 
 def convolution():
     """Batch normalization, whose statistics are those of the whole batch, and augmentation."""
-    layers = (Conv2D(4, 3), BatchNorm(), ReLU(), MaxPool2D(2), Dropout(0.2), Flatten(), Dense(10), BatchNorm(), Dense(3), Softmax())
+    layers = (
+        Conv2D(4, 3),
+        BatchNorm(),
+        ReLU(),
+        MaxPool2D(2),
+        Dropout(0.2),
+        Flatten(),
+        Dense(10),
+        BatchNorm(),
+        Dense(3),
+        Softmax(),
+    )
     return Sequential(*layers).compile((8, 8, 1), CrossEntropy(), SGD(0.05, momentum=0.9), [Accuracy()], seed=1), {
         "x": IMAGES,
         "y": np.arange(26) % 3,
@@ -82,9 +93,6 @@ def recurrent():
         "y": STEP_LABELS,
         "batch_size": 7,
     }
-
-
-
 
 
 def several():
@@ -110,7 +118,7 @@ def several():
 
 def accumulated():
     """One update from two batches."""
-    model, options = dense()
+    model, _ = dense()
     return model, {"x": VALUES, "y": LABELS, "batch_size": 6, "accumulate": 2}
 
 
@@ -159,8 +167,9 @@ def digest(*arrays):
 
 if __name__ == "__main__":
     with ranks.together() as group:
-        for name in sys.argv[2:]:
-            result = trained(name, deterministic=sys.argv[1] == "deterministic")
-            lines = group.gather(json.dumps(result))
+        for name, deterministic in [*((name, True) for name in FAMILIES), *((name, False) for name in sys.argv[1:])]:
+            result = trained(name, deterministic=deterministic)
+            same = len(set(group.gather(json.dumps(result)))) == 1
+            line = {"name": name, "deterministic": deterministic, "result": result, "same": same, "size": group.size}
             if group.rank == 0:
-                print(json.dumps({"name": name, "result": result, "same": len(set(lines)) == 1, "size": group.size}), flush=True)
+                print(json.dumps(line), flush=True)

@@ -23,6 +23,11 @@ from pellucid.training.ranks import Group
 from pellucid.training.resuming import SavedTraining
 from pellucid.training.state import ModelState
 
+SAME_ARITHMETIC = (
+    "all ranks must compute the same: give them the same processors and versions, and change nothing in the model of one rank "
+    "alone"
+)
+
 
 def check_start(
     group: Group, state: ModelState, options: FitOptions, samples: Samples | None, resumed: SavedTraining | None
@@ -56,7 +61,7 @@ def compared(events: Generator[Event, None, None], group: Group, state: ModelSta
             if isinstance(event, EpochEvent):
                 scores = {name: value for name, value in event.row().items() if name != "seconds"}
                 values = {"parameters": _digest(state.parameters, state.statistics), "scores": repr(scores)}
-                group.check_same(values, f"epoch {event.epoch}")
+                group.check_same(values, f"epoch {event.epoch}", SAME_ARITHMETIC)
             yield event
 
 

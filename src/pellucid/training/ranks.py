@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 SMALL = 16_384  # bytes up to which every rank gets all addends: one message is faster than several shorter ones
 PATIENCE = 2.0  # seconds after an error in which the other ranks may raise theirs, before all are ended
+SAME_CALLS = "inside ranks.together() every rank makes the same calls, with the same data, settings and seed"
 FLUSH = 0.3  # seconds that the launcher gets to pass on the last message: it discards what it has not read when all end
 
 
@@ -185,8 +186,8 @@ class Group:
             raise error
         return result
 
-    def check_same(self, values: Mapping[str, Any], call: str) -> None:
-        """Raise ConfigError unless the ``values`` are the same on all ranks. Their names and ``call`` are for the message."""
+    def check_same(self, values: Mapping[str, Any], call: str, advice: str = SAME_CALLS) -> None:
+        """Raise ConfigError unless the ``values`` are the same on all ranks. The other arguments are for the message."""
         if self.size == 1:
             return
         first, *others = self.gather(dict(values))
@@ -195,8 +196,7 @@ class Group:
             if names:
                 raise ConfigError(
                     f"{call}: rank {rank} has other {' and '.join(names)} than rank 0 ({other.get(names[0])} and "
-                    f"{first[names[0]]}): inside ranks.together() every rank makes the same calls, with the same data, "
-                    "settings and seed"
+                    f"{first[names[0]]}): {advice}"
                 )
 
     # -- errors ---------------------------------------------------------------------------------------------------
