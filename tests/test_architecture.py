@@ -59,6 +59,7 @@ HEAVY = {
     "mlxtend",
     "safetensors",
     "threadpoolctl",
+    "mpi4py",
     "starlette",
     "uvicorn",
     "jinja2",

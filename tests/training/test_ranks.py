@@ -44,9 +44,9 @@ from pellucid.core import launcher
 from pellucid.data.sources.idx import read_idx, write_idx
 from pellucid.runs.energy import Energy
 from pellucid.runs.folder import RunFolder
-from pellucid.training import Control, FitOptions, StepEvent, ranks, threads
+from pellucid.training import Checkpoint, Control, FitOptions, StepEvent, ranks, threads
 from pellucid.training.parts import PARTS, PartedStep, Parts
-from pellucid.training.ranks import ALONE, Group, balanced_sum
+from pellucid.training.ranks import ALONE, RankGroup, balanced_sum
 from pellucid.training.step import GradientStep
 from tests.training.rank_families import FAMILIES, LABELS, VALUES, trained
 
@@ -108,7 +108,7 @@ def on_ranks(size, function):
     world, results, errors = World(size), [None] * size, []
 
     def run(rank):
-        group = Group(Comm(world, rank))
+        group = RankGroup(Comm(world, rank))
         ranks._current.set(group)  # of this thread only
         try:
             results[rank] = function(group)
@@ -321,7 +321,7 @@ def test_a_part_is_a_run_of_samples_and_small_batches_have_at_most_one_each():
         sizes = [rows.stop - rows.start for rows in (parts.rows(part, n) for part in parts.own)]
         assert sum(sizes) == n
         assert max(sizes) == 1
-    of_three = Parts(Group(Comm(World(3), 2)), 4)
+    of_three = Parts(RankGroup(Comm(World(3), 2)), 4)
     assert (of_three.widths, of_three.own, of_three.own_rows(10), of_three.bounds(10)) == (
         [1, 1, 2],
         range(2, 4),
@@ -463,7 +463,7 @@ def test_what_cannot_be_cut_is_refused_on_ranks_and_computed_whole_in_one_proces
     [
         ({"seed": 1}, "seeds and parameters"),
         ({"labels": 1}, "targets"),
-        ({"epochs": 2}, "options"),
+        ({"epochs": 2}, "epochs"),
         ({"n": 30}, "numbers of sam"),
     ],
 )
@@ -527,6 +527,36 @@ def test_a_rank_that_leaves_the_training_interrupts_the_others():
         return steps, model.state.steps
 
     assert same(on_ranks(3, train)) == (1, 1)
+
+
+def test_a_training_resumes_on_another_number_of_ranks_to_the_same_bits(tmp_path):
+    def train(group, stop_after=None, **options):
+        model, given = FAMILIES["convolution"]()
+        data = {name: given.pop(name) for name in ("x", "y", "validation")}
+        control = Control()
+        settings = FitOptions(**given, **options, epochs=4, deterministic=True)
+        for event in model.fit_events(data["x"], data["y"], settings, validation=data["validation"], control=control):
+            control.stop = isinstance(event, StepEvent) and event.step == stop_after and group.rank == 0
+        rows = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history]
+        return model.parameters.tolist(), model.state.statistics.tolist(), rows
+
+    expected = train(ALONE)
+    on_ranks(2, lambda group: train(group, 5, policies=[Checkpoint(tmp_path)]))
+    assert sorted(path.name for path in tmp_path.iterdir())[-1] == "checkpoint-000000005.pellucid"
+    on_ranks(4, lambda group: train(group, 9, policies=[Checkpoint(tmp_path)], resume=tmp_path))
+    assert train(ALONE, policies=[Checkpoint(tmp_path)], resume=tmp_path) == expected
+
+
+def test_ranks_that_see_different_checkpoints_are_refused(tmp_path):
+    def train(group):
+        folder = tmp_path / str(group.rank)
+        if group.rank == 0:
+            with ranks.alone():
+                small_model().fit(VALUES, LABELS, policies=[Checkpoint(folder)])
+        with pytest.raises(ConfigError, match=r"rank 1 has other checkpoints to resume from than rank 0 \(None and check"):
+            small_model().fit(VALUES, LABELS, policies=[Checkpoint(folder)], resume=folder)
+
+    on_ranks(2, train)
 
 
 def test_only_rank_0_shows_progress(capsys):
@@ -655,3 +685,26 @@ def test_an_error_of_all_ranks_is_no_emergency():
     _, err = mpiexec(2, "-c", program, code=1)
     assert "all ranks end" not in err
     assert err.count("ConfigError: no") == 2
+
+
+@needs_mpi
+def test_the_command_trains_on_ranks_with_the_bits_of_one_process_and_rank_0_alone_prints(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(90, 3))
+    lines = [f"{a:.3f},{b:.3f},{c:.3f},{'yes' if a > b else 'no'}" for a, b, c in rows]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,c,answer", *lines]))
+    train = ("-m", "pellucid", "train", "table.csv", "--target", "answer", "--epochs", "2", "--deterministic", "--out")
+    environment = {**os.environ, **ONE_THREAD, "PELLUCID_KERNELS": "reference"}
+    subprocess.run([sys.executable, *train, "alone"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    out, err = mpiexec(2, *train, "shared", cwd=tmp_path, PELLUCID_KERNELS="reference")
+    assert (out.count("data  "), out.count("test  "), err.count("epoch 1/2")) == (1, 1, 1)
+    assert "ranks     2, each with a part of every batch: processes " in out
+    assert "pellucid resume shared continues" in out
+    models = [(tmp_path / name / "model.pellucid").read_bytes() for name in ("alone", "shared")]
+    assert models[0] == models[1]
+    metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("alone", "shared")]
+    assert [one["ranks"] for one in metrics] == [1, 2]
+    assert metrics[0]["test"] == metrics[1]["test"]
+    out, err = mpiexec(2, *train, "shared", cwd=tmp_path, code=2, PELLUCID_KERNELS="reference")
+    assert err.count("error: shared is not empty") == 1
+    out, err = mpiexec(2, "-m", "pellucid", "evaluate", "shared", cwd=tmp_path, code=2)
+    assert err.count("error: pellucid evaluate does not run on several ranks") == 1

@@ -12,6 +12,8 @@ Training:
 - ``streamed.py``: batches from a program, checked one by one
 - ``trainer.py``: checks the data, makes the batches and starts the loop
 - ``step.py``: the gradient of one batch; ``perturbation.py``: estimates of it without backpropagation
+- ``parts.py``: the gradient of a batch that is computed in parts; ``ranks.py``: processes that compute them, over MPI;
+  ``lockstep.py``: checks that these stay together
 - ``loop.py``: epochs and batches, as a generator of events; ``events.py``: the events and the history
 - ``full_batch.py``: the loop of L-BFGS, on the whole training set at once
 - ``policies.py``, ``averaging.py``: early stopping, reduction of the learning rate, averages of the parameters

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.named_arrays import array_list
+from pellucid.training.checkpoint import recorded_options
 from pellucid.training.events import EpochEvent, Event
 from pellucid.training.inputs import Samples
 from pellucid.training.loop import Control
 from pellucid.training.options import FitOptions
-from pellucid.training.ranks import Group
+from pellucid.training.ranks import RankGroup
 from pellucid.training.resuming import SavedTraining
 from pellucid.training.state import ModelState
 
@@ -30,7 +31,7 @@ SAME_ARITHMETIC = (
 
 
 def check_start(
-    group: Group, state: ModelState, options: FitOptions, samples: Samples | None, resumed: SavedTraining | None
+    group: RankGroup, state: ModelState, options: FitOptions, samples: Samples | None, resumed: SavedTraining | None
 ) -> None:
     """Raise ConfigError unless the ranks begin the same training, or ``resumed`` from the same checkpoint.
 
@@ -41,7 +42,7 @@ def check_start(
         "networks": str(state.network),
         "losses": str(state.loss),
         "optimizers": str(state.updater.optimizer),
-        "options": str(options),
+        **recorded_options(options),
         "checkpoints to resume from": None if resumed is None else resumed.path.name,
         "seeds": state.seed,
         "steps so far": state.steps,
@@ -54,7 +55,7 @@ def check_start(
     group.check_same(values, "fit")
 
 
-def compared(events: Generator[Event, None, None], group: Group, state: ModelState) -> Generator[Event, None, None]:
+def compared(events: Generator[Event, None, None], group: RankGroup, state: ModelState) -> Generator[Event, None, None]:
     """Yield the same events. At the end of an epoch, raise ConfigError unless scores and parameters agree on all ranks."""
     with contextlib.closing(events):
         for event in events:
@@ -65,7 +66,7 @@ def compared(events: Generator[Event, None, None], group: Group, state: ModelSta
             yield event
 
 
-def agreed(events: Generator[Event, None, None], group: Group, control: Control) -> Generator[Event, None, None]:
+def agreed(events: Generator[Event, None, None], group: RankGroup, control: Control) -> Generator[Event, None, None]:
     """Yield the same events. After each, all ranks take the learning rate of rank 0, and stop if one of them stops
     (``control.stop``).
 
@@ -83,7 +84,7 @@ def agreed(events: Generator[Event, None, None], group: Group, control: Control)
                 raise KeyboardInterrupt
 
 
-def _decide(group: Group, control: Control, *, closed: bool) -> bool:
+def _decide(group: RankGroup, control: Control, *, closed: bool) -> bool:
     """Agree on the learning rate and on stopping, and return whether a rank has closed its events."""
     rate = math.nan if control.learning_rate is None else control.learning_rate
     own = np.array([[rate, control.stop, closed]], np.float64)

@@ -28,7 +28,7 @@ from pellucid.core.named_arrays import NamedArrays, array_list, empty, zeros
 from pellucid.errors import ConfigError
 from pellucid.training.execution import Execution
 from pellucid.training.loop import in_bounds
-from pellucid.training.ranks import Group, balanced_sum
+from pellucid.training.ranks import RankGroup, balanced_sum
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 
@@ -41,11 +41,11 @@ PARTS = 4
 class Parts:
     """How a batch is cut into ``count`` parts, of which the ranks of the ``group`` compute equal numbers, if possible."""
 
-    group: Group
+    group: RankGroup
     count: int
 
     @classmethod
-    def of(cls, group: Group, *, deterministic: bool) -> Parts:
+    def of(cls, group: RankGroup, *, deterministic: bool) -> Parts:
         """Return the parts for a training. Raises ConfigError where there are more ranks than parts."""
         if deterministic and group.size > PARTS:
             raise ConfigError(

@@ -20,7 +20,7 @@ from pellucid.metrics.saved import restore, saved
 from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
-from pellucid.training.ranks import ALONE, Group
+from pellucid.training.ranks import ALONE, RankGroup
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
@@ -155,7 +155,7 @@ class StepsRead:
 
 
 def in_turn(
-    parts: Sequence[slice], compute: Callable[[slice], tuple[Any, Any, Any]], group: Group
+    parts: Sequence[slice], compute: Callable[[slice], tuple[Any, Any, Any]], group: RankGroup
 ) -> Iterator[tuple[slice, tuple[Any, Any, Any]]]:
     """Yield each chunk of samples with its result (loss, outputs, weights), in order; each rank computes every size-th one."""
     if group.size == 1:
@@ -179,7 +179,7 @@ class Predictor:
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution] = []
 
-    def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False, group: Group = ALONE) -> Any:
+    def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False, group: RankGroup = ALONE) -> Any:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new array.
 
         ``stage`` is the input stage to apply. With ``logits`` they are the values before the head. With several inputs, x is
@@ -218,7 +218,7 @@ class Predictor:
             steps.by_path = {path: np.concatenate(arrays) for path, arrays in parts.items()}
         return steps
 
-    def evaluate(self, samples: Samples, stage: AnyStage, metrics: Any = None, *, group: Group = ALONE) -> dict[str, Value]:
+    def evaluate(self, samples: Samples, stage: AnyStage, metrics: Any = None, *, group: RankGroup = ALONE) -> dict[str, Value]:
         """Return the loss and the metrics (default: the model's) of a set, by name.
 
         The ranks of a ``group`` compute a chunk each at a time; all of them add the chunks up in the same order as one process.

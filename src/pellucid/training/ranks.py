@@ -45,7 +45,7 @@ FLUSH = 0.3  # seconds that the launcher gets to pass on the last message: it di
 
 
 @final
-class Group:
+class RankGroup:
     """The ranks that train together: this process is number ``rank`` of ``size``.
 
     ``resume`` is the command that continues the training, for the message when a rank fails. All methods are collective: every
@@ -60,7 +60,7 @@ class Group:
         self.resume: str | None = None
 
     def __repr__(self) -> str:
-        return f"Group(rank {self.rank} of {self.size})"
+        return f"RankGroup(rank {self.rank} of {self.size})"
 
     # -- sums -----------------------------------------------------------------------------------------------------
 
@@ -231,22 +231,22 @@ class Group:
         return f"{before}error: rank {self.rank} of {self.size} on {socket.gethostname()}: {text}; all ranks end{advice}"
 
 
-ALONE = Group()
-_current: ContextVar[Group] = ContextVar("group", default=ALONE)
+ALONE = RankGroup()
+_current: ContextVar[RankGroup] = ContextVar("group", default=ALONE)
 
 
-def current() -> Group:
+def current() -> RankGroup:
     """Return the group of the ``with`` block around the caller, in this thread; without one, a group of this process alone."""
     return _current.get()
 
 
 @contextmanager
-def together(resume: str | None = None) -> Iterator[Group]:
+def together(resume: str | None = None) -> Iterator[RankGroup]:
     """Make the calls in a ``with`` block collective, for a process that an MPI launcher has started as one of several ranks.
 
-    Yields the :class:`Group`. Each rank uses its share of the cores of its machine. If a rank raises an error and the others do
-    not, all of them are ended, with a message that names the rank and the command ``resume``. A block inside another one
-    belongs to it. Raises ConfigError where mpi4py is missing, or is not for the MPI of the launcher.
+    Yields the :class:`RankGroup`. Each rank uses its share of the cores of its machine. If a rank raises an error and the
+    others do not, all of them are ended, with a message that names the rank and the command ``resume``. A block inside another
+    one belongs to it. Raises ConfigError where mpi4py is missing, or is not for the MPI of the launcher.
     """
     outer = current()
     if outer.size > 1:
@@ -276,7 +276,7 @@ def alone() -> Iterator[None]:
 
 
 @functools.cache
-def _world() -> Group:
+def _world() -> RankGroup:
     """Return the group of all ranks that the launcher has started."""
     launch = launcher.launched()
     if launch is None:
@@ -295,10 +295,10 @@ def _world() -> Group:
             f"different MPI libraries; mpi4py uses {MPI.Get_library_version().splitlines()[0]}; take the mpiexec of that one, "
             "such as the one beside this Python"
         )
-    return Group(world.Dup(), world.Dup()) if world.Get_size() > 1 else ALONE
+    return RankGroup(world.Dup(), world.Dup()) if world.Get_size() > 1 else ALONE
 
 
-def _share_of_cores(group: Group) -> int | None:
+def _share_of_cores(group: RankGroup) -> int | None:
     """Return the number of cores for this rank; None for a process alone."""
     if group.size == 1:
         return None

@@ -28,7 +28,7 @@ from pellucid.training.parts import PartedStep, Parts
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import Memory, Policy, check_monitors
 from pellucid.training.prediction import Predictor, start_scores
-from pellucid.training.ranks import Group, current
+from pellucid.training.ranks import RankGroup, current
 from pellucid.training.resuming import data_digest, newest
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
@@ -192,7 +192,7 @@ class Trainer:
             events = agreed(events, group, progress.control)
         return recorded(events, history, state, state.threads(size, deterministic=options.deterministic), begin)
 
-    def _parts(self, options: FitOptions, group: Group) -> Parts | None:
+    def _parts(self, options: FitOptions, group: RankGroup) -> Parts | None:
         """Return the parts of each batch; None if it is computed as a whole. Raises ConfigError for what ranks cannot share."""
         whole = options.method is not None or self.state.output.compares_samples
         if group.size == 1:
