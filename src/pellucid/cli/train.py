@@ -60,7 +60,8 @@ def train(
     deterministic: bool = typer.Option(
         False,
         "--deterministic",
-        help="Make the result independent of the number of cores. With the compiled kernels it always is.",
+        help="Make the result independent of the number of cores and of ranks (mpiexec). With the compiled kernels it never "
+        "depends on the number of cores.",
     ),
     exact_training_metrics: bool = typer.Option(
         False,

@@ -185,7 +185,8 @@ class Model:
         - ``method``: estimate the gradient without backpropagation (:class:`~pellucid.training.Perturbation`).
         - ``exact_training_metrics``: evaluate the training set again at the end of each epoch. Otherwise its scores are
           accumulated during the epoch, in training mode and with the class weights.
-        - ``deterministic``: make the result independent of the number of cores. That of the compiled kernels always is.
+        - ``deterministic``: make the result independent of the number of cores and of ranks, by computing each batch in four
+          parts (:mod:`pellucid.training.parts`). That of the compiled kernels never depends on the number of cores.
         - ``steps_per_epoch``: the number of batches of an epoch, for batches from a program: ``x`` is then a
           :class:`~pellucid.data.BatchStream`, or the source of one: a function of the epoch, a list, a data loader, a
           generator. Such batches have their own targets, weights, size and order. ``batch_size``,
