@@ -31,6 +31,7 @@ from pellucid import (
     Dense,
     DivergedError,
     FileError,
+    Flatten,
     Layer,
     LayerSpec,
     MeanSquaredError,
@@ -41,6 +42,7 @@ from pellucid import (
     Triplet,
 )
 from pellucid.core import launcher
+from pellucid.data import mnist
 from pellucid.data.sources.idx import read_idx, write_idx
 from pellucid.runs.energy import Energy
 from pellucid.runs.folder import RunFolder
@@ -210,6 +212,7 @@ def test_a_process_alone_needs_no_messages():
     ALONE.end_all(ValueError())
     with ranks.together() as group:
         assert group is ranks.current() is ALONE
+    assert "mpi4py" not in sys.modules
 
 
 def test_the_cores_of_a_machine_are_divided_by_the_ranks_that_share_them(monkeypatch):
@@ -578,6 +581,20 @@ def test_an_idx_file_may_be_mapped(tmp_path, dtype):
     mapped[0] = 1
     np.testing.assert_array_equal(read_idx(tmp_path / "a"), array)
     assert not isinstance(read_idx(tmp_path / "a.gz", mapped=True), np.memmap)
+
+
+def test_ranks_map_the_files_of_mnist_and_train_to_the_same_bits(mnist_folder, monkeypatch):
+    def parameters():
+        train = mnist().train
+        model = Sequential(Flatten(), Dense(10), Softmax()).compile(train.shape, CrossEntropy(), SGD(0.1))
+        model.fit(train, validation=mnist().validation, batch_size=32)
+        return isinstance(train.source_x, np.memmap), model.parameters.tolist(), model.history["validation_loss"]
+
+    usual = parameters()
+    monkeypatch.setattr(launcher, "launched", lambda: launcher.Launch(1, 2, "PMI_RANK"))
+    mapped = parameters()
+    assert (usual[0], mapped[0]) == (False, True)
+    assert usual[1:] == mapped[1:]
 
 
 def test_rank_0_creates_the_run_folder(tmp_path):

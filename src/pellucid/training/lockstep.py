@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.named_arrays import array_list
-from pellucid.training.checkpoint import recorded_options
+from pellucid.training.checkpoint import Progress, recorded_options
 from pellucid.training.events import EpochEvent, Event
 from pellucid.training.inputs import Samples
 from pellucid.training.loop import Control
@@ -31,12 +31,13 @@ SAME_ARITHMETIC = (
 
 
 def check_start(
-    group: RankGroup, state: ModelState, options: FitOptions, samples: Samples | None, resumed: SavedTraining | None
+    group: RankGroup, progress: Progress, options: FitOptions, samples: Samples | None, resumed: SavedTraining | None
 ) -> None:
     """Raise ConfigError unless the ranks begin the same training, or ``resumed`` from the same checkpoint.
 
     ``samples`` are None for a stream of batches.
     """
+    state = progress.state
     sets = () if samples is None else (samples.targets, samples.weights)
     values = {
         "networks": str(state.network),
@@ -45,6 +46,7 @@ def check_start(
         **recorded_options(options),
         "checkpoints to resume from": None if resumed is None else resumed.path.name,
         "seeds": state.seed,
+        "learning rates": progress.control.learning_rate,
         "steps so far": state.steps,
         "epochs so far": state.epochs,
         "parameters": _digest(state.parameters, state.statistics),

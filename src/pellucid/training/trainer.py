@@ -183,7 +183,7 @@ class Trainer:
             if checkpoints and group.rank == 0:
                 writer = CheckpointWriter(checkpoints, record, progress, options.epochs)
         if group.size > 1:
-            check_start(group, state, options, samples, saved)
+            check_start(group, progress, options, samples, saved)
             events = compared(events, group, state)
         events = stoppable(events, progress.control, writer)
         for policy, memory in zip(_wrapping(options), memories, strict=True):
@@ -217,8 +217,7 @@ class Trainer:
         """
         state = self.state
         rate = state.updater.rate(Clock(state.steps + 1))
-        parts = self._parts(FitOptions(), current())
-        step = self._gradient_step if parts is None else self._parted_step(parts)
+        step: Step = self._gradient_step if current().size == 1 else self._shared_step_of(current())
         with state.threads(len(x)).applied(state.kernels):
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
 
@@ -279,8 +278,10 @@ class Trainer:
         """The step of all trainings with backpropagation: its memory is reused from one training to the next."""
         return GradientStep(self.state)
 
-    def _parted_step(self, parts: Parts) -> PartedStep:
+    def _shared_step_of(self, group: RankGroup) -> PartedStep:
         """Return the step of ``train_on_batch`` on ranks, whose memory is reused."""
-        if self._shared_step is None or self._shared_step.parts != parts:
+        if self._shared_step is None or self._shared_step.parts.group is not group:
+            parts = self._parts(FitOptions(), group)
+            assert parts is not None
             self._shared_step = PartedStep(self.state, parts, whole=True)
         return self._shared_step
