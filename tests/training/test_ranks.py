@@ -47,7 +47,7 @@ from pellucid.data.sources.idx import read_idx, write_idx
 from pellucid.runs.energy import Energy
 from pellucid.runs.folder import RunFolder
 from pellucid.training import Checkpoint, Control, FitOptions, StepEvent, ranks, threads
-from pellucid.training.parts import PARTS, PartedStep, Parts
+from pellucid.training.parts import PARTS, PartedStep, Parts, Shards
 from pellucid.training.ranks import ALONE, RankGroup, balanced_sum
 from pellucid.training.step import GradientStep
 from tests.training.rank_families import FAMILIES, LABELS, VALUES, trained
@@ -170,13 +170,25 @@ def test_the_tree_over_parts_does_not_depend_on_the_number_of_ranks():
             np.testing.assert_array_equal(one, expected[np.newaxis])
 
 
+def test_the_parts_of_one_process_add_up_by_the_same_tree():
+    shards, totals = Shards(4), [None] * 4
+    rows = [np.float32([value]) for value in (1e8, 1.0, -1e8, 1.0)]
+
+    def work(k):
+        totals[k] = shards.all_sum(k, rows[k]), shards.all_sum(k, np.float32([k]))
+
+    shards.run(work)
+    assert totals == [(np.float32([0.0]), np.float32([6.0]))] * 4
+    np.testing.assert_array_equal(rows, [[1e8], [1.0], [-1e8], [1.0]])
+
+
 def test_ranks_exchange_arrays_of_different_lengths():
     def exchanged(group):
-        shapes = [[(rank, 2), (1,)] for rank in range(3)]
-        own = np.full((group.rank, 2), group.rank, np.float32), np.array([group.rank / 3])
+        shapes = [[(rank, 3), (1,)] for rank in range(3)]
+        own = np.full((group.rank, 3), group.rank, np.float32), np.array([group.rank / 3])
         return [[one.tolist() for one in arrays] for arrays in group.exchange(own, shapes)]
 
-    assert same(on_ranks(3, exchanged)) == [[[], [0.0]], [[[1.0, 1.0]], [1 / 3]], [[[2.0, 2.0]] * 2, [2 / 3]]]
+    assert same(on_ranks(3, exchanged)) == [[[], [0.0]], [[[1.0] * 3], [1 / 3]], [[[2.0] * 3] * 2, [2 / 3]]]
 
     def shared(group):
         rows = np.full((4, 2), -1, np.float32)
@@ -419,7 +431,7 @@ class Odd(Layer):
 
 
 def test_an_error_in_one_part_ends_the_others_in_the_same_process():
-    model = small_model(Dense(4), BatchNorm(), Odd())
+    model = small_model(Dense(4), Odd(), BatchNorm())  # the other parts wait for its statistics
     with pytest.raises(ValueError, match="an odd sample"):
         model.fit(VALUES, LABELS, deterministic=True)
 
@@ -548,6 +560,11 @@ def test_a_training_resumes_on_another_number_of_ranks_to_the_same_bits(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir())[-1] == "checkpoint-000000005.pellucid"
     on_ranks(4, lambda group: train(group, 9, policies=[Checkpoint(tmp_path)], resume=tmp_path))
     assert train(ALONE, policies=[Checkpoint(tmp_path)], resume=tmp_path) == expected
+
+
+def test_rank_0_writes_the_checkpoints(tmp_path):
+    on_ranks(2, lambda group: small_model().fit(VALUES, LABELS, policies=[Checkpoint(tmp_path / str(group.rank))]))
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
 
 
 def test_ranks_that_see_different_checkpoints_are_refused(tmp_path):
