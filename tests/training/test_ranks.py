@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pellucid
 from pellucid import (
     SGD,
     Accuracy,
@@ -579,6 +580,18 @@ def test_ranks_that_see_different_checkpoints_are_refused(tmp_path):
     on_ranks(2, train)
 
 
+def test_a_watch_measures_the_whole_batch_and_finds_the_same_on_all_ranks():
+    def findings(_):
+        model = small_model(Dense(20), ReLU(), rate=0.01)
+        model.weights["dense1.b"][5:] = -50.0
+        model.fit(VALUES, LABELS, epochs=30, batch_size=20, shuffle=False, policies=[pellucid.Watch(every=4)])
+        return [str(finding) for finding in model.history.findings]
+
+    alone = findings(None)
+    assert alone
+    assert same(on_ranks(2, findings)) == alone
+
+
 def test_only_rank_0_shows_progress(capsys):
     on_ranks(2, lambda _: small_model().fit(VALUES, LABELS, epochs=1, progress=True))
     assert capsys.readouterr().err.count("epoch 1/1") == 1
@@ -615,16 +628,23 @@ def test_ranks_map_the_files_of_mnist_and_train_to_the_same_bits(mnist_folder, m
 
 
 def test_rank_0_creates_the_run_folder(tmp_path):
-    folders = on_ranks(3, lambda group: RunFolder.of_ranks(group, tmp_path / "run", "mlp", force=False))
-    assert [folder.path for folder in folders] == [tmp_path / "run"] * 3
-    folders[1].discard()
-    assert (tmp_path / "run").exists(), "it belongs to rank 0"
-    folders[0].discard()
+    with contextlib.ExitStack() as held:
+        create = functools.partial(RunFolder, tmp_path / "run", "mlp")
+        folders = on_ranks(3, lambda group: RunFolder.of_ranks(group, create, held))
+        assert [folder.path for folder in folders] == [tmp_path / "run"] * 3
+        for folder in folders[1:]:
+            folder.write_config({})
+            folder.write_status({})
+            folder.save_model(small_model())
+            folder.remove(".lock")
+            folder.discard()
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"], "only rank 0 writes and removes"
+        folders[0].discard()
     assert not (tmp_path / "run").exists()
 
 
 def test_the_energy_of_a_run_is_that_of_all_ranks():
-    total = Energy.total([Energy(4, 2, 8, "estimated", "cores")] * 3)
+    total = Energy(4, 2, 8, "estimated", "cores") * 3
     assert (total.joules, total.low, total.high, total.how) == (12, 6, 24, "estimated")
 
 

@@ -11,6 +11,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_forecast, format_scores, report_errors
+from pellucid.core import launcher
 from pellucid.runs import resuming
 from pellucid.runs.run import continuation
 
@@ -50,7 +51,7 @@ def finish(metrics: Mapping[str, Any], notify: Callable[[str], None]) -> None:
         notify(table)
     ended = "stopped" if metrics["interrupted"] else "done"
     notify(f"{ended} in {metrics['seconds']:.1f} s, {metrics['energy_text']}; the run is in {metrics['folder']}")
-    for problem in metrics["problems"]:
+    for problem in metrics["problems"] if launcher.is_first() else ():
         typer.echo(f"problem   {problem}", err=True)
     if metrics["interrupted"]:
         notify(continuation(metrics["folder"]))

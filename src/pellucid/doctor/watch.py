@@ -61,7 +61,7 @@ class _Watcher:
 
     def __init__(self, state: ModelState, history: History, every: int, memory: Memory):
         self.state, self.history, self.every, self.memory = state, history, every, memory
-        state.last_batch = None  # one of a training before this one
+        state.last_batch = state.complete_batch = None  # of a training before this one
         self.memory.setdefault("findings", [])
         self.memory.setdefault("smoothed", [0.0, 0.0])
         for record in self.memory["findings"]:
@@ -186,6 +186,8 @@ class _Watcher:
             self._report(symptoms.large_updates(lasting, event.learning_rate, event.epoch))
         if state.last_batch is None:  # a gradient without backpropagation, or L-BFGS, whose batch is the training set
             return
+        if state.complete_batch is not None:
+            state.complete_batch()
         measured = self.probe.measure(*state.last_batch)
         if not math.isfinite(measured.loss):
             return

@@ -13,7 +13,6 @@ of a busy core: 4 W in a laptop (for example 28 W thermal design power for 8 cor
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +34,6 @@ class Energy:
     how: str
     source: str
 
-    @classmethod
-    def total(cls, energies: Sequence[Energy]) -> Energy:
-        """Return the sum of the energies of several processes, all of them measured or estimated in the same way."""
-        joules, low, high = (sum(getattr(one, name) for one in energies) for name in ("joules", "low", "high"))
-        return cls(joules, low, high, energies[0].how, energies[0].source)
-
     def __str__(self) -> str:
         if self.how == "measured":
             return f"{_with_unit(self.joules)} measured"
@@ -51,6 +44,10 @@ class Energy:
         how = "measured" if self.how == other.how == "measured" else "estimated"
         source = self.source if self.source == other.source else f"{self.source}; {other.source}"
         return Energy(self.joules + other.joules, self.low + other.low, self.high + other.high, how, source)
+
+    def __mul__(self, processes: int) -> Energy:
+        """Return the energy of this number of processes that work equally long."""
+        return Energy(self.joules * processes, self.low * processes, self.high * processes, self.how, self.source)
 
 
 class Meter:

@@ -24,7 +24,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from pellucid.errors import FileError, LockedError
 from pellucid.model.model import Model
 from pellucid.training import History
 from pellucid.training.checkpoint import checkpoint_files
+from pellucid.training.ranks import RankGroup
 
 CONFIG, STATUS, HISTORY, METRICS, MODEL = "config.json", "status.json", "history.csv", "metrics.json", "model.pellucid"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
@@ -53,7 +54,11 @@ class RunFolder:
 
     The folder is created here, so that problems appear before any time is spent on training. Raises FileError if it cannot be
     created or written to, or if it is not empty (unless ``force`` is set), and LockedError if another process is using it.
+
+    Of several ranks, only rank 0 has a folder that ``writes``; the methods of the others' write and remove nothing.
     """
+
+    writes = True
 
     def __init__(self, out: str | Path | None, name: str, *, force: bool = False, parent: Path = Path("runs")):
         self.force = force
@@ -68,6 +73,23 @@ class RunFolder:
             raise FileError(f"cannot create the folder {out or parent}: {error.strerror or error}") from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FileError(f"cannot write to the folder {self.path}")
+
+    @classmethod
+    def of_ranks(cls, group: RankGroup, create: Callable[[], RunFolder], held: contextlib.ExitStack) -> RunFolder:
+        """Return the folder that rank 0 creates, and locks until ``held`` is closed. The others get its path."""
+        created: list[RunFolder] = []
+
+        def on_rank_0() -> Path:
+            created.append(create())
+            held.enter_context(created[0].locked())
+            return created[0].path
+
+        path = group.from_first(on_rank_0)
+        if created:
+            return created[0]
+        folder = object.__new__(cls)
+        folder.path, folder.force, folder._is_new, folder.writes = path, True, False, False
+        return folder
 
     @classmethod
     def of_run(cls, path: str | Path) -> RunFolder:
@@ -104,7 +126,7 @@ class RunFolder:
 
     def remove(self, *names: str) -> None:
         """Remove these files and folders, as far as they exist."""
-        for path in (self.path / name for name in names):
+        for path in (self.path / name for name in names if self.writes):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -113,22 +135,31 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove the folder of a run that failed, if the run created it and wrote nothing."""
-        if self._is_new and not self.others() and holder_of(self.path) in (None, this_process()):
+        if self.writes and self._is_new and not self.others() and holder_of(self.path) in (None, this_process()):
             self.remove(LOCK)
             with contextlib.suppress(OSError):
                 self.path.rmdir()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        write_text(self.path / CONFIG, json_text(config))
+        self._write(CONFIG, json_text(config))
+
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        """Write status.json, without flushing it to disk."""
+        self._write(STATUS, json_text(status), sync=False)
 
     def write_history(self, history: History) -> None:
-        write_text(self.path / HISTORY, history.to_csv())
+        self._write(HISTORY, history.to_csv())
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        write_text(self.path / METRICS, json_text(metrics))
+        self._write(METRICS, json_text(metrics))
+
+    def _write(self, name: str, text: str, *, sync: bool = True) -> None:
+        if self.writes:
+            write_text(self.path / name, text, sync=sync)
 
     def save_model(self, model: Model) -> None:
-        model.save(self.path / MODEL, training_state=True)
+        if self.writes:
+            model.save(self.path / MODEL, training_state=True)
 
 
 def _busy(path: Path) -> str:

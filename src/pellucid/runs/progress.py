@@ -25,13 +25,10 @@ import platform
 import time
 from collections.abc import Generator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.files import write_text
-from pellucid.core.json_text import json_text
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value
 from pellucid.runs.energy import Energy, Meter
@@ -76,7 +73,7 @@ class Status:
         is_done = self.values["status"] == "done"  # the checkpoints are about to be removed
         self.values["checkpoint"] = None if last is None or is_done else f"{CHECKPOINTS}/{last.name}"
         with contextlib.suppress(OSError):
-            write_text(self.folder.path / STATUS, json_text(self.values), sync=False)
+            self.folder.write_status(self.values)
         self._written = time.perf_counter()
 
     def is_due(self, event: Event) -> bool:
@@ -109,15 +106,15 @@ class HistoryFile:
     A line that cannot be written, for example on a full disk, is written with the next one.
     """
 
-    def __init__(self, path: Path, history: History):
-        self.path, self.history = path, history
+    def __init__(self, folder: RunFolder, history: History):
+        self.folder, self.path, self.history = folder, folder.path / HISTORY, history
         self._lines = 0  # in the file, without the header
         self._header = ""
 
     def update(self) -> None:
         """Write the rows that the file does not have. It is written anew where it has other columns, or other rows."""
         rows = len(self.history)
-        if not rows or (rows == self._lines and self._header):
+        if not rows or (rows == self._lines and self._header) or not self.folder.writes:
             return
         with contextlib.suppress(OSError):
             header, _, line = History(self.history.rows[-1:]).to_csv().partition("\n")
@@ -140,7 +137,8 @@ class RunProgress:
     ``record`` holds what a resumed run goes on from, as plain values: ``seconds``, ``energy``, ``resumed`` and the changes of
     the learning rate, ``rate_changes``. It is in each checkpoint (``control.record``).
 
-    The files of a run that ``force`` allows to replace are kept until there is a checkpoint or an epoch of the new one.
+    The files of a run that ``force`` allows to replace are kept until there is a checkpoint or an epoch of the new one. Each of
+    several ``ranks`` has a progress; that of rank 0 writes.
     """
 
     def __init__(
@@ -153,6 +151,7 @@ class RunProgress:
         *,
         resumed: int = 0,
         alone: bool = True,
+        ranks: int = 1,
     ):
         self.folder, self.config, self.history, self.control = folder, config, history, control
         self.status = Status(folder, epochs, resumed)
@@ -162,12 +161,13 @@ class RunProgress:
         self.record["resumed"] = resumed
         self.rate_changes: list[dict[str, float | None]] = self.record.setdefault("rate_changes", [])
         self.paused_seconds = 0.0  # of the time since the start, that in which something else was done
-        self._meter, self._start = Meter(alone=alone), time.perf_counter()
+        self._ranks = ranks
+        self._meter, self._start = Meter(alone=alone and ranks == 1), time.perf_counter()
         self._total: tuple[float, Energy] | None = None  # seconds and energy, once the training has ended
         self._first: float | None = None  # the fraction of the run that was done at the first event
         self._last: Event | None = None
         self._last_step: StepEvent | None = None
-        self._history_file = HistoryFile(folder.path / HISTORY, history)
+        self._history_file = HistoryFile(folder, history)
         self._is_resumed = resumed > 0
         self._replaces = not self._is_resumed and bool(folder.others())
         self._begun = False
@@ -186,7 +186,7 @@ class RunProgress:
         """The energy of the training, in all processes."""
         if self._total is not None:
             return self._total[1]
-        now = self._meter.read()
+        now = self._meter.read() * self._ranks
         return now if self._earlier_energy is None else self._earlier_energy + now
 
     def _begin(self) -> None:

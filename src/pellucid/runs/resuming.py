@@ -17,7 +17,8 @@ from pellucid.errors import FileError
 from pellucid.layers.base import Layer
 from pellucid.runs.folder import CHECKPOINTS, CONFIG, RunFolder, is_complete, read_status
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.run import EarlierRun, Notify, Observer, complete, prepare
+from pellucid.runs.run import EarlierRun, Notify, Observer, complete, prepare, silent
+from pellucid.training import ranks
 from pellucid.training.resuming import newest
 
 
@@ -38,13 +39,13 @@ def resume(
     Raises FileError if the folder has no run, LockedError if another process is training into it, DataError if its data have
     changed, and CheckpointError if it has checkpoints, and all of them are damaged.
     """
-    with contextlib.ExitStack() as held:
-        folder = RunFolder.of_run(path)
-        held.enter_context(folder.locked())
-        if is_complete(folder.path):
+    with ranks.together() as group, contextlib.ExitStack() as held:
+        notify = notify if group.rank == 0 else silent
+        folder = RunFolder.of_ranks(group, lambda: RunFolder.of_run(path), held)
+        if group.from_first(lambda: is_complete(folder.path)):
             folder.remove(CHECKPOINTS)  # if the process was killed just before it removed them
             return None
-        config, status = read_config(folder.path), read_status(folder.path)
+        config, status = group.from_first(lambda: (read_config(folder.path), read_status(folder.path)))
         resumed = status.get("resumed")
         earlier = EarlierRun(folder, config, resumed if isinstance(resumed, int) else 0)
         _describe_checkpoint(folder, notify)

@@ -40,10 +40,10 @@ from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.progress import RunProgress
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import MEAN_IOU, Task
-from pellucid.training import Checkpoint, Control, Event, StepEvent, blas
+from pellucid.training import Checkpoint, Control, Event, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
-from pellucid.training.progress import exception_for, interruptible, show
+from pellucid.training.progress import agreed_signal, exception_for, interruptible, show
 
 PLOTTED_PREDICTIONS = 2_000  # samples in the figure of a regression
 PLOTTED_IMAGES = 10  # in the figure of an autoencoder
@@ -77,8 +77,11 @@ def run(
 
     A run that fails raises a library error. If it fails before the end of the first epoch and before the first checkpoint, it
     leaves no files; otherwise ``status.json`` in its folder says what happened.
+
+    As one of several ranks (:mod:`pellucid.training.ranks`), all of them make this call. Only rank 0 writes and notifies.
     """
-    with contextlib.ExitStack() as held:
+    with ranks.together() as group, contextlib.ExitStack() as held:
+        notify = notify if group.rank == 0 else silent
         prepared = prepare(plan, out, force=force, notify=notify, held=held, test=test)
         return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
 
@@ -90,6 +93,8 @@ def complete(
     folder, tracked = prepared.folder, None
     try:
         events, tracked = start(prepared, alone=alone)
+        if (group := ranks.current()).size > 1:
+            group.resume = resume_command(folder.path)
         training = train(prepared, events, tracked, notify=notify, progress=progress, observer=observer)
         if training.signal is not None:
             raise exception_for(training.signal)
@@ -117,7 +122,15 @@ def complete(
 
 def continuation(folder: Path) -> str:
     """Return the line that says how to continue a run."""
-    return f"continue with: pellucid resume {shlex.quote(str(folder))}"
+    return f"continue with: {resume_command(folder)}"
+
+
+def resume_command(folder: Path) -> str:
+    return f"pellucid resume {shlex.quote(str(folder))}"
+
+
+def silent(line: str) -> None:
+    """Do nothing: the lines for the user are those of rank 0."""
 
 
 @dataclass(frozen=True)
@@ -210,8 +223,8 @@ def prepare(
     if isinstance(out, EarlierRun):
         folder, origin = out.folder, str(out.config.get("learning_rate_origin", plan.learning_rate_origin))
     else:
-        folder, origin = RunFolder(out, Path(settings.model).stem, force=force), plan.learning_rate_origin
-        held.enter_context(folder.locked())
+        name, origin = Path(settings.model).stem, plan.learning_rate_origin
+        folder = RunFolder.of_ranks(ranks.current(), lambda: RunFolder(out, name, force=force), held)
     batch_size = len(train_set) if rule_of(recipe.optimizer).full_batch else recipe.fit.batch_size or BATCH_SIZE
     threads = str(model.threads(batch_size, deterministic=recipe.fit.deterministic))
     limited = "" if settings.limit is None else f"; limited to {len(train_set):,}"
@@ -236,6 +249,11 @@ def prepare(
         f"training  {fit.epochs} epochs, batches of {batch_size:,}, {recipe.optimizer}; "
         f"{name_of(model.kernels)} kernels, {threads}{rounding}"
     )
+    if (group := ranks.current()).size > 1:
+        notify(
+            f"ranks     {group.size}, each with a part of every batch: {group.processes()}; if one ends, all end, and "
+            f"{resume_command(folder.path)} continues"
+        )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
     plan = RunPlan(settings, recipe)
@@ -257,7 +275,14 @@ def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -
 
 def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
     """Return the data, and the part of its training set that the run uses."""
-    splits = data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+
+    def load() -> Splits:
+        return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+
+    first: list[Splits] = []
+    if settings.data in SOURCES:  # rank 0 downloads the files, before the others read them
+        ranks.current().from_first(lambda: first.append(load()))
+    splits = first[0] if first else load()
     if settings.corrections is not None:
         splits = with_corrections(splits, data.Corrections(Path(settings.corrections)).dataset())
     if recipe.reconstructs:
@@ -297,6 +322,7 @@ def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None,
         control,
         resumed=0 if earlier is None else max(earlier.resumed, control.record.get("resumed", 0)) + 1,
         alone=alone,
+        ranks=ranks.current().size,
     )
     return tracked.followed(events), tracked
 
@@ -314,7 +340,7 @@ def train(
     model, stopped = prepared.model, False
     if observer is None:
         epochs = prepared.plan.recipe.fit.epochs
-        number = show(events, progress, epochs, model.kernels, model.history, tracked.control)
+        number = show(events, progress and ranks.current().rank == 0, epochs, model.kernels, model.history, tracked.control)
     else:
         with model.kernels.announce_compilation(notify):
             number, stopped = _observe(events, observer, tracked)
@@ -346,17 +372,21 @@ def _observe(events: Generator[Event, None, None], observer: Observer, tracked: 
             if control.learning_rate != rate:
                 tracked.rate_changes.append({"after_step": step, "learning_rate": control.learning_rate})
             control.stop = control.stop or stopped or interruption.number is not None
-    return interruption.number, stopped
+        return agreed_signal(interruption.number), stopped
 
 
 def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) -> dict[str, Any]:
-    """Evaluate the model and write the results to the run folder. Only the figures are written after metrics.json."""
+    """Evaluate the model and write the results to the run folder. Only the figures are written after metrics.json.
+
+    Ranks evaluate together. The rest is computed on each of them, and written by rank 0.
+    """
     model, splits, folder, test = prepared.model, prepared.splits, prepared.folder, prepared.test
     folder.save_model(model)
     folder.write_history(model.history)
+    scores = _evaluate(model, splits, prepared.train_set, prepared.task.final_metrics, test=test)
     metrics = {
         "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
-        **_evaluate(model, splits, prepared.train_set, prepared.task.final_metrics, test=test),
+        **scores,
         "settings": prepared.plan.record(),
         "parameters": model.parameter_count,
         "multiply_adds": model.multiply_adds,
@@ -372,6 +402,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) ->
         "learning_rate_changes": training.rate_changes,
         "kernels": name_of(model.kernels),
         "threads": prepared.threads,
+        "ranks": ranks.current().size,
         "versions": {
             "pellucid": __version__,
             "numpy": np.__version__,
@@ -384,12 +415,15 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) ->
     forecasts = None
     if isinstance(model.input_stage, Standardization) and model.input_stage.series is not None:
         reading = prepared.plan.settings.reading
-        forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
+        with ranks.alone():
+            forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
         metrics["forecast"] = {"part": part, "targets": forecasts.record()}
     folder.write_metrics(metrics)
     title = f"{prepared.plan.settings.model} on the {part} set"
     try:
-        _save_figures(prepared, samples, metrics[part], forecasts, title)
+        if folder.writes:
+            with ranks.alone():
+                _save_figures(prepared, samples, metrics[part], forecasts, title)
     except ConfigError as error:  # without Matplotlib the run is complete, but has no figures
         notify(f"no figures: {error}")
     return {**metrics, "folder": folder.path, "energy_text": str(training.energy), "classes": splits.classes or ()}

@@ -15,6 +15,7 @@ with the same tree.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -145,6 +146,7 @@ class PartedStep:
         if state.output.compares_samples:
             raise ConfigError(f"{state.loss} compares the samples of a batch, so a batch cannot be computed in parts on ranks")
         self.state, self.parts, self.whole = state, parts, whole
+        self._of_training = parameters is None
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
         self.weights: Any = np.empty(0, np.float32)
@@ -222,10 +224,18 @@ class PartedStep:
             balanced_sum(self._gradients)  # into the first, which is self.gradient
             parts.group.add_up(self.gradient, parts.widths)
             loss = self._share(balanced_sum(list(means)), n)
-        if parts.group.size > 1 and not self.whole and not in_bounds(state, loss, self.gradient):
-            for array in array_list(x):
-                parts.group.share_rows(array, parts.bounds(n))
+        is_partial = parts.group.size > 1 and not self.whole
+        if is_partial and not in_bounds(state, loss, self.gradient):
+            self._complete(x)
+        if self._of_training:
+            state.last_batch = x, targets, weights, step, offset
+            state.complete_batch = functools.partial(self._complete, x) if is_partial else None
         return loss
+
+    def _complete(self, x: Any) -> None:
+        """Fill in the samples of the other ranks in a batch."""
+        for array in array_list(x):
+            self.parts.group.share_rows(array, self.parts.bounds(len(x)))
 
     def _computes(self, rows: slice) -> bool:
         """Return whether a part with these rows runs: an empty one only where the others need its share of their sums."""

@@ -21,6 +21,7 @@ from pellucid.metrics import Value
 from pellucid.training.evaluation import is_fraction
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.loop import Control
+from pellucid.training.ranks import current
 
 REFRESH_SECONDS = 0.2  # between two drawings of the bar: drawing takes milliseconds, longer than many steps
 
@@ -181,11 +182,17 @@ def show(
             shown = len(history.findings)
             if interruption.number is not None:
                 control.stop = True
+        interruption.number = agreed_signal(interruption.number)
         if history.stopped is not None:
             display.print_line(f"stopped: {history.stopped}")
         for problem in history.problems:
             display.print_line(f"problem: {problem}")
     return interruption.number
+
+
+def agreed_signal(number: int | None) -> int | None:
+    """Return the signal that has ended the training of this rank or of another one, or None; all ranks call this."""
+    return next((one for one in current().gather(number) if one is not None), None)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,8 @@ class ModelState:
     - ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` is the largest
       number of values that one sample has, in the input of the network or in the output of a layer.
     - ``last_batch`` are the arguments of the last :class:`~pellucid.training.step.GradientStep`, or None: a policy may compute
-      that batch again. They are valid until the next step.
+      that batch again. They are valid until the next step. Where ranks share the batch, ``complete_batch()`` fills in the
+      samples of the other ranks first; all of them call it.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ModelState:
         self.steps = 0
         self.epochs = 0
         self.last_batch: tuple[Any, Any, Any, int, int] | None = None
+        self.complete_batch: Callable[[], None] | None = None
 
     def scored_metrics(self) -> dict[str, Metric]:
         """Return the metrics by the name of their score: that of the metric, after that of its output if there are several."""
