@@ -1,8 +1,8 @@
 """One training of the campaign in a process of its own, with planned faults. It starts, or goes on from its checkpoints.
 
 ``python -m tests.campaigns.child PLAN`` writes ``final.pellucid``, ``history.json`` and ``problems.json`` into the folder of the
-plan when the training ends, and a byte to the standard output after each event: the driver (``kills.py``) counts them and
-kills this process. Faults at a planned operation on a file are injected here.
+plan when the training ends, and a byte to the standard output after each event ("." for an update): the driver (``kills.py``)
+counts them and kills this process. Faults at a planned operation on a file are injected here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid import Checkpoint
+from pellucid import Checkpoint, StepEvent
 from pellucid.core import files
 from pellucid.model import file as model_file
 from pellucid.training import threads
@@ -185,8 +185,10 @@ def run(plan: Plan) -> tuple[Any, list[str]]:
         options = training.options_with([Checkpoint(folder, **plan.checkpoint)], resume=folder)
         x, y = data.pop("x"), data.pop("y", None)
         os.write(1, b"b")
-        for _ in model.fit_events(x, y, options, **data):
-            os.write(1, b".")
+        steps = None
+        for event in model.fit_events(x, y, options, **data):
+            os.write(1, b"." if isinstance(event, StepEvent) and event.step != steps else b",")
+            steps = model.state.steps
             if plan.pause:
                 time.sleep(plan.pause)
     return model, model.history.problems

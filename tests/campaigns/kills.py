@@ -33,6 +33,7 @@ from pellucid.errors import FileError
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.resuming import newest
 from tests.campaigns.child import OPERATIONS, Plan, outcome
+from tests.campaigns.damage import damaged
 from tests.campaigns.trainings import TRAININGS
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,7 @@ KINDS = {
     "files limited in size": 3,
     "clocks that go back": 5,
 }
+FAULTY = ("disk full", "failed", "files limited")  # checkpoints may be missing after these
 # What happens to the files between two processes, with its probability.
 AFTERMATHS = {"the newest file lost its end": 0.06, "the newest file is missing": 0.03, "times of the files turned back": 0.1}
 
@@ -78,7 +80,9 @@ class Count:
         """Return the figures as lines of text."""
         lines = [f"{self.total} interruptions and faults in {self.chains.total()} trainings, all with the same bits"]
         lines += [f"  {count:4}  {name}" for name, count in self.interruptions.most_common()]
-        lines += [f"  {count:4}  of them while this operation was next: {name}" for name, count in self.operations.most_common()]
+        lines += [
+            f"  {count:4}  of them while this operation was next: {name}" for name, count in self.operations.most_common()
+        ]
         lines += [f"  {self.leftovers:4}  half-written files found"]
         lines += [f"  {count:4}  {name}" for name, count in self.aftermaths.most_common()]
         lines += [f"  {count:4}  trainings: {name}" for name, count in sorted(self.chains.items())]
@@ -112,7 +116,7 @@ class Process:
         command = [sys.executable, "-m", "tests.campaigns.child", plan.json()]
         self._log = open(log, "ab")  # noqa: SIM115 (closed in wait)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, cwd=ROOT, env=environment)
-        self.begun, self.events = False, 0
+        self.begun, self.events, self.updates = False, 0, 0
 
     def read_until(self, events: int) -> bool:
         """Wait for that number of events; return False if the process ends before it."""
@@ -122,7 +126,8 @@ class Process:
             if not got:
                 return False
             self.begun = True
-            self.events += got == b"."
+            self.events += got in (b".", b",")
+            self.updates += got == b"."
         return True
 
     def send(self, number: int) -> None:
@@ -151,6 +156,7 @@ class Chain:
         self.checkpoint = {"every_steps": self.interval, "every_epochs": 1, "keep": keep, "cost": 1.0}
         self.threads = self.random.choice([1, 2])
         self.log = folder / "errors.txt"
+        self.last: Process | None = None
 
     def plan(self, **settings: Any) -> Plan:
         """Return the plan of the next process: with one thread and with two in turn."""
@@ -173,7 +179,7 @@ class Chain:
                     self.count.leftovers += len(self.parts())
             if ended:
                 break
-            self.check_progress(before)
+            self.check_progress(before, complete=not kind.startswith(FAULTY))
             self.aftermath()
         else:
             self.finish()
@@ -192,18 +198,18 @@ class Chain:
                     self.count.operations[operation] += 1
             return self.ended(code, -signal.SIGKILL)
         if kind == "killed before the first step":
-            process = Process(self.plan(), self.log)
+            process = self.start(self.plan())
             time.sleep(self.random.uniform(0, 2.0))
             process.send(signal.SIGKILL)
             return self.ended(process.wait(), -signal.SIGKILL)
         if kind == "ended by a storm of signals":
-            process = Process(self.plan(), self.log)
+            process = self.start(self.plan())
             if process.read_until(self.random.randrange(left)):
                 for _ in range(self.random.randrange(1, 5)):
                     process.send(self.random.choice([signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
             return self.ended(process.wait(), -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT, 1, 129, 130, 143)
         if kind == "killed at a random moment":
-            process = Process(self.plan(), self.log)
+            process = self.start(self.plan())
             if process.read_until(self.random.randrange(left)):
                 time.sleep(self.random.uniform(0, 4 * PAUSE))
                 process.send(signal.SIGKILL)
@@ -218,15 +224,20 @@ class Chain:
             "files limited in size": lambda: self.plan(fault="small"),
             "clocks that go back": lambda: self.plan(clock="back"),
         }
-        process = Process(faults[kind](), self.log)
+        process = self.start(faults[kind]())
         if self.random.random() < 0.7 and process.read_until(self.random.randrange(left)):
             process.send(signal.SIGKILL)
         ended, _ = self.ended(process.wait(), -signal.SIGKILL)
         return ended, process.begun
 
+    def start(self, plan: Plan) -> Process:
+        """Start a process."""
+        self.last = Process(plan, self.log)
+        return self.last
+
     def process(self, plan: Plan) -> int:
         """Run a process to its end, and return the exit status."""
-        return Process(plan, self.log).wait()
+        return self.start(plan).wait()
 
     def ended(self, code: int, *interrupted: int) -> tuple[bool, bool]:
         """Return whether the training has ended, and whether it was interrupted. Raises CampaignError for another end."""
@@ -261,8 +272,12 @@ class Chain:
         place, epochs = saved.values["place"], TRAININGS[self.name].options["epochs"]
         return float(place["epoch"] - 1) / epochs
 
-    def check_progress(self, before: int) -> None:
-        """Raise CampaignError where a checkpoint is damaged, or the newest is older than before."""
+    def check_progress(self, before: int, *, complete: bool) -> None:
+        """Raise CampaignError where a checkpoint is damaged, or the newest is older than before.
+
+        Where all checkpoints should be there (``complete``), the newest must hold the updates that the process had made, but
+        those since the last multiple of the interval.
+        """
         damaged = []
         for path in checkpoint_files(self.checkpoints):
             try:
@@ -273,6 +288,13 @@ class Chain:
             raise CampaignError(f"{self.folder}: damaged checkpoints after an interruption: {damaged}")
         if self.steps() < before:
             raise CampaignError(f"{self.folder}: the newest checkpoint was at {before} steps and is at {self.steps()}")
+        if complete and self.last is not None and self.last.updates:
+            reached = before + self.last.updates
+            lost = reached - self.steps()
+            with self.lock:
+                self.count.lost_steps.append(lost)
+            if lost > self.interval:
+                raise CampaignError(f"{self.folder}: {reached} steps were made, and the newest checkpoint is at {self.steps()}")
 
     def aftermath(self) -> None:
         """Let something happen to the files, as after a power cut with a disk that had not written what it said it had."""
@@ -357,6 +379,7 @@ def campaign(
 def main() -> None:
     parser = argparse.ArgumentParser(description="Interrupt trainings, resume them, and compare the bits.")
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--damaged", type=int, default=0, help="the number of damaged checkpoints to try first")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None, help="keeps the files of a training that fails")
@@ -364,10 +387,16 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     begun = time.monotonic()
-    count = campaign(
-        given.kills, given.seed, folder, names=given.names or None, jobs=given.jobs, show=lambda line: print(line, flush=True)
-    )
-    print(count.table())
+
+    def show(line: str) -> None:
+        print(line, flush=True)
+
+    if given.damaged:
+        (folder / "damaged").mkdir(parents=True)
+        for name, times in damaged(given.damaged, given.seed, folder / "damaged", show=show).most_common():
+            print(f"  {times:4}  {name}")
+    if given.kills:
+        print(campaign(given.kills, given.seed, folder, names=given.names or None, jobs=given.jobs, show=show).table())
     print(f"{time.monotonic() - begun:.0f} s")
 
 

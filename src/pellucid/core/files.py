@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader
@@ -30,6 +31,7 @@ _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LENGTH_BYTES = 8  # at the start of the file: the length of the header
 _MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors: a larger number is not the length of a header
 _NO_DIGEST = "0" * 64  # in the header while the digest is computed
+_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # the temporary name of a file
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -80,14 +82,42 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
 def _sync_folder(folder: Path) -> None:
     """Flush the names of the files in a folder to disk, so that a new name outlasts a power cut.
 
-    Windows has no such call, and some file systems refuse it: there it is left out.
+    Windows has no such call, and some file systems refuse it: there it is left out. Raises OSError where the disk fails.
     """
-    with contextlib.suppress(OSError):
+    try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            raise
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Create a folder and those above it, so that their names are on disk. Raises FileError if it cannot be created."""
+    folder = Path(folder)
+    try:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in missing:
+            _sync_folder(one.parent)
+    except OSError as error:
+        raise FileError(f"{folder}: the folder cannot be created: {error.strerror or error}") from None
+
+
+def remove_parts(folder: str | os.PathLike[str], names: re.Pattern[str]) -> None:
+    """Delete the temporary files of processes that were killed while they wrote files with such names.
+
+    No process may be writing such a file: it would fail.
+    """
+    with contextlib.suppress(OSError):
+        for one in Path(folder).iterdir():
+            found = _PART.fullmatch(one.name)
+            if found and names.fullmatch(found[1]):
+                with contextlib.suppress(OSError):
+                    one.unlink()
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes], *, sync: bool = True) -> None:
@@ -117,6 +147,8 @@ def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, di
         start += size
     text = canonical_json(head).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > _MAX_HEADER_BYTES:
+        raise FileError(f"the settings and names of a file have {len(text):,} bytes; readers accept {_MAX_HEADER_BYTES:,}")
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 
 

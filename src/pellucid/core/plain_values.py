@@ -7,6 +7,7 @@ The values that are read are those that were written, to the last bit.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,23 +16,27 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 
+_SURROGATES = re.compile("[\ud800-\udfff]")  # in names of files that are not UTF-8; no JSON text holds them
 _FLOATS = (np.dtype("<f4"), np.dtype("<f8"))  # what a file stores as it is
 
 
 def packed(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """Return the JSON form of ``value``, and put its arrays into ``arrays``, by names that begin with ``name``.
 
-    Raises ConfigError for other values, such as sets and objects; the message gives their place.
+    Raises ConfigError for other values, such as sets, objects, and subclasses of these types, which would come back as
+    something else; the message gives their place.
     """
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
+    if isinstance(value, str):
+        return {"text": value.encode("utf-16-le", "surrogatepass").hex()} if _SURROGATES.search(value) else value
     if isinstance(value, np.generic):
         value = value.item()
         return packed(value, name, arrays) if isinstance(value, (bool, int, float, str)) else _refused(value, name)
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": str(value)}
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "biuf":
+    if type(value) in (np.ndarray, np.memmap):
+        if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
             return _refused(value, name)
         kind = value.dtype.newbyteorder("<")
         # Bits of integers are stored in the place of those of numbers: no value is rounded.
@@ -39,16 +44,16 @@ def packed(value: Any, name: str, arrays: dict[str, Array]) -> Any:
         array = np.array(value, dtype=wide, order="C")
         arrays[name] = array if wide in _FLOATS else array.reshape(-1).view(np.float64)
         return {"array": name, "dtype": kind.str, "shape": list(value.shape)}
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         items = [packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
-        return items if isinstance(value, list) else {"tuple": items}
-    if isinstance(value, Mapping):
+        return items if type(value) is list else {"tuple": items}
+    if type(value) is dict:
         pairs = []
         for i, (key, item) in enumerate(value.items()):
             if not isinstance(key, (str, int)):
                 return _refused(key, name)
             part = key if isinstance(key, str) and key.isidentifier() else str(i)
-            pairs.append([key, packed(item, f"{name}.{part}", arrays)])
+            pairs.append([packed(key, name, arrays), packed(item, f"{name}.{part}", arrays)])
         return {"pairs": pairs}
     return _refused(value, name)
 
@@ -67,7 +72,9 @@ def unpacked(data: Any, arrays: Mapping[str, Array]) -> Any:
     if "tuple" in data:
         return tuple(unpacked(item, arrays) for item in data["tuple"])
     if "pairs" in data:
-        return {key: unpacked(item, arrays) for key, item in data["pairs"]}
+        return {unpacked(key, arrays): unpacked(item, arrays) for key, item in data["pairs"]}
+    if "text" in data:
+        return bytes.fromhex(data["text"]).decode("utf-16-le", "surrogatepass")
     array, kind = arrays[data["array"]], np.dtype(data["dtype"])
     if kind.kind not in "biuf":
         raise ValueError(f"an array of the type {kind}")

@@ -8,6 +8,10 @@ data, which are compared when the training is resumed. ``resuming.py`` reads che
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import math
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pellucid.core.config import Config, Count, Fraction, Positive, to_json
-from pellucid.core.files import tensor_chunks, write_atomically
+from pellucid.core.files import canonical_json, make_folder, remove_parts, tensor_chunks, write_atomically
 from pellucid.core.plain_values import packed
 from pellucid.core.version import __version__
 from pellucid.errors import ConfigError, FileError
@@ -64,13 +70,22 @@ class Checkpoint(Policy):
 
 
 def checkpoint_files(folder: str | Path) -> list[Path]:
-    """Return the checkpoints in a folder, the newest (that of the most steps) first; none where there is no folder."""
-    path = Path(folder)
+    """Return the checkpoints in a folder, the newest (that of the most steps) first; none where there is no folder.
+
+    Raises FileError where the folder cannot be read: its checkpoints are not to be overlooked.
+    """
     try:
-        names = [(int(found[1]), one) for one in path.iterdir() if (found := _FILE_NAME.fullmatch(one.name))]
-    except OSError:
+        return sorted((one for one in Path(folder).iterdir() if _steps(one) >= 0 and one.is_file()), key=_steps, reverse=True)
+    except FileNotFoundError:
         return []
-    return [one for _, one in sorted(names, reverse=True)]
+    except OSError as error:
+        raise FileError(f"{folder}: the folder of checkpoints cannot be read: {error.strerror or error}") from None
+
+
+def _steps(path: Path) -> int:
+    """Return the number of steps in the name of a checkpoint, -1 for another name."""
+    found = _FILE_NAME.fullmatch(path.name)
+    return int(found[1]) if found else -1
 
 
 @dataclass(frozen=True)
@@ -98,52 +113,78 @@ class Progress:
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of one training of ``epochs`` epochs when they are due."""
+    """Writes the checkpoints of one training of ``epochs`` epochs when they are due; a context manager around the training.
+
+    Raises ConfigError where the settings have no form for a file, and on entry FileError where a folder cannot be used.
+    """
 
     def __init__(self, settings: Sequence[Checkpoint], record: TrainingRecord, progress: Progress, epochs: int):
         self.settings, self.record, self.progress, self.epochs = settings, record, progress, epochs
-        self._begun = time.perf_counter()
-        self._written = [self._begun] * len(settings)  # when the last one of each was
+        self._folders = [Path(one.folder).absolute() for one in settings]  # the working folder may change
+        self._last = time.perf_counter()
+        self._seconds = 0.0  # of this training; it never falls, whatever the clock does
+        self._written = [0.0] * len(settings)  # when the last one of each was
         self._spent = [0.0] * len(settings)  # seconds of writing
         self._problem: str | None = None
+        canonical_json(record.settings())
+
+    def __enter__(self) -> CheckpointWriter:
+        for folder in self._folders:
+            make_folder(folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise FileError(f"{folder}: checkpoints cannot be written into this folder: it is read-only")
+            remove_parts(folder, _FILE_NAME)  # they may be what fills the disk
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
 
     def __call__(self, event: Event, stop: bool) -> None:
         """Write the checkpoints that are due after an event; ``stop`` says that the training ends here."""
-        now = time.perf_counter()
+        self._read_clock()
         for i, one in enumerate(self.settings):
-            if stop or self._is_due(one, i, event, now):
-                self._write(one, i, now)
+            if stop or self._is_due(one, i, event):
+                self._write(one, i)
 
-    def _is_due(self, one: Checkpoint, i: int, event: Event, now: float) -> bool:
-        if one.every_seconds is not None and now - self._written[i] >= one.every_seconds:
+    def _read_clock(self) -> None:
+        now = time.perf_counter()
+        self._seconds += max(0.0, now - self._last)
+        self._last = now
+
+    def _is_due(self, one: Checkpoint, i: int, event: Event) -> bool:
+        if one.every_seconds is not None and self._seconds - self._written[i] >= one.every_seconds:
             return True
         if not isinstance(event, EpochEvent):
             return one.every_steps is not None and self.progress.state.steps % one.every_steps == 0
         if self.progress.place.epoch > self.epochs:
             return True
-        cheap = self._spent[i] <= one.cost * (now - self._begun)
+        cheap = self._spent[i] <= one.cost * self._seconds
         return one.every_epochs is not None and event.epoch % one.every_epochs == 0 and cheap
 
-    def _write(self, one: Checkpoint, i: int, now: float) -> None:
-        folder = Path(one.folder)
+    def _write(self, one: Checkpoint, i: int) -> None:
+        folder, steps, begun = self._folders[i], self.progress.state.steps, self._seconds
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"checkpoint-{self.progress.state.steps:09d}.pellucid"
-            write_atomically(path, self._content())
-        except OSError as error:  # FileError is one
-            self._report(f"the checkpoint after {self.progress.state.steps:,} steps could not be written: {error}", folder)
+            make_folder(folder)
+            write_atomically(folder / f"checkpoint-{steps:09d}.pellucid", self._content())
+        except (OSError, MemoryError) as error:  # FileError is an OSError
+            why = str(error) or "there is not enough memory"
+            self._report(f"the checkpoint after {steps:,} steps could not be written: {why}", folder)
         else:
             self._forget_problem()
-            for old in checkpoint_files(folder)[one.keep :]:
-                with contextlib.suppress(OSError):
+            # Only older ones: newer ones are damaged, or of another training, and this one is what counts.
+            with contextlib.suppress(OSError):
+                for old in [path for path in checkpoint_files(folder) if _steps(path) < steps][one.keep - 1 :]:
                     old.unlink()
-        self._written[i] = time.perf_counter()
-        self._spent[i] += self._written[i] - now
+        self._read_clock()
+        self._written[i] = self._seconds
+        self._spent[i] += self._seconds - begun
 
     def _report(self, problem: str, folder: Path) -> None:
         """Keep the line about the last checkpoint that could not be written."""
         self._forget_problem()
-        last = next(iter(checkpoint_files(folder)), None)
+        last = None
+        with contextlib.suppress(OSError):
+            last = next(iter(checkpoint_files(folder)), None)
         self._problem = f"{problem}; {'there is none before it' if last is None else f'the last one is {last.name}'}"
         self.progress.history.problems.append(self._problem)
 
@@ -167,7 +208,7 @@ class CheckpointWriter:
             },
             "scale": state.updater.scale,
             "history": {
-                "rows": history.rows,
+                "rows": _table(history.rows),
                 "best_epoch": history.best_epoch,
                 "forward_passes": history.forward_passes,
                 "stopped": history.stopped,
@@ -191,15 +232,36 @@ class CheckpointWriter:
 
 def check_unused(settings: Sequence[Checkpoint], resume: str | Path | None) -> None:
     """Raise FileError where the folder of a new training holds checkpoints, and ConfigError where two policies have one."""
-    folders = [Path(one.folder).absolute() for one in settings]
+    folders = [Path(one.folder).resolve() for one in settings]
     if len(set(folders)) < len(folders):
         raise ConfigError("two Checkpoint policies have the same folder: give each its own")
     for one, folder in zip(settings, folders, strict=True):
-        if checkpoint_files(folder) and (resume is None or Path(resume).absolute() != folder):
+        if checkpoint_files(folder) and (resume is None or Path(resume).resolve() != folder):
             raise FileError(
                 f"{one.folder} holds the checkpoints of another training: go on with it, fit(…, resume={one.folder!r}), choose "
                 "another folder, or delete this one"
             )
+
+
+def _table(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Return the rows of a history as one array: as JSON, those of many epochs would be too long for the head of a file."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shape = len(rows), len(columns)
+    return {
+        "columns": columns,
+        "integers": [name for name in columns if all(isinstance(row.get(name, 0), int) for row in rows)],
+        "values": np.array([[row.get(name, math.nan) for name in columns] for row in rows], np.float64).reshape(shape),
+        "present": np.array([[name in row for name in columns] for row in rows], bool).reshape(shape),
+    }
+
+
+def rows_of(table: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return the rows of a history from their table in a checkpoint."""
+    columns, integers = table["columns"], set(table["integers"])
+    return [
+        {name: int(v) if name in integers else v for name, v, has in zip(columns, values, present, strict=True) if has}
+        for values, present in zip(table["values"].tolist(), table["present"].tolist(), strict=True)
+    ]
 
 
 def recorded_options(options: Any) -> dict[str, Any]:
@@ -210,9 +272,19 @@ def recorded_options(options: Any) -> dict[str, Any]:
 
 
 def _recorded(value: Any) -> Any:
-    if isinstance(value, Config | list | tuple | Mapping) or callable(value):
-        try:
-            return to_json(value)
-        except ConfigError:
-            return type(value).__name__
-    return value if value is None or isinstance(value, (bool, int, float, str)) else type(value).__name__
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        return [_recorded(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), list(value.shape), hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
+    if isinstance(value, Mapping):  # pairs: the keys of JSON are strings
+        return [[_recorded(key), _recorded(one)] for key, one in value.items()]
+    if isinstance(value, Config) or callable(value):
+        with contextlib.suppress(ConfigError, TypeError, ValueError):
+            return json.loads(canonical_json(to_json(value)))
+    return type(value).__name__

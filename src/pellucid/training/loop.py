@@ -200,18 +200,20 @@ class Accumulation:
 
 
 def stoppable(
-    events: Generator[Event, None, None], control: Control, write_checkpoints: Callable[[Event, bool], None] | None
+    events: Generator[Event, None, None],
+    control: Control,
+    checkpoints: contextlib.AbstractContextManager[Callable[[Event, bool], None]] | None,
 ) -> Generator[Event, None, None]:
     """Yield the same events, until ``control.stop`` is set.
 
     When the next event is requested, all policies have handled the one before: that is the moment for checkpoints.
-    ``write_checkpoints(event, stop)`` is called then.
+    ``write(event, stop)`` is called then; ``checkpoints`` yields this function while the training runs.
     """
-    with contextlib.closing(events):
+    with contextlib.closing(events), checkpoints or contextlib.nullcontext() as write:
         for event in events:
             yield event
-            if write_checkpoints is not None:
-                write_checkpoints(event, control.stop)
+            if write is not None:
+                write(event, control.stop)
             if control.stop:
                 return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
 from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
 from pellucid.kernels import name_of
-from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files
+from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of
 from pellucid.training.events import History
 from pellucid.training.state import ModelState
 
@@ -44,7 +44,7 @@ class SavedTraining:
     def history(self) -> History:
         """A new history with the rows so far."""
         saved = self.values["history"]
-        return History(list(saved["rows"]), saved["best_epoch"], saved["forward_passes"], saved["stopped"])
+        return History(rows_of(saved["rows"]), saved["best_epoch"], saved["forward_passes"], saved["stopped"])
 
     @property
     def record(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class SavedTraining:
         """Restore the model; delete newer checkpoints, which are damaged, if the training goes on in one of ``folders``."""
         self.restore(state)
         for folder in folders:
-            if Path(folder).absolute() == self.path.parent.absolute():
+            if Path(folder).resolve() == self.path.parent.resolve():
                 remove_damaged(folder, self)
 
     def continue_in(self, progress: Progress) -> None:
@@ -122,17 +122,18 @@ class SavedTraining:
 def newest(folder: str | Path) -> SavedTraining | None:
     """Return the newest good checkpoint of a folder; None where there is none, or no folder.
 
-    Damaged ones are left out, with a line in ``problems``. Raises CheckpointError where all of them are damaged.
+    Damaged ones are left out, with a line in ``problems``. Raises CheckpointError where all of them are damaged, and for a file
+    that is not damaged but no checkpoint: resuming deletes what is damaged.
     """
     problems: list[str] = []
     for path in checkpoint_files(folder):
         try:
-            saved = of_file(TensorFile(path))
+            file = TensorFile(path)
         except FileError as error:
             problems.append(str(error))
         else:
             lines = [f"{problem}; {path.name} is used instead" for problem in problems]
-            return SavedTraining(saved.path, saved.file, saved.values, lines)
+            return replace(of_file(file), problems=lines)
     if problems:
         raise CheckpointError(f"no checkpoint in {folder} can be read: {'; '.join(problems)}")
     return None
