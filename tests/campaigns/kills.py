@@ -4,8 +4,8 @@
 table at the end. ``make test-long`` runs it, too.
 
 A *chain* is one training that is interrupted up to five times and then runs to its end. Its model file, with the optimizer's
-state, and its history must be the same, byte by byte, as those of the training without interruptions and checkpoints. After each
-interruption, the checkpoints must be at least as far as before, and no further from the killed step than the interval.
+state, and its history must be the same, byte by byte, as those of the training without interruptions and checkpoints. After
+each interruption, the checkpoints must be at least as far as before, and no further from the killed step than the interval.
 """
 
 from __future__ import annotations
@@ -299,14 +299,9 @@ class Chain:
     def aftermath(self) -> None:
         """Let something happen to the files, as after a power cut with a disk that had not written what it said it had."""
         names = checkpoint_files(self.checkpoints)
-        chance = self.random.random()
-        for name, probability in AFTERMATHS.items():
-            chance -= probability
-            if chance < 0:
-                break
-        else:
-            return
-        if len(names) < 2:
+        kinds = {**AFTERMATHS, "": 1 - sum(AFTERMATHS.values())}
+        name = self.random.choices(list(kinds), list(kinds.values()))[0]
+        if not name or len(names) < 2:
             return
         with self.lock:
             self.count.aftermaths[name] += 1

@@ -370,17 +370,20 @@ class Splits:
 
 
 def digest(*sets: Dataset) -> str:
-    """Return the SHA-256 of the samples and targets of the sets, in their order. Samples are read in chunks."""
+    """Return the SHA-256 of the samples and targets of the sets, in their order. Samples are read in chunks.
+
+    Several inputs and outputs are taken in the order of their names.
+    """
     sha = hashlib.sha256()
     for data in sets:
-        for name, x in _parts(data.source_x).items():
+        for name, x in sorted(_parts(data.source_x).items()):
             sha.update(f"{name}{len(data)} {tuple(x.shape[1:])} {x.dtype} {data.classes}".encode())
             for start in range(0, len(data), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 rows = part if data.rows is None else data.rows[part]
                 sha.update(np.ascontiguousarray(x[rows]).data)
         if data.source_y is not None:
-            for name, y in _parts(data.source_y).items():
+            for name, y in sorted(_parts(data.source_y).items()):
                 sha.update(name.encode())
                 sha.update(np.ascontiguousarray(y if data.rows is None else y[data.rows]).data)
     return sha.hexdigest()

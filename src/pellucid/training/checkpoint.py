@@ -75,14 +75,15 @@ def checkpoint_files(folder: str | Path) -> list[Path]:
     Raises FileError where the folder cannot be read: its checkpoints are not to be overlooked.
     """
     try:
-        return sorted((one for one in Path(folder).iterdir() if _steps(one) >= 0 and one.is_file()), key=_steps, reverse=True)
+        found = [one for one in Path(folder).iterdir() if steps_in_name(one) >= 0 and one.is_file()]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise FileError(f"{folder}: the folder of checkpoints cannot be read: {error.strerror or error}") from None
+    return sorted(found, key=steps_in_name, reverse=True)
 
 
-def _steps(path: Path) -> int:
+def steps_in_name(path: Path) -> int:
     """Return the number of steps in the name of a checkpoint, -1 for another name."""
     found = _FILE_NAME.fullmatch(path.name)
     return int(found[1]) if found else -1
@@ -173,7 +174,7 @@ class CheckpointWriter:
             self._forget_problem()
             # Only older ones: newer ones are damaged, or of another training, and this one is what counts.
             with contextlib.suppress(OSError):
-                for old in [path for path in checkpoint_files(folder) if _steps(path) < steps][one.keep - 1 :]:
+                for old in [path for path in checkpoint_files(folder) if steps_in_name(path) < steps][one.keep - 1 :]:
                     old.unlink()
         self._read_clock()
         self._written[i] = self._seconds

@@ -18,7 +18,7 @@ from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
 from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
 from pellucid.kernels import name_of
-from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of
+from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of, steps_in_name
 from pellucid.training.events import History
 from pellucid.training.state import ModelState
 
@@ -131,12 +131,25 @@ def newest(folder: str | Path) -> SavedTraining | None:
             file = TensorFile(path)
         except FileError as error:
             problems.append(str(error))
-        else:
-            lines = [f"{problem}; {path.name} is used instead" for problem in problems]
-            return replace(of_file(file), problems=lines)
+            continue
+        saved = of_file(file)
+        if saved.steps != steps_in_name(path):  # otherwise it would hide the checkpoints that the training writes next
+            problems.append(f"{path} holds another checkpoint, that after {saved.steps:,} steps")
+            continue
+        return replace(saved, problems=[f"{problem}; {path.name} is used instead" for problem in problems])
     if problems:
         raise CheckpointError(f"no checkpoint in {folder} can be read: {'; '.join(problems)}")
+    _check_place(folder)
     return None
+
+
+def _check_place(folder: str | Path) -> None:
+    """Raise FileError where a folder without checkpoints has a subfolder with some: that of a run, for example."""
+    below: list[Path] = []
+    with contextlib.suppress(OSError):
+        below = [one for one in sorted(Path(folder).iterdir()) if one.is_dir() and checkpoint_files(one)]
+    if below:
+        raise FileError(f"{folder} holds no checkpoints, but {below[0]} does: resume from that folder")
 
 
 def of_file(file: TensorFile) -> SavedTraining:
@@ -170,7 +183,7 @@ def data_digest(data: Dataset) -> str:
     sha = hashlib.sha256(digest(data).encode())
     weights = unwrapped(data.sample_weight)
     parts = weights if isinstance(weights, dict) else {"": weights}
-    for name, one in parts.items():
+    for name, one in sorted(parts.items()):
         if one is not None:
             sha.update(f"{name}{np.shape(one)}".encode())
             sha.update(np.ascontiguousarray(one).data)
