@@ -1,8 +1,8 @@
 """One training of the campaign in a process of its own, with planned faults. It starts, or goes on from its checkpoints.
 
 ``python -m tests.campaigns.child PLAN`` writes ``final.pellucid``, ``history.json`` and ``problems.json`` into the folder of
-the plan when the training ends, and a byte to the standard output after each event ("." for an update): the driver (``kills.py``)
-counts them and kills this process. Faults at a planned operation on a file are injected here.
+the plan when the training ends, and a byte to the standard output after each event ("." for an update). The driver,
+``kills.py``, counts them and kills this process. Faults at a planned operation on a file are injected here.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def packed(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return {"text": value.encode("utf-16-le", "surrogatepass").hex()} if _SURROGATES.search(value) else value
+        return {"text": value.encode("utf-32-le", "surrogatepass").hex()} if _SURROGATES.search(value) else value
     if isinstance(value, np.generic):
         value = value.item()
         return packed(value, name, arrays) if isinstance(value, (bool, int, float, str)) else _refused(value, name)
@@ -74,7 +74,7 @@ def unpacked(data: Any, arrays: Mapping[str, Array]) -> Any:
     if "pairs" in data:
         return {unpacked(key, arrays): unpacked(item, arrays) for key, item in data["pairs"]}
     if "text" in data:
-        return bytes.fromhex(data["text"]).decode("utf-16-le", "surrogatepass")
+        return bytes.fromhex(data["text"]).decode("utf-32-le", "surrogatepass")
     array, kind = arrays[data["array"]], np.dtype(data["dtype"])
     if kind.kind not in "biuf":
         raise ValueError(f"an array of the type {kind}")
