@@ -1,8 +1,8 @@
 """One training of the campaign in a process of its own, with planned faults. It starts, or goes on from its checkpoints.
 
 ``python -m tests.campaigns.child PLAN`` writes ``final.pellucid``, ``history.json`` and ``problems.json`` into the folder of
-the plan when the training ends, and a byte to the standard output after each event ("." for an update). The driver,
-``kills.py``, counts them and kills this process. Faults at a planned operation on a file are injected here.
+the plan when the training ends, and a byte to a pipe after each event ("." for an update). The driver, ``kills.py``, counts
+them and kills this process. Faults at a planned operation on a file are injected here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pellucid.model import file as model_file
 from pellucid.training import threads
 from tests.campaigns.trainings import TRAININGS
 
+EVENTS = "PELLUCID_TEST_EVENTS"  # the environment variable with the number of the pipe for the events
 OPERATIONS = ("open", "write", "sync file", "rename", "sync folder", "delete")
 
 
@@ -184,10 +185,11 @@ def run(plan: Plan) -> tuple[Any, list[str]]:
         model, data = training.model(), training.data()
         options = training.options_with([Checkpoint(folder, **plan.checkpoint)], resume=folder)
         x, y = data.pop("x"), data.pop("y", None)
-        os.write(1, b"b")
+        pipe = int(os.environ[EVENTS])
+        os.write(pipe, b"b")
         steps = None
         for event in model.fit_events(x, y, options, **data):
-            os.write(1, b"." if isinstance(event, StepEvent) and event.step != steps else b",")
+            os.write(pipe, b"." if isinstance(event, StepEvent) and event.step != steps else b",")
             steps = model.state.steps
             if plan.pause:
                 time.sleep(plan.pause)

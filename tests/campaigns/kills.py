@@ -32,7 +32,7 @@ from pellucid.core.files import TensorFile
 from pellucid.errors import FileError
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.resuming import newest
-from tests.campaigns.child import OPERATIONS, Plan, outcome
+from tests.campaigns.child import EVENTS, OPERATIONS, Plan, outcome
 from tests.campaigns.damage import damaged
 from tests.campaigns.trainings import TRAININGS
 
@@ -109,20 +109,28 @@ def uninterrupted(name: str) -> Expected:
 
 
 class Process:
-    """A process of ``child.py``, whose events are counted as they arrive."""
+    """A process in a group of its own, which writes a byte to a pipe for each event ("." for an update)."""
 
-    def __init__(self, plan: Plan, log: Path):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-        command = [sys.executable, "-m", "tests.campaigns.child", plan.json()]
-        self._log = open(log, "ab")  # noqa: SIM115 (closed in wait)
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, cwd=ROOT, env=environment)
+    def __init__(self, words: list[str], log: Path, environment: dict[str, str] | None = None):
+        self._events, events = os.pipe()
+        path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+        with open(log, "ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, *words],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": path, EVENTS: str(events)} | (environment or {}),
+                pass_fds=[events],
+                start_new_session=True,
+            )
+        os.close(events)
         self.begun, self.events, self.updates = False, 0, 0
 
     def read_until(self, events: int) -> bool:
         """Wait for that number of events; return False if the process ends before it."""
-        assert self._process.stdout is not None
         while not self.begun or self.events < events:
-            got = os.read(self._process.stdout.fileno(), 1)
+            got = os.read(self._events, 1)
             if not got:
                 return False
             self.begun = True
@@ -130,18 +138,19 @@ class Process:
             self.updates += got == b"."
         return True
 
-    def send(self, number: int) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
+    def send(self, number: int, *, group: bool = False) -> None:
+        """Send a signal, also to the processes that this one has started if ``group`` is true."""
+        with contextlib.suppress(ProcessLookupError):
+            if group:
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)
 
     def wait(self) -> int:
         """Wait for the end, and return the exit status (negative: the signal)."""
-        with contextlib.suppress(ValueError):
-            self.read_until(10**9)
+        self.read_until(10**9)
         code = self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._log.close()
+        os.close(self._events)
         return code
 
 
@@ -232,7 +241,7 @@ class Chain:
 
     def start(self, plan: Plan) -> Process:
         """Start a process."""
-        self.last = Process(plan, self.log)
+        self.last = Process(["-m", "tests.campaigns.child", plan.json()], self.log)
         return self.last
 
     def process(self, plan: Plan) -> int:
