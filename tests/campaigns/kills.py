@@ -146,6 +146,10 @@ class Process:
             else:
                 self._process.send_signal(number)
 
+    def runs(self) -> bool:
+        """Return whether the process has not ended."""
+        return self._process.poll() is None
+
     def wait(self) -> int:
         """Wait for the end, and return the exit status (negative: the signal)."""
         self.read_until(10**9)

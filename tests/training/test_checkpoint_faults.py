@@ -7,6 +7,8 @@ import functools
 import itertools
 import os
 import shutil
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from pellucid import (
     StepEvent,
 )
 from pellucid.core.files import canonical_json
+from pellucid.training import Policy
 from pellucid.training.checkpoint import CheckpointWriter, Progress, TrainingRecord, checkpoint_files, recorded_options, rows_of
 from pellucid.training.events import History
 from pellucid.training.loop import Place
@@ -305,6 +308,25 @@ def test_several_inputs_may_have_another_order_when_the_training_resumes(tmp_pat
     x, other = {"left": X, "right": X[:, :5]}, {"right": X[:, :5], "left": X}
     whole, second = resumed(tmp_path, x, Y, other, model=model)
     assert whole == second
+
+
+@dataclass(frozen=True)
+class _Remembering(Policy):
+    """A policy that remembers the parameters of the last epoch."""
+
+    copied: bool
+
+    def wrap(self, events, state, history, memory):
+        for event in events:
+            yield event
+            memory["last"] = [state.parameters.copy() if self.copied else state.parameters]
+
+
+def test_a_memory_that_would_no_longer_change_with_the_model_is_refused(tmp_path):
+    for copied in (True, False):
+        policies = [_Remembering(copied), Checkpoint(tmp_path / str(copied), every_steps=1)]
+        with nullcontext() if copied else pytest.raises(ConfigError, match=r"store a copy, as in memory"):
+            compiled().fit(X, Y, batch_size=10, policies=policies)
 
 
 def test_a_model_that_no_file_can_hold_is_an_error_at_the_start(tmp_path):

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,7 @@ class CheckpointWriter:
         progress = self.progress
         state, place, history = progress.state, progress.place, progress.history
         arrays = state.saved_arrays(training_state=True)
+        _check_copied([*progress.memories, progress.control.record], state)
         training = {
             "place": {
                 "epoch": place.epoch,
@@ -229,6 +230,26 @@ class CheckpointWriter:
             },
         }
         return tensor_chunks(settings, arrays)
+
+
+def _check_copied(memories: Sequence[Any], state: ModelState) -> None:
+    """Raise ConfigError where a memory holds a vector of the model itself: after resuming, it would no longer change with it."""
+    vectors = [state.parameters, state.statistics, *state.updater.state.values()]
+    for array in _arrays(memories):
+        if any(np.may_share_memory(array, vector) for vector in vectors):
+            raise ConfigError(
+                "the memory of a policy, or the record of the caller, holds parameters, statistics or vectors of the optimizer "
+                "themselves: store a copy, as in memory['best'] = state.parameters.copy()"
+            )
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the arrays in a value of lists, tuples and dictionaries."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _arrays(one)
 
 
 def check_unused(settings: Sequence[Checkpoint], resume: str | Path | None) -> None:
