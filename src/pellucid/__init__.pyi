@@ -13,6 +13,7 @@ from pellucid.errors import (
     LockedError as LockedError,
     PellucidError as PellucidError,
     ShapeError as ShapeError,
+    VersionError as VersionError,
 )
 from pellucid.initializers import (
     Constant as Constant,

@@ -6,6 +6,7 @@
     ├── DataError             data that cannot be read, or that cannot be used for training
     ├── FileError             a file that cannot be read or written, or has invalid content
     │   ├── CheckpointError   a model file or checkpoint whose arrays do not fit its network or its optimizer
+    │   ├── VersionError      a file that needs a newer version of Pellucid
     │   └── LockedError       a folder that another process is using
     └── DivergedError         NaN or infinity during training
 
@@ -48,6 +49,10 @@ class FileError(PellucidError, OSError):
 
 class CheckpointError(FileError):
     """A model file or checkpoint whose arrays do not fit its network or its optimizer."""
+
+
+class VersionError(FileError):
+    """A file of a newer version of Pellucid, which is neither damaged nor readable for this one."""
 
 
 class LockedError(FileError):

@@ -33,7 +33,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.core.config import registered_classes, to_json
-from pellucid.core.files import TensorFile, save_tensors
+from pellucid.core.files import FORMAT, NEEDS, TensorFile, save_tensors
 from pellucid.layers import LayerSpec
 
 
@@ -100,10 +100,17 @@ def test_custom_layers_are_passed_as_an_argument(tmp_path):
         ({"input_shape": [6]}, CheckpointError, r"dense1.W should be \(6, 8\), is \(5, 8\)"),
         ({"input_shape": [10**9]}, CheckpointError, "its arrays do not fit its network"),
         ({"training_state": True, "optimizer": {"class": "Adam"}}, CheckpointError, "training state.*Adam"),
-        ({"format": 2}, FileError, "format 2"),
+        ({"format": 2, "needs": "0.7"}, FileError, r"newer version.*reads format 1. It needs Pellucid 0.7 or later: update"),
+        ({"format": 2, "needs": None}, FileError, "newer version.*It needs a newer Pellucid: update with pip"),
+        ({"format": 2, "needs": {"class": "Dense"}}, FileError, "It needs a newer Pellucid: update with pip"),
+        ({"format": True}, FileError, "the format True, which is none of Pellucid's"),
+        ({"format": 0}, FileError, "the format 0, which is none of Pellucid's"),
+        ({"format": None}, FileError, "the format None, which is none of Pellucid's"),
         ({"loss": 5}, ConfigError, "expected a Loss"),
         ({"seed": "x"}, ConfigError, "seed must be an integer"),
         ({"classes": ["a"]}, ConfigError, "1 class names for 3 outputs"),
+        ({"classes": 0.5}, ConfigError, "classes must be a list of names, one for each output, got 0.5"),
+        ({"classes": "abc"}, ConfigError, "classes must be a list of names, one for each output, got 'abc'"),
         ({"steps": "many"}, FileError, "lacks settings"),
     ],
 )
@@ -114,6 +121,15 @@ def test_settings_that_do_not_fit_raise(tmp_path, change, error, message):
     save_tensors(tmp_path / "changed.pellucid", {**file.settings, **change}, file.arrays())
     with pytest.raises(error, match=message):
         Model.load(tmp_path / "changed.pellucid")
+
+
+def test_a_file_names_the_version_that_it_needs(tmp_path):
+    new_model().save(tmp_path / "new")
+    settings = TensorFile(tmp_path / "new").settings
+    assert (settings["format"], settings["needs"]) == (FORMAT, NEEDS)
+    arrays = TensorFile(tmp_path / "new").arrays()
+    save_tensors(tmp_path / "old", {name: value for name, value in settings.items() if name != "needs"}, arrays)
+    Model.load(tmp_path / "old")
 
 
 def test_files_with_an_epsilon_that_is_not_allowed_any_more_have_the_least_one(tmp_path):

@@ -24,7 +24,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.errors import FileError
+from pellucid.core.version import __version__
+from pellucid.errors import FileError, VersionError
+
+# The version of the format of model files and checkpoints. Raise it when a reader of the old format would restore a wrong model
+# from a new file, or when this version cannot read old files any more. An optional setting with a default needs no new version.
+FORMAT = 1
+NEEDS = "0.1.0"  # the oldest version that reads this format, which older versions name when they refuse a newer file
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -238,6 +244,26 @@ class TensorFile:
 
         loaded: dict[str, Array] = safetensors.numpy.load(self._bytes)
         return loaded
+
+
+def check_format(path: str | Path, settings: Mapping[str, Any], what: str) -> None:
+    """Raise FileError unless the ``settings`` of a file say that its format is FORMAT, and VersionError for a newer one.
+
+    ``settings["format"]`` is the number of the format, and ``settings["needs"]`` is the oldest version of Pellucid that reads
+    it, which the message about a newer format names. Files written before there was this setting lack it. ``what`` is the kind
+    of file in words.
+    """
+    number, needs = settings.get("format"), settings.get("needs")
+    if type(number) is int and number == FORMAT:
+        return
+    if type(number) is int and number > FORMAT:
+        named = isinstance(needs, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9}){1,3}", needs)
+        raise VersionError(
+            f"{path} was written by a newer version of Pellucid: its format is {number}, and this version, {__version__}, "
+            f"reads format {FORMAT}. It needs {f'Pellucid {needs} or later' if named else 'a newer Pellucid'}: update with "
+            f"pip install --upgrade pellucid, or write the {what} again with this version"
+        )
+    raise FileError(f"{path} has the format {number!r}, which is none of Pellucid's; this version reads format {FORMAT}")
 
 
 def read_json(path: str | Path) -> Any:

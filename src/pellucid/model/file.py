@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.config import from_json
-from pellucid.core.files import TensorFile, tensor_chunks
+from pellucid.core.files import FORMAT, NEEDS, TensorFile, check_format, tensor_chunks
 from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.errors import CheckpointError, FileError, PellucidError
@@ -24,17 +24,14 @@ from pellucid.optim.adam import MIN_EPSILON
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS
 from pellucid.training.state import ModelState
 
-# The version of the format. Raise it when a reader of the old format would restore a wrong model from a new file, or when this
-# module cannot read old files any more. An optional setting with a default needs no new version.
-FORMAT = 1
-
 # The rules for which files may hold an ε below MIN_EPSILON, from before there was this bound. Younger rules are not listed.
 ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")
 
 
 def settings(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> dict[str, Any]:
     """Return the settings in the file of the model with this state and this configuration."""
-    return {"format": FORMAT, "training_state": training_state, "steps": state.steps, "epochs": state.epochs, **config}
+    counts = {"steps": state.steps, "epochs": state.epochs}
+    return {"format": FORMAT, "needs": NEEDS, "training_state": training_state, **counts, **config}
 
 
 def content(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> list[bytes]:
@@ -81,8 +78,7 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
     """
     file, custom = TensorFile(path, content), tuple(custom_classes)
     settings = file.settings
-    if settings.get("format") != FORMAT:
-        raise FileError(f"{path} has the format {settings.get('format')!r}; this version of Pellucid reads format {FORMAT}")
+    check_format(path, settings, "model")
     try:
         network = from_json(settings["network"], Layer, custom)
         shape = _shape(settings["input_shape"])
