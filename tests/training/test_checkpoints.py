@@ -48,7 +48,9 @@ from pellucid import (
     Sequential,
     Softmax,
     StochasticWeightAverage,
+    VersionError,
 )
+from pellucid.core.files import TensorFile, save_tensors
 from pellucid.core.plain_values import packed, unpacked
 from pellucid.data import Augmentation, BatchStream
 from pellucid.metrics import F1, Metric, MetricState, PerPosition
@@ -598,3 +600,90 @@ def test_what_rounds_differently_is_said(tmp_path, monkeypatch):
     assert len(problems) == 2
     assert "kernels" in problems[0]
     assert problems[1].endswith("the training goes on with 9.9: the result may differ in rounding")
+
+
+def rewritten(path, change, **settings):
+    """Write the checkpoint again, with other settings and with ``change(values)`` in place of its values."""
+    file = TensorFile(path)
+    arrays = file.arrays()
+    values = unpacked(file.settings["training"]["state"], arrays)
+    training = {**file.settings["training"], "state": packed(change(values), "training/", arrays)}
+    save_tensors(path, {**file.settings, "training": training, **settings}, arrays)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused_and_kept(tmp_path):
+    fit(tmp_path)
+    newest, _ = checkpoint_files(tmp_path)
+    rewritten(newest, lambda values: values, format=2, needs="0.9")
+    with pytest.raises(VersionError, match=r"checkpoint-000000015.* It needs Pellucid 0.9 or later: update"):
+        fit(tmp_path, resume=tmp_path)
+    assert newest.exists(), "it is not damaged"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: {**values, "place": []}, "place is of another kind"),
+        (lambda values: {**values, "place": {**values["place"], "epoch": "2"}}, "place is of another kind"),
+        (lambda values: {**values, "place": {**values["place"], "epoch": 0}}, "epoch is of another kind"),
+        (lambda values: {**values, "place": {**values["place"], "batch": -1}}, "batch is of another kind"),
+        (lambda values: {**values, "place": {**values["place"], "scores": 5}}, "scores is of another kind"),
+        (lambda values: {**values, "history": {**values["history"], "rows": [5]}}, "rows is of another kind"),
+        (lambda values: {**values, "scale": None}, "scale is of another kind"),
+        (lambda values: {**values, "memories": [5]}, "memories is of another kind"),
+        (lambda values: {**values, "learning_rate": "high"}, "learning_rate is of another kind"),
+        (lambda values: {**values, "record": [[[[0]]]]}, "record is of another kind"),
+    ],
+)
+def test_values_of_another_kind_are_noticed(tmp_path, change, message):
+    fit(tmp_path)
+    newest, before = checkpoint_files(tmp_path)
+    rewritten(newest, change)
+    resumed = fit(tmp_path, resume=tmp_path)
+    (problem,) = resumed.history.problems
+    assert message in problem
+    assert f"{before.name} is used instead" in problem
+
+
+def remembering(place, name, value):
+    """Return the change of the memory of the policy at this place."""
+
+    def change(values):
+        values["memories"][place][name] = value
+        return values
+
+    return change
+
+
+def test_the_memory_of_a_policy_is_of_the_kind_that_it_begins_with(tmp_path):
+    policies = [AverageWeights(), ReduceOnPlateau(monitor="train_loss"), EarlyStopping(monitor="train_loss")]
+    for place, name, value in (
+        (0, "steps", "many"),
+        (0, "averages", {"parameters": np.zeros(3, np.float32)}),
+        (1, "best", None),
+        (2, "parameters", np.zeros(3)),
+        (2, "epochs", 1.5),
+        (2, "epochs", True),
+    ):
+        folder = tmp_path / f"{place}{name}{value!s:.3}"
+        fit(folder, policies=[*policies, Checkpoint(folder, cost=1.0)], epochs=2)
+        for path in checkpoint_files(folder):
+            rewritten(
+                path,
+                lambda values, place=place, name=name, value=value: values["memories"][place].update({name: value}) or values,
+            )
+        with pytest.raises(CheckpointError, match=f"{name!r} that a policy remembers, instead of a value like"):
+            fit(folder, policies=[*policies, Checkpoint(folder, cost=1.0)], epochs=2, resume=folder)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [{"loss": 0.5}, {"loss": 0.5, "weight": 1.0, "metrics": []}, {"loss": 1, "weight": 1, "metrics": [{"sum": "x"}]}],
+)
+def test_scores_that_do_not_fit_the_metrics_are_noticed(tmp_path, scores):
+    fit(tmp_path, policies=[Checkpoint(tmp_path, every_steps=2, keep=1, cost=1.0)], epochs=1)
+    (path,) = checkpoint_files(tmp_path)
+    middle = {"epoch": 1, "batch": 2, "scores": scores}
+    rewritten(path, lambda values: {**values, "place": {**values["place"], **middle}})
+    with pytest.raises(CheckpointError, match="the scores in the checkpoint do not fit the metrics"):
+        fit(tmp_path, epochs=1, resume=tmp_path)

@@ -83,6 +83,28 @@ def unpacked(data: Any, arrays: Mapping[str, Array]) -> Any:
     return array.astype(kind).reshape(data["shape"])
 
 
+def fits(value: Any, like: Any) -> bool:
+    """Return whether a value that was read from a file is of the kind of ``like``, the value that a program would begin with.
+
+    Numbers are numbers, and integers where ``like`` is one; arrays have the same shape and dtype, dictionaries have
+    these keys, with values that fit. Lists may have any content, and in the place of None is anything.
+    """
+    if like is None:
+        return True
+    if isinstance(like, np.ndarray):
+        return isinstance(value, np.ndarray) and (value.shape, value.dtype) == (like.shape, like.dtype)
+    if isinstance(like, Mapping):
+        same = isinstance(value, Mapping) and set(like) <= set(value)
+        return same and all(fits(value[name], one) for name, one in like.items())
+    if isinstance(like, (bool, np.bool_)):
+        return isinstance(value, bool)
+    if isinstance(like, (int, np.integer)):
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(like, (float, np.floating)):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (list, tuple) if isinstance(like, (list, tuple)) else type(like))
+
+
 def _refused(value: Any, name: str) -> Any:
     raise ConfigError(
         f"a checkpoint cannot hold {name}, which is of the type {type(value).__name__}: keep numbers, strings, arrays, "

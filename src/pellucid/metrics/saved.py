@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.config import Config
+from pellucid.core.plain_values import fits
 from pellucid.metrics.base import MetricState
 
 _PLAIN = (bool, int, float, str, np.ndarray, np.generic, list, tuple, dict)
@@ -31,7 +32,10 @@ def saved(state: MetricState) -> dict[str, Any]:
 
 
 def restore(state: MetricState, values: dict[str, Any]) -> None:
-    """Set the attributes of a new state to those that :func:`saved` returned. Raises KeyError where one is missing."""
+    """Set the attributes of a new state to those that :func:`saved` returned.
+
+    Raises KeyError where one is missing, and ValueError for one of another kind than the new state has.
+    """
     for name, value in list(_attributes(state)):
         if isinstance(value, MetricState):
             restore(value, values[name])
@@ -39,6 +43,8 @@ def restore(state: MetricState, values: dict[str, Any]) -> None:
             for one, inner in zip(value, values[name], strict=True):
                 restore(one, inner)
         elif value is None or isinstance(value, _PLAIN) or not _is_setting(value):
+            if not fits(values[name], value):
+                raise ValueError(f"{name} is {str(values[name])[:60]}")
             setattr(state, name, values[name])
 
 

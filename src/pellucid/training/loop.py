@@ -15,6 +15,7 @@ from typing import Any
 
 from pellucid.core.memory import Array
 from pellucid.data.batches import BatchSource
+from pellucid.errors import CheckpointError
 from pellucid.metrics import Value
 from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import divergence_error
@@ -74,7 +75,14 @@ class Place:
         self.start_time = time.perf_counter() - self.saved_seconds
         self.scores = start_scores(state)
         if self.saved_scores is not None:
-            self.scores.restore(self.saved_scores)
+            try:
+                self.scores.restore(self.saved_scores)
+                self.scores.result()
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise CheckpointError(
+                    f"the scores in the checkpoint do not fit the metrics of the model ({type(error).__name__}: {error}): it "
+                    "is damaged, or of another version; delete it to go on from the one before"
+                ) from error
         self.saved_scores, self.saved_seconds = None, 0.0
         return self.scores
 

@@ -12,13 +12,29 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pellucid.core.config import Config, Count, NonNegative, OpenFraction
-from pellucid.errors import ConfigError, did_you_mean
+from pellucid.core.plain_values import fits
+from pellucid.errors import CheckpointError, ConfigError, did_you_mean
 from pellucid.metrics import Metric, lower_is_better
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.state import ModelState
 
 Events = Generator[Event, None, None]
-Memory = dict[str, Any]
+
+
+class Memory(dict[str, Any]):
+    """What a policy remembers: a dictionary, empty in a new training, and read from a checkpoint in one that is resumed.
+
+    ``setdefault(name, value)`` declares what it holds: raises CheckpointError where the checkpoint has a value of another kind
+    (:func:`~pellucid.core.plain_values.fits`).
+    """
+
+    def setdefault(self, name: str, default: Any = None, /) -> Any:
+        if name in self and not fits(self[name], default):
+            raise CheckpointError(
+                f"the checkpoint has {str(self[name])[:60]} as the {name!r} that a policy remembers, instead of a value like "
+                f"{str(default)[:60]}: it is damaged, or of another version of this policy; delete it to start anew"
+            )
+        return super().setdefault(name, default)
 
 
 class Policy(Config, ABC):
@@ -40,7 +56,8 @@ class Policy(Config, ABC):
         """Yield the same events. A policy stops the training by returning before ``events`` has ended.
 
         ``history`` is the history so far. ``memory`` is a dictionary for all that the policy has to remember from one event to
-        the next: numbers, strings, arrays, and lists and dictionaries of them. It is empty in a new training. A checkpoint
+        the next: numbers, strings, arrays, and lists and dictionaries of them. It is empty in a new training, and
+        ``memory.setdefault(name, value)`` gives it its first values. A checkpoint
         stores it when the policy requests the next event, and a resumed training begins with it. So, what is put into local
         variables is lost. If the training fails or the generator is closed, a ``finally`` block can restore what the policy has
         changed.

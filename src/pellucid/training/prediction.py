@@ -65,8 +65,8 @@ class OutputScores:
         return {"loss": self.loss, "weight": self.weight, "metrics": [saved(state) for _, state in self._metrics]}
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Set new scores to those that :meth:`saved` returned."""
-        self.loss, self.weight = values["loss"], values["weight"]
+        """Set new scores to those that :meth:`saved` returned. Raises LookupError, TypeError or ValueError for others."""
+        self.loss, self.weight = float(values["loss"]), float(values["weight"])
         for (_, state), one in zip(self._metrics, values["metrics"], strict=True):
             restore(state, one)
 
@@ -116,7 +116,7 @@ class SeveralScores:
         return {name: part.saved() for name, part in self._parts.items()}
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Set new scores to those that :meth:`saved` returned."""
+        """Set new scores to those that :meth:`saved` returned. Raises LookupError, TypeError or ValueError for others."""
         for name, part in self._parts.items():
             part.restore(values[name])
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.files import TensorFile
+from pellucid.core.files import TensorFile, check_format
 from pellucid.core.named_arrays import unwrapped
-from pellucid.core.plain_values import unpacked
+from pellucid.core.plain_values import fits, unpacked
 from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
-from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
+from pellucid.errors import CheckpointError, ConfigError, DataError, FileError, VersionError
 from pellucid.kernels import name_of
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of, steps_in_name
 from pellucid.training.events import History
@@ -24,6 +24,21 @@ from pellucid.training.state import ModelState
 
 # The settings of a model that decide its training. The others are taken from the data, which are compared by their digest.
 _COMPARED = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "loss_weights")
+
+
+# What the values of a checkpoint are like.
+_LIKE = {
+    "place": {"epoch": 1, "batch": 0, "learning_rate": 0.0, "ended": None, "seconds": 0.0, "scores": None},
+    "scale": 1.0,
+    "history": {"rows": [], "best_epoch": None, "forward_passes": 0, "stopped": None},
+    "memories": [],
+    "record": {},
+}
+_LIKE_SETTINGS = {
+    "steps": 0,
+    "epochs": 0,
+    "training": {"state": None, "options": {}, "data": {}, "kernels": "", "version": ""},
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +138,8 @@ def newest(folder: str | Path) -> SavedTraining | None:
     """Return the newest good checkpoint of a folder; None where there is none, or no folder.
 
     Damaged ones are left out, with a line in ``problems``. Raises CheckpointError where all of them are damaged, and for a file
-    that is not damaged but no checkpoint: resuming deletes what is damaged.
+    that is not damaged but no checkpoint: resuming deletes what is damaged. Raises VersionError for one that a newer version of
+    Pellucid has written.
     """
     problems: list[str] = []
     for path in checkpoint_files(folder):
@@ -132,6 +148,7 @@ def newest(folder: str | Path) -> SavedTraining | None:
         except FileError as error:
             problems.append(str(error))
             continue
+        check_format(path, file.settings, "checkpoint")
         saved = of_file(file)
         if saved.steps != steps_in_name(path):  # otherwise it would hide the checkpoints that the training writes next
             problems.append(f"{path} holds another checkpoint, that after {saved.steps:,} steps")
@@ -160,13 +177,36 @@ def of_file(file: TensorFile) -> SavedTraining:
     try:
         arrays = file.arrays()
         values = unpacked(file.settings["training"]["state"], arrays)
+        _check_values(values, file.settings)
         saved = SavedTraining(path, file, values)
         _ = saved.history, saved.record, saved.steps
         _ = [file.settings["training"][name] for name in ("options", "data", "kernels", "version")]
         _ = [values[name] for name in ("place", "scale", "memories", "learning_rate")]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
     return saved
+
+
+def _check_values(values: Any, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError where the values of a checkpoint are of another kind than those that are written."""
+    wrong = [name for name, like in _LIKE.items() if not fits(values[name], like)]
+    wrong += [name for name, like in _LIKE_SETTINGS.items() if not fits(settings[name], like)]
+    if not wrong:
+        place, history = values["place"], values["history"]
+        optional: tuple[tuple[Any, str, Any], ...] = (
+            (place, "ended", ""),
+            (place, "scores", {}),
+            (history, "best_epoch", 0),
+            (history, "stopped", ""),
+            (values, "learning_rate", 0.0),
+        )
+        wrong += [name for where, name, like in optional if where[name] is not None and not fits(where[name], like)]
+        wrong += ["memories"] * any(not isinstance(one, dict) for one in values["memories"])
+        wrong += ["rows"] * any(not isinstance(row, dict) or "epoch" not in row for row in history["rows"])
+        wrong += ["epoch"] * (place["epoch"] < 1 or min(settings["steps"], settings["epochs"]) < 0)
+        wrong += ["batch"] * (place["batch"] < 0)
+    if wrong:
+        raise ValueError(f"{wrong[0]} is of another kind")
 
 
 def remove_damaged(folder: str | Path, good: SavedTraining) -> None:
