@@ -9,13 +9,25 @@ import re
 import numpy as np
 import pytest
 
-from pellucid import ConfigError, DataError, Dense, Flatten, Model, ReLU, Reshape, Sequential, Sigmoid
+from pellucid import (
+    ConfigError,
+    DataError,
+    Dense,
+    FileError,
+    Flatten,
+    MeanSquaredError,
+    Model,
+    ReLU,
+    Reshape,
+    Sequential,
+    Sigmoid,
+)
 from pellucid.cli.common import format_scores
 from pellucid.data import Dataset
 from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs import presets
-from pellucid.runs.folder import RunFolder, load_data, open_run
+from pellucid.runs.folder import RunFolder, load_data, open_run, read_metrics
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
 from pellucid.runs.task import Task
@@ -142,3 +154,36 @@ def test_an_autoencoder_takes_pictures_only_and_says_which_sizes():
         Task.of(recipe, odd, "autoencoder")
     with pytest.raises(DataError, match="needs images"):
         reconstruction(Dataset(random.random((4, 3)), np.zeros(4)))
+
+
+def test_damaged_files_of_a_run_are_named(tmp_path):
+    Sequential(Dense(2)).compile((3,), MeanSquaredError()).save(tmp_path / "model.pellucid")
+    assert open_run(tmp_path)[1] == {}
+    for config, message in (
+        ([], "config.json is damaged: its content must be an object"),
+        ({"data": 5}, "config.json is damaged: data must be an object with names, got 5"),
+        ({"data": {"requested": [1]}}, r"data.requested must be a text, got \[1\]"),
+        ({"data": {"split_seed": -1}}, "data.split_seed must be a whole number, got -1"),
+        ({"preset": {}}, "preset must be a text"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(FileError, match=message):
+            open_run(tmp_path)
+    energy = {"how": "measured", "source": "RAPL", "joules": 1, "low": 1}
+    for metrics, message in (
+        ({"test": 0.5}, "metrics.json is damaged: test must be an object"),
+        ({"test": {"accuracy": 1.5}}, "test.accuracy must be a number from 0 to 1, got 1.5"),
+        ({"test": {"accuracy": True}}, "test.accuracy must be a number from 0 to 1, got True"),
+        ({"seconds": 10**400}, "seconds must be a finite number, got 1000"),
+        ({"data": {"sizes": {"test": 2.5}}}, "data.sizes.test must be a whole number"),
+        ({"energy": energy}, "energy must have how, source, joules, low, high"),
+    ):
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+        with pytest.raises(FileError, match=message):
+            read_metrics(tmp_path)
+    good = {"data": {"name": None, "sizes": {}}, "test": {"accuracy": None}, "energy": {**energy, "high": 2}, "epochs": 3}
+    (tmp_path / "metrics.json").write_text(json.dumps(good))
+    assert read_metrics(tmp_path) == good
+    (tmp_path / "config.json").write_text(json.dumps({"data": {"requested": None, "split_seed": None}}))
+    with pytest.raises(DataError, match="nowhere: there is no such folder"):
+        load_data(open_run(tmp_path)[1], tmp_path / "nowhere")

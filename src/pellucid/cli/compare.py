@@ -188,7 +188,7 @@ def _table_row(values: Metrics) -> tuple[str, ...]:
 def _energy_note(energy: Mapping[str, Any]) -> str:
     if energy["how"] == "measured":
         return f"energy: measured ({energy['source']})"
-    low, high = (energy[name] / energy["joules"] for name in ("low", "high"))
+    low, high = (energy[name] / (energy["joules"] or 1.0) for name in ("low", "high"))
     return f"energy ~: estimated from the seconds of busy cores; the range is {low:.2g} to {high:.2g} times this value"
 
 

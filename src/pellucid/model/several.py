@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pellucid.core.config import NonNegative, validate
@@ -117,6 +117,8 @@ def checked_classes(classes: Any, shape: Any) -> Any:
 
 
 def _names(classes: Any, shape: Shape, where: str) -> tuple[str, ...]:
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Collection):
+        raise ConfigError(f"classes must be a list of names, one for each output{where}, got {classes!r}")
     if len(classes) != max(2, shape[-1]):
         raise ConfigError(f"{len(classes)} class names for {shape[-1]} outputs{where}")
     return tuple(str(name) for name in classes)

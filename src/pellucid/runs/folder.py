@@ -40,6 +40,7 @@ from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import FileError, LockedError
 from pellucid.model.model import Model
+from pellucid.runs import file_content
 from pellucid.training import History
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.ranks import RankGroup
@@ -194,8 +195,8 @@ def open_run(path: str | Path) -> tuple[Model, dict[str, Any]]:
         return Model.load(path), {}
     if not (path / MODEL).exists():
         raise FileError(f"{path} is not a run folder: it contains no model.pellucid")
-    config = read_json(path / CONFIG) if (path / CONFIG).exists() else {}
-    return Model.load(path / MODEL), config if isinstance(config, dict) else {}
+    config = file_content.read_config(path / CONFIG) if (path / CONFIG).exists() else {}
+    return Model.load(path / MODEL), config
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
@@ -203,10 +204,7 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
     file = Path(path) / METRICS
     if not file.exists():
         raise FileError(f"{path} is not a run folder: it contains no metrics.json")
-    metrics = read_json(file)
-    if not isinstance(metrics, dict):
-        raise FileError(f"{file} does not contain the metrics of a run")
-    return metrics
+    return file_content.read_metrics(file)
 
 
 def read_status(path: str | Path) -> dict[str, Any]:
@@ -262,7 +260,7 @@ def interrupted_runs(parent: str | Path) -> list[InterruptedRun]:
         for path in sorted(Path(parent).iterdir()):
             files = checkpoint_files(path / CHECKPOINTS)
             if files and (path / CONFIG).is_file() and holder_of(path) is None and not is_complete(path):
-                with contextlib.suppress(OSError, AttributeError, TypeError, ValueError):  # FileError is an OSError
+                with contextlib.suppress(OSError, AttributeError, LookupError, TypeError, ValueError, OverflowError):
                     found.append(_interrupted_run(path, files[0]))
     return sorted(found, key=lambda run: run.updated, reverse=True)
 
@@ -287,7 +285,7 @@ def _interrupted_run(path: Path, checkpoint: Path) -> InterruptedRun:
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:
     """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way."""
     settings = config.get("data", {})
-    requested, reading = settings.get("requested", "mnist"), settings.get("reading")
+    requested, reading = settings.get("requested") or "mnist", settings.get("reading")
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
-    splits = data.load(name or requested, data_dir, settings.get("split_seed", 0), options)
+    splits = data.load(name or requested, data_dir, settings.get("split_seed") or 0, options)
     return reconstruction_splits(splits) if settings.get("reconstructs") else splits

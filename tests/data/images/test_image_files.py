@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
+import contextlib
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -141,6 +144,24 @@ def test_a_decompression_bomb(tmp_path, side):
     (tmp_path / "a.png").write_bytes(bomb)
     with pytest.raises(FileError, match="pixels: make it smaller"):
         read_image(tmp_path / "a.png", GREY)
+
+
+def test_a_damaged_file_does_not_claim_more_memory_than_it_has(tmp_path):
+    """Found by fuzzing: Pillow asks the file for as many bytes as the header of a chunk says, here 67 million of 132."""
+    damaged = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAcAAAAJCAYAAAD+WDajBAAAS0lEQVR4nG2NsQ3AMAzDHIBnaMz/V3jsGR5yhIF0SYs28cBJhNjMpqGkxkMooS"
+        "eMDV0hRoIvu1fjw1c6xp/kobL33la9o7lLZXNJN2UpaRkz6lxSAAAAAElFTkSuQmCC"
+    )
+    (tmp_path / "a.png").write_bytes(base64.b64decode(damaged))
+    with contextlib.suppress(FileError):
+        read_image(tmp_path / "a.png", GREY)  # imports Pillow
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(FileError):
+            read_image(tmp_path / "a.png", (6, 6, 3), invert_light_background=False)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_floating_point_pixels_are_refused(tmp_path):

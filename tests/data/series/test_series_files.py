@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pellucid.data import read_series
-from pellucid.data.series.reading import read_windows
+from pellucid.data.series.reading import next_times, read_windows
 from pellucid.data.series.times import Times
 from pellucid.errors import ConfigError, DataError
 
@@ -144,3 +144,25 @@ def test_a_forecast_needs_the_last_rows_only(tmp_path, columns):
         DataError, match=r"missing in b \(1 of 12\): fill the gaps, or use a model that was trained with missing="
     ):
         read_windows(path, stage, 12, labelled=False)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"9999-{month:02}" for month in range(1, 13)],
+        [f"9999-12-{day}" for day in range(10, 32)],
+        [f"9999-12-31T{hour:02}:00-23:59" for hour in range(24)],
+    ],
+)
+def test_there_are_no_times_after_the_year_9999(cells):
+    assert Times.of(cells).next(1) is None
+    assert len(Times.of(cells[:-3]).next(1)) == 1
+
+
+def test_a_column_without_cells_has_no_times(tmp_path, columns):
+    assert Times.of([]) is None
+    stage = read_series(write(tmp_path / "s.csv", columns), "a", window=12, horizon=3).train.input_stage()
+    empty = write(tmp_path / "empty.csv", {name: [] for name in columns})
+    with pytest.raises(DataError, match="rows are too few"):
+        read_windows(empty, stage, 12, labelled=False)
+    assert next_times(empty, stage, 2) is None

@@ -8,6 +8,7 @@ ink on light paper is inverted, because MNIST and similar data sets store light 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -66,6 +67,18 @@ def read_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
         return ((w, h) if rotated else (h, w)), not grey
 
 
+class _BoundedReader(io.BufferedReader):
+    """An open file whose ``read`` allocates no more than is left in the file: damaged images ask for gigabytes."""
+
+    def __init__(self, raw: io.RawIOBase):
+        super().__init__(raw)
+        self._size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 @contextlib.contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """Open an image file and read its header. All errors inside the ``with`` block become a FileError."""
@@ -73,7 +86,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise ConfigError("reading images needs Pillow: pip install 'pellucid[images]'") from None
-    with open_regular(path) as file, warnings.catch_warnings():
+    with _BoundedReader(open_regular(path).detach()) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # decoders warn about metadata that they cannot read
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:

@@ -32,7 +32,12 @@ class Times:
 
     @classmethod
     def of(cls, cells: Sequence[str]) -> Times | None:
-        """Return the times in the cells of a column, or None unless all cells are dates, or all are numbers."""
+        """Return the times in the cells of a column, or None unless all cells are dates, or all are numbers.
+
+        A column without cells has no times.
+        """
+        if not cells:
+            return None
         stripped = tuple(cell.strip() for cell in cells)
         moments = list(map(_moment, stripped))
         if all(moment is not None for moment in moments):
@@ -55,7 +60,10 @@ class Times:
         return not self.dates and len(steps) > 1 and bool(steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0))
 
     def next(self, count: int) -> list[str] | None:
-        """Return the times of the ``count`` rows after the last one, or None if the steps between the rows differ."""
+        """Return the times of the ``count`` rows after the last one.
+
+        Returns None if the steps between the rows differ, and for times after the year 9999.
+        """
         if len(self.cells) < 2:
             return None
         if not self.dates:
@@ -64,11 +72,14 @@ class Times:
         moments = [moment for moment in map(_moment, self.cells) if moment is not None]
         months = np.diff([12 * moment.year + moment.month for moment in moments])
         days = {(moment.day, moment.hour, moment.minute) for moment in moments}
-        if len(days) == 1 and months[0] > 0 and (months == months[0]).all() and moments[0].day <= 28:
-            found = [_months_later(moments[-1], int(months[0]) * i) for i in range(1, count + 1)]
-        elif np.ptp(self.steps) == 0:
-            found = [moments[-1] + i * timedelta(seconds=float(self.steps[0])) for i in range(1, count + 1)]
-        else:
+        try:
+            if len(days) == 1 and months[0] > 0 and (months == months[0]).all() and moments[0].day <= 28:
+                found = [_months_later(moments[-1], int(months[0]) * i) for i in range(1, count + 1)]
+            elif np.ptp(self.steps) == 0:
+                found = [moments[-1] + i * timedelta(seconds=float(self.steps[0])) for i in range(1, count + 1)]
+            else:
+                return None
+        except (OverflowError, ValueError):  # there is no year 10000
             return None
         return [_as_cell(moment, self.cells[-1]) for moment in found]
 
