@@ -68,6 +68,11 @@ def train(
         "--exact-training-metrics",
         help="Evaluate the training set again after each epoch, instead of averaging over the steps of the epoch.",
     ),
+    watch: bool = typer.Option(
+        False,
+        "--watch",
+        help="Examine the training while it runs: findings are shown when they arise, and written to findings.json.",
+    ),
     class_weight: str | None = typer.Option(
         None, "--class-weight", metavar="balanced", help="Give all classes the same total weight, however rare they are."
     ),
@@ -127,6 +132,7 @@ def train(
             early_stopping=early_stopping,
             deterministic=deterministic,
             exact_training_metrics=exact_training_metrics,
+            watch=watch,
             corrections=None if corrections is None else str(corrections),
             class_weight=class_weight,
         )

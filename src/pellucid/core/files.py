@@ -11,6 +11,7 @@ file or the old one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os

@@ -8,6 +8,7 @@ While it trains:
 
 status.json      what the run is doing (:mod:`pellucid.runs.progress`)
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
+findings.json    what the doctor has found so far, if it watches the training (--watch)
 checkpoints      a folder with the last two checkpoints, from which an interrupted run is resumed; removed at the end
 .lock            the process that trains into the folder; removed at the end
 
@@ -24,7 +25,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +47,7 @@ from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.ranks import RankGroup
 
 CONFIG, STATUS, HISTORY, METRICS, MODEL = "config.json", "status.json", "history.csv", "metrics.json", "model.pellucid"
+FINDINGS = "findings.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 _ADVICE = "wait until it ends, or choose another --out"
 
@@ -147,6 +149,9 @@ class RunFolder:
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Write status.json, without flushing it to disk."""
         self._write(STATUS, json_text(status), sync=False)
+
+    def write_findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        self._write(FINDINGS, json_text(findings), sync=False)
 
     def write_history(self, history: History) -> None:
         self._write(HISTORY, history.to_csv())

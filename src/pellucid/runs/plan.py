@@ -48,6 +48,7 @@ class RunSettings:
     corrections: str | None = None  # a folder of corrected drawings, which are added to the training set
     class_weight: str | None = None  # "balanced": every class has the same total weight
     reading: ReadOptions | None = None  # how user data is read
+    watch: bool = False  # the doctor examines the training while it runs
     from_run: str | None = None  # a run folder or a model file: its network and parameters, instead of those of a preset
 
     def to_json(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ import numpy as np
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value
 from pellucid.runs.energy import Energy, Meter
-from pellucid.runs.folder import CHECKPOINTS, CONFIG, HISTORY, METRICS, MODEL, STATUS, RunFolder
+from pellucid.runs.folder import CHECKPOINTS, CONFIG, FINDINGS, HISTORY, METRICS, MODEL, STATUS, RunFolder
 from pellucid.training import Control, EpochEvent, Event, History, StepEvent
 from pellucid.training.checkpoint import checkpoint_files
 
@@ -152,6 +152,7 @@ class RunProgress:
         resumed: int = 0,
         alone: bool = True,
         ranks: int = 1,
+        watched: bool = False,
     ):
         self.folder, self.config, self.history, self.control = folder, config, history, control
         self.status = Status(folder, epochs, resumed)
@@ -168,6 +169,7 @@ class RunProgress:
         self._last: Event | None = None
         self._last_step: StepEvent | None = None
         self._history_file = HistoryFile(folder, history)
+        self._watched, self._findings = watched, -1  # the number of findings in the file
         self._is_resumed = resumed > 0
         self._replaces = not self._is_resumed and bool(folder.others())
         self._begun = False
@@ -192,7 +194,7 @@ class RunProgress:
     def _begin(self) -> None:
         """Write the first files of the run, and remove those of a run that it replaces."""
         if self._replaces:
-            self.folder.remove(STATUS, HISTORY, METRICS, MODEL)
+            self.folder.remove(STATUS, HISTORY, FINDINGS, METRICS, MODEL)
         if not self._is_resumed:
             self.folder.write_config(self.config)
         self._begun = True
@@ -221,8 +223,18 @@ class RunProgress:
             self._begin()
         if self._begun and (is_epoch or is_first):
             self._history_file.update()
+        if self._begun and (is_epoch or is_due):
+            self._write_findings()
         if self._begun and is_due:
             self._write_status("training")
+
+    def _write_findings(self) -> None:
+        """Write the findings of a training that is watched, if there are new ones."""
+        findings = self.history.findings
+        if self._watched and len(findings) != self._findings:
+            with contextlib.suppress(OSError):
+                self.folder.write_findings([one.record() for one in findings])
+                self._findings = len(findings)
 
     def _write_status(self, status: str, error: str | None = None) -> None:
         remaining = None
@@ -243,6 +255,7 @@ class RunProgress:
         self._total = self.seconds, self.energy
         if not self._begun:
             self._begin()
+        self._write_findings()
         self._write_status(status)
 
     def end(self, status: str) -> None:
@@ -253,11 +266,12 @@ class RunProgress:
         """Note the error that ends the run. A run that failed before there was an epoch or a checkpoint leaves no files."""
         if not self._is_resumed and not self._has_results():
             if self._begun:
-                self.folder.remove(CONFIG, STATUS, HISTORY, CHECKPOINTS)
+                self.folder.remove(CONFIG, STATUS, HISTORY, FINDINGS, CHECKPOINTS)
             self.folder.discard()
             return
         if not self._begun:
             self._begin()
+        self._write_findings()
         self._write_status("failed", f"{error}" if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}")
 
     def _has_results(self) -> bool:

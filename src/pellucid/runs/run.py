@@ -27,6 +27,7 @@ from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.tables.columns import Standardization
+from pellucid.doctor.watch import Watch
 from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
 from pellucid.kernels import name_of
 from pellucid.metrics import Metric
@@ -307,9 +308,10 @@ def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None,
     model, fit, folder, earlier = prepared.model, prepared.plan.recipe.fit, prepared.folder, prepared.earlier
     if earlier is None:
         folder.remove(CHECKPOINTS)  # those of a run that --force replaces
+    watching = (Watch(),) if prepared.plan.settings.watch else ()
     fit = dataclasses.replace(
         fit,
-        policies=(*fit.policies, Checkpoint(folder.checkpoints)),
+        policies=(*watching, *fit.policies, Checkpoint(folder.checkpoints)),
         resume=None if earlier is None else folder.checkpoints,
     )
     control = Control()
@@ -323,6 +325,7 @@ def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None,
         resumed=0 if earlier is None else max(earlier.resumed, control.record.get("resumed", 0)) + 1,
         alone=alone,
         ranks=ranks.current().size,
+        watched=prepared.plan.settings.watch,
     )
     return tracked.followed(events), tracked
 

@@ -16,7 +16,7 @@ from pellucid.core.named_arrays import unwrapped
 from pellucid.core.plain_values import fits, unpacked
 from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
-from pellucid.errors import CheckpointError, ConfigError, DataError, FileError, VersionError
+from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
 from pellucid.kernels import name_of
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of, steps_in_name
 from pellucid.training.events import History
