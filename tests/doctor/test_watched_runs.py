@@ -7,6 +7,7 @@ import json
 from typer.testing import CliRunner
 
 from pellucid.cli import application
+from pellucid.runs.examination import examine_run
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
 
@@ -65,3 +66,14 @@ def test_a_resumed_run_is_still_watched(mnist_folder, tmp_path):
     assert [one["kind"] for one in before] == ["small-update", "small-update"]
     resume(folder, notify=lambda line: None, progress=False)
     assert json.loads((folder / "findings.json").read_text()) == before
+
+
+def test_a_run_with_early_stopping_does_not_overfit(mnist_folder, tmp_path):
+    train, validation = [1.0, 0.6, 0.4, 0.3, 0.2, 0.1], [0.9, 0.7, 0.6, 0.8, 0.9, 1.0]
+    lines = [f"{i},0.01,{a},{b}" for i, (a, b) in enumerate(zip(train, validation, strict=True), start=1)]
+    for options, found in (([], True), (["--early-stopping", "3"], False)):
+        out = f"run-{len(options)}"
+        pellucid("train", "--model", "mlp-small", "--epochs", "1", "--out", out, "--quiet", *options)
+        text = "\n".join(["epoch,learning_rate,train_loss,validation_loss", *lines])
+        (tmp_path / "work" / out / "history.csv").write_text(f"{text}\n", encoding="utf-8")
+        assert ("overfitting" in examine_run(tmp_path / "work" / out).diagnosis.kinds) == found

@@ -57,6 +57,8 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         except PellucidError as error:
             left_out.append(f"the data: {error}")
     history = read_history(folder / "history.csv")
+    if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies", ())):
+        history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
     if not (folder / "model.pellucid").exists():
         left_out.append("the network: the run has no model.pellucid yet")
     elif splits is not None:
