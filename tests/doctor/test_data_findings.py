@@ -430,3 +430,48 @@ def test_a_set_without_targets_and_autoencoders_are_examined():
     assert str(diagnose_data(Dataset(x, None))) == "no findings"
     assert str(diagnose_data(Dataset(x, (x / 255).astype(np.float32)))) == "no findings"
     assert str(diagnose_data(Dataset(np.arange(40.0), np.arange(40.0) ** 2))) == "no findings"
+
+
+ODD = {
+    "bool": lambda r, shape: r.random(shape) < 0.3,
+    "big endian": lambda r, shape: r.normal(size=shape).astype(">f4"),
+    "half": lambda r, shape: r.normal(size=shape).astype(np.float16),
+    "columns first": lambda r, shape: np.asfortranarray(r.integers(0, 3, shape).astype(np.int8)),
+    "huge integers": lambda r, shape: r.integers(0, 2**63, shape, dtype=np.uint64),
+    "all missing": lambda r, shape: np.full(shape, np.nan),
+    "the limits of float64": lambda r, shape: r.choice([np.inf, 0, 1e300, -1e300, 1e-320], shape),
+    "zeros": lambda r, shape: np.zeros(shape),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_odd_data_is_examined_without_warnings(name, n):
+    random = np.random.default_rng(n)
+    for shape in ((), (3,), (4, 2), (3, 3, 1)):
+        targets = (None, random.integers(0, 3, n), ODD[name](random, (n, 1)), np.eye(3)[random.integers(0, 3, n)])
+        for y in targets:
+            data = Dataset(ODD[name](random, (n, *shape)), y)
+            assert isinstance(str(diagnose_data(data)), str)
+            if len(shape) == 1:
+                missing = Dataset(data.x, y, origin=finding_origin(named(np.zeros((2, 3)), np.zeros(2))))
+                assert isinstance(str(diagnose_data(missing)), str)
+
+
+def test_labels_of_steps_and_independent_labels_are_no_numbers():
+    """The last step of each is padding: a constant, but not a constant target."""
+    words = np.random.default_rng(0).integers(1, 9, (200, 6))
+    words[:, -1] = 0
+    yes = (words > 4).astype(float)
+    for y in (words, yes):
+        assert str(diagnose_data(Dataset(words[..., None].astype(float), y))) == "no findings"
+
+
+def test_integers_beyond_the_classes_are_no_labels():
+    x, y = numbers()
+    ages = np.round(40 + 10 * y).astype(int)
+    ages[3] = 99_999
+    assert diagnose_data(from_arrays(x, ages, names=NAMES)).kinds == ["target-outliers"]
+    few = np.where(y > 0, 10**9, 5)
+    assert "missing-class" not in diagnose_data(from_arrays(x, few, names=NAMES)).kinds

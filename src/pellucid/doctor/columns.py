@@ -20,7 +20,6 @@ def column_findings(one: Input) -> Iterator[Finding]:
         yield from _image_findings(one)
         return
     values, samples = one.matrix("training")
-    values = np.where(np.isfinite(values), values, np.nan)
     known = ~np.isnan(values).all(axis=0)
     if one.missing:
         yield from _missing(one, values)
@@ -60,13 +59,11 @@ class _Statistics:
     """Figures of each column of values (m, d), in which missing values are NaN."""
 
     def __init__(self, values: Array):
-        with np.errstate(all="ignore"):
-            import warnings
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # columns without any value
-                self.median = np.nanmedian(values, axis=0)
-                self.low, self.high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        empty = np.isnan(values).all(axis=0)
+        some = np.where(empty, 0.0, values)
+        self.median, self.low, self.high = (
+            np.where(empty, np.nan, figure(some, axis=0)) for figure in (np.nanmedian, np.nanmin, np.nanmax)
+        )
         self.constant = ~(self.high > self.low)
         # The scale of a column is the root mean square distance to the median of the values that differ from it: that of rare
         # features is not small because they are rare.
@@ -84,7 +81,8 @@ def _not_finite(one: Input) -> Iterator[Finding]:
         bad, start = list[int](), 0
         for x in rows.chunks():
             flat = x.reshape(len(x), -1)
-            wrong = (np.isinf(flat) if one.missing else ~np.isfinite(flat)).any(axis=1)
+            beyond = ~(np.abs(flat) <= one.limit)
+            wrong = (beyond & ~np.isnan(flat) if one.missing else beyond).any(axis=1)
             bad += (start + np.flatnonzero(wrong)).tolist()
             start += len(x)
         if bad:
@@ -233,12 +231,15 @@ def outliers(values: Array) -> tuple[float, Array]:
     n = len(rows)
     if n < kinds.OUTLIER_MIN_VALUES:
         return 0.0, rows[:0]
-    order = rows[np.argsort(values[rows], kind="stable")]
-    ordered = values[order]
     trim = max(1, int(kinds.OUTLIER_SHARE * n))
     first, last = trim, n - 1 - trim
-    if not ordered[last] > ordered[first]:
+    parted = np.partition(values[rows], (first, last))
+    low, high = parted[first], parted[last]
+    reach = kinds.OUTLIERS.threshold * (high - low)
+    if not high > low or max(parted.max() - high, low - parted.min()) <= reach:  # the usual case, without sorting
         return 0.0, rows[:0]
+    order = rows[np.argsort(values[rows])]
+    ordered = values[order]
     quartiles = ordered[(3 * n) // 4] - ordered[n // 4]
     unit = quartiles / 2 if quartiles > 0 else (ordered[last] - ordered[first]) / 4
     logarithmic = np.arcsinh((ordered - ordered[n // 2]) / unit)

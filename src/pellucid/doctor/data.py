@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.doctor.columns import column_findings
 from pellucid.doctor.diagnosis import Diagnosis
@@ -26,8 +28,9 @@ def diagnose_data(data: Dataset | Splits) -> Diagnosis:
         raise DataError(f"diagnose_data takes a Dataset or Splits, not {type(data).__name__}: use from_arrays(x, y) for arrays")
     sets = parts_of(data)
     inputs, targets = inputs_of(sets), targets_of(sets)
-    found = [finding for one in inputs for finding in column_findings(one)]
-    found += sample_findings(inputs, targets)
-    found += [finding for target in targets for finding in target_findings(target, inputs)]
-    found += shift_findings(inputs, targets)
+    with np.errstate(all="ignore"):  # numbers near the limits of float64
+        found = [finding for one in inputs for finding in column_findings(one)]
+        found += sample_findings(inputs, targets)
+        found += [finding for target in targets for finding in target_findings(target, inputs)]
+        found += shift_findings(inputs, targets)
     return most_serious_first(Diagnosis(found))

@@ -21,6 +21,9 @@ from pellucid.data.tables.columns import Column
 from pellucid.doctor import data_kinds as kinds
 
 CHUNK = 2048  # samples that are read together
+MAX_UNNAMED = 20  # different integers that are labels without names of classes, as in read_csv
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MAX_FLOAT64 = 1e150  # whose square is finite, too
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Input:
         """The factor of the input stage of images."""
         return ImageScaling.factor if self.train.source.dtype == np.uint8 and not self.standardized else 1.0
 
+    @property
+    def limit(self) -> float:
+        """The absolute value above which numbers count as infinite: those that float32 cannot hold, unless standardized."""
+        return MAX_FLOAT64 if self.standardized else MAX_FLOAT32
+
     def place(self, text: str) -> str:
         """Return where a finding is: ``text``, with the name of the input where there are several."""
         return f"{text} of the input {self.name}" if self.name else text
@@ -103,13 +111,14 @@ class Input:
     def matrix(self, part: str, max_rows: int | None = None) -> tuple[Array, Array]:
         """Return values (m, d) of a part in float64, one row for each position, and the index of the sample of each row.
 
-        Of a large part, evenly spread samples are read.
+        Values that are infinite, or too large, are NaN. Of a large part, evenly spread samples are read.
         """
         rows = self.parts[part]
         size = int(np.prod(rows.source.shape[1:], dtype=np.int64))
         count = max(1, kinds.MAX_VALUES // max(size, 1))
         x, chosen = rows.spread(count if max_rows is None else min(count, max_rows))
         values = np.asarray(x, np.float64).reshape(-1, len(self.columns))
+        values = np.where(np.abs(values) <= self.limit, values, np.nan)
         return values, np.repeat(chosen, len(values) // len(chosen))
 
 
@@ -138,12 +147,14 @@ class Target:
         found = {part: class_labels(y) for part, y in arrays.items()}
         if all(y is not None for y in found.values()):
             labels = {part: np.asarray(y).astype(np.int64) for part, y in found.items()}
-            if classes is not None or _counts_as_labels(next(iter(labels.values()))):
+            if _are_labels(list(labels.values()), classes):
                 return cls(name, classes, labels=labels)
         y = next(iter(arrays.values()))
         if classes is not None and y.ndim > 1 and y.dtype.kind in "iu":
             return cls(name, classes, maps=arrays)
-        if classes is None and y.ndim <= 2 and not (y.ndim == 2 and y.shape[1] > 1 and ((y == 0) | (y == 1)).all()):
+        several = y.ndim == 2 and y.shape[1] > 1
+        labels_of_steps = several and (y.dtype.kind != "f" or ((y == 0) | (y == 1)).all())  # or independent labels
+        if classes is None and y.ndim <= 2 and not labels_of_steps:
             return cls(name, None, values={part: np.asarray(y, np.float64).reshape(len(y), -1) for part, y in arrays.items()})
         return None
 
@@ -156,10 +167,16 @@ class Target:
         return f"{text} of the output {self.name}" if self.name else text
 
 
-def _counts_as_labels(labels: Array) -> bool:
-    """Return whether integers without names of classes are labels: 0 … k − 1, each of them several times."""
-    found = np.unique(labels)
-    return bool(found[0] >= 0 and (len(found) <= 20 or (found[-1] == len(found) - 1 and 5 * len(found) <= len(labels))))
+def _are_labels(parts: list[Array], classes: tuple[str, ...] | None) -> bool:
+    """Return whether integers are labels: numbers of the classes. Without classes, 0 … k − 1, each of them several times."""
+    if min(labels.min() for labels in parts) < 0:
+        return False
+    largest = max(int(labels.max()) for labels in parts)
+    if classes is not None:
+        return largest < len(classes)
+    found = np.unique(parts[0])
+    few = len(found) <= MAX_UNNAMED and largest < 10 * MAX_UNNAMED
+    return few or (largest == len(found) - 1 and 5 * len(found) <= len(parts[0]))
 
 
 def _array(arrays: Any, name: str) -> Array:
