@@ -233,7 +233,7 @@ class CheckpointWriter:
 
 
 def _check_copied(memories: Sequence[Any], state: ModelState) -> None:
-    """Raise ConfigError where a memory holds a vector of the model: after resuming, it would no longer change with the model."""
+    """Raise ConfigError where a memory holds a vector of the model: after resuming, it would not change with the model."""
     vectors = [state.parameters, state.statistics, *state.updater.state.values()]
     for array in _arrays(memories):
         if any(np.may_share_memory(array, vector) for vector in vectors):
