@@ -147,8 +147,9 @@ def test_the_watch_finds_a_rate_that_is_too_high(optimizer):
 
 
 def test_the_watch_finds_a_rate_that_is_too_low():
-    assert watched(classifier(SGD(1e-4)), epochs=6) == [("rate-too-low", "training loss")]
-    assert watched(classifier(SGD(0.01)), epochs=6) == []
+    assert watched(classifier(SGD(1e-4)), epochs=12) == [("rate-too-low", "training loss")]
+    assert watched(classifier(SGD(0.01)), epochs=12) == []
+    assert watched(classifier(SGD(1e-4)), epochs=6) == []  # in 114 steps
 
 
 def test_the_watch_finds_updates_out_of_bounds():
@@ -248,6 +249,18 @@ def test_each_finding_is_reported_once_when_it_arises(capsys):
     error = capsys.readouterr().err
     assert error.count("rate-too-high, training loss since epoch 1") == 1
     assert error.index("epoch 1/8") < error.index("rate-too-high") < error.index("epoch 2/8")
+
+
+def test_short_epochs_are_examined_together(monkeypatch):
+    from pellucid.doctor import watch
+
+    epochs = []
+    monkeypatch.setattr(watch, "curve_findings", lambda history, background: epochs.append(len(history)) or [])
+    classifier().fit(X, Y, epochs=23, policies=[Watch()], progress=False)  # 19 steps each, and half of 200 are six epochs
+    assert epochs == [1, 2, 3, 4, 5, 11, 17, 23]
+    epochs.clear()
+    classifier().fit(X, Y, epochs=12, policies=[Watch()], progress=False)
+    assert epochs == [1, 2, 3, 4, 5, 11, 12], "the end of the training is always examined"
 
 
 def test_a_resumed_training_remembers_what_was_reported(tmp_path):

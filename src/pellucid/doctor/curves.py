@@ -14,7 +14,7 @@ from pellucid.training.events import History
 
 WINDOW = 5  # epochs in which rises of the loss are added up
 MIN_EPOCHS = 3  # since the lowest validation loss: fewer may be noise
-MIN_STEPS = 200  # of a plateau: some networks take that long to begin
+MIN_STEPS = 200  # of a plateau, or of a slow training: some networks take that long to begin
 FLAT = 0.02  # of the loss: by less than that, a plateau falls in the second half of the epochs
 STEADY_FALL = 0.001  # of the loss at the start, in an epoch: less is a plateau
 STEADY_EPOCHS = 4  # with falling loss, for a rate that is too low, or with none, for a plateau
@@ -64,6 +64,10 @@ def curve_findings(history: History, background: Background | None = None) -> li
     return findings if slow else [*findings, *_flat(losses, epochs, background)]
 
 
+def _is_short(background: Background) -> bool:
+    return background.steps is not None and background.steps < MIN_STEPS
+
+
 def _column(history: History, name: str) -> np.ndarray:
     return np.array(history[name], np.float64) if name in history.columns else np.empty(0)
 
@@ -73,18 +77,21 @@ def _rising(losses: np.ndarray, epochs: Sequence[int], background: Background) -
     if background.start is not None and background.constant is not None:
         before = max(background.start, background.constant)  # the first batch alone may be an easy one
     rises = np.maximum(np.diff([before, *losses]), 0) / before
-    for last in range(len(rises)):
-        first = max(0, last + 1 - WINDOW)
-        total = float(rises[first : last + 1].sum())
-        if total > RATE_TOO_HIGH.threshold:
-            began = epochs[first + int(np.flatnonzero(rises[first : last + 1])[0])]
-            text = f"the training loss rises: within {WINDOW} epochs by {total:.0%} of the loss at the start ({before:.3g})."
-            return [RATE_TOO_HIGH.finding("training loss", total, text, began)]
-    return []
+    sums = np.cumsum([0.0, *rises])
+    first = np.maximum(np.arange(1, len(sums)) - WINDOW, 0)  # of the window that ends with each epoch
+    totals = sums[1:] - sums[first]
+    over = np.flatnonzero(totals > RATE_TOO_HIGH.threshold)
+    if not len(over):
+        return []
+    window = slice(first[over[0]], over[0] + 1)
+    began = epochs[window.start + int(np.flatnonzero(rises[window])[0])]
+    total = float(totals[over[0]])
+    text = f"the training loss rises: within {WINDOW} epochs by {total:.0%} of the loss at the start ({before:.3g})."
+    return [RATE_TOO_HIGH.finding("training loss", total, text, began)]
 
 
 def _slow(losses: np.ndarray, rates: np.ndarray, epochs: Sequence[int], start: float, background: Background) -> list[Finding]:
-    if background.movement is None or not 0 < background.movement < MOVEMENT:
+    if background.movement is None or not 0 < background.movement < MOVEMENT or _is_short(background):
         return []
     steady = losses if len(rates) != len(losses) else losses[rates >= rates.max() / 2]  # a schedule slows down by itself
     if len(steady) < STEADY_EPOCHS or steady[-1] < RATE_TOO_LOW.threshold * start:
@@ -125,7 +132,7 @@ def _flat(losses: np.ndarray, epochs: Sequence[int], background: Background) -> 
     constant = background.constant
     if len(losses) < STEADY_EPOCHS or constant is None or not constant > 0:
         return []
-    if background.steps is not None and background.steps < MIN_STEPS:
+    if _is_short(background):
         return []
     share = float(losses.min()) / constant
     early = losses[: len(losses) // 2].min()

@@ -25,6 +25,7 @@ from pellucid.training.state import ModelState
 
 TARGETS = 2_000  # samples of the first epoch, from which the loss of a constant prediction is computed
 TARGET_VALUES = 2_000_000  # in their outputs, where these are maps or sequences
+FIRST_EPOCHS = 5  # are all examined, however short they are
 SMOOTHING_STEPS = 30  # over which the loss of the steps is averaged
 MAX_LOSS = 2.0  # times that at the start, of the smoothed loss
 
@@ -34,8 +35,9 @@ class Watch(Policy):
     """Examine the training while it runs; the findings are in ``history.findings``, and are shown with the progress.
 
     Every ``every`` steps, the activations, the gradients and the update of one batch are measured: that takes about as long as
-    two steps. At the end of each epoch, the learning curves and the changes of the parameters are examined. A finding is
-    reported once for each layer, with its epoch. The watch changes nothing: the parameters are the same to the bit.
+    two steps. At the end of an epoch, the learning curves and the changes of the parameters are examined; where epochs have
+    fewer than half as many steps, after several of them. A finding is reported once for each layer, with its epoch. The watch
+    changes nothing: the parameters are the same to the bit.
 
     It belongs before other policies, which it then sees as a part of the training.
     """
@@ -51,6 +53,7 @@ class Watch(Policy):
                 else:
                     watcher.after_epoch(event)
                 yield event
+            watcher.after_training()
         except DivergedError as error:
             watcher.diverged(error)
             raise
@@ -70,10 +73,13 @@ class _Watcher:
         self.weights: dict[str, list[str]] = {}
         self.before_step = np.empty_like(state.parameters)
         self.measures_next = False
-        self.before_epoch = state.parameters.copy()
+        self.before_epochs = state.parameters.copy()  # at the last examination of the curves
+        self.epochs, self.examined_at = 0, state.steps  # epochs since then, and its step
+        self.last_epoch: EpochEvent | None = None
         self.untrained = untrained(state)
         self.epoch = 1
-        self.begun_at = self.measured_at = state.steps
+        self.measured_at = state.steps
+        self.memory.setdefault("begun_at", state.steps)
         self.dead: dict[str, Any] = {}
         self.dead_samples = 0
         self.largest: dict[str, float] = {}  # update of each layer so far, beside its weights
@@ -81,7 +87,7 @@ class _Watcher:
         self.levels: tuple[float, Levels] | None = None  # of the last measurement: its loss, with the levels
         self.suspects: set[tuple[str, str]] = set()  # gradients that the measurement before had found
         self.targets: list[tuple[Any, Any]] = []
-        self.target_samples = 0
+        self.target_samples = -1 if "constant" in memory else 0  # −1: there are enough
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -101,33 +107,47 @@ class _Watcher:
             self.measures_next = True
 
     def after_epoch(self, event: EpochEvent) -> None:
-        state = self.state
-        self.probe = self.probe or Probe(state)
-        moved = changes(state, self.probe.parameters, self.before_epoch, state.parameters)
-        if event.learning_rate > 0:
-            self._report(symptoms.unchanged_layers(moved, event.epoch))
-            if self.levels is not None:
-                self._report(symptoms.small_updates(self.largest, event.learning_rate, *self.levels, event.epoch))
-        self.before_epoch[:] = state.parameters
-        if self.target_samples > 0 and "constant" not in self.memory:
-            self.memory["constant"] = self._levels().constant
-        self.memory.setdefault("constant", None)
-        self.target_samples, self.targets = -1, []
-        mean = float(np.mean(list(moved.values()))) if moved else None
-        self.memory.setdefault("movements", []).append(mean)
-        known = [one for one in self.memory["movements"] if one is not None]
-        movement = float(np.mean(known)) if known else None
-        background = Background(self.memory.get("start"), self.memory.get("constant"), state.steps - self.begun_at, movement)
-        # The row of this epoch is added to the history after all policies have seen the event.
-        rows = [row for row in self.history.rows if row["epoch"] < event.epoch]
-        so_far = History([*rows, event.row()], self.history.best_epoch)
-        self._report(curve_findings(so_far, background))
+        self.epochs, self.last_epoch = self.epochs + 1, event
+        if event.epoch <= FIRST_EPOCHS or self.state.steps - self.examined_at >= self.every // 2:
+            self._examine(event)
+
+    def after_training(self) -> None:
+        if self.last_epoch is not None and self.epochs:
+            self._examine(self.last_epoch)
 
     def diverged(self, error: DivergedError) -> None:
         text = str(error).partition("; the usual causes")[0]
         self._report([DIVERGENCE.finding("training", 1.0, f"{text}.", self.epoch)])
 
     # -- measurements ---------------------------------------------------------------------------------------------
+
+    def _examine(self, event: EpochEvent) -> None:
+        """Examine the changes of the parameters since the last examination, and the learning curves so far."""
+        state, memory = self.state, self.memory
+        self.probe = self.probe or Probe(state)
+        moved = changes(state, self.probe.parameters, self.before_epochs, state.parameters)
+        if event.learning_rate > 0:
+            self._report(symptoms.unchanged_layers(moved, event.epoch))
+            if self.levels is not None:
+                self._report(symptoms.small_updates(self.largest, event.learning_rate, *self.levels, event.epoch))
+        if moved:
+            movement, epochs = memory.get("movement", (0.0, 0))
+            memory["movement"] = movement + float(np.mean(list(moved.values()))), epochs + self.epochs
+        self.before_epochs[:] = state.parameters
+        self.epochs, self.examined_at = 0, state.steps
+        if "constant" not in memory:
+            memory["constant"] = self._levels().constant if self.targets else None
+        self.target_samples, self.targets = -1, []
+        movement, epochs = memory.get("movement", (0.0, 0))
+        background = Background(
+            start=memory.get("start"),
+            constant=memory["constant"],
+            steps=state.steps - memory["begun_at"],
+            movement=movement / epochs if epochs else None,
+        )
+        # The row of this epoch is added to the history after all policies have seen the event.
+        rows = [row for row in self.history.rows if row["epoch"] < event.epoch]
+        self._report(curve_findings(History([*rows, event.row()], self.history.best_epoch), background))
 
     def _begin(self, event: StepEvent) -> None:
         """Record the loss before the first step, and compare that of an untrained classifier with log k."""

@@ -177,12 +177,11 @@ def show(
     with interruptible() as interruption, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
-            for finding in history.findings[shown:]:
-                display.print_line(str(finding))
-            shown = len(history.findings)
+            shown = _show_findings(display, history, shown)
             if interruption.number is not None:
                 control.stop = True
         interruption.number = agreed_signal(interruption.number)
+        _show_findings(display, history, shown)
         if history.stopped is not None:
             display.print_line(f"stopped: {history.stopped}")
         for problem in history.problems:
@@ -193,6 +192,13 @@ def show(
 def agreed_signal(number: int | None) -> int | None:
     """Return the signal that has ended the training of this rank or of another one, or None; all ranks call this."""
     return next((one for one in current().gather(number) if one is not None), None)
+
+
+def _show_findings(display: Display, history: History, shown: int) -> int:
+    """Display the findings after the first ``shown``, and return how many there are now."""
+    for finding in history.findings[shown:]:
+        display.print_line(str(finding))
+    return len(history.findings)
 
 
 @dataclass
