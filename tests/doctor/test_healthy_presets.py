@@ -6,6 +6,7 @@ that the campaign ends within half an hour on two cores; each training still lea
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,7 +110,8 @@ def settings_of(case: Case, seed: int, tables: Path) -> RunSettings:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_healthy_training_has_no_findings(case, seed, tables, tmp_path):
     plan = RunPlan.of(settings_of(case, seed, tables))
-    prepared = prepare(plan, tmp_path / "run", force=False, notify=lambda line: None)
+    with contextlib.ExitStack() as held:
+        prepared = prepare(plan, tmp_path / "run", force=False, notify=lambda line: None, held=held)
     fit = prepared.plan.recipe.fit
     fit = dataclasses.replace(fit, policies=(Watch(), *fit.policies))
     model, train_set, validation = prepared.model, prepared.train_set, prepared.splits.validation
