@@ -31,7 +31,8 @@ Left out:
   strings (names, and the text of messages), assignments to variables named hint, message, text or advice and an if that has
   nothing else, raise and assert statements, calls of warnings.warn and of functions whose name ends
   in Error, __repr__ and __str__; annotations, unions of types (| outside functions), decorators, base classes, overloads, if TYPE_CHECKING, imports, __all__, docstrings;
-  the keywords out (the memory of a result), strict (an assertion) and stacklevel; the files __init__.py (lists of names).
+  the keywords out and copy (the memory of a result), casting, strict (an assertion) and stacklevel; the 1 in reshape(-1), for
+  which NumPy takes any negative number; functions that only write messages (MESSAGE_FUNCTIONS); the files __init__.py (lists of names).
 """
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
@@ -72,7 +73,8 @@ _PAIRS = [
 FUNCTION = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 OF_ARRAYS = {"sum": "mean", "mean": "sum"}
 UNARY = {"sqrt", "exp", "log", "log1p", "expm1", "abs", "square", "tanh", "sign", "sin", "cos", "log2", "exp2", "arctan", "negative"}
-KEYWORDS_LEFT_OUT = {"out", "strict", "stacklevel"}
+KEYWORDS_LEFT_OUT = {"out", "copy", "casting", "strict", "stacklevel"}
+MESSAGE_FUNCTIONS = {"_counterpart"}
 MESSAGE_NAMES = {"hint", "message", "text", "advice"}
 
 
@@ -275,7 +277,7 @@ class _Sites:
                 raise NotImplementedError(ast.dump(node))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        if node.name in ("__repr__", "__str__") or any("overload" in ast.unparse(d) for d in node.decorator_list):
+        if node.name in {"__repr__", "__str__"} | MESSAGE_FUNCTIONS or any("overload" in ast.unparse(d) for d in node.decorator_list):
             return
         self._names.append(node.name)
         for k in range(len(node.args.defaults)):
@@ -406,8 +408,12 @@ class _Sites:
             if keyword.arg is not None and keyword.arg not in KEYWORDS_LEFT_OUT:
                 self._replace("keyword", node, ast.Call(node.func, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]]), put)
         self._expression(node, "func")
-        for k in range(len(node.args)):
-            self._expression_in(node.args, k)
+        for k, argument in enumerate(node.args):
+            if name == "reshape" and isinstance(argument, ast.UnaryOp) and isinstance(argument.operand, ast.Constant):
+                positive = ast.Constant(argument.operand.value)
+                self._replace("number", argument, positive, lambda new, k=k: node.args.__setitem__(k, new))  # type: ignore[misc]
+            else:
+                self._expression_in(node.args, k)
         for keyword in node.keywords:
             if keyword.arg not in KEYWORDS_LEFT_OUT or keyword.arg == "out":
                 self._expression(keyword, "value")

@@ -240,6 +240,7 @@ class Campaign:
     def __init__(self, room: str, mutants: list[Mutant], options: argparse.Namespace, end: float) -> None:
         self.room, self.mutants, self.options, self.end = room, mutants, options, end
         self.files = sorted({mutant.file for mutant in mutants_in(room)})
+        self.own = f"tests/{room.partition('/')[0]}/"
         self.lines = Lines(self.files)
         self.reports = Reports()
         self.items: list[pytest.Item] = []
@@ -352,14 +353,14 @@ class Campaign:
         if not mutant.in_function and not found:
             found = {n for place, numbers in measured.tests_of.items() if place[0] == path for n in numbers}
         if not mutant.in_function:  # its effect may be in the values of a parametrized test
-            found |= {n for n, name in enumerate(measured.names) if name.startswith(f"tests/{self.room}/")}
+            found |= {n for n, name in enumerate(measured.names) if name.startswith(self.own)}
         found = {n for n in found if measured.good[n]}
         ranks: dict[str, int] = defaultdict(int)
         order = []
         for number in sorted(found, key=lambda n: measured.seconds[n]):
             name = measured.names[number].partition("::")[0] if self.room != "layers" else measured.names[number].partition("[")[0]
             ranks[name] += 1
-            order.append((not name.startswith(f"tests/{self.room}/"), ranks[name], number))
+            order.append((not name.startswith(self.own), ranks[name], number))
         numbers = [number for _, _, number in sorted(order)]
         first_ones = [n for n in self.killers[mutant.file + mutant.function] + self.killers[mutant.file] if n in found]
         return list(dict.fromkeys([*first_ones[:12], *numbers]))
@@ -377,7 +378,7 @@ class Campaign:
                 if not mutant.in_function:
                     again.append(mutant)
                     continue
-                numbers = self._within_budget(self._tests_for(mutant))
+                numbers = self._within_budget(self._tests_for(mutant), self.options.budget)
                 if not numbers:
                     again.append(mutant)
                     continue
@@ -403,7 +404,9 @@ class Campaign:
         for mutant in again:
             if time.monotonic() >= self.end:
                 break
-            numbers = self._within_budget(self._tests_for(mutant))
+            numbers = self._tests_for(mutant)
+            own = [n for n in numbers if self.measured.names[n].startswith(self.own)]
+            numbers = self._within_budget(own or numbers, self.options.budget / 4)  # importing and collecting takes as long again
             start = time.monotonic()
             if not numbers:
                 self._record(mutant, UNCOVERED, None, 0, 0)
@@ -414,11 +417,11 @@ class Campaign:
             self._record(mutant, outcome, numbers[killer] if killer is not None else None, time.monotonic() - start, len(numbers))
         self.cold.close()
 
-    def _within_budget(self, numbers: list[int]) -> list[int]:
+    def _within_budget(self, numbers: list[int], budget: float) -> list[int]:
         total, kept = 0.0, []
         for number in numbers:
             total += self.measured.seconds[number]
-            if kept and total > self.options.budget:
+            if kept and total > budget:
                 break
             kept.append(number)
         return kept
