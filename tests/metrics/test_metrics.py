@@ -307,6 +307,19 @@ def test_samples_of_weight_zero_have_no_part_in_areas(metric):
     assert 0 < result < 1
 
 
+@pytest.mark.parametrize("metric", [*TABLE, *SCORED], ids=repr)
+def test_only_the_ratios_of_weights_count(metric):
+    kernels, (outputs, labels, w) = kernel_sets.load(), sample(0)
+    result = counted(metric, K, kernels, outputs, labels, w)
+    tiny = counted(metric, K, kernels, outputs, labels, w * np.float32(2**-20))
+    np.testing.assert_allclose(tiny, np.multiply(result, 2**-20 if metric == ConfusionMatrix() else 1), rtol=1e-12)
+
+
+def test_positives_with_the_lowest_output_are_found_last():
+    p, answers, w = np.float32([[0.1], [0.8], [0.9]]), np.float32([[1], [0], [0]]), np.ones(3, np.float32)
+    assert counted(AveragePrecision(), 2, kernel_sets.load(), p, answers, w) == pytest.approx(1 / 3)
+
+
 @KERNELS
 @pytest.mark.parametrize("metric", TABLE, ids=repr)
 def test_a_single_output_predicts_two_classes(metric, kernels):

@@ -270,3 +270,8 @@ def test_histories_have_one_column_per_label():
     history = model.fit(x, x[:, :2] > 0, validation=(x, x[:, :2] > 0), epochs=2)
     assert {"train_recall_0", "train_recall_1", "validation_recall_1", "validation_roc_auc"} <= set(history.columns)
     assert not any("confusion" in column or "recall_2" in column for column in history.columns)
+
+
+def test_a_target_of_one_half_is_a_yes():
+    outputs, targets = np.float32([[0.9, 0.1], [0.2, 0.1]]), np.float32([[0.5, 0.49], [0.5, 0.2]])
+    assert streamed(ExactMatch(), outputs, targets, np.ones(2, np.float32)) == 0.5

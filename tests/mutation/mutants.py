@@ -29,10 +29,11 @@ Changed:
                break and continue
 Left out:
   strings (names, and the text of messages), assignments to variables named hint, message, text or advice and an if that has
-  nothing else, raise and assert statements, calls of warnings.warn and of functions whose name ends
-  in Error, __repr__ and __str__; annotations, unions of types (| outside functions), decorators, base classes, overloads, if TYPE_CHECKING, imports, __all__, docstrings;
-  the keywords out and copy (the memory of a result), casting, strict (an assertion) and stacklevel; the 1 in reshape(-1), for
-  which NumPy takes any negative number; functions that only write messages (MESSAGE_FUNCTIONS); the files __init__.py (lists of names).
+  nothing else, functions that only write messages (MESSAGE_FUNCTIONS), raise and assert statements, calls of warnings.warn and
+  of functions whose name ends in Error, __repr__ and __str__; annotations, unions of types (| outside functions), decorators,
+  base classes, overloads, if TYPE_CHECKING, imports, __all__, docstrings; the keywords out and copy (the memory of a result),
+  casting, strict (an assertion) and stacklevel; the 1 in reshape(-1), for which NumPy takes any negative number; the files
+  __init__.py (lists of names).
 """
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
@@ -72,7 +73,23 @@ _PAIRS = [
 ]
 FUNCTION = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 OF_ARRAYS = {"sum": "mean", "mean": "sum"}
-UNARY = {"sqrt", "exp", "log", "log1p", "expm1", "abs", "square", "tanh", "sign", "sin", "cos", "log2", "exp2", "arctan", "negative"}
+UNARY = {
+    "sqrt",
+    "exp",
+    "log",
+    "log1p",
+    "expm1",
+    "abs",
+    "square",
+    "tanh",
+    "sign",
+    "sin",
+    "cos",
+    "log2",
+    "exp2",
+    "arctan",
+    "negative",
+}
 KEYWORDS_LEFT_OUT = {"out", "copy", "casting", "strict", "stacklevel"}
 MESSAGE_FUNCTIONS = {"_counterpart"}
 MESSAGE_NAMES = {"hint", "message", "text", "advice"}
@@ -192,7 +209,9 @@ class _Sites:
     def _add(self, kind: str, node: ast.AST, before: str, after: str, change: Callable[[], None]) -> None:
         function = ".".join(self._names) or "module"
         self.sites.append(
-            _Site(function, kind, node, self._statement, self._owners[-1], _short(before), _short(after), self._depth > 0, change)
+            _Site(
+                function, kind, node, self._statement, self._owners[-1], _short(before), _short(after), self._depth > 0, change
+            )
         )
 
     # Statements
@@ -208,7 +227,16 @@ class _Sites:
                 self._body(node, "body")
                 self._owners.pop()
                 self._names.pop()
-            case ast.Raise() | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.Global() | ast.Nonlocal() | ast.Pass() | ast.Delete():
+            case (
+                ast.Raise()
+                | ast.Assert()
+                | ast.Import()
+                | ast.ImportFrom()
+                | ast.Global()
+                | ast.Nonlocal()
+                | ast.Pass()
+                | ast.Delete()
+            ):
                 return
             case ast.Expr(value=ast.Constant()):
                 return
@@ -277,7 +305,9 @@ class _Sites:
                 raise NotImplementedError(ast.dump(node))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        if node.name in {"__repr__", "__str__"} | MESSAGE_FUNCTIONS or any("overload" in ast.unparse(d) for d in node.decorator_list):
+        if node.name in {"__repr__", "__str__"} | MESSAGE_FUNCTIONS or any(
+            "overload" in ast.unparse(d) for d in node.decorator_list
+        ):
             return
         self._names.append(node.name)
         for k in range(len(node.args.defaults)):
@@ -294,7 +324,9 @@ class _Sites:
 
     def _removal(self, body: list[ast.stmt], i: int) -> None:
         node = body[i]
-        self._add("statement", node, ast.unparse(node), "pass", lambda: body.__setitem__(i, ast.copy_location(ast.Pass(), node)))
+        self._add(
+            "statement", node, ast.unparse(node), "pass", lambda: body.__setitem__(i, ast.copy_location(ast.Pass(), node))
+        )
 
     def _condition(self, parent: ast.AST, name: str, only_false: bool = False) -> None:
         test: ast.expr = getattr(parent, name)
@@ -370,7 +402,14 @@ class _Sites:
                 self._expression(node, "body")
                 self._depth -= 1
             case ast.Subscript():
-                if isinstance(node.value, ast.Name) and node.value.id in ("Literal", "Callable", "dict", "list", "tuple", "type"):
+                if isinstance(node.value, ast.Name) and node.value.id in (
+                    "Literal",
+                    "Callable",
+                    "dict",
+                    "list",
+                    "tuple",
+                    "type",
+                ):
                     return
                 self._expression(node, "value")
                 self._expression(node, "slice")
@@ -397,16 +436,26 @@ class _Sites:
         if _is_message(node):
             return
         name = _name(node.func)
-        of_module = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "math")
+        of_module = (
+            isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id in ("np", "math")
+        )
         new = FUNCTION.get(name) or (OF_ARRAYS.get(name) if isinstance(node.func, ast.Attribute) else None)
         if new:
-            func = ast.Name(new, ast.Load()) if isinstance(node.func, ast.Name) else ast.Attribute(node.func.value, new, ast.Load())  # type: ignore[attr-defined]
+            func = (
+                ast.Name(new, ast.Load())
+                if isinstance(node.func, ast.Name)
+                else ast.Attribute(node.func.value, new, ast.Load())
+            )  # type: ignore[attr-defined]
             self._replace("function", node, ast.Call(func, node.args, node.keywords), put)
         if name in UNARY and (of_module or name == "abs") and len(node.args) == 1:
             self._replace("function", node, node.args[0], put)
         for k, keyword in enumerate(node.keywords):
             if keyword.arg is not None and keyword.arg not in KEYWORDS_LEFT_OUT:
-                self._replace("keyword", node, ast.Call(node.func, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]]), put)
+                self._replace(
+                    "keyword", node, ast.Call(node.func, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]]), put
+                )
         self._expression(node, "func")
         for k, argument in enumerate(node.args):
             if name == "reshape" and isinstance(argument, ast.UnaryOp) and isinstance(argument.operand, ast.Constant):

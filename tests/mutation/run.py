@@ -8,7 +8,7 @@ one fails. What acts only while modules are imported (a default, a constant) is 
 Pellucid; so is a mutant that survived, if its line is executed during the import too.
 
 Results are appended to OUT/results.jsonl, one line for each mutant; a mutant with a result is not run again, so that a campaign
-goes on where it ended. The sample is drawn over all mutants of the rooms, in an order that the seed decides: a larger sample
+goes on where it ended. First ``--quick``, then ``--survivors`` is the fastest way. The sample is drawn over all mutants of the rooms, in an order that the seed decides: a larger sample
 with the same seed contains the smaller one. ``tests/mutation/survivors.toml`` lists the mutants that no test can notice, each
 with the reason; ``--report`` counts them apart.
 """
@@ -50,12 +50,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LISTED = Path(__file__).with_name("survivors.toml")
 
 # The folders of a room's sources are mutated; the tests on the right are those that may notice it: the room's own first.
+DEFAULTS = "tests/core/test_defaults.py"
 _USERS = ["tests/training", "tests/networks", "tests/model"]
 ROOMS = {
-    "layers": ["tests/layers", "tests/networks", "tests/kernels/test_kernel_pairs.py", "tests/model"],
-    "losses": ["tests/losses", *_USERS],
-    "metrics": ["tests/metrics", *_USERS],
-    "optim": ["tests/optim", *_USERS],
+    "layers": ["tests/layers", "tests/networks", "tests/kernels/test_kernel_pairs.py", "tests/model", DEFAULTS],
+    "losses": ["tests/losses", *_USERS, DEFAULTS],
+    "metrics": ["tests/metrics", *_USERS, DEFAULTS],
+    "optim": ["tests/optim", *_USERS, DEFAULTS],
     "training": ["tests/training", "tests/networks", "tests/model"],
     "kernels/reference": [
         "tests/kernels/test_kernel_pairs.py",
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20, help="decides the order of the sample")
     parser.add_argument("--only", action="append", default=[], help="only these mutants, by name, even those with a result")
     parser.add_argument("--survivors", action="store_true", help="only the mutants that survived before")
+    parser.add_argument("--quick", action="store_true", help="only the room's own tests; then run --survivors with all of them")
     parser.add_argument("--jobs", type=int, default=2, help="children at the same time")
     parser.add_argument("--budget", type=float, default=25, help="seconds of tests that one mutant gets at most")
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no mutant after this time")
@@ -156,7 +158,9 @@ def report(path: Path) -> int:
         print(f"| `{room}` | {total} | {len(lines)} | {killed} | {len(alive)} | {equivalent} | {rates} |")
     for line in sorted(done, key=lambda line: (line["file"], line["line"])):
         if line["outcome"] in (SURVIVED, UNCOVERED) and line["key"] not in reasons:
-            print(f"{line['name']} {line['outcome']} {line['file']}:{line['line']} {line['function']}: {line['before']} -> {line['after']}")
+            print(
+                f"{line['name']} {line['outcome']} {line['file']}:{line['line']} {line['function']}: {line['before']} -> {line['after']}"
+            )
     stale = set(reasons) - set(known)
     if stale:
         print(f"{len(stale)} entries of {LISTED.name} match no mutant:", *sorted(stale), sep="\n  ")
@@ -240,7 +244,7 @@ class Campaign:
     def __init__(self, room: str, mutants: list[Mutant], options: argparse.Namespace, end: float) -> None:
         self.room, self.mutants, self.options, self.end = room, mutants, options, end
         self.files = sorted({mutant.file for mutant in mutants_in(room)})
-        self.own = f"tests/{room.partition('/')[0]}/"
+        self.own = f"tests/{room.partition('/')[0]}/", DEFAULTS
         self.lines = Lines(self.files)
         self.reports = Reports()
         self.items: list[pytest.Item] = []
@@ -269,7 +273,8 @@ class Campaign:
         hypothesis.settings.load_profile("mutation")
         self.cold = ColdServer(self.options.out / f"tmp-{self.room.replace('/', '-')}")
         self.lines.start()
-        return int(pytest.main(self._arguments(ROOMS[self.room]), plugins=[self, self.reports]))
+        tests = [test for test in ROOMS[self.room] if not self.options.quick or f"{test}/".startswith(self.own)]
+        return int(pytest.main(self._arguments(tests), plugins=[self, self.reports]))
 
     def _arguments(self, tests: list[str]) -> list[str]:
         return pytest_arguments(tests, self.options.out / f"tmp-{self.room.replace('/', '-')}")
@@ -330,7 +335,7 @@ class Campaign:
         self._leave_out_those_that_fail_in_a_child([n for n, name in enumerate(names) if measured.good[n] and name not in old])
         for number, name in enumerate(names):
             new[name] = (*new[name][:2], measured.good[number], new[name][3])
-        path.write_bytes(pickle.dumps((sources, new)))
+        path.write_bytes(pickle.dumps((sources, old | new)))
         return measured
 
     def _leave_out_those_that_fail_in_a_child(self, numbers: list[int]) -> None:
@@ -358,7 +363,9 @@ class Campaign:
         ranks: dict[str, int] = defaultdict(int)
         order = []
         for number in sorted(found, key=lambda n: measured.seconds[n]):
-            name = measured.names[number].partition("::")[0] if self.room != "layers" else measured.names[number].partition("[")[0]
+            name = (
+                measured.names[number].partition("::")[0] if self.room != "layers" else measured.names[number].partition("[")[0]
+            )
             ranks[name] += 1
             order.append((not name.startswith(self.own), ranks[name], number))
         numbers = [number for _, _, number in sorted(order)]
@@ -368,7 +375,7 @@ class Campaign:
     # Running
 
     def _work(self) -> None:
-        waiting = list(reversed(sorted(self.mutants, key=lambda mutant: mutant.in_function, reverse=True)))
+        waiting = list(self.mutants)
         running: list[tuple[Mutant, int, Progress, list[int], float]] = []
         pool = [Progress() for _ in range(self.options.jobs)]
         again = []
@@ -393,9 +400,7 @@ class Campaign:
                     continue
                 running.remove(entry)
                 pool.append(progress)
-                if outcome[0] == SURVIVED and self._acts_during_import(mutant):
-                    again.append(mutant)
-                elif outcome[0] == "cold":
+                if outcome[0] == "cold" or (outcome[0] == SURVIVED and self._acts_during_import(mutant)):
                     again.append(mutant)
                 else:
                     self._record(mutant, outcome[0], outcome[1], time.monotonic() - start, len(numbers))
@@ -406,7 +411,9 @@ class Campaign:
                 break
             numbers = self._tests_for(mutant)
             own = [n for n in numbers if self.measured.names[n].startswith(self.own)]
-            numbers = self._within_budget(own or numbers, self.options.budget / 4)  # importing and collecting takes as long again
+            numbers = self._within_budget(
+                own or numbers, self.options.budget / 4
+            )  # importing and collecting takes as long again
             start = time.monotonic()
             if not numbers:
                 self._record(mutant, UNCOVERED, None, 0, 0)
@@ -414,7 +421,9 @@ class Campaign:
             names = [self.measured.names[n] for n in numbers]
             allowed = 30 + PER_TEST_LIMIT[1] / 2 * sum(self.measured.seconds[n] for n in numbers)
             outcome, killer = self.cold.run(mutant, names, allowed)
-            self._record(mutant, outcome, numbers[killer] if killer is not None else None, time.monotonic() - start, len(numbers))
+            self._record(
+                mutant, outcome, numbers[killer] if killer is not None else None, time.monotonic() - start, len(numbers)
+            )
         self.cold.close()
 
     def _within_budget(self, numbers: list[int], budget: float) -> list[int]:
