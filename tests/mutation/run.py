@@ -8,9 +8,9 @@ one fails. What acts only while modules are imported (a default, a constant) is 
 Pellucid; so is a mutant that survived, if its line is executed during the import too.
 
 Results are appended to OUT/results.jsonl, one line for each mutant; a mutant with a result is not run again, so that a campaign
-goes on where it ended. First ``--quick``, then ``--survivors`` is the fastest way. The sample is drawn over all mutants of the rooms, in an order that the seed decides: a larger sample
-with the same seed contains the smaller one. ``tests/mutation/survivors.toml`` lists the mutants that no test can notice, each
-with the reason; ``--report`` counts them apart.
+goes on where it ended. First ``--quick``, then ``--survivors`` is the fastest way. The sample is drawn over all mutants of the
+rooms, in an order that the seed decides: a larger sample with the same seed contains the smaller one.
+``survivors.toml`` lists the mutants that no test can notice, each with the reason; ``--report`` counts them apart.
 """
 
 from __future__ import annotations
@@ -158,9 +158,8 @@ def report(path: Path) -> int:
         print(f"| `{room}` | {total} | {len(lines)} | {killed} | {len(alive)} | {equivalent} | {rates} |")
     for line in sorted(done, key=lambda line: (line["file"], line["line"])):
         if line["outcome"] in (SURVIVED, UNCOVERED) and line["key"] not in reasons:
-            print(
-                f"{line['name']} {line['outcome']} {line['file']}:{line['line']} {line['function']}: {line['before']} -> {line['after']}"
-            )
+            change = f"{line['function']}: {line['before']} -> {line['after']}"
+            print(f"{line['name']} {line['outcome']} {line['file']}:{line['line']} {change}")
     stale = set(reasons) - set(known)
     if stale:
         print(f"{len(stale)} entries of {LISTED.name} match no mutant:", *sorted(stale), sep="\n  ")
