@@ -68,7 +68,7 @@ ROOMS = {
     ],
 }
 SHOWN = {("training", "evaluation.py"), ("training", "progress.py")}  # what notebooks and terminals show: not mutated
-PER_TEST_LIMIT = (5.0, 20.0)  # seconds, and multiples of the test's duration: a mutant that takes longer counts as killed
+PER_TEST_LIMIT = (10.0, 20.0)  # seconds, and multiples of the test's duration: a mutant that takes longer counts as killed
 MEMORY = 6 << 30  # bytes of address space that a child may add: a mutant that asks for more fails
 SLOW = 3.0  # seconds: tests that take longer are left out
 KILLED, SURVIVED, TIMEOUT, UNCOVERED = "killed", "survived", "timeout", "uncovered"
@@ -251,6 +251,7 @@ class Campaign:
         self.killers: dict[str, list[int]] = defaultdict(list)
         self.functions: dict[tuple[str, str, int], list[types.FunctionType]] = {}
         self.caches: list[Any] = []
+        self.checked: set[int] = set()
         self.log = (options.out / "results.jsonl").open("a")
 
     def run(self) -> int:
@@ -318,9 +319,9 @@ class Campaign:
                 continue
             self.reports.failed = False
             self.lines.start()
-            start = time.perf_counter()
+            start = time.process_time()  # of the processor: the machine may be busy
             run_item(item)
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             self.lines.stop()
             new[item.nodeid] = digest, seconds, not self.reports.failed and seconds < SLOW, self.lines.take()
             if number % 500 == 0:
@@ -331,23 +332,21 @@ class Campaign:
                 tests_of[place].append(number)
         names = [item.nodeid for item in self.items]
         measured = Measured(names, [new[n][1] for n in names], [new[n][2] for n in names], dict(tests_of), imported)
-        self.measured = measured
-        self._leave_out_those_that_fail_in_a_child([n for n, name in enumerate(names) if measured.good[n] and name not in old])
-        for number, name in enumerate(names):
-            new[name] = (*new[name][:2], measured.good[number], new[name][3])
         path.write_bytes(pickle.dumps((sources, old | new)))
         return measured
 
-    def _leave_out_those_that_fail_in_a_child(self, numbers: list[int]) -> None:
-        """Run the tests in a child, without any change: a test that fails there would kill every mutant."""
-        progress = Progress()
-        while numbers:
-            outcome, number = self._wait_for(self._fork(None, numbers, progress), progress, numbers)
-            if outcome == SURVIVED:
-                return
-            print("left out, since it fails in a child:", self.measured.names[number], flush=True)
-            self.measured.good[number] = False
-            numbers = numbers[numbers.index(number) + 1 :]
+    def _passes_without_a_change(self, number: int) -> bool:
+        """Run a test that has killed a mutant in a child without any change. One that fails there is left out from then on."""
+        if number not in self.checked:
+            progress = Progress()
+            child = self._fork(None, [number], progress)
+            while (outcome := self._poll(child, progress, [number])) is None:
+                time.sleep(0.005)
+            self.checked.add(number)
+            if outcome[0] != SURVIVED:
+                print("left out, since it fails in a child without a change:", self.measured.names[number], flush=True)
+                self.measured.good[number] = False
+        return self.measured.good[number]
 
     def _tests_for(self, mutant: Mutant) -> list[int]:
         """The tests of the mutant's lines: those that killed its neighbours, then the quickest of each file in turn."""
@@ -402,6 +401,8 @@ class Campaign:
                 pool.append(progress)
                 if outcome[0] == "cold" or (outcome[0] == SURVIVED and self._acts_during_import(mutant)):
                     again.append(mutant)
+                elif outcome[1] is not None and not self._passes_without_a_change(outcome[1]):
+                    waiting.append(mutant)
                 else:
                     self._record(mutant, outcome[0], outcome[1], time.monotonic() - start, len(numbers))
             time.sleep(0.002)
@@ -508,11 +509,6 @@ class Campaign:
 
     def _seconds(self, number: int) -> float:
         return self.measured.seconds[number]
-
-    def _wait_for(self, child: int, progress: Progress, numbers: list[int]) -> tuple[str, int]:
-        while (outcome := self._poll(child, progress, numbers)) is None:
-            time.sleep(0.01)
-        return outcome[0], outcome[1] or 0
 
 
 class Progress:
