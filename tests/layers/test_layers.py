@@ -340,6 +340,17 @@ def test_every_layer(layer, shape, batch):
         check_layer(layer, shape, batch=batch, seed=seed, entries=getattr(layer, "entries", None))
 
 
+# Layers whose dX costs nothing, or is computed together with other gradients.
+ALWAYS_DX = (AlphaDropout, Dropout, Flatten, GaussianNoise, GroupNorm, Identity, LayerNorm, PReLU, Rescale, Reshape)
+ALWAYS_DX += (Sequential, SpatialDropout2D)
+
+
+@pytest.mark.parametrize(("layer", "shape"), [row for row in INSTANCES if not isinstance(row[0], ALWAYS_DX)], ids=repr)
+def test_a_gradient_that_nobody_reads_is_not_computed(layer, shape):
+    x = np.zeros((2, *shape)) if isinstance(layer, Embedding) else asymmetric((2, *shape))
+    assert run_layer(layer, x, asymmetric((2, *layer.build(shape).shape)), needs_dx=False).dx is None
+
+
 def test_every_layer_is_in_the_table():
     assert set(registered_classes(Layer).values()) == {type(layer) for layer, _ in INSTANCES}
     merges = {type(part) for layer, _ in INSTANCES for _, part in primitives(layer) if isinstance(part, Merge)}

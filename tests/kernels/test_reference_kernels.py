@@ -1,0 +1,58 @@
+"""The reference kernels by hand, at the points where a formula changes: random values, with which both sets are compared, miss
+them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import kernels as kernel_sets
+
+KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
+
+
+@KERNELS
+@pytest.mark.parametrize(
+    ("name", "values", "settings", "wanted"),
+    [
+        ("relu_gradient", [-1, 0, 1], (), [0, 0, 1]),
+        ("relu6_gradient", [0, 0.5, 5.5, 6], (), [0, 1, 1, 0]),
+        ("leaky_relu_gradient", [-1, 0, 1], (0.25,), [0.25, 0.25, 1]),
+        ("hard_sigmoid_gradient", [0, 0.25, 0.75, 1], (), [0, 1 / 6, 1 / 6, 0]),
+        ("elu_gradient", [0, 1], (0.5,), [0.5, 1]),
+        ("selu_gradient", [0, 1], (1.5, 2.0), [3, 2]),
+    ],
+)
+def test_gradients_at_the_corners_of_activations(kernels, name, values, settings, wanted):
+    values = np.array([values], float)
+    out = getattr(kernels, name)(values, *settings, np.ones_like(values), np.empty_like(values))
+    np.testing.assert_allclose(out, [wanted], rtol=1e-15)
+
+
+@KERNELS
+def test_the_slope_of_a_prelu_learns_where_x_is_not_positive(kernels):
+    x, dslope = np.array([[-2.0], [0.0], [3.0]]), np.empty(1)
+    dx = kernels.prelu_backward(x, np.array([0.25]), np.ones_like(x), dslope, np.empty_like(x))
+    assert dslope == -2
+    np.testing.assert_array_equal(dx, [[0.25], [0.25], [1]])
+
+
+@KERNELS
+def test_rules_leave_parameters_without_a_gradient_alone(kernels):
+    theta, g = np.array([1.0, 2.0]), np.zeros(2)
+    kernels.lion(theta, g, np.zeros(2), 0.1, 0.9, 0.99)
+    np.testing.assert_array_equal(theta, [1, 2])
+    factor = np.array([0.5, 4.0])
+    kernels.rprop(
+        theta, np.array([1.0, 1.0]), np.zeros(2), factor, 0.1, 0.5, 1.2, 1e-6, 50.0
+    )  # the last change was a change of sign
+    np.testing.assert_array_equal(factor, [0.5, 4])
+    np.testing.assert_allclose(theta, [0.95, 1.6], rtol=1e-15)
+
+
+@KERNELS
+def test_a_sum_over_many_rows_keeps_its_digits(kernels):
+    dy = np.full((100_000, 1), 0.1, np.float32)
+    dW, db = np.empty((1, 1), np.float32), np.empty(1, np.float32)
+    kernels.affine_backward(np.zeros_like(dy), dy, dW, db)
+    assert db[0] == pytest.approx(100_000 * float(np.float32(0.1)), rel=1e-7)
