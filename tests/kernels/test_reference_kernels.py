@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from pellucid import kernels as kernel_sets
+from pellucid.kernels import reference
+from pellucid.kernels.reference import convolution
+from pellucid.kernels.window import Window
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 
@@ -56,3 +59,17 @@ def test_a_sum_over_many_rows_keeps_its_digits(kernels):
     dW, db = np.empty((1, 1), np.float32), np.empty(1, np.float32)
     kernels.affine_backward(np.zeros_like(dy), dy, dW, db)
     assert db[0] == pytest.approx(100_000 * float(np.float32(0.1)), rel=1e-7)
+
+
+@pytest.mark.parametrize("block", [1, 36, 40, 100])
+def test_the_size_of_blocks_of_images_changes_no_result(block, monkeypatch):
+    random = np.random.default_rng(0)
+    x, W, b = random.normal(size=(5, 4, 4, 1)), random.normal(size=(3, 3, 1, 2)), np.zeros(2)
+    window, y = Window(3, 3, 1, 1, 0, 0, 1, 1), np.empty((5, 2, 2, 2))
+    whole = reference.conv2d(x, W, b, window, 1, np.empty_like(y))
+    blocks = []
+    original = convolution._im2col
+    monkeypatch.setattr(convolution, "BLOCK_SIZE", block)
+    monkeypatch.setattr(convolution, "_im2col", lambda x, *rest: blocks.append(len(x)) or original(x, *rest))
+    np.testing.assert_allclose(reference.conv2d(x, W, b, window, 1, y), whole, rtol=1e-14)
+    assert blocks == {1: [1] * 5, 36: [1] * 5, 40: [1] * 5, 100: [2, 2, 1]}[block]  # an image has 36 elements in its patches

@@ -124,6 +124,13 @@ def test_triplets_by_hand(kernels):
 
 
 @KERNELS
+def test_a_triplet_at_the_margin_has_no_gradient(kernels):
+    value, dz = of_batch(np.array([[0.0], [1], [2]]), [0, 0, 1], kernels, margin=1.0)
+    assert value == 0 + 1  # of the first anchor 1 + 1 − 2, of the second 1 + 1 − 1
+    assert dz.ravel().tolist() == [-1, 2, -1]
+
+
+@KERNELS
 @pytest.mark.parametrize("labels", [[3, 3, 3], [1, 2, 3], [1], []])
 def test_a_batch_without_triplets_has_no_loss_and_no_gradient(kernels, labels):
     value, dz = of_batch(np.random.default_rng(0).normal(size=(len(labels), 2)), np.array(labels, int), kernels)
