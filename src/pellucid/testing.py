@@ -167,6 +167,14 @@ def layouts(layer: Layer, shape: Any) -> tuple[Layout, Layout]:
     return Layout({n: s for n, s in slots.items() if not s.state}), Layout({n: s for n, s in slots.items() if s.state})
 
 
+def _with_biases(params: Layout, seed: int) -> Array:
+    """Return initial values in which biases are not zero, so that a lost bias is noticed."""
+    theta = initial_values(params, seed, np.float64)
+    for path in params:
+        params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
+    return theta
+
+
 def check_layer(
     layer: Layer,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]],
@@ -199,9 +207,7 @@ def check_layer(
         x = _each(lambda one: rng.generator(seed, "testing", one).integers(0, entries, (batch, *one)).astype(np.float64), shape)
     before = _each(np.copy, x)
     params, _ = layouts(layer, shape)
-    theta = initial_values(params, seed, np.float64)
-    for path in params:  # biases get values too, so that a lost bias is noticed
-        params.array(theta, path)[...] += 0.1 * asymmetric(params[path].shape, seed + 1)
+    theta = _with_biases(params, seed)
     expected = _each(lambda one: (batch, *one), layer.build(shape).shape)
     dy = _random(expected, seed + 2)
     actual = _each(np.shape, run_layer(layer, x, theta=theta, seed=seed).y)
@@ -303,7 +309,10 @@ def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 
     x = _random(_each(lambda one: (batch, *one), input_shape), seed) if x is None else x
     n = _samples(x)
     dy = _random(_each(lambda one: (n, *one), network.build(input_shape).shape), seed + 2)
-    _same(f"{layer}: fused and unfused", run_layer(plan, x, dy, seed=seed), run_layer(network, x, dy, seed=seed), 1e-12)
+    dtype = next(iter(_parts(x).values())).dtype
+    theta = _with_biases(layouts(network, input_shape)[0], seed).astype(dtype, copy=False)
+    passes = (run_layer(form, x, dy, theta=theta, seed=seed) for form in (plan, network))
+    _same(f"{layer}: fused and unfused", *passes, 1e-12)
 
 
 def check_config(value: Any) -> None:

@@ -22,7 +22,10 @@ from pellucid import (
     ShapeError,
     Subtract,
 )
+from pellucid.core.memory import Layout
 from pellucid.explain import deeplift
+from pellucid.kernels import reference
+from pellucid.layers import Context, ShardState
 from pellucid.testing import asymmetric, run_layer
 
 
@@ -109,6 +112,26 @@ def test_a_merge_before_all_parameters_returns_no_gradient(merge):
     out = run_layer(network, x, dy, needs_dx=False)
     assert out.dx is None
     np.testing.assert_array_equal(out.gradient, run_layer(network, x, dy).gradient)
+
+
+@pytest.mark.parametrize("merge", [Maximum(), Multiply(), Subtract()], ids=repr)
+def test_a_merge_computes_no_gradient_that_nobody_reads(merge):
+    run = ShardState(reference, dtype=np.float64)
+    nothing = Layout({}).views(np.zeros(0))
+    for needs_dx in (True, False):
+        ctx = Context(run, nothing, "merge", needs_dx)
+        run.backward_follows = True
+        merge.forward(nothing, [asymmetric((4, 3)), asymmetric((4, 3), 1)], ctx)
+        gradients = merge.backward(nothing, nothing, asymmetric((4, 3)), ctx)
+        assert (gradients is None) == (not needs_dx)
+
+
+@pytest.mark.parametrize("axis", [2, -3])
+def test_inputs_are_joined_along_an_axis_that_they_have(axis):
+    with pytest.raises(ShapeError, match=rf"Concatenate\(axis={axis}\) expects samples that have this axis, got \(3, 2\) and"):
+        Concatenate(axis).build([(3, 2), (3, 2, 1, 1)])
+    for inside in (1, -2):
+        assert Concatenate(inside).build([(3, 3), (3, 3)]).shape == ((3, 6) if inside == 1 else (6, 3))
 
 
 # -- attributions -----------------------------------------------------------------------------------------------------
