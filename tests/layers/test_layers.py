@@ -84,7 +84,7 @@ from pellucid import (
 from pellucid.core.config import Count, registered_classes
 from pellucid.core.memory import Slot
 from pellucid.initializers import He, Initializer, Zeros
-from pellucid.layers import Layer, LayerSpec
+from pellucid.layers import Layer, LayerSpec, context
 from pellucid.networks import fused, primitives
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
@@ -349,6 +349,27 @@ ALWAYS_DX += (Sequential, SpatialDropout2D)
 def test_a_gradient_that_nobody_reads_is_not_computed(layer, shape):
     x = np.zeros((2, *shape)) if isinstance(layer, Embedding) else asymmetric((2, *shape))
     assert run_layer(layer, x, asymmetric((2, *layer.build(shape).shape)), needs_dx=False).dx is None
+
+
+def test_new_memory_need_not_be_zero(monkeypatch):
+    """Memory that a context lends may hold anything: layers write all that they read."""
+    for layer, shape in INSTANCES:
+        x = np.zeros((3, *shape)) if isinstance(layer, Embedding) else asymmetric((3, *shape))
+        dy = asymmetric((3, *layer.build(shape).shape))
+        expected = run_layer(layer, x, dy)
+        with monkeypatch.context() as patch:
+            patch.setattr(context, "aligned_zeros", lambda size, dtype: np.full(size, 1 if dtype.kind == "b" else 77, dtype))
+            actual = run_layer(layer, x, dy)
+        for wanted, found in ((expected.y, actual.y), (expected.dx, actual.dx), (expected.gradient, actual.gradient)):
+            np.testing.assert_array_equal(found, wanted, repr(layer))
+
+
+def test_weights_decay_and_biases_do_not():
+    kinds = {}
+    for layer, shape in INSTANCES:
+        for path, slot in layouts(layer, shape)[0].items():
+            kinds.setdefault(slot.decay, set()).add(path.rpartition(".")[2])
+    assert kinds == {True: {"W", "U"}, False: {"b", "bh", "beta", "gamma", "h0", "c0", "slope"}}
 
 
 def test_every_layer_is_in_the_table():

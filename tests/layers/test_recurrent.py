@@ -257,3 +257,8 @@ def test_a_stack_skips_the_steps_that_its_first_layer_skips():
     x = asymmetric((2, 4, 2))
     padded = np.concatenate([x, np.zeros((2, 3, 2))], axis=1)
     np.testing.assert_allclose(run_layer(stack, padded, theta=theta).y, run_layer(stack, x, theta=theta).y, rtol=0, atol=1e-14)
+
+
+def test_multiply_adds_of_recurrent_layers():
+    for layer, gates in ((SimpleRNN(3), 1), (LSTM(3), 4), (GRU(3), 3)):
+        assert layer.build((5, 2)).multiply_adds == 5 * gates * 3 * (2 + 3)

@@ -9,7 +9,9 @@ import pytest
 
 from pellucid.errors import DivergedError
 from pellucid.optim import LBFGS, PiecewiseConstant, minimize
+from pellucid.optim.lbfgs import CurvaturePairs, Minimization
 from pellucid.optim.line_search import MAX_STEP, Point, _cubic_minimum, _next_interval, _next_step, strong_wolfe
+from pellucid.optim.schedules import Clock
 
 RANDOM = np.random.default_rng(0)
 
@@ -145,6 +147,25 @@ def test_tolerances_include_equality():
     assert found.converged
     assert found.evaluations == 2
     assert "decrease_tolerance=0.5" in found.reason
+
+
+def test_a_decrease_above_the_tolerance_goes_on():
+    f = lambda x: (1 - x[0] + x[0] ** 2 / 8 + x[0] ** 3 / 8, np.array([-1 + x[0] / 4 + 3 * x[0] ** 2 / 8]))  # noqa: E731
+    found = minimize(f, [0.0], LBFGS(decrease_tolerance=0.5), max_iterations=1)  # 1 becomes ¼
+    assert not found.converged
+    assert found.value == 0.25
+
+
+def test_nothing_is_evaluated_along_a_direction_that_rises():
+    settings = LBFGS(gradient_tolerance=0.0)
+    run = Minimization(lambda x: (x @ x / 2, x), np.array([0.5]), CurvaturePairs([np.zeros(1), np.zeros(1)]), settings)
+    assert run._search(np.array([0.5])) == 0
+    assert run._search(np.array([0.0])) == 0
+    assert run.evaluations == 1
+
+
+def test_the_progress_outside_of_a_fit_is_zero():
+    assert (Clock(3).epoch, Clock(3).progress) == (0, 0)
 
 
 def test_the_largest_rate_of_a_schedule_is_exactly_the_one_asked_for():

@@ -573,3 +573,11 @@ def test_a_trained_model_has_weights_within_max_norm():
             assert np.sqrt((array**2).sum(axis=0)).max() <= 0.5 + 1e-6
     again = type(model.optimizer)(*model.optimizer.pieces)
     assert again == model.optimizer
+
+
+def test_muon_keeps_the_momentum_of_matrices_as_the_first_moment():
+    theta, g, (m, v) = np.zeros((3, 2)), np.arange(6.0).reshape(3, 2), np.zeros((2, 3, 2))
+    for step in (1, 2):
+        Muon(momentum=0.5).apply(theta, g, (m, v), 0.1, step, kernel_sets.load())
+    np.testing.assert_array_equal(m, 1.5 * g)
+    assert not v.any()
