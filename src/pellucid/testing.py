@@ -311,8 +311,8 @@ def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 
     dy = _random(_each(lambda one: (n, *one), network.build(input_shape).shape), seed + 2)
     dtype = next(iter(_parts(x).values())).dtype
     theta = _with_biases(layouts(network, input_shape)[0], seed).astype(dtype, copy=False)
-    passes = (run_layer(form, x, dy, theta=theta, seed=seed) for form in (plan, network))
-    _same(f"{layer}: fused and unfused", *passes, 1e-12)
+    ours, expected = (run_layer(form, x, dy, theta=theta, seed=seed) for form in (plan, network))
+    _same(f"{layer}: fused and unfused", ours, expected, 1e-12)
 
 
 def check_config(value: Any) -> None:
