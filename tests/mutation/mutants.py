@@ -32,8 +32,8 @@ Left out:
   nothing else, functions that only write messages (MESSAGE_FUNCTIONS), raise and assert statements, calls of warnings.warn and
   of functions whose name ends in Error, __repr__, __str__ and _repr_html_; annotations, unions of types (| outside functions),
   decorators, base classes, overloads, if TYPE_CHECKING, imports, __all__, docstrings; the keywords out and copy (the memory of
-  a result), casting, strict (an assertion) and stacklevel; the 1 in reshape(-1), for which NumPy takes any negative number; the files
-  __init__.py (lists of names), training/evaluation.py and training/progress.py (what notebooks and terminals show).
+  a result), casting, strict (an assertion) and stacklevel; the 1 in reshape(-1), for which NumPy takes any negative number; the
+  files __init__.py (lists of names), training/evaluation.py and training/progress.py (what notebooks and terminals show).
 """
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
