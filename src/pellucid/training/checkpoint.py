@@ -215,7 +215,7 @@ class CheckpointWriter:
                 "forward_passes": history.forward_passes,
                 "stopped": history.stopped,
             },
-            "memories": list(progress.memories),
+            "memories": [dict(memory) for memory in progress.memories],
             "learning_rate": progress.control.learning_rate,
             "record": progress.control.record,
         }

@@ -30,7 +30,12 @@ _COMPARED = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "
 _LIKE = {
     "place": {"epoch": 1, "batch": 0, "learning_rate": 0.0, "ended": None, "seconds": 0.0, "scores": None},
     "scale": 1.0,
-    "history": {"rows": [], "best_epoch": None, "forward_passes": 0, "stopped": None},
+    "history": {
+        "rows": {"columns": [], "integers": [], "values": None, "present": None},
+        "best_epoch": None,
+        "forward_passes": 0,
+        "stopped": None,
+    },
     "memories": [],
     "record": {},
 }
@@ -182,7 +187,7 @@ def of_file(file: TensorFile) -> SavedTraining:
         _ = saved.history, saved.record, saved.steps
         _ = [file.settings["training"][name] for name in ("options", "data", "kernels", "version")]
         _ = [values[name] for name in ("place", "scale", "memories", "learning_rate")]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
     return saved
 
@@ -202,7 +207,7 @@ def _check_values(values: Any, settings: Mapping[str, Any]) -> None:
         )
         wrong += [name for where, name, like in optional if where[name] is not None and not fits(where[name], like)]
         wrong += ["memories"] * any(not isinstance(one, dict) for one in values["memories"])
-        wrong += ["rows"] * any(not isinstance(row, dict) or "epoch" not in row for row in history["rows"])
+        wrong += ["rows"] * any("epoch" not in row for row in rows_of(history["rows"]))
         wrong += ["epoch"] * (place["epoch"] < 1 or min(settings["steps"], settings["epochs"]) < 0)
         wrong += ["batch"] * (place["batch"] < 0)
     if wrong:
