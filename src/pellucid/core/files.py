@@ -187,8 +187,8 @@ class TensorFile:
         self.path = Path(path)
         try:
             self._bytes = self.path.read_bytes() if content is None else content
-        except OSError as error:
-            raise FileError(f"cannot read {self.path}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+            raise FileError(f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}") from error
         self.settings, self.shapes = self._check()
 
     def _refuse(self, why: str) -> FileError:
