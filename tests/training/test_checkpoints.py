@@ -676,6 +676,14 @@ def test_the_memory_of_a_policy_is_of_the_kind_that_it_begins_with(tmp_path):
             fit(folder, policies=[*policies, Checkpoint(folder, cost=1.0)], epochs=2, resume=folder)
 
 
+def test_each_policy_has_its_memory(tmp_path):
+    fit(tmp_path)
+    for path in checkpoint_files(tmp_path):
+        rewritten(path, lambda values: {**values, "memories": [{}]})
+    with pytest.raises(CheckpointError, match="is of a training with 1 policies, not 0"):
+        fit(tmp_path, resume=tmp_path)
+
+
 @pytest.mark.parametrize(
     "scores",
     [{"loss": 0.5}, {"loss": 0.5, "weight": 1.0, "metrics": []}, {"loss": 1, "weight": 1, "metrics": [{"sum": "x"}]}],

@@ -115,7 +115,9 @@ class SavedTraining:
 
         The state of the model is restored when the training begins, by :meth:`begin`.
         """
-        at, saved = self.values["place"], self.history
+        at, saved, memories = self.values["place"], self.history, self.values["memories"]
+        if len(memories) != len(progress.memories):
+            raise CheckpointError(f"{self.path} is of a training with {len(memories)} policies, not {len(progress.memories)}")
         place, history, control = progress.place, progress.history, progress.control
         place.epoch, place.batch = at["epoch"], at["batch"]
         place.learning_rate, place.ended = at["learning_rate"], at["ended"]
@@ -123,7 +125,7 @@ class SavedTraining:
         history.rows[:], history.best_epoch = saved.rows, saved.best_epoch
         history.forward_passes, history.stopped = saved.forward_passes, saved.stopped
         history.problems.extend([*self.problems, *self._differences(progress.state)])
-        for memory, values in zip(progress.memories, self.values["memories"], strict=True):
+        for memory, values in zip(progress.memories, memories, strict=True):
             memory.update(values)
         control.learning_rate = self.values["learning_rate"]
         control.record.update(self.record)
