@@ -182,6 +182,12 @@ def test_a_network_that_does_not_match_its_arrays_is_refused_before_memory_is_al
         Model.load(tmp_path / "m")
 
 
+def test_a_name_that_no_file_can_have_is_a_file_error(tmp_path):
+    for name in ("a\0b", "a" * 300):
+        with pytest.raises(FileError, match="cannot read"):
+            Model.load(tmp_path / name)
+
+
 # -- writing ------------------------------------------------------------------------------------------------------------
 
 

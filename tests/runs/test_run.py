@@ -23,7 +23,8 @@ from pellucid import (
     Sigmoid,
 )
 from pellucid.cli.common import format_scores
-from pellucid.data import Dataset
+from pellucid.data import Corrections, Dataset, load, read_folder
+from pellucid.data.input_stage import Passthrough
 from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs import presets
@@ -187,3 +188,20 @@ def test_damaged_files_of_a_run_are_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"data": {"requested": None, "split_seed": None}}))
     with pytest.raises(DataError, match="nowhere: there is no such folder"):
         load_data(open_run(tmp_path)[1], tmp_path / "nowhere")
+
+
+def test_names_that_are_too_long_are_no_runs_and_no_data(tmp_path):
+    """Some of Python's questions about a path raise an error for a name that no file can have."""
+    long = str(tmp_path / ("a" * 300))
+    model = Sequential(Dense(2)).compile((3,), MeanSquaredError(), input_stage=Passthrough())
+    for call in (
+        lambda: open_run(long),
+        lambda: read_metrics(long),
+        lambda: read_folder(long),
+        lambda: load(long),
+        lambda: model.read(long),
+        lambda: load("a" * 300),
+    ):
+        with pytest.raises((FileError, ConfigError), match=r"there is no|contains no"):
+            call()
+    assert Corrections(tmp_path / ("a" * 300)).drawings() == []

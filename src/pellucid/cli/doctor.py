@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def doctor(
         if given is not None and not labels:
             raise ConfigError(f"{flag} is for the search for wrong labels: add --labels")
     reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
-    is_run = name not in SOURCES and any((Path(name) / file).exists() for file in ("config.json", "model.pellucid"))
+    is_run = name not in SOURCES and any(os.path.exists(Path(name) / file) for file in ("config.json", "model.pellucid"))
     if is_run:
         reading.check_options((), f"{name}: the run knows how its data was read")
         examined = examine_run(name, data_dir)

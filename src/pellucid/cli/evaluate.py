@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,15 +164,15 @@ def _is_data(word: str) -> bool:
     """
     path = Path(word)
     if word in SOURCES:
-        return not (path / "model.pellucid").exists()
+        return not os.path.exists(path / "model.pellucid")
     if path.suffix.lower() in TABLE_SUFFIXES:
         return True
-    return _is_data_folder(word) or (not path.exists() and len(path.parts) == 1)
+    return _is_data_folder(word) or (not os.path.exists(path) and len(path.parts) == 1)
 
 
 def _is_data_folder(word: str) -> bool:
     """Return whether this is a folder that may contain corrections or images."""
-    return word not in SOURCES and Path(word).is_dir() and not (Path(word) / "config.json").exists()
+    return word not in SOURCES and os.path.isdir(word) and not os.path.exists(Path(word) / "config.json")
 
 
 def _read_user_data(data: str, model: Model) -> tuple[Dataset, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -126,7 +127,7 @@ def _predict_images(paths: Sequence[Path], model: Model) -> list[Row]:
 def _find_images(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield every image, and whether its path was given by name rather than found in a folder."""
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             yield path, True
             continue
         found = [(file, False) for file in image_files(path, Counter())]

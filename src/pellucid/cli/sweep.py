@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def sweep(
     try:
         _run(work, jobs, dask, json)
     finally:
-        rows = work.write() if work.out.exists() else []
+        rows = work.write() if os.path.exists(work.out) else []
     summaries = work.summaries(rows)
     figure = _save_figure(work, summaries, json)
     if json:

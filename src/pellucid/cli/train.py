@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 import typer
@@ -114,7 +115,7 @@ def train(
         if model is not None:
             raise ConfigError(f"--model {model}: --from takes the network of the run; leave --model out")
         start = Start.open(from_run)
-        model, reading = start.preset, start.read_options(reading) if Path(data).is_dir() else reading
+        model, reading = start.preset, start.read_options(reading) if os.path.isdir(data) else reading
     plan = RunPlan.of(
         RunSettings(
             **user_data.data_settings(data, model, reading, notify),

@@ -6,6 +6,7 @@ A file records the fingerprint of the code that measured it. If the code has cha
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Results:
         Raises FileError if the file cannot be read.
         """
         path = self.path(name, size)
-        if not path.exists():
+        if not os.path.exists(path):
             return None
         data = read_json(path)
         try:

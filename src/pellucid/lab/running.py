@@ -107,7 +107,7 @@ def _read_current(name: str, results: Results, size: Size, remeasure: bool, noti
     """Return the stored results of the current code, or empty ones."""
     code = fingerprint(name)
     stored = None if remeasure else results.read(name, size, code)
-    if stored is None and not remeasure and results.path(name, size).exists():
+    if stored is None and not remeasure and os.path.exists(results.path(name, size)):
         notify(f"{name}: its code has changed since it was measured; it is measured again")
     return stored or StoredResults(name, size, code)
 

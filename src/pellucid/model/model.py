@@ -79,7 +79,7 @@ class Model:
         validate(optimizer, Rule | Chain, "Model", "optimizer")
         self.seed: int = validate(seed, int, "Model", "seed")
         given = list(metrics.values()) if isinstance(metrics, Mapping) else [metrics]
-        if loss is None and any(isinstance(one, Metric) or list(one) for one in given):
+        if loss is None and any(isinstance(one, Metric) or (isinstance(one, Iterable) and list(one)) for one in given):
             raise ConfigError("metrics are computed by fit and evaluate, which need a loss: with loss=None leave them out")
         shape = inputs.sample_shapes(input_shape, network)
         self.loss: Any

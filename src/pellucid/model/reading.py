@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pellucid.core.memory import Shape
@@ -34,7 +33,7 @@ def read(
     if stage is None:
         raise ConfigError("the model is not trained, so it has no columns and no kind of image to read: fit it first")
     what = "a data frame" if is_frame(source) else os.fspath(source)
-    if is_frame(source) or not Path(what).is_dir():
+    if is_frame(source) or not os.path.isdir(what):
         if isinstance(stage, Standardization) and stage.series is not None:
             return read_windows(source, stage, shape[0], labelled=labelled is not False)
         if isinstance(stage, Standardization):
@@ -45,6 +44,6 @@ def read(
             h, w, c = shape
             return read_folder(source, size=(h, w), colour="grey" if c == 1 else "colour", classes=classes)
         needs = "data that is not a folder of images"
-    if not is_frame(source) and not Path(what).exists():
+    if not is_frame(source) and not os.path.exists(what):
         raise FileError(f"{what}: there is no such file or folder")
     raise ConfigError(f"{what}: this model was trained on {needs}; predict and evaluate take arrays like those in training")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from pellucid.core.config import Count, NonNegative, validate
+from pellucid.core.config import Count, NonNegative, Range, validate
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DivergedError, ShapeError
 from pellucid.kernels import Kernels
@@ -23,6 +23,7 @@ from pellucid.optim.line_search import Point, strong_wolfe
 # Differences of values up to this many units in the last place of the values may be rounding errors.
 NOISE = 4.0
 
+MAX_MEMORY = 1000  # pairs; more than some tens hardly help, and each takes twice the memory of the parameters
 Function = Callable[[Array], tuple[float, Array]]  # returns the value and the gradient at a point
 
 
@@ -51,7 +52,7 @@ class LBFGS(Rule):
     ``ElasticNet`` without its L1 part go with it. There is no learning rate; the histories show the step length α instead.
     """
 
-    memory: Count = 10
+    memory: Annotated[int, Range(1, MAX_MEMORY)] = 10
     gradient_tolerance: NonNegative = 1e-5
     decrease_tolerance: NonNegative = 2.2e-9
     max_evaluations: Count = 20

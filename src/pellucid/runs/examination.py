@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +44,10 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
     What is missing is listed in ``diagnosis.left_out``. Raises FileError for a folder without config.json and model.
     """
     folder = Path(path)
-    if not (folder / "config.json").exists() and not (folder / "model.pellucid").exists():
+    if not os.path.exists(folder / "config.json") and not os.path.exists(folder / "model.pellucid"):
         raise FileError(f"{path} is not a run folder: it contains neither config.json nor model.pellucid")
     diagnoses, left_out = [_watched(folder)], list[str]()
-    config: dict[str, Any] = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    config: dict[str, Any] = read_json(folder / "config.json") if os.path.exists(folder / "config.json") else {}
     splits = None
     if not config:
         left_out.append("the data: the run has no config.json that names it")
@@ -59,7 +60,7 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
     history = read_history(folder / "history.csv")
     if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies", ())):
         history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
-    if not (folder / "model.pellucid").exists():
+    if not os.path.exists(folder / "model.pellucid"):
         left_out.append("the network: the run has no model.pellucid yet")
     elif splits is not None:
         model, _ = open_run(folder)
@@ -75,7 +76,7 @@ def _with_limit(splits: Splits, config: dict[str, Any]) -> Splits:
 def _watched(folder: Path) -> Diagnosis:
     """Return the findings that a watch has written into the run folder. Raises FileError for other content."""
     file = folder / FINDINGS
-    if not file.exists():
+    if not os.path.exists(file):
         return Diagnosis()
     content = read_json(file)
     try:
@@ -89,7 +90,7 @@ def read_history(path: Path) -> History:
 
     The last line may be incomplete, as the file grows during the training. Raises FileError for other content.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         return History()
     rows = list[dict[str, float]]()
     try:

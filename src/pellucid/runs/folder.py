@@ -67,7 +67,7 @@ class RunFolder:
         self.force = force
         try:
             self.path = Path(out) if out is not None else _create_numbered(parent, name)
-            self._is_new = out is None or not self.path.exists()
+            self._is_new = out is None or not os.path.exists(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             self._check_empty()
         except OSError as error:
@@ -97,8 +97,8 @@ class RunFolder:
     @classmethod
     def of_run(cls, path: str | Path) -> RunFolder:
         """Return the folder of a run that goes on. Raises FileError if there is no run in it."""
-        if not (Path(path) / CONFIG).is_file():
-            missing = f"it contains no {CONFIG}" if Path(path).is_dir() else "there is no such folder"
+        if not os.path.isfile(Path(path) / CONFIG):
+            missing = f"it contains no {CONFIG}" if os.path.isdir(path) else "there is no such folder"
             raise FileError(f"{path} is not a run folder: {missing}")
         return cls(path, "", force=True)
 
@@ -130,7 +130,7 @@ class RunFolder:
     def remove(self, *names: str) -> None:
         """Remove these files and folders, as far as they exist."""
         for path in (self.path / name for name in names if self.writes):
-            if path.is_dir() and not path.is_symlink():
+            if os.path.isdir(path) and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 with contextlib.suppress(OSError):
@@ -194,20 +194,20 @@ def open_run(path: str | Path) -> tuple[Model, dict[str, Any]]:
     Raises FileError if there is neither.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise FileError(f"there is no run folder or model file {path}")
-    if path.is_file():
+    if os.path.isfile(path):
         return Model.load(path), {}
-    if not (path / MODEL).exists():
+    if not os.path.exists(path / MODEL):
         raise FileError(f"{path} is not a run folder: it contains no model.pellucid")
-    config = file_content.read_config(path / CONFIG) if (path / CONFIG).exists() else {}
+    config = file_content.read_config(path / CONFIG) if os.path.exists(path / CONFIG) else {}
     return Model.load(path / MODEL), config
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
     """Return the metrics.json of a run folder. Raises FileError if there is none."""
     file = Path(path) / METRICS
-    if not file.exists():
+    if not os.path.exists(file):
         raise FileError(f"{path} is not a run folder: it contains no metrics.json")
     return file_content.read_metrics(file)
 
@@ -264,7 +264,7 @@ def interrupted_runs(parent: str | Path) -> list[InterruptedRun]:
     with contextlib.suppress(OSError):
         for path in sorted(Path(parent).iterdir()):
             files = checkpoint_files(path / CHECKPOINTS)
-            if files and (path / CONFIG).is_file() and holder_of(path) is None and not is_complete(path):
+            if files and os.path.isfile(path / CONFIG) and holder_of(path) is None and not is_complete(path):
                 with contextlib.suppress(OSError, AttributeError, LookupError, TypeError, ValueError, OverflowError):
                     found.append(_interrupted_run(path, files[0]))
     return sorted(found, key=lambda run: run.updated, reverse=True)

@@ -18,6 +18,7 @@ import dataclasses
 import io
 import itertools
 import json
+import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -159,7 +160,7 @@ class Sweep:
         if len(self.plans) < len(self.cells):
             raise ConfigError("two cells of the grid have the same name: give each value once")
         self.outstanding()  # raises ConfigError for a cell that was trained with other settings
-        if self.out.exists() and any(self.out.iterdir()) and not (self.out / "sweep.json").exists():
+        if os.path.exists(self.out) and any(self.out.iterdir()) and not os.path.exists(self.out / "sweep.json"):
             raise FileError(f"{out} is not empty and is not a sweep: choose another folder with --out")
 
     def outstanding(self) -> list[str]:
@@ -190,7 +191,7 @@ class Sweep:
         with exclusive_lock(self.out / ".lock", *busy), closing(outcomes):
             for count, (name, outcome) in enumerate(outcomes, start=done + 1):
                 notify(f"{count} of {len(self.plans)}  {name}: {outcome}")
-                if not outcome.startswith(IN_USE) and not (self.out / name / METRICS).exists():
+                if not outcome.startswith(IN_USE) and not os.path.exists(self.out / name / METRICS):
                     raise FileError(f"{name} was trained, but is not in {self.out}: all workers need access to this folder")
 
     def _create_folder(self) -> None:

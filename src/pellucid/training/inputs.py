@@ -337,7 +337,7 @@ def check_metrics(metrics: Any, state: ModelState) -> Any:
         return _checked_metrics(metrics, state.output, trailing_layers(state.network)[-1:])
     outputs = state.output.parts
     if not isinstance(metrics, Mapping):
-        if given := metrics if isinstance(metrics, (Metric, str)) else list(metrics):
+        if (given := _listed(metrics)) or not isinstance(given, list):
             raise ConfigError(
                 f"metrics must be a dictionary by output, such as {{{next(iter(outputs))!r}: {given!r}}}, because the network "
                 "has several outputs"
@@ -353,9 +353,14 @@ def check_metrics(metrics: Any, state: ModelState) -> Any:
     return checked
 
 
+def _listed(metrics: Any) -> Any:
+    """Return metrics as a list; what is none, such as a single metric, is returned as it is."""
+    return list(metrics) if isinstance(metrics, Iterable) and not isinstance(metrics, str) else metrics
+
+
 def _checked_metrics(metrics: Iterable[Metric], output: Output, last: tuple[Layer, ...]) -> tuple[Metric, ...]:
     """Return the metrics of an output that ends with the layer ``last``, as a tuple. Raises ConfigError."""
-    given = metrics if isinstance(metrics, (Metric, str)) else list(metrics)
+    given = _listed(metrics)
     result: tuple[Metric, ...] = validate(given, tuple[Metric, ...], "Model", "metrics")
     loss, several = output.loss, output.metric_shape[-1] > 1
     classes = loss.classifies or (several and not loss.numeric)  # several numbers may be the scores of one-hot labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ class Corrections:
         return Dataset(x, y, classes=CLASSES, name="corrections")
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+        return sorted(self.folder.glob("*.json")) if os.path.isdir(self.folder) else []
 
 
 def with_corrections(splits: Splits, corrections: Dataset) -> Splits:

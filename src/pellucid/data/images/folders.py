@@ -68,8 +68,8 @@ def scan_folder(path: str | os.PathLike[str]) -> FolderScan:
     no header can be read.
     """
     root = Path(path)
-    if not root.is_dir():
-        raise FileError(f"{path}: there is no such folder" if not root.exists() else f"{path} is not a folder")
+    if not os.path.isdir(root):
+        raise FileError(f"{path}: there is no such folder" if not os.path.exists(root) else f"{path} is not a folder")
     try:
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:

@@ -49,7 +49,7 @@ def load(
 def checked_name(name: str) -> str:
     """Return ``name`` if it is that of a data set or the path of user data. Raises ConfigError and FileError."""
     path = Path(name)
-    if name not in SOURCES and not path.exists() and len(path.parts) == 1 and not path.suffix:
+    if name not in SOURCES and not os.path.exists(path) and len(path.parts) == 1 and not path.suffix:
         raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)} (or give a path)")
     if name not in SOURCES:
         user_data.is_table(name)

@@ -95,9 +95,9 @@ def is_table(name: str) -> bool:
     Raises FileError if there is no such file, and ConfigError for another kind of file.
     """
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         return False
-    if not path.exists():
+    if not os.path.exists(path):
         raise FileError(f"{name}: there is no such file or folder")
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ConfigError(
@@ -215,7 +215,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     """Return the folder of each set, ``train`` first; for a folder that is not split, itself as ``train``."""
     found = {}
     for part, names in PARTS.items():
-        folders = [root / name for name in names if (root / name).is_dir()]
+        folders = [root / name for name in names if os.path.isdir(root / name)]
         if len(folders) > 1:
             raise DataError(f"{root}: both {folders[0].name} and {folders[1].name} could be the {part} set")
         if folders:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import keyword
+import os
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def _check_name(path: Path) -> None:
 
 def _check_replaceable(path: Path, weights: Path) -> None:
     """Raise FileError if one of the files exists and is not part of an earlier export."""
-    if path.exists():
+    if os.path.exists(path):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 exported = any(line.startswith(SIGNATURE) for line in itertools.islice(file, 60))
@@ -69,5 +70,5 @@ def _check_replaceable(path: Path, weights: Path) -> None:
             raise FileError(f"cannot read {path}: {error.strerror or error}") from error
         if not exported:
             raise FileError(f"{path} exists and was not written by export_numpy: choose another name")
-    elif weights.exists():
+    elif os.path.exists(weights):
         raise FileError(f"{weights} exists, but there is no program {path.name}: choose another name, or delete the file")
