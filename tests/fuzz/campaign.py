@@ -2,8 +2,8 @@
 
 Every input is made from its target, the seed of the campaign and its number, so that a campaign repeats exactly; another
 ``--seed`` makes other inputs. ``--targets idx,tables`` runs only these. The inputs are given to processes in blocks. A process
-that ends (a crash), or that works on one input for more than HANG seconds (a hang in C code), is replaced, and its input counts
-as a failure.
+that ends (a crash), or that does not end with one input (a hang in C code, or a deadlock), is replaced, and its input counts as
+a failure.
 
 ``--out`` names a folder. In it, ``progress.json`` has the number of inputs of each target so far, and each kind of failure has
 a text with the traceback and a file with the input, which ``--replay FILE`` runs again. The campaign ends with the exit code 1
@@ -17,6 +17,7 @@ import base64
 import contextlib
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import sys
@@ -30,7 +31,8 @@ from typing import Any
 from tests.fuzz.running import Failure, check, limit_address_space, time_limited, warm_up
 from tests.fuzz.target import MEGABYTE, Target, scratch_folder
 
-HANG = 120.0  # seconds on one input; TIME_LIMIT of processor time ends those that Python can interrupt
+HANG = 60.0  # seconds of processor time for one input; those that Python can interrupt end after TIME_LIMIT
+DEADLOCK = 3600.0  # seconds of any time for one input, on a machine that does much else
 BLOCK = 200  # inputs that a process gets at a time
 MEASURED = 8  # of so many inputs, the memory of one is measured
 EXTRA_MEMORY = 512 * MEGABYTE  # of address space that a process may take beyond what it has when its targets are ready
@@ -67,7 +69,10 @@ def opened(name: str) -> Iterator[Target]:
 
 
 def work(tasks: Any, results: Any, seed: int, current: Any) -> None:
-    """Run blocks of inputs, the body of a process. ``current`` is the input that it works on: its number, and its start."""
+    """Run blocks of inputs, the body of a process.
+
+    ``current`` is the input that it works on: its number, when it began, and the processor time of the process then.
+    """
     with contextlib.ExitStack() as stack:
         targets: dict[str, Target] = {}
         with time_limited():
@@ -77,7 +82,7 @@ def work(tasks: Any, results: Any, seed: int, current: Any) -> None:
                     targets[name] = stack.enter_context(opened(name))
                     limit_address_space(EXTRA_MEMORY)
                 for number in numbers:
-                    current[0], current[1] = number, time.time()
+                    current[:] = number, time.time(), time.process_time()
                     failure = check(targets[name], targets[name].input(seed, number), measure=number % MEASURED == 0)
                     if failure is not None:
                         results.put(("failure", failure, number))
@@ -97,7 +102,7 @@ class Worker:
 
     @classmethod
     def start(cls, context: Any, seed: int) -> Worker:
-        tasks, results, current = context.SimpleQueue(), context.SimpleQueue(), context.Array("d", 2)
+        tasks, results, current = context.SimpleQueue(), context.SimpleQueue(), context.Array("d", 3)
         process = context.Process(target=work, args=(tasks, results, seed, current), daemon=True)
         process.start()
         return cls(process, tasks, results, current)
@@ -110,9 +115,21 @@ class Worker:
         """Return what happened to the process, or None if it works."""
         if not self.process.is_alive():
             return f"the process ended with the exit code {self.process.exitcode}"
-        if self.current[1] and time.time() - self.current[1] > HANG:
-            return f"no end after {HANG:g} s"
+        _, began, processor_time = self.current[:]
+        if began and _processor_time(self.process.pid) - processor_time > HANG:
+            return f"no end after {HANG:g} s of processor time"
+        if began and time.time() - began > DEADLOCK:
+            return f"no end after {DEADLOCK:g} s"
         return None
+
+
+def _processor_time(process: int) -> float:
+    """Return the seconds of processor time of a process, 0 where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -29,7 +30,6 @@ from pellucid import (
     ReLU,
     Sequential,
     Softmax,
-    kernels as kernel_sets,
 )
 from pellucid.cli.compare import run_table
 from pellucid.core.config import registered_classes, to_json
@@ -38,12 +38,14 @@ from pellucid.export.verification import random_samples
 from pellucid.layers import Layer
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
+from pellucid.networks import Composite
 from pellucid.optim import Component, Schedule
 from pellucid.runs import presets
 from pellucid.runs.folder import interrupted_runs, load_data, open_run, read_metrics
 from pellucid.training.checkpoint import checkpoint_files
 from tests.fuzz.mutation import mutated_bytes, mutated_json, random_json
 from tests.fuzz.target import MEGABYTE, Target
+from tests.layers.test_layers import INSTANCES
 from tests.model.files.cases import OWN
 
 FILES = sorted((Path(__file__).parent.parent / "model/files/0.1").glob("*.pellucid"))
@@ -73,6 +75,7 @@ class ModelFiles(Target):
     name, share, allowance = "model-files", 0.06, 4 * MEGABYTE
 
     def prepare(self) -> None:
+        load_kernels()
         self.contents = [path.read_bytes() for path in FILES]
         files = [TensorFile(path) for path in FILES]
         self.files = [(file.settings, file.arrays()) for file in files]
@@ -212,6 +215,7 @@ class Networks(Target):
     name, share, allowance = "networks", 0.07, 4 * MEGABYTE
 
     def prepare(self) -> None:
+        load_kernels()
         kept = [TensorFile(path).settings["network"] for path in FILES]
         small = [to_json(presets.preset(name).network(3)) for name in ("mlp", "cnn-fast", "lstm", "table", "resnet-small")]
         self.seeds = [*(json.loads(json.dumps(one)) for one in (*kept, *small))]
@@ -307,4 +311,10 @@ class RunFolders(Target):
                 load_data(settings, None)
 
 
-kernel_sets.load()  # compiles, or loads, before anything is measured
+@functools.cache
+def load_kernels() -> None:
+    """Run every kind of layer once: the machine code of its kernels is compiled, or read, before anything is measured."""
+    for layer, shape in INSTANCES:
+        network = layer if isinstance(layer, Composite) else Sequential(layer)
+        model = network.compile(shape)
+        model.predict(random_samples(network, None, shape, 2))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pellucid import ConfigError
-from tests.fuzz import running
+from tests.fuzz import campaign, running
 from tests.fuzz.campaign import all_targets, blocks_of, counts, describe, opened
 from tests.fuzz.mutation import mutated_bytes, mutated_json, mutated_text
 from tests.fuzz.running import check, time_limited
@@ -136,14 +136,16 @@ def test_the_blocks_of_a_campaign_have_each_input_once():
     assert len({name for name, _ in blocks[-20:]}) == len(wanted), "the first blocks, at the end, are of all targets"
 
 
-def test_a_campaign_repeats_an_input_that_is_given_as_a_file(tmp_path):
+def test_a_campaign_and_an_input_that_is_given_as_a_file(tmp_path, monkeypatch, capsys):
     def run(*arguments):
-        command = [sys.executable, "-m", "tests.fuzz.campaign", *arguments, "--out", str(tmp_path / "out")]
-        return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+        monkeypatch.setattr(sys, "argv", ["campaign", *map(str, arguments), "--out", str(tmp_path / "out")])
+        return campaign.main()
 
-    done = run("--inputs", "400", "--targets", "setting-texts,idx", "--jobs", "1", "--seed", "9")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert not run("--inputs", 400, "--targets", "setting-texts,idx", "--jobs", 1, "--seed", 9)
     assert '"inputs": 400' in (tmp_path / "out" / "progress.json").read_text()
     (tmp_path / "idx.some-failure.9-1.input").write_bytes(b"\0\0\x08\x01")
-    assert "is read as it should be" in run("--replay", str(tmp_path / "idx.some-failure.9-1.input")).stdout
-    assert "there is no target 'x'" in run("--targets", "x").stderr
+    assert not run("--replay", tmp_path / "idx.some-failure.9-1.input")
+    assert "is read as it should be" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run("--targets", "x")
+    assert "there is no target 'x'" in capsys.readouterr().err
