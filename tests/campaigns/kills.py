@@ -161,7 +161,17 @@ class Process:
 class Chain:
     """One training that is interrupted some times; :meth:`run` returns the number of its interruptions."""
 
-    def __init__(self, name: str, expected: Expected, folder: Path, seed: int, count: Count, lock: threading.Lock):
+    def __init__(
+        self,
+        name: str,
+        expected: Expected,
+        folder: Path,
+        seed: int,
+        count: Count,
+        lock: threading.Lock,
+        pause: float = PAUSE,
+    ):
+        self.pause = pause
         self.name, self.expected, self.folder, self.count, self.lock = name, expected, folder, count, lock
         self.random = random.Random(f"{seed} {name} {folder.name}")
         self.interval = self.random.choice([1, 2, 3, 5, 8])
@@ -169,17 +179,17 @@ class Chain:
         self.checkpoint = {"every_steps": self.interval, "every_epochs": 1, "keep": keep, "cost": 1.0}
         self.threads = self.random.choice([1, 2])
         self.log = folder / "errors.txt"
+        folder.mkdir(parents=True)
         self.last: Process | None = None
 
     def plan(self, **settings: Any) -> Plan:
         """Return the plan of the next process: with one thread and with two in turn."""
         self.threads = 3 - self.threads
         seed = self.random.randrange(2**31)
-        return Plan(self.name, str(self.folder), seed, self.threads, self.checkpoint, PAUSE, **settings)
+        return Plan(self.name, str(self.folder), seed, self.threads, self.checkpoint, self.pause, **settings)
 
     def run(self, interruptions: int) -> int:
         """Interrupt the training, let it end, and compare. Raises CampaignError where work or bits are lost."""
-        self.folder.mkdir(parents=True)
         done = 0
         for _ in range(interruptions):
             kind = self.random.choices(list(KINDS), list(KINDS.values()))[0]
@@ -224,7 +234,7 @@ class Chain:
         if kind == "killed at a random moment":
             process = self.start(self.plan())
             if process.read_until(self.random.randrange(left)):
-                time.sleep(self.random.uniform(0, 4 * PAUSE))
+                time.sleep(self.random.uniform(0, 4 * self.pause))
                 process.send(signal.SIGKILL)
             return self.ended(process.wait(), -signal.SIGKILL)
         # The others do not end a process: it is killed some events later, or runs to its end.
