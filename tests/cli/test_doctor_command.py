@@ -94,6 +94,10 @@ def test_a_run_that_has_not_ended_is_examined(flats):
     assert record["not_checked"] == ["the network: the run has no model.pellucid yet"]
     assert len(record["findings"]) == 2
     assert len(read_history(flats.parent / "young/history.csv")) == 2
+    lines = [f"{i},{1 / i:.4f},{0.5 + abs(i - 4) / 8:.4f}" for i in range(1, 13)]
+    (flats.parent / "young/history.csv").write_text("\n".join(["epoch,train_loss,validation_loss", *lines, "13,0.0"]))
+    out, _ = cli("doctor", "young")
+    assert "overfitting: validation loss, since epoch 5" in out, "the curves are examined without the network"
     assert len(read_history(flats.parent / "nothing.csv")) == 0
 
 

@@ -75,7 +75,7 @@ def with_column(column: Callable[[np.ndarray, np.ndarray], np.ndarray], make=tab
 
 def parts(validation: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]], make=table) -> Splits:
     """Return splits whose validation set has been changed."""
-    train, other, test = (named(*make(seed, n)) for seed, n in ((0, N), (1, 200), (2, 200)))
+    train, other, test = (named(*make(seed, n)) for seed, n in ((0, N), (1, 400), (2, 400)))
     other = named(*validation(other.x.copy(), other.y.copy()))
     return Splits(train, other, test, "planted", "memory", "")
 
@@ -188,7 +188,7 @@ CASES = [
     ("constant-inputs", Planted(lambda: raw(np.ones((N, 3)), table()[1]), "training set", lambda: raw(*table()))),
     ("constant-target", Planted(lambda: named(table()[0], np.ones(N, int)), "training set", lambda: named(*table()))),
     ("constant-target", Planted(lambda: named(table()[0], np.full(N, 2.5)), "target", lambda: named(*numbers()))),
-    ("shared-samples", Planted(lambda: parts(first_rows(6)), "validation set", lambda: parts(first_rows(2)), (0, 1, 2))),
+    ("shared-samples", Planted(lambda: parts(first_rows(6)), "validation set", lambda: parts(first_rows(3)), (0, 1, 2))),
     (
         "leaked-target",
         Planted(
@@ -210,14 +210,14 @@ CASES = [
     ("contradicting-labels", Planted(lambda: repeated(3, shift=1), "training set", lambda: repeated(3), (0, N - 3))),
     ("target-outliers", Planted(lambda: named(*target_of(999.0)), "target", lambda: named(*target_of(15.0)), (11,))),
     ("outliers", Planted(lambda: with_value(-999.0, 3), "column c2", lambda: with_value(-9.0, 3), (7, 8, 9))),
-    ("wild-scales", Planted(lambda: scaled(2000.0), "columns 3, ", lambda: scaled(40.0))),
+    ("wild-scales", Planted(lambda: scaled(150.0), "columns 3, ", lambda: scaled(70.0))),
     (
         "offset-inputs",
-        Planted(lambda: raw(*changed(1, lambda c: 2000 + 5 * c)), "column 1", lambda: raw(*changed(1, lambda c: 20 + 5 * c))),
+        Planted(lambda: raw(*changed(1, lambda c: 400 + 5 * c)), "column 1", lambda: raw(*changed(1, lambda c: 200 + 5 * c))),
     ),
     (
         "large-inputs",
-        Planted(lambda: raw(100 * table()[0], table()[1]), "training set", lambda: raw(10 * table()[0], table()[1])),
+        Planted(lambda: raw(40 * table()[0], table()[1]), "training set", lambda: raw(20 * table()[0], table()[1])),
     ),
     ("tiny-inputs", Planted(lambda: binary_images(1), "training set", lambda: binary_images(16))),
     ("blank-samples", Planted(lambda: blank(5), "training set", lambda: blank(2), (10, 11))),

@@ -216,13 +216,13 @@ def _outliers(one: Input, values: Array, samples: Array) -> Iterator[Finding]:
         yield kinds.OUTLIERS.finding(place, distance, text, samples=listed(clearest))
 
 
-def outliers(values: Array) -> tuple[float, Array]:
+def outliers(values: Array, limit: float = kinds.OUTLIERS.threshold) -> tuple[float, Array]:
     """Return the distance of the clearest outlier, and the indices of all, the clearest first; 0 and none where there are none.
 
     The ordinary values are those without the largest and smallest 1 %, in sorted order, and every next value outwards whose
-    distance to them is up to three times their range. On a logarithmic scale (asinh of the distance to the median in units of
-    the quartiles), half the range is enough: so long tails are ordinary, as their gaps become shorter there. Where most values
-    are equal, such as 0, the others are examined.
+    distance to them is up to ``limit`` times their range. On a logarithmic scale (asinh of the distance to the median, in units
+    of the quartiles), half the range is enough: so long tails are ordinary, as their gaps become shorter there. Where most
+    values are equal, such as 0, the others are examined.
     """
     rows = np.flatnonzero(np.isfinite(values))
     middle = np.median(values[rows]) if len(rows) else 0.0
@@ -235,7 +235,7 @@ def outliers(values: Array) -> tuple[float, Array]:
     first, last = trim, n - 1 - trim
     parted = np.partition(values[rows], (first, last))
     low, high = parted[first], parted[last]
-    reach = kinds.OUTLIERS.threshold * (high - low)
+    reach = limit * (high - low)
     if not high > low or max(parted.max() - high, low - parted.min()) <= reach:  # the usual case, without sorting
         return 0.0, rows[:0]
     order = rows[np.argsort(values[rows])]
@@ -244,12 +244,12 @@ def outliers(values: Array) -> tuple[float, Array]:
     unit = quartiles / 2 if quartiles > 0 else (ordered[last] - ordered[first]) / 4
     logarithmic = np.arcsinh((ordered - ordered[n // 2]) / unit)
 
-    def ordinary(scale: Array, at: int, limit: float) -> bool:
+    def within(scale: Array, at: int, ratio: float) -> bool:
         gap = scale[at] - scale[last] if at > last else scale[first] - scale[at]
-        return bool(gap <= limit * (scale[last] - scale[first]))
+        return bool(gap <= ratio * (scale[last] - scale[first]))
 
     def is_next(at: int) -> bool:
-        return ordinary(ordered, at, kinds.OUTLIERS.threshold) or ordinary(logarithmic, at, kinds.OUTLIER_LOG_GAP)
+        return within(ordered, at, limit) or within(logarithmic, at, kinds.OUTLIER_LOG_GAP)
 
     while last + 1 < n and is_next(last + 1):
         last += 1

@@ -106,7 +106,7 @@ def _numbers(target: Target) -> Iterator[Finding]:
         if len(known) and not known.max() > known.min():
             yield kinds.CONSTANT_TARGET.finding(target.place(name), 1, f"it is {known[0]:g} in all training samples.")
             continue
-        distance, rows = outliers(y[:, i])
+        distance, rows = outliers(y[:, i], kinds.TARGET_OUTLIERS.threshold)
         if len(rows):
             text = (
                 f"it is {y[rows[0], i]:g} in sample {rows[0]}, {times(distance)} times the range of all ordinary targets away "

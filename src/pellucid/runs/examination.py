@@ -12,6 +12,7 @@ from typing import Any
 
 from pellucid.core.files import read_json
 from pellucid.data.dataset import Dataset, Splits
+from pellucid.doctor.curves import curve_findings
 from pellucid.doctor.data import diagnose_data
 from pellucid.doctor.diagnosis import Diagnosis
 from pellucid.doctor.finding import Finding
@@ -20,12 +21,11 @@ from pellucid.doctor.order import most_serious_first
 from pellucid.errors import DataError, FileError, PellucidError
 from pellucid.model.model import Model
 from pellucid.runs.fine_tuning import Start
-from pellucid.runs.folder import load_data, open_run
+from pellucid.runs.folder import FINDINGS, load_data, open_run
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import Task
 from pellucid.training import History
 
-FINDINGS = "findings.json"  # in a run folder: those of a watch
 VALIDATION = 0.1  # of the samples of a training that early stopping may end
 
 
@@ -60,11 +60,13 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
     history = read_history(folder / "history.csv")
     if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies", ())):
         history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
-    if not os.path.exists(folder / "model.pellucid"):
-        left_out.append("the network: the run has no model.pellucid yet")
-    elif splits is not None:
+    if splits is not None and os.path.exists(folder / "model.pellucid"):
         model, _ = open_run(folder)
         diagnoses.append(model.diagnose(splits.train, history=history or None))
+    else:
+        why = "the run has no model.pellucid yet" if splits is not None else "that takes its data"
+        left_out.append(f"the network: {why}")
+        diagnoses.append(Diagnosis(curve_findings(history)))
     return Examined(str(path), splits, most_serious_first(*diagnoses, Diagnosis((), left_out)))
 
 
