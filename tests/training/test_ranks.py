@@ -49,6 +49,7 @@ from pellucid.runs.energy import Energy
 from pellucid.runs.folder import RunFolder
 from pellucid.training import Checkpoint, Control, FitOptions, StepEvent, ranks, threads
 from pellucid.training.parts import PARTS, PartedStep, Parts, Shards
+from pellucid.training.progress import agreed_signal
 from pellucid.training.ranks import ALONE, RankGroup, balanced_sum
 from pellucid.training.step import GradientStep
 from tests.training.rank_families import FAMILIES, LABELS, VALUES, trained
@@ -590,6 +591,23 @@ def test_a_watch_measures_the_whole_batch_and_finds_the_same_on_all_ranks():
     alone = findings(None)
     assert alone
     assert same(on_ranks(2, findings)) == alone
+
+
+def test_a_policy_may_complete_the_last_batch():
+    def batch(_):
+        model = small_model()
+        next(model.fit_events(VALUES, LABELS, FitOptions(batch_size=20, shuffle=False)))
+        model.state.complete_batch()
+        x, targets, *_ = model.state.last_batch
+        return x.tolist(), targets.tolist()
+
+    assert same(on_ranks(3, batch)) == (VALUES[:20].tolist(), LABELS[:20].tolist())
+
+
+def test_a_signal_to_one_rank_is_one_to_all():
+    numbers = [None, signal.SIGTERM, None]
+    assert on_ranks(3, lambda group: agreed_signal(numbers[group.rank])) == [signal.SIGTERM] * 3
+    assert agreed_signal(None) is None
 
 
 def test_only_rank_0_shows_progress(capsys):
