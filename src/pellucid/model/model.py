@@ -197,6 +197,9 @@ class Model:
         - ``progress``: None shows the progress on a terminal and in a notebook, True everywhere (as lines where there are no
           bars), False nowhere.
 
+        Of several ranks, all make this call inside ``with ranks.together():``, and share the batches
+        (:mod:`pellucid.training.ranks`).
+
         Ctrl-C finishes the current step, keeps the parameters and raises KeyboardInterrupt. Data and options are
         checked before the model is changed: DataError, ShapeError, ConfigError. A data set must have the columns and classes of
         the first training data (:meth:`read`). During training, ConfigError is raised if a perturbation is lost to rounding;
