@@ -20,7 +20,7 @@ Changed:
   logic        and and or; not x, -x and +x become x
   condition    of if, while and an if expression: True, False (for while only False; for an if that only raises only False);
                a filter of a comprehension: True
-  number       n becomes n + 1 (2 n, if n + 1 is rounded to n)
+  number       n becomes n + 1
   boolean      True and False
   keyword      an argument that is given by keyword is left out
   function     min and max, minimum and maximum, any and all, argmin and argmax, floor and ceil, zeros and ones, sin and cos,
@@ -363,8 +363,7 @@ class _Sites:
             case ast.Constant(value=bool()):
                 self._replace("boolean", node, ast.Constant(not node.value), put)
             case ast.Constant(value=int() | float()):
-                next_one = node.value + 1 if node.value + 1 != node.value else 2 * node.value
-                self._replace("number", node, ast.Constant(next_one), put)
+                self._replace("number", node, ast.Constant(node.value + 1), put)
             case ast.Constant():
                 return
             case ast.BinOp():
