@@ -73,3 +73,9 @@ def test_the_size_of_blocks_of_images_changes_no_result(block, monkeypatch):
     monkeypatch.setattr(convolution, "_im2col", lambda x, *rest: blocks.append(len(x)) or original(x, *rest))
     np.testing.assert_allclose(reference.conv2d(x, W, b, window, 1, y), whole, rtol=1e-14)
     assert blocks == {1: [1] * 5, 36: [1] * 5, 40: [1] * 5, 100: [2, 2, 1]}[block]  # an image has 36 elements in its patches
+
+
+def test_upsampling_by_one_is_the_identity():
+    x = np.array([np.inf, 1.0, -np.inf, np.nan]).reshape(1, 2, 2, 1)
+    for kernel in (reference.upsample_linear, reference.upsample_linear_backward):
+        np.testing.assert_array_equal(kernel(x, np.empty_like(x)), x)
