@@ -54,6 +54,13 @@ def test_rules_leave_parameters_without_a_gradient_alone(kernels):
 
 
 @KERNELS
+def test_the_penalty_of_a_weight_of_zero(kernels):
+    g = np.array([1.0, 1.0, 1.0])
+    kernels.add_penalty(g, np.array([0.0, -2.0, 4.0]), 0.5, 0.25)
+    np.testing.assert_array_equal(g, [1, 0, 2.5])
+
+
+@KERNELS
 def test_a_sum_over_many_rows_keeps_its_digits(kernels):
     dy = np.full((100_000, 1), 0.1, np.float32)
     dW, db = np.empty((1, 1), np.float32), np.empty(1, np.float32)

@@ -79,6 +79,18 @@ def test_random_keys_and_sums_are_recorded():
     assert set(shard.steps_read) == {"dense1"}
 
 
+def test_a_new_shard_predicts_from_the_first_sample():
+    _, shard = new_context()
+    assert (shard.training, shard.backward_follows, shard.step, shard.offset, shard.seed, shard.shard) == (
+        False,
+        False,
+        0,
+        0,
+        0,
+        0,
+    )
+
+
 def test_a_frozen_layer_works_as_in_prediction():
     ctx, shard = new_context()
     shard.training = True

@@ -58,6 +58,7 @@ def test_repeat_gives_a_vector_to_every_step():
     ("make", "kind", "words"),
     [
         (lambda: Crop2D(2).build((4, 9, 1)), ShapeError, r"removes everything from samples of shape \(4, 9, 1\)"),
+        (lambda: Crop2D((0, 2)).build((9, 4, 5)), ShapeError, "removes everything"),
         (lambda: Crop1D((3, 1)).build((4, 1)), ShapeError, "removes everything"),
         (lambda: Crop1D().build((4, 4, 1)), ShapeError, "use Crop2D"),
         (lambda: Crop2D().build((4, 4)), ShapeError, "use Crop1D"),
