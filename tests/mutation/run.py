@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many mutants, drawn over all rooms (all of them)")
     parser.add_argument("--seed", type=int, default=20, help="decides the order of the sample")
     parser.add_argument("--only", action="append", default=[], help="only these mutants, by name, even those with a result")
-    parser.add_argument("--survivors", action="store_true", help="only the mutants that survived before")
+    parser.add_argument("--survivors", action="store_true", help="only the mutants that survived before and have no reason")
     parser.add_argument("--quick", action="store_true", help="only the room's own tests; then run --survivors with all of them")
     parser.add_argument("--jobs", type=int, default=2, help="children at the same time")
     parser.add_argument("--budget", type=float, default=25, help="seconds of tests that one mutant gets at most")
@@ -101,7 +101,9 @@ def main() -> int:
     if options.only:
         chosen = [item for item in order if item[1].name in options.only]
     elif options.survivors:
-        chosen = [item for item in order if done.get(item[1].key, {}).get("outcome") in (SURVIVED, UNCOVERED)]
+        reasons = listed()
+        alive = {key for key, line in done.items() if line["outcome"] in (SURVIVED, UNCOVERED) and key not in reasons}
+        chosen = [item for item in order if item[1].key in alive]
     else:
         chosen = [item for item in order[: options.sample] if item[1].key not in done]
     chosen = [item for item in chosen if item[0] in rooms and not any(part in item[1].file for part in options.not_file)]
