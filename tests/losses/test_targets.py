@@ -93,6 +93,7 @@ def test_the_place_replaces_the_first_braces_of_a_message():
     error = InvalidTarget("label {} of {}", 3)
     assert str(error) == "label sample 3 of {}"
     assert str(error.at("row 5")) == "label row 5 of {}"
+    assert (str(InvalidTarget("{} is odd")), InvalidTarget("{} is odd").row) == ("sample 0 is odd", 0)
 
 
 def test_several_numbers_for_one_output_have_the_wrong_shape():

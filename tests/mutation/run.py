@@ -185,7 +185,7 @@ class Lines:
     """Which lines of the mutated files the present test executes. Without a test: during the import of the modules."""
 
     def __init__(self, files: Iterable[str]) -> None:
-        self.files = {str(ROOT / file) for file in files}
+        self.files = {str(ROOT / file): file for file in files}
         self.seen: set[tuple[str, int]] = set()
 
     def start(self) -> None:
@@ -203,11 +203,10 @@ class Lines:
     def _call(self, frame: types.FrameType, event: str, argument: object) -> Any:
         if frame.f_code.co_filename not in self.files:
             return None
-        self.seen.add((frame.f_code.co_filename, frame.f_lineno))
-        return self._line
+        return self._line(frame, event, argument)
 
     def _line(self, frame: types.FrameType, event: str, argument: object) -> Any:
-        self.seen.add((frame.f_code.co_filename, frame.f_lineno))
+        self.seen.add((self.files[frame.f_code.co_filename], frame.f_lineno))
         return self._line
 
 
@@ -352,7 +351,7 @@ class Campaign:
 
     def _tests_for(self, mutant: Mutant) -> list[int]:
         """The tests of the mutant's lines: those that killed its neighbours, then the quickest of each file in turn."""
-        measured, path = self.measured, str(ROOT / mutant.file)
+        measured, path = self.measured, mutant.file
         first, last = mutant.lines if mutant.in_function else mutant.owner_lines
         last = min(last, first + 2000)
         found = {n for line in range(first, last + 1) for n in measured.tests_of.get((path, line), ())}
@@ -439,7 +438,7 @@ class Campaign:
         return kept
 
     def _acts_during_import(self, mutant: Mutant) -> bool:
-        path = str(ROOT / mutant.file)
+        path = mutant.file
         return any((path, line) in self.measured.imported for line in range(mutant.lines[0], mutant.lines[1] + 1))
 
     def _record(self, mutant: Mutant, outcome: str, killer: int | None, seconds: float, tests: int) -> None:
