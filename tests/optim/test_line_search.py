@@ -88,6 +88,7 @@ def test_trials_without_a_polynomial():
     assert _next_step(low, None, Point(1.0 + MAX_STEP / 3, -1.0, -2.0)) == MAX_STEP
     assert _next_step(low, None, Point(1.0 + MAX_STEP / 3, -MAX_STEP / 3, -1.0)) == MAX_STEP  # the slope has not changed
     assert _next_step(low, None, Point(2.0, 2.0, -1.0)) == 6.0
+    assert _next_step(low, Point(6.0, 5.0, 1.0), Point(2.0, 2.5, -1.0)) == pytest.approx(4.64)  # 0.66 of the way
 
 
 def test_the_next_interval():

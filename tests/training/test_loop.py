@@ -37,6 +37,7 @@ from pellucid import (
     StepDecay,
     StepEvent,
 )
+from pellucid.data import Dataset
 from pellucid.layers import LayerSpec
 from pellucid.optim import Clock
 from pellucid.training import loop
@@ -223,3 +224,37 @@ def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
         with pytest.raises(DivergedError):
             diverging.fit(images)
         assert threads() == before
+
+
+def test_the_seconds_of_an_epoch_go_on_after_a_checkpoint(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now)
+    state = new_model().state
+    place = loop.Place(saved_seconds=5.0)
+    place.begin_epoch(state)
+    assert place.seconds == 0  # no batch is done
+    place.batch, now = 1, 102.0
+    assert place.seconds == 7
+    assert place.end_epoch() == 7
+    assert (place.epoch, place.batch, place.scores) == (2, 0, None)
+    place.begin_epoch(state)
+    place.batch, now = 1, 103.0
+    assert place.seconds == 1
+
+
+def test_a_training_begins_at_its_beginning():
+    place = loop.Place()
+    assert (place.epoch, place.batch, place.learning_rate, place.ended) == (1, 0, 0.0, None)
+    assert (place.scores, place.saved_scores, place.saved_seconds, place.start_time) == (None, None, 0, 0)
+    assert (Control().learning_rate, Control().stop, Control().record) == (None, False, {})
+
+
+def test_data_without_labels_is_refused(images):
+    model = new_model()
+    for call, what in (
+        (lambda data: model.fit(data), "training data"),
+        (lambda data: model.fit(images, validation=data), "validation data"),
+        (lambda data: model.evaluate(data), "data"),
+    ):
+        with pytest.raises(DataError, match=f"the {what} has no labels"):
+            call(Dataset(images.x, None))

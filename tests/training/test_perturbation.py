@@ -172,3 +172,20 @@ def test_invalid_arguments_raise():
     with pytest.raises(ConfigError, match=r"sigma=1e-12\): adding it to a weight of .* does not change it; use a larger sigma"):
         model.fit(X, XOR, method=Perturbation(sigma=1e-12))
     np.testing.assert_array_equal(model.parameters, before)
+
+
+@pytest.mark.parametrize(
+    ("method", "passes"),
+    [
+        (Perturbation("one"), 11),
+        (Perturbation("one", trials=3), 4),
+        (Perturbation("one", trials=30), 11),
+        (Perturbation("parallel"), 2),
+        (Perturbation("parallel", trials=3), 4),
+        (Perturbation("keep"), 2),
+        (Perturbation("keep", trials=30), 31),
+    ],
+    ids=repr,
+)
+def test_forward_passes_of_a_network_with_ten_weights(method, passes):
+    assert method.forward_passes(10) == passes

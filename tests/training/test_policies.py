@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from pellucid import (
     Exponential,
     FitOptions,
     Flatten,
+    Metric,
     ReduceOnPlateau,
     ReLU,
     Sequential,
@@ -29,6 +32,7 @@ from pellucid import (
 from pellucid.data import Dataset
 from pellucid.optim import Clock
 from pellucid.training import History
+from pellucid.training.policies import _lower_is_better
 
 
 def new_model(rule=None):
@@ -159,3 +163,24 @@ def test_combinations_of_policies(images):
     assert (history.best_epoch, len(history)) == (1, 4)
     assert history["learning_rate"] == [0.1, 0.1, 0.05, 0.025]
     assert model.evaluate(images)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+
+
+def test_the_direction_is_that_of_the_metric_of_a_column_or_of_its_entries():
+    @dataclass(frozen=True)
+    class Surprise(Metric):
+        name = "surprise"
+        lower_is_better = True
+
+        def start(self, count, kernels):
+            raise NotImplementedError
+
+    metrics = {"surprise": Surprise(), "accuracy": Accuracy()}
+    for column, lower in {
+        "validation_surprise": True,
+        "train_surprise": True,
+        "train_surprise_3": True,  # of class 3
+        "train_surprise_macro": False,  # another metric, whose name tells nothing
+        "validation_accuracy": False,
+        "validation_loss": True,
+    }.items():
+        assert _lower_is_better(column, metrics) == lower, column
