@@ -43,7 +43,7 @@ def train(out, observer=None, settings=SMALL):
 
 def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder):
     seen = []
-    observed = train(tmp_path / "observed", lambda event, control: seen.append(event) is None)
+    observed = train(tmp_path / "observed", lambda event, control, history: seen.append(event) is None)
     train(tmp_path / "unobserved")
     one, other = ((tmp_path / name / "model.pellucid").read_bytes() for name in ("observed", "unobserved"))
     assert one == other
@@ -55,7 +55,7 @@ def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder):
 def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
     rates = []
 
-    def observer(event, control):
+    def observer(event, control, history):
         if not isinstance(event, EpochEvent):
             rates.append(event.learning_rate)
             control.learning_rate = {3: 0.5, 6: None}.get(event.step, control.learning_rate)
@@ -110,7 +110,7 @@ def test_an_observer_may_end_the_training(tmp_path, mnist_folder):
         tmp_path / "run",
         notify=lines.append,
         progress=False,
-        observer=lambda event, control: not (isinstance(event, EpochEvent) and event.epoch == 2),
+        observer=lambda event, control, history: not (isinstance(event, EpochEvent) and event.epoch == 2),
     )
     assert (found["interrupted"], found["epochs"]) == (True, 2)
     assert "interrupted: the parameters trained so far are kept" in lines

@@ -235,8 +235,9 @@ def is_complete(path: str | Path) -> bool:
 class InterruptedRun:
     """A run that can be resumed, for a list of such runs.
 
-    ``status`` is "interrupted", also of a run whose process was killed, or "failed"; ``error`` is then what ended it. ``epoch``
-    is the last one that it worked on, of ``epochs``; ``updated`` the time of its last sign of life (ISO 8601).
+    ``status`` is "interrupted", "killed" if its process was killed while it trained or before it had saved its results, or
+    "failed"; ``error`` is then what ended it. ``epoch`` is the last one that it worked on, of ``epochs``; ``updated`` the time
+    of its last sign of life (ISO 8601).
     """
 
     path: Path
@@ -278,13 +279,24 @@ def _interrupted_run(path: Path, checkpoint: Path) -> InterruptedRun:
         path,
         model=str(config.get("preset")),
         data=str(config["data"].get("name")),
-        status="failed" if status.get("status") == "failed" else "interrupted",
+        status=_why(path, status),
         epoch=int(status.get("epoch") or 0),
         epochs=None if epochs is None else int(epochs),
         seconds=float(status.get("seconds") or 0.0),
         updated=str(status.get("updated") or written),
         error=None if status.get("error") is None else str(status["error"]),
     )
+
+
+def _why(path: Path, status: Mapping[str, Any]) -> str:
+    """Return the status of an :class:`InterruptedRun`, from the status that its process wrote last."""
+    last = status.get("status")
+    if last == "failed":
+        return "failed"
+    with contextlib.suppress(FileError):
+        if last == "evaluating" and read_metrics(path).get("interrupted"):
+            return "interrupted"  # it was stopped, and killed while it drew its figures
+    return "killed" if last in ("training", "evaluating") else "interrupted"
 
 
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:

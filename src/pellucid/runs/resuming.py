@@ -7,7 +7,6 @@ first checkpoint starts again. The results are those of a run without the interr
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def resume(
         earlier = EarlierRun(folder, config, resumed if isinstance(resumed, int) else 0)
         _describe_checkpoint(folder, notify)
         test = config.get("uses_test_set") is not False
-        plan = plan or RunPlan.of(saved_settings(folder.path), _network(config))
+        plan = plan or saved_plan(folder.path)
         prepared = prepare(plan, earlier, force=True, notify=notify, held=held, test=test)
         return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
 
@@ -83,10 +82,13 @@ def saved_settings(path: str | Path) -> RunSettings:
     return RunSettings.from_json(read_config(path)["settings"], str(Path(path) / CONFIG))
 
 
-def _network(config: Mapping[str, Any]) -> Layer | None:
-    """Return the network in a config.json: the file that a run was started with may have changed."""
-    network = config.get("network")
-    return None if network is None else from_json(network, Layer)
+def saved_plan(path: str | Path) -> RunPlan:
+    """Return the plan of the run in a folder. Raises FileError if its config.json does not have the settings.
+
+    The network is the one in config.json: the file that the run was started with may have changed.
+    """
+    network = read_config(path).get("network")
+    return RunPlan.of(saved_settings(path), None if network is None else from_json(network, Layer))
 
 
 def is_of(path: str | Path, settings: RunSettings) -> bool:

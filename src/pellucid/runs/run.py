@@ -41,7 +41,7 @@ from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.progress import RunProgress
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import MEAN_IOU, Task
-from pellucid.training import Checkpoint, Control, Event, StepEvent, blas, ranks
+from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import agreed_signal, exception_for, interruptible, show
@@ -52,7 +52,8 @@ PLOTTED_MAPS = 8  # in the figure of a segmentation
 PLOTTED_FORECASTS = 3  # windows, spread evenly over the part
 
 Notify = Callable[[str], None]  # receives lines of text for the user
-Observer = Callable[[Event, Control], bool]  # receives events, may change the learning rate; returns False to end the training
+# Receives each event, with the history so far; may change the learning rate; returns False to end the training.
+Observer = Callable[[Event, Control, History], bool]
 
 
 def run(
@@ -370,7 +371,7 @@ def _observe(events: Generator[Event, None, None], observer: Observer, tracked: 
                 continue  # the training is about to end
             step = event.step if isinstance(event, StepEvent) else step
             rate, start = control.learning_rate, time.perf_counter()
-            stopped = not observer(event, control)
+            stopped = not observer(event, control, tracked.history)
             tracked.paused_seconds += time.perf_counter() - start
             if control.learning_rate != rate:
                 tracked.rate_changes.append({"after_step": step, "learning_rate": control.learning_rate})
