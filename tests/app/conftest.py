@@ -20,7 +20,10 @@ from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.data import Corrections
 from pellucid.runs.folder import RunFolder
+from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import preset
+from pellucid.runs.run import run
+from pellucid.training import EpochEvent
 
 ADDRESS = "http://127.0.0.1:8137"
 # Chromium in a container: without a sandbox, a graphics card, and requests to its vendor.
@@ -136,6 +139,12 @@ def open_page(browser, served) -> Iterator[Callable[..., object]]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def interrupt(out: Path, settings: RunSettings, epoch: int = 2) -> dict[str, object]:
+    """Make a run, and stop it after this epoch."""
+    stop = lambda event, *_: not (isinstance(event, EpochEvent) and event.epoch == epoch)  # noqa: E731
+    return run(RunPlan.of(settings), out, notify=lambda line: None, progress=False, observer=stop)
 
 
 def draw(page, strokes, *, touch: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import http.client
 import json
 import multiprocessing
@@ -15,14 +16,16 @@ import sys
 import threading
 
 import pytest
+from conftest import interrupt
 
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.app.tabs import train_queue, train_worker
-from pellucid.app.tabs.train_job import overfitting_epoch
 from pellucid.data import Augmentation
 from pellucid.data.drawings.corrections import Corrections
+from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError
+from pellucid.runs.folder import RunFolder, interrupted_runs
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import CLASSIFIERS, PRESETS
 from pellucid.runs.run import run
@@ -124,10 +127,10 @@ def test_an_augmentation_without_a_name_is_returned_as_text(client, monkeypatch)
 def test_a_check_returns_the_recipe_and_the_command(client):
     asked = {"model": "mlp", "hidden": "32", "optimizer": "adam", "epochs": 3, "limit": 500}
     plan = client.post("/api/train/check", json=asked).json()
-    assert plan["command"] == "pellucid train mnist --model mlp --hidden 32 --epochs 3 --optimizer adam --limit 500"
+    assert plan["command"] == "pellucid train mnist --model mlp --hidden 32 --epochs 3 --optimizer adam --limit 500 --watch"
     assert (plan["parameters"], plan["lr"], plan["hidden"]) == (784 * 32 + 32 + 330, 0.001, "32")
     again = client.post("/api/train/check", json={"augmentation": "rotation=10,shift=2"}).json()
-    assert shlex.split(again["command"])[-2:] == ["--augmentation", "rotation=10,shift=2"]
+    assert shlex.split(again["command"])[-3:] == ["--augmentation", "rotation=10,shift=2", "--watch"]
 
 
 @pytest.mark.parametrize(
@@ -187,24 +190,6 @@ def test_control_of_an_unknown_job(client):
     assert (refused.status_code, "did you mean 'pause'" in refused.json()["error"]) == (400, True)
 
 
-def test_the_epoch_at_which_overfitting_starts():
-    def rows(validation, train):
-        return [
-            {"epoch": i + 1, "validation_loss": v, "train_loss": t}
-            for i, (v, t) in enumerate(zip(validation, train, strict=True))
-        ]
-
-    falls = [0.9, 0.8, 0.7, 0.6, 0.5]
-    assert overfitting_epoch([]) is None
-    assert overfitting_epoch(rows([0.5, 0.4, 0.3, 0.35, 0.36], falls)) == 3
-    assert overfitting_epoch(rows([0.5, 0.4, 0.3, 0.35], falls[:4])) is None, "one epoch may be an accident"
-    assert overfitting_epoch(rows([0.5, 0.4, 0.3, 0.35, 0.2], falls)) is None, "it decreased again"
-    assert overfitting_epoch(rows([0.5, 0.4, 0.3, 0.35, 0.36], [0.9, 0.8, 0.7, 0.8, 0.9])) is None, (
-        "the training loss increased too"
-    )
-    assert overfitting_epoch(rows([0.5, None, 0.6, 0.7], falls[:4])) == 1
-
-
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
@@ -232,13 +217,11 @@ def test_the_curve_contains_every_batch(tmp_path, mnist_folder, monkeypatch):
         return [step["point"] for step in steps]
 
     losses = []
-    all_of_them = points(
-        tmp_path / "run", lambda event, control: isinstance(event, EpochEvent) or losses.append(event.loss) is None
-    )
+    all_of_them = points(tmp_path / "run", lambda event, *_: isinstance(event, EpochEvent) or losses.append(event.loss) is None)
     assert [loss for _, loss, _ in all_of_them] == pytest.approx(losses, abs=1e-5), "one point for each batch"
     assert [x for x, _, _ in all_of_them] == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2], abs=1e-5)
     monkeypatch.setattr(train_worker, "CURVE_POINTS", 2)
-    few = points(tmp_path / "again", lambda event, control: True)
+    few = points(tmp_path / "again", lambda *_: True)
     means = [sum(n * loss for n, loss in zip((150, 150, 100), part, strict=True)) / 400 for part in (losses[:3], losses[3:])]
     assert [point and point[1] for point in few] == [None, None, pytest.approx(means[0]), None, None, pytest.approx(means[1])]
 
@@ -255,7 +238,7 @@ def test_a_training_from_start_to_end(visitor, state):
     assert (end["name"], end["network"], end["error"]) == ("mlp-1", "mlp-1", None)
     metrics = json.loads((state.runs / "mlp-1" / "metrics.json").read_text())
     assert end["result"]["test"]["accuracy"] == metrics["test"]["accuracy"]
-    assert end["command"] == "pellucid train mnist --model mlp --hidden 8 --epochs 3"
+    assert end["command"] == "pellucid train mnist --model mlp --hidden 8 --epochs 3 --watch"
     (network,) = visitor.ask("/api/networks")["networks"]
     assert (network["name"], network["accuracy"]) == ("mlp-1", metrics["test"]["accuracy"])
     with visitor.events() as events:  # a page that is opened later shows the whole job
@@ -308,13 +291,14 @@ def test_an_error_is_reported_and_the_next_job_runs(visitor, state):
 def test_a_process_that_dies_is_reported(visitor, state):
     with visitor.events() as events:
         visitor.ask("/api/train/start", ENDLESS)
-        until(events, lambda event: event["kind"] == "step")
+        until(events, lambda event: event["kind"] == "epoch" and event["row"]["epoch"] > 1)  # there is a checkpoint
         (process,) = children()
         os.kill(process.pid, signal.SIGKILL)
         end = until(events, has_state("failed"))[-1]
     assert "died (killed by signal 9)" in end["error"]
     assert "training  10000 epochs" in end["error"], "its last output"
-    assert {"config.json", "status.json"} <= {path.name for path in (state.runs / "mlp-1").iterdir()}, "it can be resumed"
+    (interrupted,) = visitor.ask("/api/train/interrupted")["runs"]
+    assert (interrupted["name"], interrupted["status"]) == ("mlp-1", "killed")
 
 
 def test_closing_the_queue_ends_streams_and_keeps_the_run(state, small_mnist):
@@ -335,6 +319,7 @@ def test_closing_the_queue_ends_streams_and_keeps_the_run(state, small_mnist):
     assert not children()
     assert json.loads((state.runs / "mlp-1" / "metrics.json").read_text())["interrupted"]
     assert [path.name for path in state.runs.iterdir()] == ["mlp-1"], "the queued job did not start"
+    assert [(run.name, run.status) for run in queue.interrupted()] == [("mlp-1", "interrupted")]
 
 
 ORPHAN = """
@@ -356,3 +341,159 @@ def test_a_training_ends_when_its_server_is_killed(tmp_path, small_mnist):
         process.kill()
         process.stdout.read()  # ends when no process can write to it: also the training process ended
     assert json.loads((tmp_path / "runs" / "mlp-1" / "metrics.json").read_text())["interrupted"]
+    assert [(run.name, run.status) for run in interrupted_runs(tmp_path / "runs")] == [("mlp-1", "interrupted")]
+
+
+# -- interrupted runs -------------------------------------------------------------------------------------------------
+
+
+SMALL = RunSettings(hidden="8", epochs=5, batch_size=50)
+
+
+def test_interrupted_runs_are_listed(client, state, mnist_folder):
+    assert client.get("/api/train/interrupted").json() == {"runs": []}, "there is no folder yet"
+    interrupt(state.runs / "mine", SMALL)
+    run(RunPlan.of(SMALL), state.runs / "whole", notify=lambda line: None, progress=False)
+    (state.runs / "no run").mkdir()
+    (found,) = client.get("/api/train/interrupted").json()["runs"]
+    assert datetime.datetime.fromisoformat(found.pop("updated")).tzinfo is not None
+    expected = {
+        "name": "mine",
+        "model": "mlp",
+        "data": "mnist",
+        "status": "interrupted",
+        "epoch": 2,
+        "epochs": 5,
+        "error": None,
+    }
+    assert found == expected
+    with RunFolder.of_run(state.runs / "mine").locked():  # as a training in a terminal does
+        assert client.get("/api/train/interrupted").json() == {"runs": []}
+        assert client.post("/api/train/resume", json={"run": "mine"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"run": "whole"}, 404, "there is no interrupted run 'whole'"),
+        ({"run": "../elsewhere"}, 404, "there is no interrupted run"),
+        ({"run": ""}, 404, "there is no interrupted run"),
+        ({"run": ["mine"]}, 400, "run must be a string"),
+        ({}, 400, "the request has no field 'run'"),
+        ({"run": "mine", "out": "/tmp"}, 400, "unknown field 'out'"),
+    ],
+)
+def test_only_a_run_in_the_list_is_resumed(client, state, mnist_folder, tmp_path, body, status, message):
+    interrupt(state.runs / "mine", SMALL)
+    interrupt(tmp_path / "elsewhere", SMALL)
+    answer = client.post("/api/train/resume", json=body)
+    assert (answer.status_code, message in answer.json()["error"]) == (status, True)
+    assert client.post("/api/train/resume", json={"run": str((tmp_path / "elsewhere").resolve())}).status_code == 404
+    with state.jobs.listening(lambda text: None) as text:
+        assert json.loads(text)["jobs"] == []
+
+
+def test_a_stopped_job_is_resumed(visitor, state):
+    with visitor.events() as events:
+        number = visitor.ask("/api/train/start", ENDLESS)["job"]
+        until(events, lambda event: event["kind"] == "epoch" and event["row"]["epoch"] > 1)
+        visitor.control(number, "learning_rate", 0.123)
+        visitor.control(number, "pause")
+        until(events, has_state("paused"))
+        assert visitor.ask("/api/train/interrupted") == {"runs": []}, "it has a job"
+        visitor.control(number, "stop")
+        until(events, has_state("stopped"))
+        (found,) = visitor.ask("/api/train/interrupted")["runs"]
+        assert (found["name"], found["status"], found["epochs"]) == ("mlp-1", "interrupted", 10_000)
+        again = visitor.ask("/api/train/resume", {"run": "mlp-1"})["job"]
+        assert visitor.ask("/api/train/interrupted") == {"runs": []}
+        seen = until(events, lambda event: event["kind"] == "epoch")
+        visitor.control(again, "stop")
+        seen += until(events, has_state("stopped", again))
+    (rows,) = [event["rows"] for event in seen if event["kind"] == "rows"]
+    assert found["epoch"] - 1 <= len(rows) <= found["epoch"]
+    later = [event["row"]["epoch"] for event in seen if event["kind"] == "epoch"]
+    assert later[0] == len(rows) + 1
+    steps = [event["progress"] for event in seen if event["job"] == again and event.get("progress")]
+    assert steps[0]["fraction"] >= (found["epoch"] - 1) / 10_000
+    assert min(step["remaining"] for step in steps) >= 0
+    assert {step["learning_rate"] for step in steps} == {0.123}
+    with visitor.events() as events:
+        job = next(events)["jobs"][-1]
+    assert [row["epoch"] for row in job["rows"]] == [*range(1, later[-1] + 1)]
+    assert (job["command"], job["name"], job["resumed"]) == ("pellucid resume runs/mlp-1", "mlp-1", True)
+    assert job["manual_learning_rate"] == 0.123
+    assert [network["name"] for network in visitor.ask("/api/networks")["networks"]] == ["mlp-1"]
+
+
+PAUSED = """
+import pathlib, sys, threading
+from pellucid.app.tabs.train_queue import TrainingQueue
+from pellucid.app.networks import Networks
+from pellucid.runs.plan import RunSettings
+queue = TrainingQueue(Networks(), pathlib.Path(sys.argv[1]))
+def listener(text):
+    if '"kind": "epoch"' in text and '"epoch": 3,' in text:
+        threading.Thread(target=queue.control, args=(1, "pause")).start()
+    if '"state": "paused"' in text:
+        print(queue._jobs[1].process.pid, flush=True)
+    if '"state": "done"' in text:
+        print("it was not paused in time", flush=True)
+with queue.listening(listener):
+    queue.start(RunSettings(model="mlp", hidden="8", epochs=200, batch_size=100))
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_the_next_server_resumes_the_run_of_a_killed_one_to_the_same_bits(visitor, state):
+    command = [sys.executable, "-c", PAUSED, str(state.runs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        training = int(process.stdout.readline())
+        os.kill(training, signal.SIGKILL)
+        process.kill()
+        process.stdout.read()  # ends when no process can write to it: also the training process ended
+    (found,) = visitor.ask("/api/train/interrupted")["runs"]
+    assert (found["name"], found["status"]) == ("mlp-1", "killed")
+    assert found["epoch"] < 200
+    with visitor.events() as events:
+        visitor.ask("/api/train/resume", {"run": "mlp-1"})
+        visitor.ask("/api/train/start", {"model": "mlp", "hidden": "8", "epochs": 200, "batch_size": 100})
+        seen = until(events, has_state("done", 2))
+    assert [event["error"] for event in seen if event["kind"] == "job" and event["error"]] == []
+    assert visitor.ask("/api/train/interrupted") == {"runs": []}
+    resumed, whole = (state.runs / name / "model.pellucid" for name in ("mlp-1", "mlp-2"))
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_a_run_of_a_terminal_without_accuracy_is_resumed(visitor, state, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + i * i % 7}\n" for i in range(100)))
+    settings = RunSettings(data=str(table), model="table", epochs=4, reading=ReadOptions(target="y"))
+    interrupt(state.runs / "prices", settings)
+    with visitor.events() as events:
+        visitor.ask("/api/train/resume", {"run": "prices"})
+        seen = until(events, lambda event: event.get("state") in FINISHED)
+    assert (seen[-1]["state"], seen[-1]["result"]["test"]["accuracy"]) == ("done", None)
+    assert "the network is not available on the tab Draw" in seen[-1]["error"]
+    assert [event["row"]["epoch"] for event in seen if event["kind"] == "epoch"] == [3, 4]
+
+
+def test_the_pair_of_networks_goes_on(state, mnist_folder, monkeypatch):
+    monkeypatch.setattr(train_queue.TrainingQueue, "_run_jobs", lambda self: None)  # no job starts
+    interrupt(state.runs / "draw-mlp", SMALL)
+    queue = train_queue.TrainingQueue(state.networks, state.runs)
+    queue.start_pair()
+    assert [(job.name, job.resumed) for job in queue._jobs.values()] == [("draw-mlp", True), ("draw-cnn", False)]
+
+
+def test_a_job_reports_what_the_doctor_finds(visitor):
+    with visitor.events() as events:
+        visitor.ask("/api/train/start", {"model": "mlp", "hidden": "8", "epochs": 30, "lr": 30, "batch_size": 50})
+        seen = until(events, lambda event: event.get("state") in FINISHED)
+    found = [event["finding"] for event in seen if event["kind"] == "finding"]
+    assert "rate-too-high" in [one["kind"] for one in found]
+    assert all(one["text"] and one["advice"] and 0 < one["at"] <= one["since"] for one in found)
+    with visitor.events() as events:  # a page that is opened later shows them too
+        (job,) = next(events)["jobs"]
+    assert job["findings"] == found

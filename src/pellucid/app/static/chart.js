@@ -6,11 +6,13 @@
 //   x: "epoch", y: "loss",
 //   logY: true,                       // optional: a logarithmic y axis; values that are not positive leave a gap
 //   marks: [{x: 3, text: "best"}],    // optional: vertical lines with a label
+//   notes: [{x, number, text, onClick}],   // optional: vertical lines with a numbered button (chart-notes.js); [] leaves room for them
 //   low: 0, high: 1,                  // optional: values that the y axis always covers
 //   format: (y) => "…",               // optional: formats a value of y
 // })
 // Values that are not finite leave a gap. A chart without points shows only the axes.
 
+import {NOTES_ROOM, placeNotes} from "./chart-notes.js";
 import {colour, fitToScreen, onThemeChange} from "./dom.js";
 
 const FONT = "12px system-ui, 'Segoe UI', Roboto, Arial, sans-serif", LINE = 16;
@@ -42,15 +44,15 @@ function description({series, x, y, format = shortNumber}) {
 function draw(canvas, {spec, pointer}) {
   const width = canvas.clientWidth, height = canvas.clientHeight;
   if (!width || !height) return;
-  const {series, marks = [], logY = false, format = shortNumber} = spec;
+  const {series, marks = [], notes, logY = false, format = shortNumber} = spec;
   const context = fitToScreen(canvas, width, height);
   context.clearRect(0, 0, width, height);
   context.font = FONT;
   context.textBaseline = "middle";
   const plotted = series.map((one) => ({...one, points: one.points.map(([x, y]) => [x, isDrawable(y, logY) ? y : NaN])}));
 
-  const top = legend(context, width, plotted, spec.y);
-  const plot = {left: LEFT, right: width - RIGHT, top, bottom: height - BOTTOM};
+  const below = legend(context, width, plotted, spec.y);
+  const plot = {left: LEFT, right: width - RIGHT, top: below + (notes ? NOTES_ROOM : 0), bottom: height - BOTTOM};
   const xs = plotted.flatMap((one) => one.points.length ? [one.points[0][0], one.points.at(-1)[0]] : []);
   const across = ticksBetween(xs.length ? Math.min(...xs) : 0, xs.length ? Math.max(...xs) : 1, (plot.right - plot.left) / 70, false);
   const up = logY ? logarithmicAxis(plotted, spec) : linearAxis(plotted, spec, (plot.bottom - plot.top) / 34);
@@ -74,13 +76,20 @@ function draw(canvas, {spec, pointer}) {
   context.strokeStyle = colour("--quiet");
   line(context, [[plot.left, plot.top], [plot.left, plot.bottom], [plot.right, plot.bottom]]);
 
+  const inside = (x) => Math.min(Math.max(px(x), plot.left), plot.right);
   for (const mark of marks) {
-    const x = px(mark.x), room = context.measureText(mark.text).width + 6;
+    const x = inside(mark.x), room = context.measureText(mark.text).width + 6;
     context.setLineDash([2, 3]);
     line(context, [[crisp(x), plot.top], [crisp(x), plot.bottom]]);
     context.setLineDash([]);
     context.textAlign = x + room > plot.right ? "right" : "left";
     context.fillText(mark.text, x + (x + room > plot.right ? -4 : 4), plot.top + 7);
+  }
+  if (notes) {
+    context.setLineDash([2, 3]);
+    for (const x of new Set(notes.map((note) => crisp(inside(note.x))))) line(context, [[x, plot.top - 10], [x, plot.bottom]]);
+    context.setLineDash([]);
+    placeNotes(canvas, notes, inside, below);
   }
   context.lineJoin = "round";
   context.lineWidth = 2;

@@ -1,4 +1,4 @@
-"""The tab Train: the form for a training job, the control of jobs, and the stream of events."""
+"""The tab Train: the form for a training job, the interrupted runs, the control of jobs, and the stream of events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from pellucid.app.api import RequestFields, get, post
 from pellucid.app.networks import SHAPE
 from pellucid.app.state import AppState
-from pellucid.app.tabs.train_job import command
+from pellucid.app.tabs.train_job import command, describe_interrupted
 from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.data.augmentation_text import format_augmentation
@@ -56,6 +56,8 @@ def routes(state: AppState) -> list[BaseRoute]:
         get("/api/train/choices", _choices),
         post("/api/train/check", functools.partial(_check, jobs, corrections), *FIELDS),
         post("/api/train/start", functools.partial(_start, jobs, corrections), *FIELDS),
+        get("/api/train/interrupted", functools.partial(_interrupted, jobs)),
+        post("/api/train/resume", functools.partial(_resume, jobs), "run"),
         post("/api/train/pair", functools.partial(_start_pair, jobs)),
         post("/api/train/control", functools.partial(_control, jobs), "job", "action", "value"),
         Route("/api/train/events", EventStream(jobs), methods=["GET"]),
@@ -101,6 +103,7 @@ def _settings(jobs: TrainingQueue, corrections: Path, request: RequestFields) ->
         data_dir=jobs.data_dir,
         limit=request.integer("limit", 1, 10**9, None),
         early_stopping=request.integer("early_stopping", 1, 10_000, None),
+        watch=True,
         corrections=request.text("corrections", (INCLUDE,), None) and str(corrections),
     )
 
@@ -116,6 +119,14 @@ def _check(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> di
 
 def _start(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> dict[str, Any]:
     return {"job": jobs.start(_settings(jobs, corrections, request))}
+
+
+def _interrupted(jobs: TrainingQueue) -> dict[str, Any]:
+    return {"runs": [describe_interrupted(run) for run in jobs.interrupted()]}
+
+
+def _resume(jobs: TrainingQueue, request: RequestFields) -> dict[str, Any]:
+    return {"job": jobs.resume(request.text("run"))}  # a name in the list: no request names a folder
 
 
 def _start_pair(jobs: TrainingQueue, request: RequestFields) -> dict[str, Any]:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
-from pellucid.runs.folder import RunFolder
+from pellucid.core.json_text import jsonable
+from pellucid.runs.folder import HISTORY, InterruptedRun, RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 
 # The two networks for drawings, by the names of their run folders: one is trained quickly, the other is accurate.
 PAIR = {
-    "draw-mlp": RunSettings(data="drawings", model="mlp", epochs=6, augmentation="affine", optimizer="adam"),
-    "draw-cnn": RunSettings(data="drawings", model="cnn-best", epochs=12),
+    "draw-mlp": RunSettings(data="drawings", model="mlp", epochs=6, augmentation="affine", optimizer="adam", watch=True),
+    "draw-cnn": RunSettings(data="drawings", model="cnn-best", epochs=12, watch=True),
 }
 FINISHED = ("done", "stopped", "failed")
-MIN_OVERFITTING_EPOCHS = 2  # without a lower validation loss; fewer may be an accident
 
 
 @dataclass
 class Job:
-    """One training job.
+    """One training job: a new run, or with ``resumed`` one that goes on in its folder.
 
     ``state`` is "queued", "starting", "training", "paused", "stopping", "evaluating", or one of FINISHED. ``numbered``: the run
     folder always has a number after the name.
@@ -35,58 +36,59 @@ class Job:
     plan: RunPlan
     name: str
     numbered: bool
+    epochs: int
+    resumed: bool = False
     state: str = "queued"
     folder: RunFolder | None = None
     channel: Connection | None = None
     process: SpawnProcess | None = None
     progress: dict[str, Any] | None = None  # the last step
-    rows: list[dict[str, float]] = field(default_factory=list)  # of the history: one for each epoch
-    points: list[list[float]] = field(default_factory=list)  # of the training curve: [epochs, loss, accuracy]
+    rows: list[dict[str, float | None]] = field(default_factory=list)  # of the history: one for each epoch
+    points: list[list[float | None]] = field(default_factory=list)  # of the training curve: [epochs, loss, accuracy]
+    findings: list[dict[str, Any]] = field(default_factory=list)  # in the order in which they arose, with their place ``at``
     log: list[str] = field(default_factory=list)
     manual_learning_rate: float | None = None
     result: dict[str, Any] | None = None
     network: str | None = None  # the name of the trained network
     error: str | None = None
 
+    @property
+    def folder_name(self) -> str | None:
+        """The name of the run folder; None before it has one."""
+        if self.folder is not None:
+            return self.folder.path.name
+        return self.name if self.resumed else None
+
+    @property
+    def command(self) -> str:
+        """The equivalent command."""
+        if self.resumed:
+            return shlex.join(["pellucid", "resume", f"runs/{self.name}"])
+        return command(self.settings, None if self.numbered else self.name)
+
     def describe(self) -> dict[str, Any]:
-        """Return everything that the page shows, except for the curves."""
+        """Return everything that the page shows, except for the curves and the findings."""
         recipe = self.plan.recipe
         return {
             "job": self.number,
             "state": self.state,
-            "name": self.name if self.folder is None else self.folder.path.name,
+            "name": self.folder_name or self.name,
             "folder": None if self.folder is None else str(self.folder.path),
             "data": self.settings.data,
             "model": self.settings.model,
             "about": recipe.about,
-            "epochs": recipe.fit.epochs,
+            "epochs": self.epochs,
             "batch_size": recipe.fit.batch_size,
             "optimizer": str(recipe.optimizer),
-            "command": command(self.settings, None if self.numbered else self.name),
+            "command": self.command,
+            "resumed": self.resumed,
             "progress": self.progress,
             "manual_learning_rate": self.manual_learning_rate,
-            "overfitting_epoch": overfitting_epoch(self.rows),
             "log": self.log,
             "result": self.result,
             "network": self.network,
             "error": self.error,
         }
-
-
-def overfitting_epoch(rows: Sequence[Mapping[str, float | None]]) -> int | None:
-    """Return the epoch at which overfitting starts, or None.
-
-    It is the epoch of the lowest validation loss, if at least MIN_OVERFITTING_EPOCHS came after it in which the training loss
-    decreased further.
-    """
-    losses = [(loss, i) for i, row in enumerate(rows) if (loss := row.get("validation_loss")) is not None]
-    if not losses:
-        return None
-    _, best = min(losses)
-    before, after = rows[best].get("train_loss"), rows[-1].get("train_loss")
-    if len(rows) - 1 - best < MIN_OVERFITTING_EPOCHS or before is None or after is None or after >= before:
-        return None
-    return int(rows[best]["epoch"] or 0)
 
 
 def command(settings: RunSettings, name: str | None = None) -> str:
@@ -97,5 +99,21 @@ def command(settings: RunSettings, name: str | None = None) -> str:
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
         if one.name not in ("data", "model") and value != one.default:
-            words += [f"--{one.name.replace('_', '-')}", str(value)]
+            words += [f"--{one.name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return shlex.join(words)
+
+
+def describe_interrupted(run: InterruptedRun) -> dict[str, Any]:
+    """Return what the page shows of a run that was interrupted."""
+    names = "name", "model", "data", "status", "epoch", "epochs", "updated", "error"
+    return {name: getattr(run, name) for name in names}
+
+
+def read_rows(folder: Path) -> list[dict[str, float | None]]:
+    """Return the rows of the history.csv in a run folder; none if there is no such file, or it cannot be read."""
+    try:
+        text = (folder / HISTORY).read_text(encoding="utf-8")
+        rows = list(csv.DictReader(text.splitlines()))
+        return [{name: jsonable(float(value)) if value else None for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError):
+        return []

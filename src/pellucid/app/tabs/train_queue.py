@@ -18,12 +18,13 @@ from typing import Any
 
 from pellucid.app.api import NotFoundError
 from pellucid.app.networks import Networks
-from pellucid.app.tabs.train_job import FINISHED, PAIR, Job
+from pellucid.app.tabs.train_job import FINISHED, PAIR, Job, read_rows
 from pellucid.app.tabs.train_worker import work
 from pellucid.core.json_text import jsonable
 from pellucid.errors import ConfigError, FileError, PellucidError
-from pellucid.runs.folder import RunFolder
+from pellucid.runs.folder import InterruptedRun, RunFolder, interrupted_runs
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.resuming import saved_plan
 
 MAX_QUEUED = 8
 MAX_FINISHED = 30  # the most that are kept
@@ -53,27 +54,72 @@ class TrainingQueue:
         """
         plan = RunPlan.of(settings)
         with self._change:
-            if sum(job.state == "queued" for job in self._jobs.values()) >= MAX_QUEUED:
-                raise ConfigError(f"the queue is full with {MAX_QUEUED} jobs: stop one of them, or wait")
-            number = max(self._jobs, default=0) + 1
-            job = self._jobs[number] = Job(number, settings, plan, name or settings.model, numbered=name is None)
-            for old in [one.number for one in self._jobs.values() if one.state in FINISHED][:-MAX_FINISHED]:
-                del self._jobs[old]
-            self._send_job(job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run_jobs, name="training-jobs", daemon=True)
-                self._thread.start()
-            self._change.notify_all()
+            number = self._next_number()
+            epochs = plan.recipe.fit.epochs
+            self._add(Job(number, settings, plan, name or settings.model, numbered=name is None, epochs=epochs))
         return number
 
+    def resume(self, name: str) -> int:
+        """Add a job that resumes an interrupted run, and return its number.
+
+        ``name`` is one of those in :meth:`interrupted`. Raises NotFoundError for another one, ConfigError if too many jobs
+        wait, and FileError if the run cannot be read.
+        """
+        with self._change:
+            run = next((one for one in self.interrupted() if one.name == name), None)
+            if run is None:
+                raise NotFoundError(f"there is no interrupted run {name!r}: it may have been resumed in the meantime")
+            number, plan = self._next_number(), saved_plan(run.path)
+            epochs = run.epochs or plan.recipe.fit.epochs
+            job = Job(number, plan.settings, plan, name, numbered=False, epochs=epochs, resumed=True)
+            job.rows = read_rows(run.path)
+            self._add(job)
+        return number
+
+    def interrupted(self) -> list[InterruptedRun]:
+        """Return the runs in the folder of the server that can be resumed, the last one to be interrupted first.
+
+        Runs that a job or another process is training are left out.
+        """
+        with self._change:
+            active = {job.folder_name for job in self._jobs.values() if job.state not in FINISHED}
+            return [run for run in interrupted_runs(self.runs) if run.name not in active]
+
+    def _next_number(self) -> int:
+        return max(self._jobs, default=0) + 1
+
+    def _add(self, job: Job) -> None:
+        """Add a job to the queue. Raises ConfigError if too many jobs wait."""
+        if sum(one.state == "queued" for one in self._jobs.values()) >= MAX_QUEUED:
+            raise ConfigError(f"the queue is full with {MAX_QUEUED} jobs: stop one of them, or wait")
+        self._jobs[job.number] = job
+        for old in [one.number for one in self._jobs.values() if one.state in FINISHED][:-MAX_FINISHED]:
+            del self._jobs[old]
+        self._send_job(job)
+        if job.rows:
+            self._send("rows", job, {"rows": job.rows})
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run_jobs, name="training-jobs", daemon=True)
+            self._thread.start()
+        self._change.notify_all()
+
     def start_pair(self) -> list[int]:
-        """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`."""
+        """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`.
+
+        Interrupted runs of these names are resumed.
+        """
         with self._change:
             active = {job.name: job.number for job in self._jobs.values() if job.state not in FINISHED}
-            return [
-                active.get(name) or self.start(dataclasses.replace(settings, data_dir=self.data_dir), name)
-                for name, settings in PAIR.items()
-            ]
+            interrupted = {run.name for run in self.interrupted()}
+            numbers = []
+            for name, settings in PAIR.items():
+                if name in active:
+                    numbers.append(active[name])
+                elif name in interrupted:
+                    numbers.append(self.resume(name))
+                else:
+                    numbers.append(self.start(dataclasses.replace(settings, data_dir=self.data_dir), name))
+            return numbers
 
     def control(self, number: int, action: str, value: float | None = None) -> None:
         """Pass a command to a job: "pause", "resume", "stop" or "learning_rate" (None: that of the recipe).
@@ -123,7 +169,8 @@ class TrainingQueue:
     def listening(self, listener: Listener) -> Iterator[str]:
         """Yield all jobs as JSON; within the ``with`` block, ``listener`` receives every later change."""
         with self._change:
-            jobs = [{**job.describe(), "rows": job.rows, "points": job.points} for job in self._jobs.values()]
+            curves = "rows", "points", "findings"
+            jobs = [{**job.describe(), **{name: getattr(job, name) for name in curves}} for job in self._jobs.values()]
             state = _json({"kind": "jobs", "jobs": jobs})
             self._listeners.append(listener)
             if self._closed:
@@ -172,11 +219,11 @@ class TrainingQueue:
     def _run(self, job: Job) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
         try:
-            folder = self.runs / job.name
-            free = not job.numbered and not folder.exists()
-            job.folder = RunFolder(folder if free else None, job.name, parent=self.runs)
+            job.folder = self._folder(job)
             here, there = spawn.Pipe()
-            process = spawn.Process(target=work, args=(there, job.settings, job.folder.path.resolve()), daemon=True)
+            settings = None if job.resumed else job.settings
+            arguments = there, settings, job.epochs, job.folder.path.resolve()
+            process = spawn.Process(target=work, args=arguments, daemon=True)
             process.start()
             there.close()
         except OSError as error:  # FileError is one
@@ -198,6 +245,14 @@ class TrainingQueue:
             last = f"; its last output: {job.log[-1]}" if job.log else ""
             self._finish(job, "failed", error=f"the process of this job died ({_exit_text(process.exitcode)}){last}")
 
+    def _folder(self, job: Job) -> RunFolder:
+        """Create the run folder of a job, or open that of a run that goes on. Raises FileError."""
+        folder = self.runs / job.name
+        if job.resumed:
+            return RunFolder.of_run(folder)
+        free = not job.numbered and not folder.exists()
+        return RunFolder(folder if free else None, job.name, parent=self.runs)
+
     def _receive(self, job: Job, kind: str, value: Any) -> None:
         if kind == "done":
             self._done(job, value)
@@ -208,6 +263,8 @@ class TrainingQueue:
         with self._change:
             if kind == "log":
                 job.log = [*job.log, value][-MAX_LOG_LINES:]
+            elif kind == "learning_rate":
+                job.manual_learning_rate = value
             elif kind == "paused":
                 job.state = "stopping" if job.state == "stopping" else "paused" if value else "training"
             elif kind == "step":
@@ -218,9 +275,13 @@ class TrainingQueue:
                     self._send("step", job, {"progress": value})
                     return
                 job.state = "training"
+            elif kind == "finding":
+                job.findings.append(value)
+                self._send("finding", job, {"finding": value})
+                return
             elif kind == "epoch":
-                job.rows.append(value)
-                if len(job.rows) == job.plan.recipe.fit.epochs:
+                job.rows = [*(row for row in job.rows if row["epoch"] < value["epoch"]), value]
+                if value["epoch"] == job.epochs:
                     job.state = "evaluating"
                 elif job.state == "starting":
                     job.state = "training"

@@ -4,6 +4,7 @@ import {latestOnly, post} from "../api.js";
 import {appState, notify} from "../app-state.js";
 import {lineChart} from "../chart.js";
 import {copyButton, element, percent} from "../dom.js";
+import {findingsList} from "./train-findings.js";
 import {FINISHED, duration, trainingJobs} from "./train-jobs.js";
 
 const POINTS_PER_EPOCH = 12;                         // of the training curve
@@ -23,8 +24,8 @@ export function jobView() {
   const pause = element("button", {type: "button", onclick: () => control(paused ? "resume" : "pause")}, "Pause");
   const stop = element("button", {type: "button", onclick: () => control("stop")}, "Stop");
   const rate = learningRateControl((value) => control("learning_rate", value));
-  const charts = curveCharts();
-  const overfitting = element("p", {class: "train-overfitting small"});
+  const findings = findingsList();
+  const charts = curveCharts(findings.notes);
   const scores = scoreTable();
   const result = resultBox();
   const log = element("pre", {class: "small", tabindex: 0, "aria-label": "Output of the training"});
@@ -33,7 +34,8 @@ export function jobView() {
     element("div", {class: "train-head"}, title, state),
     element("div", {class: "train-progress"}, bar, time),
     element("div", {class: "train-controls"}, element("div", {class: "row"}, pause, stop), rate.box),
-    charts.box, overfitting, scores.box, result.box, details);
+    charts.box, findings.summary,
+    element("div", {class: "train-below"}, element("div", {class: "train-outcome"}, scores.box, result.box, details), findings.box));
 
   async function control(action, value = null) {
     try {
@@ -57,8 +59,7 @@ export function jobView() {
     stop.disabled = finished || ["stopping", "evaluating"].includes(job.state);
     rate.draw(job, finished || ["queued", "starting", "stopping", "evaluating"].includes(job.state));
     charts.draw(job);
-    overfitting.textContent = job?.overfitting_epoch
-      ? `Overfitting: the validation loss has not decreased since epoch ${job.overfitting_epoch}, while the training loss still decreases.` : "";
+    findings.draw(job);
     scores.draw(job);
     result.draw(job);
     const text = (job?.log || []).join("\n");
@@ -141,7 +142,7 @@ function scoreTable() {
       const row = job?.rows.at(-1), result = job?.result, progress = job?.progress;
       when.textContent = result ? "final" : row ? `epoch ${row.epoch}` : "last epoch";
       if (result) {
-        for (const [part, name] of [["training", "train"], ["validation", "validation"], ["test", "test"]]) put(part, result[name].accuracy, result[name].loss);
+        for (const [part, name] of [["training", "train"], ["validation", "validation"], ["test", "test"]]) put(part, result[name]?.accuracy, result[name]?.loss);
       } else {
         put("training", row?.train_accuracy ?? progress?.accuracy, row?.train_loss ?? progress?.loss);
         put("validation", row?.validation_accuracy, row?.validation_loss);
@@ -151,7 +152,8 @@ function scoreTable() {
   };
 }
 
-function curveCharts() {
+// `notes(job)` are those of the chart of the loss. The lines of both charts begin at the same height.
+function curveCharts(notes) {
   const loss = element("canvas"), accuracy = element("canvas");
   const bothSeries = (training, validation) => [
     {name: "training", colour: "--blue", dashed: false, points: training},
@@ -162,29 +164,33 @@ function curveCharts() {
     draw(job) {
       const rows = job?.rows || [];
       const column = (name) => rows.map((row) => [row.epoch, row[name]]).filter(([, y]) => y !== null && y !== undefined);
-      const marks = job?.overfitting_epoch ? [{x: job.overfitting_epoch, text: "overfitting"}] : [];
-      lineChart(loss, {series: bothSeries(trainingCurve(job, 1, "train_loss"), column("validation_loss")), x: "epoch", y: "loss", logY: true, marks});
+      const found = notes(job);
+      lineChart(loss, {series: bothSeries(trainingCurve(job, 1, "train_loss"), column("validation_loss")), x: "epoch", y: "loss", logY: true, notes: found});
       // The first points of the training accuracy are far below all others: leaving them out keeps the axis useful.
       const lowest = Math.min(...rows.flatMap((row) => [row.train_accuracy, row.validation_accuracy]).filter(Number.isFinite));
       const visible = trainingCurve(job, 2, "train_accuracy").filter(([, y]) => !rows.length || y > lowest - 0.05);
       lineChart(accuracy, {
-        series: bothSeries(visible, column("validation_accuracy")), x: "epoch", y: "accuracy", marks: marks.map(({x}) => ({x, text: ""})),
+        series: bothSeries(visible, column("validation_accuracy")), x: "epoch", y: "accuracy",
+        marks: found.map(({x}) => ({x, text: ""})), notes: [],
         format: (y) => `${Number((100 * y).toPrecision(4))} %`,
       });
     },
   };
 }
 
-// The training curve: means over parts of an epoch. Where the epochs are too short for that, one point for each epoch.
+// The training curve: means over parts of an epoch. Where the epochs are too short for that, and where a resumed run has only its
+// history, one point for each epoch.
 function trainingCurve(job, column, name) {
   if (!job) return [];
-  if (job.points.length < 3 * job.rows.length) return job.rows.map((row) => [row.epoch - 0.5, row[name]]);
+  const byEpoch = (rows) => rows.map((row) => [row.epoch - 0.5, row[name]]);
+  const earlier = job.points.length ? job.rows.filter((row) => row.epoch < job.points[0][0]) : job.rows;
+  if (job.points.length < 3 * (job.rows.length - earlier.length)) return byEpoch(job.rows);
   const bins = new Map();
   for (const point of job.points) {
     const bin = Math.ceil(point[0] * POINTS_PER_EPOCH - 1e-6), [x, y, n] = bins.get(bin) || [0, 0, 0];
-    bins.set(bin, [x + point[0], y + point[column], n + 1]);
+    bins.set(bin, [x + point[0], y + (point[column] ?? NaN), n + 1]);
   }
-  return [...bins.values()].map(([x, y, n]) => [x / n, y / n]);
+  return [...byEpoch(earlier), ...[...bins.values()].map(([x, y, n]) => [x / n, y / n])];
 }
 
 // The run folder, a link to the tab Draw, and the equivalent command.

@@ -1,6 +1,6 @@
 // The training jobs of the server, from its stream of events. The tabs Train and Draw use them. trainingJobs.list holds all
-// jobs, the oldest first, with their curves: {job, state, name, epochs, progress, rows, points, result, …}; the fields are
-// described in app/tabs/train_job.py.
+// jobs, the oldest first, with their curves and findings: {job, state, name, epochs, progress, rows, points, findings, result, …};
+// the fields are described in app/tabs/train_job.py.
 // Events: "change" (event.job is the number of the job, undefined for all of them), and "connection" (`connected` changed).
 
 import {appState} from "../app-state.js";
@@ -47,14 +47,18 @@ class TrainingJobs extends EventTarget {
     } else if (kind === "networks") {
       appState.refresh().catch(() => {});
     } else if (kind === "job" && !job) {
-      this.list.push({...values, rows: [], points: []});
+      this.list.push({...values, rows: [], points: [], findings: []});
     } else if (kind === "job") {
       Object.assign(job, values);
     } else if (kind === "step" && job) {
       job.progress = values.progress;
       if (values.progress.point) job.points.push(values.progress.point);
     } else if (kind === "epoch" && job) {
-      job.rows.push(values.row);
+      job.rows = [...job.rows.filter((row) => row.epoch < values.row.epoch), values.row];
+    } else if (kind === "rows" && job) {             // of a run that is resumed
+      job.rows = values.rows;
+    } else if (kind === "finding" && job) {
+      job.findings.push(values.finding);
     }
     const event = new Event("change");
     event.job = kind === "jobs" ? undefined : values.job;

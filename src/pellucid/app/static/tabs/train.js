@@ -1,17 +1,15 @@
-// The tab Train: a form for a new training job, the list of all jobs, and one job in detail.
+// The tab Train: a form for a new training job, the lists of all jobs and of interrupted runs, and one job in detail.
 
 import {trainingJobs, statusText} from "./train-jobs.js";
 import {element, oncePerFrame, percent} from "../dom.js";
 import {trainingForm} from "./train-form.js";
+import {interruptedRuns} from "./train-interrupted.js";
 import {jobView} from "./train-job-view.js";
 
 export function mount(section) {
   let selected = null;                               // the number of the job in detail; null: the running job, or else the last one
   const view = jobView(), list = jobList(select);
-  const form = trainingForm((number) => {
-    select(number);
-    if (view.box.getBoundingClientRect().top > innerHeight / 2) view.box.scrollIntoView();
-  });
+  const form = trainingForm(show), interrupted = interruptedRuns(show);
   const draw = oncePerFrame(() => {
     if (section.hidden) return;
     const job = trainingJobs.get(selected) || trainingJobs.running || trainingJobs.list.at(-1);
@@ -19,11 +17,16 @@ export function mount(section) {
     list.draw(job?.job);
   });
   function select(number) { selected = number; draw(); }
+  function show(number) {
+    select(number);
+    const {top} = view.box.getBoundingClientRect();
+    if (top > innerHeight / 2 || top < 0) view.box.scrollIntoView();
+  }
 
-  section.append(element("div", {class: "train-side stack"}, form.box, list.box), view.box);
+  section.append(element("div", {class: "train-side stack"}, form.box, list.box, interrupted.box), view.box);
   trainingJobs.addEventListener("change", draw);
   trainingJobs.addEventListener("connection", draw);
-  return {onShow() { form.refresh(); draw(); }};
+  return {onShow() { form.refresh(); interrupted.refresh(); draw(); }};
 }
 
 function jobList(onSelect) {
@@ -43,9 +46,9 @@ function jobList(onSelect) {
       for (const number of rows.keys()) if (!trainingJobs.get(number)) { rows.get(number).item.remove(); rows.delete(number); }
       for (const job of trainingJobs.list) {
         if (!rows.has(job.job)) rows.set(job.job, createRow(job.job));
-        const {button, name, state} = rows.get(job.job), accuracy = job.result?.validation.accuracy;
+        const {button, name, state} = rows.get(job.job), accuracy = job.result?.validation.accuracy ?? null;
         name.textContent = job.name;
-        state.textContent = accuracy === undefined ? statusText(job) : `${statusText(job)}, ${percent(accuracy, 2)}`;
+        state.textContent = accuracy === null ? statusText(job) : `${statusText(job)}, ${percent(accuracy, 2)}`;
         button.setAttribute("aria-pressed", job.job === selected);
       }
     },
