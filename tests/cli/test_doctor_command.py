@@ -146,10 +146,12 @@ def test_labels_of_images_and_their_gallery(mnist_folder, tmp_path):
         (("mnist", "--model", "mlp"), "--model is for the search for wrong labels: add --labels"),
         (("mnist", "--labels", "--model", "nlp"), "did you mean 'mlp'?"),
         (("nowhere",), "there is no data set 'nowhere'"),
+        (("net.pellucid",), "does not name its data: give its run folder"),
         (("mnist-scenes", "--labels"), "where each sample has one class"),
     ],
 )
 def test_mistakes_of_users_are_one_line(mnist_folder, arguments, message):
+    (mnist_folder.parent / "work/net.pellucid").write_bytes(b"")
     _, refused = cli("doctor", *arguments, code=2)
     assert message in refused
     assert refused.count("\n") == 1

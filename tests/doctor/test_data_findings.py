@@ -12,6 +12,7 @@ import pytest
 
 from pellucid import DataError
 from pellucid.data import Dataset, Splits, from_arrays, mnist_scenes, split_windows, windows
+from pellucid.data.planar import blobs, circles, moons, spirals, xor
 from pellucid.doctor import diagnose_data
 from pellucid.doctor.columns import outliers
 from pellucid.doctor.data_kinds import DATA_KINDS, WRONG_LABELS
@@ -370,6 +371,11 @@ def test_long_tails_are_no_outliers():
     assert distance == pytest.approx(910 / 89)
     both = np.concatenate([random.normal(170, 10, 500), [1.8e5, -1]])
     assert outliers(both)[1].tolist() == [500], "−1 is within three ranges of the others"
+
+
+@pytest.mark.parametrize("make", [blobs, circles, moons, spirals, xor])
+def test_problems_in_the_plane_have_no_finding(make):
+    assert str(diagnose_data(make(400).splits(0.1, 0.1))) == "no findings"
 
 
 def test_an_easy_problem_has_not_leaked():

@@ -76,6 +76,10 @@ def doctor(
             raise ConfigError(f"{flag} is for the search for wrong labels: add --labels")
     reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
     is_run = name not in SOURCES and any(os.path.exists(Path(name) / file) for file in ("config.json", "model.pellucid"))
+    if name.endswith(".pellucid") and os.path.isfile(name):
+        raise ConfigError(
+            f"{name} is a model file, which does not name its data: give its run folder, or use model.diagnose(x, y)"
+        )
     if is_run:
         reading.check_options((), f"{name}: the run knows how its data was read")
         examined = examine_run(name, data_dir)

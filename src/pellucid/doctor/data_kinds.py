@@ -218,6 +218,7 @@ OUTLIER_SHARE = 0.01  # of the values may be outliers, on each side; more are a 
 OUTLIER_LOG_GAP = 0.5  # the same distance on a logarithmic scale
 OUTLIER_MIN_VALUES = 30  # of a column: fewer have no ordinary range
 EASY_ERROR = 0.1  # of the error of a constant prediction, left by another column than the leaking one
+LEAK_MIN_COLUMNS = 3  # with two, one that tells the classes apart is the problem itself
 LEAK_MIN_ROWS = 50  # any column tells fewer apart
 EXPECTED_IN_PART = 7.0  # samples of a class
 SHIFT_PROBABILITY = 1e-4  # of so large a distance by chance, all columns together

@@ -125,7 +125,12 @@ def _leaks(target: Target, one: Input) -> Iterator[Finding]:
     n = len(one.train)
     groups = np.asarray(one.groups)
     count = len(set(one.groups))
-    if one.kind != "columns" or one.series or n < kinds.LEAK_MIN_ROWS or not 2 <= count <= kinds.MAX_COLUMNS:
+    if (
+        one.kind != "columns"
+        or one.series
+        or n < kinds.LEAK_MIN_ROWS
+        or not kinds.LEAK_MIN_COLUMNS <= count <= kinds.MAX_COLUMNS
+    ):
         return
     values, samples = one.matrix("training", kinds.MAX_ROWS)
     values = np.nan_to_num(values)
