@@ -33,6 +33,7 @@ from pellucid import (
     HardSwish,
     He,
     LeakyReLU,
+    MeanAbsoluteError,
     MeanSquaredError,
     Mish,
     Node,
@@ -305,6 +306,10 @@ def test_the_levels_of_a_loss():
     assert known.equal is None
     assert known.constant == pytest.approx(9 * X[:, 0].var(), rel=1e-4)
     assert known.lowest == 0
+    absolute = Sequential(Dense(1)).compile((20,), MeanAbsoluteError(), seed=0)
+    skewed = np.array([0, 0, 0, 100], np.float32)[:, None]
+    assert levels(absolute.state, skewed, np.ones(4, np.float32)).constant == 25
+    assert levels(absolute.state, skewed, np.float32([1, 1, 1, 0])).constant == 0
 
 
 def test_several_inputs_and_outputs_are_diagnosed():

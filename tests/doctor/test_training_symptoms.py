@@ -128,7 +128,7 @@ def test_a_plateau_from_the_beginning_is_found():
 
 def test_a_loss_that_is_not_finite_is_a_divergence():
     (finding,) = curve_findings(history([1.0, 0.9, float("nan")]))
-    assert (finding.kind, finding.since) == ("divergence", 3)
+    assert (finding.kind, finding.since, finding.figure) == ("divergence", 3, 1)
 
 
 # -- trainings --------------------------------------------------------------------------------------------------------

@@ -49,8 +49,9 @@ def curve_findings(history: History, background: Background | None = None) -> li
         return []
     epochs = [int(row["epoch"]) for row in history]
     if not np.isfinite(losses).all():
-        first = int(np.flatnonzero(~np.isfinite(losses))[0])
-        return [DIVERGENCE.finding("training loss", math.inf, f"it is {losses[first]:g}.", epochs[first])]
+        broken = np.flatnonzero(~np.isfinite(losses))
+        text = f"it is {losses[broken[0]]:g}."
+        return [DIVERGENCE.finding("training loss", len(broken), text, epochs[int(broken[0])])]
     known = background.start
     start = max(known, losses[0]) if known is not None and math.isfinite(known) else float(losses[0])
     if not start > 0:  # a loss that may be negative, such as a log-likelihood of densities, has no zero to compare with

@@ -71,7 +71,8 @@ def _levels(output: Output, targets: Array, weights: Array) -> Levels:
     if isinstance(loss, (MeanSquaredError, MeanAbsoluteError, Huber)) and targets.shape == (n, *output.shape):
         by_sample = weights if weights.ndim == 1 else weights.reshape(n, -1).mean(axis=1)
         mean = _mean(targets.reshape(n, -1), by_sample).reshape(output.shape)
-        return Levels(None, mean_loss(mean), mean_loss(targets))
+        median = np.median(targets[by_sample > 0], axis=0) if by_sample.any() else mean  # the best for absolute errors
+        return Levels(None, min(mean_loss(mean), mean_loss(median)), mean_loss(targets))
     return Levels(None, None, None)
 
 
