@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import hashlib
 import json
@@ -34,6 +35,8 @@ from pellucid import (
 from pellucid.cli.compare import run_table
 from pellucid.core.config import registered_classes, to_json
 from pellucid.core.files import TensorFile, canonical_json, tensor_chunks
+from pellucid.data.sources.user_data import ReadOptions, read_splits
+from pellucid.doctor.finding import Finding
 from pellucid.export.verification import random_samples
 from pellucid.layers import Layer
 from pellucid.losses import Loss
@@ -41,9 +44,13 @@ from pellucid.metrics import Metric
 from pellucid.networks import Composite
 from pellucid.optim import Component, Schedule
 from pellucid.runs import presets
+from pellucid.runs.examination import examine_run, read_history
 from pellucid.runs.folder import interrupted_runs, load_data, open_run, read_metrics
+from pellucid.runs.plan import RunSettings
+from pellucid.runs.resuming import saved_settings
 from pellucid.training.checkpoint import checkpoint_files
-from tests.fuzz.mutation import mutated_bytes, mutated_json, random_json
+from tests.fuzz.data_targets import small_model
+from tests.fuzz.mutation import mutated_bytes, mutated_json, mutated_text, random_json
 from tests.fuzz.target import MEGABYTE, Target
 from tests.layers.test_layers import INSTANCES
 from tests.model.files.cases import OWN
@@ -255,6 +262,9 @@ def is_outside(text: str) -> bool:
     return False
 
 
+HISTORY = "epoch,seconds,learning_rate,train_loss,validation_loss\n1,0.1,0.01,2.5,2.25\n2,0.1,0.01,1.5,1.75\n"
+
+
 class RunFolders(Target):
     """The settings and the metrics in run folders. The allowance is for opening the model, and for the data."""
 
@@ -262,18 +272,20 @@ class RunFolders(Target):
 
     def prepare(self) -> None:
         (self.folder / "run").mkdir()
-        self.write("run/model.pellucid", FILES[-1].read_bytes())
-        self.write("run/table.csv", b"a,b,kind\n" + b"".join(b"%d,%d,%d\n" % (i, i * i % 7, i % 2) for i in range(30)))
-        model = Model.load(FILES[-1], custom_classes=OWN)
+        table = self.write("run/table.csv", b"a,b,kind\n" + b"".join(b"%d,%d,%d\n" % (i, i * i % 7, i % 2) for i in range(30)))
+        model = small_model(read_splits(str(table), ReadOptions(target="kind")).train)
+        model.save(self.folder / "run/model.pellucid")
         reading = {"class": "ReadOptions", "target": "kind", "task": None, "missing": "error", "ignore": [], "header": True}
         data = {"name": "table", "requested": "table.csv", "split_seed": 0, "limit": None, "reading": reading}
         self.config = {
             "pellucid": "0.1.0",
             "preset": "table",
             "data": {**data, "reconstructs": False},
-            "fit": {"epochs": 5},
+            "fit": {"epochs": 5, "policies": [{"class": "EarlyStopping"}]},
+            "settings": RunSettings(data="table.csv", model="table").to_json(),
             **model.config(),
         }
+        self.finding = dataclasses.asdict(Finding("dead-relu", "relu1", 0.5, 0.1, "Half are dead.", "Try less.", 2, (1, 5)))
         energy = {"how": "measured", "source": "RAPL", "joules": 3.5, "low": 2.0, "high": 7.0}
         scores = {"test": {"loss": 0.5, "accuracy": 0.9}, "validation": {"loss": 0.5}, "train": {}, "parameters": 31}
         sized = {**data, "sizes": {"train": 24, "validation": 3, "test": 3}, "sha256": "0"}
@@ -296,16 +308,26 @@ class RunFolders(Target):
         if random.random() < 0.3:
             config = mutated_json(random, config)
         status = mutated_json(random, self.status) if random.random() < 0.3 else self.status
-        return json.dumps([config, mutated_json(random, metrics), status]).encode()
+        words = ("nan", "inf", "1e999", ",", "\x00", '"', "epoch")
+        history = mutated_text(random, HISTORY, words) if random.random() < 0.3 else HISTORY
+        findings = mutated_json(random, [self.finding, self.finding]) if random.random() < 0.3 else [self.finding]
+        return json.dumps([config, mutated_json(random, metrics), status, history, findings, random.random() < 0.1]).encode()
 
     def read(self, data: bytes) -> None:
-        config, metrics, status = json.loads(data)
+        config, metrics, status, history, findings, examined = json.loads(data)
+        self.write("run/history.csv", history.encode("utf-8", "replace"))
+        self.write("run/findings.json", json.dumps(findings).encode())
         self.write("run/status.json", json.dumps(status).encode())
         self.write("run/config.json", json.dumps(config).encode())
         self.write("run/metrics.json", json.dumps(metrics).encode())
         with contextlib.chdir(self.folder / "run"), mock.patch.dict(os.environ, {"PELLUCID_DATA": "."}):
             _, settings = open_run(".")
             interrupted_runs("..")
+            read_history(Path("history.csv"))
+            if not any(is_outside(text) for text in texts_in(config)):
+                if examined:
+                    examine_run(".")
+                saved_settings(".")
             run_table([{"run": "run", **read_metrics(".")}])
             if not any(is_outside(text) for text in texts_in(settings)):
                 load_data(settings, None)

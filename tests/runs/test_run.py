@@ -28,6 +28,7 @@ from pellucid.data.input_stage import Passthrough
 from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs import presets
+from pellucid.runs.examination import examine_run, read_history
 from pellucid.runs.folder import RunFolder, load_data, open_run, read_metrics
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
@@ -205,3 +206,26 @@ def test_names_that_are_too_long_are_no_runs_and_no_data(tmp_path):
         with pytest.raises((FileError, ConfigError), match=r"there is no|contains no"):
             call()
     assert Corrections(tmp_path / ("a" * 300)).drawings() == []
+
+
+def test_damaged_findings_and_histories_of_a_run_are_named(tmp_path):
+    finding = {"kind": "dead-relu", "where": "relu1", "figure": 0.5, "threshold": 0.1, "text": "", "advice": "", "samples": [1]}
+    (tmp_path / "config.json").write_text(json.dumps({"data": {"name": "x"}, "fit": {"policies": None}, "seed": None}))
+    for findings, message in (
+        (5, "a list of them was expected"),
+        ([5], "a list of them was expected"),
+        ([{**finding, "kind": [1]}], "findings.json is damaged: kind must be a text"),
+        ([{**finding, "more": 1}], "does not contain findings: .*more"),
+        ([{**finding, "samples": 5}], "does not contain findings"),
+    ):
+        (tmp_path / "findings.json").write_text(json.dumps(findings))
+        with pytest.raises(FileError, match=message):
+            examine_run(tmp_path)
+    (tmp_path / "findings.json").write_text(json.dumps([finding]))
+    assert examine_run(tmp_path, tmp_path / "nowhere").diagnosis.findings[0].samples == (1,)
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n" + "x" * 200_000 + ",1\n")  # the csv module has a limit
+    with pytest.raises(FileError, match="is not the history of a run"):
+        read_history(tmp_path / "history.csv")
+    (tmp_path / "config.json").write_text(json.dumps({"fit": {"policies": [5]}}))
+    with pytest.raises(FileError, match=r"fit\.policies must be a list of objects"):
+        examine_run(tmp_path)

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.core.files import read_json
 from pellucid.data.dataset import Dataset, Splits
 from pellucid.doctor.curves import curve_findings
 from pellucid.doctor.data import diagnose_data
 from pellucid.doctor.diagnosis import Diagnosis
-from pellucid.doctor.finding import Finding
 from pellucid.doctor.labels import LabelSearch, search_labels
 from pellucid.doctor.order import most_serious_first
 from pellucid.errors import DataError, FileError, PellucidError
 from pellucid.model.model import Model
+from pellucid.runs.file_content import read_config, read_findings
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import FINDINGS, load_data, open_run
 from pellucid.runs.recipe import Recipe
@@ -47,7 +46,7 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
     if not os.path.exists(folder / "config.json") and not os.path.exists(folder / "model.pellucid"):
         raise FileError(f"{path} is not a run folder: it contains neither config.json nor model.pellucid")
     diagnoses, left_out = [_watched(folder)], list[str]()
-    config: dict[str, Any] = read_json(folder / "config.json") if os.path.exists(folder / "config.json") else {}
+    config = read_config(folder / "config.json") if os.path.exists(folder / "config.json") else {}
     splits = None
     if not config:
         left_out.append("the data: the run has no config.json that names it")
@@ -58,7 +57,7 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         except PellucidError as error:
             left_out.append(f"the data: {error}")
     history = read_history(folder / "history.csv")
-    if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies", ())):
+    if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies") or ()):
         history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
     if splits is not None and os.path.exists(folder / "model.pellucid"):
         model, _ = open_run(folder)
@@ -71,8 +70,8 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
 
 
 def _with_limit(splits: Splits, config: dict[str, Any]) -> Splits:
-    limit = config["data"].get("limit")
-    return splits if limit is None else dataclasses.replace(splits, train=splits.train.limit(limit, config.get("seed", 0)))
+    limit = config.get("data", {}).get("limit")
+    return splits if limit is None else dataclasses.replace(splits, train=splits.train.limit(limit, config.get("seed") or 0))
 
 
 def _watched(folder: Path) -> Diagnosis:
@@ -80,11 +79,7 @@ def _watched(folder: Path) -> Diagnosis:
     file = folder / FINDINGS
     if not os.path.exists(file):
         return Diagnosis()
-    content = read_json(file)
-    try:
-        return Diagnosis(Finding(**{**one, "samples": tuple(one["samples"])}) for one in content)
-    except (TypeError, KeyError):
-        raise FileError(f"{file} does not contain findings: a list of them was expected") from None
+    return Diagnosis(read_findings(file))
 
 
 def read_history(path: Path) -> History:
@@ -102,7 +97,7 @@ def read_history(path: Path) -> History:
             if any(value is None for value in line.values()) and i == len(lines) - 1:
                 break
             rows.append({name: float(value) for name, value in line.items() if value})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise FileError(f"{path} is not the history of a run: {error}") from None
     return History(rows)
 

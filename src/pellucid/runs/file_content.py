@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pellucid.core.files import read_json
+from pellucid.doctor.finding import Finding
 from pellucid.errors import FileError
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a value must be, or null: a text, or with a ``low`` and a ``high`` bound a number."""
+    """What a value must be, or null: in words, and the test of it."""
 
     words: str
-    low: float | None = None
-    high: float = 0.0
-    integer: bool = False
+    test: Callable[[Any], bool]
 
     def fits(self, value: Any) -> bool:
-        if value is None or self.low is None:
-            return value is None or isinstance(value, str)
-        is_number = isinstance(value, int if self.integer else (int, float)) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
+        return value is None or self.test(value)
 
 
-_TEXT, _FRACTION, _COUNT = _Kind("a text"), _Kind("a number from 0 to 1", 0, 1), _Kind("a whole number", 0, 2**63, True)
-_NUMBER = _Kind("a finite number", -sys.float_info.max, sys.float_info.max)
+def _numbers(words: str, low: float, high: float, kinds: Any = (int, float)) -> _Kind:
+    return _Kind(words, lambda value: isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high)
+
+
+_TEXT = _Kind("a text", lambda value: isinstance(value, str))
+_COUNT, _INTEGER = _numbers("a whole number", 0, 2**63, int), _numbers("an integer", -(2**63), 2**63, int)
+_FRACTION = _numbers("a number from 0 to 1", 0, 1)
+_NUMBER = _numbers("a finite number", -sys.float_info.max, sys.float_info.max)
+_OBJECTS = _Kind("a list of objects", lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value))
 # Those values that other commands use.
 _SCORES = {"accuracy": _FRACTION, "loss": _NUMBER}
 _SIZES = dict.fromkeys(("train", "validation", "test"), _COUNT)
-_DATA = {**dict.fromkeys(("name", "requested", "sha256"), _TEXT), "split_seed": _COUNT, "sizes": _SIZES}
+_DATA = {**dict.fromkeys(("name", "requested", "sha256"), _TEXT), "split_seed": _COUNT, "limit": _COUNT, "sizes": _SIZES}
 _ENERGY = {"how": _TEXT, "source": _TEXT, "joules": _NUMBER, "low": _NUMBER, "high": _NUMBER}
-_CONFIG: Mapping[str, Any] = {"preset": _TEXT, "data": _DATA}
+_FINDING = {
+    **dict.fromkeys(("kind", "where", "text", "advice"), _TEXT),
+    **dict.fromkeys(("figure", "threshold"), _NUMBER),
+    "since": _COUNT,
+}
+_CONFIG: Mapping[str, Any] = {"preset": _TEXT, "data": _DATA, "fit": {"policies": _OBJECTS}, "seed": _INTEGER}
 _METRICS: Mapping[str, Any] = {
     **dict.fromkeys(("parameters", "multiply_adds", "epochs"), _COUNT),
     **dict.fromkeys(("test", "validation", "train"), _SCORES),
@@ -60,6 +68,19 @@ def read_metrics(file: Path) -> dict[str, Any]:
     if (energy := metrics.get("energy")) and None in (energy.get(name) for name in _ENERGY):
         raise FileError(f"{file} is damaged: energy must have {', '.join(_ENERGY)}")
     return metrics
+
+
+def read_findings(file: Path) -> list[Finding]:
+    """Return the findings in a findings.json. Raises FileError if it is damaged."""
+    content = read_json(file)
+    if not _OBJECTS.test(content):
+        raise FileError(f"{file} does not contain findings: a list of them was expected")
+    for one in content:
+        _check(file, one, _FINDING)
+    try:
+        return [Finding(**{**one, "samples": tuple(one["samples"])}) for one in content]
+    except (TypeError, KeyError) as error:
+        raise FileError(f"{file} does not contain findings: {error}") from None
 
 
 def _check(file: Path, content: Any, kinds: Mapping[str, Any], where: str = "") -> None:
