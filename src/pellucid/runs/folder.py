@@ -127,6 +127,12 @@ class RunFolder:
         """The folder with the checkpoints of the training."""
         return self.path / CHECKPOINTS
 
+    def newest_checkpoint(self) -> Path | None:
+        """Return the path of the last checkpoint, or None if there is none, or the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return next(iter(checkpoint_files(self.checkpoints)), None)
+        return None
+
     def remove(self, *names: str) -> None:
         """Remove these files and folders, as far as they exist."""
         for path in (self.path / name for name in names if self.writes):
@@ -261,13 +267,14 @@ def interrupted_runs(parent: str | Path) -> list[InterruptedRun]:
 
     The last one to be interrupted is first. Folders that cannot be read are left out.
     """
-    found = []
-    with contextlib.suppress(OSError):
-        for path in sorted(Path(parent).iterdir()):
+    found, paths = list[InterruptedRun](), list[Path]()
+    with contextlib.suppress(OSError):  # there is no such folder
+        paths = sorted(Path(parent).iterdir())
+    for path in paths:
+        with contextlib.suppress(OSError, AttributeError, LookupError, TypeError, ValueError, OverflowError):
             files = checkpoint_files(path / CHECKPOINTS)
             if files and os.path.isfile(path / CONFIG) and holder_of(path) is None and not is_complete(path):
-                with contextlib.suppress(OSError, AttributeError, LookupError, TypeError, ValueError, OverflowError):
-                    found.append(_interrupted_run(path, files[0]))
+                found.append(_interrupted_run(path, files[0]))
     return sorted(found, key=lambda run: run.updated, reverse=True)
 
 

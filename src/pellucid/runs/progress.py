@@ -34,7 +34,6 @@ from pellucid.metrics import Value
 from pellucid.runs.energy import Energy, Meter
 from pellucid.runs.folder import CHECKPOINTS, CONFIG, FINDINGS, HISTORY, METRICS, MODEL, STATUS, RunFolder
 from pellucid.training import Control, EpochEvent, Event, History, StepEvent
-from pellucid.training.checkpoint import checkpoint_files
 
 INTERVAL = 2.0  # seconds between two status files
 EPOCH_INTERVAL = 0.2  # at the ends of epochs: a table may have hundreds of them in a second
@@ -69,7 +68,7 @@ class Status:
     def write(self, **values: Any) -> None:
         """Write the file, with these values changed."""
         self.values |= {**values, "updated": _now()}
-        last = next(iter(checkpoint_files(self.folder.checkpoints)), None)
+        last = self.folder.newest_checkpoint()
         is_done = self.values["status"] == "done"  # the checkpoints are about to be removed
         self.values["checkpoint"] = None if last is None or is_done else f"{CHECKPOINTS}/{last.name}"
         with contextlib.suppress(OSError):
@@ -219,7 +218,7 @@ class RunProgress:
             self._first = self._fraction(event)
         if is_due:
             self.record["energy"] = vars(self.energy)
-        if not self._begun and (is_epoch or (is_due and checkpoint_files(self.folder.checkpoints))):
+        if not self._begun and (is_epoch or (is_due and self.folder.newest_checkpoint() is not None)):
             self._begin()
         if self._begun and (is_epoch or is_first):
             self._history_file.update()
@@ -265,8 +264,7 @@ class RunProgress:
     def fail(self, error: BaseException) -> None:
         """Note the error that ends the run. A run that failed before there was an epoch or a checkpoint leaves no files."""
         if not self._is_resumed and not self._has_results():
-            if self._begun:
-                self.folder.remove(CONFIG, STATUS, HISTORY, FINDINGS, CHECKPOINTS)
+            self.folder.remove(CHECKPOINTS, *((CONFIG, STATUS, HISTORY, FINDINGS) if self._begun else ()))
             self.folder.discard()
             return
         if not self._begun:
@@ -275,4 +273,4 @@ class RunProgress:
         self._write_status("failed", f"{error}" if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}")
 
     def _has_results(self) -> bool:
-        return len(self.history) > 0 or bool(checkpoint_files(self.folder.checkpoints))
+        return len(self.history) > 0 or self.folder.newest_checkpoint() is not None

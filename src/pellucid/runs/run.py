@@ -42,7 +42,6 @@ from pellucid.runs.progress import RunProgress
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
-from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import agreed_signal, exception_for, interruptible, show
 
@@ -107,7 +106,7 @@ def complete(
             folder.discard()
         else:
             tracked.fail(error)
-        if checkpoint_files(folder.checkpoints) and not isinstance(error, DivergedError):
+        if folder.newest_checkpoint() is not None and not isinstance(error, DivergedError):
             notify(continuation(folder.path))
         raise
     except BaseException:  # Ctrl-C and other signals
