@@ -53,6 +53,7 @@ from pellucid import (
 from pellucid.core.files import TensorFile, save_tensors
 from pellucid.core.plain_values import packed, unpacked
 from pellucid.data import Augmentation, BatchStream
+from pellucid.doctor import Watch
 from pellucid.metrics import F1, Metric, MetricState, PerPosition
 from pellucid.model import file as model_file
 from pellucid.optim import Rule, Schedule
@@ -170,6 +171,7 @@ POLICIES = [
     [AverageWeights(0.5), ReduceOnPlateau(0.5, 1, min_delta=1.0), EarlyStopping(2)],
     [StochasticWeightAverage(1, 2), EarlyStopping(1, min_delta=0.3)],
     [_Counting()],
+    [Watch()],
 ]
 
 
@@ -620,6 +622,16 @@ def test_a_checkpoint_of_a_newer_version_is_refused_and_kept(tmp_path):
     assert newest.exists(), "it is not damaged"
 
 
+def with_rows(**parts):
+    """Return the change of the table of the history, which has 3 rows and 5 columns."""
+
+    def change(values):
+        values["history"]["rows"].update(parts)
+        return values
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -628,7 +640,15 @@ def test_a_checkpoint_of_a_newer_version_is_refused_and_kept(tmp_path):
         (lambda values: {**values, "place": {**values["place"], "epoch": 0}}, "epoch is of another kind"),
         (lambda values: {**values, "place": {**values["place"], "batch": -1}}, "batch is of another kind"),
         (lambda values: {**values, "place": {**values["place"], "scores": 5}}, "scores is of another kind"),
-        (lambda values: {**values, "history": {**values["history"], "rows": [5]}}, "rows is of another kind"),
+        (lambda values: {**values, "history": {**values["history"], "rows": [5]}}, "history is of another kind"),
+        (with_rows(values=[5]), "rows is of another kind"),
+        (with_rows(values=np.zeros((3, 2))), "rows is of another kind"),
+        (with_rows(values=np.zeros((3, 5), np.float32)), "rows is of another kind"),
+        (with_rows(values=np.full((3, 5), np.nan)), "rows is of another kind"),
+        (with_rows(present=np.zeros((3, 5), bool)), "rows is of another kind"),
+        (with_rows(columns=["epoch", "a", "b", "c", 5]), "rows is of another kind"),
+        (with_rows(columns=["a", "b", "c", "d", "e"]), "rows is of another kind"),
+        (with_rows(columns=["epoch", "a", "a", "c", "d"]), "rows is of another kind"),
         (lambda values: {**values, "scale": None}, "scale is of another kind"),
         (lambda values: {**values, "memories": [5]}, "memories is of another kind"),
         (lambda values: {**values, "learning_rate": "high"}, "learning_rate is of another kind"),

@@ -286,6 +286,20 @@ def rows_of(table: Mapping[str, Any]) -> list[dict[str, float]]:
     ]
 
 
+def is_table(table: Mapping[str, Any]) -> bool:
+    """Return whether a dictionary with the lists ``columns`` and ``integers`` is the table of a history."""
+    columns, values, present = table["columns"], table.get("values"), table.get("present")
+    if not isinstance(values, np.ndarray) or not isinstance(present, np.ndarray) or values.ndim != 2:
+        return False
+    if values.shape != present.shape or values.shape[1] != len(columns) or (values.dtype, present.dtype) != (float, bool):
+        return False
+    if not all(isinstance(name, str) for name in (*columns, *table["integers"])) or len(set(columns)) < len(columns):
+        return False
+    integers = [i for i, name in enumerate(columns) if name in table["integers"]]
+    whole = bool(np.isfinite(values[:, integers][present[:, integers]]).all())
+    return whole and (not len(values) or ("epoch" in columns and bool(present[:, columns.index("epoch")].all())))
+
+
 def recorded_options(options: Any) -> dict[str, Any]:
     """Return the fit options that decide the result, as plain JSON. Values without a JSON form are named by their type."""
     policies = [one for one in options.policies if not isinstance(one, Checkpoint)]

@@ -18,7 +18,15 @@ from pellucid.core.version import __version__
 from pellucid.data.dataset import Dataset, digest
 from pellucid.errors import CheckpointError, ConfigError, DataError, FileError
 from pellucid.kernels import name_of
-from pellucid.training.checkpoint import CHECKPOINT_ARRAYS, Progress, TrainingRecord, checkpoint_files, rows_of, steps_in_name
+from pellucid.training.checkpoint import (
+    CHECKPOINT_ARRAYS,
+    Progress,
+    TrainingRecord,
+    checkpoint_files,
+    is_table,
+    rows_of,
+    steps_in_name,
+)
 from pellucid.training.events import History
 from pellucid.training.state import ModelState
 
@@ -156,7 +164,12 @@ def newest(folder: str | Path) -> SavedTraining | None:
             problems.append(str(error))
             continue
         check_format(path, file.settings, "checkpoint")
-        saved = of_file(file)
+        _check_kind(file)
+        try:
+            saved = of_file(file)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
         if saved.steps != steps_in_name(path):  # otherwise it would hide the checkpoints that the training writes next
             problems.append(f"{path} holds another checkpoint, that after {saved.steps:,} steps")
             continue
@@ -179,8 +192,7 @@ def _check_place(folder: str | Path) -> None:
 def of_file(file: TensorFile) -> SavedTraining:
     """Return the checkpoint in a file that has been read. Raises CheckpointError for a model file without a training."""
     path = file.path
-    if "training" not in file.settings:
-        raise CheckpointError(f"{path} is a model file without the state of a training: Model.load reads it")
+    _check_kind(file)
     try:
         arrays = file.arrays()
         values = unpacked(file.settings["training"]["state"], arrays)
@@ -192,6 +204,11 @@ def of_file(file: TensorFile) -> SavedTraining:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
     return saved
+
+
+def _check_kind(file: TensorFile) -> None:
+    if "training" not in file.settings:
+        raise CheckpointError(f"{file.path} is a model file without the state of a training: Model.load reads it")
 
 
 def _check_values(values: Any, settings: Mapping[str, Any]) -> None:
@@ -209,7 +226,7 @@ def _check_values(values: Any, settings: Mapping[str, Any]) -> None:
         )
         wrong += [name for where, name, like in optional if where[name] is not None and not fits(where[name], like)]
         wrong += ["memories"] * any(not isinstance(one, dict) for one in values["memories"])
-        wrong += ["rows"] * any("epoch" not in row for row in rows_of(history["rows"]))
+        wrong += ["rows"] * (not is_table(history["rows"]))
         wrong += ["epoch"] * (place["epoch"] < 1 or min(settings["steps"], settings["epochs"]) < 0)
         wrong += ["batch"] * (place["batch"] < 0)
     if wrong:
