@@ -1,6 +1,6 @@
 """Damaged checkpoints: each must be noticed, and the training must go on from the one before, to the same bits.
 
-``python -m tests.campaigns.kills --damaged 1000`` runs this, too.
+``python -m tests.campaigns --damaged 1000`` runs this, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The campaign of kills and faults: trainings are interrupted again and again, resumed, and compared with uninterrupted ones.
 
-``python -m tests.campaigns.kills --kills 200 --seed 0`` (in the folder of the project) prints a line for each training and a
-table at the end. ``make test-long`` runs it, too.
+``python -m tests.campaigns --kills 200 --seed 0`` (in the folder of the project) prints a line for each training and a table
+at the end. ``make test-long`` runs it, too.
 
 A *chain* is one training that is interrupted up to five times and then runs to its end. Its model file, with the optimizer's
 state, and its history must be the same, byte by byte, as those of the training without interruptions and checkpoints. After
@@ -10,7 +10,6 @@ each interruption, the checkpoints must be at least as far as before, and no fur
 
 from __future__ import annotations
 
-import argparse
 import collections
 import concurrent.futures
 import contextlib
@@ -20,7 +19,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +31,6 @@ from pellucid.errors import FileError
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.resuming import newest
 from tests.campaigns.child import EVENTS, OPERATIONS, Plan, outcome
-from tests.campaigns.damage import damaged
 from tests.campaigns.trainings import TRAININGS
 
 ROOT = Path(__file__).parents[2]
@@ -392,31 +389,3 @@ def campaign(
         for one in concurrent.futures.as_completed([pool.submit(work) for _ in range(jobs)]):
             one.result()
     return count
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Interrupt trainings, resume them, and compare the bits.")
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--damaged", type=int, default=0, help="the number of damaged checkpoints to try first")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=None, help="keeps the files of a training that fails")
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(TRAININGS)}")
-    given = parser.parse_args()
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="kills-"))
-    begun = time.monotonic()
-
-    def show(line: str) -> None:
-        print(line, flush=True)
-
-    if given.damaged:
-        (folder / "damaged").mkdir(parents=True)
-        for name, times in damaged(given.damaged, given.seed, folder / "damaged", show=show).most_common():
-            print(f"  {times:4}  {name}")
-    if given.kills:
-        print(campaign(given.kills, given.seed, folder, names=given.names or None, jobs=given.jobs, show=show).table())
-    print(f"{time.monotonic() - begun:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
