@@ -7,6 +7,8 @@ import functools
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ from pellucid import (
     StepEvent,
 )
 from pellucid.core.files import canonical_json
+from pellucid.errors import LockedError
 from pellucid.training import Policy
 from pellucid.training.checkpoint import CheckpointWriter, Progress, TrainingRecord, checkpoint_files, recorded_options, rows_of
 from pellucid.training.events import History
@@ -92,6 +95,39 @@ def test_after_a_kill_between_rename_and_delete_the_old_files_go(tmp_path):
     assert steps_of(tmp_path) == [6, 5, 4, 3, 2]
     fit(tmp_path, resume=tmp_path)
     assert steps_of(tmp_path) == [15, 10]
+
+
+HOLDING = """
+import sys, time
+from pellucid.core.locks import exclusive_lock
+with exclusive_lock(sys.argv[1], "", ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_processes_do_not_write_into_the_same_folder(tmp_path):
+    interrupted(tmp_path, 6)
+    command = [sys.executable, "-c", HOLDING, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        part = tmp_path / ".checkpoint-000000007.pellucid.0123abcd.part"
+        part.write_bytes(b"of the other process")
+        with pytest.raises(LockedError, match=rf"another training writes its checkpoints here \(process {other.pid} on .*wait"):
+            fit(tmp_path, resume=tmp_path)
+        assert part.exists()
+        other.kill()
+    assert final(fit(tmp_path, resume=tmp_path)) == expected()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_forgotten_training_of_this_process_is_no_obstacle(tmp_path):
+    forgotten = events(tmp_path)
+    for event in forgotten:
+        if isinstance(event, StepEvent) and event.step == 4:
+            break
+    assert final(fit(tmp_path, resume=tmp_path)) == expected()
+    forgotten.close()
 
 
 # -- folders ------------------------------------------------------------------------------------------------------------------

@@ -52,9 +52,9 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str, advice: str) -> Iter
                 raise LockedError(f"{busy} ({_recorded(file) or 'another process'}): {advice}")
             if not _is_at(file, path):
                 continue  # its last holder has removed it since it was opened
-            file.truncate(0)
-            file.write(f"{os.getpid()} {platform.node()}\n".encode())
-            file.flush()
+            with contextlib.suppress(OSError):  # on a full disk, the lock has no name
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"{os.getpid()} {platform.node()}\n".encode())
             try:
                 yield
             finally:

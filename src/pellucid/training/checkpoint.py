@@ -23,9 +23,10 @@ import numpy as np
 
 from pellucid.core.config import Config, Count, Fraction, Positive, to_json
 from pellucid.core.files import canonical_json, make_folder, remove_parts, tensor_chunks, write_atomically
+from pellucid.core.locks import exclusive_lock, holder, this_process
 from pellucid.core.plain_values import packed
 from pellucid.core.version import __version__
-from pellucid.errors import ConfigError, FileError
+from pellucid.errors import ConfigError, FileError, LockedError
 from pellucid.kernels import name_of
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.loop import Control, Place
@@ -33,6 +34,7 @@ from pellucid.training.policies import Events, Memory, Policy
 from pellucid.training.state import ModelState
 
 CHECKPOINT_ARRAYS = "training/"  # begins the names of the arrays that other model files do not have
+LOCK = ".lock"  # the file that names the process which writes into a folder
 _FILE_NAME = re.compile(r"checkpoint-(\d+)\.pellucid")
 
 
@@ -116,7 +118,8 @@ class Progress:
 class CheckpointWriter:
     """Writes the checkpoints of one training of ``epochs`` epochs when they are due; a context manager around the training.
 
-    Raises ConfigError where the settings have no form for a file, and on entry FileError where a folder cannot be used.
+    Raises ConfigError where the settings have no form for a file, and on entry FileError where a folder cannot be used, and
+    LockedError where another process uses it.
     """
 
     def __init__(self, settings: Sequence[Checkpoint], record: TrainingRecord, progress: Progress, epochs: int):
@@ -130,15 +133,27 @@ class CheckpointWriter:
         canonical_json(record.settings())
 
     def __enter__(self) -> CheckpointWriter:
-        for folder in self._folders:
-            make_folder(folder)
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise FileError(f"{folder}: checkpoints cannot be written into this folder: it is read-only")
-            remove_parts(folder, _FILE_NAME)  # they may be what fills the disk
+        with contextlib.ExitStack() as held:
+            for folder in self._folders:
+                make_folder(folder)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise FileError(f"{folder}: checkpoints cannot be written into this folder: it is read-only")
+                self._lock(folder, held)
+                remove_parts(folder, _FILE_NAME)  # they may be what fills the disk
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        return None
+        self._held.close()
+
+    def _lock(self, folder: Path, held: contextlib.ExitStack) -> None:
+        """Keep other processes from writing into a folder. A forgotten training of this process, as in a notebook, may stay."""
+        busy, advice = f"{folder}: another training writes its checkpoints here", "wait until it ends, or choose another folder"
+        try:
+            held.enter_context(exclusive_lock(folder / LOCK, busy, advice))
+        except LockedError:
+            if holder(folder / LOCK) != this_process():
+                raise
 
     def __call__(self, event: Event, stop: bool) -> None:
         """Write the checkpoints that are due after an event; ``stop`` says that the training ends here."""
