@@ -59,6 +59,7 @@ def test_the_minimum_of_a_cubic():
         large = [Point(p.step, p.value * size, p.slope * size) for p in (a, b)]
         assert _cubic_minimum(*large) == pytest.approx(_cubic_minimum(a, b), rel=1e-12)
     assert _cubic_minimum(Point(0.0, 0.0, -1e-200), Point(1.0, 0.0, 1e200)) == pytest.approx(2 / 3, rel=1e-12)
+    assert _cubic_minimum(Point(0.0, 0.0, 0.0), Point(1.0, -1.0, -3.0)) == 0  # −s³ is level there
     assert math.isnan(_cubic_minimum(Point(0.0, 1.0, 0.0), Point(1.0, 1.0, 0.0)))
     assert math.isnan(_cubic_minimum(Point(0.0, 1.0, -math.inf), Point(1.0, 1.0, 0.0)))
 
