@@ -151,14 +151,17 @@ def report(path: Path) -> int:
     done = [line for line in results(path).values() if line["key"] in known]
     print("| room | mutants | run | killed | survived | of these equivalent | kill rate | without equivalents |")
     print("|---|---|---|---|---|---|---|---|")
-    for room in [*ROOMS, "all"]:
-        lines = [line for line in done if room in ("all", known[line["key"]])]
-        total = sum(room in ("all", its) for its in known.values())
-        killed = sum(line["outcome"] in (KILLED, TIMEOUT) for line in lines)
+    rows = []
+    for room in ROOMS:
+        lines = [line for line in done if known[line["key"]] == room]
         alive = [line for line in lines if line["outcome"] in (SURVIVED, UNCOVERED)]
         equivalent = sum(line["key"] in reasons for line in alive)
-        rates = " | ".join(interval(killed, n, total) for n in (len(lines), len(lines) - equivalent))
-        print(f"| `{room}` | {total} | {len(lines)} | {killed} | {len(alive)} | {equivalent} | {rates} |")
+        rows.append((room, sum(its == room for its in known.values()), len(lines), len(alive), equivalent))
+    rows.append(("all", *(sum(numbers) for numbers in list(zip(*rows, strict=True))[1:])))  # type: ignore[arg-type]
+    for i, (room, total, n, alive_count, equivalent) in enumerate(rows):
+        parts = rows[:-1] if i == len(rows) - 1 else [rows[i]]
+        rates = " | ".join(interval([(t, m - leave * e, m - a) for _, t, m, a, e in parts]) for leave in (0, 1))
+        print(f"| `{room}` | {total:,} | {n:,} | {n - alive_count:,} | {alive_count} | {equivalent} | {rates} |")
     for line in sorted(done, key=lambda line: (line["file"], line["line"])):
         if line["outcome"] in (SURVIVED, UNCOVERED) and line["key"] not in reasons:
             change = f"{line['function']}: {line['before']} -> {line['after']}"
@@ -169,16 +172,25 @@ def report(path: Path) -> int:
     return 0
 
 
-def interval(killed: int, n: int, total: int) -> str:
-    """The rate, with Wilson's 95 % interval if only a part of the mutants was run."""
-    if not n:
+def interval(parts: list[tuple[int, int, int]]) -> str:
+    """The kill rate of rooms (mutants, run, killed), each with the share of its mutants, and its 95 % interval.
+
+    The interval is Agresti and Coull's (1998), with the correction for a finite population; none where 95 % were run.
+    """
+    parts = [(total, n, killed) for total, n, killed in parts if n]
+    everything = sum(total for total, _, _ in parts)
+    if not everything:
         return "–"
-    rate, z = killed / n, 1.96
-    if n >= 0.98 * total:
+    rate = middle = variance = 0.0
+    for total, n, killed in parts:
+        share, smoothed = total / everything, (killed + 2) / (n + 4)
+        rate += share * killed / n
+        middle += share * (smoothed if n < 0.95 * total else killed / n)
+        variance += share**2 * smoothed * (1 - smoothed) / (n + 4) * (1 - n / total) * (n < 0.95 * total)
+    half = 1.96 * math.sqrt(variance)
+    if not half:
         return f"{100 * rate:.1f} %"
-    middle, half = (rate + z * z / (2 * n)), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    low, high = ((middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
-    return f"{100 * rate:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{100 * rate:.1f} % ({100 * (middle - half):.1f}–{100 * min(middle + half, 1):.1f})"
 
 
 class Lines:
