@@ -18,6 +18,7 @@ from pellucid import (
     Dropout,
     EpochEvent,
     FitOptions,
+    Frozen,
     Perturbation,
     Sequential,
     Softmax,
@@ -189,3 +190,10 @@ def test_invalid_arguments_raise():
 )
 def test_forward_passes_of_a_network_with_ten_weights(method, passes):
     assert method.forward_passes(10) == passes
+
+
+def test_frozen_weights_are_not_perturbed():
+    network = Sequential(Frozen(Dense(4)), Tanh(), Dense(2), Softmax())
+    exact, (estimate,), step = gradients(Perturbation("one", 1e-6), network)
+    assert step.forward_passes == 1 + 4 * 2 + 2
+    np.testing.assert_allclose(estimate, exact, rtol=0, atol=1e-4)

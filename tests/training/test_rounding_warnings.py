@@ -70,3 +70,11 @@ def test_targets():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         regressor().fit(columns(LABELS), TIMES - TIMES.mean())
+
+
+def test_probabilities_of_classes_are_not_reported():
+    first = 0.5 + RANDOM.normal(0, 1e-9, 300)
+    first[0] = 0.9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(2).fit(columns(LABELS).astype(np.float32), np.stack([first, 1 - first], axis=1))

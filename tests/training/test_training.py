@@ -15,12 +15,16 @@ from pellucid import (
     Adam,
     Cosine,
     CrossEntropy,
+    DataError,
     Dense,
     Dropout,
     FitOptions,
     Flatten,
     GlorotUniform,
+    Graph,
+    MeanSquaredError,
     Model,
+    Node,
     ReLU,
     Sequential,
     Softmax,
@@ -136,3 +140,14 @@ def test_fit_uses_sample_weights(images):
     assert accuracy(weighted, heavy) > 0.9  # six seeds: 0.99 to 1.0
     assert accuracy(weighted, light) < 0.1  # six seeds: 0.0
     assert accuracy(plain, light) > 0.5  # six seeds: 0.86 to 1.0
+
+
+def test_invalid_weights_of_a_batch_name_the_output():
+    both = Graph(Node("a", Dense(1), "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
+    model = both.compile((3,), {"a": MeanSquaredError(), "b": MeanSquaredError()})
+    x, y = np.ones((4, 3), np.float32), {"a": np.ones(4), "b": np.ones(4)}
+    with pytest.raises(DataError, match="batch, b: "):
+        model.train_on_batch(x, y, {"a": np.ones(4), "b": -np.ones(4)})
+    alone = Sequential(Dense(1)).compile((3,), MeanSquaredError())
+    with pytest.raises(DataError, match=r"^batch: "):
+        alone.train_on_batch(x, np.ones(4), -np.ones(4))
