@@ -125,3 +125,12 @@ def test_scores_of_nothing_are_not_numbers():
     scores.add(3.0, 2.0, np.eye(3)[:1], np.array([0]), np.full(1, 2.0))
     assert scores.result()["loss"] == 1.5
     assert scores.result()["accuracy"] == 1
+
+
+def test_only_the_ratios_of_weights_count():
+    x, y = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.arange(6) % 2
+    model = Sequential(Dense(2), Softmax()).compile((3,), CrossEntropy(), metrics=[Accuracy()])
+    weights = np.linspace(0.5, 1, 6)
+    whole, tiny = (model.evaluate(x, y, sample_weight=weights * size) for size in (1, 2.0**-20))
+    assert tiny == pytest.approx(whole, rel=1e-9)
+    assert model.evaluate(x, y, sample_weight=np.full(6, 2.0**-20)) == pytest.approx(model.evaluate(x, y), rel=1e-9)
