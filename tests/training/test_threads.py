@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pellucid import SGD, CrossEntropy, Dense, Sequential, Softmax, kernels
+from pellucid import SGD, CrossEntropy, Dense, MeanSquaredError, Sequential, Softmax, kernels
 from pellucid.training import blas, threads
 from pellucid.training.state import ModelState
 from pellucid.training.threads import MIN_WORK_BLAS, MIN_WORK_POOL, Threads, choose_threads
@@ -91,3 +92,14 @@ def test_a_process_can_be_limited_to_fewer_cores(monkeypatch):
     finally:
         threads.limit_threads(None)
     assert threads.available_cores() == 8
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_deterministic_training_asks_for_its_threads(deterministic, monkeypatch):
+    asked, choose = [], ModelState.threads
+    monkeypatch.setattr(
+        ModelState, "threads", lambda state, size, **options: asked.append((size, options)) or choose(state, size, **options)
+    )
+    model = Sequential(Dense(1)).compile((3,), MeanSquaredError())
+    model.fit(np.ones((8, 3), np.float32), np.arange(8.0), batch_size=4, deterministic=deterministic)
+    assert (4, {"deterministic": deterministic}) in asked
