@@ -9,13 +9,13 @@ import pytest
 
 from pellucid import AdamW
 from pellucid.core.config import Config, registered_classes
-from pellucid.layers import Layer
+from pellucid.layers import Layer, Merge
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.optim import Schedule
 from pellucid.optim.chain import Component
 
-KINDS = (Layer, Loss, Metric, Component, Schedule)
+KINDS = (Layer, Merge, Loss, Metric, Component, Schedule)
 RECURRENT = (
     "return_sequences=False, mask=None, init=GlorotUniform(), recurrent_init=Orthogonal(), return_state=False, "
     "learn_state=False, recurrent_dropout=0.0"
@@ -53,6 +53,8 @@ DEFAULTS = {
     "UpSample2D": "factor=2, interpolation='nearest'",
     "ZeroPad1D": "padding=1",
     "ZeroPad2D": "padding=1",
+    # merges
+    "Concatenate": "axis=-1",
     # losses
     "BinaryCrossEntropy": "pos_weight=1.0",
     "BinaryFocalCrossEntropy": "gamma=2.0, alpha=None",
