@@ -51,7 +51,7 @@ CASES = [
     Case("keras-example", limit=2_000, epochs=5, score=("accuracy", 0.8)),
     Case("lstm", limit=3_000, epochs=5, score=("accuracy", 0.8)),
     Case("resnet-small", limit=1_200, epochs=5, score=("accuracy", 0.5)),
-    Case("autoencoder", limit=1_500, epochs=5, score=("r2", 0.6)),
+    Case("autoencoder", limit=4_000, epochs=5, score=("r2", 0.6)),
     Case("unet-small", "mnist-scenes", 300, 5, ("accuracy", 0.5)),
     Case("table", "pendigits"),
     Case("table", "iris.csv"),

@@ -57,7 +57,7 @@ def test_a_resumed_run_is_still_watched(mnist_folder, tmp_path):
 
     settings = RunSettings(model="mlp-small", epochs=4, lr=1e-6, watch=True)
 
-    def end_in_epoch_3(event, control):
+    def end_in_epoch_3(event, control, history):
         return event.epoch < 3
 
     folder = tmp_path / "run"
