@@ -7,7 +7,7 @@ a failure.
 
 ``--out`` names a folder. In it, ``progress.json`` has the number of inputs of each target so far, and each kind of failure has
 a text with the traceback and a file with the input, which ``--replay FILE`` runs again. The campaign ends with the exit code 1
-if there was a failure.
+if there was a failure. ``--table OUT…`` prints how many inputs each target had.
 """
 
 from __future__ import annotations
@@ -225,6 +225,15 @@ def blocks_of(wanted: dict[str, int], first: int) -> list[tuple[str, Sequence[in
     return [(name, numbers) for _, name, numbers in sorted(blocks, key=lambda block: block[0], reverse=True)]
 
 
+def table(folders: Sequence[Path]) -> str:
+    """Return the numbers of inputs of all campaigns in these folders together, as a Markdown table for the documentation."""
+    done: Counter[str] = Counter()
+    for folder in folders:
+        done.update(json.loads((folder / "progress.json").read_text(encoding="utf-8"))["by_target"])
+    rows = [f"| `{name}` | {done[name]:,} |" for name in all_targets()]
+    return "\n".join(["| target | inputs |", "|---|---:|", *rows, f"| together | {done.total():,} |"])
+
+
 def main() -> int:
     """Run the campaign of the command line and return the exit code."""
     known = all_targets()
@@ -236,7 +245,11 @@ def main() -> int:
     parser.add_argument("--targets", default=",".join(known), help=f"of {', '.join(known)}")
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"), help="the folder for progress and failures")
     parser.add_argument("--replay", type=Path, help="run the input in this file again, as TARGET.….input in --out")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="OUT", help="print the inputs of earlier campaigns as a table")
     options = parser.parse_args()
+    if options.table is not None:
+        print(table(options.table))
+        return 0
     names = options.targets.split(",")
     if unknown := set(names) - set(known):
         parser.error(f"there is no target {sorted(unknown)[0]!r}: choose of {', '.join(known)}")

@@ -143,6 +143,8 @@ def test_a_campaign_and_an_input_that_is_given_as_a_file(tmp_path, monkeypatch, 
 
     assert not run("--inputs", 400, "--targets", "setting-texts,idx", "--jobs", 1, "--seed", 9)
     assert '"inputs": 400' in (tmp_path / "out" / "progress.json").read_text()
+    assert not run("--table", tmp_path / "out", tmp_path / "out")
+    assert "| together | 800 |" in capsys.readouterr().out
     (tmp_path / "idx.some-failure.9-1.input").write_bytes(b"\0\0\x08\x01")
     assert not run("--replay", tmp_path / "idx.some-failure.9-1.input")
     assert "is read as it should be" in capsys.readouterr().out

@@ -231,6 +231,7 @@ def nothing_expensive() -> Iterator[None]:
         mock.patch.object(run_module, "_find_learning_rate", _refuse),
         mock.patch.object(sweep_module.processes, "map_unordered", _refuse),
         mock.patch("pellucid.lab.run_all", _refuse),
+        mock.patch("pellucid.runs.examination.search_labels", _refuse),
         mock.patch("pellucid.cli.lab.run_all", _refuse),
         mock.patch.object(server, "bind", _refuse),
         mock.patch("pellucid.plots.save"),
@@ -290,6 +291,13 @@ lab list --json
 lab run --quick --seeds 1 --out new
 lab report --results empty --out new.html
 draw run --port 0 --no-open
+resume run
+resume half
+train --resume half
+doctor run --json
+doctor patients.csv --target ill --missing mean
+doctor pictures --size 8x8
+doctor patients.csv --target ill --labels --epochs 2
 """
 
 
@@ -344,6 +352,9 @@ class CommandLines(Target):
             shutil.copy(work / "table.pellucid", work / name / "model.pellucid")
             (work / name / "config.json").write_text(json_text({"preset": "table", "data": data, **table.config()}))
             (work / name / "metrics.json").write_text(json_text({"data": data, **results}))
+        (work / "half").mkdir()
+        settings = RunSettings(data="patients.csv", model="table", reading=reading).to_json()
+        (work / "half" / "config.json").write_text(json_text({"preset": "table", "data": data, "settings": settings}))
         self.lines = LINES.strip().splitlines()
         self.published: list[tuple[Any, str, Any]] = []
         publish(folder / "mnist", lambda *change: self.published.append(change))
