@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import subprocess
@@ -121,3 +122,15 @@ def test_without_locks_the_block_runs(tmp_path, monkeypatch):
         pass
     with pytest.raises(FileError, match="cannot be written"), exclusive_lock(tmp_path / "no" / "lock", "busy", "wait"):
         pass
+
+
+def test_a_full_disk_prevents_no_lock(tmp_path, monkeypatch):
+    def full(descriptor, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "lock"
+    monkeypatch.setattr(locks.os, "write", full)
+    with exclusive_lock(path, "busy", "wait"):
+        with pytest.raises(LockedError, match=r"busy \(another process\): wait"), exclusive_lock(path, "busy", "wait"):
+            pass
+    assert not path.exists()

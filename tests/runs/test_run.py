@@ -229,3 +229,16 @@ def test_damaged_findings_and_histories_of_a_run_are_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"fit": {"policies": [5]}}))
     with pytest.raises(FileError, match=r"fit\.policies must be a list of objects"):
         examine_run(tmp_path)
+
+
+def test_a_run_that_is_replaced_loses_its_settings_first(tmp_path, mnist_folder, monkeypatch):
+    out = tmp_path / "run"
+    train(out)
+
+    def killed(folder, config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "write_config", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(RunPlan.of(SMALL), out, force=True, notify=lambda line: None, progress=False)
+    assert not (out / "config.json").exists(), "it would be resumed with its old settings"

@@ -193,7 +193,8 @@ class RunProgress:
     def _begin(self) -> None:
         """Write the first files of the run, and remove those of a run that it replaces."""
         if self._replaces:
-            self.folder.remove(STATUS, HISTORY, FINDINGS, METRICS, MODEL)
+            # Its settings first: a process that is killed here leaves no folder that would be resumed with them.
+            self.folder.remove(CONFIG, STATUS, HISTORY, FINDINGS, METRICS, MODEL)
         if not self._is_resumed:
             self.folder.write_config(self.config)
         self._begun = True
