@@ -130,7 +130,7 @@ def test_a_full_disk_prevents_no_lock(tmp_path, monkeypatch):
 
     path = tmp_path / "lock"
     monkeypatch.setattr(locks.os, "write", full)
-    with exclusive_lock(path, "busy", "wait"):
-        with pytest.raises(LockedError, match=r"busy \(another process\): wait"), exclusive_lock(path, "busy", "wait"):
-            pass
+    refused = pytest.raises(LockedError, match=r"busy \(another process\): wait")
+    with exclusive_lock(path, "busy", "wait"), refused, exclusive_lock(path, "busy", "wait"):
+        pass
     assert not path.exists()

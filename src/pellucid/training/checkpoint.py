@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -284,29 +285,33 @@ def _table(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Return the rows of a history as one array: as JSON, those of many epochs would be too long for the head of a file."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shape = len(rows), len(columns)
+    complete = all(len(row) == len(columns) for row in rows)
     return {
         "columns": columns,
         "integers": [name for name in columns if all(isinstance(row.get(name, 0), int) for row in rows)],
         "values": np.array([[row.get(name, math.nan) for name in columns] for row in rows], np.float64).reshape(shape),
-        "present": np.array([[name in row for name in columns] for row in rows], bool).reshape(shape),
+        "present": None if complete else np.array([[name in row for name in columns] for row in rows], bool),
     }
 
 
 def rows_of(table: Mapping[str, Any]) -> list[dict[str, float]]:
     """Return the rows of a history from their table in a checkpoint."""
-    columns, integers = table["columns"], set(table["integers"])
+    columns, integers, values = table["columns"], set(table["integers"]), table["values"]
+    present = itertools.repeat([True] * len(columns), len(values)) if table["present"] is None else table["present"].tolist()
     return [
-        {name: int(v) if name in integers else v for name, v, has in zip(columns, values, present, strict=True) if has}
-        for values, present in zip(table["values"].tolist(), table["present"].tolist(), strict=True)
+        {name: int(v) if name in integers else v for name, v, has in zip(columns, row, shown, strict=True) if has}
+        for row, shown in zip(values.tolist(), present, strict=True)
     ]
 
 
 def is_table(table: Mapping[str, Any]) -> bool:
     """Return whether a dictionary with the lists ``columns`` and ``integers`` is the table of a history."""
     columns, values, present = table["columns"], table.get("values"), table.get("present")
-    if not isinstance(values, np.ndarray) or not isinstance(present, np.ndarray) or values.ndim != 2:
+    if not isinstance(values, np.ndarray) or values.dtype != float or values.ndim != 2 or values.shape[1] != len(columns):
         return False
-    if values.shape != present.shape or values.shape[1] != len(columns) or (values.dtype, present.dtype) != (float, bool):
+    if present is None:
+        present = np.ones(values.shape, bool)
+    if not isinstance(present, np.ndarray) or present.dtype != bool or present.shape != values.shape:
         return False
     if not all(isinstance(name, str) for name in (*columns, *table["integers"])) or len(set(columns)) < len(columns):
         return False
