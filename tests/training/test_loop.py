@@ -19,6 +19,7 @@ from pellucid import (
     Accuracy,
     Adam,
     Control,
+    Conv2D,
     Cosine,
     CrossEntropy,
     DataError,
@@ -41,6 +42,7 @@ from pellucid.data import Dataset
 from pellucid.layers import LayerSpec
 from pellucid.optim import Clock
 from pellucid.training import loop
+from pellucid.training.divergence import first_failure
 
 
 def new_model(optimizer=None, *layers, metrics=None):
@@ -258,3 +260,18 @@ def test_data_without_labels_is_refused(images):
     ):
         with pytest.raises(DataError, match=f"the {what} has no labels"):
             call(Dataset(images.x, None))
+
+
+def test_the_first_failure_is_looked_for_in_the_layers_as_they_are_written():
+    model = Sequential(Dense(2), ReLU(), Dense(2), Softmax()).compile((1,), CrossEntropy())
+    model.weights["dense1.W"][:] = -3e38  # times 10 it is −inf, which the ReLU makes 0
+    found = first_failure(model.state, np.full((2, 1), 10, np.float32), np.array([0, 1]), np.ones(2, np.float32), 1)
+    assert found == "the output of dense1 is the first that is not finite"
+
+
+def test_a_network_that_ends_in_a_vector_names_no_position():
+    network = Sequential(Conv2D(2, 1), Flatten(), Dense(2), Softmax())
+    model = network.compile((2, 2, 1), CrossEntropy())
+    model.weights["conv2d1.W"][:] = 3e38
+    found = first_failure(model.state, np.full((2, 2, 2, 1), 10, np.float32), np.array([0, 1]), np.ones(2, np.float32), 1)
+    assert found == "the output of conv2d1 is the first that is not finite"

@@ -197,3 +197,12 @@ def test_frozen_weights_are_not_perturbed():
     exact, (estimate,), step = gradients(Perturbation("one", 1e-6), network)
     assert step.forward_passes == 1 + 4 * 2 + 2
     np.testing.assert_allclose(estimate, exact, rtol=0, atol=1e-4)
+
+
+def test_changes_that_lower_nothing_are_not_kept():
+    state = ModelState(Sequential(Dense(2), Softmax()), (3,), CrossEntropy(), SGD(1.0), 0, kernel_sets.load(), np.float64)
+    step = PerturbedStep(state, Perturbation("keep", 0.1, trials=20))
+    indices = step._indices[: 3 * 2]
+    step._indices = indices  # the weights, which have no effect on inputs of zero
+    step(np.zeros((4, 3)), np.array([0, 1, 0, 1]), np.ones(4), 1)
+    assert not step.gradient.any()

@@ -247,6 +247,8 @@ def test_gradients_add_scale_and_clip():
             g + other
     with pytest.raises(TypeError):
         g * g
+    with pytest.raises(TypeError):
+        g / "2"
     with pytest.raises(KeyError, match=r"there are no parameters 'dense1\.w': did you mean 'dense1\.W'"):
         g["dense1.w"]
     assert "dense1.w" not in g
