@@ -91,7 +91,7 @@ UNARY = {
     "negative",
 }
 KEYWORDS_LEFT_OUT = {"out", "copy", "casting", "strict", "stacklevel"}
-MESSAGE_FUNCTIONS = {"_counterpart"}
+MESSAGE_FUNCTIONS = {"_counterpart", "_short"}
 MESSAGE_NAMES = {"hint", "message", "text", "advice"}
 
 

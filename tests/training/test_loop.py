@@ -41,7 +41,7 @@ from pellucid import (
 from pellucid.data import Dataset
 from pellucid.layers import LayerSpec
 from pellucid.optim import Clock
-from pellucid.training import loop
+from pellucid.training import History, loop
 from pellucid.training.divergence import first_failure
 
 
@@ -275,3 +275,12 @@ def test_a_network_that_ends_in_a_vector_names_no_position():
     model.weights["conv2d1.W"][:] = 3e38
     found = first_failure(model.state, np.full((2, 2, 2, 1), 10, np.float32), np.array([0, 1]), np.ones(2, np.float32), 1)
     assert found == "the output of conv2d1 is the first that is not finite"
+
+
+def test_the_chosen_epoch_of_a_history():
+    rows = [{"epoch": float(e), "validation_loss": loss} for e, loss in ((1, 0.5), (2, 0.25), (3, 0.75))]
+    assert History(rows).chosen_epoch() == 2
+    assert History(rows, best_epoch=3).chosen_epoch() == 3
+    assert History([{"epoch": 1.0}]).chosen_epoch() is None
+    assert History([{"epoch": 1.0}], best_epoch=1).chosen_epoch() == 1
+    assert History(rows).to_csv() == "epoch,validation_loss\n1,0.5\n2,0.25\n3,0.75\n"

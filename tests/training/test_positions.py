@@ -23,11 +23,13 @@ from pellucid import (
     Dropout,
     Embedding,
     Flatten,
+    Graph,
     Hinge,
     Huber,
     LogLoss,
     MeanSquaredError,
     Model,
+    Node,
     Perturbation,
     ReLU,
     Reshape,
@@ -43,6 +45,7 @@ from pellucid.errors import ConfigError, DataWarning
 from pellucid.networks import path_of_mask
 from pellucid.optim import LBFGS, SGD
 from pellucid.testing import check_loss
+from pellucid.training.divergence import first_failure
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 6, 3)).astype(np.float32)
@@ -338,3 +341,27 @@ def test_other_errors():
         match=r"target 255 in sample 0 at position 0, 0 is .* from 0 to 1; divide bytes by 255",
     ):
         images.fit(np.zeros((2, 4, 4, 1), np.uint8), np.full((2, 2, 2, 1), 255, np.uint8))
+
+
+def test_bytes_as_targets_of_one_of_several_outputs():
+    x = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), np.uint8)
+    network = Graph(Node("a", Conv2D(1, 1), "input"), Node("b", Conv2D(1, 1), "input"), outputs=("a", "b"))
+    model = network.compile((4, 4, 1), {"a": MeanSquaredError(), "b": MeanSquaredError()})
+    with pytest.warns(DataWarning, match="the targets of b are bytes") as caught:
+        model.fit(x, {"a": x / 255, "b": x})
+    assert len(caught) == 1
+
+
+def test_the_failing_position_of_a_sequence_is_named():
+    model = Sequential(Dense(3), Softmax()).compile((5, 2), CrossEntropy())
+    x = np.ones((4, 5, 2), np.float32)
+    x[2, 3] = 3e38
+    model.weights["dense1.W"][:] = 10
+    found = first_failure(model.state, x, np.zeros((4, 5), int), np.ones(4, np.float32), 1)
+    assert found == "the output of dense1, in sample 2 of the batch at position 3, is the first that is not finite"
+
+
+def test_two_classes_can_be_compared():
+    model = Sequential(Dense(2)).compile((3,), Triplet())
+    x, labels = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.array([0, 1, 0, 1, 0, 1])
+    assert model.evaluate(x, labels)["loss"] > 0

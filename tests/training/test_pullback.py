@@ -367,3 +367,8 @@ def test_memory_is_reused_from_step_to_step():
     assert len(used) == 2
     loop()
     assert memory() == used
+
+
+def test_zero_is_subtracted_from_nothing():
+    with pytest.raises(TypeError):
+        gradients_of(compiled()) - 0

@@ -334,3 +334,10 @@ def test_the_settings_of_a_stream_are_checked():
         BatchStream(by_epoch, 3, prefetch=-1)
     with pytest.raises(ConfigError, match="steps_per_epoch must be an integer, not float"):
         BatchStream(by_epoch, 2.5)
+
+
+def test_class_weights_of_a_stream_are_given_by_name():
+    named, numbered = new_model(classes=["no", "yes"]), new_model()
+    named.fit(BATCHES, class_weight={"yes": 3.0}, epochs=1)
+    numbered.fit(BATCHES, class_weight=[1.0, 3.0], epochs=1)
+    np.testing.assert_array_equal(named.parameters, numbered.parameters)
