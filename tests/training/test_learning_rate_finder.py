@@ -36,6 +36,7 @@ from pellucid.cli.train import learning_rate
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
 from pellucid.training.learning_rate_finder import smoothed, suggested
+from pellucid.training.trainer import Trainer
 
 
 def new_model(rule, *extra):
@@ -163,3 +164,13 @@ def test_a_new_rate_replaces_the_peak_of_nested_schedules():
     for schedule in (WarmUp(Cosine(0.1), 2), WarmUp(0.1), WarmRestarts(0.1), OneCycle(0.1)):
         chain = with_learning_rate(Chain(ClipNorm(1.0), SGD(schedule), MaxNorm(2.0)), 0.5)
         assert str(chain) == str(Chain(ClipNorm(1.0), SGD(schedule), MaxNorm(2.0))).replace("0.1", "0.5")
+
+
+def test_the_batches_of_the_range_test_are_shuffled(monkeypatch):
+    asked, batches = [], Trainer._batches
+    monkeypatch.setattr(
+        Trainer, "_batches", lambda *args, **options: asked.append(options["shuffle"]) or batches(*args, **options)
+    )
+    model = Sequential(Dense(2), Softmax()).compile((3,), CrossEntropy())
+    model.find_learning_rate(np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2)
+    assert asked == [True]
