@@ -59,6 +59,7 @@ ROOMS = {
     "optim": ["tests/optim", *_USERS, DEFAULTS],
     "training": ["tests/training", "tests/networks", "tests/model"],
     "kernels/reference": [
+        "tests/kernels/test_reference_kernels.py",
         "tests/kernels/test_kernel_pairs.py",
         "tests/kernels/test_hostile_values.py",
         "tests/layers",
