@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import http.client
 import json
 import multiprocessing
@@ -85,13 +84,14 @@ def visitor(served, small_mnist):
     return Visitor(served)
 
 
-def until(events, fits):
-    """Return the messages up to the first for which ``fits`` is true."""
+def until(events, fits, *, failures=False):
+    """Return the messages up to the first for which ``fits`` is true. A job that fails before it ends the test."""
     seen = []
     for event in events:
         seen.append(event)
         if fits(event):
             return seen
+        assert failures or event.get("state") != "failed", event["error"]
     raise AssertionError(f"the stream ended after {seen[-3:]}")
 
 
@@ -281,7 +281,7 @@ def test_an_error_is_reported_and_the_next_job_runs(visitor, state):
     with visitor.events() as events:
         visitor.ask("/api/train/start", {"model": "mlp", "hidden": "8", "epochs": 2, "lr": 1000})
         visitor.ask("/api/train/start", {"model": "mlp", "hidden": "8", "epochs": 1})
-        seen = until(events, has_state("done", 2))
+        seen = until(events, has_state("done", 2), failures=True)
     (failed,) = [event for event in seen if event.get("state") == "failed"]
     assert "at a learning rate of 1000; the usual causes" in failed["error"]
     assert [path.name for path in state.runs.iterdir()] == ["mlp-1"], "the empty folder of the first job was removed"
@@ -347,29 +347,34 @@ def test_a_training_ends_when_its_server_is_killed(tmp_path, small_mnist):
 # -- interrupted runs -------------------------------------------------------------------------------------------------
 
 
-SMALL = RunSettings(hidden="8", epochs=5, batch_size=50)
+def pretend(path, status="interrupted", error=None):
+    """Write the files of an interrupted run that are read before it is resumed."""
+    (path / "checkpoints").mkdir(parents=True)
+    (path / "checkpoints" / "checkpoint-000000020.pellucid").touch()
+    settings = RunSettings(hidden="8", epochs=5).to_json()
+    config = {"preset": "mlp", "data": {"name": "mnist"}, "fit": {"epochs": 5}, "settings": settings}
+    (path / "config.json").write_text(json.dumps(config))
+    values = {"status": status, "epoch": 2, "updated": f"2026-11-2{len(path.name)}T18:40:00+01:00", "error": error}
+    (path / "status.json").write_text(json.dumps(values))
 
 
-def test_interrupted_runs_are_listed(client, state, mnist_folder):
+def test_interrupted_runs_are_listed(client, state):
     assert client.get("/api/train/interrupted").json() == {"runs": []}, "there is no folder yet"
-    interrupt(state.runs / "mine", SMALL)
-    run(RunPlan.of(SMALL), state.runs / "whole", notify=lambda line: None, progress=False)
+    pretend(state.runs / "one", "training")
+    pretend(state.runs / "three", "failed", "the disk is full")
+    pretend(state.runs / "four")
     (state.runs / "no run").mkdir()
-    (found,) = client.get("/api/train/interrupted").json()["runs"]
-    assert datetime.datetime.fromisoformat(found.pop("updated")).tzinfo is not None
-    expected = {
-        "name": "mine",
-        "model": "mlp",
-        "data": "mnist",
-        "status": "interrupted",
-        "epoch": 2,
-        "epochs": 5,
-        "error": None,
-    }
-    assert found == expected
-    with RunFolder.of_run(state.runs / "mine").locked():  # as a training in a terminal does
-        assert client.get("/api/train/interrupted").json() == {"runs": []}
-        assert client.post("/api/train/resume", json={"run": "mine"}).status_code == 404
+    found = client.get("/api/train/interrupted").json()["runs"]
+    assert [(run["name"], run["status"], run["error"]) for run in found] == [
+        ("three", "failed", "the disk is full"),
+        ("four", "interrupted", None),
+        ("one", "killed", None),
+    ]
+    known = {"name": "four", "model": "mlp", "data": "mnist", "status": "interrupted", "error": None}
+    assert found[1] == {**known, "epoch": 2, "epochs": 5, "updated": "2026-11-24T18:40:00+01:00"}
+    with RunFolder.of_run(state.runs / "four").locked():  # as a training in a terminal does
+        assert [run["name"] for run in client.get("/api/train/interrupted").json()["runs"]] == ["three", "one"]
+        assert client.post("/api/train/resume", json={"run": "four"}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -383,14 +388,34 @@ def test_interrupted_runs_are_listed(client, state, mnist_folder):
         ({"run": "mine", "out": "/tmp"}, 400, "unknown field 'out'"),
     ],
 )
-def test_only_a_run_in_the_list_is_resumed(client, state, mnist_folder, tmp_path, body, status, message):
-    interrupt(state.runs / "mine", SMALL)
-    interrupt(tmp_path / "elsewhere", SMALL)
+def test_only_a_run_in_the_list_is_resumed(client, state, tmp_path, body, status, message):
+    pretend(state.runs / "mine")
+    pretend(tmp_path / "elsewhere")
     answer = client.post("/api/train/resume", json=body)
     assert (answer.status_code, message in answer.json()["error"]) == (status, True)
     assert client.post("/api/train/resume", json={"run": str((tmp_path / "elsewhere").resolve())}).status_code == 404
     with state.jobs.listening(lambda text: None) as text:
         assert json.loads(text)["jobs"] == []
+
+
+def test_resumed_runs_wait_in_the_queue(state, monkeypatch):
+    monkeypatch.setattr(train_queue.TrainingQueue, "_run_jobs", lambda self: None)  # no job starts
+    queue = train_queue.TrainingQueue(state.networks, state.runs)
+    for name in ("draw-mlp", "a"):
+        pretend(state.runs / name)
+    queue.start_pair()
+    assert [(job.name, job.resumed) for job in queue._jobs.values()] == [("draw-mlp", True), ("draw-cnn", False)], (
+        "the pair of networks goes on"
+    )
+    assert [run.name for run in queue.interrupted()] == ["a"]
+    for _ in range(train_queue.MAX_QUEUED - 2):
+        queue.start(RunSettings())
+    with pytest.raises(ConfigError, match="queue is full"):
+        queue.resume("a")
+    queue.control(1, "stop")
+    assert [run.name for run in queue.interrupted()] == ["draw-mlp", "a"]
+    job = queue._jobs[queue.resume("a")]
+    assert (job.plan.recipe.fit.epochs, job.epochs, queue._folder(job).path) == (5, 5, state.runs / "a")
 
 
 def test_a_stopped_job_is_resumed(visitor, state):
@@ -477,14 +502,6 @@ def test_a_run_of_a_terminal_without_accuracy_is_resumed(visitor, state, tmp_pat
     assert (seen[-1]["state"], seen[-1]["result"]["test"]["accuracy"]) == ("done", None)
     assert "the network is not available on the tab Draw" in seen[-1]["error"]
     assert [event["row"]["epoch"] for event in seen if event["kind"] == "epoch"] == [3, 4]
-
-
-def test_the_pair_of_networks_goes_on(state, mnist_folder, monkeypatch):
-    monkeypatch.setattr(train_queue.TrainingQueue, "_run_jobs", lambda self: None)  # no job starts
-    interrupt(state.runs / "draw-mlp", SMALL)
-    queue = train_queue.TrainingQueue(state.networks, state.runs)
-    queue.start_pair()
-    assert [(job.name, job.resumed) for job in queue._jobs.values()] == [("draw-mlp", True), ("draw-cnn", False)]
 
 
 def test_a_job_reports_what_the_doctor_finds(visitor):
