@@ -34,6 +34,7 @@ OTHER_VALUES = {
         target=("a", "b"), missing="last", ignore=("c",), header=False, horizon=24, window=96, time="when", season=24
     ),
     "from_run": "/runs/first",
+    "watch": True,
 }
 
 
