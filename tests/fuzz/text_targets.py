@@ -353,7 +353,7 @@ class CommandLines(Target):
             (work / name / "config.json").write_text(json_text({"preset": "table", "data": data, **table.config()}))
             (work / name / "metrics.json").write_text(json_text({"data": data, **results}))
         (work / "half").mkdir()
-        settings = RunSettings(data="patients.csv", model="table", reading=reading).to_json()
+        settings = RunSettings(data=str(work / "patients.csv"), model="table", reading=reading).to_json()
         (work / "half" / "config.json").write_text(json_text({"preset": "table", "data": data, "settings": settings}))
         self.lines = LINES.strip().splitlines()
         self.published: list[tuple[Any, str, Any]] = []
