@@ -106,7 +106,7 @@ def result(folder: Path) -> dict[str, Any]:
         "model": (folder / "model.pellucid").read_bytes(),
         "history": [[cell for i, cell in enumerate(row) if i != seconds] for row in columns],
         "metrics": {name: metrics.get(name) for name in ("validation", "test", "best_epoch", "stopped", "interrupted")},
-        "status": {name: status[name] for name in ("status", "epoch", "step", "validation")},
+        "status": {name: status[name] for name in ("status", "epoch", "batch", "batches", "step")},
     }
 
 

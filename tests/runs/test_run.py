@@ -29,8 +29,9 @@ from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs import presets
 from pellucid.runs.examination import examine_run, read_history
-from pellucid.runs.folder import RunFolder, load_data, open_run, read_metrics
+from pellucid.runs.folder import RunFolder, load_data, open_run, read_metrics, read_status
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.resuming import resume
 from pellucid.runs.run import run
 from pellucid.runs.task import Task
 from pellucid.training import EpochEvent
@@ -242,3 +243,18 @@ def test_a_run_that_is_replaced_loses_its_settings_first(tmp_path, mnist_folder,
     with pytest.raises(KeyboardInterrupt):
         run(RunPlan.of(SMALL), out, force=True, notify=lambda line: None, progress=False)
     assert not (out / "config.json").exists(), "it would be resumed with its old settings"
+
+
+def test_a_run_that_resumes_after_its_last_step_says_where_it_is(tmp_path, mnist_folder):
+    out, steps = tmp_path / "run", 3 * 8
+    train(out, lambda event, control, history: isinstance(event, EpochEvent) or event.step < steps)
+    assert read_status(out)["status"] == "interrupted"
+    resume(out, notify=lambda line: None, progress=False)
+    status = read_status(out)
+    assert {name: status[name] for name in ("status", "epoch", "batch", "batches", "step")} == {
+        "status": "done",
+        "epoch": 3,
+        "batch": 8,
+        "batches": 8,
+        "step": steps,
+    }

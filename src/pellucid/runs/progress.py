@@ -29,12 +29,14 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.plain_values import fits
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value
 from pellucid.runs.energy import Energy, Meter
 from pellucid.runs.folder import CHECKPOINTS, CONFIG, FINDINGS, HISTORY, METRICS, MODEL, STATUS, RunFolder
 from pellucid.training import Control, EpochEvent, Event, History, StepEvent
 
+_PLACE = {"epoch": 0, "batch": 0, "batches": 0, "step": 0}  # of the last step, as in the status
 INTERVAL = 2.0  # seconds between two status files
 EPOCH_INTERVAL = 0.2  # at the ends of epochs: a table may have hundreds of them in a second
 
@@ -159,6 +161,8 @@ class RunProgress:
         self._earlier_seconds = float(self.record.setdefault("seconds", 0.0))
         self._earlier_energy = Energy(**self.record["energy"]) if "energy" in self.record else None
         self.record["resumed"] = resumed
+        if fits(self.record.get("place"), _PLACE):  # this process may have no step left to make
+            self.status.values |= {name: self.record["place"][name] for name in _PLACE}
         self.rate_changes: list[dict[str, float | None]] = self.record.setdefault("rate_changes", [])
         self.paused_seconds = 0.0  # of the time since the start, that in which something else was done
         self._ranks = ranks
@@ -215,6 +219,7 @@ class RunProgress:
         self._last = event
         if isinstance(event, StepEvent):
             self._last_step = event
+            self.record["place"] = {name: getattr(event, name) for name in _PLACE}
         if self._first is None:
             self._first = self._fraction(event)
         if is_due:
