@@ -22,6 +22,7 @@ from pellucid import (
     Dense,
     Dropout,
     Flatten,
+    MeanSquaredError,
     OneCycle,
     Poisson,
     RateSearch,
@@ -174,3 +175,22 @@ def test_the_batches_of_the_range_test_are_shuffled(monkeypatch):
     model = Sequential(Dense(2), Softmax()).compile((3,), CrossEntropy())
     model.find_learning_rate(np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2)
     assert asked == [True]
+
+
+def test_the_range_test_ends_at_the_first_step_whose_losses_have_exploded():
+    x = np.random.default_rng(0).normal(size=(256, 3))
+    model = Sequential(Dense(1)).compile((3,), MeanSquaredError(), SGD(0.1))
+    found = model.find_learning_rate(x, x.sum(axis=1), low=1e-4, high=1e4, steps=400)
+    assert found.diverged
+    means = np.convolve(found.losses, np.full(10, 0.1), "valid")
+    limits = 4 * np.minimum.accumulate(found.losses)[9:]
+    assert (means[:-1] <= limits[:-1]).all()
+    assert means[-1] > limits[-1]
+
+
+def test_a_loss_that_is_not_finite_ends_the_range_test():
+    x = np.random.default_rng(0).normal(size=(256, 3))
+    model = Sequential(Dense(1)).compile((3,), MeanSquaredError(), SGD(0.1))
+    found = model.find_learning_rate(x, x.sum(axis=1), low=1e-3, high=1e30, steps=10)
+    assert found.diverged
+    assert 2 <= len(found.losses) < 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -9,15 +11,19 @@ from pellucid import (
     SGD,
     BatchNorm,
     BinaryCrossEntropy,
+    Conv2D,
     CrossEntropy,
     Dense,
     MeanSquaredError,
     ReLU,
     Sequential,
+    ShapeError,
     Sigmoid,
     Softmax,
     kernels,
 )
+from pellucid.data.dataset import Dataset, digest
+from pellucid.training.resuming import data_digest
 from pellucid.training.state import ModelState
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -98,3 +104,31 @@ def test_parameters_and_statistics_are_separate_vectors():
     assert (model.parameters == 5).sum() == 12
     assert model.largest_output == 4, "the input is the largest array"
     assert state(Dense(30), Dense(2)).largest_output == 30
+
+
+def test_which_outputs_are_maps_of_numbers():
+    for layers, shape, loss, wanted in (
+        ((Conv2D(1, 1),), (4, 4, 1), MeanSquaredError(), True),
+        ((Conv2D(2, 1), Softmax()), (4, 4, 1), CrossEntropy(), False),
+        ((Dense(2),), (4, 2), MeanSquaredError(), None),
+        ((Dense(2),), (2,), MeanSquaredError(), None),
+    ):
+        assert Sequential(*layers).compile(shape, loss).state.output.interpolates is wanted
+
+
+def test_weights_for_positions_are_mentioned_where_there_are_positions():
+    for shape, words in (
+        ((2,), r"4 samples; got"),
+        ((3, 2), r"4 samples, or one for each position \(3,\) of each sample; got"),
+    ):
+        model = Sequential(Dense(2)).compile(shape, MeanSquaredError())
+        with pytest.raises(ShapeError, match=words):
+            model.state.output.check_weights(np.ones((4, 7)), 4)
+
+
+def test_the_digest_of_data_has_the_weights():
+    x, y = np.arange(6.0).reshape(3, 2), np.arange(3)
+    plain = data_digest(Dataset(x, y))
+    assert plain == hashlib.sha256(digest(Dataset(x, y)).encode()).hexdigest()
+    weighted = {data_digest(Dataset(x, y, sample_weight=np.array(w, np.float32))) for w in ([1, 2, 3], [1, 2, 4])}
+    assert len(weighted | {plain}) == 3
