@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 
 from pellucid import kernels as kernel_sets
 from pellucid.kernels import reference
@@ -86,3 +87,47 @@ def test_upsampling_by_one_is_the_identity():
     x = np.array([np.inf, 1.0, -np.inf, np.nan]).reshape(1, 2, 2, 1)
     for kernel in (reference.upsample_linear, reference.upsample_linear_backward):
         np.testing.assert_array_equal(kernel(x, np.empty_like(x)), x)
+
+
+@KERNELS
+def test_softmax_is_along_the_last_axis_of_any_array(kernels):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    out, logarithm = kernels.softmax(x, np.empty_like(x)), kernels.log_softmax(x, np.empty_like(x))
+    np.testing.assert_allclose(out, scipy.special.softmax(x, axis=2), rtol=1e-12)
+    np.testing.assert_allclose(logarithm, scipy.special.log_softmax(x, axis=2), rtol=1e-12)
+
+
+@KERNELS
+def test_moments_are_those_of_the_last_axis_of_any_array(kernels):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    mean, m2 = np.empty(5), np.empty(5)
+    kernels.moments(x, mean, m2)
+    np.testing.assert_allclose(mean, x.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(m2, 24 * x.var(axis=(0, 1, 2)), rtol=1e-12)
+
+
+@KERNELS
+def test_layers_without_a_bias_have_no_gradient_of_it(kernels):
+    dW = np.empty((2, 2))
+    kernels.affine_backward(np.eye(2), np.eye(2), dW, np.empty(0))
+    np.testing.assert_array_equal(dW, np.eye(2))
+    dW, window = np.empty((1, 1, 2, 2)), Window(1, 1, 1, 1, 0, 0, 1, 1)
+    kernels.conv2d_backward(np.eye(2).reshape(2, 1, 1, 2), np.eye(2).reshape(2, 1, 1, 2), window, 1, dW, np.empty(0))
+    np.testing.assert_array_equal(dW[0, 0], np.eye(2))
+
+
+@KERNELS
+def test_moments_that_would_be_denormal_in_float32_become_zero(kernels):
+    m = np.array([1e-31, -1e-31, 1e-29])
+    kernels.lion(np.zeros(3), np.zeros(3), m, 0.1, 0.9, 0.5)
+    np.testing.assert_array_equal(m, [0, 0, 0.5e-29])
+
+
+@KERNELS
+def test_gradients_at_the_target_and_at_the_margin(kernels):
+    y, dy = np.array([[1.0, 2.0, 3.0]]), np.empty((1, 3))
+    kernels.pinball(y, np.full((1, 3), 2.0), np.ones(1), 1.0, np.full(3, 0.75), dy)
+    np.testing.assert_allclose(3 * dy, [[-0.75, 0, 0.25]], rtol=1e-15)
+    z, dz = np.array([[0.0], [1], [2]]), np.empty((3, 1))
+    assert kernels.triplet(z, np.array([0, 0, 1]), np.ones(3), 1.0, 1.0, dz) == 1  # the first triplet is at its margin
+    assert dz.ravel().tolist() == [-1, 2, -1]
