@@ -69,18 +69,18 @@ def test_a_sum_over_many_rows_keeps_its_digits(kernels):
     assert db[0] == pytest.approx(100_000 * float(np.float32(0.1)), rel=1e-7)
 
 
-@pytest.mark.parametrize("block", [1, 36, 40, 100])
+@pytest.mark.parametrize("block", [1, 54, 60, 110])
 def test_the_size_of_blocks_of_images_changes_no_result(block, monkeypatch):
     random = np.random.default_rng(0)
-    x, W, b = random.normal(size=(5, 4, 4, 1)), random.normal(size=(3, 3, 1, 2)), np.zeros(2)
-    window, y = Window(3, 3, 1, 1, 0, 0, 1, 1), np.empty((5, 2, 2, 2))
+    x, W, b = random.normal(size=(5, 4, 5, 1)), random.normal(size=(3, 3, 1, 2)), np.zeros(2)
+    window, y = Window(3, 3, 1, 1, 0, 0, 1, 1), np.empty((5, 2, 3, 2))
     whole = reference.conv2d(x, W, b, window, 1, np.empty_like(y))
     blocks = []
     original = convolution._im2col
     monkeypatch.setattr(convolution, "BLOCK_SIZE", block)
     monkeypatch.setattr(convolution, "_im2col", lambda x, *rest: blocks.append(len(x)) or original(x, *rest))
     np.testing.assert_allclose(reference.conv2d(x, W, b, window, 1, y), whole, rtol=1e-14)
-    assert blocks == {1: [1] * 5, 36: [1] * 5, 40: [1] * 5, 100: [2, 2, 1]}[block]  # an image has 36 elements in its patches
+    assert blocks == {1: [1] * 5, 54: [1] * 5, 60: [1] * 5, 110: [2, 2, 1]}[block]  # an image has 54 elements in its patches
 
 
 def test_upsampling_by_one_is_the_identity():
