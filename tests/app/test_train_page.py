@@ -219,7 +219,7 @@ def test_a_finding_is_shown_at_the_curve_where_it_begins(open_page, watched, wid
     page = open_page("#train", width=width, scheme="dark" if width == 360 else "light")
     wait_for_command(page, "pellucid train mnist --model mlp --watch")
     wait_for_state(page, "training")
-    assert "None." in page.locator(".train-doctor").inner_text()
+    assert "None so far." in page.locator(".train-doctor").inner_text()
     before = boxes(page)
     watched("dead-relu", "relu1", 4, 4)
     watched("overfitting", "validation loss", 7, 7)

@@ -9,7 +9,7 @@ export function findingsList() {
   let shown = null, count = 0;                       // the number of the job on the page, and of its findings
   const summary = element("p", {class: "train-found small", role: "status"});
   const list = element("ol", {class: "train-findings", "aria-label": "Findings"});
-  const none = element("p", {class: "quiet small"});
+  const none = element("p", {class: "quiet small"}, "None so far. What the doctor finds in a training is listed here, with what to try.");
   const box = element("section", {class: "train-doctor", "aria-label": "What the training shows"}, element("h3", {}, "Findings"), none, list);
 
   function draw(job) {
@@ -17,7 +17,6 @@ export function findingsList() {
     if (job?.job !== shown || findings.length < count) { list.replaceChildren(); count = 0; shown = job?.job; }
     for (const finding of findings.slice(count)) list.append(entry(finding, ++count));
     none.hidden = findings.length > 0;
-    none.textContent = job ? "None. What the doctor finds while this network trains is listed here, with what to try." : "";
     const text = findings.length ? inBrief(findings) : "";
     if (summary.textContent !== text) summary.textContent = text;
   }
