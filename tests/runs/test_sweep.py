@@ -264,3 +264,17 @@ def test_the_figures():
     assert [text.get_text() for text in ax.texts] == ["50.00", "75.00", "diverged"]
     with pytest.raises(ConfigError, match="one or two settings"):
         plots.sweep({}, {})
+
+
+def test_a_cell_whose_process_was_killed_at_its_very_end_is_tidied(tmp_path, mnist_folder):
+    words = ["--grid", "hidden=4,5", "--epochs", "1", "--limit", "50", "--jobs", "1", "--out", tmp_path / "swept"]
+    sweep(*words)
+    cells = [path.parent for path in (tmp_path / "swept").glob("*/metrics.json")]
+    assert len(cells) == 2
+    (cells[0] / "checkpoints").mkdir()
+    (cells[0] / "checkpoints" / "checkpoint-000000001.pellucid").write_bytes(b"")
+    (cells[1] / ".lock").write_bytes(b"1 elsewhere")
+    before = [(cell / "model.pellucid").stat().st_mtime_ns for cell in cells]
+    sweep(*words)
+    assert [(cell / "model.pellucid").stat().st_mtime_ns for cell in cells] == before
+    assert not any(path.name in ("checkpoints", ".lock") for cell in cells for path in cell.iterdir())

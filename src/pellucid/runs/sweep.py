@@ -42,7 +42,7 @@ from pellucid.errors import (
     did_you_mean,
 )
 from pellucid.runs import processes
-from pellucid.runs.folder import CHECKPOINTS, METRICS
+from pellucid.runs.folder import CHECKPOINTS, LOCK, METRICS, RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.resuming import is_of, resume
 from pellucid.runs.run import Notify, run
@@ -189,6 +189,8 @@ class Sweep:
         arguments = ((self.plans[name], self.out / name, thread_limit, jobs == 1) for name in names)
         outcomes = processes.map_unordered(train_cell, arguments, jobs if on_this_machine else None, backend)
         with exclusive_lock(self.out / ".lock", *busy), closing(outcomes):
+            for name in self.plans.keys() - names:
+                _tidy(self.out / name)
             for count, (name, outcome) in enumerate(outcomes, start=done + 1):
                 notify(f"{count} of {len(self.plans)}  {name}: {outcome}")
                 if not outcome.startswith(IN_USE) and not os.path.exists(self.out / name / METRICS):
@@ -259,6 +261,15 @@ class Sweep:
             diverged = sum(row["status"] == "diverged" for row in matching)
             summaries[combination] = Summary(accuracies, diverged, self.grid.seeds)
         return summaries
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what the process of a cell that is done has left if it was killed at its very end."""
+    if (folder / CHECKPOINTS).exists() or (folder / LOCK).exists():
+        with contextlib.suppress(FileError):  # LockedError: the process is still at it
+            cell = RunFolder.of_run(folder)
+            with cell.locked():
+                cell.remove(CHECKPOINTS)
 
 
 def train_cell(plan: RunPlan, folder: Path, thread_limit: int | None, alone: bool) -> tuple[str, str]:
