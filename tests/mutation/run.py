@@ -426,6 +426,7 @@ class Campaign:
                 break
             numbers = self._tests_for(mutant)
             own = [n for n in numbers if self.measured.names[n].startswith(self.own)]
+            own.sort(key=lambda n: not self.measured.names[n].startswith(DEFAULTS))
             numbers = self._within_budget(
                 own or numbers, self.options.budget / 4
             )  # importing and collecting takes as long again
