@@ -273,5 +273,5 @@ def test_histories_have_one_column_per_label():
 
 
 def test_a_target_of_one_half_is_a_yes():
-    outputs, targets = np.float32([[0.9, 0.1], [0.2, 0.1]]), np.float32([[0.5, 0.49], [0.5, 0.2]])
-    assert streamed(ExactMatch(), outputs, targets, np.ones(2, np.float32)) == 0.5
+    outputs, targets = np.float32([[0.9, 0.1], [0.9, 0.1]]), np.float32([[0.5, 0.49], [0.5, 0.2]])
+    assert streamed(ExactMatch(), outputs, targets, np.ones(2, np.float32)) == 1
