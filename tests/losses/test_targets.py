@@ -156,3 +156,12 @@ def test_a_positive_weight_of_two_counts_twice():
     value, dz = BinaryCrossEntropy(2.0).value_and_gradient(z, np.array([1, 0]))
     assert value == pytest.approx(3 / 2 * np.log(2), rel=1e-12)
     np.testing.assert_allclose(dz, [[-0.5], [0.25]], rtol=1e-12)
+
+
+def test_one_hot_targets_equal_labels_at_every_position():
+    z, labels = np.random.default_rng(0).normal(size=(2, 3, 4)), np.array([[0, 1, 3], [2, 2, 1]])
+    for outputs, y in ((z, labels), (z[:, 0], labels[:, 0])):
+        value, dz = CrossEntropy().value_and_gradient(outputs, y)
+        other, other_dz = CrossEntropy().value_and_gradient(outputs, np.eye(4)[y])
+        assert value == other
+        np.testing.assert_array_equal(dz, other_dz)
