@@ -17,10 +17,14 @@ def _libraries() -> list[Any]:
 
 
 def describe() -> str:
-    """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``."""
+    """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``.
+
+    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy.
+    """
+    own = [lib for lib in _libraries() if "numpy" in lib.filepath]
     return ", ".join(
         " ".join(str(part) for part in (lib.internal_api, lib.version, getattr(lib, "architecture", None)) if part)
-        for lib in _libraries()
+        for lib in own or _libraries()
     )
 
 
