@@ -36,6 +36,7 @@ from pellucid import (
     plots,
 )
 from pellucid.data import Dataset
+from pellucid.doctor.labels import LabelSearch
 
 
 def some_history():
@@ -150,6 +151,12 @@ def pets():
     return Dataset(IMAGES, LABELS, name="pets")
 
 
+def searched(n):
+    """Return a search in the first n labels of pets, of which each is contradicted."""
+    labels, half = LABELS[:n], np.full(n, 0.5)
+    return LabelSearch(labels, (labels + 1) % 3, 0.25 * half, half, np.arange(n), n, 0.5, ("cat", "dog", "owl"))
+
+
 # One row for each figure: what makes it, and words of its alternative text.
 FIGURES = {
     "accuracies": (lambda: plots.accuracies({"a": 0.5, "b": 0.75}, {"a": (0.4, 0.6), "b": (0.6, 0.9)}), "The best is b."),
@@ -186,6 +193,7 @@ FIGURES = {
     "predictions": (lambda: plots.predictions([1, 2], [1.5, 2]), "mean absolute error 0.25"),
     "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "colored by class (a and b)"),
     "series": (lambda: plots.series([[1, 2]], [[1, 1.5]]), "mean absolute error 0.25, at the first step 0, at the last 0.5"),
+    "suspect_labels": (lambda: plots.suspect_labels(searched(len(LABELS)), pets(), 2), "2 images of pets with labels"),
     "sweep": (lambda: plots.sweep({"lr": [0.1, 1]}, {(0.1,): 0.5, (1,): 0.9}), "50.00 to 90.00 %, the best at lr = 1"),
     "weights": (lambda: plots.weights(model()), "4 of the 4 units of conv2d1"),
 }
@@ -211,6 +219,7 @@ EMPTY = {  # one call for each figure that can have nothing to draw
     "predictions": lambda: plots.predictions([], []),
     "representation": lambda: plots.representation({}, [], ()),
     "series": lambda: plots.series(np.zeros((0, 3)), np.zeros((0, 3))),
+    "suspect_labels": lambda: plots.suspect_labels(searched(0), Dataset(IMAGES[:0], LABELS[:0])),
     "sweep": lambda: plots.sweep({"lr": []}, {}),
     "weights": lambda: plots.weights(model(), count=0),
 }
