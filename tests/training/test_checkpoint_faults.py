@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -381,7 +382,7 @@ def test_a_long_history_is_short_in_a_file(tmp_path):
     model = compiled()
     progress = Progress(model.state, Place(), History(rows), [], Control())
     record = TrainingRecord(model._file_settings, {}, {})
-    with CheckpointWriter([Checkpoint(tmp_path)], record, progress, 1) as write:
+    with CheckpointWriter([Checkpoint(tmp_path)], record, progress, 1, time.perf_counter()) as write:
         write(EpochEvent(1, 0.0, 0.0, {}, None), True)
     saved = newest(tmp_path)
     assert repr(saved.history.rows) == repr(rows)

@@ -58,7 +58,7 @@ from pellucid.metrics import F1, Metric, MetricState, PerPosition
 from pellucid.model import file as model_file
 from pellucid.optim import Rule, Schedule
 from pellucid.training import Policy, StepEvent, threads
-from pellucid.training.checkpoint import checkpoint_files
+from pellucid.training.checkpoint import CheckpointWriter, checkpoint_files
 from pellucid.training.loop import Place
 from tests.core.test_config import INSTANCES
 
@@ -372,6 +372,15 @@ def steps_of(folder):
 def test_checkpoints_are_written_when_they_are_due(tmp_path, settings, expected):
     compiled().fit(X, Y, epochs=4, batch_size=10, policies=[Checkpoint(tmp_path, every_seconds=None, **settings)])
     assert steps_of(tmp_path) == expected
+
+
+def test_a_long_preparation_counts_as_a_cost_of_checkpoints(tmp_path, monkeypatch):
+    def prepared_for_a_day(*arguments):
+        return CheckpointWriter(*arguments[:-1], arguments[-1] - 86_400)
+
+    monkeypatch.setattr("pellucid.training.trainer.CheckpointWriter", prepared_for_a_day)
+    compiled().fit(X, Y, epochs=4, batch_size=10, policies=[Checkpoint(tmp_path, every_seconds=None, keep=10)])
+    assert steps_of(tmp_path) == [20, 5], "the first epoch and the last"
 
 
 def test_checkpoints_are_written_once_in_so_many_seconds(tmp_path, monkeypatch):

@@ -46,7 +46,8 @@ class Checkpoint(Policy):
     A checkpoint is written at the end of every ``every_epochs`` epochs, after every ``every_steps`` updates, and when
     ``every_seconds`` have passed since the last one; None turns one of the three off. One is also written at the end of the
     last epoch, and when the training is stopped (Ctrl-C, ``control.stop``). So that short epochs are not slowed down, the end
-    of an epoch is left out while writing has taken more than the fraction ``cost`` of the time of the training.
+    of an epoch after the first is left out while checkpoints have taken more than the fraction ``cost`` of the time of the
+    training.
 
     The last ``keep`` checkpoints are kept, as ``checkpoint-<steps>.pellucid``. Each is written under another name, flushed to
     disk and renamed, so that an interruption leaves the one before. If a checkpoint cannot be written, for example on a full
@@ -119,17 +120,20 @@ class Progress:
 class CheckpointWriter:
     """Writes the checkpoints of one training of ``epochs`` epochs when they are due; a context manager around the training.
 
+    ``begun`` is the time on the clock ``time.perf_counter`` at which the preparation of checkpoints began: the digests of the
+    data are part of their cost.
+
     Raises ConfigError where the settings have no form for a file, and on entry FileError where a folder cannot be used, and
     LockedError where another process uses it.
     """
 
-    def __init__(self, settings: Sequence[Checkpoint], record: TrainingRecord, progress: Progress, epochs: int):
+    def __init__(self, settings: Sequence[Checkpoint], record: TrainingRecord, progress: Progress, epochs: int, begun: float):
         self.settings, self.record, self.progress, self.epochs = settings, record, progress, epochs
         self._folders = [Path(one.folder).absolute() for one in settings]  # the working folder may change
         self._last = time.perf_counter()
-        self._seconds = 0.0  # of this training; it never falls, whatever the clock does
-        self._written = [0.0] * len(settings)  # when the last one of each was
-        self._spent = [0.0] * len(settings)  # seconds of writing
+        self._seconds = max(0.0, self._last - begun)  # of this training; it never falls, whatever the clock does
+        self._written = [0.0] * len(settings)  # when the last one of each was; 0 before the first
+        self._spent = [self._seconds] * len(settings)  # seconds of digests and of writing
         self._problem: str | None = None
         canonical_json(record.settings())
 
@@ -175,7 +179,7 @@ class CheckpointWriter:
             return one.every_steps is not None and self.progress.state.steps % one.every_steps == 0
         if self.progress.place.epoch > self.epochs:
             return True
-        cheap = self._spent[i] <= one.cost * self._seconds
+        cheap = not self._written[i] or self._spent[i] <= one.cost * self._seconds
         return one.every_epochs is not None and event.epoch % one.every_epochs == 0 and cheap
 
     def _write(self, one: Checkpoint, i: int) -> None:

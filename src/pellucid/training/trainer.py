@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -168,6 +169,7 @@ class Trainer:
         checkpoints = [policy for policy in options.policies if isinstance(policy, Checkpoint)]
         writer = begin = saved = None
         if checkpoints or options.resume is not None:
+            begun = time.perf_counter()
             check_unused(checkpoints, options.resume)
             digests = {"training": _digest(data), "validation": None if other is None else data_digest(other)}
             record = TrainingRecord(file_settings, recorded_options(options), digests)
@@ -181,7 +183,7 @@ class Trainer:
                 saved.continue_in(progress)
                 begin = functools.partial(saved.begin, state, [one.folder for one in checkpoints])
             if checkpoints and group.rank == 0:
-                writer = CheckpointWriter(checkpoints, record, progress, options.epochs)
+                writer = CheckpointWriter(checkpoints, record, progress, options.epochs, begun)
         if group.size > 1:
             check_start(group, progress, options, samples, saved)
             events = compared(events, group, state)
