@@ -104,7 +104,7 @@ def table(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Measure the presets, each in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description="The cost of checkpoints.")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--child", choices=PRESETS, help=argparse.SUPPRESS)
     options = parser.parse_args()
