@@ -191,6 +191,16 @@ def test_ctrl_c_evaluates_and_the_run_can_be_continued_twice(tmp_path, mnist_fol
     assert_same(path, whole, times=2)
 
 
+def test_the_folder_of_an_interrupted_run_says_how_to_go_on(tmp_path, mnist_folder, whole):
+    path = tmp_path / "run"
+    code, *_ = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGTERM], step=11)
+    assert code == 143
+    with pytest.raises(FileError, match=r"is not empty: go on with its run, pellucid resume .*run, choose another folder"):
+        train(path)
+    with pytest.raises(FileError, match="is not empty: choose another folder"):
+        train(whole)
+
+
 def test_a_second_signal_ends_at_once(tmp_path, mnist_folder):
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
         path = tmp_path / str(code)

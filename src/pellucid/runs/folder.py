@@ -107,7 +107,11 @@ class RunFolder:
         if not self.force and self.others():
             if (holder := holder_of(self.path)) is not None:
                 raise LockedError(f"{_busy(self.path)} ({holder}): {_ADVICE}")
-            raise FileError(f"{self.path} is not empty: choose another folder with --out, or write into it with --force")
+            unfinished = (self.path / CONFIG).is_file() and not is_complete(self.path)
+            advice = f"go on with its run, pellucid resume {self.path}, " if unfinished else ""
+            raise FileError(
+                f"{self.path} is not empty: {advice}choose another folder with --out, or write into it with --force"
+            )
 
     def others(self) -> list[Path]:
         """Return the files in the folder, apart from its lock."""
