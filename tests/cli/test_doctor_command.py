@@ -157,6 +157,16 @@ def test_mistakes_of_users_are_one_line(mnist_folder, arguments, message):
     assert refused.count("\n") == 1
 
 
+def test_a_run_is_not_examined_on_other_data(mnist_folder):
+    cli("train", "mnist", "--model", "mlp-small", "--epochs", 1, "--out", "run", "--quiet")
+    assert "not checked" not in cli("doctor", "run")[0]
+    file = mnist_folder.parent / "work/run/config.json"
+    config = json.loads(file.read_text())
+    config["data"]["sha256"] = "another"
+    file.write_text(json.dumps(config))
+    assert "is not what the run was trained on: --data-dir names its folder" in cli("doctor", "run")[0].replace("\n", " ")
+
+
 def test_images_have_no_finding(mnist_folder):
     assert cli("doctor", "mnist")[0].splitlines()[1:] == ["findings  none"]
 

@@ -52,7 +52,9 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         left_out.append("the data: the run has no config.json that names it")
     else:
         try:
-            splits = _with_limit(load_data(config, data_dir), config)
+            found = load_data(config, data_dir)
+            _check_same_data(found, config)
+            splits = _with_limit(found, config)
             diagnoses.append(diagnose_data(splits))
         except PellucidError as error:
             left_out.append(f"the data: {error}")
@@ -67,6 +69,13 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         left_out.append(f"the network: {why}")
         diagnoses.append(Diagnosis(curve_findings(history)))
     return Examined(str(path), splits, most_serious_first(*diagnoses, Diagnosis((), left_out)))
+
+
+def _check_same_data(splits: Splits, config: dict[str, Any]) -> None:
+    """Raise DataError where the data are not those of the run. Corrections, which a run adds to its data, are not compared."""
+    recorded, settings = config.get("data", {}).get("sha256"), config.get("settings") or {}
+    if recorded not in (None, splits.sha256) and not settings.get("corrections"):
+        raise DataError(f"{splits.name}, from {splits.source}, is not what the run was trained on: --data-dir names its folder")
 
 
 def _with_limit(splits: Splits, config: dict[str, Any]) -> Splits:
