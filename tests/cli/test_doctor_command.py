@@ -164,7 +164,7 @@ def test_a_run_is_not_examined_on_other_data(mnist_folder):
     config = json.loads(file.read_text())
     config["data"]["sha256"] = "another"
     file.write_text(json.dumps(config))
-    assert "is not what the run was trained on: --data-dir names its folder" in cli("doctor", "run")[0].replace("\n", " ")
+    assert "is not what the run was trained on: --data-dir names its folder" in " ".join(cli("doctor", "run")[0].split())
 
 
 def test_images_have_no_finding(mnist_folder):
