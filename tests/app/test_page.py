@@ -1,4 +1,4 @@
-"""The whole page in a browser: all tabs at several widths, in light and dark mode."""
+"""The whole page in a browser: all tabs at two widths, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from pellucid.app import server
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920])
-def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, scheme, width):
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (360, "dark"),
+        (1920, "light"),
+        pytest.param(360, "light", marks=pytest.mark.long),
+        pytest.param(1920, "dark", marks=pytest.mark.long),
+    ],
+)
+def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, width, scheme):
     page = open_page(width=width, scheme=scheme)
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")

@@ -65,7 +65,8 @@ def test_grids():
             Grid.parse(axes, seeds)
 
 
-def test_a_sweep_from_the_command_line(mnist_folder):
+def test_a_sweep_from_the_command_line(mnist_folder, monkeypatch):
+    monkeypatch.setattr("pellucid.runs.run._save_figures", lambda *arguments: None)  # those of each run: half of the time
     words = ["mnist", "--grid", "hidden=4,8", "--grid", "lr=0.01,0.2,1e9", "--seeds", 2, "--epochs", 2, "--limit", 100]
     text, _ = sweep(*words, "--out", "swept", "--jobs", 1)
     lines = text.splitlines()
@@ -124,7 +125,8 @@ def test_refused_sweeps(mnist_folder):
 
 
 @pytest.mark.parametrize("runs", [9, pytest.param(27, marks=pytest.mark.long)])
-def test_a_stopped_sweep_continues(tmp_path, mnist_folder, runs):
+def test_a_stopped_sweep_continues(tmp_path, mnist_folder, monkeypatch, runs):
+    monkeypatch.setenv("PELLUCID_KERNELS", "reference")  # loaded in less time by each of the processes
     words = ["sweep", "--grid", "hidden=4,5,6", "--grid", "lr=0.1,0.2,0.3", "--epochs", "1", "--limit", "100"]
     words += ["--seeds", str(runs // 9)]
     # Every Python process runs this file when it starts, those of the sweep included: all of them find the small MNIST.
