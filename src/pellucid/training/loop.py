@@ -52,8 +52,9 @@ class Place:
     """The place in a training, from which it can go on.
 
     ``epoch`` counts from 1; after the last epoch it is one more than their number. ``batch`` is the number of updates of this
-    epoch that are done, ``seconds`` their time and that of the data, ``scores`` what was accumulated over them, and
-    ``learning_rate`` the rate of the last one. ``ended`` says why an optimizer has nothing left to do.
+    epoch that are done, ``seconds`` their time, ``scores`` what was accumulated over them, and ``learning_rate`` the rate of
+    the last one. ``ended`` says why an optimizer has nothing left to do. ``saved_scores`` and ``saved_seconds`` are those of
+    the checkpoint from which the first epoch goes on.
     """
 
     epoch: int = 1

@@ -33,7 +33,6 @@ from pellucid.training.state import ModelState
 # The settings of a model that decide its training. The others are taken from the data, which are compared by their digest.
 _COMPARED = ("network", "input_shape", "loss", "optimizer", "metrics", "seed", "loss_weights")
 
-
 # What the values of a checkpoint are like.
 _LIKE = {
     "place": {"epoch": 1, "batch": 0, "learning_rate": 0.0, "ended": None, "seconds": 0.0, "scores": None},
@@ -197,13 +196,9 @@ def of_file(file: TensorFile) -> SavedTraining:
         arrays = file.arrays()
         values = unpacked(file.settings["training"]["state"], arrays)
         _check_values(values, file.settings)
-        saved = SavedTraining(path, file, values)
-        _ = saved.history, saved.record, saved.steps
-        _ = [file.settings["training"][name] for name in ("options", "data", "kernels", "version")]
-        _ = [values[name] for name in ("place", "scale", "memories", "learning_rate")]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} lacks the state of a training ({type(error).__name__}: {error})") from None
-    return saved
+    return SavedTraining(path, file, values)
 
 
 def _check_kind(file: TensorFile) -> None:
