@@ -227,6 +227,9 @@ def test_damaged_findings_and_histories_of_a_run_are_named(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n" + "x" * 200_000 + ",1\n")  # the csv module has a limit
     with pytest.raises(FileError, match="is not the history of a run"):
         read_history(tmp_path / "history.csv")
+    (tmp_path / "history.csv").write_text("epoc,validation_loss\n1,0.5\n")
+    with pytest.raises(FileError, match="is not the history of a run: a row has no epoch"):
+        read_history(tmp_path / "history.csv")
     (tmp_path / "config.json").write_text(json.dumps({"fit": {"policies": [5]}}))
     with pytest.raises(FileError, match=r"fit\.policies must be a list of objects"):
         examine_run(tmp_path)

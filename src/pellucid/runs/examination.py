@@ -108,6 +108,8 @@ def read_history(path: Path) -> History:
             rows.append({name: float(value) for name, value in line.items() if value})
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise FileError(f"{path} is not the history of a run: {error}") from None
+    if any("epoch" not in row for row in rows):
+        raise FileError(f"{path} is not the history of a run: a row has no epoch")
     return History(rows)
 
 
