@@ -30,7 +30,7 @@ from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import Memory, Policy, check_monitors
 from pellucid.training.prediction import Predictor, start_scores
 from pellucid.training.ranks import RankGroup, current
-from pellucid.training.resuming import data_digest, newest
+from pellucid.training.resuming import SavedTraining, data_digest, newest
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep, Step
@@ -42,6 +42,25 @@ def _comparing(state: ModelState) -> str:
     if not isinstance(state.output, SeveralOutputs):
         return str(state.loss)
     return next(f"{part.loss} of {name!r}" for name, part in state.output.parts.items() if part.compares_samples)
+
+
+def _check_options(options: FitOptions, state: ModelState, *, validated: bool) -> None:
+    """Raise ConfigError for options and policies that this model cannot be trained with."""
+    if options.accumulate > 1 and state.output.compares_samples:
+        raise ConfigError(
+            f"fit(accumulate={options.accumulate}): {_comparing(state)} compares the samples of a batch, so the gradients "
+            "of two batches do not add up to that of their union: use a larger batch_size"
+        )
+    if options.batch_size is not None and options.batch_size < 3 and state.output.compares_samples:
+        raise ConfigError(
+            f"fit(batch_size={options.batch_size}): {_comparing(state)} compares the samples of a batch, at least three: "
+            "use batches with several samples of each class"
+        )
+    for policy in options.policies:
+        policy.check(validated=validated)
+    if options.policies:
+        none = start_scores(state).result()  # of no sample, but with the names of all scores
+        check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validated else None).row())
 
 
 def _wrapping(options: FitOptions) -> list[Policy]:
@@ -80,21 +99,7 @@ class Trainer:
         generator is returned; the state is unchanged until its first event.
         """
         state, group = self.state, current()
-        if options.accumulate > 1 and state.output.compares_samples:
-            raise ConfigError(
-                f"fit(accumulate={options.accumulate}): {_comparing(state)} compares the samples of a batch, so the gradients "
-                "of two batches do not add up to that of their union: use a larger batch_size"
-            )
-        if options.batch_size is not None and options.batch_size < 3 and state.output.compares_samples:
-            raise ConfigError(
-                f"fit(batch_size={options.batch_size}): {_comparing(state)} compares the samples of a batch, at least three: "
-                "use batches with several samples of each class"
-            )
-        for policy in options.policies:
-            policy.check(validated=validation is not None)
-        if options.policies:
-            none = start_scores(state).result()  # of no sample, but with the names of all scores
-            check_monitors(options.policies, EpochEvent(0, 0.0, 0.0, none, none if validation is not None else None).row())
+        _check_options(options, state, validated=validation is not None)
         memories = [Memory() for _ in _wrapping(options)]
         progress = Progress(state, Place(), history, memories, control or Control())
         samples = other = None
@@ -166,24 +171,7 @@ class Trainer:
             )
         if isinstance(data, StreamedBatches):
             events = data.closed_after(events)
-        checkpoints = [policy for policy in options.policies if isinstance(policy, Checkpoint)]
-        writer = begin = saved = None
-        if checkpoints or options.resume is not None:
-            begun = time.perf_counter()
-            check_unused(checkpoints, options.resume)
-            digests = {"training": _digest(data), "validation": None if other is None else data_digest(other)}
-            record = TrainingRecord(file_settings, recorded_options(options), digests)
-            saved = None if options.resume is None else newest(options.resume)
-            if saved is not None:
-                if isinstance(data, StreamedBatches) and not data.stream.repeatable:
-                    raise ConfigError(
-                        "fit(resume=…): the batches of an iterator cannot be made again: give a function of the epoch"
-                    )
-                saved.check(record)
-                saved.continue_in(progress)
-                begin = functools.partial(saved.begin, state, [one.folder for one in checkpoints])
-            if checkpoints and group.rank == 0:
-                writer = CheckpointWriter(checkpoints, record, progress, options.epochs, begun)
+        writer, saved, begin = self._checkpoints(data, other, options, file_settings, progress, group)
         if group.size > 1:
             check_start(group, progress, options, samples, saved)
             events = compared(events, group, state)
@@ -193,6 +181,40 @@ class Trainer:
         if group.size > 1:
             events = agreed(events, group, progress.control)
         return recorded(events, history, state, state.threads(size, deterministic=options.deterministic), begin)
+
+    def _checkpoints(
+        self,
+        data: Dataset | StreamedBatches,
+        validation: Dataset | None,
+        options: FitOptions,
+        file_settings: Callable[[], Mapping[str, Any]],
+        progress: Progress,
+        group: RankGroup,
+    ) -> tuple[CheckpointWriter | None, SavedTraining | None, Callable[[], None] | None]:
+        """Return what writes checkpoints, the checkpoint that the training resumes, and what resumes it at the first event.
+
+        Raises ConfigError if that checkpoint is of another training.
+        """
+        checkpoints = [policy for policy in options.policies if isinstance(policy, Checkpoint)]
+        if not checkpoints and options.resume is None:
+            return None, None, None
+        begun = time.perf_counter()
+        check_unused(checkpoints, options.resume)
+        digests = {"training": _digest(data), "validation": None if validation is None else data_digest(validation)}
+        record = TrainingRecord(file_settings, recorded_options(options), digests)
+        writer = begin = None
+        saved = None if options.resume is None else newest(options.resume)
+        if saved is not None:
+            if isinstance(data, StreamedBatches) and not data.stream.repeatable:
+                raise ConfigError(
+                    "fit(resume=…): the batches of an iterator cannot be made again: give a function of the epoch"
+                )
+            saved.check(record)
+            saved.continue_in(progress)
+            begin = functools.partial(saved.begin, self.state, [one.folder for one in checkpoints])
+        if checkpoints and group.rank == 0:
+            writer = CheckpointWriter(checkpoints, record, progress, options.epochs, begun)
+        return writer, saved, begin
 
     def _parts(self, options: FitOptions, group: RankGroup) -> Parts | None:
         """Return the parts of each batch; None if it is computed as a whole. Raises ConfigError for what ranks cannot share."""
