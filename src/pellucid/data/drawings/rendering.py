@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.drawings.strokes import check_strokes
+from pellucid.data.drawings.strokes import check_strokes, even_strokes
 from pellucid.data.images.image_file import border_median, has_light_border
 from pellucid.errors import ConfigError, DataError, ShapeError, did_you_mean
 from pellucid.kernels import load
@@ -32,6 +32,8 @@ def digit(drawing: Any, normalization: str = "mass", canvas: tuple[float, float]
 
     ``drawing`` is a list of strokes, each a list of points (x, y), x to the right and y down, in any unit. Or it is a grey
     image (h, w) or (h, w, 1) of any size, of bytes or values from 0 to 1, with dark ink on light paper or light ink on dark.
+    Strokes are first made even (:func:`~pellucid.data.drawings.strokes.even_strokes`), so that few points and many, steady and
+    trembling hands give nearly the same image.
 
     ``normalization`` is one of:
 
@@ -47,7 +49,7 @@ def digit(drawing: Any, normalization: str = "mass", canvas: tuple[float, float]
         raise ConfigError(f"there is no normalization {normalization!r}: {did_you_mean(normalization, NORMALIZATIONS)}")
     if isinstance(drawing, np.ndarray):
         return _from_image(drawing, normalization)
-    return _from_strokes(check_strokes(drawing), normalization, canvas)
+    return _from_strokes(even_strokes(check_strokes(drawing)), normalization, canvas)
 
 
 def _from_strokes(strokes: list[Array], normalization: str, canvas: tuple[float, float] | None) -> Array:
