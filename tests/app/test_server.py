@@ -14,7 +14,7 @@ import pytest
 from conftest import SEVEN
 
 from pellucid import ConfigError
-from pellucid.app import guards, server
+from pellucid.app import connections, guards, server
 
 JSON = {"Content-Type": "application/json"}
 GOOD = json.dumps({"strokes": SEVEN})
@@ -142,6 +142,34 @@ def test_a_body_that_does_not_arrive_is_refused(served, monkeypatch):
         )
         connection.sendall(head.encode() + b"{")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_headers_that_are_never_finished_lose_their_connection(served, monkeypatch, first):
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT", 0.2)
+    at = urlsplit(served)
+    whole = f"HEAD /static/icon.svg HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
+    with socket.create_connection((at.hostname, at.port), timeout=20) as connection:
+        if not first:  # the second request of a connection has the same limit
+            connection.sendall(whole)
+            assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        connection.sendall(whole[:-2])
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1000) == b""
+
+
+def test_idle_connections_do_not_lock_others_out(served, monkeypatch):
+    monkeypatch.setattr(connections, "MAX_IDLE", 5)
+    at = urlsplit(served)
+    with contextlib.ExitStack() as opened:
+        idle = [opened.enter_context(socket.create_connection((at.hostname, at.port), timeout=20)) for _ in range(20)]
+        for connection in idle:
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert send(at, "POST", "/api/predict", {"Host": at.netloc, **JSON}, GOOD)[0].status == 200
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[0].recv(1000) == b"", "the oldest made room"
+        idle[-1].sendall(f"Host: {at.netloc}\r\n\r\n".encode())
+        assert idle[-1].recv(1000).startswith(b"HTTP/1.1 200"), "the newest is kept"
 
 
 def test_the_page_is_served_with_a_strict_policy(client):

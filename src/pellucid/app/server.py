@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from pellucid.app import guards
+from pellucid.app.connections import Connection
 from pellucid.app.state import AppState
 from pellucid.app.tabs import compare, draw, inside, playground, train, why
 from pellucid.errors import ConfigError
@@ -113,6 +114,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application(state, host),
+                http=Connection,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
