@@ -572,11 +572,27 @@ def test_grad_cam_is_interpolated_to_the_size_of_the_image():
     np.testing.assert_allclose(attribution.values[..., 0], attribution.values[..., 2])
 
 
-def test_grad_cam_uses_the_last_convolution_or_the_given_layer():
-    model, x = cnn(), asymmetric((2, 10, 10, 1))
-    usual = grad_cam(model, x, 0).values
-    np.testing.assert_array_equal(usual, grad_cam(model, x, 0, layer="graph1.right").values)
-    assert (usual != grad_cam(model, x, 0, layer="residual1.conv2d2").values).any()
+def test_grad_cam_uses_the_map_that_the_output_depends_on_most_or_the_given_layer():
+    model, x = cnn(), asymmetric((12, 10, 10, 1))
+    chosen = grad_cam(model, x, 0)
+    convolutions = [path for path, layer in primitives(model.state.body) if isinstance(layer, Conv2D)]
+    drops = []
+    for path in convolutions:
+        maps = grad_cam(model, x, 0, layer=path)
+        assert maps.layers == (path,) * 12
+        hidden = x.reshape(12, 100).copy()
+        for image, values in zip(hidden, maps.values.reshape(12, 100), strict=True):
+            highest = np.argsort(-values, kind="stable")[:10]  # a tenth of the pixels
+            image[highest[values[highest] > 0]] = 0
+        drop = (model.predict(x, logits=True) - model.predict(hidden.reshape(x.shape), logits=True))[:, 0]
+        drops.append(np.where(maps.values.reshape(12, -1).any(axis=1), drop, -np.inf))
+    best = np.argmax(drops, axis=0)
+    assert chosen.layers == tuple(convolutions[i] for i in best)
+    assert len(set(chosen.layers)) > 1
+    found = np.max(drops, axis=0) > 0
+    for i, path in enumerate(chosen.layers):
+        expected = grad_cam(model, x[i : i + 1], 0, layer=path).values if found[i] else np.zeros((1, 10, 10, 1))
+        np.testing.assert_allclose(chosen.values[i : i + 1], expected, rtol=1e-5, atol=1e-7)
     with pytest.raises(ConfigError, match=r"has no such layer: did you mean 'residual1\.conv2d"):
         grad_cam(model, x, layer="residual1.conv2d")
     with pytest.raises(ShapeError, match=r"the output of dense1 has the shape \(4,\) and is not an image"):

@@ -32,6 +32,7 @@ class Attribution:
     - ``baseline_output`` (n): f at the baseline, or the mean of f over the background.
     - ``complete``: whether completeness is a theorem of the method (for expected gradients, on average over the draws).
     - ``position``: the position of the output that is explained, as it was given; None for a network that ends in a vector.
+    - ``layers`` (n): for Grad-CAM the path of the layer that each sample's values are from; otherwise None.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Attribution:
     against: Array | None
     complete: bool
     position: Position | None = None
+    layers: tuple[str, ...] | None = None
 
     @property
     def explained(self) -> Array:

@@ -105,7 +105,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "grad-cam",
-            "Where the last convolution found features that support the class: regions, not pixels.",
+            "Where a convolution found features that support the class: regions, not pixels.",
             grad_cam,
             complete=False,
             signed=False,
