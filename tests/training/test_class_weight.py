@@ -17,11 +17,14 @@ from pellucid import (
     CrossEntropy,
     DataError,
     Dense,
+    Graph,
     Hinge,
     MeanSquaredError,
+    Node,
     Sequential,
     Sigmoid,
     Softmax,
+    Triplet,
 )
 from pellucid.cli import application
 from pellucid.data import Dataset
@@ -140,6 +143,93 @@ def test_targets_that_are_not_one_class_per_sample_raise():
     questions = Sequential(Dense(2), Sigmoid()).compile((4,), BinaryCrossEntropy())
     with pytest.raises(DataError, match="the 2 outputs are independent labels"):
         questions.fit(X, np.stack([LABELS > 0, LABELS > 1], axis=1), class_weight=[1, 2])
+
+
+def test_class_weights_of_several_outputs_are_given_by_output_and_by_name():
+    network = Graph(
+        Node("size", Sequential(Dense(3), Softmax()), "input"), Node("odd", Sequential(Dense(1), Sigmoid()), "input"),
+        outputs=("size", "odd"),
+    )  # fmt: skip
+
+    def trained(classes=None, **options):
+        losses = {"size": CrossEntropy(), "odd": BinaryCrossEntropy()}
+        return trained_parameters(
+            network.compile((4,), losses, SGD(0.1), classes=classes), {"size": LABELS, "odd": LABELS % 2}, **options
+        )
+
+    expected = trained(sample_weight={"size": np.array([1, 0.5, 4])[LABELS]})
+    classes = {"size": ["common", "less", "rare"]}
+    np.testing.assert_array_equal(trained(class_weight={"size": [1, 0.5, 4]}), expected)
+    np.testing.assert_array_equal(trained(classes, class_weight={"size": {"rare": 4, "less": 0.5}}), expected)
+    with pytest.raises(ConfigError, match="have no names: give class numbers, 0 to 1"):
+        trained(classes, class_weight={"odd": {"rare": 4}})
+    with pytest.raises(ConfigError, match="class_weight='balance': did you mean 'balanced'"):
+        trained(class_weight={"size": "balance"})
+    with pytest.raises(ConfigError, match="class_weight has 'sizes', which is not an output of the network"):
+        trained(class_weight={"sizes": "balanced"})
+    with pytest.raises(ConfigError, match=r"class_weight=\[1, 2\]: the network has several outputs: give a dictionary by output"):
+        trained(class_weight=[1, 2])
+    with pytest.raises(ConfigError, match=r"class_weight=\{.*\}: every sample would have the weight 0"):
+        trained(class_weight={"size": {0: 0, 1: 0, 2: 0}})
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, True, 1], "weight of class 1 must be a finite number, at least 0; got True"),
+        ([1, 1, np.inf], "weight of class 2 must be a finite number, at least 0; got inf"),
+        ({-1: 1}, "has the unknown class -1: the classes are 0 to 2"),
+        ({True: 1}, "has the unknown class True: the classes are 0 to 2"),
+        ({"rare": -0.5}, "weight of class 'rare' must be a finite number, at least 0; got -0.5"),
+        (frozenset([1]), r"class_weight=frozenset\(\{1\}\): give 'balanced', a list"),
+    ],
+    ids=str,
+)
+def test_other_invalid_class_weights(weights, message):
+    with pytest.raises(ConfigError, match=message):
+        three_classes(classes=["common", "less", "rare"]).fit(X, LABELS, class_weight=weights)
+
+
+def test_a_class_that_is_missing_is_named():
+    with pytest.raises(DataError, match="class 1 does not occur in the training data, so no weight can balance it"):
+        three_classes().fit(X, 2 * (LABELS > 0), class_weight="balanced")
+    with pytest.raises(DataError, match="class 'rare' does not occur in the training data"):
+        three_classes(classes=["common", "less", "rare"]).fit(X, LABELS % 2, class_weight="balanced")
+    with pytest.raises(ConfigError, match="have no names"):  # of another number of classes
+        three_classes().fit(Dataset(X, LABELS, classes=["a", "b", "c", "d"]), class_weight={"a": 2})
+
+
+def test_answers_are_labels_unless_they_are_soft():
+    def answers():
+        return Sequential(Dense(1), Sigmoid()).compile((4,), BinaryCrossEntropy(), SGD(0.1))
+
+    y = (LABELS > 0).astype(float)
+    expected = trained_parameters(answers(), y, sample_weight=np.where(y > 0, 3.0, 1.0))
+    for same in (y, y[:, None], y.astype(bool)):
+        np.testing.assert_array_equal(trained_parameters(answers(), same, class_weight=[1, 3]), expected)
+    with pytest.raises(DataError, match="soft labels belong to several classes at once"):
+        answers().fit(X, np.r_[0.5, y[1:]], class_weight=[1, 3])
+    with pytest.raises(DataError, match=r"class_weight is for classes, and Triplet.* is for distances: give sample weights"):
+        Sequential(Dense(2)).compile((4,), Triplet()).fit(X, LABELS, class_weight=[1, 2])
+
+
+def test_sample_weights_and_class_weights_multiply_at_positions():
+    x, y = RANDOM.normal(size=(12, 5, 4)).astype(np.float32), RANDOM.integers(0, 3, (12, 5))
+    samples, factors = np.linspace(0.5, 2, 12), np.array([1.0, 2.0, 0.5])
+
+    def trained(**options):
+        model = Sequential(Dense(3), Softmax()).compile((5, 4), CrossEntropy(), SGD(0.1), seed=3)
+        model.fit(x, y, **options)
+        return model.parameters
+
+    expected = trained(sample_weight=samples[:, None] * factors[y])
+    np.testing.assert_allclose(trained(sample_weight=samples, class_weight=list(factors)), expected, atol=1e-6)
+    of_positions = RANDOM.random((12, 5))
+    np.testing.assert_allclose(
+        trained(sample_weight=of_positions, class_weight=list(factors)),
+        trained(sample_weight=of_positions * factors[y]),
+        atol=1e-6,
+    )
 
 
 def test_the_command_line_has_class_weights_and_records_them(mnist_folder):

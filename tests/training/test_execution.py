@@ -31,7 +31,8 @@ from pellucid import (
 )
 from pellucid.networks import Composite
 from pellucid.testing import check_layer, numeric_gradient, run_layer
-from pellucid.training.execution import chunk_size, chunks
+from pellucid.training.execution import Execution, chunk_size, chunks
+from pellucid.training.parts import Shards
 from pellucid.training.state import ModelState
 
 
@@ -81,6 +82,16 @@ def test_the_input_gradient_is_computed_on_request():
     plain = state.execution()
     plain.forward(x, keep=True)
     assert plain.backward(c.copy(), g) is None, "nothing needs the input gradient of the first layer"
+
+
+def test_an_execution_computes_no_input_gradient_unless_it_is_asked_to():
+    state, x = float_state(), samples(4)
+    for settings, given in (({}, False), ({"needs_dx": False}, False), ({"needs_dx": True}, True)):
+        views = state.layout.views(state.parameters), state.statistics_layout.views(state.statistics)
+        execution = Execution(state.network, *views, state.kernels, **settings)
+        execution.forward(x, keep=True)
+        dx = execution.backward(np.ones((4, 3), np.float32), state.layout.views(state.layout.zeros(np.float32)))
+        assert (dx is not None) is given
 
 
 def test_training_turns_noise_on_and_step_and_offset_select_it():
@@ -290,6 +301,24 @@ class FailsOnNaN(Layer):
 
     def backward(self, p, g, dy, ctx):
         return dy
+
+
+def test_other_processes_are_asked_in_the_thread_of_the_caller():
+    asked, results = [], {}
+
+    def of_all(total):
+        asked.append((threading.current_thread(), total.copy()))
+        return 10 * total
+
+    shards = Shards(3, of_all)
+    for _ in range(2):
+        shards.run(lambda k: results.__setitem__(k, shards.all_sum(k, np.full(2, k + 1.0))))
+        for k in range(3):
+            np.testing.assert_array_equal(results[k], [60, 60])
+        results[0][:] = 0  # a result belongs to its shard
+        np.testing.assert_array_equal(results[1], [60, 60])
+    assert [thread for thread, _ in asked] == 2 * [threading.current_thread()]
+    np.testing.assert_array_equal([total for _, total in asked], np.full((2, 2), 6))
 
 
 @pytest.mark.parametrize("row", [5, 9])

@@ -269,6 +269,14 @@ def test_the_first_failure_is_looked_for_in_the_layers_as_they_are_written():
     assert found == "the output of dense1 is the first that is not finite"
 
 
+def test_a_single_parameter_that_is_not_finite_is_named():
+    model = Sequential(Dense(4), ReLU(), Dense(3), Softmax()).compile((2,), CrossEntropy())
+    for path, value in (("dense2.W", np.nan), ("dense1.b", np.inf)):
+        model.weights[path].flat[1] = value
+        first = first_failure(model.state, np.ones((2, 2), np.float32), np.array([0, 1]), np.ones(2, np.float32), 1)
+        assert first == f"the parameter {path} is the first that is not finite"
+
+
 def test_a_network_that_ends_in_a_vector_names_no_position():
     network = Sequential(Conv2D(2, 1), Flatten(), Dense(2), Softmax())
     model = network.compile((2, 2, 1), CrossEntropy())

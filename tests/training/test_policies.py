@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pellucid import (
     Accuracy,
     Adam,
     AverageWeights,
+    Checkpoint,
     ConfigError,
     Control,
     CrossEntropy,
@@ -22,6 +24,7 @@ from pellucid import (
     FitOptions,
     Flatten,
     Metric,
+    Perturbation,
     ReduceOnPlateau,
     ReLU,
     Sequential,
@@ -163,6 +166,66 @@ def test_combinations_of_policies(images):
     assert (history.best_epoch, len(history)) == (1, 4)
     assert history["learning_rate"] == [0.1, 0.1, 0.05, 0.025]
     assert model.evaluate(images)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+
+
+def test_defaults():
+    assert EarlyStopping() == EarlyStopping(patience=5, monitor="validation_loss", min_delta=0, restore_best=True)
+    assert ReduceOnPlateau() == ReduceOnPlateau(factor=0.1, patience=5, monitor="validation_loss", min_delta=0, lowest=0)
+    assert AverageWeights() == AverageWeights(decay=0.99)
+    assert StochasticWeightAverage() == StochasticWeightAverage(start=1, every=1)
+    settings = {"every_epochs": 1, "every_steps": None, "every_seconds": 60, "keep": 2, "cost": 0.01}
+    assert Checkpoint("folder") == Checkpoint("folder", **settings) == Checkpoint(Path("folder"))
+    assert Perturbation() == Perturbation(kind="one", sigma=0.01, trials=None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"every_steps": 0}, {"every_epochs": 0}, {"every_seconds": -1.0}, {"keep": 0}, {"cost": -0.1}, {"folder": 3}],
+    ids=str,
+)
+def test_settings_of_checkpoints_are_checked(settings):
+    with pytest.raises(ConfigError, match=f"Checkpoint.*{next(iter(settings))}"):
+        Checkpoint(**{"folder": "folder", **settings})
+
+
+def test_what_is_monitored_is_looked_for_before_the_training(images):
+    validated = {"validation": images}
+    for policy in (EarlyStopping, ReduceOnPlateau):
+        name = policy.__name__
+        for monitor, options, message in (
+            ("validation_los", validated, "did you mean 'validation_loss'"),
+            ("val_loss", validated, "did you mean 'validation_loss'"),
+            ("val_loss", {}, "needs validation data"),
+            ("validation_loss", {}, "give fit a validation set, or monitor train_loss"),
+            ("validation_x", {}, "give fit a validation set, or monitor train_loss"),
+            ("loss", validated, ""),
+            ("train_x_1", validated, ""),
+            ("train_1", validated, ""),
+            ("train_accuracy_x", validated, "did you mean 'train_accuracy'"),
+        ):
+            model = new_model()
+            with pytest.raises(ConfigError, match=f"{name} monitors '{monitor}'.*{message}"):
+                model.fit(images, policies=[policy(monitor=monitor)], **options)
+            assert model.state.steps == 0, monitor
+        model = new_model()
+        with pytest.raises(ConfigError, match=f"{name} monitors 'train_accuracy_1', which is not computed"):
+            model.fit(images, policies=[policy(monitor="train_accuracy_1")])
+        assert model.state.epochs == 1, "the number of entries is known after the first epoch"
+        new_model().fit(images, policies=[policy(monitor="train_loss")])
+
+
+def test_the_order_of_policies_is_checked(images):
+    average, mean, stop = AverageWeights(), StochasticWeightAverage(), EarlyStopping(monitor="train_loss")
+    for policies, message in (
+        ([stop, average], "EarlyStopping must keep the average, which is what is evaluated: put AverageWeights before it"),
+        ([ReduceOnPlateau(), stop, mean], "put StochasticWeightAverage before it"),
+        ([average, mean], "only one policy can average"),
+        ([average, AverageWeights(0.5)], "only one policy can average"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            FitOptions(policies=policies)
+    for policies in ([average, stop], [mean, stop], [average], [stop, stop]):
+        assert FitOptions(policies=policies).policies == tuple(policies)
 
 
 def test_the_direction_is_that_of_the_metric_of_a_column_or_of_its_entries():

@@ -326,6 +326,26 @@ def test_pictures_of_bytes_are_no_targets_of_numbers():
         network.compile((6, 6, 1), MeanSquaredError()).fit(pictures, (pictures > 99).astype(np.uint8), progress=False)
 
 
+def test_pictures_of_bytes_as_targets_of_other_inputs():
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 1)).astype(np.uint8)
+    network = Sequential(Conv2D(1, 3, padding="same"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # only images of bytes are divided by 255
+        network.compile((6, 6, 1), MeanSquaredError()).fit(pictures / 255, pictures, progress=False)
+        Sequential(Flatten(), Dense(2)).compile((6, 6, 1), MeanSquaredError()).fit(pictures, pictures[:, 0, :2, 0])
+        classes = Sequential(Conv2D(3, 1), Softmax()).compile((6, 6, 1), CrossEntropy())
+        classes.fit(pictures, pictures[..., 0] % 3, progress=False)
+    with pytest.warns(DataWarning, match="the targets are bytes"):
+        network.compile((6, 6, 1), MeanSquaredError()).fit(pictures, pictures % 3, progress=False)
+    x = np.repeat(pictures, 40, axis=0)
+    targets = np.where(np.arange(160)[:, None, None, None] == 150, x, x % 2)
+    with pytest.warns(DataWarning, match="the targets are bytes"):
+        network.compile((6, 6, 1), MeanSquaredError()).fit(Dataset(x, targets, rows=[3, 150, 2]), progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network.compile((6, 6, 1), MeanSquaredError()).fit(Dataset(x, targets, rows=[3, 151, 2]), progress=False)
+
+
 def test_other_errors():
     with pytest.raises(ShapeError, match=r"label at each of the positions \(6\) the output .* \(6, 4\): return_sequences"):
         tagger(Sequential(GRU(5), Dense(4), Softmax())).fit(X, LABELS)

@@ -29,6 +29,20 @@ def columns(*named):
     return np.stack([RANDOM.normal(size=300), *named], axis=1)
 
 
+def test_only_the_chosen_rows_count():
+    x = columns(np.concatenate([LENGTHS[:150], np.linspace(0, 1, 150)]))
+    model, chosen = classifier(2), np.arange(150)
+    with pytest.warns(DataWarning, match="150 different values of value 1 of the samples"):
+        model.fit(Dataset(x, LABELS, rows=chosen))
+    targets = np.concatenate([LENGTHS[:150], np.linspace(0, 1, 150)])
+    with pytest.warns(DataWarning, match="150 different values of the targets"):
+        regressor().fit(Dataset(columns(targets * 0).astype(np.float32), targets, rows=chosen))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(Dataset(x, LABELS, rows=chosen + 150))
+        regressor().fit(Dataset(columns(targets * 0).astype(np.float32), targets, rows=chosen + 150))
+
+
 def test_values_that_are_used_unchanged(tmp_path):
     with pytest.warns(DataWarning, match=r"300 different values of value 1 of the samples become \d: .*names=") as caught:
         classifier(2).fit(columns(LENGTHS), LABELS)

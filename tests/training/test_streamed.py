@@ -13,6 +13,7 @@ from pellucid import (
     Accuracy,
     Adam,
     AverageWeights,
+    Concatenate,
     ConfigError,
     CrossEntropy,
     DataError,
@@ -21,6 +22,9 @@ from pellucid import (
     EarlyStopping,
     FitOptions,
     Flatten,
+    Graph,
+    MeanSquaredError,
+    Node,
     Perturbation,
     ReLU,
     Sequential,
@@ -327,6 +331,81 @@ def test_the_range_test_takes_batches_and_refuses_those_that_it_would_use_up():
     with pytest.raises(ConfigError, match="would use up the batches of an iterator"):
         model.find_learning_rate(BatchStream(used, 2))
     assert len(list(used)) == 3
+
+
+def test_the_range_test_begins_with_the_first_batch():
+    losses = new_model().find_learning_rate(BATCHES, steps=20).losses
+    assert losses[0] == new_model().train_on_batch(*BATCHES[0])
+    again = new_model()
+    again.fit(BATCHES[:1])
+    assert again.state.steps == 1
+    assert losses[1] != losses[0]
+
+
+def test_prefetched_batches_are_made_while_the_training_waits():
+    made = threading.Event()
+
+    def source(epoch):
+        yield BATCHES[0]
+        yield BATCHES[1]
+        made.set()
+        yield BATCHES[2]
+
+    events = new_model().fit_events(BatchStream(source, 3, prefetch=2))
+    next(events), next(events)
+    assert made.wait(20), "the third batch is made while the second one is used"
+    events.close()
+    made.clear()
+    events = new_model().fit_events(BatchStream(source, 3))
+    next(events), next(events)
+    assert not made.is_set()
+    events.close()
+
+
+def test_what_a_single_batch_without_a_stream_may_be():
+    model = new_model()
+    model.fit([(X, Y, None)])
+    other = new_model()
+    other.train_on_batch(X, Y)
+    np.testing.assert_array_equal(model.parameters, other.parameters)
+    weighted, same = new_model(), new_model()
+    weighted.fit([Dataset(X, Y, sample_weight=np.linspace(0.1, 1, 80))])
+    same.train_on_batch(X, Y, np.linspace(0.1, 1, 80))
+    np.testing.assert_array_equal(weighted.parameters, same.parameters)
+    for bad in ((X, Y, None, None), [X], {"x": X}):
+        with pytest.raises(DataError, match=r"epoch 1, batch 1: a batch must be \(x, y\) or \(x, y, sample_weight\), got"):
+            new_model().fit(BatchStream([bad]))
+
+
+def test_the_augmentation_of_a_stream_draws_by_the_position_in_the_epoch():
+    def noisy(batches, seed=0):
+        model = new_model(seed)
+        model.fit(batches, augmentation=lambda x, generator: x + generator.normal(size=x.shape), epochs=2)
+        return model.history["train_loss"]
+
+    assert noisy(BATCHES) == noisy(BATCHES)
+    halves = [[(X[:40], Y[:40]), (X[40:], Y[40:])], [(X[:40], Y[:40]), (X[:40], Y[:40])]]
+    assert noisy(halves[0]) != noisy(halves[1])
+    model, seen = new_model(), []
+    twice = [(X[:2] * 0, Y[:2]), (X[:2] * 0, Y[:2])]
+
+    def record(x, generator):
+        seen.append(generator.normal())
+        return x
+
+    model.fit(twice, augmentation=record, epochs=2)
+    assert len(set(seen)) == 8, "every sample of every epoch has random numbers of its own"
+
+
+def test_the_augmentation_of_a_stream_needs_one_input_and_one_output():
+    two = Graph(Node("a", Dense(1), "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
+    outputs = two.compile((4,), {"a": MeanSquaredError(), "b": MeanSquaredError()})
+    joined = Graph(Node("both", Concatenate(), "a", "b"), Node("out", Dense(1), "both"), inputs=("a", "b"))
+    inputs = joined.compile({"a": (4,), "b": (4,)}, MeanSquaredError())
+    for model, batch in ((outputs, (X, {"a": X[:, 0], "b": X[:, 1]})), (inputs, ({"a": X, "b": X}, X[:, 0]))):
+        model.fit([batch])
+        with pytest.raises(ConfigError, match="with a stream of batches needs one input and one output"):
+            model.fit([batch], augmentation={"a": lambda x, generator: x} if model is inputs else lambda x, generator: x)
 
 
 def test_the_settings_of_a_stream_are_checked():
