@@ -31,9 +31,12 @@ from pellucid import (
     Softmax,
     Triplet,
 )
-from pellucid.data import Dataset
+from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.input_stage import Passthrough
+from pellucid.training.parts import PartedStep, Parts
 from pellucid.training.prediction import start_scores
+from pellucid.training.ranks import ALONE
+from pellucid.training.step import GradientStep
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(12, 4, 3)).astype(np.float32)
@@ -49,9 +52,10 @@ LABELS = RANDOM.integers(0, 3, (12, 4))
         ((Dense(1), Sigmoid()), BinaryCrossEntropy(), "1 number at each of its positions (4,), .* the shape (n, 4); got"),
         ((Dense(1),), MeanSquaredError(), "1 number at each of its positions (4,), .* the shape (n, 4, 1); got"),
         ((Dense(2),), MeanSquaredError(), "2 numbers at each of its positions (4,), .* the shape (n, 4, 2); got"),
+        ((Dense(2), Softmax()), CrossEntropy(), "2 numbers at each of .* the shape (n, 4) or (n, 4, 2); got"),
         ((Dense(3), Softmax()), CrossEntropy(), "3 numbers at each of .* the shape (n, 4) or (n, 4, 3); got"),
     ],
-    ids=["answers", "number", "numbers", "classes"],
+    ids=["answers", "number", "numbers", "two classes", "classes"],
 )
 def test_the_shapes_of_targets_at_positions(layers, loss, words):
     model = Sequential(*layers).compile((4, 3), loss)
@@ -179,7 +183,11 @@ def test_the_total_loss_is_the_weighted_sum():
 def test_weights_of_several_outputs_are_checked_by_output():
     model = several()
     for error, words, weights in (
-        (DataError, "^sample_weight has 'kin', which is not an output of the network: did you mean 'kind'", {"kin": np.ones(12)}),
+        (
+            DataError,
+            "^sample_weight has 'kin', which is not an output of the network: did you mean 'kind'",
+            {"kin": np.ones(12)},
+        ),
         (ShapeError, r"^the output 'kind': sample_weight must hold one number .*12 samples; got", {"kind": np.ones((12, 4))}),
         (ShapeError, r"^the output 'tags': sample_weight .* position \(4,\) of each sample; got", {"tags": np.ones((12, 5))}),
         (ShapeError, r"^the output 'kind': sample_weight must hold one number", np.ones((12, 4))),
@@ -190,7 +198,7 @@ def test_weights_of_several_outputs_are_checked_by_output():
     masked = {"kind": np.r_[0.0, np.ones(11)], "tags": np.ones((12, 4))}
     wrong = {**Y, "kind": np.r_[77, Y["kind"][1:]]}
     assert np.isfinite(model.train_on_batch(X, wrong, masked)), "what does not count may have any value"
-    with pytest.raises(DataError, match="^the output 'kind': label 77"):
+    with pytest.raises(DataError, match=r"^the output 'kind': label 77"):
         model.train_on_batch(X, wrong, {"tags": np.ones((12, 4))})
 
 
@@ -218,7 +226,9 @@ def test_batches_whose_gradients_do_not_add_up(output):
         lambda: several().fit(X, Y, sample_weight=weights, accumulate=2, batch_size=6),
         lambda: several().fit(batches, accumulate=2),
     ):
-        with pytest.raises(ConfigError, match=r"fit\(accumulate=2\) averages .*: the weights of the samples differ between the"):
+        with pytest.raises(
+            ConfigError, match=r"fit\(accumulate=2\) averages .*: the weights of the samples differ between the"
+        ):
             call()
     several().fit(X, Y, sample_weight=weights, batch_size=6)
     several().fit(batches)
@@ -263,6 +273,24 @@ def test_lbfgs_trains_several_outputs_in_chunks_of_the_same_weights(monkeypatch)
     several(LBFGS()).fit(X, Y, sample_weight={"kind": weights})
 
 
+def test_a_batch_in_parts_has_the_weights_and_outputs_of_the_whole():
+    steps = Sequential(GRU(2, return_sequences=True, mask=0.0), Dense(2), Softmax())
+    network = Graph(Node("a", steps, "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
+    state = network.compile((4, 3), {"a": CrossEntropy(), "b": MeanSquaredError()}, SGD(0.1)).state
+    x = X * (np.arange(4) < 1 + np.arange(12)[:, None] % 4)[..., None].astype(np.float32)
+    y = state.output.targets(NamedArrays({"a": LABELS > 0, "b": X[..., :1]}))
+    weights = state.output.all_weights(np.linspace(0.1, 1, 12), 12)
+    whole, parted = GradientStep(state), PartedStep(state, Parts.of(ALONE, deterministic=True))
+    assert parted(x, y, weights, 1) == pytest.approx(whole(x, y, weights, 1), rel=1e-6)
+    np.testing.assert_allclose(parted.gradient, whole.gradient, atol=1e-6)
+    assert parted.total == pytest.approx(whole.total, rel=1e-6)
+    assert parted.mean == pytest.approx(whole.mean, rel=1e-6)
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(parted.weights[name], whole.weights[name])
+        np.testing.assert_allclose(parted.outputs[name], whole.outputs[name], atol=1e-6)
+    assert (parted.weights["a"] == 0).sum() == 18
+
+
 def test_outputs_that_are_masked_as_a_whole_are_refused_by_name():
     steps = Sequential(GRU(2, return_sequences=True, mask=0.0), Dense(2), Softmax())
     network = Graph(Node("a", steps, "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
@@ -280,5 +308,9 @@ def test_losses_that_compare_samples_train_on_whole_batches():
         model.fit(X, y, accumulate=2)
     with pytest.raises(ConfigError, match=r"fit\(batch_size=2\): Triplet.* compares the samples of a batch, at least three"):
         model.fit(X, y, batch_size=2)
+    network = Graph(Node("code", Sequential(Flatten(), Dense(2)), "input"), Node("b", Dense(1), "code"), outputs=("b", "code"))
+    both = network.compile((4, 3), {"code": Triplet(), "b": MeanSquaredError()})
+    with pytest.raises(ConfigError, match=r"fit\(batch_size=2\): Triplet\(.*\) of 'code' compares the samples of a batch"):
+        both.fit(X, {"code": y, "b": y}, batch_size=2)
     plain = Sequential(Flatten(), Dense(2), Softmax()).compile((4, 3), CrossEntropy())
     assert plain.fit(X, y, batch_size=1)["train_loss"][0] > 0

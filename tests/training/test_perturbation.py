@@ -73,6 +73,20 @@ def test_noise_is_the_same_in_all_passes_of_a_step():
     np.testing.assert_allclose(step.statistics, reference.statistics, rtol=1e-12)  # they are updated once a step
 
 
+def test_a_part_of_a_batch_has_the_noise_of_its_place():
+    network = Sequential(Dense(4), BatchNorm(), Dropout(0.5), Dense(2), Softmax())
+    state = ModelState(network, (2,), CrossEntropy(), SGD(0.1), 3, kernel_sets.load())
+    x, y, w = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32), np.arange(12) % 2, np.ones(12, np.float32)
+    exact, perturbed = GradientStep(state), PerturbedStep(state, Perturbation("parallel"))
+    losses = []
+    for part in (slice(0, 6), slice(6, 12)):
+        expected = exact(x[part], y[part], w[part], 1, part.start)
+        losses.append(perturbed(x[part], y[part], w[part], 1, part.start))
+        assert losses[-1] == pytest.approx(expected, rel=1e-5)
+        np.testing.assert_allclose(perturbed.statistics, exact.statistics, rtol=1e-5)
+    assert perturbed(x[6:], y[6:], w[6:], 1) != pytest.approx(losses[1], rel=1e-3)
+
+
 def test_some_weights_in_each_step():
     exact, estimates, step = gradients(Perturbation("one", 1e-5, trials=5), repeats=300)
     chosen = estimates != 0

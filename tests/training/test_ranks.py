@@ -24,6 +24,7 @@ import pytest
 
 import pellucid
 from pellucid import (
+    LBFGS,
     SGD,
     Accuracy,
     BatchNorm,
@@ -405,6 +406,56 @@ def model_stage():
     from pellucid.data.input_stage import Passthrough
 
     return Passthrough()
+
+
+def test_samples_of_other_ranks_are_not_needed_unless_a_batch_diverges():
+    model = small_model(BatchNorm(), Dense(4), ReLU())
+    x, targets, weights = VALUES[:8], LABELS[:8], np.ones(8, np.float32)
+    whole = GradientStep(model.state)
+    expected = whole(x, targets, weights, 1)
+
+    def filled_in(group, parameters):
+        parts = Parts.of(group, deterministic=False)
+        own = np.full_like(x, np.nan)
+        own[parts.own_rows(8)] = x[parts.own_rows(8)]
+        state = small_model(BatchNorm(), Dense(4), ReLU()).state
+        step = PartedStep(state, parts, parameters=parameters)
+        loss = step(own, targets, weights, 1)
+        complete = not np.isnan(own).any()
+        return loss, complete, state.last_batch is None, state.complete_batch is None
+
+    theta, infinite = model.parameters.copy(), model.parameters.copy()
+    infinite[:] = 1e30
+    loss, complete, *nothing_kept = same(on_ranks(2, lambda group: filled_in(group, theta)))
+    assert loss == pytest.approx(expected, rel=1e-6)
+    assert not complete
+    assert nothing_kept == [True, True], "other parameters than the model's: no step of its training"
+    assert same(on_ranks(2, lambda group: filled_in(group, None)))[1:] == (False, False, False)
+    assert same(on_ranks(2, lambda group: filled_in(group, infinite)[1:])) == (True, True, True)
+    GradientStep(model.state, parameters=theta)(x, targets, weights, 2)
+    assert model.state.last_batch[3] == 1
+
+
+class Inverse(Layer):
+    """y = 1/x, which is not finite for the sample of zeros that shows what layers need."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        y = 1 / x
+        ctx.keep(y)
+        return y.copy()
+
+    def backward(self, p, g, dy, ctx):
+        return -dy * ctx.kept[0] ** 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_tried_with_zeros_gives_no_warning():
+    for optimizer, options in ((SGD(0.01), {"deterministic": True}), (LBFGS(), {})):
+        model = Sequential(Inverse(), Dense(3), Softmax()).compile((5,), CrossEntropy(), optimizer)
+        model.fit(1 + np.abs(VALUES), LABELS, **options)
 
 
 def test_a_single_batch_is_shared_too():

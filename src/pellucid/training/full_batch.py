@@ -159,7 +159,7 @@ def train_full_batch(
     place = place or Place()
     loss, samples = FullBatchLoss(state, batches, parts), len(batches.targets)
     run: Minimization | None = None
-    scores, counted, resumed = loss.scores, 0, place.epoch > 1 or place.batch > 0
+    scores, resumed = loss.scores, place.epoch > 1 or place.batch > 0
     for epoch in range(place.epoch, epochs + 1):
         saved = place.begin_epoch(state)
         if control is not None and control.learning_rate is not None:

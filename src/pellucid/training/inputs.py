@@ -135,7 +135,7 @@ def check_samples_shape(x: Any, shape: Any, what: str) -> None:
         return
     if isinstance(x, NamedArrays):
         raise DataError(f"{what} is a dictionary, but the network has one input: give the array alone")
-    if x.ndim == 0 or x.shape[1:] != shape:
+    if x.shape[1:] != shape:
         hint = "; for a single sample give x[None]" if x.shape == shape else ""
         if not hint and (*x.shape[1:], 1) == shape:
             hint = "; greyscale images have one channel: x[..., None]"

@@ -178,15 +178,14 @@ class Output:
 
     def rows(self, a: Array) -> Array:
         """Return an array (n, *positions, …) as rows (n·P, …)."""
-        return a.reshape(-1, *a.shape[1 + len(self.positions) :]) if self.positions else a
+        return a.reshape(-1, *a.shape[1 + len(self.positions) :])
 
     def compute(self, z: Array, targets: Array, row_weights: Array, scale: float, outputs: Array, dz: Array) -> float:
         """Return Σ w l over all rows, and write the outputs for the metrics and the gradient; see ``Loss.compute``.
 
         z and dz are (n, *shape), targets as :meth:`targets` returns them, outputs (n, *metric_shape).
         """
-        if self.positions:
-            z, targets, outputs, dz = self.rows(z), self.rows(targets), self.rows(outputs), self.rows(dz)
+        z, targets, outputs, dz = self.rows(z), self.rows(targets), self.rows(outputs), self.rows(dz)
         return self.loss.compute(z, targets, row_weights, scale, outputs, dz, self.kernels)
 
     def mean_loss(

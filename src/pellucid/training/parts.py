@@ -141,6 +141,10 @@ class PartedStep:
     """
 
     forward_passes = 1
+    weights: Any
+    total: Any
+    mean: Any
+    weight: float
 
     def __init__(self, state: ModelState, parts: Parts, *, parameters: Array | None = None, whole: bool = False):
         if state.output.compares_samples:
@@ -149,15 +153,11 @@ class PartedStep:
         self._of_training = parameters is None
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weights: Any = np.empty(0, np.float32)
-        self.total: Any = 0.0
-        self.mean: Any = 0.0
-        self.weight = 0.0
         self.outputs = self._outputs = empty(0, state.output.metric_shape, state.dtype)
         own, group, widths = parts.own, parts.group, parts.widths
         self._gradients = [self.gradient, *(state.layout.zeros(state.dtype) for _ in own[1:])]
         self._views = [state.layout.views(gradient) for gradient in self._gradients]
-        self._sums = parts.count > 1 and _sums_over_batch(state)
+        self._sums = _sums_over_batch(state)
         self._shards = Shards(len(own), lambda a: group.all_sum(a, widths)) if self._sums and len(own) > 1 else None
 
         def all_sum_of(k: int) -> Callable[[int, Array], Array]:

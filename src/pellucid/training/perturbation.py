@@ -60,15 +60,16 @@ class Perturbation(Config):
 class PerturbedStep:
     """A :class:`~pellucid.training.step.Step` that estimates the gradient with ``method``."""
 
+    weights: Any
+    total: Any
+    mean: Any
+    weight: float
+    forward_passes: int
+
     def __init__(self, state: ModelState, method: Perturbation):
         self.state, self.method = state, method
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weights: Any = np.empty(0, np.float32)
-        self.total: Any = 0.0
-        self.mean: Any = 0.0
-        self.weight = 0.0
-        self.forward_passes = 0
         self._w = state.layout.zeros(state.dtype)  # the perturbed weights: the model's own are not changed
         trained = [state.layout.offsets[path] + np.arange(slot.size) for path, slot in state.layout.items() if slot.trained]
         self._indices = np.concatenate(trained or [np.empty(0, np.int64)])  # of the trained weights, without the padding

@@ -149,9 +149,8 @@ class SeveralOutputs:
         return {name: part.total(row_weights[name]) for name, part in self.parts.items()}
 
     def combined(self, totals: Mapping[str, float]) -> float:
-        """Return the weight of a batch among others whose gradients are averaged: Σ w over the samples."""
-        name, part = next(iter(self.parts.items()))
-        return totals[name] / part.count
+        """Return the weight of a batch among others whose gradients are averaged: Σ w of one output, since all share alike."""
+        return next(iter(totals.values()))
 
     def compute(
         self,

@@ -55,6 +55,10 @@ class GradientStep:
     """
 
     forward_passes = 1
+    weights: Any
+    total: Any
+    mean: Any
+    weight: float
 
     def __init__(
         self,
@@ -66,10 +70,6 @@ class GradientStep:
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
-        self.weights: Any = np.empty(0, np.float32)
-        self.total: Any = 0.0
-        self.mean: Any = 0.0
-        self.weight = 0.0
         self._of_training = parameters is None and observer is None
         self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)

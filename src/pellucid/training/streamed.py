@@ -51,7 +51,7 @@ class StreamedBatches:
         augmentation: SampleAugmentation | None = None,
         class_weight: ClassWeight | None = None,
         class_names: Any = None,
-        accumulate: int = 1,
+        accumulate: int,
     ):
         self.stream, self.state, self.stage = stream, state, stage
         self.augmentation, self.class_weight, self.class_names = augmentation, class_weight, class_names
