@@ -4,7 +4,9 @@ To make a new layer class exportable, add a row: one emitter for each format.
 
 - ``onnx``: a function that adds ONNX operators to a graph, see :mod:`pellucid.export.onnx.basics`;
 - ``numpy``: a function that writes a call of a NumPy function, see :mod:`pellucid.export.numpy_program.calls`. The function
-  itself is in ``numpy_program/functions``.
+  itself is in ``numpy_program/functions``;
+- ``plain``: a function that writes calls of functions that exist in C and in JavaScript, see :mod:`pellucid.export.plain.calls`.
+  The functions are in ``plain/functions``, in both languages.
 
 The tests compare the outputs of every row with those of the layer.
 """
@@ -28,6 +30,8 @@ from pellucid.export.numpy_program.functions import (
 )
 from pellucid.export.onnx import activations, basics, images, normalization, recurrent, sequences
 from pellucid.export.onnx.basics import OnnxEmitter
+from pellucid.export.plain import calls as plain
+from pellucid.export.plain.calls import PlainEmitter
 from pellucid.layers import (
     ELU,
     GELU,
@@ -91,85 +95,101 @@ from pellucid.layers import (
     ZeroPad2D,
 )
 
-Format = Literal["onnx", "numpy"]
+Format = Literal["onnx", "numpy", "c", "html"]
+COLUMNS = {"c": "plain", "html": "plain"}  # formats whose column has another name
 
 
 @dataclass(frozen=True)
 class Emitters:
-    """The functions that write one layer class, one for each format."""
+    """The functions that write one layer class, one for each format; C and JavaScript have the same."""
 
     onnx: OnnxEmitter
     numpy: NumpyEmitter
+    plain: PlainEmitter
 
 
 LAYERS: dict[type, Emitters] = {
     # activations
-    ELU: Emitters(activations.elu, call(np_activations.elu)),
-    GELU: Emitters(activations.gelu, call(np_activations.gelu)),
-    HardSigmoid: Emitters(activations.hard_sigmoid, call(np_activations.hard_sigmoid)),
-    HardSwish: Emitters(activations.activation("HardSwish"), call(np_activations.hard_swish)),
-    LeakyReLU: Emitters(activations.leaky_relu, call(np_activations.leaky_relu)),
-    LogSoftmax: Emitters(activations.softmax("LogSoftmax"), call(np_activations.log_softmax)),
-    Mish: Emitters(activations.mish, call(np_activations.mish)),
-    PReLU: Emitters(activations.prelu, call(np_activations.prelu)),
-    ReLU: Emitters(activations.activation("Relu"), call(np_activations.relu)),
-    ReLU6: Emitters(activations.relu6, call(np_activations.relu6)),
-    SELU: Emitters(activations.selu, call(np_activations.selu)),
-    SiLU: Emitters(activations.silu, call(np_activations.silu)),
-    Sigmoid: Emitters(activations.activation("Sigmoid"), call(np_activations.sigmoid)),
-    Softmax: Emitters(activations.softmax("Softmax"), call(np_activations.softmax)),
-    Softplus: Emitters(activations.activation("Softplus"), call(np_activations.softplus)),
-    Tanh: Emitters(activations.activation("Tanh"), call(np_activations.tanh)),
+    ELU: Emitters(activations.elu, call(np_activations.elu), plain.elu),
+    GELU: Emitters(activations.gelu, call(np_activations.gelu), plain.gelu),
+    HardSigmoid: Emitters(activations.hard_sigmoid, call(np_activations.hard_sigmoid), plain.elementwise("hard_sigmoid")),
+    HardSwish: Emitters(activations.activation("HardSwish"), call(np_activations.hard_swish), plain.elementwise("hard_swish")),
+    LeakyReLU: Emitters(activations.leaky_relu, call(np_activations.leaky_relu), plain.leaky_relu),
+    LogSoftmax: Emitters(activations.softmax("LogSoftmax"), call(np_activations.log_softmax), plain.rowwise("log_softmax")),
+    Mish: Emitters(activations.mish, call(np_activations.mish), plain.elementwise("mish")),
+    PReLU: Emitters(activations.prelu, call(np_activations.prelu), plain.prelu),
+    ReLU: Emitters(activations.activation("Relu"), call(np_activations.relu), plain.elementwise("relu")),
+    ReLU6: Emitters(activations.relu6, call(np_activations.relu6), plain.elementwise("relu6")),
+    SELU: Emitters(activations.selu, call(np_activations.selu), plain.selu),
+    SiLU: Emitters(activations.silu, call(np_activations.silu), plain.elementwise("silu")),
+    Sigmoid: Emitters(activations.activation("Sigmoid"), call(np_activations.sigmoid), plain.elementwise("sigmoid")),
+    Softmax: Emitters(activations.softmax("Softmax"), call(np_activations.softmax), plain.rowwise("softmax")),
+    Softplus: Emitters(activations.activation("Softplus"), call(np_activations.softplus), plain.elementwise("softplus")),
+    Tanh: Emitters(activations.activation("Tanh"), call(np_activations.tanh), plain.elementwise("tanh_activation")),
     # dense layers, embeddings, shapes
-    Dense: Emitters(basics.dense, call(np_basics.dense)),
-    Embedding: Emitters(basics.embedding, call(np_basics.embedding)),
-    Flatten: Emitters(basics.flatten, call(np_basics.flatten)),
-    Permute: Emitters(basics.permute, calls.permute),
-    Repeat: Emitters(basics.repeat, call(np_basics.repeat)),
-    Rescale: Emitters(basics.rescale, call(np_basics.rescale)),
-    Reshape: Emitters(basics.reshape, calls.reshape),
-    Slice: Emitters(basics.slice_axis, calls.slice_axis),
+    Dense: Emitters(basics.dense, call(np_basics.dense), plain.dense),
+    Embedding: Emitters(basics.embedding, call(np_basics.embedding), plain.embedding),
+    Flatten: Emitters(basics.flatten, call(np_basics.flatten), plain.omit),
+    Permute: Emitters(basics.permute, calls.permute, plain.permute),
+    Repeat: Emitters(basics.repeat, call(np_basics.repeat), plain.repeat),
+    Rescale: Emitters(basics.rescale, call(np_basics.rescale), plain.rescale),
+    Reshape: Emitters(basics.reshape, calls.reshape, plain.omit),
+    Slice: Emitters(basics.slice_axis, calls.slice_axis, plain.slice_axis),
     # layers that do nothing in prediction
-    AlphaDropout: Emitters(basics.identity, omit),
-    Dropout: Emitters(basics.identity, omit),
-    GaussianNoise: Emitters(basics.identity, omit),
-    Identity: Emitters(basics.identity, omit),
-    SpatialDropout2D: Emitters(basics.identity, omit),
+    AlphaDropout: Emitters(basics.identity, omit, plain.omit),
+    Dropout: Emitters(basics.identity, omit, plain.omit),
+    GaussianNoise: Emitters(basics.identity, omit, plain.omit),
+    Identity: Emitters(basics.identity, omit, plain.omit),
+    SpatialDropout2D: Emitters(basics.identity, omit, plain.omit),
     # merges
-    Add: Emitters(basics.merge("Add"), call(np_basics.add)),
-    Average: Emitters(basics.average, call(np_basics.average)),
-    Concatenate: Emitters(basics.concatenate, calls.concatenate),
-    Maximum: Emitters(basics.maximum, call(np_basics.maximum)),
-    Multiply: Emitters(basics.merge("Mul"), call(np_basics.multiply)),
-    Subtract: Emitters(basics.merge("Sub"), call(np_basics.subtract)),
+    Add: Emitters(basics.merge("Add"), call(np_basics.add), plain.merge("add")),
+    Average: Emitters(basics.average, call(np_basics.average), plain.average),
+    Concatenate: Emitters(basics.concatenate, calls.concatenate, plain.concatenate),
+    Maximum: Emitters(basics.maximum, call(np_basics.maximum), plain.merge("maximum")),
+    Multiply: Emitters(basics.merge("Mul"), call(np_basics.multiply), plain.merge("multiply")),
+    Subtract: Emitters(basics.merge("Sub"), call(np_basics.subtract), plain.merge("subtract")),
     # images
-    AveragePool2D: Emitters(images.pool("AveragePool", count_include_pad=0), calls.pool(np_images.average_pool)),
-    Conv2D: Emitters(images.conv2d, calls.conv2d),
-    ConvTranspose2D: Emitters(images.conv_transpose2d, calls.conv_transpose2d),
-    Crop2D: Emitters(images.crop, calls.crop),
-    GlobalAveragePool2D: Emitters(images.global_pool("GlobalAveragePool"), call(np_images.global_average_pool)),
-    GlobalMaxPool2D: Emitters(images.global_pool("GlobalMaxPool"), call(np_images.global_max_pool)),
-    MaxPool2D: Emitters(images.pool("MaxPool"), calls.pool(np_images.max_pool)),
-    UpSample2D: Emitters(images.upsample, calls.upsample),
-    ZeroPad2D: Emitters(images.zero_pad, calls.zero_pad),
+    AveragePool2D: Emitters(
+        images.pool("AveragePool", count_include_pad=0), calls.pool(np_images.average_pool), plain.pool("average_pool")
+    ),
+    Conv2D: Emitters(images.conv2d, calls.conv2d, plain.conv2d),
+    ConvTranspose2D: Emitters(images.conv_transpose2d, calls.conv_transpose2d, plain.conv_transpose2d),
+    Crop2D: Emitters(images.crop, calls.crop, plain.crop),
+    GlobalAveragePool2D: Emitters(
+        images.global_pool("GlobalAveragePool"), call(np_images.global_average_pool), plain.global_pool("global_average_pool")
+    ),
+    GlobalMaxPool2D: Emitters(
+        images.global_pool("GlobalMaxPool"), call(np_images.global_max_pool), plain.global_pool("global_max_pool")
+    ),
+    MaxPool2D: Emitters(images.pool("MaxPool"), calls.pool(np_images.max_pool), plain.pool("max_pool")),
+    UpSample2D: Emitters(images.upsample, calls.upsample, plain.upsample),
+    ZeroPad2D: Emitters(images.zero_pad, calls.zero_pad, plain.zero_pad),
     # normalization
-    BatchNorm: Emitters(normalization.batch_norm, call(np_normalization.batch_norm)),
-    GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm)),
-    LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm)),
+    BatchNorm: Emitters(normalization.batch_norm, call(np_normalization.batch_norm), plain.batch_norm),
+    GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm), plain.group_norm),
+    LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm), plain.layer_norm),
     # sequences
-    AveragePool1D: Emitters(sequences.pool("AveragePool", count_include_pad=0), calls.pool_1d(np_sequences.average_pool_1d)),
-    Conv1D: Emitters(sequences.conv1d, calls.conv1d),
-    Crop1D: Emitters(images.crop, calls.crop),
-    FromState: Emitters(recurrent.from_state, calls.recurrent),
-    GRU: Emitters(recurrent.recurrent, calls.recurrent),
-    GlobalAveragePool1D: Emitters(images.global_pool("GlobalAveragePool"), call(np_images.global_average_pool)),
-    GlobalMaxPool1D: Emitters(images.global_pool("GlobalMaxPool"), call(np_images.global_max_pool)),
-    LSTM: Emitters(recurrent.recurrent, calls.recurrent),
-    MaxPool1D: Emitters(sequences.pool("MaxPool"), calls.pool_1d(np_sequences.max_pool_1d)),
-    Reverse: Emitters(recurrent.reverse, call(np_recurrent.reverse)),
-    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent),
-    UpSample1D: Emitters(images.upsample, calls.upsample),
-    ZeroPad1D: Emitters(images.zero_pad, calls.zero_pad),
+    AveragePool1D: Emitters(
+        sequences.pool("AveragePool", count_include_pad=0),
+        calls.pool_1d(np_sequences.average_pool_1d),
+        plain.pool_1d("average_pool"),
+    ),
+    Conv1D: Emitters(sequences.conv1d, calls.conv1d, plain.conv1d),
+    Crop1D: Emitters(images.crop, calls.crop, plain.crop),
+    FromState: Emitters(recurrent.from_state, calls.recurrent, plain.recurrent),
+    GRU: Emitters(recurrent.recurrent, calls.recurrent, plain.recurrent),
+    GlobalAveragePool1D: Emitters(
+        images.global_pool("GlobalAveragePool"), call(np_images.global_average_pool), plain.global_pool("global_average_pool")
+    ),
+    GlobalMaxPool1D: Emitters(
+        images.global_pool("GlobalMaxPool"), call(np_images.global_max_pool), plain.global_pool("global_max_pool")
+    ),
+    LSTM: Emitters(recurrent.recurrent, calls.recurrent, plain.recurrent),
+    MaxPool1D: Emitters(sequences.pool("MaxPool"), calls.pool_1d(np_sequences.max_pool_1d), plain.pool_1d("max_pool")),
+    Reverse: Emitters(recurrent.reverse, call(np_recurrent.reverse), plain.reverse),
+    SimpleRNN: Emitters(recurrent.recurrent, calls.recurrent, plain.recurrent),
+    UpSample1D: Emitters(images.upsample, calls.upsample, plain.upsample),
+    ZeroPad1D: Emitters(images.zero_pad, calls.zero_pad, plain.zero_pad),
 }
 
 
@@ -188,4 +208,4 @@ def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> A
         raise ConfigError(
             f"export_{format} cannot write {what}; pass a function for it: export_{format}(path, layers={{{name}: function}})"
         )
-    return getattr(LAYERS[kind], format)
+    return getattr(LAYERS[kind], COLUMNS.get(format, format))

@@ -1,0 +1,28 @@
+// Input stages: checks of the input, and its conversion to the scale that the network was trained on.
+
+// y = x / 255 for pixels from 0 to 255.
+function scale_bytes(x, y, n) {
+  for (let i = 0; i < n; i++) {
+    if (!Number.isFinite(x[i])) throw new RangeError(`value ${i} of the input is not a finite number`);
+    y[i] = x[i] / 255;
+  }
+}
+
+// y = x.
+function check_numbers(x, y, n) {
+  for (let i = 0; i < n; i++) {
+    y[i] = x[i];
+    if (!Number.isFinite(y[i])) throw new RangeError(`value ${i} of the input is not a finite number`);
+  }
+}
+
+// y = (x - mean) / scale, column by column; with fill_missing, a missing value (NaN) has the mean of its column.
+function standardize(x, y, mean, scale, rows, columns, fill_missing) {
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < columns; i++) {
+      const at = row * columns + i;
+      y[at] = fill_missing && Number.isNaN(x[at]) ? 0 : (x[at] - mean[i]) / scale[i];
+      if (!Number.isFinite(y[at])) throw new RangeError(`value ${at} of the input is not a finite number`);
+    }
+  }
+}

@@ -1,0 +1,279 @@
+"""The plan of an export: the calls that compute a network for one sample, and the memory that they work in.
+
+All values between the layers are in one workspace. A value has its place from the call that writes it to the last call that
+reads it; the places are assigned greedily, the largest first, each at the lowest offset that is free during its time (Pisarchyk
+and Lee, 2020, "Efficient memory management for deep neural net inference"). Layers that change each value separately
+overwrite their input, if no other layer reads it, and the outputs of the network are written where the caller wants them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.tables.columns import Standardization
+from pellucid.errors import ConfigError, did_you_mean
+from pellucid.export.layers import find_emitter
+from pellucid.export.numpy_program.python_source import identifier
+from pellucid.export.plain.calls import Call, Function, Input, Output, Scratch, Source, Weights, X, Y, copy_rows
+from pellucid.export.plain.libraries import Language, Library, library
+from pellucid.export.trained_network import Step, TrainedNetwork
+
+FORMATS: dict[str, Literal["c", "html"]] = {"c": "c", "js": "html"}  # the name of the method, export_c or export_html
+RESERVED = frozenset(  # names that variables must not have in C or in JavaScript; others of these have capital letters
+    "abstract arguments async atob auto await bool boolean break byte case catch char class const continue debugger default "
+    "delete do double else enum eval export extends extern final finally float for function goto if implements import in "
+    "inline instanceof int interface isfinite isnan let long main memcpy memset native network new null package predict private "
+    "protected public register restrict return short signed sizeof static struct super switch synchronized this throw throws "
+    "transient true false try typedef typeof undefined union unsigned var void volatile weights while window with workspace "
+    "yield self top name status close stop open parent length event document location history".split()
+)
+ALIGNMENT = 4  # numbers: a place begins at a multiple of 16 bytes, the size of a vector register
+
+
+@dataclass
+class Place:
+    """Where values are: ``size`` numbers in the workspace, from ``offset`` on, or the array of an input or output.
+
+    ``first`` and ``last`` are the positions of the first call that writes the values, and of the last one that reads them.
+    ``port`` is the name of the variable of an input or output; empty for the workspace.
+    """
+
+    name: str
+    size: int
+    first: int
+    last: int
+    port: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class PlacedCall:
+    """A call whose arguments are the values of the network: places, names of constants and of functions, and numbers."""
+
+    function: str
+    arguments: tuple[Place | str | int | float, ...]
+    refuses: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The calls of one layer, with a comment that describes it."""
+
+    comment: str
+    calls: tuple[PlacedCall, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the network: its name, the name of its variable, and the shape of one sample."""
+
+    name: str
+    variable: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of values of one sample."""
+        return math.prod(self.shape)
+
+
+@dataclass
+class Plan:
+    """The calls of a network in order, the constant arrays by name, and the places in the workspace.
+
+    ``library`` has the functions that are called; ``workspace`` is the size of the workspace in numbers.
+    """
+
+    trained: TrainedNetwork
+    library: Library
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    stages: list[Stage] = field(default_factory=list)
+    weights: dict[str, Array] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+    workspace: int = 0
+
+    @property
+    def functions(self) -> set[str]:
+        """The names of the functions that are called."""
+        calls = [call for stage in self.stages for call in stage.calls]
+        passed = {one for call in calls for one in call.arguments if isinstance(one, str) and one not in self.weights}
+        return {call.function for call in calls} | passed
+
+    @property
+    def weight_bytes(self) -> int:
+        """The size of the constant arrays."""
+        return sum(array.nbytes for array in self.weights.values())
+
+
+def make_plan(
+    trained: TrainedNetwork,
+    language: Language,
+    custom: Mapping[type, Any] | None = None,
+    adapt: Callable[[Step, Sequence[Call]], Sequence[Call]] | None = None,
+) -> Plan:
+    """Return the plan of a network.
+
+    ``custom`` maps your own layer classes to emitters. ``adapt`` may replace the calls of a layer. Raises ConfigError for a
+    layer class without an emitter, for functions that do not exist, and for weights that are NaN or infinite.
+    """
+    format = FORMATS[language]
+    steps, ends = trained.steps()
+    calls = {step.path: tuple(find_emitter(format, step.layer, custom or {})(step)) for step in steps}
+    if adapt is not None:
+        calls = {step.path: tuple(adapt(step, calls[step.path])) for step in steps}
+    functions = _with_sources(library(language), language, steps, calls)
+    taken = {*functions.sources, *RESERVED}
+
+    def name_for(text: str, suffix: str = "") -> str:
+        name = identifier(identifier(text, ()).lower() + suffix, taken)
+        taken.add(name)
+        return name
+
+    single = len(trained.inputs) == 1, len(trained.outputs) == 1
+    inputs = tuple(Port(name, name_for("input" if single[0] else name), shape) for name, (shape, _) in trained.inputs.items())
+    outputs = tuple(Port(name, name_for("output" if single[1] else name), shape) for name, shape in trained.outputs.items())
+    plan = Plan(trained, functions, inputs, outputs)
+
+    source = {name: name for name in trained.inputs}  # step -> the step whose values it passes on: itself if it does something
+    last_read = dict.fromkeys(source, 0)
+    for position, step in enumerate(steps, 1):
+        reads = [source[name] for name in step.reads]
+        for name in reads:
+            last_read[name] = position
+        source[step.path] = step.path if calls[step.path] else reads[0]
+        last_read.setdefault(step.path, position)
+    end = len(steps) + 1
+    for path in ends.values():
+        last_read[source[path]] = end
+
+    weight_names: dict[tuple[str, str], str] = {}
+    places: dict[str, Place] = {}
+
+    def place_for(text: str, size: int, position: int, last: int) -> Place:
+        place = Place(name_for(text), size, position, last)
+        plan.places.append(place)
+        return place
+
+    def placed(call: Call, owner: str, position: int, reads: Sequence[Place], y: Place) -> PlacedCall:
+        arguments: list[Place | str | int | float] = []
+        for one in call.arguments:
+            if isinstance(one, Input):
+                arguments.append(reads[one.index])
+            elif isinstance(one, Output):
+                arguments.append(y)
+            elif isinstance(one, Scratch):
+                arguments.append(place_for(f"{owner}_scratch", one.size, position, position))
+            elif isinstance(one, Weights):
+                name = weight_names.get((owner, one.name)) or name_for(owner, f"_{one.name}")
+                weight_names[owner, one.name] = name
+                plan.weights.setdefault(name, _checked(one.values, name, stage=position == 0))
+                arguments.append(name)
+            else:
+                arguments.append(one.name if isinstance(one, Function) else one)
+        function = call.function.name if isinstance(call.function, Source) else call.function
+        return PlacedCall(function, tuple(arguments), call.refuses)
+
+    for port, (shape, stage) in zip(inputs, trained.inputs.values(), strict=True):
+        given = Place(port.variable, port.size, 0, 0, port.variable)
+        y = places[port.name] = place_for(f"{port.variable}_values", port.size, 0, last_read[port.name])
+        call = placed(_input_stage(stage, shape, format), port.variable, 0, [given], y)
+        plan.stages.append(Stage(f"{port.variable}: {stage.expects}", (call,)))
+    for position, step in enumerate(steps, 1):
+        own = calls[step.path]
+        if not own:
+            continue
+        reads = [places[source[name]] for name in step.reads]
+        size = math.prod(step.shape)
+        if own[0].in_place and len(own) == 1 and reads[0].last == position and reads[0].size == size:
+            y = reads[0]
+            y.last = last_read[step.path]
+        else:
+            y = place_for(step.name, size, position, last_read[step.path])
+        places[step.path] = y
+        owner = step.slots or step.name
+        done = tuple(placed(call, owner, position, reads, y) for call in own)
+        plan.stages.append(Stage(f"{step.name}: {step.layer} -> {step.shape}", done))
+    for port, path in zip(outputs, ends.values(), strict=True):
+        y = places[source[path]]
+        if y.port:  # an output with the same values as another one
+            copied = Place(port.variable, port.size, end, end, port.variable)
+            copy = placed(copy_rows(X, 1, port.size), "", end, [y], copied)
+            plan.stages.append(Stage(f"{port.name}: the values of {y.name}", (copy,)))
+        else:
+            y.port = y.name = port.variable
+    plan.workspace = _assign(plan.places)
+    return plan
+
+
+def _with_sources(
+    functions: Library, language: Language, steps: Sequence[Step], calls: Mapping[str, Sequence[Call]]
+) -> Library:
+    """Return the library with the functions of user-defined layers.
+
+    Raises ConfigError if one of them has no source in this language, or the name of another function, and for calls of functions
+    that do not exist.
+    """
+    added: dict[str, str] = {}
+    for step, call in ((step, call) for step in steps for call in calls[step.path]):
+        one = call.function
+        if isinstance(one, Source):
+            text = getattr(one, language).strip("\n")
+            if not text:
+                raise ConfigError(
+                    f"{step.name}: the function {one.name} has no source for this language: Source(…, {language}=…)"
+                )
+            if one.name in functions.sources or added.setdefault(one.name, text) != text:
+                raise ConfigError(f"{step.name}: there already is another function named {one.name}; use another name")
+        elif one not in functions.sources:
+            raise ConfigError(f"{step.name}: there is no function {one!r}: {did_you_mean(one, functions.sources)}")
+    return functions.extended(added)
+
+
+def _checked(values: Array, name: str, *, stage: bool) -> Array:
+    """Return an array in the dtype of exports: int8, float64 for input stages (time stamps have many digits), else float32.
+
+    Raises ConfigError for NaN and infinity.
+    """
+    dtype = np.int8 if values.dtype == np.int8 else np.float64 if stage else np.float32
+    array = np.ascontiguousarray(values, dtype)
+    if not np.isfinite(array).all():
+        raise ConfigError(f"the weights {name} contain NaN or infinity: train the model again, with a smaller learning rate")
+    return array
+
+
+def _input_stage(stage: InputStage, shape: tuple[int, ...], format: str) -> Call:
+    """Return the call that transforms an input for the network."""
+    n = math.prod(shape)
+    if isinstance(stage, ImageScaling):
+        return Call("scale_bytes", X, Y, n, refuses=True)
+    if isinstance(stage, Passthrough):
+        return Call("check_numbers", X, Y, n, refuses=True)
+    if isinstance(stage, Standardization):
+        arrays = Weights("mean", np.array(stage.mean)), Weights("scale", np.array(stage.scale))
+        columns = len(stage.mean)
+        return Call("standardize", X, Y, *arrays, n // columns, columns, int(stage.missing == "mean"), refuses=True)
+    raise ConfigError(f"export_{format} does not support the input stage {stage}")
+
+
+def _assign(places: Sequence[Place]) -> int:
+    """Give each place an offset in the workspace, and return the size of the workspace."""
+    assigned: list[Place] = []
+    for place in sorted((place for place in places if not place.port), key=lambda place: (-place.size, place.first)):
+        offset = 0
+        for other in sorted(assigned, key=lambda other: other.offset):
+            if other.last < place.first or place.last < other.first:
+                continue
+            if offset + place.size <= other.offset:
+                break
+            offset = max(offset, -(-(other.offset + other.size) // ALIGNMENT) * ALIGNMENT)
+        place.offset = offset
+        assigned.append(place)
+    return max((place.offset + place.size for place in assigned), default=0)
