@@ -26,13 +26,18 @@ from pellucid.export.plain.libraries import Language, Library, library
 from pellucid.export.trained_network import Step, TrainedNetwork
 
 FORMATS: dict[str, Literal["c", "html"]] = {"c": "c", "js": "html"}  # the name of the method, export_c or export_html
-RESERVED = frozenset(  # names that variables must not have in C or in JavaScript; others of these have capital letters
-    "abstract arguments async atob auto await bool boolean break byte case catch char class const continue debugger default "
-    "delete do double else enum eval export extends extern final finally float for function goto if implements import in "
-    "inline instanceof int interface isfinite isnan let long main memcpy memset native network new null package predict private "
-    "protected public register restrict return short signed sizeof static struct super switch synchronized this throw throws "
-    "transient true false try typedef typeof undefined union unsigned var void volatile weights while window with workspace "
-    "yield self top name status close stop open parent length event document location history".split()
+# Names that variables must not have in C or in JavaScript. Others of these have capital letters.
+RESERVED = frozenset(
+    """
+    abs abstract arguments async atob auto await bool boolean break byte case catch char class close const continue
+    debugger default delete div do document double else enum erf eval event exit exp export extends extern false
+    final finally float floor for free function gamma goto history if implements import in index inf infinity inline
+    instanceof int interface isfinite isnan j0 j1 jn length let location log long main malloc memcpy memset name nan
+    native network new null open package parent predict printf private protected public rand register restrict
+    return scanf self short signal signed sizeof static status stop struct super switch synchronized this throw
+    throws time top transient true try typedef typeof undefined union unsigned var void volatile weights while
+    window with workspace y0 y1 yield yn
+    """.split()  # noqa: SIM905
 )
 ALIGNMENT = 4  # numbers: a place begins at a multiple of 16 bytes, the size of a vector register
 
