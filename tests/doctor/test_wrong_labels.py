@@ -164,6 +164,8 @@ def test_outputs_that_are_no_probabilities_are_refused():
     data = Dataset(np.zeros((60, 3)), np.arange(60) % 3)
     with pytest.raises(DataError, match="End the network with Softmax"):
         search_labels(data, lambda part, seed: Certain(lambda x: np.ones((len(x), 3))))
+    with pytest.raises(ConfigError, match="got Certain and Dataset"):
+        search_labels(Certain(lambda x: np.ones((len(x), 3))), data)
     with pytest.raises(ConfigError, match="folds=1"):
         search_labels(data, train, folds=1)
     with pytest.raises(DataError, match="at least 14 samples"):

@@ -108,8 +108,12 @@ def search_labels(
     ``folds``, and has to give a good network: one that errs often contradicts right labels, too, and then wrong ones are not
     found. ``progress`` is called with the number of the fold, from 1, and their number before each training.
 
-    Raises DataError for data without one class for each sample, ConfigError for fewer than 2 folds, and the errors of training.
+    Raises DataError for data without one class for each sample, ConfigError for fewer than 2 folds or if ``train`` is not a
+    function, and the errors of training.
     """
+    if not isinstance(data, Dataset) or not callable(train):
+        given = f"{type(data).__name__} and {type(train).__name__}"
+        raise ConfigError(f"search_labels(data, train) takes a Dataset and a function of a part of it and a seed, got {given}")
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise ConfigError(f"folds={folds!r}: must be an integer of at least 2")
     targets = None if data.source_y is None or isinstance(data.y, dict) else class_labels(np.asarray(data.y))
