@@ -5,8 +5,8 @@ To make a new layer class exportable, add a row: one emitter for each format.
 - ``onnx``: a function that adds ONNX operators to a graph, see :mod:`pellucid.export.onnx.basics`;
 - ``numpy``: a function that writes a call of a NumPy function, see :mod:`pellucid.export.numpy_program.calls`. The function
   itself is in ``numpy_program/functions``;
-- ``plain``: a function that writes calls of functions that exist in C and in JavaScript, see :mod:`pellucid.export.plain.calls`.
-  The functions are in ``plain/functions``, in both languages.
+- ``plain``: a function that writes calls of functions that exist in C and in JavaScript, see
+  :mod:`pellucid.export.plain.calls`. The functions are in ``plain/functions``, in both languages.
 
 The tests compare the outputs of every row with those of the layer.
 """

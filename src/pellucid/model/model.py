@@ -49,6 +49,7 @@ from pellucid.training.trainer import Trainer
 
 if TYPE_CHECKING:  # imported when a model is diagnosed or exported
     from pellucid.doctor.diagnosis import Diagnosis
+    from pellucid.export.plain.int8 import Int8
     from pellucid.export.trained_network import TrainedNetwork
 
 
@@ -540,6 +541,17 @@ class Model:
         from pellucid.export.numpy_program.exporter import to_numpy
 
         to_numpy(path, self._trained_network(), layers)
+
+    def export_c(self, folder: str | Path, *, int8: Int8 | None = None, layers: Mapping[type, Any] | None = None) -> None:
+        """Write C99 that computes what :meth:`predict` does for one sample, without allocation and without any library.
+
+        The folder gets network.h, network.c, main.c and a Makefile. With ``int8``, the result of
+        :func:`~pellucid.export.plain.int8.quantize`, dense layers and convolutions have weights of 8 bits. ``layers`` describes
+        your own layers: see :func:`~pellucid.export.plain.exporter.to_c`.
+        """
+        from pellucid.export.plain.exporter import to_c
+
+        to_c(folder, self._trained_network(), layers, int8)
 
     def _trained_network(self) -> TrainedNetwork:
         """Return the description of this model that the exporters read."""

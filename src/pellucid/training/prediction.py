@@ -171,11 +171,12 @@ def in_turn(
 class Predictor:
     """Computes a model's outputs and scores in prediction mode: dropout is off, and no intermediate results are kept.
 
-    Both methods may be called from several threads at once.
+    Both methods may be called from several threads at once. ``plan`` is what the executions run in place of the fused plan: an
+    object with the forward pass of the network, without the heads.
     """
 
-    def __init__(self, state: ModelState):
-        self.state = state
+    def __init__(self, state: ModelState, plan: Any = None):
+        self.state, self._plan = state, plan
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution] = []
 
@@ -256,7 +257,7 @@ class Predictor:
         try:
             return self._pool.pop()
         except IndexError:
-            return self.state.execution()
+            return self.state.execution(self._plan)
 
     def _logits(self, execution: Execution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from pellucid.core.memory import Array
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage
 from pellucid.data.tables.columns import Standardization
 from pellucid.export.plain.calls import PlainEmitter
+from pellucid.export.plain.int8 import Int8
 from pellucid.export.plain.plan import Place, Plan, Port, make_plan
-from pellucid.export.plain.source_text import call_lines, filled, plain_text
+from pellucid.export.plain.source_text import WIDTH, call_lines, filled, plain_text
 from pellucid.export.trained_network import TrainedNetwork
 
 SIGNATURE = "Written by Pellucid"  # in the first line of every file, so that a new export replaces an earlier one only
 CODE_OF_DTYPE = {"float32": ("float", "%.9gf"), "float64": ("double", "%.17g"), "int8": ("signed char", "%d")}
 
 
-def c_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitter] | None = None) -> dict[str, str]:
+def c_program(
+    trained: TrainedNetwork, layers: Mapping[type, PlainEmitter] | None = None, int8: Int8 | None = None
+) -> dict[str, str]:
     """Return the texts of the files of a C program by name: network.h, network.c, main.c and Makefile.
 
-    ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`.
+    ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`. With ``int8``, dense layers and
+    convolutions have weights of 8 bits.
     """
-    return c_files(make_plan(trained, "c", layers))
-
-
-def c_files(plan: Plan) -> dict[str, str]:
-    """Return the texts of the files for a plan."""
+    plan = make_plan(trained, "c", layers, None if int8 is None else int8.adapt)
     return {"network.h": header(plan), "network.c": source(plan), "main.c": main(plan), "Makefile": MAKEFILE}
 
 
@@ -40,18 +40,20 @@ def header(plan: Plan) -> str:
         f"/* {SIGNATURE} {__version__}: {plain_text(str(trained.network))}",
         "",
         f"   {declaration(plan)}",
-        "   computes the outputs of one sample. It returns 0, or 1 for an input that it refuses: NaN, infinity, or an index that",
-        "   an embedding does not have. Then the outputs are not valid. It uses no memory but the arrays named below, of which",
-        "   the workspace is shared by all calls: do not call it from two threads at the same time.",
+        *_paragraph(
+            "computes the outputs of one sample. It returns 0, or 1 for an input that it refuses: NaN, infinity, or an index "
+            "that an embedding does not have. Then the outputs are not valid. It uses no memory but the weights and the "
+            "workspace below. All calls use the same workspace: do not call it from two threads at the same time."
+        ),
         "",
     ]
     for port, (_, stage) in zip(plan.inputs, trained.inputs.values(), strict=True):
-        lines.append(f"   {port.variable}: {_numbers(port)}, {_input_form(stage)}")
+        lines += _paragraph(f"{port.variable}: {_numbers(port)}, {_input_form(stage)}")
     for port in plan.outputs:
-        lines.append(f"   {port.variable}: {_numbers(port)}, what Model.predict returns. It must not overlap an input.")
+        lines += _paragraph(f"{port.variable}: {_numbers(port)}, what Model.predict returns. It must not overlap an input.")
     lines += [
         "",
-        f"   Memory: {plan.weight_bytes:,} bytes of constant weights, {4 * plan.workspace:,} bytes of workspace. */",
+        *_paragraph(f"Memory: {_memory(plan)}. */"),
         "",
         "#ifndef PELLUCID_NETWORK_H",
         "#define PELLUCID_NETWORK_H",
@@ -66,6 +68,18 @@ def header(plan: Plan) -> str:
     return "\n".join([*lines, f"{declaration(plan)};", "", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""])
 
 
+def _paragraph(text: str) -> list[str]:
+    """Return the lines of a paragraph in a comment."""
+    return textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   ", break_long_words=False)
+
+
+def _memory(plan: Plan) -> str:
+    """Return the memory that the network needs, in words."""
+    size = sum(array.nbytes for array in plan.weights.values() if array.dtype == np.int8)
+    integers = f", of which {size:,} bytes are weights of 8 bits" if size else ""
+    return f"{plan.weight_bytes:,} bytes of constants{integers}, and {4 * plan.workspace:,} bytes of workspace"
+
+
 def source(plan: Plan) -> str:
     """Return network.c: the functions that the network needs, the weights, and predict."""
     lines = [
@@ -74,6 +88,7 @@ def source(plan: Plan) -> str:
         '#include "network.h"',
         "",
         "#include <math.h>",
+        "#include <stdint.h>",
         "#include <string.h>",
         "",
         *functions(plan.library.needed(plan.functions)),
@@ -141,6 +156,7 @@ def main(plan: Plan) -> str:
         f"/* {SIGNATURE} {__version__}. Reads samples from standard input, as numbers between spaces, commas or line ends,",
         f"   and prints the outputs of each on one line.{order} */",
         "",
+        "#include <ctype.h>",
         "#include <stdio.h>",
         "",
         '#include "network.h"',
@@ -154,7 +170,7 @@ def main(plan: Plan) -> str:
         '    while (count < n && scanf("%f", &values[count]) == 1) {',
         "        count++;",
         "        int letter = getchar();",
-        "        while (letter == ' ' || letter == ',' || letter == ';' || letter == '\\t' || letter == '\\r' || letter == '\\n')",
+        "        while (letter == ',' || letter == ';' || isspace(letter))",
         "            letter = getchar();",
         "        if (letter != EOF)",
         "            ungetc(letter, stdin);",
@@ -189,7 +205,7 @@ def main(plan: Plan) -> str:
         ]
     for i, port in enumerate(plan.outputs):
         last = i + 1 == len(plan.outputs)
-        end = f"i + 1 < {macro(port)} ? \" \" : \"\\n\"" if last else '" "'
+        end = f'i + 1 < {macro(port)} ? " " : "\\n"' if last else '" "'
         lines += [
             f"        for (int i = 0; i < {macro(port)}; i++)",
             f'            printf("%.9g%s", (double){port.variable}[i], {end});',
@@ -250,7 +266,9 @@ def _input_form(stage: InputStage) -> str:
         return "the pixels as they are in the images, from 0 to 255; predict divides them by 255."
     if isinstance(stage, Standardization):
         names = ", ".join(plain_text(name) for name in stage.names)
-        columns = f"the columns {names}" if len(names) < 200 else f"the columns of the table, {plain_text(stage.names[0])} first"
+        columns = (
+            f"the columns {names}" if len(names) < 200 else f"the columns of the table, {plain_text(stage.names[0])} first"
+        )
         missing = " NAN is a missing value." if stage.missing == "mean" else ""
         return f"{columns}, not standardized: predict does that.{missing}"
     return "as they were in training."

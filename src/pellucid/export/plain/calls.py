@@ -59,7 +59,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Source:
-    """The source text of a function of your own, in C (``static void name(…) {…}``) and in JavaScript; either may be missing."""
+    """The text of a function of your own, in C (``static void name(…) {…}``) and in JavaScript; either may be missing."""
 
     name: str
     c: str = ""

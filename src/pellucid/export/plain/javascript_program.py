@@ -12,7 +12,6 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.core.version import __version__
 from pellucid.export.plain.calls import PlainEmitter
-from pellucid.export.plain.libraries import library
 from pellucid.export.plain.plan import Place, Plan, make_plan
 from pellucid.export.plain.source_text import call_lines, plain_text
 from pellucid.export.trained_network import TrainedNetwork
@@ -21,16 +20,16 @@ from pellucid.export.trained_network import TrainedNetwork
 def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitter] | None = None) -> str:
     """Return the text of a script that defines ``predict``, and the constants that describe the network.
 
-    ``predict(x)`` returns the outputs of one sample as a new Float32Array. x is an array of numbers, plain or typed, in the form
-    of the training data: pixels from 0 to 255, the values of a table, the indices of words. With several inputs, x is an
+    ``predict(x)`` returns the outputs of one sample as a new Float32Array. x is an array of numbers, plain or typed, in the
+    form of the training data: pixels from 0 to 255, the values of a table, the indices of words. With several inputs, x is an
     object by name, and so is the result with several outputs. An input that ``Model.predict`` would refuse is a RangeError.
 
     The constants: ``INPUT_SHAPE`` and ``OUTPUT_SHAPE`` (of one sample; objects by name if there are several), ``INPUT_KIND``
     ("ImageScaling", "Standardization" or "Passthrough", likewise), ``CLASSES`` (the names of the classes, or null; likewise)
     and ``COLUMNS`` (the names of the values of a table, or null; likewise).
 
-    All names are at the top level of the script; put the text into a function to keep them apart from others. The text may stand
-    in a <script> element. ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`.
+    All names are at the top level of the script; put the text into a function to keep them apart from others. No text in it
+    ends a <script> element. ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`.
     """
     plan = make_plan(trained, "js", layers)
     places = [place for place in plan.places if not place.port]

@@ -11,7 +11,10 @@ from typing import Literal
 
 Language = Literal["c", "js"]
 FOLDER = Path(__file__).parent / "functions"
-FILES = ("input_stages", "basics", "activations", "images", "normalization", "recurrent")
+FILES: dict[Language, tuple[str, ...]] = {
+    "js": ("input_stages", "basics", "activations", "images", "normalization", "recurrent"),
+    "c": ("input_stages", "basics", "activations", "images", "normalization", "recurrent", "int8"),
+}
 DEFINITION = re.compile(r"^(?:static |typedef |function )[^(;]*?(\w+)\(", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
@@ -42,7 +45,7 @@ class Library:
 def library(language: Language) -> Library:
     """Return the functions of a language. In the files, blank lines separate the functions, and are nowhere inside them."""
     sources: dict[str, str] = {}
-    for name in FILES:
+    for name in FILES[language]:
         for block in (FOLDER / f"{name}.{language}").read_text(encoding="utf-8").split("\n\n"):
             if (match := DEFINITION.search(block)) is not None:
                 sources[match[1]] = block.strip("\n")

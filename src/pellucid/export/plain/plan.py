@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, did_you_mean
@@ -135,39 +135,82 @@ def make_plan(
     if adapt is not None:
         calls = {step.path: tuple(adapt(step, calls[step.path])) for step in steps}
     functions = _with_sources(library(language), language, steps, calls)
-    taken = {*functions.sources, *RESERVED}
+    return _Planner(trained, functions, format).plan(steps, ends, calls)
 
-    def name_for(text: str, suffix: str = "") -> str:
-        name = identifier(identifier(text, ()).lower() + suffix, taken)
-        taken.add(name)
+
+class _Planner:
+    """Fills a plan, step by step. ``position`` is that of the calls that are being placed: 0 for the input stages."""
+
+    def __init__(self, trained: TrainedNetwork, functions: Library, format: str):
+        self.format = format
+        self.taken = {*functions.sources, *RESERVED}
+        self.weight_names: dict[tuple[str, str], str] = {}  # (owner, name in the layer) -> name in the export
+        inputs, outputs = ({name: shape for name, (shape, _) in trained.inputs.items()}, trained.outputs)
+        self.result = Plan(trained, functions, self._ports(inputs, "input"), self._ports(outputs, "output"))
+        self.position = 0
+
+    def plan(self, steps: Sequence[Step], ends: Mapping[str, str], calls: Mapping[str, tuple[Call, ...]]) -> Plan:
+        """Return the plan of these steps, of which ``calls`` are the calls; ``ends`` are the steps of the outputs."""
+        plan, inputs = self.result, self.result.trained.inputs
+        source = {name: name for name in inputs}  # step -> the step whose values it passes on: itself if it does something
+        last_read = dict.fromkeys(source, 0)
+        for position, step in enumerate(steps, 1):
+            reads = [source[name] for name in step.reads]
+            last_read |= dict.fromkeys(reads, position)
+            source[step.path] = step.path if calls[step.path] else reads[0]
+            last_read.setdefault(step.path, position)
+        last_read |= dict.fromkeys((source[path] for path in ends.values()), len(steps) + 1)
+
+        places: dict[str, Place] = {}
+        for port, (shape, stage) in zip(plan.inputs, inputs.values(), strict=True):
+            given = Place(port.variable, port.size, 0, 0, port.variable)
+            places[port.name] = self._place(f"{port.variable}_values", port.size, last_read[port.name])
+            call = _input_stage(stage, shape, self.format)
+            self._add(f"{port.variable}: {stage.expects}", (call,), port.variable, [given], places[port.name])
+        for self.position, step in enumerate(steps, 1):
+            own = calls[step.path]
+            if not own:
+                continue
+            inputs_of_step = [places[source[name]] for name in step.reads]
+            x, size, last = inputs_of_step[0], math.prod(step.shape), last_read[step.path]
+            if own[0].in_place and len(own) == 1 and x.last == self.position and x.size == size:
+                x.last = last
+                places[step.path] = x
+            else:
+                places[step.path] = self._place(step.name, size, last)
+            comment = f"{step.name}: {step.layer} -> {step.shape}"
+            self._add(comment, own, step.slots or step.name, inputs_of_step, places[step.path])
+        self.position = len(steps) + 1
+        for port, path in zip(plan.outputs, ends.values(), strict=True):
+            y = places[source[path]]
+            if y.port:  # an output with the same values as another one
+                copied = Place(port.variable, port.size, 0, 0, port.variable)
+                self._add(f"{port.name}: the values of {y.name}", (copy_rows(X, 1, port.size),), "", [y], copied)
+            else:
+                y.port = y.name = port.variable
+        plan.workspace = _assign(plan.places)
+        return plan
+
+    def _ports(self, shapes: Mapping[str, Shape], kind: str) -> tuple[Port, ...]:
+        single = len(shapes) == 1
+        return tuple(Port(name, self._name(kind if single else name), shape) for name, shape in shapes.items())
+
+    def _name(self, text: str, suffix: str = "") -> str:
+        """Return a new name for a variable that is similar to the text."""
+        name = identifier(identifier(text, ()).lower() + suffix, self.taken)
+        self.taken.add(name)
         return name
 
-    single = len(trained.inputs) == 1, len(trained.outputs) == 1
-    inputs = tuple(Port(name, name_for("input" if single[0] else name), shape) for name, (shape, _) in trained.inputs.items())
-    outputs = tuple(Port(name, name_for("output" if single[1] else name), shape) for name, shape in trained.outputs.items())
-    plan = Plan(trained, functions, inputs, outputs)
-
-    source = {name: name for name in trained.inputs}  # step -> the step whose values it passes on: itself if it does something
-    last_read = dict.fromkeys(source, 0)
-    for position, step in enumerate(steps, 1):
-        reads = [source[name] for name in step.reads]
-        for name in reads:
-            last_read[name] = position
-        source[step.path] = step.path if calls[step.path] else reads[0]
-        last_read.setdefault(step.path, position)
-    end = len(steps) + 1
-    for path in ends.values():
-        last_read[source[path]] = end
-
-    weight_names: dict[tuple[str, str], str] = {}
-    places: dict[str, Place] = {}
-
-    def place_for(text: str, size: int, position: int, last: int) -> Place:
-        place = Place(name_for(text), size, position, last)
-        plan.places.append(place)
+    def _place(self, text: str, size: int, last: int) -> Place:
+        place = Place(self._name(text), size, self.position, last)
+        self.result.places.append(place)
         return place
 
-    def placed(call: Call, owner: str, position: int, reads: Sequence[Place], y: Place) -> PlacedCall:
+    def _add(self, comment: str, calls: Sequence[Call], owner: str, reads: Sequence[Place], y: Place) -> None:
+        """Add the calls of one layer, whose arrays belong to ``owner``."""
+        self.result.stages.append(Stage(comment, tuple(self._placed(call, owner, reads, y) for call in calls)))
+
+    def _placed(self, call: Call, owner: str, reads: Sequence[Place], y: Place) -> PlacedCall:
         arguments: list[Place | str | int | float] = []
         for one in call.arguments:
             if isinstance(one, Input):
@@ -175,47 +218,21 @@ def make_plan(
             elif isinstance(one, Output):
                 arguments.append(y)
             elif isinstance(one, Scratch):
-                arguments.append(place_for(f"{owner}_scratch", one.size, position, position))
+                arguments.append(self._place(f"{owner}_scratch", one.size, self.position))
             elif isinstance(one, Weights):
-                name = weight_names.get((owner, one.name)) or name_for(owner, f"_{one.name}")
-                weight_names[owner, one.name] = name
-                plan.weights.setdefault(name, _checked(one.values, name, stage=position == 0))
-                arguments.append(name)
+                arguments.append(self._weights(one, owner))
             else:
                 arguments.append(one.name if isinstance(one, Function) else one)
         function = call.function.name if isinstance(call.function, Source) else call.function
         return PlacedCall(function, tuple(arguments), call.refuses)
 
-    for port, (shape, stage) in zip(inputs, trained.inputs.values(), strict=True):
-        given = Place(port.variable, port.size, 0, 0, port.variable)
-        y = places[port.name] = place_for(f"{port.variable}_values", port.size, 0, last_read[port.name])
-        call = placed(_input_stage(stage, shape, format), port.variable, 0, [given], y)
-        plan.stages.append(Stage(f"{port.variable}: {stage.expects}", (call,)))
-    for position, step in enumerate(steps, 1):
-        own = calls[step.path]
-        if not own:
-            continue
-        reads = [places[source[name]] for name in step.reads]
-        size = math.prod(step.shape)
-        if own[0].in_place and len(own) == 1 and reads[0].last == position and reads[0].size == size:
-            y = reads[0]
-            y.last = last_read[step.path]
-        else:
-            y = place_for(step.name, size, position, last_read[step.path])
-        places[step.path] = y
-        owner = step.slots or step.name
-        done = tuple(placed(call, owner, position, reads, y) for call in own)
-        plan.stages.append(Stage(f"{step.name}: {step.layer} -> {step.shape}", done))
-    for port, path in zip(outputs, ends.values(), strict=True):
-        y = places[source[path]]
-        if y.port:  # an output with the same values as another one
-            copied = Place(port.variable, port.size, end, end, port.variable)
-            copy = placed(copy_rows(X, 1, port.size), "", end, [y], copied)
-            plan.stages.append(Stage(f"{port.name}: the values of {y.name}", (copy,)))
-        else:
-            y.port = y.name = port.variable
-    plan.workspace = _assign(plan.places)
-    return plan
+    def _weights(self, weights: Weights, owner: str) -> str:
+        """Return the name of an array, which is stored once if several layers share it."""
+        name = self.weight_names.get((owner, weights.name)) or self._name(owner, f"_{weights.name}")
+        self.weight_names[owner, weights.name] = name
+        if name not in self.result.weights:
+            self.result.weights[name] = _checked(weights.values, name, stage=self.position == 0)
+        return name
 
 
 def _with_sources(
@@ -223,11 +240,11 @@ def _with_sources(
 ) -> Library:
     """Return the library with the functions of user-defined layers.
 
-    Raises ConfigError if one of them has no source in this language, or the name of another function, and for calls of functions
-    that do not exist.
+    Raises ConfigError if one of them has no source in this language, or the name of another function, and for calls of
+    functions that do not exist.
     """
     added: dict[str, str] = {}
-    for step, call in ((step, call) for step in steps for call in calls[step.path]):
+    for step, call in [(one, call) for one in steps for call in calls[one.path]]:
         one = call.function
         if isinstance(one, Source):
             text = getattr(one, language).strip("\n")
