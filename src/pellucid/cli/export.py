@@ -1,8 +1,8 @@
-"""``pellucid export``: write a trained model as an ONNX file or as a Python program."""
+"""``pellucid export``: write a trained model as an ONNX file, as a Python program, or as C."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,15 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, report_errors
+from pellucid.cli.common import echo, format_scores, report_errors
 from pellucid.errors import ConfigError, DataError
-from pellucid.export.verification import random_samples, run_onnx, run_program
+from pellucid.export.plain.c_program import FILES
+from pellucid.export.plain.int8 import Int8, quantize
+from pellucid.export.verification import random_samples, run_c, run_onnx, run_program
 from pellucid.model.model import Model
-from pellucid.runs.folder import open_run
+from pellucid.model.several import refuse_several
+from pellucid.runs.folder import load_data, open_run
+from pellucid.runs.task import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
 SAMPLES = 8  # random samples on which an exported file is verified
 
@@ -29,20 +33,52 @@ def export(
         metavar="FILE.py",
         help="Write a Python program that needs NumPy only, and its weights into FILE.npz.",
     ),
+    c: Path | None = typer.Option(
+        None, "--c", metavar="FOLDER", help="Write C99 that needs no library and no allocation, into a folder."
+    ),
+    int8: bool = typer.Option(
+        False,
+        "--int8",
+        help="With --c: weights of 8 bits in dense layers and convolutions. What this costs is measured on the run's test set "
+        "and printed first.",
+    ),
+    data_dir: options.DataDir = None,
 ) -> None:
-    """Write a trained model as an ONNX file, or as a readable Python program.
+    """Write a trained model as an ONNX file, as a readable Python program, or as C.
 
     The written file is run on random samples, and the largest difference between its outputs and those of the model is printed.
     """
-    if onnx is None and numpy is None:
-        raise ConfigError("nothing to write: use --onnx FILE or --numpy FILE.py")
-    model, _ = open_run(run)
+    if onnx is None and numpy is None and c is None:
+        raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py or --c FOLDER")
+    if int8 and c is None:
+        raise ConfigError("--int8 is for C: add --c FOLDER")
+    model, config = open_run(run)
     if onnx is not None:
         model.export_onnx(onnx)
         echo(f"{_with_size(onnx)}; {_verify(model, onnx, run_onnx)}")
     if numpy is not None:
         model.export_numpy(numpy)
         echo(f"{_with_size(numpy)} and {_with_size(numpy.with_suffix('.npz'))}; {_verify(model, numpy, run_program)}")
+    if c is not None:
+        quantized = _quantized(run, model, config, data_dir) if int8 else None
+        model.export_c(c, int8=quantized)
+        expected = model if quantized is None else quantized.model
+        echo(f"{c}: {', '.join(FILES)}; {_verify(expected, c, lambda path, x: run_c(path, x, model.output_shape))}")
+
+
+def _quantized(run: Path, model: Model, config: Mapping[str, Any], data_dir: Path | None) -> Int8:
+    """Return the scales for weights of 8 bits, and print what these cost on the test set of the run."""
+    if not config:
+        raise ConfigError(f"--int8 measures the values in the network on the data of its run, but {run} is not a run folder")
+    refuse_several(model.network, "--int8")
+    splits = load_data(config, data_dir)
+    quantized = quantize(model, splits.train)
+    classifies = model.classes is not None or (model.loss is not None and model.loss.classifies)
+    metrics = CLASSIFICATION_METRICS if classifies else REGRESSION_METRICS
+    n = len(splits.test) if len(model.output_shape) == 1 else None
+    for kind, one in (("float", model), ("int8", quantized.model)):
+        echo(f"{kind:<9} {format_scores(one.evaluate(splits.test, metrics=metrics), n)} (test)")
+    return quantized
 
 
 def _with_size(path: Path) -> str:

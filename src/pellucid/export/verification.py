@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import runpy
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from pellucid.data.input_stage import ImageScaling
 from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError
+from pellucid.export.plain.c_program import SOURCES
 from pellucid.layers import Embedding, Layer
 from pellucid.networks import Composite, primitives
 
@@ -77,3 +82,41 @@ def run_program(path: str | Path, x: Any) -> Any:
     """
     predict: Callable[[Any], Any] = runpy.run_path(str(path))["predict"]
     return predict(x)
+
+
+def c_compiler() -> str | None:
+    """Return the path of a C compiler, or None if there is none."""
+    return next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+
+
+def run_c(folder: str | Path, x: Any, outputs: Any) -> Any:
+    """Return the outputs of exported C for the samples x: compiled into a temporary folder, and run.
+
+    ``outputs`` is the shape of one sample's output; with several outputs, which are then returned by name, a dictionary of
+    shapes. The inputs of a dictionary x have the order of the network. Raises ConfigError if there is no C compiler or if it
+    fails.
+    """
+    compiler = c_compiler()
+    if compiler is None:
+        raise ConfigError("compiling C needs a compiler, such as gcc or clang, under the name cc, gcc or clang")
+    inputs = list(x.values()) if isinstance(x, dict) else [x]
+    samples = np.concatenate([one.reshape(len(one), -1).astype(np.float64) for one in inputs], axis=1)
+    with tempfile.TemporaryDirectory() as temporary:
+        program = Path(temporary) / "predict"
+        flags = ["-O2", "-std=c99", "-o", str(program)]
+        compiled = subprocess.run(
+            [compiler, *flags, *(str(Path(folder) / name) for name in SOURCES), "-lm"], capture_output=True, text=True
+        )
+        if compiled.returncode:
+            raise ConfigError(f"{compiler} cannot compile {folder}: {compiled.stderr.strip()[:500]}")
+        text = "\n".join(" ".join(f"{value:.9g}" for value in sample) for sample in samples.tolist())
+        ran = subprocess.run([str(program)], input=text, capture_output=True, text=True)
+    if ran.returncode:
+        raise ConfigError(f"the program in {folder} failed: {ran.stderr.strip()}")
+    shapes = outputs if isinstance(outputs, dict) else {"": outputs}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    total = sum(sizes.values())
+    rows = np.array([line.split()[-total:] for line in ran.stdout.splitlines()], np.float32).reshape(-1, total)
+    parts = np.split(rows, np.cumsum(list(sizes.values()))[:-1], axis=1)
+    by_name = {name: part.reshape(-1, *shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+    return by_name if isinstance(outputs, dict) else by_name[""]

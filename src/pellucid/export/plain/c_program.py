@@ -18,6 +18,8 @@ from pellucid.export.plain.source_text import WIDTH, call_lines, filled, plain_t
 from pellucid.export.trained_network import TrainedNetwork
 
 SIGNATURE = "Written by Pellucid"  # in the first line of every file, so that a new export replaces an earlier one only
+FILES = ("network.h", "network.c", "main.c", "Makefile")
+SOURCES = ("network.c", "main.c")
 CODE_OF_DTYPE = {"float32": ("float", "%.9gf"), "float64": ("double", "%.17g"), "int8": ("signed char", "%d")}
 
 
@@ -30,7 +32,7 @@ def c_program(
     convolutions have weights of 8 bits.
     """
     plan = make_plan(trained, "c", layers, None if int8 is None else int8.adapt)
-    return {"network.h": header(plan), "network.c": source(plan), "main.c": main(plan), "Makefile": MAKEFILE}
+    return dict(zip(FILES, (header(plan), source(plan), main(plan), MAKEFILE), strict=True))
 
 
 def header(plan: Plan) -> str:
