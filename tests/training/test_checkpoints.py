@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import math
 import shutil
 from dataclasses import dataclass
 
@@ -54,11 +55,19 @@ from pellucid.core.files import TensorFile, save_tensors
 from pellucid.core.plain_values import packed, unpacked
 from pellucid.data import Augmentation, BatchStream
 from pellucid.doctor import Watch
-from pellucid.metrics import F1, Metric, MetricState, PerPosition
+from pellucid.metrics import F1, ROCAUC, Metric, MetricState, PerPosition
 from pellucid.model import file as model_file
 from pellucid.optim import Rule, Schedule
 from pellucid.training import Policy, StepEvent, threads
-from pellucid.training.checkpoint import CheckpointWriter, checkpoint_files
+from pellucid.training.checkpoint import (
+    CheckpointWriter,
+    _recorded,
+    _table,
+    checkpoint_files,
+    is_table,
+    recorded_options,
+    rows_of,
+)
 from pellucid.training.loop import Place
 from tests.core.test_config import INSTANCES
 
@@ -311,6 +320,18 @@ def test_a_manual_learning_rate_and_the_callers_record_are_kept(tmp_path):
     assert control.learning_rate == 0.5
     assert final(resumed)[0] == final(whole)[0]
     assert resumed.history["learning_rate"] == whole.history["learning_rate"] == [0.5, 0.5]
+
+
+def test_the_callers_record_is_there_before_the_first_event(tmp_path):
+    options = FitOptions(epochs=2, batch_size=10, policies=[Checkpoint(tmp_path, **ALWAYS)])
+    control = Control(learning_rate=0.25, record={"name": "first", "numbers": [1, 2.5]})
+    for _ in compiled().fit_events(X, Y, options, control=control):
+        control.stop = True
+    resumed = Control(record={"name": "second", "other": 1})
+    again = FitOptions(epochs=2, batch_size=10, policies=options.policies, resume=tmp_path)
+    compiled().fit_events(X, Y, again, control=resumed)
+    assert resumed.record == {"name": "first", "numbers": [1, 2.5], "other": 1}
+    assert resumed.learning_rate == 0.25
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------------
@@ -711,6 +732,111 @@ def test_each_policy_has_its_memory(tmp_path):
         rewritten(path, lambda values: {**values, "memories": [{}]})
     with pytest.raises(CheckpointError, match="is of a training with 1 policies, not 0"):
         fit(tmp_path, resume=tmp_path)
+
+
+def test_scores_from_which_no_result_can_be_computed_are_noticed(tmp_path):
+    settings = {"model": compiled(metrics=[ROCAUC()]), "epochs": 1}
+    fit(tmp_path, policies=[Checkpoint(tmp_path, every_steps=2, keep=1, cost=1.0)], **settings)
+    (path,) = checkpoint_files(tmp_path)
+
+    def other_batches(values):
+        scores = {"loss": 1.0, "weight": 20.0, "metrics": [{"exclusive": True, "columns": np.arange(3), "batches": [5]}]}
+        return {**values, "place": {**values["place"], "epoch": 1, "batch": 2, "scores": scores}}
+
+    rewritten(path, other_batches)
+    with pytest.raises(CheckpointError, match="the scores in the checkpoint do not fit the metrics"):
+        fit(tmp_path, model=compiled(metrics=[ROCAUC()]), epochs=1, resume=tmp_path)
+
+
+ROWS = [
+    {"epoch": 1, "seconds": 0.25, "train_loss": 1.5},
+    {"epoch": 2, "seconds": 0.5, "train_loss": math.nan, "train_recall_0": 1 / 3},
+    {"epoch": 3, "seconds": 0.75, "train_loss": math.inf},
+]
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[1:], []], ids=len)
+def test_the_table_of_a_history_has_the_rows(rows):
+    table = _table(rows)
+    assert is_table(table)
+    assert repr(rows_of(table)) == repr(rows)
+    assert (table["present"] is None) == (len({len(row) for row in rows}) < 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"values": None},
+        {"values": [[1.0, 0.25, 1.5]]},
+        {"values": np.array([[1, 2, 3]])},
+        {"values": np.ones(3)},
+        {"values": np.ones((1, 4))},
+        {"values": np.array([[math.inf, 0.25, 1.5]])},
+        {"values": np.array([[math.nan, 0.25, 1.5]])},
+        {"present": np.ones((1, 3))},
+        {"present": [[True, True, True]]},
+        {"present": np.ones((2, 3), bool)},
+        {"present": np.array([[False, True, True]])},
+        {"columns": ["epoch", "seconds", 3]},
+        {"columns": ["epoch", "seconds", "seconds"]},
+        {"columns": ["epoche", "seconds", "train_loss"], "integers": []},
+        {"integers": [1]},
+        {"integers": ["epoch", "train_loss"], "values": np.array([[1.0, 0.25, math.nan]])},
+    ],
+    ids=str,
+)
+def test_other_tables_are_noticed(change):
+    table = _table(ROWS[:1])
+    assert is_table(table)
+    assert is_table({**table, "present": np.ones((1, 3), bool)})
+    assert is_table({**table, "integers": ["epoch", "elsewhere"]})
+    assert is_table({**table, "values": np.array([[1.0, math.nan, math.inf]])})
+    assert not is_table({**table, **change})
+
+
+def test_integers_that_are_left_out_of_a_row_need_no_value():
+    rows = [{"epoch": 1, "count": 3}, {"epoch": 2}]
+    table = _table(rows)
+    assert is_table(table)
+    assert rows_of(table) == rows
+    assert [type(value) for value in rows_of(table)[0].values()] == [int, int]
+
+
+@pytest.mark.parametrize(
+    ("value", "recorded"),
+    [
+        (None, None),
+        (True, True),
+        (3, 3),
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (math.inf, "inf"),
+        ("balanced", "balanced"),
+        ((1, [2.5]), [1, [2.5]]),
+        ({1: 2.0, "a": None}, [[1, 2.0], ["a", None]]),
+        (object(), "object"),
+    ],
+    ids=str,
+)
+def test_the_form_of_options_in_a_file(value, recorded):
+    found = _recorded(value)
+    assert found == recorded
+    assert type(found) is type(recorded)
+
+
+def test_the_form_of_arrays_in_a_file():
+    array = np.array([[1.0, 2.0, 3.0]])
+    kind, shape, digest = _recorded(array)
+    assert (kind, shape, len(digest)) == ("float64", [1, 3], 64)
+    assert _recorded(np.asfortranarray(array.repeat(2, axis=1))[:, ::2]) == [kind, shape, digest]
+    assert len({str(_recorded(one)) for one in (array, array + 1, array[0], array.astype(np.float32))}) == 4
+
+
+def test_checkpoints_are_not_part_of_the_options_that_are_compared(tmp_path):
+    without = recorded_options(FitOptions(policies=[EarlyStopping(2)]))
+    assert recorded_options(FitOptions(policies=[Checkpoint(tmp_path), EarlyStopping(2)], resume=tmp_path)) == without
+    assert len(without["policies"]) == 1
+    assert recorded_options(FitOptions(policies=[EarlyStopping(3)])) != without
 
 
 @pytest.mark.parametrize(

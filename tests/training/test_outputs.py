@@ -120,7 +120,7 @@ def test_masked_targets_of_a_vector_may_have_any_value_and_the_others_not():
     weights[0] = 0
     assert model.evaluate(X, y, sample_weight=weights) == pytest.approx(model.evaluate(X[1:], y[1:]), rel=1e-6)
     with pytest.raises(ShapeError, match="sample_weight must hold one number for each of the 12 samples; got"):
-        model.train_on_batch(X, y % 3, np.zeros((12, 2)) + [0, 1])
+        model.train_on_batch(X, y % 3, np.eye(2)[np.ones(12, int)])
 
 
 def test_the_mean_of_scores_with_small_weights():

@@ -27,9 +27,11 @@ from pellucid import (
     LBFGS,
     SGD,
     Accuracy,
+    Adam,
     BatchNorm,
     ConfigError,
     CrossEntropy,
+    DataError,
     Dense,
     DivergedError,
     FileError,
@@ -42,6 +44,7 @@ from pellucid import (
     Sequential,
     Softmax,
     Triplet,
+    Zeros,
 )
 from pellucid.core import launcher
 from pellucid.data import mnist
@@ -545,6 +548,156 @@ def test_ranks_that_begin_differently_are_refused(changed, named):
             model.fit(VALUES[:n], (LABELS[:n] + own.get("labels", 0)) % 3, epochs=own.get("epochs", 1))
 
     on_ranks(2, train)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda model: setattr(model.state, "steps", 7), "steps so far"),
+        (lambda model: setattr(model.state, "epochs", 7), "epochs so far"),
+        (lambda model: model.weights["dense1.b"].__setitem__(0, 1), "parameters"),
+        (lambda model: model.state.statistics.__setitem__(0, 1), "parameters"),
+        (lambda model: model.state.updater.state["adam1.m"].__setitem__(0, 1), "optimizer states"),
+    ],
+    ids=["steps", "epochs", "parameters", "statistics", "optimizer"],
+)
+def test_models_that_differ_on_one_rank_are_refused(change, named):
+    def train(group):
+        model = Sequential(BatchNorm(), Dense(3), Softmax()).compile((5,), CrossEntropy(), Adam(0.01))
+        if group.rank == 1:
+            change(model)
+        with pytest.raises(ConfigError, match=f"^fit: rank 1 has other {named} than rank 0"):
+            model.fit(VALUES, LABELS)
+
+    on_ranks(2, train)
+
+
+def test_learning_rates_networks_losses_and_weights_are_compared():
+    def train(group, last=None, loss=None, rate=0.1, options=None, weights=None, control=None):
+        own = group.rank == 1
+        network = Sequential(Dense(3, Zeros()), last if own and last else Dense(3), Softmax())
+        model = network.compile((5,), loss if own and loss else CrossEntropy(), SGD(rate if own else 0.1), seed=0)
+        weight = None if weights is None else np.ones(35) + (weights if own else 0)
+        set_to = Control(learning_rate=control if own else None)
+        list(
+            model.fit_events(VALUES, LABELS, FitOptions(**(options or {}) if own else {}), sample_weight=weight, control=set_to)
+        )
+
+    for change, named in (
+        ({"last": Dense(3, Zeros())}, "networks and parameters"),
+        ({"loss": CrossEntropy(smoothing=0.1)}, "losses"),
+        ({"rate": 0.2}, "optimizers"),
+        ({"options": {"batch_size": 7}}, "batch_size"),
+        ({"options": {"shuffle": False}}, "shuffle"),
+        ({"weights": 0.5}, "targets"),
+        ({"control": 0.5}, "learning rates"),
+    ):
+        with pytest.raises(ConfigError, match=f"^fit: rank 1 has other {named} than rank 0"):
+            on_ranks(2, functools.partial(train, **change))
+    on_ranks(2, functools.partial(train, weights=0.0))
+
+
+def test_the_message_about_an_error_names_the_rank_and_how_to_go_on():
+    def messages(group):
+        group.resume = "pellucid train --resume run"
+        return group.failure(DataError("no labels")), group.failure(KeyboardInterrupt()), group.failure(ValueError("odd"))
+
+    mine, interrupted, foreign = on_ranks(2, messages)[1]
+    assert mine.startswith("error: rank 1 of 2 on ")
+    assert mine.endswith(
+        ": no labels; all ranks end; pellucid train --resume run continues from the last checkpoint, on any number of ranks"
+    )
+    assert ": KeyboardInterrupt; all ranks end" in interrupted
+    assert interrupted.startswith("error: rank 1")
+    assert foreign.startswith("ValueError: odd\nerror: rank 1 of 2")
+    assert ": ValueError: odd; all ranks end;" in foreign
+    assert ALONE.failure(DataError("no labels")).endswith(": no labels; all ranks end")
+
+
+class Errors:
+    """The communicator for errors: ``together`` says whether all ranks fail, ``first`` is the error of rank 0."""
+
+    def __init__(self, together, first="None"):
+        self.together, self.first = together, first
+
+    def Ibarrier(self):
+        return self
+
+    def Test(self):
+        return self.together
+
+    def bcast(self, value, root):
+        assert root == 0
+        return self.first
+
+
+class Aborting:
+    """A communicator of rank 1 of 2 that remembers how the ranks were ended."""
+
+    ended = None
+
+    def Get_rank(self):
+        return 1
+
+    def Get_size(self):
+        return 2
+
+    def Abort(self, code):
+        self.ended = code
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (DataError("no labels"), 2), (ValueError("odd"), 1)])
+def test_a_rank_that_fails_alone_ends_all_with_a_code(error, code, capsys, monkeypatch):
+    monkeypatch.setattr(ranks, "PATIENCE", 0.0)
+    monkeypatch.setattr(ranks, "FLUSH", 0.0)
+    comm = Aborting()
+    RankGroup(comm, Errors(together=False)).end_all(error)
+    assert comm.ended == code
+    assert "error: rank 1 of 2 on " in capsys.readouterr().err
+
+
+def test_an_error_of_all_is_printed_once(capsys):
+    for error, first, printed in (
+        (DataError("no labels"), repr(DataError("no labels")), False),
+        (DataError("no labels"), repr(DataError("no data")), True),
+        (KeyboardInterrupt(), repr(DataError("no data")), False),
+    ):
+        comm = Aborting()
+        RankGroup(comm, Errors(True, first)).end_all(error)
+        assert comm.ended is None
+        assert ("error: rank 1 of 2" in capsys.readouterr().err) is printed
+
+
+def test_processes_are_listed_by_machine(monkeypatch):
+    hosts = {0: "a", 1: "b", 2: "a"}
+
+    def processes(group):
+        group.gather = lambda value: [(hosts[rank], 10 + rank) for rank in range(3)]
+        return group.processes()
+
+    assert same(on_ranks(3, processes)) == "processes 10, 12 on a; processes 11 on b"
+
+
+def test_values_that_differ_are_named_with_both():
+    def check(group):
+        with pytest.raises(ConfigError) as caught:
+            group.check_same({"a": 1, "b": group.rank, "c": group.rank // 2}, "fit", "wait")
+        return str(caught.value)
+
+    assert same(on_ranks(3, check)) == "fit: rank 1 has other b than rank 0 (1 and 0): wait"
+
+
+def test_a_block_inside_another_belongs_to_it(monkeypatch):
+    def nested(group):
+        with ranks.together() as inner:
+            assert inner is group
+        with ranks.alone():
+            assert ranks.current() is ALONE
+            with ranks.together() as alone:
+                assert alone is ALONE
+        return ranks.current() is group
+
+    assert on_ranks(2, nested) == [True, True]
 
 
 def test_ranks_that_drift_apart_are_noticed_at_the_end_of_an_epoch():
