@@ -15,6 +15,7 @@ from pellucid import (
     AverageWeights,
     BatchNorm,
     Chain,
+    Checkpoint,
     ConfigError,
     Control,
     CrossEntropy,
@@ -35,12 +36,14 @@ from pellucid import (
     Softmax,
     StepEvent,
     Tanh,
+    Triplet,
     kernels as kernel_sets,
 )
 from pellucid.data import Augmentation
 from pellucid.data.planar import blobs
 from pellucid.optim.lbfgs import CurvaturePairs, Minimization
 from pellucid.training import full_batch, threads
+from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.full_batch import FullBatchLoss
 from pellucid.training.state import ModelState
 
@@ -285,6 +288,38 @@ def test_batch_normalization_takes_the_whole_set_at_once(monkeypatch):
     monkeypatch.setattr(full_batch, "MAX_WHOLE_VALUES", 442 * 10 - 1)
     with pytest.raises(ConfigError, match=r"batchnorm1 needs statistics over the whole training set.*all 442 samples"):
         model.fit(X, Y)
+
+
+def test_a_set_that_just_fits_is_taken_at_once(monkeypatch):
+    monkeypatch.setattr(full_batch, "MAX_WHOLE_VALUES", 442 * 10)
+    assert compiled(network=Sequential(Dense(4), BatchNorm(), Dense(1))).fit(X, Y)["train_loss"][0] > 0
+    monkeypatch.setattr(full_batch, "MAX_WHOLE_VALUES", 0)
+    assert compiled().fit(X, Y)["train_loss"][0] > 0, "only where layers need the whole set"
+    with pytest.raises(ConfigError, match=r"^Triplet\(.*\) compares all samples, but all 442 samples at .*: train with"):
+        Sequential(Dense(2)).compile((10,), Triplet(), LBFGS()).fit(X, np.arange(442) % 2)
+
+
+def test_the_evaluations_of_a_resumed_training_go_on(tmp_path):
+    whole, parts = compiled(SETTINGS), compiled(SETTINGS)
+    policies = [Checkpoint(tmp_path, every_steps=1, keep=99, cost=1.0)]
+    whole.fit(X, Y, epochs=6)
+    parts.fit(X, Y, epochs=6, policies=policies)
+    passes = parts.history.forward_passes
+    assert passes == whole.history.forward_passes >= 6
+    for path in checkpoint_files(tmp_path)[:2]:
+        path.unlink()
+    resumed = compiled(SETTINGS)
+    resumed.fit(X, Y, epochs=6, policies=policies, resume=tmp_path)
+    assert resumed.history.forward_passes == passes
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+
+
+def test_a_learning_rate_cannot_be_set():
+    events = compiled(SETTINGS).fit_events(X, Y, FitOptions(epochs=3), control=(control := Control()))
+    next(events)
+    control.learning_rate = 0.5
+    with pytest.raises(ConfigError, match=r"LBFGS\(.*\) has no learning rate that could be set to 0.5"):
+        list(events)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from pellucid import (
     DataError,
     Dense,
     Dropout,
+    FitOptions,
     Flatten,
     MeanSquaredError,
     OneCycle,
@@ -30,6 +31,7 @@ from pellucid import (
     Rescale,
     Sequential,
     Softmax,
+    StepEvent,
     Zeros,
     plots,
 )
@@ -186,6 +188,43 @@ def test_the_range_test_ends_at_the_first_step_whose_losses_have_exploded():
     limits = 4 * np.minimum.accumulate(found.losses)[9:]
     assert (means[:-1] <= limits[:-1]).all()
     assert means[-1] > limits[-1]
+
+
+def test_the_range_of_rates_and_the_number_of_steps():
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+
+    def search(**options):
+        return Sequential(Dense(1)).compile((3,), MeanSquaredError(), SGD(0.1)).find_learning_rate(x, x.sum(axis=1), **options)
+
+    found = search(low=1e-4, high=1e-2, steps=10, batch_size=64)
+    np.testing.assert_allclose(found.rates, np.geomspace(1e-4, 1e-2, 10))
+    assert len(found.losses) == len(found.smoothed) == 10
+    assert not found.diverged
+    assert len(set(found.losses)) == 10, "a new epoch begins where the batches end"
+    for options, message in (
+        ({"steps": 9}, "steps must be at least 10"),
+        ({"low": 0.1, "high": 0.1}, "low must be less than high"),
+        ({"low": 0.2, "high": 0.1}, "low must be less than high"),
+        ({"low": 0}, "low must be above 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            search(**options)
+    with pytest.raises(DataError, match=r"the loss is out of bounds already at 1e\+30; start with a lower rate"):
+        search(low=1e30, high=1e31)
+
+
+def test_the_same_batches_are_used_as_in_the_next_epoch():
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    model = Sequential(Dense(1)).compile((3,), MeanSquaredError(), SGD(0.1))
+    found = model.find_learning_rate(x, x.sum(axis=1), low=1e-9, high=1e-8, steps=10, batch_size=16)
+    again = Sequential(Dense(1)).compile((3,), MeanSquaredError(), SGD(1e-9))
+    losses = [
+        event.loss
+        for event in again.fit_events(x, x.sum(axis=1), FitOptions(epochs=3, batch_size=16))
+        if isinstance(event, StepEvent)
+    ]
+    np.testing.assert_allclose(found.losses, losses[:10], rtol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_ends_the_range_test():

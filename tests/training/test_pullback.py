@@ -12,6 +12,7 @@ from pellucid import (
     BatchNorm,
     Chain,
     ClipNorm,
+    Concatenate,
     ConfigError,
     CrossEntropy,
     DataError,
@@ -20,7 +21,9 @@ from pellucid import (
     Dropout,
     Exponential,
     Frozen,
+    Graph,
     MeanSquaredError,
+    Node,
     ReLU,
     Sequential,
     ShapeError,
@@ -367,6 +370,86 @@ def test_memory_is_reused_from_step_to_step():
     assert len(used) == 2
     loop()
     assert memory() == used
+
+
+@pytest.mark.filterwarnings("error")
+def test_running_statistics_that_are_not_finite_in_part_are_not_taken():
+    model = Sequential(BatchNorm(), Dense(2)).compile((5,), MeanSquaredError())
+    before = model.state.statistics.copy()
+    x = X.copy()
+    x[:, 2] = 3e38 * (-1.0) ** np.arange(24)  # its variance is infinite
+    model.forward(x)
+    np.testing.assert_array_equal(model.state.statistics, before)
+    model.forward(X)
+    assert not np.array_equal(model.state.statistics, before)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_too_large_is_reported_by_the_update():
+    model = compiled(PLAIN)
+    g = gradients_of(model)
+    for huge in (g * 1e38 * 1e38, (g * 1e38 * 1e30) + (g * 1e38 * 1e30), g / 1e-300):
+        with pytest.raises(DivergedError, match=r"in step 1: the gradient of dense2.. is the first that is not finite"):
+            model.update(huge)
+    y, pullback = model.forward(X)
+    with pytest.raises(DivergedError, match=r"in step 1: the gradient of dense2.. is the first that is not finite"):
+        model.update(pullback(np.full(y.shape, 1e300)))
+    large = gradients_of(model)
+    large.parameters[:] = 0
+    large["dense1.W"][0, 0] = 2e19
+    with pytest.raises(DivergedError, match=r"the gradient has a norm of 2e\+19, which is out of bounds, at a learning"):
+        model.update(large)
+    with pytest.raises(DivergedError, match=r"at a learning rate of 0\.3"):
+        model.update(large, learning_rate=0.3)
+    large["dense1.W"][0, 0] = 1e19
+    model.update(large, learning_rate=0)
+    assert model.state.steps == 1
+    np.testing.assert_array_equal(model.parameters, compiled(PLAIN).parameters)
+
+
+def test_gradients_of_an_equal_network_fit():
+    first, second = compiled(PLAIN), compiled(PLAIN)
+    np.testing.assert_array_equal((gradients_of(first) + gradients_of(second)).parameters, 2 * gradients_of(first).parameters)
+    first.update(gradients_of(second))
+    second.update(gradients_of(compiled(PLAIN)))
+    np.testing.assert_array_equal(first.parameters, second.parameters)
+    g = gradients_of(first)
+    assert len(g) == 4
+    assert list(g) == ["dense1.W", "dense1.b", "dense2.W", "dense2.b"]
+
+
+def test_gradients_of_several_inputs_and_outputs():
+    nodes = (Node("both", Concatenate(), "a", "b"), Node("p", Dense(2), "both"), Node("q", Dense(1), "both"))
+    network = Graph(*nodes, inputs=("a", "b"), outputs=("p", "q"))
+    model = network.compile({"a": (5,), "b": (5,)}, {"p": MeanSquaredError(), "q": MeanSquaredError()})
+    _, pullback = model.forward({"a": X, "b": -X})
+    dy = {"p": np.ones((24, 2)), "q": np.zeros((24, 1))}
+    for wrong, error, message in (
+        (np.ones((24, 2)), DataError, "dy must be a dictionary with one entry for each output"),
+        ({"p": dy["p"]}, DataError, "dy lacks the output 'q'"),
+        ({**dy, "q": np.ones(24)}, ShapeError, r"dy\['q'\] is the gradient with respect to y: .* \(24, 1\), got \(24,\)"),
+    ):
+        with pytest.raises(error, match=message):
+            pullback(wrong)
+    g = pullback(dy)
+    assert set(g.x) == {"a", "b"}
+    weights = model.weights["p.W"].sum(axis=1)
+    np.testing.assert_allclose(g.x["a"], np.tile(weights[:5], (24, 1)), rtol=1e-5)
+    np.testing.assert_allclose((3 * g).x["b"], 3 * np.tile(weights[5:], (24, 1)), rtol=1e-5)
+    assert not g["q.W"].any()
+    one = compiled(PLAIN)
+    with pytest.raises(DataError, match="dy is a dictionary, but the network has one output: give the array alone"):
+        one.forward(X)[1]({"output": np.ones((24, 3))})
+
+
+def test_an_error_in_a_pullback_leaves_it_usable_if_nothing_was_computed():
+    model = compiled(PLAIN)
+    y, pullback = model.forward(X)
+    with pytest.raises(ShapeError, match=r"dy is the gradient with respect to y: it must have the shape of y, \(24, 3\)"):
+        pullback(np.ones((24, 2)))
+    np.testing.assert_array_equal(pullback(y).parameters, gradients_after(compiled(PLAIN), y).parameters)
+    with pytest.raises(ConfigError, match="this pullback has been called before"):
+        pullback(y)
 
 
 def test_zero_is_subtracted_from_nothing():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    LBFGS,
     SGD,
     Accuracy,
     Adam,
@@ -25,6 +26,7 @@ from pellucid import (
     MeanSquaredError,
     Model,
     Node,
+    Perturbation,
     ReLU,
     Sequential,
     Softmax,
@@ -125,6 +127,43 @@ def test_a_sample_weight_counts_like_repeated_samples():
     expected = repeated(x.repeat(repeats, axis=0), y.repeat(repeats), np.ones(8), 1)
     assert loss == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(weighted.gradient, repeated.gradient, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"accumulate": 2},
+        {"deterministic": True},
+        {"method": Perturbation("one", 0.01)},
+        {"optimizer": LBFGS()},
+        {"network": "several"},
+        {"network": "several", "optimizer": LBFGS()},
+    ],
+    ids=str,
+)
+def test_only_the_ratios_of_weights_count_in_training(options):
+    random = np.random.default_rng(0)
+    x, y, weights = random.normal(size=(12, 3)).astype(np.float32), random.normal(size=12), np.linspace(0.25, 1, 12)
+    options = dict(options)
+    optimizer, several = options.pop("optimizer", None) or SGD(0.1), options.pop("network", None)
+
+    def trained(factor):
+        if several:
+            both = Graph(Node("a", Dense(1), "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
+            losses = {"a": MeanSquaredError(), "b": MeanSquaredError()}
+            model, targets = both.compile((3,), losses, optimizer), {"a": y, "b": -y}
+        else:
+            model, targets = Sequential(Dense(1)).compile((3,), MeanSquaredError(), optimizer), y
+        model.fit(
+            x, targets, sample_weight=weights * factor, epochs=2, batch_size=12 if "LBFGS" in str(optimizer) else 3, **options
+        )
+        return model
+
+    small, plain = trained(2.0**-12), trained(1.0)
+    np.testing.assert_allclose(small.parameters, plain.parameters, atol=1e-6)
+    assert small.history["train_loss"] == pytest.approx(plain.history["train_loss"], rel=1e-5)
+    assert np.abs(plain.parameters).max() > 0.01
 
 
 def test_fit_uses_sample_weights(images):

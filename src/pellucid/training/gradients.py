@@ -69,7 +69,8 @@ class Gradients(Mapping[str, Array]):
     def __mul__(self, factor: float) -> Gradients:
         if not isinstance(factor, (int, float, np.number)):
             return NotImplemented
-        number = np.float32(factor)
+        with np.errstate(over="ignore"):  # update() reports what is not finite
+            number = np.float32(factor)
         x = None if self._x is None else scaled(self._x, number)
         return Gradients(self.layout, self._vector(self.parameters, number, np.multiply), x, self._why_no_x)
 
