@@ -23,6 +23,7 @@ from pellucid.core.memory import Array
 from pellucid.data.drawings.rendering import NORMALIZATIONS, digit
 from pellucid.data.drawings.strokes import check_strokes
 from pellucid.errors import ConfigError, DataError, PellucidError, did_you_mean
+from pellucid.kernels import using
 
 REQUIRED: Any = object()
 MAX_TEXT = 1000  # characters of a string
@@ -58,10 +59,11 @@ class RequestFields:
             raise DataError("canvas must be a list of a width and a height")
         return float(value[0]), float(value[1])
 
-    def image(self) -> Array:
-        """Return the drawing as the networks receive it: (1, 28, 28, 1) bytes."""
+    def image(self, kernels: str | None = None) -> Array:
+        """Return the drawing as the networks receive it: (1, 28, 28, 1) bytes. ``kernels`` names the kernels that draw it."""
         normalization = self.text("normalization", NORMALIZATIONS, "mass")
-        return digit(self.strokes(), normalization, self.canvas())[None]
+        with using(kernels):
+            return digit(self.strokes(), normalization, self.canvas())[None]
 
     def text(self, name: str, choices: Iterable[str] | None = None, default: Any = REQUIRED) -> Any:
         """Return a string, which must be one of the ``choices`` if these are given."""

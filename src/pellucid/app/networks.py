@@ -6,6 +6,7 @@ A network is loaded when it is added, which takes some milliseconds.
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Iterable
@@ -18,14 +19,17 @@ import numpy as np
 
 from pellucid.app.api import NotFoundError
 from pellucid.core.memory import Array
+from pellucid.data.drawings.rendering import digit
 from pellucid.data.drawings.strokes import NO_DIGIT
 from pellucid.errors import ConfigError, FileError
+from pellucid.kernels import using
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.runs.folder import open_run, read_metrics
 
 SHAPE = (28, 28, 1)
 DIGITS = tuple("0123456789")
+PAIR_CARD = "pair.json"  # in the folder app/pair of the package: how its networks were made, and their figures
 MAX_RUNS = 50  # the newest runs of a folder, which are loaded at the start
 
 
@@ -89,6 +93,7 @@ class Networks:
         self._networks: dict[str, Network] = {}
         self._lock = threading.Lock()
         self.loaded = threading.Event()  # set when the networks that existed at the start are loaded
+        self.kernels: str | None = None  # those that draw images; None for the fastest
 
     def add(self, *paths: Path) -> list[str]:
         """Load run folders and return the names of their networks.
@@ -120,10 +125,36 @@ class Networks:
             except (FileError, ConfigError):
                 continue
 
+    def add_pair(self) -> list[str]:
+        """Load the trained networks that are part of the package, and return their names.
+
+        They use the reference kernels, which need no time to start, until :meth:`warm_up` replaces them.
+        """
+        from importlib.resources import files
+
+        folder = files("pellucid.app").joinpath("pair")
+        card = json.loads(folder.joinpath(PAIR_CARD).read_text(encoding="utf-8"))
+        with using("reference"):
+            loaded = []
+            for name, entry in card["networks"].items():
+                path, settings = Path(str(folder.joinpath(entry["file"]))), {"preset": name, "data": entry["data"]}
+                loaded.append(Network(name, path, Model.load(path), settings, entry["metrics"]))
+        with self._lock:
+            self._networks |= {network.name: network for network in loaded if network.name not in self._networks}
+            self.kernels = "reference"
+        return [network.name for network in loaded]
+
     def warm_up(self) -> None:
-        """Predict once with each network, so that kernels and memory are ready before the first drawing."""
+        """Predict once with each network, so that kernels and memory are ready before the first drawing.
+
+        Networks with the reference kernels get the fastest ones when these are ready; they answer in the meantime.
+        """
+        image = digit([[(0, 0), (1, 1)]])[None]
         for network in self.select(None):
-            network.model.predict(np.zeros((1, *SHAPE), np.uint8))
+            model = network.model if self.kernels is None else Model.load(network.path)
+            model.predict(image)
+            network.model = model
+        self.kernels = None
 
     def get(self, name: str) -> Network:
         """Return the network of that name. Raises NotFoundError."""

@@ -33,7 +33,7 @@ from pellucid.errors import FileError, VersionError
 FORMAT = 1
 NEEDS = "0.1.0"  # the oldest version that reads this format, which older versions name when they refuse a newer file
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LENGTH_BYTES = 8  # at the start of the file: the length of the header
 _MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors: a larger number is not the length of a header
@@ -160,7 +160,7 @@ def _header(tensors: Mapping[str, tuple[str, list[int], int]], settings: str, di
 
 
 def tensor_chunks(settings: Mapping[str, Any], tensors: Mapping[str, Array]) -> list[bytes]:
-    """Return the content of a safetensors file with arrays (float32 or float64) and settings (plain JSON), in pieces."""
+    """Return the content of a safetensors file in pieces: arrays of floats of 16, 32 or 64 bits, and settings (plain JSON)."""
     table = {name: (_DTYPE_NAMES[a.dtype.newbyteorder("<")], list(a.shape), a.nbytes) for name, a in tensors.items()}
     data = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for _, a in sorted(tensors.items())]
     text = canonical_json(settings)

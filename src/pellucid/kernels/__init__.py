@@ -10,28 +10,45 @@ once, where user data enters the library.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import os
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import cast
 
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.kernels.interface import Kernels as Kernels
 
 SETS = ("reference", "compiled")
+_used: ContextVar[str | None] = ContextVar("pellucid kernels", default=None)
 
 
 def load(name: str | None = None) -> Kernels:
     """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed.
 
-    Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
+    Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
     """
-    name = name or os.environ.get("PELLUCID_KERNELS") or None
+    name = name or _used.get() or os.environ.get("PELLUCID_KERNELS") or None
     if name is not None and name not in SETS:
         raise ConfigError(f"there are no kernels {name!r} (PELLUCID_KERNELS): {did_you_mean(name, SETS)}")
     return _load(name)
+
+
+@contextlib.contextmanager
+def using(name: str | None) -> Iterator[None]:
+    """Make ``load()`` return the named kernel set within the ``with`` block, in this thread alone; None changes nothing.
+
+    A server that starts uses the reference kernels until the compiled ones are imported and compiled, which takes seconds.
+    """
+    token = _used.set(name or _used.get())
+    try:
+        yield
+    finally:
+        _used.reset(token)
 
 
 @functools.cache

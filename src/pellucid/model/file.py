@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pellucid.core.config import from_json
 from pellucid.core.files import FORMAT, NEEDS, TensorFile, check_format, tensor_chunks
-from pellucid.core.memory import Shape
+from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import InputStage
-from pellucid.errors import CheckpointError, FileError, PellucidError
+from pellucid.errors import CheckpointError, ConfigError, FileError, PellucidError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
@@ -23,6 +25,8 @@ from pellucid.optim import Chain, Rule
 from pellucid.optim.adam import MIN_EPSILON
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS
 from pellucid.training.state import ModelState
+
+STORED = ("float16", "float32")  # the formats of the arrays in a file, besides the model's own
 
 # The rules for which files may hold an ε below MIN_EPSILON, from before there was this bound. Younger rules are not listed.
 ROUNDED_RULES = ("Adagrad", "Adam", "Adamax", "Muon", "Nadam", "RMSprop")
@@ -34,11 +38,29 @@ def settings(state: ModelState, config: Mapping[str, Any], *, training_state: bo
     return {"format": FORMAT, "needs": NEEDS, "training_state": training_state, **counts, **config}
 
 
-def content(state: ModelState, config: Mapping[str, Any], *, training_state: bool) -> list[bytes]:
+def content(state: ModelState, config: Mapping[str, Any], *, training_state: bool, dtype: str | None = None) -> list[bytes]:
     """Return the file of the model with this state and these settings, in pieces; ``training_state`` adds the optimizer's
-    vectors."""
+    vectors. ``dtype`` is "float16" or "float32", in which the arrays are stored, or None for their own.
+
+    Raises ConfigError for another ``dtype``, and for values that it cannot hold.
+    """
     arrays = state.saved_arrays(training_state=training_state)
+    if dtype is not None:
+        arrays = {name: _converted(name, array, dtype) for name, array in arrays.items()}
     return tensor_chunks(settings(state, config, training_state=training_state), arrays)
+
+
+def _converted(name: str, array: Array, dtype: str) -> Array:
+    """Return an array in another floating-point format. Raises ConfigError if a value is too large for it."""
+    if dtype not in STORED:
+        raise ConfigError(f"save(dtype={dtype!r}): arrays are stored as {' or '.join(STORED)}; leave dtype out for their own")
+    largest = float(np.abs(array).max(initial=0.0))
+    if np.isfinite(largest) and largest > np.finfo(dtype).max:
+        raise ConfigError(
+            f"save(dtype={dtype!r}): {name} has values up to {largest:.3g}, and the largest {dtype} is "
+            f"{np.finfo(dtype).max:.3g}; leave dtype out"
+        )
+    return array.astype(dtype)
 
 
 @dataclass(frozen=True)

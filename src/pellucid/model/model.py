@@ -468,17 +468,22 @@ class Model:
         several_outputs = () if self.loss_weights is None else ("loss_weights",)
         return {name: to_json(getattr(self, name)) for name in (*names, *several_outputs)}
 
-    def save(self, path: str | Path, *, training_state: bool = False) -> None:
+    def save(self, path: str | Path, *, training_state: bool = False, dtype: str | None = None) -> None:
         """Write the parameters and the settings to one safetensors file, atomically.
+
+        ``dtype="float16"`` makes a file of half the size: the arrays are rounded to 11 bits, and :meth:`load` returns a float32
+        model with the rounded values. Evaluate that model: its figures may differ in the last digits.
 
         ``training_state`` adds the optimizer's vectors, so that training continues with the batches, noise and updates that
         would have followed. Schedules and policies start again with each ``fit``; a training that is to be interrupted and
         resumed writes checkpoints (:class:`~pellucid.training.Checkpoint`), which :meth:`load` reads as well.
 
-        Raises ConfigError if two classes or functions of your own in it have the same name: the file holds their names.
+        Raises ConfigError if two classes or functions of your own in it have the same name: the file holds their names; and for
+        values that are too large for ``dtype``.
         """
         by_key(self._own_classes())
-        write_atomically(path, model_file.content(self.state, self.config(), training_state=training_state))
+        content = model_file.content(self.state, self.config(), training_state=training_state, dtype=dtype)
+        write_atomically(path, content)
 
     def _file_settings(self) -> dict[str, Any]:
         """Return the settings of a file of this model with the training state."""

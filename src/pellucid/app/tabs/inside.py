@@ -98,7 +98,7 @@ def _weights(networks: Networks, request: RequestFields) -> dict[str, Any]:
 
 def _activations(networks: Networks, request: RequestFields) -> dict[str, Any]:
     network = networks.get(request.text("network"))
-    image = request.image()
+    image = request.image(networks.kernels)
     outputs = activations(network.model, image)
     described = []
     for stage in stages(network):

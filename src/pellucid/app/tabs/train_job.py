@@ -17,8 +17,8 @@ from pellucid.runs.plan import RunPlan, RunSettings
 
 # The two networks for drawings, by the names of their run folders: one is trained quickly, the other is accurate.
 PAIR = {
-    "draw-mlp": RunSettings(data="drawings", model="mlp", epochs=6, augmentation="affine", optimizer="adam", watch=True),
-    "draw-cnn": RunSettings(data="drawings", model="cnn-best", epochs=12, watch=True),
+    "draw-mlp": RunSettings(data="drawings", model="draw-mlp", watch=True),
+    "draw-cnn": RunSettings(data="drawings", model="draw-cnn", watch=True),
 }
 FINISHED = ("done", "stopped", "failed")
 

@@ -54,7 +54,7 @@ def _attribution(networks: Networks, background: Background, request: RequestFie
     network = networks.get(request.text("network"))
     method = explain.METHODS[request.text("method", explain.METHODS)]
     target, against = (request.text(field, network.classes, None) for field in ("target", "against"))
-    image = request.image()
+    image = request.image(networks.kernels)
     answer = {"image": pack(image[0]), "prediction": network.predict(image)}
     images = background.images() if method.needs_background else None
     start = time.perf_counter()

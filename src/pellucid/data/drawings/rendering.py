@@ -52,7 +52,15 @@ def digit(drawing: Any, normalization: str = "mass", canvas: tuple[float, float]
     return _from_strokes(even_strokes(check_strokes(drawing)), normalization, canvas)
 
 
-def _from_strokes(strokes: list[Array], normalization: str, canvas: tuple[float, float] | None) -> Array:
+def image_of(strokes: list[Array], width: float = 1.0) -> Array:
+    """Return strokes as ``digit`` does, normalized by mass, with a pen whose width is ``width`` times PEN.
+
+    The strokes are not checked.
+    """
+    return _from_strokes(even_strokes(strokes), "mass", None, PEN * width)
+
+
+def _from_strokes(strokes: list[Array], normalization: str, canvas: tuple[float, float] | None, pen: float = PEN) -> Array:
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     middle = (SIDE - 1) / 2  # the coordinates of a pixel are those of its centre
@@ -61,18 +69,18 @@ def _from_strokes(strokes: list[Array], normalization: str, canvas: tuple[float,
         if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
             raise DataError(f"canvas must be a width and a height above 0, got {canvas}")
         origin = np.zeros(2) if canvas is not None else low
-        return _to_bytes(_draw(_segments([(stroke - origin) * (SIDE / size.max()) - 0.5 for stroke in strokes])))
+        return _to_bytes(_draw(_segments([(stroke - origin) * (SIDE / size.max()) - 0.5 for stroke in strokes]), pen))
     longest = float((high - low).max())
-    scale = (BOX - PEN) / longest if longest > 0 else 0.0  # a dot stays a dot
+    scale = (BOX - pen) / longest if longest > 0 else 0.0  # a dot stays a dot
     segments = _segments([(stroke - (low + high) / 2) * scale + middle for stroke in strokes])
-    image = _draw(segments)
+    image = _draw(segments, pen)
     if normalization == "box":
         return _to_bytes(image)
     pixel, ink = np.arange(SIDE), float(image.sum())
     centre = [float(image.sum(axis=1) @ pixel) / ink, float(image.sum(axis=0) @ pixel) / ink]
     limit = (SIDE - BOX) / 2  # a larger shift would move ink out of the image
     shift = np.clip([middle - centre[0], middle - centre[1]], -limit, limit)
-    return _to_bytes(_draw(segments + np.tile(shift, 2)))
+    return _to_bytes(_draw(segments + np.tile(shift, 2), pen))
 
 
 def _segments(strokes: list[Array]) -> Array:
@@ -88,9 +96,9 @@ def _segments(strokes: list[Array]) -> Array:
     return np.concatenate(segments)
 
 
-def _draw(segments: Array) -> Array:
-    """Return an image (28, 28) with values from 0 to 1 of the segments, drawn with the pen."""
-    return load().draw_strokes(segments.astype(np.float32), PEN / 2, np.empty((SIDE, SIDE), np.float32))
+def _draw(segments: Array, pen: float) -> Array:
+    """Return an image (28, 28) with values from 0 to 1 of the segments, drawn with a pen of this width in pixels."""
+    return load().draw_strokes(segments.astype(np.float32), pen / 2, np.empty((SIDE, SIDE), np.float32))
 
 
 def _from_image(image: Array, normalization: str) -> Array:
