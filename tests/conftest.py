@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,15 @@ def images():
     """200 images (7, 7, 1) of ten classes that a small network learns in a few epochs."""
     x, y = blocks(200, 7, seed=1)
     return Dataset(x, y, classes=tuple("abcdefghij"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """The Chromium of the system. Without it, the tests that need it are skipped, or fail in CI."""
+    from tests.browser import chromium  # here, because child processes import this file without the folder of tests
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

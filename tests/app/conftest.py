@@ -1,10 +1,9 @@
-"""Fixtures of the drawing mode: two small trained networks, the application, a real server, a browser."""
+"""Fixtures of the drawing mode: two small trained networks, the application, a real server, its page in a browser."""
 
 from __future__ import annotations
 
 import base64
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,14 +23,9 @@ from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import preset
 from pellucid.runs.run import run
 from pellucid.training import EpochEvent
+from tests.browser import draw as draw
 
 ADDRESS = "http://127.0.0.1:8137"
-# Chromium in a container: without a sandbox, a graphics card, and requests to its vendor.
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
 ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750], [730, 500], [670, 250], [500, 150]]]
 
@@ -97,25 +91,6 @@ def served(state) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    """The Chromium of the system. Without it, the tests that need it are skipped, or fail in CI."""
-    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        sync_playwright = None
-    if path is None or sync_playwright is None:
-        why = "there is no Chromium" if path is None else "Playwright is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(f"{why}: the page cannot be tested")
-        pytest.skip(f"{why}: the page is not tested")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(browser, served) -> Iterator[Callable[..., object]]:
     """A function that opens the page: ``open_page("#draw", width=360, scheme="dark")``.
@@ -145,30 +120,6 @@ def interrupt(out: Path, settings: RunSettings, epoch: int = 2) -> dict[str, obj
     """Make a run, and stop it after this epoch."""
     stop = lambda event, *_: not (isinstance(event, EpochEvent) and event.epoch == epoch)  # noqa: E731
     return run(RunPlan.of(settings), out, notify=lambda line: None, progress=False, observer=stop)
-
-
-def draw(page, strokes, *, touch: bool = False) -> None:
-    """Draw on the pad, in units of 0 to 1000, with the mouse or a finger."""
-    frame = page.locator(".pad canvas").bounding_box()
-
-    def place(point):
-        return frame["x"] + point[0] / 1000 * frame["width"], frame["y"] + point[1] / 1000 * frame["height"]
-
-    if touch:
-        session = page.context.new_cdp_session(page)
-        for stroke in strokes:
-            for i, point in enumerate(stroke):
-                x, y = place(point)
-                kind = "touchMove" if i else "touchStart"
-                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        return
-    for stroke in strokes:
-        page.mouse.move(*place(stroke[0]))
-        page.mouse.down()
-        for point in stroke[1:]:
-            page.mouse.move(*place(point), steps=6)
-        page.mouse.up()
 
 
 def wait_for_predictions(page, *labels: str) -> None:

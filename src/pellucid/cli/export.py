@@ -48,10 +48,10 @@ def export(
 
     The written file is run on random samples, and the largest difference between its outputs and those of the model is printed.
     """
-    if onnx is None and numpy is None and c is None:
-        raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py or --c FOLDER")
     if int8 and c is None:
         raise ConfigError("--int8 is for C: add --c FOLDER")
+    if onnx is None and numpy is None and c is None:
+        raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py or --c FOLDER")
     model, config = open_run(run)
     if onnx is not None:
         model.export_onnx(onnx)
