@@ -6,6 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -252,8 +253,9 @@ def test_more_than_four_axes_in_another_order_are_refused(tmp_path):
 # -- user-defined layers ----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
 class Scaled(Layer):
-    """y = x s + plus."""
+    """y = x s."""
 
     def build(self, shape):
         return LayerSpec(shape, {"s": Slot(shape[-1:], Ones())})

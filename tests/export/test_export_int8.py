@@ -71,7 +71,7 @@ def test_the_program_computes_what_the_model_with_8_bits_predicts(make, tmp_path
     actual, wanted = run_c(tmp_path, x, model.output_shape), quantized.model.predict(x)
     np.testing.assert_array_equal(model.predict(x), before)
     lost = np.abs(wanted - before).max()
-    assert 0 < lost < 0.05
+    assert 0 < lost < 0.03 * max(1, np.abs(before).max())
     # A value in the middle between two integers may be rounded to the other one: most outputs are the same.
     assert np.abs(actual - wanted).max() < lost
     assert np.median(np.abs(actual - wanted)) < 1e-6

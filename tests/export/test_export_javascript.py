@@ -109,7 +109,7 @@ def test_tables_keep_the_digits_of_large_columns(page):
     np.testing.assert_allclose(outputs, model.predict(x), rtol=0, atol=BOUND)
     x[1, 0] = np.nan
     text = javascript_program(model._trained_network())
-    missing = page.evaluate(f"() => [...new Function(`{text}\\nreturn predict;`)()([NaN, 0.5])]")
+    missing = page.evaluate("(text) => [...new Function(`${text}\\nreturn predict;`)()([NaN, 0.5])]", text)
     np.testing.assert_allclose(missing, model.predict(np.array([[np.nan, 0.5]]))[0], atol=BOUND)
 
 
@@ -163,7 +163,7 @@ def test_user_defined_layers_are_exported_with_a_function(page):
 
 def parameters(source: str, pattern: str) -> list[str]:
     """Return the names of the parameters of the function with this source."""
-    text = re.search(pattern, source, re.DOTALL)[1]
+    text = re.search(pattern, re.sub(r"/\*.*?\*/|//[^\n]*", "", source, flags=re.DOTALL), re.DOTALL)[1]
     return [re.search(r"(\w+)$", one.strip())[1] for one in text.split(",") if one.strip()]
 
 

@@ -36,7 +36,7 @@ RESERVED = frozenset(
     native network new null open package parent predict printf private protected public rand register restrict
     return scanf self short signal signed sizeof static status stop struct super switch synchronized this throw
     throws time top transient true try typedef typeof undefined union unsigned var void volatile weights while
-    window with workspace y0 y1 yield yn
+    window with workspace x y0 y1 yield yn
     """.split()  # noqa: SIM905
 )
 ALIGNMENT = 4  # numbers: a place begins at a multiple of 16 bytes, the size of a vector register
