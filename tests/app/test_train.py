@@ -270,6 +270,13 @@ def test_a_training_is_controlled(visitor, state):
         assert after[-1]["progress"]["learning_rate"] == 0.04
         visitor.control(number, "stop")
         end = until(events, lambda event: event["kind"] == "job" and event["state"] in FINISHED)[-1]
+        steps = [change["after_step"] for change in end["rate_changes"]]
+        assert [change["learning_rate"] for change in end["rate_changes"]] == [0.123, None]
+        assert [change["at"] for change in end["rate_changes"]] == [step / 8 for step in steps], "in epochs of eight steps"
+        changes = f"{steps[0]}:0.123,{steps[1]}:preset"
+        assert end["command"].startswith(
+            f"pellucid train mnist --model mlp --hidden 8 --epochs 10000 --batch-size 50 --lr-changes {changes}"
+        )
         assert until(others, has_state("stopped"))[-1] == end, "every page receives the same events"
     assert (end["state"], end["error"], end["network"]) == ("stopped", None, "mlp-1")
     metrics = json.loads((state.runs / "mlp-1" / "metrics.json").read_text())
@@ -284,7 +291,29 @@ def test_an_error_is_reported_and_the_next_job_runs(visitor, state):
         seen = until(events, has_state("done", 2), failures=True)
     (failed,) = [event for event in seen if event.get("state") == "failed"]
     assert "at a learning rate of 1000; the usual causes" in failed["error"]
-    assert [path.name for path in state.runs.iterdir()] == ["mlp-1"], "the empty folder of the first job was removed"
+    assert failed["name"] == "mlp-1"
+    assert [path.name for path in state.runs.iterdir()] == ["mlp-2"], "the empty folder of the first job was removed"
+
+
+def test_a_training_that_diverges_keeps_its_good_epochs(visitor, state):
+    with visitor.events() as events:
+        number = visitor.ask("/api/train/start", ENDLESS)["job"]
+        until(events, lambda event: event["kind"] == "epoch" and event["row"]["epoch"] > 1)  # there is a checkpoint
+        visitor.control(number, "learning_rate", 1000)
+        end = until(events, lambda event: event["kind"] == "networks", failures=True)[-2]
+    assert (end["state"], end["network"], end["name"]) == ("failed", "mlp-1", "mlp-1")
+    assert end["error"].startswith("training diverged in epoch")
+    assert end["result"]["epochs"] >= 1
+    assert end["result"]["validation"]["loss"] > 0
+    places = [place for place, _ in end["explosion"]]
+    assert places == sorted(places)
+    assert all(loss is None or loss > 0 for _, loss in end["explosion"])
+    (change,) = end["rate_changes"]
+    assert change["learning_rate"] == 1000
+    assert places[-1] >= change["at"], "the curve reaches to the divergence"
+    assert f"--lr-changes {change['after_step']}:1000.0" in end["command"]
+    (network,) = visitor.ask("/api/networks")["networks"]
+    assert (network["name"], network["epochs"]) == ("mlp-1", end["result"]["epochs"])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")

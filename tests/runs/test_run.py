@@ -13,6 +13,7 @@ from pellucid import (
     ConfigError,
     DataError,
     Dense,
+    DivergedError,
     FileError,
     Flatten,
     MeanSquaredError,
@@ -31,7 +32,7 @@ from pellucid.runs import presets
 from pellucid.runs.examination import examine_run, read_history
 from pellucid.runs.folder import RunFolder, load_data, open_run, read_metrics, read_status
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.resuming import resume
+from pellucid.runs.resuming import resume, saved_settings
 from pellucid.runs.run import run
 from pellucid.runs.task import Task
 from pellucid.training import EpochEvent
@@ -67,6 +68,51 @@ def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
     assert rates[:8] == [0.04] * 3 + [0.5] * 3 + [0.04] * 2
     changes = json.loads((tmp_path / "run" / "metrics.json").read_text())["learning_rate_changes"]
     assert changes == [{"after_step": 3, "learning_rate": 0.5}, {"after_step": 6, "learning_rate": None}]
+
+
+def test_a_run_with_changes_of_the_learning_rate_repeats_from_its_settings(tmp_path, mnist_folder):
+    def observer(event, control, history):
+        control.learning_rate = {3: 0.5, 14: None, 17: 0.1 + 0.2}.get(getattr(event, "step", 0), control.learning_rate)
+        return True
+
+    train(tmp_path / "by-hand", observer)
+    settings = saved_settings(tmp_path / "by-hand")
+    assert settings == dataclasses.replace(SMALL, lr_changes="3:0.5,14:preset,17:0.30000000000000004")
+    assert read_metrics(tmp_path / "by-hand")["settings"]["lr_changes"] == settings.lr_changes
+    train(tmp_path / "again", settings=settings)
+    one, other = ((tmp_path / name / "model.pellucid").read_bytes() for name in ("by-hand", "again"))
+    assert one == other
+    assert one != (train(tmp_path / "plain")["folder"] / "model.pellucid").read_bytes()
+    changes = [read_metrics(tmp_path / name)["learning_rate_changes"] for name in ("by-hand", "again")]
+    assert changes[0] == changes[1]
+
+
+@pytest.mark.parametrize("text", ["", "3", "3:", "3:fast", "-3:0.1", "0:0.1", "3:-1", "3:inf", "3:0.1;4:0.2", "²:1"])
+def test_changes_of_the_learning_rate_are_checked(text):
+    with pytest.raises(ConfigError, match=r"--lr-changes .*as in 480:0\.01,960:preset"):
+        RunPlan.of(dataclasses.replace(SMALL, lr_changes=text))
+    with pytest.raises(ConfigError, match="has no learning rate"):
+        RunPlan.of(RunSettings(optimizer="lbfgs", lr_changes="3:0.1"))
+
+
+def test_a_run_that_diverges_keeps_its_good_epochs(tmp_path, mnist_folder):
+    lines = []
+    settings = dataclasses.replace(SMALL, lr_changes="18:1e9")
+    with pytest.raises(DivergedError, match="training diverged in epoch 3"):
+        run(RunPlan.of(settings), tmp_path / "run", notify=lines.append, progress=False)
+    metrics = read_metrics(tmp_path / "run")
+    assert metrics["diverged"].startswith("training diverged in epoch 3")
+    epochs = metrics["epochs"]  # those before the last checkpoint: after short epochs, not each has one
+    assert (epochs in (1, 2), metrics["interrupted"]) == (True, False)
+    kept = open_run(tmp_path / "run")[0]
+    train(tmp_path / "good", settings=dataclasses.replace(SMALL, epochs=epochs))
+    np.testing.assert_array_equal(kept.state.parameters, open_run(tmp_path / "good")[0].state.parameters)
+    assert len(read_history(tmp_path / "run" / "history.csv")) == 2
+    assert read_status(tmp_path / "run")["status"] == "failed"
+    assert lines[-1] == f"kept      the network after {epochs} epoch{'s' * (epochs > 1)}, in {tmp_path / 'run'}"
+    with pytest.raises(DivergedError):
+        run(RunPlan.of(dataclasses.replace(SMALL, lr=1e9)), tmp_path / "none", notify=lines.append, progress=False)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

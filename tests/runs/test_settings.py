@@ -20,6 +20,7 @@ OTHER_VALUES = {
     "batch_size": 3,
     "optimizer": "adam",
     "lr": 0.1 + 0.2,
+    "lr_changes": "480:0.01,960:preset",
     "augmentation": "rotation=10,shift=2",
     "seed": 5,
     "data_dir": Path("/data"),

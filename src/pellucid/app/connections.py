@@ -20,7 +20,7 @@ class Connection(H11Protocol):
     """One connection, which is closed if the headers of a request do not arrive within HEADER_TIMEOUT."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _idle_since = 0.0
+    idle_since = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -30,12 +30,12 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the time limit, and close the connection that has been idle longest if there are too many."""
         super().connection_made(transport)
-        self._idle_since = time.monotonic()
+        self.idle_since = time.monotonic()
         self._start_deadline()
         if len(self.connections) > MAX_IDLE:
             idle = [one for one in self.connections if isinstance(one, Connection) and one.is_idle]
             if len(idle) > MAX_IDLE:
-                min(idle, key=lambda one: one._idle_since).transport.abort()
+                min(idle, key=lambda one: one.idle_since).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Handle the data. The time limit ends with the headers; that of the next request starts with its first byte."""
@@ -47,7 +47,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Note the time: the connection is idle from now on."""
-        self._idle_since = time.monotonic()
+        self.idle_since = time.monotonic()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -68,4 +68,3 @@ class Connection(H11Protocol):
         self._deadline = None
         if self.is_idle and not self.transport.is_closing():
             self.transport.abort()
-

@@ -44,6 +44,13 @@ def train(
         help="The learning rate; for a schedule, its highest rate. auto runs the learning-rate finder.  "
         "[default: the preset's, or the optimizer's]",
     ),
+    lr_changes: str | None = typer.Option(
+        None,
+        "--lr-changes",
+        metavar="STEP:RATE,…",
+        help="Change the learning rate during the training: 480:0.01,960:preset sets it to 0.01 after step 480, and to the "
+        "preset's again after step 960.",
+    ),
     augmentation: options.AugmentationName = None,
     seed: int = typer.Option(0, "--seed", help="The random seed. The same seed gives the same run."),
     out: Path | None = typer.Option(None, "--out", metavar="FOLDER", help="The run folder.  [default: runs/<model>-<n>]"),
@@ -125,6 +132,7 @@ def train(
             batch_size=batch_size,
             optimizer=optimizer,
             lr=learning_rate(lr),
+            lr_changes=lr_changes,
             augmentation=augmentation,
             seed=seed,
             data_dir=data_dir,

@@ -25,7 +25,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,15 +58,25 @@ class RunFolder:
     The folder is created here, so that problems appear before any time is spent on training. Raises FileError if it cannot be
     created or written to, or if it is not empty (unless ``force`` is set), and LockedError if another process is using it.
 
+    The next free folder has none of the names ``taken``.
+
     Of several ranks, only rank 0 has a folder that ``writes``; the methods of the others' write and remove nothing.
     """
 
     writes = True
 
-    def __init__(self, out: str | Path | None, name: str, *, force: bool = False, parent: Path = Path("runs")):
+    def __init__(
+        self,
+        out: str | Path | None,
+        name: str,
+        *,
+        force: bool = False,
+        parent: Path = Path("runs"),
+        taken: Collection[str] = (),
+    ):
         self.force = force
         try:
-            self.path = Path(out) if out is not None else _create_numbered(parent, name)
+            self.path = Path(out) if out is not None else _create_numbered(parent, name, taken)
             self._is_new = out is None or not os.path.exists(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             self._check_empty()
@@ -187,11 +197,13 @@ def holder_of(path: str | Path) -> Holder | None:
     return holder(Path(path) / LOCK)
 
 
-def _create_numbered(parent: Path, name: str) -> Path:
+def _create_numbered(parent: Path, name: str, taken: Collection[str]) -> Path:
     """Create ``<name>-1`` in ``parent``, or the first number that is free. No other process gets the same folder."""
     parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         path = parent / f"{name}-{number}"
+        if path.name in taken:
+            continue
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             break

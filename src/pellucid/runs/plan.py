@@ -19,6 +19,7 @@ from pellucid.layers.base import Layer
 from pellucid.optim import Optimizer, rule_of, with_learning_rate
 from pellucid.runs import presets
 from pellucid.runs.fine_tuning import Start
+from pellucid.runs.rate_changes import parse_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
@@ -37,6 +38,7 @@ class RunSettings:
     batch_size: int | None = None
     optimizer: str | None = None
     lr: float | str | None = None  # a number or AUTO
+    lr_changes: str | None = None  # of the learning rate during the training, as in 480:0.01,960:preset
     augmentation: str | None = None
     seed: int = 0
     data_dir: Path | None = None
@@ -108,11 +110,20 @@ class RunPlan:
                 raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
         elif settings.lr is not None:
             optimizer = with_learning_rate(optimizer, settings.lr)
+        if settings.lr_changes is not None:
+            parse_rate_changes(settings.lr_changes)
+            if rule_of(optimizer).full_batch:
+                raise ConfigError(f"--lr-changes: {rule_of(optimizer)} has no learning rate; leave --lr-changes out")
         recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
         checked_name(settings.data)
         return cls(settings, recipe)
+
+    @property
+    def rate_changes(self) -> dict[int, float | None]:
+        """The learning rate after certain steps; None is that of the optimizer."""
+        return {} if self.settings.lr_changes is None else parse_rate_changes(self.settings.lr_changes)
 
     @property
     def learning_rate_origin(self) -> str:

@@ -138,6 +138,8 @@ class RunProgress:
     ``record`` holds what a resumed run goes on from, as plain values: ``seconds``, ``energy``, ``resumed`` and the changes of
     the learning rate, ``rate_changes``. It is in each checkpoint (``control.record``).
 
+    ``planned_rates`` are the learning rates after certain steps.
+
     The files of a run that ``force`` allows to replace are kept until there is a checkpoint or an epoch of the new one. Each of
     several ``ranks`` has a progress; that of rank 0 writes.
     """
@@ -154,6 +156,7 @@ class RunProgress:
         alone: bool = True,
         ranks: int = 1,
         watched: bool = False,
+        planned_rates: Mapping[int, float | None] | None = None,
     ):
         self.folder, self.config, self.history, self.control = folder, config, history, control
         self.status = Status(folder, epochs, resumed)
@@ -164,6 +167,7 @@ class RunProgress:
         if fits(self.record.get("place"), _PLACE):  # this process may have no step left to make
             self.status.values |= {name: self.record["place"][name] for name in _PLACE}
         self.rate_changes: list[dict[str, float | None]] = self.record.setdefault("rate_changes", [])
+        self._planned_rates = planned_rates or {}
         self.paused_seconds = 0.0  # of the time since the start, that in which something else was done
         self._ranks = ranks
         self._meter, self._start = Meter(alone=alone and ranks == 1), time.perf_counter()
@@ -209,10 +213,18 @@ class RunProgress:
         with contextlib.closing(events):
             for event in events:
                 self._see(event)
+                if isinstance(event, StepEvent):
+                    self._change_rate(event.step)
                 yield event
                 self.record["seconds"] = self.seconds  # before the checkpoint after this event
                 if self.control.stop:
                     self.record["energy"] = vars(self.energy)
+
+    def _change_rate(self, step: int) -> None:
+        """Set the learning rate that is planned for the steps after this one."""
+        if step in self._planned_rates:
+            self.control.learning_rate = self._planned_rates[step]
+            self.rate_changes.append({"after_step": step, "learning_rate": self.control.learning_rate})
 
     def _see(self, event: Event) -> None:
         is_epoch, is_due, is_first = isinstance(event, EpochEvent), self.status.is_due(event), self._last is None

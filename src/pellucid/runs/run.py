@@ -39,9 +39,11 @@ from pellucid.runs.folder import CHECKPOINTS, RunFolder
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.progress import RunProgress
+from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
+from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
 from pellucid.training.progress import agreed_signal, exception_for, interruptible, show
 
@@ -76,8 +78,9 @@ def run(
     ``interrupted`` is True if Ctrl-C or the observer ended the training. SIGTERM and SIGHUP end it with SystemExit, and without
     an evaluation. :func:`~pellucid.runs.resuming.resume` goes on with a run that was interrupted or killed.
 
-    A run that fails raises a library error. If it fails before the end of the first epoch and before the first checkpoint, it
-    leaves no files; otherwise ``status.json`` in its folder says what happened.
+    A run that diverges raises DivergedError; the results of the better of its last two checkpoints are written, with the error
+    in metrics.json, if it has one. A run that fails raises a library error. If it fails before the end of the first epoch and
+    before the first checkpoint, it leaves no files; otherwise ``status.json`` in its folder says what happened.
 
     As one of several ranks (:mod:`pellucid.training.ranks`), all of them make this call. Only rank 0 writes and notifies.
     """
@@ -97,6 +100,7 @@ def complete(
         if (group := ranks.current()).size > 1:
             group.resume = resume_command(folder.path)
         training = train(prepared, events, tracked, notify=notify, progress=progress, observer=observer)
+        prepared = _with_rate_changes(prepared, training.rate_changes)
         if training.signal is not None:
             raise exception_for(training.signal)
         result = write(prepared, training, notify=notify)
@@ -105,6 +109,8 @@ def complete(
         if tracked is None:
             folder.discard()
         else:
+            if isinstance(error, DivergedError):
+                _keep_diverged(_with_rate_changes(prepared, tracked.rate_changes), tracked, error, notify=notify)
             tracked.fail(error)
         if folder.newest_checkpoint() is not None and not isinstance(error, DivergedError):
             notify(continuation(folder.path))
@@ -119,6 +125,41 @@ def complete(
     if not training.interrupted:
         folder.remove(CHECKPOINTS)
     return result
+
+
+def _with_rate_changes(prepared: PreparedRun, changes: Sequence[Mapping[str, float | None]]) -> PreparedRun:
+    """Return the run with the changes of the learning rate in its settings, and write them: its settings repeat the run."""
+    text = format_rate_changes(changes)
+    if text == prepared.plan.settings.lr_changes:
+        return prepared
+    plan = dataclasses.replace(prepared.plan, settings=dataclasses.replace(prepared.plan.settings, lr_changes=text))
+    prepared = dataclasses.replace(prepared, plan=plan)
+    prepared.folder.write_config({**_config(prepared), **prepared.model.config()})
+    return prepared
+
+
+def _keep_diverged(prepared: PreparedRun, tracked: RunProgress, error: DivergedError, *, notify: Notify) -> None:
+    """Write the results of a run that has diverged: those of its better checkpoint, by the validation loss.
+
+    Without a checkpoint, and on several ranks, there are none. A problem with a checkpoint or the folder leaves the run as it
+    is: the error that ends it is the divergence.
+    """
+    if ranks.current().size > 1:
+        return
+    kept: list[tuple[float, Model]] = []
+    with contextlib.suppress(PellucidError, OSError):
+        for path in checkpoint_files(prepared.folder.checkpoints):
+            model = Model.load(path)
+            kept.append((float(np.nan_to_num(model.evaluate(prepared.splits.validation)["loss"], nan=np.inf)), model))
+    loss, model = min(kept, key=lambda one: one[0], default=(np.inf, prepared.model))
+    if not np.isfinite(loss):
+        return
+    training = TrainingRecord(tracked.seconds, tracked.energy, False, tracked.rate_changes, tracked.record["resumed"])
+    with contextlib.suppress(PellucidError, OSError):
+        write(dataclasses.replace(prepared, model=model), training, notify=notify, diverged=str(error))
+        prepared.folder.write_history(prepared.model.history)  # with the epochs after the checkpoint
+        epochs = len(model.history)
+        notify(f"kept      the network after {epochs} epoch{'s' * (epochs != 1)}, in {prepared.folder.path}")
 
 
 def continuation(folder: Path) -> str:
@@ -326,6 +367,7 @@ def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None,
         alone=alone,
         ranks=ranks.current().size,
         watched=prepared.plan.settings.watch,
+        planned_rates=prepared.plan.rate_changes,
     )
     return tracked.followed(events), tracked
 
@@ -378,8 +420,10 @@ def _observe(events: Generator[Event, None, None], observer: Observer, tracked: 
         return agreed_signal(interruption.number), stopped
 
 
-def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) -> dict[str, Any]:
+def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, diverged: str | None = None) -> dict[str, Any]:
     """Evaluate the model and write the results to the run folder. Only the figures are written after metrics.json.
+
+    ``diverged`` is the message of the error that has ended the training, if one has.
 
     Ranks evaluate together. The rest is computed on each of them, and written by rank 0.
     """
@@ -399,6 +443,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify) ->
         "best_epoch": model.history.best_epoch,
         "stopped": model.history.stopped,
         "interrupted": training.interrupted,
+        "diverged": diverged,
         "resumed": training.resumed,
         "problems": list(model.history.problems),
         "learning_rate_origin": prepared.learning_rate_origin,

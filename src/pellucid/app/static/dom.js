@@ -16,6 +16,13 @@ export function element(tag, attributes = {}, ...children) {
 export const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
 export const thousands = (value) => value.toLocaleString("en");
 
+// A loss with four decimals; a very small or a large one as a power of ten. null: it is infinite.
+export function lossText(loss) {
+  if (loss === null || loss === Infinity) return "∞";
+  const size = Math.abs(loss);
+  return size >= 1000 || (size && size < 0.001) ? loss.toExponential(2).replace("e+", "e").replace("-", "−") : loss.toFixed(4);
+}
+
 // The value of a CSS variable, for canvases: colour("--blue").
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();

@@ -14,6 +14,7 @@ from typing import Any
 from pellucid.core.json_text import jsonable
 from pellucid.runs.folder import HISTORY, InterruptedRun, RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.rate_changes import format_rate_changes
 
 # The two networks for drawings, by the names of their run folders: one is trained quickly, the other is accurate.
 PAIR = {
@@ -46,6 +47,8 @@ class Job:
     rows: list[dict[str, float | None]] = field(default_factory=list)  # of the history: one for each epoch
     points: list[list[float | None]] = field(default_factory=list)  # of the training curve: [epochs, loss, accuracy]
     findings: list[dict[str, Any]] = field(default_factory=list)  # in the order in which they arose, with their place ``at``
+    rate_changes: list[dict[str, Any]] = field(default_factory=list)  # of the learning rate, with their place ``at``
+    explosion: list[list[float | None]] = field(default_factory=list)  # [epochs, loss] of the last steps, if it has diverged
     log: list[str] = field(default_factory=list)
     manual_learning_rate: float | None = None
     result: dict[str, Any] | None = None
@@ -61,10 +64,13 @@ class Job:
 
     @property
     def command(self) -> str:
-        """The equivalent command."""
+        """The equivalent command. The changes of the learning rate so far are part of it."""
         if self.resumed:
             return shlex.join(["pellucid", "resume", f"runs/{self.name}"])
-        return command(self.settings, None if self.numbered else self.name)
+        settings = self.settings
+        if self.rate_changes:
+            settings = dataclasses.replace(settings, lr_changes=format_rate_changes(self.rate_changes))
+        return command(settings, None if self.numbered else self.name)
 
     def describe(self) -> dict[str, Any]:
         """Return everything that the page shows, except for the curves and the findings."""
@@ -84,6 +90,8 @@ class Job:
             "resumed": self.resumed,
             "progress": self.progress,
             "manual_learning_rate": self.manual_learning_rate,
+            "rate_changes": self.rate_changes,
+            "explosion": self.explosion,
             "log": self.log,
             "result": self.result,
             "network": self.network,

@@ -251,11 +251,17 @@ class TrainingQueue:
         if job.resumed:
             return RunFolder.of_run(folder)
         free = not job.numbered and not folder.exists()
-        return RunFolder(folder if free else None, job.name, parent=self.runs)
+        # A job that failed may have left no folder: its name stays its own, or the list would have two jobs of that name.
+        taken = {one.folder_name for one in self._jobs.values() if one.folder_name is not None}
+        return RunFolder(folder if free else None, job.name, parent=self.runs, taken=taken)
 
     def _receive(self, job: Job, kind: str, value: Any) -> None:
         if kind == "done":
             self._done(job, value)
+            return
+        if kind == "diverged":
+            result, error = value
+            self._done(job, result, error)
             return
         if kind == "failed":
             self._finish(job, "failed", error=value)
@@ -265,6 +271,10 @@ class TrainingQueue:
                 job.log = [*job.log, value][-MAX_LOG_LINES:]
             elif kind == "learning_rate":
                 job.manual_learning_rate = value
+            elif kind == "rate":
+                job.rate_changes.append(value)
+            elif kind == "explosion":
+                job.explosion = value
             elif kind == "paused":
                 job.state = "stopping" if job.state == "stopping" else "paused" if value else "training"
             elif kind == "step":
@@ -288,14 +298,16 @@ class TrainingQueue:
                 self._send("epoch", job, {"row": value})
             self._send_job(job)
 
-    def _done(self, job: Job, result: dict[str, Any]) -> None:
+    def _done(self, job: Job, result: dict[str, Any], diverged: str | None = None) -> None:
+        """Finish a job with results; ``diverged`` is the error that has ended its training, if one has."""
         assert job.folder is not None
-        network = error = None
+        network, error = None, diverged
         try:
             (network,) = self.networks.add(job.folder.path)
         except (ConfigError, FileError) as reason:
-            error = f"the network is not available on the tab Draw: {reason}"
-        self._finish(job, "stopped" if result["interrupted"] else "done", result=result, network=network, error=error)
+            error = diverged or f"the network is not available on the tab Draw: {reason}"
+        state = "failed" if diverged else "stopped" if result["interrupted"] else "done"
+        self._finish(job, state, result=result, network=network, error=error)
 
     def _finish(
         self,

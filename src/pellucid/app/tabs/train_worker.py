@@ -3,7 +3,8 @@ server's commands.
 
 The two communicate through a pipe. The process sends pairs of a kind and a value: "log" with a line of text, "step" and
 "epoch" with the progress, "finding" with what the doctor has found, "paused" with True or False, "learning_rate" with one that
-was set by hand before the run was interrupted, and at the end "done" or "failed". The server sends pairs of an action and a
+was set by hand before the run was interrupted, "rate" with each change of the learning rate, "explosion" with the last losses
+of a training that has diverged, and at the end "done", "diverged" or "failed". The server sends pairs of an action and a
 value: "learning_rate", "pause", "resume", "stop". If the server ends, the pipe is closed: the process keeps the run, which can
 be resumed, and ends.
 """
@@ -16,14 +17,17 @@ import os
 import signal
 import time
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from pellucid.core.json_text import jsonable
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.errors import ConfigError, DivergedError, FileError, PellucidError
 from pellucid.metrics import Value
+from pellucid.runs.energy import Energy
+from pellucid.runs.folder import read_metrics
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.resuming import resume
 from pellucid.runs.run import run
@@ -34,6 +38,7 @@ NICENESS = 10  # a lower priority than the page
 REPORT_INTERVAL = 0.1  # seconds between two reported steps
 POLL_INTERVAL = 0.02  # seconds between two looks into the pipe: one takes a tenth of the time of a small step
 CURVE_POINTS = 600  # of the training curve, over the whole run
+LAST_LOSSES = 200  # the most that are reported of a training that diverges
 
 
 def work(channel: Connection, settings: RunSettings | None, epochs: int, folder: Path) -> None:
@@ -48,11 +53,15 @@ def work(channel: Connection, settings: RunSettings | None, epochs: int, folder:
     reporter = Reporter(channel, epochs)
     try:
         last: tuple[str, Any] = "done", _result(_train(settings, folder, reporter))
+    except DivergedError as error:
+        reporter.report_explosion()
+        last = _diverged(folder, str(error))
     except PellucidError as error:
         last = "failed", str(error)
     except Exception as error:  # a bug: the traceback goes to the server's terminal, the message to the page
         traceback.print_exc()
         last = "failed", f"{type(error).__name__}: {error} (see the server's terminal)"
+    reporter.report_rates()
     reporter.report_findings()  # those of the error that has ended the training
     with contextlib.suppress(OSError):
         channel.send(last)
@@ -71,13 +80,23 @@ def _train(settings: RunSettings | None, folder: Path, reporter: Reporter) -> Ma
     return metrics
 
 
+def _diverged(folder: Path, error: str) -> tuple[str, Any]:
+    """Return the last message of a training that has diverged: with the results of its checkpoint, if it had one."""
+    try:
+        metrics = read_metrics(folder)
+        energy = str(Energy(**metrics["energy"]))
+        return "diverged", (_result({**metrics, "energy_text": energy, "classes": ()}), error)
+    except (FileError, LookupError, TypeError):
+        return "failed", error
+
+
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows of a finished run."""
     scores = {
         part: {name: jsonable(metrics.get(part, {}).get(name)) for name in ("loss", "accuracy")}
         for part in ("train", "validation", "test")
     }
-    names = "parameters", "seconds", "energy_text", "interrupted", "best_epoch", "classes"
+    names = "parameters", "seconds", "energy_text", "interrupted", "epochs", "best_epoch", "classes"
     return {**scores, **{name: jsonable(metrics[name]) for name in names}, "sizes": metrics["data"]["sizes"]}
 
 
@@ -93,21 +112,29 @@ class Reporter:
         self.epoch = 0
         self.place = 0.0  # in the training, in epochs
         self.samples = 0  # of this epoch so far
+        self.last_place = 0.0  # that of the last point, in epochs
         self.last_point = (0, 0.0, 0.0)  # at the last point, in this epoch: samples, sum of losses, correct samples
+        self.losses: deque[tuple[float, float]] = deque(maxlen=LAST_LOSSES)  # of the last steps, with their places
+        self.batches = 1  # of an epoch
+        self.rates: list[Mapping[str, Any]] = []  # the changes of the learning rate so far
+        self.rates_reported = 0
         self.history = History()  # of the training, which has the findings
         self.found = 0  # how many of them are reported
 
     def __call__(self, event: Event, control: Control, history: History) -> bool:
         if self.history is not history:  # the first event
             self.history = history
+            self.rates = control.record.setdefault("rate_changes", [])
             if control.learning_rate is not None:  # of a run that is resumed, where it was set by hand
                 self.send("learning_rate", control.learning_rate)
         if isinstance(event, EpochEvent):
             self.place = event.epoch
             self.send("epoch", jsonable(event.row()))
         else:
-            self.place = event.epoch - 1 + event.batch / event.batches
+            self.place, self.batches = event.epoch - 1 + event.batch / event.batches, event.batches
+            self.losses.append((self.place, event.loss))
             self._step(event)
+        self.report_rates()
         self.report_findings()
         return self._follow_commands(control)
 
@@ -120,6 +147,16 @@ class Reporter:
             at = self.place if finding.since is None else min(finding.since, self.place)
             self.send("finding", {**jsonable(finding.record()), "at": at})
         self.found = len(self.history.findings)
+
+    def report_rates(self) -> None:
+        """Report the changes of the learning rate since the last report, each with its place ``at``, in epochs."""
+        for change in self.rates[self.rates_reported :]:
+            self.send("rate", {**change, "at": (change["after_step"] or 0) / self.batches})
+        self.rates_reported = len(self.rates)
+
+    def report_explosion(self) -> None:
+        """Report the losses of the last steps of a training that has diverged: [[epochs, loss], …]."""
+        self.send("explosion", [[round(place, 6), jsonable(loss)] for place, loss in self.losses if place > self.last_place])
 
     def send(self, kind: str, value: Any) -> None:
         """Send a message to the server, if it still runs."""
@@ -165,6 +202,7 @@ class Reporter:
         total = self.samples / event.batch * event.batches * self.epochs
         if n < total / CURVE_POINTS:
             return None
+        self.last_place = self.place
         self.last_point = self.samples, float(scores["loss"]) * self.samples, float(scores.get("accuracy", 0)) * self.samples
         _, new_loss, new_correct = self.last_point
         accuracy = round((new_correct - correct) / n, 6) if "accuracy" in scores else None

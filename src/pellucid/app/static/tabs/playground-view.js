@@ -2,7 +2,7 @@
 
 import {unpackBytes} from "../api.js";
 import {lineChart} from "../chart.js";
-import {element, percent} from "../dom.js";
+import {element, lossText, percent} from "../dom.js";
 import {createDiagram} from "./playground-diagram.js";
 import {statusText} from "./playground-status.js";
 import {createPlane} from "./playground-plane.js";
@@ -123,10 +123,9 @@ function scoreTable(session) {
   const cell = () => element("td", {}, "–");
   const cells = {train: {loss: cell(), accuracy: cell()}, validation: {loss: cell(), accuracy: cell()}};
   const row = (name, {loss, accuracy}) => element("tr", {}, element("th", {scope: "row"}, name), loss, accuracy);
-  const lossText = (loss) => (loss == null ? "∞" : loss < 1000 ? loss.toFixed(4) : loss.toExponential(2));
   return {
     box: element("table", {},
-      element("thead", {}, element("tr", {}, element("th", {}, ""), element("th", {scope: "col"}, "loss"), element("th", {scope: "col"}, "accuracy"))),
+      element("thead", {}, element("tr", {}, element("td"), element("th", {scope: "col"}, "loss"), element("th", {scope: "col"}, "accuracy"))),
       element("tbody", {}, row("training", cells.train), row("validation", cells.validation))),
     update() {
       const {state} = session;

@@ -3,11 +3,12 @@
 import {latestOnly, post} from "../api.js";
 import {appState, notify} from "../app-state.js";
 import {lineChart} from "../chart.js";
-import {copyButton, element, percent} from "../dom.js";
+import {copyButton, element, lossText, percent} from "../dom.js";
 import {findingsList} from "./train-findings.js";
 import {FINISHED, duration, trainingJobs} from "./train-jobs.js";
 
 const POINTS_PER_EPOCH = 12;                         // of the training curve
+const MARKS_APART = 0.06;                            // of the training: changes of the learning rate that are closer share a mark
 const SLIDER_MIN = -6, SLIDER_MAX = 1;               // the ends of the learning-rate slider, as exponents of ten
 const STATES = {
   queued: "waiting for the job before it", starting: "loading data and preparing", training: "training", paused: "paused",
@@ -134,7 +135,7 @@ function scoreTable() {
   const head = element("thead", {}, element("tr", {}, when, element("th", {scope: "col"}, "accuracy"), element("th", {scope: "col"}, "loss")));
   const put = (part, accuracy, loss) => {
     cells[part][0].textContent = Number.isFinite(accuracy) ? percent(accuracy, 2) : "–";
-    cells[part][1].textContent = Number.isFinite(loss) ? loss.toFixed(4) : "–";
+    cells[part][1].textContent = Number.isFinite(loss) ? lossText(loss) : "–";
   };
   return {
     box: element("table", {class: "train-scores"}, head, body),
@@ -164,18 +165,32 @@ function curveCharts(notes) {
     draw(job) {
       const rows = job?.rows || [];
       const column = (name) => rows.map((row) => [row.epoch, row[name]]).filter(([, y]) => y !== null && y !== undefined);
-      const found = notes(job);
-      lineChart(loss, {series: bothSeries(trainingCurve(job, 1, "train_loss"), column("validation_loss")), x: "epoch", y: "loss", logY: true, notes: found});
+      const found = notes(job), changes = marks(job);
+      const training = [...trainingCurve(job, 1, "train_loss"), ...(job?.explosion || [])];
+      lineChart(loss, {
+        series: bothSeries(training, column("validation_loss")), x: "epoch", y: "loss", logY: true, marks: changes, notes: found,
+      });
       // The first points of the training accuracy are far below all others: leaving them out keeps the axis useful.
       const lowest = Math.min(...rows.flatMap((row) => [row.train_accuracy, row.validation_accuracy]).filter(Number.isFinite));
       const visible = trainingCurve(job, 2, "train_accuracy").filter(([, y]) => !rows.length || y > lowest - 0.05);
       lineChart(accuracy, {
         series: bothSeries(visible, column("validation_accuracy")), x: "epoch", y: "accuracy",
-        marks: found.map(({x}) => ({x, text: ""})), notes: [],
+        marks: [...changes, ...found.map(({x}) => ({x, text: ""}))], notes: [],
         format: (y) => `${Number((100 * y).toPrecision(4))} %`,
       });
     },
   };
+}
+
+// The marks of a job on its charts: where the learning rate was changed, and where the training diverged.
+function marks(job) {
+  const found = [];
+  for (const {at, learning_rate: rate} of job?.rate_changes || []) {
+    const last = found.at(-1), text = rate === null ? "preset's rate" : `rate ${Number(rate.toPrecision(3))}`;
+    if (last && at - last.x < MARKS_APART * Math.max(1, job.rows.length)) last.text = text; else found.push({x: at, text});
+  }
+  const end = job?.explosion?.at(-1);
+  return end ? [...found, {x: end[0], text: "diverged"}] : found;
 }
 
 // The training curve: means over parts of an epoch. Where the epochs are too short for that, and where a resumed run has only its
@@ -193,20 +208,26 @@ function trainingCurve(job, column, name) {
   return [...byEpoch(earlier), ...[...bins.values()].map(([x, y, n]) => [x / n, y / n])];
 }
 
+function keptEpochs({result}) {
+  return result.epochs ? `after ${result.epochs} epoch${result.epochs === 1 ? "" : "s"}` : "of the last checkpoint, in the first epoch";
+}
+
 // The run folder, a link to the tab Draw, and the equivalent command.
 function resultBox() {
   const box = element("div", {class: "train-result"});
   let shown = "";
   function draw(job) {
-    const key = job ? `${job.job} ${job.state} ${job.network}` : "";
+    const key = job ? `${job.job} ${job.state} ${job.network} ${job.command}` : "";
     if (shown === key) return;                       // do not replace a link that the user may be about to click
     shown = key;
     box.replaceChildren();
     if (!job) return;
-    if (job.folder && job.state !== "failed") {
+    const diverged = job.state === "failed" && job.result;
+    if (diverged) box.append(element("p", {class: "small"}, `Kept: the network ${keptEpochs(job)}.`));
+    if (job.folder && (job.state !== "failed" || diverged)) {
       box.append(element("p", {class: "small"}, "Run folder: ", element("code", {}, job.folder)));
     }
-    if (job.result && job.error) box.append(element("p", {class: "small"}, job.error));
+    if (job.result && job.error && !diverged) box.append(element("p", {class: "small"}, job.error));
     if (job.network) {
       const select = () => { if (!appState.selected.includes(job.network)) appState.select([...appState.selected, job.network]); };
       box.append(element("p", {}, element("a", {href: "#draw", class: "train-try", onclick: select}, `Try ${job.network} on the tab Draw`)));
