@@ -143,6 +143,8 @@ def test_a_check_returns_the_recipe_and_the_command(client):
         ({"epochs": 0}, "epochs must be an integer"),
         ({"lr": -1}, "lr must be a number"),
         ({"hidden": "a"}, "widths look like"),
+        ({"hidden": "1000000x1000000"}, "(dense2 has an array of 1,000,000 × 1,000,000)"),
+        ({"hidden": "1" + "0" * 900}, "units must be at least 1 and at most 1,000,000,000"),
         ({"model": "cnn", "hidden": "5"}, "not those of cnn"),
         ({"augmentation": "elastik"}, "did you mean 'elastic'"),
     ],

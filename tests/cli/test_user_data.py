@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -337,3 +338,26 @@ def test_forecasts_of_a_series(series):
     assert "with --horizon it forecasts several" in cli("train", "waves.csv", "--target", "a", "--target", "b", code=2)[1]
     assert "to forecast several columns of a series, add --horizon" in cli("train", "waves.csv", "--target", "a,b", code=2)[1]
     assert "does not apply to tables without --horizon" in cli("train", "waves.csv", "--target", "a", "--window", 9, code=2)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (("evaluate", "run", "--copies"), 1000),
+        (("data", "show", "mnist", "--count"), 40),
+        *((("train", "flats.csv", "--target", "price", option), 10**9) for option in ("--horizon", "--window", "--season")),
+    ],
+)
+def test_counts_have_a_maximum(words, most):
+    for count in (most + 1, 9223372036854775807, 10**400):
+        _, err = cli(*words, count, code=2)
+        assert re.search(rf"(less than or equal to |range \d<=x<=){most}", " ".join(err.replace("│", " ").split()))
+
+
+def test_too_little_memory_is_no_bug(table, monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("pellucid.data.load", fail)
+    _, err = cli("data", "show", "flats.csv", "--target", "price", code=2)
+    assert re.fullmatch(r"error: there is not enough memory, of which [0-9.,]+ GB are free: use less data or .*\n", err)

@@ -119,6 +119,8 @@ def test_bad_requests_are_refused(tmp_path):
         run(NAME, Results(tmp_path), Size.TINY, jobs=0)
     with pytest.raises(ConfigError, match="--seeds must be at least 1"):
         run(NAME, Results(tmp_path), Size.TINY, seeds=0)
+    with pytest.raises(ConfigError, match="--seeds must be at most 10,000"):
+        run(NAME, Results(tmp_path), Size.TINY, seeds=2**63)
     Results(tmp_path).path(NAME, Size.TINY).write_text('{"code": 3}')
     with pytest.raises(FileError, match="does not contain results"):
         run(NAME, Results(tmp_path), Size.TINY)

@@ -79,6 +79,8 @@ def test_models_that_differ_raise(images):
             Ensemble(*arguments)
     with pytest.raises(ConfigError, match="need an augmentation"):
         Ensemble([model], copies=2)
+    with pytest.raises(ConfigError, match="copies are from 0 to 1,000"):
+        Ensemble([model], augmentation=Augmentation(rotation=5), copies=2**63 - 1)
     renamed = Sequential(Flatten(), Dense(10), Softmax()).compile((7, 7, 1), CrossEntropy(), classes=list("jihgfedcba"))
     renamed.fit(Dataset(images.x, images.y))
     with pytest.raises(ConfigError, match="must have the same classes"):

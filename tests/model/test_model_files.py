@@ -34,6 +34,8 @@ from pellucid import (
 )
 from pellucid.core.config import registered_classes, to_json
 from pellucid.core.files import FORMAT, NEEDS, TensorFile, save_tensors
+from pellucid.data.series.layout import SeriesLayout
+from pellucid.data.tables.columns import Column, Standardization
 from pellucid.layers import LayerSpec
 
 
@@ -91,6 +93,12 @@ def test_custom_layers_are_passed_as_an_argument(tmp_path):
     assert "Scale" not in registered_classes(Layer)
 
 
+def stage(columns, *targets):
+    """Return the JSON form of the input stage of a table with some columns, or of a series with these ``targets``."""
+    plain = Standardization(tuple(Column(f"c{i}") for i in range(columns)), (0.0,) * columns, (1.0,) * columns)
+    return to_json(plain) | {"series": to_json(SeriesLayout(targets, 1)) if targets else None}
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -99,6 +107,13 @@ def test_custom_layers_are_passed_as_an_argument(tmp_path):
         ({"network": {"class": "SGD"}}, ConfigError, "expected a Layer"),
         ({"input_shape": [6]}, CheckpointError, r"dense1.W should be \(6, 8\), is \(5, 8\)"),
         ({"input_shape": [10**9]}, CheckpointError, "its arrays do not fit its network"),
+        ({"input_shape": [5, [[255]], 3]}, FileError, r"changed.pellucid: Model\(input_shape=.*must be an integer, not list"),
+        ({"input_shape": [5, "9"]}, FileError, r"changed.pellucid: Model\(input_shape=.*must be an integer, not str"),
+        ({"input_shape": [5] * 31}, FileError, r"changed.pellucid: input_shape is the shape of one sample"),
+        ({"input_shape": {"a": [5]}}, FileError, r"changed.pellucid: input_shape is a dictionary"),
+        ({"input_stage": stage(2)}, ConfigError, r"changed.pellucid: the input stage is for 2 values.*shape \(5,\)"),
+        ({"input_stage": {"a": stage(5)}}, ConfigError, r"changed.pellucid: input_stage is a dictionary"),
+        ({"input_stage": stage(5, "level")}, ConfigError, "the series has no column 'level'"),
         ({"training_state": True, "optimizer": {"class": "Adam"}}, CheckpointError, "training state.*Adam"),
         ({"format": 2, "needs": "0.7"}, FileError, r"newer version.*reads format 1. It needs Pellucid 0.7 or later: update"),
         ({"format": 2, "needs": None}, FileError, "newer version.*It needs a newer Pellucid: update with pip"),
@@ -110,7 +125,7 @@ def test_custom_layers_are_passed_as_an_argument(tmp_path):
         ({"metrics": None}, ConfigError, "metrics must be a list or tuple, not NoneType"),
         ({"metrics": 5}, ConfigError, "expected a Metric"),
         ({"loss": None, "metrics": None}, ConfigError, "metrics must be a list or tuple, not NoneType"),
-        ({"optimizer": {"class": "LBFGS", "memory": 10**9}}, ConfigError, "memory must be at least 1 and at most 1000"),
+        ({"optimizer": {"class": "LBFGS", "memory": 10**9}}, ConfigError, "memory must be at least 1 and at most 1,000"),
         ({"seed": "x"}, ConfigError, "seed must be an integer"),
         ({"classes": ["a"]}, ConfigError, "1 class names for 3 outputs"),
         ({"classes": 0.5}, ConfigError, "classes must be a list of names, one for each output, got 0.5"),

@@ -172,6 +172,9 @@ def test_fit_evaluate_predict_and_files(tmp_path):
     assert scores["total_loss"] == pytest.approx(((y["total"][:, 0] - validation.y["total"]) ** 2).mean(), rel=1e-5)
     assert model.evaluate(validation.x, validation.y, metrics={"total": []})["total_loss"] == scores["total_loss"]
     assert [type(model.input_stage[name]).__name__ for name in SHAPES] == ["ImageScaling", "Standardization"]
+    swapped = {**model.input_stage, "picture": model.input_stage["table"]}
+    with pytest.raises(ConfigError, match=r"the input 'picture': the input stage is for . values"):
+        compiled(input_stage=swapped)
     model.save(tmp_path / "model", training_state=True)
     again = Model.load(tmp_path / "model")
     for other in (again, model.copy(), pickle.loads(pickle.dumps(model))):

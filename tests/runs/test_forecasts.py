@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pellucid import Dense, Flatten, Sequential
 from pellucid.data import split_windows
 from pellucid.errors import ConfigError
 from pellucid.runs.forecasts import Forecasts, LinearForecast
@@ -64,3 +65,9 @@ def test_the_linear_forecast_is_ridge_regression(splits):
     assert chosen.levels  # a step of the noise says that the next one goes back
     step = np.abs(chosen.predict(splits.test.x) - splits.test.y).mean(axis=(0,))
     assert step[0, 0] < 0.4 * step[1, 0]  # the first step of the first column follows from the second column
+
+
+def test_outputs_that_are_no_forecasts_are_refused(splits):
+    other = Sequential(Flatten(), Dense(3)).compile(splits.train.shape, input_stage=splits.train.input_stage())
+    with pytest.raises(ConfigError, match=r"outputs of the shape \(3,\), but the forecasts .* the shape \(7, 2\)"):
+        Forecasts.of(other, splits.test)

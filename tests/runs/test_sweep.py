@@ -60,6 +60,7 @@ def test_grids():
         (["augmentation=rotation=1,shift=2;rotation=1,shift=2"], 1, "one or more different values"),
         (["lr=1", "lr=2"], 1, "given twice"),
         (["lr=1"], 0, "--seeds must be at least 1"),
+        (["lr=1,2"], 10**18, "this sweep has 2,000,000,000,000,000,000 runs; at most 100,000 are possible"),
     ]:
         with pytest.raises(ConfigError, match=message):
             Grid.parse(axes, seeds)

@@ -117,6 +117,8 @@ def post(path: str, handle: Callable[[RequestFields], Any], *fields: str) -> Rou
             return JSONResponse(jsonable(await run_in_threadpool(handle, RequestFields(values))))
         except PellucidError as error:
             return _error_response(error)
+        except MemoryError:
+            return _error_response(ConfigError("there is not enough memory for this: ask for less, or close other programs"))
 
     return Route(path, endpoint, methods=["POST"])
 
@@ -129,6 +131,8 @@ def get(path: str, handle: Callable[[], Any]) -> Route:
             return JSONResponse(jsonable(await run_in_threadpool(handle)))
         except PellucidError as error:
             return _error_response(error)
+        except MemoryError:
+            return _error_response(ConfigError("there is not enough memory for this: ask for less, or close other programs"))
 
     return Route(path, endpoint, methods=["GET"])
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import typer
 
 from pellucid.core import launcher
+from pellucid.core.free_memory import free_memory, in_words
 from pellucid.core.json_text import jsonable
 from pellucid.errors import ConfigError, DataWarning, PellucidError
 from pellucid.metrics import Value, wilson
@@ -41,6 +42,10 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             if launcher.is_first():  # of several ranks with the same error, one prints it
                 typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
+        except MemoryError:
+            if launcher.is_first():
+                typer.echo(f"error: there is not enough memory{_free_in_words()}: use less data or a smaller network", err=True)
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             if launcher.is_first():
                 typer.echo("interrupted", err=True)
@@ -50,6 +55,12 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(0) from None
 
     return run
+
+
+def _free_in_words() -> str:
+    """Return how much memory is free, for a message."""
+    free = free_memory()
+    return "" if free is None else f", of which {in_words(free)} are free"
 
 
 def _show_warning(

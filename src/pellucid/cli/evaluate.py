@@ -22,7 +22,7 @@ from pellucid.data.sources.user_data import TABLE_SUFFIXES, is_table
 from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Value
-from pellucid.model.ensemble import Ensemble
+from pellucid.model.ensemble import MAX_COPIES, Ensemble
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
@@ -46,7 +46,11 @@ def evaluate(
     data_dir: options.DataDir = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
     copies: int = typer.Option(
-        0, "--copies", min=0, help="Average the predictions for each image and for this many augmented copies of it."
+        0,
+        "--copies",
+        min=0,
+        max=MAX_COPIES,
+        help="Average the predictions for each image and for this many augmented copies of it.",
     ),
     augmentation: str | None = typer.Option(
         None,

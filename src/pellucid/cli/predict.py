@@ -31,6 +31,7 @@ from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
 from pellucid.networks import trailing_layers
 from pellucid.runs.folder import open_run
+from pellucid.runs.forecasts import check_forecasts
 
 PRINTED_ROWS = 20  # of a table
 CHUNK = 512  # images in memory at the same time
@@ -94,6 +95,7 @@ def _predict_table(file: Path, model: Model) -> list[Row]:
 
 def _predict_series(file: Path, model: Model, stage: Standardization) -> list[Row]:
     """Return one row for each of the steps after the end of the series in a table."""
+    check_forecasts(model)
     (forecast,) = model.predict(model.read(file, labelled=False))
     times = next_times(file, stage, len(forecast))
     targets = stage.series.targets if stage.series is not None else ()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pellucid.core.config import MAX_COUNT
 from pellucid.data.sources.registry import CLASS_MAPS, SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions, parse_size, suggest_settings
 from pellucid.errors import ConfigError
@@ -49,6 +50,7 @@ Horizon = Annotated[
     typer.Option(
         "--horizon",
         min=1,
+        max=MAX_COUNT,
         metavar="ROWS",
         help="Series: the number of rows to forecast. The rows of the table are in the order of time, and split in time.",
     ),
@@ -58,6 +60,7 @@ Window = Annotated[
     typer.Option(
         "--window",
         min=1,
+        max=MAX_COUNT,
         metavar="ROWS",
         help="Series: the number of rows that a forecast is made from.  [default: 4 horizons, or the season if that is longer]",
     ),
@@ -67,6 +70,7 @@ Season = Annotated[
     typer.Option(
         "--season",
         min=1,
+        max=MAX_COUNT,
         metavar="ROWS",
         help="Series: the period, as in 24 for hours of a day. Forecasts are compared with the values one season before.",
     ),

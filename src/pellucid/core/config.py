@@ -50,13 +50,14 @@ class Range:
         if self.low > -math.inf:
             parts.append(f"{'above' if self.low_open else 'at least'} {self.low:g}")
         if self.high < math.inf:
-            parts.append(f"{'below' if self.high_open else 'at most'} {self.high:g}")
+            parts.append(f"{'below' if self.high_open else 'at most'} {self.high:{',' if isinstance(self.high, int) else 'g'}}")
         return " and ".join(parts)
 
 
 LISTED = {"layers", "nodes", "pieces"}  # fields that constructors take as arguments one by one
 
-Count = Annotated[int, Range(1)]
+MAX_COUNT = 1_000_000_000  # larger numbers are mistakes, and their products would overflow in kernels
+Count = Annotated[int, Range(1, MAX_COUNT)]
 NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, low_open=True)]
 Fraction = Annotated[float, Range(0, 1)]

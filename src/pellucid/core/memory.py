@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.core.free_memory import require_memory
 from pellucid.errors import ShapeError
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 CACHE_LINE = 64  # bytes
+MAX_AXES = 30  # of a sample: NumPy 1 has arrays with 32, one of them is that of the batch
+SMALLER = "use smaller layers, smaller samples, or fewer samples at once"
 _ALIGNMENT = CACHE_LINE // 4  # elements: a cache line of float32; offsets that are multiples of it are aligned in float64 too
 
 
@@ -53,8 +56,9 @@ class Slot:
 
 
 def aligned_zeros(size: int, dtype: Any = np.float32) -> Array:
-    """Return a zero vector of ``size`` elements that begins at a multiple of 64 bytes."""
+    """Return a zero vector of ``size`` elements that begins at a multiple of 64 bytes. Raises ConfigError without memory."""
     item = np.dtype(dtype).itemsize
+    require_memory(size * item, "an array of the network", SMALLER)
     raw = np.zeros(size * item + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
     return raw[start : start + size * item].view(dtype)

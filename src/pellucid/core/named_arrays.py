@@ -6,12 +6,14 @@ Most code is the same for a batch of one array and of several: it takes rows, co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.memory import Array, Shape
+from pellucid.core.free_memory import require_memory
+from pellucid.core.memory import SMALLER, Array, Shape
 
 
 class NamedArrays:
@@ -85,7 +87,8 @@ def with_batch(n: int, shape: Any) -> Any:
 def empty(n: int, shape: Any, dtype: Any) -> Any:
     """Return uninitialized memory (n, *shape), or NamedArrays for a dictionary of shapes."""
     if isinstance(shape, dict):
-        return NamedArrays({name: np.empty((n, *one), dtype) for name, one in shape.items()})
+        return NamedArrays({name: empty(n, one, dtype) for name, one in shape.items()})
+    require_memory(n * math.prod(shape) * np.dtype(dtype).itemsize, f"an array of {n:,} outputs", SMALLER)
     return np.empty((n, *shape), dtype)
 
 

@@ -27,6 +27,7 @@ from pellucid.training.threads import available_cores, limit_threads
 
 Notify = Callable[[str], None]
 Task = tuple[str, Trial]  # the name of an experiment and one of its seeds
+MAX_SEEDS = 10_000  # of one experiment, each of which takes seconds to minutes
 Measurement = tuple[str, int, Result, dict[str, Any]]  # name, seed, measured values, how they were measured
 
 
@@ -118,6 +119,8 @@ def _seeds(experiment: Experiment, size: Size, seeds: int | None) -> range:
         return range({Size.FULL: experiment.seeds, Size.QUICK: min(experiment.seeds, 2), Size.TINY: 1}[size])
     if seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {seeds}")
+    if seeds > MAX_SEEDS:
+        raise ConfigError(f"--seeds must be at most {MAX_SEEDS:,}, got {seeds:,}")
     return range(seeds)
 
 

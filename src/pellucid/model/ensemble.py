@@ -31,14 +31,16 @@ from pellucid.training.execution import chunks
 from pellucid.training.prediction import Predictor, start_scores
 
 AUGMENTED_AT_ONCE = 2048  # samples
+MAX_COPIES = 1000  # each copy takes the time of one more prediction, and beyond some tens the mean hardly changes
 
 
 class Ensemble:
     """The mean of the outputs of ``models`` for the same task.
 
-    With ``augmentation``, the mean is also over the outputs for ``copies`` augmented copies of each image, each with the same
-    weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or loss, for
-    several models whose outputs are embeddings, and for copies where the output is a map, which would move with the image.
+    With ``augmentation``, the mean is also over the outputs for ``copies`` augmented copies of each image (at most 1,000), each
+    with the same weight as the image itself. Raises ConfigError where the models differ in their inputs, outputs, classes or
+    loss, for several models whose outputs are embeddings, and for copies where the output is a map, which would move with the
+    image.
     """
 
     def __init__(self, models: Sequence[Model], *, augmentation: AnyAugmentation | None = None, copies: int = 0):
@@ -47,8 +49,8 @@ class Ensemble:
         self.copies: int = validate(copies, int, "Ensemble", "copies")
         if not self.models:
             raise ConfigError("an ensemble needs at least one model")
-        if self.copies < 0 or (self.copies and augmentation is None):
-            raise ConfigError(f"Ensemble(copies={copies}): copies must be 0 or more, and need an augmentation")
+        if not 0 <= self.copies <= MAX_COPIES or (self.copies and augmentation is None):
+            raise ConfigError(f"Ensemble(copies={copies}): copies are from 0 to {MAX_COPIES:,}, and need an augmentation")
         first = self.models[0]
         for other in self.models[1:]:
             for name in ("input_shape", "output_shape", "classes", "loss", "loss_weights", "input_stage"):

@@ -24,6 +24,7 @@ from pellucid.metrics import Metric
 from pellucid.optim import Chain, Rule
 from pellucid.optim.adam import MIN_EPSILON
 from pellucid.training.checkpoint import CHECKPOINT_ARRAYS
+from pellucid.training.inputs import sample_shapes
 from pellucid.training.state import ModelState
 
 STORED = ("float16", "float32")  # the formats of the arrays in a file, besides the model's own
@@ -103,7 +104,7 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
     check_format(path, settings, "model")
     try:
         network = from_json(settings["network"], Layer, custom)
-        shape = _shape(settings["input_shape"])
+        shape = _shape(path, settings["input_shape"], network)
         expected = {name: slot.shape for name, slot in network.build(shape).slots.items()}
         actual = {name: shape for name, shape in file.shapes.items() if "/" not in name}  # without the optimizer's
         if expected != actual:
@@ -128,9 +129,12 @@ def read(path: str | Path, custom_classes: Iterable[Any] = (), content: bytes | 
     return SavedModel(Path(path), file, network, shape, options, training_state, **progress)
 
 
-def _shape(value: Any) -> Any:
-    """Return the shape of one sample as a tuple, or with several inputs a dictionary of tuples."""
-    return {name: tuple(one) for name, one in value.items()} if isinstance(value, dict) else tuple(value)
+def _shape(path: str | Path, value: Any, network: Layer) -> Any:
+    """Return the shape of one sample, which ``build`` trusts, as a tuple; of several inputs a dictionary. Raises FileError."""
+    try:
+        return sample_shapes(value, network)
+    except PellucidError as error:
+        raise FileError(f"{path}: {error}") from None
 
 
 def _by_name(value: Any, kind: Any, custom: Iterable[Any]) -> Any:

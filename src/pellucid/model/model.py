@@ -24,7 +24,7 @@ from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages, stage_for
 from pellucid.data.sample_augmentation import AnyAugmentation
 from pellucid.data.stream import BatchStream
-from pellucid.errors import ConfigError, ShapeError
+from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import no_loss
@@ -88,7 +88,7 @@ class Model:
         self.loss_weights = several.checked_loss_weights(loss_weights, network)
         output_shape = network.build(shape).shape
         self.classes: Any = several.checked_classes(classes, output_shape)
-        self.input_stage = several.checked_stage(input_stage, network)
+        self.input_stage = several.checked_stage(input_stage, network, shape)
         self.network, self.optimizer = network, optimizer
         self.input_shape, self.output_shape = shape, output_shape
         self.history = History()
@@ -502,7 +502,10 @@ class Model:
 
     @classmethod
     def _restored(cls, saved: model_file.SavedModel) -> Model:
-        model = cls(saved.network, saved.input_shape, **saved.options)
+        try:
+            model = cls(saved.network, saved.input_shape, **saved.options)
+        except (ConfigError, DataError, ShapeError) as error:  # settings that do not fit together
+            raise type(error)(f"{saved.path}: {error}") from None
         saved.restore(model.state)
         if saved.is_checkpoint:
             model.history = resuming.of_file(saved.file).history

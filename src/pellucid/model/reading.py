@@ -40,7 +40,7 @@ def read(
             return read_rows(source, stage, classes, labelled=labelled)
         needs = "data without names of columns, so that those of a table cannot be found"
     else:
-        if isinstance(stage, ImageScaling) and not stage.invert_light_background:
+        if isinstance(stage, ImageScaling) and not stage.invert_light_background and len(shape) == 3:
             h, w, c = shape
             return read_folder(source, size=(h, w), colour="grey" if c == 1 else "colour", classes=classes)
         needs = "data that is not a folder of images"

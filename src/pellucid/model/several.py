@@ -9,6 +9,7 @@ from pellucid.core.config import NonNegative, validate
 from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages
+from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
@@ -124,14 +125,27 @@ def _names(classes: Any, shape: Shape, where: str) -> tuple[str, ...]:
     return tuple(str(name) for name in classes)
 
 
-def checked_stage(stage: Any, network: Layer) -> AnyStage | None:
-    """Return the input stage, or of several inputs those of all. Raises ConfigError."""
+def checked_stage(stage: Any, network: Layer, shape: Any) -> AnyStage | None:
+    """Return the input stage, or of several inputs those of all, for samples of ``shape``.
+
+    Raises ConfigError, also for a stage for another number of values than the samples have.
+    """
     names = input_names(network)
     if stage is None or (names is None and not isinstance(stage, Mapping)):
-        return validate(stage, InputStage | None, "Model", "input_stage")
+        single: InputStage | None = validate(stage, InputStage | None, "Model", "input_stage")
+        if isinstance(single, Standardization):
+            single.check_shape(shape)
+        return single
     if names is None:
         raise ConfigError("input_stage is a dictionary, but the network has one input: give the stage alone")
-    return InputStages(by_name(stage, names, "input_stage", "input"))
+    stages = InputStages(by_name(stage, names, "input_stage", "input"))
+    for name, one in stages.items():
+        if isinstance(one, Standardization):
+            try:
+                one.check_shape(shape[name])
+            except ConfigError as error:
+                raise ConfigError(f"the input {name!r}: {error}") from None
+    return stages
 
 
 def adopted_classes(known: Any, given: Any, output: Any) -> Any:

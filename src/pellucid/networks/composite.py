@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.core import habits
 from pellucid.core.config import Config
 from pellucid.core.habits import explain_arguments
-from pellucid.core.memory import Shape, Slot
+from pellucid.core.memory import MAX_AXES, Shape, Slot
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.networks.ports import INPUT, NAME, ONE_OF_EACH, Ports, input_shapes, quoted
@@ -209,7 +209,7 @@ def build_nodes(nodes: Nodes, ports: Ports, shape: Any) -> LayerSpec:
     shapes: dict[str, Shape] = input_shapes(ports, shape)
     slots: dict[str, Slot] = {}
     built: dict[str, tuple[OrderedNode, LayerSpec]] = {}  # by the name of the slots: their first node
-    multiply_adds = largest_output = 0
+    multiply_adds = largest_output = all_outputs = 0
     for node in nodes:
         try:
             spec = build_layer(node.layer, [shapes[name] for name in node.inputs])
@@ -217,9 +217,13 @@ def build_nodes(nodes: Nodes, ports: Ports, shape: Any) -> LayerSpec:
             reads = " and ".join(f"{name} {shapes[name]}" for name in node.inputs)
             where = f"{node.name}, which reads {reads}" if len(node.inputs) > 1 else node.name
             raise ShapeError(f"{where}: {error}") from None
+        if len(spec.shape) > MAX_AXES:
+            raise ShapeError(f"{node.name}: its outputs have {len(spec.shape)} axes; at most {MAX_AXES} are possible")
         shapes[node.name] = spec.shape
         multiply_adds += spec.multiply_adds
-        largest_output = max(largest_output, spec.largest_output, math.prod(spec.shape))
+        values = math.prod(spec.shape)
+        largest_output = max(largest_output, spec.largest_output, values)
+        all_outputs += spec.all_outputs or values
         first, shared = built.setdefault(node.slots, (node, spec))
         for name, slot in spec.slots.items():
             if first is not node and (name not in shared.slots or shared.slots[name].shape != slot.shape):
@@ -230,7 +234,8 @@ def build_nodes(nodes: Nodes, ports: Ports, shape: Any) -> LayerSpec:
                 )
             slots.setdefault(f"{node.slots}.{name}", slot)
     ends = {name: shapes[end] for name, end in ports.ends(nodes).items()}
-    return LayerSpec(ends if len(ends) > 1 else next(iter(ends.values())), slots, multiply_adds, largest_output)
+    shape = ends if len(ends) > 1 else next(iter(ends.values()))
+    return LayerSpec(shape, slots, multiply_adds, largest_output, all_outputs)
 
 
 def leading_to(ends: Iterable[str], nodes: Nodes) -> Nodes:

@@ -47,11 +47,12 @@ class Forecasts:
         """Return the forecasts of a model, or of several, and of the simple methods for windows with targets.
 
         The seasonal forecast needs the ``season``, in rows, and the linear one the ``splits`` that the model was trained on.
-        Raises ConfigError for a season that is longer than the window.
+        Raises ConfigError for a season that is longer than the window, and for outputs that are no forecasts of the series.
         """
         stage = (model.models[0] if isinstance(model, Ensemble) else model).input_stage
         assert isinstance(stage, Standardization)
         assert stage.series is not None
+        check_forecasts(model)
         columns, horizon = list(target_positions(stage)), stage.series.horizon
         x, y = np.asarray(samples.x, np.float64), np.asarray(samples.y, np.float64)
         predicted = {"model": model.predict(samples).astype(np.float64)}
@@ -76,6 +77,20 @@ class Forecasts:
             for i, target in enumerate(self.targets):
                 found[target][name] = {"mae": float(error[:, i].mean()), "by_step": error[:, i].tolist()}
         return found
+
+
+def check_forecasts(model: Model | Ensemble) -> None:
+    """Raise ConfigError unless the outputs of a model of a series are its forecasts: one for each row ahead and each target."""
+    first = model.models[0] if isinstance(model, Ensemble) else model
+    assert isinstance(first.input_stage, Standardization)
+    layout = first.input_stage.series
+    assert layout is not None
+    expected = layout.horizon, len(layout.targets)
+    if first.output_shape != expected:
+        raise ConfigError(
+            f"the network has outputs of the shape {first.output_shape}, but the forecasts of the series have the shape "
+            f"{expected} (rows ahead, targets): use predict(x) with arrays, or train a model of this series"
+        )
 
 
 def target_positions(stage: Standardization) -> tuple[int, ...]:

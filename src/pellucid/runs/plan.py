@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pellucid.core.config import from_json, to_json, validate
+from pellucid.core.config import MAX_COUNT, from_json, to_json, validate
+from pellucid.core.memory import Shape
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, FileError
 from pellucid.layers.base import Layer
+from pellucid.networks import fused
 from pellucid.optim import Optimizer, rule_of, with_learning_rate
 from pellucid.runs import presets
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.rate_changes import parse_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
-from pellucid.training.options import FitOptions
+from pellucid.training.options import BATCH_SIZE, FitOptions
+from pellucid.training.required_memory import check_model, check_training
 
 AUTO = "auto"  # instead of a learning rate: the learning-rate finder chooses it
 
@@ -137,6 +140,12 @@ class RunPlan:
             return "--lr"
         return f"preset {settings.model}" if settings.optimizer is None else f"default of --optimizer {settings.optimizer}"
 
+    def check_memory(self, input_shape: Shape, outputs: int) -> None:
+        """Raise ConfigError if there is not enough memory to train the network for samples of this shape, with the settings."""
+        network = self.recipe.network(outputs)
+        check_model(network.build(input_shape), self.recipe.optimizer)
+        check_training(fused(network).build(input_shape), input_shape, self.recipe.fit.batch_size or BATCH_SIZE)
+
     def record(self) -> dict[str, Any]:
         """Return everything that determines the results of the run, as plain JSON.
 
@@ -180,4 +189,6 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
 def _check_positive(value: int, flag: str) -> int:
     if value < 1:
         raise ConfigError(f"{flag} must be at least 1, got {value}")
+    if value > MAX_COUNT:
+        raise ConfigError(f"{flag} must be at most {MAX_COUNT:,}, got {value:,}")
     return value

@@ -18,6 +18,7 @@ import dataclasses
 import io
 import itertools
 import json
+import math
 import os
 import shutil
 import statistics
@@ -59,6 +60,7 @@ SETTING_TYPES: dict[str, Callable[[str], Any]] = {
     "model": str,
     "optimizer": str,
 }
+MAX_RUNS = 100_000  # of a sweep: each is a training, and the settings of all of them are checked before the first
 IN_USE = "not trained"  # begins the outcome of a cell that another process trains
 Cell = dict[str, Any]  # one value for each setting of the grid, and a seed
 
@@ -98,7 +100,10 @@ class Grid:
         if not values:
             raise ConfigError("a sweep needs a grid: --grid lr=0.01,0.1,1")
         if seeds < 1:
-            raise ConfigError(f"--seeds must be at least 1, got {seeds}")
+            raise ConfigError(f"--seeds must be at least 1, got {seeds:,}")
+        runs = seeds * math.prod(map(len, values.values()))
+        if runs > MAX_RUNS:
+            raise ConfigError(f"this sweep has {runs:,} runs; at most {MAX_RUNS:,} are possible: use fewer values or --seeds")
         return cls(values, seeds)
 
     def cells(self) -> list[Cell]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.config import validate
-from pellucid.core.memory import Array, Shape
+from pellucid.core.memory import MAX_AXES, Array, Shape
 from pellucid.core.named_arrays import NamedArrays, empty, wrapped
 from pellucid.data.checks import check_sample_weight, numeric_arrays
 from pellucid.data.dataset import Dataset
@@ -114,10 +114,10 @@ def sample_shapes(given: Any, network: Layer) -> Any:
 
 
 def sample_shape(given: Sequence[int]) -> Shape:
-    """Return the shape of one sample as a tuple. Raises ShapeError unless it has axes, all of length 1 or more."""
+    """Return the shape of one sample as a tuple. Raises ShapeError unless it has axes, at most 30, all of length 1 or more."""
     axes = tuple(given) if isinstance(given, Iterable) else given
     shape: Shape = validate(axes, tuple[int, ...], "Model", "input_shape")
-    if not shape or any(n < 1 for n in shape):
+    if not 1 <= len(shape) <= MAX_AXES or any(n < 1 for n in shape):
         raise ShapeError(f"input_shape is the shape of one sample, such as (28, 28, 1) or (30,); got {shape}")
     return shape
 

@@ -21,6 +21,7 @@ AVERAGED_STEPS = 10  # the mean loss of these must have exploded: a single batch
 # lead to nearly the same suggestions.
 SMOOTHING_WIDTH = 0.15
 MIN_STEPS = 10
+MAX_STEPS = 10_000  # the losses are smoothed with a matrix of this width
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class RateSearch:
 
 
 def check_range(low: float, high: float, steps: int) -> None:
-    """Raise ConfigError unless 0 < low < high and there are at least 10 steps."""
+    """Raise ConfigError unless 0 < low < high and there are from 10 to 10,000 steps."""
     low, high = (validate(value, Positive, "find_learning_rate", name) for value, name in ((low, "low"), (high, "high")))
     if low >= high:
         raise ConfigError(f"find_learning_rate(low={low:g}, high={high:g}): low must be less than high")
-    validate(steps, Annotated[int, Range(MIN_STEPS)], "find_learning_rate", "steps")
+    validate(steps, Annotated[int, Range(MIN_STEPS, MAX_STEPS)], "find_learning_rate", "steps")
 
 
 def range_test(state: ModelState, step: Step, batches: BatchSource, low: float, high: float, steps: int) -> RateSearch:

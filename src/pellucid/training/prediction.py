@@ -188,6 +188,7 @@ class Predictor:
         """
         state = self.state
         group.check_same({"numbers of samples": len(x)}, "predict")
+        state.check_prediction(len(x), self._chunk_size)
         result = empty(len(x), state.output.shape, state.dtype)
         execution = self._borrowed_execution(len(x))
         parts = list(chunks(len(x), self._chunk_size))
@@ -228,6 +229,7 @@ class Predictor:
         state, output, scores = self.state, self.state.output, start_scores(self.state, metrics)
         targets, n = samples.targets, len(samples.targets)
         group.check_same({"numbers of samples": n}, "evaluate")
+        state.check_prediction(min(n, self._chunk_size), self._chunk_size)
         weights: Any = np.ones(n, state.dtype) if samples.weights is None else samples.weights
         # The loss also writes its gradient dz, which is not used here.
         outputs, dz = (empty(self._chunk_size, shape, state.dtype) for shape in (output.metric_shape, output.shape))

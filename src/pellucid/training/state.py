@@ -28,6 +28,7 @@ from pellucid.networks import (
 from pellucid.optim import Optimizer, Updater
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
+from pellucid.training.required_memory import check_model, check_prediction, check_training
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.threads import Threads, choose_threads
 
@@ -62,6 +63,7 @@ class ModelState:
         loss_weights: Mapping[str, float] | None = None,
     ):
         spec = network.build(input_shape)
+        check_model(spec, optimizer, np.dtype(dtype).itemsize)
         self.network, self.input_shape = network, input_shape
         self.loss: Any = loss
         self.seed, self.kernels = seed, kernels
@@ -109,6 +111,14 @@ class ModelState:
             for name, vector in self.updater.state.items():
                 arrays |= {f"{name}/{path}": array for path, array in self.layout.arrays(vector).items()}
         return arrays
+
+    def check_training(self, samples: int) -> None:
+        """Raise ConfigError if there is not enough memory to train with batches of so many samples."""
+        check_training(self.plan.build(self.input_shape), self.input_shape, samples, self.dtype.itemsize)
+
+    def check_prediction(self, samples: int, chunk: int) -> None:
+        """Raise ConfigError if there is not enough memory to predict so many samples, a ``chunk`` of them at once."""
+        check_prediction(self.largest_output, self.output.shape, samples, chunk, self.dtype.itemsize)
 
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the threads that a training step at that batch size uses."""

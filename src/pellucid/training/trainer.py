@@ -137,6 +137,8 @@ class Trainer:
                     state.output.check_parts(samples.weights, averages(options.accumulate))
                 shuffle = options.shuffle
                 batches = self._batches(samples, stage, size, shuffle=shuffle, augmentation=augmentation, parts=parts)
+        together = size if samples is None else min(size, len(samples.targets))
+        state.check_training(-(-together // (1 if parts is None else parts.count)))
         if isinstance(rule, LBFGS):
             assert isinstance(batches, Batches)
             events = train_full_batch(
@@ -268,6 +270,7 @@ class Trainer:
         batch_size = validate(batch_size, Count, "find_learning_rate", "batch_size")
         augmentation = inputs.checked_augmentation(augmentation, state, "find_learning_rate")
         samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
+        state.check_training(min(batch_size, len(samples.targets)))
         batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
         with state.threads(batch_size).applied(state.kernels):
             return range_test(state, self._gradient_step, batches, low, high, steps)

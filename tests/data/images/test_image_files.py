@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
+from pellucid.core import free_memory
 from pellucid.data.images.image_file import read_image
 from pellucid.errors import ConfigError, FileError, ShapeError
 from pellucid.notebook import encode_png
@@ -162,6 +163,17 @@ def test_a_damaged_file_does_not_claim_more_memory_than_it_has(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_an_image_that_needs_too_much_memory_to_be_resized(tmp_path, monkeypatch):
+    """Found by fuzzing: the weights of a resized image that is one pixel wide take 48 bytes for each of its rows."""
+    path = put(tmp_path, np.zeros((500_000, 1), np.uint8))
+    assert read_image(path, GREY).shape == GREY
+    monkeypatch.setattr(free_memory, "free_memory", lambda: 20_000_000)
+    with pytest.raises(FileError, match=r"a\.png: resizing an image of 500,000 × 1 to 28 × 28 pixels needs 25 MB of memory"):
+        read_image(path, GREY)
+    with pytest.raises(ShapeError, match=r"a size of 1,000,000 × 1,000,000 pixels is too large; at most 89,478,485"):
+        read_image(path, (10**6, 10**6, 1))
 
 
 def test_floating_point_pixels_are_refused(tmp_path):

@@ -19,6 +19,7 @@ from pellucid.app.tabs.train_job import command, describe_interrupted
 from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.data.augmentation_text import format_augmentation
+from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.sources.registry import CLASS_MAPS, SOURCES
 from pellucid.errors import PellucidError
 from pellucid.optim import rule_of
@@ -112,13 +113,22 @@ def _check(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> di
     """Return the recipe and the equivalent command, or the ``problem``: a half-filled form is not an error."""
     try:
         settings = _settings(jobs, corrections, request)
-        return {**_describe(RunPlan.of(settings).recipe), "command": command(settings)}
+        return {**_describe(_plan(settings).recipe), "command": command(settings)}
     except PellucidError as error:
         return {"problem": str(error)}
 
 
 def _start(jobs: TrainingQueue, corrections: Path, request: RequestFields) -> dict[str, Any]:
-    return {"job": jobs.start(_settings(jobs, corrections, request))}
+    settings = _settings(jobs, corrections, request)
+    _plan(settings)
+    return {"job": jobs.start(settings)}
+
+
+def _plan(settings: RunSettings) -> RunPlan:
+    """Return the plan for the settings of a form. Raises ConfigError, also for what does not fit into memory."""
+    plan = RunPlan.of(settings)
+    plan.check_memory(SHAPE, len(CLASSES))
+    return plan
 
 
 def _interrupted(jobs: TrainingQueue) -> dict[str, Any]:

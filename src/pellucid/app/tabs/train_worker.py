@@ -58,6 +58,8 @@ def work(channel: Connection, settings: RunSettings | None, epochs: int, folder:
         last = _diverged(folder, str(error))
     except PellucidError as error:
         last = "failed", str(error)
+    except MemoryError:
+        last = "failed", "there is not enough memory: choose a smaller network, smaller batches or fewer samples"
     except Exception as error:  # a bug: the traceback goes to the server's terminal, the message to the page
         traceback.print_exc()
         last = "failed", f"{type(error).__name__}: {error} (see the server's terminal)"

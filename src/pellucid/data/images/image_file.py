@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid.core.files import open_regular
+from pellucid.core.free_memory import require_memory
 from pellucid.core.memory import Array, Shape
 from pellucid.errors import ConfigError, FileError, ShapeError
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all of Pillow's: its EPS reader, for one, runs a program
+MAX_PIXELS = 89_478_485  # of an image that is read, and of the size that it is given: Pillow's bound against harmful files
 _LIGHT = 127  # a border with a median above this is light
 _GREY_MODES = ("1", "L", "LA", "La", "F")  # Pillow's names; those of 16 and 32 bits begin with I
 _ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
@@ -37,11 +40,15 @@ def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, inve
     resized with its aspect ratio kept and placed in the middle of a black canvas. Before that, with c = 1 and
     ``invert_light_background``, an image with a light border is inverted.
 
-    Raises FileError for a file that is not a complete image, ShapeError for a shape that is not that of an image, and
-    ConfigError if Pillow is not installed.
+    Raises FileError for a file that is not a complete image, and for one that needs more memory to be resized than there is;
+    ShapeError for a shape that is not that of an image or has too many pixels; ConfigError if Pillow is not installed.
     """
     if shape is not None and (len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1):
         raise ShapeError(f"{path}: an image has the shape (height, width, 1 or 3), this model expects {tuple(shape)}")
+    if shape is not None and shape[0] * shape[1] > MAX_PIXELS:
+        raise ShapeError(
+            f"{path}: a size of {shape[0]:,} × {shape[1]:,} pixels is too large; at most {MAX_PIXELS:,} are possible"
+        )
     c = 1 if shape is None else shape[2]
     with _open(path) as opened:
         from PIL import ImageOps
@@ -50,6 +57,8 @@ def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, inve
             opened.draft(None, (2 * max(shape[:2]), 2 * max(shape[:2])))
         image = _on_white(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
     if shape is not None and image.size != (shape[1], shape[0]):
+        what = f"{path}: resizing an image of {image.height:,} × {image.width:,} to {shape[0]:,} × {shape[1]:,} pixels"
+        require_memory(_memory_to_fit(image, shape[1], shape[0]), what, "make the image or the size smaller", FileError)
         image = _fit(image, shape[1], shape[0], invert_light_background)
     return np.asarray(image, np.uint8).reshape(image.height, image.width, c)
 
@@ -92,9 +101,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         try:
             yield Image.open(file, formats=_FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise FileError(
-                f"{path}: the decoded image has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
-            ) from None
+            raise FileError(f"{path}: the decoded image has more than {MAX_PIXELS:,} pixels: make it smaller") from None
         except UnidentifiedImageError:
             raise FileError(f"{path}: not an image of a known format ({', '.join(_FORMATS)})") from None
         except Exception as error:  # a damaged file can raise nearly any exception in a decoder
@@ -116,14 +123,31 @@ def _on_white(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
+def _memory_to_fit(image: Image.Image, w: int, h: int) -> int:
+    """Return the number of bytes that :func:`_fit` allocates: mostly the weights of Lanczos for very long images.
+
+    An axis has weights of 8 bytes for each new pixel and each old one within three new pixels of it. Pillow resizes the rows
+    first. Then there are the resized image, the canvas, and its array.
+    """
+    size = _fitted_size(image, w, h)
+    pairs = zip(size, image.size, strict=True)
+    weights = 8 * sum(new * (2 * math.ceil(3 * max(1.0, old / new)) + 1) for new, old in pairs)
+    return weights + (size[0] * image.height + 3 * w * h) * (1 if image.mode == "L" else 4)
+
+
+def _fitted_size(image: Image.Image, w: int, h: int) -> tuple[int, int]:
+    """Return the (width, height) of the image when it fits into (w, h), with its aspect ratio kept."""
+    scale = min(w / image.width, h / image.height)
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
 def _fit(image: Image.Image, w: int, h: int, invert_light_background: bool) -> Image.Image:
     """Resize an image to fit into (w, h) with its aspect ratio kept, and centre it on a black canvas of that size."""
     from PIL import Image, ImageOps
 
     if invert_light_background and image.mode == "L" and has_light_border(np.asarray(image)):
         image = ImageOps.invert(image)
-    scale = min(w / image.width, h / image.height)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    size = _fitted_size(image, w, h)
     canvas = Image.new(image.mode, (w, h), 0)
     # When it shrinks an image, Lanczos weights all pixels that contribute to one, so that thin strokes stay visible.
     canvas.paste(image.resize(size, Image.Resampling.LANCZOS), ((w - size[0]) // 2, (h - size[1]) // 2))

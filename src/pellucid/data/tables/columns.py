@@ -15,10 +15,10 @@ from typing import ClassVar
 import numpy as np
 
 from pellucid.core.config import Config
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.data.series.layout import MISSING as SERIES_MISSING, SeriesLayout
-from pellucid.errors import ConfigError, DataError
+from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.kernels import Kernels
 
 _CHUNK = 4096  # samples that are read together
@@ -97,6 +97,10 @@ class Standardization(InputStage):
             )
         if any(not value > 0 for value in self.scale):
             raise ConfigError("Standardization: every scale must be above 0")
+        if self.series is not None and (unknown := [name for name in self.series.targets if name not in self.names]):
+            raise ConfigError(
+                f"Standardization: the series has no column {unknown[0]!r}: {did_you_mean(unknown[0], self.names)}"
+            )
         known = MISSING if self.series is None else SERIES_MISSING
         if self.missing not in known:
             raise ConfigError(f"Standardization(missing={self.missing!r}): expected one of {', '.join(known)}")
@@ -109,6 +113,15 @@ class Standardization(InputStage):
     def names(self) -> tuple[str, ...]:
         """The names of the values of a sample."""
         return tuple(name for column in self.columns for name in column.names)
+
+    def check_shape(self, shape: Shape) -> None:
+        """Raise ConfigError unless a network for samples of ``shape`` reads as many values as these columns have."""
+        width = len(self.mean)
+        if shape[-1] != width:
+            raise ConfigError(
+                f"the input stage is for {width} values in each row, those of its columns, but the network reads samples of "
+                f"the shape {shape}: give both the same columns"
+            )
 
     def accepts(self, x: Array) -> bool:
         return x.dtype.kind in "biuf"
