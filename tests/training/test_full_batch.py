@@ -314,6 +314,15 @@ def test_the_evaluations_of_a_resumed_training_go_on(tmp_path):
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
+def test_exact_training_metrics_are_those_of_evaluate():
+    model = compiled(network=Sequential(Dense(4), BatchNorm(), Dense(1)))
+    history = model.fit(X, Y, epochs=2, exact_training_metrics=True, validation=(X, Y))
+    assert history["train_loss"] == history["validation_loss"]
+    assert history["train_loss"][-1] == model.evaluate(X, Y)["loss"]
+    plain = compiled(network=Sequential(Dense(4), BatchNorm(), Dense(1)))
+    assert plain.fit(X, Y, epochs=2)["train_loss"] != history["train_loss"], "those of a training are with its statistics"
+
+
 def test_a_learning_rate_cannot_be_set():
     events = compiled(SETTINGS).fit_events(X, Y, FitOptions(epochs=3), control=(control := Control()))
     next(events)

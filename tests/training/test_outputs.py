@@ -19,6 +19,7 @@ from pellucid import (
     DataError,
     Dense,
     ExactMatch,
+    FitOptions,
     Flatten,
     Graph,
     Hinge,
@@ -106,9 +107,11 @@ def test_metrics_of_independent_answers_are_means_over_them():
 def test_metrics_of_a_single_score_compare_it_with_zero():
     y = (X[:, 0, 0] > 0).astype(int)
     model = Sequential(Flatten(), Dense(1)).compile((4, 3), Hinge(), metrics=[Accuracy(), F1(label=1)])
+    model.parameters[:] *= 0.01  # far below one half, the threshold of probabilities
     scores, right = model.evaluate(X, y), (model.predict(X)[:, 0] > 0) == y
     assert scores["accuracy"] == pytest.approx(right.mean())
     yes = model.predict(X)[:, 0] > 0
+    assert 0 < yes.sum() < 12
     assert scores["f1_1"] == pytest.approx(2 * (yes & (y == 1)).sum() / (yes.sum() + y.sum()))
 
 
@@ -289,6 +292,19 @@ def test_a_batch_in_parts_has_the_weights_and_outputs_of_the_whole():
         np.testing.assert_array_equal(parted.weights[name], whole.weights[name])
         np.testing.assert_allclose(parted.outputs[name], whole.outputs[name], atol=1e-6)
     assert (parted.weights["a"] == 0).sum() == 18
+
+
+def test_an_output_without_weight_in_a_batch_has_no_gradient():
+    weights = {"kind": np.r_[np.zeros(6), np.ones(6)], "tags": np.ones(12), "size": np.ones(12)}
+    model = several()
+    events = model.fit_events(X, Y, FitOptions(batch_size=6, shuffle=False), sample_weight=weights)
+    before = {path: array.copy() for path, array in model.weights.items()}
+    first = next(events)
+    changed = {path.partition(".")[0] for path, array in model.weights.items() if not np.array_equal(array, before[path])}
+    assert changed == {"tags", "size"}
+    assert first.loss == pytest.approx(first.scores()["tags_loss"] + first.scores()["size_loss"], rel=1e-6)
+    next(events)
+    assert not np.array_equal(model.weights["kind.dense1.W"], before["kind.dense1.W"])
 
 
 def test_outputs_that_are_masked_as_a_whole_are_refused_by_name():

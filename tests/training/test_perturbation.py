@@ -123,6 +123,16 @@ def test_kept_changes_lower_the_loss_of_the_batch():
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("sigma", [0.01, 0.3])
+def test_kept_changes_are_normal_with_the_width_sigma(sigma):
+    _, changes, _ = gradients(Perturbation("keep", sigma), repeats=300)
+    assert (np.count_nonzero(changes, axis=1) <= 1).all(), "one weight at a time"
+    kept = np.abs(changes[changes != 0])
+    assert 100 < len(kept) < 200, "about half of them lower the loss"
+    assert np.mean(kept) == pytest.approx(sigma * np.sqrt(2 / np.pi), rel=0.2)
+    assert np.std(kept) == pytest.approx(sigma * np.sqrt(1 - 2 / np.pi), rel=0.3)
+
+
 @pytest.mark.parametrize(
     ("method", "optimizer", "epochs"),
     [

@@ -32,6 +32,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.data import Augmentation, BatchStream, Dataset
+from pellucid.training.streamed import training_data
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4)).astype(np.float32)
@@ -360,6 +361,21 @@ def test_prefetched_batches_are_made_while_the_training_waits():
     next(events), next(events)
     assert not made.is_set()
     events.close()
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_epoch_may_be_read_again(prefetch):
+    model = new_model()
+    batches = training_data(BatchStream(by_epoch, 3, prefetch=prefetch), None, None, FitOptions(), model.state, None, None)
+    assert len(batches) == 3
+    for epoch, start in ((0, 0), (0, 0), (1, 0), (1, 2), (0, 1)):
+        read = list(batches.epoch(epoch, start))
+        assert len(read) == 3 - start
+        for (x, y, weights), (own_x, own_y) in zip(read, BATCHES[start:], strict=True):
+            np.testing.assert_array_equal(x, own_x)
+            np.testing.assert_array_equal(y, own_y)
+            assert weights.sum() == len(own_x)
+    assert not prefetching_threads()
 
 
 def test_what_a_single_batch_without_a_stream_may_be():

@@ -105,7 +105,7 @@ class FullBatchLoss:
             GradientStep(state, parameters=self._theta) if parts is None else PartedStep(state, parts, parameters=self._theta)
         )
         self._gradient = state.layout.zeros(state.dtype)
-        self._sum, self._part = np.zeros(state.layout.size), np.zeros(state.layout.size)
+        self._sum, self._part = np.empty(state.layout.size), np.empty(state.layout.size)
 
     @property
     def statistics(self) -> Array:
