@@ -58,9 +58,11 @@ from pellucid.doctor import Watch
 from pellucid.metrics import F1, ROCAUC, Metric, MetricState, PerPosition
 from pellucid.model import file as model_file
 from pellucid.optim import Rule, Schedule
-from pellucid.training import Policy, StepEvent, threads
+from pellucid.training import EpochEvent, History, Policy, StepEvent, threads
 from pellucid.training.checkpoint import (
     CheckpointWriter,
+    Progress,
+    TrainingRecord,
     _recorded,
     _table,
     checkpoint_files,
@@ -410,6 +412,41 @@ def test_checkpoints_are_written_once_in_so_many_seconds(tmp_path, monkeypatch):
     policies = [Checkpoint(tmp_path, every_epochs=None, every_seconds=4.0, keep=10)]
     compiled().fit(X, Y, epochs=3, batch_size=10, policies=policies)
     assert 3 <= len(steps_of(tmp_path)) <= 6, "each event takes a second or more of this clock"
+
+
+def test_no_checkpoint_is_written_for_its_time_before_it_has_passed(tmp_path, monkeypatch):
+    clock = itertools.count(0.0, 0.01)
+    monkeypatch.setattr("pellucid.training.checkpoint.time.perf_counter", lambda: next(clock))
+    policies = [Checkpoint(tmp_path, every_epochs=None, every_seconds=4.0, keep=10)]
+    compiled().fit(X, Y, epochs=3, batch_size=10, policies=policies)
+    assert steps_of(tmp_path) == [15]
+
+
+def test_checkpoints_are_left_out_while_they_have_taken_too_much_time(tmp_path, monkeypatch):
+    """A clock on which each event takes ten seconds, and each checkpoint one."""
+    now, written = [0.0], []
+    progress = Progress(compiled().state, Place(), History(), [], Control())
+    record = TrainingRecord(compiled()._file_settings, {}, {})
+
+    def write_for_a_second(path, content):
+        now[0] += 1
+        written.append(now[0])
+
+    monkeypatch.setattr("pellucid.training.checkpoint.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("pellucid.training.checkpoint.write_atomically", write_for_a_second)
+    for cost, expected in ((0.1, [11, 22, 33, 44]), (0.04, [11, 32]), (0.0, [11])):
+        now[0], written[:] = 0.0, []
+        with CheckpointWriter([Checkpoint(tmp_path, every_seconds=None, cost=cost)], record, progress, 9, now[0]) as write:
+            for epoch in range(1, 5):
+                now[0] += 10
+                write(EpochEvent(epoch, 10.0, 0.1, {}, None), False)
+        assert written == expected, cost
+    now[0], written[:] = 0.0, []
+    with CheckpointWriter([Checkpoint(tmp_path, every_seconds=25.0, every_epochs=None)], record, progress, 9, now[0]) as write:
+        for batch in range(1, 9):
+            now[0] += 10
+            write(StepEvent(1, batch, 9, batch, 0.0, 1, 0.1, dict), False)
+    assert written == [31, 62], "25 seconds after the end of the last one, at the next event"
 
 
 def test_two_policies_have_folders_of_their_own(tmp_path):

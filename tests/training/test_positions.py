@@ -38,6 +38,7 @@ from pellucid import (
     ShapeError,
     Sigmoid,
     Softmax,
+    Tanh,
     Triplet,
 )
 from pellucid.data import Dataset
@@ -379,6 +380,51 @@ def test_the_failing_position_of_a_sequence_is_named():
     model.weights["dense1.W"][:] = 10
     found = first_failure(model.state, x, np.zeros((4, 5), int), np.ones(4, np.float32), 1)
     assert found == "the output of dense1, in sample 2 of the batch at position 3, is the first that is not finite"
+
+
+def with_a_bad_row(value, slope):
+    """A loss that is ``value`` with the gradient ``slope`` where the target is 9, and small elsewhere."""
+
+    def loss(outputs, targets):
+        bad = targets == 9
+        return np.where(bad, value, 0.1)[:, 0], np.where(bad, slope, 0.001).astype(outputs.dtype)
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("value", "slope", "message"),
+    [
+        (np.inf, 5.0, "the loss, in sample 2 of the batch at position 3, is the first that is not finite"),
+        (1e30, 5.0, "the loss of 5e+28 is out of bounds, in sample 2 of the batch at position 3"),
+        (
+            1.0,
+            np.nan,
+            "the gradient that reaches dense1, in sample 2 of the batch at position 3, is the first that is not finite",
+        ),
+        (1.0, 1e9, "the gradient of dense1 is the first out of bounds (up to 5e+07, in sample 2 of the batch at position 3)"),
+    ],
+    ids=["infinite loss", "large loss", "gradient of the loss", "large gradient"],
+)
+def test_the_failing_position_of_a_loss_is_named(value, slope, message):
+    model = Sequential(Dense(1), Tanh(), Dense(1)).compile((5, 2), with_a_bad_row(value, slope))
+    x, y = RNG.normal(size=(4, 5, 2)).astype(np.float32), np.zeros((4, 5, 1))
+    x[0, 1] = 50  # the largest output is not where it fails
+    y[2, 3] = 9
+    found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
+    assert found == message.replace("dense1", "dense2")
+
+
+def test_large_outputs_are_named_where_nothing_else_is_found():
+    model = Sequential(Dense(1), Dense(1)).compile((5, 2), with_a_bad_row(1.0, 0.1))
+    model.weights["dense1.W"][:] = 1
+    x, y = np.ones((4, 5, 2), np.float32), np.zeros((4, 5, 1))
+    x[1, 4] = 1e7
+    found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
+    assert found == "the output of dense1 is the first out of bounds (up to 2e+07, in sample 1 of the batch at position 4)"
+    x[1, 4] = 4e5  # within the bounds of 10⁶
+    found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
+    assert found == "the loss of 0.1 is out of bounds, in sample 0 of the batch at position 0"
 
 
 def test_two_classes_can_be_compared():
