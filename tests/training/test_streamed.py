@@ -160,6 +160,27 @@ def test_a_source_may_use_its_arrays_again_while_batches_are_prefetched():
     np.testing.assert_array_equal(trained(BatchStream(reusing, 5, prefetch=3)).parameters, plain.parameters)
 
 
+def test_a_source_of_dictionaries_may_use_its_arrays_again():
+    network = Graph(Node("a", Sequential(Dense(2), Softmax()), "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))
+    x, y, weights = (
+        np.empty((16, 4), np.float32),
+        {"a": np.empty(16, np.int64), "b": np.empty((16, 1), np.float32)},
+        np.empty(16),
+    )
+
+    def reusing(epoch):
+        for i in range(5):
+            rows = slice(16 * i, 16 * i + 16)
+            x[:], y["a"][:], y["b"][:, 0], weights[:] = X[rows], Y[rows], X[rows, 1], 1 + i + np.arange(16)
+            yield x, y, {"b": weights}
+
+    def parameters(prefetch):
+        model = network.compile((4,), {"a": CrossEntropy(), "b": MeanSquaredError()}, Adam(0.01))
+        return trained(BatchStream(reusing, 5, prefetch=prefetch), None, model).parameters
+
+    np.testing.assert_array_equal(parameters(3), parameters(0))
+
+
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_an_error_of_the_source_passes_through_and_the_model_keeps_its_state(prefetch):
     def failing(epoch):

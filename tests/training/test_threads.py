@@ -56,6 +56,38 @@ def test_the_limit_on_blas_ends_with_the_block():
         assert blas_threads() == before
 
 
+def test_the_pool_of_the_kernels_gets_its_threads():
+    class Pool:
+        threads = 0
+
+        def set_num_threads(self, count):
+            self.threads = count
+
+    pool = Pool()
+    with Threads(pool=3).applied(pool):
+        assert pool.threads == 3
+        assert blas_threads() == 1
+    with Threads(blas=2).applied(pool):
+        assert pool.threads == 1
+
+
+def test_cores_are_shared_by_the_processes_that_may_run_on_them(monkeypatch):
+    monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
+    eight, low, high = frozenset(range(8)), frozenset(range(4)), frozenset(range(4, 8))
+    for own, masks, cores in (
+        (eight, [eight], 8),
+        (eight, [eight, eight, eight], 2),
+        (low, [low, high], 4),
+        (low, [low, high, eight], 2),
+        (low, 5 * [low], 1),
+    ):
+        assert threads.share_of_cores(own, masks) == cores
+    monkeypatch.setattr(threads, "_cpu_quota", lambda: 6)
+    assert threads.share_of_cores(low, [low, high]) == 3
+    assert threads.share_of_cores(low, [low, high, high, high]) == 1
+    assert threads.available_cores() <= 6
+
+
 def test_limits_on_blas_threads_may_overlap_in_any_order():
     with threadpool_limits(2, user_api="blas"):
         fit, predict = blas.limited(1), blas.limited(1)

@@ -48,7 +48,7 @@ def first_failure(state: ModelState, x: Any, targets: Any, weights: Any, step: i
     def observer(path: str, what: str, array: Array) -> None:
         if what == "gradient" and not of_loss:
             of_loss.append(_place(array, state))
-        largest = float(np.abs(array).max(initial=0))
+        largest = float(np.abs(array).max())
         if not too_large and largest > OUT_OF_BOUNDS:
             too_large.append(f"the {what} of {path} is the first out of bounds (up to {largest:.0e}{_place(array, state)})")
         if not failures and not np.isfinite(array).all():

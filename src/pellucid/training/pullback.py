@@ -146,7 +146,7 @@ class OwnSteps:
         if batch is not own:  # a view of the caller's array, which may change before the backward pass
             own[...] = batch
         statistics[:] = state.statistics
-        number = state.steps + 1 + (self.passes * PASS if training else 0)
+        number = state.steps + 1 + self.passes * PASS
         with np.errstate(all="ignore"), state.threads(n).applied(state.kernels):
             y = execution.forward(own, training=training, keep=True, step=number).copy()
         if training:
