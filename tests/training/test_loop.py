@@ -285,6 +285,44 @@ def test_a_network_that_ends_in_a_vector_names_no_position():
     assert found == "the output of conv2d1 is the first that is not finite"
 
 
+def test_the_table_of_a_history_as_text():
+    rows = [{"epoch": 1, "train_loss": 1 / 3}, {"epoch": 2, "train_loss": 1e-7, "validation_loss": 123456789.0}]
+    assert History(rows).to_csv() == "epoch,train_loss,validation_loss\n1,0.333333,\n2,1e-07,1.23457e+08\n"
+    history = History(rows)
+    assert history.columns == ["epoch", "train_loss", "validation_loss"]
+    assert math.isnan(history["validation_loss"][0])
+    assert history["validation_loss"][1] == 123456789.0
+    with pytest.raises(KeyError, match="no column 'loss'; the columns are epoch, train_loss, validation_loss"):
+        history["loss"]
+    assert (len(history), list(history)) == (2, rows)
+    new = History()
+    assert (new.rows, new.best_epoch, new.forward_passes, new.stopped, new.problems, new.findings) == (
+        [],
+        None,
+        0,
+        None,
+        [],
+        [],
+    )
+    assert new.rows is not History().rows
+
+
+def test_the_row_of_an_epoch_has_numbers_and_the_entries_of_vectors():
+    train = {"loss": np.float32(0.5), "recall": np.array([0.25, 0.75]), "confusion": np.eye(2)}
+    event = EpochEvent(3, 1.5, 0.1, train, {"loss": 2})
+    expected = {
+        "epoch": 3,
+        "seconds": 1.5,
+        "learning_rate": 0.1,
+        "train_loss": 0.5,
+        "train_recall_0": 0.25,
+        "train_recall_1": 0.75,
+    }
+    assert event.row() == {**expected, "validation_loss": 2.0}
+    assert EpochEvent(3, 1.5, 0.1, train, None).row() == expected
+    assert StepEvent(1, 1, 1, 1, 0.5, 8, 0.1, dict).forward_passes == 1
+
+
 def test_the_chosen_epoch_of_a_history():
     rows = [{"epoch": float(e), "validation_loss": loss} for e, loss in ((1, 0.5), (2, 0.25), (3, 0.75))]
     assert History(rows).chosen_epoch() == 2

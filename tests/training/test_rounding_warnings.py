@@ -7,9 +7,22 @@ import warnings
 import numpy as np
 import pytest
 
-from pellucid import CrossEntropy, DataWarning, Dense, MeanSquaredError, Sequential, Softmax
+from pellucid import (
+    SGD,
+    Concatenate,
+    CrossEntropy,
+    DataWarning,
+    Dense,
+    Flatten,
+    Graph,
+    MeanSquaredError,
+    Node,
+    Sequential,
+    Softmax,
+)
 from pellucid.data import Dataset, from_arrays
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
+from pellucid.training.rounding import _different, _merged
 
 RANDOM = np.random.default_rng(0)
 TIMES = 1.7e9 + RANDOM.normal(0, 50, 300)
@@ -84,6 +97,64 @@ def test_targets():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         regressor().fit(columns(LABELS), TIMES - TIMES.mean())
+
+
+def test_targets_without_weight_are_not_looked_at():
+    targets, weights = np.concatenate([LENGTHS[:200], np.arange(100.0)]), np.ones(300)
+    with pytest.warns(DataWarning, match=r"300 different values of the targets become \d+: subtract their mean"):
+        regressor().fit(columns(LABELS), targets, sample_weight=weights)
+    weights[:200] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        regressor().fit(columns(LABELS), targets, sample_weight=weights)
+    targets[:200] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        regressor().fit(columns(LABELS), targets, sample_weight=weights)
+
+
+def test_inputs_and_outputs_are_named():
+    nodes = (Node("both", Concatenate(), "a", "b"), Node("p", Dense(1), "both"), Node("q", Dense(1), "both"))
+    network = Graph(*nodes, inputs=("a", "b"), outputs=("p", "q"))
+    losses = {"p": MeanSquaredError(), "q": MeanSquaredError()}
+    x = {"a": columns(), "b": columns(RANDOM.normal(size=300)).astype(np.float32)}
+    y = {"p": RANDOM.normal(size=300), "q": LENGTHS}
+
+    def trained(x, y, **options):
+        model = network.compile({name: array.shape[1:] for name, array in x.items()}, losses, SGD(1e-12))
+        model.fit(x, y, **options)
+
+    with pytest.warns(DataWarning, match=r"300 different values of the targets of q become \d+: subtract their mean") as caught:
+        trained(x, y)
+    assert len(caught) == 1
+    with pytest.warns(DataWarning, match=r"300 different values of value 1 of the samples become") as caught:
+        trained({**x, "b": columns(LENGTHS)}, {**y, "q": y["p"]})
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trained(x, y, sample_weight={"q": np.arange(300) == 7})
+        trained(x, {**y, "q": y["p"]})
+
+
+def test_values_of_maps_are_reported_without_names():
+    narrow = 2e4 + RANDOM.normal(0, 0.001, (300, 2, 2))
+    model = Sequential(Flatten(), Dense(2), Softmax()).compile((2, 2), CrossEntropy())
+    with pytest.warns(DataWarning, match=r"value 0 of the samples become \d+: subtract their mean, in float64"):
+        model.fit(narrow, LABELS)
+    tables = from_arrays(columns(np.zeros(300)), LABELS, names=["a", "b"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(2).fit(tables)
+
+
+def test_a_column_is_reported_if_it_keeps_fewer_than_half_of_its_values():
+    exact = np.arange(8.0)[:, None]
+    assert _merged(exact, exact) == []
+    assert _merged(exact, exact // 2) == [], "half of them"
+    assert _merged(exact, exact // 3) == [(0, 8, 3)]
+    both = np.concatenate([exact, exact], axis=1)
+    assert _merged(both, np.concatenate([exact, exact * 0], axis=1)) == [(1, 8, 1)]
+    np.testing.assert_array_equal(_different(np.array([[3.0, np.nan], [1.0, 2.0], [3.0, np.nan]])), [2, 1])
 
 
 def test_probabilities_of_classes_are_not_reported():

@@ -106,6 +106,28 @@ def test_parameters_and_statistics_are_separate_vectors():
     assert state(Dense(30), Dense(2)).largest_output == 30
 
 
+def test_an_execution_uses_what_it_is_given():
+    model = state(Dense(3), BatchNorm())
+    x = X.astype(np.float32)
+    other = np.zeros_like(model.parameters)
+    assert not np.array_equal(model.execution(parameters=other).forward(x), model.execution().forward(x))
+    running = model.statistics + 1
+    assert not np.array_equal(model.execution(statistics=running).forward(x), model.execution().forward(x))
+    g = model.layout.views(model.layout.zeros(np.float32))
+    for needs_dx in (False, True):
+        execution = model.execution(needs_dx=needs_dx)
+        y = execution.forward(x, training=True, keep=True)
+        assert (execution.backward(np.ones_like(y), g) is not None) is needs_dx
+    seen = []
+    model.execution(observer=lambda path, what, array: seen.append((path, what))).forward(x)
+    assert seen
+    assert all(what == "output" for _, what in seen)
+    assert model.execution(dtype=np.float64).forward(X.astype(np.float64)).dtype == np.float64
+    again = model.execution(dtype=np.float32)
+    model.parameters[:] = 0
+    assert not again.forward(x).any(), "it sees later changes"
+
+
 def test_which_outputs_are_maps_of_numbers():
     for layers, shape, loss, wanted in (
         ((Conv2D(1, 1),), (4, 4, 1), MeanSquaredError(), True),
