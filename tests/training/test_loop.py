@@ -18,6 +18,7 @@ from pellucid import (
     SGD,
     Accuracy,
     Adam,
+    BatchNorm,
     Control,
     Conv2D,
     Cosine,
@@ -29,7 +30,9 @@ from pellucid import (
     FitOptions,
     Flatten,
     Layer,
+    MeanSquaredError,
     OneCycle,
+    Perturbation,
     Precision,
     Recall,
     ReLU,
@@ -109,6 +112,35 @@ def test_schedules_are_followed(images, schedule):
     expected = [schedule.at(Clock(step=k + 1, epoch=k / 4, progress=k / 11)) for k in range(12)]
     assert rates == pytest.approx(expected, rel=1e-12)
     assert len(set(expected)) > 2
+
+
+def test_the_clock_of_a_schedule_counts_steps_over_all_trainings(images, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Cosine, "at", lambda schedule, clock: seen.append(clock) or 0.01)
+    model = new_model(SGD(Cosine(0.1)))
+    for _ in range(2):
+        model.fit(images, epochs=2, batch_size=100)
+    n = len(seen)
+    assert [clock.step for clock in seen] == list(range(1, n + 1))
+    assert [clock.epoch for clock in seen] == pytest.approx(2 * list(np.arange(n // 2) / (n // 4)))
+    assert [clock.progress for clock in seen] == pytest.approx(2 * list(np.linspace(0, 1, n // 2)))
+    model.train_on_batch(images.x[:20], images.y[:20])
+    y, pullback = model.forward(images.x[:20])
+    model.update(pullback(y))
+    assert [clock.step for clock in seen[n:]] == [n + 1, n + 2]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "options", [{}, {"deterministic": True}, {"method": Perturbation("parallel")}, {"accumulate": 2}], ids=str
+)
+def test_what_overflows_is_an_error_without_warnings(options):
+    for value in (1e38, 3e19):
+        model = Sequential(Dense(4), BatchNorm(), Dense(3)).compile((2,), MeanSquaredError())
+        model.weights["dense1.W"][:] = value
+        model.weights["dense2.W"][:] = value
+        with pytest.raises(DivergedError):
+            model.fit(np.linspace(-9, 9, 16).reshape(8, 2), np.ones((8, 3)), batch_size=4, **options)
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,16 @@ def test_batches_whose_gradients_do_not_add_up(output):
     several().fit(batches)
 
 
+def test_balanced_class_weights_need_the_whole_set():
+    for weights in ("balanced", {"kind": "balanced"}):
+        with pytest.raises(ConfigError, match="the classes of a stream of batches are not known beforehand"):
+            several().fit([(X, Y)], class_weight=weights)
+    streamed, whole = several(), several()
+    streamed.fit([(X, Y)], class_weight={"kind": [1, 2, 3]})
+    whole.fit(X, Y, class_weight={"kind": [1, 2, 3]}, batch_size=12, shuffle=False)
+    np.testing.assert_array_equal(streamed.parameters, whole.parameters)
+
+
 def test_masks_and_weights_of_positions_do_not_add_up():
     steps = Sequential(GRU(2, return_sequences=True, mask=0.0), Dense(2), Softmax())
     masking = Graph(Node("a", steps, "input"), Node("b", Dense(1), "input"), outputs=("a", "b"))

@@ -87,6 +87,22 @@ def test_a_part_of_a_batch_has_the_noise_of_its_place():
     assert perturbed(x[6:], y[6:], w[6:], 1) != pytest.approx(losses[1], rel=1e-3)
 
 
+def test_a_step_begins_with_the_statistics_of_the_model():
+    state = ModelState(
+        Sequential(Dense(4), BatchNorm(), Dense(2), Softmax()), (2,), CrossEntropy(), SGD(0.1), 3, kernel_sets.load()
+    )
+    x, y, w = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32), np.arange(12) % 2, np.ones(12, np.float32)
+    used = PerturbedStep(state, Perturbation("parallel"))
+    used(x, y, w, 1)
+    state.statistics[:] = 5
+    used(x, y, w, 2)
+    new = PerturbedStep(state, Perturbation("parallel"))
+    new(x, y, w, 2)
+    np.testing.assert_array_equal(used.statistics, new.statistics)
+    np.testing.assert_array_equal(used.gradient, new.gradient)
+    assert used.forward_passes == new.forward_passes == 2
+
+
 def test_some_weights_in_each_step():
     exact, estimates, step = gradients(Perturbation("one", 1e-5, trials=5), repeats=300)
     chosen = estimates != 0

@@ -87,21 +87,21 @@ class PerturbedStep:
         def loss(outputs: Any) -> float:
             self.forward_passes += 1
             self.statistics[:] = start
-            with np.errstate(all="ignore"):  # the training loop checks that the results are finite
-                z = self._execution.forward(x, training=True, step=step, offset=offset)
-                self.weights = output.step_weights(weights, self._execution)
-                self.total = output.total(self.weights)
-                self.weight = output.combined(self.total)
-                dz = self._execution.buffer("dz", z.shape)
-                value, self.mean = output.mean_loss(z, targets, self.weights, self.total, outputs, dz)
-                return value
+            z = self._execution.forward(x, training=True, step=step, offset=offset)
+            self.weights = output.step_weights(weights, self._execution)
+            self.total = output.total(self.weights)
+            self.weight = output.combined(self.total)
+            dz = self._execution.buffer("dz", z.shape)
+            value, self.mean = output.mean_loss(z, targets, self.weights, self.total, outputs, dz)
+            return value
 
-        first = loss(self.outputs)
-        means = self.mean
-        statistics = self.statistics.copy()  # after the pass with the weights of the model
-        random = generator(state.seed, "perturbation", step, offset)
-        self.gradient[:] = 0
-        _KINDS[self.method.kind](self, first, lambda: loss(self._spare), random)
+        with np.errstate(all="ignore"):  # the training loop checks that the results are finite
+            first = loss(self.outputs)
+            means = self.mean
+            statistics = self.statistics.copy()  # after the pass with the weights of the model
+            random = generator(state.seed, "perturbation", step, offset)
+            self.gradient[:] = 0
+            _KINDS[self.method.kind](self, first, lambda: loss(self._spare), random)
         self.statistics[:], self.mean = statistics, means
         return first
 
