@@ -265,6 +265,22 @@ def test_batches_from_a_function_resume(tmp_path):
 CLASS_METRICS = [one for one in INSTANCES if isinstance(one, Metric) and one.needs != "numbers"]
 
 
+def test_batches_of_an_iterator_cannot_be_made_again(tmp_path):
+    batches = [(X[:20], Y[:20]), (X[20:], Y[20:])]
+    settings = {"epochs": 2, "policies": [Checkpoint(tmp_path, cost=1.0)]}
+    compiled().fit(itertools.cycle(batches), steps_per_epoch=2, **settings)
+    with pytest.raises(ConfigError, match="the batches of an iterator cannot be made again: give a function of the epoch"):
+        compiled().fit(itertools.cycle(batches), steps_per_epoch=2, resume=tmp_path, **settings)
+    for path in checkpoint_files(tmp_path):
+        path.unlink()
+    first = compiled()
+    first.fit(lambda epoch: batches, **settings)
+    checkpoint_files(tmp_path)[0].unlink()
+    second = compiled()
+    second.fit(lambda epoch: batches, resume=tmp_path, **settings)
+    assert final(second) == final(first)
+
+
 def test_every_metric_resumes_in_the_middle_of_an_epoch(tmp_path):
     def start(metric):
         try:
