@@ -734,6 +734,7 @@ def with_rows(**parts):
         (with_rows(columns=["epoch", "a", "a", "c", "d"]), "rows is of another kind"),
         (lambda values: {**values, "scale": None}, "scale is of another kind"),
         (lambda values: {**values, "memories": [5]}, "memories is of another kind"),
+        (lambda values: {**values, "memories": [{}, 5]}, "memories is of another kind"),
         (lambda values: {**values, "learning_rate": "high"}, "learning_rate is of another kind"),
         (lambda values: {**values, "record": [[[[0]]]]}, "record is of another kind"),
     ],

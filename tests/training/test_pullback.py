@@ -407,6 +407,15 @@ def test_what_is_too_large_is_reported_by_the_update():
     np.testing.assert_array_equal(model.parameters, compiled(PLAIN).parameters)
 
 
+@pytest.mark.parametrize("path", ["dense1.W", "dense1.b", "dense2.W"])
+def test_the_gradient_that_is_not_finite_is_named(path):
+    model = compiled(PLAIN)
+    gradients = gradients_of(model)
+    gradients[path].flat[1] = np.nan
+    with pytest.raises(DivergedError, match=f"the gradient of {path} is the first that is not finite"):
+        model.update(gradients)
+
+
 def test_gradients_of_an_equal_network_fit():
     first, second = compiled(PLAIN), compiled(PLAIN)
     np.testing.assert_array_equal((gradients_of(first) + gradients_of(second)).parameters, 2 * gradients_of(first).parameters)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,82 @@ def test_a_launched_process_without_mpi4py_is_told_what_to_install(monkeypatch):
     ranks._world.cache_clear()
     with pytest.raises(ConfigError, match=r"PMI_RANK=1\), which needs mpi4py: pip install 'pellucid\[mpi\]'"), ranks.together():
         pass
+
+
+class Aborting:
+    """A communicator of rank 1 of 2 that remembers how the ranks were ended."""
+
+    ended = None
+
+    def Get_rank(self):
+        return 1
+
+    def Get_size(self):
+        return 2
+
+    def Abort(self, code):
+        self.ended = code
+
+
+def world_of(size, monkeypatch, launched=None):
+    """Make this process look like one that an MPI launcher has started, with an mpi4py that sees ``size`` ranks."""
+
+    class Ranks(Aborting):
+        def Get_size(self):
+            return size
+
+        def Get_rank(self):
+            return size - 1
+
+        def Dup(self):
+            return Ranks()
+
+        def allgather(self, value):
+            return [value] * (size - 1) + [("elsewhere", value[1])]
+
+    mpi = types.SimpleNamespace(COMM_WORLD=Ranks(), Get_library_version=lambda: "Some MPI 1.0\nof today")
+    monkeypatch.setitem(sys.modules, "mpi4py", types.SimpleNamespace(MPI=mpi))
+    monkeypatch.setattr(launcher, "launched", lambda: launcher.Launch(0, size if launched is None else launched, "PMI_RANK"))
+    ranks._world.cache_clear()
+
+
+@pytest.fixture
+def _no_world():
+    yield
+    ranks._world.cache_clear()
+
+
+@pytest.mark.usefixtures("_no_world")
+def test_a_block_on_ranks(monkeypatch):
+    world_of(3, monkeypatch)
+    ended = []
+    monkeypatch.setattr(RankGroup, "end_all", lambda group, error: ended.append((group.rank, str(error))))
+    monkeypatch.setattr(threads, "affinity", lambda: frozenset(range(8)))
+    monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
+    with ranks.together("go on") as group:
+        assert (group.rank, group.size, group.resume) == (2, 3, "go on")
+        assert ranks.current() is group
+        assert threads.available_cores() == 4, "two of the three ranks are on this machine"
+    assert ranks.current() is ALONE
+    assert threads.available_cores() == 8
+    with pytest.raises(ValueError, match="odd"), ranks.together():
+        _raise(ValueError("odd"))
+    assert group.resume is None
+    assert ended == [(2, "odd")]
+    assert ranks.current() is ALONE
+
+
+@pytest.mark.usefixtures("_no_world")
+def test_a_launcher_of_another_library_is_noticed(monkeypatch):
+    world_of(1, monkeypatch, launched=4)
+    with (
+        pytest.raises(ConfigError, match=r"has started 4 ranks, but mpi4py sees 1: .*; mpi4py uses Some MPI 1\.0; take"),
+        ranks.together(),
+    ):
+        pass
+    for size, launched, alone in ((1, 1, True), (1, 0, True), (2, 0, False), (2, 2, False)):
+        world_of(size, monkeypatch, launched)
+        assert (ranks._world() is ALONE) is alone
 
 
 # -- batches in parts ---------------------------------------------------------------------------------------------
@@ -629,21 +706,6 @@ class Errors:
     def bcast(self, value, root):
         assert root == 0
         return self.first
-
-
-class Aborting:
-    """A communicator of rank 1 of 2 that remembers how the ranks were ended."""
-
-    ended = None
-
-    def Get_rank(self):
-        return 1
-
-    def Get_size(self):
-        return 2
-
-    def Abort(self, code):
-        self.ended = code
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (DataError("no labels"), 2), (ValueError("odd"), 1)])
