@@ -35,6 +35,7 @@ from pellucid import (
     DataError,
     Dense,
     DivergedError,
+    Dropout,
     FileError,
     Flatten,
     Layer,
@@ -56,6 +57,7 @@ from pellucid.training import Checkpoint, Control, FitOptions, StepEvent, ranks,
 from pellucid.training.parts import PARTS, PartedStep, Parts, Shards
 from pellucid.training.progress import agreed_signal
 from pellucid.training.ranks import ALONE, RankGroup, balanced_sum
+from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 from tests.training.rank_families import FAMILIES, LABELS, VALUES, trained
 
@@ -431,6 +433,22 @@ def test_a_part_is_a_run_of_samples_and_small_batches_have_at_most_one_each():
 def small_model(*layers, metrics=(), loss=None, rate=0.1):
     network = Sequential(*(layers or (Dense(4), ReLU())), Dense(3), Softmax())
     return network.compile((5,), loss or CrossEntropy(), SGD(rate), metrics)
+
+
+def test_parts_in_float64_and_on_other_parameters():
+    network = Sequential(Dense(4), BatchNorm(), Dropout(0.3), Dense(3), Softmax())
+    state = ModelState(network, (5,), CrossEntropy(), SGD(0.1), 1, pellucid.kernels.load(), np.float64)
+    x, y, weights = VALUES[:11].astype(np.float64), LABELS[:11], np.linspace(0.5, 1, 11)
+    theta = state.parameters * 1.5
+    for parameters in (None, theta):
+        whole, parted = GradientStep(state, parameters=parameters), PartedStep(state, Parts(ALONE, 4), parameters=parameters)
+        for step in (1, 2):
+            assert parted(x, y, weights, step) == pytest.approx(whole(x, y, weights, step), rel=1e-12)
+            np.testing.assert_allclose(parted.gradient, whole.gradient, atol=1e-13)
+            np.testing.assert_allclose(parted.statistics, whole.statistics, atol=1e-13)
+            np.testing.assert_allclose(parted.outputs, whole.outputs, atol=1e-13)
+            np.testing.assert_array_equal(parted.weights, whole.weights)
+        assert parted.gradient.dtype == np.float64
 
 
 def test_one_process_without_deterministic_computes_whole_batches():

@@ -82,7 +82,6 @@ def agreed(events: Generator[Event, None, None], group: RankGroup, control: Cont
                 _decide(group, control, closed=True)
                 raise
             if _decide(group, control, closed=False):
-                events.close()
                 raise KeyboardInterrupt
 
 
