@@ -143,6 +143,18 @@ VARIANTS = {
     "user points": ({**USER, "init": "normal-1", "optimizer": "momentum"}, 6),
     "sigmoid and zeros": ({**MOONS, "data": "xor", "activation": "sigmoid", "init": "zeros"}, 7),
     "identity": ({**MOONS, "data": "circles", "activation": "identity", "init": "normal-0.1"}, 7),
+    "L1": ({**MOONS, "regularization": "l1", "strength": 0.01, "validation": 0.5}, 17),
+    "features": ({**MOONS, "features": ["sin(x2)", "x1", "x1*x2", "x1^2"]}, 17),
+    "features of user points": ({**USER, "features": ["x1^2", "x2^2", "sin(x1)"]}, 5),
+    "regression": ({**MOONS, "data": "ripples", "optimizer": "adam"}, 17),
+    "a linear regression": ({**MOONS, "data": "saddle", "hidden": [], "features": ["x1*x2"]}, 21),
+    "weights set before the first step": ({**MOONS, "edits": [[0, 2, 4, 3, 0.1], [0, 1, 0, 2, -1.5]]}, 21),
+    "weights set in an untrained network": ({**MOONS, "edits": [[0, 3, 1, 2, 2.5]]}, 0),
+    "weights set during the training": (
+        {**MOONS, "edits": [[0, 1, 1, 1, 1], [8, 1, 2, 4, 0.1], [8, 2, 0, 3, 7], [15, 3, 1, 2, -3], [99, 1, 1, 1, 0]]},
+        15,
+    ),
+    "weights and rates": ({**MOONS, "edits": [[7, 1, 2, 4, 0.1]], "learning_rates": [[0, 0.3], [7, 0.01], [9, 0.1]]}, 21),
 }
 
 
@@ -152,6 +164,7 @@ def test_the_program_trains_to_the_same_bits(ask, capsys, settings, steps):
     code = ask("python", **settings, steps=steps)["code"]
     if steps == 0:
         code = code.replace("model.fit(train, validation=validation, epochs=100, batch_size=10)", "")
+        assert "fit" not in code
     world: dict = {}
     exec(code, world)
     model = world["model"]

@@ -1,14 +1,19 @@
-"""Data sets in the plane: small classification problems that can be plotted.
+"""Data sets in the plane: small problems that can be plotted, and features of their points.
 
-Each function draws n points x (n, 2) with labels y (n). The classes alternate, so that a few consecutive rows contain all of
-them. The seed determines the position of a point within its shape. ``noise`` is the standard deviation of a Gaussian
-displacement from there. More noise moves the same points further in the same directions. All shapes are centred on zero and
-extend to about 2 in at least one direction, so that one learning rate suits all of them.
+Each function of ``PLANAR`` draws n points x (n, 2) with labels y (n). The classes alternate, so that a few consecutive rows
+contain all of them. The seed determines the position of a point within its shape. ``noise`` is the standard deviation of a
+Gaussian displacement from there. More noise moves the same points further in the same directions. All shapes are centred on
+zero and extend to about 2 in at least one direction, so that one learning rate suits all of them.
+
+Each function of ``SURFACES`` draws n points of a square with numbers y (n) for regression: heights between −1 and 1 of a
+surface over the plane. There, ``noise`` is the standard deviation of a Gaussian error of y.
+
+:func:`with_features` replaces the coordinates of the points by functions of them, such as x₁².
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -16,7 +21,7 @@ from pellucid.core.config import Count, NonNegative, validate
 from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.dataset import Dataset
-from pellucid.errors import DataError
+from pellucid.errors import DataError, did_you_mean
 
 
 def moons(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:
@@ -75,6 +80,60 @@ PLANAR: dict[str, Callable[[int, float, int], Dataset]] = {
     "blobs": blobs,
     "xor": xor,
 }
+
+
+def plane(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:
+    """Return heights of an inclined plane: y = (x₁ + x₂)/4. A single linear layer represents it."""
+    return _heights(lambda x1, x2: (x1 + x2) / 4, n, noise, seed, "plane")
+
+
+def saddle(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:
+    """Return heights of a saddle: y = x₁ x₂/4. It is linear in the feature x₁ x₂, and not in x₁ and x₂."""
+    return _heights(lambda x1, x2: x1 * x2 / 4, n, noise, seed, "saddle")
+
+
+def ripples(n: int = 300, noise: float = 0.2, seed: int = 0) -> Dataset:
+    """Return heights of ripples around zero: y = cos πr at the distance r. This is the most difficult of these surfaces."""
+    return _heights(lambda x1, x2: np.cos(np.pi * np.hypot(x1, x2)), n, noise, seed, "ripples")
+
+
+SURFACES: dict[str, Callable[[int, float, int], Dataset]] = {"plane": plane, "saddle": saddle, "ripples": ripples}
+
+FEATURES: dict[str, Callable[[Array, Array], Array]] = {
+    "x1": lambda x1, x2: x1,
+    "x2": lambda x1, x2: x2,
+    "x1^2": lambda x1, x2: x1 * x1,
+    "x2^2": lambda x1, x2: x2 * x2,
+    "x1*x2": lambda x1, x2: x1 * x2,
+    "sin(x1)": lambda x1, x2: np.sin(x1),
+    "sin(x2)": lambda x1, x2: np.sin(x2),
+}
+
+
+def features(x: Array, names: Iterable[str]) -> Array:
+    """Return these features of the points x (n, 2), in this order: (n, features). Raises DataError for an unknown name."""
+    chosen = tuple(names)
+    if not chosen:
+        raise DataError(f"there are no features: expected at least one of {', '.join(FEATURES)}")
+    for name in chosen:
+        if name not in FEATURES:
+            raise DataError(f"there is no feature {name!r}: {did_you_mean(name, FEATURES)}")
+    x1, x2 = np.ascontiguousarray(x.T)
+    return np.stack([FEATURES[name](x1, x2) for name in chosen], axis=1)
+
+
+def with_features(data: Dataset, *names: str) -> Dataset:
+    """Return the data set with features of its points in the place of their coordinates: ``with_features(xor(), "x1*x2")``."""
+    return Dataset(features(data.x, names), data.y, classes=data.classes, name=data.name)
+
+
+def _heights(surface: Callable[[Array, Array], Array], n: int, noise: float, seed: int, name: str) -> Dataset:
+    """Return points, uniform over the square |x₁|, |x₂| ≤ 2, with their noisy heights."""
+    validate(n, Count, "planar data", "n")
+    noise = validate(noise, NonNegative, name, "noise")
+    x = generator(seed, "planar", name).uniform(-2, 2, (n, 2))
+    y = surface(*x.T) + noise * generator(seed, "planar", name, "noise").standard_normal(n)
+    return Dataset(x.astype(np.float32), y.astype(np.float32), name=name)
 
 
 def _labels(n: int, classes: int) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from pellucid.app.api import RequestFields, post
+from pellucid.app.api import RequestFields, pack, post
 from pellucid.app.state import AppState
 from pellucid.app.tabs.playground_program import program
 from pellucid.app.tabs.playground_session import Session, Sessions
@@ -21,7 +21,16 @@ def routes(state: AppState) -> list[BaseRoute]:
     sessions = Sessions()
     return [
         post("/api/playground/start", functools.partial(_start, sessions), *FIELDS),
-        post("/api/playground/advance", functools.partial(_advance, sessions), "session", "steps", "learning_rate", "unit"),
+        post(
+            "/api/playground/advance",
+            functools.partial(_advance, sessions),
+            "session",
+            "steps",
+            "learning_rate",
+            "unit",
+            "edits",
+        ),
+        post("/api/playground/surface", functools.partial(_surface, sessions), "session"),
         post("/api/playground/python", _python, *FIELDS, "steps"),
     ]
 
@@ -39,8 +48,18 @@ def _advance(sessions: Sessions, request: RequestFields) -> dict[str, Any]:
     with session.lock:
         if learning_rate is not None:
             session.learning_rates[session.step] = learning_rate
+        session.edit(session.settings.read_edits(request.values.get("edits", [])))
         session.advance(steps)
         return session.state(unit)
+
+
+def _surface(sessions: Sessions, request: RequestFields) -> dict[str, Any]:
+    session = sessions.get(request.text("session"))
+    with session.lock:
+        surface = session.surface()
+    if surface is None:
+        return {"path": []}
+    return {**vars(surface), "heights": pack(surface.heights)}
 
 
 def _python(request: RequestFields) -> dict[str, str]:

@@ -11,14 +11,17 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pellucid import FitOptions
 from pellucid.app.api import NotFoundError, pack
-from pellucid.app.tabs.playground_settings import EXTENT, PlaygroundSettings
+from pellucid.app.tabs.playground_settings import EXTENT, PlaygroundSettings, WeightEdit
+from pellucid.app.tabs.playground_surface import LossSurface, Path, loss_surface
 from pellucid.core.memory import Array
+from pellucid.data.planar import features
 from pellucid.errors import DivergedError
 from pellucid.model.activations import activations
 from pellucid.training import Control, StepEvent
@@ -44,15 +47,18 @@ class Session:
         self.settings = settings
         self.train, self.validation = settings.datasets()
         self.classes = self.train.classes or ()
-        self.model = settings.model(len(self.classes))
+        self.model = settings.model()
         self.learning_rates = dict(settings.learning_rates)
         self.step, self.diverged = 0, ""
+        self.path = Path()
+        self._fine, self._coarse = (features(grid(size), settings.features) for size in (FINE, COARSE))
         batch_size = min(settings.batch_size or len(self.train), len(self.train))
         self.batches = -(-len(self.train) // batch_size)
         self._control = Control()
         self._events = self.model.fit_events(
             self.train, options=FitOptions(epochs=UNLIMITED, batch_size=batch_size), control=self._control
         )
+        self._arrive(0)
 
     def advance(self, steps: int) -> None:
         """Train ``steps`` steps, or fewer if they take more than MAX_SECONDS. After a divergence, do nothing."""
@@ -68,8 +74,25 @@ class Session:
             if event is None:  # the session was dropped while this request waited for the lock
                 raise NotFoundError(_DROPPED)
             if isinstance(event, StepEvent):
-                self.step = event.step
+                self._arrive(event.step)
         self.model.history.rows.clear()  # not used here, and it would grow without limit
+
+    def _arrive(self, step: int) -> None:
+        self.step = step
+        self.path.add(step, self.model.parameters)
+        edits = [edit for edit in self.settings.edits if edit.step == step]
+        if edits:
+            self.edit(edits)
+
+    def edit(self, edits: Iterable[WeightEdit]) -> None:
+        """Set weights of the network."""
+        for edit in edits:
+            self.model.weights[edit.array][edit.place] = edit.value
+        self.path.add(self.step, self.model.parameters)
+
+    def surface(self) -> LossSurface | None:
+        """Return the training loss around the path of the parameters, or None if there is no path yet."""
+        return None if self.diverged else loss_surface(self.model, self.settings.activation, self.train, self.path)
 
     def close(self) -> None:
         """End the training."""
@@ -77,47 +100,56 @@ class Session:
 
     def data(self) -> dict[str, Any]:
         """Return the points, which never change."""
-        datasets = {"train": self.train, "validation": self.validation}
-        points = {name: {"x": pack(dataset.x), "y": dataset.y} for name, dataset in datasets.items()}
-        return {"classes": self.classes, "batches": self.batches, "points": points}
+        train, validation = self.settings.points_split()
+        points = {
+            name: {"x": pack(dataset.x), "y": dataset.y} for name, dataset in (("train", train), ("validation", validation))
+        }
+        return {
+            "classes": self.classes,
+            "regression": self.settings.is_regression,
+            "batches": self.batches,
+            "points": points,
+        }
 
     def state(self, unit: int | None) -> dict[str, Any]:
         """Return the scores, the parameters, and images of the plane.
 
-        The images are the probabilities of each class and the activations of each hidden unit. The image of the hidden unit
-        ``unit``, counted over all layers, is also returned with FINE × FINE points.
+        The images are the probabilities of each class, or the output of a regression as signed bytes; and the activations of
+        each hidden unit. The image of the hidden unit ``unit``, counted over all layers, is also returned with FINE × FINE
+        points.
         """
         model, weights = self.model, self.model.weights
         layers = range(1, len(self.settings.hidden) + 2)
-        probabilities = model.predict(_FINE_GRID).T
+        outputs = np.nan_to_num(model.predict(self._fine).T)
+        if self.settings.is_regression:
+            decision = _signed_bytes(outputs, np.ones(1))
+        else:
+            decision = np.rint(255 * outputs).astype(np.uint8)
         return {
             "step": self.step,
             "diverged": self.diverged,
             "train": model.evaluate(self.train),
             "validation": model.evaluate(self.validation),
-            "decision": pack(np.rint(255 * np.nan_to_num(probabilities)).astype(np.uint8)),
+            "decision": pack(decision),
             **self._units(unit),
             "weights": [{"W": pack(weights[f"dense{i}.W"]), "b": pack(weights[f"dense{i}.b"])} for i in layers],
         }
 
     def _units(self, unit: int | None) -> dict[str, Any]:
         """Return the images of the hidden units as signed bytes, and the largest absolute activation of each."""
-        outputs = self._activations(_COARSE_GRID)
+        outputs = self._activations(self._coarse)
         unit_max = np.abs(outputs).max(axis=1, initial=0)
         answer = {"units": pack(_signed_bytes(outputs, unit_max)), "unit_max": unit_max}
         if unit is None or unit >= len(outputs):
             return answer
         only = slice(unit, unit + 1)
-        return answer | {"unit": unit, "unit_map": pack(_signed_bytes(self._activations(_FINE_GRID)[only], unit_max[only]))}
+        return answer | {"unit": unit, "unit_map": pack(_signed_bytes(self._activations(self._fine)[only], unit_max[only]))}
 
     def _activations(self, x: Array) -> Array:
-        """Return the activation of each hidden unit at the points x: (units, points)."""
+        """Return the activation of each hidden unit for the inputs x (points, features): (units, points)."""
         prefix = self.settings.activation
         outputs = [y for path, y in activations(self.model, x).items() if path.startswith(prefix)]
         return np.nan_to_num(np.concatenate([y.T for y in outputs])) if outputs else np.zeros((0, len(x)), np.float32)
-
-
-_FINE_GRID, _COARSE_GRID = grid(FINE), grid(COARSE)
 
 
 def _signed_bytes(values: Array, scale: Array) -> Array:

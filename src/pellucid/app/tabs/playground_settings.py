@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pellucid.app.api import RequestFields
 from pellucid.data import Dataset
-from pellucid.data.planar import PLANAR
+from pellucid.data.planar import FEATURES, PLANAR, SURFACES, with_features
 from pellucid.errors import DataError
 from pellucid.initializers import Glorot, GlorotUniform, He, HeUniform, Initializer, Normal, Zeros
 from pellucid.layers import Dense, Identity, Layer, ReLU, Sigmoid, Softmax, Tanh
-from pellucid.losses import CrossEntropy
-from pellucid.metrics import Accuracy
+from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
+from pellucid.metrics import R2, Accuracy, Metric
 from pellucid.model.model import Model
 from pellucid.networks import Sequential
-from pellucid.optim import L2, Chain, Decay, Optimizer, Transform, components_of, with_learning_rate
+from pellucid.optim import L1, L2, Chain, Decay, Optimizer, Transform, components_of, with_learning_rate
 from pellucid.runs.presets import BATCH_OPTIMIZERS
 
 USER_DATA = "user"  # the name of the data set of points that the user added
 EXTENT = 3.0  # the plane reaches from −3 to 3 in both directions
-VALIDATION_FRACTION = 0.3
+COORDINATES = ("x1", "x2")  # the features of a network that receives the points as they are
+VALIDATION = 0.3  # the default of the fraction of the points that are kept for validation
 MAX_LAYERS, MAX_UNITS, MAX_CLASSES = 6, 16, 4
 MIN_POINTS, MAX_POINTS = 4, 1000
 MAX_LEARNING_RATES = 100
+MAX_EDITS, MAX_WEIGHT = 100, 1000.0  # weights that are set by hand: how many, and their size
 
 ACTIVATIONS: dict[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "identity": Identity()}
 INITIALIZERS: dict[str, Initializer] = {
@@ -39,13 +41,15 @@ INITIALIZERS: dict[str, Initializer] = {
     "normal-0.01": Normal(0.01),
     "zeros": Zeros(),
 }
-REGULARIZATIONS: dict[str, type[L2] | type[Decay] | None] = {"none": None, "l2": L2, "decay": Decay}
+REGULARIZATIONS: dict[str, type[L1] | type[L2] | type[Decay] | None] = {"none": None, "l1": L1, "l2": L2, "decay": Decay}
 FIELDS = (
     "data",
     "noise",
     "samples",
     "data_seed",
     "points",
+    "validation",
+    "features",
     "hidden",
     "activation",
     "init",
@@ -55,15 +59,53 @@ FIELDS = (
     "regularization",
     "strength",
     "seed",
+    "edits",
 )
+
+
+@dataclass(frozen=True)
+class WeightEdit:
+    """A weight that the user set by hand: its value after ``step`` steps, and until the next step changes it.
+
+    ``layer`` and ``unit`` count from 1. ``source`` is the input of that layer, from 1; 0 means the bias of the unit.
+    """
+
+    step: int
+    layer: int
+    source: int
+    unit: int
+    value: float
+
+    @property
+    def array(self) -> str:
+        """The name of the array that holds the weight."""
+        return f"dense{self.layer}.{'W' if self.source else 'b'}"
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """The place of the weight in its array."""
+        return (self.source - 1, self.unit - 1) if self.source else (self.unit - 1,)
+
+    @classmethod
+    def of(cls, step: int, fields: Any, widths: Sequence[int]) -> WeightEdit:
+        """Return the edit of a list [layer, source, unit, value]. ``widths`` are those of the input and of each layer."""
+        valid = isinstance(fields, list) and len(fields) == 4 and all(type(one) is int for one in fields[:3])
+        if not valid or type(fields[3]) not in (int, float) or not abs(fields[3]) <= MAX_WEIGHT:
+            expected = f"[layer, source, unit, value] with a value from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
+            raise DataError(f"a weight set by hand must be {expected}, got {str(fields)[:60]}")
+        layer, source, unit, value = fields
+        if not (1 <= layer < len(widths) and 0 <= source <= widths[layer - 1] and 1 <= unit <= widths[layer]):
+            raise DataError(f"there is no weight from {source} to unit {unit} of layer {layer} in a network of {list(widths)}")
+        return cls(step, layer, source, unit, float(value))
 
 
 @dataclass(frozen=True)
 class PlaygroundSettings:
     """The settings of one training.
 
-    ``points`` are those of the user data. ``learning_rates`` maps a step to the learning rate from that step on, and has an
-    entry for step 0. ``batch_size`` 0 means the whole training set.
+    ``points`` are those of the user data. ``validation`` is the fraction of the points that are kept for validation.
+    ``learning_rates`` maps a step to the learning rate from that step on, and has an entry for step 0. ``batch_size`` 0 means
+    the whole training set. ``edits`` are in the order of their steps.
     """
 
     data: str
@@ -71,6 +113,8 @@ class PlaygroundSettings:
     samples: int
     data_seed: int
     points: tuple[tuple[float, float, int], ...]
+    validation: float
+    features: tuple[str, ...]
     hidden: tuple[int, ...]
     activation: str
     init: str
@@ -80,17 +124,20 @@ class PlaygroundSettings:
     regularization: str
     strength: float
     seed: int
+    edits: tuple[WeightEdit, ...]
 
     @classmethod
     def of(cls, request: RequestFields) -> PlaygroundSettings:
         """Return the settings of a request. Raises DataError and ConfigError."""
-        data = request.text("data", [*PLANAR, USER_DATA])
-        return cls(
+        data = request.text("data", [*PLANAR, *SURFACES, USER_DATA])
+        settings = cls(
             data=data,
             noise=request.number("noise", 0, 1, 0.2),
             samples=request.integer("samples", 10, MAX_POINTS, 300),
             data_seed=request.integer("data_seed", 0, 1_000_000, 0),
             points=_points(request.values.get("points")) if data == USER_DATA else (),
+            validation=request.number("validation", 0.05, 0.9, VALIDATION),
+            features=_features(request.values.get("features", list(COORDINATES))),
             hidden=_hidden(request.values.get("hidden", [])),
             activation=request.text("activation", ACTIVATIONS, "tanh"),
             init=request.text("init", INITIALIZERS, "glorot"),
@@ -100,25 +147,63 @@ class PlaygroundSettings:
             regularization=request.text("regularization", REGULARIZATIONS, "none"),
             strength=request.number("strength", 0, 10, 0.001),
             seed=request.integer("seed", 0, 1_000_000, 0),
+            edits=(),
         )
+        return replace(settings, edits=settings.read_edits(request.values.get("edits", [])))
+
+    def read_edits(self, value: Any) -> tuple[WeightEdit, ...]:
+        """Return the edits of a list of [step, layer, source, unit, value], sorted by step. Raises DataError."""
+        if not isinstance(value, list) or len(value) > MAX_EDITS:
+            raise DataError(f"edits must be a list of at most {MAX_EDITS} weights [step, layer, source, unit, value]")
+        for one in value:
+            if not isinstance(one, list) or not one or type(one[0]) is not int or one[0] < 0:
+                raise DataError(f"a weight set by hand must be [step, layer, source, unit, value], got {str(one)[:60]}")
+        widths = self.widths() if value else ()
+        return tuple(sorted((WeightEdit.of(one[0], one[1:], widths) for one in value), key=lambda edit: edit.step))
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are numbers; otherwise they are classes."""
+        return self.data in SURFACES
+
+    def widths(self) -> list[int]:
+        """Return the number of inputs and the number of units of each layer."""
+        return [len(self.features), *self.hidden, len(self.dataset().classes or "y")]
+
+    def points_split(self) -> tuple[Dataset, Dataset]:
+        """Return the points of the training set and of the validation set, with their coordinates."""
+        return self.dataset().split(self.validation, self.data_seed)
 
     def datasets(self) -> tuple[Dataset, Dataset]:
-        """Return the training set and the validation set."""
-        return self.dataset().split(VALIDATION_FRACTION, self.data_seed)
+        """Return the training set and the validation set, with the features that the network receives."""
+        if self.features == COORDINATES:
+            return self.points_split()
+        return with_features(self.dataset(), *self.features).split(self.validation, self.data_seed)
 
     def dataset(self) -> Dataset:
         """Return all points, before the split."""
         if self.data != USER_DATA:
-            return PLANAR[self.data](self.samples, self.noise, self.data_seed)
+            return (PLANAR | SURFACES)[self.data](self.samples, self.noise, self.data_seed)
         table = np.array(self.points)
         labels = table[:, 2].astype(np.int64)
         return Dataset(table[:, :2].astype(np.float32), labels, classes=[str(label) for label in range(labels.max() + 1)])
 
-    def layers(self, classes: int) -> list[Layer]:
-        """Return the layers in pairs: a dense layer and its activation."""
+    def layers(self) -> list[tuple[Layer, ...]]:
+        """Return each dense layer with its activation. The output of a regression has none."""
         init = INITIALIZERS[self.init]
-        hidden = [layer for units in self.hidden for layer in (Dense(units, init), ACTIVATIONS[self.activation])]
-        return [*hidden, Dense(classes, init), Softmax()]
+        *hidden, outputs = self.widths()[1:]
+        output = (Dense(outputs, init),) if self.is_regression else (Dense(outputs, init), Softmax())
+        return [*((Dense(units, init), ACTIVATIONS[self.activation]) for units in hidden), output]
+
+    @property
+    def loss(self) -> Loss:
+        """The loss that is minimized."""
+        return MeanSquaredError() if self.is_regression else CrossEntropy()
+
+    @property
+    def metric(self) -> Metric:
+        """The figure that is shown beside the loss."""
+        return R2() if self.is_regression else Accuracy()
 
     def optimizer_chain(self) -> Optimizer:
         """Return the optimizer with its regularization, at the first learning rate."""
@@ -129,10 +214,15 @@ class PlaygroundSettings:
         transform: Transform = regularization(self.strength)
         return Chain(transform, *components_of(optimizer))
 
-    def model(self, classes: int) -> Model:
-        """Return the untrained model."""
-        return Sequential(*self.layers(classes)).compile(
-            input_shape=(2,), loss=CrossEntropy(), optimizer=self.optimizer_chain(), metrics=[Accuracy()], seed=self.seed
+    def model(self) -> Model:
+        """Return the untrained model, before any edit."""
+        layers = [layer for pair in self.layers() for layer in pair]
+        return Sequential(*layers).compile(
+            input_shape=(len(self.features),),
+            loss=self.loss,
+            optimizer=self.optimizer_chain(),
+            metrics=[self.metric],
+            seed=self.seed,
         )
 
 
@@ -148,6 +238,12 @@ def _points(value: Any) -> tuple[tuple[float, float, int], ...]:
     if len({label for _, _, label in points}) < 2:
         raise DataError("all points are of one class: add points of another class")
     return points
+
+
+def _features(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name in FEATURES for name in value):
+        raise DataError(f"features must be a list of at least one of {', '.join(FEATURES)}, got {str(value)[:60]}")
+    return tuple(name for name in FEATURES if name in value)  # in a fixed order: the choice determines the network
 
 
 def _hidden(value: Any) -> tuple[int, ...]:
