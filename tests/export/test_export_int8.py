@@ -31,9 +31,9 @@ from pellucid import (
 from pellucid.cli import application
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.export.plain import int8
-from pellucid.export.plain.int8 import quantize
 from pellucid.export.verification import random_samples, run_c
 from pellucid.layers import Add
+from pellucid.model.quantization import quantize
 
 
 def image_network():
@@ -67,7 +67,7 @@ def test_the_program_computes_what_the_model_with_8_bits_predicts(make, tmp_path
     x = random_samples(model.network, model.input_stage, model.input_shape, 20)
     before = model.predict(x)
     quantized = quantize(model, x)
-    model.export_c(tmp_path, int8=quantized)
+    model.export_c(tmp_path, int8=quantized.int8)
     actual, wanted = run_c(tmp_path, x, model.output_shape), quantized.model.predict(x)
     np.testing.assert_array_equal(model.predict(x), before)
     lost = np.abs(wanted - before).max()
@@ -85,7 +85,7 @@ def test_the_scales_are_those_of_the_samples():
     model.state.arrays()["dense1.W"][...] = [[1.0, 0.0], [-12.7, 0.0], [0.05, 0.0]]
     x = np.array([[1.0, -2.0, 0.5], [0.25, 6.35, 0.0]], np.float32)
     quantized = quantize(model, x)
-    assert quantized.scales == {"dense1": pytest.approx(0.05)}
+    assert quantized.int8.scales == {"dense1": pytest.approx(0.05)}
     dequantized = quantized.model.state.arrays()["dense1.W"]
     np.testing.assert_allclose(dequantized, [[1.0, 0.0], [-12.7, 0.0], [0.0, 0.0]], atol=1e-6)  # 0.05 is half of 0.1: even
     outputs = quantized.model.predict(np.array([[100.0, 0.0, 0.0]]))
@@ -96,7 +96,7 @@ def test_sums_that_do_not_fit_into_32_bits_stay_float(monkeypatch, tmp_path):
     assert int8.MOST_INPUTS * 127 * 127 < 2**31 <= (int8.MOST_INPUTS + 1) * 127 * 127
     monkeypatch.setattr(int8, "MOST_INPUTS", 3)
     model = Sequential(Dense(4), Dense(2)).compile((3,), MeanSquaredError(), input_stage=Passthrough())
-    assert set(quantize(model, np.ones((1, 3), np.float32)).scales) == {"dense1"}
+    assert set(quantize(model, np.ones((1, 3), np.float32)).int8.scales) == {"dense1"}
 
 
 def test_accuracy_with_8_bits_is_measured_before_the_export(images):

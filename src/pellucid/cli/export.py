@@ -13,9 +13,9 @@ from pellucid.cli import options
 from pellucid.cli.common import echo, format_scores, report_errors
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import FILES
-from pellucid.export.plain.int8 import Int8, quantize
 from pellucid.export.verification import random_samples, run_c, run_onnx, run_program
 from pellucid.model.model import Model
+from pellucid.model.quantization import QuantizedModel, quantize
 from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.task import CLASSIFICATION_METRICS, REGRESSION_METRICS
@@ -61,12 +61,12 @@ def export(
         echo(f"{_with_size(numpy)} and {_with_size(numpy.with_suffix('.npz'))}; {_verify(model, numpy, run_program)}")
     if c is not None:
         quantized = _quantized(run, model, config, data_dir) if int8 else None
-        model.export_c(c, int8=quantized)
+        model.export_c(c, int8=None if quantized is None else quantized.int8)
         expected = model if quantized is None else quantized.model
         echo(f"{c}: {', '.join(FILES)}; {_verify(expected, c, lambda path, x: run_c(path, x, model.output_shape))}")
 
 
-def _quantized(run: Path, model: Model, config: Mapping[str, Any], data_dir: Path | None) -> Int8:
+def _quantized(run: Path, model: Model, config: Mapping[str, Any], data_dir: Path | None) -> QuantizedModel:
     """Return the scales for weights of 8 bits, and print what these cost on the test set of the run."""
     if not config:
         raise ConfigError(f"--int8 measures the values in the network on the data of its run, but {run} is not a run folder")

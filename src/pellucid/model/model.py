@@ -550,12 +550,14 @@ class Model:
 
         to_numpy(path, self._trained_network(), layers)
 
-    def export_c(self, folder: str | Path, *, int8: Int8 | None = None, layers: Mapping[type, Any] | None = None) -> None:
+    def export_c(
+        self, folder: str | Path, *, int8: Int8 | None = None, layers: Mapping[type, Any] | None = None
+    ) -> None:
         """Write C99 that computes what :meth:`predict` does for one sample, without allocation and without any library.
 
-        The folder gets network.h, network.c, main.c and a Makefile. With ``int8``, the result of
-        :func:`~pellucid.export.plain.int8.quantize`, dense layers and convolutions have weights of 8 bits. ``layers`` describes
-        your own layers: see :func:`~pellucid.export.plain.exporter.to_c`.
+        The folder gets network.h, network.c, main.c and a Makefile. With ``int8``, the scales that
+        :func:`~pellucid.model.quantization.quantize` has measured, dense layers and convolutions have weights of 8 bits.
+        ``layers`` describes your own layers: see :func:`~pellucid.export.plain.exporter.to_c`.
         """
         from pellucid.export.plain.exporter import to_c
 
@@ -563,7 +565,7 @@ class Model:
 
     def _trained_network(self) -> TrainedNetwork:
         """Return the description of this model that the exporters read."""
-        from pellucid.export.trained_network import TrainedNetwork
+    from pellucid.export.trained_network import TrainedNetwork
 
         return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
