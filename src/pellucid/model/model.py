@@ -550,9 +550,7 @@ class Model:
 
         to_numpy(path, self._trained_network(), layers)
 
-    def export_c(
-        self, folder: str | Path, *, int8: Int8 | None = None, layers: Mapping[type, Any] | None = None
-    ) -> None:
+    def export_c(self, folder: str | Path, *, int8: Int8 | None = None, layers: Mapping[type, Any] | None = None) -> None:
         """Write C99 that computes what :meth:`predict` does for one sample, without allocation and without any library.
 
         The folder gets network.h, network.c, main.c and a Makefile. With ``int8``, the scales that
@@ -565,7 +563,7 @@ class Model:
 
     def _trained_network(self) -> TrainedNetwork:
         """Return the description of this model that the exporters read."""
-    from pellucid.export.trained_network import TrainedNetwork
+        from pellucid.export.trained_network import TrainedNetwork
 
         return TrainedNetwork(self.network, self.input_shape, self.state.arrays(), self.input_stage, self.classes)
 
