@@ -28,6 +28,7 @@ from pellucid.app.tabs import compare, draw, inside, playground, train, why
 from pellucid.errors import ConfigError
 
 TABS = (draw, inside, why, playground, train, compare)
+SHARED = ("dom.js", "pad.js")  # scripts of exported pages that this page uses too
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PORT_ATTEMPTS = 20
 MAX_CONNECTIONS = 800  # at once: fewer than the files that a process may open
@@ -52,7 +53,8 @@ def application(state: AppState, host: str = "127.0.0.1") -> ASGIApp:
 def static_routes() -> list[BaseRoute]:
     """Return a route for each file of the page. The files are read once: no request opens a file."""
     routes: list[BaseRoute] = []
-    for path, file in _files(files("pellucid.app").joinpath("static"), "/static"):
+    shared = ((f"/static/{name}", files("pellucid.export.web_page").joinpath(name)) for name in SHARED)
+    for path, file in (*_files(files("pellucid.app").joinpath("static"), "/static"), *shared):
         media_type = MEDIA_TYPES.get(Path(file.name).suffix)
         if media_type is not None:
             address = "/" if path == "/static/index.html" else path

@@ -22,7 +22,7 @@ COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "compare": "Compare runs on the test set.",
     "doctor": "Find what is wrong with a run or with data, and what to try.",
     "sweep": "Train over a grid of settings.",
-    "export": "Write a trained model as ONNX or as a Python program.",
+    "export": "Write a trained model as ONNX, Python, C or a web page.",
     "data": "List, download and show data sets.",
     "lab": "Run experiments that test claims of textbooks.",
 }

@@ -1,4 +1,4 @@
-"""``pellucid export``: write a trained model as an ONNX file, as a Python program, or as C."""
+"""``pellucid export``: write a trained model as an ONNX file, as a Python program, as C, or as a web page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.common import echo, format_scores, report_errors
+from pellucid.cli.page_card import page_card
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import FILES
 from pellucid.export.verification import random_samples, run_c, run_onnx, run_program
@@ -42,16 +43,23 @@ def export(
         help="With --c: weights of 8 bits in dense layers and convolutions. What this costs is measured on the run's test set "
         "and printed first.",
     ),
+    html: Path | None = typer.Option(
+        None,
+        "--html",
+        metavar="FILE.html",
+        help="Write a web page that computes in the browser and requests nothing: a pad, a form, or a place to drop pictures.",
+    ),
     data_dir: options.DataDir = None,
 ) -> None:
-    """Write a trained model as an ONNX file, as a readable Python program, or as C.
+    """Write a trained model as an ONNX file, as a readable Python program, as C, or as one web page.
 
-    The written file is run on random samples, and the largest difference between its outputs and those of the model is printed.
+    A written ONNX file or program is run on random samples, and the largest difference between its outputs and those of the
+    model is printed.
     """
     if int8 and c is None:
         raise ConfigError("--int8 is for C: add --c FOLDER")
-    if onnx is None and numpy is None and c is None:
-        raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py or --c FOLDER")
+    if onnx is None and numpy is None and c is None and html is None:
+        raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py, --c FOLDER or --html FILE.html")
     model, config = open_run(run)
     if onnx is not None:
         model.export_onnx(onnx)
@@ -64,6 +72,9 @@ def export(
         model.export_c(c, int8=None if quantized is None else quantized.int8)
         expected = model if quantized is None else quantized.model
         echo(f"{c}: {', '.join(FILES)}; {_verify(expected, c, lambda path, x: run_c(path, x, model.output_shape))}")
+    if html is not None:
+        model.export_html(html, title=Path(run).resolve().stem, card=page_card(run, config))
+        echo(f"{_with_size(html)}: open it in a browser, or put it on any web space")
 
 
 def _quantized(run: Path, model: Model, config: Mapping[str, Any], data_dir: Path | None) -> QuantizedModel:

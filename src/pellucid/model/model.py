@@ -561,6 +561,27 @@ class Model:
 
         to_c(folder, self._trained_network(), layers, int8)
 
+    def export_html(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        card: Mapping[str, str] | None = None,
+        layers: Mapping[type, Any] | None = None,
+    ) -> None:
+        """Write a web page that computes what :meth:`predict` does, in the browser and without a server.
+
+        The page has a pad to draw on for networks of digits, a form for tables, a place to drop pictures, or a text box. It
+        is one file with the network in it, and requests nothing. ``title`` is its heading, ``card`` what it says about the
+        network, by name: ``{"Accuracy": "98.3 % on the test set"}``. ``layers`` describes your own layers: see
+        :func:`~pellucid.export.web_page.exporter.to_html`.
+        """
+        from pellucid.export.web_page.exporter import to_html
+
+        several.refuse_several(self.network, "export_html")
+        loss = None if self.loss is None else self.state.loss
+        to_html(path, self._trained_network(), loss, title=title, card=card, layers=layers)
+
     def _trained_network(self) -> TrainedNetwork:
         """Return the description of this model that the exporters read."""
         from pellucid.export.trained_network import TrainedNetwork

@@ -1,0 +1,34 @@
+"""The card of an exported web page: what it says about the network of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.app.tabs.train_job import command
+from pellucid.cli.common import format_scores
+from pellucid.runs.folder import CONFIG, read_metrics, read_status
+from pellucid.runs.plan import RunSettings
+
+
+def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the data of a run folder, its scores, and when and by which command it was trained, by name. Empty for a file."""
+    if not os.path.isdir(run):
+        return {}
+    metrics, card = read_metrics(run), dict[str, str]()
+    data, part = metrics.get("data", {}), "test" if metrics.get("test") else "validation"
+    sizes = data.get("sizes", {})
+    if data.get("name"):
+        trained_on = f"{sizes['train']:,} samples of " if "train" in sizes else ""
+        card["Trained on"] = f"{trained_on}{data['name']}"
+    if metrics.get(part):
+        n = sizes.get(part)
+        samples = f", measured on {n:,} {part} samples" if n else f", measured on the {part} set"
+        card["Quality"] = format_scores(metrics[part], n) + samples
+    if updated := read_status(run).get("updated"):
+        card["Trained until"] = str(updated)[:10]
+    if config.get("settings"):
+        card["Command"] = command(RunSettings.from_json(config["settings"], str(Path(run) / CONFIG)))
+    return card

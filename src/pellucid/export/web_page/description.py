@@ -1,0 +1,138 @@
+"""What the page of a network asks for and what it shows: the kind of its input, and the names of its outputs, as plain JSON.
+
+The kind decides which script begins the page:
+
+- ``drawing``: a network of digits, which were images of bytes (28, 28, 1): a pad to draw on;
+- ``pictures``: other images of bytes, grey or in colour: a place to drop files;
+- ``table``: the columns of a table: a form;
+- ``series``: consecutive rows of a table: a text box with a row in each line;
+- ``numbers``: anything else: a text box with the numbers of a sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pellucid.core.memory import Shape
+from pellucid.data.drawings.rendering import SIDE
+from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
+from pellucid.data.input_stage import ImageScaling, Passthrough
+from pellucid.data.tables.columns import Standardization
+from pellucid.errors import ConfigError
+from pellucid.export.trained_network import TrainedNetwork
+from pellucid.layers import Embedding, Sigmoid, Softmax
+from pellucid.losses import GaussianNLL, Loss, Quantile
+from pellucid.networks import primitives, trailing_layers
+from pellucid.networks.ports import OUTPUT
+
+MAX_NUMBERS = 100_000  # in the text box of a sample, and outputs
+
+
+def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
+    """Return the ``kind`` of the input and what its part of the page needs. Raises ConfigError for one that no page has."""
+    if trained.ports.several:
+        names = {"input": tuple(trained.inputs), "output": tuple(trained.outputs)}
+        counts = " and ".join(f"{len(of)} {kind}{'s' * (len(of) > 1)} ({', '.join(of)})" for kind, of in names.items())
+        raise ConfigError(
+            f"export_html: the page is for networks with one input and one output; this one has {counts}. export_onnx and "
+            "export_numpy write it"
+        )
+    shape, stage = trained.input_shape, trained.input_stage
+    if isinstance(stage, Standardization):
+        return _describe_table(shape, stage)
+    if isinstance(stage, ImageScaling):
+        return _describe_pictures(shape, stage, trained.classes)
+    if not isinstance(stage, Passthrough):
+        raise ConfigError(f"export_html does not support the input stage {stage}")
+    if math.prod(shape) > MAX_NUMBERS:
+        raise ConfigError(
+            f"export_html: a sample of this network is {math.prod(shape):,} real numbers, more than anybody types (the limit is "
+            f"{MAX_NUMBERS:,}); a network that is trained on images of bytes gets a page to drop pictures on"
+        )
+    entries = [layer.entries for _, layer in primitives(trained.network) if isinstance(layer, Embedding)]
+    return {"kind": "numbers", "shape": list(shape), "entries": min(entries) if entries else None}
+
+
+def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str] | None) -> dict[str, Any]:
+    if shape == (SIDE, SIDE, 1) and stage.invert_light_background and tuple(classes or CLASSES)[:10] == CLASSES[:10]:
+        return {"kind": "drawing", "noDigit": NO_DIGIT}
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise ConfigError(
+            f"export_html: the inputs of this network are bytes of the shape {shape}, and the page takes pictures (height, "
+            "width, 1 or 3); export_onnx and export_numpy write this network"
+        )
+    h, w, c = shape
+    return {"kind": "pictures", "height": h, "width": w, "channels": c, "invert": stage.invert_light_background}
+
+
+def _describe_table(shape: Shape, stage: Standardization) -> dict[str, Any]:
+    columns, start = [], 0
+    for column in stage.columns:
+        mean, scale = stage.mean[start : start + column.width], stage.scale[start : start + column.width]
+        start += column.width
+        if column.categories is None:
+            columns.append({"name": column.name, "categories": None, **_start_value(mean[0], scale[0])})
+        else:
+            most_frequent = column.categories[max(range(column.width), key=mean.__getitem__)]
+            columns.append({"name": column.name, "categories": list(column.categories), "start": most_frequent})
+    described = {"columns": columns, "missing": stage.missing}
+    if stage.series is None:
+        return {"kind": "table", **described}
+    return {"kind": "series", "rows": shape[0], **described}
+
+
+def _start_value(mean: float, scale: float) -> dict[str, Any]:
+    """Return the mean as a number with few digits, and the range that most values are in: two standard deviations."""
+    exponent = math.floor(math.log10(scale)) - 1  # the mean is shown to about a tenth of the standard deviation
+    digits = max(0, -exponent)
+    step = 10.0**exponent
+
+    def rounded(value: float) -> float | int:
+        near = round(value / step) * step if exponent > 0 else round(value, digits)
+        return int(near) if digits == 0 else near
+
+    return {"start": rounded(mean), "low": rounded(mean - 2 * scale), "high": rounded(mean + 2 * scale), "digits": digits}
+
+
+def describe_output(trained: TrainedNetwork, loss: Loss | None) -> dict[str, Any]:
+    """Return the ``kind`` of the outputs, as ``pellucid predict`` prints them, and their names.
+
+    - ``classes``: one answer of several; ``probabilities`` says whether the outputs are these, else they are scores. Of a
+      ``single`` output p the classes are 1 − p and p, of a single score z they are −z and z.
+    - ``labels``: independent answers, each with its probability.
+    - ``numbers``: with the names of the numbers; for a series, those in each of the ``rows`` ahead.
+
+    Raises ConfigError for outputs that no page shows.
+    """
+    *positions, k = trained.output_shape
+    stage, classes = trained.input_stage, trained.classes_of(OUTPUT)
+    last = trailing_layers(trained.network)[-1]
+    probable = isinstance(last, (Softmax, Sigmoid))
+    classifies = loss.classifies if loss is not None else classes is not None or isinstance(last, Softmax)
+    if isinstance(stage, Standardization) and stage.series is not None and len(positions) == 1 and not classifies:
+        return {"kind": "numbers", "names": list(stage.series.targets), "rows": positions[0]}
+    if positions:
+        what = "a class" if classifies else "a number" if k == 1 else f"{k} numbers"
+        raise ConfigError(
+            f"export_html: this network predicts {what} at each of {tuple(positions)} positions, and the page shows one answer "
+            "for each sample; export_onnx and export_numpy write this network"
+        )
+    if classifies or classes is not None:
+        if loss is not None and loss.multi_label and k > 1:
+            return {"kind": "labels", "names": list(classes or map(str, range(k)))}
+        names = list(classes or map(str, range(max(2, k))))
+        return {"kind": "classes", "names": names, "probabilities": probable, "single": k == 1}
+    return {"kind": "numbers", "names": _names_of_numbers(k, stage, loss), "rows": None}
+
+
+def _names_of_numbers(k: int, stage: Any, loss: Loss | None) -> list[str]:
+    """Return the names of the outputs of a regression."""
+    target = stage.target if isinstance(stage, Standardization) else "output"
+    if isinstance(loss, Quantile) and isinstance(loss.levels, tuple):
+        return [f"{target}, {100 * level:g} % quantile" for level in loss.levels]
+    if isinstance(loss, GaussianNLL):
+        targets = [target] if k == 2 else [f"{target} {i}" for i in range(1, k // 2 + 1)]
+        return [*(f"{one}, mean" for one in targets), *(f"{one}, logarithm of the variance" for one in targets)]
+    return [target] if k == 1 else [f"{target} {i}" for i in range(1, k + 1)]
