@@ -149,8 +149,11 @@ def _fit(image: Image.Image, w: int, h: int, invert_light_background: bool) -> I
         image = ImageOps.invert(image)
     size = _fitted_size(image, w, h)
     canvas = Image.new(image.mode, (w, h), 0)
-    # When it shrinks an image, Lanczos weights all pixels that contribute to one, so that thin strokes stay visible.
-    canvas.paste(image.resize(size, Image.Resampling.LANCZOS), ((w - size[0]) // 2, (h - size[1]) // 2))
+    # When it shrinks an image, Lanczos weights all pixels that contribute to one, so that thin strokes stay visible. The width
+    # comes first: of both at once, the order, and with it the rounding, depends on the version of Pillow.
+    for step in ((size[0], image.height), size):
+        image = image.resize(step, Image.Resampling.LANCZOS)
+    canvas.paste(image, ((w - size[0]) // 2, (h - size[1]) // 2))
     return canvas
 
 

@@ -1,0 +1,592 @@
+"""Web pages of networks in Chromium: they compute what the model predicts, request nothing, and can be used by everybody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pellucid import (
+    Accuracy,
+    BinaryCrossEntropy,
+    ConfigError,
+    Conv2D,
+    CrossEntropy,
+    Dense,
+    Embedding,
+    FileError,
+    Flatten,
+    GaussianNLL,
+    GlobalAveragePool1D,
+    Graph,
+    Hinge,
+    MaxPool2D,
+    MeanSquaredError,
+    Model,
+    Node,
+    Quantile,
+    ReLU,
+    Rescale,
+    Reshape,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
+from pellucid.cli import application
+from pellucid.data import digit, read_csv, read_image, read_series
+from pellucid.data.drawings.strokes import CLASSES
+from pellucid.data.input_stage import ImageScaling
+from pellucid.export.web_page import scripts
+from pellucid.export.web_page.description import describe_input, describe_output
+from pellucid.runs.folder import RunFolder
+from tests.browser import draw
+
+BOUND = 1e-5
+SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
+ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750], [730, 500], [670, 250], [500, 150]]]
+HOSTILE = ("</script><script>window.bad=1</script>", "<img src=x onerror=bad>", "a & \"b\" 'c' ${d}`\u2028")
+
+
+@pytest.fixture
+def open_file(browser) -> Iterator[Callable[..., object]]:
+    """A function that opens a page: ``open_file(path, width=360, scheme="dark")``.
+
+    At the end of the test, there must be no errors on the console, and no request but that for the file itself.
+    """
+    contexts, problems = [], []
+
+    def opened(path: Path, *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: request.url == path.as_uri() or problems.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+# -- models of each kind, with random weights ----------------------------------------------------------------------------------
+
+
+def with_spread(model: Model) -> Model:
+    """Return the model with weights that give outputs far from each other, so that a mistake in an input changes them."""
+    model.parameters[...] *= 2
+    return model
+
+
+def digits_model(classes=CLASSES) -> Model:
+    network = Sequential(Conv2D(4, 5), ReLU(), MaxPool2D(4), Flatten(), Dense(len(classes)), Softmax())
+    return with_spread(network.compile((28, 28, 1), CrossEntropy(), classes=classes, input_stage=ImageScaling()))
+
+
+def pictures_model(channels: int, *, invert: bool = False) -> Model:
+    network = Sequential(Flatten(), Dense(3), Softmax())
+    stage = ImageScaling(invert_light_background=invert)
+    model = network.compile((12, 16, channels), CrossEntropy(), classes=("cat", "dog", "bird"), input_stage=stage)
+    return with_spread(model)
+
+
+def table_model(folder: Path, target: str, missing: str = "mean") -> Model:
+    random = np.random.default_rng(0)
+    rows = ["age,city,stamp,buys,cost"]
+    for i in range(60):
+        age = "" if missing == "mean" and i % 9 == 4 else str(random.integers(18, 80))
+        city, buys = random.choice(["Graz", "Linz", "Wien"], p=[0.2, 0.2, 0.6]), random.choice(["no", "yes"])
+        rows.append(f"{age},{city},{1_700_000_000 + random.integers(0, 10_000)},{buys},{random.normal(50_000, 9_000):.2f}")
+    (folder / "table.csv").write_text("\n".join(rows))
+    other = {"buys": "cost", "cost": "buys"}[target]
+    data = read_csv(folder / "table.csv", target, missing=missing, ignore=[other])
+    if target == "buys":
+        network = Sequential(Dense(8), ReLU(), Dense(2), Softmax())
+        model = network.compile((5,), CrossEntropy(), metrics=[Accuracy()])
+    else:
+        model = Sequential(Dense(8), ReLU(), Dense(1), Rescale(9_000.0, 50_000.0)).compile((5,), MeanSquaredError())
+    model.fit(data, epochs=1, batch_size=20, progress=False)
+    return model
+
+
+def export(model: Model, path: Path, **options) -> Path:
+    model.export_html(path, **options)
+    return path
+
+
+def outputs_of(page) -> np.ndarray:
+    return np.array(page.evaluate("[...pellucid.outputs]"))
+
+
+def input_of(page) -> np.ndarray:
+    return np.array(page.evaluate("[...pellucid.input]"))
+
+
+def shown_bars(page) -> dict[str, str]:
+    names, values = (page.locator(f".bars .{kind}").all_inner_texts() for kind in ("name", "value"))
+    return dict(zip(names, values, strict=True))
+
+
+def percent(p: float) -> str:
+    return f"{100 * p:.1f} %"
+
+
+# -- digits --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_drawn_digit_gets_the_probabilities_that_the_model_predicts(open_file, tmp_path):
+    model = digits_model()
+    page = open_file(export(model, tmp_path / "digits.html"))
+    draw(page, SEVEN)
+    page.wait_for_function("() => pellucid.outputs !== null && document.querySelector('.verdict strong').textContent")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    strokes = page.evaluate("pellucid.strokes")
+    assert sum(map(len, strokes)) > 10
+    image = input_of(page).reshape(28, 28, 1).astype(np.uint8)
+    assert np.abs(image.astype(int) - digit(strokes)).max() <= 1, "the same picture but for rounding"
+    (expected,) = model.predict(image[None])
+    assert np.abs(outputs_of(page) - expected).max() < BOUND
+    assert shown_bars(page) == {name: percent(p) for name, p in zip(CLASSES, expected, strict=True)}
+    first = CLASSES[expected.argmax()]
+    assert page.locator(".verdict strong").inner_text() == ("✗" if first == CLASSES[-1] else first)
+    pixels = page.evaluate("[...document.querySelector('.seen canvas').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    assert (np.reshape(pixels, (28, 28, 4))[..., :1] == image).all(), "the picture that the network receives is shown"
+
+
+def test_strokes_become_the_same_picture_as_in_python(open_file, tmp_path):
+    page = open_file(export(digits_model(), tmp_path / "digits.html"))
+    random = np.random.default_rng(1)
+    walk = [np.cumsum(random.normal(0, 9, (n, 2)), axis=0).round(3).tolist() for n in (2, 3, 7, 40, 200)]
+    trembling = [(np.array(ZERO[0]) + random.normal(0, 12, (9, 2))).tolist()]
+    drawings = [
+        SEVEN, ZERO, trembling, *([one] for one in walk), walk, [[[5, 5]]], [[[5, 5], [5, 5]]], [[[0, 0], [9, 0]]],
+        [[[0, 0]], [[9, 3]]], [[[1, 1], [1, 1], [5, 9], [5, 9], [2, 2]]], [random.uniform(0, 1000, (400, 2)).tolist()],
+    ]  # fmt: skip
+    for drawing in drawings:
+        image = np.reshape(page.evaluate("(strokes) => [...pellucid.digit(strokes)]", drawing), (28, 28, 1))
+        assert np.abs(image - digit(drawing).astype(int)).max() <= 1, drawing
+
+
+def test_undo_clear_keys_and_fingers(open_file, tmp_path):
+    page = open_file(export(digits_model(), tmp_path / "digits.html"), width=360, height=740, touch=True)
+    strong, strokes = page.locator(".verdict strong"), "() => pellucid.strokes.length"
+    draw(page, ZERO, touch=True)
+    page.wait_for_function("() => document.querySelector('.verdict strong').textContent")
+    assert page.evaluate("window.scrollY") == 0, "drawing does not scroll"
+    draw(page, [[[100, 100], [900, 900]]], touch=True)
+    assert page.evaluate(strokes) == 2
+    page.get_by_role("button", name="Undo").click()
+    assert page.evaluate(strokes) == 1
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Draw a digit.").first.wait_for()
+    assert strong.inner_text() == ""
+    page.locator(".pad canvas").focus()
+    for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 16 + [" "]:
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.querySelector('.verdict strong').textContent")
+    assert page.evaluate(strokes) == 1
+    page.keyboard.press("Control+z")
+    page.get_by_text("Draw a digit.").first.wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (740, 360), (640, 450)])
+def test_the_verdict_is_in_view_below_the_pad(width, height, open_file, tmp_path):
+    page = open_file(export(digits_model(), tmp_path / "digits.html"), width=width, height=height)
+    pad, verdict = (page.locator(one).bounding_box() for one in (".pad canvas", ".verdict"))
+    assert pad["height"] <= 0.55 * height + 1
+    assert pad["y"] + pad["height"] <= verdict["y"]
+    assert verdict["y"] + verdict["height"] <= height
+
+
+def test_digits_without_class_names_are_drawn_too():
+    model = Sequential(Flatten(), Dense(10), Softmax()).compile((28, 28, 1), CrossEntropy(), input_stage=ImageScaling())
+    assert describe_input(model._trained_network())["kind"] == "drawing"
+    fashion = digits_model(("shirt", "shoe", "bag"))
+    assert describe_input(fashion._trained_network())["kind"] == "pictures"
+
+
+# -- tables and series ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["buys", "cost"])
+def test_a_form_gets_the_answer_that_the_model_predicts(target, open_file, tmp_path):
+    model = table_model(tmp_path, target)
+    page = open_file(export(model, tmp_path / "form.html"))
+    assert page.get_by_label("city").input_value() == "=Wien", "the most frequent category"
+    mean = model.input_stage.mean[0]
+    assert abs(float(page.get_by_label("age").input_value()) - mean) < 1
+
+    def check(values: dict[str, str], row: list[float]) -> None:
+        for name, value in values.items():
+            field = page.get_by_label(name, exact=True)
+            field.select_option(value) if name == "city" else field.fill(value)
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert np.array_equal(input_of(page), row, equal_nan=True)
+        (expected,) = model.predict(np.array([row]))
+        assert np.abs(outputs_of(page) - expected).max() < BOUND * max(1, np.abs(expected).max())
+        if target == "buys":
+            assert shown_bars(page) == {name: percent(p) for name, p in zip(("no", "yes"), expected, strict=True)}
+        else:
+            assert page.locator(".verdict strong").inner_text() == f"{expected[0]:,.0f}"
+
+    check({"age": "33", "city": "=Linz", "stamp": "1700004321"}, [33, 0, 1, 0, 1_700_004_321])
+    check({"age": "33,5", "city": "another value"}, [33.5, 0, 0, 0, 1_700_004_321])
+    nan = float("nan")
+    check({"age": "", "city": "missing", "stamp": "NA"}, [nan, nan, nan, nan, nan])
+    page.get_by_label("age").fill("old")
+    page.get_by_text("age must be a number, got “old”.").first.wait_for()
+    assert page.get_by_label("age").get_attribute("aria-invalid") == "true"
+    page.get_by_role("button", name="Start values").click()
+    page.wait_for_function("() => document.querySelector('.verdict strong').textContent")
+    assert page.get_by_label("age").get_attribute("aria-invalid") is None
+
+
+def test_a_form_without_missing_values_refuses_empty_fields(open_file, tmp_path):
+    page = open_file(export(table_model(tmp_path, "buys", missing="error"), tmp_path / "form.html"))
+    page.get_by_label("stamp").fill("")
+    page.get_by_text("stamp is missing.").first.wait_for()
+    assert page.get_by_label("city").locator("option").all_inner_texts() == ["Graz", "Linz", "Wien", "(another value)"]
+
+
+def test_a_series_gets_the_forecast_that_the_model_predicts(open_file, tmp_path):
+    random = np.random.default_rng(0)
+    rows = [f"{random.normal(20, 5):.2f},{random.choice(['dry', 'wet'])},{random.normal():.3f}" for _ in range(120)]
+    (tmp_path / "series.csv").write_text("\n".join(["heat,sky,wind", *rows]))
+    splits = read_series(tmp_path / "series.csv", ["heat", "wind"], window=4, horizon=3, missing="last")
+    network = Sequential(Flatten(), Dense(6), Reshape((3, 2)))
+    model = network.compile((4, 4), MeanSquaredError())
+    model.fit(splits.train, epochs=1, progress=False)
+    page = open_file(export(model, tmp_path / "series.html"))
+    box = page.get_by_label("The last 4 rows")
+    box.fill("20.5,wet,0.1\n21,dry,\n\n19;dry;-1\n18.25\tdry\t2,5")
+    page.wait_for_function("() => pellucid.input?.[0] === 20.5")
+    expected_input = [20.5, 0, 1, 0.1, 21, 1, 0, 0.1, 19, 1, 0, -1, 18.25, 1, 0, 2.5]
+    assert input_of(page).tolist() == expected_input
+    (expected,) = model.predict(np.array(expected_input).reshape(1, 4, 4))
+    assert np.abs(outputs_of(page).reshape(3, 2) - expected).max() < BOUND * np.abs(expected).max()
+    assert page.locator("thead th").all_inner_texts()[:3] == ["row", "heat", "wind"]
+    assert len(page.locator(".numeric tbody tr").all()) == 3
+    for text, message in (
+        ("1,dry,2", "The network reads 4 rows; there are 1."),
+        ("a,dry,1\n" * 4, "Row 1: heat must be a number"),
+    ):
+        box.fill(text)
+        page.get_by_text(message).first.wait_for()
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channels", "invert"), [(3, False), (1, False), (1, True)])
+def test_pictures_become_the_inputs_that_read_image_gives(channels, invert, open_file, tmp_path):
+    model = pictures_model(channels, invert=invert)
+    page = open_file(export(model, tmp_path / "pictures.html"))
+    random = np.random.default_rng(0)
+    sizes = {"wide.png": (40, 31), "tall.png": (13, 57), "small.png": (5, 3), "same.png": (16, 12), "line.png": (90, 1)}
+    for name, (w, h) in sizes.items():
+        light = random.integers(0, 256, (h, w, 3), np.uint8)
+        light[[0, -1]], light[:, [0, -1]] = 250, 250
+        Image.fromarray(light if name != "tall.png" else 255 - light).save(tmp_path / name)
+        page.locator("input[type=file]").set_input_files(tmp_path / name)
+        page.locator(".pictures article p", has_text=name).wait_for()
+        expected = read_image(tmp_path / name, model.input_shape, invert_light_background=invert)
+        actual = input_of(page).reshape(model.input_shape)
+        assert (actual == expected).all(), f"{name}: {np.abs(actual - expected).max()}"
+        (outputs,) = model.predict(expected[None])
+        assert np.abs(outputs_of(page) - outputs).max() < BOUND
+        pixels = page.evaluate(
+            "[...document.querySelector('.pictures canvas').getContext('2d').getImageData(0, 0, 16, 12).data]"
+        )
+        assert (np.reshape(pixels, (12, 16, 4))[..., :3] == np.broadcast_to(expected, (12, 16, 3))).all()
+
+
+def test_photographs_are_nearly_those_that_read_image_gives(open_file, tmp_path):
+    """JPEG files with the orientation of a camera, and transparent parts: the decoders of browsers round differently."""
+    model = pictures_model(3)
+    page = open_file(export(model, tmp_path / "pictures.html"))
+    rows, columns = np.mgrid[0:60, 0:80]
+    smooth = np.stack([3 * rows, 3 * columns, rows + columns], axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotated by 90 degrees
+    Image.fromarray(smooth).save(tmp_path / "photo.jpg", quality=95, exif=exif)
+    alpha = np.concatenate([smooth, (2 * rows + 20)[..., None].astype(np.uint8)], axis=-1)
+    Image.fromarray(alpha).save(tmp_path / "alpha.png")
+    for name in ("photo.jpg", "alpha.png"):
+        page.locator("input[type=file]").set_input_files(tmp_path / name)
+        page.locator(".pictures article p", has_text=name).wait_for()
+        expected = read_image(tmp_path / name, model.input_shape, invert_light_background=False)
+        assert np.abs(input_of(page).reshape(model.input_shape) - expected).max() <= 4, name
+
+
+def test_several_pictures_and_files_that_are_none(open_file, tmp_path):
+    page = open_file(export(pictures_model(1), tmp_path / "pictures.html"))
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / name)
+    (tmp_path / "c.png").write_bytes(b"not a picture")
+    page.locator("input[type=file]").set_input_files([tmp_path / name for name in ("a.png", "b.png", "c.png")])
+    page.get_by_text("3 pictures.").wait_for()
+    assert [text.split("\n")[0] for text in page.locator(".pictures article").all_inner_texts()] == ["c.png", "b.png", "a.png"]
+    page.get_by_text("Not read: this is not a picture that the browser can decode.").wait_for()
+
+
+def test_a_picture_is_dropped(open_file, tmp_path):
+    page = open_file(export(pictures_model(3), tmp_path / "pictures.html"))
+    Image.fromarray(np.full((12, 16, 3), 200, np.uint8)).save(tmp_path / "grey.png")
+    content = base64.b64encode((tmp_path / "grey.png").read_bytes()).decode()
+    page.evaluate(
+        """(content) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0)), transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], "dropped.png", {type: "image/png"}));
+          document.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        content,
+    )
+    page.locator(".pictures article p", has_text="dropped.png").wait_for()
+    assert set(input_of(page)) == {200}
+
+
+# -- numbers and tokens --------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_are_typed(open_file, tmp_path):
+    model = with_spread(Sequential(Dense(3)).compile((4,), MeanSquaredError()))
+    page = open_file(export(model, tmp_path / "numbers.html"))
+    box = page.get_by_label("One sample")
+    box.fill("1, 2.5\n-3e-1; −4")
+    page.wait_for_function("() => pellucid.input?.[1] === 2.5")
+    expected = model.predict(np.array([[1, 2.5, -0.3, -4]]))[0]
+    assert np.abs(outputs_of(page) - expected).max() < BOUND * max(1, np.abs(expected).max())
+    assert page.locator(".numeric tbody th").all_inner_texts() == ["output 1", "output 2", "output 3"]
+    for text, message in (
+        ("1 2", "One sample is 4 numbers; there are 2."),
+        ("1 2 x 4", "Number 3 is “x”, which is not a number."),
+    ):
+        box.fill(text)
+        page.get_by_text(message).first.wait_for()
+
+
+def test_tokens_are_typed(open_file, tmp_path):
+    network = Sequential(Embedding(20, 4), GlobalAveragePool1D(), Dense(2), Softmax())
+    model = with_spread(network.compile((5,), CrossEntropy(), classes=("comedy", "tragedy")))
+    page = open_file(export(model, tmp_path / "tokens.html"))
+    box = page.get_by_label("One sample")
+    box.fill("3 19 0 7 7")
+    page.wait_for_function("() => pellucid.input?.[0] === 3")
+    assert np.abs(outputs_of(page) - model.predict(np.array([[3, 19, 0, 7, 7]]))[0]).max() < BOUND
+    box.fill("3 20 0 7 7")
+    page.get_by_text("Token 2 is 20; tokens are integers from 0 to 19.").first.wait_for()
+
+
+# -- what is shown of the outputs ----------------------------------------------------------------------------------------------
+
+
+def output(network, loss, shape=(4,), **options) -> dict:
+    model = network.compile(shape, loss, **options)
+    return describe_output(model._trained_network(), None if loss is None else model.state.loss)
+
+
+def test_outputs_are_described_as_predict_prints_them():
+    two = Sequential(Dense(2), Softmax())
+    assert output(two, CrossEntropy()) == {"kind": "classes", "names": ["0", "1"], "probabilities": True, "single": False}
+    assert output(two, None)["kind"] == "classes"
+    single = output(Sequential(Dense(1), Sigmoid()), BinaryCrossEntropy(), classes=("no", "yes"))
+    assert single == {"kind": "classes", "names": ["no", "yes"], "probabilities": True, "single": True}
+    assert output(Sequential(Dense(1)), Hinge())["probabilities"] is False
+    labels = output(Sequential(Dense(3), Sigmoid()), BinaryCrossEntropy(), classes=("a", "b", "c"))
+    assert labels == {"kind": "labels", "names": ["a", "b", "c"]}
+    assert output(Sequential(Dense(2)), MeanSquaredError())["names"] == ["output 1", "output 2"]
+    assert output(Sequential(Dense(1)), MeanSquaredError())["names"] == ["output"]
+    assert output(Sequential(Dense(2)), Quantile((0.1, 0.5)))["names"] == ["output, 10 % quantile", "output, 50 % quantile"]
+    assert output(Sequential(Dense(2)), GaussianNLL())["names"] == ["output, mean", "output, logarithm of the variance"]
+
+
+def test_single_probabilities_and_scores_become_two_classes(open_file, tmp_path):
+    for name, network, loss in (
+        ("p", Sequential(Dense(1), Sigmoid()), BinaryCrossEntropy()),
+        ("z", Sequential(Dense(1)), Hinge()),
+    ):
+        model = network.compile((1,), loss, classes=("no", "yes"))
+        model.parameters[...] = 0
+        model.weights["dense1.W"][...] = -2
+        page = open_file(export(model, tmp_path / f"{name}.html"))
+        page.get_by_label("One sample").fill("1")
+        page.wait_for_function("() => pellucid.input?.[0] === 1")
+        p = 1 / (1 + np.exp(2))
+        assert shown_bars(page) == (
+            {"no": percent(1 - p), "yes": percent(p)} if name == "p" else {"no": "2.000", "yes": "-2.000"}
+        )
+        assert page.locator(".verdict strong").inner_text() == "no"
+
+
+def test_of_many_classes_the_most_probable_are_listed(open_file, tmp_path):
+    names = tuple(f"class {i}" for i in range(40))
+    model = with_spread(Sequential(Dense(40), Softmax()).compile((3,), CrossEntropy(), classes=names))
+    page = open_file(export(model, tmp_path / "many.html"))
+    page.get_by_label("One sample").fill("1 -2 3")
+    page.wait_for_function("() => pellucid.input?.[0] === 1")
+    p = model.predict(np.array([[1.0, -2, 3]]))[0]
+    assert list(shown_bars(page)) == [names[i] for i in np.argsort(-p)[:12]]
+
+
+# -- the file ------------------------------------------------------------------------------------------------------------------
+
+
+def all_pages(folder: Path) -> dict[str, Path]:
+    models = {
+        "digits": digits_model(),
+        "form": table_model(folder, "buys"),
+        "pictures": pictures_model(3),
+        "numbers": Sequential(Dense(3)).compile((4,), MeanSquaredError()),
+    }
+    card = {"Accuracy": "98.3 % on the test set", "Command": "pellucid train mnist --model mlp --optimizer sgd --lr 0.04"}
+    return {name: export(model, folder / f"{name}.html", title=name.title(), card=card) for name, model in models.items()}
+
+
+def test_no_page_scrolls_sideways_on_a_phone_or_lacks_names_for_screen_readers(open_file, tmp_path):
+    for name, path in all_pages(tmp_path).items():
+        page = open_file(path, width=360, height=740, scheme="dark")
+        page.locator("summary").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        nameless = """() => [...document.querySelectorAll("input, select, textarea, canvas, button")].filter((one) =>
+            !one.closest("[aria-hidden=true]") && !one.labels?.length && !one.getAttribute("aria-label")
+            && !one.textContent.trim()).map((one) => one.outerHTML)"""
+        assert page.evaluate(nameless) == [], name
+        assert page.evaluate("[...document.querySelectorAll('h1, h2')].map((one) => one.tagName).join()").startswith("H1,H2"), (
+            name
+        )
+        assert page.locator(".about dd").all_inner_texts()[1:] == [
+            "98.3 % on the test set", "pellucid train mnist --model mlp --optimizer sgd --lr 0.04",
+        ]  # fmt: skip
+
+
+def test_the_page_has_only_the_parts_that_it_needs(tmp_path):
+    texts = {name: path.read_text(encoding="utf-8") for name, path in all_pages(tmp_path).items()}
+    for word, pages in {"createPad": {"digits"}, "lanczos": {"pictures"}, "createField": {"form"}}.items():
+        assert {name for name, text in texts.items() if word in text} == pages, word
+    for text in texts.values():
+        assert not re.search(r"^(import|export) ", text, re.MULTILINE)
+        assert not re.search(r"(src|href)=\"(?!data:)", text), "nothing is loaded"
+
+
+def test_the_browser_itself_forbids_requests(browser, tmp_path):
+    path = export(digits_model(), tmp_path / "digits.html")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    refused = "fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => String(error))"
+    assert "Failed to fetch" in page.evaluate(refused)
+    policy = page.locator("meta[http-equiv]").get_attribute("content")
+    assert policy.startswith("default-src 'none'; ")
+    text = path.read_text(encoding="utf-8")
+    for tag in ("script", "style"):
+        content = re.search(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", text, re.DOTALL)[1]
+        assert f"{tag}-src 'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in policy
+    page.close()
+
+
+def test_names_are_text_whatever_is_in_them(open_file, tmp_path):
+    model = Sequential(Dense(3), Softmax()).compile((2,), CrossEntropy(), classes=HOSTILE)
+    path = export(model, tmp_path / "hostile.html", title=HOSTILE[0], card={HOSTILE[1]: HOSTILE[2]})
+    page = open_file(path)
+    assert list(shown_bars(page)) == list(HOSTILE)
+    assert page.title() == HOSTILE[0]
+    assert page.locator("h1").inner_text() == HOSTILE[0]
+    assert page.evaluate("window.bad") is None
+    assert page.locator(".about dt").all_inner_texts()[-1] == HOSTILE[1]
+
+
+def test_equal_models_give_equal_pages(tmp_path):
+    first, second = (export(digits_model(), tmp_path / name, title="Digits").read_bytes() for name in ("a.html", "b.html"))
+    assert first == second
+
+
+def test_only_an_earlier_export_is_replaced(tmp_path):
+    path = export(digits_model(), tmp_path / "digits.html")
+    export(digits_model(), path, title="Again")
+    assert "<title>Again</title>" in path.read_text(encoding="utf-8")
+    (tmp_path / "own.html").write_text("<p>my page")
+    with pytest.raises(FileError, match=r"own\.html exists and was not written by export_html"):
+        digits_model().export_html(tmp_path / "own.html")
+    with pytest.raises(ConfigError, match=r"the name of a web page ends with \.html"):
+        digits_model().export_html(tmp_path / "digits.js")
+
+
+def test_networks_that_have_no_page_are_refused_by_name(tmp_path):
+    two = Graph(Node("a", Dense(2), "left"), Node("b", Dense(2), "right"), inputs=("left", "right"), outputs=("a", "b"))
+    model = two.compile({"left": (3,), "right": (2,)}, {"a": MeanSquaredError(), "b": MeanSquaredError()})
+    with pytest.raises(ConfigError, match="needs a network with one input and one output; this one has 2 inputs and 2 outputs"):
+        model.export_html(tmp_path / "two.html")
+    with pytest.raises(ConfigError, match=r"2 inputs \(left, right\) and 2 outputs \(a, b\)"):
+        describe_input(model._trained_network())
+    maps = Sequential(Conv2D(3, 1), Softmax()).compile((8, 8, 1), CrossEntropy(), input_stage=ImageScaling())
+    with pytest.raises(ConfigError, match=r"predicts a class at each of \(8, 8\) positions"):
+        maps.export_html(tmp_path / "maps.html")
+    bytes_ = Sequential(Dense(2)).compile((5,), MeanSquaredError(), input_stage=ImageScaling())
+    with pytest.raises(ConfigError, match=r"bytes of the shape \(5,\), and the page takes pictures"):
+        bytes_.export_html(tmp_path / "bytes.html")
+    large = Sequential(Flatten(), Dense(1)).compile((400, 400), MeanSquaredError())
+    with pytest.raises(ConfigError, match=r"160,000 real numbers, more than anybody types"):
+        large.export_html(tmp_path / "large.html")
+    assert not list(tmp_path.iterdir())
+
+
+# -- the command, and the scripts ----------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_page_of_a_run_with_its_card(tmp_path):
+    folder = RunFolder(tmp_path / "my-run", "my-run")
+    settings = {"data": "mnist", "model": "mlp", "epochs": 3}
+    model = digits_model()
+    folder.write_config({"preset": "mlp", "settings": settings, **model.config()})
+    sizes = {"train": 55_000, "validation": 5_000, "test": 10_000}
+    folder.write_metrics({"data": {"name": "mnist", "sizes": sizes}, "test": {"accuracy": 0.983, "loss": 0.05}, "epochs": 3})
+    folder.save_model(model)
+    result = CliRunner().invoke(application(), ["export", str(folder.path), "--html", str(tmp_path / "digits.html")])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"digits\.html \(\d+\.\d kB\): open it in a browser", result.output)
+    text = (tmp_path / "digits.html").read_text(encoding="utf-8")
+    assert "<title>my-run</title>" in text
+    card = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    assert card["Trained on"] == "55,000 samples of mnist"
+    assert card["Quality"].startswith("accuracy 98.30 %")
+    assert card["Quality"].endswith("measured on 10,000 test samples")
+    assert card["Command"] == "pellucid train mnist --model mlp --epochs 3"
+    file = CliRunner().invoke(
+        application(), ["export", str(folder.path / "model.pellucid"), "--html", str(tmp_path / "m.html")]
+    )
+    assert file.exit_code == 0, file.output
+
+
+def test_modules_are_joined_in_the_order_of_their_imports():
+    generated = {
+        "first": 'import {a} from "./second.js";\nimport {b} from "./third.js";\nuse(a, b);',
+        "second": 'import {b} from "./third.js";\nconst own = 1;\nexport const a = b + own;',
+        "third": "const own = 2;\nexport function b() {}\nexport class C {}",
+    }
+    assert list(scripts.needed("first", generated)) == ["third", "second", "first"]
+    text = scripts.joined("first", generated)
+    assert "return {b, C};" in text
+    assert "const {b} = module_third;" in text
+    assert "import" not in text
+    assert "export" not in text
+
+
+def test_no_script_ends_the_element_that_it_is_in():
+    folder = Path(scripts.__file__).parent
+    files = sorted(folder.glob("*.js"))
+    assert len(files) > 10
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"</script|<!--", text, re.IGNORECASE), path.name
+        statements = [line for line in text.splitlines() if line.startswith(("import ", "export "))]
+        known = re.compile(r'import \{[^}]*\} from "\./[\w-]+\.js";|export ((async )?function|const|class) \w+.*')
+        assert all(known.fullmatch(line) for line in statements), path.name
