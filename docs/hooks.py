@@ -1,4 +1,5 @@
-"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, and docstrings as Markdown.
+"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, and
+docstrings as Markdown.
 
 mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkdocstrings uses :class:`Docstrings`.
 """
@@ -6,6 +7,7 @@ mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkd
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
+LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-mlp.pellucid")  # the network on the first page, if it exists
+LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
+LIVE = f"""\
+<iframe class="live" src="{LIVE_PAGE}" title="A pad to draw a digit on, and what a network answers" loading="lazy"></iframe>
+
+The network computes in your browser; <a href="{LIVE_PAGE}">its page</a> is one file that
+[`pellucid export --html`](export.md#a-web-page) has written."""
 ROLE = re.compile(r":[a-z]+:`(~?)([\w.]+)`")  # :class:`~pellucid.layers.Dense`
 
 
@@ -28,15 +37,32 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages from outside docs/ as if they were in it."""
+    """Add the pages from outside docs/ as if they were in it, and the page of a network."""
+    live = live_page(Path(config.config_file_path).parent / LIVE_MODEL)
+    if live is not None:
+        files.append(File.generated(config, LIVE_PAGE, content=live))
     for path, name in OUTSIDE_PAGES.items():
         text = (Path(config.config_file_path).parent / path).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Adapt what works on GitHub to MkDocs: links to the pages from outside docs/, and Markdown inside <details>."""
+def live_page(path: Path) -> str | None:
+    """Return the page of the network in a model file, or None if there is no such file."""
+    if not path.exists():
+        return None
+    from pellucid import Model
+
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, LIVE_PAGE)
+        Model.load(path).export_html(page, title="Draw a digit")
+        return page.read_text(encoding="utf-8")
+
+
+def on_page_markdown(markdown: str, files: Files | None = None, **_: Any) -> str:
+    """Adapt what works on GitHub to MkDocs: links to the pages from outside docs/, Markdown inside <details>, the network."""
+    if files is not None and files.get_file_from_path(LIVE_PAGE) is not None:
+        markdown = markdown.replace(LIVE_PLACE, LIVE)
     for path, name in OUTSIDE_PAGES.items():
         markdown = re.sub(rf"\]\(\.\./{re.escape(path)}(?=[)#])", f"]({name}", markdown)
     return markdown.replace("<details>", '<details markdown="1">')

@@ -86,6 +86,22 @@ def test_links_to_pages_outside_docs_lead_to_their_copies_in_the_site(hooks):
     assert markdown == "[a](contributing.md) [b](contributing.md#words) [c](../CONTRIBUTING.mdx)"
 
 
+def test_the_first_page_has_a_network_to_draw_for(hooks, tmp_path):
+    from pellucid import CrossEntropy, Dense, Flatten, Sequential, Softmax
+    from pellucid.data.input_stage import ImageScaling
+
+    markdown = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert hooks.LIVE_PLACE in markdown
+    assert hooks.live_page(tmp_path / "absent.pellucid") is None
+    network = Sequential(Flatten(), Dense(10), Softmax())
+    network.compile((28, 28, 1), CrossEntropy(), input_stage=ImageScaling()).save(tmp_path / "model.pellucid")
+    assert "createPad" in hooks.live_page(tmp_path / "model.pellucid")
+    found = SimpleNamespace(get_file_from_path=lambda path: object() if path == hooks.LIVE_PAGE else None)
+    assert f'src="{hooks.LIVE_PAGE}"' in hooks.on_page_markdown(markdown, files=found)
+    absent = SimpleNamespace(get_file_from_path=lambda path: None)
+    assert "<iframe" not in hooks.on_page_markdown(markdown, files=absent), "before there is such a network"
+
+
 def test_the_site_builds_without_a_warning(site):
     pages = ("index", "mathematics", "architecture", "reading", "lab", "benchmarks", "contributing", "changelog", "measuring")
     for page in (*pages, "api/layers", "api/foundations"):

@@ -48,8 +48,8 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
         raise ConfigError(f"export_html does not support the input stage {stage}")
     if math.prod(shape) > MAX_NUMBERS:
         raise ConfigError(
-            f"export_html: a sample of this network is {math.prod(shape):,} real numbers, more than anybody types (the limit is "
-            f"{MAX_NUMBERS:,}); a network that is trained on images of bytes gets a page to drop pictures on"
+            f"export_html: a sample of this network is {math.prod(shape):,} real numbers, more than anybody types (the limit "
+            f"is {MAX_NUMBERS:,}); a network that is trained on images of bytes gets a page to drop pictures on"
         )
     entries = [layer.entries for _, layer in primitives(trained.network) if isinstance(layer, Embedding)]
     return {"kind": "numbers", "shape": list(shape), "entries": min(entries) if entries else None}

@@ -7,6 +7,8 @@ import {createPad} from "./pad.js";
 import {PAGE} from "./page.js";
 import {SIDE, digit} from "./rendering.js";
 
+const WARM_UP = 3;                                   // computations before the first stroke, in which the browser compiles the network
+
 const answers = createAnswers(PAGE.output, {noDigit: PAGE.input.noDigit});
 const input = element("canvas", {class: "pixels", width: SIDE, height: SIDE, role: "img", "aria-label": "The image of 28 × 28 pixels that the network receives"});
 const time = element("p", {class: "quiet"});
@@ -43,3 +45,4 @@ document.getElementById("page").append(element("div", {class: "columns"},
       element("p", {class: "quiet"}, "28 × 28 pixels: the drawing with even strokes, scaled and centred like the digits of MNIST."),
       time)))));
 pad.paint();
+setTimeout(() => { for (let i = 0; i < WARM_UP; i++) pellucid.predict(new Uint8Array(SIDE * SIDE)); });

@@ -74,7 +74,16 @@ def html_text(
         "network": _network_script(trained, layers),
     }
     script, style = joined(FIRST[asked["kind"]], generated), read("page.css")
-    policy = f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_source(script)}",
+            f"style-src {_source(style)}",
+            "img-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
     return Template(read("template.html")).substitute(
         generator=f'{GENERATOR}{__version__}">',
         policy=policy,
