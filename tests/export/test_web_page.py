@@ -504,6 +504,22 @@ def test_names_are_text_whatever_is_in_them(open_file, tmp_path):
     assert page.locator(".about dt").all_inner_texts()[-1] == HOSTILE[1]
 
 
+def test_weights_of_16_bits_need_half_the_space(open_file, tmp_path):
+    """Nothing is lost: numbers that 16 bits hold are stored in them, the small ones below 2⁻¹⁴ too."""
+    model = Sequential(Dense(500, bias=False)).compile((30,), MeanSquaredError())
+    whole = export(model, tmp_path / "whole.html").stat().st_size
+    random = np.random.default_rng(0)
+    values = random.normal(0, 1, model.parameters.size) * 2.0 ** random.integers(-28, 8, model.parameters.size)
+    values[:4] = [65504, -65504, 2**-24, -(2**-14)]
+    model.parameters[...] = values.astype(np.float16)
+    page = open_file(export(model, tmp_path / "half.html"))
+    assert (tmp_path / "half.html").stat().st_size < 0.5 * whole + 30_000
+    for i in (0, 7, 29):
+        page.get_by_label("One sample").fill(" ".join("1" if j == i else "0" for j in range(30)))
+        page.wait_for_function(f"() => pellucid.input?.[{i}] === 1")
+        assert (outputs_of(page) == model.weights["dense1.W"][i]).all()
+
+
 def test_equal_models_give_equal_pages(tmp_path):
     first, second = (export(digits_model(), tmp_path / name, title="Digits").read_bytes() for name in ("a.html", "b.html"))
     assert first == second

@@ -53,7 +53,7 @@ def export(
 ) -> None:
     """Write a trained model as an ONNX file, as a readable Python program, as C, or as one web page.
 
-    A written ONNX file or program is run on random samples, and the largest difference between its outputs and those of the
+    What is written, except a page, is run on random samples, and the largest difference between its outputs and those of the
     model is printed.
     """
     if int8 and c is None:

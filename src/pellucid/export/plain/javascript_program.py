@@ -34,7 +34,8 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
     plan = make_plan(trained, "js", layers)
     places = [place for place in plan.places if not place.port]
     stored = {name: array for name, array in plan.weights.items() if array.dtype == np.float32}
-    needed = library_text(plan)
+    size = 2 if _fit_into_halves(stored) else 4
+    needed = library_text(plan, size)
     lines = [
         f"// A network written by Pellucid {__version__}. predict(x) returns the outputs of one sample.",
         f"// {plain_text(str(trained.network))}",
@@ -43,8 +44,8 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
         *_constants(trained, plan),
         "",
         *needed,
-        "// The weights: numbers of 4 bytes, little-endian, as base64.",
-        f'const WEIGHTS = unpack("{base64.b64encode(_packed(stored)).decode()}");',
+        f"// The weights: numbers of {size} bytes, little-endian, as base64.",
+        f'const WEIGHTS = unpack("{base64.b64encode(_packed(stored, size)).decode()}");',
     ]
     start = 0
     for name, array in stored.items():
@@ -62,10 +63,10 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
     return "\n".join(lines)
 
 
-def library_text(plan: Plan) -> list[str]:
-    """Return the lines of the functions that the network needs."""
+def library_text(plan: Plan, size: int = 4) -> list[str]:
+    """Return the lines of the functions that the network needs. ``size`` is that of a weight, in bytes."""
     lines = []
-    for source in [_UNPACK, *plan.library.needed(plan.functions)]:
+    for source in [_UNPACK_HALVES if size == 2 else _UNPACK, *plan.library.needed(plan.functions)]:
         lines += [source, ""]
     return lines
 
@@ -78,8 +79,26 @@ function unpack(text) {
 }"""
 
 
-def _packed(weights: Mapping[str, Array]) -> bytes:
-    return b"".join(array.astype("<f4").tobytes() for array in weights.values())
+_UNPACK_HALVES = """\
+// The numbers that are packed in a text, as halves (IEEE 754, binary16): a sign, 5 bits of exponent, 10 of fraction.
+function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 2 }, (_, i) => {
+    const half = view.getUint16(2 * i, true), exponent = (half >> 10) & 31, fraction = half & 1023;
+    const value = exponent > 0 ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction;
+    return half >> 15 ? -value : value;
+  });
+}"""
+
+
+def _fit_into_halves(weights: Mapping[str, Array]) -> bool:
+    """Return whether all weights are numbers that 16 bits hold, as in a model that was saved with ``dtype="float16"``."""
+    with np.errstate(over="ignore"):
+        return all(np.isfinite(half := array.astype("<f2")).all() and (half == array).all() for array in weights.values())
+
+
+def _packed(weights: Mapping[str, Array], size: int) -> bytes:
+    return b"".join(array.astype(f"<f{size}").tobytes() for array in weights.values())
 
 
 def _constants(trained: TrainedNetwork, plan: Plan) -> list[str]:
