@@ -6,7 +6,6 @@ times that of the reference kernel in float32, which is a plain formula in NumPy
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ import scipy.special
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.interface import KERNEL_NAMES
 from pellucid.kernels.window import Window
-from tests.kernels.test_kernel_pairs import BOTH, ROWS, make
+from tests.kernels.test_kernel_pairs import BOTH, ROWS, Arguments, made
 
 EPSILON = float(np.finfo(np.float32).eps)
 SMALLEST = 1e-36  # errors below this are denormal numbers or near them
@@ -129,20 +128,11 @@ SMOOTH = {"gelu_gradient", "mish_gradient", "silu_gradient"}
 TIME_FIRST = {"out_hx", "out_gates", "out_c"}  # arrays (time, sample, …)
 
 
-class Recorder(SimpleNamespace):
-    """A namespace that records the names of the attributes that are read."""
-
-    def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            self.__dict__.setdefault("_read", set()).add(name)
-        return super().__getattribute__(name)
-
-
 def read_by(name: str, base: SimpleNamespace) -> SimpleNamespace:
     """Return the arguments that the call of the kernel reads."""
-    recorder = Recorder(**copy.deepcopy(vars(base)))
-    ROWS[name](reference, recorder)
-    return SimpleNamespace(**{field: getattr(base, field) for field in sorted(recorder.__dict__["_read"])})
+    copies = Arguments(base)
+    ROWS[name](reference, copies)
+    return SimpleNamespace(**{field: getattr(base, field) for field in sorted(copies.read)})
 
 
 def converted(arguments: SimpleNamespace, change: Callable[[Any], Any]) -> SimpleNamespace:
@@ -196,7 +186,7 @@ def outputs_of(name: str, base: SimpleNamespace, kernels: Any, change: Callable[
 def cases(name: str, changes: dict[str, Callable[[Any], Any]]) -> Iterator[tuple[str, SimpleNamespace]]:
     """Yield descriptions and arguments: one array at a time is hostile."""
     for seed, shape in SEEDS_AND_SHAPES:
-        base = read_by(name, make(shape, np.float32, seed))
+        base = read_by(name, made(shape, np.float32, seed))
         for field, array in vars(base).items():
             if field in ORDINARY or getattr(array, "dtype", None) != np.float32:
                 continue
