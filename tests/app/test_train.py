@@ -157,6 +157,17 @@ def test_invalid_settings_are_refused_at_once(client, state, body, message):
     assert client.post("/api/train/check", json=body).json() == {"problem": answer.json()["error"]}
 
 
+def test_too_little_memory_is_no_error_of_the_server(client, monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(RunPlan, "check_memory", fail)
+    monkeypatch.setattr("pellucid.app.tabs.train._describe", fail)
+    for answer in (client.post("/api/train/start", json={"model": "mlp"}), client.get("/api/train/choices")):
+        assert answer.status_code == 400
+        assert "there is not enough memory" in answer.json()["error"]
+
+
 def test_no_request_chooses_the_folder(client):
     for path in ("check", "start"):
         answer = client.post(f"/api/train/{path}", json={"out": "/tmp"})

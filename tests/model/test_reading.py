@@ -23,6 +23,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.data import Dataset, from_arrays, read_csv, read_folder
+from pellucid.data.input_stage import ImageScaling
 from pellucid.model.activations import activations
 from pellucid.model.ensemble import Ensemble
 from pellucid.sklearn import NetworkClassifier
@@ -159,6 +160,9 @@ def test_folders_of_images(tmp_path):
         model.read(tmp_path / "four")
     with pytest.raises(ConfigError, match="two: this model was trained on data that is not a folder of images"):
         numbers.read(tmp_path / "two")
+    flat = Sequential(Dense(2)).compile((5,), input_stage=ImageScaling(invert_light_background=False))
+    with pytest.raises(ConfigError, match="two: this model was trained on data that is not a folder of images"):
+        flat.read(tmp_path / "two")
 
 
 def test_a_network_learns_from_time_stamps_as_from_small_numbers(tmp_path):

@@ -24,6 +24,7 @@ from pellucid import (
     Model,
     Node,
     ReLU,
+    Reshape,
     Sequential,
     Softmax,
     UpSample2D,
@@ -123,3 +124,8 @@ def test_a_spec_counts_the_outputs_of_all_layers_once():
 def test_samples_have_some_axes(shape):
     with pytest.raises(ShapeError, match="the shape of one sample"):
         Model(Dense(1), shape)
+
+
+def test_outputs_have_some_axes():
+    with pytest.raises(ShapeError, match="reshape1: its outputs have 31 axes; at most 30 are possible"):
+        Sequential(Reshape((1,) * 31)).build((1,))
