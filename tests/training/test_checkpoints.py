@@ -716,6 +716,28 @@ def with_rows(**parts):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: {name: array for name, array in arrays.items() if name != "dense1.b"},
+        lambda arrays: {name: array for name, array in arrays.items() if name != "adam1.v/dense2.W"},
+        lambda arrays: {**arrays, "dense1.b": arrays["dense1.b"][:1]},
+        lambda arrays: {**arrays, "dense9.b": np.zeros(1, np.float32)},
+    ],
+    ids=["lacks a parameter", "lacks a moment", "another shape", "one more"],
+)
+def test_arrays_that_do_not_fit_the_model_are_noticed(tmp_path, change):
+    fit(tmp_path)
+    for path in checkpoint_files(tmp_path):
+        file = TensorFile(path)
+        save_tensors(path, file.settings, change({name: array.copy() for name, array in file.arrays().items()}))
+    model = compiled()
+    before = model.parameters.copy()
+    with pytest.raises(CheckpointError, match=r"checkpoint-000000015.pellucid: its arrays do not fit the model"):
+        fit(tmp_path, model, resume=tmp_path)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda values: {**values, "place": []}, "place is of another kind"),

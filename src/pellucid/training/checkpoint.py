@@ -212,7 +212,6 @@ class CheckpointWriter:
     def _forget_problem(self) -> None:
         if self._problem in self.progress.history.problems:
             self.progress.history.problems.remove(self._problem)
-        self._problem = None
 
     def _content(self) -> list[bytes]:
         progress = self.progress
