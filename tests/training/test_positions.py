@@ -417,12 +417,12 @@ def test_the_failing_position_of_a_loss_is_named(value, slope, message):
 
 def test_large_outputs_are_named_where_nothing_else_is_found():
     model = Sequential(Dense(1), Dense(1)).compile((5, 2), with_a_bad_row(1.0, 0.1))
-    model.weights["dense1.W"][:] = 1
+    model.weights["dense1.W"][:] = model.weights["dense2.W"][:] = 1
     x, y = np.ones((4, 5, 2), np.float32), np.zeros((4, 5, 1))
     x[1, 4] = 1e7
     found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
     assert found == "the output of dense1 is the first out of bounds (up to 2e+07, in sample 1 of the batch at position 4)"
-    x[1, 4] = 4e5  # within the bounds of 10⁶
+    x[1, 4] = 5e5  # exactly 10⁶, which is within the bounds
     found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
     assert found == "the loss of 0.1 is out of bounds, in sample 0 of the batch at position 0"
 
