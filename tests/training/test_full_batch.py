@@ -323,6 +323,16 @@ def test_exact_training_metrics_are_those_of_evaluate():
     assert plain.fit(X, Y, epochs=2)["train_loss"] != history["train_loss"], "those of a training are with its statistics"
 
 
+def test_nothing_is_changed_before_the_first_event():
+    model = compiled(network=Sequential(Dense(4), BatchNorm(), Dense(1)))
+    before = model.parameters.copy(), model.state.statistics.copy()
+    events = model.fit_events(X + 1, Y)
+    np.testing.assert_array_equal(model.parameters, before[0])
+    np.testing.assert_array_equal(model.state.statistics, before[1])
+    next(events)
+    assert not np.array_equal(model.state.statistics, before[1])
+
+
 def test_a_learning_rate_cannot_be_set():
     events = compiled(SETTINGS).fit_events(X, Y, FitOptions(epochs=3), control=(control := Control()))
     next(events)

@@ -69,6 +69,12 @@ def test_the_rate_falls_where_the_loss_does_not():
     assert rates(ReduceOnPlateau(0.5, 9), losses) == [0.8] * 10
 
 
+def test_an_equal_value_is_no_improvement():
+    assert rates(ReduceOnPlateau(0.5, patience=2), [1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9]) == pytest.approx(
+        [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.4]
+    )
+
+
 def test_min_delta_and_lowest_limit_the_reduction():
     falling = [1.0, 0.99, 0.98, 0.97, 0.96, 0.95]
     assert rates(ReduceOnPlateau(0.5, 1), falling) == [0.8] * 6

@@ -392,6 +392,7 @@ def with_a_bad_row(value, slope):
     return loss
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("value", "slope", "message"),
     [
@@ -425,6 +426,10 @@ def test_large_outputs_are_named_where_nothing_else_is_found():
     x[1, 4] = 5e5  # exactly 10⁶, which is within the bounds
     found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
     assert found == "the loss of 0.1 is out of bounds, in sample 0 of the batch at position 0"
+    x[1, 4] = 500_000.25
+    model.weights["dense1.W"][:] = -1
+    found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
+    assert found == "the output of dense1 is the first out of bounds (up to 1e+06, in sample 1 of the batch at position 4)"
 
 
 def test_two_classes_can_be_compared():

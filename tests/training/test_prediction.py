@@ -10,12 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pellucid import SGD, Accuracy, CrossEntropy, Dense, Layer, LayerSpec, Recall, ReLU, Sequential, Softmax, kernels
+from pellucid import (
+    SGD,
+    Accuracy,
+    CrossEntropy,
+    Dense,
+    Layer,
+    LayerSpec,
+    MeanSquaredError,
+    Recall,
+    ReLU,
+    Sequential,
+    Softmax,
+    kernels,
+)
 from pellucid.data.input_stage import Passthrough
 from pellucid.training import prediction
 from pellucid.training.inputs import Samples
 from pellucid.training.prediction import Predictor, start_scores
 from pellucid.training.state import ModelState
+from pellucid.training.threads import Threads
 
 X = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
 Y = np.arange(7) % 3
@@ -30,7 +44,7 @@ def state(*layers):
 def count_executions(model, monkeypatch):
     """A list that grows with each execution that the state creates."""
     created, execution = [], model.execution
-    monkeypatch.setattr(model, "execution", lambda: created.append(execution()) or created[-1])
+    monkeypatch.setattr(model, "execution", lambda *plan: created.append(execution(*plan)) or created[-1])
     return created
 
 
@@ -125,6 +139,33 @@ def test_scores_of_nothing_are_not_numbers():
     scores.add(3.0, 2.0, np.eye(3)[:1], np.array([0]), np.full(1, 2.0))
     assert scores.result()["loss"] == 1.5
     assert scores.result()["accuracy"] == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_loss_is_a_result():
+    model = Sequential(Dense(2)).compile((3,), MeanSquaredError())
+    model.weights["dense1.W"][:] = 3e38
+    x = np.full((4, 3), 9.0)
+    assert model.evaluate(x, np.zeros((4, 2)))["loss"] == math.inf
+    assert np.isinf(model.predict(x)).all()
+
+
+def test_a_set_may_have_one_sample_and_the_weight_one():
+    model = Sequential(Dense(2), Softmax()).compile((4,), CrossEntropy())
+    one = model.evaluate(X[:1], Y[:1])["loss"]
+    assert one == pytest.approx(-math.log(model.predict(X[:1])[0, Y[0]]), rel=1e-6)
+    assert model.evaluate(X[:2], Y[:1].repeat(2), sample_weight=[1, 0])["loss"] == pytest.approx(one, rel=1e-6)
+    assert model.predict(X[:0]).shape == (0, 2)
+
+
+def test_predictions_use_the_threads_of_their_size(monkeypatch):
+    model, used = state(), []
+    monkeypatch.setattr(model.kernels, "set_num_threads", used.append)
+    monkeypatch.setattr(model, "prediction_threads", lambda n: Threads(pool=n))
+    predictor = Predictor(model)
+    predictor.outputs(X[:3], Passthrough())
+    predictor.evaluate(Samples(X, None, Y, None), Passthrough())
+    assert used == [3, 7]
 
 
 def test_only_the_ratios_of_weights_count():
