@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.routing import BaseRoute
 
-from pellucid import data, explain
+from pellucid import explain
 from pellucid.app.api import DRAWING_FIELDS, RequestFields, get, pack, post
+from pellucid.app.digits import ValidationDigits
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
-from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 
 BACKGROUND_IMAGES = 100  # the baselines of expected gradients
 
 
-class Background:
-    """Digit images for expected gradients, loaded when they are first used."""
-
-    def __init__(self, data_dir: Path | None):
-        self._data_dir = data_dir
-        self._images: Array | None = None
-        self._lock = threading.Lock()
-
-    def images(self) -> Array:
-        """Return (100, 28, 28, 1) bytes from the validation set of MNIST. Raises DataError if MNIST cannot be loaded."""
-        with self._lock:
-            if self._images is None:
-                self._images = data.load("mnist", self._data_dir).validation.limit(BACKGROUND_IMAGES).x
-            return self._images
-
-
 def routes(state: AppState) -> list[BaseRoute]:
     """Return the routes of this tab."""
-    attribution = functools.partial(_attribution, state.networks, Background(state.data_dir))
+    attribution = functools.partial(_attribution, state.networks, ValidationDigits(state.data_dir))
     methods = [
         {"name": name, "about": method.about, "complete": method.complete, "signed": method.signed}
         for name, method in explain.METHODS.items()
@@ -50,16 +32,16 @@ def routes(state: AppState) -> list[BaseRoute]:
     ]
 
 
-def _attribution(networks: Networks, background: Background, request: RequestFields) -> dict[str, Any]:
+def _attribution(networks: Networks, digits: ValidationDigits, request: RequestFields) -> dict[str, Any]:
     network = networks.get(request.text("network"))
     method = explain.METHODS[request.text("method", explain.METHODS)]
     target, against = (request.text(field, network.classes, None) for field in ("target", "against"))
     image = request.image(networks.kernels)
     answer = {"image": pack(image[0]), "prediction": network.predict(image)}
-    images = background.images() if method.needs_background else None
+    background = digits.load()[1][:BACKGROUND_IMAGES] if method.needs_background else None
     start = time.perf_counter()
     try:
-        attribution = method(network.model, image, target=target, against=against, background=images)
+        attribution = method(network.model, image, target=target, against=against, background=background)
     except ConfigError as error:
         if not method.needs_convolution:
             raise

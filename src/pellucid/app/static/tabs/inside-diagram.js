@@ -5,10 +5,12 @@
 import {colour, fitToScreen, oncePerFrame, onThemeChange, rgb} from "../dom.js";
 
 const MAX_CONNECTIONS = 120;                          // drawn for each layer
+const MAX_OWN = 60;                                   // drawn of one neuron, for each layer
 const OPACITY_STEPS = 8;
 const POINTER_DISTANCE = 7;                           // pixels from the pointer to the connection that it selects
 
-export function createDiagram(canvas, tip) {
+// onSelect(layer, unit) is called when a neuron is clicked.
+export function createDiagram(canvas, tip, onSelect) {
   let layers = [], classes = [];                      // the network: its dense layers, and the names of the outputs
   let activations = null, inputShape = [28, 28, 1];   // {inputs, values} of each layer for the current drawing, or null
   let columns = [], connections = [];                 // what the last paint() has drawn, with its positions
@@ -44,8 +46,17 @@ export function createDiagram(canvas, tip) {
     if (!layers.length) return;
     columns = [inputColumn(inputShape, width, height), ...neuronColumns(layers, inputShape, width, height)];
     connections = activations ? activations.map(({inputs}, i) => strongest(inputs, layers[i].weights, layers[i].shape[1])) : [];
-    connections.forEach((found, i) => paintConnections(context, found, i));
+    connections.forEach((found, i) => paintConnections(context, focus ? connectionsOf(focus, i) : found, i));
     columns.forEach((column, i) => (i ? paintNeurons : paintInput)(context, column, i));
+  }
+
+  // The strongest connections of one neuron or pixel to the layer before (column - 1) or after it, as strongest() returns them.
+  function connectionsOf({column, index}, i) {
+    const {inputs} = activations[i], {weights, shape: [, units]} = layers[i], found = [];
+    if (column === i + 1) inputs.forEach((a, k) => { if (a) found.push([k, index, weights[k * units + index]]); });
+    else if (column === i && inputs[index]) for (let j = 0; j < units; j++) found.push([index, j, weights[index * units + j]]);
+    const size = ([k, , w]) => Math.abs(inputs[k] * w);
+    return found.sort((a, b) => size(b) - size(a)).slice(0, MAX_OWN);
   }
 
   function paintConnections(context, found, i) {
@@ -55,7 +66,6 @@ export function createDiagram(canvas, tip) {
     const groups = new Map();                           // one path for all lines that look alike: few strokes, many lines
     for (const connection of found) {
       const [k, j, w] = connection;
-      if (focus && !(focus.column === i && focus.index === k) && !(focus.column === i + 1 && focus.index === j)) continue;
       const opacity = Math.ceil(OPACITY_STEPS * Math.abs(inputs[k]) / maxInput), wide = Math.abs(w) > maxWeight / 2;
       const key = `${w > 0} ${opacity} ${wide}`;
       if (!groups.has(key)) groups.set(key, {positive: w > 0, opacity: opacity / OPACITY_STEPS, wide, lines: []});
@@ -169,6 +179,10 @@ export function createDiagram(canvas, tip) {
 
   canvas.addEventListener("pointermove", point);
   canvas.addEventListener("pointerdown", point);
+  canvas.addEventListener("click", (event) => {
+    const frame = canvas.getBoundingClientRect(), found = find(event.clientX - frame.left, event.clientY - frame.top);
+    if (found?.column) onSelect(found.column - 1, found.index);
+  });
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; setFocus(null); });
   new ResizeObserver(draw).observe(canvas.parentElement);
   onThemeChange(draw);
