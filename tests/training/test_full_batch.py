@@ -301,17 +301,19 @@ def test_a_set_that_just_fits_is_taken_at_once(monkeypatch):
 
 def test_the_evaluations_of_a_resumed_training_go_on(tmp_path):
     whole, parts = compiled(SETTINGS), compiled(SETTINGS)
-    policies = [Checkpoint(tmp_path, every_steps=1, keep=99, cost=1.0)]
+    policies = [Checkpoint(tmp_path, every_steps=1, every_epochs=None, keep=99, cost=1.0)]
     whole.fit(X, Y, epochs=6)
     parts.fit(X, Y, epochs=6, policies=policies)
     passes = parts.history.forward_passes
     assert passes == whole.history.forward_passes >= 6
-    for path in checkpoint_files(tmp_path)[:2]:
-        path.unlink()
-    resumed = compiled(SETTINGS)
-    resumed.fit(X, Y, epochs=6, policies=policies, resume=tmp_path)
-    assert resumed.history.forward_passes == passes
-    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    for count in (2, 5):  # after several epochs, and after the step of the first
+        for path in checkpoint_files(tmp_path)[:count]:
+            path.unlink()
+        assert len(checkpoint_files(tmp_path)) == 6 - count
+        resumed = compiled(SETTINGS)
+        resumed.fit(X, Y, epochs=6, policies=policies, resume=tmp_path)
+        assert resumed.history.forward_passes == passes
+        np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 def test_exact_training_metrics_are_those_of_evaluate():

@@ -309,6 +309,15 @@ def test_a_single_parameter_that_is_not_finite_is_named():
         assert first == f"the parameter {path} is the first that is not finite"
 
 
+def test_a_gradient_that_is_not_finite_in_part_is_named():
+    model = Sequential(Dense(2)).compile((3,), MeanSquaredError())
+    model.weights["dense1.W"][0] = 0  # so the outputs are small
+    x, y = np.ones((4, 3), np.float32), np.full((4, 2), 99, np.float32)
+    x[:, 0] = 3e38
+    found = first_failure(model.state, x, y, np.ones(4, np.float32), 1)
+    assert found == "the gradient of dense1.W is the first that is not finite"
+
+
 def test_a_network_that_ends_in_a_vector_names_no_position():
     network = Sequential(Conv2D(2, 1), Flatten(), Dense(2), Softmax())
     model = network.compile((2, 2, 1), CrossEntropy())
