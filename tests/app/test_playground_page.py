@@ -26,7 +26,7 @@ def step(page) -> int:
 
 
 def scores(page) -> list[str]:
-    return page.locator(".playground-curves td").all_inner_texts()
+    return page.locator(".playground-scores tbody td").all_inner_texts()
 
 
 def click(page, name: str):

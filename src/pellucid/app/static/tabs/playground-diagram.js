@@ -4,7 +4,8 @@
 import {unpackBytes, unpackFloats} from "../api.js";
 import {element, fitToScreen, onThemeChange, paintPixels} from "../dom.js";
 import {CLASS_COLOURS, colour, colourRgb, signedColours} from "./playground-plane.js";
-import {LIMITS} from "./playground-settings.js";
+import {FEATURES, LIMITS} from "./playground-settings.js";
+import {createWeightFields} from "./playground-weights.js";
 
 const HEAD = 66, NARROW_HEAD = 96;                   // pixels above the units, for the buttons of a layer
 const POINTER_DISTANCE = 6;                          // pixels from the pointer to the line that it selects
@@ -12,29 +13,34 @@ const DOTS = 20;                                     // across the image of an i
 const DEFAULT_UNITS = 4;                             // of a first hidden layer
 
 const formatNumber = (value) => (Math.abs(value) >= 100 || (value && Math.abs(value) < 0.01) ? value.toExponential(1) : value.toFixed(2)).replace("-", "−");
-const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 // onLayers(hidden): the user changes the layers; onUnit(number or null): the hidden unit at the pointer; onText(text): a
-// description of what is at the pointer.
-export function createDiagram({onLayers, onUnit, onText}) {
+// description of what is at the pointer; onWeight(layer, source, unit, value): the user sets a weight, see setWeight of the
+// session; onUndo(): the user undoes them.
+export function createDiagram({onLayers, onUnit, onText, onWeight, onUndo}) {
   const lines = element("canvas", {class: "playground-lines", "aria-hidden": "true"});
   const stage = element("div", {class: "playground-stage"}, lines);
   const layers = layerButtons((change) => { const next = [...hidden]; change(next); onLayers(next); });
-  let hidden = [], classes = 2;                      // the shape of the network
+  const fields = createWeightFields({
+    onSet: (source, value) => onWeight(held.column, source, held.index + 1, value), onUndo,
+    onClose: () => { const {unit} = held; release(); unit.focus(); },
+  });
+  let features = [], hidden = [], outputs = 2;       // the shape of the network
+  let isRegression = false, shape = "";
   let state = null, weights = [];                    // the values of the network: as the server sent them, and unpacked
   let columns = [];                                  // what is on the stage: the inputs, the hidden layers, the outputs
-  let held = null;                                   // {unit, look} of the unit that was clicked: it stays selected
+  let held = null;                                   // {unit, look, column, index} of the unit that was clicked: it stays selected
 
   // -- structure ----------------------------------------------------------------------------------------------------
 
   function build() {
     stage.replaceChildren(lines);
-    columns = [2, ...hidden, classes].map((count, j, all) => {
+    columns = [features.length, ...hidden, outputs].map((count, j, all) => {
       const isHidden = j > 0 && j < all.length - 1, first = sum(hidden.slice(0, j - 1));
       const units = Array.from({length: count}, (_, i) => {
-        const name = j === 0 ? `input x${subscript(i + 1)}` : isHidden ? `layer ${j}, unit ${i + 1}` : `output: class ${i}`;
-        return unitButton(name, () => { onText(describe(j, i, name)); onUnit(isHidden ? first + i : null); });
+        const name = j === 0 ? `input ${features[i].label}` : isHidden ? `layer ${j}, unit ${i + 1}` : isRegression ? "output" : `output: class ${i}`;
+        return unitButton(name, j, i, () => { onText(describe(j, i, name)); onUnit(isHidden ? first + i : null); });
       });
       const head = element("div", {class: "playground-head"}), label = element("span", {class: "small numbers"}, isHidden ? String(count) : j ? "out" : "in");
       if (isHidden) head.append(...layers.unitButtons(j, count));
@@ -43,12 +49,36 @@ export function createDiagram({onLayers, onUnit, onText}) {
       return {units, head, label, isHidden};
     });
     held = null;
+    fields.close();
     onUnit(null);
     layers.update(hidden.length);
     place();
   }
 
-  function unitButton(name, look) {
+  // A click or tap selects a unit until the next click, and shows the fields of its weights.
+  function hold(next) {
+    held = next;
+    for (const one of stage.querySelectorAll(".playground-unit")) one.classList.toggle("held", one === held?.unit);
+    if (!held?.column || !weights.length) { fields.close(); return; }
+    fields.open(nameOf(held.column, held.index), columns[held.column - 1].units.map((_, i) => nameOf(held.column - 1, i)));
+    updateFields();
+  }
+
+  function release() {
+    hold(null);
+    onText("");
+    onUnit(null);
+  }
+
+  function updateFields() {
+    if (!held?.column) return;
+    const {W, b} = weights[held.column - 1], count = columns[held.column].units.length;
+    fields.update([b[held.index], ...Array.from({length: W.length / count}, (_, k) => W[k * count + held.index])]);
+  }
+
+  const nameOf = (column, unit) => columns[column].units[unit].getAttribute("aria-label");
+
+  function unitButton(name, column, index, look) {
     const leave = () => {
       if (held) { held.look(); return; }
       onText("");
@@ -56,11 +86,11 @@ export function createDiagram({onLayers, onUnit, onText}) {
     };
     return element("button", {
       type: "button", class: "playground-unit", "aria-label": name, onpointerenter: look, onfocus: look, onpointerleave: leave, onblur: leave,
-      onclick: (event) => {                          // a click or tap selects the unit until the next click
+      onclick: (event) => {
         const unit = event.currentTarget;
-        held = held?.unit === unit ? null : {unit, look};
-        for (const one of stage.querySelectorAll(".playground-unit")) one.classList.toggle("held", one === held?.unit);
+        hold(held?.unit === unit ? null : {unit, look, column, index});
         look();
+        if (held && !event.detail) fields.focus(1);   // with the keyboard
       },
     }, element("canvas", {width: DOTS, height: DOTS}));
   }
@@ -123,7 +153,7 @@ export function createDiagram({onLayers, onUnit, onText}) {
 
   function paintUnits() {
     if (!state) return;
-    const maps = unpackBytes(state.units), decision = unpackBytes(state.decision), fine = Math.round(Math.sqrt(decision.length / classes));
+    const maps = unpackBytes(state.units), decision = unpackBytes(state.decision), fine = Math.round(Math.sqrt(decision.length / outputs));
     const paper = colourRgb("--paper"), dots = Math.round(Math.sqrt(maps.length / Math.max(1, sum(hidden)))) || DOTS;
     let start = 0;
     columns.forEach((column, j) => column.units.forEach((unit, i) => {
@@ -131,6 +161,8 @@ export function createDiagram({onLayers, onUnit, onText}) {
       if (column.isHidden) {
         paintPixels(canvas, dots, dots, signedColours(maps, start));
         start += dots * dots;
+      } else if (j && isRegression) {
+        paintPixels(canvas, fine, fine, signedColours(decision));
       } else if (j) {
         const to = colourRgb(CLASS_COLOURS[i]), from = i * fine * fine;
         paintPixels(canvas, fine, fine, (k, data, at) => {
@@ -141,12 +173,11 @@ export function createDiagram({onLayers, onUnit, onText}) {
   }
 
   function paintInputs() {                           // they never change: x₁ increases to the right, x₂ upwards
-    columns[0]?.units.forEach((unit, axis) => {
-      const slope = Uint8Array.from({length: DOTS * DOTS}, (_, k) => {
-        const value = axis ? 1 - 2 * (Math.floor(k / DOTS) + 0.5) / DOTS : 2 * (k % DOTS + 0.5) / DOTS - 1;
-        return 128 + Math.round(127 * value);
-      });
-      paintPixels(unit.firstChild, DOTS, DOTS, signedColours(slope));
+    const place = (dot) => LIMITS.extent * (2 * (dot + 0.5) / DOTS - 1);
+    columns[0]?.units.forEach((unit, i) => {
+      const values = Array.from({length: DOTS * DOTS}, (_, k) => features[i].of(place(k % DOTS), -place(Math.floor(k / DOTS))));
+      const largest = Math.max(...values.map(Math.abs));
+      paintPixels(unit.firstChild, DOTS, DOTS, signedColours(Uint8Array.from(values, (value) => 128 + Math.round(127 * value / largest))));
     });
   }
 
@@ -160,29 +191,45 @@ export function createDiagram({onLayers, onUnit, onText}) {
     return `${name}: bias ${formatNumber(b[i])}; weights ${shown}`;
   }
 
-  stage.addEventListener("pointermove", (event) => {
-    if (event.target !== lines || held) return;
+  // The line at the pointer: {j, i, o} as in visitLines and its weight; undefined if there is none.
+  function lineAt(event) {
     const frame = stage.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
-    let smallest = POINTER_DISTANCE, text = "";
+    let smallest = POINTER_DISTANCE, found;
     weights.forEach(({W}, j) => visitLines(j, (i, o, [x0, y0], [x1, y1]) => {
       if (x < x0 || x > x1) return;
       const distance = Math.abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) * (x1 - x0) / Math.hypot(x1 - x0, y1 - y0);
       if (distance >= smallest) return;
       smallest = distance;
-      const nameOf = (column, unit) => columns[column].units[unit].getAttribute("aria-label");
-      text = `weight ${formatNumber(W[i * columns[j + 1].units.length + o])}: ${nameOf(j, i)} → ${nameOf(j + 1, o)}`;
+      found = {j, i, o, weight: W[i * columns[j + 1].units.length + o]};
     }));
-    onText(text);
+    return found;
+  }
+
+  stage.addEventListener("pointermove", (event) => {
+    if (event.target !== lines) return;
+    const line = lineAt(event);
+    lines.classList.toggle("pointing", Boolean(line));
+    if (!held) onText(line ? `weight ${formatNumber(line.weight)}: ${nameOf(line.j, line.i)} → ${nameOf(line.j + 1, line.o)}` : "");
+  });
+  lines.addEventListener("click", (event) => {       // selects the unit to which the line leads
+    const line = lineAt(event);
+    if (!line) return;
+    const unit = columns[line.j + 1].units[line.o];
+    if (held?.unit !== unit) unit.click();
+    fields.focus(line.i + 1);
   });
   lines.addEventListener("pointerleave", () => { if (!held) onText(""); });
 
   new ResizeObserver(place).observe(stage);
   onThemeChange(() => { paintInputs(); paintUnits(); paintLines(); });
   return {
-    stage, layers: layers.box,
-    setShape(nextHidden, nextClasses) {
-      if (columns.length && String(hidden) === String(nextHidden) && classes === nextClasses) return;
-      [hidden, classes, state, weights] = [[...nextHidden], nextClasses, null, []];
+    stage, layers: layers.box, weights: fields.box,
+    setShape(settings, nextOutputs, nextIsRegression) {
+      const key = JSON.stringify([settings.features, settings.hidden, nextOutputs, nextIsRegression]);
+      fields.setEdits(settings.edits.length);
+      if (columns.length && key === shape) return;
+      [shape, hidden, outputs, isRegression, state, weights] = [key, [...settings.hidden], nextOutputs, nextIsRegression, null, []];
+      features = FEATURES.filter(({name}) => settings.features.includes(name));
       build();
       paintInputs();
     },
@@ -192,11 +239,13 @@ export function createDiagram({onLayers, onUnit, onText}) {
       paintInputs();
       lines.getContext("2d").clearRect(0, 0, lines.width, lines.height);
     },
-    draw(next) {
+    draw(next, edits) {
       state = next;
+      fields.setEdits(edits);
       weights = state.weights.map(({W, b}) => ({W: unpackFloats(W), b: unpackFloats(b)}));
       paintUnits();
       paintLines();
+      updateFields();
     },
   };
 }

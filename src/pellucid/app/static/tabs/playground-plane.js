@@ -39,6 +39,12 @@ function decisionColours(bytes, k, size) {
   };
 }
 
+// The colour between two colours "#rrggbb".
+function mixed(from, to, fraction) {
+  const [a, b] = [rgb(from), rgb(to)];
+  return `rgb(${a.map((value, c) => Math.round(value + (b[c] - value) * fraction)).join(" ")})`;
+}
+
 // The path of a marker: a circle, a square, a triangle or a diamond, depending on the class.
 export function traceMarker(context, label, x, y, r) {
   context.beginPath();
@@ -56,7 +62,8 @@ export function createPlane({onPoints, onText}) {
   const canvas = element("canvas", {class: "playground-plane", tabindex: 0});
   const background = document.createElement("canvas"), markers = document.createElement("canvas");
   let points = [];                                   // [x1, x2, class, whether it is in the training set]
-  let decision = null;                               // {bytes, classes, dots}; null: there is no network for the points
+  let decision = null;                               // {bytes, outputs, dots}; null: there is no network for the points
+  let isRegression = false;                          // the points have numbers from −1 to 1 in the place of classes
   let unit = null;                                   // {bytes, dots}: shown in place of the decision
   let paintClass = null;                             // the class of the points that the user adds; null: not allowed
   let cursor = null, pointer = null, lastPoint = null;
@@ -76,11 +83,13 @@ export function createPlane({onPoints, onText}) {
     const width = side(), context = fitToScreen(markers, width, width), r = Math.max(3, width / 105);
     context.clearRect(0, 0, width, width);
     const paper = colour("--paper");
-    for (const [x1, x2, label, isTraining] of points) {
+    for (const [x1, x2, y, isTraining] of points) {
+      const label = isRegression ? Number(y > 0) : y;   // a number has the marker and the colour of its sign
+      const own = isRegression ? mixed(paper, colour(CLASS_COLOURS[label]), Math.min(1, Math.abs(y))) : colour(CLASS_COLOURS[label]);
       context.lineWidth = isTraining ? 1 : 1.7;
       traceMarker(context, label, px(x1), py(x2), isTraining ? r + 0.4 : r + 0.2);
-      context.fillStyle = isTraining ? colour(CLASS_COLOURS[label]) : paper;
-      context.strokeStyle = isTraining ? paper : colour(CLASS_COLOURS[label]);
+      context.fillStyle = isTraining ? own : paper;
+      context.strokeStyle = isRegression ? colour(isTraining ? "--quiet" : CLASS_COLOURS[label]) : isTraining ? paper : own;
       context.fill();
       context.stroke();
     }
@@ -88,7 +97,8 @@ export function createPlane({onPoints, onText}) {
 
   function paintBackground() {
     if (unit) paintPixels(background, unit.dots, unit.dots, signedColours(unit.bytes, 0, UNIT_OPACITY));
-    else if (decision) paintPixels(background, decision.dots, decision.dots, decisionColours(decision.bytes, decision.classes, decision.dots ** 2));
+    else if (decision && isRegression) paintPixels(background, decision.dots, decision.dots, signedColours(decision.bytes, 0, DECISION_OPACITY));
+    else if (decision) paintPixels(background, decision.dots, decision.dots, decisionColours(decision.bytes, decision.outputs, decision.dots ** 2));
   }
 
   function compose() {
@@ -148,12 +158,16 @@ export function createPlane({onPoints, onText}) {
   function describe([x1, x2]) {
     const place = `x₁ ${x1.toFixed(2)}, x₂ ${x2.toFixed(2)}`.replaceAll("-", "−");
     if (!decision) { onText(place); return; }
-    const {bytes, classes, dots} = decision;
+    const {bytes, outputs, dots} = decision;
     const column = Math.min(dots - 1, Math.floor((x1 / LIMITS.extent + 1) / 2 * dots));
     const row = Math.min(dots - 1, Math.floor((1 - x2 / LIMITS.extent) / 2 * dots));
+    if (isRegression) {
+      onText(`${place}: output ${((bytes[row * dots + column] - 128) / 127).toFixed(2)}`.replaceAll("-", "−"));
+      return;
+    }
     const probability = (label) => bytes[label * dots * dots + row * dots + column] / 255;
     let best = 0;
-    for (let label = 1; label < classes; label++) if (probability(label) > probability(best)) best = label;
+    for (let label = 1; label < outputs; label++) if (probability(label) > probability(best)) best = label;
     onText(`${place}: class ${best}, ${Math.round(100 * probability(best))} %`);
   }
 
@@ -210,11 +224,12 @@ export function createPlane({onPoints, onText}) {
       canvas.setAttribute("role", label === null ? "img" : "application");
       canvas.tabIndex = label === null ? -1 : 0;
       canvas.setAttribute("aria-label", label === null
-        ? "The plane: the points, and the decision of the network at every place."
+        ? "The plane: the points, and the output of the network at every place."
         : `The plane. Click or drag to add points of class ${label}; or move with the arrow keys and add with the space key.`);
     },
     // {train: {x, y}, validation: {x, y}} with packed coordinates.
-    setPoints(sets) {
+    setPoints(sets, areNumbers) {
+      isRegression = areNumbers;
       points = ["validation", "train"].flatMap((name) => {
         const x = unpackFloats(sets[name].x);
         return sets[name].y.map((label, i) => [x[2 * i], x[2 * i + 1], label, name === "train"]);
@@ -222,10 +237,10 @@ export function createPlane({onPoints, onText}) {
       paintMarkers();
     },
     // Points of the user that are not split into two sets yet.
-    setUserPoints(list) { points = list.map(([x1, x2, label]) => [x1, x2, label, true]); paintMarkers(); compose(); },
-    setDecision(packed, classes) {
+    setUserPoints(list) { isRegression = false; points = list.map(([x1, x2, label]) => [x1, x2, label, true]); paintMarkers(); compose(); },
+    setDecision(packed, outputs) {
       const bytes = unpackBytes(packed);
-      decision = {bytes, classes, dots: Math.round(Math.sqrt(bytes.length / classes))};
+      decision = {bytes, outputs, dots: Math.round(Math.sqrt(bytes.length / outputs))};
     },
     dropDecision() { decision = null; compose(); },
     showUnit(next) { unit = next; },

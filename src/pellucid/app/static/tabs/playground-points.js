@@ -6,7 +6,10 @@ import {LIMITS, parsePoints} from "./playground-settings.js";
 
 const THUMBNAIL = 46, SWATCH = 16;                   // pixels
 
-// Some points [x1, x2, class] of a data set, by the formulas of pellucid.data.planar.
+// The height of a surface of regression.
+const HEIGHTS = {plane: (x1, x2) => (x1 + x2) / 4, saddle: (x1, x2) => x1 * x2 / 4, ripples: (x1, x2) => Math.cos(Math.PI * Math.hypot(x1, x2))};
+
+// Some points [x1, x2, class] of a data set, by the formulas of pellucid.data.planar. A surface has no points.
 function sketch(name) {
   const points = [], turn = 2 * Math.PI, n = name === "moons" ? 9 : 14;
   for (let i = 0; i < n; i++) {
@@ -33,6 +36,7 @@ export function thumbnail(name) {
     const context = fitToScreen(canvas, THUMBNAIL, THUMBNAIL);
     context.fillStyle = colour("--paper");
     context.fillRect(0, 0, THUMBNAIL, THUMBNAIL);
+    if (HEIGHTS[name]) drawSurface(context, HEIGHTS[name]);
     for (const [x1, x2, label] of points) {
       context.fillStyle = colour(CLASS_COLOURS[label]);
       traceMarker(context, label, THUMBNAIL * (x1 / 2.5 + 1) / 2, THUMBNAIL * (1 - x2 / 2.5) / 2, 2.1);
@@ -43,6 +47,19 @@ export function thumbnail(name) {
   draw();
   onThemeChange(draw);
   return canvas;
+}
+
+function drawSurface(context, height) {              // in squares of the colour of the sign, more opaque with the height
+  const squares = 15, side = THUMBNAIL / squares, place = (i) => 4 * (i + 0.5) / squares - 2;
+  for (let row = 0; row < squares; row++) {
+    for (let column = 0; column < squares; column++) {
+      const y = height(place(column), -place(row));
+      context.globalAlpha = Math.min(1, Math.abs(y));
+      context.fillStyle = colour(y > 0 ? "--vermilion" : "--blue");
+      context.fillRect(column * side, row * side, side, side);
+    }
+  }
+  context.globalAlpha = 1;
 }
 
 function drawPlus(context) {                         // points can be added

@@ -1,28 +1,33 @@
 // A training session of the playground: it sends requests to the server and holds the state that controls and view show. The
 // server trains; the page requests the next few steps after it has drawn the last ones.
 // Events: "settings" (`settings` or `paintClass` changed), "view" (`view` changed), "data" (`data` is new), "points" (the user
-// is adding points), "state" (`state` and `curves` changed), "focus" (`focusedUnit` changed), "playing" (`playing` changed).
+// is adding points), "state" (`state` and `curves` changed), "focus" (`focusedUnit` changed), "playing" (`playing` changed),
+// "surface" (`surface` is new).
 
 import {post} from "../api.js";
 import {notify} from "../app-state.js";
-import {LIMITS, fromQuery, isTrainable} from "./playground-settings.js";
+import {LIMITS, SURFACES, fromQuery, isTrainable} from "./playground-settings.js";
 
 const CURVE_POINTS = 500;                            // if there are more, every other point is dropped
 const REPLAY_REQUESTS = 50;                          // requests that replay a training: points of its curves
+const NEW_WEIGHTS = ["data", "points", "features", "hidden", "init", "seed"];   // settings that give the network other weights
 
 export class PlaygroundSession extends EventTarget {
   settings;                     // of the network and its data, as playground-settings.js describes them
   view;                         // the pace, and the kind of axis
-  data = {points: null, classes: 2, batches: 1};   // the points, the number of classes, and the batches of an epoch
+  data = {points: null, outputs: 2, batches: 1};   // the points, the outputs of the network, and the batches of an epoch
   state = null;                 // the last state that the server sent; null: there is no network
   curves = [];                  // [[step, training scores, validation scores], …]
   playing = false;
+  surface = null;               // the loss surface that the server sent last; null: there is none
   focusedUnit = null;           // the hidden unit that the plane shows, counted over all layers; null: the decision
   paintClass = 0;               // the class of the points that the user adds
   #id = null;                   // the name of the session on the server
   #generation = 0;              // counts the starts: answers to an older start are ignored
   #startFailed = false;
   #newLearningRate = null;      // set by the user, and sent with the next request
+  #newEdits = [];               // likewise: [layer, source, unit, value]
+  #surfaceKey = "";             // the session and the step of `surface`
   #queue = Promise.resolve();   // requests run one after the other
   #looping = false;
 
@@ -34,6 +39,7 @@ export class PlaygroundSession extends EventTarget {
   get step() { return this.state?.step ?? 0; }
   get learningRate() { return this.#newLearningRate ?? this.settings.learning_rates.at(-1)[1]; }
   get isUserData() { return this.settings.data === "user"; }
+  get isRegression() { return SURFACES.includes(this.settings.data); }
 
   // -- settings -----------------------------------------------------------------------------------------------------
 
@@ -42,14 +48,18 @@ export class PlaygroundSession extends EventTarget {
     this.pause();
     ({settings: this.settings, view: this.view} = fromQuery(query));
     this.#newLearningRate = null;
+    this.#newEdits = [];
     this.#emit("settings");
+    this.#emit("view");
     this.start(this.view.step);
   }
 
-  // Changes settings and starts the training again, playing if it was playing.
+  // Changes settings and starts the training again, playing if it was playing. Weights that were set by hand before the first
+  // step are kept, unless the network has other weights now.
   change(fields) {
     Object.assign(this.settings, fields);
-    this.#resetLearningRates();
+    this.#resetChanges();
+    if (NEW_WEIGHTS.some((name) => name in fields)) this.settings.edits = [];
     this.#emit("settings");
     this.start();
   }
@@ -69,10 +79,30 @@ export class PlaygroundSession extends EventTarget {
     if (!this.playing) this.advance(0);
   }
 
+  // Sets a weight by hand. `layer` and `unit` count from 1, and so does `source`, the input of the layer; 0 is the bias.
+  setWeight(layer, source, unit, value) {
+    if (!this.state || this.state.diverged) return;
+    if (this.settings.edits.length + this.#newEdits.length >= LIMITS.edits) {
+      notify(`At most ${LIMITS.edits} weights can be set by hand in one training. Rewind to start again.`);
+      return;
+    }
+    this.#newEdits.push([layer, source, unit, value]);
+    if (!this.playing) this.advance(0);
+  }
+
+  // Replays the training without the weights that were set by hand.
+  undoEdits() {
+    this.pause();
+    this.settings.edits = [];
+    this.#newEdits = [];
+    this.#emit("settings");
+    this.start(this.step);
+  }
+
   // `done` is false during a stroke: the training starts again at its end.
   setPoints(points, done) {
     this.settings.points = points;
-    if (done) this.change({}); else this.#emit("points");
+    if (done) this.change({points}); else this.#emit("points");
   }
 
   addPoints(points, done) {
@@ -90,9 +120,11 @@ export class PlaygroundSession extends EventTarget {
     if (unit !== null && !this.playing) this.advance(0);   // the server sends the unit in a higher resolution
   }
 
-  #resetLearningRates() {                            // a training starts with the learning rate that is shown
+  #resetChanges() {                                  // a training starts with the learning rate that is shown
     this.settings.learning_rates = [[0, this.learningRate]];
     this.#newLearningRate = null;
+    this.settings.edits = this.settings.edits.filter(([step]) => !step);
+    this.#newEdits = [];
   }
 
   // -- training -----------------------------------------------------------------------------------------------------
@@ -108,7 +140,7 @@ export class PlaygroundSession extends EventTarget {
       const answer = await post("/api/playground/start", this.settings).catch((error) => { this.#startFailed = true; throw error; });
       if (!isCurrent()) return;
       this.#id = answer.session;
-      this.data = {points: answer.points, classes: answer.classes.length, batches: answer.batches};
+      this.data = {points: answer.points, outputs: answer.classes.length || 1, batches: answer.batches};
       this.curves = [];
       this.#emit("data");
       this.#setState(answer);
@@ -132,6 +164,11 @@ export class PlaygroundSession extends EventTarget {
         const earlier = this.settings.learning_rates.filter(([step]) => step < this.state.step);
         this.settings.learning_rates = [...earlier, [this.state.step, this.#newLearningRate]];
         this.#newLearningRate = null;
+      }
+      if (this.#newEdits.length) {
+        request.edits = this.#newEdits.map((edit) => [this.state.step, ...edit]);
+        this.settings.edits = [...this.settings.edits, ...request.edits].sort((a, b) => a[0] - b[0]);
+        this.#newEdits = [];
       }
       let answer;
       try {
@@ -157,7 +194,7 @@ export class PlaygroundSession extends EventTarget {
 
   rewind() {
     this.pause();
-    this.#resetLearningRates();
+    this.#resetChanges();
     this.start();
   }
 
@@ -179,6 +216,18 @@ export class PlaygroundSession extends EventTarget {
     this.#emit("playing");
   }
 
+  // Requests the loss surface, unless `surface` is the current one.
+  loadSurface() {
+    return this.#enqueue(async () => {
+      const key = `${this.#id} ${this.step} ${JSON.stringify(this.settings.edits)}`;
+      if (!this.#id || !this.state || key === this.#surfaceKey) return;
+      this.#surfaceKey = key;
+      const answer = await post("/api/playground/surface", {session: this.#id}).catch(() => null);   // dropped: the next step replays it
+      this.surface = answer?.path.length ? answer : null;
+      this.#emit("surface");
+    });
+  }
+
   // The Python program that trains the same network.
   async program() {
     this.pause();
@@ -191,6 +240,7 @@ export class PlaygroundSession extends EventTarget {
   #setState(answer) {
     const isNew = !this.state || answer.step !== this.state.step || answer.step === 0;
     this.state = answer;
+    if (this.curves.at(-1)?.[0] === answer.step) this.curves.at(-1).splice(1, 2, answer.train, answer.validation);   // weights were set
     if (isNew) {
       const last = this.curves.at(-1);
       if (!last || last[0] < answer.step) this.curves.push([answer.step, answer.train, answer.validation]);
@@ -202,9 +252,11 @@ export class PlaygroundSession extends EventTarget {
 
   #clear() {                                         // there are not enough points for a network
     this.pause();
-    this.state = null;
+    this.state = this.surface = null;
+    this.#surfaceKey = "";
     this.curves = [];
     this.#emit("state");
+    this.#emit("surface");
   }
 
   #enqueue(work) {

@@ -8,13 +8,26 @@ const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 
 // `extent`: the plane reaches from −extent to extent in both directions. The server has the same limits.
 export const LIMITS = {
-  classes: CLASSES, points: MAX_POINTS, layers: MAX_LAYERS, units: MAX_UNITS, extent: EXTENT, learningRates: 100, steps: 200,
+  classes: CLASSES, points: MAX_POINTS, layers: MAX_LAYERS, units: MAX_UNITS, extent: EXTENT, learningRates: 100, edits: 100, weight: 1000, steps: 200,
 };
+
+// The features that the network can receive: their names in addresses and Python, their labels, their formulas. The server
+// computes them with pellucid.data.planar.
+export const FEATURES = [
+  {name: "x1", label: "x₁", of: (x1) => x1}, {name: "x2", label: "x₂", of: (x1, x2) => x2},
+  {name: "x1^2", label: "x₁²", of: (x1) => x1 * x1}, {name: "x2^2", label: "x₂²", of: (x1, x2) => x2 * x2},
+  {name: "x1*x2", label: "x₁x₂", of: (x1, x2) => x1 * x2},
+  {name: "sin(x1)", label: "sin x₁", of: (x1) => Math.sin(x1)}, {name: "sin(x2)", label: "sin x₂", of: (x1, x2) => Math.sin(x2)},
+];
+const COORDINATES = ["x1", "x2"];
 
 // The options of each setting: [value, label].
 const numberOptions = (values) => values.map((value) => [value, String(value)]);
 export const OPTIONS = {
-  data: [["moons", "Moons"], ["circles", "Circles"], ["spirals", "Spirals"], ["blobs", "Blobs"], ["xor", "XOR"], ["user", "Your points"]],
+  data: [
+    ["moons", "Moons"], ["circles", "Circles"], ["spirals", "Spirals"], ["blobs", "Blobs"], ["xor", "XOR"], ["user", "Yours"],
+    ["plane", "Plane"], ["saddle", "Saddle"], ["ripples", "Ripples"],
+  ],
   optimizer: [["sgd", "SGD"], ["momentum", "SGD, momentum 0.9"], ["nesterov", "SGD, Nesterov 0.9"], ["adam", "Adam"], ["adamw", "AdamW"]],
   activation: [["relu", "ReLU"], ["tanh", "Tanh"], ["sigmoid", "Sigmoid"], ["identity", "Identity (none)"]],
   init: [
@@ -22,19 +35,23 @@ export const OPTIONS = {
     ["normal-1", "normal, σ = 1"], ["normal-0.1", "normal, σ = 0.1"], ["normal-0.01", "normal, σ = 0.01"], ["zeros", "all zero"],
   ],
   batch_size: [[1, "1: one sample"], [4, "4"], [8, "8"], [16, "16"], [32, "32"], [64, "64"], [128, "128"], [0, "all: full batch"]],
-  regularization: [["none", "none"], ["l2", "L2"], ["decay", "weight decay"]],
+  regularization: [["none", "none"], ["l1", "L1"], ["l2", "L2"], ["decay", "weight decay"]],
   strength: numberOptions([0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]),
   learning_rate: numberOptions([0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]),
   pace: [["1", "1 step"], ["5", "5 steps"], ["20", "20 steps"], ["epoch", "1 epoch"], ["200", "200 steps"]],
 };
 
-// `learning_rates`: [step, learning rate], each from its step on. `batch_size` 0: the whole training set.
+export const SURFACES = ["plane", "saddle", "ripples"];   // the data sets whose targets are numbers: regression
+
+// `validation`: the fraction of the points that are kept for validation. `edits`: [step, layer, source, unit, value], weights set
+// by hand after that step; layer and unit count from 1, source 0 is the bias. `learning_rates`: [step, learning rate], each from its step on. `batch_size` 0: the whole training set.
 const DEFAULT_SETTINGS = {
-  data: "moons", noise: 0.2, samples: 300, data_seed: 0, points: [],
-  hidden: [4, 4], activation: "tanh", init: "glorot",
-  optimizer: "adam", learning_rates: [[0, 0.03]], batch_size: 16, regularization: "none", strength: 0.001, seed: 0,
+  data: "moons", noise: 0.2, samples: 300, data_seed: 0, points: [], validation: 0.3,
+  features: COORDINATES, hidden: [4, 4], activation: "tanh", init: "glorot",
+  optimizer: "adam", learning_rates: [[0, 0.03]], batch_size: 16, regularization: "none", strength: 0.001, seed: 0, edits: [],
 };
-const DEFAULT_VIEW = {step: 0, pace: "5", log: false};   // the step that is shown, the steps between two updates, a logarithmic loss axis
+// The step that is shown, the steps between two updates, a logarithmic loss axis, the loss surface.
+const DEFAULT_VIEW = {step: 0, pace: "5", log: false, surface: false};
 
 // The part of the address after "#playground?".
 export function toQuery(settings, view) {
@@ -45,7 +62,11 @@ export function toQuery(settings, view) {
     batch_size: settings.batch_size || "all", regularization: settings.regularization, strength: settings.strength, seed: settings.seed,
     step: view.step, pace: view.pace,
   };
+  if (settings.validation !== DEFAULT_SETTINGS.validation) fields.validation = settings.validation;
+  if (String(settings.features) !== String(COORDINATES)) fields.features = settings.features.join("~");
+  if (settings.edits.length) fields.edits = settings.edits.map(([step, ...edit]) => `${step}:${edit.join("_")}`).join("~");
   if (view.log) fields.log = 1;
+  if (view.surface) fields.surface = 1;
   if (settings.data === "user") { delete fields.noise; delete fields.samples; fields.points = packPoints(settings.points); }
   if (settings.regularization === "none") delete fields.strength;
   return Object.entries(fields).map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`).join("&");
@@ -67,6 +88,8 @@ export function fromQuery(query) {
   read(settings, "data_seed", integer(0, 1e6));
   read(settings, "seed", integer(0, 1e6));
   read(settings, "strength", number(0, 10));
+  read(settings, "validation", number(0.05, 0.9));
+  read(settings, "features", parseFeatures);
   read(settings, "hidden", parseHidden);
   read(settings, "batch_size", (text) => (text === "all" ? 0 : integer(0, MAX_POINTS)(text)));
   read(settings, "points", unpackPoints);
@@ -75,7 +98,30 @@ export function fromQuery(query) {
   read(view, "step", integer(0, 1e6));
   read(view, "pace", option("pace"));
   read(view, "log", (text) => text === "1");
+  read(view, "surface", (text) => text === "1");
+  read(settings, "edits", (text) => parseEdits(text, settings));
   return {settings, view};
+}
+
+function parseFeatures(text) {                       // in the order of FEATURES: the choice determines the network
+  const names = text.split("~");
+  const chosen = FEATURES.map(({name}) => name).filter((name) => names.includes(name));
+  return chosen.length && chosen.length === names.length ? chosen : undefined;
+}
+
+// The number of outputs of the network.
+export function outputCount({data, points}) {
+  if (SURFACES.includes(data)) return 1;
+  return data === "user" ? Math.max(0, ...points.map((point) => point[2])) + 1 : data === "blobs" ? 3 : 2;
+}
+
+function parseEdits(text, settings) {
+  const widths = [settings.features.length, ...settings.hidden, outputCount(settings)];
+  const edits = text.split("~").map((part) => part.split(/[:_]/).map((one) => (one === "" ? NaN : Number(one))));
+  const valid = edits.every(([step, layer, source, unit, value, ...rest]) => !rest.length
+    && [step, layer, source, unit].every(Number.isInteger) && step >= 0 && layer >= 1 && layer < widths.length
+    && source >= 0 && source <= widths[layer - 1] && unit >= 1 && unit <= widths[layer] && Math.abs(value) <= LIMITS.weight);
+  return valid && edits.length <= LIMITS.edits ? edits.sort((a, b) => a[0] - b[0]) : undefined;
 }
 
 function parseHidden(text) {

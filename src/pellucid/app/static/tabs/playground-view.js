@@ -4,25 +4,33 @@ import {unpackBytes} from "../api.js";
 import {lineChart} from "../chart.js";
 import {element, lossText, percent} from "../dom.js";
 import {createDiagram} from "./playground-diagram.js";
-import {statusText} from "./playground-status.js";
+import {ideaText, statusText} from "./playground-status.js";
 import {createPlane} from "./playground-plane.js";
+import {outputCount} from "./playground-settings.js";
+import {createSurface} from "./playground-surface.js";
 
 const PLANE_HINT = "Filled: training. Hollow: validation. Faint: undecided.";
-const NETWORK_HINT = "Lines: weights. Vermilion: positive. Blue, dashed: negative. Point at a line or a unit.";
+const SURFACE_HINT = "Vermilion squares: above 0. Blue circles: below. Filled: training. Hollow: validation.";
+const LOWEST_R2 = -1;                                // of the chart: the first steps can be far below
+const NETWORK_HINT = "Lines: weights. Vermilion: positive. Blue, dashed: negative. Click a line or a unit to set weights by hand.";
 
-// Returns elements for the page: {counters, status, network, plane, scores, lossChart, accuracyChart}.
-export function createView(session) {
+// Returns elements for the page: {counters, status, idea, network, plane, scores, scoreChart, surface}. `inputs` and `logAxis` are
+// form elements that belong to the network and to the chart of the loss.
+export function createView(session, {inputs, logAxis}) {
+  const idea = element("p", {class: "playground-idea"});
   const status = element("p", {class: "playground-status", role: "status"});
   const counters = createCounters(session), scores = scoreTable(session), curves = createCurves(session);
   const planeTitle = element("h2", {}), planeText = element("p", {class: "quiet small numbers playground-readout"}, PLANE_HINT);
   const networkText = element("p", {class: "quiet small numbers playground-readout"}, NETWORK_HINT);
   const plane = createPlane({
     onPoints: (points, done) => session.addPoints(points, done),
-    onText: (text) => { planeText.textContent = text || PLANE_HINT; },
+    onText: (text) => { planeText.textContent = text || (session.isRegression ? SURFACE_HINT : PLANE_HINT); },
   });
   const diagram = createDiagram({
     onLayers: (hidden) => session.change({hidden}),
     onUnit: (unit) => session.setFocus(unit),
+    onWeight: (...weight) => session.setWeight(...weight),
+    onUndo: () => session.undoEdits(),
     onText: (text) => { networkText.textContent = text || NETWORK_HINT; },
   });
 
@@ -50,21 +58,27 @@ export function createView(session) {
   }
 
   function showTitle() {
-    planeTitle.textContent = session.focusedUnit === null ? "Decision of the network" : `Activation of ${unitName(session)}`;
+    const output = session.isRegression ? "Output of the network" : "Decision of the network";
+    planeTitle.textContent = session.focusedUnit === null ? output : `Activation of ${unitName(session)}`;
   }
 
   function showSettings() {
     plane.setPaintClass(session.isUserData ? session.paintClass : null);
-    diagram.setShape(session.settings.hidden, session.data.classes);
+    planeText.textContent = session.isRegression ? SURFACE_HINT : PLANE_HINT;
+    idea.textContent = ideaText(session.settings);
+    scores.setMetric(session.isRegression ? "R²" : "accuracy");
+    setShape();
     showTitle();
   }
+
+  const setShape = () => diagram.setShape(session.settings, outputCount(session.settings), session.isRegression);
 
   function showState() {
     const {state, data, settings} = session;
     if (state) {
-      plane.setDecision(state.decision, data.classes);
+      plane.setDecision(state.decision, data.outputs);
       drawPlane();
-      diagram.draw(state);
+      diagram.draw(state, settings.edits.length);
     } else {
       plane.setUserPoints(settings.points);
       plane.dropDecision();
@@ -76,8 +90,8 @@ export function createView(session) {
   session.addEventListener("settings", showSettings);
   session.addEventListener("view", drawScores);
   session.addEventListener("data", () => {
-    plane.setPoints(session.data.points);
-    diagram.setShape(session.settings.hidden, session.data.classes);
+    plane.setPoints(session.data.points, session.isRegression);
+    setShape();
   });
   session.addEventListener("points", () => plane.setUserPoints(session.settings.points));
   session.addEventListener("state", showState);
@@ -86,10 +100,10 @@ export function createView(session) {
   showSettings();
   drawScores();
   return {
-    counters: counters.elements, status, scores: scores.box, lossChart: curves.loss, accuracyChart: curves.accuracy,
+    counters: counters.elements, status, idea, scores: scores.box, scoreChart: curves.score, surface: createSurface(session),
     network: element("div", {class: "card playground-network"},
-      element("div", {class: "playground-title"}, element("h2", {}, "Network"), diagram.layers), diagram.stage, networkText),
-    plane: element("div", {class: "card playground-region"}, planeTitle, plane.canvas, planeText),
+      element("div", {class: "playground-title"}, element("h2", {}, "Network"), diagram.layers), inputs, diagram.stage, networkText, diagram.weights),
+    plane: element("div", {class: "card playground-region"}, planeTitle, plane.canvas, planeText, curves.loss, logAxis),
   };
 }
 
@@ -119,42 +133,55 @@ function createCounters(session) {
   };
 }
 
+// The accuracy, or R² of a regression: null where the targets have no variance.
+function scoreText({accuracy, r2}) {
+  if (accuracy !== undefined) return percent(accuracy);
+  return r2 === null || r2 < -99 ? "–" : r2.toFixed(3).replace("-", "−");
+}
+
 function scoreTable(session) {
   const cell = () => element("td", {}, "–");
-  const cells = {train: {loss: cell(), accuracy: cell()}, validation: {loss: cell(), accuracy: cell()}};
-  const row = (name, {loss, accuracy}) => element("tr", {}, element("th", {scope: "row"}, name), loss, accuracy);
+  const cells = {train: {loss: cell(), score: cell()}, validation: {loss: cell(), score: cell()}}, metric = element("th", {scope: "col"});
+  const row = (name, {loss, score}) => element("tr", {}, element("th", {scope: "row"}, name), loss, score);
   return {
-    box: element("table", {},
-      element("thead", {}, element("tr", {}, element("td"), element("th", {scope: "col"}, "loss"), element("th", {scope: "col"}, "accuracy"))),
+    box: element("table", {class: "playground-scores"},
+      element("thead", {}, element("tr", {}, element("td"), element("th", {scope: "col"}, "loss"), metric)),
       element("tbody", {}, row("training", cells.train), row("validation", cells.validation))),
+    setMetric(name) { metric.textContent = name; },
     update() {
       const {state} = session;
       for (const part of ["train", "validation"]) {
         cells[part].loss.textContent = state ? lossText(state[part].loss) : "–";
-        cells[part].accuracy.textContent = state ? percent(state[part].accuracy) : "–";
+        cells[part].score.textContent = state ? scoreText(state[part]) : "–";
       }
     },
   };
 }
 
 function createCurves(session) {
-  const loss = element("canvas", {class: "playground-chart"}), accuracy = element("canvas", {class: "playground-chart"});
+  const text = element("p", {class: "small numbers playground-losses"}, "\u00a0"), loss = element("canvas", {class: "playground-chart playground-loss"}), score = element("canvas", {class: "playground-chart"});
   return {
-    loss, accuracy,
+    loss: element("div", {}, text, loss), score,
     update() {
-      const {curves, data: {batches}, settings, view, step} = session;
-      const points = (part, metric) => curves.map(([at, ...scores]) => [at / batches, scores[part][metric] ?? NaN]);
+      const {curves, data: {batches}, settings, state, view, step} = session;
+      text.textContent = state ? `Loss: training ${lossText(state.train.loss)}, validation ${lossText(state.validation.loss)}` : "\u00a0";
+      const shown = (value) => (value === null || value < LOWEST_R2 ? NaN : value);
+      const points = (part, metric) => curves.map(([at, ...scores]) => [at / batches, shown(scores[part][metric])]);
       const series = (metric) => [
         {name: "training", colour: "--blue", dashed: false, points: points(0, metric)},
         {name: "validation", colour: "--vermilion", dashed: true, points: points(1, metric)},
       ];
-      const marks = settings.learning_rates.slice(1).map(([at, rate]) => ({x: at / batches, text: `rate ${rate}`}))
-        .filter((mark) => mark.x <= step / batches);
+      const rates = settings.learning_rates.slice(1).map(([at, rate]) => ({x: at / batches, text: `rate ${rate}`}));
+      const edits = [...new Set(settings.edits.map(([at]) => at))].map((at) => ({x: at / batches, text: "by hand"}));
+      const marks = [...rates, ...edits].filter((mark) => mark.x <= step / batches);
       lineChart(loss, {series: series("loss"), x: "epoch", y: "loss", logY: view.log, low: view.log ? undefined : 0, marks});
-      lineChart(accuracy, {
-        series: series("accuracy"), x: "epoch", y: "accuracy", low: 0.5, high: 1, marks,
-        format: (value) => `${Number((100 * value).toFixed(1))} %`,
-      });
+      if (session.isRegression) lineChart(score, {series: series("r2"), x: "epoch", y: "R²", low: 0, high: 1, marks});
+      else {
+        lineChart(score, {
+          series: series("accuracy"), x: "epoch", y: "accuracy", low: 0.5, high: 1, marks,
+          format: (value) => `${Number((100 * value).toFixed(1))} %`,
+        });
+      }
     },
   };
 }

@@ -1,4 +1,4 @@
-// The tab Playground: a small network learns to classify points in the plane, and the page shows every step. The session
+// The tab Playground: a small network learns to classify points in the plane, or heights above it, and the page shows every step. The session
 // (playground-session.js) holds the state; controls and view show it. The address of the page contains all settings.
 
 import {element} from "../dom.js";
@@ -9,13 +9,13 @@ import {toQuery} from "./playground-settings.js";
 
 export function mount(section) {
   const session = new PlaygroundSession(queryOf(location.hash));
-  const program = programDialog(session), controls = createControls(session, program.open), view = createView(session);
+  const program = programDialog(session), controls = createControls(session, program.open), view = createView(session, controls);
   section.append(
     element("div", {class: "card playground-bar"},
-      controls.buttons, element("div", {class: "row playground-counters"}, controls.pace, ...view.counters), view.status),
+      controls.buttons, element("div", {class: "row playground-counters"}, controls.pace, ...view.counters), view.status, view.idea),
     controls.fields, controls.data, view.network, view.plane,
     element("div", {class: "card playground-curves"},
-      element("div", {}, view.scores, controls.logAxis), view.lossChart, view.accuracyChart),
+      element("div", {}, view.scores, view.scoreChart), view.surface),
     program.dialog,
   );
   const address = followAddress(session);
