@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from pellucid.app import guards
 from pellucid.app.api import NotFoundError, RequestFields
-from pellucid.app.tabs import playground, playground_session
-from pellucid.app.tabs.playground_settings import PlaygroundSettings
+from pellucid.app.tabs import playground, playground_session, playground_surface
+from pellucid.app.tabs.playground_settings import ACTIVATIONS, PlaygroundSettings
 from pellucid.data.planar import moons
 
 MOONS = {
@@ -190,6 +190,122 @@ def test_the_program_is_readable(ask):
     assert "model.fit(train, validation=validation, epochs=2, batch_size=10)" in code
 
 
+def test_weights_set_during_the_training_are_part_of_it(ask):
+    session = ask("start", **MOONS)["session"]
+    ask("advance", session=session, steps=12)
+    state = ask("advance", session=session, steps=0, edits=[[12, 1, 2, 3, 1.5], [12, 3, 0, 2, -0.25]])
+    assert unpack(state["weights"][0]["W"]).reshape(2, 4)[1, 2] == 1.5
+    assert unpack(state["weights"][2]["b"])[1] == -0.25
+    told = after(ask, {**MOONS, "edits": [[12, 3, 0, 2, -0.25], [12, 1, 2, 3, 1.5]]}, 12)
+    assert told["train"] == state["train"]
+    session_after = ask("advance", session=session, steps=8)
+    told = after(ask, {**MOONS, "edits": [[12, 1, 2, 3, 1.5], [12, 3, 0, 2, -0.25]]}, 20)
+    assert parameters(session_after).tobytes() == parameters(told).tobytes()
+    assert parameters(told).tobytes() != parameters(after(ask, MOONS, 20)).tobytes()
+
+
+def test_a_regression_shows_signed_heights(ask):
+    settings = {**MOONS, "data": "saddle", "noise": 0, "samples": 300, "hidden": [], "features": ["x1*x2"]}
+    state = after(ask, {**settings, "learning_rates": [[0, 0.1]]}, 200)
+    assert (state["train"]["r2"], state["validation"]["r2"]) == (pytest.approx(1, abs=0.01), pytest.approx(1, abs=0.01))
+    x1, x2 = playground_session.grid(50).T
+    shown = (unpack(state["decision"], "u1").astype(float) - 128) / 127
+    np.testing.assert_allclose(shown, np.clip(x1 * x2 / 4, -1, 1), atol=0.05)
+    start = ask("start", **settings)
+    assert (start["regression"], start["classes"]) == (True, [])
+    assert not ask("start", **MOONS)["regression"]
+    points = [start["points"][name] for name in ("train", "validation")]
+    x, y = (
+        np.concatenate(parts) for parts in zip(*((unpack(one["x"]).reshape(-1, 2), one["y"]) for one in points), strict=True)
+    )
+    np.testing.assert_allclose(y, x[:, 0] * x[:, 1] / 4, atol=1e-6)
+
+
+def test_the_share_of_validation_is_a_setting(ask):
+    for share, sizes in ((0.1, [90, 10]), (0.8, [20, 80])):
+        points = ask("start", **MOONS, validation=share)["points"]
+        assert [len(points[name]["y"]) for name in ("train", "validation")] == sizes
+
+
+def test_the_points_are_shown_in_the_plane_whatever_the_features_are(ask):
+    plain, squared = (ask("start", **MOONS, **more) for more in ({}, {"features": ["x1^2", "sin(x2)", "x1*x2"]}))
+    assert squared["points"] == plain["points"]
+    assert unpack(squared["weights"][0]["W"]).shape == (3 * 4,)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("data", ["blobs", "ripples"])
+def test_losses_of_many_parameters_are_those_of_the_model(activation, data):
+    session = playground_session.Session(settings({**MOONS, "data": data, "activation": activation}))
+    model, vectors = session.model, np.random.default_rng(2).normal(0, 2, (4, session.model.parameters.size)).astype(np.float32)
+    losses = playground_surface._losses(model, activation, session.train, vectors)
+    for vector, loss in zip(vectors, losses, strict=True):
+        model.parameters[...] = vector
+        assert model.evaluate(session.train)["loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_loss_surface_surrounds_the_path():
+    """With two parameters, the plane of the surface contains all of them."""
+    session = playground_session.Session(settings({**MOONS, "data": "plane", "features": ["x1"], "hidden": []}))
+    while session.step < 20:
+        session.advance(20 - session.step)
+    surface, path, current = session.surface(), np.array(session.path.parameters), session.model.parameters.copy()
+    assert surface.steps == [*range(21), 20]
+    places = np.array(surface.path)
+    np.testing.assert_allclose(places[-1], 0, atol=1e-7)
+    np.testing.assert_allclose(
+        np.linalg.norm(np.diff(places[:-1], axis=0), axis=1), np.linalg.norm(np.diff(path, axis=0), axis=1), rtol=1e-4
+    )
+    left, right, bottom, top = surface.extent
+    assert left < places[:, 0].min() < places[:, 0].max() < right
+    assert bottom < places[:, 1].min() < places[:, 1].max() < top
+    directions = np.linalg.lstsq(places[:-1], path - current)[0]
+    for (row, column), place in {
+        (0, 0): (left, bottom),
+        (0, -1): (right, bottom),
+        (-1, 0): (left, top),
+        (-1, -1): (right, top),
+    }.items():
+        session.model.parameters[...] = current + place @ directions
+        assert surface.heights[row, column] == pytest.approx(session.model.evaluate(session.train)["loss"], rel=1e-3)
+    assert sum(surface.shares) == pytest.approx(1)
+
+
+def test_the_loss_surface_does_not_depend_on_the_requests(ask):
+    surfaces = []
+    for chunk in (200, 7, 31):
+        session, step = ask("start", **MOONS)["session"], 0
+        while step < 90:
+            step = ask("advance", session=session, steps=min(chunk, 90 - step))["step"]
+        surfaces.append(ask("surface", session=session))
+    assert surfaces[0] == surfaces[1] == surfaces[2]
+    assert surfaces[0]["steps"] == [*range(0, 91, 2), 90]  # more than MAX_POINTS steps: every second one
+    assert unpack(surfaces[0]["heights"]).shape == (playground_surface.SIZE**2,)
+
+
+def test_weights_set_by_hand_are_a_corner_of_the_path(ask):
+    edits = [[12, 1, 2, 3, 1.5], [12, 3, 0, 2, -0.25]]
+    surfaces = []
+    for before, requests in ((edits, []), ([], edits)):
+        session = ask("start", **MOONS, edits=before)["session"]
+        ask("advance", session=session, steps=12)
+        for edit in requests:
+            ask("advance", session=session, steps=0, edits=[edit])
+        ask("advance", session=session, steps=3)
+        surfaces.append(ask("surface", session=session))
+    assert surfaces[0] == surfaces[1]
+    assert surfaces[0]["steps"] == [*range(13), 12, 13, 14, 15, 15]
+
+
+def test_without_a_path_there_is_no_loss_surface(ask):
+    state = ask("start", **MOONS)
+    assert ask("surface", session=state["session"]) == {"path": []}
+    state = ask("start", **{**MOONS, "activation": "relu", "learning_rates": [[0, 1000]]})
+    while not ask("advance", session=state["session"], steps=200)["diverged"]:
+        pass
+    assert ask("surface", session=state["session"]) == {"path": []}
+
+
 def test_divergence_is_reported(ask):
     session = ask("start", **{**MOONS, "activation": "relu", "learning_rates": [[0, 1000]]})["session"]
     state = ask("advance", session=session, steps=200)
@@ -260,6 +376,19 @@ def settings(fields):
         ({"data": "user", "points": [[0, True, 1]] * 4}, "a point must be"),
         ({"data": "user", "points": ["abc"] * 4}, "a point must be"),
         ({"colour": "red"}, "unknown field"),
+        ({"validation": 0.95}, "validation must be"),
+        ({"features": []}, "at least one of x1, x2"),
+        ({"features": ["x1", "x3"]}, "at least one of x1, x2"),
+        ({"edits": [[0, 1, 1, 1, 0.5]] * 101}, "at most 100"),
+        ({"edits": [[-1, 1, 1, 1, 0.5]]}, "set by hand must be"),
+        ({"edits": [[0, 1, 1, 1]]}, "set by hand must be"),
+        ({"edits": [[0, 1, 1, 1.5, 1]]}, "set by hand must be"),
+        ({"edits": [[0, 1, 1, 1, 1001]]}, "a value from -1000 to 1000"),
+        ({"edits": [[0, 0, 1, 1, 1]]}, "no weight from 1 to unit 1 of layer 0"),
+        ({"edits": [[0, 4, 1, 1, 1]]}, "no weight from 1 to unit 1 of layer 4"),
+        ({"edits": [[0, 1, 3, 1, 1]]}, "no weight from 3"),
+        ({"edits": [[0, 3, 1, 3, 1]]}, "to unit 3 of layer 3"),
+        ({"edits": [[0, 3, 1, 0, 1]]}, "to unit 0 of layer 3"),
     ],
 )
 def test_invalid_settings_have_an_error_message(client, change, message):

@@ -109,10 +109,12 @@ def test_the_address_is_the_whole_state(open_page):
 def test_invalid_fields_of_an_address_have_their_defaults(open_page):
     page = open_page(
         "#playground?data=maroon&samples=100&hidden=99-x&learning_rate=0&seed=7&points=!!&batch_size=&noise=&step=-1"
+        "&features=x3~x1&validation=1&edits=0:1_1_9_1~1:2"
     )
     ready(page)
     assert (fields(page)["data"], fields(page)["samples"], fields(page)["hidden"]) == ("moons", "100", "4-4")
     assert (fields(page)["seed"], fields(page)["noise"], fields(page)["batch_size"]) == ("7", "0.2", "16")
+    assert not {"features", "validation", "edits"} & set(fields(page))
 
 
 def test_points_are_added_with_mouse_and_keys(open_page):
@@ -171,7 +173,7 @@ def test_the_server_knows_every_option(open_page):
             with page.expect_response("**/api/playground/start") as answer:
                 select.select_option(value)
             assert answer.value.ok
-    for name in ("Moons", "Spirals", "Blobs", "XOR"):
+    for name in ("Moons", "Spirals", "Blobs", "XOR", "Plane", "Saddle", "Ripples"):
         with page.expect_response("**/api/playground/start") as answer:
             page.get_by_role("radio", name=name).click()
         assert answer.value.ok
@@ -183,7 +185,131 @@ def test_the_server_knows_every_option(open_page):
     click(page, "Step")
     ready(page, 1)
     assert page.locator("#notice").inner_text() == ""
-    assert page.locator(".playground-unit").count() == 2 + 6 + 2
+    assert page.locator(".playground-unit").count() == 2 + 6 + 1
+
+
+def test_inputs_and_the_share_of_validation(open_page):
+    page = open_page(SMALL)
+    ready(page)
+    for name in ("sin x₂", "x₁x₂", "x₁"):
+        click(page, name)
+    page.wait_for_function("() => document.querySelectorAll('.playground-unit').length === 3 + 6 + 2")
+    page.get_by_label("For validation").fill("0.5")
+    ready(page)
+    until(lambda: fields(page).get("validation") == "0.5")
+    assert fields(page)["features"] == "x2~x1*x2~sin(x2)"
+    click(page, "Epoch")
+    ready(page, 2)  # 50 points in batches of 32
+    until(lambda: fields(page)["step"] == "2")
+    other = open_page(page.evaluate("location.hash"))
+    ready(other, 2)
+    assert scores(other) == scores(page)
+    for name in ("x₂", "x₁x₂"):
+        click(page, name)
+    last = page.get_by_role("button", name="sin x₂", exact=True)
+    until(last.is_disabled)
+    assert last.get_attribute("aria-pressed") == "true"
+
+
+def test_weights_are_set_by_hand(open_page):
+    page = open_page(SMALL)
+    ready(page)
+    click(page, "Epoch")
+    ready(page, 3)
+    trained = scores(page)
+    unit = page.get_by_role("button", name="layer 1, unit 2")
+    unit.focus()
+    page.keyboard.press("Enter")  # the keyboard arrives in the first field
+    page.keyboard.type("2.5")
+    page.keyboard.press("Enter")
+    until(lambda: fields(page).get("edits") == "3:1_1_2_2.5")
+    page.get_by_label("bias").fill("-1")
+    page.get_by_label("bias").blur()
+    until(lambda: fields(page).get("edits") == "3:1_1_2_2.5~3:1_0_2_-1")
+    changed = scores(page)
+    assert changed != trained
+    page.get_by_label("from input x₂").fill("5000")  # too large
+    page.get_by_label("from input x₂").blur()
+    assert float(page.get_by_label("from input x₂").input_value()) < 10
+    click(page, "Copy as Python")
+    program = page.get_by_label("Python program")
+    until(lambda: 'model.weights["dense1.W"][0, 1] = 2.5' in program.input_value())
+    world: dict = {}
+    exec(program.input_value(), world)
+    assert f"{world['model'].evaluate(world['validation'])['loss']:.4f}" == changed[2]
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    click(page, "Step")
+    ready(page, 4)
+    until(lambda: fields(page)["step"] == "4")
+    other = open_page(page.evaluate("location.hash"))
+    ready(other, 4)
+    assert scores(other) == scores(page)
+    click(page, "Undo all set by hand")
+    ready(page, 4)
+    until(lambda: "edits" not in fields(page))
+    click(page, "Rewind")
+    ready(page, 0)
+    click(page, "Epoch")
+    ready(page, 3)
+    assert scores(page) == trained
+
+
+def test_a_click_on_a_line_selects_its_weight(open_page):
+    page = open_page(SMALL)
+    ready(page)
+    unit, first = (page.get_by_role("button", name=name).bounding_box() for name in ("layer 1, unit 1", "input x₁"))
+    middle = [(one["x"] + one["width"] / 2, one["y"] + one["height"] / 2) for one in (unit, first)]
+    page.mouse.click(*(sum(both) / 2 for both in zip(*middle, strict=True)))
+    assert page.get_by_label("from input x₁").evaluate("(field) => field === document.activeElement")
+    assert page.locator(".playground-weights h3").inner_text() == "Weights of layer 1, unit 1"
+    page.keyboard.press("Escape")
+    assert not page.locator(".playground-weights").is_visible()
+
+
+def test_a_regression_shows_heights(open_page):
+    page = open_page("#playground?data=saddle&hidden=none&features=x1*x2&optimizer=adam&learning_rate=0.1&step=60&noise=0.1")
+    ready(page, 60)
+    assert page.locator(".playground-region h2").inner_text() == "Output of the network"
+    assert page.locator(".playground-unit").count() == 1 + 1
+    assert page.locator(".playground-scores thead").inner_text().split() == ["loss", "R²"]
+    assert float(scores(page)[3]) > 0.8
+    assert re.search(r"explains \d\d % of the variance", page.locator(".playground-status").inner_text())
+    page.locator(".playground-plane").hover(position={"x": 30, "y": 30})
+    assert re.search(
+        r"x₁ −2\.\d\d, x₂ 2\.\d\d: output −\d\.\d\d", page.locator(".playground-region .playground-readout").inner_text()
+    )
+    page.get_by_role("radio", name="Moons").click()
+    ready(page)
+    page.wait_for_function("() => document.querySelectorAll('.playground-unit').length === 1 + 2")
+    assert page.locator(".playground-scores thead").inner_text().split() == ["loss", "accuracy"]
+
+
+def test_the_loss_surface_shows_the_path(open_page):
+    page = open_page(SMALL + "&step=20")
+    ready(page, 20)
+    page.get_by_role("checkbox", name="Loss surface").check()
+    surface = page.locator(".playground-surface")
+    until(lambda: "The loss surface: from" in surface.get_attribute("aria-label"))
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    surface.hover()
+    assert re.fullmatch(r"Loss [\d.]+ at this place\.", page.locator(".playground-landscape .playground-readout").inner_text())
+    until(lambda: fields(page).get("surface") == "1")
+    described = surface.get_attribute("aria-label")
+    other = open_page(page.evaluate("location.hash"))
+    until(lambda: other.locator(".playground-surface").get_attribute("aria-label") == described)
+    click(page, "Rewind")
+    until(lambda: "no path yet" in surface.get_attribute("aria-label"))
+
+
+def test_the_tab_says_what_to_try(open_page):
+    page = open_page(SMALL)
+    ready(page)
+    seen = set()
+    for name in ("Moons", "Circles", "Spirals", "Blobs", "XOR", "Yours", "Plane", "Saddle", "Ripples"):
+        page.get_by_role("radio", name=name).click()
+        seen.add(page.locator(".playground-idea").inner_text())
+    assert len(seen) == 9
+    assert all(re.fullmatch(r"Try: .{40,140}[.?]", text) for text in seen)
 
 
 def test_units_and_weights_are_described(open_page):

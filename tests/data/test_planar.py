@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.data.planar import PLANAR, blobs, circles, moons, spirals, xor
+from pellucid.data.planar import FEATURES, PLANAR, SURFACES, blobs, circles, features, moons, spirals, with_features, xor
 from pellucid.errors import ConfigError, DataError
 
 
@@ -71,7 +71,52 @@ def test_xor_is_the_product_of_the_signs():
     assert np.bincount(quarters).tolist() == [100] * 4
 
 
+@pytest.mark.parametrize(
+    ("name", "height"),
+    [
+        ("plane", lambda x1, x2: (x1 + x2) / 4),
+        ("saddle", lambda x1, x2: x1 * x2 / 4),
+        ("ripples", lambda x1, x2: np.cos(np.pi * np.sqrt(x1**2 + x2**2))),
+    ],
+    ids=SURFACES,
+)
+def test_surfaces_have_noisy_heights(name, height):
+    make = SURFACES[name]
+    exact, little, much = (make(4000, noise, 1) for noise in (0.0, 0.1, 0.4))
+    assert (exact.x.dtype, exact.y.dtype, exact.y.shape, exact.classes, exact.name) == (
+        np.float32,
+        np.float32,
+        (4000,),
+        None,
+        name,
+    )
+    assert exact.x.tobytes() == much.x.tobytes()
+    assert 1.99 < np.abs(exact.x).max() <= 2
+    np.testing.assert_allclose(exact.y, height(*exact.x.T), atol=1e-5)
+    np.testing.assert_allclose(much.y - exact.y, 4 * (little.y - exact.y), atol=1e-5)
+    assert (little.y - exact.y).std() == pytest.approx(0.1, rel=0.05)
+    assert make(50, 0.1, 5).y.tobytes() == make(50, 0.1, 5).y.tobytes()
+    assert make(50, 0.1, 5).x.tobytes() != make(50, 0.1, 6).x.tobytes()
+
+
+def test_features_are_functions_of_the_coordinates():
+    x = np.array([[0.5, -2], [3, 0.25]], np.float32)
+    (a, b), computed = x.T, features(x, FEATURES)
+    assert computed.dtype == np.float32
+    np.testing.assert_allclose(computed, np.stack([a, b, a**2, b**2, a * b, np.sin(a), np.sin(b)], axis=1), rtol=1e-6)
+    data = with_features(moons(40), "x2^2", "x1")
+    np.testing.assert_array_equal(data.x, features(moons(40).x, ["x2^2", "x1"]))
+    np.testing.assert_array_equal(data.y, moons(40).y)
+    assert (data.classes, data.name) == (("0", "1"), "moons")
+
+
 def test_impossible_arguments_are_refused():
+    with pytest.raises(DataError, match="did you mean 'x1'"):
+        with_features(moons(), "x11")
+    with pytest.raises(DataError, match="at least one of x1, x2"):
+        with_features(moons())
+    with pytest.raises(ConfigError, match="n must be at least 1"):
+        SURFACES["plane"](0)
     with pytest.raises(ConfigError, match="n must be at least 1"):
         moons(0)
     with pytest.raises(ConfigError, match="noise must be at least 0"):

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,15 +80,14 @@ class Session:
     def _arrive(self, step: int) -> None:
         self.step = step
         self.path.add(step, self.model.parameters)
-        edits = [edit for edit in self.settings.edits if edit.step == step]
-        if edits:
-            self.edit(edits)
+        self.edit([edit for edit in self.settings.edits if edit.step == step])
 
-    def edit(self, edits: Iterable[WeightEdit]) -> None:
+    def edit(self, edits: Sequence[WeightEdit]) -> None:
         """Set weights of the network."""
         for edit in edits:
             self.model.weights[edit.array][edit.place] = edit.value
-        self.path.add(self.step, self.model.parameters)
+        if edits:
+            self.path.add(self.step, self.model.parameters)
 
     def surface(self) -> LossSurface | None:
         """Return the training loss around the path of the parameters, or None if there is no path yet."""

@@ -72,6 +72,7 @@ export function createDiagram({onLayers, onUnit, onText, onWeight, onUndo}) {
 
   function updateFields() {
     if (!held?.column) return;
+    onText(describe(held.column, held.index, nameOf(held.column, held.index)));
     const {W, b} = weights[held.column - 1], count = columns[held.column].units.length;
     fields.update([b[held.index], ...Array.from({length: W.length / count}, (_, k) => W[k * count + held.index])]);
   }

@@ -30,7 +30,7 @@ export function statusText(settings, state, playing) {
   }
   if (validation.loss === null) return "The loss is infinite: the network is certain, and wrong.";
   return playing ? "The network trains on the filled points; the hollow points validate it."
-    : isRegression && !(validation.r2 > 0) ? "R² is not above 0 yet: the mean of all points would be as good a prediction as the network."
+    : isRegression && !(validation.r2 > 0) ? "R² is not above 0 yet: the mean of the points would be at least as good a prediction everywhere."
     : isRegression ? `The network explains ${(100 * validation.r2).toFixed(0)} % of the variance of the validation points.`
       : `${(100 * validation.accuracy).toFixed(1)} % of the validation points are classified correctly.`;
 }
