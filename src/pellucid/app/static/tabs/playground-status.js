@@ -35,8 +35,8 @@ export function statusText(settings, state, playing) {
       : `${(100 * validation.accuracy).toFixed(1)} % of the validation points are classified correctly.`;
 }
 
-// What to try with a data set.
-const IDEAS = {
+// What to try with each data set.
+export const IDEAS = {
   moons: "press Play. Then remove the hidden layers: a straight line cannot separate the moons.",
   circles: "remove the hidden layers, and switch on the inputs x₁² and x₂²: now a single layer is enough.",
   spirals: "two hidden layers of 8 units. Is it easier with the inputs sin x₁ and sin x₂?",
@@ -47,4 +47,3 @@ const IDEAS = {
   saddle: "leave only the input x₁x₂, and no hidden layer. Which weight does the training find?",
   ripples: "Tanh or ReLU, more units, other inputs: how far does R² rise? Then show the loss surface.",
 };
-export const ideaText = (settings) => `Try: ${IDEAS[settings.data]}`;

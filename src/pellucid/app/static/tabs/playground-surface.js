@@ -2,7 +2,7 @@
 // As in the figures of pellucid.plots, the bands cover equal areas, so that valleys and cliffs are both visible.
 
 import {unpackFloats} from "../api.js";
-import {colour as readColour, element, fitToScreen, onThemeChange, paintPixels} from "../dom.js";
+import {colour as readColour, element, fitToScreen, lossText, onThemeChange, paintPixels} from "../dom.js";
 import {colour, colourRgb} from "./playground-plane.js";
 
 const BANDS = 10, PIXELS = 160;                      // of the image, in each direction
@@ -10,8 +10,6 @@ const WHILE_PLAYING = 2000;                          // milliseconds between two
 const HINT = "More blue: a larger loss. White circle: start. Black square: now. Point at a place.";
 const EMPTY = "Train a few steps: there is no path yet.";
 const FONT = "12px system-ui, 'Segoe UI', Roboto, Arial, sans-serif";
-
-const lossText = (loss) => (loss >= 1000 || (loss && loss < 0.001) ? loss.toExponential(2) : loss.toPrecision(3)).replace("e+", "e").replace("-", "−");
 
 export function createSurface(session) {
   const canvas = element("canvas", {class: "playground-surface", role: "img"}), image = document.createElement("canvas");

@@ -4,7 +4,7 @@ import {unpackBytes} from "../api.js";
 import {lineChart} from "../chart.js";
 import {element, lossText, percent} from "../dom.js";
 import {createDiagram} from "./playground-diagram.js";
-import {ideaText, statusText} from "./playground-status.js";
+import {IDEAS, statusText} from "./playground-status.js";
 import {createPlane} from "./playground-plane.js";
 import {outputCount} from "./playground-settings.js";
 import {createSurface} from "./playground-surface.js";
@@ -17,7 +17,7 @@ const NETWORK_HINT = "Lines: weights. Vermilion: positive. Blue, dashed: negativ
 // Returns elements for the page: {counters, status, idea, network, plane, scores, scoreChart, surface}. `inputs` and `logAxis` are
 // form elements that belong to the network and to the chart of the loss.
 export function createView(session, {inputs, logAxis}) {
-  const idea = element("p", {class: "playground-idea"});
+  const idea = element("p", {class: "try playground-idea"});
   const status = element("p", {class: "playground-status", role: "status"});
   const counters = createCounters(session), scores = scoreTable(session), curves = createCurves(session);
   const planeTitle = element("h2", {}), planeText = element("p", {class: "quiet small numbers playground-readout"}, PLANE_HINT);
@@ -65,7 +65,7 @@ export function createView(session, {inputs, logAxis}) {
   function showSettings() {
     plane.setPaintClass(session.isUserData ? session.paintClass : null);
     planeText.textContent = session.isRegression ? SURFACE_HINT : PLANE_HINT;
-    idea.textContent = ideaText(session.settings);
+    idea.replaceChildren(element("strong", {}, "Try: "), IDEAS[session.settings.data]);
     scores.setMetric(session.isRegression ? "R²" : "accuracy");
     setShape();
     showTitle();
