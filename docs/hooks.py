@@ -16,7 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
-LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-mlp.pellucid")  # the network on the first page, if it exists
+LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists
 LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
 LIVE = f"""\
 <iframe class="live" src="{LIVE_PAGE}" title="A pad to draw a digit on, and what a network answers" loading="lazy"></iframe>

@@ -49,6 +49,7 @@ from pellucid.runs.folder import RunFolder
 from tests.browser import draw
 
 BOUND = 1e-5
+SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
 SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
 ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750], [730, 500], [670, 250], [500, 150]]]
 HOSTILE = ("</script><script>window.bad=1</script>", "<img src=x onerror=bad>", "a & \"b\" 'c' ${d}`\u2028")
@@ -469,6 +470,18 @@ def test_no_page_scrolls_sideways_on_a_phone_or_lacks_names_for_screen_readers(o
         ]  # fmt: skip
 
 
+def test_light_and_dark_pages_for_the_eye(open_file, tmp_path):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for name, path in all_pages(tmp_path).items():
+        for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
+            page = open_file(path, width=width, height=740, scheme=scheme)
+            if name == "digits":
+                draw(page, SEVEN)
+            page.screenshot(path=SCREENSHOTS / f"export-{name}-{scheme}-{width}.png", full_page=True)
+            grounds = {"light": "rgb(244, 246, 248)", "dark": "rgb(18, 24, 31)"}
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == grounds[scheme]
+
+
 def test_the_page_has_only_the_parts_that_it_needs(tmp_path):
     texts = {name: path.read_text(encoding="utf-8") for name, path in all_pages(tmp_path).items()}
     for word, pages in {"createPad": {"digits"}, "lanczos": {"pictures"}, "createField": {"form"}}.items():
@@ -559,7 +572,7 @@ def test_networks_that_have_no_page_are_refused_by_name(tmp_path):
 
 
 def test_the_command_writes_the_page_of_a_run_with_its_card(tmp_path):
-    folder = RunFolder(tmp_path / "my-run", "my-run")
+    folder = RunFolder(tmp_path / "my-run.2", "my-run")
     settings = {"data": "mnist", "model": "mlp", "epochs": 3}
     model = digits_model()
     folder.write_config({"preset": "mlp", "settings": settings, **model.config()})
@@ -570,7 +583,7 @@ def test_the_command_writes_the_page_of_a_run_with_its_card(tmp_path):
     assert result.exit_code == 0, result.output
     assert re.search(r"digits\.html \(\d+\.\d kB\): open it in a browser", result.output)
     text = (tmp_path / "digits.html").read_text(encoding="utf-8")
-    assert "<title>my-run</title>" in text
+    assert "<title>my-run.2</title>" in text
     card = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
     assert card["Trained on"] == "55,000 samples of mnist"
     assert card["Quality"].startswith("accuracy 98.30 %")

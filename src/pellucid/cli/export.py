@@ -11,7 +11,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.common import echo, format_scores, report_errors
-from pellucid.cli.page_card import page_card
+from pellucid.cli.page_card import page_card, page_title
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import FILES
 from pellucid.export.verification import random_samples, run_c, run_onnx, run_program
@@ -73,7 +73,7 @@ def export(
         expected = model if quantized is None else quantized.model
         echo(f"{c}: {', '.join(FILES)}; {_verify(expected, c, lambda path, x: run_c(path, x, model.output_shape))}")
     if html is not None:
-        model.export_html(html, title=Path(run).resolve().stem, card=page_card(run, config))
+        model.export_html(html, title=page_title(run), card=page_card(run, config))
         echo(f"{_with_size(html)}: open it in a browser, or put it on any web space")
 
 

@@ -1,4 +1,4 @@
-"""The card of an exported web page: what it says about the network of a run."""
+"""The heading and the card of an exported web page: what it says about the network of a run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from pellucid.app.tabs.train_job import command
 from pellucid.cli.common import format_scores
 from pellucid.runs.folder import CONFIG, read_metrics, read_status
 from pellucid.runs.plan import RunSettings
+
+
+def page_title(run: Path) -> str:
+    """Return the heading of the page: the name of the run folder, or that of the model file without its ending."""
+    path = Path(run).resolve()
+    return path.name if os.path.isdir(path) else path.stem
 
 
 def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
