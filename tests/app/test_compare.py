@@ -178,7 +178,7 @@ def test_invalid_requests_have_an_error_message(ask, body, code, words):
 def test_invalid_cells_have_an_error_message(ask):
     for body, words in [
         ({"network": "good"}, "has no field 'true'"),
-        ({"network": "good", "true": 10, "predicted": 0}, "true must be an integer from 0 to 9"),
+        ({"network": "good", "true": 10, "predicted": 0}, "true must be a whole number from 0 to 9"),
         ({"network": "eleven", "true": 1, "predicted": 0}, "there is no network 'eleven'"),
         ({"first": -1}, "first must be"),
     ]:

@@ -72,7 +72,7 @@ def test_the_form_shows_the_preset_and_the_command(open_page):
     assert page.locator("[name=hidden]").is_disabled()
     assert page.evaluate(value, "augmentation") == "affine"
     fill(page, limit="0")
-    page.wait_for_function("() => document.querySelector('.train-problem').textContent.includes('limit must be')")
+    page.wait_for_function("() => document.querySelector('.train-problem').textContent.includes('training samples must be')")
     assert page.get_by_role("button", name="Start training").is_disabled()
     fill(page, limit="")
     wait_for_command(page, "pellucid train mnist --model cnn --watch")

@@ -27,6 +27,7 @@ from pellucid.kernels import using
 
 REQUIRED: Any = object()
 MAX_TEXT = 1000  # characters of a string
+_WORDS = {"lr": "learning rate", "limit": "training samples", "model": "preset", "hidden": "hidden layers"}
 DRAWING_FIELDS = ("strokes", "normalization", "canvas")  # of a request about a drawing
 
 
@@ -55,8 +56,8 @@ class RequestFields:
         value = self._get("canvas", None)
         if value is None:
             return None
-        if not isinstance(value, list) or len(value) != 2 or not all(_is_number(one) and 0 < one <= 1e5 for one in value):
-            raise DataError("canvas must be a list of a width and a height")
+        if not isinstance(value, list) or len(value) != 2 or not all(_is_number(one) and 1e-3 <= one <= 1e5 for one in value):
+            raise DataError("canvas must be a list of a width and a height from 0.001 to 100,000")
         return float(value[0]), float(value[1])
 
     def image(self, kernels: str | None = None) -> Array:
@@ -71,9 +72,9 @@ class RequestFields:
         if value is default and default is not REQUIRED:
             return value
         if not isinstance(value, str) or len(value) > MAX_TEXT:
-            raise DataError(f"{name} must be a string of at most {MAX_TEXT:,} characters")
+            raise DataError(f"{in_words(name)} must be a string of at most {MAX_TEXT:,} characters")
         if choices is not None and value not in (known := list(choices)):
-            raise ConfigError(f"there is no {name} {value!r}: {did_you_mean(value, known)}")
+            raise ConfigError(f"there is no {in_words(name)} {value!r}: {did_you_mean(value, known)}")
         return value
 
     def texts(self, name: str, limit: int, default: Any = REQUIRED) -> Any:
@@ -82,7 +83,7 @@ class RequestFields:
         if value is default and default is not REQUIRED:
             return value
         if not isinstance(value, list) or len(value) > limit or not all(isinstance(one, str) for one in value):
-            raise DataError(f"{name} must be a list of at most {limit} strings")
+            raise DataError(f"{in_words(name)} must be a list of at most {limit} strings")
         return value
 
     def integer(self, name: str, low: int, high: int, default: Any = REQUIRED) -> Any:
@@ -91,7 +92,7 @@ class RequestFields:
         if value is default and default is not REQUIRED:
             return value
         if not _is_number(value) or value != value // 1 or not low <= value <= high:
-            raise DataError(f"{name} must be an integer from {low} to {high}")
+            raise DataError(f"{in_words(name)} must be a whole number from {low:,} to {high:,}")
         return int(value)
 
     def number(self, name: str, low: float, high: float, default: Any = REQUIRED) -> Any:
@@ -100,8 +101,13 @@ class RequestFields:
         if value is default and default is not REQUIRED:
             return value
         if not _is_number(value) or not low <= value <= high:
-            raise DataError(f"{name} must be a number from {low:g} to {high:g}")
+            raise DataError(f"{in_words(name)} must be a number from {low:g} to {high:g}")
         return float(value)
+
+
+def in_words(name: str) -> str:
+    """Return the name of a field as the page calls it."""
+    return _WORDS.get(name, name.replace("_", " "))
 
 
 def _is_number(value: Any) -> bool:

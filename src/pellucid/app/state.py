@@ -17,7 +17,7 @@ class AppState:
     """What all routes use: the networks, the folder for new runs, the corrections, and the folder of the data sets.
 
     With ``load_runs``, the networks of the folder ``runs`` are loaded after the server has started; if there are none, the two
-    networks for drawings that are part of the package.
+    networks for drawings that are part of the package. A training of two such networks that was interrupted goes on.
     """
 
     networks: Networks
@@ -37,8 +37,9 @@ class AppState:
                 self.networks.add_newest(self.runs)
                 if not len(self.networks):
                     self.networks.add_pair()
+                self.jobs.resume_pair()
         except PellucidError as error:
-            print(f"cannot load networks: {error}", file=sys.stderr)
+            print(f"cannot load or train networks: {error}", file=sys.stderr)
         finally:
             self.networks.loaded.set()
         self.networks.warm_up()

@@ -1,13 +1,49 @@
 // Requests to the server that serves this page. An error of the library arrives as an Error with the library's message.
 
+const RETRY = 2000;                                  // milliseconds between two attempts to reach the server
+
+// Whether the server answers. Events: "lost" and "back" (`lost` changed).
+class ServerConnection extends EventTarget {
+  lost = false;
+
+  // Asks for a small file, and sets `lost`. While the server does not answer, it is asked again and again.
+  async probe() {
+    try {
+      await fetch("/static/icon.svg", {cache: "no-store"});
+      this.#set(false);
+    } catch {
+      this.#set(true);
+      setTimeout(() => this.probe(), RETRY);
+    }
+  }
+
+  #set(lost) {
+    if (lost === this.lost) return;
+    this.lost = lost;
+    this.dispatchEvent(new Event(lost ? "lost" : "back"));
+  }
+
+  async fetch(...request) {
+    try {
+      return await fetch(...request);
+    } catch {
+      if (!this.lost) this.probe();
+      throw new Error(UNREACHABLE);
+    }
+  }
+}
+
+export const connection = new ServerConnection();
+export const UNREACHABLE = "the server does not answer";
+
 export async function post(path, body) {
-  return parsed(await fetch(path, {
+  return parsed(await connection.fetch(path, {
     method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
   }));
 }
 
 export async function get(path) {
-  return parsed(await fetch(path));
+  return parsed(await connection.fetch(path));
 }
 
 async function parsed(response) {

@@ -1,7 +1,7 @@
 // The state that several tabs use: the drawing on the pad, and the trained networks.
 // Events: "drawing" (the drawing changed), "networks" (the list of networks changed), "selection" (`selected` changed).
 
-import {get} from "./api.js";
+import {UNREACHABLE, get} from "./api.js";
 
 export const MAX_SELECTED = 8;                       // networks on the tab Draw; the server accepts a few more
 
@@ -60,6 +60,7 @@ export const appState = new AppState();
 
 let timer;
 export function notify(text) {                       // shows a line under the tabs for some seconds; "" removes it
+  if (text === UNREACHABLE) return;                  // another line says so, as long as it lasts (main.js)
   document.getElementById("notice").textContent = text;
   clearTimeout(timer);
   if (text) timer = setTimeout(() => notify(""), 12000);

@@ -1,8 +1,9 @@
 // The panel around the drawing pad, which exists once and is moved to the tab that is shown: Draw, Inside or Why.
 
 import {appState} from "./app-state.js";
-import {element, paintGrey, radioGroup} from "./dom.js";
+import {element, paintGrey, percent, radioGroup} from "./dom.js";
 import {createPad} from "./pad.js";
+import {predictions} from "./predictions.js";
 
 const NORMALIZATIONS = [
   ["mass", "centre of mass", "Scaled to 20 × 20 pixels, with its centre of mass in the centre of the image, like MNIST"],
@@ -14,8 +15,9 @@ function createPanel() {
   const pad = createPad((strokes) => appState.setStrokes(strokes));
   const input = element("canvas", {class: "pixels network-input", width: 28, height: 28, role: "img", "aria-label": "The image of 28 × 28 pixels that the networks receive"});
   const showInput = (pixels) => paintGrey(input, pixels, 28, 28);
+  const verdict = element("p", {class: "verdict-line"});
   const box = element("div", {class: "stack panel"},
-    pad.box,
+    pad.box, verdict,
     element("div", {class: "row"},
       element("button", {type: "button", onclick: pad.undo, title: "Ctrl+Z on the pad"}, "Undo"),
       element("button", {type: "button", onclick: pad.clear, title: "Delete on the pad"}, "Clear")),
@@ -25,17 +27,30 @@ function createPanel() {
         element("h2", {}, "What the networks see"),
         element("p", {class: "quiet"}, "28 × 28 pixels. Position and size of the digit:"),
         radioGroup("Position and size of the digit", NORMALIZATIONS, "mass", (name) => appState.setNormalization(name)))));
-  showInput(new Uint8Array(784));
-  appState.addEventListener("drawing", () => { if (!appState.strokes.length) showInput(new Uint8Array(784)); });
-  return {box, showInput, paint: pad.paint};
+  function showPredictions() {
+    showInput(predictions.image ?? new Uint8Array(784));
+    verdict.replaceChildren(...verdictParts());
+    verdict.title = verdict.textContent;
+  }
+  showPredictions();
+  predictions.addEventListener("change", showPredictions);
+  appState.addEventListener("networks", showPredictions);
+  return {box, paint: pad.paint};
+}
+
+// The predictions in one line: "7 97 % draw-cnn  7 99 % draw-mlp".
+function verdictParts() {
+  if (!predictions.image) return [element("span", {class: "quiet"}, appState.networks.length ? "The predictions appear here." : "There is no network yet: you can draw already.")];
+  if (!predictions.latest.length) return [element("span", {class: "quiet"}, appState.networks.length ? "No network is selected on the tab Draw." : "There is no network yet. The picture below is what it will receive.")];
+  return predictions.latest.map(({network, label, is_digit: isDigit, confidence}) => element("span", {},
+    element("strong", {}, isDigit ? label : "✗ no digit"), ` ${percent(confidence, 0)} `, element("span", {class: "quiet small"}, network)));
 }
 
 let panel = null;
 
-// Moves the panel to the beginning of `container` and returns it: showInput(pixels) shows the image that the networks receive.
+// Moves the panel to the beginning of `container`.
 export function attachPad(container) {
   panel ??= createPanel();
   if (panel.box.parentElement !== container) container.prepend(panel.box);
   requestAnimationFrame(() => panel.paint());
-  return panel;
 }

@@ -11,9 +11,11 @@ from pellucid.app.api import DRAWING_FIELDS, RequestFields, get, pack, post
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.data.drawings.corrections import Corrections
+from pellucid.data.drawings.rendering import digit
 from pellucid.data.drawings.strokes import CLASSES
 
 MAX_NETWORKS = 12  # of one request
+MAX_SAVED = 60  # corrections in the list of the page
 LOADING_TIMEOUT = 20.0  # seconds
 
 
@@ -24,6 +26,8 @@ def routes(state: AppState) -> list[BaseRoute]:
         get("/api/networks", functools.partial(_list_networks, networks)),
         post("/api/predict", functools.partial(_predict, networks), *DRAWING_FIELDS, "networks"),
         post("/api/draw/correct", functools.partial(_correct, corrections), "strokes", "canvas", "label", "predicted"),
+        get("/api/draw/saved", functools.partial(_saved, corrections)),
+        post("/api/draw/uncorrect", functools.partial(_uncorrect, corrections), "name"),
         get("/api/draw/corrections", lambda: {"folder": str(corrections.folder), "corrections": corrections.drawings()}),
     ]
 
@@ -37,6 +41,21 @@ def _predict(networks: Networks, request: RequestFields) -> dict[str, Any]:
     image = request.image(networks.kernels)
     selected = networks.select(request.texts("networks", MAX_NETWORKS, None))[:MAX_NETWORKS]
     return {"image": pack(image[0]), "predictions": [network.predict(image) for network in selected]}
+
+
+def _saved(corrections: Corrections) -> dict[str, Any]:
+    """Return the newest corrections, the newest first, with their images."""
+    newest = list(corrections.named().items())[::-1]
+    shown = [
+        {"name": name, "label": one["label"], "predicted": one.get("predicted"), "image": pack(digit(one["strokes"]))}
+        for name, one in newest[:MAX_SAVED]
+    ]
+    return {"count": len(newest), "saved": shown}
+
+
+def _uncorrect(corrections: Corrections, request: RequestFields) -> dict[str, Any]:
+    corrections.remove(request.text("name"))
+    return {}
 
 
 def _correct(corrections: Corrections, request: RequestFields) -> dict[str, Any]:

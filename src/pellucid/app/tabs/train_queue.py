@@ -22,7 +22,7 @@ from pellucid.app.tabs.train_job import FINISHED, PAIR, Job, read_rows
 from pellucid.app.tabs.train_worker import work
 from pellucid.core.json_text import jsonable
 from pellucid.errors import ConfigError, FileError, PellucidError
-from pellucid.runs.folder import InterruptedRun, RunFolder, interrupted_runs
+from pellucid.runs.folder import InterruptedRun, RunFolder, interrupted_runs, is_complete
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.resuming import saved_plan
 
@@ -106,13 +106,16 @@ class TrainingQueue:
     def start_pair(self) -> list[int]:
         """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`.
 
-        Interrupted runs of these names are resumed.
+        Interrupted runs of these names are resumed. If one of the two is complete, only the other one is trained.
         """
         with self._change:
             active = {job.name: job.number for job in self._jobs.values() if job.state not in FINISHED}
             interrupted = {run.name for run in self.interrupted()}
+            complete = {name for name in PAIR if is_complete(self.runs / name)}
             numbers = []
             for name, settings in PAIR.items():
+                if name in complete and len(complete) < len(PAIR):
+                    continue
                 if name in active:
                     numbers.append(active[name])
                 elif name in interrupted:
@@ -120,6 +123,12 @@ class TrainingQueue:
                 else:
                     numbers.append(self.start(dataclasses.replace(settings, data_dir=self.data_dir), name))
             return numbers
+
+    def resume_pair(self) -> None:
+        """Train the two networks for drawings to the end if one was interrupted, not if it failed. Raises like :meth:`start`."""
+        with self._change:
+            if any(run.name in PAIR and run.status != "failed" for run in self.interrupted()):
+                self.start_pair()
 
     def control(self, number: int, action: str, value: float | None = None) -> None:
         """Pass a command to a job: "pause", "resume", "stop" or "learning_rate" (None: that of the recipe).

@@ -56,4 +56,5 @@ def _attribution(networks: Networks, digits: ValidationDigits, request: RequestF
         "baseline_output": float(attribution.baseline_output[0]),
         "completeness_error": float(attribution.completeness_error[0]),
         "milliseconds": milliseconds,
+        "layer": attribution.layers[0] if attribution.layers else "",
     }

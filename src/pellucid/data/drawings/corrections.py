@@ -32,7 +32,7 @@ class Corrections:
         self._lock = threading.Lock()
 
     def add(self, strokes: Sequence[Array], canvas: tuple[float, float] | None, label: str, predicted: str | None) -> int:
-        """Store a drawing and return the number of drawings in the folder.
+        """Store a drawing and return the number of drawings in the folder. One that is stored already is not stored again.
 
         ``label`` is the true label, and ``predicted`` the wrong one that the network gave, if known. Raises DataError if the
         folder is full, and FileError if it cannot be written.
@@ -40,28 +40,46 @@ class Corrections:
         points = [np.round(stroke, 2).tolist() for stroke in strokes]
         drawing = {"label": label, "predicted": predicted, "canvas": canvas, "strokes": points}
         with self._lock:
-            count = len(self._files())
+            files = self._files()
+            count, text = len(files), json.dumps(drawing) + "\n"
+            if any(path.stat().st_size == len(text) and path.read_text(encoding="utf-8") == text for path in files):
+                return count
             if count >= MAX_FILES:
                 raise DataError(f"{self.folder} holds {MAX_FILES:,} corrections, which is the limit: move some of them away")
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise FileError(f"cannot create the folder {self.folder}: {error.strerror or error}") from None
-            write_text(self.folder / f"{time.time_ns()}.json", json.dumps(drawing) + "\n")
+            write_text(self.folder / f"{time.time_ns()}.json", text)
             return count + 1
+
+    def remove(self, name: str) -> None:
+        """Remove the correction of that name, which :meth:`named` lists. Raises FileError if there is none."""
+        with self._lock:
+            path = next((one for one in self._files() if one.stem == name), None)
+            if path is None:
+                raise FileError(f"{self.folder} has no correction {name[:100]!r}: it may have been removed in the meantime")
+            try:
+                path.unlink()
+            except OSError as error:
+                raise FileError(f"cannot remove {path}: {error.strerror or error}") from None
 
     def drawings(self) -> list[dict[str, Any]]:
         """Return all drawings, oldest first, with ``label``, ``predicted``, ``canvas`` and ``strokes``.
 
         Raises FileError for damaged files, and DataError for strokes that are not valid.
         """
-        found = []
+        return list(self.named().values())
+
+    def named(self) -> dict[str, dict[str, Any]]:
+        """Return all drawings by their names, like :meth:`drawings`."""
+        found = {}
         for path in self._files():
             drawing = read_json(path)
             if not isinstance(drawing, dict) or drawing.get("label") not in CLASSES:
                 raise FileError(f"{path} is not a correction: its label must be one of {', '.join(CLASSES)}")
             check_strokes(drawing.get("strokes"))
-            found.append(drawing)
+            found[path.stem] = drawing
         return found
 
     def dataset(self) -> Dataset:

@@ -25,7 +25,7 @@ export function createDiagram(canvas, tip, onSelect) {
   function setNetwork(dense, names) {
     layers = dense;
     classes = names;
-    activations = null;
+    activations = focus = null;
     connections = [];
     draw();
   }
@@ -48,6 +48,14 @@ export function createDiagram(canvas, tip, onSelect) {
     connections = activations ? activations.map(({inputs}, i) => strongest(inputs, layers[i].weights, layers[i].shape[1])) : [];
     connections.forEach((found, i) => paintConnections(context, focus ? connectionsOf(focus, i) : found, i));
     columns.forEach((column, i) => (i ? paintNeurons : paintInput)(context, column, i));
+    if (focus && columns[focus.column]?.points[focus.index]) {
+      const [x, y] = columns[focus.column].points[focus.index];
+      context.strokeStyle = colour("--blue");
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(x, y, (columns[focus.column].radius ?? columns[focus.column].cell) + 3, 0, 7);
+      context.stroke();
+    }
   }
 
   // The strongest connections of one neuron or pixel to the layer before (column - 1) or after it, as strongest() returns them.
@@ -177,6 +185,45 @@ export function createDiagram(canvas, tip, onSelect) {
     draw();
   }
 
+  // -- the keyboard ---------------------------------------------------------------------------------------------------
+
+  // The arrow keys go to the next neuron or pixel in their direction, first in the same column; Escape leaves the diagram's focus.
+  function move(event) {
+    const direction = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
+    if (event.key === "Escape") { tip.hidden = true; setFocus(null); return; }
+    if (event.key === "Enter" && focus?.column) { onSelect(focus.column - 1, focus.index); return; }
+    if (!direction || !columns.length) return;
+    event.preventDefault();
+    const last = columns.length - 1;
+    const next = focus && columns[focus.column]?.points[focus.index] ? neighbour(focus, direction) : {column: last, index: 0};
+    if (!next) return;
+    const [x, y] = columns[next.column].points[next.index];
+    tip.hidden = false;
+    tip.textContent = describe(next);
+    tip.style.left = `${Math.min(x + 14, canvas.clientWidth - 190)}px`;
+    tip.style.top = `${y + 14}px`;
+    setFocus(next);
+  }
+
+  function neighbour({column, index}, [dx, dy]) {
+    const [x, y] = columns[column].points[index];
+    const closest = (points, fits) => {                // the nearest point in the direction; those beside it count as farther
+      let found = -1, smallest = Infinity;
+      points.forEach(([px, py], i) => {
+        const along = (px - x) * dx + (py - y) * dy, beside = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
+        if (fits(along, beside) && Math.abs(along) + 3 * beside < smallest) { smallest = Math.abs(along) + 3 * beside; found = i; }
+      });
+      return found;
+    };
+    const same = closest(columns[column].points, (along, beside) => along > 0.5 && beside <= along);
+    if (same >= 0) return {column, index: same};
+    const other = column + dx;
+    if (!dx || !columns[other]) return null;
+    return {column: other, index: closest(columns[other].points, () => true)};
+  }
+
+  canvas.addEventListener("keydown", move);
+  canvas.addEventListener("blur", () => { tip.hidden = true; setFocus(null); });
   canvas.addEventListener("pointermove", point);
   canvas.addEventListener("pointerdown", point);
   canvas.addEventListener("click", (event) => {

@@ -2,7 +2,7 @@
 // with their strongest connections: vermilion for positive weights, blue for negative ones; the opacity of a line is the
 // activation of the neuron before it. A map or a neuron opens a panel with its numbers and with what it looks for.
 
-import {latestOnly, post, unpackBytes, unpackFloats} from "../api.js";
+import {latestOnly, post, unpackFloats} from "../api.js";
 import {appState, notify} from "../app-state.js";
 import {element} from "../dom.js";
 import {attachPad} from "../drawing-pad.js";
@@ -14,7 +14,10 @@ export function mount(section) {
   const left = element("div", {class: "left"});
   const select = element("select", {onchange: () => { loaded = null; update(); }});
   const tip = element("div", {class: "tip", role: "status", hidden: true});
-  const canvas = element("canvas", {role: "img", "aria-label": "Diagram of the network's neurons and strongest connections"});
+  const canvas = element("canvas", {
+    role: "application", tabindex: 0,
+    "aria-label": "Diagram of the network's neurons and strongest connections. The arrow keys go from neuron to neuron, Enter opens one.",
+  });
   const hint = element("p", {class: "quiet"}, "Draw a digit to see the activations of the network.");
   const maps = createMaps(openUnit);
   const mapsCard = element("div", {class: "card", hidden: true}, element("h2", {}, "Feature maps"),
@@ -25,7 +28,7 @@ export function mount(section) {
     element("div", {class: "diagram"}, canvas, tip),
     element("p", {class: "legend"},
       element("span", {}, element("i"), "positive weight"), element("span", {}, element("i", {class: "minus"}), "negative weight"),
-      element("span", {}, "opacity of a line: activation of the neuron before it"), element("span", {}, "point or tap to see the values")));
+      element("span", {}, "opacity of a line: activation of the neuron before it"), element("span", {}, "point, tap or use the arrow keys to see the values")));
   section.append(left, element("div", {class: "stack"},
     element("div", {class: "card"},
       element("div", {class: "tools"}, element("label", {class: "field"}, "Network", select)),
@@ -35,7 +38,7 @@ export function mount(section) {
     mapsCard, neurons));
   const diagram = createDiagram(canvas, tip, (layer, unit) => openUnit(dense[layer], unit));
   const panel = createUnitPanel({close: closeUnit, move: moveUnit});
-  let pad = null, loaded = null;                      // `loaded` is the name of the network whose weights are shown
+  let loaded = null;                                  // the name of the network whose weights are shown
   let dense = [], opened = null;                      // the dense layers; {stage, unit} in the panel
 
   async function load(name) {
@@ -57,7 +60,6 @@ export function mount(section) {
     const answer = await post("/api/inside/activations", {...appState.drawingFields, network: name});
     if (!appState.strokes.length || loaded !== name) return;   // cleared or changed in the meantime
     hint.hidden = true;
-    pad?.showInput(unpackBytes(answer.image));
     maps.paint(answer.stages);
     diagram.setActivations(answer.stages.filter((stage) => stage.values).map((stage) => ({
       values: unpackFloats(stage.values), inputs: unpackFloats(stage.inputs),
@@ -110,7 +112,7 @@ export function mount(section) {
   appState.addEventListener("drawing", () => { if (!section.hidden) update(); });
   listNetworks();
   return {
-    onShow() { pad = attachPad(left); diagram.draw(); update(); },
+    onShow() { attachPad(left); diagram.draw(); update(); },
   };
 }
 

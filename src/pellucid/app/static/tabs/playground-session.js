@@ -20,6 +20,7 @@ export class PlaygroundSession extends EventTarget {
   curves = [];                  // [[step, training scores, validation scores], …]
   playing = false;
   surface = null;               // the loss surface that the server sent last; null: there is none
+  replay = null;                // the step up to which a training is repeated, while it is
   focusedUnit = null;           // the hidden unit that the plane shows, counted over all layers; null: the decision
   paintClass = 0;               // the class of the points that the user adds
   #id = null;                   // the name of the session on the server
@@ -33,7 +34,13 @@ export class PlaygroundSession extends EventTarget {
 
   constructor(query) {
     super();
-    ({settings: this.settings, view: this.view} = fromQuery(query));
+    this.#read(query);
+  }
+
+  #read(query) {
+    const {settings, view, isCut} = fromQuery(query);
+    Object.assign(this, {settings, view});
+    if (isCut) notify(`The address asks for more than ${LIMITS.replay.toLocaleString("en")} steps: the training is repeated up to that step.`);
   }
 
   get step() { return this.state?.step ?? 0; }
@@ -46,7 +53,7 @@ export class PlaygroundSession extends EventTarget {
   // Replaces settings and view with those of an address, and replays the training up to its step.
   load(query) {
     this.pause();
-    ({settings: this.settings, view: this.view} = fromQuery(query));
+    this.#read(query);
     this.#newLearningRate = null;
     this.#newEdits = [];
     this.#emit("settings");
@@ -144,11 +151,15 @@ export class PlaygroundSession extends EventTarget {
       this.curves = [];
       this.#emit("data");
       this.#setState(answer);
+      this.replay = until || null;
       while (this.state.step < until && !this.state.diverged && isCurrent()) {
         const steps = Math.min(LIMITS.steps, until - this.state.step, Math.ceil(until / REPLAY_REQUESTS));
         const next = await post("/api/playground/advance", {session: this.#id, steps});
         if (isCurrent()) this.#setState(next);
       }
+      if (!isCurrent()) return;
+      this.replay = null;
+      if (until) this.#emit("state");
     });
   }
 

@@ -3,12 +3,13 @@
 // network.
 
 const CLASSES = 4, MAX_POINTS = 1000, MAX_LAYERS = 6, MAX_UNITS = 16, EXTENT = 3;
+const MAX_REPLAY = 50_000;                           // steps of an address: more would take minutes
 const QUANTUM = 0.002;                               // of coordinates, so that two characters of an address hold one
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 // `extent`: the plane reaches from −extent to extent in both directions. The server has the same limits.
 export const LIMITS = {
-  classes: CLASSES, points: MAX_POINTS, layers: MAX_LAYERS, units: MAX_UNITS, extent: EXTENT, learningRates: 100, edits: 100, weight: 1000, steps: 200,
+  classes: CLASSES, replay: MAX_REPLAY, points: MAX_POINTS, layers: MAX_LAYERS, units: MAX_UNITS, extent: EXTENT, learningRates: 100, edits: 100, weight: 1000, steps: 200,
 };
 
 // The features that the network can receive: their names in addresses and Python, their labels, their formulas. The server
@@ -72,7 +73,8 @@ export function toQuery(settings, view) {
   return Object.entries(fields).map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`).join("&");
 }
 
-// {settings, view} of such a query. Missing and invalid fields have their default values.
+// {settings, view, isCut} of such a query. Missing and invalid fields have their default values. isCut: the address asks for more
+// than MAX_REPLAY steps.
 export function fromQuery(query) {
   const fields = new URLSearchParams(query), settings = structuredClone(DEFAULT_SETTINGS), view = {...DEFAULT_VIEW};
   const read = (target, name, parse) => {
@@ -95,12 +97,14 @@ export function fromQuery(query) {
   read(settings, "points", unpackPoints);
   const rates = fields.has("learning_rate") ? parseLearningRates(fields.get("learning_rate")) : undefined;
   if (rates) settings.learning_rates = rates;
-  read(view, "step", integer(0, 1e6));
+  read(view, "step", integer(0, 1e9));
+  const isCut = view.step > MAX_REPLAY;
+  if (isCut) view.step = MAX_REPLAY;
   read(view, "pace", option("pace"));
   read(view, "log", (text) => text === "1");
   read(view, "surface", (text) => text === "1");
   read(settings, "edits", (text) => parseEdits(text, settings));
-  return {settings, view};
+  return {settings, view, isCut};
 }
 
 function parseFeatures(text) {                       // in the order of FEATURES: the choice determines the network

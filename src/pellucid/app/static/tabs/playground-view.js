@@ -44,7 +44,7 @@ export function createView(session, {inputs, logAxis}) {
   function drawStatus() {
     const {settings, state, playing} = session;
     status.classList.toggle("diverged", Boolean(state?.diverged));
-    const text = statusText(settings, state, playing);
+    const text = session.replay ? `Repeating the training: step ${session.step.toLocaleString("en")} of ${session.replay.toLocaleString("en")} …` : statusText(settings, state, playing);
     if (status.textContent !== text) status.textContent = text;
     status.title = state?.diverged ?? "";
   }

@@ -3,6 +3,7 @@
 // the fields are described in app/tabs/train_job.py.
 // Events: "change" (event.job is the number of the job, undefined for all of them), and "connection" (`connected` changed).
 
+import {connection} from "../api.js";
 import {appState} from "../app-state.js";
 
 export const FINISHED = ["done", "stopped", "failed"];
@@ -24,6 +25,7 @@ class TrainingJobs extends EventTarget {
     source.onmessage = (event) => this.#receive(JSON.parse(event.data));
     source.onerror = () => {
       this.#setConnected(false);
+      connection.probe();
       if (source.readyState === EventSource.CLOSED && this.#source === source) {   // refused: the browser does not try again
         this.#source = null;
         setTimeout(() => this.listen(), 5000);

@@ -1,7 +1,7 @@
 // The tab Why: the pixels that support the prediction of a network, or any other class, and the pixels that oppose it, by several
 // attribution methods.
 
-import {get, post, unpackBytes, unpackFloats} from "../api.js";
+import {get, post, unpackFloats} from "../api.js";
 import {appState, notify} from "../app-state.js";
 import {element, onThemeChange, paintSigned, percent} from "../dom.js";
 import {attachPad} from "../drawing-pad.js";
@@ -16,7 +16,8 @@ const DELAY = 250;                                    // milliseconds without a 
 export function mount(section) {
   const left = element("div", {class: "left"});
   const networks = element("select", {onchange: listOptions});
-  const target = element("select", {onchange: scheduleExplain}), against = element("select", {onchange: scheduleExplain});
+  const target = element("select", {onchange: () => { offerOthers(); scheduleExplain(); }});
+  const against = element("select", {onchange: scheduleExplain});
   const prediction = element("p", {class: "quiet numbers", role: "status"}, "Draw a digit to see which of its pixels matter.");
   const cards = element("div", {class: "attributions"});
   section.append(left, element("div", {class: "stack"},
@@ -30,8 +31,16 @@ export function mount(section) {
         element("span", {}, element("i"), "supports the class"), element("span", {}, element("i", {class: "minus"}), "opposes the class"),
         element("span", {}, "* the attributions of this method need not add up to the difference in the output"))),
     cards));
-  let panel = null, methods = null, timer = null;
+  let methods = null, timer = null;
+  let predicted = null;                               // by the network of the list, for the drawing
   let current = 0;                                    // the number of the newest explanation: older ones stop
+
+  // A class cannot be compared with itself: the list "and not" does not offer the class that is explained.
+  function offerOthers() {
+    const explained = target.value || predicted;
+    for (const option of against.options) option.disabled = option.value !== "" && option.value === explained;
+    if (against.selectedOptions[0]?.disabled) against.value = "";
+  }
 
   async function explain() {
     const mine = ++current, network = appState.network(networks.value);
@@ -41,6 +50,11 @@ export function mount(section) {
       cards.replaceChildren(...methods.map((card) => card.box));
     }
     if (!appState.strokes.length) { methods.forEach((card) => card.clear()); return; }
+    const first = (await post("/api/predict", {...appState.drawingFields, networks: [network.name]})).predictions[0];
+    if (mine !== current) return;
+    predicted = first.label;
+    prediction.textContent = `${network.name} predicts ${predicted} (${percent(first.confidence)}); second: ${first.second}.`;
+    offerOthers();
     for (const card of methods) {
       try {
         const answer = await post("/api/why/attribution", {
@@ -48,9 +62,6 @@ export function mount(section) {
           ...(target.value && {target: target.value}), ...(against.value && {against: against.value}),
         });
         if (mine !== current) return;
-        panel?.showInput(unpackBytes(answer.image));
-        const {label, confidence, second} = answer.prediction;
-        prediction.textContent = `${network.name} predicts ${label} (${percent(confidence)}); second: ${second}.`;
         if (answer.not_applicable) card.showError(answer.not_applicable); else card.show(answer);
       } catch (error) {
         if (mine === current) card.showError(error.message);
@@ -75,13 +86,15 @@ export function mount(section) {
     against.replaceChildren(...options("(no comparison)"));
     target.value = classes.includes(before[1]) ? before[1] : "";
     against.value = classes.includes(before[2]) ? before[2] : "";
+    predicted = null;
+    offerOthers();
     if (!section.hidden) scheduleExplain();
   }
   appState.addEventListener("networks", listOptions);
   appState.addEventListener("drawing", () => { if (!section.hidden) scheduleExplain(); });
   listOptions();
   return {
-    onShow() { panel = attachPad(left); scheduleExplain(); },
+    onShow() { attachPad(left); scheduleExplain(); },
     onHide() { current++; },
   };
 }
@@ -99,7 +112,8 @@ function methodCard({name, about, complete, signed}) {
   function show(answer) {
     attribution = unpackFloats(answer.values);
     paint();
-    message.textContent = "";
+    message.textContent = answer.layer && (attribution.some((value) => value) ? `The map is that of ${answer.layer}.`
+      : "Nothing was found: hiding what the maps of the convolutions show does not lower the output.");
     const error = answer.completeness_error.toFixed(3) + (complete ? "" : " *");
     values.replaceChildren(
       ...row("difference in output", (answer.output - answer.baseline_output).toFixed(3)), ...row("sum of attributions", answer.sum.toFixed(3)),
