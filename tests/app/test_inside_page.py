@@ -142,3 +142,28 @@ def test_a_neuron_opens_with_its_weights(opened, mnist_folder):
     page.mouse.up()
     page.wait_for_function("() => document.querySelectorAll('.unit-looks > div > canvas').length === 2")
     assert page.locator(".unit h4").all_inner_texts() == ["Its weights", "What it looks for", "Digits that excite it most"]
+
+
+def test_the_arrow_keys_go_from_neuron_to_neuron(open_page):
+    page = open_page()
+    draw(page, SEVEN)
+    wait_for_predictions(page, "7", "7")
+    page.get_by_role("tab", name="Inside").click()
+    page.locator("#inside select").select_option("mlp-small")
+    page.wait_for_function("() => document.querySelector('#inside').dataset.answered")
+    canvas, tip = page.locator(".diagram canvas"), page.locator(".tip")
+    canvas.focus()
+    texts = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowLeft", "ArrowDown"):
+        page.keyboard.press(key)
+        texts.append(tip.inner_text())
+    assert [text.split(":")[0] for text in texts[:4]] == [f"output “{digit}”" for digit in "0101"]
+    layer, neurons = zip(*(re.match(r"(.*), neuron (\d+): -?[\d.]+$", text).groups() for text in texts[4:6]), strict=True)
+    assert layer == ("dense1", "dense1")
+    assert int(neurons[1]) == int(neurons[0]) - 1
+    rows, columns = zip(
+        *(map(int, re.match(r"pixel in row (\d+), column (\d+)", text).groups()) for text in texts[6:]), strict=True
+    )
+    assert (rows[1], columns[1]) == (rows[0] + 1, columns[0])
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()

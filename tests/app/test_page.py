@@ -45,5 +45,12 @@ def test_tabs_by_keyboard_and_address(open_page):
     page.get_by_role("tab", name="Why").focus()
     page.keyboard.press("ArrowLeft")
     page.locator("#inside").wait_for(state="visible")
+    page.keyboard.press("End")
+    page.locator("#compare").wait_for(state="visible")
+    page.keyboard.press("Home")
+    page.locator("#draw").wait_for(state="visible")
+    assert page.evaluate("document.activeElement.id") == "tab-draw"
+    page.go_back()
+    page.go_back()
     page.go_back()
     page.locator("#why").wait_for(state="visible")

@@ -420,6 +420,34 @@ def test_interrupted_runs_are_listed(client, state):
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "queued"),
+    [
+        ("interrupted", None, ["draw-mlp", "draw-cnn"]),  # Ctrl-C while the first one was trained
+        ("whole", "training", ["draw-cnn"]),  # a killed server while the second one was
+        ("whole", None, []),  # only offered on the page
+        ("whole", "failed", []),
+        ("whole", "whole", []),
+        (None, None, []),
+    ],
+)
+def test_an_interrupted_pair_is_trained_to_its_end(state, monkeypatch, first, second, queued):
+    monkeypatch.setattr(train_queue.TrainingQueue, "_run_jobs", lambda self: None)  # no job starts
+    for name, status in (("draw-mlp", first), ("draw-cnn", second)):
+        if status == "whole":
+            (state.runs / name).mkdir(parents=True)
+            (state.runs / name / "metrics.json").write_text('{"test": {"accuracy": 0.9}}')
+        elif status is not None:
+            pretend(state.runs / name, status)
+    state.load_runs = True
+    monkeypatch.setattr(Networks, "add_pair", lambda self: [])
+    state.load()
+    assert [job.name for job in state.jobs._jobs.values()] == queued
+    state.jobs.start_pair()  # the button on the page
+    names = [job.name for job in state.jobs._jobs.values()]
+    assert names == (["draw-cnn"] if first == "whole" != second else ["draw-mlp", "draw-cnn"])
+
+
+@pytest.mark.parametrize(
     ("body", "status", "message"),
     [
         ({"run": "whole"}, 404, "there is no interrupted run 'whole'"),

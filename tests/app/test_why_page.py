@@ -17,6 +17,11 @@ def test_every_method_is_shown_with_its_error(open_page, mnist_folder):
     before = page.locator("[data-method=occlusion] dd").first.inner_text()
     page.locator("#why select").nth(2).select_option("1")
     page.wait_for_function("(old) => document.querySelector('[data-method=occlusion] dd').textContent !== old", arg=before)
+    assert page.locator("#why select").nth(2).locator("option:disabled").all_inner_texts() == ["7"], "not 7 and not 7"
+    page.locator("#why select").nth(1).select_option("1")  # as the list "and not": that is dropped
+    page.wait_for_function("() => document.querySelectorAll('#why select')[2].value === ''")
+    assert page.locator("#why select").nth(2).locator("option:disabled").all_inner_texts() == ["1"]
+    page.locator("#why select").nth(1).select_option("")
     page.locator("#why select").first.select_option(index=0)  # the MLP has no convolution
     status = "document.querySelector('[data-method=grad-cam] [role=status]')"
     page.wait_for_function(f"() => {status}.textContent.includes('another method')")

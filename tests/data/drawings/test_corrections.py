@@ -42,7 +42,7 @@ def test_the_number_of_corrections_is_limited(tmp_path, monkeypatch):
     corrections = Corrections(tmp_path)
     corrections.add([np.ones((2, 2))], None, "1", None)
     with pytest.raises(DataError, match="holds 1 corrections"):
-        corrections.add([np.ones((2, 2))], None, "1", None)
+        corrections.add([np.ones((2, 2))], None, "2", None)
 
 
 def test_a_folder_that_cannot_be_created_is_named(tmp_path):

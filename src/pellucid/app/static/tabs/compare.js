@@ -81,7 +81,7 @@ function resultCards(answer, open) {
   const adjusted = pairs.length > 1 ? `; the p-values are adjusted for ${pairs.length} pairs` : "";
   return [
     ...(notes.length ? [element("ul", {class: "card compare-notes"}, ...notes.map((note) => element("li", {}, note)))] : []),
-    element("div", {class: "card compare-table"}, summaryTable(networks)),
+    element("div", {class: "card compare-table", tabindex: 0, role: "region", "aria-label": "Comparison of the networks"}, summaryTable(networks)),
     element("div", {class: "card"},
       element("h2", {}, "Is the difference significant?"),
       element("ul", {class: "compare-pairs"}, ...pairs.map((pair) => element("li", {}, pair.text))),
