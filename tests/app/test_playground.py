@@ -306,6 +306,11 @@ def test_without_a_path_there_is_no_loss_surface(ask):
     assert ask("surface", session=state["session"]) == {"path": []}
 
 
+def test_the_order_in_which_features_are_chosen_does_not_count(ask):
+    one, other = (after(ask, {**MOONS, "features": names}, 7) for names in (["x2", "x1*x2", "x1"], ["x1*x2", "x1", "x2"]))
+    assert parameters(one).tobytes() == parameters(other).tobytes()
+
+
 def test_divergence_is_reported(ask):
     session = ask("start", **{**MOONS, "activation": "relu", "learning_rates": [[0, 1000]]})["session"]
     state = ask("advance", session=session, steps=200)

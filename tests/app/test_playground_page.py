@@ -254,6 +254,26 @@ def test_weights_are_set_by_hand(open_page):
     assert scores(page) == trained
 
 
+def test_weights_set_before_the_first_step_are_kept_while_they_exist(open_page):
+    page = open_page(SMALL + "&edits=0:1_2_3_0.5~2:2_0_1_1")
+    ready(page)
+    assert fields(page)["edits"] == "0:1_2_3_0.5~2:2_0_1_1"
+    click(page, "Epoch")
+    ready(page, 3)
+    click(page, "Rewind")
+    ready(page)
+    until(lambda: fields(page)["edits"] == "0:1_2_3_0.5")
+    page.get_by_role("button", name="layer 1, unit 3").click()
+    assert page.get_by_label("from input x₂").input_value() == "0.5"
+    page.get_by_label("Activation").select_option("relu")
+    until(lambda: fields(page)["activation"] == "relu")
+    ready(page)
+    assert fields(page)["edits"] == "0:1_2_3_0.5"
+    page.get_by_role("button", name="Add a unit to layer 1").click()
+    until(lambda: fields(page)["hidden"] == "7")
+    assert "edits" not in fields(page)
+
+
 def test_a_click_on_a_line_selects_its_weight(open_page):
     page = open_page(SMALL)
     ready(page)

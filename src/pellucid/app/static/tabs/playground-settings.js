@@ -116,7 +116,7 @@ function parseFeatures(text) {                       // in the order of FEATURES
 // The number of outputs of the network.
 export function outputCount({data, points}) {
   if (SURFACES.includes(data)) return 1;
-  return data === "user" ? Math.max(0, ...points.map((point) => point[2])) + 1 : data === "blobs" ? 3 : 2;
+  return data === "user" ? Math.max(1, ...points.map((point) => point[2])) + 1 : data === "blobs" ? 3 : 2;
 }
 
 function parseEdits(text, settings) {
