@@ -69,8 +69,8 @@ class TestWithoutNetworks:
     def test_the_image_is_shown_before_any_network_does(self, open_page):
         page = open_page()
         draw(page, SEVEN)
-        page.wait_for_function("""() => document.querySelector('.network-input').getContext('2d').getImageData(0, 0, 28, 28).data
-            .some((value, i) => i % 4 === 0 && value > 200)""")
+        page.wait_for_function("""() => document.querySelector('.network-input').getContext('2d')
+            .getImageData(0, 0, 28, 28).data.some((value, i) => i % 4 === 0 && value > 200)""")
         assert "There is no network yet" in page.locator(".verdict-line").inner_text()
         page.get_by_label("The digit you meant").select_option("7")
         page.get_by_role("button", name="Save correction").click()

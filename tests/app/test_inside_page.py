@@ -161,9 +161,7 @@ def test_the_arrow_keys_go_from_neuron_to_neuron(open_page):
     layer, neurons = zip(*(re.match(r"(.*), neuron (\d+): -?[\d.]+$", text).groups() for text in texts[4:6]), strict=True)
     assert layer == ("dense1", "dense1")
     assert int(neurons[1]) == int(neurons[0]) - 1
-    rows, columns = zip(
-        *(map(int, re.match(r"pixel in row (\d+), column (\d+)", text).groups()) for text in texts[6:]), strict=True
-    )
-    assert (rows[1], columns[1]) == (rows[0] + 1, columns[0])
+    pixels = [[int(number) for number in re.match(r"pixel in row (\d+), column (\d+)", text).groups()] for text in texts[6:]]
+    assert pixels[1] == [pixels[0][0] + 1, pixels[0][1]]
     page.keyboard.press("Escape")
     assert tip.is_hidden()

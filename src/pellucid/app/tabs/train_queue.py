@@ -125,7 +125,7 @@ class TrainingQueue:
             return numbers
 
     def resume_pair(self) -> None:
-        """Train the two networks for drawings to the end if one was interrupted, not if it failed. Raises like :meth:`start`."""
+        """Finish the two networks for drawings if one of them was interrupted, not if it failed. Raises like :meth:`start`."""
         with self._change:
             if any(run.name in PAIR and run.status != "failed" for run in self.interrupted()):
                 self.start_pair()
