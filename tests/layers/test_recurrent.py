@@ -251,6 +251,18 @@ def test_other_shapes_than_those_of_sequences_are_refused():
         Bidirectional(Dense(3))
 
 
+@CELLS
+def test_only_a_sequence_has_steps_that_are_skipped(kind):
+    for mask, return_sequences, return_state, skips in (
+        (0.0, True, False, True),
+        (0.0, False, False, False),
+        (0.0, True, True, False),
+        (None, True, False, False),
+    ):
+        layer = kind(3, mask=mask, return_sequences=return_sequences, return_state=return_state)
+        assert layer.path_of_mask() == ("" if skips else None)
+
+
 def test_a_stack_skips_the_steps_that_its_first_layer_skips():
     stack = Sequential(GRU(3, return_sequences=True, mask=0.0), LSTM(2, mask=0.0))
     theta, _ = filled(stack, (4, 2))

@@ -25,7 +25,7 @@ from pellucid import (
     Sigmoid,
     Triplet,
 )
-from pellucid.losses.targets import InvalidTarget, numeric_targets, without_masked
+from pellucid.losses.targets import InvalidTarget, numeric_targets, targets_at, without_masked
 
 # -- accepted forms ---------------------------------------------------------------------------------------------------
 
@@ -46,6 +46,13 @@ def test_forms_of_targets(loss, y, shape, wanted):
     targets = loss.targets(np.array(y), shape)
     assert targets.dtype == wanted.dtype
     np.testing.assert_array_equal(targets, wanted)
+
+
+def test_targets_at_positions_are_rows():
+    loss, y = MeanSquaredError(), np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(targets_at(loss.targets, y, (3,), (4,)), y.reshape(6, 4))
+    np.testing.assert_array_equal(targets_at(loss.targets, y, (3, 4), (1,)), y.reshape(24, 1))
+    np.testing.assert_array_equal(targets_at(CrossEntropy().targets, y.astype(int) % 5, (3, 4), (5,)), np.arange(24) % 5)
 
 
 def test_two_outputs_have_a_direction():
