@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pellucid import BinaryCrossEntropy, ConfigError, CrossEntropy, Dense, Sequential, Sigmoid, Softmax
+from pellucid.app import networks as networks_module
 from pellucid.app.networks import Networks
+from pellucid.app.state import AppState
+from pellucid.data import Corrections, digit
+from pellucid.kernels import load
 from pellucid.runs.folder import RunFolder
+from tests.app.conftest import SEVEN, ZERO
 
 
 def test_the_list_describes_each_network(client):
@@ -88,3 +97,43 @@ def test_networks_that_classify_pixels_or_draw_pictures_are_refused(tmp_path):
     networks = Networks()
     networks.add_newest(tmp_path)
     assert not networks.select(None)
+
+
+def test_the_package_has_a_pair_of_networks_as_its_card_says():
+    folder = Path(networks_module.__file__).parent / "pair"
+    card = json.loads((folder / "pair.json").read_text())
+    assert list(card["networks"]) == ["draw-mlp", "draw-cnn"]
+    for entry in card["networks"].values():
+        assert hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+        assert entry["scores"]["validation"]["mass"] > 0.98
+    assert sum(path.stat().st_size for path in folder.glob("*.pellucid")) <= 1_000_000
+
+
+def test_without_runs_the_pair_answers_at_once_and_then_gets_the_fastest_kernels(tmp_path):
+    networks = Networks()
+    assert networks.add_pair() == ["draw-mlp", "draw-cnn"]
+    assert networks.kernels == "reference"
+    fast, images = load(), [digit(strokes)[None] for strokes in (SEVEN, ZERO)]
+    before = [[network.predict(image) for image in images] for network in networks.select(None)]
+    assert [[one["label"] for one in row] for row in before] == [["7", "0"]] * 2
+    assert {network.model.kernels for network in networks.select(None)} == {load("reference")}
+    networks.warm_up()
+    assert networks.kernels is None
+    assert {network.model.kernels for network in networks.select(None)} == {fast}
+    after = [[network.predict(image) for image in images] for network in networks.select(None)]
+    np.testing.assert_allclose(
+        [[one["probabilities"] for one in row] for row in after],
+        [[one["probabilities"] for one in row] for row in before],
+        atol=1e-4,
+    )
+    assert networks.select(None)[0].describe()["accuracy"] > 0.9
+
+
+def test_the_page_loads_the_pair_if_there_are_no_runs(trained_runs, tmp_path):
+    for runs, names in ((tmp_path / "none", ["draw-mlp", "draw-cnn"]), (trained_runs[0].parent, ["cnn-fast", "mlp-small"])):
+        state = AppState(Networks(), runs, Corrections(tmp_path / "corrections"), load_runs=True)
+        state.load()
+        assert sorted(network.name for network in state.networks.select(None)) == sorted(names)
+        assert state.networks.loaded.is_set()
+        with state.jobs.listening(lambda text: None) as text:
+            assert json.loads(text)["jobs"] == []  # nothing is trained

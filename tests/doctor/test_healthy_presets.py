@@ -47,6 +47,8 @@ CASES = [
     Case("cnn", limit=2_000, epochs=5),
     Case("cnn-best", limit=1_000, epochs=5, score=("accuracy", 0.8)),
     Case("cnn-fast", limit=8_000),
+    Case("draw-mlp", limit=6_000, epochs=6),
+    Case("draw-cnn", limit=2_000, epochs=5, score=("accuracy", 0.8)),
     Case("pytorch-example", limit=1_500, epochs=4, score=("accuracy", 0.85)),
     Case("keras-example", limit=2_000, epochs=5, score=("accuracy", 0.8)),
     Case("lstm", limit=3_000, epochs=5, score=("accuracy", 0.8)),

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -536,3 +537,14 @@ def test_a_set_is_chosen_by_name_or_by_environment_variable(monkeypatch):
     monkeypatch.setenv("PELLUCID_KERNELS", "fast")
     with pytest.raises(ConfigError, match="no kernels 'fast'"):
         kernel_sets.load()
+
+
+def test_a_set_is_used_within_a_block_in_one_thread(monkeypatch):
+    monkeypatch.setenv("PELLUCID_KERNELS", "compiled")
+    with kernel_sets.using("reference"):
+        assert kernel_sets.load() is reference
+        with kernel_sets.using(None):
+            assert kernel_sets.load() is reference
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(kernel_sets.load).result() is compiled
+    assert kernel_sets.load() is compiled

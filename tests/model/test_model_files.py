@@ -81,6 +81,25 @@ class Scale(Layer):
         return dy * p.s
 
 
+def test_a_file_with_16_bits_holds_the_rounded_values(images, tmp_path):
+    model, path = new_model(seed=3), tmp_path / "model.pellucid"
+    model.fit(images, epochs=1)
+    model.save(path, dtype="float16")
+    loaded = Model.load(path)
+    assert loaded.parameters.dtype == np.float32
+    np.testing.assert_array_equal(loaded.weights["dense1.W"], model.weights["dense1.W"].astype(np.float16))
+    np.testing.assert_allclose(loaded.predict(images.x), model.predict(images.x), atol=0.01)
+    model.save(tmp_path / "whole.pellucid", dtype="float32")
+    assert path.stat().st_size < 0.65 * (tmp_path / "whole.pellucid").stat().st_size
+    loaded.save(tmp_path / "again.pellucid", dtype="float16")
+    assert (tmp_path / "again.pellucid").read_bytes() == path.read_bytes()
+    model.weights["dense1.W"][0, 0] = 7e4
+    with pytest.raises(ConfigError, match=r"dense1\.W has values up to 7e\+04"):
+        model.save(path, dtype="float16")
+    with pytest.raises(ConfigError, match="float16 or float32"):
+        model.save(path, dtype="int8")
+
+
 def test_custom_layers_are_passed_as_an_argument(tmp_path):
     path = tmp_path / "scale.pellucid"
     model = Sequential(Scale(), Dense(2), Softmax()).compile((3,), CrossEntropy())

@@ -55,11 +55,11 @@ def _converted(name: str, array: Array, dtype: str) -> Array:
     """Return an array in another floating-point format. Raises ConfigError if a value is too large for it."""
     if dtype not in STORED:
         raise ConfigError(f"save(dtype={dtype!r}): arrays are stored as {' or '.join(STORED)}; leave dtype out for their own")
-    largest = float(np.abs(array).max(initial=0.0))
-    if np.isfinite(largest) and largest > np.finfo(dtype).max:
+    largest, limit = float(np.abs(array).max(initial=0.0)), float(np.finfo(dtype).max)
+    if np.isfinite(largest) and largest > limit:
         raise ConfigError(
             f"save(dtype={dtype!r}): {name} has values up to {largest:.3g}, and the largest {dtype} is "
-            f"{np.finfo(dtype).max:.3g}; leave dtype out"
+            f"{limit:.3g}; leave dtype out"
         )
     return array.astype(dtype)
 

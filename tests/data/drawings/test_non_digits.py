@@ -7,7 +7,7 @@ import pytest
 
 from pellucid import ConfigError
 from pellucid.data import digit
-from pellucid.data.drawings.non_digits import KINDS, non_digit
+from pellucid.data.drawings.non_digits import KINDS, non_digit, non_digit_images, varied_non_digits
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -19,6 +19,13 @@ def test_non_digits_are_all_different_and_reproducible(kind):
     for stroke, same_stroke in zip(drawing, same, strict=True):
         np.testing.assert_array_equal(stroke, same_stroke)
     assert digit(non_digit(kind, 3, "test")).tobytes() != images[3].tobytes()
+
+
+def test_changed_drawings_are_others_than_the_unchanged_ones():
+    images = varied_non_digits("train", KINDS, 12)
+    assert (images.y == 10).all()
+    np.testing.assert_array_equal(varied_non_digits("train", KINDS, 3).x, images.x[:3])
+    assert not (images.x[:3] == non_digit_images("train", KINDS, 3).x).all(axis=(1, 2, 3)).any()
 
 
 def test_unknown_kinds_are_refused():

@@ -34,10 +34,10 @@ from pellucid.data.sources.mnist import mnist
 from pellucid.errors import DataError
 
 SIZES = {"train": 3000, "validation": 1000, "test": 1000}  # drawings that are not digits
-# What the training set has in addition. The sizes keep an epoch near 100,000 samples.
-VARIATIONS = 5  # of each pen digit
-STYLED = 6_000  # digits in other styles
-VARIED = 5_000  # drawings that are not digits, changed
+# What the training set has in addition. The sizes keep an epoch below 100,000 samples.
+VARIATIONS = 4  # of each pen digit
+STYLED = 5_000  # digits in other styles
+VARIED = 3_000  # drawings that are not digits, changed
 PARTS = ("train", "validation", "test")
 
 
@@ -51,13 +51,13 @@ def drawings(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0
 
 def _more(data_dir: str | os.PathLike[str] | None) -> list[Dataset]:
     """Return what the training set has in addition; without the pen digits, where they cannot be had."""
-    more = [styled_digits(), varied_non_digits("train", TRAINING_KINDS, VARIED)]
+    more = [styled_digits(STYLED), varied_non_digits("train", TRAINING_KINDS, VARIED)]
     with contextlib.suppress(DataError):
-        more.append(varied_digits(data_dir))
+        more.append(varied_digits(data_dir, VARIATIONS))
     return more
 
 
-def varied_digits(data_dir: str | os.PathLike[str] | None = None, count: int = VARIATIONS) -> Dataset:
+def varied_digits(data_dir: str | os.PathLike[str] | None, count: int) -> Dataset:
     """Return each drawing of the training writers ``count`` times with changes, and no two of them with the same."""
     place = pen_digits.find_file(data_dir)
     drawings = pen_digits.load_drawings(place[0] if place else pen_digits.fetch())
@@ -71,7 +71,7 @@ def varied_digits(data_dir: str | os.PathLike[str] | None = None, count: int = V
     return Dataset(np.stack(images), np.asarray(labels, np.int64), classes=CLASSES, name="varied pen digits")
 
 
-def styled_digits(count: int = STYLED) -> Dataset:
+def styled_digits(count: int) -> Dataset:
     """Return ``count`` digits in the styles of ``styles.py``."""
     images, labels = list[Array](), list[int]()
     for number in range(count):
