@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,12 +61,11 @@ def row(layer: Layer, shape: tuple[int, ...], x: np.ndarray | None = None) -> Ro
     return Row(repr(layer), trained, x, predict(x.astype(np.float32)))
 
 
-def rows() -> Iterator[Row]:
-    """Yield every row of the table of layers, and networks whose values share memory in ways that could go wrong."""
-    for layer, shape in INSTANCES:
-        yield row(layer, shape)
-    for layer, shape in (*STATES, *NETWORKS):
-        yield row(layer, shape, STEPS if (layer, shape) in STATES else None)
+@functools.cache
+def rows() -> list[Row]:
+    """Return every row of the table of layers, and networks whose values share memory in ways that could go wrong."""
+    found = [row(layer, shape) for layer, shape in (*INSTANCES, *NETWORKS)]
+    return found + [row(layer, shape, STEPS) for layer, shape in STATES]
 
 
 STEPS = asymmetric((3, 4, 2)).astype(np.float32)

@@ -86,7 +86,7 @@ def one_source(networks: list) -> str:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_layer_computes_the_same_in_c(compiler, tmp_path):
-    networks = list(rows())
+    networks = rows()
     (tmp_path / "all.c").write_text(one_source(networks), encoding="utf-8")
     compiled(compiler, tmp_path, "-O1", "-shared", "-fPIC", "-o", "all.so", "all.c")
     shared = ctypes.CDLL(str(tmp_path / "all.so"))
@@ -103,7 +103,7 @@ def test_every_layer_computes_the_same_in_c(compiler, tmp_path):
 
 @pytest.mark.long
 def test_no_layer_reads_or_writes_outside_its_arrays(tmp_path):
-    networks = list(rows())
+    networks = rows()
     calls = [f"    predict_{i}(x, y);" for i in range(len(networks))]
     size = max(max(row.x[0].size, row.expected[0].size) for row in networks)
     main = [f"static float x[{size}], y[{size}];", "int main(void)", "{", *calls, "    return 0;", "}", ""]

@@ -21,6 +21,7 @@ from pellucid import (
     Graph,
     MaxPool2D,
     MeanSquaredError,
+    Model,
     Node,
     ReLU,
     Residual,
@@ -29,6 +30,7 @@ from pellucid import (
     Softmax,
 )
 from pellucid.cli import application
+from pellucid.data import mnist
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.export.plain import int8
 from pellucid.export.verification import random_samples, run_c
@@ -120,7 +122,11 @@ def test_the_command_prints_what_8_bits_cost_first(mnist_folder):
     lines = done.output.splitlines()
     assert re.fullmatch(r"float     accuracy \S+ %.*, loss \S+ \(test\)", lines[0])
     assert re.fullmatch(r"int8      accuracy \S+ %.*, loss \S+ \(test\)", lines[1])
-    assert lines[2].startswith("net: network.h")
+    away = float(re.fullmatch(r"net: network\.h.* 8 random samples: (\S+)", lines[2])[1])
+    model = Model.load("run/model.pellucid")
+    x = random_samples(model.network, model.input_stage, model.input_shape, 8)
+    quantized = quantize(model, mnist().train).model
+    assert away < 0.5 * np.abs(quantized.predict(x) - model.predict(x)).max()  # the program is compared with 8 bits
     refused = runner.invoke(application(), ["export", "run/model.pellucid", "--c", "net", "--int8"])
     assert refused.exit_code == 2
     assert "is not a run folder" in refused.output

@@ -72,7 +72,7 @@ def samples_of(x):
 
 
 def test_every_layer_computes_the_same_in_javascript(page):
-    networks = list(rows())
+    networks = rows()
     outputs = computed(page, *((javascript_program(row.trained), samples_of(row.x.astype(np.float32))) for row in networks))
     for row, actual in zip(networks, outputs, strict=True):
         assert_close(np.array(actual, np.float32).reshape(row.expected.shape), row)

@@ -6,6 +6,7 @@ import numpy as np
 
 from pellucid import Add, CrossEntropy, Dense, Flatten, Graph, Node, ReLU, Sequential, Tanh
 from pellucid.export.plain.plan import ALIGNMENT, Place, Plan, _assign, make_plan
+from pellucid.export.plain.source_text import WIDTH, plain_text
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.runs.presets import preset
 from tests.export.plain_networks import rows
@@ -63,3 +64,9 @@ def test_a_convolutional_network_needs_memory_for_two_layers_at_a_time():
     assert (
         plan.workspace == 24 * 24 * 16 + 12 * 12 * 16
     )  # the first convolution and the pool after it; the outputs are elsewhere
+
+
+def test_texts_of_users_end_no_comment_and_no_script():
+    text = plain_text("a */ /* ?? </script> <!-- \n\u2028 b */*/")
+    assert not any(ending in text for ending in ("*/", "/*", "??", "</", "<!", "\n", "\u2028"))
+    assert len(plain_text("x" * 1000)) < WIDTH

@@ -26,17 +26,19 @@ from pellucid.export.plain.libraries import Language, Library, library
 from pellucid.export.trained_network import Step, TrainedNetwork
 
 FORMATS: dict[str, Literal["c", "html"]] = {"c": "c", "js": "html"}  # the name of the method, export_c or export_html
-# Names that variables must not have in C or in JavaScript. Others of these have capital letters.
+# Names that variables must not have in C, C++ or JavaScript. Others of these have capital letters.
 RESERVED = frozenset(
     """
-    abs abstract arguments async atob auto await bool boolean break byte case catch char class close const continue
-    debugger default delete div do document double else enum erf eval event exit exp export extends extern false
-    final finally float floor for free function gamma goto history if implements import in index inf infinity inline
-    instanceof int interface isfinite isnan j0 j1 jn length let location log long main malloc memcpy memset name nan
-    native network new null open package parent predict printf private protected public rand register restrict
-    return scanf self short signal signed sizeof static status stop struct super switch synchronized this throw
-    throws time top transient true try typedef typeof undefined union unsigned var void volatile weights while
-    window with workspace x y0 y1 yield yn
+    abs abstract alignas alignof and_eq arguments async atob auto await bitand bitor bool boolean break byte case
+    catch char class close compl const constexpr continue debugger decltype default delete div do document double
+    else enum erf eval event exit exp explicit export extends extern false final finally float floor for free friend
+    function gamma goto history if implements import in index inf infinity inline instanceof int interface isfinite
+    isnan j0 j1 jn length let location log long main malloc memcpy memset mutable name namespace nan native network
+    new noexcept not_eq null nullptr open operator or_eq package parent predict printf private protected public rand
+    register restrict return scanf self short signal signbit signed sizeof static static_assert status stop struct
+    super switch synchronized template this thread_local throw throws time top transient true try typedef typename
+    typeof undefined union unsigned using var virtual void volatile weights while window with workspace x xor xor_eq
+    y0 y1 yield yn
     """.split()  # noqa: SIM905
 )
 ALIGNMENT = 4  # numbers: a place begins at a multiple of 16 bytes, the size of a vector register

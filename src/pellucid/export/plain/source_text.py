@@ -10,7 +10,9 @@ WIDTH = 120
 def plain_text(text: str) -> str:
     """Return the text on one line, without characters that could end a comment or that are not printable."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    words = " ".join(printable.split()).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    words = " ".join(printable.split())
+    for ending in ("*/", "/*", "??", "</", "<!"):  # of a comment, a trigraph, and in a page the script itself
+        words = words.replace(ending, " ".join(ending))
     return words if len(words) <= WIDTH - 8 else f"{words[: WIDTH - 11]}..."
 
 
