@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,27 @@ def browser() -> Iterator[object]:
 
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def axe_findings() -> Callable[[object], list[str]]:
+    """A function that returns what axe-core, from a package on PyPI that contains it, finds on a page.
+
+    Best practices beyond WCAG, such as the order of headings, are checked too.
+    """
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        if os.environ.get("CI"):
+            pytest.fail("axe-playwright-python is not installed: the accessibility of the page cannot be tested")
+        pytest.skip("axe-playwright-python is not installed: the accessibility of the page is not tested")
+    axe = Axe()
+
+    def findings(page):
+        violations = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        return [f"{one['id']}: {node['target']}: {node['failureSummary']}" for one in violations for node in one["nodes"]]
+
+    return findings
 
 
 @pytest.fixture(scope="session")
