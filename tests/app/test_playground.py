@@ -311,6 +311,13 @@ def test_the_order_in_which_features_are_chosen_does_not_count(ask):
     assert parameters(one).tobytes() == parameters(other).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "source"), [("l1", "Chain(L1(0.01), SGD"), ("l2", "Chain(L2(0.01), SGD"), ("decay", "Chain(Decay(0.01), SGD")]
+)
+def test_the_regularizations(ask, name, source):
+    assert source in ask("python", **{**MOONS, "regularization": name, "strength": 0.01})["code"]
+
+
 def test_divergence_is_reported(ask):
     session = ask("start", **{**MOONS, "activation": "relu", "learning_rates": [[0, 1000]]})["session"]
     state = ask("advance", session=session, steps=200)
