@@ -1,16 +1,12 @@
 // The tab Why: the pixels that support the prediction of a network, or any other class, and the pixels that oppose it, by several
 // attribution methods.
 
-import {get, post, unpackFloats} from "../api.js";
+import {get, post} from "../api.js";
 import {appState, notify} from "../app-state.js";
-import {element, onThemeChange, paintSigned, percent} from "../dom.js";
+import {element, percent} from "../dom.js";
 import {attachPad} from "../drawing-pad.js";
+import {methodCard} from "./why-card.js";
 
-const TITLES = {
-  "saliency": "Saliency", "input-times-gradient": "Input × gradient", "integrated-gradients": "Integrated gradients",
-  "expected-gradients": "Expected gradients (SHAP)", "occlusion": "Occlusion",
-  "deeplift": "DeepLIFT", "grad-cam": "Grad-CAM",
-};
 const DELAY = 250;                                    // milliseconds without a new point before the attributions are computed
 
 export function mount(section) {
@@ -19,7 +15,9 @@ export function mount(section) {
   const target = element("select", {onchange: () => { offerOthers(); scheduleExplain(); }});
   const against = element("select", {onchange: scheduleExplain});
   const prediction = element("p", {class: "quiet numbers", role: "status"}, "Draw a digit to see which of its pixels matter.");
-  const cards = element("div", {class: "attributions"});
+  const cards = element("div", {class: "attributions"}), moreCards = element("div", {class: "attributions"});
+  const more = element("details", {class: "why-more", hidden: true, ontoggle: () => { if (more.open) scheduleExplain(); }},
+    element("summary", {}, "More methods"), moreCards);
   section.append(left, element("div", {class: "stack"},
     element("div", {class: "card"},
       element("div", {class: "tools"},
@@ -29,8 +27,10 @@ export function mount(section) {
       prediction,
       element("p", {class: "legend"},
         element("span", {}, element("i"), "supports the class"), element("span", {}, element("i", {class: "minus"}), "opposes the class"),
-        element("span", {}, "* the attributions of this method need not add up to the difference in the output"))),
-    cards));
+        element("span", {}, "a logit is the network's score for a class: one more makes the class 2.7 times as likely beside another")),
+      element("p", {class: "try"}, element("strong", {}, "Try: "),
+        "choose “and not” the second guess, and see which pixels decide between the two. Then draw only the vermilion part: is the answer the same?")),
+    cards, more));
   let methods = null, timer = null;
   let predicted = null;                               // by the network of the list, for the drawing
   let current = 0;                                    // the number of the newest explanation: older ones stop
@@ -47,7 +47,8 @@ export function mount(section) {
     if (!network) return;
     if (!methods) {
       methods = (await get("/api/why/methods")).methods.map((method) => methodCard(method));
-      cards.replaceChildren(...methods.map((card) => card.box));
+      for (const card of methods) (card.first ? cards : moreCards).append(card.box);
+      more.hidden = false;
     }
     if (!appState.strokes.length) { methods.forEach((card) => card.clear()); return; }
     const first = (await post("/api/predict", {...appState.drawingFields, networks: [network.name]})).predictions[0];
@@ -56,6 +57,7 @@ export function mount(section) {
     prediction.textContent = `${network.name} predicts ${predicted} (${percent(first.confidence)}); second: ${first.second}.`;
     offerOthers();
     for (const card of methods) {
+      if (!card.first && !more.open) continue;        // computed when the fold is opened
       try {
         const answer = await post("/api/why/attribution", {
           ...appState.drawingFields, network: network.name, method: card.name,
@@ -97,30 +99,4 @@ export function mount(section) {
     onShow() { attachPad(left); scheduleExplain(); },
     onHide() { current++; },
   };
-}
-
-function methodCard({name, about, complete, signed}) {
-  const title = TITLES[name] ?? name;
-  const canvas = element("canvas", {width: 28, height: 28, role: "img", "aria-label": `${title}: the attribution of each pixel`});
-  const values = element("dl"), message = element("p", {class: "quiet small", role: "status"});
-  const box = element("article", {class: "card", "data-method": name},
-    element("h2", {}, title), element("p", {class: "quiet small"}, about), canvas, values, message);
-  let attribution = null;
-  const paint = () => paintSigned(canvas, attribution ?? new Float32Array(784), 28, 28, 0, signed ? "--vermilion" : "--ink");
-  const row = (label, value) => [element("dt", {}, label), element("dd", {}, value)];
-  function clear() { attribution = null; values.replaceChildren(); message.textContent = ""; paint(); }
-  function show(answer) {
-    attribution = unpackFloats(answer.values);
-    paint();
-    message.textContent = answer.layer && (attribution.some((value) => value) ? `The map is that of ${answer.layer}.`
-      : "Nothing was found: hiding what the maps of the convolutions show does not lower the output.");
-    const error = answer.completeness_error.toFixed(3) + (complete ? "" : " *");
-    values.replaceChildren(
-      ...row("difference in output", (answer.output - answer.baseline_output).toFixed(3)), ...row("sum of attributions", answer.sum.toFixed(3)),
-      ...row("completeness error", error), ...row("time", `${answer.milliseconds.toFixed(0)} ms`));
-  }
-  function showError(text) { clear(); message.textContent = text; }
-  onThemeChange(paint);
-  clear();
-  return {name, box, show, clear, showError};
 }
