@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="the drawing mode needs Starlette")
 from starlette.testclient import TestClient
 
 from pellucid import SGD, CrossEntropy, Dense, Flatten, Sequential, Softmax
-from pellucid.app import server
+from pellucid.app import predictions, server
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.app.tabs import compare
@@ -129,13 +129,101 @@ def test_the_images_on_which_the_networks_disagree(ask, networks, monkeypatch):
     assert rows == hard.tolist()
 
 
-def test_data_and_predictions_are_cached(ask, networks, monkeypatch):
-    ask("results", networks=BOTH)
+def forbid_work(networks, monkeypatch):
+    """Let every loading of data and every prediction fail."""
+
+    def predict(x):
+        assert len(x) == 1, "only the server's first prediction, at its start"
+
     monkeypatch.setattr(registry, "SOURCES", {})
     for name in BOTH:
-        monkeypatch.setattr(networks.get(name), "model", networks.get(name).model)
-        monkeypatch.setattr(networks.get(name).model, "predict", None)
+        monkeypatch.setattr(networks.get(name).model, "predict", predict)
+
+
+def test_data_and_predictions_are_cached(ask, networks, monkeypatch):
+    ask("results", networks=BOTH)
+    forbid_work(networks, monkeypatch)
     assert ask("images", networks=BOTH)["images"], "nothing is loaded or predicted again"
+
+
+@pytest.fixture
+def restarted(tmp_path, networks):
+    """A function that asks a new server with the same networks and runs."""
+
+    def post(path, **body):
+        state = AppState(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"))
+        with TestClient(server.application(state), base_url="http://127.0.0.1:8137") as client:
+            return client.post(f"/api/compare/{path}", json=body).json()
+
+    return post
+
+
+def test_predictions_are_known_after_a_restart(ask, restarted, networks, monkeypatch):
+    first = ask("results", networks=BOTH)
+    forbid_work(networks, monkeypatch)
+    assert restarted("results", networks=BOTH) == first, "nothing is loaded or predicted"
+
+
+@pytest.mark.parametrize("damage", ["cut", "byte", "empty", "other"])
+def test_damaged_predictions_are_computed_again(ask, restarted, tmp_path, damage):
+    first = ask("results", networks=BOTH)
+    files = sorted((tmp_path / "runs" / predictions.FOLDER).iterdir())
+    assert len(files) == 2
+    content = [path.read_bytes() for path in files]
+    changed = {
+        "cut": content[0][:-1], "empty": b"", "byte": content[0][:-1] + bytes([content[0][-1] ^ 1]), "other": content[1],
+    }  # fmt: skip
+    files[0].write_bytes(changed[damage])
+    assert restarted("results", networks=BOTH) == first
+    assert files[0].read_bytes() == content[0]
+
+
+def test_a_network_that_was_trained_again_has_new_predictions(ask, networks):
+    before = ask("results", networks=BOTH)["networks"]
+    networks.get("poor").model.weights["dense1.W"][...] = networks.get("good").model.weights["dense1.W"]
+    networks.get("poor").model.weights["dense1.b"][...] = networks.get("good").model.weights["dense1.b"]
+    after = ask("results", networks=BOTH)["networks"]
+    assert after[1]["confusion"] == before[0]["confusion"] != before[1]["confusion"]
+
+
+def test_other_data_has_other_predictions(restarted, ask, networks, mnist_folder, monkeypatch):
+    ask("results", networks=BOTH)
+    networks.get("good").settings["data"]["sha256"] = "another"
+    forbid_work(networks, monkeypatch)
+    assert "there is no data set" in restarted("results", networks=BOTH)["error"], "the data is loaded"
+
+
+def test_old_files_are_deleted(ask, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "MAX_FILES", 3)
+    for part in ("test", "validation"):
+        ask("results", networks=BOTH, part=part)
+    assert len(list((tmp_path / "runs" / predictions.FOLDER).iterdir())) == 3
+
+
+def test_without_a_place_for_files_the_results_are_the_same(ask, tmp_path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    assert ask("results", networks=BOTH)["data"]["n"] == 100
+
+
+def test_the_progress_of_a_request_is_known_by_its_ticket(ask, networks, monkeypatch):
+    monkeypatch.setattr(predictions, "CHUNK", 40)
+    seen = []
+    load, model = registry.load, networks.get("poor").model
+    predict = model.predict
+
+    def look(function):
+        def looked(*arguments):
+            seen.append(ask("progress", ticket="mine"))
+            return function(*arguments)
+
+        return looked
+
+    monkeypatch.setattr(registry, "load", look(load))
+    monkeypatch.setattr(model, "predict", look(predict))
+    ask("results", networks=BOTH, ticket="mine")
+    computing = {"state": "computing", "network": "poor", "of": 200}
+    assert seen == [{"state": "loading", "data": "mnist"}, *({**computing, "done": n} for n in (100, 140, 180))]
+    assert ask("progress", ticket="mine") == {"state": "unknown"}
 
 
 def test_the_validation_set(ask):

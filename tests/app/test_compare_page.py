@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 
@@ -37,6 +39,25 @@ def test_two_networks_are_compared(compared):
     assert page.locator(".compare-matrix").count() == 0
     page.get_by_role("checkbox", name="cnn-fast").check()
     page.wait_for_selector(".compare-matrix")
+
+
+def test_the_progress_is_shown(open_page, mnist_folder, state, monkeypatch):
+    go_on, model = threading.Event(), state.networks.get("cnn-fast").model
+    predict = model.predict
+
+    def slow(x):
+        assert len(x) == 1 or go_on.wait(30)
+        return predict(x)
+
+    monkeypatch.setattr(model, "predict", slow)
+    page = open_page("#compare")
+    progress = page.locator(".compare-progress")
+    progress.wait_for()
+    page.get_by_text("100 of 200 images; now cnn-fast").wait_for()
+    assert progress.locator("progress").get_attribute("value") == "0.5"
+    go_on.set()
+    page.wait_for_selector(".compare-matrix")
+    progress.wait_for(state="hidden")
 
 
 def test_the_keyboard_moves_from_cell_to_cell_and_opens_the_images(compared):

@@ -1,34 +1,31 @@
 """The tab Compare: several networks on the same images, and the images that make up each count.
 
-Data sets are loaded once, and each network predicts each part of them once. Later requests use the stored predictions.
+Each network predicts each part of a data set once: later requests use the stored predictions
+(:mod:`pellucid.app.predictions`). While a request is computed, the page asks for its progress by a ticket, a name that it gives
+to the request.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.routing import BaseRoute
 
 from pellucid.app.api import RequestFields, pack, post
-from pellucid.app.networks import DIGITS, SHAPE, Network, Networks
+from pellucid.app.networks import Network, Networks
+from pellucid.app.predictions import Card, Part, PredictionStore, Progress
 from pellucid.app.state import AppState
 from pellucid.core.memory import Array
-from pellucid.data import Dataset, Splits
-from pellucid.data.sources import registry
-from pellucid.errors import ConfigError, DataError
-from pellucid.model.model import Model
+from pellucid.errors import ConfigError
 from pellucid.runs.comparison import Comparison
 
 MIN_NETWORKS, MAX_NETWORKS = 2, 6
 IMAGES_PER_ANSWER = 60
-MAX_DATASETS, MAX_PREDICTIONS = 3, 24  # kept in memory; one prediction is of one network for one part of a data set
 CONFUSIONS = 5  # the most frequent ones of each network
 PARTS = ("test", "validation")
 FIELDS = ("networks", "part", "data")  # of every request
@@ -36,43 +33,37 @@ FIELDS = ("networks", "part", "data")  # of every request
 
 def routes(state: AppState) -> list[BaseRoute]:
     """Return the routes of this tab."""
-    networks, cache = state.networks, PredictionCache(state.data_dir)
+    networks, store, tickets = state.networks, PredictionStore(state.runs, state.data_dir), Tickets()
     cell = ("network", "true", "predicted")
     return [
-        post("/api/compare/results", functools.partial(_results, networks, cache), *FIELDS),
-        post("/api/compare/images", functools.partial(_images, networks, cache), *FIELDS, *cell, "first"),
+        post("/api/compare/results", functools.partial(_results, networks, store, tickets), *FIELDS, "ticket"),
+        post("/api/compare/progress", tickets.look_up, "ticket"),
+        post("/api/compare/images", functools.partial(_images, networks, store), *FIELDS, *cell, "first"),
     ]
 
 
-class PredictionCache:
-    """The most recently used data sets, and the predictions of the networks for them."""
+class Tickets:
+    """The progress of the requests that are being computed, by their tickets."""
 
-    def __init__(self, data_dir: Path | None):
-        self._data_dir = data_dir
-        self._splits: OrderedDict[tuple[str, int], Splits] = OrderedDict()
-        self._predictions: OrderedDict[tuple[int, str, int, str], tuple[Model, Array]] = OrderedDict()
-        self._lock = threading.Lock()  # a second request for the same results waits for the first
+    def __init__(self) -> None:
+        self._progress: dict[str, Progress] = {}
 
-    def splits(self, name: str, seed: int) -> Splits:
-        """Return a data set, loaded on first use. Raises what ``registry.load`` raises."""
-        with self._lock:
-            if (name, seed) not in self._splits:
-                self._splits[name, seed] = registry.load(name, self._data_dir, seed)
-            self._splits.move_to_end((name, seed))
-            while len(self._splits) > MAX_DATASETS:
-                self._splits.popitem(last=False)
-            return self._splits[name, seed]
+    @contextlib.contextmanager
+    def progress(self, ticket: str | None) -> Iterator[Progress]:
+        """Make the progress of a request known during the ``with`` block."""
+        progress = Progress()
+        if ticket is not None:
+            self._progress[ticket] = progress
+        try:
+            yield progress
+        finally:
+            if ticket is not None:
+                self._progress.pop(ticket, None)
 
-    def probabilities(self, network: Network, name: str, seed: int, part: str, x: Array) -> Array:
-        """Return the probabilities that a network computes for the images x of a part: (n, k)."""
-        key = id(network.model), name, seed, part
-        with self._lock:
-            if key not in self._predictions:  # the model is kept too, so that no other model gets its id
-                self._predictions[key] = network.model, network.model.predict(x)
-            self._predictions.move_to_end(key)
-            while len(self._predictions) > MAX_PREDICTIONS:
-                self._predictions.popitem(last=False)
-            return self._predictions[key][1]
+    def look_up(self, request: RequestFields) -> dict[str, Any]:
+        """Return the progress of the request with that ticket; after its end, the state "unknown"."""
+        progress = self._progress.get(request.text("ticket"))
+        return {"state": "unknown"} if progress is None else progress.now
 
 
 @dataclass
@@ -80,15 +71,18 @@ class _Selection:
     """Networks and one part of one data set. ``classes`` are those of the data or of the network that knows the most."""
 
     networks: Sequence[Network]
-    splits: Splits
-    part: Dataset
+    part: Part
+    card: Card
     y: Array
     probabilities: dict[str, Array]
     comparison: Comparison
     classes: tuple[str, ...]
 
 
-def _select(networks: Networks, cache: PredictionCache, request: RequestFields) -> _Selection:
+def _select(
+    networks: Networks, store: PredictionStore, request: RequestFields, progress: Progress, *, with_images: bool = False
+) -> _Selection:
+    """Return what a request selects. ``with_images`` loads the images even where the predictions for them are known."""
     names = request.texts("networks", MAX_NETWORKS)
     part = request.text("part", PARTS, "test")
     if len(set(names)) < len(names):
@@ -98,16 +92,16 @@ def _select(networks: Networks, cache: PredictionCache, request: RequestFields) 
     selected = networks.select(names)
     datasets = [_training_data(network) for network in selected]
     data = request.text("data", [name for name, _ in datasets], None) or datasets[0][0]
-    seed = next(seed for name, seed in datasets if name == data)
-    splits = cache.splits(data, seed)
-    samples: Dataset = getattr(splits, part)
-    if samples.shape != SHAPE or (splits.classes or ())[:10] != DIGITS:
-        raise DataError(f"{splits.name} does not contain images of digits")
-    probabilities = {one.name: cache.probabilities(one, data, seed, part, samples.x) for one in selected}
+    first = next(one for one, (name, _) in zip(selected, datasets, strict=True) if name == data)
+    chosen = Part(data, _training_data(first)[1], part)
+    if with_images:
+        store.samples(chosen, progress)
+    found = store.predictions(selected, chosen, first.settings.get("data", {}).get("sha256"), progress)
+    probabilities = {one.name: found[one.name].probabilities for one in selected}
     labels = {name: p.argmax(axis=1) for name, p in probabilities.items()}
-    y = np.asarray(samples.y)
-    classes = max([splits.classes or DIGITS, *(one.classes for one in selected)], key=len)
-    return _Selection(selected, splits, samples, y, probabilities, Comparison(y, labels), classes)
+    known = found[selected[0].name]
+    classes = max([known.card.classes, *(one.classes for one in selected)], key=len)
+    return _Selection(selected, chosen, known.card, known.y, probabilities, Comparison(known.y, labels), classes)
 
 
 def _training_data(network: Network) -> tuple[str, int]:
@@ -116,11 +110,12 @@ def _training_data(network: Network) -> tuple[str, int]:
     return str(data.get("requested", "mnist")), int(data.get("split_seed", 0))
 
 
-def _results(networks: Networks, cache: PredictionCache, request: RequestFields) -> dict[str, Any]:
-    selection = _select(networks, cache, request)
-    comparison, splits, n = selection.comparison, selection.splits, len(selection.y)
+def _results(networks: Networks, store: PredictionStore, tickets: Tickets, request: RequestFields) -> dict[str, Any]:
+    with tickets.progress(request.text("ticket", None, None)) as progress:
+        selection = _select(networks, store, request, progress)
+    comparison, card, n = selection.comparison, selection.card, len(selection.y)
     return {
-        "data": {"name": splits.name, "part": request.text("part", PARTS, "test"), "source": splits.source, "n": n},
+        "data": {"name": card.name, "part": selection.part.part, "source": card.source, "n": n},
         "datasets": list(dict.fromkeys(_training_data(network)[0] for network in selection.networks)),
         "classes": selection.classes,
         "notes": _notes(selection),
@@ -155,29 +150,30 @@ def confusion_matrix(y: Array, predicted: Array, k: int) -> Array:
 
 def _notes(selection: _Selection) -> list[str]:
     """Return warnings: networks that were trained on other data, and classes that a network does not have."""
-    notes, splits = [], selection.splits
+    notes, card = [], selection.card
     for network in selection.networks:
         data = network.settings.get("data", {})
         name = data.get("name", "data that its run does not name")
-        if name != splits.name:
-            notes.append(f"{network.name} was trained on {name}, not on {splits.name}")
-        elif data.get("sha256") != splits.sha256:
+        if name != card.name:
+            notes.append(f"{network.name} was trained on {name}, not on {card.name}")
+        elif data.get("sha256") != card.sha256:
             notes.append(f"{network.name} was trained on another version of the files of {name}")
         elif data.get("split_seed", 0) != _training_data(selection.networks[0])[1]:
             notes.append(f"{network.name} was trained with another split: its training set may contain validation images")
-        missing = sorted(set(splits.classes or DIGITS) - set(network.classes))
+        missing = sorted(set(card.classes) - set(network.classes))
         if missing:
             classes = " or ".join(repr(one) for one in missing)
             notes.append(f"{network.name} cannot predict {classes}: all images of these classes count as wrong")
     return notes
 
 
-def _images(networks: Networks, cache: PredictionCache, request: RequestFields) -> dict[str, Any]:
+def _images(networks: Networks, store: PredictionStore, request: RequestFields) -> dict[str, Any]:
     """Return images of a cell of the confusion matrix of ``network``, those with the highest probability first.
 
     Without ``network``, they are the images on which the networks disagree, the hardest first.
     """
-    selection = _select(networks, cache, request)
+    selection = _select(networks, store, request, Progress(), with_images=True)
+    samples, _ = store.samples(selection.part, Progress())
     comparison, classes = selection.comparison, selection.classes
     name = request.text("network", comparison.predictions, None)
     if name is None:
@@ -202,6 +198,6 @@ def _images(networks: Networks, cache: PredictionCache, request: RequestFields) 
                     for one, labels in comparison.predictions.items()
                 ],
             }
-            for row, image in zip(shown, selection.part.x[shown], strict=True)
+            for row, image in zip(shown, samples.x[shown], strict=True)
         ],
     }

@@ -3,6 +3,7 @@
 import {latestOnly, post, unpackBytes} from "../api.js";
 import {appState} from "../app-state.js";
 import {element, paintGrey, percent, radioGroup, thousands} from "../dom.js";
+import {createProgress} from "./compare-progress.js";
 
 const MIN_NETWORKS = 2, MAX_NETWORKS = 6;
 
@@ -17,11 +18,13 @@ export function mount(section) {
     ["test", "Test set", "Not used in training"],
     ["validation", "Validation set", "Not used to compute gradients, but possibly to choose settings"],
   ], part, (value) => { part = value; update(); });
-  const results = element("div", {class: "stack"}), album = imageAlbum();
+  const results = element("div", {class: "stack"}), album = imageAlbum(), progress = createProgress();
   section.append(element("div", {class: "stack"},
     element("div", {class: "card"},
       element("fieldset", {}, element("legend", {}, `Networks to compare (${MIN_NETWORKS} to ${MAX_NETWORKS})`), networks),
-      element("div", {class: "row"}, parts, datasetField), status),
+      element("div", {class: "row"}, parts, datasetField), status, progress.box,
+      element("p", {class: "try"}, element("strong", {}, "Try: "),
+        "click a number outside the diagonal of a table, and see the images that this network misreads. Would you have read them?")),
     results), album.box);
 
   function listNetworks() {
@@ -44,9 +47,9 @@ export function mount(section) {
 
   const load = latestOnly(async () => {
     const request = {networks: selected, part, ...(dataset === null ? {} : {data: dataset})};
-    status.textContent = "computing predictions …";
+    status.textContent = "comparing …";
     try {
-      const answer = await post("/api/compare/results", request);
+      const answer = await progress.follow((ticket) => post("/api/compare/results", {...request, ticket}));
       status.textContent = `${thousands(answer.data.n)} images: the ${answer.data.part} set of ${answer.data.name}`;
       datasets.replaceChildren(...answer.datasets.map((name) =>
         element("option", {value: name, selected: name === (request.data ?? answer.datasets[0])}, name)));
