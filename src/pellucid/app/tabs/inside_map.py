@@ -91,7 +91,7 @@ def _input(stage: Stage, x: Array, window: Window, first: int) -> dict[str, Any]
     is_image = stage.before is None
     return {
         "input": {"shape": x.shape[1:], "values": pack(x[0]), "first": first, "is_image": is_image},
-        "window": window._asdict(),
+        "window": {name: getattr(window, name) for name in ("kh", "kw", "sh", "sw", "top", "left", "dh", "dw")},
     }
 
 
