@@ -80,6 +80,19 @@ def test_only_the_lines_of_the_neuron_under_the_pointer_are_drawn(opened):
     assert 50 < alone["plus"] + alone["minus"] < 0.7 * (before["plus"] + before["minus"])
 
 
+def test_the_keyboard_shows_the_lines_of_one_neuron_and_opens_it(opened):
+    page = opened("cnn-fast")
+    before = page.evaluate(COLOURS)
+    page.locator(".diagram canvas").focus()
+    shown = page.locator(".diagram canvas").get_attribute("data-frames")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("(n) => document.querySelector('.diagram canvas').dataset.frames !== n", arg=shown)
+    alone = page.evaluate(COLOURS)
+    assert 50 < alone["plus"] + alone["minus"] < 0.7 * (before["plus"] + before["minus"])
+    page.keyboard.press("Enter")
+    assert page.locator(".unit h3").inner_text() == "Neuron 0 of dense1"
+
+
 def test_a_map_opens_with_the_computation_of_its_numbers(opened):
     page = opened("cnn-fast")
     page.locator("[data-stage=conv2d1] .map-buttons button").nth(3).click()
