@@ -167,7 +167,7 @@ def test_predictions_are_known_after_a_restart(ask, restarted, networks, monkeyp
 @pytest.mark.parametrize("damage", ["cut", "byte", "empty", "other"])
 def test_damaged_predictions_are_computed_again(ask, restarted, tmp_path, damage):
     first = ask("results", networks=BOTH)
-    files = sorted((tmp_path / "runs" / predictions.FOLDER).iterdir())
+    files = sorted((tmp_path / "runs" / predictions.FOLDER).glob("*.safetensors"))
     assert len(files) == 2
     content = [path.read_bytes() for path in files]
     changed = {
@@ -186,18 +186,25 @@ def test_a_network_that_was_trained_again_has_new_predictions(ask, networks):
     assert after[1]["confusion"] == before[0]["confusion"] != before[1]["confusion"]
 
 
-def test_other_data_has_other_predictions(restarted, ask, networks, mnist_folder, monkeypatch):
-    ask("results", networks=BOTH)
-    networks.get("good").settings["data"]["sha256"] = "another"
+def test_the_digest_of_the_data_is_that_of_its_last_loading_or_of_the_training(ask, restarted, networks, tmp_path, monkeypatch):
+    first = ask("results", networks=BOTH)
     forbid_work(networks, monkeypatch)
+    networks.get("good").settings["data"]["sha256"] = "another"
+    answer = restarted("results", networks=BOTH)
+    assert answer["networks"] == first["networks"]
+    assert answer["notes"] == ["good was trained on another version of the files of mnist"]
+    digests = tmp_path / "runs" / predictions.FOLDER / predictions.DIGESTS
+    digests.write_text("[]")
     assert "there is no data set" in restarted("results", networks=BOTH)["error"], "the data is loaded"
+    networks.get("good").settings["data"]["sha256"] = mnist().sha256
+    assert restarted("results", networks=BOTH) == first
 
 
 def test_old_files_are_deleted(ask, tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "MAX_FILES", 3)
     for part in ("test", "validation"):
         ask("results", networks=BOTH, part=part)
-    assert len(list((tmp_path / "runs" / predictions.FOLDER).iterdir())) == 3
+    assert len(list((tmp_path / "runs" / predictions.FOLDER).glob("*.safetensors"))) == 3
 
 
 def test_without_a_place_for_files_the_results_are_the_same(ask, tmp_path):

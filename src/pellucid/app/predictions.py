@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.app.networks import DIGITS, SHAPE, Network
-from pellucid.core.files import TensorFile, canonical_json, make_folder, save_tensors, tensor_chunks
+from pellucid.core.files import TensorFile, canonical_json, make_folder, read_json, save_tensors, tensor_chunks, write_text
 from pellucid.core.memory import Array
 from pellucid.core.version import __version__
 from pellucid.data import Dataset, Splits
@@ -31,6 +31,7 @@ from pellucid.training.execution import chunks
 
 FOLDER = ".predictions"
 SUFFIX = ".safetensors"
+DIGESTS = "digests.json"  # of the data sets when they were loaded last
 CHUNK = 256  # images between two reports of the progress
 MAX_DATASETS, MAX_PREDICTIONS = 3, 24  # kept in memory
 MAX_FILES = 60  # of some 500 KB each; the oldest are deleted
@@ -96,17 +97,16 @@ class PredictionStore:
     ) -> dict[str, Predicted]:
         """Return the predictions of the networks by their names.
 
-        ``sha256`` is the digest that the data had when a network was trained. If the predictions for such data are known, the
-        data is not loaded: they are right, whatever the files are now. Where the data is loaded, its own digest counts. Raises
-        like :meth:`samples`.
+        ``sha256`` is the digest that the data had when a network was trained. If the predictions for such data are known, or
+        those for the data as it was loaded last, it is not loaded again. Raises like :meth:`samples`.
         """
         with self._lock:
-            loaded = self._splits.get((part.data, part.seed))
-            sha256 = sha256 if loaded is None else loaded.sha256
             digests = {network.name: digest(network.model) for network in networks}
             found: dict[str, Predicted] = {}
-            if sha256 is not None:
-                found = self._known_ones({name: _key(one, part, sha256) for name, one in digests.items()})
+            loaded = self._splits.get((part.data, part.seed))
+            for known in (self._last_digest(part), sha256) if loaded is None else (loaded.sha256,):
+                if known is not None and len(found) < len(networks):
+                    found = self._known_ones({name: _key(one, part, known) for name, one in digests.items()})
             if len(found) < len(networks):
                 samples, card = self._samples(part, progress)
                 keys = {name: _key(one, part, card.sha256) for name, one in digests.items()}
@@ -131,12 +131,31 @@ class PredictionStore:
             if splits.test.shape != SHAPE or (splits.classes or ())[:10] != DIGITS:
                 raise DataError(f"{splits.name} does not contain images of digits")
             self._splits[key] = splits
+            self._remember(part, splits)
         self._splits.move_to_end(key)
         while len(self._splits) > MAX_DATASETS:
             self._splits.popitem(last=False)
         splits = self._splits[key]
         samples: Dataset = getattr(splits, part.part)
         return samples, Card(splits.name, splits.source, splits.sha256, splits.classes or DIGITS)
+
+    def _last_digest(self, part: Part) -> str | None:
+        """Return the digest that a data set had when it was loaded last, None if it may have changed since."""
+        with contextlib.suppress(FileError, AttributeError):
+            found = read_json(self._folder / DIGESTS).get(_data_key(part))
+            return found if isinstance(found, str) else None
+        return None
+
+    def _remember(self, part: Part, splits: Splits) -> None:
+        """Store the digest of a data set whose content is fixed: not that of user data, nor of a part in place of MNIST."""
+        if part.data not in registry.SOURCES or splits.name != part.data:
+            return
+        known: dict[str, Any] = {}
+        with contextlib.suppress(FileError, TypeError, ValueError):
+            known = dict(read_json(self._folder / DIGESTS))
+        with contextlib.suppress(FileError, OSError):
+            make_folder(self._folder)
+            write_text(self._folder / DIGESTS, canonical_json({**known, _data_key(part): splits.sha256}), sync=False)
 
     def _find(self, key: str) -> Predicted | None:
         """Return what is known under a key, from memory or from its file."""
@@ -188,6 +207,10 @@ def digest(model: Model) -> str:
     for chunk in tensor_chunks(model.config(), model.state.saved_arrays(training_state=False)):
         sha.update(chunk)
     return sha.hexdigest()
+
+
+def _data_key(part: Part) -> str:
+    return f"{__version__} {part.data} {part.seed}"
 
 
 def _key(network: str, part: Part, sha256: str) -> str:
