@@ -12,7 +12,7 @@ import {createSurface} from "./playground-surface.js";
 const PLANE_HINT = "Filled: training. Hollow: validation. Faint: undecided.";
 const SURFACE_HINT = "Vermilion squares: above 0. Blue circles: below. Filled: training. Hollow: validation.";
 const LOWEST_R2 = -1;                                // of the chart: the first steps can be far below
-const NETWORK_HINT = "Lines: weights. Vermilion: positive. Blue, dashed: negative. Click a line or a unit to set weights by hand.";
+const NETWORK_HINT = "Vermilion: positive. Blue, dashed: negative. Click a line or a unit to set weights.";
 
 // Returns elements for the page: {counters, status, idea, network, plane, scores, scoreChart, surface}. `inputs` and `logAxis` are
 // form elements that belong to the network and to the chart of the loss.
