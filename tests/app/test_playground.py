@@ -377,7 +377,7 @@ def settings(fields):
         ({"learning_rates": [[0, 0]]}, "a learning rate must be"),
         ({"learning_rates": [[0, 1, 2]]}, "a learning rate must be"),
         ({"learning_rates": 0.1}, "an entry for step 0"),
-        ({"batch_size": 0.5}, "batch_size must be"),
+        ({"batch_size": 0.5}, "batch size must be"),
         ({"regularization": "l3"}, "did you mean 'l2'"),
         ({"data": "user"}, "points must be a list of 4"),
         ({"data": "user", "points": [[0, 0, 0]] * 1001}, "to 1,000"),
