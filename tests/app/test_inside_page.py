@@ -69,6 +69,7 @@ def test_the_convolutional_network_comes_first(open_page):
 
 def test_only_the_lines_of_the_neuron_under_the_pointer_are_drawn(opened):
     page = opened("cnn-fast")
+    page.wait_for_function(f"() => {{ const {{plus, minus}} = ({COLOURS})(); return plus + minus > 100; }}")  # it is painted
     before = page.evaluate(COLOURS)
     frames = "() => Number(document.querySelector('.diagram canvas').dataset.frames)"
     shown = page.evaluate(frames)
