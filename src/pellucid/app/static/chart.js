@@ -213,6 +213,6 @@ function logarithmicAxis(series, spec) {
 function shortNumber(value) {
   if (!Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(Number(value.toPrecision(2)) === Number(value.toPrecision(1)) ? 0 : 1).replace("e+", "e");
+  if (size !== 0 && (size < 0.001 || size >= 1e5)) return value.toExponential(Number(value.toPrecision(2)) === Number(value.toPrecision(1)) ? 0 : 1).replace("e+", "e");
   return String(Number(value.toPrecision(size >= 1000 ? 6 : 3)));
 }

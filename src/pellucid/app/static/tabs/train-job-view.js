@@ -184,13 +184,15 @@ function curveCharts(notes) {
 
 // The marks of a job on its charts: where the learning rate was changed, and where the training diverged.
 function marks(job) {
-  const found = [];
+  const found = [], isClose = (x) => found.length && x - found.at(-1).x < MARKS_APART * Math.max(1, job.rows.length);
   for (const {at, learning_rate: rate} of job?.rate_changes || []) {
-    const last = found.at(-1), text = rate === null ? "preset's rate" : `rate ${Number(rate.toPrecision(3))}`;
-    if (last && at - last.x < MARKS_APART * Math.max(1, job.rows.length)) last.text = text; else found.push({x: at, text});
+    const text = rate === null ? "preset's rate" : `rate ${Number(rate.toPrecision(3))}`;
+    if (isClose(at)) found.at(-1).text = text; else found.push({x: at, text});
   }
   const end = job?.explosion?.at(-1);
-  return end ? [...found, {x: end[0], text: "diverged"}] : found;
+  if (end && isClose(end[0])) found.at(-1).text += ", diverged";
+  else if (end) found.push({x: end[0], text: "diverged"});
+  return found;
 }
 
 // The training curve: means over parts of an epoch. Where the epochs are too short for that, and where a resumed run has only its
