@@ -21,11 +21,14 @@ import numpy as np
 import pellucid
 from benchmarks.drawing import evaluate, load_images
 from pellucid import Model
+from pellucid.app.adaptation import REPLAY_FILE
 from pellucid.app.networks import PAIR_CARD
 from pellucid.app.tabs.train_job import PAIR
-from pellucid.core.files import write_text
+from pellucid.core.files import open_atomic, write_text
 from pellucid.core.json_text import json_text
+from pellucid.core.rng import generator
 from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
+from pellucid.data.sources import registry
 from pellucid.kernels import load, name_of
 from pellucid.runs.folder import read_metrics
 from pellucid.runs.plan import RunPlan, RunSettings
@@ -33,6 +36,8 @@ from pellucid.runs.run import run
 
 # What is subtracted from the bias of "no digit", a logit. Chosen on the validation writers: see docs/drawing.md.
 LOWERED = {"draw-mlp": 1.0, "draw-cnn": 2.0}
+REPLAYED, CHECKED = 80, 400  # samples of each class that are replayed, and drawings that show the effect of an adaptation
+SCANS, DRAWN = 5_000, 1_000  # of the validation set: first the digits of MNIST, then the pen digits
 OUT = Path(pellucid.__file__).parent / "app" / "pair"
 
 
@@ -64,6 +69,18 @@ def make(name: str, settings: RunSettings, runs: Path, out: Path) -> dict[str, A
     }
 
 
+def save_replay(data_dir: Path | None, file: Path) -> None:
+    """Store a sample of the training data, and drawings of the validation writers, for the adaptation to corrections."""
+    splits = registry.load("drawings", data_dir)
+    random, y, validation = generator(0, "replay"), splits.train.y, splits.validation
+    rows = [random.permutation(np.flatnonzero(y == label))[:REPLAYED] for label in range(len(CLASSES))]
+    drawn = np.arange(len(validation))[SCANS : SCANS + DRAWN]
+    check = random.permutation(drawn if len(drawn) else len(validation))[:CHECKED]
+    arrays = {"x": splits.train.x[np.concatenate(rows)], "check_x": validation.x[check], "check_y": validation.y[check]}
+    with open_atomic(file) as out:
+        np.savez_compressed(out, **arrays)
+
+
 def main() -> None:
     """Make both networks and their card."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -80,6 +97,7 @@ def main() -> None:
     for name, settings in PAIR.items():
         changed = {"data_dir": options.data_dir, "epochs": options.epochs, "limit": options.limit}
         networks[name] = make(name, RunSettings(settings.data, settings.model, **changed), options.runs, options.out)
+    save_replay(options.data_dir, options.out / REPLAY_FILE)
     parts = [] if options.no_scores else ["validation", *(["test"] if options.test else [])]
     for part in parts:
         drawn = load_images(options.data_dir, part)

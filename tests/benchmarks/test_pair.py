@@ -33,8 +33,9 @@ def make(mnist_folder, tmp_path, monkeypatch, capsys):
 
 def test_the_same_command_makes_the_same_bytes(make):
     first, second = make("first"), make("second")
-    assert sorted(path.name for path in first.iterdir()) == ["draw-cnn.pellucid", "draw-mlp.pellucid", "pair.json"]
-    for path in first.glob("*.pellucid"):
+    names = ["draw-cnn.pellucid", "draw-mlp.pellucid", "pair.json", "replay.npz"]
+    assert sorted(path.name for path in first.iterdir()) == names
+    for path in [*first.glob("*.pellucid"), first / "replay.npz"]:
         assert path.read_bytes() == (second / path.name).read_bytes()
     card = json.loads((first / "pair.json").read_text())
     for name, entry in card["networks"].items():

@@ -9,7 +9,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.app.adaptation import Adaptation, Effect, Replay
 from pellucid.app.api import NotFoundError
 from pellucid.core.memory import Array
 from pellucid.data.drawings.rendering import digit
@@ -42,6 +43,8 @@ class Network:
     model: Model
     settings: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
+    of_package: bool = False  # one of the pair
+    adaptation: Adaptation | None = None  # once it has learned corrections
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -158,11 +161,27 @@ class Networks:
             loaded = []
             for name, entry in card["networks"].items():
                 path, settings = Path(str(folder.joinpath(entry["file"]))), {"preset": name, "data": entry["data"]}
-                loaded.append(Network(name, path, Model.load(path), settings, entry["metrics"]))
+                loaded.append(Network(name, path, Model.load(path), settings, entry["metrics"], of_package=True))
         with self._lock:
             self._networks |= {network.name: network for network in loaded if network.name not in self._networks}
             self.kernels = "reference"
         return [network.name for network in loaded]
+
+    def adapt(self, corrections: Sequence[Mapping[str, Any]]) -> dict[str, Effect]:
+        """Let the networks of the package learn these corrections, and return the effect on each by its name.
+
+        They start from their state in the package each time: a correction that is missing now is not learned any more. Without
+        corrections they are as in the package again. Nothing is written.
+        """
+        effects = {}
+        for network in self.select(None):
+            if network.adaptation is None and network.of_package:
+                network.adaptation = Adaptation(network.model, Replay.of_package())
+            if network.adaptation is not None and corrections:
+                network.model, effects[network.name] = network.adaptation.learn(corrections)
+            elif network.adaptation is not None:
+                network.model = network.adaptation.model
+        return effects
 
     def warm_up(self) -> None:
         """Predict once with each network, so that kernels and memory are ready before the first drawing.
@@ -171,9 +190,10 @@ class Networks:
         """
         image = digit([[(0, 0), (1, 1)]])[None]
         for network in self.select(None):
-            model = network.model if self.kernels is None else Model.load(network.path)
+            model = Model.load(network.path) if self.kernels and network.of_package else network.model
             model.predict(image)
-            network.model = model
+            if network.adaptation is None:  # it may have learned corrections in the meantime
+                network.model = model
         self.kernels = None
 
     def get(self, name: str) -> Network:
