@@ -24,10 +24,14 @@ def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
     if not os.path.isdir(run):
         return {}
     metrics, card = read_metrics(run), dict[str, str]()
+    settings = None
+    if config.get("settings"):
+        settings = RunSettings.from_json(config["settings"], str(Path(run) / CONFIG))
     data, part = metrics.get("data", {}), "test" if metrics.get("test") else "validation"
     sizes = data.get("sizes", {})
     if data.get("name"):
-        trained_on = f"{sizes['train']:,} samples of " if "train" in sizes else ""
+        limit = None if settings is None else settings.limit
+        trained_on = f"{min(sizes['train'], limit or sizes['train']):,} samples of " if "train" in sizes else ""
         card["Trained on"] = f"{trained_on}{data['name']}"
     if metrics.get(part):
         n = sizes.get(part)
@@ -35,6 +39,6 @@ def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
         card["Quality"] = format_scores(metrics[part], n) + samples
     if updated := read_status(run).get("updated"):
         card["Trained until"] = str(updated)[:10]
-    if config.get("settings"):
-        card["Command"] = command(RunSettings.from_json(config["settings"], str(Path(run) / CONFIG)))
+    if settings is not None:
+        card["Command"] = command(settings)
     return card
