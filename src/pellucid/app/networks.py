@@ -45,10 +45,16 @@ class Network:
     metrics: dict[str, Any] = field(default_factory=dict)
     of_package: bool = False  # one of the pair
     adaptation: Adaptation | None = None  # once it has learned corrections
+    confidence: list[dict[str, Any]] | None = None  # how often it was wrong, by its confidence: see benchmarks/confidence.py
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.model.classes or DIGITS
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the network has learned corrections."""
+        return self.adaptation is not None and self.model is not self.adaptation.model
 
     @cached_property
     def convolutional(self) -> bool:
@@ -87,6 +93,9 @@ class Network:
             "epochs": self.metrics.get("epochs"),
             "planned_epochs": self.planned_epochs,
             "limited_data": self.limited_data,
+            "confidence": None if self.adapted else self.confidence,  # measured without corrections
+            "learns": self.of_package,
+            "adapted": self.adapted,
             "classes": self.classes,
             "convolutional": self.convolutional,
         }
@@ -161,7 +170,9 @@ class Networks:
             loaded = []
             for name, entry in card["networks"].items():
                 path, settings = Path(str(folder.joinpath(entry["file"]))), {"preset": name, "data": entry["data"]}
-                loaded.append(Network(name, path, Model.load(path), settings, entry["metrics"], of_package=True))
+                network = Network(name, path, Model.load(path), settings, entry["metrics"], of_package=True)
+                network.confidence = entry.get("confidence")
+                loaded.append(network)
         with self._lock:
             self._networks |= {network.name: network for network in loaded if network.name not in self._networks}
             self.kernels = "reference"

@@ -28,7 +28,7 @@ from pellucid.app.tabs import compare, draw, inside, playground, train, why
 from pellucid.errors import ConfigError
 
 TABS = (draw, inside, why, playground, train, compare)
-SHARED = ("dom.js", "pad.js")  # scripts of exported pages that this page uses too
+SHARED = ("dom.js", "pad.js", "rendering.js", "rounding.js", "strokes.js")  # scripts of exported pages that this page uses too
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PORT_ATTEMPTS = 20
 MAX_CONNECTIONS = 800  # at once: fewer than the files that a process may open

@@ -2,6 +2,7 @@
 
 import {appState} from "./app-state.js";
 import {element, paintGrey, percent, radioGroup} from "./dom.js";
+import {exampleDrawings} from "./examples.js";
 import {createPad} from "./pad.js";
 import {predictions} from "./predictions.js";
 
@@ -21,6 +22,7 @@ function createPanel() {
     element("div", {class: "row"},
       element("button", {type: "button", onclick: pad.undo, title: "Ctrl+Z on the pad"}, "Undo"),
       element("button", {type: "button", onclick: pad.clear, title: "Delete on the pad"}, "Clear")),
+    exampleDrawings(pad.replace),
     element("div", {class: "card network-input-card"},
       input,
       element("div", {},
@@ -35,7 +37,7 @@ function createPanel() {
   showPredictions();
   predictions.addEventListener("change", showPredictions);
   appState.addEventListener("networks", showPredictions);
-  return {box, paint: pad.paint};
+  return {box, pad};
 }
 
 // The predictions in one line: "7 97 % draw-cnn  7 99 % draw-mlp".
@@ -43,14 +45,15 @@ function verdictParts() {
   if (!predictions.image) return [element("span", {class: "quiet"}, appState.networks.length ? "The predictions appear here." : "There is no network yet: you can draw already.")];
   if (!predictions.latest.length) return [element("span", {class: "quiet"}, appState.networks.length ? "No network is selected on the tab Draw." : "There is no network yet. The picture below is what it will receive.")];
   return predictions.latest.map(({network, label, is_digit: isDigit, confidence}) => element("span", {},
-    element("strong", {}, isDigit ? label : "✗ no digit"), ` ${percent(confidence, 0)} `, element("span", {class: "quiet small"}, network)));
+    element("strong", {}, isDigit ? label : "✗ no digit"), ` ${confidence >= 0.995 ? "> 99 %" : percent(confidence, 0)} `, element("span", {class: "quiet small"}, network)));
 }
 
 let panel = null;
 
-// Moves the panel to the beginning of `container`.
+// Moves the panel to the beginning of `container`, and returns the pad.
 export function attachPad(container) {
   panel ??= createPanel();
   if (panel.box.parentElement !== container) container.prepend(panel.box);
-  requestAnimationFrame(() => panel.paint());
+  requestAnimationFrame(() => panel.pad.paint());
+  return panel.pad;
 }

@@ -1,10 +1,11 @@
-"""The tab Draw: the predictions of the networks for a drawing, and corrections."""
+"""The tab Draw: the predictions of the networks for a drawing, drawings to choose from, and corrections."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
+import numpy as np
 from starlette.routing import BaseRoute
 
 from pellucid.app.api import DRAWING_FIELDS, RequestFields, get, pack, post
@@ -12,11 +13,16 @@ from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.data.drawings.corrections import Corrections
 from pellucid.data.drawings.rendering import digit
-from pellucid.data.drawings.strokes import CLASSES
+from pellucid.data.drawings.strokes import CLASSES, resampled
+from pellucid.data.drawings.styles import styled_digit
 
 MAX_NETWORKS = 12  # of one request
 MAX_SAVED = 60  # corrections in the list of the page
 LOADING_TIMEOUT = 20.0  # seconds
+# The drawings to choose from, by their numbers in styles.py: a one and a nine with a foot, an open four, a seven crossed low, …
+EXAMPLES = (30, 21, 52, 63, 24, 25, 46, 27, 68, 59)
+EXAMPLE_SIZE = 640  # of the longer side of an example, in units of the pad, which has 1000 in each direction
+EXAMPLE_DISTANCE = 25  # between the points of an example, in units of the pad
 
 
 def routes(state: AppState) -> list[BaseRoute]:
@@ -25,6 +31,7 @@ def routes(state: AppState) -> list[BaseRoute]:
     return [
         get("/api/networks", functools.partial(_list_networks, networks)),
         post("/api/predict", functools.partial(_predict, networks), *DRAWING_FIELDS, "networks"),
+        get("/api/draw/examples", _examples),
         post("/api/draw/correct", functools.partial(_correct, corrections), "strokes", "canvas", "label", "predicted"),
         get("/api/draw/saved", functools.partial(_saved, corrections)),
         post("/api/draw/uncorrect", functools.partial(_uncorrect, corrections), "name"),
@@ -41,6 +48,21 @@ def _predict(networks: Networks, request: RequestFields) -> dict[str, Any]:
     image = request.image(networks.kernels)
     selected = networks.select(request.texts("networks", MAX_NETWORKS, None))[:MAX_NETWORKS]
     return {"image": pack(image[0]), "predictions": [network.predict(image) for network in selected]}
+
+
+@functools.cache
+def _examples() -> dict[str, Any]:
+    """Return a drawing of each digit in the middle of the pad. No network was trained on these drawings."""
+    return {"examples": [_example(number) for number in EXAMPLES]}
+
+
+def _example(number: int) -> dict[str, Any]:
+    strokes, label = styled_digit(number, "page")
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = EXAMPLE_SIZE / float((high - low).max())
+    placed = [(stroke - (low + high) / 2) * scale + 500 for stroke in strokes]
+    return {"label": CLASSES[label], "strokes": [np.rint(resampled(one, EXAMPLE_DISTANCE)).tolist() for one in placed]}
 
 
 def _saved(corrections: Corrections) -> dict[str, Any]:

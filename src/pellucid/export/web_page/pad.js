@@ -114,5 +114,5 @@ export function createPad(onChange) {
 
   new ResizeObserver(() => paint()).observe(canvas);
   onThemeChange(() => paint());
-  return {box, undo, clear, paint};
+  return {box, undo, clear, paint, replace: replaceStrokes, focus: () => canvas.focus({preventScroll: true})};
 }

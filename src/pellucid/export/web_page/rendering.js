@@ -10,14 +10,18 @@ const SPACING = 0.2;                                 // pixels along a stroke: p
 
 // The image of a drawing as bytes (28 × 28), with light ink on black and its centre of mass in the middle. A drawing is a list of
 // strokes, each a list of points [x, y].
-export function digit(drawing) {
+export const digit = (drawing) => normalized(drawing).image;
+
+// The image, and what it is made of: the even strokes, these as `fitted` into the box, in pixels [x, y], and the shift [x, y] that
+// brings their centre of mass into the middle.
+export function normalized(drawing) {
   const strokes = evenStrokes(drawing), points = strokes.flat();
   const low = [0, 1].map((axis) => points.reduce((least, point) => Math.min(least, point[axis]), Infinity));
   const high = [0, 1].map((axis) => points.reduce((most, point) => Math.max(most, point[axis]), -Infinity));
   const longest = Math.max(high[0] - low[0], high[1] - low[1]), middle = (SIDE - 1) / 2;
   const scale = longest > 0 ? (BOX - PEN) / longest : 0;                         // a dot stays a dot
   const place = (value, axis) => (value - (low[axis] + high[axis]) / 2) * scale + middle;
-  const lines = segments(strokes.map((stroke) => stroke.map(([x, y]) => [place(x, 0), place(y, 1)])));
+  const fitted = strokes.map((stroke) => stroke.map(([x, y]) => [place(x, 0), place(y, 1)])), lines = segments(fitted);
   const image = drawn(lines);
   let ink = 0, rows = 0, columns = 0;
   for (let row = 0; row < SIDE; row++) {
@@ -31,7 +35,7 @@ export function digit(drawing) {
   const limit = (SIDE - BOX) / 2;                    // a larger shift would move ink out of the image
   const [down, right] = [middle - rows / ink, middle - columns / ink].map((shift) => Math.min(limit, Math.max(-limit, shift)));
   const centred = drawn(lines.map(([r, c, r1, c1]) => [r + down, c + right, r1 + down, c1 + right]));
-  return Uint8Array.from(centred, (value) => roundHalfToEven(255 * value));
+  return {strokes, fitted, shift: [right, down], image: Uint8Array.from(centred, (value) => roundHalfToEven(255 * value))};
 }
 
 // Strokes of points [x, y] in pixels as lines [row, column, row, column].

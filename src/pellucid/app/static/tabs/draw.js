@@ -2,22 +2,32 @@
 
 import {get, post, unpackBytes} from "../api.js";
 import {MAX_SELECTED, appState, notify} from "../app-state.js";
-import {element, paintGrey, percent, thousands} from "../dom.js";
+import {element, paintGrey} from "../dom.js";
 import {attachPad} from "../drawing-pad.js";
 import {predictions} from "../predictions.js";
+import {predictionCards} from "./draw-cards.js";
+import {drawingGame} from "./draw-game.js";
+import {lectureMode} from "./draw-lecture.js";
+import {normalizationSteps} from "./draw-normalization.js";
 import {FINISHED, statusText, trainingJobs} from "./train-jobs.js";
 
 const NO_DIGIT = "no digit", LABELS = [..."0123456789", NO_DIGIT];
 const PAIR = ["draw-mlp", "draw-cnn"];                // the two networks for drawings
-const SPEECH_DELAY = 700;                             // milliseconds without a new prediction before a screen reader speaks it
 
 export function mount(section) {
   const left = element("div", {class: "left"});
   const cards = predictionCards();
   const banner = trainingBanner(), correction = correctionForm();
-  const checkboxes = element("div", {class: "row"});
-  section.append(left, element("div", {class: "stack"}, banner.box, cards.box, cards.spoken, correction.box,
-    element("details", {class: "card"}, element("summary", {}, "Networks shown"), checkboxes)));
+  const checkboxes = element("div", {class: "row"}), steps = normalizationSteps();
+  let pad = null;                                     // from onShow on
+  const game = drawingGame({pad: () => pad, onChange: (isPlaying) => section.classList.toggle("playing", isPlaying), onSaved: correction.refresh});
+  section.append(game.bar, left);
+  const lecture = lectureMode(section, () => pad?.paint());
+  const ideas = element("div", {class: "card ideas"},
+    element("p", {}, element("strong", {}, "Try: "), "a crossed 7, an open 4, a 1 with a foot, or a letter. Where do the two networks differ?"),
+    element("div", {class: "row"}, ...game.controls, lecture.button));
+  section.append(element("div", {class: "stack"}, banner.box, game.result, cards.box, cards.spoken, ideas, correction.box, steps.box,
+    element("details", {class: "card networks-shown"}, element("summary", {}, "Networks shown"), checkboxes)));
 
   function showPredictions() {
     if (predictions.latest.length) cards.show(predictions.latest); else cards.clear();
@@ -26,6 +36,7 @@ export function mount(section) {
   }
 
   function showSelection() {
+    game.setNetworks();
     cards.setNetworks(appState.selected.map((name) => appState.network(name)));
     checkboxes.replaceChildren(...appState.networks.map(({name}) => element("label", {},
       element("input", {type: "checkbox", checked: appState.selected.includes(name), onchange: (event) => {
@@ -42,74 +53,9 @@ export function mount(section) {
   trainingJobs.addEventListener("change", banner.update);
   showSelection();
   return {
-    onShow() { attachPad(left); correction.refresh(); },
+    onShow() { pad = attachPad(left); correction.refresh(); lecture.update(); },
+    onHide() { game.finish(); steps.stop(); lecture.update(); },
   };
-}
-
-// A card for each network, and a line for screen readers.
-function predictionCards() {
-  const box = element("div", {class: "predictions", "aria-live": "off"});
-  const spoken = element("p", {class: "visually-hidden", role: "status", "aria-live": "polite"});
-  const cards = new Map();
-  let timer;
-  return {
-    box, spoken,
-    setNetworks(networks) {
-      cards.clear();
-      for (const network of networks) cards.set(network.name, predictionCard(network));
-      box.replaceChildren(...[...cards.values()].map((card) => card.box));
-    },
-    clear() { for (const card of cards.values()) card.clear(); },
-    show(predictions) {
-      for (const prediction of predictions) cards.get(prediction.network)?.show(prediction);
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        spoken.textContent = predictions.map((one) => `${one.network}: ${one.label}, ${percent(one.confidence, 0)}`).join("; ");
-      }, SPEECH_DELAY);
-    },
-  };
-}
-
-// The predicted class of one network in large type, its confidence, and a bar for each class.
-function predictionCard(network) {
-  const label = element("div", {class: "label numbers"}, "–"), comment = element("div", {class: "comment"});
-  const time = element("span", {class: "quiet numbers"});
-  const rows = network.classes.map((name) => {
-    const fill = element("div", {class: "fill"}), probability = element("span", {class: "probability"}, "");
-    return {name, fill, probability, row: element("div", {}, element("span", {}, name), element("div", {class: "track"}, fill), probability)};
-  });
-  const accuracy = network.accuracy == null ? "" : `, ${percent(network.accuracy, 2)} on its ${network.evaluated_on} set`;
-  const epochs = network.planned_epochs ? `, ${network.epochs ?? 0} of ${network.planned_epochs} epochs` : "";
-  const box = element("article", {class: "card prediction", "data-network": network.name},
-    element("div", {class: "name"}, element("h2", {}, network.name), time),
-    element("div", {class: "quiet small"}, `${thousands(network.parameters)} parameters${accuracy}${epochs}`),
-    network.limited_data ? element("div", {class: "small limited"}, network.limited_data) : null,
-    element("div", {class: "verdict"}, label, comment),
-    element("div", {class: "bars"}, ...rows.map((one) => one.row)));
-  function clear() {
-    label.textContent = "–";
-    comment.textContent = time.textContent = "";
-    for (const one of rows) { one.fill.style.transform = "scaleX(0)"; one.probability.textContent = ""; one.row.className = ""; }
-  }
-  function show(prediction) {
-    label.textContent = prediction.is_digit ? prediction.label : "✗";
-    comment.textContent = confidenceText(prediction);
-    time.textContent = `${prediction.milliseconds.toFixed(1)} ms`;
-    rows.forEach((one, i) => {
-      one.fill.style.transform = `scaleX(${prediction.probabilities[i]})`;
-      one.probability.textContent = percent(prediction.probabilities[i]);
-      one.row.className = one.name === prediction.label ? "first" : "";
-    });
-  }
-  clear();
-  return {box, show, clear};
-}
-
-function confidenceText({is_digit: isDigit, confidence, second}) {
-  if (!isDigit) return `This does not look like a digit (${percent(confidence, 0)}).`;
-  if (confidence >= 0.95) return `Certain: ${percent(confidence)}.`;
-  const other = second === NO_DIGIT ? "not a digit" : `a ${second}`;
-  return confidence >= 0.7 ? `Fairly certain: ${percent(confidence, 0)}; otherwise ${other}.` : `Uncertain: ${percent(confidence, 0)}; maybe ${other}.`;
 }
 
 // The form that saves the drawing with the label that the user meant, and the list of what is saved.
@@ -165,7 +111,7 @@ function correctionForm() {
   }
 
   return {
-    box: element("div", {class: "card"},
+    box: element("div", {class: "card correction"},
       element("h2", {}, "Wrong prediction?"),
       element("div", {class: "row"}, element("label", {}, "I meant", label), button, status),
       element("p", {class: "quiet"}, "Corrections are saved on this machine as strokes. You can evaluate networks on them, train with them, or ",
