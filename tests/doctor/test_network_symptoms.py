@@ -52,6 +52,7 @@ from pellucid import (
     WarmUp,
     Watch,
 )
+from pellucid.doctor import overfitting_trial
 from pellucid.doctor.kinds import KINDS
 from pellucid.doctor.levels import levels
 from pellucid.layers import Layer, LayerSpec
@@ -235,6 +236,16 @@ def test_a_network_that_cannot_overfit_is_found():
     before = model.parameters.copy()
     model.diagnose(X, Y)
     assert np.array_equal(before, model.parameters)
+
+
+def test_the_overfitting_trial_goes_on_while_the_loss_falls(monkeypatch):
+    noise = np.random.default_rng(0)
+    x, y = noise.normal(size=(16, 5)), 20 * noise.normal(size=(16, 1))
+    model = Sequential(Dense(16), ReLU(), Dense(1)).compile((5,), MeanSquaredError())
+    assert "cannot-overfit" not in [one.kind for one in model.diagnose(x, y)]
+    monkeypatch.setattr(overfitting_trial, "MOST_STEPS", 300)
+    (finding,) = [one for one in model.diagnose(x, y) if one.kind == "cannot-overfit"]
+    assert finding.figure > 0.3, "far from the threshold after 300 steps"
 
 
 def test_a_wrong_gradient_is_found_by_the_overfitting_trial():
