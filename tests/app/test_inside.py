@@ -118,7 +118,8 @@ def computed(answer):
 def test_a_map_comes_with_the_numbers_it_is_computed_from(client, state, tmp_path, name, stage):
     first = Conv2D(4, (5, 3), stride=(2, 1), padding=((2, 1), (0, 1)), dilation=(1, 2))
     layers = first, ReLU(), Conv2D(6, 3, padding="same", groups=2, bias=False), ReLU(), Flatten(), Dense(10), Softmax()
-    add_network(state, tmp_path, Sequential(*layers), "strange")
+    strange = add_network(state, tmp_path, Sequential(*layers), "strange")
+    strange.model.weights["conv2d1.b"][3] = 0.5
     answer = client.post("/api/inside/map", json={"strokes": SEVEN, "network": name, "stage": stage, "unit": 3}).json()
     assert answer["kind"] == ("maximum" if "pool" in stage else "convolution")
     steps = [unpack(step["values"]).reshape(answer["shape"]) for step in answer["steps"]]
