@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class AppState:
     corrections: Corrections
     data_dir: Path | None = None
     load_runs: bool = False
+    learning: threading.Lock = field(default_factory=threading.Lock)  # held while networks learn corrections
     jobs: TrainingQueue = field(init=False)
 
     def __post_init__(self) -> None:

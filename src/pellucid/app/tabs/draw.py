@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -15,6 +16,7 @@ from pellucid.data.drawings.corrections import Corrections
 from pellucid.data.drawings.rendering import digit
 from pellucid.data.drawings.strokes import CLASSES, resampled
 from pellucid.data.drawings.styles import styled_digit
+from pellucid.errors import ConfigError, DataError
 
 MAX_NETWORKS = 12  # of one request
 MAX_SAVED = 60  # corrections in the list of the page
@@ -35,6 +37,8 @@ def routes(state: AppState) -> list[BaseRoute]:
         post("/api/draw/correct", functools.partial(_correct, corrections), "strokes", "canvas", "label", "predicted"),
         get("/api/draw/saved", functools.partial(_saved, corrections)),
         post("/api/draw/uncorrect", functools.partial(_uncorrect, corrections), "name"),
+        post("/api/draw/learn", functools.partial(_learn, state)),
+        post("/api/draw/unlearn", functools.partial(_unlearn, state)),
         get("/api/draw/corrections", lambda: {"folder": str(corrections.folder), "corrections": corrections.drawings()}),
     ]
 
@@ -84,3 +88,22 @@ def _correct(corrections: Corrections, request: RequestFields) -> dict[str, Any]
     label, predicted = request.text("label", CLASSES), request.text("predicted", CLASSES, None)
     count = corrections.add(request.strokes(), request.canvas(), label, predicted)
     return {"count": count, "folder": str(corrections.folder)}
+
+
+def _learn(state: AppState, request: RequestFields) -> dict[str, Any]:
+    """Let the networks of the package learn all corrections, and return the effect on each."""
+    drawings = state.corrections.drawings()
+    if not drawings:
+        raise DataError("there is nothing to learn: save a correction first")
+    with state.learning:
+        effects = state.networks.adapt(drawings)
+    if not effects:
+        raise ConfigError("only the two networks of the package learn corrections, and they are not loaded")
+    return {"count": len(drawings), "effects": [{"network": name, **dataclasses.asdict(one)} for name, one in effects.items()]}
+
+
+def _unlearn(state: AppState, request: RequestFields) -> dict[str, Any]:
+    """Give the networks of the package the parameters that they have there."""
+    with state.learning:
+        state.networks.adapt([])
+    return {}

@@ -42,7 +42,7 @@ function predictionCard(network) {
   const epochs = network.planned_epochs ? `, ${network.epochs ?? 0} of ${network.planned_epochs} epochs` : "";
   const box = element("article", {class: "card prediction", "data-network": network.name},
     element("div", {class: "name"}, element("h2", {}, network.name), time),
-    element("div", {class: "quiet small"}, `${thousands(network.parameters)} parameters${accuracy}${epochs}`),
+    element("div", {class: "quiet small"}, `${thousands(network.parameters)} parameters${accuracy}${epochs}${network.adapted ? ", with your corrections" : ""}`),
     network.limited_data ? element("div", {class: "small limited"}, network.limited_data) : null,
     element("div", {class: "verdict"}, label, comment),
     element("div", {class: "bars"}, ...rows.map((one) => one.row)));

@@ -7,6 +7,7 @@ import {attachPad} from "../drawing-pad.js";
 import {predictions} from "../predictions.js";
 import {predictionCards} from "./draw-cards.js";
 import {drawingGame} from "./draw-game.js";
+import {learning} from "./draw-learning.js";
 import {lectureMode} from "./draw-lecture.js";
 import {normalizationSteps} from "./draw-normalization.js";
 import {FINISHED, statusText, trainingJobs} from "./train-jobs.js";
@@ -64,7 +65,7 @@ function correctionForm() {
   const button = element("button", {type: "button", disabled: true, onclick: save}, "Save correction");
   const status = element("span", {class: "quiet", role: "status"});
   const heading = element("summary", {}, "Saved corrections"), list = element("ul", {class: "corrections"});
-  const saved = element("details", {hidden: true}, heading, list);
+  const saved = element("details", {hidden: true}, heading, list), learn = learning();
   let prediction = null, isDrawn = false, isSaved = false;   // isSaved: this drawing with this label
 
   function showButton() { button.disabled = !isDrawn || isSaved; }
@@ -87,6 +88,7 @@ function correctionForm() {
   async function load() {
     const {count, saved: shown} = await get("/api/draw/saved");
     saved.hidden = !count;
+    learn.setCount(count);
     heading.textContent = `Saved corrections (${count})`;
     list.replaceChildren(...shown.map(entry));
   }
@@ -116,7 +118,7 @@ function correctionForm() {
       element("div", {class: "row"}, element("label", {}, "I meant", label), button, status),
       element("p", {class: "quiet"}, "Corrections are saved on this machine as strokes. You can evaluate networks on them, train with them, or ",
         element("a", {href: "/api/draw/corrections", download: "corrections.json"}, "export them"), "."),
-      saved),
+      learn.box, saved),
     setPrediction(next, drawn) { prediction = next; isDrawn = drawn; showButton(); },
     clear, refresh,
   };
