@@ -334,7 +334,7 @@ PRESETS: dict[str, Recipe] = {
         "for drawings: five convolutions",
         _draw_cnn,
         Adam(OneCycle(0.005)),
-        FitOptions(epochs=12, batch_size=100, augmentation=DRAWN),
+        FitOptions(epochs=18, batch_size=100, augmentation=DRAWN),
     ),
     "table": Recipe(
         "for tables: two hidden layers of 64, Adam with a one-cycle schedule",

@@ -72,7 +72,8 @@ def test_structural_changes():
     strokes = unit_size(SEVEN)
     parts = parted(strokes, generator())
     assert len(parts) == 2
-    assert 0.9 * length(strokes) < length(parts) < 0.99 * length(strokes)
+    assert 0.018 < np.hypot(*(parts[1][0] - parts[0][-1])) / length(strokes) < 0.075
+    assert length(parts) < 0.985 * length(strokes)
     assert 0.88 * length(strokes) < length(trimmed(strokes, generator())) < 0.99 * length(strokes)
     assert 0.03 < length(hooked(strokes, generator())) - length(strokes) < 0.14
     moved = parted(unit_size(FOUR), generator())
