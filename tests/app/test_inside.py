@@ -210,7 +210,7 @@ def test_invalid_requests_have_an_error_message(client):
         ("image", {"stage": "conv9"}, 404, "no layer 'conv9'"),
         ("image", {"stage": "maxpool2d1"}, 404, "maxpool2d1 has no weights"),
         ("digits", {"unit": 16}, 404, "conv2d1 has no unit 16"),
-        ("image", {"unit": -1}, 400, "unit must be an integer"),
+        ("image", {"unit": -1}, 400, "unit must be a whole number"),
         ("map", {"unit": 16, "strokes": SEVEN}, 404, "conv2d1 has no map 16"),
     ]:
         answer = client.post(f"/api/inside/{path}", json=unit | fields)
