@@ -47,7 +47,7 @@ PIXELS = """() => {
     const canvas = document.querySelector('.steps-canvas'), side = canvas.width, shown = [];
     const {data} = canvas.getContext('2d').getImageData(0, 0, side, side);
     const at = (i) => Math.round((i + 0.3) * side / 28);               // beside the lines of the grid
-    for (let row = 0; row < 28; row++) for (let column = 0; column < 28; column++) shown.push(data[4 * (at(row) * side + at(column)) + 2]);
+    for (let i = 0; i < 784; i++) shown.push(data[4 * (at(Math.floor(i / 28)) * side + at(i % 28)) + 2]);
     return shown;
 }"""
 
