@@ -31,12 +31,13 @@ def make(mnist_folder, tmp_path, monkeypatch, capsys):
     return made
 
 
-def test_the_same_command_makes_the_same_bytes(make):
+def test_the_same_command_makes_the_same_bytes(make, mnist_folder):
     first, second = make("first"), make("second")
     names = ["draw-cnn.pellucid", "draw-mlp.pellucid", "pair.json", "replay.npz"]
     assert sorted(path.name for path in first.iterdir()) == names
     for path in [*first.glob("*.pellucid"), first / "replay.npz"]:
         assert path.read_bytes() == (second / path.name).read_bytes()
+    assert str(mnist_folder) not in (first / "pair.json").read_text(), "the card goes to other machines"
     card = json.loads((first / "pair.json").read_text())
     for name, entry in card["networks"].items():
         content = (first / f"{name}.pellucid").read_bytes()
