@@ -20,6 +20,7 @@ from conftest import interrupt
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.app.tabs import train_queue, train_worker
+from pellucid.app.tabs.train_job import command
 from pellucid.data import Augmentation
 from pellucid.data.drawings.corrections import Corrections
 from pellucid.data.sources.user_data import ReadOptions
@@ -122,6 +123,25 @@ def test_an_augmentation_without_a_name_is_returned_as_text(client, monkeypatch)
     preset = next(one for one in client.get("/api/train/choices").json()["presets"] if one["name"] == "own")
     plan = client.post("/api/train/check", json={"model": "own", "augmentation": preset["augmentation"]}).json()
     assert plan["augmentation"] == preset["augmentation"] == "rotation=5,shift=1.5,share=0.75"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"model": "table", "reading": ReadOptions(target="kind")}, "t.csv --model table --target kind"),
+        (
+            {"model": "mlp", "reading": ReadOptions(header=False, ignore=("1", "a b"), missing="mean", size=(48, 64))},
+            "t.csv --model mlp --missing mean --ignore 1 --ignore 'a b' --no-header --size 48x64",
+        ),
+        (
+            {"model": "forecast", "reading": ReadOptions(target=("a", "b"), horizon=3)},
+            "t.csv --model forecast --target a,b --horizon 3",
+        ),
+        ({"model": "mlp", "from_run": "runs/mlp-1"}, "t.csv --from runs/mlp-1"),
+    ],
+)
+def test_the_command_of_a_run_has_flags_that_exist(settings, expected):
+    assert command(RunSettings(data="t.csv", **settings)) == f"pellucid train {expected}"
 
 
 def test_a_check_returns_the_recipe_and_the_command(client):

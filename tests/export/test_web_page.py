@@ -582,6 +582,7 @@ def test_networks_that_have_no_page_are_refused_by_name(tmp_path):
 def test_the_command_writes_the_page_of_a_run_with_its_card(tmp_path):
     folder = RunFolder(tmp_path / "my-run.2", "my-run")
     settings = {"data": "mnist", "model": "mlp", "epochs": 3, "limit": 4000}
+    settings |= {"data_dir": "/home/me/mnist", "corrections": "/home/me/corrections"}
     model = digits_model()
     folder.write_config({"preset": "mlp", "settings": settings, **model.config()})
     sizes = {"train": 55_000, "validation": 5_000, "test": 10_000}
@@ -596,7 +597,8 @@ def test_the_command_writes_the_page_of_a_run_with_its_card(tmp_path):
     assert card["Trained on"] == "4,000 samples of mnist", "the data set has 55,000; the run is limited"
     assert card["Quality"].startswith("accuracy 98.30 %")
     assert card["Quality"].endswith("measured on 10,000 test samples")
-    assert card["Command"] == "pellucid train mnist --model mlp --epochs 3 --limit 4000"
+    assert card["Command"] == "pellucid train mnist --model mlp --epochs 3 --limit 4000 --corrections corrections"
+    assert "/home/me" not in text, "a page is for others"
     file = CliRunner().invoke(
         application(), ["export", str(folder.path / "model.pellucid"), "--html", str(tmp_path / "m.html")]
     )

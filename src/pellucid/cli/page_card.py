@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,10 @@ def page_title(run: Path) -> str:
 
 
 def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the data of a run folder, its scores, and when and by which command it was trained, by name. Empty for a file."""
+    """Return the data of a run folder, its scores, and when and by which command it was trained, by name. Empty for a file.
+
+    A page is for others: files and folders of this machine have their names alone, and no ``--data-dir``.
+    """
     if not os.path.isdir(run):
         return {}
     metrics, card = read_metrics(run), dict[str, str]()
@@ -40,5 +44,12 @@ def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
     if updated := read_status(run).get("updated"):
         card["Trained until"] = str(updated)[:10]
     if settings is not None:
-        card["Command"] = command(settings)
+        card["Command"] = command(_without_folders(settings))
     return card
+
+
+def _without_folders(settings: RunSettings) -> RunSettings:
+    """Return the settings with the names of files and folders instead of their paths."""
+    paths = ("data", "model", "corrections", "from_run")
+    names = {name: Path(path).name for name in paths if (path := getattr(settings, name))}
+    return dataclasses.replace(settings, **names, data_dir=None)

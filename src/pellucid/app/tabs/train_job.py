@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.json_text import jsonable
+from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs.folder import HISTORY, InterruptedRun, RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.rate_changes import format_rate_changes
@@ -101,14 +102,30 @@ class Job:
 
 def command(settings: RunSettings, name: str | None = None) -> str:
     """Return the command that makes the same run, in the run folder ``name`` if it is given."""
-    words = ["pellucid", "train", settings.data, "--model", settings.model]
+    network = ["--model", settings.model] if settings.from_run is None else ["--from", settings.from_run]
+    words = ["pellucid", "train", settings.data, *network]
     if name is not None:
         words += ["--out", f"runs/{name}"]
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
-        if one.name not in ("data", "model") and value != one.default:
+        if one.name not in ("data", "model", "from_run", "reading") and value != one.default:
             words += [f"--{one.name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return shlex.join(words)
+    return shlex.join([*words, *(reading_flags(settings.reading) if settings.reading is not None else [])])
+
+
+def reading_flags(reading: ReadOptions) -> list[str]:
+    """Return the flags of a command that reads user data with these options."""
+    words = []
+    for name in reading.changed:
+        value = getattr(reading, name)
+        if name == "header":
+            words.append("--no-header")
+        elif name == "ignore":
+            words += [word for column in value for word in ("--ignore", column)]
+        else:
+            parts = value if isinstance(value, tuple) else [value]
+            words += [f"--{name}", ("x" if name == "size" else ",").join(map(str, parts))]
+    return words
 
 
 def describe_interrupted(run: InterruptedRun) -> dict[str, Any]:
