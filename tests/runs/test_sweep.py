@@ -236,6 +236,15 @@ def test_a_sweep_on_a_dask_cluster(tmp_path, mnist_folder):
     threads.limit_threads(None)
 
 
+@pytest.mark.parametrize("address", ["mnist-scenes", "tcp://127.0.0.1:1", "nothing://127.0.0.1:80"])
+def test_an_address_without_a_dask_scheduler_is_refused(tmp_path, mnist_folder, address):
+    dask = pytest.importorskip("dask", reason="Dask is not installed")
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}):
+        _, error = sweep("--grid", "lr=0.1", "--dask", address, "--out", "swept", code=2)
+    assert f"--dask {address}: expected the address of a Dask scheduler" in error
+
+
 def test_the_mean_needs_all_seeds(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"], seeds=2), tmp_path / "swept")
     row = {"status": "done", "validation_accuracy": 0.9}

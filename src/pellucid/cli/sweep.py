@@ -107,7 +107,11 @@ def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
         from distributed import Client
     except ImportError:
         raise ConfigError("a sweep on a cluster needs Dask: pip install distributed") from None
-    with Client(dask):
+    try:
+        client = Client(dask)
+    except (OSError, ValueError) as error:  # nothing answers, or this is no address
+        raise ConfigError(f"--dask {dask}: expected the address of a Dask scheduler, like tcp://host:8786: {error}") from error
+    with client:
         work.run(jobs, backend="dask", notify=notify)
 
 
