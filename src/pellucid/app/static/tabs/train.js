@@ -23,7 +23,9 @@ export function mount(section) {
     if (top > innerHeight / 2 || top < 0) view.box.scrollIntoView();
   }
 
-  section.append(element("div", {class: "train-side stack"}, form.box, list.box, interrupted.box), view.box);
+  section.append(element("div", {class: "train-side stack"},
+    element("p", {class: "card"}, element("strong", {}, "Try: "), "make the learning rate ten times larger while it trains. Stop a run, and resume it."),
+    form.box, list.box, interrupted.box), view.box);
   trainingJobs.addEventListener("change", draw);
   trainingJobs.addEventListener("connection", draw);
   return {onShow() { form.refresh(); interrupted.refresh(); draw(); }};
