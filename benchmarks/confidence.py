@@ -56,7 +56,7 @@ def choose(confidence: Array, right: Array) -> dict[str, float]:
         suitable = [above]
         for threshold in THRESHOLDS:
             chosen = (confidence >= threshold) & (confidence < above)
-            if chosen.any() and 1 - right[chosen].mean() <= allowed:
+            if chosen.any() and (~right[chosen]).sum() <= allowed * chosen.sum():
                 suitable.append(threshold)
         thresholds[word] = above = min(suitable)
     return {word: threshold if np.isfinite(threshold) else 1.0 for word, threshold in thresholds.items()} | {UNCERTAIN: 0.0}

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import pellucid
+from benchmarks.confidence import answers, choose, count
 from benchmarks.drawing import evaluate, load_images
 from pellucid import Model
 from pellucid.app.adaptation import REPLAY_FILE
@@ -104,6 +105,9 @@ def main() -> None:
         for entry in networks.values():
             model = Model.load(options.out / entry["file"])
             entry.setdefault("scores", {})[part] = evaluate(model, drawn, options.data_dir, part)
+            if part == "validation":
+                confidence, right = answers(model, drawn, part)
+                entry["confidence"] = count(confidence, right, choose(confidence, right))
     card = {
         "command": "python -m benchmarks.pair",
         "versions": {"pellucid": pellucid.__version__, "numpy": np.__version__, "kernels": name_of(load())},
