@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from pellucid import BinaryCrossEntropy, ConfigError, CrossEntropy, Dense, Sequential, Sigmoid, Softmax
-from pellucid.app import networks as networks_module
+from pellucid.app import networks as networks_module, server, state as state_module
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.data import Corrections, digit
@@ -129,7 +131,22 @@ def test_without_runs_the_pair_answers_at_once_and_then_gets_the_fastest_kernels
     assert networks.select(None)[0].describe()["accuracy"] > 0.9
 
 
-def test_the_page_loads_the_pair_if_there_are_no_runs(trained_runs, tmp_path):
+def test_the_first_answer_does_not_wait_for_the_fastest_kernels(tmp_path, monkeypatch):
+    monkeypatch.setattr(state_module, "FIRST_ANSWER", 60.0)
+    state = AppState(Networks(), tmp_path / "none", Corrections(tmp_path / "corrections"), load_runs=True)
+    loading = threading.Thread(target=state.load)
+    loading.start()
+    assert state.networks.loaded.wait(60)
+    assert state.networks.kernels == "reference"
+    with TestClient(server.application(state), base_url="http://127.0.0.1:8137") as client:
+        answer = client.post("/api/predict", json={"strokes": ZERO}).json()
+    assert [one["label"] for one in answer["predictions"]] == ["0", "0"]
+    loading.join(60)
+    assert state.networks.kernels is None
+
+
+def test_the_page_loads_the_pair_if_there_are_no_runs(trained_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(state_module, "FIRST_ANSWER", 0.0)
     for runs, names in ((tmp_path / "none", ["draw-mlp", "draw-cnn"]), (trained_runs[0].parent, ["cnn-fast", "mlp-small"])):
         state = AppState(Networks(), runs, Corrections(tmp_path / "corrections"), load_runs=True)
         state.load()

@@ -126,6 +126,7 @@ class Networks:
         self._lock = threading.Lock()
         self.loaded = threading.Event()  # set when the networks that existed at the start are loaded
         self.kernels: str | None = None  # those that draw images; None for the fastest
+        self.answered = threading.Event()  # set at the first prediction
 
     def add(self, *paths: Path) -> list[str]:
         """Load run folders and return the names of their networks.

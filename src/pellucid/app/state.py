@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from pellucid.app.networks import Networks
 from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.drawings.corrections import Corrections
 from pellucid.errors import PellucidError
+
+# Seconds in which the fastest kernels do not start yet, so that they do not delay the first answer, and those after it.
+FIRST_ANSWER, PAUSE = 3.0, 0.5
 
 
 @dataclass
@@ -31,6 +35,8 @@ class AppState:
 
     def __post_init__(self) -> None:
         self.jobs = TrainingQueue(self.networks, self.runs, self.data_dir)
+        if self.load_runs:
+            self.networks.kernels = "reference"  # until it is known whether there are runs
 
     def load(self) -> None:
         """Load the networks, and predict once with each."""
@@ -44,4 +50,7 @@ class AppState:
             print(f"cannot load or train networks: {error}", file=sys.stderr)
         finally:
             self.networks.loaded.set()
+        pair = any(network.of_package for network in self.networks.select(None))
+        if pair and self.networks.answered.wait(FIRST_ANSWER):
+            time.sleep(PAUSE)  # the answer is not sent yet
         self.networks.warm_up()

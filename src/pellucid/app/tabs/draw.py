@@ -51,7 +51,10 @@ def _list_networks(networks: Networks) -> dict[str, Any]:
 def _predict(networks: Networks, request: RequestFields) -> dict[str, Any]:
     image = request.image(networks.kernels)
     selected = networks.select(request.texts("networks", MAX_NETWORKS, None))[:MAX_NETWORKS]
-    return {"image": pack(image[0]), "predictions": [network.predict(image) for network in selected]}
+    predictions = [network.predict(image) for network in selected]
+    if predictions:
+        networks.answered.set()
+    return {"image": pack(image[0]), "predictions": predictions}
 
 
 @functools.cache
