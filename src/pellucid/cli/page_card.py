@@ -51,5 +51,5 @@ def page_card(run: Path, config: Mapping[str, Any]) -> dict[str, str]:
 def _without_folders(settings: RunSettings) -> RunSettings:
     """Return the settings with the names of files and folders instead of their paths."""
     paths = ("data", "model", "corrections", "from_run")
-    names = {name: Path(path).name for name in paths if (path := getattr(settings, name))}
+    names: dict[str, Any] = {name: Path(path).name for name in paths if (path := getattr(settings, name))}
     return dataclasses.replace(settings, **names, data_dir=None)
