@@ -32,7 +32,7 @@ WORDS = {"almost certain": 1 / 400, "fairly certain": 1 / 20}
 UNCERTAIN = "uncertain"  # all other answers
 # Less than 80 % is uncertain in any case: an average of many better answers would make 60 % look fairly certain.
 THRESHOLDS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999)
-NON_DIGITS = 2_000  # beside some 14,000 digits
+NON_DIGITS = 2_000  # beside some 13,000 digits
 
 
 def answers(model: Model, drawn: Drawn, part: str) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ def test_it_fills_the_screen(open_page, width, height, scheme):
     wait_for_predictions(page, "–", "–")
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")
-    assert page.locator(".pad canvas").bounding_box()["height"] > 0.75 * height
+    assert page.locator(".pad canvas").bounding_box()["height"] > 0.7 * height
     assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [width, height]
     for text, fraction in ((".prediction .label", 0.12), (".bars .probability", 0.02), (".prediction .comment", 0.025)):
         size = page.locator(text).first.evaluate("(element) => parseFloat(getComputedStyle(element).fontSize)")
