@@ -14,7 +14,7 @@ import numpy as np
 from pellucid.core import rng
 from pellucid.core.memory import Array
 from pellucid.data.drawings.strokes import catmull_rom
-from pellucid.data.drawings.variations import varied
+from pellucid.data.drawings.variations import line, varied
 
 SPACING = 0.2  # between the points of a drawing, in the units of the templates
 MOVED = 0.35  # standard deviation of the points of a template
@@ -55,14 +55,8 @@ def _drawn(points: Array, curved: bool, random: np.random.Generator) -> Array:
     corner[1:] = (points[1:] == points[:-1]).all(axis=1)
     moved = (points + random.normal(0, MOVED, points.shape))[~corner]
     if not curved:
-        lines = [_line(start, end)[:-1] for start, end in itertools.pairwise(moved)]
+        lines = [line(start, end, SPACING)[:-1] for start, end in itertools.pairwise(moved)]
         return np.concatenate([*lines, moved[-1:]])
     ends = [0, *(np.flatnonzero(corner) - np.arange(1, corner.sum() + 1)), len(moved) - 1]
     pieces = [catmull_rom(moved[a : b + 1], SPACING) for a, b in itertools.pairwise(ends) if b > a]
     return np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
-
-
-def _line(start: Array, end: Array) -> Array:
-    parts = max(1, int(np.ceil(np.hypot(*(end - start)) / SPACING)))
-    line: Array = start + (end - start) * (np.arange(parts + 1) / parts)[:, None]
-    return line

@@ -83,7 +83,7 @@ def joined(strokes: Strokes, spacing: float = SPACING) -> Strokes:
     """
     parts = [strokes[0]]
     for stroke in strokes[1:]:
-        parts += [_line(parts[-1][-1], stroke[0], spacing)[1:-1], stroke]
+        parts += [line(parts[-1][-1], stroke[0], spacing)[1:-1], stroke]
     return [np.concatenate(parts)]
 
 
@@ -122,7 +122,7 @@ def hooked(strokes: Strokes, random: np.random.Generator) -> Strokes:
     near, end = (path[-3], path[-1]) if at_end else (path[2], path[0])
     back = np.arctan2(*(near - end)[::-1]) + random.choice([-1, 1]) * random.uniform(0.3, 2.2)
     tip = end + random.uniform(0.04, 0.13) * np.array([np.cos(back), np.sin(back)])
-    hook = _line(end, tip)[1:]
+    hook = line(end, tip)[1:]
     longer = np.concatenate([path, hook] if at_end else [hook[::-1], path])
     return [longer if i == chosen else stroke for i, stroke in enumerate(strokes)]
 
@@ -137,7 +137,7 @@ def _one_with_more(strokes: Strokes, random: np.random.Generator) -> Strokes:
     added = []
     if random.random() < 0.7:
         serif = np.array([-random.uniform(0.12, 0.35), random.uniform(0.05, 0.3)])
-        added.append(_line(top + serif, top))
+        added.append(line(top + serif, top))
     if not added or random.random() < 0.4:
         added.append(_foot(bottom, random))
     return [*strokes, *added]
@@ -150,7 +150,7 @@ def _foot(bottom: Array, random: np.random.Generator) -> Array:
 def _across(point: Array, reach: tuple[float, float], tilt: float, random: np.random.Generator) -> Array:
     """Return a nearly level line through a point, with random lengths ``reach`` to the left and to the right."""
     sides = np.stack([random.uniform(*reach, 2) * (-1, 1), random.normal(0, tilt, 2)], axis=1)
-    return _line(point + sides[0], point + sides[1])
+    return line(point + sides[0], point + sides[1])
 
 
 def _seven_with_bar(strokes: Strokes, random: np.random.Generator) -> Strokes:
@@ -207,8 +207,8 @@ def trembling(strokes: Strokes, deviation: float, random: np.random.Generator) -
     return [stroke + random.normal(0, amount, stroke.shape) for stroke in strokes]
 
 
-def _line(start: Array, end: Array, spacing: float = SPACING) -> Array:
+def line(start: Array, end: Array, spacing: float = SPACING) -> Array:
     """Return points on a straight line, ``spacing`` apart."""
     parts = max(1, int(np.ceil(np.hypot(*(end - start)) / spacing)))
-    line: Array = start + (end - start) * (np.arange(parts + 1) / parts)[:, None]
-    return line
+    points: Array = start + (end - start) * (np.arange(parts + 1) / parts)[:, None]
+    return points
