@@ -121,7 +121,7 @@ def _constants(trained: TrainedNetwork, plan: Plan) -> list[str]:
 
 def script_json(value: Any) -> str:
     """Return a value as JavaScript that cannot end a <script> element."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 def _predict(plan: Plan) -> list[str]:

@@ -32,7 +32,7 @@ function sharesOf(values) {
 }
 
 // The verdict: [large text, comment]. With the class `noDigit` for drawings that are no digit, if the network has it.
-export function verdictOf(entries, {kind, probabilities}, noDigit) {
+function verdictOf(entries, {kind, probabilities}, noDigit) {
   if (kind === "labels") {
     const chosen = entries.filter((one) => one.value >= 0.5);
     return [chosen.map((one) => one.name).join(", ") || "none", `${chosen.length} of ${entries.length} labels are at least 50 %`];

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from pellucid.core.files import write_text
 from pellucid.core.version import __version__
 from pellucid.errors import ConfigError, FileError
-from pellucid.export.plain.javascript_program import javascript_program
+from pellucid.export.plain.javascript_program import javascript_program, script_json
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.export.web_page.description import describe_input, describe_output
 from pellucid.export.web_page.scripts import joined, read
@@ -70,7 +69,7 @@ def html_text(
     asked = describe_input(trained)
     page = {"title": title, "input": asked, "output": describe_output(trained, loss)}
     generated = {
-        "page": f"export const PAGE = {json_in_script(page)};\n",
+        "page": f"export const PAGE = {script_json(page)};\n",
         "network": _network_script(trained, layers),
     }
     script, style = joined(FIRST[asked["kind"]], generated), read("page.css")
@@ -94,12 +93,6 @@ def html_text(
         version=__version__,
         script=script,
     )
-
-
-def json_in_script(data: Any) -> str:
-    """Return plain data as JSON that may be part of a script in HTML: no name in it ends the script."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
 
 
 def _network_script(trained: TrainedNetwork, layers: Mapping[type, Any] | None) -> str:

@@ -1,9 +1,8 @@
 // The page of a network of real numbers, or of tokens: a text box with the numbers of one sample.
 
 import {createAnswers} from "./answers.js";
-import {compute} from "./compute.js";
-import {element, oncePerFrame} from "./dom.js";
 import {PAGE} from "./page.js";
+import {showTextPage} from "./text-page.js";
 
 const {shape, entries} = PAGE.input;
 const count = shape.reduce((product, length) => product * length, 1);
@@ -25,24 +24,7 @@ function read(text) {
   return values;
 }
 
-const box = element("textarea", {id: "sample", rows: 6, spellcheck: "false", autocomplete: "off", "aria-describedby": "form", oninput: () => update()});
-box.value = new Array(count).fill(0).join(", ");
-
-const update = oncePerFrame(() => {
-  try {
-    const values = read(box.value);
-    box.removeAttribute("aria-invalid");
-    answers.show(compute(Float64Array.from(values)));
-  } catch (error) {
-    box.setAttribute("aria-invalid", "true");
-    answers.clear(error.message);
-  }
+showTextPage(answers, {
+  id: "sample", heading: "One sample", start: new Array(count).fill(0).join(", "), attributes: {rows: 6}, read,
+  form: `${count} ${what}${shape.length > 1 ? `, ${shape.join(" × ")}, row by row` : ""}, separated by commas, spaces or lines.`,
 });
-
-document.getElementById("page").append(element("div", {class: "columns form-first"},
-  element("section", {class: "card stack"},
-    element("h2", {}, element("label", {for: "sample"}, "One sample")),
-    element("p", {class: "quiet", id: "form"}, `${count} ${what}${shape.length > 1 ? `, ${shape.join(" × ")}, row by row` : ""}, separated by commas, spaces or lines.`),
-    box),
-  answers.panel));
-update();

@@ -4,7 +4,7 @@ import {roundHalfToEven} from "./rounding.js";
 import {evenStrokes} from "./strokes.js";
 
 export const SIDE = 28;                              // pixels: the image
-const BOX = 20;                                      // pixels: the longer side of the digit in it
+export const BOX = 20;                               // pixels: the longer side of the digit in it
 const PEN = 2.4;                                     // pixels: the mean width of the strokes of MNIST
 const SPACING = 0.2;                                 // pixels along a stroke: points closer together than this are merged
 

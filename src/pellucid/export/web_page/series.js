@@ -2,9 +2,8 @@
 
 import {createAnswers} from "./answers.js";
 import {formatStart, readCell} from "./cells.js";
-import {compute} from "./compute.js";
-import {element, oncePerFrame} from "./dom.js";
 import {PAGE} from "./page.js";
+import {showTextPage} from "./text-page.js";
 
 const {columns, missing, rows} = PAGE.input;
 const answers = createAnswers(PAGE.output);
@@ -40,24 +39,7 @@ function valuesOf(column, cell, where) {
 
 const names = columns.map((column) => column.name).join(", ");
 const start = columns.map((column) => (column.categories === null ? formatStart(column.start, column) : column.start)).join(", ");
-const box = element("textarea", {id: "rows", rows: Math.min(20, rows + 1), wrap: "off", spellcheck: "false", autocomplete: "off", "aria-describedby": "form", oninput: () => update()});
-box.value = new Array(rows).fill(start).join("\n");
-
-const update = oncePerFrame(() => {
-  try {
-    const values = read(box.value);
-    box.removeAttribute("aria-invalid");
-    answers.show(compute(Float64Array.from(values)));
-  } catch (error) {
-    box.setAttribute("aria-invalid", "true");
-    answers.clear(error.message);
-  }
+showTextPage(answers, {
+  id: "rows", heading: `The last ${rows} rows`, start: new Array(rows).fill(start).join("\n"), attributes: {rows: Math.min(20, rows + 1), wrap: "off"}, read,
+  form: `One row in each line, in the order of time: ${names}. They may be pasted from a table. The start values are the means of the training data.`,
 });
-
-document.getElementById("page").append(element("div", {class: "columns form-first"},
-  element("section", {class: "card stack"},
-    element("h2", {}, element("label", {for: "rows"}, `The last ${rows} rows`)),
-    element("p", {class: "quiet", id: "form"}, `One row in each line, in the order of time: ${names}. They may be pasted from a table. The start values are the means of the training data.`),
-    box),
-  answers.panel));
-update();

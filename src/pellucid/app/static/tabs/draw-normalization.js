@@ -4,11 +4,10 @@
 import {appState} from "../app-state.js";
 import {colour, element, fitToScreen, onThemeChange, oncePerFrame, radioGroup} from "../dom.js";
 import {predictions} from "../predictions.js";
-import {SIDE, normalized} from "../rendering.js";
+import {BOX, SIDE, normalized} from "../rendering.js";
 
 const PAD = 1000;                                    // units of the pad
 const PER_PIXEL = PAD / SIDE;                        // units of the pad for each pixel of the image
-const BOX = 20;                                      // pixels: the longer side of the digit
 const MOVE = 1200, REST = 1300;                      // milliseconds of a movement from step to step, and of a pause between two
 const STEPS = [
   ["0", "1 Pen", "The points that the pen gave: far apart where it was fast, and unsteady as the hand is."],
