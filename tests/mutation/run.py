@@ -176,22 +176,24 @@ def report(path: Path) -> int:
 def interval(parts: list[tuple[int, int, int]]) -> str:
     """The kill rate of rooms (mutants, run, killed), each with the share of its mutants, and its 95 % interval.
 
-    The interval is Agresti and Coull's (1998), with the correction for a finite population; none where 95 % were run.
+    The interval of one room is Agresti and Coull's (1998), with the correction for a finite population; none where 95 % were
+    run. Those of several rooms are combined as by Zou and Donner (2008): the squared distances of rate and limit are added.
     """
     parts = [(total, n, killed) for total, n, killed in parts if n]
     everything = sum(total for total, _, _ in parts)
     if not everything:
         return "–"
-    rate = middle = variance = 0.0
+    rate = below = above = 0.0
     for total, n, killed in parts:
         share, smoothed = total / everything, (killed + 2) / (n + 4)
         rate += share * killed / n
-        middle += share * (smoothed if n < 0.95 * total else killed / n)
-        variance += share**2 * smoothed * (1 - smoothed) / (n + 4) * (1 - n / total) * (n < 0.95 * total)
-    half = 1.96 * math.sqrt(variance)
-    if not half:
+        if n < 0.95 * total:
+            half = 1.96 * math.sqrt(smoothed * (1 - smoothed) / (n + 4) * (1 - n / total))
+            below += (share * (killed / n - (smoothed - half))) ** 2
+            above += (share * (min(smoothed + half, 1) - killed / n)) ** 2
+    if not below:
         return f"{100 * rate:.1f} %"
-    return f"{100 * rate:.1f} % ({100 * (middle - half):.1f}–{100 * min(middle + half, 1):.1f})"
+    return f"{100 * rate:.1f} % ({100 * (rate - math.sqrt(below)):.1f}–{100 * (rate + math.sqrt(above)):.1f})"
 
 
 class Lines:
