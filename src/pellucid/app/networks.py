@@ -1,4 +1,4 @@
-"""The trained networks of the page: those of run folders whose input is a digit image of 28×28 pixels.
+"""The trained networks of the page: those of run folders whose input is a digit image of 28×28 pixels, or those of the package.
 
 A network is loaded when it is added, which takes some milliseconds.
 """

@@ -1,7 +1,7 @@
 """The tab Inside: the activations of every layer for a drawing, the weights of the dense layers, and what each unit looks for.
 
 The page loads the weights once, and the activations for each drawing. For the feature map that is opened it loads the numbers
-behind it, and for any unit that is opened the image and the digits that excite it most.
+from which it is computed, and for any unit that is opened the image and the digits that excite it most.
 """
 
 from __future__ import annotations

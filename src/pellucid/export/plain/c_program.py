@@ -1,4 +1,4 @@
-"""A network as C99: the texts of its files, which need no library but the C library's math.h and string.h."""
+"""A network as C99: the texts of its files, which need no library but that of C."""
 
 from __future__ import annotations
 
