@@ -56,9 +56,8 @@ def varied_non_digits(part: str, kinds: Sequence[str], count: int) -> Dataset:
 def non_digit(kind: str, number: int, part: str = "train") -> list[Array]:
     """Return a random drawing: strokes (n, 2) with x to the right and y down, in a square of about 10 by 10.
 
-    A pair and a number are two or three times as wide.
-    ``kind``, ``number`` and ``part`` determine the drawing. Raises ConfigError for
-    an unknown kind.
+    A pair and a number are two or three times as wide. ``kind``, ``number`` and ``part`` determine the drawing. Raises
+    ConfigError for an unknown kind.
     """
     if kind not in KINDS:
         raise ConfigError(f"there is no kind of drawing {kind!r}: {did_you_mean(kind, KINDS)}")

@@ -45,7 +45,8 @@ export const OPTIONS = {
 export const SURFACES = ["plane", "saddle", "ripples"];   // the data sets whose targets are numbers: regression
 
 // `validation`: the fraction of the points that are kept for validation. `edits`: [step, layer, source, unit, value], weights set
-// by hand after that step; layer and unit count from 1, source 0 is the bias. `learning_rates`: [step, learning rate], each from its step on. `batch_size` 0: the whole training set.
+// by hand after that step; layer and unit count from 1, source 0 is the bias. `learning_rates`: [step, learning rate], each from
+// its step on. `batch_size` 0: the whole training set.
 const DEFAULT_SETTINGS = {
   data: "moons", noise: 0.2, samples: 300, data_seed: 0, points: [], validation: 0.3,
   features: COORDINATES, hidden: [4, 4], activation: "tanh", init: "glorot",
