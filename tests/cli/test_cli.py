@@ -191,10 +191,10 @@ def test_an_empty_sheet_is_no_digit(run, tmp_path):
 
 def test_evaluate_on_corrections(run, tmp_path):
     folder = Corrections(tmp_path / "corrections")
-    lines = [np.array([[10.0, 10.0], [10.0, 90.0]])]
-    for label in ("1", "1", "7", "no digit"):
-        folder.add(lines, None, label, None)
-    x = digit([lines[0].tolist()])
+    line = np.array([[10.0, 10.0], [10.0, 90.0]])
+    for label, size in (("1", 1), ("1", 2), ("7", 1), ("no digit", 1)):  # the same drawing would be stored once
+        folder.add([size * line], None, label, None)
+    x = digit([line.tolist()])
     scores = json.loads(cli("evaluate", run, tmp_path / "corrections", "--json")[0])
     predicted = int(Model.load(run / "model.pellucid").predict(x[None]).argmax())
     assert (scores["data"], scores["samples"]) == ("corrections", 3)  # a model of ten classes does not have that of the fourth
