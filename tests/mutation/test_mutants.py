@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from mutants import code_objects, mutants_of, mutated
+
+from tests.mutation.run import interval
 
 SOURCE = '''
 from __future__ import annotations
@@ -69,3 +73,10 @@ def test_lines_may_move_without_new_names(tmp_path):
     before = [mutant.name for mutant in mutants_of(tmp_path, "scale.py")]
     (tmp_path / "scale.py").write_text('"""A docstring."""\n\n' + SOURCE)
     assert [mutant.name for mutant in mutants_of(tmp_path, "scale.py")] == before
+
+
+def test_the_interval_of_several_rooms_contains_their_rate():
+    rooms = [(1397, 249, 247), (450, 430, 429), (666, 95, 94), (951, 173, 173), (3035, 697, 692), (1778, 371, 371)]
+    rate, low, high = map(float, re.findall(r"[\d.]+", interval(rooms)))
+    assert low < rate < high, "the centres of the single intervals are nearer to one half than their rates"
+    assert interval(rooms[:1]) == "99.2 % (97.0–99.8)"
