@@ -65,7 +65,10 @@ def make(name: str, settings: RunSettings, runs: Path, out: Path) -> dict[str, A
         "train": f"pellucid train {settings.data} {flags}",
         "seed": settings.seed,
         "lowered": LOWERED[name],
-        "data": {name: value for name, value in metrics["data"].items() if name != "source"},  # a folder of this machine
+        "data": {
+            "requested": settings.data,
+            **{name: value for name, value in metrics["data"].items() if name != "source"},  # which is a folder of this machine
+        },
         "metrics": {name: metrics[name] for name in ("validation", "epochs", "parameters") if name in metrics},
     }
 
