@@ -128,7 +128,7 @@ def _cnn_best(classes: int) -> Composite:
 def _draw_cnn(classes: int) -> Composite:
     """Return the network of the drawing mode: five convolutions, in a file of 330 KB with numbers of 16 bits.
 
-    Chosen on the validation writers, with whom ``benchmarks.pair`` scores it; ``docs/drawing.md`` has the scores of the test writers.
+    Chosen on the validation writers; ``benchmarks.pair`` measures its scores.
     """
     layers: list[Layer] = [Conv2D(16, 5), ReLU(), MaxPool2D(2), *_normalized(48, 48), MaxPool2D(2)]
     layers += [*_normalized(96, 96), MaxPool2D(2), Flatten(), Dropout(0.1)]
