@@ -43,6 +43,8 @@ export function createPad(onChange) {
     addPoint(position(event));
     changed();
   });
+  // Otherwise a finger that leaves the pad at speed starts a fling, and the next tap, on a button, only ends it.
+  canvas.addEventListener("touchstart", (event) => event.preventDefault(), {passive: false});
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
     const events = event.getCoalescedEvents?.() || [];
