@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,7 +231,7 @@ def test_content_and_name_are_flushed_to_disk_and_a_failed_flush_keeps_the_old_f
 def test_a_path_that_cannot_be_written_is_a_file_error(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "missing" / "m", tmp_path / "file" / "m", tmp_path / "folder"):
+    for path in (tmp_path / "missing" / "m", tmp_path / "file" / "m", tmp_path / "folder", Path(), Path("/")):
         with pytest.raises(FileError, match="cannot be written"):
             write_text(path, "new")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]

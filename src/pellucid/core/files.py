@@ -63,6 +63,8 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
     FileError if the file cannot be written.
     """
     path = Path(path)
+    if not path.name:  # of "", "." and "/"
+        raise FileError(f"{path}: cannot be written: expected the name of a file, got a folder")
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         file = open(temporary, "xb")  # noqa: SIM115 (closed below; errors while opening and while writing are handled separately)
