@@ -93,7 +93,7 @@ function unpack(text) {
 
 def _fit_into_halves(weights: Mapping[str, Array]) -> bool:
     """Return whether all weights are numbers that 16 bits hold, as in a model that was saved with ``dtype="float16"``."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return all(np.isfinite(half := array.astype("<f2")).all() and (half == array).all() for array in weights.values())
 
 
