@@ -11,6 +11,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 from unittest import mock
@@ -144,6 +145,7 @@ class Drawings(Target):
         state = AppState(networks, self.folder / "runs", Corrections(self.folder / "corrections"))
         self.application = server.application(state)
         self.loop = asyncio.new_event_loop()
+        self.thread = ThreadPoolExecutor(1)  # of its own: in this one the loop of a browser may be running
         self.paths = [*REQUESTS, "/api/predict", "/api/predict"]  # the most usual one more often
         self.pieces = [value for requests in REQUESTS.values() for one in requests for value in one.values()]
         self.names = [
@@ -180,7 +182,7 @@ class Drawings(Target):
                 return
             digit(drawing)
             return
-        status = self.loop.run_until_complete(self._answer(path, body))
+        status = self.thread.submit(self.loop.run_until_complete, self._answer(path, body)).result()
         assert status < 500, f"the server answers with the status {status}"
         for path in (self.folder / "corrections").glob("*.json"):
             path.unlink()
