@@ -115,6 +115,7 @@ def test_refused_sweeps(mnist_folder):
         (["--grid", "model=mlp,cn", "--out", "new"], "did you mean 'cnn'"),
         (["--grid", "lr=0.1", "--jobs", 0, "--out", "new"], "--jobs must be at least 1"),
         (["--grid", "lr=0.1", "--out", "mine"], "is not a sweep"),
+        (["--grid", "lr=0.1", "--out", "mine/letter.txt"], "cannot be read as a folder"),
     ]:
         Path("mine").mkdir(exist_ok=True)
         Path("mine/letter.txt").write_text("dear")

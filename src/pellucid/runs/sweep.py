@@ -165,7 +165,11 @@ class Sweep:
         if len(self.plans) < len(self.cells):
             raise ConfigError("two cells of the grid have the same name: give each value once")
         self.outstanding()  # raises ConfigError for a cell that was trained with other settings
-        if os.path.exists(self.out) and any(self.out.iterdir()) and not os.path.exists(self.out / "sweep.json"):
+        try:
+            holds_files = os.path.exists(self.out) and any(self.out.iterdir())
+        except OSError as error:
+            raise FileError(f"{out}: cannot be read as a folder: {error.strerror}: choose another one with --out") from None
+        if holds_files and not os.path.exists(self.out / "sweep.json"):
             raise FileError(f"{out} is not empty and is not a sweep: choose another folder with --out")
 
     def outstanding(self) -> list[str]:
