@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
     plan = make_plan(trained, "js", layers)
     places = [place for place in plan.places if not place.port]
     stored = {name: array for name, array in plan.weights.items() if array.dtype == np.float32}
-    size = 2 if _fit_into_halves(stored) else 4
-    needed = library_text(plan, size)
+    packs = _packs(stored)
+    needed = library_text(plan, packs)
     lines = [
         f"// A network written by Pellucid {__version__}. predict(x) returns the outputs of one sample.",
         f"// {plain_text(str(trained.network))}",
@@ -44,14 +44,16 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
         *_constants(trained, plan),
         "",
         *needed,
-        f"// The weights: numbers of {size} bytes, little-endian, as base64.",
-        f'const WEIGHTS = unpack("{base64.b64encode(_packed(stored, size)).decode()}");',
     ]
-    start = 0
-    for name, array in stored.items():
-        shape = ", ".join(map(str, array.shape))
-        lines.append(f"const {name} = WEIGHTS.subarray({start}, {start + array.size}); // ({shape})")
-        start += array.size
+    for size, arrays in packs.items():
+        pack, function, _ = _UNPACKING[size]
+        text = base64.b64encode(b"".join(array.astype(f"<f{size}").tobytes() for array in arrays.values())).decode()
+        lines += [f"// Weights: numbers of {size} bytes, little-endian, as base64.", f'const {pack} = {function}("{text}");']
+        start = 0
+        for name, array in arrays.items():
+            shape = ", ".join(map(str, array.shape))
+            lines.append(f"const {name} = {pack}.subarray({start}, {start + array.size}); // ({shape})")
+            start += array.size
     for name in (name for name in plan.weights if name not in stored):  # of input stages, in all their digits
         lines += call_lines(
             f"const {name} = Float64Array.of(", [repr(value) for value in plan.weights[name].tolist()], ");", ""
@@ -63,10 +65,10 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
     return "\n".join(lines)
 
 
-def library_text(plan: Plan, size: int = 4) -> list[str]:
-    """Return the lines of the functions that the network needs. ``size`` is that of a weight, in bytes."""
+def library_text(plan: Plan, sizes: Iterable[int] = (4,)) -> list[str]:
+    """Return the lines of the functions that the network needs. ``sizes`` are those of its weights, in bytes."""
     lines = []
-    for source in [_UNPACK_HALVES if size == 2 else _UNPACK, *plan.library.needed(plan.functions)]:
+    for source in [*(_UNPACKING[size][2] for size in sizes), *plan.library.needed(plan.functions)]:
         lines += [source, ""]
     return lines
 
@@ -81,7 +83,7 @@ function unpack(text) {
 
 _UNPACK_HALVES = """\
 // The numbers that are packed in a text, as halves (IEEE 754, binary16): a sign, 5 bits of exponent, 10 of fraction.
-function unpack(text) {
+function unpack_halves(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), view = new DataView(bytes.buffer);
   return Float32Array.from({ length: bytes.length / 2 }, (_, i) => {
     const half = view.getUint16(2 * i, true), exponent = (half >> 10) & 31, fraction = half & 1023;
@@ -91,14 +93,24 @@ function unpack(text) {
 }"""
 
 
-def _fit_into_halves(weights: Mapping[str, Array]) -> bool:
-    """Return whether all weights are numbers that 16 bits hold, as in a model that was saved with ``dtype="float16"``."""
+# By the size of a number in bytes: the name of the pack, its function, and the source of the function.
+_UNPACKING = {2: ("HALVES", "unpack_halves", _UNPACK_HALVES), 4: ("WEIGHTS", "unpack", _UNPACK)}
+_FEW = 500  # numbers: fewer do not save the size of the function
+
+
+def _packs(weights: Mapping[str, Array]) -> dict[int, dict[str, Array]]:
+    """Return the weights by the bytes of a number: 2 where nothing is lost, as in a model saved with ``dtype="float16"``."""
+    halves = {name: array for name, array in weights.items() if _fits_into_halves(array)}
+    if sum(array.size for array in halves.values()) < _FEW:
+        halves = {}
+    packs = {2: halves, 4: {name: array for name, array in weights.items() if name not in halves}}
+    return {size: arrays for size, arrays in packs.items() if arrays}
+
+
+def _fits_into_halves(array: Array) -> bool:
     with np.errstate(over="ignore", under="ignore"):
-        return all(np.isfinite(half := array.astype("<f2")).all() and (half == array).all() for array in weights.values())
-
-
-def _packed(weights: Mapping[str, Array], size: int) -> bytes:
-    return b"".join(array.astype(f"<f{size}").tobytes() for array in weights.values())
+        half = array.astype("<f2")
+    return bool((half == array).all())  # infinity is no weight
 
 
 def _constants(trained: TrainedNetwork, plan: Plan) -> list[str]:
