@@ -37,8 +37,8 @@ RESERVED = frozenset(
     new noexcept not_eq null nullptr open operator or_eq package parent predict printf private protected public rand
     register restrict return scanf self short signal signbit signed sizeof static static_assert status stop struct
     super switch synchronized template this thread_local throw throws time top transient true try typedef typename
-    typeof undefined union unsigned using var virtual void volatile weights while window with workspace x xor xor_eq
-    y0 y1 yield yn
+    typeof undefined union unpack unpack_halves unsigned using var virtual void volatile weights while window with workspace x
+    xor xor_eq y0 y1 yield yn
     """.split()  # noqa: SIM905
 )
 ALIGNMENT = 4  # numbers: a place begins at a multiple of 16 bytes, the size of a vector register
