@@ -37,6 +37,7 @@ from pellucid.runs.run import run
 from pellucid.runs.sweep import Grid, Sweep
 from pellucid.training import EpochEvent, History, threads
 from pellucid.training.checkpoint import checkpoint_files
+from pellucid.training.resuming import newest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and kills are POSIX")
 
@@ -424,6 +425,8 @@ def test_times_and_interruptions_add_up(tmp_path, mnist_folder):
         metrics, _ = resumed(path, observer=stop_at(step))
         seconds.append(metrics["seconds"])
         assert metrics["energy"]["joules"] > 0
+        record = newest(path / "checkpoints").record
+        assert (record["seconds"], record["energy"]) == (metrics["seconds"], metrics["energy"])  # resuming goes on from these
     child(mnist_folder, "resume", path, signals=[signal.SIGKILL], step=14)  # there is no checkpoint of this part
     metrics, _ = resumed(path)
     assert (metrics["resumed"], metrics["interrupted"], metrics["epochs"]) == (5, False, 3)

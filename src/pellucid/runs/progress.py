@@ -171,7 +171,7 @@ class RunProgress:
         self.paused_seconds = 0.0  # of the time since the start, that in which something else was done
         self._ranks = ranks
         self._meter, self._start = Meter(alone=alone and ranks == 1), time.perf_counter()
-        self._total: tuple[float, Energy] | None = None  # seconds and energy, once the training has ended
+        self._total: tuple[float, Energy] | None = None  # seconds and energy, once the training has ended or is told to stop
         self._first: float | None = None  # the fraction of the run that was done at the first event
         self._last: Event | None = None
         self._last_step: StepEvent | None = None
@@ -216,9 +216,11 @@ class RunProgress:
                 if isinstance(event, StepEvent):
                     self._change_rate(event.step)
                 yield event
-                self.record["seconds"] = self.seconds  # before the checkpoint after this event
-                if self.control.stop:
+                if self.control.stop and self._total is None:
+                    # What is reported is what the checkpoint after this event holds: resuming goes on from the same figures.
+                    self._total = self.seconds, self.energy
                     self.record["energy"] = vars(self.energy)
+                self.record["seconds"] = self.seconds  # before the checkpoint after this event
 
     def _change_rate(self, step: int) -> None:
         """Set the learning rate that is planned for the steps after this one."""
