@@ -52,6 +52,13 @@ class KernelRuntime(Protocol):
     def announce_compilation(self, say: Callable[[str], None]) -> AbstractContextManager[Any]:
         """Return a context within which ``say`` is called once if kernels have to be compiled, which takes seconds."""
 
+    def recorder(self, kernels: Kernels) -> Any:
+        """Return a kernel set like ``kernels``, this one, whose calls can be recorded; None where they cannot be.
+
+        ``new_tape(inputs)`` returns an empty :class:`~pellucid.kernels.compiled.tape.Tape`; while the attribute ``tape`` is
+        one, calls are recorded on it.
+        """
+
 
 class Kernels(KernelRuntime, Protocol):
     """A kernel set."""

@@ -30,6 +30,8 @@ class Activation(Layer, ABC):
     ``gradient_of_x`` is true if the gradient kernel takes x, and false if it takes y.
     """
 
+    records: ClassVar[bool] = True
+
     positionwise: ClassVar[bool] = True
 
     kernel_name: ClassVar[str]
@@ -59,6 +61,8 @@ class Activation(Layer, ABC):
 @dataclass(frozen=True)
 class Identity(Layer):
     """f(x) = x, f' = 1: states that the outputs are unbounded values, as in regression."""
+
+    records: ClassVar[bool] = True
 
     positionwise: ClassVar[bool] = True
 

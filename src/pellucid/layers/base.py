@@ -46,6 +46,9 @@ class Layer(Config, ABC):
     hint_for_several_inputs: ClassVar[str] = "put a merge, such as Add() or Concatenate(), before it"
     # whether the output at each position (each time step, each pixel) depends on the input at this position alone
     positionwise: ClassVar[bool] = False
+    # whether forward and backward do nothing but call kernels, with arguments that are the same for each batch of one shape,
+    # and take views; a class that redefines one of them states it again (see pellucid.training.recording)
+    records: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
@@ -90,6 +93,8 @@ class Layer(Config, ABC):
 
 class Merge(Config, ABC):
     """The base class of merges: like layers, but with two or more inputs. They are used in the nodes of a Graph."""
+
+    records: ClassVar[bool] = False  # as for layers
 
     @abstractmethod
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:

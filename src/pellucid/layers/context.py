@@ -33,6 +33,18 @@ class Differentiable(Protocol):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context, /) -> Any: ...
 
 
+class LayerRecorder(Protocol):
+    """An object that runs the passes of layers and records what they do, while it is ``recording``."""
+
+    recording: bool
+
+    def forward_of(self, layer: Differentiable, p: Views, x: Any, ctx: Context) -> Array:
+        """Run a layer's forward pass, and return its output."""
+
+    def backward_of(self, layer: Differentiable, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
+        """Run a layer's backward pass, and return dX (of a merge: that of each input), or None."""
+
+
 class ShardState:
     """What the contexts of one rank's shard of the batch have in common.
 
@@ -72,7 +84,8 @@ class ShardState:
         self.steps_read: dict[str, Array] = {}
         self._scratch: Buffers = {}
         self._step_buffers: Buffers = {}
-        self._parity = 0  # which of the two arrays for input gradients was used last
+        self.parity = 0  # which of the two arrays for input gradients was used last
+        self.recorder: LayerRecorder | None = None
 
     def step_buffer(self, name: str, shape: Shape) -> Array:
         """Return memory for the training step itself (the batch, the gradient of the loss), separate from the layers' memory.
@@ -87,8 +100,8 @@ class ShardState:
 
     def gradient(self, shape: Shape) -> Array:
         """Return memory for an input gradient (see :meth:`Context.gradient`)."""
-        self._parity = 1 - self._parity
-        return _reused(self._step_buffers, f"gradient{self._parity}", shape, self.dtype)
+        self.parity = 1 - self.parity
+        return _reused(self._step_buffers, f"gradient{self.parity}", shape, self.dtype)
 
 
 def _reused(buffers: Buffers, name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
@@ -217,7 +230,10 @@ class Context:
         """
         child = self._children.get(name) or self.child(name, slots)
         child.needs_dx = needs_dx
-        y = layer.forward(p, _contiguous(x) if isinstance(x, np.ndarray) else [_contiguous(one) for one in x], child)
+        recorder = self.shard_state.recorder
+        if recorder is not None and recorder.recording:
+            return recorder.forward_of(layer, p, x, child)
+        y = layer.forward(p, contiguous(x), child)
         if self.shard_state.observer is not None:
             self.shard_state.observer(child.path, "output", y)
         return y
@@ -228,10 +244,14 @@ class Context:
         ``p`` and ``g`` are the parameters and gradients of the inner layer.
         """
         child = self._children[name]
-        dy = _contiguous(dy)
-        if self.shard_state.observer is not None:
-            self.shard_state.observer(child.path, "gradient", dy)
-        dx = layer.backward(p, g, dy, child)
+        recorder = self.shard_state.recorder
+        if recorder is not None and recorder.recording:
+            dx = recorder.backward_of(layer, p, g, dy, child)
+        else:
+            dy = contiguous(dy)
+            if self.shard_state.observer is not None:
+                self.shard_state.observer(child.path, "gradient", dy)
+            dx = layer.backward(p, g, dy, child)
         if dx is None and child.needs_dx:
             raise TypeError(f"{child.path}: backward() returned None, but ctx.needs_dx is true: {layer}")
         return dx
@@ -246,6 +266,9 @@ class Context:
         return self._spare_gradients[name]
 
 
-def _contiguous(a: Array) -> Array:
-    """Return ``a`` in row-major order, which kernels require; a layer may return a transposed view."""
-    return a if a.flags.c_contiguous else np.ascontiguousarray(a)
+def contiguous(x: Any) -> Any:
+    """Return an array, or each array of a list, in row-major order, which kernels require; a layer may return a transposed
+    view."""
+    if isinstance(x, np.ndarray):
+        return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    return [contiguous(one) for one in x]

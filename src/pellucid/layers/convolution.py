@@ -49,6 +49,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
@@ -80,6 +81,8 @@ class Conv2D(Layer):
     Slots: ``W`` (kh, kw, c/groups, filters), filled by ``init`` with n_in = kh·kw·c/groups and
     n_out = kh·kw·filters/groups; ``b`` (filters), initially zero and exempt from weight decay.
     """
+
+    records: ClassVar[bool] = True
 
     filters: Count
     kernel_size: Pair
@@ -128,6 +131,8 @@ class Conv2D(Layer):
 @dataclass(frozen=True)
 class _Conv2DReLU(Layer):
     """Conv2D and the ReLU after it: bias and ReLU in one pass over Y, ReLU gradient and bias gradient in one over dY."""
+
+    records: ClassVar[bool] = True
 
     conv: Conv2D
 

@@ -40,6 +40,8 @@ class Dense(Layer):
     Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), initially zero and exempt from weight decay.
     """
 
+    records: ClassVar[bool] = True
+
     positionwise: ClassVar[bool] = True
 
     units: Count
@@ -75,6 +77,8 @@ class Dense(Layer):
 @dataclass(frozen=True)
 class _DenseReLU(Layer):
     """Dense and the ReLU after it: bias and ReLU in one pass over Y, ReLU gradient and bias gradient in one over dY."""
+
+    records: ClassVar[bool] = True
 
     dense: Dense
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from pellucid.layers.context import Context
 @dataclass(frozen=True)
 class Flatten(Layer):
     """Turns each sample into a vector: (n, a, b, …) -> (n, a·b·…)."""
+
+    records: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec((math.prod(shape),))
@@ -38,6 +40,8 @@ class Reshape(Layer):
     One axis may be −1; its length is computed from the others. ``Reshape((28, 28, 1))`` turns vectors into images,
     ``Reshape((28, 28))`` turns them into sequences of rows.
     """
+
+    records: ClassVar[bool] = True
 
     shape: tuple[Annotated[int, Range(-1)], ...]
 

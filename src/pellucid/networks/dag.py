@@ -13,7 +13,7 @@ from abc import ABC
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pellucid.core.memory import Array, Views, add_all
 from pellucid.layers.base import Layer, LayerSpec, Merge
@@ -78,6 +78,8 @@ class DAG(Composite, ABC):
     Of a network with several inputs, the shapes of one sample, X and dX are dictionaries by the names of the inputs; of one
     with several outputs, the shapes of the outputs, Y and dY are dictionaries by the names of the outputs.
     """
+
+    records: ClassVar[bool] = True
 
     def build(self, shape: Any) -> LayerSpec:
         return build_nodes(self.ordered_nodes(), self.ports(), shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.memory import Array, Shape, Views
 from pellucid.errors import ConfigError
@@ -47,6 +48,8 @@ def refuse_merges(owner: str, layers: tuple[object, ...]) -> None:
 
 class _Sequence(Composite, ABC):
     """Layers that follow each other: Xₖ₊₁ = Yₖ, so dC/dYₖ = dC/dXₖ₊₁."""
+
+    records: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
         return build_nodes(self.ordered_nodes(), ONE_OF_EACH, shape)

@@ -48,6 +48,11 @@ class Execution:
         self._shard.observer = observer
         self._context = Context(self._shard, statistics, needs_dx=needs_dx)
 
+    @property
+    def shard_state(self) -> ShardState:
+        """What the contexts of all layers have in common."""
+        return self._shard
+
     def forward(self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Any:
         """Return the output (n, *output shape) for the samples x (n, *input shape).
 
@@ -83,6 +88,10 @@ class Execution:
         if isinstance(shape, dict):
             return NamedArrays({key: self._shard.step_buffer(f"{name} of {key}", one) for key, one in shape.items()})
         return self._shard.step_buffer(name, shape)
+
+    def output_gradient(self, z: Any) -> Any:
+        """Return uninitialized memory for the gradient of the output ``z`` of the last pass."""
+        return self.buffer("dz", z.shape)
 
     @property
     def random_paths(self) -> frozenset[str]:

@@ -138,6 +138,7 @@ class ModelState:
         dtype: Any = None,
         needs_dx: bool = False,
         observer: Observer | None = None,
+        kernels: Kernels | None = None,
     ) -> Execution:
         """Return an execution of ``plan`` (default: the fused plan) on the model's vectors.
 
@@ -154,7 +155,7 @@ class ModelState:
             self.plan if plan is None else plan,
             self.layout.views(theta),
             self.statistics_layout.views(running),
-            self.kernels,
+            self.kernels if kernels is None else kernels,
             dtype=dtype,
             seed=self.seed,
             needs_dx=needs_dx,

@@ -10,6 +10,7 @@ from pellucid.core.memory import Array
 from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
+from pellucid.training.recording import recorded_execution
 from pellucid.training.state import ModelState
 
 
@@ -51,7 +52,8 @@ class GradientStep:
 
     ``plan`` is the form of the network to run, by default the model's fused plan; ``observer`` sees every layer's output and
     gradient (see :class:`~pellucid.training.execution.Execution`). ``parameters`` is the vector of parameters at which the
-    gradient is taken, by default the model's.
+    gradient is taken, by default the model's. Without an observer the passes of each batch shape are recorded and replayed
+    (:mod:`pellucid.training.recording`), unless ``record`` is false: the results have the same bits.
     """
 
     forward_passes = 1
@@ -66,12 +68,14 @@ class GradientStep:
         plan: Layer | None = None,
         observer: Observer | None = None,
         parameters: Array | None = None,
+        record: bool = True,
     ):
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
         self._of_training = parameters is None and observer is None
-        self._execution = state.execution(plan, parameters=parameters, statistics=self.statistics, observer=observer)
+        execution = recorded_execution if record and observer is None else ModelState.execution
+        self._execution = execution(state, plan=plan, parameters=parameters, statistics=self.statistics, observer=observer)
         self._g = state.layout.views(self.gradient)
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs
@@ -94,7 +98,7 @@ class GradientStep:
             self.weights = output.step_weights(weights, self._execution)
             self.total = output.total(self.weights)
             self.weight = output.combined(self.total)
-            dz = self._execution.buffer("dz", z.shape)
+            dz = self._execution.output_gradient(z)
             loss, self.mean = output.mean_loss(z, targets, self.weights, self.total, self.outputs, dz)
             self._execution.backward(dz, self._g)
         return loss

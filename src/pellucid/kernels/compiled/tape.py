@@ -1,0 +1,290 @@
+"""The tape: calls of kernels with the same arguments, recorded once and replayed by one call of compiled code.
+
+A training step calls some dozens of kernels. Each call from Python costs microseconds: the types of the arguments are looked up,
+and the address, shape and strides of every array are read. In the next step of the same batch shape all of that is the same. An
+*entry* of the tape is an array of 64-bit words with what the call comes to in the end, the address of the compiled code and the
+values in its registers and on its stack:
+
+    code, eight floating-point arguments, and all other arguments in order
+
+:func:`_replay` runs through the entries. It needs no knowledge of the kernels, because the calling conventions of 64-bit Unix
+systems (System V for x86-64, AAPCS64) assign registers to integers and to floating-point numbers independently, and allow more
+arguments than the function reads: all calls are calls with one of a few numbers of integers and with eight floating-point
+numbers. Elsewhere (Windows, and macOS on Apple processors, which packs small arguments) nothing is recorded.
+
+What is not a kernel, or has results that Python needs, is a *Python part* of the tape: a function that is called between the
+native parts.
+"""
+
+from __future__ import annotations
+
+import platform
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from pellucid.core.memory import Array
+from pellucid.kernels.compiled.jit import jit
+
+FLOATS = 8  # floating-point arguments are passed in as many registers
+SIZES = (16, 24, 32, 48, 64, 96, 128, 192)  # numbers of other arguments of the calls that are compiled
+RESULT_SIZE = 64  # words that a kernel may write as its result
+PACKAGE = __name__.rpartition(".")[0]
+
+_i64, _double = ir.IntType(64), ir.DoubleType()
+
+is_supported = (
+    sys.platform in ("linux", "darwin")
+    and platform.machine() in ("x86_64", "aarch64")
+    and struct.calcsize("P") == 8
+)
+
+
+@intrinsic
+def _call(typing, words, size):
+    """Call the code at ``words[0]`` with the arguments after it: eight numbers of 64 bits for the registers of floating-point
+    numbers, and ``size`` integers, one of SIZES. Returns the status of the call."""
+
+    def emit(context, builder, signature, args):
+        words = builder.inttoptr(args[0], _i64.as_pointer())
+        status = cgutils.alloca_once(builder, ir.IntType(32))
+        end = builder.append_basic_block("end")
+        switch = builder.switch(args[1], end)
+
+        def word(place):
+            return builder.load(builder.gep(words, [_i64(place)]))
+
+        for size in SIZES:
+            block = builder.append_basic_block(f"call{size}")
+            switch.add_case(_i64(size), block)
+            builder.position_at_end(block)
+            code = ir.FunctionType(ir.IntType(32), [_i64] * size + [_double] * FLOATS).as_pointer()
+            floats = [builder.bitcast(word(1 + k), _double) for k in range(FLOATS)]
+            integers = [word(1 + FLOATS + k) for k in range(size)]
+            builder.store(builder.call(builder.inttoptr(word(0), code), integers + floats), status)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return builder.load(status)
+
+    return types.int32(types.int64, types.int64), emit
+
+
+@jit
+def _replay(entries, first, last):
+    """Make the calls ``first`` to ``last`` − 1 of ``entries``, rows (address of the words, number of integers). Returns the
+    number of the first that fails, or −1."""
+    for k in range(first, last):
+        if _call(entries[k, 0], entries[k, 1]) != 0:
+            return k
+    return -1
+
+
+class NotRecordable(Exception):
+    """A call that has no form as words of a tape."""
+
+
+class Tape:
+    """Kernel calls, and functions of Python between them, in order.
+
+    ``inputs`` are arrays of the caller that may be elsewhere at each replay, with the same shapes and dtypes.
+    """
+
+    def __init__(self, inputs: Sequence[Array]):
+        self._inputs = [_extent(array) for array in inputs]
+        self._words: list[Array] = []
+        self._kept: list[Any] = []  # the arguments: what is at the recorded addresses must not be freed
+        self._parts: list[tuple[int, int] | Callable[[], None]] = []
+        self._moved: list[list[tuple[Array, int, int]]] = [[] for _ in inputs]  # words that follow an input, with their distance
+        self._result = np.zeros(RESULT_SIZE, np.int64)
+        self._entries: Array | None = None
+        self._mark = 0
+        self.reads_input_in_python = False
+        self._addresses = [start for start, _ in self._inputs]
+
+    def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+        """Call a compiled function, and record the call. Returns its result."""
+        result = function(*arguments)
+        try:
+            words = self._encode(function, arguments)
+        except NotRecordable:
+            self.run(lambda: function(*arguments), [one for one in arguments if isinstance(one, np.ndarray)])
+            return result
+        self._words.append(words)
+        self._kept.append(arguments)
+        last = len(self._words)
+        open_part = self._parts[-1] if len(self._parts) > self._mark else None
+        if isinstance(open_part, tuple):
+            self._parts[-1] = open_part[0], last
+        else:
+            self._parts.append((last - 1, last))
+        return result
+
+    def run(self, function: Callable[[], Any], arguments: Sequence[Array] = ()) -> None:
+        """Record a function of Python, and which arrays it reads."""
+        self._parts.append(function)
+        if any(self._input_of(*_extent(array)) is not None for array in arguments):
+            self.reads_input_in_python = True
+
+    def mark(self) -> int:
+        """Return the number of parts so far. The next call begins a new part."""
+        self._mark = len(self._parts)
+        return self._mark
+
+    def move(self, inputs: Sequence[Array]) -> None:
+        """Make the next replays read these arrays as the inputs."""
+        for k, array in enumerate(inputs):
+            address = array.__array_interface__["data"][0]
+            if address != self._addresses[k]:
+                self._addresses[k] = address
+                for words, place, distance in self._moved[k]:
+                    words[place] = address + distance
+
+    def replay(self, first: int, last: int | None = None) -> None:
+        """Run the parts ``first`` to ``last`` − 1."""
+        if self._entries is None or len(self._entries) != len(self._words):
+            rows = [(words.ctypes.data, len(words) - 1 - FLOATS) for words in self._words]
+            self._entries = np.array(rows, np.int64).reshape(-1, 2)
+        for part in self._parts[first:last]:
+            if isinstance(part, tuple):
+                if _replay(self._entries, *part) >= 0:
+                    raise RuntimeError("a recorded kernel has failed")
+            else:
+                part()
+
+    def _input_of(self, start: int, stop: int) -> int | None:
+        for k, (first, last) in enumerate(self._inputs):
+            if start < last and stop > first:
+                return k
+        return None
+
+    def _encode(self, function: Any, arguments: tuple[Any, ...]) -> Array:
+        kinds = tuple(numba.typeof(argument) for argument in arguments)
+        compiled = function.overloads.get(kinds)
+        if compiled is None:
+            raise NotRecordable
+        result = compiled.signature.return_type
+        if not (isinstance(result, types.Number | types.Boolean) or result == types.none):
+            raise NotRecordable
+        floats: list[int] = []
+        integers = [self._result.ctypes.data, self._result.ctypes.data + 8 * (RESULT_SIZE - 1)]
+        followed: list[tuple[int, int, int]] = []  # index of the integer, input, distance
+        for kind, argument in zip(kinds, arguments, strict=True):
+            self._append(kind, argument, integers, floats, followed)
+        expected = len(cpu_target.target_context.call_conv.get_function_type(result, kinds).args)
+        if len(floats) > FLOATS or len(integers) > SIZES[-1] or len(integers) + len(floats) != expected:
+            raise NotRecordable
+        size = next(size for size in SIZES if size >= len(integers))
+        words = np.zeros(1 + FLOATS + size, np.int64)
+        words[0] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        words[1 : 1 + len(floats)] = floats
+        words[1 + FLOATS : 1 + FLOATS + len(integers)] = integers
+        for place, k, distance in followed:
+            self._moved[k].append((words, 1 + FLOATS + place, distance))
+        return words
+
+    def _append(
+        self, kind: Any, value: Any, integers: list[int], floats: list[int], followed: list[tuple[int, int, int]]
+    ) -> None:
+        """Append the words of one argument, as Numba passes it."""
+        if isinstance(kind, types.Array):
+            start, stop = _extent(value)
+            k = self._input_of(start, stop)
+            address = value.__array_interface__["data"][0]
+            if k is not None:
+                followed.append((len(integers) + 4, k, address - self._inputs[k][0]))
+            # no owner and no parent: the tape keeps the array
+            integers += [0, 0, value.size, value.itemsize, address, *value.shape, *value.strides]
+        elif isinstance(kind, types.BaseTuple):
+            for one, item in zip(kind, value, strict=True):
+                self._append(one, item, integers, floats, followed)
+        elif isinstance(kind, types.Integer | types.Boolean):
+            integers.append(int(value) if int(value) < 2**63 else int(value) - 2**64)
+        elif kind == types.float64:
+            floats.append(struct.unpack("<q", struct.pack("<d", value))[0])
+        elif kind == types.float32:
+            floats.append(struct.unpack("<i", struct.pack("<f", value))[0])
+        else:
+            raise NotRecordable
+
+
+def _extent(array: Array) -> tuple[int, int]:
+    """Return the address of an array's first byte and that after its last."""
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return int(low), int(high)
+
+
+class Recorder:
+    """A kernel set whose calls go to ``tape``, while there is one.
+
+    The kernels of the compiled set are functions of Python that call compiled functions. The recorder runs copies of them, in
+    whose globals each compiled function is replaced by one that also records the call.
+    """
+
+    def __init__(self, kernels: Any):
+        self.tape: Tape | None = None
+        self.__name__ = kernels.__name__
+        self._kernels = kernels
+        self._copies: dict[Any, Any] = {}
+
+    def new_tape(self, inputs: Sequence[Array]) -> Tape:
+        """Return an empty tape."""
+        return Tape(inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        plain = getattr(self._kernels, name)
+        if not callable(plain):
+            return plain
+        recording = self._recording(plain)
+
+        def kernel(*arguments: Any, **named: Any) -> Any:
+            return (plain if self.tape is None else recording)(*arguments, **named)
+
+        setattr(self, name, kernel)
+        return kernel
+
+    def _recording(self, value: Any) -> Any:
+        """Return what takes the place of a global of a kernel, or of the kernel itself."""
+        if isinstance(value, Dispatcher):
+            return lambda *arguments: self.tape.call(value, arguments)  # type: ignore[union-attr]
+        if isinstance(value, FunctionType) and value.__module__.startswith(f"{PACKAGE}."):
+            if value not in self._copies:
+                names = {name: self._replaced(value, name) for name in value.__code__.co_names if name in value.__globals__}
+                copy = FunctionType(value.__code__, {**value.__globals__, **names}, value.__name__, value.__defaults__)
+                copy.__kwdefaults__ = value.__kwdefaults__
+                self._copies[value] = copy
+            return self._copies[value]
+        return value
+
+    def _replaced(self, function: FunctionType, name: str) -> Any:
+        value = function.__globals__[name]
+        if isinstance(value, ModuleType) and value.__name__.startswith(f"{PACKAGE}."):
+            return _Module(self, value)
+        return self._recording(value)
+
+
+class _Module:
+    """A module of the kernels, with the replacements of a recorder."""
+
+    def __init__(self, recorder: Recorder, module: ModuleType):
+        self._recorder, self._module = recorder, module
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._recorder._recording(getattr(self._module, name))
+        setattr(self, name, value)
+        return value
+
+
+def recorder(kernels: Any) -> Recorder | None:
+    """Return a kernel set like the compiled one, ``kernels``, that records; None where calls cannot be recorded."""
+    return Recorder(kernels) if is_supported else None
