@@ -180,13 +180,23 @@ class Output:
         """Return an array (n, *positions, …) as rows (n·P, …)."""
         return a.reshape(-1, *a.shape[1 + len(self.positions) :])
 
-    def compute(self, z: Array, targets: Array, row_weights: Array, scale: float, outputs: Array, dz: Array) -> float:
+    def compute(
+        self,
+        z: Array,
+        targets: Array,
+        row_weights: Array,
+        scale: float,
+        outputs: Array,
+        dz: Array,
+        kernels: Kernels | None = None,
+    ) -> float:
         """Return Σ w l over all rows, and write the outputs for the metrics and the gradient; see ``Loss.compute``.
 
-        z and dz are (n, *shape), targets as :meth:`targets` returns them, outputs (n, *metric_shape).
+        z and dz are (n, *shape), targets as :meth:`targets` returns them, outputs (n, *metric_shape). ``kernels`` are used in
+        place of the output's own.
         """
         z, targets, outputs, dz = self.rows(z), self.rows(targets), self.rows(outputs), self.rows(dz)
-        return self.loss.compute(z, targets, row_weights, scale, outputs, dz, self.kernels)
+        return self.loss.compute(z, targets, row_weights, scale, outputs, dz, kernels or self.kernels)
 
     def mean_loss(
         self, z: Array, targets: Array, row_weights: Array, total: float, outputs: Array, dz: Array

@@ -22,29 +22,43 @@ import numpy as np
 
 from pellucid.core.memory import Array, Views
 from pellucid.core.named_arrays import NamedArrays, array_list
-from pellucid.layers.context import Context, Differentiable, contiguous
+from pellucid.layers.base import Layer
+from pellucid.layers.context import Context, contiguous
 from pellucid.training.execution import Execution
+from pellucid.training.output import Output
 from pellucid.training.state import ModelState
 
 MAX_SHAPES = 8  # recordings are kept for as many batch shapes: each keeps the memory that it works in
 
 
 @dataclass
+class _Loss:
+    """The loss of a recorded step: what it was computed from, where the sum Σ w l is, and the factor 1/Σ w."""
+
+    total: float
+    like: list[tuple[Any, Any]]
+    sum: Array
+
+
+@dataclass
 class _Recording:
-    """The passes of one batch shape. ``backward`` is the part of the tape with which the backward pass begins, 0 if it has not
-    been recorded yet; ``x`` are copies of the samples, if the tape reads these and not the samples themselves."""
+    """The passes of one batch shape. Their tape has three pieces: the forward pass, from part ``loss_begins`` on the loss, and
+    from ``backward_begins`` on the backward pass. ``samples`` are the samples, or copies that the tape reads in their place.
+    """
 
     tape: Any
-    x: Any
-    z: Any = None
+    samples: list[Array]
+    has_copies: bool
+    z: Any
+    loss_begins: int
+    backward_begins: int = 0
     dz: Any = None
     dx: Any = None
-    backward: int = 0
-    is_complete: bool = False
+    loss: _Loss | None = None
 
 
 class RecordedExecution:
-    """An execution whose passes with ``training=True`` are recorded and replayed; it is used like an execution."""
+    """An execution of training steps that are recorded and replayed."""
 
     def __init__(self, execution: Execution, kernels: Any):
         """``kernels`` is the recording kernel set of the execution."""
@@ -52,57 +66,70 @@ class RecordedExecution:
         self._shard = execution.shard_state
         self._shard.recorder = self
         self._recordings: dict[Any, _Recording] = {}
-        self._now: _Recording | None = None  # that of the last forward pass
+        self._now: _Recording | None = None  # that of the last forward pass, if it is recorded or replayed
+        self._is_replayed = False
         self._copies_samples = False  # a layer that is called in Python reads them
 
     # -- used as an execution -------------------------------------------------------------------------------------
 
+    def step(
+        self, output: Any, x: Any, targets: Any, weights: Any, total: Any, outputs: Any, step: int, offset: int
+    ) -> float | None:
+        """Make a whole step: both passes and the loss. Returns the mean loss, or None if it has not been recorded yet.
+
+        The arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
+        """
+        recording = self._recordings.get(_shapes(x))
+        if recording is None or (loss := recording.loss) is None:
+            return None
+        arrays = [targets, weights, outputs]
+        if total != loss.total or [(a.shape, a.dtype) for a in arrays] != loss.like or not targets.flags.c_contiguous:
+            return None
+        self._begin(recording, x, step, offset, arrays)
+        recording.tape.replay(0)
+        return float(loss.sum[0]) * (1 / total)
+
     def forward(self, x: Any, *, training: bool, keep: bool, step: int = 0, offset: int = 0) -> Any:
-        """Return the output for the samples x; see :meth:`Execution.forward`."""
-        shard, self._now = self._shard, None
-        arrays = array_list(x)
-        if not (training and keep and len(x)) or shard.observer is not None:
-            return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset)
-        key = tuple(array.shape for array in arrays)
-        recording = self._recordings.get(key)
+        """Return the output for the samples x; see :meth:`Execution.forward`. Only passes of training are recorded."""
+        assert training and keep
+        recording = self._recordings.get(_shapes(x))
+        self._is_replayed = recording is not None
         if recording is None:
             return self._record(x, step, offset)
-        shard.training = shard.backward_follows = True
-        shard.step, shard.offset = step, offset
         self._now = recording
-        if self._copies_samples:
-            for own, array in zip(array_list(recording.x), arrays, strict=True):
-                np.copyto(own, array)
-        else:
-            recording.tape.move(arrays)
-        recording.tape.replay(0, recording.backward)
+        self._begin(recording, x, step, offset)
+        recording.tape.replay(0, recording.loss_begins)
         return recording.z
 
-    def output_gradient(self, z: Any) -> Any:
-        """Return uninitialized memory for the gradient of the output ``z`` of the last pass."""
-        if self._now is None:
-            return self._execution.output_gradient(z)
-        if self._now.dz is None:
-            self._now.dz = self._execution.output_gradient(z)
-        return self._now.dz
+    def mean_loss(
+        self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any
+    ) -> tuple[float, Any, Any]:
+        """Return the mean loss and its gradient with respect to the output z; see :meth:`Execution.mean_loss`."""
+        recording = self._now
+        if recording is not None and self._is_replayed:
+            return *output.mean_loss(z, targets, weights, total, outputs, recording.dz), recording.dz
+        result = self._execution.mean_loss(output, z, targets, weights, total, outputs)
+        if recording is not None:
+            recording.dz = result[-1]
+            self._record_loss(recording, output, targets, weights, total, outputs)
+        return result
 
-    def backward(self, dy: Any, g: Views) -> Any:
+    def backward(self, dz: Any, g: Views) -> Any:
         """Write the gradients of the parameters into ``g``; see :meth:`Execution.backward`. ``g`` is the same at each call."""
         recording = self._now
-        if recording is None or dy is not recording.dz:
-            self._now = None
-            return self._execution.backward(dy, g)
-        if recording.is_complete:
-            recording.tape.replay(recording.backward)
+        if recording is None:
+            return self._execution.backward(dz, g)
+        if self._is_replayed:
+            recording.tape.replay(recording.backward_begins)
             return recording.dx
+        recording.backward_begins = recording.tape.mark()
         self._kernels.tape = recording.tape
         try:
-            recording.dx = self._execution.backward(dy, g)
+            recording.dx = self._execution.backward(dz, g)
         finally:
-            self._kernels.tape = None
-        recording.is_complete = True
-        if recording.tape.reads_input_in_python and not self._copies_samples:
-            self._copies_samples = True  # the next step of this shape is recorded again
+            self._kernels.tape, self._now = None, None
+        if recording.tape.reads_input_in_python:
+            self._copies_samples = True  # the next step of this shape is recorded again, with copies
         else:
             self._keep(recording)
         return recording.dx
@@ -111,24 +138,58 @@ class RecordedExecution:
         """Return the time steps that the recurrent layer at ``path`` read; see :meth:`Execution.steps_read`."""
         return self._execution.steps_read(path)
 
+    def _begin(self, recording: _Recording, x: Any, step: int, offset: int, arrays: Sequence[Array] = ()) -> None:
+        """Prepare a replay for these samples and arrays of the loss."""
+        shard = self._shard
+        shard.training = shard.backward_follows = True
+        shard.step, shard.offset = step, offset
+        samples = array_list(x)
+        if recording.has_copies:
+            for own, array in zip(recording.samples, samples, strict=True):
+                np.copyto(own, array)
+            recording.tape.move(arrays)
+        else:
+            recording.tape.move([*samples, *arrays])
+
     def _record(self, x: Any, step: int, offset: int) -> Any:
+        """Run the forward pass, and record it unless something has to be interpreted."""
+        self._now = None
+        if not len(x) or self._shard.observer is not None:
+            return self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
         if self._copies_samples:
-            x = NamedArrays({k: v.copy() for k, v in x.by_name.items()}) if isinstance(x, NamedArrays) else x.copy()
-        recording = _Recording(self._kernels.new_tape([] if self._copies_samples else array_list(x)), x)
-        self._kernels.tape = recording.tape
+            x = NamedArrays({name: one.copy() for name, one in x.items()}) if isinstance(x, NamedArrays) else x.copy()
+        self._kernels.tape = tape = self._kernels.new_tape()
+        if not self._copies_samples:
+            tape.follow(array_list(x))
         try:
-            recording.z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
+            z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
         finally:
             self._kernels.tape = None
-        recording.backward = recording.tape.mark()
-        self._now = recording
-        return recording.z
+        self._now = _Recording(tape, array_list(x), self._copies_samples, z, tape.mark())
+        return z
+
+    def _record_loss(
+        self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any
+    ) -> None:
+        """Record the loss, if it is one call of a kernel that returns it."""
+        if not isinstance(output, Output) or output.mask_paths or not targets.flags.c_contiguous or not total > 0:
+            return
+        tape, arrays = recording.tape, [targets, weights, outputs]
+        begin = tape.mark()
+        tape.follow(arrays)
+        self._kernels.tape = tape
+        try:
+            value = output.compute(recording.z, targets, weights, 1 / total, outputs, recording.dz, self._kernels)
+        finally:
+            self._kernels.tape = None
+        if tape.mark() == begin + 1 and tape.result is not None and tape.result.tobytes() == np.float64(value).tobytes():
+            recording.loss = _Loss(total, [(a.shape, a.dtype) for a in arrays], tape.result)
 
     def _keep(self, recording: _Recording) -> None:
         """Keep a recording for the next steps, in place of the oldest one if there are too many."""
         if len(self._recordings) == MAX_SHAPES:
             self._recordings.pop(next(iter(self._recordings)))
-        self._recordings[tuple(array.shape for array in array_list(recording.x))] = recording
+        self._recordings[tuple(array.shape for array in recording.samples)] = recording
 
     # -- used by contexts -----------------------------------------------------------------------------------------
 
@@ -177,15 +238,20 @@ class RecordedExecution:
         return results
 
 
-def recorded_execution(state: ModelState, **options: Any) -> RecordedExecution | Execution:
-    """Return an execution of the model that records its passes, or one that does not where the kernels cannot be recorded.
+def _shapes(x: Any) -> tuple[Any, ...]:
+    return (x.shape,) if isinstance(x, np.ndarray) else tuple(array.shape for array in array_list(x))
 
-    ``options`` are those of ``ModelState.execution``.
+
+def recorded(state: ModelState, plan: Layer | None, **options: Any) -> RecordedExecution | None:
+    """Return an execution of the model that records its steps; None where the kernels or the network cannot be recorded.
+
+    The arguments are those of ``ModelState.execution``.
     """
+    network = state.plan if plan is None else plan
     kernels = state.kernels.recorder(state.kernels)
-    execution = state.execution(kernels=kernels, **options)
-    is_recorded = kernels is not None and all(_records(execution.layer, method) for method in ("forward", "backward"))
-    return RecordedExecution(execution, kernels) if is_recorded else execution
+    if kernels is None or not all(_records(network, method) for method in ("forward", "backward")):
+        return None
+    return RecordedExecution(state.execution(plan, kernels=kernels, **options), kernels)
 
 
 def _records(layer: Any, method: str) -> bool:

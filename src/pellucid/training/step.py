@@ -10,7 +10,7 @@ from pellucid.core.memory import Array
 from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
-from pellucid.training.recording import recorded_execution
+from pellucid.training.recording import recorded
 from pellucid.training.state import ModelState
 
 
@@ -53,7 +53,7 @@ class GradientStep:
     ``plan`` is the form of the network to run, by default the model's fused plan; ``observer`` sees every layer's output and
     gradient (see :class:`~pellucid.training.execution.Execution`). ``parameters`` is the vector of parameters at which the
     gradient is taken, by default the model's. Without an observer the passes of each batch shape are recorded and replayed
-    (:mod:`pellucid.training.recording`), unless ``record`` is false: the results have the same bits.
+    (:mod:`pellucid.training.recording`), unless ``may_record`` is false: the results have the same bits.
     """
 
     forward_passes = 1
@@ -68,14 +68,15 @@ class GradientStep:
         plan: Layer | None = None,
         observer: Observer | None = None,
         parameters: Array | None = None,
-        record: bool = True,
+        may_record: bool = True,
     ):
         self.state = state
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
         self._of_training = parameters is None and observer is None
-        execution = recorded_execution if record and observer is None else ModelState.execution
-        self._execution = execution(state, plan=plan, parameters=parameters, statistics=self.statistics, observer=observer)
+        vectors = {"parameters": parameters, "statistics": self.statistics}
+        self._recorded = recorded(state, plan, **vectors) if may_record and observer is None else None
+        self._execution = self._recorded or state.execution(plan, observer=observer, **vectors)
         self._g = state.layout.views(self.gradient)
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs
@@ -91,14 +92,25 @@ class GradientStep:
         self.outputs = self._outputs[:n]
         if self._of_training:
             state.last_batch = x, targets, weights, step, offset
-        if offset == 0:
+        if offset == 0 and len(self.statistics):
             self.statistics[:] = state.statistics
+        if self._recorded is not None and not output.mask_paths:
+            self._weigh(weights)
+            loss = self._recorded.step(output, x, targets, self.weights, self.total, self.outputs, step, offset)
+            if loss is not None:
+                self.mean = loss
+                return loss
         with np.errstate(all="ignore"):  # the training loop checks that the results are finite
-            z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
-            self.weights = output.step_weights(weights, self._execution)
-            self.total = output.total(self.weights)
-            self.weight = output.combined(self.total)
-            dz = self._execution.output_gradient(z)
-            loss, self.mean = output.mean_loss(z, targets, self.weights, self.total, self.outputs, dz)
-            self._execution.backward(dz, self._g)
+            execution = self._execution
+            z = execution.forward(x, training=True, keep=True, step=step, offset=offset)
+            self._weigh(weights)
+            loss, self.mean, dz = execution.mean_loss(output, z, targets, self.weights, self.total, self.outputs)
+            execution.backward(dz, self._g)
         return loss
+
+    def _weigh(self, weights: Any) -> None:
+        """Compute the weights of the positions, their sum, and the weight of the batch."""
+        output = self.state.output
+        self.weights = output.step_weights(weights, self._execution)
+        self.total = output.total(self.weights)
+        self.weight = output.combined(self.total)

@@ -39,7 +39,6 @@ from pellucid.kernels.compiled.jit import jit
 
 FLOATS = 8  # floating-point arguments are passed in as many registers
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)  # numbers of other arguments of the calls that are compiled
-RESULT_SIZE = 64  # words that a kernel may write as its result
 PACKAGE = __name__.rpartition(".")[0]
 
 _i64, _double = ir.IntType(64), ir.DoubleType()
@@ -97,20 +96,26 @@ class NotRecordable(Exception):
 class Tape:
     """Kernel calls, and functions of Python between them, in order.
 
-    ``inputs`` are arrays of the caller that may be elsewhere at each replay, with the same shapes and dtypes.
+    :meth:`follow` names arrays of the caller that may be elsewhere at each replay, with the same shapes and dtypes.
     """
 
-    def __init__(self, inputs: Sequence[Array]):
-        self._inputs = [_extent(array) for array in inputs]
+    def __init__(self) -> None:
+        self._inputs: list[tuple[int, int]] = []
         self._words: list[Array] = []
         self._kept: list[Any] = []  # the arguments: what is at the recorded addresses must not be freed
         self._parts: list[tuple[int, int] | Callable[[], None]] = []
-        self._moved: list[list[tuple[Array, int, int]]] = [[] for _ in inputs]  # words that follow an input, with their distance
-        self._result = np.zeros(RESULT_SIZE, np.int64)
+        self._moved: list[list[tuple[Array, int, int]]] = []  # the words that follow each input, with their distance
         self._entries: Array | None = None
         self._mark = 0
         self.reads_input_in_python = False
-        self._addresses = [start for start, _ in self._inputs]
+        self._addresses: list[int] = []
+        self.result: Array | None = None  # the result of the last call, if that is a number; a replay writes it again
+
+    def follow(self, inputs: Sequence[Array]) -> None:
+        """Make calls that are recorded from now on read or write these arrays where :meth:`move` says they are."""
+        self._inputs += map(_extent, inputs)
+        self._addresses += map(address_of, inputs)
+        self._moved += [[] for _ in inputs]
 
     def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
         """Call a compiled function, and record the call. Returns its result."""
@@ -120,6 +125,8 @@ class Tape:
         except NotRecordable:
             self.run(lambda: function(*arguments), [one for one in arguments if isinstance(one, np.ndarray)])
             return result
+        if self.result is not None:
+            self.result[0] = result
         self._words.append(words)
         self._kept.append(arguments)
         last = len(self._words)
@@ -133,6 +140,7 @@ class Tape:
     def run(self, function: Callable[[], Any], arguments: Sequence[Array] = ()) -> None:
         """Record a function of Python, and which arrays it reads."""
         self._parts.append(function)
+        self.result = None
         if any(self._input_of(*_extent(array)) is not None for array in arguments):
             self.reads_input_in_python = True
 
@@ -142,9 +150,9 @@ class Tape:
         return self._mark
 
     def move(self, inputs: Sequence[Array]) -> None:
-        """Make the next replays read these arrays as the inputs."""
+        """Make the next replays use these arrays, in the order of :meth:`follow`."""
         for k, array in enumerate(inputs):
-            address = array.__array_interface__["data"][0]
+            address = address_of(array)
             if address != self._addresses[k]:
                 self._addresses[k] = address
                 for words, place, distance in self._moved[k]:
@@ -174,10 +182,13 @@ class Tape:
         if compiled is None:
             raise NotRecordable
         result = compiled.signature.return_type
-        if not (isinstance(result, types.Number | types.Boolean) or result == types.none):
+        if result not in (types.none, types.float64):
             raise NotRecordable
         floats: list[int] = []
-        integers = [self._result.ctypes.data, self._result.ctypes.data + 8 * (RESULT_SIZE - 1)]
+        memory = np.zeros(2, np.int64)  # of the result, and of a pointer to an exception, which kernels do not raise
+        self._kept.append(memory)
+        self.result = memory.view(np.float64)[:1] if result == types.float64 else None
+        integers = [address_of(memory), address_of(memory) + 8]
         followed: list[tuple[int, int, int]] = []  # index of the integer, input, distance
         for kind, argument in zip(kinds, arguments, strict=True):
             self._append(kind, argument, integers, floats, followed)
@@ -200,7 +211,7 @@ class Tape:
         if isinstance(kind, types.Array):
             start, stop = _extent(value)
             k = self._input_of(start, stop)
-            address = value.__array_interface__["data"][0]
+            address = address_of(value)
             if k is not None:
                 followed.append((len(integers) + 4, k, address - self._inputs[k][0]))
             # no owner and no parent: the tape keeps the array
@@ -216,6 +227,12 @@ class Tape:
             floats.append(struct.unpack("<i", struct.pack("<f", value))[0])
         else:
             raise NotRecordable
+
+
+def address_of(array: Array) -> int:
+    """Return the address of an array's first element."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _extent(array: Array) -> tuple[int, int]:
@@ -237,9 +254,9 @@ class Recorder:
         self._kernels = kernels
         self._copies: dict[Any, Any] = {}
 
-    def new_tape(self, inputs: Sequence[Array]) -> Tape:
+    def new_tape(self) -> Tape:
         """Return an empty tape."""
-        return Tape(inputs)
+        return Tape()
 
     def __getattr__(self, name: str) -> Any:
         plain = getattr(self._kernels, name)
