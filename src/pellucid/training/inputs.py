@@ -314,7 +314,7 @@ def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelSt
         check_sample_weight(one, f"batch, {name}" if name else "batch")
     targets, weights = checked_targets(y, weights, n, state)
     if weights is None:
-        weights = np.ones(n, np.float32)
+        weights = state.ones(n)
     return stage.transform(x, slice(0, n), empty(n, state.input_shape, np.float32), state.kernels), targets, weights
 
 

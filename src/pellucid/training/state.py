@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.config import Config
 from pellucid.core.memory import Array, Layout, Shape
 from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
@@ -89,6 +90,8 @@ class ModelState:
         self.parameters = initial_values(self.layout, seed, dtype)
         self.statistics = initial_values(self.statistics_layout, seed, dtype)
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
+        self._calls_blas = not (_is_built_in(network) and _is_built_in(loss) and _is_built_in(optimizer))
+        self._ones: dict[int, Array] = {}
         self.steps = 0
         self.epochs = 0
         self.last_batch: tuple[Any, Any, Any, int, int] | None = None
@@ -122,12 +125,20 @@ class ModelState:
 
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the threads that a training step at that batch size uses."""
-        parameters = self.layout.parameter_count
-        return choose_threads(self.multiply_adds, parameters, batch_size, self.kernels, deterministic=deterministic)
+        work, parameters = self.multiply_adds, self.layout.parameter_count
+        return choose_threads(
+            work, parameters, batch_size, self.kernels, deterministic=deterministic, calls_blas=self._calls_blas
+        )
 
     def prediction_threads(self, samples: int) -> Threads:
         """Return the threads that a forward pass over ``samples`` samples uses."""
-        return choose_threads(self.multiply_adds, 0, samples, self.kernels)
+        return choose_threads(self.multiply_adds, 0, samples, self.kernels, calls_blas=self._calls_blas)
+
+    def ones(self, n: int) -> Array:
+        """Return n weights of 1, in float32; the caller does not change them."""
+        if n not in self._ones:
+            self._ones = {n: np.ones(n, np.float32)}
+        return self._ones[n]
 
     def execution(
         self,
@@ -161,6 +172,17 @@ class ModelState:
             needs_dx=needs_dx,
             observer=observer,
         )
+
+
+def _is_built_in(value: object) -> bool:
+    """Return whether settings, and all settings in them, are of classes of this library. Other classes may call BLAS."""
+    if isinstance(value, Config):
+        return type(value).__module__.startswith("pellucid.") and all(map(_is_built_in, vars(value).values()))
+    if isinstance(value, Mapping):
+        return all(map(_is_built_in, value.values()))
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_built_in, value))
+    return not callable(value)
 
 
 def _output(network: Layer, input_shape: Any, shape: Shape, loss: Loss, kernels: Kernels, name: str | None = None) -> Output:

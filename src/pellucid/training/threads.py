@@ -27,13 +27,13 @@ MIN_WORK_POOL = 200_000
 
 @dataclass(frozen=True)
 class Threads:
-    """The number of threads of the kernels' pool and of BLAS."""
+    """The number of threads of the kernels' pool and of BLAS; None where nothing calls BLAS, so that it needs no limit."""
 
     pool: int = 1
-    blas: int = 1
+    blas: int | None = 1
 
     def __str__(self) -> str:
-        if self.blas > 1:
+        if self.blas is not None and self.blas > 1:
             return f"{self.blas} BLAS threads"
         return f"{self.pool} thread{'s' * (self.pool > 1)}"
 
@@ -43,6 +43,10 @@ class Threads:
 
         The limit of BLAS ends with the block. The pool keeps its number until the next block sets it.
         """
+        if self.blas is None:
+            kernels.set_num_threads(self.pool)
+            yield
+            return
         with blas.limited(self.blas):
             kernels.set_num_threads(self.pool)
             yield
@@ -100,15 +104,22 @@ def _cpu_quota() -> int | None:
 
 
 def choose_threads(
-    multiply_adds: int, parameters: int, batch: int, kernels: Kernels, *, deterministic: bool = False
+    multiply_adds: int,
+    parameters: int,
+    batch: int,
+    kernels: Kernels,
+    *,
+    deterministic: bool = False,
+    calls_blas: bool = True,
 ) -> Threads:
     """Return the threads for a step over ``batch`` samples of a network.
 
     ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample, ``parameters`` the number of parameters
     to update (0 for a forward pass alone). ``deterministic`` limits BLAS to one thread, because its sums depend on the number
-    of threads.
+    of threads. ``calls_blas`` is false where all that runs beside the kernels is known not to call BLAS.
     """
     work = multiply_adds * batch
     if name_of(kernels) == "compiled":
-        return Threads(pool=available_cores() if work + parameters >= MIN_WORK_POOL else 1)
+        pool = available_cores() if work + parameters >= MIN_WORK_POOL else 1
+        return Threads(pool, 1 if calls_blas else None)
     return Threads(blas=1 if deterministic or work < MIN_WORK_BLAS else available_cores())
