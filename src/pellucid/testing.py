@@ -18,9 +18,10 @@ from pellucid import kernels as kernel_sets
 from pellucid.core import rng
 from pellucid.core.config import from_json, own_classes, to_json
 from pellucid.core.memory import Array, Layout, Shape
-from pellucid.core.named_arrays import unwrapped
+from pellucid.core.named_arrays import unwrapped, wrapped
 from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
+from pellucid.layers.activations import Identity
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.from_function import LossFunction, as_loss
@@ -29,6 +30,7 @@ from pellucid.networks import Composite, Sequential, fused
 from pellucid.optim import SGD
 from pellucid.training.execution import Execution
 from pellucid.training.parts import Shards
+from pellucid.training.recording import RecordedExecution
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
@@ -194,6 +196,7 @@ def check_layer(
       in prediction if the layer computes another function then, and for the slots even if dX is not requested;
     - a batch spread over shards, some of them empty, has the results of the whole batch, including running statistics;
     - the reference and the compiled kernels agree, in training and in prediction;
+    - steps that are recorded and replayed have the bits of steps that are interpreted, on other data;
     - a network with a ReLU before and after the layer, or a network with several inputs or outputs alone, has the same results
       fused and unfused;
     - the settings survive the conversion to JSON and back.
@@ -202,9 +205,7 @@ def check_layer(
     for an Embedding, and the input gradient must be zero.
     """
     shape = _each(tuple, input_shape)
-    x = _random(_each(lambda one: (batch, *one), shape), seed)
-    if entries is not None:
-        x = _each(lambda one: rng.generator(seed, "testing", one).integers(0, entries, (batch, *one)).astype(np.float64), shape)
+    x = _batch(shape, batch, entries, seed)
     before = _each(np.copy, x)
     params, _ = layouts(layer, shape)
     theta = _with_biases(params, seed)
@@ -229,8 +230,16 @@ def check_layer(
     if _both_kernel_sets():
         for training in (True, False):
             check_kernels(layer, x, dy, theta=theta, state=out.state, training=training, seed=seed)
+    check_recording(layer, [_batch(shape, batch, entries, seed + k) for k in range(4)], dy, theta=theta, seed=seed)
     check_fusion(layer, shape, x=x, seed=seed)
     check_config(layer)
+
+
+def _batch(shape: Any, batch: int, entries: int | None, seed: int) -> Any:
+    """Return random samples (batch, *shape): integers from 0 to entries − 1, or numbers without ``entries``."""
+    if entries is None:
+        return _random(_each(lambda one: (batch, *one), shape), seed)
+    return _each(lambda one: rng.generator(seed, "testing", one).integers(0, entries, (batch, *one)).astype(np.float64), shape)
 
 
 def check_gradients(
@@ -291,6 +300,38 @@ def check_kernels(
         )
         what = f"reference and compiled kernels in {np.dtype(dtype).name}{'' if training else ', in prediction'}"
         _same(f"{layer}: {what}", reference, compiled, bound)
+
+
+def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, seed: int = 0) -> None:
+    """Compare steps that are recorded and replayed with steps that are interpreted: all bits are the same.
+
+    ``xs`` are samples for as many steps, with the same parameters and upstream gradient. Checks nothing where calls of kernels
+    cannot be recorded.
+    """
+    kernels = kernel_sets.load()
+    recorder = kernels.recorder(kernels)
+    if recorder is None:
+        return
+    alone = isinstance(layer, Composite) and layer.ports().several
+    network = layer if alone else Sequential(Identity(), layer)
+    params, running = layouts(network, _each(lambda one: one.shape[1:], xs[0]))
+    for dtype in (np.float64, np.float32):
+        settings: dict[str, Any] = {"dtype": dtype, "seed": seed, "needs_dx": True}
+        passes = []
+        for used in (kernels, recorder):
+            vectors = theta.astype(dtype), initial_values(running, seed, dtype)
+            execution = Execution(network, params.views(vectors[0]), running.views(vectors[1]), used, **settings)
+            passes.append((RecordedExecution(execution, used) if used is recorder else execution, vectors, params.zeros(dtype)))
+        for step, x in enumerate(xs, start=1):
+            results = []
+            for execution, (_, statistics), gradient in passes:
+                x_cast, dy_cast = (wrapped(_each(lambda one: np.array(one, dtype), value)) for value in (x, dy))  # noqa: B023
+                y = execution.forward(x_cast, training=True, keep=True, step=step)
+                y = _each(np.copy, unwrapped(y))
+                dx = _each(np.copy, unwrapped(execution.backward(dy_cast, params.views(gradient))))
+                results.append(Pass(y, dx, gradient.copy(), running.arrays(statistics.copy())))
+            interpreted, replayed = results
+            _same(f"{layer}: step {step}, recorded and interpreted", replayed, interpreted, 0)
 
 
 def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 5, seed: int = 0) -> None:

@@ -31,7 +31,6 @@ class Activation(Layer, ABC):
     """
 
     records: ClassVar[bool] = True
-
     positionwise: ClassVar[bool] = True
 
     kernel_name: ClassVar[str]
@@ -63,7 +62,6 @@ class Identity(Layer):
     """f(x) = x, f' = 1: states that the outputs are unbounded values, as in regression."""
 
     records: ClassVar[bool] = True
-
     positionwise: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
@@ -115,6 +113,7 @@ class PReLU(Layer):
     turn the layer into a ReLU.
     """
 
+    records: ClassVar[bool] = True
     positionwise: ClassVar[bool] = True
 
     init: Initializer = Constant(0.25)

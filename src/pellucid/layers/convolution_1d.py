@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
@@ -55,6 +56,8 @@ class Conv1D(Layer):
     Slots: ``W`` (kernel_size, c/groups, filters), filled by ``init`` with n_in = kernel_size·c/groups and
     n_out = kernel_size·filters/groups; ``b`` (filters), initially zero and exempt from weight decay.
     """
+
+    records: ClassVar[bool] = True
 
     filters: Count
     kernel_size: Count
@@ -108,6 +111,8 @@ class Conv1D(Layer):
 @dataclass(frozen=True)
 class _Conv1DReLU(Layer):
     """Conv1D and the ReLU after it: bias and ReLU in one pass over Y, ReLU gradient and bias gradient in one over dY."""
+
+    records: ClassVar[bool] = True
 
     conv: Conv1D
 

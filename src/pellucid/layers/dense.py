@@ -41,7 +41,6 @@ class Dense(Layer):
     """
 
     records: ClassVar[bool] = True
-
     positionwise: ClassVar[bool] = True
 
     units: Count

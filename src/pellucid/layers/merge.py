@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,12 +42,19 @@ class Add(Merge):
 class _AddReLU(Merge):
     """Add and the ReLU after it, the end of a residual block: the last addition and the ReLU in one pass over Y."""
 
+    records: ClassVar[bool] = True
+
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return Add().build(shapes)
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         y = ctx.buffer("y", xs[0].shape)
-        first = xs[0] if len(xs) == 2 else _sum(xs[:-1], y)
+        first = xs[0]
+        if len(xs) > 2:
+            first = y
+            ctx.kernels.copy(xs[0].reshape(-1), y.reshape(-1))
+            for x in xs[1:-1]:
+                ctx.kernels.add(y.reshape(-1), x.reshape(-1))
         ctx.keep(y, len(xs))
         return ctx.kernels.add_relu(first, xs[-1], out=y)
 
@@ -163,6 +171,8 @@ class Concatenate(Merge):
     ``axis`` counts the axes of one sample: −1, the last axis, joins features and the channels of images; 0 is the first axis
     after the batch axis. All other axes must have equal lengths.
     """
+
+    records: ClassVar[bool] = True
 
     axis: int = -1
 

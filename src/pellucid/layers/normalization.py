@@ -175,6 +175,7 @@ class LayerNorm(Layer):
     Slots: ``gamma`` (c), initially ones, and ``beta`` (c), initially zeros, both exempt from weight decay.
     """
 
+    records: ClassVar[bool] = True
     positionwise: ClassVar[bool] = True
 
     epsilon: Positive = 1e-5
@@ -214,6 +215,8 @@ class GroupNorm(Layer):
 
     Slots: ``gamma`` (c), initially ones, and ``beta`` (c), initially zeros, both exempt from weight decay.
     """
+
+    records: ClassVar[bool] = True
 
     groups: Count
     epsilon: Positive = 1e-5

@@ -8,6 +8,7 @@ PyTorch counts it as zeros in averages unless ``count_include_pad=False``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class MaxPool2D(Layer):
     dy to the dx of that pixel; where windows overlap, the contributions are summed. A window that contains NaN has the
     maximum NaN, so that NaN is not hidden.
     """
+
+    records: ClassVar[bool] = True
 
     kernel_size: Pair = 2
     stride: Pair | None = None
@@ -79,6 +82,8 @@ class AveragePool2D(Layer):
     are summed.
     """
 
+    records: ClassVar[bool] = True
+
     kernel_size: Pair = 2
     stride: Pair | None = None
     padding: Padding = "valid"
@@ -104,6 +109,8 @@ class GlobalAveragePool2D(Layer):
     channel (Lin, Chen and Yan, 2014).
     """
 
+    records: ClassVar[bool] = True
+
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(image_shape(self, shape)[2:])
 
@@ -123,6 +130,8 @@ class GlobalMaxPool2D(Layer):
 
     It shows whether a feature occurs anywhere in the image, and :class:`GlobalAveragePool2D` how much of it there is.
     """
+
+    records: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(image_shape(self, shape)[2:])

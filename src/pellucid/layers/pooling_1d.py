@@ -7,6 +7,7 @@ in an average. Besides "valid" and "same", ``padding`` may be "causal": then the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class MaxPool1D(Layer):
     ∂y/∂x is 1 for the step that is the maximum (the first one, if several are equal) and 0 for all others, as in
     :class:`~pellucid.layers.pooling.MaxPool2D`.
     """
+
+    records: ClassVar[bool] = True
 
     kernel_size: Count = 2
     stride: Count | None = None
@@ -84,6 +87,8 @@ class AveragePool1D(Layer):
     ∂y/∂x = 1/m: backward distributes each dy equally over the steps of its window.
     """
 
+    records: ClassVar[bool] = True
+
     kernel_size: Count = 2
     stride: Count | None = None
     padding: Padding1D = "valid"
@@ -111,6 +116,8 @@ class AveragePool1D(Layer):
 class GlobalAveragePool1D(Layer):
     """The mean of each channel over all steps: (n, time, c) -> (n, c). dX = dY/time at every step."""
 
+    records: ClassVar[bool] = True
+
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(sequence_shape(self, shape)[1:])
 
@@ -134,6 +141,8 @@ class GlobalMaxPool1D(Layer):
 
     After a convolution it shows whether a pattern occurs anywhere in the sequence (Collobert et al., 2011).
     """
+
+    records: ClassVar[bool] = True
 
     def build(self, shape: Shape) -> LayerSpec:
         return LayerSpec(sequence_shape(self, shape)[1:])

@@ -33,6 +33,7 @@ first and the last are limited to 0 and 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Views
@@ -52,6 +53,8 @@ class UpSample2D(Layer):
 
     Raises ConfigError for an unknown interpolation.
     """
+
+    records: ClassVar[bool] = True
 
     factor: Pair = 2
     interpolation: str = "nearest"
@@ -81,6 +84,8 @@ class UpSample1D(Layer):
 
     Raises ConfigError for an unknown interpolation.
     """
+
+    records: ClassVar[bool] = True
 
     factor: Count = 2
     interpolation: str = "nearest"

@@ -33,7 +33,8 @@ class Loss(Config, ABC):
     ``multi_label`` is True if several outputs are independent yes-or-no answers. ``compares_samples`` is True if the loss of a
     sample depends on the other samples of its batch: a batch can then not be computed in parts, and no metric compares an
     output with its target. ``numeric`` is True if several outputs are numbers, never the scores of classes. A batch whose mean
-    loss is above ``divergence_limit`` has diverged.
+    loss is above ``divergence_limit`` has diverged. ``records`` is True if ``compute`` does nothing but call kernels, and returns
+    the result of the last one (see :mod:`pellucid.training.recording`); a class that redefines ``compute`` states it again.
     """
 
     head: ClassVar[type[Layer] | None] = None
@@ -42,6 +43,7 @@ class Loss(Config, ABC):
     multi_label: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = False
     numeric: ClassVar[bool] = False
+    records: ClassVar[bool] = False
     divergence_limit: ClassVar[float] = 3.4e38  # the largest value in float32
 
     def check_outputs(self, shape: Shape) -> None:

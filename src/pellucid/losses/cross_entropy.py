@@ -32,6 +32,7 @@ class CrossEntropy(Loss):
     to compare networks trained with different ε, use the metric :class:`~pellucid.metrics.LogLoss`.
     """
 
+    records: ClassVar[bool] = True
     head: ClassVar[type[Layer] | None] = Softmax
     divergence_limit: ClassVar[float] = SATURATED
     classifies: ClassVar[bool] = True
@@ -66,6 +67,7 @@ class BinaryCrossEntropy(Loss):
     unlike the weights of ``fit(class_weight=…)``.
     """
 
+    records: ClassVar[bool] = True
     head: ClassVar[type[Layer] | None] = Sigmoid
     divergence_limit: ClassVar[float] = SATURATED
     classifies: ClassVar[bool] = True
@@ -102,6 +104,7 @@ class BinaryFocalCrossEntropy(Loss):
     rank the samples, but they are not the probabilities of the data.
     """
 
+    records: ClassVar[bool] = True
     head: ClassVar[type[Layer] | None] = Sigmoid
     divergence_limit: ClassVar[float] = SATURATED
     classifies: ClassVar[bool] = True
@@ -143,6 +146,7 @@ class KLDivergence(Loss):
     Targets: distributions (n, k), for example the probabilities of another network; each row sums to 1.
     """
 
+    records: ClassVar[bool] = True
     head: ClassVar[type[Layer] | None] = Softmax
     divergence_limit: ClassVar[float] = SATURATED
     classifies: ClassVar[bool] = True

@@ -26,6 +26,8 @@ class CosineDistance(Loss):
     Targets: vectors (n, k), k ≥ 2. Metrics compare the outputs with the targets, lengths included.
     """
 
+    records: ClassVar[bool] = True
+
     def check_outputs(self, shape: Shape) -> None:
         if shape[0] < 2:
             raise ConfigError(f"{self} compares directions: it needs at least 2 outputs, got {shape[0]}")
@@ -36,7 +38,7 @@ class CosineDistance(Loss):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         return float(kernels.cosine_distance(z, targets, weights, scale, dz))
 
 
@@ -60,6 +62,7 @@ class Triplet(Loss):
     No metric compares embeddings with labels.
     """
 
+    records: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
 
     margin: Positive = 1.0
@@ -75,5 +78,5 @@ class Triplet(Loss):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         return float(kernels.triplet(z, targets, weights, scale, self.margin, dz))

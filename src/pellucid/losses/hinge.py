@@ -27,6 +27,7 @@ class Hinge(Loss):
     Targets: labels (n) or one-hot rows (n, k); 0 and 1 for one output.
     """
 
+    records: ClassVar[bool] = True
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = (Tanh,)
     classifies: ClassVar[bool] = True
 
@@ -48,6 +49,6 @@ class Hinge(Loss):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         kernel = kernels.hinge_labels if targets.ndim == 1 else kernels.hinge
         return float(kernel(z, targets, weights, scale, dz))

@@ -43,10 +43,17 @@ class MeanSquaredError(Loss):
     def targets(self, y: Array, shape: Shape) -> Array:
         return _numbers(y, shape, "MeanSquaredError")
 
+    @property
+    def records(self) -> bool:  # type: ignore[override]
+        """Whether the error is used as it is, without a factor."""
+        return self.unit == 1
+
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
+        if self.unit == 1:
+            return float(kernels.squared_error(z, targets, weights, scale, dz))
         if isinstance(self.unit, tuple):
             factor = np.asarray([1 / unit for unit in self.unit], z.dtype)
             loss = kernels.squared_error(z * factor, targets * factor, weights, scale, dz)
@@ -65,13 +72,15 @@ class MeanAbsoluteError(Loss):
     Targets: as for :class:`MeanSquaredError`.
     """
 
+    records: ClassVar[bool] = True
+
     def targets(self, y: Array, shape: Shape) -> Array:
         return _numbers(y, shape, "MeanAbsoluteError")
 
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         return float(kernels.absolute_error(z, targets, weights, scale, dz))
 
 
@@ -85,6 +94,8 @@ class Huber(Loss):
     Targets: as for :class:`MeanSquaredError`.
     """
 
+    records: ClassVar[bool] = True
+
     delta: Positive = 1.0
 
     def targets(self, y: Array, shape: Shape) -> Array:
@@ -93,7 +104,7 @@ class Huber(Loss):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         return float(kernels.huber(z, targets, weights, scale, self.delta, dz))
 
 
@@ -108,6 +119,7 @@ class Poisson(Loss):
     Targets: counts (n, k), or (n) for one output, at least 0. They need not be integers (counts per unit of exposure).
     """
 
+    records: ClassVar[bool] = True
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = ()
 
     def targets(self, y: Array, shape: Shape) -> Array:
@@ -139,6 +151,7 @@ class Quantile(Loss):
     every output with its target.
     """
 
+    records: ClassVar[bool] = True
     numeric: ClassVar[bool] = True
 
     levels: OpenFraction | tuple[OpenFraction, ...] = 0.5
@@ -155,7 +168,7 @@ class Quantile(Loss):
     def compute(
         self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
     ) -> float:
-        outputs[...] = z
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
         return float(kernels.pinball(z, targets, weights, scale, per_output(self.levels, z.shape[1]), dz))
 
 
@@ -177,6 +190,7 @@ class GaussianNLL(Loss):
     Targets: numbers (n, k); (n) for one target, which has two outputs.
     """
 
+    records: ClassVar[bool] = True
     output_activations: ClassVar[tuple[type[Layer], ...] | None] = ()
     numeric: ClassVar[bool] = True
 

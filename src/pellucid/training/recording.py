@@ -14,7 +14,8 @@ Only the samples change their place from step to step. The words of the tape tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,15 +121,16 @@ class RecordedExecution:
         if recording is None:
             return self._execution.backward(dz, g)
         if self._is_replayed:
+            if dz is not recording.dz:
+                for own, array in zip(array_list(recording.dz), array_list(dz), strict=True):
+                    np.copyto(own, array)
             recording.tape.replay(recording.backward_begins)
             return recording.dx
-        recording.backward_begins = recording.tape.mark()
-        self._kernels.tape = recording.tape
-        try:
+        recording.dz, recording.backward_begins = dz, recording.tape.mark()
+        with self._recording_on(recording.tape):
             recording.dx = self._execution.backward(dz, g)
-        finally:
-            self._kernels.tape, self._now = None, None
-        if recording.tape.reads_input_in_python:
+        self._now = None
+        if recording.tape.is_read_in_python:
             self._copies_samples = True  # the next step of this shape is recorded again, with copies
         else:
             self._keep(recording)
@@ -158,32 +160,39 @@ class RecordedExecution:
             return self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
         if self._copies_samples:
             x = NamedArrays({name: one.copy() for name, one in x.items()}) if isinstance(x, NamedArrays) else x.copy()
-        self._kernels.tape = tape = self._kernels.new_tape()
+        tape = self._kernels.new_tape()
         if not self._copies_samples:
             tape.follow(array_list(x))
-        try:
+        with self._recording_on(tape):
             z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
-        finally:
-            self._kernels.tape = None
+        tape.note_readers(array_list(z))
         self._now = _Recording(tape, array_list(x), self._copies_samples, z, tape.mark())
         return z
 
     def _record_loss(
         self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any
     ) -> None:
-        """Record the loss, if it is one call of a kernel that returns it."""
-        if not isinstance(output, Output) or output.mask_paths or not targets.flags.c_contiguous or not total > 0:
+        """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
+        if not isinstance(output, Output) or output.mask_paths or not _records(output.loss, "compute"):
+            return
+        if not targets.flags.c_contiguous or not total > 0:
             return
         tape, arrays = recording.tape, [targets, weights, outputs]
         begin = tape.mark()
         tape.follow(arrays)
-        self._kernels.tape = tape
-        try:
+        with self._recording_on(tape):
             value = output.compute(recording.z, targets, weights, 1 / total, outputs, recording.dz, self._kernels)
-        finally:
-            self._kernels.tape = None
         if tape.mark() == begin + 1 and tape.result is not None and tape.result.tobytes() == np.float64(value).tobytes():
             recording.loss = _Loss(total, [(a.shape, a.dtype) for a in arrays], tape.result)
+
+    @contextlib.contextmanager
+    def _recording_on(self, tape: Any) -> Iterator[None]:
+        """Record the calls of kernels on a tape; None pauses a recording."""
+        before, self._kernels.tape = self._kernels.tape, tape
+        try:
+            yield
+        finally:
+            self._kernels.tape = before
 
     def _keep(self, recording: _Recording) -> None:
         """Keep a recording for the next steps, in place of the oldest one if there are too many."""
@@ -220,12 +229,9 @@ class RecordedExecution:
 
     def _run_in_python(self, arguments: Sequence[Array], compute: Any) -> Any:
         """Call a function, and record that it is called. Its results are copied where they are in other memory later."""
-        tape, self._kernels.tape = self._kernels.tape, None
-        parity = self._shard.parity
-        try:
+        tape, parity = self._kernels.tape, self._shard.parity
+        with self._recording_on(None):
             results = compute()
-        finally:
-            self._kernels.tape = tape
         expected = _arrays(results)
 
         def call() -> None:
@@ -257,7 +263,7 @@ def recorded(state: ModelState, plan: Layer | None, **options: Any) -> RecordedE
 def _records(layer: Any, method: str) -> bool:
     """Return whether the class that defines a method of the layer states that it records."""
     owner = next(cls for cls in type(layer).__mro__ if method in vars(cls))
-    return bool(vars(owner).get("records", False))
+    return "records" in vars(owner) and bool(layer.records)
 
 
 def _arrays(results: Any) -> list[Array]:

@@ -107,7 +107,7 @@ class Tape:
         self._moved: list[list[tuple[Array, int, int]]] = []  # the words that follow each input, with their distance
         self._entries: Array | None = None
         self._mark = 0
-        self.reads_input_in_python = False
+        self.is_read_in_python = False
         self._addresses: list[int] = []
         self.result: Array | None = None  # the result of the last call, if that is a number; a replay writes it again
 
@@ -141,8 +141,12 @@ class Tape:
         """Record a function of Python, and which arrays it reads."""
         self._parts.append(function)
         self.result = None
-        if any(self._input_of(*_extent(array)) is not None for array in arguments):
-            self.reads_input_in_python = True
+        self.note_readers(arguments)
+
+    def note_readers(self, arrays: Sequence[Array]) -> None:
+        """Note that functions of Python read these arrays: ``is_read_in_python`` says whether one of them is an input."""
+        if any(self._input_of(*_extent(array)) is not None for array in arrays):
+            self.is_read_in_python = True
 
     def mark(self) -> int:
         """Return the number of parts so far. The next call begins a new part."""
