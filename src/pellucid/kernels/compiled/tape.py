@@ -105,7 +105,7 @@ class Tape:
         self._kept: list[Any] = []  # the arguments: what is at the recorded addresses must not be freed
         self._parts: list[tuple[int, int] | Callable[[], None]] = []
         self._moved: list[list[tuple[Array, int, int]]] = []  # the words that follow each input, with their distance
-        self._entries: Array | None = None
+        self._plans: dict[tuple[int, int | None], list[Any]] = {}
         self._mark = 0
         self.is_read_in_python = False
         self._addresses: list[int] = []
@@ -163,16 +163,28 @@ class Tape:
                     words[place] = address + distance
 
     def replay(self, first: int, last: int | None = None) -> None:
-        """Run the parts ``first`` to ``last`` − 1."""
-        if self._entries is None or len(self._entries) != len(self._words):
-            rows = [(words.ctypes.data, len(words) - 1 - FLOATS) for words in self._words]
-            self._entries = np.array(rows, np.int64).reshape(-1, 2)
-        for part in self._parts[first:last]:
+        """Run the parts ``first`` to ``last`` − 1. Nothing can be recorded after the first replay of a part."""
+        plan = self._plans.get((first, last))
+        if plan is None:
+            plan = self._plans[first, last] = self._joined(self._parts[first:last])
+        for part in plan:
             if isinstance(part, tuple):
-                if _replay(self._entries, *part) >= 0:
+                if _replay(*part) >= 0:
                     raise RuntimeError("a recorded kernel has failed")
             else:
                 part()
+
+    def _joined(self, parts: Sequence[tuple[int, int] | Callable[[], None]]) -> list[Any]:
+        """Return the parts, with the calls that follow each other as one: the arguments of :func:`_replay`."""
+        rows = [(address_of(words), len(words) - 1 - FLOATS) for words in self._words]
+        entries = np.array(rows, np.int64).reshape(-1, 2)
+        plan: list[Any] = []
+        for part in parts:
+            if isinstance(part, tuple) and plan and isinstance(plan[-1], tuple):
+                plan[-1] = entries, plan[-1][1], part[1]
+            else:
+                plan.append((entries, *part) if isinstance(part, tuple) else part)
+        return plan
 
     def _input_of(self, start: int, stop: int) -> int | None:
         for k, (first, last) in enumerate(self._inputs):

@@ -1,0 +1,127 @@
+"""The tape: recorded calls of kernels, replayed on other values and other memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from pellucid.kernels import compiled
+from pellucid.kernels.compiled import tape as tape_module
+from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.tape import FLOATS, Tape
+from pellucid.kernels.window import Window
+
+pytestmark = pytest.mark.skipif(not tape_module.is_supported, reason="calls are not recorded on this system")
+
+
+@jit
+def mixed(a, scale, window, shift, flag, pair, b):
+    """Arguments of every kind: arrays, numbers of both widths, tuples, booleans."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            b[i, j] = a[i, j] * scale + shift + pair[0] - pair[1] + window.kw * 100 + (1000 if flag else 0)
+    return np.float64(b[0, 0])
+
+
+@jit
+def many_numbers(a, p, q, r, s, t, u, v, w, x):
+    a[0] = p + 2 * q + 3 * r + 4 * s + 5 * t + 6 * u + 7 * v + 8 * w + 9 * x
+
+
+@jit
+def add_into(total, other):
+    for i in range(total.size):
+        total[i] += other[i]
+
+
+def test_arguments_of_every_kind_are_passed():
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((2, 3), np.float32)
+    arguments = (a, np.float32(0.5), Window(2, 3, top=1), -7, True, (2.25, np.float32(0.5)), b)
+    tape = Tape()
+    first = tape.call(mixed, arguments)
+    expected = b.copy()
+    assert first == expected[0, 0] == -7 + 2.25 - 0.5 + 300 + 1000
+    assert tape.result[0] == first
+    b[...] = 0
+    tape.replay(0)
+    assert np.array_equal(b, expected)
+    a += 2  # a replay reads what is in the arrays then
+    tape.replay(0)
+    assert np.array_equal(b, expected + 1)
+    assert tape.result[0] == b[0, 0]
+
+
+def test_views_are_passed_with_their_strides():
+    wide = np.arange(24, dtype=np.float64).reshape(4, 6)
+    a, b = wide[1:3, 1:4], np.zeros((2, 3))
+    tape = Tape()
+    tape.call(mixed, (a, np.float64(1), Window(1, 0), 0, False, (0.0, 0.0), b))
+    b[...] = -1
+    tape.replay(0)
+    assert np.array_equal(b, a)
+
+
+def test_a_call_with_more_numbers_than_registers_runs_in_python():
+    a = np.zeros(1)
+    numbers = tuple(float(k) for k in range(1, FLOATS + 2))
+    tape = Tape()
+    tape.call(many_numbers, (a, *numbers))
+    expected, a[0] = a[0], 0
+    tape.replay(0)
+    assert a[0] == expected == sum((k + 1) * number for k, number in enumerate(numbers))
+    assert not tape._words, "it cannot be recorded"
+
+
+def test_inputs_move_and_python_runs_in_between():
+    total, x, seen = np.zeros(3), np.array([1.0, 2.0, 3.0, 4.0]), []
+    tape = Tape()
+    tape.follow([x])
+    tape.call(add_into, (total, x[1:]))
+    tape.run(lambda: seen.append(total.copy()), [total])
+    tape.call(add_into, (total, x[:3]))
+    assert not tape.is_read_in_python
+    other = 10 * x
+    tape.move([other])
+    total[...] = 0
+    tape.replay(0)
+    assert np.array_equal(seen[0], other[1:])
+    assert np.array_equal(total, other[1:] + other[:3])
+    tape.move([x])
+    total[...] = 0
+    tape.replay(0)
+    assert np.array_equal(total, x[1:] + x[:3])
+    tape.run(lambda: None, [x[2:]])
+    assert tape.is_read_in_python
+
+
+def test_parts_can_be_replayed_alone():
+    total, x = np.zeros(2), np.ones(2)
+    tape = Tape()
+    tape.call(add_into, (total, x))
+    middle = tape.mark()
+    tape.call(add_into, (total, 10 * x))
+    tape.call(add_into, (total, 100 * x))
+    for first, last, sum_of_part in ((0, middle, 1), (middle, None, 110), (0, None, 111)):
+        total[...] = 0
+        tape.replay(first, last)
+        assert np.array_equal(total, [sum_of_part] * 2), (first, last)
+
+
+def test_a_recorder_records_kernels_while_it_has_a_tape():
+    recorder = compiled.recorder(compiled)
+    x, W, b = np.ones((2, 3), np.float32), np.full((3, 2), 2, np.float32), np.ones(2, np.float32)
+    y, z = np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32)
+    recorder.affine(x, W, b, out=y)  # without a tape it only calls
+    recorder.tape = Tape()
+    recorder.affine(x, W, b, out=y)
+    recorder.relu(y, out=z)
+    tape, recorder.tape = recorder.tape, None
+    recorder.relu(y, out=z)
+    assert len(tape._words) == 2
+    x[...] = -1
+    tape.replay(0)
+    assert np.array_equal(y, np.full((2, 2), -5))
+    assert np.array_equal(z, np.zeros((2, 2)))
+    assert recorder.__name__ == compiled.__name__

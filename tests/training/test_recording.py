@@ -1,0 +1,239 @@
+"""Recorded steps have the bits of interpreted ones, whatever the network, the data and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pellucid import (
+    SGD,
+    Accuracy,
+    Adam,
+    BatchNorm,
+    Conv2D,
+    CrossEntropy,
+    DataError,
+    Dense,
+    DivergedError,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    LayerSpec,
+    LSTM,
+    MaxPool2D,
+    MeanSquaredError,
+    ReLU,
+    Residual,
+    Sequential,
+    Softmax,
+    Tanh,
+    kernels,
+)
+from pellucid.data.augmentation import Augmentation
+from pellucid.training import recording
+from pellucid.training.step import GradientStep
+
+KERNELS = kernels.load("compiled") if kernels.load().__name__.endswith("compiled") else None
+pytestmark = pytest.mark.skipif(KERNELS is None or KERNELS.recorder(KERNELS) is None, reason="steps are not recorded here")
+
+
+@dataclass(frozen=True)
+class Fresh(Layer):
+    """A layer of one's own, in NumPy: each pass returns new memory, in another order of axes."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return np.asfortranarray(x * 1.5)
+
+    def backward(self, p, g, dy, ctx):
+        return np.asfortranarray(dy * 1.5)
+
+
+@dataclass(frozen=True)
+class OwnTanh(type(Tanh()).__mro__[1]):  # a subclass of Activation that redefines a pass
+    kernel_name = "tanh"
+
+    def forward(self, p, x, ctx):
+        y = super().forward(p, x, ctx)
+        y += 1  # NumPy: a replay of the kernel alone would leave this out
+        return y
+
+    def backward(self, p, g, dy, ctx):
+        (y,) = ctx.kept
+        return dy * (1 - np.square(y - 1))
+
+
+NETWORKS = {
+    "dense": Sequential(Flatten(), Dense(16), ReLU(), Dense(3), Softmax()),
+    "noise first": Sequential(Dropout(0.2), Flatten(), Dense(16), BatchNorm(), ReLU(), Dropout(0.5), Dense(3), Softmax()),
+    "convolutions": Sequential(
+        Conv2D(4, 3, padding="same"),
+        BatchNorm(),
+        ReLU(),
+        Residual(Conv2D(4, 3, padding="same"), BatchNorm(), ReLU(), Conv2D(4, 3, padding="same")),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(3),
+        Softmax(),
+    ),
+    "own layers": Sequential(Fresh(), Conv2D(4, 3), ReLU(), Fresh(), Flatten(), Dense(8), OwnTanh(), Dense(3), Softmax()),
+    "no parameters before": Sequential(Flatten(), Fresh(), Dense(3), Softmax()),
+}
+
+
+def images(n=60, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (n, 6, 6, 1), np.uint8), generator.integers(0, 3, n)
+
+
+def model_of(network, optimizer=None, loss=None, shape=(6, 6, 1), metrics=()):
+    return network.compile(input_shape=shape, loss=loss or CrossEntropy(), optimizer=optimizer or Adam(0.01), seed=3, metrics=metrics)
+
+
+def trained(network, monkeypatch, *, record, **options):
+    """Return the parameters, statistics and history of a training."""
+    with monkeypatch.context() as patch:
+        if not record:
+            patch.setattr(recording, "recorded", lambda *arguments, **others: None)
+            patch.setattr("pellucid.training.step.recorded", lambda *arguments, **others: None)
+        model = model_of(network, metrics=[Accuracy()])
+        history = model.fit(*images(), epochs=3, progress=False, **options)
+        assert (model._trainer._gradient_step._recorded is not None) == record
+    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in history.rows]
+    return model.parameters.copy(), model.state.statistics.copy(), rows
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 8},  # the last batch of an epoch has another shape
+        {"batch_size": 10, "accumulate": 3, "augmentation": Augmentation(shift=1)},
+        {"batch_size": 16, "class_weight": "balanced"},  # the sum of weights differs from batch to batch
+    ],
+    ids=["plain", "accumulated and augmented", "weighted"],
+)
+def test_a_recorded_training_has_the_bits_of_an_interpreted_one(name, options, monkeypatch):
+    replayed, interpreted = (trained(NETWORKS[name], monkeypatch, record=record, **options) for record in (True, False))
+    assert replayed[0].tobytes() == interpreted[0].tobytes()
+    assert replayed[1].tobytes() == interpreted[1].tobytes()
+    assert replayed[2] == interpreted[2]
+
+
+def both_steps(model):
+    return GradientStep(model.state), GradientStep(model.state, may_record=False)
+
+
+def assert_same(steps, x, y, weights, number):
+    """Make the same step with both, and compare everything that a step returns."""
+    losses = [step(x, y, weights, number) for step in steps]
+    assert losses[0] == losses[1]
+    for what in ("gradient", "statistics", "outputs"):
+        one, other = (getattr(step, what) for step in steps)
+        assert np.array_equal(one, other), (what, number)
+
+
+def test_many_shapes_in_turn():
+    model = model_of(NETWORKS["convolutions"])
+    steps = both_steps(model)
+    x, y = images(40)
+    x = x.astype(np.float32) / 255
+    sizes = [*range(1, recording.MAX_SHAPES + 4), 2, 40, 3, 11, 40, 2]
+    for number, n in enumerate(sizes, start=1):
+        assert_same(steps, x[:n].copy(), y[:n].copy(), np.ones(n, np.float32), number)
+        model.state.parameters -= 0.01 * steps[1].gradient
+    assert len(steps[0]._recorded._recordings) == recording.MAX_SHAPES
+
+
+def test_weights_and_targets_change_from_step_to_step():
+    model = model_of(NETWORKS["dense"])
+    steps = both_steps(model)
+    x, _ = images(12)
+    x = x.astype(np.float32) / 255
+    generator = np.random.default_rng(1)
+    for number in range(1, 7):
+        weights = np.ones(12, np.float32) if number % 2 else generator.random(12).astype(np.float32)
+        assert_same(steps, x, generator.integers(0, 3, 12), weights, number)
+    soft = generator.dirichlet([1, 1, 1], 12).astype(np.float32)  # distributions in place of labels
+    for number in range(7, 10):
+        assert_same(steps, x, soft, np.ones(12, np.float32), number)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0, (0.5, 2.0)])
+def test_losses_that_compute_in_python_are_interpreted(unit):
+    model = model_of(Sequential(Flatten(), Dense(2)), loss=MeanSquaredError(unit=unit))
+    steps = both_steps(model)
+    generator = np.random.default_rng(1)
+    for number in range(1, 5):
+        x, y = (generator.random(shape).astype(np.float32) for shape in ((5, 6, 6, 1), (5, 2)))
+        assert_same(steps, x, y, np.ones(5, np.float32), number)
+    (one,) = steps[0]._recorded._recordings.values()
+    assert (one.loss is not None) == (unit == 1)
+
+
+def test_masked_steps_are_read_again():
+    model = model_of(
+        Sequential(LSTM(4, mask=0.0, return_sequences=True), Dense(3), Softmax()), loss=CrossEntropy(), shape=(5, 2)
+    )
+    steps = both_steps(model)
+    generator = np.random.default_rng(1)
+    for number in range(1, 5):
+        x = generator.random((6, 5, 2)).astype(np.float32)
+        x[generator.random((6, 5)) < 0.4] = 0
+        assert_same(steps, x, generator.integers(0, 3, (6, 5)), np.ones(6, np.float32), number)
+
+
+def test_a_step_that_raises_leaves_no_recording():
+    model = model_of(Sequential(Embedding(5, 3), Flatten(), Dense(3), Softmax()), shape=(4,))
+    steps = both_steps(model)
+    good, bad = np.array([[0.0, 1, 2, 3], [4, 3, 2, 1]], np.float32), np.full((2, 4), 7, np.float32)
+    y, weights = np.array([0, 2]), np.ones(2, np.float32)
+    with pytest.raises(DataError, match="7"):
+        steps[0](bad, y, weights, 1)
+    for number in range(2, 5):
+        assert_same(steps, good, y, weights, number)
+    with pytest.raises(DataError, match="7"):
+        steps[0](bad, y, weights, 5)
+    assert_same(steps, good[::-1].copy(), y, weights, 6)
+
+
+def test_divergence_is_found_in_a_replayed_step():
+    model = model_of(NETWORKS["dense"], SGD(0.1))
+    x, y = images(20)
+    x = x.astype(np.float32) / 255
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    before = model.parameters.copy()
+    model.parameters[5] = np.nan
+    with pytest.raises(DivergedError, match=r"dense1\.W"):
+        model.train_on_batch(x, y)
+    model.parameters[...] = before
+    model.train_on_batch(x, y)
+    assert np.isfinite(model.parameters).all()
+
+
+def test_the_number_of_threads_may_change_between_steps():
+    model = model_of(NETWORKS["convolutions"])
+    steps = both_steps(model)
+    x, y = images(30)
+    x = x.astype(np.float32) / 255
+    for number, threads in enumerate((2, 1, 2, 1), start=1):
+        KERNELS.set_num_threads(threads)
+        assert_same(steps, x, y, np.ones(30, np.float32), number)
+
+
+def test_observed_steps_are_interpreted():
+    model = model_of(NETWORKS["dense"])
+    seen = []
+    step = GradientStep(model.state, plan=model.state.body, observer=lambda path, what, array: seen.append((path, what)))
+    x, y = images(4)
+    for number in (1, 2):
+        step((x / 255).astype(np.float32), y, np.ones(4, np.float32), number)
+    assert step._recorded is None
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+    assert ("dense1", "output") in seen
