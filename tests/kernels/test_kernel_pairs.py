@@ -111,6 +111,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_mean=rng.normal(size=k),
         out_m2=rng.normal(size=k),
         out_gamma=normal(k),
+        out_variance=abs(normal(k)),
         out_beta=normal(k),
         out_rows=normal(n),
         out_rows2=normal(n),
@@ -164,6 +165,9 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "add_penalty": lambda k, a: k.add_penalty(a.g, a.flat, 0.3, 0.2),
     "add_normal": lambda k, a: k.add_normal(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "add_relu": lambda k, a: k.add_relu(a.x, a.y, a.out),
+    "batch_statistics": lambda k, a: k.batch_statistics(
+        float(len(a.x)), a.mean, a.rstd, 0.9, 1e-3, a.out_gamma, a.out_variance, a.out_mean
+    ),
     "copy": lambda k, a: k.copy(a.g, a.flat),
     "copy_columns": lambda k, a: k.copy_columns(a.x, a.out_wide[:, : a.x.shape[1]]),
     "add_columns": lambda k, a: k.add_columns(a.out, a.out_wide[:, a.x.shape[1] :]),
@@ -225,6 +229,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "log_softmax_gradient": lambda k, a: k.log_softmax_gradient(np.log(a.soft), a.dy, a.dy),
     "max_pool": lambda k, a: k.max_pool(a.images, a.window, a.out_pooled, a.out_indices),
     "max_pool_backward": lambda k, a: k.max_pool_backward(a.dpooled, a.indices, a.window, a.out_images),
+    "means_of_sums": lambda k, a: k.means_of_sums(3.0, a.gamma, a.beta, a.out_mean, a.out_m2),
     "mish": lambda k, a: k.mish(a.x, a.out),
     "mish_gradient": lambda k, a: k.mish_gradient(a.x, a.dy, a.out),
     "moments": lambda k, a: k.moments(a.x, a.out_mean, a.out_m2),

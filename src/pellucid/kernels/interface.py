@@ -241,6 +241,23 @@ class Kernels(KernelRuntime, Protocol):
     def moments(self, x: Array, mean: Array, m2: Array) -> None:
         """The mean of each channel, and the sum ``m2`` of the squared deviations from it."""
 
+    def batch_statistics(
+        self,
+        n: float,
+        mean: Array,
+        m2: Array,
+        momentum: float,
+        epsilon: float,
+        running_mean: Array,
+        running_variance: Array,
+        rstd: Array,
+    ) -> None:
+        """rstd = 1/√(m2/n + ε) from the moments of a batch, n values of each channel. Updates the running statistics, unless
+        there is only one value."""
+
+    def means_of_sums(self, n: float, dgamma: Array, dbeta: Array, mean_dy: Array, mean_dy_xhat: Array) -> None:
+        """mean_dy = dβ/n and mean_dy_xhat = dγ/n."""
+
     def normalize(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
         """γ x̂ + β with x̂ = (x − mean)·rstd."""
 

@@ -196,6 +196,11 @@ class Context:
         """
         return self.shard_state.gradient(shape)
 
+    def sums_over_shards(self) -> bool:
+        """Record that this layer sums over the batch, and return whether that needs :meth:`all_sum`: there are other shards."""
+        self.shard_state.summing_paths.add(self.path)
+        return self.shard_state.all_sum is not None
+
     def all_sum(self, a: Array) -> Array:
         """Return the sum of ``a`` over all shards of the batch as a new array, the same in every shard."""
         state = self.shard_state

@@ -71,6 +71,7 @@ class BatchNorm(Layer):
     and ``running_variance`` (c) are saved but not trained. A bias in the layer before has no effect: μ cancels it.
     """
 
+    records: ClassVar[bool] = True
     positionwise: ClassVar[bool] = True
 
     momentum: FractionBelowOne = 0.9
@@ -100,6 +101,8 @@ class BatchNorm(Layer):
 @dataclass(frozen=True)
 class _BatchNormReLU(Layer):
     """BatchNorm and the ReLU after it: one pass for Y, and the gradient of the ReLU in the pass that sums dγ and dβ."""
+
+    records: ClassVar[bool] = True
 
     norm: BatchNorm
 
@@ -133,17 +136,28 @@ def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
     if not ctx.training:
         rstd = 1 / np.sqrt(state.running_variance.astype(np.float64) + norm.epsilon)
         return _Statistics(state.running_mean.astype(np.float64), rstd, 0)
-    count = x.size // x.shape[-1]  # the number of values in this shard, which may be empty
-    shard_mean, m2 = ctx.buffer("moments", (2, x.shape[-1]), np.float64)  # m2 is Σ (x − shard_mean)²
-    ctx.kernels.moments(x, shard_mean, m2)
-    sums = ctx.all_sum(np.append(count * shard_mean, count))
-    n = max(float(sums[-1]), 1.0)  # an empty batch has the mean 0
-    mean = sums[:-1] / n
-    m2 = ctx.all_sum(m2 + count * np.square(shard_mean - mean))
-    if n > 1 and ctx.writes_state:
-        state.running_mean = momentum * state.running_mean + (1 - momentum) * mean
-        state.running_variance = momentum * state.running_variance + (1 - momentum) * m2 / (n - 1)
-    return _Statistics(mean, 1 / np.sqrt(m2 / n + norm.epsilon), n)
+    mean, m2, rstd = ctx.buffer("statistics", (3, x.shape[-1]), np.float64)  # m2 is Σ (x − mean)²
+    ctx.kernels.moments(x, mean, m2)
+    n = float(x.size // x.shape[-1])
+    if ctx.sums_over_shards():
+        n = _add_up(n, mean, m2, ctx)
+    if ctx.writes_state:
+        running = state.running_mean, state.running_variance
+    else:
+        running = tuple(ctx.scratch("unused statistics", (2, x.shape[-1])))
+    n = max(n, 1.0)  # an empty batch has the mean 0
+    ctx.kernels.batch_statistics(n, mean, m2, momentum, norm.epsilon, *running, rstd)
+    return _Statistics(mean, rstd, n)
+
+
+def _add_up(count: float, mean: Array, m2: Array, ctx: Context) -> float:
+    """Make the moments of this shard, which has ``count`` values and may be empty, those of the whole batch. Returns its count.
+    """
+    sums = ctx.all_sum(np.append(count * mean, count))
+    common = sums[:-1] / max(float(sums[-1]), 1.0)
+    m2[...] = ctx.all_sum(m2 + count * np.square(mean - common))
+    mean[...] = common
+    return float(sums[-1])
 
 
 def _input_gradient(p: Views, g: Views, x: Array, statistics: _Statistics, dy: Array, ctx: Context) -> Array:
@@ -152,8 +166,13 @@ def _input_gradient(p: Views, g: Views, x: Array, statistics: _Statistics, dy: A
     mean(dy) and mean(dy x̂) are dβ/n and dγ/n, summed over all shards; ``g`` holds those of this shard. If the statistics are
     constants, both means are zero.
     """
-    sums = np.array([g.beta, g.gamma], np.float64)
-    mean_dy, mean_dy_xhat = ctx.all_sum(sums) / statistics.n if statistics.n else np.zeros_like(sums)
+    mean_dy, mean_dy_xhat = means = ctx.buffer("means", (2, x.shape[-1]), np.float64)
+    if not statistics.n:
+        means.fill(0)
+    elif ctx.sums_over_shards():
+        means[...] = ctx.all_sum(np.array([g.beta, g.gamma], np.float64)) / statistics.n
+    else:
+        ctx.kernels.means_of_sums(statistics.n, g.gamma, g.beta, mean_dy, mean_dy_xhat)
     out = ctx.gradient(x.shape)
     return ctx.kernels.normalize_input_gradient(x, statistics.mean, statistics.rstd, p.gamma, dy, mean_dy, mean_dy_xhat, out)
 

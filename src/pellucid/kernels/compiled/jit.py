@@ -21,6 +21,7 @@ from numba.core.event import Listener, install_listener
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", "no_cfunc_wrapper": True}
 ORDERED_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": FAST_MATH - {"reassoc"}}
+EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 
 # Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
 # Numba does not vectorize a loop that has to check this.
@@ -74,6 +75,11 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
 def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` compiled like :func:`jit`, but with its sums and products in the order in which they are written."""
     return _compiled(function, ORDERED_OPTIONS)
+
+
+def exact_jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled like :func:`jit`, but with every operation rounded as in NumPy."""
+    return _compiled(function, EXACT_OPTIONS)
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from pellucid.kernels.compiled.channelwise import (
     wide_row_size,
     wide_rows,
 )
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import exact_jit, jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -211,8 +211,43 @@ def _layer_norm_backward(x, gamma, mean, rstd, dy, dgamma, dbeta, out):
     dbeta[:], dgamma[:] = add_groups(sums)
 
 
+@exact_jit
+def _batch_statistics(n, mean, m2, momentum, epsilon, running_mean, running_variance, rstd):
+    kind = running_mean.dtype.type
+    old = kind(momentum)
+    for j in range(mean.size):
+        rstd[j] = 1 / math.sqrt(m2[j] / n + epsilon)
+        if n > 1:
+            running_mean[j] = kind(old * running_mean[j]) + (1 - momentum) * mean[j]
+            running_variance[j] = kind(old * running_variance[j]) + (1 - momentum) * m2[j] / (n - 1)
+
+
+@exact_jit
+def _means_of_sums(n, dgamma, dbeta, mean_dy, mean_dy_xhat):
+    for j in range(dgamma.size):
+        mean_dy[j] = dbeta[j] / n
+        mean_dy_xhat[j] = dgamma[j] / n
+
+
 def moments(x: Array, mean: Array, m2: Array) -> None:
     _moments(x.reshape(-1), mean, m2)
+
+
+def batch_statistics(
+    n: float,
+    mean: Array,
+    m2: Array,
+    momentum: float,
+    epsilon: float,
+    running_mean: Array,
+    running_variance: Array,
+    rstd: Array,
+) -> None:
+    _batch_statistics(float(n), mean, m2, float(momentum), float(epsilon), running_mean, running_variance, rstd)
+
+
+def means_of_sums(n: float, dgamma: Array, dbeta: Array, mean_dy: Array, mean_dy_xhat: Array) -> None:
+    _means_of_sums(float(n), dgamma, dbeta, mean_dy, mean_dy_xhat)
 
 
 def normalize(x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:

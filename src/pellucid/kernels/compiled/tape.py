@@ -36,6 +36,7 @@ from numba.extending import intrinsic
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.interface import Kernels
 
 FLOATS = 8  # floating-point arguments are passed in as many registers
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)  # numbers of other arguments of the calls that are compiled
@@ -318,6 +319,6 @@ class _Module:
         return value
 
 
-def recorder(kernels: Any) -> Recorder | None:
+def recorder(kernels: Kernels) -> Any:
     """Return a kernel set like the compiled one, ``kernels``, that records; None where calls cannot be recorded."""
     return Recorder(kernels) if is_supported else None

@@ -23,6 +23,29 @@ def moments(x: Array, mean: Array, m2: Array) -> None:
     m2[...] = np.square(wide - mean).sum(axis=0)
 
 
+def batch_statistics(
+    n: float,
+    mean: Array,
+    m2: Array,
+    momentum: float,
+    epsilon: float,
+    running_mean: Array,
+    running_variance: Array,
+    rstd: Array,
+) -> None:
+    """rstd = 1/√(m2/n + ε);  running ← momentum·running + (1 − momentum)·batch for the mean and for m2/(n − 1), if n > 1."""
+    rstd[...] = 1 / np.sqrt(m2 / n + epsilon)
+    if n > 1:
+        running_mean[...] = momentum * running_mean + (1 - momentum) * mean
+        running_variance[...] = momentum * running_variance + (1 - momentum) * m2 / (n - 1)
+
+
+def means_of_sums(n: float, dgamma: Array, dbeta: Array, mean_dy: Array, mean_dy_xhat: Array) -> None:
+    """mean_dy = dβ/n,  mean_dy_xhat = dγ/n."""
+    mean_dy[...] = dbeta.astype(np.float64) / n
+    mean_dy_xhat[...] = dgamma.astype(np.float64) / n
+
+
 def _standardized(x: Array, mean: Array, rstd: Array) -> Array:
     """Return x̂ as rows, in the dtype of x."""
     return (_rows(x) - mean.astype(x.dtype)) * rstd.astype(x.dtype)
