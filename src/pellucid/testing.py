@@ -317,7 +317,7 @@ def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, s
     params, running = layouts(network, _each(lambda one: one.shape[1:], xs[0]))
     for dtype in (np.float64, np.float32):
         settings: dict[str, Any] = {"dtype": dtype, "seed": seed, "needs_dx": True}
-        passes = []
+        passes: list[tuple[Any, Any, Array]] = []
         for used in (kernels, recorder):
             vectors = theta.astype(dtype), initial_values(running, seed, dtype)
             execution = Execution(network, params.views(vectors[0]), running.views(vectors[1]), used, **settings)

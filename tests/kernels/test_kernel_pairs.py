@@ -166,7 +166,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "add_normal": lambda k, a: k.add_normal(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "add_relu": lambda k, a: k.add_relu(a.x, a.y, a.out),
     "batch_statistics": lambda k, a: k.batch_statistics(
-        float(len(a.x)), a.mean, a.rstd, 0.9, 1e-3, a.out_gamma, a.out_variance, a.out_mean
+        float(max(len(a.x), 1)), a.mean, a.rstd, 0.9, 1e-3, a.out_gamma, a.out_variance, a.out_mean
     ),
     "copy": lambda k, a: k.copy(a.g, a.flat),
     "copy_columns": lambda k, a: k.copy_columns(a.x, a.out_wide[:, : a.x.shape[1]]),

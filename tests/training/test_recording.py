@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    LSTM,
     SGD,
     Accuracy,
     Adam,
@@ -22,7 +23,6 @@ from pellucid import (
     Flatten,
     Layer,
     LayerSpec,
-    LSTM,
     MaxPool2D,
     MeanSquaredError,
     ReLU,
@@ -110,7 +110,9 @@ def images(n=60, seed=0):
 
 
 def model_of(network, optimizer=None, loss=None, shape=(6, 6, 1), metrics=()):
-    return network.compile(input_shape=shape, loss=loss or CrossEntropy(), optimizer=optimizer or Adam(0.01), seed=3, metrics=metrics)
+    return network.compile(
+        input_shape=shape, loss=loss or CrossEntropy(), optimizer=optimizer or Adam(0.01), seed=3, metrics=metrics
+    )
 
 
 def trained(network, monkeypatch, *, record, **options):

@@ -36,7 +36,9 @@ class Differentiable(Protocol):
 class LayerRecorder(Protocol):
     """An object that runs the passes of layers and records what they do, while it is ``recording``."""
 
-    recording: bool
+    @property
+    def recording(self) -> bool:
+        """Whether what layers do is being recorded."""
 
     def forward_of(self, layer: Differentiable, p: Views, x: Any, ctx: Context) -> Array:
         """Run a layer's forward pass, and return its output."""

@@ -151,8 +151,7 @@ def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
 
 
 def _add_up(count: float, mean: Array, m2: Array, ctx: Context) -> float:
-    """Make the moments of this shard, which has ``count`` values and may be empty, those of the whole batch. Returns its count.
-    """
+    """Make the moments of this shard of ``count`` values, which may be none, those of the whole batch. Returns its count."""
     sums = ctx.all_sum(np.append(count * mean, count))
     common = sums[:-1] / max(float(sums[-1]), 1.0)
     m2[...] = ctx.all_sum(m2 + count * np.square(mean - common))

@@ -33,7 +33,7 @@ class Loss(Config, ABC):
     ``multi_label`` is True if several outputs are independent yes-or-no answers. ``compares_samples`` is True if the loss of a
     sample depends on the other samples of its batch: a batch can then not be computed in parts, and no metric compares an
     output with its target. ``numeric`` is True if several outputs are numbers, never the scores of classes. A batch whose mean
-    loss is above ``divergence_limit`` has diverged. ``records`` is True if ``compute`` does nothing but call kernels, and returns
+    loss is above ``divergence_limit`` has diverged. ``records`` is True if ``compute`` does nothing but call kernels and return
     the result of the last one (see :mod:`pellucid.training.recording`); a class that redefines ``compute`` states it again.
     """
 

@@ -59,14 +59,17 @@ def class_labels(y: Array, k: int) -> Array:
         raise DataError(
             f"labels must be integers 0 … {k - 1}, got {y[y != np.floor(y)][0]:g}; for numbers use MeanSquaredError()"
         )
-    if y.dtype == np.int64:
-        in_range = not len(y) or y.view(np.uint64).max() < k  # as unsigned numbers, negative labels are the largest
-    else:
-        in_range = not len(y) or (y.min() >= 0 and y.max() < k)
-    if not in_range:
+    if len(y) and not _in_range(y, k):
         bad = int(np.flatnonzero((y < 0) | (y >= k))[0])
         raise InvalidTarget(f"label {int(y[bad])} in {{}} is out of range: {k} outputs take the labels 0 … {k - 1}", bad)
     return np.ascontiguousarray(y, np.int64)
+
+
+def _in_range(y: Array, k: int) -> bool:
+    """Return whether all labels are from 0 to k − 1."""
+    if y.dtype == np.int64:
+        return bool(y.view(np.uint64).max() < k)  # one pass: as unsigned numbers, negative labels are the largest
+    return bool(y.min() >= 0 and y.max() < k)
 
 
 def numeric_targets(y: Array, shape: Shape, loss: str) -> Array:

@@ -89,9 +89,7 @@ class Execution:
             return NamedArrays({key: self._shard.step_buffer(f"{name} of {key}", one) for key, one in shape.items()})
         return self._shard.step_buffer(name, shape)
 
-    def mean_loss(
-        self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any
-    ) -> tuple[float, Any, Any]:
+    def mean_loss(self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> tuple[float, Any, Any]:
         """Return what ``output.mean_loss`` returns for the output z of the last pass, and the gradient with respect to z.
 
         The gradient is valid until the next call, and may be given to :meth:`backward`.

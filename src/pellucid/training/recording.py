@@ -92,7 +92,8 @@ class RecordedExecution:
 
     def forward(self, x: Any, *, training: bool, keep: bool, step: int = 0, offset: int = 0) -> Any:
         """Return the output for the samples x; see :meth:`Execution.forward`. Only passes of training are recorded."""
-        assert training and keep
+        assert training
+        assert keep
         recording = self._recordings.get(_shapes(x))
         self._is_replayed = recording is not None
         if recording is None:
@@ -102,9 +103,7 @@ class RecordedExecution:
         recording.tape.replay(0, recording.loss_begins)
         return recording.z
 
-    def mean_loss(
-        self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any
-    ) -> tuple[float, Any, Any]:
+    def mean_loss(self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> tuple[float, Any, Any]:
         """Return the mean loss and its gradient with respect to the output z; see :meth:`Execution.mean_loss`."""
         recording = self._now
         if recording is not None and self._is_replayed:
@@ -169,9 +168,7 @@ class RecordedExecution:
         self._now = _Recording(tape, array_list(x), self._copies_samples, z, tape.mark())
         return z
 
-    def _record_loss(
-        self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any
-    ) -> None:
+    def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
         if not isinstance(output, Output) or output.mask_paths or not _records(output.loss, "compute"):
             return
@@ -248,7 +245,9 @@ def _shapes(x: Any) -> tuple[Any, ...]:
     return (x.shape,) if isinstance(x, np.ndarray) else tuple(array.shape for array in array_list(x))
 
 
-def recorded(state: ModelState, plan: Layer | None, **options: Any) -> RecordedExecution | None:
+def recorded(
+    state: ModelState, plan: Layer | None = None, parameters: Array | None = None, statistics: Array | None = None
+) -> RecordedExecution | None:
     """Return an execution of the model that records its steps; None where the kernels or the network cannot be recorded.
 
     The arguments are those of ``ModelState.execution``.
@@ -257,7 +256,8 @@ def recorded(state: ModelState, plan: Layer | None, **options: Any) -> RecordedE
     kernels = state.kernels.recorder(state.kernels)
     if kernels is None or not all(_records(network, method) for method in ("forward", "backward")):
         return None
-    return RecordedExecution(state.execution(plan, kernels=kernels, **options), kernels)
+    execution = state.execution(plan, parameters=parameters, statistics=statistics, kernels=kernels)
+    return RecordedExecution(execution, kernels)
 
 
 def _records(layer: Any, method: str) -> bool:

@@ -74,9 +74,10 @@ class GradientStep:
         self.gradient = state.layout.zeros(state.dtype)
         self.statistics = state.statistics.copy()
         self._of_training = parameters is None and observer is None
-        vectors = {"parameters": parameters, "statistics": self.statistics}
-        self._recorded = recorded(state, plan, **vectors) if may_record and observer is None else None
-        self._execution = self._recorded or state.execution(plan, observer=observer, **vectors)
+        self._recorded = recorded(state, plan, parameters, self.statistics) if may_record and observer is None else None
+        self._execution = self._recorded or state.execution(
+            plan, parameters=parameters, statistics=self.statistics, observer=observer
+        )
         self._g = state.layout.views(self.gradient)
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs

@@ -1,9 +1,9 @@
 """The tape: calls of kernels with the same arguments, recorded once and replayed by one call of compiled code.
 
-A training step calls some dozens of kernels. Each call from Python costs microseconds: the types of the arguments are looked up,
-and the address, shape and strides of every array are read. In the next step of the same batch shape all of that is the same. An
-*entry* of the tape is an array of 64-bit words with what the call comes to in the end, the address of the compiled code and the
-values in its registers and on its stack:
+A training step calls some dozens of kernels. Each call from Python takes microseconds: the types of the arguments are looked
+up, and the address, shape and strides of every array are read. In the next step of the same batch shape all of that is the
+same. An *entry* of the tape is an array of 64-bit words, with what a call is in machine code: the address of the compiled
+function, and the values of its arguments in registers and on the stack,
 
     code, eight floating-point arguments, and all other arguments in order
 
@@ -44,11 +44,7 @@ PACKAGE = __name__.rpartition(".")[0]
 
 _i64, _double = ir.IntType(64), ir.DoubleType()
 
-is_supported = (
-    sys.platform in ("linux", "darwin")
-    and platform.machine() in ("x86_64", "aarch64")
-    and struct.calcsize("P") == 8
-)
+is_supported = sys.platform in ("linux", "darwin") and platform.machine() in ("x86_64", "aarch64") and struct.calcsize("P") == 8
 
 
 @intrinsic
