@@ -21,6 +21,7 @@ from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
 from pellucid.training.ranks import ALONE, RankGroup
+from pellucid.training.recording import RecordedExecution, recorded
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
@@ -178,7 +179,7 @@ class Predictor:
     def __init__(self, state: ModelState, plan: Any = None):
         self.state, self._plan = state, plan
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
-        self._pool: list[Execution] = []
+        self._pool: list[Execution | RecordedExecution] = []
 
     def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False, group: RankGroup = ALONE) -> Any:
         """Return the outputs (n, *output shape) for the samples x (n, *input shape) as a new array.
@@ -250,7 +251,7 @@ class Predictor:
             scores.check_counted("set")
         return scores.result()
 
-    def _borrowed_execution(self, n: int) -> Execution:
+    def _borrowed_execution(self, n: int) -> Execution | RecordedExecution:
         """Set the number of threads for a pass over n samples, and take an execution from the pool.
 
         The caller puts it back after the pass. After an error it does not, and the next call creates a new one.
@@ -259,9 +260,9 @@ class Predictor:
         try:
             return self._pool.pop()
         except IndexError:
-            return self.state.execution(self._plan)
+            return recorded(self.state, self._plan) or self.state.execution(self._plan)
 
-    def _logits(self, execution: Execution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
+    def _logits(self, execution: Execution | RecordedExecution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
         batch = stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
         return execution.forward(batch)

@@ -30,6 +30,7 @@ from pellucid.training.output import Output
 from pellucid.training.state import ModelState
 
 MAX_SHAPES = 8  # recordings are kept for as many batch shapes: each keeps the memory that it works in
+MAX_PREDICTED = 64  # samples: the Python between the kernels takes less than a hundredth of the time of more
 
 
 @dataclass
@@ -48,6 +49,7 @@ class _Recording:
     """
 
     tape: Any
+    training: bool
     samples: list[Array]
     has_copies: bool
     z: Any
@@ -59,7 +61,7 @@ class _Recording:
 
 
 class RecordedExecution:
-    """An execution of training steps that are recorded and replayed."""
+    """An execution whose training steps, and predictions of few samples, are recorded and replayed."""
 
     def __init__(self, execution: Execution, kernels: Any):
         """``kernels`` is the recording kernel set of the execution."""
@@ -80,7 +82,7 @@ class RecordedExecution:
 
         The arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
         """
-        recording = self._recordings.get(_shapes(x))
+        recording = self._recordings.get((True, *_shapes(x)))
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
@@ -90,17 +92,27 @@ class RecordedExecution:
         recording.tape.replay(0)
         return float(loss.sum[0]) * (1 / total)
 
-    def forward(self, x: Any, *, training: bool, keep: bool, step: int = 0, offset: int = 0) -> Any:
-        """Return the output for the samples x; see :meth:`Execution.forward`. Only passes of training are recorded."""
-        assert training
-        assert keep
-        recording = self._recordings.get(_shapes(x))
+    def forward(self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Any:
+        """Return the output for the samples x; see :meth:`Execution.forward`.
+
+        Recorded are passes of training whose backward pass follows, and passes of prediction over few samples: the others take
+        so long that it would not matter.
+        """
+        assert training == keep
+        self._now, key = None, (training, *_shapes(x))
+        recording = self._recordings.get(key)
         self._is_replayed = recording is not None
-        if recording is None:
-            return self._record(x, step, offset)
-        self._now = recording
-        self._begin(recording, x, step, offset)
-        recording.tape.replay(0, recording.loss_begins)
+        if recording is not None:
+            self._begin(recording, x, step, offset)
+            recording.tape.replay(0, recording.loss_begins)
+        elif self._shard.observer is None and len(x) > 0 and (training or len(x) <= MAX_PREDICTED):
+            recording = self._record(x, training, step, offset)
+        else:
+            return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset)
+        if training:
+            self._now = recording
+        elif not self._is_replayed:
+            self._keep(recording)
         return recording.z
 
     def mean_loss(self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> tuple[float, Any, Any]:
@@ -129,20 +141,21 @@ class RecordedExecution:
         with self._recording_on(recording.tape):
             recording.dx = self._execution.backward(dz, g)
         self._now = None
-        if recording.tape.is_read_in_python:
-            self._copies_samples = True  # the next step of this shape is recorded again, with copies
-        else:
-            self._keep(recording)
+        self._keep(recording)
         return recording.dx
 
     def steps_read(self, path: str | None) -> Array | None:
         """Return the time steps that the recurrent layer at ``path`` read; see :meth:`Execution.steps_read`."""
         return self._execution.steps_read(path)
 
+    def buffer(self, name: str, shape: Any) -> Any:
+        """Return memory for the caller's own intermediate results; see :meth:`Execution.buffer`."""
+        return self._execution.buffer(name, shape)
+
     def _begin(self, recording: _Recording, x: Any, step: int, offset: int, arrays: Sequence[Array] = ()) -> None:
         """Prepare a replay for these samples and arrays of the loss."""
         shard = self._shard
-        shard.training = shard.backward_follows = True
+        shard.training = shard.backward_follows = recording.training
         shard.step, shard.offset = step, offset
         samples = array_list(x)
         if recording.has_copies:
@@ -152,21 +165,18 @@ class RecordedExecution:
         else:
             recording.tape.move([*samples, *arrays])
 
-    def _record(self, x: Any, step: int, offset: int) -> Any:
-        """Run the forward pass, and record it unless something has to be interpreted."""
-        self._now = None
-        if not len(x) or self._shard.observer is not None:
-            return self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
-        if self._copies_samples:
+    def _record(self, x: Any, training: bool, step: int, offset: int) -> _Recording:
+        """Run the forward pass, and record it."""
+        copies = self._copies_samples
+        if copies:
             x = NamedArrays({name: one.copy() for name, one in x.items()}) if isinstance(x, NamedArrays) else x.copy()
         tape = self._kernels.new_tape()
-        if not self._copies_samples:
+        if not copies:
             tape.follow(array_list(x))
         with self._recording_on(tape):
-            z = self._execution.forward(x, training=True, keep=True, step=step, offset=offset)
+            z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset)
         tape.note_readers(array_list(z))
-        self._now = _Recording(tape, array_list(x), self._copies_samples, z, tape.mark())
-        return z
+        return _Recording(tape, training, array_list(x), copies, z, tape.mark())
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
@@ -192,10 +202,13 @@ class RecordedExecution:
             self._kernels.tape = before
 
     def _keep(self, recording: _Recording) -> None:
-        """Keep a recording for the next steps, in place of the oldest one if there are too many."""
+        """Keep a recording for the next passes, in place of the oldest one if there are too many."""
+        if recording.tape.is_read_in_python:
+            self._copies_samples = True  # the next pass of this shape is recorded again, with copies
+            return
         if len(self._recordings) == MAX_SHAPES:
             self._recordings.pop(next(iter(self._recordings)))
-        self._recordings[tuple(array.shape for array in recording.samples)] = recording
+        self._recordings[recording.training, *(array.shape for array in recording.samples)] = recording
 
     # -- used by contexts -----------------------------------------------------------------------------------------
 
