@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pellucid import SGD, CrossEntropy, Dense, MeanSquaredError, Sequential, Softmax, kernels
+from pellucid import (
+    SGD,
+    Chain,
+    ClipNorm,
+    CrossEntropy,
+    Dense,
+    Layer,
+    LayerSpec,
+    MeanSquaredError,
+    Residual,
+    Sequential,
+    Softmax,
+    kernels,
+)
+from pellucid.losses.from_function import as_loss
 from pellucid.training import blas, threads
 from pellucid.training.state import ModelState
 from pellucid.training.threads import MIN_WORK_BLAS, MIN_WORK_POOL, Threads, choose_threads
@@ -43,9 +59,41 @@ def test_a_model_reports_the_threads_of_a_step(eight_cores):
     assert str(network.compile((1000,), CrossEntropy()).threads(500)) in ("8 threads", "8 BLAS threads")
     assert (str(Threads()), str(Threads(pool=2)), str(Threads(blas=2))) == ("1 thread", "2 threads", "2 BLAS threads")
     state = ModelState(network, (1000,), CrossEntropy(), SGD(0.1), 0, kernels.load("compiled"))
-    assert state.threads(1) == Threads(pool=8)
-    assert state.prediction_threads(1) == Threads(), "prediction updates no parameters"
-    assert state.prediction_threads(2) == Threads(pool=8)
+    assert state.threads(1) == Threads(pool=8, blas=None), "nothing calls BLAS"
+    assert state.prediction_threads(1) == Threads(blas=None), "prediction updates no parameters"
+    assert state.prediction_threads(2) == Threads(pool=8, blas=None)
+
+
+@dataclass(frozen=True)
+class Foreign(Layer):
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return x @ np.eye(x.shape[1], dtype=x.dtype)
+
+    def backward(self, p, g, dy, ctx):
+        return dy
+
+
+@dataclass(frozen=True)
+class ForeignRule(SGD):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "optimizer"),
+    [
+        ([Foreign(), Dense(3), Softmax()], CrossEntropy(), SGD(0.1)),
+        ([Residual(Sequential(Dense(4), Foreign())), Dense(3), Softmax()], CrossEntropy(), SGD(0.1)),
+        ([Dense(3)], as_loss(lambda z, y: (np.square(z - y).sum(axis=1), 2 * (z - y))), SGD(0.1)),
+        ([Dense(3), Softmax()], CrossEntropy(), Chain(ClipNorm(1.0), ForeignRule(0.1))),
+    ],
+    ids=["layer", "layer in a composite", "loss", "rule in a chain"],
+)
+def test_blas_is_limited_where_code_of_others_may_call_it(eight_cores, layers, loss, optimizer):
+    state = ModelState(Sequential(*layers), (4,), loss, optimizer, 0, kernels.load("compiled"))
+    assert state.threads(1_000_000) == Threads(pool=8, blas=1)
 
 
 def test_the_limit_on_blas_ends_with_the_block():
