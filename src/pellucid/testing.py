@@ -21,12 +21,14 @@ from pellucid.core.memory import Array, Layout, Shape
 from pellucid.core.named_arrays import unwrapped, wrapped
 from pellucid.initializers import initial_values
 from pellucid.kernels import Kernels
-from pellucid.layers.activations import Identity
+from pellucid.layers.activations import Identity, ReLU
 from pellucid.layers.base import Layer
+from pellucid.layers.dropout import Dropout
+from pellucid.layers.normalization import BatchNorm
 from pellucid.losses import Loss
 from pellucid.losses.from_function import LossFunction, as_loss
 from pellucid.model.compatibility import check_loss_and_network
-from pellucid.networks import Composite, Sequential, fused
+from pellucid.networks import Composite, Sequential, folded, fused
 from pellucid.optim import SGD
 from pellucid.training.execution import Execution
 from pellucid.training.parts import Shards
@@ -198,7 +200,7 @@ def check_layer(
     - the reference and the compiled kernels agree, in training and in prediction;
     - steps that are recorded and replayed have the bits of steps that are interpreted, on other data;
     - a network with a ReLU before and after the layer, or a network with several inputs or outputs alone, has the same results
-      fused and unfused;
+      fused and unfused, and in prediction in the folded form, also with a batch normalization after the layer;
     - the settings survive the conversion to JSON and back.
 
     The gradients of frozen parameters must be zero. With ``entries`` the input consists of integers from 0 to entries − 1, as
@@ -335,12 +337,10 @@ def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, s
 
 
 def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 5, seed: int = 0) -> None:
-    """Compare the fused and the unfused form of a network with a ReLU before and after the layer.
+    """Compare the fused and the unfused form of a network with a ReLU before and after the layer, and the folded form as well.
 
     A network with several inputs or outputs cannot be inside another one; its own forms are compared.
     """
-    from pellucid.layers.activations import ReLU
-
     alone = isinstance(layer, Composite) and layer.ports().several
     network = layer if alone else Sequential(ReLU(), layer, ReLU())
     plan = fused(network)
@@ -354,6 +354,37 @@ def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 
     theta = _with_biases(layouts(network, input_shape)[0], seed).astype(dtype, copy=False)
     ours, expected = (run_layer(form, x, dy, theta=theta, seed=seed) for form in (plan, network))
     _same(f"{layer}: fused and unfused", ours, expected, 1e-12)
+    check_folding(network, x, seed=seed)
+    if not alone and layer.build(input_shape).shape:
+        check_folding(Sequential(layer, BatchNorm(), ReLU()), x, seed=seed)
+        check_folding(Sequential(layer, Dropout(), BatchNorm(), ReLU()), x[:1], seed=seed)
+
+
+def check_folding(network: Layer, x: Any, *, seed: int = 0) -> None:
+    """Compare predictions in the folded form of a network with those of the network itself, with random running statistics, in
+    float64 and in float32."""
+    params, running = layouts(network, _each(lambda one: one.shape[1:], x))
+    statistics = initial_values(running, seed, np.float64)
+    for path in running:
+        array = running.array(statistics, path)
+        array += np.abs(asymmetric(array.shape, seed + 3))  # positive, because some are variances
+    for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        p = params.views(_cast(params, _with_biases(params, seed), dtype))
+        state = running.views(_cast(running, statistics, dtype))
+        batch = _each(lambda one, dtype=dtype: one.astype(dtype), x)
+        ours, expected = (
+            _parts(unwrapped(Execution(form, p, state, kernel_sets.load(), dtype=dtype, seed=seed).forward(batch)))
+            for form in (folded(network), network)
+        )
+        for name, part in expected.items():
+            _close(f"{network}: {name or 'the output'}, folded and not", ours[name], part, bound)
+
+
+def _cast(layout: Layout, vector: Array, dtype: Any) -> Array:
+    """Return a copy of the vector in that dtype, with the alignment that kernels expect."""
+    copy = layout.zeros(dtype)
+    copy[:] = vector
+    return copy
 
 
 def check_config(value: Any) -> None:

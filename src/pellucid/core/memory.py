@@ -68,7 +68,7 @@ class Views:
     """The arrays of one layer by name, as views of a flat vector, and the Views of the layers inside it.
 
     ``p.W`` is the array, ``p.W = values`` writes the values into the vector, and ``p["dense1"]`` is the Views of the inner
-    layer dense1 (empty if it has no slots). A Views is true if any slot in it is trained.
+    layer dense1 (empty if it has no slots); ``p[""]`` is ``p`` itself. A Views is true if any slot in it is trained.
     """
 
     __slots__ = ("__dict__", "_trained")  # __dict__ holds only the arrays and the inner Views
@@ -81,7 +81,7 @@ class Views:
         def __getattr__(self, name: str) -> Any: ...
 
     def __getitem__(self, name: str) -> Any:
-        return self.__dict__.get(name, _EMPTY)
+        return self.__dict__.get(name, _EMPTY) if name else self
 
     def __setattr__(self, name: str, value: Any) -> None:
         try:
@@ -94,6 +94,13 @@ class Views:
 
     def __repr__(self) -> str:
         return f"Views({', '.join(self.__dict__)})"
+
+
+def views_of(arrays: Mapping[str, Array]) -> Views:
+    """Return the Views of these arrays, which need not be parts of one vector."""
+    views = Views()
+    views.__dict__.update(arrays)
+    return views
 
 
 def zero_all(views: Views) -> None:

@@ -49,6 +49,8 @@ class Layer(Config, ABC):
     # whether forward and backward do nothing but call kernels, with arguments that are the same for each batch of one shape,
     # and take views; a class that redefines one of them states it again (see pellucid.training.recording)
     records: ClassVar[bool] = False
+    # whether the layer returns its input in prediction, as dropout does
+    only_in_training: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
@@ -73,6 +75,14 @@ class Layer(Config, ABC):
         """Return a layer that computes this layer and the ``following`` one in a single pass, or None if there is none.
 
         Such a layer is used inside training and prediction only; users never see it.
+        """
+        return None
+
+    def with_bias(self) -> Layer | None:
+        """Return this layer with a bias, if scaling and shifting its outputs is the same as scaling W and shifting b.
+
+        That is the case for layers whose outputs are linear in W, with the outputs on the last axis of W. Prediction folds the
+        batch normalization after such a layer into W and b (:mod:`~pellucid.layers.folding`). Of others, the result is None.
         """
         return None
 

@@ -48,7 +48,7 @@ outputs to which each pixel is added.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pellucid.core.config import Count
@@ -126,6 +126,9 @@ class Conv2D(Layer):
 
     def absorb(self, following: Layer) -> Layer | None:
         return _Conv2DReLU(self) if isinstance(following, ReLU) else None
+
+    def with_bias(self) -> Layer:
+        return self if self.bias else replace(self, bias=True)
 
 
 @dataclass(frozen=True)

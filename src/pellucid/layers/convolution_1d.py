@@ -26,7 +26,7 @@ An example: the sum of each step and the one before it, with causal padding, and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pellucid.core.config import Count
@@ -106,6 +106,9 @@ class Conv1D(Layer):
 
     def absorb(self, following: Layer) -> Layer | None:
         return _Conv1DReLU(self) if isinstance(following, ReLU) else None
+
+    def with_bias(self) -> Layer:
+        return self if self.bias else replace(self, bias=True)
 
 
 @dataclass(frozen=True)

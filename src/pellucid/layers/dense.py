@@ -16,7 +16,7 @@ With the cost C and the upstream gradient dY = ∂C/∂Y, the chain rule gives
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pellucid.core.config import Count
@@ -71,6 +71,9 @@ class Dense(Layer):
 
     def absorb(self, following: Layer) -> Layer | None:
         return _DenseReLU(self) if isinstance(following, ReLU) else None
+
+    def with_bias(self) -> Layer:
+        return self if self.bias else replace(self, bias=True)
 
 
 @dataclass(frozen=True)

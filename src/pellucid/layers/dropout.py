@@ -33,6 +33,7 @@ class Dropout(Layer):
     """
 
     positionwise: ClassVar[bool] = True
+    only_in_training: ClassVar[bool] = True
 
     rate: FractionBelowOne = 0.5
 
@@ -64,6 +65,7 @@ class AlphaDropout(Layer):
     """
 
     positionwise: ClassVar[bool] = True
+    only_in_training: ClassVar[bool] = True
 
     rate: FractionBelowOne = 0.5
 
@@ -100,6 +102,8 @@ class SpatialDropout2D(Layer):
     Neighbouring pixels have similar values, so the network can replace a missing pixel by its neighbours, but not a missing
     channel. m is the mask that :class:`Dropout` would draw for vectors (n, c); it is not stored either.
     """
+
+    only_in_training: ClassVar[bool] = True
 
     rate: FractionBelowOne = 0.5
 

@@ -20,6 +20,7 @@ class GaussianNoise(Layer):
     """
 
     positionwise: ClassVar[bool] = True
+    only_in_training: ClassVar[bool] = True
 
     sigma: NonNegative
 

@@ -96,6 +96,7 @@ class OrderedNode:
     """A node in the order of computation, as networks run it: its layer is never a :class:`Shared`.
 
     ``slots`` is the name under which the slots of the layer are found: its own, or for a shared layer that of its first node.
+    It is empty for a layer that computes several nodes of the network and receives the slots of all of them by path.
     """
 
     name: str
@@ -133,6 +134,10 @@ class Composite(Layer, ABC):
     @abstractmethod
     def fused(self) -> Layer:
         """Return a layer that computes the same function in fewer passes, with the same slots under the same names."""
+
+    def folded(self) -> Layer:
+        """Return a layer that only predicts, in fewer passes than the fused form, with the same slots under the same names."""
+        return self.fused()
 
     if not TYPE_CHECKING:  # type checkers would accept every attribute
 
@@ -224,7 +229,7 @@ def build_nodes(nodes: Nodes, ports: Ports, shape: Any) -> LayerSpec:
         values = math.prod(spec.shape)
         largest_output = max(largest_output, spec.largest_output, values)
         all_outputs += spec.all_outputs or values
-        first, shared = built.setdefault(node.slots, (node, spec))
+        first, shared = built.setdefault(node.slots or node.name, (node, spec))
         for name, slot in spec.slots.items():
             if first is not node and (name not in shared.slots or shared.slots[name].shape != slot.shape):
                 own, other = (" and ".join(f"{source} {shapes[source]}" for source in one.inputs) for one in (node, first))
@@ -232,7 +237,7 @@ def build_nodes(nodes: Nodes, ports: Ports, shape: Any) -> LayerSpec:
                     f"{node.name}, which reads {own}, cannot share the parameters of {first.name}, which reads {other}: "
                     f"{name} would have the shape {slot.shape}; both must read the same shape"
                 )
-            slots.setdefault(f"{node.slots}.{name}", slot)
+            slots.setdefault(f"{node.slots}.{name}" if node.slots else name, slot)
     ends = {name: shapes[end] for name, end in ports.ends(nodes).items()}
     shape = ends if len(ends) > 1 else next(iter(ends.values()))
     return LayerSpec(shape, slots, multiply_adds, largest_output, all_outputs)

@@ -19,7 +19,7 @@ from pellucid.core.memory import Array, Views, add_all
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
 from pellucid.networks.composite import Composite, Nodes, build_nodes
-from pellucid.networks.fusion import absorb_into_last, fuse_nodes
+from pellucid.networks.fusion import absorb_into_last, fold_nodes, fuse_nodes
 from pellucid.networks.ports import Ports
 
 
@@ -137,6 +137,9 @@ class DAG(Composite, ABC):
 
     def fused(self) -> Layer:
         return _PlannedDAG(*fuse_nodes(self.ordered_nodes(), self.ports()))
+
+    def folded(self) -> Layer:
+        return _PlannedDAG(*fold_nodes(self.ordered_nodes(), self.ports()))
 
     @functools.cached_property
     def _shared(self) -> frozenset[str]:

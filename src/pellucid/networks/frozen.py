@@ -47,6 +47,9 @@ class Frozen(Composite):
     def fused(self) -> Layer:
         return _FrozenLayer(fused(self.sequence))
 
+    def folded(self) -> Layer:
+        return self.sequence.folded()
+
     def build(self, shape: Shape) -> LayerSpec:
         return _FrozenLayer(self.sequence).build(shape)
 

@@ -1,22 +1,32 @@
 """Fusion: neighbouring layers that can be computed in a single pass are replaced by one layer.
 
 A layer offers this with :meth:`~pellucid.layers.base.Layer.absorb`: Dense, for example, absorbs the ReLU after it. Training
-and prediction run the fused form of a network. Its slots have the same names, so summaries, settings and files only ever
-contain the original form.
+runs the *fused* form of a network, and prediction the *folded* form: there, layers that only work in training, such as dropout,
+are left out, and batch normalization is folded into the layer before it (:mod:`~pellucid.layers.folding`). The slots of both
+have the same names as those of the network, so summaries, settings and files only ever contain the original form.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from pellucid.layers.base import Layer
+from pellucid.layers.folding import fold
 from pellucid.networks.composite import Composite, Nodes, OrderedNode
 from pellucid.networks.ports import ONE_OF_EACH, Ports
 
+Combine = Callable[[OrderedNode, OrderedNode], OrderedNode | None]
+
 
 def fused(layer: Layer) -> Layer:
-    """Return the fused form of a network; other layers are returned unchanged."""
+    """Return the fused form of a network, for training; other layers are returned unchanged."""
     return layer.fused() if isinstance(layer, Composite) else layer
+
+
+def folded(layer: Layer) -> Layer:
+    """Return the folded form of a network, for prediction; other layers are returned unchanged."""
+    return layer.folded() if isinstance(layer, Composite) else layer
 
 
 def fuse_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
@@ -25,22 +35,60 @@ def fuse_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
     An output of the network is a reader of its node. A fused node has the name of the first of its layers, which is the one
     with the slots; the returned ports have the nodes under their new names.
     """
+    return _combined(nodes, ports, fused, _absorbed)
+
+
+def fold_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
+    """Return the nodes for prediction: without layers that only work in training, with normalizations folded, and fused."""
+    return _combined(_without_training(nodes, ports), ports, folded, _folded)
+
+
+def _absorbed(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:
+    """Return the node ``before`` with the layer of ``node``, which reads it, absorbed, or None if it cannot be."""
+    combined = before.layer.absorb(node.layer) if isinstance(node.layer, Layer) else None
+    return None if combined is None else before.with_layer(combined)
+
+
+def _folded(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:
+    """Return the node ``before`` with the layer of ``node``, which reads it, folded into it or absorbed, or None."""
+    if isinstance(before.layer, Layer) and isinstance(node.layer, Layer):
+        layer = fold(before.layer, node.layer, before.slots, node.slots)
+        if layer is not None:
+            return OrderedNode(before.name, layer, before.inputs, slots="")
+    return _absorbed(before, node)
+
+
+def _without_training(nodes: Nodes, ports: Ports) -> Nodes:
+    """Return the nodes without those whose layers return their input in prediction, except where they are outputs."""
+    ends = set(ports.ends(nodes).values())
+    kept: list[OrderedNode] = []
+    renamed: dict[str, str] = {}  # a node that is left out -> the one before it
+    for node in nodes:
+        inputs = tuple(renamed.get(name, name) for name in node.inputs)
+        if isinstance(node.layer, Layer) and node.layer.only_in_training and node.name not in ends:
+            renamed[node.name] = inputs[0]
+        else:
+            kept.append(OrderedNode(node.name, node.layer, inputs, node.slots))
+    return tuple(kept)
+
+
+def _combined(nodes: Nodes, ports: Ports, form: Callable[[Layer], Layer], combine: Combine) -> tuple[Nodes, Ports]:
+    """Return the nodes in that ``form``, each combined with the one that it reads if that has no other reader."""
     readers = Counter(name for node in nodes for name in node.inputs)
     readers.update(ports.ends(nodes).values())
     plan: dict[str, OrderedNode] = {}
     renamed: dict[str, str] = {}  # an absorbed node -> the node that now has its output
     for node in nodes:
         inputs = tuple(renamed.get(name, name) for name in node.inputs)
-        layer = fused(node.layer) if isinstance(node.layer, Layer) else node.layer
+        layer = form(node.layer) if isinstance(node.layer, Layer) else node.layer
+        node, read = OrderedNode(node.name, layer, inputs, node.slots), node.inputs[0]
         before = plan.get(inputs[0])
-        combined = None
-        if isinstance(layer, Layer) and before is not None and readers[node.inputs[0]] == 1:
-            combined = before.layer.absorb(layer)
-        if before is None or combined is None:
-            plan[node.name] = OrderedNode(node.name, layer, inputs, node.slots)
+        combined = combine(before, node) if before is not None and readers[read] == 1 else None
+        if combined is None:
+            plan[node.name] = node
         else:
-            plan[before.name] = before.with_layer(combined)
-            renamed[node.name] = before.name
+            plan[combined.name] = combined
+            renamed[node.name] = combined.name
     if ports.outputs is not None:
         ports = Ports(ports.inputs, {output: renamed.get(name, name) for output, name in ports.outputs.items()})
     return tuple(plan.values()), ports

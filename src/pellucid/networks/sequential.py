@@ -16,7 +16,7 @@ from pellucid.errors import ConfigError
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
 from pellucid.networks.composite import Composite, Nodes, OrderedNode, Shared, build_nodes, refuse_several_ports
-from pellucid.networks.fusion import absorb_into_last, fuse_nodes
+from pellucid.networks.fusion import absorb_into_last, fold_nodes, fuse_nodes
 from pellucid.networks.ports import INPUT, ONE_OF_EACH
 
 
@@ -57,8 +57,8 @@ class _Sequence(Composite, ABC):
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         needs_dx = ctx.needs_dx
         for node in self.ordered_nodes():
-            inner = p[node.name]
-            x = ctx.forward(node.name, node.layer, inner, x, needs_dx)
+            inner = p[node.slots]
+            x = ctx.forward(node.name, node.layer, inner, x, needs_dx, node.slots)
             needs_dx = needs_dx or bool(inner)  # the layers after a trained layer must compute dX
         return x
 
@@ -72,6 +72,9 @@ class _Sequence(Composite, ABC):
 
     def fused(self) -> Layer:
         return _FusedSequence(fuse_nodes(self.ordered_nodes())[0])
+
+    def folded(self) -> Layer:
+        return _FusedSequence(fold_nodes(self.ordered_nodes())[0])
 
 
 @dataclass(frozen=True, init=False)

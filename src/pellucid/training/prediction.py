@@ -172,12 +172,12 @@ def in_turn(
 class Predictor:
     """Computes a model's outputs and scores in prediction mode: dropout is off, and no intermediate results are kept.
 
-    Both methods may be called from several threads at once. ``plan`` is what the executions run in place of the fused plan: an
-    object with the forward pass of the network, without the heads.
+    Both methods may be called from several threads at once. ``plan`` is what the executions run in place of the folded form of
+    the network: an object with its forward pass, without the heads.
     """
 
     def __init__(self, state: ModelState, plan: Any = None):
-        self.state, self._plan = state, plan
+        self.state, self._plan = state, state.prediction_plan if plan is None else plan
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
         self._pool: list[Execution | RecordedExecution] = []
 

@@ -20,6 +20,7 @@ from pellucid.losses.absent import NoLoss
 from pellucid.metrics import Metric
 from pellucid.networks import (
     advice_for_vectors,
+    folded,
     fused,
     path_of_mask,
     trailing_layers,
@@ -40,8 +41,9 @@ class ModelState:
     - ``parameters`` and ``statistics`` are the vectors of all parameters and of all running statistics, ``layout`` and
       ``statistics_layout`` say where each array is in them; ``updater`` owns the optimizer's vectors.
     - ``output`` describes the output of the network and what the loss computes from it. ``head`` is the last activation if
-      the loss is computed together with it, from the logits, else None. ``body`` is the network without the head, and ``plan``
-      the body with fused layers, which training and prediction run. Of a network with several outputs, ``output`` is a
+      the loss is computed together with it, from the logits, else None. ``body`` is the network without the head, ``plan``
+      the body with fused layers, which training runs, and ``prediction_plan`` a form of the body that only predicts
+      (:func:`~pellucid.networks.fusion.folded`). Of a network with several outputs, ``output`` is a
       :class:`~pellucid.training.several_outputs.SeveralOutputs`, each of which has its own head, and ``head`` is None.
     - ``loss`` and ``metrics`` are dictionaries by output for several, and ``input_shape`` is one for several inputs.
     - ``steps`` and ``epochs`` count the updates and epochs of all trainings; they select the random numbers of the next step.
@@ -85,6 +87,7 @@ class ModelState:
             self.head = self.output.head
             self.body = network if self.head is None else without_last_layer(network)
         self.plan = fused(self.body)
+        self.prediction_plan = folded(self.body)
         self.layout = Layout({path: slot for path, slot in spec.slots.items() if not slot.state})
         self.statistics_layout = Layout({path: slot for path, slot in spec.slots.items() if slot.state})
         self.parameters = initial_values(self.layout, seed, dtype)
