@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.free_memory import require_memory
+from pellucid.core.free_memory import UNCHECKED, require_memory
 from pellucid.core.memory import SMALLER, Array, Shape
 
 
@@ -88,7 +88,9 @@ def empty(n: int, shape: Any, dtype: Any) -> Any:
     """Return uninitialized memory (n, *shape), or NamedArrays for a dictionary of shapes."""
     if isinstance(shape, dict):
         return NamedArrays({name: empty(n, one, dtype) for name, one in shape.items()})
-    require_memory(n * math.prod(shape) * np.dtype(dtype).itemsize, f"an array of {n:,} outputs", SMALLER)
+    size = n * math.prod(shape) * np.dtype(dtype).itemsize
+    if size > UNCHECKED:
+        require_memory(size, f"an array of {n:,} outputs", SMALLER)
     return np.empty((n, *shape), dtype)
 
 

@@ -10,6 +10,7 @@ to train on images of bytes (0 … 255) and then to predict from fractions, and 
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -120,7 +121,13 @@ class Passthrough(InputStage):
 
 def input_stage_for(x: Array) -> InputStage:
     """Return the input stage for training data of this dtype. Raises DataError unless the values are numbers."""
-    for stage in (ImageScaling(), Passthrough()):
+    for stage in _stages():
         if stage.accepts(x):
             return stage
     raise DataError(f"x must hold numbers, got {x.dtype}; convert categories and dates to numbers first")
+
+
+@functools.cache
+def _stages() -> tuple[InputStage, ...]:
+    """Return the stages to choose from; to create them takes longer than a small network does for a sample."""
+    return ImageScaling(), Passthrough()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid.core.free_memory import require_memory
+from pellucid.core.free_memory import UNCHECKED, require_memory
 from pellucid.core.memory import SMALLER, Slot
 from pellucid.layers.base import LayerSpec
 from pellucid.optim import Optimizer, components_of
@@ -57,6 +57,8 @@ def check_prediction(largest_output: int, output_shape: Any, samples: int, chunk
     """Raise ConfigError if there is not enough memory to predict so many samples, of which a ``chunk`` is computed at once."""
     outputs = samples * _input_values(output_shape)
     needed = item * (outputs + 2 * min(chunk, samples) * largest_output)
+    if needed <= UNCHECKED:  # the message below would take a microsecond
+        return
     what = f"predicting {samples:,} samples, in a network whose largest layer has {_number(largest_output)} values,"
     require_memory(needed, what, SMALLER)
 
