@@ -108,6 +108,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         thickness=rng.uniform(-1, 1, n).astype(dtype) * rng.integers(0, 2, n),
         boxes=rng.integers(0, 5, (n, 4)),
         out_warped=normal(n, h, w, k),
+        channel_bias=normal(k),
+        variance=abs(normal(k)),
         out_mean=rng.normal(size=k),
         out_m2=rng.normal(size=k),
         out_gamma=normal(k),
@@ -195,6 +197,9 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "dropout": lambda k, a: k.dropout(a.x, 0xFEDCBA9876543210, 2**32 - 2, 0.4, a.out),
     "elu": lambda k, a: k.elu(a.x, 0.7, a.out),
     "elu_gradient": lambda k, a: k.elu_gradient(a.x, 0.7, a.dy, a.dy),
+    "fold_normalization": lambda k, a: k.fold_normalization(
+        a.x, a.channel_bias, a.mean, a.rstd, a.gamma, a.beta, a.out, a.out_beta
+    ),
     "gather": lambda k, a: k.gather(a.data, a.rows, a.out),
     "gather_scaled": lambda k, a: k.gather_scaled(a.bytes, a.rows, 1 / 255, a.out),
     "gelu": lambda k, a: k.gelu(a.x, a.scale < 0.5, a.out),
@@ -319,6 +324,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
         a.rows,
         a.out_warped,
     ),
+    "widen_statistics": lambda k, a: k.widen_statistics(a.gamma, a.variance, 0.01, a.out_mean, a.out_m2),
 }
 INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # that other files or tests use
 BIT_EQUAL = {  # both sets compute the same bits

@@ -259,10 +259,10 @@ class Kernels(KernelRuntime, Protocol):
         """mean_dy = dβ/n and mean_dy_xhat = dγ/n."""
 
     def normalize(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
-        """γ x̂ + β with x̂ = (x − mean)·rstd."""
+        """γ x̂ + β with x̂ = (x − mean)·rstd; out may be x."""
 
     def normalize_relu(self, x: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, out: Array) -> Array:
-        """max(γ x̂ + β, 0)."""
+        """max(γ x̂ + β, 0); out may be x."""
 
     def normalize_backward(self, x: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array) -> None:
         """The gradients of γ and β."""
@@ -284,6 +284,22 @@ class Kernels(KernelRuntime, Protocol):
         out: Array,
     ) -> Array:
         """The input gradient, given the means of dy and dy·x̂; out may be dy."""
+
+    def widen_statistics(self, mean: Array, variance: Array, epsilon: float, wide_mean: Array, rstd: Array) -> None:
+        """``wide_mean`` and ``rstd`` (float64) from running statistics ``mean`` and ``variance`` of the arrays' dtype."""
+
+    def fold_normalization(
+        self,
+        W: Array,
+        b: Array,
+        mean: Array,
+        rstd: Array,
+        gamma: Array,
+        beta: Array,
+        folded_W: Array,
+        folded_b: Array,
+    ) -> None:
+        """The weights W (…, c) and the bias of a layer with the normalization after it folded into them."""
 
     # Layer and group normalization: x, dy and out (n, …, c); gamma and beta (c). Layer normalization reads x as rows.
 

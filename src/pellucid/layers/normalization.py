@@ -134,8 +134,7 @@ def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
     """Return the statistics of the batch and update the running ones while training; otherwise return the running ones."""
     state, momentum = ctx.state, norm.momentum
     if not ctx.training:
-        rstd = 1 / np.sqrt(state.running_variance.astype(np.float64) + norm.epsilon)
-        return _Statistics(state.running_mean.astype(np.float64), rstd, 0)
+        return _Statistics(*running_statistics(norm, state, ctx), 0)
     mean, m2, rstd = ctx.buffer("statistics", (3, x.shape[-1]), np.float64)  # m2 is Σ (x − mean)²
     ctx.kernels.moments(x, mean, m2)
     n = float(x.size // x.shape[-1])
@@ -157,6 +156,13 @@ def _add_up(count: float, mean: Array, m2: Array, ctx: Context) -> float:
     m2[...] = ctx.all_sum(m2 + count * np.square(mean - common))
     mean[...] = common
     return float(sums[-1])
+
+
+def running_statistics(norm: BatchNorm, state: Views, ctx: Context) -> Array:
+    """Return the running μ and r of each channel as an array (2, c) of float64."""
+    wide = ctx.buffer("running statistics", (2, state.running_mean.size), np.float64)
+    ctx.kernels.widen_statistics(state.running_mean, state.running_variance, norm.epsilon, wide[0], wide[1])
+    return wide
 
 
 def _input_gradient(p: Views, g: Views, x: Array, statistics: _Statistics, dy: Array, ctx: Context) -> Array:

@@ -155,6 +155,30 @@ def _normalize_input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, o
 
 
 @jit
+def _widen_statistics(mean, variance, epsilon, wide_mean, rstd):
+    for j in range(u64(mean.size)):
+        wide_mean[j], rstd[j] = mean[j], 1 / math.sqrt(np.float64(variance[j]) + epsilon)
+
+
+@jit
+def _scale_task(W, scale, out, per_task, task):
+    w = u64(scale.size)
+    for start in wide_rows(W, w, per_task, task):
+        for j in range(min(w, u64(W.size) - start)):
+            out[start + j] = W[start + j] * scale[j]
+
+
+@jit
+def _fold_normalization(W, b, mean, rstd, gamma, beta, folded_W, folded_b):
+    scale = gamma * rstd
+    for j in range(u64(scale.size)):
+        folded_b[j] = beta[j] + (b[j] - mean[j]) * scale[j]
+    scales = repeat_channels(scale, wide_row_size(W.size, scale.size), W)
+    per_task, tasks = split_wide_rows(W.size, scales.size)
+    parallel_for(_scale_task, (W, scales, folded_W, per_task), tasks)
+
+
+@jit
 def _layer_norm_task(x, gamma, beta, epsilon, out, mean, rstd, rows, task):
     c = u64(gamma.size)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(mean.size))):
@@ -274,6 +298,16 @@ def normalize_input_gradient(
 ) -> Array:
     _normalize_input_gradient(x.reshape(-1), mean, rstd, gamma, dy.reshape(-1), mean_dy, mean_dy_xhat, out.reshape(-1))
     return out
+
+
+def widen_statistics(mean: Array, variance: Array, epsilon: float, wide_mean: Array, rstd: Array) -> None:
+    _widen_statistics(mean, variance, epsilon, wide_mean, rstd)
+
+
+def fold_normalization(
+    W: Array, b: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, folded_W: Array, folded_b: Array
+) -> None:
+    _fold_normalization(W.reshape(-1), b, mean, rstd, gamma, beta, folded_W.reshape(-1), folded_b)
 
 
 def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:

@@ -89,6 +89,21 @@ def normalize_input_gradient(
     return out
 
 
+def widen_statistics(mean: Array, variance: Array, epsilon: float, wide_mean: Array, rstd: Array) -> None:
+    """wide_mean = mean and rstd = 1/√(variance + ε), in float64."""
+    wide_mean[...] = mean
+    rstd[...] = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
+
+
+def fold_normalization(
+    W: Array, b: Array, mean: Array, rstd: Array, gamma: Array, beta: Array, folded_W: Array, folded_b: Array
+) -> None:
+    """folded_W = W γ rstd and folded_b = β + (b − mean) γ rstd, so that γ (W·x + b − mean) rstd + β = folded_W·x + folded_b."""
+    scale = gamma * rstd
+    folded_W[...] = W * scale.astype(W.dtype)
+    folded_b[...] = beta + (b - mean) * scale
+
+
 def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float, out: Array, mean: Array, rstd: Array) -> Array:
     """Compute mean and rstd of each row, and out = γ x̂ + β."""
     wide = _rows(x).astype(np.float64)
