@@ -332,8 +332,10 @@ def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, s
                 y = _each(np.copy, unwrapped(y))
                 dx = _each(np.copy, unwrapped(execution.backward(dy_cast, params.views(gradient))))
                 results.append(Pass(y, dx, gradient.copy(), running.arrays(statistics.copy())))
-            interpreted, replayed = results
-            _same(f"{layer}: step {step}, recorded and interpreted", replayed, interpreted, 0)
+                predicted = execution.forward(x_cast)  # with the running statistics of this step
+                results.append(Pass(_each(np.copy, unwrapped(predicted)), None, gradient, {}))
+            for what, interpreted, replayed in (("step", *results[::2]), ("prediction after step", *results[1::2])):
+                _same(f"{layer}: {what} {step}, recorded and interpreted", replayed, interpreted, 0)
 
 
 def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 5, seed: int = 0) -> None:
