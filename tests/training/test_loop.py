@@ -239,6 +239,20 @@ def test_the_caller_may_pause_change_the_rate_and_stop(images):
         model.fit_events(images.x, images.y + 99)  # before any event is requested
 
 
+@dataclass(frozen=True)
+class Own(Layer):
+    """A layer of one's own, which may call BLAS."""
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return x
+
+    def backward(self, p, g, dy, ctx):
+        return dy
+
+
 def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
     def threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
@@ -247,13 +261,13 @@ def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
     monkeypatch.setattr(loop, "take_step", lambda *arguments: (inside.append(min(threads())), take_step(*arguments))[1])
     with threadpool_limits(2, user_api="blas"):
         before = threads()
-        events = new_model().fit_events(images, options=FitOptions(epochs=2))
+        events = new_model(None, Own()).fit_events(images, options=FitOptions(epochs=2))
         next(events)
         assert inside == [1], "such a small step is finished before a second thread has woken up"
         assert threads() == before, "between the steps, the caller may use all threads"
         events.close()
         assert threads() == before
-        diverging = new_model()
+        diverging = new_model(None, Own())
         diverging.weights["dense1.W"][...] = np.nan
         with pytest.raises(DivergedError):
             diverging.fit(images)

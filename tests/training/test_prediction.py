@@ -43,7 +43,7 @@ def state(*layers):
 def count_executions(model, monkeypatch):
     """A list that grows with each execution that the state creates."""
     created, execution = [], model.execution
-    monkeypatch.setattr(model, "execution", lambda *plan: created.append(execution(*plan)) or created[-1])
+    monkeypatch.setattr(model, "execution", lambda *plan, **options: created.append(execution(*plan, **options)) or created[-1])
     return created
 
 
