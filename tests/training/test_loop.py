@@ -15,10 +15,13 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pellucid import (
+    L2,
     SGD,
     Accuracy,
     Adam,
     BatchNorm,
+    Chain,
+    ClipNorm,
     Control,
     Conv2D,
     Cosine,
@@ -29,6 +32,7 @@ from pellucid import (
     EpochEvent,
     FitOptions,
     Flatten,
+    Frozen,
     Layer,
     MeanSquaredError,
     OneCycle,
@@ -40,6 +44,7 @@ from pellucid import (
     Softmax,
     StepDecay,
     StepEvent,
+    Tanh,
 )
 from pellucid.data import Dataset
 from pellucid.layers import LayerSpec
@@ -385,3 +390,33 @@ def test_the_chosen_epoch_of_a_history():
     assert History([{"epoch": 1.0}]).chosen_epoch() is None
     assert History([{"epoch": 1.0}], best_epoch=1).chosen_epoch() == 1
     assert History(rows).to_csv() == "epoch,validation_loss\n1,0.5\n2,0.25\n3,0.75\n"
+
+
+def counting(kernel, calls):
+    """Return the kernel, which then appends the size of its argument to ``calls``."""
+
+    def counted(g):
+        calls.append(len(g))
+        return kernel(g)
+
+    return counted
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_norm_of_the_gradient_is_computed_once(frozen, monkeypatch):
+    """ClipNorm before all else uses the sum of squares that the check of the gradient has computed."""
+    first = Frozen(Dense(40), Tanh()) if frozen else Sequential(Dense(40), Tanh())
+    network = Sequential(first, Dense(300), Tanh(), Dense(3), Softmax())
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(20, 30)).astype(np.float32), generator.integers(0, 3, 20)
+    trained = []
+    for optimizer, calls in ((Chain(ClipNorm(0.1), SGD(0.5)), 1), (Chain(L2(0.0), ClipNorm(0.1), SGD(0.5)), 2)):
+        model = network.compile(input_shape=(30,), loss=CrossEntropy(), optimizer=optimizer, seed=0)
+        counted, kernels = [], model.state.kernels
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "sum_of_squares", counting(kernels.sum_of_squares, counted))
+            for _ in range(4):
+                model.train_on_batch(x, y)
+        assert len(counted) == 4 * calls
+        trained.append(model.parameters.copy())
+    assert trained[0].tobytes() == trained[1].tobytes()

@@ -25,7 +25,11 @@ class ClipNorm(Transform):
     limit: Positive
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        norm = math.sqrt(kernels.sum_of_squares(g))
+        self.clip(g, kernels.sum_of_squares(g), kernels)
+
+    def clip(self, g: Array, squares: float, kernels: Kernels) -> None:
+        """Clip a gradient whose sum of squares is known."""
+        norm = math.sqrt(squares)
         if norm > self.limit:
             kernels.scale(g, self.limit / norm)
 

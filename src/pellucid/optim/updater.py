@@ -14,6 +14,7 @@ from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
 from pellucid.optim.chain import Component, Constraint, Optimizer, Rule, Transform, components_of, rates_of, rule_of
 from pellucid.optim.schedules import Clock, rate_at
+from pellucid.optim.transforms import ClipNorm
 
 
 class Updater:
@@ -82,12 +83,18 @@ class Updater:
                 total += component.penalty(W)
         return total
 
-    def update(self, theta: Array, g: Array, rate: float, step: int) -> None:
+    def update(self, theta: Array, g: Array, rate: float, step: int, squares: float | None = None) -> None:
         """Make one step: apply all components in order to the parameters θ and the gradient g.
 
-        θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1.
+        θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1. If the sum
+        of the ``squares`` of g is known, ClipNorm at the beginning of the chain does not compute it again.
         """
         for component, part, state, factor in self._calls:
+            if squares is not None and isinstance(component, ClipNorm):
+                component.clip(self._cut(g, part), squares, self.kernels)
+                squares = None
+                continue
+            squares = None  # the component may change the gradient
             component.apply(self._cut(theta, part), self._cut(g, part), state, rate * factor, step, self.kernels)
 
     def _cut(self, vector: Array, part: slice | str) -> Array:

@@ -121,7 +121,7 @@ class FullBatchLoss:
         done = 0
         for x, targets, weights in self.batches.epoch(0):
             loss = step(x, targets, weights, state.steps + 1, done)
-            if not in_bounds(state, loss, step.gradient):
+            if not in_bounds(state, loss, state.kernels.sum_of_squares(step.gradient)):
                 self.failed = x, targets, weights
                 return math.inf, self._gradient[self._trained]
             self.scores.add_step(step, targets)

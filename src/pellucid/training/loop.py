@@ -146,31 +146,35 @@ def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any,
     Raises DivergedError if the loss or the gradient is not finite or too large; ``where`` is the place in the training, for
     the message.
     """
-    loss = _compute_gradient(state, step, x, targets, weights, rate, where)
-    _update(state, step, step.gradient, rate)
+    loss, squares = _compute_gradient(state, step, x, targets, weights, rate, where)
+    _update(state, step, step.gradient, rate, squares)
     return loss
 
 
 def _compute_gradient(
     state: ModelState, step: Step, x: Any, targets: Any, weights: Any, rate: float, where: str, offset: int = 0
-) -> float:
-    """Store the gradient of the batch in ``step``, and return its mean loss. Raises DivergedError unless both are in bounds."""
+) -> tuple[float, float]:
+    """Store the gradient of the batch in ``step``, and return its mean loss and its sum of squares.
+
+    Raises DivergedError unless both are in bounds.
+    """
     number = state.steps + 1
     loss = step(x, targets, weights, number, offset)
-    if not in_bounds(state, loss, step.gradient):
+    squares = state.kernels.sum_of_squares(step.gradient[: state.layout.trained_size])  # that of frozen parameters is zero
+    if not in_bounds(state, loss, squares):
         raise divergence_error(state, where, rate, x, targets, weights, number)
-    return loss
+    return loss, squares
 
 
-def in_bounds(state: ModelState, loss: float, gradient: Array) -> bool:
-    """Return whether the mean loss of a batch and its gradient are finite and not too large."""
+def in_bounds(state: ModelState, loss: float, squares: float) -> bool:
+    """Return whether the mean loss of a batch and the sum of squares of its gradient are finite and not too large."""
     # Comparisons with NaN are false, too.
-    return loss <= state.output.divergence_limit and state.kernels.sum_of_squares(gradient) <= MAX_SUM_OF_SQUARES
+    return loss <= state.output.divergence_limit and squares <= MAX_SUM_OF_SQUARES
 
 
-def _update(state: ModelState, step: Step, gradient: Array, rate: float) -> None:
+def _update(state: ModelState, step: Step, gradient: Array, rate: float, squares: float | None = None) -> None:
     """Update the parameters with the gradient, and accept the running statistics of the step."""
-    state.updater.update(state.parameters, gradient, rate, state.steps + 1)
+    state.updater.update(state.parameters, gradient, rate, state.steps + 1, squares)
     state.statistics[:] = step.statistics
     state.steps += 1
 
@@ -195,7 +199,7 @@ class Accumulation:
         self.samples = self.forward_passes = 0
         loss = weight = 0.0
         for number, (x, targets, weights) in enumerate(itertools.islice(batches, self.count), start=1):
-            mean = _compute_gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
+            mean, _ = _compute_gradient(state, step, x, targets, weights, rate, f"{where}, part {number}", self.samples)
             scores.add_step(step, targets)
             state.kernels.add_scaled(total, step.gradient, step.weight)
             loss += mean * step.weight

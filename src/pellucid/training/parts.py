@@ -225,7 +225,7 @@ class PartedStep:
             parts.group.add_up(self.gradient, parts.widths)
             loss = self._share(balanced_sum(list(means)), n)
         is_partial = parts.group.size > 1 and not self.whole
-        if is_partial and not in_bounds(state, loss, self.gradient):
+        if is_partial and not in_bounds(state, loss, state.kernels.sum_of_squares(self.gradient)):
             self._complete(x)
         if self._of_training:
             state.last_batch = x, targets, weights, step, offset
