@@ -334,7 +334,8 @@ def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, s
                 results.append(Pass(y, dx, gradient.copy(), running.arrays(statistics.copy())))
                 predicted = execution.forward(x_cast)  # with the running statistics of this step
                 results.append(Pass(_each(np.copy, unwrapped(predicted)), None, gradient, {}))
-            for what, interpreted, replayed in (("step", *results[::2]), ("prediction after step", *results[1::2])):
+            for k, what in enumerate(("step", "prediction after step")):
+                interpreted, replayed = results[k::2]
                 _same(f"{layer}: {what} {step}, recorded and interpreted", replayed, interpreted, 0)
 
 

@@ -134,7 +134,8 @@ def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
     """Return the statistics of the batch and update the running ones while training; otherwise return the running ones."""
     state, momentum = ctx.state, norm.momentum
     if not ctx.training:
-        return _Statistics(*running_statistics(norm, state, ctx), 0)
+        mean, rstd = running_statistics(norm, state, ctx)
+        return _Statistics(mean, rstd, 0)
     mean, m2, rstd = ctx.buffer("statistics", (3, x.shape[-1]), np.float64)  # m2 is Σ (x − mean)²
     ctx.kernels.moments(x, mean, m2)
     n = float(x.size // x.shape[-1])
