@@ -61,7 +61,7 @@ def small_mnist(tmp_path, mnist_folder, monkeypatch) -> Path:
     (tmp_path / "sitecustomize.py").write_text(
         "import pathlib, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-        "from conftest import publish\n"
+        "from published_mnist import publish\n"
         f"publish(pathlib.Path({str(mnist_folder)!r}))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import SEVEN, draw, wait_for_predictions
-
-from pellucid.app import server
+from conftest import SEVEN, draw, open_tab, tab_names, wait_for_predictions
 
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
 
@@ -25,10 +23,10 @@ def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, width, s
     page = open_page(width=width, scheme=scheme)
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")
-    for tab in (module.__name__.rpartition(".")[2].capitalize() for module in server.TABS):
-        page.get_by_role("tab", name=tab).click()
+    for tab in tab_names():
+        open_tab(page, tab)
         page.locator(f"#{tab.lower()}").wait_for(state="visible")
-        page.wait_for_timeout(1500 if tab in ("Why", "Compare") else 150)  # for the screenshots: slow requests are finished
+        page.wait_for_timeout(150)  # for the screenshots: what follows the answers is drawn
         page.screenshot(path=SCREENSHOTS / f"{tab.lower()}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{tab} is wider than the screen"
         unnamed = page.evaluate("""() => [...document.querySelectorAll('main :is(button, input, select, textarea, canvas)')]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaigns.child import EVENTS, Faults, Plan
-from tests.conftest import publish
+from tests.published_mnist import publish
 
 PLAN, MNIST = "PELLUCID_TEST_PLAN", "PELLUCID_TEST_MNIST"
 

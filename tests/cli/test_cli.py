@@ -29,8 +29,8 @@ TRAIN = ("train", "mnist", "--model", "mlp-small", "--optimizer", "adam", "--lr"
 CHILD = """
 import pathlib, sys
 sys.path.insert(0, sys.argv.pop(1))
-import conftest
-conftest.publish(pathlib.Path(sys.argv.pop(1)))
+import published_mnist
+published_mnist.publish(pathlib.Path(sys.argv.pop(1)))
 from pellucid.cli import main
 main()
 """

@@ -37,11 +37,11 @@ from pellucid.errors import ConfigError
 from pellucid.runs import presets, run as run_module, sweep as sweep_module
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.sweep import Grid
-from tests.conftest import publish
 from tests.fuzz.data_targets import DAYS, PATIENTS, TABLE, pictures
 from tests.fuzz.model_targets import FILES, is_outside
 from tests.fuzz.mutation import FRACTIONS, NUMBERS, TEXTS, mutated_bytes, mutated_json, mutated_text, words
 from tests.fuzz.target import MEGABYTE, Target
+from tests.published_mnist import publish
 
 WORDS = words(
     """

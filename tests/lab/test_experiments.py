@@ -1,4 +1,5 @@
-"""All experiments: each runs in its tiny form, and each verdict is tested on made-up results."""
+"""All experiments: each runs in its tiny form, each verdict is tested on made-up results, and the report has all of them, as
+one HTML page and as Markdown."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.lab import CHAPTERS, Size, load, load_all, names, run
+from pellucid.report import contents, svg, write_markdown, write_page
 
 CASES = {
     name: cases
@@ -63,3 +65,25 @@ def test_the_chapters_list_all_experiments_in_order():
     for chapter, members in CHAPTERS.items():
         assert {load(name).chapter for name in members} == {chapter}
     assert [name for name, _ in load_all()] == [name for members in CHAPTERS.values() for name in members]
+
+
+def test_the_report_is_self_contained(tiny_results, tmp_path):
+    for name in names():
+        run(name, tiny_results, Size.TINY)  # measures what the tests above have not: with them, nothing
+    found = contents(tiny_results, Size.TINY)
+    assert {section.name for section in found.sections} == set(names())
+    write_page(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for source in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert source.startswith(("#", "data:")), source
+    assert page.count("<img") == page.count('alt="') == len(names())
+    assert not re.search(r"<script|url\(|@import", page)
+    assert "**" not in page
+    assert "<b>From dense to convolutional.</b>" in page
+    section = next(one for one in found.sections if one.name == "xor")
+    assert svg(load("xor").figure(section.stored.by_seed()), "xor") == section.svg, "the same figure has the same bytes"
+    written = write_markdown(found, tmp_path / "pages")
+    for page in (path for path in written if path.suffix == ".md"):
+        for target, anchor in re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists()
+            assert not anchor or f'id="{anchor}"' in (page.parent / target).read_text(encoding="utf-8")

@@ -1,15 +1,13 @@
-"""The report, as one HTML page and as Markdown, and the lab's commands."""
+"""The lab's commands. The report on all experiments is tested where they are measured, in test_experiments.py."""
 
 from __future__ import annotations
 
 import json
-import re
 
 from typer.testing import CliRunner
 
 from pellucid.cli import application
-from pellucid.lab import Size, load, names, run
-from pellucid.report import contents, svg, write_markdown, write_page
+from pellucid.lab import load
 
 NAME = "xor"
 
@@ -30,25 +28,3 @@ def test_the_commands_measure_and_report(tmp_path, monkeypatch):
     assert report.exit_code == 0, report.output
     assert load(NAME).question in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert call(application(), ["lab", "report"]).exit_code == 2
-
-
-def test_the_report_is_self_contained(tiny_results, tmp_path):
-    for name in names():
-        run(name, tiny_results, Size.TINY)
-    found = contents(tiny_results, Size.TINY)
-    assert {section.name for section in found.sections} == set(names())
-    write_page(found, tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for source in re.findall(r'(?:src|href)="([^"]*)"', page):
-        assert source.startswith(("#", "data:")), source
-    assert page.count("<img") == page.count('alt="') == len(names())
-    assert not re.search(r"<script|url\(|@import", page)
-    assert "**" not in page
-    assert "<b>From dense to convolutional.</b>" in page
-    section = next(one for one in found.sections if one.name == NAME)
-    assert svg(load(NAME).figure(section.stored.by_seed()), NAME) == section.svg, "the same figure has the same bytes"
-    written = write_markdown(found, tmp_path / "pages")
-    for page in (path for path in written if path.suffix == ".md"):
-        for target, anchor in re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists()
-            assert not anchor or f'id="{anchor}"' in (page.parent / target).read_text(encoding="utf-8")

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and kills ar
 CHILD = """
 import functools, os, pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
-from conftest import publish
+from published_mnist import publish
 publish(pathlib.Path(sys.argv[2]))
 from pellucid.cli import main
 from pellucid.runs import progress, run

@@ -24,8 +24,12 @@ BASE = RunSettings(model="mlp", epochs=1, limit=100)
 SMALL_MNIST = """
 import pathlib, sys
 sys.path.insert(0, {tests!r})
-from conftest import publish
+from published_mnist import publish
 publish(pathlib.Path({folder!r}))
+"""
+NO_FIGURES = """
+from pellucid.runs import run
+run._save_figures = lambda *arguments: None
 """
 
 
@@ -132,9 +136,8 @@ def test_a_stopped_sweep_continues(tmp_path, mnist_folder, monkeypatch, runs):
     words = ["sweep", "--grid", "hidden=4,5,6", "--grid", "lr=0.1,0.2,0.3", "--epochs", "1", "--limit", "100"]
     words += ["--seeds", str(runs // 9)]
     # Every Python process runs this file when it starts, those of the sweep included: all of them find the small MNIST.
-    (tmp_path / "sitecustomize.py").write_text(
-        SMALL_MNIST.format(tests=str(Path(__file__).parents[1]), folder=str(mnist_folder))
-    )
+    startup = SMALL_MNIST.format(tests=str(Path(__file__).parents[1]), folder=str(mnist_folder))
+    (tmp_path / "sitecustomize.py").write_text(startup)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [
         sys.executable,
@@ -158,6 +161,8 @@ def test_a_stopped_sweep_continues(tmp_path, mnist_folder, monkeypatch, runs):
         folder: when for folder, when in done.items() if not json.loads((folder / "metrics.json").read_text())["interrupted"]
     }
     assert 3 <= len(done) < runs
+    (tmp_path / "sitecustomize.py").write_text(startup + NO_FIGURES)  # they take longer than all the rest of a run
+    monkeypatch.setattr("pellucid.runs.run._save_figures", lambda *arguments: None)
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith(f"{len(done)} of {runs} runs are done already")
