@@ -35,6 +35,12 @@ def mnist_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def no_figures(monkeypatch):
+    """Runs in this process save no figures, which take longer than the training of a small network."""
+    monkeypatch.setattr("pellucid.runs.run._save_figures", lambda *arguments: None)
+
+
+@pytest.fixture
 def images():
     """200 images (7, 7, 1) of ten classes that a small network learns in a few epochs."""
     x, y = blocks(200, 7, seed=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,10 +51,17 @@ def in_child(folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(folder), *arguments]
 
 
+TRAINED: list[Path] = []
+
+
 @pytest.fixture
-def run(tmp_path):
-    cli(*TRAIN, "--out", tmp_path / "run", "--quiet")
-    return tmp_path / "run"
+def run(tmp_path, tmp_path_factory):
+    """A run folder. All are copies of one, which is trained once."""
+    if not TRAINED:
+        folder = tmp_path_factory.mktemp("trained") / "run"
+        cli(*TRAIN, "--out", folder, "--quiet")
+        TRAINED.append(folder)
+    return Path(shutil.copytree(TRAINED[0], tmp_path / "run"))
 
 
 @pytest.mark.parametrize(("kernels", "flags", "said"), [("reference", (), 1), ("reference", ("--deterministic",), 0)])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from pellucid.cli import application
 from pellucid.runs.examination import examine_run
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def pellucid(*words):

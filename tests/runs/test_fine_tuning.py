@@ -40,6 +40,7 @@ from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import prepare, run
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 SMALL = RunSettings(model="mlp", hidden="8", epochs=1, batch_size=50, limit=100)
 
 

@@ -44,7 +44,7 @@ def train(out, observer=None, settings=SMALL):
     return run(RunPlan.of(settings), out, notify=lambda line: None, progress=False, observer=observer)
 
 
-def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder):
+def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder, no_figures):
     seen = []
     observed = train(tmp_path / "observed", lambda event, control, history: seen.append(event) is None)
     train(tmp_path / "unobserved")
@@ -55,7 +55,7 @@ def test_an_observer_does_not_change_the_run(tmp_path, mnist_folder):
     assert (observed["interrupted"], observed["learning_rate_changes"]) == (False, [])
 
 
-def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
+def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder, no_figures):
     rates = []
 
     def observer(event, control, history):
@@ -70,7 +70,7 @@ def test_changes_of_the_learning_rate_are_recorded(tmp_path, mnist_folder):
     assert changes == [{"after_step": 3, "learning_rate": 0.5}, {"after_step": 6, "learning_rate": None}]
 
 
-def test_a_run_with_changes_of_the_learning_rate_repeats_from_its_settings(tmp_path, mnist_folder):
+def test_a_run_with_changes_of_the_learning_rate_repeats_from_its_settings(tmp_path, mnist_folder, no_figures):
     def observer(event, control, history):
         control.learning_rate = {3: 0.5, 14: None, 17: 0.1 + 0.2}.get(getattr(event, "step", 0), control.learning_rate)
         return True

@@ -70,8 +70,7 @@ def test_grids():
             Grid.parse(axes, seeds)
 
 
-def test_a_sweep_from_the_command_line(mnist_folder, monkeypatch):
-    monkeypatch.setattr("pellucid.runs.run._save_figures", lambda *arguments: None)  # those of each run: half of the time
+def test_a_sweep_from_the_command_line(mnist_folder, no_figures):
     words = ["mnist", "--grid", "hidden=4,8", "--grid", "lr=0.01,0.2,1e9", "--seeds", 2, "--epochs", 2, "--limit", 100]
     text, _ = sweep(*words, "--out", "swept", "--jobs", 1)
     lines = text.splitlines()
@@ -185,7 +184,7 @@ def test_without_joblib_nothing_is_started(tmp_path, mnist_folder, monkeypatch):
     assert not (tmp_path / "sweep").exists()
 
 
-def test_an_incomplete_metrics_file_is_replaced(tmp_path, mnist_folder):
+def test_an_incomplete_metrics_file_is_replaced(tmp_path, mnist_folder, no_figures):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "swept")
     cores = threads.available_cores()
     work.run(jobs=1, notify=lambda text: None)
@@ -202,7 +201,7 @@ def test_an_incomplete_metrics_file_is_replaced(tmp_path, mnist_folder):
     assert grown.outstanding() == ["lr=0.3,seed=0"], "a grid may grow"
 
 
-def test_two_sweeps_do_not_run_in_one_folder(tmp_path, mnist_folder):
+def test_two_sweeps_do_not_run_in_one_folder(tmp_path, mnist_folder, no_figures):
     one = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "out")
     one.run(1, notify=lambda line: None)
     other = Sweep(BASE, Grid.parse(["lr=0.1,0.2"]), tmp_path / "out")
@@ -284,7 +283,7 @@ def test_the_figures():
         plots.sweep({}, {})
 
 
-def test_a_cell_whose_process_was_killed_at_its_very_end_is_tidied(tmp_path, mnist_folder):
+def test_a_cell_whose_process_was_killed_at_its_very_end_is_tidied(tmp_path, mnist_folder, no_figures):
     words = ["--grid", "hidden=4,5", "--epochs", "1", "--limit", "50", "--jobs", "1", "--out", tmp_path / "swept"]
     sweep(*words)
     cells = [path.parent for path in (tmp_path / "swept").glob("*/metrics.json")]
