@@ -347,6 +347,8 @@ def test_a_training_that_diverges_keeps_its_good_epochs(visitor, state):
     assert f"--lr-changes {change['after_step']}:1000.0" in end["command"]
     (network,) = visitor.ask("/api/networks")["networks"]
     assert (network["name"], network["epochs"]) == ("mlp-1", end["result"]["epochs"])
+    (listed,) = visitor.ask("/api/train/interrupted")["runs"]
+    assert (listed["status"], listed["error"], listed["again"]) == ("diverged", end["error"], 0.04), "without the change"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
@@ -409,15 +411,17 @@ def test_a_training_ends_when_its_server_is_killed(tmp_path, small_mnist):
 # -- interrupted runs -------------------------------------------------------------------------------------------------
 
 
-def pretend(path, status="interrupted", error=None):
+def pretend(path, status="interrupted", error=None, diverged=None, **changes):
     """Write the files of an interrupted run that are read before it is resumed."""
     (path / "checkpoints").mkdir(parents=True)
     (path / "checkpoints" / "checkpoint-000000020.pellucid").touch()
-    settings = RunSettings(hidden="8", epochs=5).to_json()
+    settings = dataclasses.replace(RunSettings(hidden="8", epochs=5), **changes).to_json()
     config = {"preset": "mlp", "data": {"name": "mnist"}, "fit": {"epochs": 5}, "settings": settings}
     (path / "config.json").write_text(json.dumps(config))
     values = {"status": status, "epoch": 2, "updated": f"2026-11-2{len(path.name)}T18:40:00+01:00", "error": error}
     (path / "status.json").write_text(json.dumps(values))
+    if diverged is not None:
+        (path / "metrics.json").write_text(json.dumps({"diverged": diverged, "test": {"accuracy": 0.9}}))
 
 
 def test_interrupted_runs_are_listed(client, state):
@@ -437,6 +441,36 @@ def test_interrupted_runs_are_listed(client, state):
     with RunFolder.of_run(state.runs / "four").locked():  # as a training in a terminal does
         assert [run["name"] for run in client.get("/api/train/interrupted").json()["runs"]] == ["three", "one"]
         assert client.post("/api/train/resume", json={"run": "four"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({}, {"lr": 0.004}),  # a tenth of the preset's
+        ({"lr": 3.0, "seed": 7}, {"lr": 0.3, "seed": 7}),
+        ({"optimizer": "adam"}, {"optimizer": "adam", "lr": 0.0001}),
+        ({"lr": 0.5, "lr_changes": "300:5"}, {"lr": 0.5}),  # changed by hand: the change is left out
+        ({"lr": "auto"}, None),
+    ],
+)
+def test_a_run_that_has_diverged_is_tried_again_at_a_lower_rate(client, state, monkeypatch, changes, again):
+    monkeypatch.setattr(train_queue.TrainingQueue, "_run_jobs", lambda self: None)  # no job starts
+    pretend(state.runs / "bad", "failed", "training diverged in epoch 2", "training diverged in epoch 2", **changes)
+    pretend(state.runs / "other", "failed", "the disk is full", "training diverged in epoch 2")  # when it was resumed
+    runs = {run["name"]: run for run in client.get("/api/train/interrupted").json()["runs"]}
+    assert (runs["bad"]["status"], runs["other"]["status"]) == ("diverged", "failed")
+    assert runs["bad"]["again"] == (again and again["lr"])
+    answer = client.post("/api/train/resume", json={"run": "bad"})
+    assert (answer.status_code, "would diverge again" in answer.json()["error"]) == (400, True)
+    assert "has not diverged" in client.post("/api/train/again", json={"run": "other"}).json()["error"]
+    assert client.post("/api/train/again", json={"run": "nobody"}).status_code == 404
+    answer = client.post("/api/train/again", json={"run": "bad"})
+    if again is None:
+        assert "no learning rate that could be lower" in answer.json()["error"]
+        return
+    job = state.jobs._jobs[answer.json()["job"]]
+    assert job.settings == dataclasses.replace(RunSettings(hidden="8", epochs=5), **again)
+    assert (job.resumed, job.numbered) == (False, True)
 
 
 @pytest.mark.parametrize(

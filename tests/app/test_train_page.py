@@ -11,7 +11,9 @@ from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
 from pellucid.app.tabs.train_job import Job
 from pellucid.data.drawings.corrections import Corrections
+from pellucid.errors import DivergedError
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.run import run
 
 
 @pytest.fixture
@@ -166,6 +168,27 @@ def test_an_interrupted_run_goes_on(open_page, state):
     wait_for_state(page, "stopped")
     listed.wait_for()
     assert re.search(r"stopped in epoch \d+ of 10000", listed.inner_text())
+
+
+def test_a_run_that_has_diverged_is_not_offered_as_one_that_goes_on(open_page, state):
+    def diverge(event, control, history):
+        control.learning_rate = 1e30 if event.epoch == 3 else None
+        return True
+
+    with pytest.raises(DivergedError):
+        run(RunPlan.of(RunSettings(hidden="8", epochs=5)), state.runs / "bad", notify=str, progress=False, observer=diverge)
+    page = open_page("#train", width=360, height=740)
+    listed = page.get_by_role("region", name="Diverged runs")
+    listed.wait_for()
+    assert re.search(r"bad mlp on mnist\s+training diverged in epoch 3, ", listed.inner_text())
+    assert page.get_by_role("region", name="Interrupted runs").count() == 0
+    assert page.get_by_role("button", name="Resume bad").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Try again at 0.04: bad").click()
+    wait_for_state(page, "done")
+    assert "--lr 0.04" not in page.locator(".train-result .train-command").inner_text(), "the preset's, without the change"
+    assert page.locator(".train-job h2").inner_text() == "mlp-1: mlp on mnist"
+    assert listed.is_visible(), "it is kept"
 
 
 # -- findings ---------------------------------------------------------------------------------------------------------

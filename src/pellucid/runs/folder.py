@@ -257,9 +257,9 @@ def is_complete(path: str | Path) -> bool:
 class InterruptedRun:
     """A run that can be resumed, for a list of such runs.
 
-    ``status`` is "interrupted", "killed" if its process was killed while it trained or before it had saved its results, or
-    "failed"; ``error`` is then what ended it. ``epoch`` is the last one that it worked on, of ``epochs``; ``updated`` the time
-    of its last sign of life (ISO 8601).
+    ``status`` is "interrupted", "killed" if its process was killed while it trained or before it had saved its results,
+    "failed", or "diverged": then it would diverge again. ``error`` is what ended a run that failed or diverged. ``epoch`` is the
+    last one that it worked on, of ``epochs``; ``updated`` the time of its last sign of life (ISO 8601).
     """
 
     path: Path
@@ -315,6 +315,9 @@ def _why(path: Path, status: Mapping[str, Any]) -> str:
     """Return the status of an :class:`InterruptedRun`, from the status that its process wrote last."""
     last = status.get("status")
     if last == "failed":
+        with contextlib.suppress(FileError):
+            if (error := read_metrics(path).get("diverged")) is not None and error == status.get("error"):
+                return "diverged"
         return "failed"
     with contextlib.suppress(FileError):
         if last == "evaluating" and read_metrics(path).get("interrupted"):

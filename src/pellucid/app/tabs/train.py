@@ -15,15 +15,13 @@ from starlette.routing import BaseRoute, Route
 from pellucid.app.api import RequestFields, get, post
 from pellucid.app.networks import SHAPE
 from pellucid.app.state import AppState
-from pellucid.app.tabs.train_job import command, describe_interrupted
+from pellucid.app.tabs.train_job import command, describe_interrupted, peak_rate
 from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.data.augmentation_text import format_augmentation
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.sources.registry import CLASS_MAPS, SOURCES
 from pellucid.errors import PellucidError
-from pellucid.optim import rule_of
-from pellucid.optim.schedules import Schedule
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import BATCH_OPTIMIZERS, CLASSIFIERS, MLP
 from pellucid.runs.recipe import Recipe
@@ -59,6 +57,7 @@ def routes(state: AppState) -> list[BaseRoute]:
         post("/api/train/start", functools.partial(_start, jobs, corrections), *FIELDS),
         get("/api/train/interrupted", functools.partial(_interrupted, jobs)),
         post("/api/train/resume", functools.partial(_resume, jobs), "run"),
+        post("/api/train/again", functools.partial(_try_again, jobs), "run"),
         post("/api/train/pair", functools.partial(_start_pair, jobs)),
         post("/api/train/control", functools.partial(_control, jobs), "job", "action", "value"),
         Route("/api/train/events", EventStream(jobs), methods=["GET"]),
@@ -76,13 +75,12 @@ def _choices() -> dict[str, Any]:
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
     built = recipe.network(10).build(SHAPE)
-    rate = rule_of(recipe.optimizer).learning_rate
     return {
         "about": recipe.about,
         "epochs": recipe.fit.epochs,
         "batch_size": recipe.fit.batch_size,
         "optimizer": str(recipe.optimizer),
-        "lr": rate.peak if isinstance(rate, Schedule) else rate,
+        "lr": peak_rate(recipe.optimizer),
         "augmentation": format_augmentation(recipe.fit.augmentation),
         "hidden": "x".join(map(str, recipe.network.hidden)) if isinstance(recipe.network, MLP) else None,
         "parameters": sum(slot.size for slot in built.slots.values() if not slot.state),
@@ -137,6 +135,10 @@ def _interrupted(jobs: TrainingQueue) -> dict[str, Any]:
 
 def _resume(jobs: TrainingQueue, request: RequestFields) -> dict[str, Any]:
     return {"job": jobs.resume(request.text("run"))}  # a name in the list: no request names a folder
+
+
+def _try_again(jobs: TrainingQueue, request: RequestFields) -> dict[str, Any]:
+    return {"job": jobs.try_again(request.text("run"))}
 
 
 def _start_pair(jobs: TrainingQueue, request: RequestFields) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import shlex
@@ -13,9 +14,13 @@ from typing import Any
 
 from pellucid.core.json_text import jsonable
 from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import ConfigError, PellucidError
+from pellucid.optim import Optimizer, rule_of
+from pellucid.optim.schedules import Schedule
 from pellucid.runs.folder import HISTORY, InterruptedRun, RunFolder
-from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.rate_changes import format_rate_changes
+from pellucid.runs.resuming import saved_plan
 
 # The two networks for drawings, by the names of their run folders: one is trained quickly, the other is accurate.
 PAIR = {
@@ -23,6 +28,7 @@ PAIR = {
     "draw-cnn": RunSettings(data="drawings", model="draw-cnn", watch=True),
 }
 FINISHED = ("done", "stopped", "failed")
+LOWER = 0.1  # the learning rate after a divergence, relative to the one that diverged
 
 
 @dataclass
@@ -129,9 +135,40 @@ def reading_flags(reading: ReadOptions) -> list[str]:
 
 
 def describe_interrupted(run: InterruptedRun) -> dict[str, Any]:
-    """Return what the page shows of a run that was interrupted."""
+    """Return what the page shows of a run that was interrupted; of one that has diverged, also the rate for another try."""
     names = "name", "model", "data", "status", "epoch", "epochs", "updated", "error"
-    return {name: getattr(run, name) for name in names}
+    shown = {name: getattr(run, name) for name in names}
+    if run.status == "diverged":
+        shown["again"] = None
+        with contextlib.suppress(PellucidError):
+            shown["again"] = learning_rate(settings_for_another_try(run))
+    return shown
+
+
+def settings_for_another_try(run: InterruptedRun) -> RunSettings:
+    """Return the settings of a run that has diverged, with a lower learning rate.
+
+    If the rate was changed while the run was trained, they are those without the changes; otherwise the rate is a tenth. Raises
+    FileError if the run cannot be read, and ConfigError if its learning rate is not known.
+    """
+    settings = saved_plan(run.path).settings
+    if settings.lr_changes is not None:
+        return dataclasses.replace(settings, lr_changes=None)
+    if (rate := learning_rate(settings)) is None:
+        raise ConfigError(f"{run.name} has no learning rate that could be lower: choose other settings")
+    return dataclasses.replace(settings, lr=float(f"{LOWER * rate:.3g}"))
+
+
+def learning_rate(settings: RunSettings) -> float | None:
+    """Return the learning rate of these settings, the peak of a schedule; None if the training finds or needs none."""
+    optimizer = RunPlan.of(settings).recipe.optimizer
+    return None if settings.lr == AUTO or rule_of(optimizer).full_batch else peak_rate(optimizer)
+
+
+def peak_rate(optimizer: Optimizer) -> float:
+    """Return the learning rate of an optimizer, or the highest one of its schedule."""
+    rate = rule_of(optimizer).learning_rate
+    return rate.peak if isinstance(rate, Schedule) else rate
 
 
 def read_rows(folder: Path) -> list[dict[str, float | None]]:

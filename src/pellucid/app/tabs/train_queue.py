@@ -18,7 +18,7 @@ from typing import Any
 
 from pellucid.app.api import NotFoundError
 from pellucid.app.networks import Networks
-from pellucid.app.tabs.train_job import FINISHED, PAIR, Job, read_rows
+from pellucid.app.tabs.train_job import FINISHED, PAIR, Job, read_rows, settings_for_another_try
 from pellucid.app.tabs.train_worker import work
 from pellucid.core.json_text import jsonable
 from pellucid.errors import ConfigError, FileError, PellucidError
@@ -63,12 +63,12 @@ class TrainingQueue:
         """Add a job that resumes an interrupted run, and return its number.
 
         ``name`` is one of those in :meth:`interrupted`. Raises NotFoundError for another one, ConfigError if too many jobs
-        wait, and FileError if the run cannot be read.
+        wait or the run has diverged, and FileError if the run cannot be read.
         """
         with self._change:
-            run = next((one for one in self.interrupted() if one.name == name), None)
-            if run is None:
-                raise NotFoundError(f"there is no interrupted run {name!r}: it may have been resumed in the meantime")
+            run = self._interrupted_run(name)
+            if run.status == "diverged":
+                raise ConfigError(f"{name} has diverged, and would diverge again: start a new run with a lower learning rate")
             number, plan = self._next_number(), saved_plan(run.path)
             epochs = run.epochs or plan.recipe.fit.epochs
             job = Job(number, plan.settings, plan, name, numbered=False, epochs=epochs, resumed=True)
@@ -76,10 +76,28 @@ class TrainingQueue:
             self._add(job)
         return number
 
-    def interrupted(self) -> list[InterruptedRun]:
-        """Return the runs in the folder of the server that can be resumed, the last one to be interrupted first.
+    def try_again(self, name: str) -> int:
+        """Add a job with the settings of a run that has diverged, at a lower learning rate, and return its number.
 
-        Runs that a job or another process is training are left out.
+        Raises NotFoundError for a name that is not in :meth:`interrupted`, ConfigError if that run has not diverged, or too many
+        jobs wait, and FileError if the run cannot be read.
+        """
+        with self._change:
+            run = self._interrupted_run(name)
+            if run.status != "diverged":
+                raise ConfigError(f"{name} has not diverged: resume it")
+            return self.start(settings_for_another_try(run))
+
+    def _interrupted_run(self, name: str) -> InterruptedRun:
+        run = next((one for one in self.interrupted() if one.name == name), None)
+        if run is None:
+            raise NotFoundError(f"there is no interrupted run {name!r}: it may have been resumed in the meantime")
+        return run
+
+    def interrupted(self) -> list[InterruptedRun]:
+        """Return the runs in the folder of the server that are not complete, the last one to be interrupted first.
+
+        All but those that have diverged can be resumed. Runs that a job or another process is training are left out.
         """
         with self._change:
             active = {job.folder_name for job in self._jobs.values() if job.state not in FINISHED}
@@ -106,11 +124,11 @@ class TrainingQueue:
     def start_pair(self) -> list[int]:
         """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`.
 
-        Interrupted runs of these names are resumed. If one of the two is complete, only the other one is trained.
+        Interrupted runs of these names are resumed, unless they have diverged. If one of the two is complete, only the other one is trained.
         """
         with self._change:
             active = {job.name: job.number for job in self._jobs.values() if job.state not in FINISHED}
-            interrupted = {run.name for run in self.interrupted()}
+            interrupted = {run.name for run in self.interrupted() if run.status != "diverged"}
             complete = {name for name in PAIR if is_complete(self.runs / name)}
             numbers = []
             for name, settings in PAIR.items():
@@ -127,7 +145,7 @@ class TrainingQueue:
     def resume_pair(self) -> None:
         """Finish the two networks for drawings if one of them was interrupted, not if it failed. Raises like :meth:`start`."""
         with self._change:
-            if any(run.name in PAIR and run.status != "failed" for run in self.interrupted()):
+            if any(run.name in PAIR and run.status not in ("failed", "diverged") for run in self.interrupted()):
                 self.start_pair()
 
     def control(self, number: int, action: str, value: float | None = None) -> None:
