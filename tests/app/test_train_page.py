@@ -151,7 +151,7 @@ def test_failures_are_reported(open_page):
 def test_an_interrupted_run_goes_on(open_page, state):
     interrupt(state.runs / "mine", RunSettings(hidden="8", epochs=10_000, batch_size=50), epoch=3)
     page = open_page("#train", width=360, height=740)
-    listed = page.locator(".train-interrupted li")
+    listed = page.locator(".train-unfinished li")
     listed.wait_for()
     assert re.match(r"mine mlp on mnist\s+stopped in epoch 3 of 10000\s+\d+ \w+ \d{4}, \d\d:\d\d", listed.inner_text())
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -16,7 +16,7 @@ export function interruptedRuns(onResume) {
     "A resumed run ends with the network that it would have without the interruption, to the last bit.");
   const diverged = runList("Diverged runs",
     "Resumed, they would diverge again. The network of the last good checkpoint is kept: choose it on the tab Draw.");
-  const box = element("div", {class: "train-unfinished stack", hidden: true}, interrupted.box, diverged.box);
+  const box = element("div", {class: "stack", hidden: true}, interrupted.box, diverged.box);
 
   const load = latestOnly(async () => {
     const {runs} = await get("/api/train/interrupted"), text = JSON.stringify(runs);
@@ -24,7 +24,7 @@ export function interruptedRuns(onResume) {
     shown = text;
     interrupted.show(runs.filter((run) => run.status !== "diverged").map((run) => entry(run, `${STATUS[run.status]}${place(run)}`
       + (run.error === null ? "" : `: ${run.error}`), button(run, "Resume", `Resume ${run.name}`, "/api/train/resume"))));
-    diverged.show(runs.filter((run) => run.status === "diverged").map((run) => entry(run, run.error,
+    diverged.show(runs.filter((run) => run.status === "diverged").map((run) => entry(run, run.error.split("; ")[0],   // without the usual causes
       run.again === null ? null : button(run, `Try again at ${run.again}`, `Try again at ${run.again}: ${run.name}`, "/api/train/again"))));
     box.hidden = !runs.length;
   });
@@ -58,7 +58,7 @@ export function interruptedRuns(onResume) {
 }
 
 function runList(title, about) {
-  const list = element("ul", {class: "train-interrupted"});
+  const list = element("ul", {class: "train-unfinished"});
   const box = element("section", {class: "card", "aria-label": title, hidden: true},
     element("h2", {}, title), list, element("p", {class: "quiet small"}, about));
   return {box, show(entries) { list.replaceChildren(...entries); box.hidden = !entries.length; }};
