@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 
 import numpy as np
 import pytest
+from conftest import until
 
 pytest.importorskip("starlette", reason="the drawing mode needs Starlette")
 from starlette.testclient import TestClient
@@ -232,6 +234,54 @@ def test_the_progress_of_a_request_is_known_by_its_ticket(ask, networks, monkeyp
     computing = {"state": "computing", "network": "poor", "of": 200}
     assert seen == [{"state": "loading", "data": "mnist"}, *({**computing, "done": n} for n in (100, 140, 180))]
     assert ask("progress", ticket="mine") == {"state": "unknown"}
+
+
+def test_a_request_is_cancelled_between_two_chunks(ask, networks, monkeypatch):
+    monkeypatch.setattr(predictions, "CHUNK", 40)
+    calls, model = [], networks.get("poor").model
+    predict = model.predict
+
+    def cancel(x):
+        if len(x) > 1:  # not the server's first prediction, at its start
+            calls.append(len(x))
+            assert ask("cancel", ticket="mine") == {"cancelled": True}
+        return predict(x)
+
+    monkeypatch.setattr(model, "predict", cancel)
+    assert ask("results", networks=BOTH, ticket="mine") == {"cancelled": True}
+    assert calls == [40], "the other 60 images are not read"
+    assert ask("cancel", ticket="mine") == {"cancelled": False}
+    assert ask("progress", ticket="mine") == {"state": "unknown"}
+    monkeypatch.setattr(model, "predict", predict)
+    monkeypatch.setattr(networks.get("good").model, "predict", lambda x: 1 / 0)  # its predictions are known
+    assert ask("results", networks=BOTH)["data"]["n"] == 100
+
+
+def test_a_waiting_request_is_cancelled(ask, networks, monkeypatch):
+    computing, go_on, model = threading.Event(), threading.Event(), networks.get("poor").model
+    predict, answers = model.predict, {}
+
+    def slow(x):
+        if len(x) > 1:
+            computing.set()
+            assert go_on.wait(30)
+        return predict(x)
+
+    def compare(name):
+        answers[name] = ask("results", networks=BOTH, ticket=name)
+
+    monkeypatch.setattr(model, "predict", slow)
+    first, second = (threading.Thread(target=compare, args=[name]) for name in ("first", "second"))
+    first.start()
+    assert computing.wait(30)
+    second.start()
+    until(lambda: ask("progress", ticket="second") == {"state": "waiting"})
+    ask("cancel", ticket="second")
+    second.join(30)
+    assert answers == {"second": {"cancelled": True}}
+    go_on.set()
+    first.join(30)
+    assert answers["first"]["data"]["n"] == 100
 
 
 def test_the_validation_set(ask):

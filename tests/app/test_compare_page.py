@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from pellucid.app import predictions
+
 
 @pytest.fixture
 def compared(open_page, mnist_folder):
@@ -58,6 +60,32 @@ def test_the_progress_is_shown(open_page, mnist_folder, state, monkeypatch):
     go_on.set()
     page.wait_for_selector(".compare-matrix")
     progress.wait_for(state="hidden")
+
+
+def test_a_comparison_is_cancelled(open_page, mnist_folder, state, monkeypatch):
+    go_on, calls, model = threading.Event(), [], state.networks.get("cnn-fast").model
+    predict = model.predict
+
+    def slow(x):
+        if len(x) > 1:  # not the server's first prediction
+            calls.append(len(x))
+            assert go_on.wait(30)
+        return predict(x)
+
+    monkeypatch.setattr(model, "predict", slow)
+    monkeypatch.setattr(predictions, "CHUNK", 10)
+    page = open_page("#compare", width=360, height=740)
+    page.get_by_text("100 of 200 images; now cnn-fast").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    with page.expect_response("**/compare/cancel"):
+        page.get_by_role("button", name="Cancel").press("Enter")
+    go_on.set()
+    page.get_by_text("Cancelled.").wait_for()
+    page.locator(".compare-progress").wait_for(state="hidden")
+    assert calls == [10], "the server has not read the other images"
+    page.get_by_role("button", name="Compare again").press("Enter")
+    page.wait_for_selector(".compare-matrix")
+    assert not page.get_by_role("button", name="Compare again").is_visible()
 
 
 def test_the_keyboard_moves_from_cell_to_cell_and_opens_the_images(compared):

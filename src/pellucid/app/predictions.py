@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pellucid.core.memory import Array
 from pellucid.core.version import __version__
 from pellucid.data import Dataset, Splits
 from pellucid.data.sources import registry
-from pellucid.errors import DataError, FileError
+from pellucid.errors import DataError, FileError, PellucidError
 from pellucid.model.model import Model
 from pellucid.training.execution import chunks
 
@@ -33,6 +33,7 @@ FOLDER = ".predictions"
 SUFFIX = ".safetensors"
 DIGESTS = "digests.json"  # of the data sets when they were loaded last
 CHUNK = 256  # images between two reports of the progress
+POLL_INTERVAL = 0.1  # seconds between two looks of a waiting request whether it was cancelled
 MAX_DATASETS, MAX_PREDICTIONS = 3, 24  # kept in memory
 MAX_FILES = 60  # of some 500 KB each; the oldest are deleted
 
@@ -65,16 +66,37 @@ class Predicted:
     probabilities: Array
 
 
+class CancelledError(PellucidError):
+    """The request was cancelled before its results were computed."""
+
+
 class Progress:
-    """How far a request is: ``state`` is "waiting", "loading" the ``data``, or "computing", with ``done`` images ``of`` all."""
+    """How far a request is: ``state`` is "waiting", "loading" the ``data``, or "computing", with ``done`` images ``of`` all.
+
+    Another thread may call :meth:`cancel`: the next report of the progress then raises CancelledError.
+    """
 
     def __init__(self) -> None:
         self.now: dict[str, Any] = {"state": "waiting"}
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End the work at its next report."""
+        self._cancelled = True
+
+    def check(self) -> None:
+        """Raise CancelledError if the request was cancelled."""
+        if self._cancelled:
+            raise CancelledError("the comparison was cancelled")
 
     def loading(self, data: str) -> None:
+        """Report that a data set is being loaded."""
+        self.check()
         self.now = {"state": "loading", "data": data}
 
     def computing(self, network: str, done: int, of: int) -> None:
+        """Report how many predictions are computed."""
+        self.check()
         self.now = {"state": "computing", "network": network, "done": done, "of": of}
 
 
@@ -88,8 +110,11 @@ class PredictionStore:
         self._lock = threading.Lock()
 
     def samples(self, part: Part, progress: Progress) -> tuple[Dataset, Card]:
-        """Return the images of a part, loaded on first use. Raises what ``registry.load`` raises, and DataError."""
-        with self._lock:
+        """Return the images of a part, loaded on first use.
+
+        Raises what ``registry.load`` raises, DataError, and CancelledError.
+        """
+        with self._turn(progress):
             return self._samples(part, progress)
 
     def predictions(
@@ -100,7 +125,7 @@ class PredictionStore:
         ``sha256`` is the digest that the data had when a network was trained. If the predictions for such data are known, or
         those for the data as it was loaded last, it is not loaded again. Raises like :meth:`samples`.
         """
-        with self._lock:
+        with self._turn(progress):
             digests = {network.name: digest(network.model) for network in networks}
             found: dict[str, Predicted] = {}
             loaded = self._splits.get((part.data, part.seed))
@@ -118,6 +143,16 @@ class PredictionStore:
                     found[network.name] = Predicted(card, np.asarray(samples.y), p)
                     self._keep(keys[network.name], found[network.name], write=True)
             return found
+
+    @contextlib.contextmanager
+    def _turn(self, progress: Progress) -> Iterator[None]:
+        """Wait until no other request is computed, then keep others waiting during the ``with`` block."""
+        while not self._lock.acquire(timeout=POLL_INTERVAL):
+            progress.check()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _known_ones(self, keys: dict[str, str]) -> dict[str, Predicted]:
         found = {name: self._find(key) for name, key in keys.items()}

@@ -2,7 +2,7 @@
 
 Each network predicts each part of a data set once: later requests use the stored predictions
 (:mod:`pellucid.app.predictions`). While a request is computed, the page asks for its progress by a ticket, a name that it gives
-to the request.
+to the request, and may cancel it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from pellucid.app.api import RequestFields, pack, post
 from pellucid.app.networks import Network, Networks
-from pellucid.app.predictions import Card, Part, PredictionStore, Progress
+from pellucid.app.predictions import CancelledError, Card, Part, PredictionStore, Progress
 from pellucid.app.state import AppState
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
@@ -38,6 +38,7 @@ def routes(state: AppState) -> list[BaseRoute]:
     return [
         post("/api/compare/results", functools.partial(_results, networks, store, tickets), *FIELDS, "ticket"),
         post("/api/compare/progress", tickets.look_up, "ticket"),
+        post("/api/compare/cancel", tickets.cancel, "ticket"),
         post("/api/compare/images", functools.partial(_images, networks, store), *FIELDS, *cell, "first"),
     ]
 
@@ -64,6 +65,13 @@ class Tickets:
         """Return the progress of the request with that ticket; after its end, the state "unknown"."""
         progress = self._progress.get(request.text("ticket"))
         return {"state": "unknown"} if progress is None else progress.now
+
+    def cancel(self, request: RequestFields) -> dict[str, Any]:
+        """Cancel the request with that ticket, and return whether it was still being computed."""
+        progress = self._progress.get(request.text("ticket"))
+        if progress is not None:
+            progress.cancel()
+        return {"cancelled": progress is not None}
 
 
 @dataclass
@@ -112,7 +120,10 @@ def _training_data(network: Network) -> tuple[str, int]:
 
 def _results(networks: Networks, store: PredictionStore, tickets: Tickets, request: RequestFields) -> dict[str, Any]:
     with tickets.progress(request.text("ticket", None, None)) as progress:
-        selection = _select(networks, store, request, progress)
+        try:
+            selection = _select(networks, store, request, progress)
+        except CancelledError:
+            return {"cancelled": True}
     comparison, card, n = selection.comparison, selection.card, len(selection.y)
     return {
         "data": {"name": card.name, "part": selection.part.part, "source": card.source, "n": n},

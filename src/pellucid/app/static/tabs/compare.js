@@ -11,18 +11,19 @@ export function mount(section) {
   let selected = null, part = "test", dataset = null;   // what is compared; dataset null: that of the first network
   let outdated = true;                               // whether the selection has changed since the results were loaded
   const networks = element("div", {class: "compare-networks"});
-  const status = element("p", {class: "compare-status quiet small", role: "status"});
+  const status = element("p", {class: "compare-status quiet small", role: "status", tabindex: -1});
   const datasets = element("select", {"aria-label": "Data set", onchange: () => { dataset = datasets.value; update(); }});
   const datasetField = element("label", {hidden: true}, "of", datasets);
   const parts = radioGroup("Part of the data set", [
     ["test", "Test set", "Not used in training"],
     ["validation", "Validation set", "Not used to compute gradients, but possibly to choose settings"],
   ], part, (value) => { part = value; update(); });
+  const again = element("button", {type: "button", hidden: true, onclick: () => { status.focus(); update(); }}, "Compare again");
   const results = element("div", {class: "stack"}), album = imageAlbum(), progress = createProgress();
   section.append(element("div", {class: "stack"},
     element("div", {class: "card"},
       element("fieldset", {}, element("legend", {}, `Networks to compare (${MIN_NETWORKS} to ${MAX_NETWORKS})`), networks),
-      element("div", {class: "row"}, parts, datasetField), status, progress.box,
+      element("div", {class: "row"}, parts, datasetField), status, progress.box, again,
       element("p", {class: "try"}, element("strong", {}, "Try: "),
         "click a number outside the diagonal of a table, and see the images that this network misreads. Would you have read them?")),
     results), album.box);
@@ -48,8 +49,15 @@ export function mount(section) {
   const load = latestOnly(async () => {
     const request = {networks: selected, part, ...(dataset === null ? {} : {data: dataset})};
     status.textContent = "comparing …";
+    again.hidden = true;
     try {
       const answer = await progress.follow((ticket) => post("/api/compare/results", {...request, ticket}));
+      if (answer.cancelled) {
+        status.textContent = "Cancelled. Predictions of networks that had read all images are kept.";
+        results.replaceChildren();
+        again.hidden = false;
+        return;
+      }
       status.textContent = `${thousands(answer.data.n)} images: the ${answer.data.part} set of ${answer.data.name}`;
       datasets.replaceChildren(...answer.datasets.map((name) =>
         element("option", {value: name, selected: name === (request.data ?? answer.datasets[0])}, name)));
@@ -66,6 +74,7 @@ export function mount(section) {
     if (outdated) return;
     if (selected.length >= MIN_NETWORKS) { load(); return; }
     results.replaceChildren();
+    again.hidden = true;
     status.textContent = appState.networks.length < MIN_NETWORKS
       ? "A comparison needs at least two networks. Train more on the tab Train." : `Choose ${MIN_NETWORKS} to ${MAX_NETWORKS} networks.`;
   }
