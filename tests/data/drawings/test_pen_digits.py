@@ -134,7 +134,8 @@ def test_the_file_is_looked_for_in_and_beside_the_named_folder(tmp_path, monkeyp
 
 
 @pytest.mark.skipif(folder() is None, reason="the published file is not beside PELLUCID_DATA")
-def test_the_published_file():
+def test_the_published_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # without cached images
     splits = pen_digits.pendigits(folder())
     assert splits.sizes == {"train": 4_996, "validation": 1_000, "test": 1_498}
     assert splits.train.x.shape == (4_996, 28, 28, 1)

@@ -17,6 +17,7 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import numpy as np
 from pellucid.core.files import open_regular, write_atomically
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset, Splits
+from pellucid.data.drawings.image_cache import cached
 from pellucid.data.drawings.rendering import digit
 from pellucid.data.sources import lzw
 from pellucid.data.sources.folders import cache_folder, named_folder
@@ -57,19 +59,25 @@ def pendigits(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 
 
     The split is by writers, so ``split_seed`` has no effect. The file, compressed or not, is looked for in ``data_dir``
     or the folder in PELLUCID_DATA, in a folder ``pendigits`` in it or beside it, and in the cache. Otherwise it is downloaded.
+    The images are kept in the cache (:mod:`~pellucid.data.drawings.image_cache`).
 
     Raises DataError if the file is neither found nor downloaded, and FileError for a file that is not the published one.
     """
     path, source = find_file(data_dir) or (fetch(), "download")
     all_drawings = load_drawings(path)
     sets = []
-    for name, writers in WRITERS.items():
-        drawings = [drawing for drawing in all_drawings if drawing.writer in writers]
-        x = np.stack([digit(list(drawing.strokes)) for drawing in drawings])
-        y = np.asarray([drawing.label for drawing in drawings], np.int64)
-        sets.append(Dataset(x, y, classes="0123456789", name=f"pendigits {name}"))
+    for name in WRITERS:
+        make = functools.partial(_images, all_drawings, name)
+        sets.append(cached(f"pendigits {name}", [DIGEST, list(WRITERS[name])], make))
     train, validation, test = sets
     return Splits(train, validation, test, "pendigits", source, DIGEST)
+
+
+def _images(all_drawings: Sequence[Drawing], part: str) -> Dataset:
+    drawings = [drawing for drawing in all_drawings if drawing.writer in WRITERS[part]]
+    x = np.stack([digit(list(drawing.strokes)) for drawing in drawings])
+    y = np.asarray([drawing.label for drawing in drawings], np.int64)
+    return Dataset(x, y, classes="0123456789", name=f"pendigits {part}")
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,6 +17,8 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from pellucid.core import rng
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset, Splits, digest
 from pellucid.data.drawings import pen_digits
+from pellucid.data.drawings.image_cache import cached
 from pellucid.data.drawings.non_digits import KINDS, TRAINING_KINDS, non_digit_images, varied_non_digits
 from pellucid.data.drawings.pen_digits import pendigits
 from pellucid.data.drawings.rendering import image_of
@@ -44,23 +47,34 @@ PARTS = ("train", "validation", "test")
 def drawings(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0) -> Splits:
     """Return MNIST, pen digits and drawings that are not digits as one data set.
 
+    The images that are made here are kept in the cache (:mod:`~pellucid.data.drawings.image_cache`).
+
     Raises the errors of :func:`~pellucid.data.sources.mnist.mnist`.
     """
-    return combine(mnist(data_dir, split_seed), functools.partial(pendigits, data_dir), functools.partial(_more, data_dir))
+    return combine(mnist(data_dir, split_seed), functools.partial(pendigits, data_dir), functools.partial(_more, data_dir), cached)
 
 
 def _more(data_dir: str | os.PathLike[str] | None) -> list[Dataset]:
     """Return what the training set has in addition; without the pen digits, where they cannot be had."""
-    more = [styled_digits(STYLED), varied_non_digits("train", TRAINING_KINDS, VARIED)]
+    more = [
+        cached("styled digits", STYLED, lambda: styled_digits(STYLED)),
+        cached("varied non-digits", [TRAINING_KINDS, VARIED], lambda: varied_non_digits("train", TRAINING_KINDS, VARIED)),
+    ]
     with contextlib.suppress(DataError):
-        more.append(varied_digits(data_dir, VARIATIONS))
+        pen_digits.load_drawings(_pen_digits_file(data_dir))  # without the file there are none, even if they are in the cache
+        make = functools.partial(varied_digits, data_dir, VARIATIONS)
+        more.append(cached("varied pen digits", [pen_digits.DIGEST, list(pen_digits.WRITERS["train"]), VARIATIONS], make))
     return more
+
+
+def _pen_digits_file(data_dir: str | os.PathLike[str] | None) -> Path:
+    place = pen_digits.find_file(data_dir)
+    return place[0] if place else pen_digits.fetch()
 
 
 def varied_digits(data_dir: str | os.PathLike[str] | None, count: int) -> Dataset:
     """Return each drawing of the training writers ``count`` times with changes, and no two of them with the same."""
-    place = pen_digits.find_file(data_dir)
-    drawings = pen_digits.load_drawings(place[0] if place else pen_digits.fetch())
+    drawings = pen_digits.load_drawings(_pen_digits_file(data_dir))
     images, labels = list[Array](), list[int]()
     for number, drawing in enumerate(drawings):
         if drawing.writer in pen_digits.WRITERS["train"]:
@@ -81,12 +95,22 @@ def styled_digits(count: int) -> Dataset:
     return Dataset(np.stack(images), np.asarray(labels, np.int64), classes=CLASSES, name="styled digits")
 
 
-def combine(scans: Splits, load_pen_digits: Callable[[], Splits], load_more: Callable[[], list[Dataset]] = list) -> Splits:
+def not_cached(name: str, inputs: Any, make: Callable[[], Dataset]) -> Dataset:
+    """Return what ``make()`` returns: in place of :func:`~pellucid.data.drawings.image_cache.cached`."""
+    return make()
+
+
+def combine(
+    scans: Splits,
+    load_pen_digits: Callable[[], Splits],
+    load_more: Callable[[], list[Dataset]] = list,
+    cache: Callable[[str, Any, Callable[[], Dataset]], Dataset] = not_cached,
+) -> Splits:
     """Return MNIST (``scans``), pen digits and non-digits as one data set, with the splits that each of them has.
 
     The test set has kinds of non-digits that are in neither of the other sets. If ``load_pen_digits`` raises DataError, because
     there is no network, the data set has no pen digits; a message and its name say so. The sets that ``load_more`` returns are
-    added to the training set.
+    added to the training set. ``cache`` keeps the images of non-digits.
     """
     sources, name = [scans], "drawings"
     try:
@@ -97,7 +121,8 @@ def combine(scans: Splits, load_pen_digits: Callable[[], Splits], load_more: Cal
             print(f"{name}: networks will read fewer drawn digits correctly. {error}", file=sys.stderr)
     sets, non_digits, more = list[Dataset](), list[Dataset](), load_more()
     for part in PARTS:
-        non_digits.append(non_digit_images(part, KINDS if part == "test" else TRAINING_KINDS, SIZES[part]))
+        kinds, count = KINDS if part == "test" else TRAINING_KINDS, SIZES[part]
+        non_digits.append(cache(f"non-digits {part}", [kinds, count], functools.partial(non_digit_images, part, kinds, count)))
         parts = [*(getattr(source, part) for source in sources), non_digits[-1]]
         parts += more if part == "train" else []
         x, y = np.concatenate([data.x for data in parts]), np.concatenate([data.y for data in parts])
