@@ -44,7 +44,8 @@ from pellucid.data import digit, read_csv, read_image, read_series
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.input_stage import ImageScaling
 from pellucid.export.web_page import scripts
-from pellucid.export.web_page.description import describe_input, describe_output
+from pellucid.export.web_page.description import MAP_COLORS, describe_input, describe_output
+from pellucid.plots.class_maps import CLASS_COLORS
 from pellucid.runs.folder import RunFolder
 from tests.browser import draw
 
@@ -211,6 +212,49 @@ def test_undo_clear_keys_and_fingers(open_file, tmp_path):
     page.get_by_text("Draw a digit.").first.wait_for()
 
 
+def test_pictures_of_digits_become_what_digit_makes_of_them(open_file, tmp_path):
+    model = digits_model()
+    page = open_file(export(model, tmp_path / "digits.html"))
+    random = np.random.default_rng(2)
+
+    def ink(h, w, *, paper=0, dark=255, strokes=3):
+        image = (paper + random.integers(0, 5, (h, w))).astype(np.uint8)
+        for _ in range(strokes):  # of uneven ink: otherwise the centre of mass may be exactly between two pixels
+            row, column = random.integers(2, h - 3), random.integers(2, w - 3)
+            part = image[row : row + max(2, h // 9), column : column + max(2, w // 7)]
+            part[...] = dark + (1 if dark < paper else -1) * random.integers(0, 30, part.shape)
+        return image
+
+    pictures = {
+        "wide.png": ink(40, 90), "paper.png": ink(120, 70, paper=240, dark=20), "small.png": ink(9, 11),
+        "faint.png": ink(50, 50, paper=120, dark=170), "same.png": ink(28, 28), "light.png": ink(28, 28, paper=250, dark=3),
+        "one.png": ink(64, 64, strokes=1), "odd.png": ink(31, 29, paper=200, dark=90),
+    }  # fmt: skip
+    for name, pixels in pictures.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+        page.locator("input[type=file]").set_input_files(tmp_path / name)
+        page.get_by_text(f"the ink of {name}").wait_for()
+        expected = pixels[..., None] if name == "same.png" else digit(pixels)
+        image = input_of(page).reshape(28, 28, 1).astype(np.uint8)
+        assert np.abs(image - expected.astype(int)).max() <= (0 if name == "same.png" else 1), name
+        assert np.abs(outputs_of(page) - model.predict(image[None])[0]).max() < BOUND
+    drop(page, tmp_path / "one.png")
+    page.get_by_text("the ink of one.png").wait_for()
+    draw(page, SEVEN)
+    page.get_by_text("the drawing with even strokes").wait_for()
+    assert np.abs(input_of(page) - digit(page.evaluate("pellucid.strokes")).ravel().astype(int)).max() <= 1
+    Image.fromarray(np.full((30, 30), 200, np.uint8)).save(tmp_path / "empty.png")
+    (tmp_path / "text.png").write_bytes(b"not a picture")
+    for name, problem in (("empty.png", "this picture is empty"), ("text.png", "not a picture that the browser can decode")):
+        page.locator("input[type=file]").set_input_files(tmp_path / name)
+        page.locator(".verdict", has_text=problem).wait_for()
+        assert page.evaluate("pellucid.strokes.length") == 0
+    page.locator("input[type=file]").set_input_files(tmp_path / "one.png")
+    page.get_by_text("the ink of one.png").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".verdict", has_text="Draw a digit.").wait_for()
+
+
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (740, 360), (640, 450)])
 def test_the_verdict_is_in_view_below_the_pad(width, height, open_file, tmp_path):
     page = open_file(export(digits_model(), tmp_path / "digits.html"), width=width, height=height)
@@ -345,20 +389,76 @@ def test_several_pictures_and_files_that_are_none(open_file, tmp_path):
     page.get_by_text("Not read: this is not a picture that the browser can decode.").wait_for()
 
 
-def test_a_picture_is_dropped(open_file, tmp_path):
-    page = open_file(export(pictures_model(3), tmp_path / "pictures.html"))
-    Image.fromarray(np.full((12, 16, 3), 200, np.uint8)).save(tmp_path / "grey.png")
-    content = base64.b64encode((tmp_path / "grey.png").read_bytes()).decode()
+def drop(page, path: Path) -> None:
+    """Drop a file on the page."""
     page.evaluate(
-        """(content) => {
+        """([content, name]) => {
           const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0)), transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], "dropped.png", {type: "image/png"}));
+          transfer.items.add(new File([bytes], name, {type: "image/png"}));
           document.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
         }""",
-        content,
+        [base64.b64encode(path.read_bytes()).decode(), path.name],
     )
+
+
+def test_a_picture_is_dropped(open_file, tmp_path):
+    page = open_file(export(pictures_model(3), tmp_path / "pictures.html"))
+    Image.fromarray(np.full((12, 16, 3), 200, np.uint8)).save(tmp_path / "dropped.png")
+    drop(page, tmp_path / "dropped.png")
     page.locator(".pictures article p", has_text="dropped.png").wait_for()
     assert set(input_of(page)) == {200}
+
+
+# -- class maps ----------------------------------------------------------------------------------------------------------------
+
+
+def maps_model(classes=3, channels=1, *layers) -> Model:
+    last = (Conv2D(classes, 1), Softmax()) if classes > 1 else (Conv2D(1, 1), Sigmoid())
+    network = Sequential(Conv2D(5, 3, padding="same"), ReLU(), *layers, *last)
+    loss = CrossEntropy() if classes > 1 else BinaryCrossEntropy()
+    names = ("ground", *(f"thing {i}" for i in range(1, max(2, classes))))
+    return with_spread(network.compile((12, 16, channels), loss, classes=names, input_stage=ImageScaling()))
+
+
+@pytest.mark.parametrize(("classes", "channels", "layers"), [(4, 1, ()), (1, 3, ()), (3, 3, (MaxPool2D(2),)), (12, 1, ())])
+def test_a_map_has_the_class_of_each_pixel(classes, channels, layers, open_file, tmp_path):
+    model = maps_model(classes, channels, *layers)
+    picture = np.random.default_rng(0).integers(0, 256, (12, 16, channels), np.uint8)
+    if classes == 1:  # both classes are on the map
+        model.weights["conv2d2.b"][...] -= np.median(model.predict(picture[None], logits=True))
+    page = open_file(export(model, tmp_path / "maps.html"))
+    Image.fromarray(picture[..., 0] if channels == 1 else picture).save(tmp_path / "scene.png")
+    page.locator("input[type=file]").set_input_files(tmp_path / "scene.png")
+    page.locator(".legend li").first.wait_for()
+    (expected,) = model.predict(picture[None])
+    assert np.abs(outputs_of(page).reshape(expected.shape) - expected).max() < BOUND
+    labels = (expected[..., 0] > 0.5).astype(int) if classes == 1 else expected.argmax(axis=-1)
+    names, shares = (page.locator(f".legend .{one}").all_inner_texts() for one in ("name", "value"))
+    counts = np.bincount(labels.ravel(), minlength=len(model.classes))
+    assert dict(zip(names, shares, strict=True)) == {
+        name: percent(count / labels.size) for name, count in zip(model.classes, counts, strict=True) if count
+    }
+    assert len(names) > 1
+    colors = describe_output(model._trained_network(), model.state.loss)["colors"]
+    assert len(set(colors)) == len(model.classes)
+    colors = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in colors])
+    large = labels.repeat(12 // len(labels), axis=0).repeat(16 // labels.shape[1], axis=1)
+    pixels = page.evaluate(
+        "[...document.querySelectorAll('.map canvas')[1].getContext('2d').getImageData(0, 0, 16, 12).data]"
+    )
+    assert np.abs(np.reshape(pixels, (12, 16, 4))[..., :3] - (0.6 * colors[large] + 0.4 * picture)).max() <= 0.5 + 1e-9
+    page.locator(".map canvas").nth(1).scroll_into_view_if_needed()
+    box = page.locator(".map canvas").nth(1).bounding_box()
+    page.mouse.move(box["x"] + 5.5 / 16 * box["width"], box["y"] + 9.5 / 12 * box["height"])
+    label = large[9, 5]
+    scale = 12 // len(labels)
+    p = expected[9 // scale, 5 // scale]
+    text = f"Row 10, column 6: {model.classes[label]}, {percent(p[label] if classes > 1 else p[0] if label else 1 - p[0])}."
+    assert page.locator(".map + p").inner_text() == text
+
+
+def test_maps_have_the_colors_of_the_figures():
+    assert MAP_COLORS == CLASS_COLORS
 
 
 # -- numbers and tokens --------------------------------------------------------------------------------------------------------
@@ -453,6 +553,7 @@ def all_pages(folder: Path) -> dict[str, Path]:
         "form": table_model(folder, "buys"),
         "series": series_model(folder),
         "pictures": pictures_model(3),
+        "maps": maps_model(4),
         "numbers": Sequential(Dense(3)).compile((4,), MeanSquaredError()),
     }
     card = {"Accuracy": "98.3 % on the test set", "Command": "pellucid train mnist --model mlp --optimizer sgd --lr 0.04"}
@@ -466,7 +567,7 @@ def test_no_page_scrolls_sideways_or_is_hard_to_use(width, height, scheme, open_
         page = open_file(path, width=width, height=height, scheme=scheme)
         if name == "digits":
             draw(page, SEVEN)
-        if name == "pictures":
+        if name in ("pictures", "maps"):
             Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "black.png")
             page.locator("input[type=file]").set_input_files(tmp_path / "black.png")
             page.locator(".pictures article").wait_for()
@@ -492,7 +593,7 @@ def test_light_and_dark_pages_for_the_eye(open_file, tmp_path):
 
 def test_the_page_has_only_the_parts_that_it_needs(tmp_path):
     texts = {name: path.read_text(encoding="utf-8") for name, path in all_pages(tmp_path).items()}
-    for word, pages in {"createPad": {"digits"}, "lanczos": {"pictures"}, "createField": {"form"}}.items():
+    for word, pages in {"createPad": {"digits"}, "lanczos": {"pictures", "maps"}, "createField": {"form"}}.items():
         assert {name for name, text in texts.items() if word in text} == pages, word
     for text in texts.values():
         assert not re.search(r"^(import|export) ", text, re.MULTILINE)
@@ -566,9 +667,15 @@ def test_networks_that_have_no_page_are_refused_by_name(tmp_path):
         model.export_html(tmp_path / "two.html")
     with pytest.raises(ConfigError, match=r"2 inputs \(left, right\) and 2 outputs \(a, b\)"):
         describe_input(model._trained_network())
-    maps = Sequential(Conv2D(3, 1), Softmax()).compile((8, 8, 1), CrossEntropy(), input_stage=ImageScaling())
+    maps = Sequential(Conv2D(3, 1), Softmax()).compile((8, 8, 1), CrossEntropy())
     with pytest.raises(ConfigError, match=r"predicts a class at each of \(8, 8\) positions"):
         maps.export_html(tmp_path / "maps.html")
+    labels = Sequential(Conv2D(3, 1), Sigmoid()).compile((8, 8, 1), BinaryCrossEntropy(), input_stage=ImageScaling())
+    with pytest.raises(ConfigError, match=r"predicts a class at each of \(8, 8\) positions"):
+        labels.export_html(tmp_path / "labels.html")
+    images = Sequential(Conv2D(1, 1)).compile((28, 28, 1), MeanSquaredError(), input_stage=ImageScaling())
+    with pytest.raises(ConfigError, match=r"predicts a number at each of \(28, 28\) positions"):
+        images.export_html(tmp_path / "images.html")
     bytes_ = Sequential(Dense(2)).compile((5,), MeanSquaredError(), input_stage=ImageScaling())
     with pytest.raises(ConfigError, match=r"bytes of the shape \(5,\), and the page takes pictures"):
         bytes_.export_html(tmp_path / "bytes.html")

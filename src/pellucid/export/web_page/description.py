@@ -4,6 +4,7 @@ The kind decides which script begins the page:
 
 - ``drawing``: a network of digits, which were images of bytes (28, 28, 1): a pad to draw on;
 - ``pictures``: other images of bytes, grey or in colour: a place to drop files;
+- ``maps``: the same, for a network that gives a class to each pixel;
 - ``table``: the columns of a table: a form;
 - ``series``: consecutive rows of a table: a text box with a row in each line;
 - ``numbers``: anything else: a text box with the numbers of a sample.
@@ -11,6 +12,7 @@ The kind decides which script begins the page:
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +30,10 @@ from pellucid.networks import primitives, trailing_layers
 from pellucid.networks.ports import OUTPUT
 
 MAX_NUMBERS = 100_000  # in the text box of a sample, and outputs
+# Of the classes of a map, as in plots/class_maps.py: Okabe and Ito's (2008), which any colour vision distinguishes. More classes
+# have hues that are a golden angle apart.
+MAP_COLORS = ("#DDDDDD", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
+GOLDEN = 0.381966  # of a circle
 
 
 def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
@@ -43,7 +49,8 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
     if isinstance(stage, Standardization):
         return _describe_table(shape, stage)
     if isinstance(stage, ImageScaling):
-        return _describe_pictures(shape, stage, trained.classes)
+        maps = len(trained.output_shape) == 3
+        return _describe_pictures(shape, stage, trained.classes, maps)
     if not isinstance(stage, Passthrough):
         raise ConfigError(f"export_html does not support the input stage {stage}")
     if math.prod(shape) > MAX_NUMBERS:
@@ -55,8 +62,8 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
     return {"kind": "numbers", "shape": list(shape), "entries": min(entries) if entries else None}
 
 
-def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str] | None) -> dict[str, Any]:
-    if shape == (SIDE, SIDE, 1) and stage.invert_light_background and tuple(classes or CLASSES)[:10] == CLASSES[:10]:
+def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str] | None, maps: bool) -> dict[str, Any]:
+    if not maps and shape == (SIDE, SIDE, 1) and stage.invert_light_background and tuple(classes or CLASSES)[:10] == CLASSES[:10]:
         return {"kind": "drawing", "noDigit": NO_DIGIT}
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise ConfigError(
@@ -64,7 +71,7 @@ def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str]
             "width, 1 or 3); export_onnx and export_numpy write this network"
         )
     h, w, c = shape
-    return {"kind": "pictures", "height": h, "width": w, "channels": c, "invert": stage.invert_light_background}
+    return {"kind": "maps" if maps else "pictures", "height": h, "width": w, "channels": c, "invert": stage.invert_light_background}
 
 
 def _describe_table(shape: Shape, stage: Standardization) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def describe_output(trained: TrainedNetwork, loss: Loss | None) -> dict[str, Any
 
     - ``classes``: one answer of several; ``probabilities`` says whether the outputs are these, else they are scores. Of a
       ``single`` output p the classes are 1 − p and p, of a single score z they are −z and z.
+    - ``maps``: for pictures, such a class at each of ``rows`` × ``columns`` positions, with a colour for each class.
     - ``labels``: independent answers, each with its probability.
     - ``numbers``: with the names of the numbers; for a series, those in each of the ``rows`` ahead.
 
@@ -113,6 +121,11 @@ def describe_output(trained: TrainedNetwork, loss: Loss | None) -> dict[str, Any
     classifies = loss.classifies if loss is not None else classes is not None or isinstance(last, Softmax)
     if isinstance(stage, Standardization) and stage.series is not None and len(positions) == 1 and not classifies:
         return {"kind": "numbers", "names": list(stage.series.targets), "rows": positions[0]}
+    multiple = loss is not None and loss.multi_label and k > 1
+    if len(positions) == 2 and isinstance(stage, ImageScaling) and classifies and not multiple:
+        names = list(classes or map(str, range(max(2, k))))
+        described = {"names": names, "colors": _colors(len(names)), "probabilities": probable, "single": k == 1}
+        return {"kind": "maps", "rows": positions[0], "columns": positions[1], **described}
     if positions:
         what = "a class" if classifies else "a number" if k == 1 else f"{k} numbers"
         raise ConfigError(
@@ -120,11 +133,19 @@ def describe_output(trained: TrainedNetwork, loss: Loss | None) -> dict[str, Any
             "for each sample; export_onnx and export_numpy write this network"
         )
     if classifies or classes is not None:
-        if loss is not None and loss.multi_label and k > 1:
+        if multiple:
             return {"kind": "labels", "names": list(classes or map(str, range(k)))}
         names = list(classes or map(str, range(max(2, k))))
         return {"kind": "classes", "names": names, "probabilities": probable, "single": k == 1}
     return {"kind": "numbers", "names": _names_of_numbers(k, stage, loss), "rows": None}
+
+
+def _colors(count: int) -> list[str]:
+    """Return the colours of the classes of a map, as #rrggbb."""
+    if count <= len(MAP_COLORS):
+        return list(MAP_COLORS[:count])
+    parts = [colorsys.hls_to_rgb(i * GOLDEN % 1, 0.35 + 0.15 * (i % 3), 0.65) for i in range(count)]
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in one) for one in parts]
 
 
 def _names_of_numbers(k: int, stage: Any, loss: Loss | None) -> list[str]:

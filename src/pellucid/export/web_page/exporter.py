@@ -29,6 +29,7 @@ GENERATOR = '<meta name="generator" content="Pellucid '
 FIRST = {  # the module that begins the page, by the kind of input
     "drawing": "draw",
     "pictures": "pictures",
+    "maps": "maps",
     "table": "table",
     "series": "series",
     "numbers": "numbers",

@@ -1,30 +1,17 @@
 // Pictures in the size of a network's input: the same as read_image in data/images/image_file.py, for decoded pixels. The filter
 // is Lanczos with Pillow's integer arithmetic, so that the same pixels give the same bytes.
 
+import {hasLightBorder} from "./pixels.js";
 import {roundHalfToEven} from "./rounding.js";
 
 const LOBES = 3;                                     // of the Lanczos filter
 const BITS = 22;                                     // of the weights' fractions
-const LIGHT = 127;                                   // a border with a median above this is light
-
-// {width, height, values: bytes (height, width, channels)} of RGBA pixels: transparent parts become white, and with one channel
-// the colours become grey.
-export function opaque({data, width, height}, channels) {
-  const values = new Uint8Array(width * height * channels);
-  for (let i = 0; i < width * height; i++) {
-    const alpha = data[4 * i + 3] / 255;
-    const [r, g, b] = [0, 1, 2].map((c) => Math.round(alpha * data[4 * i + c] + (1 - alpha) * 255));
-    if (channels === 3) values.set([r, g, b], 3 * i);
-    else values[i] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;            // ITU-R 601, as Pillow computes it
-  }
-  return {width, height, values};
-}
 
 // The picture as it becomes the input of a network: bytes (height, width, channels).
 export function fitted(picture, {width, height, channels, invert}) {
   if (picture.width === width && picture.height === height) return picture.values;
   let values = picture.values;
-  if (invert && channels === 1 && borderMedian(picture) > LIGHT) values = values.map((value) => 255 - value);
+  if (invert && channels === 1 && hasLightBorder(picture)) values = values.map((value) => 255 - value);
   const scale = Math.min(width / picture.width, height / picture.height);
   const wide = Math.max(1, roundHalfToEven(picture.width * scale)), tall = Math.max(1, roundHalfToEven(picture.height * scale));
   values = resizedRows(values, picture.height, picture.width, wide, channels);
@@ -34,17 +21,6 @@ export function fitted(picture, {width, height, channels, invert}) {
     canvas.set(values.subarray(row * wide * channels, (row + 1) * wide * channels), ((top + row) * width + left) * channels);
   }
   return canvas;
-}
-
-function borderMedian({width, height, values}) {
-  const border = [];
-  for (let row = 0; row < height; row++) {
-    const step = row === 0 || row === height - 1 || width === 1 ? 1 : width - 1;
-    for (let column = 0; column < width; column += step) border.push(values[row * width + column]);
-  }
-  if (width === 1) for (let row = 1; row < height - 1; row++) border.push(values[row]);  // both edges are the same column
-  border.sort((a, b) => a - b);
-  return (border[(border.length - 1) >> 1] + border[border.length >> 1]) / 2;
 }
 
 function lanczos(x) {
