@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 
 from pellucid import CheckpointError, ConfigError, CrossEntropy, Dense, FileError, Model, ReLU, Sequential, Softmax
-from pellucid.core.files import TensorFile, canonical_json, read_json, save_tensors, write_atomically, write_text
+from pellucid.core.files import TensorFile, canonical_json, read_json, save_tensors, write_atomically, write_text, write_together
 
 SETTINGS = {"name": "Grüße", "b": [1, 2.5, None, True], "a": {}}
 TENSORS = {"b.W": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1e-300]), "none": np.zeros((0, 4), np.float32)}
@@ -259,3 +259,39 @@ def test_reading_missing_and_invalid_files(tmp_path):
             read_json(tmp_path / "bad.json")
     with pytest.raises(ValueError, match="Out of range float"):
         canonical_json({"x": float("nan")})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
+def test_of_several_files_all_are_new_or_none(tmp_path, monkeypatch, error):
+    paths = [tmp_path / "old" / "a", tmp_path / "new" / "deep" / "b"]
+    files = {path: path.name.encode() for path in paths}
+    paths[0].parent.mkdir()
+    paths[0].write_text("before")
+    sync, rename, calls = os.fsync, os.replace, []
+
+    def fail(call):
+        def failing(*arguments):
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise error
+            return call(*arguments)
+
+        return failing
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pellucid.core.files._sync_folder", lambda folder: None)
+        patch.setattr(os, "fsync", fail(sync))
+        with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else FileError):
+            write_together(files)
+    assert sorted(tmp_path.rglob("*")) == [paths[0].parent, paths[0]]
+    assert paths[0].read_text() == "before"
+    if error is KeyboardInterrupt:
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", fail(rename))
+            with pytest.raises(KeyboardInterrupt):
+                write_together(files)
+        assert sorted(one for one in tmp_path.rglob("*") if one.is_file()) == sorted(paths)
+        assert [path.read_bytes() for path in paths] == [b"a", b"b"]
+    write_together(files)
+    assert [path.read_bytes() for path in paths] == [b"a", b"b"]

@@ -136,6 +136,53 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes], *, s
             file.write(chunk)
 
 
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write several files, so that after an error or an interruption either all of them are new, or none is changed.
+
+    All are first written to disk under temporary names, then renamed; an interruption is raised after the last one. Folders that
+    are missing are created, and removed again if nothing is written. Raises FileError if a file cannot be written.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.urandom(4).hex()}.part") for path in files}
+    folders = dict.fromkeys(path.parent for path in files)
+    missing = [one for folder in folders for one in (folder, *folder.parents) if not one.exists()]
+    path = Path()
+    written = False
+    try:
+        for folder in folders:
+            make_folder(folder)
+        for path, content in files.items():
+            with open(temporary[path], "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        written = True
+        try:
+            _rename_all(temporary)
+        except KeyboardInterrupt:
+            _rename_all(temporary)
+            raise
+        for folder in folders:
+            _sync_folder(folder)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    finally:
+        for one in temporary.values():
+            with contextlib.suppress(OSError, ValueError):
+                one.unlink(missing_ok=True)
+        for folder in missing if not written else ():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _rename_all(temporary: Mapping[Path, Path]) -> None:
+    """Rename the temporary files that are there; it can be called again after an interruption."""
+    for path, one in temporary.items():
+        if one.exists():
+            os.replace(one, path)
+
+
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
     """Write ``text`` to ``path`` as UTF-8, with :func:`write_atomically`."""
     write_atomically(path, [text.encode()], sync=sync)

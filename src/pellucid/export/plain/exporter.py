@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
-from pellucid.core.files import make_folder, write_text
+from pellucid.core.files import write_together
 from pellucid.errors import FileError
 from pellucid.export.plain.c_program import SIGNATURE, c_program
 from pellucid.export.plain.calls import PlainEmitter
@@ -23,7 +23,8 @@ def to_c(
     """Write network.h, network.c, main.c and a Makefile into a folder, which is created if it does not exist.
 
     ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`. With ``int8``, dense layers and
-    convolutions have weights of 8 bits. An earlier export in the folder is replaced, but no other file.
+    convolutions have weights of 8 bits. An earlier export in the folder is replaced, but no other file. After an error or an
+    interruption the folder has all new files, or is as it was.
 
     Raises ConfigError for a layer class without an emitter, and FileError if a file cannot be written or replaced.
     """
@@ -31,9 +32,7 @@ def to_c(
     folder = Path(folder)
     for name in files:
         _check_replaceable(folder / name)
-    make_folder(folder)
-    for name, text in files.items():
-        write_text(folder / name, text)
+    write_together({folder / name: text.encode() for name, text in files.items()})
 
 
 def _check_replaceable(path: Path) -> None:
