@@ -15,7 +15,15 @@ import pytest
 import safetensors.numpy
 
 from pellucid import CheckpointError, ConfigError, CrossEntropy, Dense, FileError, Model, ReLU, Sequential, Softmax
-from pellucid.core.files import TensorFile, canonical_json, read_json, save_tensors, write_atomically, write_text, write_together
+from pellucid.core.files import (
+    TensorFile,
+    canonical_json,
+    read_json,
+    save_tensors,
+    write_atomically,
+    write_text,
+    write_together,
+)
 
 SETTINGS = {"name": "Grüße", "b": [1, 2.5, None, True], "a": {}}
 TENSORS = {"b.W": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1e-300]), "none": np.zeros((0, 4), np.float32)}

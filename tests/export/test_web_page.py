@@ -443,9 +443,7 @@ def test_a_map_has_the_class_of_each_pixel(classes, channels, layers, open_file,
     assert len(set(colors)) == len(model.classes)
     colors = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in colors])
     large = labels.repeat(12 // len(labels), axis=0).repeat(16 // labels.shape[1], axis=1)
-    pixels = page.evaluate(
-        "[...document.querySelectorAll('.map canvas')[1].getContext('2d').getImageData(0, 0, 16, 12).data]"
-    )
+    pixels = page.evaluate("[...document.querySelectorAll('.map canvas')[1].getContext('2d').getImageData(0, 0, 16, 12).data]")
     assert np.abs(np.reshape(pixels, (12, 16, 4))[..., :3] - (0.6 * colors[large] + 0.4 * picture)).max() <= 0.5 + 1e-9
     page.locator(".map canvas").nth(1).scroll_into_view_if_needed()
     box = page.locator(".map canvas").nth(1).bounding_box()

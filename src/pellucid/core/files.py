@@ -139,8 +139,8 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes], *, s
 def write_together(files: Mapping[Path, bytes]) -> None:
     """Write several files, so that after an error or an interruption either all of them are new, or none is changed.
 
-    All are first written to disk under temporary names, then renamed; an interruption is raised after the last one. Folders that
-    are missing are created, and removed again if nothing is written. Raises FileError if a file cannot be written.
+    All are first written to disk under temporary names, then renamed; an interruption is raised after the last one. Missing
+    folders are created, and removed again if nothing is written. Raises FileError if a file cannot be written.
     """
     temporary = {path: path.with_name(f".{path.name}.{os.urandom(4).hex()}.part") for path in files}
     folders = dict.fromkeys(path.parent for path in files)

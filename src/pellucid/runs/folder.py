@@ -258,8 +258,8 @@ class InterruptedRun:
     """A run that can be resumed, for a list of such runs.
 
     ``status`` is "interrupted", "killed" if its process was killed while it trained or before it had saved its results,
-    "failed", or "diverged": then it would diverge again. ``error`` is what ended a run that failed or diverged. ``epoch`` is the
-    last one that it worked on, of ``epochs``; ``updated`` the time of its last sign of life (ISO 8601).
+    "failed", or "diverged": then it would diverge again. ``error`` is what ended a run that failed or diverged. ``epoch`` is
+    the last one that it worked on, of ``epochs``; ``updated`` the time of its last sign of life (ISO 8601).
     """
 
     path: Path

@@ -81,7 +81,12 @@ def test_other_inputs_constants_kernels_and_code_have_other_images(make, tmp_pat
 def test_the_code_is_that_of_all_modules_that_make_images(monkeypatch):
     before, read = image_cache._code(), Path.read_bytes
     for name in (
-        *("data/drawings/styles.txt", "data/drawings/non_digits.txt", "data/drawings/variations.py", "data/drawings/strokes.py"),
+        *(
+            "data/drawings/styles.txt",
+            "data/drawings/non_digits.txt",
+            "data/drawings/variations.py",
+            "data/drawings/strokes.py",
+        ),
         *("data/drawings/rendering.py", "data/sources/drawings.py", "core/rng.py", "kernels/compiled/strokes.py"),
     ):
         monkeypatch.setattr(Path, "read_bytes", lambda path, n=name: read(path) + b" " * path.as_posix().endswith(n))

@@ -79,7 +79,7 @@ class TrainingQueue:
     def try_again(self, name: str) -> int:
         """Add a job with the settings of a run that has diverged, at a lower learning rate, and return its number.
 
-        Raises NotFoundError for a name that is not in :meth:`interrupted`, ConfigError if that run has not diverged, or too many
+        Raises NotFoundError for a name that is not in :meth:`interrupted`, ConfigError if that run has not diverged or too many
         jobs wait, and FileError if the run cannot be read.
         """
         with self._change:
@@ -124,7 +124,8 @@ class TrainingQueue:
     def start_pair(self) -> list[int]:
         """Add the jobs of the two networks for drawings, unless they are in the queue already. Raises like :meth:`start`.
 
-        Interrupted runs of these names are resumed, unless they have diverged. If one of the two is complete, only the other one is trained.
+        Interrupted runs of these names are resumed, unless they have diverged. If one of the two is complete, only the other
+        one is trained.
         """
         with self._change:
             active = {job.name: job.number for job in self._jobs.values() if job.state not in FINISHED}

@@ -1,11 +1,11 @@
-"""The images of drawings, kept in the cache folder of the user: making all of them takes most of a minute, reading them a moment.
+"""The images of drawings, kept in the cache folder of the user: making all of them takes most of a minute, reading a moment.
 
 A file is found by everything that determines its bytes: the inputs and settings, the code and the constants of the modules that
 make the images, the kernels, and the kind of machine. So a new version never reads the images of an old one. A file that is
 damaged is made again. Where there is no home folder, or nothing can be written, the images are made each time.
 
-A file has two lines of text and data: the SHA-256 of the rest; canonical JSON with the key, the classes, the name and the number
-of images; then, compressed, the bytes of all images and one byte for each label.
+A file has two lines of text and data: the SHA-256 of the rest; canonical JSON with the key, the classes, the name and the
+number of images; then, compressed, the bytes of all images and one byte for each label.
 """
 
 from __future__ import annotations

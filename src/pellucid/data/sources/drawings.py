@@ -51,7 +51,9 @@ def drawings(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0
 
     Raises the errors of :func:`~pellucid.data.sources.mnist.mnist`.
     """
-    return combine(mnist(data_dir, split_seed), functools.partial(pendigits, data_dir), functools.partial(_more, data_dir), cached)
+    return combine(
+        mnist(data_dir, split_seed), functools.partial(pendigits, data_dir), functools.partial(_more, data_dir), cached
+    )
 
 
 def _more(data_dir: str | os.PathLike[str] | None) -> list[Dataset]:

@@ -30,8 +30,8 @@ from pellucid.networks import primitives, trailing_layers
 from pellucid.networks.ports import OUTPUT
 
 MAX_NUMBERS = 100_000  # in the text box of a sample, and outputs
-# Of the classes of a map, as in plots/class_maps.py: Okabe and Ito's (2008), which any colour vision distinguishes. More classes
-# have hues that are a golden angle apart.
+# Of the classes of a map, as in plots/class_maps.py: Okabe and Ito's (2008), which any colour vision distinguishes. More
+# classes have hues that are a golden angle apart.
 MAP_COLORS = ("#DDDDDD", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 GOLDEN = 0.381966  # of a circle
 
@@ -63,7 +63,12 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
 
 
 def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str] | None, maps: bool) -> dict[str, Any]:
-    if not maps and shape == (SIDE, SIDE, 1) and stage.invert_light_background and tuple(classes or CLASSES)[:10] == CLASSES[:10]:
+    if (
+        not maps
+        and shape == (SIDE, SIDE, 1)
+        and stage.invert_light_background
+        and tuple(classes or CLASSES)[:10] == CLASSES[:10]
+    ):
         return {"kind": "drawing", "noDigit": NO_DIGIT}
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise ConfigError(
@@ -71,7 +76,13 @@ def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str]
             "width, 1 or 3); export_onnx and export_numpy write this network"
         )
     h, w, c = shape
-    return {"kind": "maps" if maps else "pictures", "height": h, "width": w, "channels": c, "invert": stage.invert_light_background}
+    return {
+        "kind": "maps" if maps else "pictures",
+        "height": h,
+        "width": w,
+        "channels": c,
+        "invert": stage.invert_light_background,
+    }
 
 
 def _describe_table(shape: Shape, stage: Standardization) -> dict[str, Any]:
