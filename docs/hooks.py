@@ -18,8 +18,15 @@ from mkdocs.structure.files import File, Files
 OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
 LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists
 LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
+# The frame becomes as high as its page, which needs no scroll bar then. Opened as a file, the browser does not allow that: the
+# style sheet has heights that suffice.
+FIT = (
+    "const body = this.contentDocument && this.contentDocument.body; "
+    "if (body) new ResizeObserver(() => { this.style.height = Math.ceil(body.offsetHeight) + 'px'; }).observe(body)"
+)
+TITLE = "A pad to draw a digit on, and what a network answers"
 LIVE = f"""\
-<iframe class="live" src="{LIVE_PAGE}" title="A pad to draw a digit on, and what a network answers" loading="lazy"></iframe>
+<iframe class="live" src="{LIVE_PAGE}" title="{TITLE}" loading="lazy" onload="{FIT}"></iframe>
 
 The network computes in your browser; <a href="{LIVE_PAGE}">its page</a> is one file that
 [`pellucid export --html`](export.md#a-web-page) has written."""
