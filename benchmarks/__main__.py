@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import limits
 from benchmarks.cases import CASES
 from benchmarks.cases.epoch import data_name
 from benchmarks.environment import DATA_VARIABLE, machine
@@ -22,6 +23,8 @@ examples:
   python -m benchmarks                                 all of them: takes hours, on a machine without other work
   python -m benchmarks step --quick                    a test of whether everything works
   python -m benchmarks step predict --only pellucid,torch --repeats 31
+  python -m benchmarks step --rows "batch 512" --only pellucid,jax --repeats 5     one cell, in less than a minute
+  python -m benchmarks conv-step --only pellucid --against ../before/src           this version and another one, in turns
 """
 #: The file that shows that a folder contains MNIST.
 TRAINING_IMAGES = "train-images-idx3-ubyte"
@@ -41,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="few and short repetitions and less data, to test whether everything works"
     )
     p.add_argument("--only", metavar="A,B", default="", help="contenders to measure, by name (default: all)")
+    p.add_argument("--rows", metavar="TEXT,TEXT", default="", help="only rows whose label contains one of these texts")
+    p.add_argument(
+        "--against",
+        type=Path,
+        metavar="SRC",
+        help="the folder src of another checkout, whose version of Pellucid takes turns with this one (column 'before')",
+    )
     p.add_argument(
         "--out",
         type=Path,
@@ -73,32 +83,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         print(listing())
         return 0
-    only = tuple(name.strip() for name in given.only.split(",") if name.strip())
+    only, rows = (tuple(text.strip() for text in texts.split(",") if text.strip()) for texts in (given.only, given.rows))
     _check_names(p, "benchmark", given.names, CASES)
     _check_names(p, "contender", only, dict.fromkeys(one.name for case in CASES.values() for one in case.contenders))
     if given.repeats is not None and given.repeats < 1:
         p.error("--repeats must be at least 1")
+    if given.against is not None and not (given.against / "pellucid" / "__init__.py").exists():
+        p.error(f"--against: {given.against} contains no package pellucid; give the folder src of a checkout")
     data_dir = given.data_dir or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
     if data_dir is not None and not any((data_dir / (TRAINING_IMAGES + end)).exists() for end in ("", ".gz")):
         if given.data_dir is not None:
             p.error(f"--data-dir: {data_dir} contains no {TRAINING_IMAGES} or {TRAINING_IMAGES}.gz")
         data_dir = None  # the variable may name a folder of other data
 
-    chosen: dict[str, Any] = {"only": only, "data_dir": data_dir.resolve() if data_dir else None}
+    chosen: dict[str, Any] = {
+        "only": only,
+        "rows": rows,
+        "against": given.against,
+        "data_dir": data_dir.resolve() if data_dir else None,
+    }
     if given.repeats is not None:
         chosen["repeats"] = given.repeats
     settings = Settings.for_quick_run(**chosen) if given.quick else Settings(**chosen)
-    run = {
+    run: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "settings": {name: getattr(settings, name) for name in ("repeats", "burst", "warm_up", "pause", "quick", "only")},
+        "settings": {
+            name: getattr(settings, name) for name in ("repeats", "burst", "warm_up", "pause", "quick", "only", "rows")
+        },
         "data": data_name(settings),
     }
     results: list[Result] = []
     for name in dict.fromkeys(given.names or CASES):
         settings.notify(name)
         results.append(CASES[name].run(CASES[name], settings))
+        if any(row.bound is not None for row in results[-1].rows) and (found := limits.measured()) is not None:
+            run["limits"] = limits.as_json(found)
         write(given.out, run, results)
+    if rows and not any(result.rows for result in results):
+        p.error(f"no row contains {' or '.join(map(repr, rows))}")
     print(markdown(run, results))
     settings.notify(f"written: {given.out / 'results.json'}, {given.out / 'results.md'}")
     return 1 if any(result.failures for result in results) else 0

@@ -31,11 +31,14 @@ def without_tuning(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name == DATA_VARIABLE or not name.startswith(TUNING_PREFIXES)}
 
 
-def child_environment() -> dict[str, str]:
-    """Return the environment of contenders: that of this process without tuning variables, and a path to ``benchmarks``."""
+def child_environment(source: Path | None = None) -> dict[str, str]:
+    """Return the environment of contenders: that of this process without tuning variables, and a path to ``benchmarks``.
+
+    ``source`` is a folder of packages that comes before all others.
+    """
     environment = without_tuning(os.environ)
-    root = str(Path(__file__).resolve().parents[1])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH", ""))))
+    root, first = str(Path(__file__).resolve().parents[1]), "" if source is None else str(source.resolve())
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (first, root, environment.get("PYTHONPATH", ""))))
     return environment
 
 
@@ -43,7 +46,7 @@ def machine() -> dict[str, object]:
     """Return the processor, its caches, the memory, the system and the load at the start of the run; no host or user names."""
     facts: dict[str, object] = {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "caches": _caches(),
         "memory_gib": _memory_gib(),
         "system": _system(),
@@ -72,16 +75,47 @@ def _cpu_model() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def _caches() -> dict[str, str]:
-    """Return the size of each cache of the first core, from Linux; empty on other systems."""
-    sizes = {}
-    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _caches(cpu: int = 0) -> dict[str, str]:
+    """Return the size of each cache of a core, from Linux; empty on other systems."""
+    return {name: facts["size"] for name, facts in _cache_facts(cpu).items()}
+
+
+def _cache_facts(cpu: int) -> dict[str, dict[str, str]]:
+    found = {}
+    for folder in sorted(Path(f"/sys/devices/system/cpu/cpu{cpu}/cache").glob("index*")):
         try:
-            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+            facts = {name: (folder / name).read_text().strip() for name in ("level", "type", "size", "shared_cpu_list")}
         except OSError:
             continue
-        sizes[f"L{level} {kind.lower()}"] = size
-    return sizes
+        found[f"L{facts['level']} {facts['type'].lower()}"] = facts
+    return found
+
+
+def cache_capacities() -> dict[str, int]:
+    """Return the bytes of each cache level for data, in all cores of this process together: ``L1``, ``L2``, ``L3``.
+
+    A cache that several cores share counts once. Where the system does not tell, usual sizes are assumed.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(cores())
+    caches: dict[str, dict[str, int]] = {}
+    for cpu in usable:
+        for facts in _cache_facts(cpu).values():
+            if facts["type"] != "Instruction":
+                caches.setdefault(f"L{facts['level']}", {})[facts["shared_cpu_list"]] = _bytes(facts["size"])
+    if not caches:
+        return {"L1": cores() * (32 << 10), "L2": cores() * (1 << 20), "L3": 16 << 20}
+    return {level: sum(sizes.values()) for level, sizes in sorted(caches.items())}
+
+
+def _bytes(size: str) -> int:
+    """Return the bytes of a size such as ``32K``."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)
 
 
 def _memory_gib() -> float | None:

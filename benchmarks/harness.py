@@ -11,16 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Cell, Failure, Result, Row
+from benchmarks.results import OURS, Cell, Failure, Result, Row
 from benchmarks.session import Contender, Crashed, NotInstalled, Session
 
 #: Seconds without work before each burst. The threads of OpenBLAS spin for 2^28 ticks of the processor's clock after their
 #: last work, a tenth of a second, and would take a core away from the next contender.
 PAUSE = 0.2
+#: The columns of another version of Pellucid, and of the products that show the speed of the machine.
+OTHER, PRODUCTS = "before", "products"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Settings:
     """How much is measured.
 
     ``burst`` and ``warm_up`` are the minimal seconds of a measurement and of the warm-up, ``pause`` the seconds before each
-    burst, ``timeout`` the seconds after which a contender without an answer is stopped.
+    burst, ``timeout`` the seconds after which a contender without an answer is stopped. ``rows`` are texts of which the label
+    of a row must contain one. ``against`` is a folder with another version of the package ``pellucid``, which is measured too.
     """
 
     repeats: int = 15
@@ -38,6 +41,8 @@ class Settings:
     timeout: float = 900.0  # compiling six networks on a slow machine takes minutes
     quick: bool = False
     only: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    against: Path | None = None
     data_dir: Path | None = None
     notify: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr, flush=True), repr=False)
 
@@ -47,8 +52,19 @@ class Settings:
         return cls(**{"repeats": 3, "burst": 0.05, "warm_up": 0.2, "quick": True, **changes})
 
     def select(self, contenders: Iterable[Contender]) -> list[Contender]:
-        """Return the contenders named in ``only`` (all if it is empty), and the baselines."""
-        return [one for one in contenders if not self.only or one.baseline or one.name in self.only]
+        """Return the contenders named in ``only`` (all if it is empty), and the baselines.
+
+        With ``against``, the other version of Pellucid follows this one, as a baseline.
+        """
+        chosen = [one for one in contenders if not self.only or one.baseline or one.name in self.only]
+        ours = next((place for place, one in enumerate(chosen) if one.name == OURS), None)
+        if self.against is not None and ours is not None:
+            chosen.insert(ours + 1, replace(chosen[ours], name=OTHER, baseline=True, source=self.against))
+        return chosen
+
+    def shows(self, label: str) -> bool:
+        """Return whether a row with that label is measured."""
+        return not self.rows or any(text in label for text in self.rows)
 
 
 @dataclass(frozen=True)
@@ -99,12 +115,22 @@ def report_crash(result: Result, contender: str, row: str, crash: Crashed, setti
         settings.notify(f"    {line}")
 
 
-def measure(case: Case, workloads: Sequence[Workload], settings: Settings) -> Result:
-    """Time each workload in all contenders of a case, interleaved. Return a row in milliseconds for each workload."""
+def measure(case: Case, workloads: Sequence[Workload], settings: Settings, products: Workload | None = None) -> Result:
+    """Time each workload in all contenders of a case, interleaved. Return a row in milliseconds for each workload.
+
+    ``products`` is a job of the contender ``numpy`` that takes turns with them and has no column.
+    """
     result = Result(case.name, case.title)
+    workloads = [workload for workload in workloads if settings.shows(workload.label)]
+    if not workloads:
+        return result
     with ExitStack() as stack:
         alive: dict[str, Session] = {}
-        for contender in settings.select(case.contenders):
+        chosen = settings.select(case.contenders)
+        baselines = tuple(one.name for one in chosen if one.baseline)
+        if products is not None:
+            chosen.append(Contender(PRODUCTS, "benchmarks.contenders.numpy"))
+        for contender in chosen:
             if session := open_session(contender, result, settings):
                 alive[contender.name] = stack.enter_context(session)
 
@@ -117,7 +143,7 @@ def measure(case: Case, workloads: Sequence[Workload], settings: Settings) -> Re
                 return None
 
         for workload in workloads:
-            row = Row(workload.label, "ms")
+            row = Row(workload.label, "ms", baselines=baselines)
             result.rows.append(row)
             variants: dict[str, str] = {}
             job = {
@@ -127,7 +153,8 @@ def measure(case: Case, workloads: Sequence[Workload], settings: Settings) -> Re
                 "burst": settings.burst,
             }
             for name in list(alive):
-                if ready := request(name, workload.label, "prepare", **job):
+                mine = {**job, "job": products.job, "arguments": products.arguments} if products and name == PRODUCTS else job
+                if ready := request(name, workload.label, "prepare", **mine):
                     variants[name] = ready["variant"]
                     settings.notify(f"  {workload.label}: {name} is ready ({ready['check']}; {ready['runs']} runs per burst)")
             for order in rotations(list(variants), settings.repeats):
@@ -139,9 +166,10 @@ def measure(case: Case, workloads: Sequence[Workload], settings: Settings) -> Re
                         row.cells.setdefault(name, Cell([], variants[name])).values.append(timed["seconds"] * 1e3)
             # The columns keep the order of the contenders. A contender that crashed has no cell.
             row.cells = {name: row.cells[name] for name in variants if name in alive and name in row.cells}
+            row.products = row.cells.pop(PRODUCTS, None)
             medians = ", ".join(f"{name} {cell.spread.median:.3g}" for name, cell in row.cells.items())
             settings.notify(f"  {workload.label}: {medians} ms")
-        for name in list(alive):
+        for name in [name for name in alive if name != PRODUCTS]:
             if facts := request(name, "describe", "describe"):
                 result.contenders[name] = facts
     return result

@@ -326,12 +326,3 @@ def all_layers(layers: Sequence[Layer]) -> Iterator[Layer]:
 def count(layers: Sequence[Layer], kind: type[Layer]) -> int:
     """Return the number of layers of a kind, including those of blocks and shortcuts."""
     return sum(isinstance(layer, kind) for layer in all_layers(layers))
-
-
-def flop(network: str, samples: int, *, training: bool) -> float:
-    """Return the number of floating-point operations: two for each multiply-add, and three times as many in training.
-
-    The weight gradient and the input gradient take as many operations as the forward pass each. (The first layer needs no input
-    gradient, but it is counted too.)
-    """
-    return 2.0 * (3 if training else 1) * cost_of(network).multiply_adds * samples

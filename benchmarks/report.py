@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import OURS, Result, Row
+from benchmarks.harness import OTHER
+from benchmarks.limits import table as table_of_limits
+from benchmarks.results import OURS, Result, Row, geometric_mean
 
 
 def write(folder: Path, run: dict[str, Any], results: Sequence[Result]) -> None:
@@ -35,6 +37,8 @@ def markdown(run: dict[str, Any], results: Sequence[Result]) -> str:
     load = machine.get("load")
     if load and load[0] > machine["cores"] / 4:
         lines += ["", f"**The machine was busy when the run began (load {load[0]}): do not trust these results.**"]
+    if "limits" in run:
+        lines += ["", *table_of_limits(run["limits"])]
     for result in results:
         lines += ["", *section(result)]
     return "\n".join(lines) + "\n"
@@ -46,10 +50,13 @@ def section(result: Result) -> list[str]:
     if result.rows:
         lines += ["", *table(result.rows)]
     mean = result.mean_ratio()
-    if any(cell.peak_fraction is not None for row in result.rows for cell in row.cells.values()):
-        lines += ["", "Fraction of the machine's peak arithmetic rate, %:", "", *peak_fractions(result.rows)]
+    if any(row.bound is not None for row in result.rows):
+        lines += ["", "The least time that the work could take on this machine, and the share of this limit that each reaches:"]
+        lines += ["", *limit_shares(result.rows)]
     if mean is not None:
         lines += ["", f"Best peer / {OURS}, geometric mean over the rows: **{mean:.2f}**"]
+    if earlier := [ratio for row in result.rows if (ratio := row.ratio_of(OTHER)) is not None]:
+        lines += ["", f"{OTHER} / {OURS}, geometric mean over the rows: **{geometric_mean(earlier):.2f}**"]
     lines += [line for note in result.notes for line in ("", note)]
     for name, reason in result.skipped.items():
         lines += ["", f"Skipped: {name}: {reason}."]
@@ -79,14 +86,28 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def peak_fractions(rows: Sequence[Row]) -> list[str]:
-    """Return the percentage of the peak rate that each contender reached, as a table of rows by contenders."""
-    names = columns(rows)
-    lines = [f"| | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
-    for row in rows:
-        found = [row.cells[name].peak_fraction if name in row.cells else None for name in names]
-        lines.append(f"| {row.label} | {' | '.join('–' if one is None else f'{100 * one:.1f}' for one in found)} |")
+def limit_shares(rows: Sequence[Row]) -> list[str]:
+    """Return the least time of each row, how much of it is arithmetic, and the percentage that each contender reached.
+
+    The last columns count the fewest products, if any row has fewer than those of direct convolution.
+    """
+    names, bounds = columns(rows), [row.bound for row in rows]
+    fewer = OURS in names and any(one is not None and one.fewest < one.least for one in bounds)
+    last = ["least with Winograd, ms", f"{OURS}, % of it"] if fewer else []
+    heads = ["least, ms", "arithmetic", *(f"{name}, %" for name in names), *last]
+    lines = [f"| | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
+    for row, one in zip(rows, bounds, strict=True):
+        if one is None:
+            continue
+        shares = [_percent(row.share(name)) for name in names]
+        least = [format_value(one.fewest), _percent(row.share(OURS, fewest=True))] if fewer else []
+        cells = [format_value(one.least), f"{100 * one.arithmetic:.0f} %", *shares, *least]
+        lines.append(f"| {row.label} | {' | '.join(cells)} |")
     return lines
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}"
 
 
 def spreads(rows: Sequence[Row]) -> list[str]:

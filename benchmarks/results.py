@@ -33,13 +33,11 @@ class Spread:
 class Cell:
     """The measurements of one contender in one row, in the unit of the row.
 
-    ``variant`` says which of the library's ways to do the work was used. ``peak_fraction`` is the fraction of the machine's
-    peak arithmetic rate that the median reaches, if it was computed.
+    ``variant`` says which of the library's ways to do the work was used.
     """
 
     values: list[float]
     variant: str = ""
-    peak_fraction: float | None = None
 
     @property
     def spread(self) -> Spread:
@@ -47,15 +45,48 @@ class Cell:
         return Spread.of(self.values)
 
 
+@dataclass(frozen=True)
+class Bound:
+    """The least time of a row in its unit, and what it consists of (see ``benchmarks.limits``).
+
+    ``arithmetic`` is the share of the time in which arithmetic takes longer than transfers, ``flops`` the rate of operations
+    that was measured in turn with the contenders. ``fewest`` is the least time with the fewest products.
+    """
+
+    least: float
+    fewest: float
+    arithmetic: float
+    flop: float
+    moved: float
+    flops: float
+
+
 @dataclass
 class Row:
-    """One quantity, measured for several contenders; smaller is better. ``baselines`` are shown, but not compared."""
+    """One quantity, measured for several contenders; smaller is better. ``baselines`` are shown, but not compared.
+
+    ``products`` are the milliseconds of a product of large matrices, measured in turn with the contenders.
+    """
 
     label: str
     unit: str
     cells: dict[str, Cell] = field(default_factory=dict)
     baselines: tuple[str, ...] = ()
     compared: bool = True
+    products: Cell | None = None
+    bound: Bound | None = None
+
+    def ratio_of(self, contender: str) -> float | None:
+        """Return the median of a contender divided by that of pellucid."""
+        if contender not in self.cells or OURS not in self.cells or self.cells[OURS].spread.median <= 0:
+            return None
+        return self.cells[contender].spread.median / self.cells[OURS].spread.median
+
+    def share(self, contender: str, *, fewest: bool = False) -> float | None:
+        """Return the least time divided by the median of the contender: its share of the machine's limit."""
+        if self.bound is None or contender not in self.cells:
+            return None
+        return (self.bound.fewest if fewest else self.bound.least) / self.cells[contender].spread.median
 
     def best_peer(self) -> str | None:
         """Return the contender with the smallest median, other than pellucid."""
@@ -65,9 +96,7 @@ class Row:
     def ratio(self) -> float | None:
         """Return the median of the best peer divided by that of pellucid. Above 1, pellucid is faster by that factor."""
         best = self.best_peer()
-        if best is None or OURS not in self.cells or self.cells[OURS].spread.median <= 0:
-            return None
-        return self.cells[best].spread.median / self.cells[OURS].spread.median
+        return None if best is None else self.ratio_of(best)
 
 
 @dataclass
@@ -104,7 +133,7 @@ class Result:
         for row, facts in zip(self.rows, plain["rows"], strict=True):
             facts.update(best_peer=row.best_peer(), ratio=row.ratio())
             for name, cell in row.cells.items():
-                facts["cells"][name].update(asdict(cell.spread))
+                facts["cells"][name].update(asdict(cell.spread), share_of_limit=row.share(name))
         plain["geometric_mean_ratio"] = self.mean_ratio()
         return plain
 

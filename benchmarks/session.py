@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,12 +23,13 @@ LAST_LINES = 15
 class Contender:
     """A contender: its name in the tables, and the module that does the work (see ``jobs``).
 
-    A baseline is shown, but not compared.
+    A baseline is shown, but not compared. ``source`` is a folder whose packages come before those that are installed.
     """
 
     name: str
     module: str
     baseline: bool = False
+    source: Path | None = None
 
 
 class NotInstalled(Exception):
@@ -54,7 +56,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            env=child_environment(),
+            env=child_environment(contender.source),
         )
 
     def start(self) -> None:

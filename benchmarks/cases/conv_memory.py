@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.cases.memory import add_rows, measure_processes
 from benchmarks.contenders import contender, conv
-from benchmarks.harness import Case, Settings
+from benchmarks.harness import OTHER, Case, Settings
 from benchmarks.results import Cell, Result, Row
 
 NETWORK, BATCH = "pytorch-example", 128
@@ -15,7 +15,7 @@ def run(case: Case, settings: Settings) -> Result:
     values, result = measure_processes(case, "conv_memory", {"network": NETWORK, "batch": BATCH}, settings)
     add_rows(result, "peak", {name: [peak for _, peak in pairs] for name, pairs in values.items()}, case)
     above = {name: Cell([peak - before for before, peak in pairs]) for name, pairs in values.items() if name != "numpy"}
-    result.rows.append(Row("above the import", "MiB", above))
+    result.rows.append(Row("above the import", "MiB", above, (OTHER,)))
     return result
 
 

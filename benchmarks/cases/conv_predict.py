@@ -5,7 +5,8 @@ from __future__ import annotations
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
 from benchmarks.harness import Case, Settings, Workload
-from benchmarks.networks import TIMED, flop
+from benchmarks.limits import prediction_work
+from benchmarks.networks import TIMED
 from benchmarks.results import Result
 
 SAMPLES = {"1 sample": 1, "128 samples": 128, "10,000 samples": 10_000}
@@ -22,7 +23,7 @@ def run(case: Case, settings: Settings) -> Result:
             n = QUICK_SAMPLES if few else samples
             label = f"{QUICK_SAMPLES:,} samples" if few else label
             workload = Workload(f"{name}, {label}", "predict", {"network": name, "samples": n})
-            workloads.append((workload, flop(name, n, training=False)))
+            workloads.append((workload, prediction_work(name, n)))
     return roofline.measure(case, workloads, settings)
 
 

@@ -1,11 +1,12 @@
-"""One training step of convolutional networks, and the fraction of the peak arithmetic rate that it reaches."""
+"""One training step of convolutional networks, and its share of the machine's limit."""
 
 from __future__ import annotations
 
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
 from benchmarks.harness import Case, Settings, Workload
-from benchmarks.networks import TIMED, flop
+from benchmarks.limits import step_work
+from benchmarks.networks import TIMED
 from benchmarks.results import Result
 
 BATCHES = (32, 128)
@@ -14,7 +15,7 @@ BATCHES = (32, 128)
 def run(case: Case, settings: Settings) -> Result:
     """Return a row for each network and batch size."""
     workloads = [
-        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
+        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), step_work(name, batch))
         for name in TIMED
         for batch in BATCHES
     ]

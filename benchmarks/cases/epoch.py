@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+from benchmarks import work
+from benchmarks.cases import roofline
 from benchmarks.contenders import contenders
-from benchmarks.harness import Case, Settings, Workload, measure
+from benchmarks.harness import Case, Settings, Workload
+from benchmarks.networks import INPUT, NETWORKS
 from benchmarks.results import Result
 
 TRAINING_IMAGES = 55_000
@@ -16,7 +21,9 @@ def run(case: Case, settings: Settings) -> Result:
     """Return one row. A burst is one epoch, or several short ones."""
     samples = QUICK_IMAGES if settings.quick else TRAINING_IMAGES
     arguments = {"data_dir": data_argument(settings), "samples": samples, "batch": BATCH}
-    result = measure(case, [Workload(f"{samples:,} images", "epoch", arguments)], settings)
+    one_step = work.step(NETWORKS["mlp"], INPUT, BATCH, gathered_from=samples * math.prod(INPUT))
+    workload = Workload(f"{samples:,} images", "epoch", arguments)
+    result = roofline.measure(case, [(workload, one_step)], settings, repeated=samples // BATCH)
     result.notes.append(f"Data: {data_name(settings)}.")
     return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.environment import child_environment
 from benchmarks.harness import Case, Settings, report_crash, rotations
@@ -44,7 +44,7 @@ LIBRARIES = {
 def run(case: Case, settings: Settings) -> Result:
     """Return two rows: the milliseconds of the import, and the installed megabytes."""
     result = Result(case.name, case.title)
-    names = [one.name for one in settings.select(case.contenders)]
+    names = [one.name for one in replace(settings, against=None).select(case.contenders)]
     baselines = tuple(one.name for one in case.contenders if one.baseline)
     times = Row("import", "ms", {name: Cell([]) for name in names}, baselines)
     # Round 0 does not count: it brings the files into memory and lets Python write its bytecode.

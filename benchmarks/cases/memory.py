@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.cases.epoch import BATCH, TRAINING_IMAGES, data_argument, data_name
 from benchmarks.contenders import contender, contenders
-from benchmarks.harness import Case, Settings, open_session, report_crash, rotations
+from benchmarks.harness import OTHER, Case, Settings, open_session, report_crash, rotations
 from benchmarks.results import Cell, Result, Row
 from benchmarks.session import Crashed
 
@@ -55,13 +55,13 @@ def measure_processes(
 
 def add_rows(result: Result, label: str, peaks: Mapping[str, Sequence[float]], case: Case) -> None:
     """Add a row of the peaks, and a row of their difference to NumPy's median."""
-    baselines = tuple(one.name for one in case.contenders if one.baseline)
+    baselines = (*(one.name for one in case.contenders if one.baseline), OTHER)
     row = Row(label, "MiB", {name: Cell(list(values)) for name, values in peaks.items()}, baselines, compared=False)
     result.rows.append(row)
     if "numpy" in row.cells:
         floor = row.cells["numpy"].spread.median
         above = {name: Cell([peak - floor for peak in cell.values]) for name, cell in row.cells.items() if name != "numpy"}
-        result.rows.append(Row("above NumPy", "MiB", above))
+        result.rows.append(Row("above NumPy", "MiB", above, (OTHER,)))
 
 
 CASE = Case(

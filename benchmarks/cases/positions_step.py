@@ -5,7 +5,8 @@ from __future__ import annotations
 from benchmarks.cases import roofline
 from benchmarks.contenders import conv
 from benchmarks.harness import Case, Settings, Workload
-from benchmarks.networks import AT_POSITIONS, flop
+from benchmarks.limits import step_work
+from benchmarks.networks import AT_POSITIONS
 from benchmarks.results import Result
 
 BATCHES = (32, 128)
@@ -14,7 +15,7 @@ BATCHES = (32, 128)
 def run(case: Case, settings: Settings) -> Result:
     """Return a row for each network and batch size."""
     workloads = [
-        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), flop(name, batch, training=True))
+        (Workload(f"{name}, batch {batch}", "step", {"network": name, "batch": batch}), step_work(name, batch))
         for name in AT_POSITIONS
         for batch in BATCHES
     ]

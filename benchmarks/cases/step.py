@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.cases import roofline
 from benchmarks.contenders import contenders
-from benchmarks.harness import Case, Settings, Workload, measure
+from benchmarks.harness import Case, Settings, Workload
+from benchmarks.limits import step_work
 from benchmarks.results import Result
 
 BATCHES = (4, 32, 100, 512)
@@ -11,7 +13,8 @@ BATCHES = (4, 32, 100, 512)
 
 def run(case: Case, settings: Settings) -> Result:
     """Return a row for each batch size."""
-    return measure(case, [Workload(f"batch {batch}", "step", {"batch": batch}) for batch in BATCHES], settings)
+    workloads = [(Workload(f"batch {batch}", "step", {"batch": batch}), step_work("mlp", batch)) for batch in BATCHES]
+    return roofline.measure(case, workloads, settings)
 
 
 CASE = Case(

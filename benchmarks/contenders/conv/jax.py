@@ -101,6 +101,8 @@ class ForwardPass:
                 return inner + self.through(layer.shortcut, x)
             case networks.Skip():
                 return jnp.concatenate([x, self.through(layer.layers, x)], axis=-1)
+            case networks.Rows():
+                return x[..., 0]  # there is one channel
             case networks.Lstm():
                 return self.lstm(layer, x)
 

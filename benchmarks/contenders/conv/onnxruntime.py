@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import onnxruntime
-import torch
 from torch import nn
 
 from benchmarks.contenders.conv.torch import LAYOUT, build_model, tensor
+from benchmarks.contenders.onnxruntime import PACKAGES, describe, session
 from benchmarks.jobs import Job, fastest_combination
 from benchmarks.network_jobs import chunk_sizes, concatenated, in_chunks, inputs, matches_reference, predict_job
 
-PACKAGES = ("onnxruntime", "onnx", "onnxscript", "torch")
-
-
-def describe() -> dict[str, Any]:
-    """Return the build; ONNX Runtime chooses the threads."""
-    return {"build": onnxruntime.get_build_info()}
-
-
-def session(network: str, samples: int) -> Any:
-    """Return a session for that many samples at a time, with all optimizations, which is the default."""
-    model = build_model(network, LAYOUT, nn.Softmax(dim=1)).eval()
-    program = torch.onnx.export(model, (tensor(inputs(samples), LAYOUT),), dynamo=True, verbose=False)
-    assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    return onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+__all__ = ["PACKAGES", "describe", "predict"]
 
 
 def predict(network: str, samples: int) -> Job:
@@ -40,7 +24,7 @@ def predict(network: str, samples: int) -> Job:
     def make(mode: bool, chunk: int) -> Job:
         x = inputs(samples)
         parts = in_chunks(x.reshape(samples, 1, *x.shape[1:3]), chunk)
-        model = session(network, chunk)
+        model = session(build_model(network, LAYOUT, nn.Softmax(dim=1)), tensor(inputs(chunk), LAYOUT))
         name, result = model.get_inputs()[0].name, model.get_outputs()[0].name
         if not mode:
             check = matches_reference(network, samples, concatenated())
