@@ -21,14 +21,20 @@ TUNING_PREFIXES = (
     "PELLUCID_",
     "NVPL_",
     "XLA_",
+    "NUMBA_",
+    "DNNL_",
+    "ONEDNN_",
+    "TF_ENABLE_ONEDNN_",
+    "ATEN_",
 )
-#: The one variable with such a prefix that has no effect on speed: the folder of the data.
 DATA_VARIABLE = "PELLUCID_DATA"
+#: The variables with such a prefix that have no effect on speed: folders.
+KEPT = (DATA_VARIABLE, "NUMBA_CACHE_DIR")
 
 
 def without_tuning(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the variables that select kernels and threads."""
-    return {name: value for name, value in environment.items() if name == DATA_VARIABLE or not name.startswith(TUNING_PREFIXES)}
+    return {name: value for name, value in environment.items() if name in KEPT or not name.startswith(TUNING_PREFIXES)}
 
 
 def child_environment(source: Path | None = None) -> dict[str, str]:

@@ -199,9 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.out is not None:
         given.out.write_text(json.dumps({"machine": machine(), "limits": as_json(limits)}, indent=1) + "\n", encoding="utf-8")
     print("\n".join(table(as_json(limits))))
-    print(
-        "\n| | MFLOP | MB | least, ms | arithmetic, % of it | MFLOP, fewest | least with these, ms |\n|---" + "|---:" * 6 + "|"
-    )
+    heads = ("MFLOP", "MB", "least, ms", "arithmetic, %", "MFLOP with Winograd", "least with Winograd, ms")
+    print(f"\n| | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
     for label, make in cells([text for text in given.rows.split(",") if text]):
         passes = make()
         direct, fewest = least(passes, limits), least(passes, limits, fewest=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.harness import OTHER
 from benchmarks.limits import table as table_of_limits
-from benchmarks.results import OURS, Result, Row, geometric_mean
+from benchmarks.results import OURS, Result, Row
 
 
 def write(folder: Path, run: dict[str, Any], results: Sequence[Result]) -> None:
@@ -55,8 +55,6 @@ def section(result: Result) -> list[str]:
         lines += ["", *limit_shares(result.rows)]
     if mean is not None:
         lines += ["", f"Best peer / {OURS}, geometric mean over the rows: **{mean:.2f}**"]
-    if earlier := [ratio for row in result.rows if (ratio := row.ratio_of(OTHER)) is not None]:
-        lines += ["", f"{OTHER} / {OURS}, geometric mean over the rows: **{geometric_mean(earlier):.2f}**"]
     lines += [line for note in result.notes for line in ("", note)]
     for name, reason in result.skipped.items():
         lines += ["", f"Skipped: {name}: {reason}."]
@@ -72,17 +70,24 @@ def section(result: Result) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return the medians as a table of rows by contenders, with the best peer in bold and its ratio to pellucid."""
+    """Return the medians as a table of rows by contenders, with the best peer in bold and its ratio to pellucid.
+
+    If another version of Pellucid was measured, its ratio to this one is in the last column.
+    """
     names = columns(rows)
-    lines = [f"| | {' | '.join(names)} | best peer / {OURS} |", "|---" + "|---:" * (len(names) + 1) + "|"]
+    ratios = {f"best peer / {OURS}": Row.ratio}
+    if OTHER in names:
+        ratios[f"{OTHER} / {OURS}"] = lambda row: row.ratio_of(OTHER)
+    lines = [f"| | {' | '.join((*names, *ratios))} |", "|---" + "|---:" * (len(names) + len(ratios)) + "|"]
     for row in rows:
-        best, ratio = row.best_peer(), row.ratio()
+        best = row.best_peer()
         cells = []
         for name in names:
             text = format_value(row.cells[name].spread.median) if name in row.cells else "–"
             cells.append(f"**{text}**" if name == best else text)
-        label = row.label if row.unit in row.label else f"{row.label}, {row.unit}"
-        lines.append(f"| {label} | {' | '.join(cells)} | {'–' if ratio is None else f'{ratio:.2f}'} |")
+        cells += ["–" if (ratio := of(row)) is None else f"{ratio:.2f}" for of in ratios.values()]
+        label = row.label if row.unit in row.label.split() else f"{row.label}, {row.unit}"
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
 
 

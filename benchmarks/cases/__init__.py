@@ -9,6 +9,7 @@ from benchmarks.cases import (
     conv_predict,
     conv_step,
     epoch,
+    first_use,
     imports,
     lstm_step,
     memory,
@@ -33,5 +34,6 @@ CASES: dict[str, Case] = {
         augmentation,
         lstm_step,
         positions_step,
+        first_use,
     )
 }

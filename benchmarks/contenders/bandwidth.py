@@ -55,7 +55,7 @@ def _update(a: Any, b: Any, times: int) -> Any:
     return a[0]
 
 
-#: The loops, and how often each moves the bytes of ``a``: a copy reads one array and writes another, an update does both in one.
+#: The loops, and how often each moves the bytes of ``a``: a copy reads it and writes another array, an update does both in it.
 LOOPS: dict[str, tuple[Callable[..., Any], int]] = {
     "read": (_read, 1),
     "write": (_write, 1),

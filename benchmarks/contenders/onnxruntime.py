@@ -19,8 +19,8 @@ PACKAGES = ("onnxruntime", "onnx", "onnxscript", "torch")
 
 
 def describe() -> dict[str, Any]:
-    """Return the build; ONNX Runtime chooses the threads."""
-    return {"build": onnxruntime.get_build_info()}
+    """Return the build and the threads; 0 means that ONNX Runtime decides."""
+    return {"build": onnxruntime.get_build_info(), "intra_op_threads": onnxruntime.SessionOptions().intra_op_num_threads}
 
 
 def session(model: nn.Module, example: Any) -> Any:

@@ -9,13 +9,14 @@ import pellucid.kernels
 from benchmarks import data
 from benchmarks.jobs import Job, are_probabilities, loss_falls
 from pellucid import Adam, CrossEntropy, Dense, Flatten, He, Layer, Model, ReLU, Sequential, Softmax
+from pellucid.training.threads import available_cores
 
 PACKAGES = ("pellucid", "numba")
 
 
 def describe() -> dict[str, Any]:
-    """Return the name of the kernel set in use."""
-    return {"kernels": pellucid.kernels.name_of(pellucid.kernels.load())}
+    """Return the name of the kernel set in use, and the largest number of threads; a small network uses one."""
+    return {"kernels": pellucid.kernels.name_of(pellucid.kernels.load()), "threads": available_cores()}
 
 
 def network(input_shape: tuple[int, ...], *before: Layer) -> Model:

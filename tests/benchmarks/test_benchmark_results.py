@@ -28,9 +28,11 @@ def test_variables_that_select_kernels_and_threads_are_removed() -> None:
         "MY_OMP_X": "1",
         "KERAS_BACKEND": "jax",
         "TF_CPP_MIN_LOG_LEVEL": "1",
+        "NUMBA_CACHE_DIR": "/cache",
     }
     removed = "OPENBLAS_CORETYPE OMP_NUM_THREADS MKL_DYNAMIC GOTO_NUM_THREADS NUMEXPR_MAX_THREADS VECLIB_MAXIMUM_THREADS"
-    removed += " KMP_BLOCKTIME TF_NUM_INTRAOP_THREADS PELLUCID_KERNELS NVPL_X XLA_FLAGS"
+    removed += " KMP_BLOCKTIME TF_NUM_INTRAOP_THREADS PELLUCID_KERNELS NVPL_X XLA_FLAGS NUMBA_CPU_NAME NUMBA_NUM_THREADS"
+    removed += " DNNL_MAX_CPU_ISA ONEDNN_VERBOSE TF_ENABLE_ONEDNN_OPTS ATEN_CPU_CAPABILITY"
     assert without_tuning({**kept, **dict.fromkeys(removed.split(), "1")}) == kept
 
 
@@ -124,6 +126,8 @@ def test_list_shows_benchmarks_and_contenders(capsys: pytest.CaptureFixture[str]
         (["stepp"], "unknown benchmark 'stepp'; choose from step, epoch, predict, import, memory, conv-step"),
         (["--only", "torch,flax"], "unknown contender 'flax'; choose from pellucid, torch"),
         (["--repeats", "0"], "at least 1"),
+        (["--against", "nowhere"], "nowhere contains no package pellucid"),
+        (["conv-step", "--rows", "batch 7,x"], "no row contains 'batch 7' or 'x'"),
         (["--data-dir", "nowhere"], "contains no train-images-idx3-ubyte"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import network_jobs, networks, reference
+from benchmarks import limits, network_jobs, networks, reference
 from benchmarks.cases import conv_predict, conv_step, positions_step, roofline
 from benchmarks.cases.memory import add_rows
 from benchmarks.contenders import contender
@@ -19,8 +19,7 @@ from benchmarks.contenders.conv import pellucid as ours
 from benchmarks.harness import Case, Settings
 from benchmarks.jobs import Job, fastest_combination, loss_falls, runs_per_burst
 from benchmarks.network_jobs import Learner, check_learner, chunk_sizes, in_chunks, matches_reference
-from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, count as layers_of, flop
-from benchmarks.report import peak_fractions
+from benchmarks.networks import NETWORKS, TIMED, Conv, Dense, Norm, Residual, cost, count as layers_of
 from benchmarks.results import Cell, Result, Row
 
 
@@ -29,8 +28,7 @@ def test_costs_by_hand() -> None:
     assert one.shape == (4,)  # 10 -> 4 -> 2, so that the dense layer has 2·2·3 inputs
     assert one.multiply_adds == 4 * 4 * 25 * 2 * 3 + 12 * 4
     assert one.parameters == ((5, 5, 2, 3), (3,), (12, 4), (4,))
-    assert flop("lenet", 10, training=True) == 3 * flop("lenet", 10, training=False)
-    assert flop("lenet", 1, training=False) == 2 * (24 * 24 * 25 * 8 + 8 * 8 * 25 * 8 * 16 + 256 * 64 + 64 * 10)
+    assert networks.cost_of("lenet").multiply_adds == 24 * 24 * 25 * 8 + 8 * 8 * 25 * 8 * 16 + 256 * 64 + 64 * 10
 
 
 def test_costs_of_networks_with_an_answer_at_each_position() -> None:
@@ -143,36 +141,25 @@ def test_a_run_of_many_bursts_is_timed_once() -> None:
     assert next(runs) == 1
 
 
-def test_fractions_of_the_peak_rate() -> None:
-    row = Row("r", "ms", {"pellucid": Cell([2.0]), "torch": Cell([8.0])})
-    roofline.add_peak_fractions(row, flop=1e6, rate=1e9)  # takes a millisecond at this rate
-    assert row.cells["pellucid"].peak_fraction == 0.5
-    assert peak_fractions([row, Row("s", "ms", {"torch": Cell([1.0])})]) == [
-        "| | pellucid | torch |",
-        "|---|---:|---:|",
-        "| r | 50.0 | 12.5 |",
-        "| s | – | – |",
-    ]
-
-
 @pytest.mark.parametrize("case", [conv_step.CASE, conv_predict.CASE, positions_step.CASE])
 def test_each_row_has_its_own_workload(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def measure(case: Case, workloads: Any, settings: Settings) -> Result:
+    def measure(case: Case, workloads: Any, settings: Settings, products: Any) -> Result:
         seen.extend(workloads)
+        assert products.arguments == {"side": 1000}
         return Result("", "", [Row(workload.label, "ms", {"pellucid": Cell([1.0])}) for workload in workloads])
 
+    levels = (limits.Level("memory", math.inf, 1e18, 1e18, 1e18, 1e18),)
     monkeypatch.setattr(roofline.harness, "measure", measure)
-    monkeypatch.setattr(roofline, "peak", lambda: 1e12)
+    monkeypatch.setattr(limits, "measured", lambda: limits.Limits(1e12, 1000, 2, levels))
     result = case.run(case, Settings())
     counts = {"conv-step": 2 * len(TIMED), "conv-predict": 3 * len(TIMED), "positions-step": 2 * len(networks.AT_POSITIONS)}
     assert len({workload.label for workload in seen}) == len(seen) == counts[case.name]
     for row, work in zip(result.rows, seen, strict=True):
-        samples = work.arguments.get("batch") or work.arguments["samples"]
-        expected = flop(work.arguments["network"], samples, training="batch" in work.arguments)
-        assert row.cells["pellucid"].peak_fraction == pytest.approx(expected / 1e9)
-    assert "1000 GFLOP/s" in result.notes[-1]
+        make = limits.step_work if "batch" in work.arguments else limits.prediction_work
+        passes = make(work.arguments["network"], work.arguments.get("batch") or work.arguments["samples"])
+        assert row.share("pellucid") == pytest.approx(sum(one.flop for one in passes) / 1e9)  # without transfers
 
 
 def test_memory_above_numpy() -> None:

@@ -109,6 +109,17 @@ def test_the_network_in_pytorch_has_the_same_number_of_parameters(network):
     assert sum(one.numel() for one in model.parameters()) == build_model(network).parameter_count
 
 
+def test_the_ratio_to_pytorch_is_that_of_its_better_layout():
+    def runs(*seconds):
+        return [{"checkpoints": [{"epoch": 1, "seconds": one, "accuracy": 0.99}]} for one in seconds]
+
+    results = {"pellucid": runs(2.0, 3.0, 9.0), "torch": runs(9.0), "torch-channels-last": runs(6.0), "jax": runs(1.0)}
+    assert time_to_accuracy.against_pytorch(results) == "Time to 99 %, torch-channels-last / pellucid: 2.00"
+    unreached = [{"checkpoints": [{"epoch": 1, "seconds": 1.0, "accuracy": 0.98}]}]
+    assert time_to_accuracy.against_pytorch(results | {"pellucid": runs(2.0) + unreached}) is None
+    assert time_to_accuracy.against_pytorch({"pellucid": runs(2.0)}) is None
+
+
 def test_seeds_give_different_weights():
     first, again, second = build_model("mlp-d8", seed=1), build_model("mlp-d8", seed=1), build_model("mlp-d8", seed=2)
     assert np.array_equal(first.parameters, again.parameters)
