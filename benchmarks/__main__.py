@@ -116,11 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[Result] = []
     for name in dict.fromkeys(given.names or CASES):
         settings.notify(name)
-        results.append(CASES[name].run(CASES[name], settings))
-        if any(row.bound is not None for row in results[-1].rows) and (found := limits.measured()) is not None:
+        result = CASES[name].run(CASES[name], settings)
+        if rows and not result.rows:
+            continue
+        results.append(result)
+        if any(row.bound is not None for row in result.rows) and (found := limits.measured()) is not None:
             run["limits"] = limits.as_json(found)
         write(given.out, run, results)
-    if rows and not any(result.rows for result in results):
+    if not results:
         p.error(f"no row contains {' or '.join(map(repr, rows))}")
     print(markdown(run, results))
     settings.notify(f"written: {given.out / 'results.json'}, {given.out / 'results.md'}")
