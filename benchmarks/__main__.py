@@ -26,6 +26,8 @@ examples:
   python -m benchmarks step --rows "batch 512" --only pellucid,jax --repeats 5     one cell, in less than a minute
   python -m benchmarks conv-step --only pellucid --against ../before/src           this version and another one, in turns
 """
+#: Benchmarks whose rows are measured together, and not one by one.
+WHOLE = ("import", "memory", "conv-memory")
 #: The file that shows that a folder contains MNIST.
 TRAINING_IMAGES = "train-images-idx3-ubyte"
 
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "data": data_name(settings),
     }
     results: list[Result] = []
-    for name in dict.fromkeys(given.names or CASES):
+    for name in dict.fromkeys(given.names or (name for name in CASES if not rows or name not in WHOLE)):
         settings.notify(name)
         result = CASES[name].run(CASES[name], settings)
         if rows and not result.rows:

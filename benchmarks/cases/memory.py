@@ -55,7 +55,9 @@ def measure_processes(
 
 def add_rows(result: Result, label: str, peaks: Mapping[str, Sequence[float]], case: Case) -> None:
     """Add a row of the peaks, and a row of their difference to NumPy's median."""
-    baselines = (*(one.name for one in case.contenders if one.baseline), OTHER)
+    baselines = tuple(
+        name for name in peaks if name == OTHER or any(one.baseline and one.name == name for one in case.contenders)
+    )
     row = Row(label, "MiB", {name: Cell(list(values)) for name, values in peaks.items()}, baselines, compared=False)
     result.rows.append(row)
     if "numpy" in row.cells:

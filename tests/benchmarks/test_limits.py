@@ -153,9 +153,8 @@ def test_winograd_needs_36_multiply_adds_for_16_outputs() -> None:
     assert forward.flop == 2 * 2 * 36 * 9 * 16 * 32
     assert forward.fewest == 2 * 2 * 4 * 36 * 16 * 32  # 6×6 outputs are four tiles of 4×4
     assert gradients.fewest == forward.fewest
-    second = step((Conv(16, 1), layer), (8, 8, 1), 1)
-    whole = named(second)["gradients of conv 2"]
-    assert whole.fewest == 2 * (4 + 4) * 36 * 16 * 32  # the gradient of the 8×8 input has four tiles as well
+    whole = named(step((Conv(16, 1), layer), (10, 10, 1), 1))["gradients of conv 2"]
+    assert whole.fewest == 2 * (4 + 9) * 36 * 16 * 32  # 8×8 outputs have four tiles, the gradient of the 10×10 input nine
     for direct in (Conv(32, 3, stride=2), Conv(32, 5), Conv(8, 3)):
         assert work.fewest_multiply_adds(direct, (8, 8, 16), (6, 6)) is None
     assert work.fewest_multiply_adds(layer, (8, 8, 8), (6, 6)) is None
@@ -198,12 +197,12 @@ def _with_shapes(layers: Any, shape: Any) -> Any:
 
 def test_distances_by_hand() -> None:
     first = Pass("a", 0, 0, (Access("p", 10), Access("y", 100, "write")))
-    second = Pass("b", 0, 0, (Access("y", 100), Access("q", 1000), Access("z", 5, "write")))
+    second = Pass("b", 0, 0, (Access("q", 1000), Access("y", 100), Access("z", 5, "write")))
     third = Pass("c", 0, 0, (Access("z", 5), Access("p", 10, "update"), Access("all", 7, "read", 5000)))
     assert distances([first, second, third]) == [
-        [10 + 7, 100],  # p was used before "all"; y is read next, and nothing in between
-        [100, 1000 + 10 + 7, 5],  # y, z are free after they have been read
-        [5, 10 + 1000, 5000],
+        [10 + 7, 100 + 1000],  # "all" was used since p; what is written is read after q
+        [1000 + 7 + 10 + 100, 100 + 1000, 5],
+        [5, 10 + 1000, 5000],  # y is free after it has been read
     ]
 
 
