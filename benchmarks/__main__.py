@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="few and short repetitions and less data, to test whether everything works"
     )
     p.add_argument("--only", metavar="A,B", default="", help="contenders to measure, by name (default: all)")
-    p.add_argument("--rows", metavar="TEXT,TEXT", default="", help="only rows whose label contains one of these texts")
+    p.add_argument(
+        "--rows", metavar="TEXT", action="append", default=[], help="only rows whose label contains this text; may be repeated"
+    )
     p.add_argument(
         "--against",
         type=Path,
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         print(listing())
         return 0
-    only, rows = (tuple(text.strip() for text in texts.split(",") if text.strip()) for texts in (given.only, given.rows))
+    only, rows = tuple(name.strip() for name in given.only.split(",") if name.strip()), tuple(given.rows)
     _check_names(p, "benchmark", given.names, CASES)
     _check_names(p, "contender", only, dict.fromkeys(one.name for case in CASES.values() for one in case.contenders))
     if given.repeats is not None and given.repeats < 1:

@@ -190,7 +190,9 @@ def cells(only: Sequence[str] = ()) -> Iterable[tuple[str, Callable[[], list[Pas
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the limits, and print the least time of steps and predictions of all networks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rows", default="", metavar="TEXT,TEXT", help="only the rows whose label contains one of these texts")
+    parser.add_argument(
+        "--rows", metavar="TEXT", action="append", default=[], help="only rows whose label contains this text; may be repeated"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the limits into this JSON file")
     given = parser.parse_args(arguments)
     limits = measured()
@@ -201,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(table(as_json(limits))))
     heads = ("MFLOP", "MB", "least, ms", "arithmetic, %", "MFLOP with Winograd", "least with Winograd, ms")
     print(f"\n| | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
-    for label, make in cells([text for text in given.rows.split(",") if text]):
+    for label, make in cells(given.rows):
         passes = make()
         direct, fewest = least(passes, limits), least(passes, limits, fewest=True)
         values = (direct.flop / 1e6, direct.moved / 1e6, direct.ms, 100 * direct.arithmetic, fewest.flop / 1e6, fewest.ms)

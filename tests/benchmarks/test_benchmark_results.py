@@ -127,7 +127,7 @@ def test_list_shows_benchmarks_and_contenders(capsys: pytest.CaptureFixture[str]
         (["--only", "torch,flax"], "unknown contender 'flax'; choose from pellucid, torch"),
         (["--repeats", "0"], "at least 1"),
         (["--against", "nowhere"], "nowhere contains no package pellucid"),
-        (["conv-step", "--rows", "batch 7,nothing"], "no row contains 'batch 7' or 'nothing'"),
+        (["conv-step", "--rows", "batch 7", "--rows", "nothing"], "no row contains 'batch 7' or 'nothing'"),
         (["--data-dir", "nowhere"], "contains no train-images-idx3-ubyte"),
     ],
 )

@@ -295,7 +295,7 @@ def test_only_rows_with_the_text_are_measured(monkeypatch: pytest.MonkeyPatch) -
 def test_caches_of_all_cores_and_shared_ones_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def facts(cpu: int) -> dict[str, dict[str, str]]:
         found = {}
-        for text in ("1 Data 32K own", "1 Instruction 32K own", "2 Unified 1M own", "3 Unified 8M 0-1"):
+        for text in ("1 Data 32K own", "1 Instruction 64K own", "2 Unified 1M own", "3 Unified 8M 0-1"):
             level, kind, size, shared = text.replace("own", str(cpu)).split()
             found[text] = {"level": level, "type": kind, "size": size, "shared_cpu_list": shared}
         return found
