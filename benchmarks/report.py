@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     If another version of Pellucid was measured, its ratio to this one is in the last column.
     """
     names = columns(rows)
-    ratios = {f"best peer / {OURS}": Row.ratio}
+    ratios: dict[str, Callable[[Row], float | None]] = {f"best peer / {OURS}": lambda row: row.ratio()}
     if OTHER in names:
         ratios[f"{OTHER} / {OURS}"] = lambda row: row.ratio_of(OTHER)
     lines = [f"| | {' | '.join((*names, *ratios))} |", "|---" + "|---:" * (len(names) + len(ratios)) + "|"]
