@@ -312,7 +312,7 @@ def test_the_bandwidth_loops_move_what_they_say() -> None:
     from benchmarks.contenders import bandwidth
 
     a, b = np.arange(8, dtype=np.float32), np.zeros(8, np.float32)
-    assert bandwidth._read(a, b, 3) == 28 * (0 + 1 + 2)
+    assert bandwidth._read(a, b, 4) == 28 * (0 + 1 + 2 + 3)
     bandwidth._copy(a, b, 1)
     np.testing.assert_array_equal(b, np.arange(8))
     bandwidth._update(b, a, 1)
