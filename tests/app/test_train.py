@@ -557,6 +557,7 @@ def test_a_stopped_job_is_resumed(visitor, state):
         again = visitor.ask("/api/train/resume", {"run": "mlp-1"})["job"]
         assert visitor.ask("/api/train/interrupted") == {"runs": []}
         seen = until(events, lambda event: event["kind"] == "epoch")
+        seen += until(events, lambda event: event["job"] == again and event.get("progress"))
         visitor.control(again, "stop")
         seen += until(events, has_state("stopped", again))
     (rows,) = [event["rows"] for event in seen if event["kind"] == "rows"]
