@@ -22,6 +22,15 @@ def test_non_digits_are_all_different_and_reproducible(kind):
     assert digit(non_digit(kind, 3, "test")).tobytes() != images[3].tobytes()
 
 
+def test_figures_are_outlines_with_parts_which_begin_on_the_outline_in_half_of_them():
+    attached = 0
+    for number in range(40):
+        outline, *parts = non_digit("figure", number)
+        assert len(parts) >= 2
+        attached += max(np.abs(outline - part[0]).sum(axis=1).min() for part in parts) < 1e-9
+    assert 10 <= attached <= 30
+
+
 def test_changed_drawings_are_others_than_the_unchanged_ones(monkeypatch):
     monkeypatch.setattr(non_digits, "pen_width", lambda random: 1.0)
     images = varied_non_digits("train", KINDS, 12)

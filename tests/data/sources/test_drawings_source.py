@@ -35,6 +35,7 @@ def test_it_combines_all_sources_and_has_new_kinds_in_the_test_set(monkeypatch):
     expected = [digit(non_digit(TRAINING_KINDS[i % len(TRAINING_KINDS)], i, "validation")) for i in range(8)]
     np.testing.assert_array_equal(combined.validation.x[-8:], expected)
     assert set(KINDS) - set(TRAINING_KINDS)
+    assert set(drawings_source.VARIED_KINDS) == set(TRAINING_KINDS), "the unseen kinds stay unseen"
 
 
 def test_the_digest_covers_all_drawings_that_are_not_digits(monkeypatch):

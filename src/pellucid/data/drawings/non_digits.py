@@ -1,4 +1,4 @@
-"""Random drawings that are not digits: scribbles, letters, signs, numbers, digits turned or struck out, shapes and things.
+"""Random drawings that are not digits: scribbles, letters, signs, numbers, turned digits, shapes, figures, things.
 
 A network that has only seen digits reads every drawing as a digit, with high confidence. With drawings of other kinds in its
 training set, as a class of their own, it learns to reject them (Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with
@@ -21,12 +21,12 @@ from pellucid.core import rng
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.data.drawings.rendering import digit, image_of
-from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
+from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT, catmull_rom
 from pellucid.data.drawings.styles import styled_digit
 from pellucid.data.drawings.variations import pen_width, varied
 from pellucid.errors import ConfigError, did_you_mean
 
-TRAINING_KINDS: Final = ("scribble", "capital", "sign", "pair", "number", "turned digit", "shapes", "struck out")
+TRAINING_KINDS: Final = ("scribble", "capital", "sign", "pair", "number", "turned digit", "shapes", "figure", "struck out")
 KINDS: Final = (*TRAINING_KINDS, "small letter", "thing")  # the last two are only in the test set
 SCRIBBLE_LENGTH: Final = 6  # relative to its size; that of an 8 is about 4
 
@@ -70,6 +70,9 @@ def non_digit(kind: str, number: int, part: str = "train") -> list[Array]:
         return _distorted(_turned(random), random)
     if kind == "shapes":
         make = (_outline, _chain, _shapes)[random.integers(3)]
+        return _distorted(make(random), random)
+    if kind == "figure":
+        make = (_mirrored, _attached)[random.integers(2)]
         return _distorted(make(random), random)
     if kind == "struck out":  # a digit with a zigzag line over it
         digit_strokes, _ = styled_digit(int(random.integers(1 << 30)), "struck out")
@@ -141,6 +144,52 @@ def _shapes(random: np.random.Generator) -> list[Array]:
     angles = (np.arange(count) + random.uniform(0, 0.7, count)) * (2 * math.pi / count)
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1) * random.uniform(1.5, 4, (count, 1))
     return [_arc(random, random.uniform(1, 3), place) for place in places]
+
+
+def _mirrored(random: np.random.Generator) -> list[Array]:
+    """Return a drawing whose left and right side are alike, as of many things: an outline, and parts in it or beside it.
+
+    One to three of the parts occur on both sides; up to two lie across the axis.
+    """
+    corners = int(random.integers(3, 7))
+    y = np.linspace(-5, 5, corners) + random.uniform(-0.8, 0.8, corners)
+    x = random.uniform(1, 5, corners)
+    half = np.stack([x * (max(4.0, x.max()) / x.max()), y], axis=1)
+    if random.random() < 0.6:
+        half[0, 0] = 0  # a tip, or a notch
+    if random.random() < 0.4:
+        half[-1, 0] = 0
+    outline = np.concatenate([half, half[::-1] * (-1, 1)])
+    if random.random() < 0.75:
+        outline = np.concatenate([outline, outline[:1]])
+    strokes = _line_through(outline, random)
+    for _ in range(int(random.integers(1, 4))):
+        part = _arc(random, random.uniform(0.3, 2), np.array([random.uniform(1, 3.5), random.uniform(-4, 5)]))
+        strokes += [part, part * (-1, 1) + random.normal(0, 0.2, 2)]
+    for _ in range(int(random.integers(0, 3))):
+        x = np.linspace(-1, 1, 13) * random.uniform(0.5, 3)
+        strokes.append(np.stack([x, random.normal(0, 0.25) * x * x + random.uniform(-4, 4)], axis=1))
+    return strokes
+
+
+def _attached(random: np.random.Generator) -> list[Array]:
+    """Return a closed line with three to eight corners, and two to four lines, arcs and loops that begin on it."""
+    corners = int(random.integers(3, 9))
+    angles = (np.arange(corners) + random.uniform(0, 0.6, corners)) * (2 * math.pi / corners)
+    path = np.stack([np.cos(angles), np.sin(angles)], axis=1) * random.uniform(2.5, 4, (corners, 1))
+    strokes = _line_through(np.concatenate([path, path[:1]]), random)
+    outline = strokes[0]
+    for _ in range(int(random.integers(2, 5))):
+        part = _arc(random, random.uniform(1, 2.5), np.zeros(2))
+        strokes.append(part - part[0] + outline[int(random.integers(len(outline)))])
+    return strokes
+
+
+def _line_through(corners: Array, random: np.random.Generator) -> list[Array]:
+    """Return one stroke through these points: straight lines between them, drawn by hand, or a curve."""
+    if random.random() < 0.5:
+        return _redrawn([corners], random)
+    return [catmull_rom(corners + random.normal(0, 0.2, corners.shape), 0.3)]
 
 
 def _arc(random: np.random.Generator, size: float, middle: Array) -> Array:

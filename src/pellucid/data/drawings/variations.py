@@ -23,12 +23,12 @@ from pellucid.data.drawings.strokes import resampled
 Strokes = list[Array]
 
 # How often each change is made. About one drawing in fifteen has no change of structure and of the pen.
-CHANCES = {"join": 0.15, "gap": 0.12, "trim": 0.15, "hook": 0.2, "add": 0.2, "bend": 0.3, "few": 0.4, "tremble": 0.4}
+CHANCES = {"join": 0.15, "gap": 0.12, "trim": 0.15, "hook": 0.2, "add": 0.2, "bend": 0.3, "few": 0.4, "tremble": 0.45}
 # Limits of the geometry. The images are also rotated and sheared a little during training, which adds to these.
 ROTATION, WIDE_ROTATION = 10.0, 35.0  # degrees: a standard deviation, and the limit for one drawing in five
 SLANT, WIDE_SLANT = 0.12, 0.35  # the tangent: the same
 NARROWEST = 0.55  # of the width, for one drawing in five; otherwise ±15 %
-TREMBLE = (0.005, 0.04)  # of the drawing's height
+TREMBLE = (0.005, 0.045)  # of the drawing's height
 FEWEST, FEWEST_OF_OTHERS = 5, 12  # points in a stroke of a digit, and of another drawing
 SPACING = 0.02  # of the drawing's size, between points that are added
 PEN_WIDTH = 0.12  # standard deviation of the logarithm

@@ -36,11 +36,12 @@ from pellucid.data.drawings.variations import pen_width, varied
 from pellucid.data.sources.mnist import mnist
 from pellucid.errors import DataError
 
-SIZES = {"train": 3000, "validation": 1000, "test": 1000}  # drawings that are not digits
+SIZES = {"train": 3600, "validation": 1000, "test": 1000}  # drawings that are not digits
 # What the training set has in addition. The sizes keep an epoch below 100,000 samples.
 VARIATIONS = 4  # of each pen digit
 STYLED = 5_000  # digits in other styles
-VARIED = 3_000  # drawings that are not digits, changed
+VARIED = 9_000  # drawings that are not digits, changed
+VARIED_KINDS = (*TRAINING_KINDS, *2 * ("shapes", "figure"), "turned digit", "scribble")  # more of what resembles digits
 PARTS = ("train", "validation", "test")
 
 
@@ -60,7 +61,7 @@ def _more(data_dir: str | os.PathLike[str] | None) -> list[Dataset]:
     """Return what the training set has in addition; without the pen digits, where they cannot be had."""
     more = [
         cached("styled digits", STYLED, lambda: styled_digits(STYLED)),
-        cached("varied non-digits", [TRAINING_KINDS, VARIED], lambda: varied_non_digits("train", TRAINING_KINDS, VARIED)),
+        cached("varied non-digits", [VARIED_KINDS, VARIED], lambda: varied_non_digits("train", VARIED_KINDS, VARIED)),
     ]
     with contextlib.suppress(DataError):
         pen_digits.load_drawings(_pen_digits_file(data_dir))  # without the file there are none, even if they are in the cache
