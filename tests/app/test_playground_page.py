@@ -194,7 +194,8 @@ def test_inputs_and_the_share_of_validation(open_page):
     for name in ("sin x₂", "x₁x₂", "x₁"):
         click(page, name)
     page.wait_for_function("() => document.querySelectorAll('.playground-unit').length === 3 + 6 + 2")
-    page.get_by_label("For validation").fill("0.5")
+    with page.expect_response(lambda one: one.url.endswith("/start") and one.request.post_data_json["validation"] == 0.5):
+        page.get_by_label("For validation").fill("0.5")
     ready(page)
     until(lambda: fields(page).get("validation") == "0.5")
     assert fields(page)["features"] == "x2~x1*x2~sin(x2)"

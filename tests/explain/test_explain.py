@@ -256,7 +256,7 @@ def test_targets_by_default_index_and_name():
     np.testing.assert_array_equal(two.values, integrated_gradients(model, x, 1).values)
     names = integrated_gradients(model, x, [model.classes[k] for k in predicted])
     np.testing.assert_array_equal(names.values, attribution.values)
-    np.testing.assert_allclose(two.output, model.predict(x, logits=True)[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(two.output, model.predict(x, logits=True)[:, 1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("of", ["logit", "output"])
@@ -659,7 +659,7 @@ def test_every_method_of_every_network(make, name):
     assert attribution.values.dtype == np.float32
     assert attribution.output.shape == attribution.baseline_output.shape == attribution.completeness_error.shape == (3,)
     assert (attribution.complete, compute.about.endswith(".")) == (compute.complete, True)
-    np.testing.assert_allclose(attribution.output, model.predict(x, logits=True).max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(attribution.output, model.predict(x, logits=True).max(axis=1), rtol=1e-5, atol=1e-6)
     if not compute.needs_background:
         black = model.predict(np.zeros_like(x[:1]), logits=True)[0]
         np.testing.assert_allclose(attribution.baseline_output, black[attribution.target], rtol=1e-5, atol=1e-6)

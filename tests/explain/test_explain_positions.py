@@ -54,7 +54,7 @@ def test_the_gradient_is_that_of_the_output_at_the_position(make, x, position, t
     model, at = make(), (np.s_[:], *np.atleast_1d(position))
     value, dx = gradient(model, x, target, of=of, position=position, dtype=np.float64)
     column = 0 if model.output_shape[-1] == 1 else target
-    np.testing.assert_allclose(value, model.predict(x, logits=of == "logit")[(*at, column)], rtol=1e-5)
+    np.testing.assert_allclose(value, model.predict(x, logits=of == "logit")[(*at, column)], rtol=1e-5, atol=1e-6)
     h, probe = 1e-5, np.zeros(x.shape)
     probe[:, 1, 1, 0 if x.ndim == 4 else ...] = 1
     ends = [gradient(model, x + sign * h * probe, target, of=of, position=position, dtype=np.float64)[0] for sign in (1, -1)]
