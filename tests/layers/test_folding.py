@@ -25,6 +25,7 @@ from pellucid import (
     Softmax,
     SpatialDropout2D,
 )
+from pellucid.layers.folding import MAX_ROWS_FOR_EACH
 from pellucid.networks import folded, primitives
 from pellucid.testing import asymmetric, check_folding
 
@@ -57,6 +58,8 @@ def block(filters):
 
 FOLDING = {
     "dense": (Sequential(Dense(5), BatchNorm(), ReLU(), Dense(3, bias=False), BatchNorm()), (4,)),
+    "wide dense": (Sequential(Dense(5, bias=False), BatchNorm(), ReLU(), Dense(3), BatchNorm(), ReLU()), (50,)),
+    "many channels": (Sequential(Conv2D(4, 3), BatchNorm(), ReLU()), (3, 3, 40)),
     "dense at positions": (Sequential(Dense(5), BatchNorm(), ReLU()), (7, 4)),
     "images": (Sequential(Conv2D(4, 3, stride=2), BatchNorm(), ReLU(), Conv2D(6, 1), BatchNorm(epsilon=0.1)), (9, 8, 3)),
     "groups": (Sequential(Conv2D(6, 3, groups=3, dilation=2), BatchNorm(), Conv2D(6, 3, groups=6), BatchNorm()), (9, 9, 3)),
@@ -115,6 +118,7 @@ def test_a_network_of_dropout_alone_predicts():
 @pytest.mark.parametrize("n", [1, 50])
 def test_predictions_follow_every_change_of_the_parameters_and_statistics(n):
     model = compiled(Conv2D(5, 3), BatchNorm(), ReLU(), Dropout(), Flatten(), Dense(6), BatchNorm(), ReLU())
+    assert MAX_ROWS_FOR_EACH < 4 * 4 * 5  # so that for one sample the outputs of the dense layer are normalized
     samples = asymmetric((50, 6, 6, 3)).astype(np.float32)
     x = samples[:n]
 
