@@ -120,7 +120,7 @@ def chunk_size(largest_output: int, max_values: int, max_samples: int) -> int:
     return max(1, min(max_samples, max_values // largest_output))
 
 
-def chunks(n: int, size: int) -> Iterator[slice]:
-    """Yield consecutive slices of ``size`` samples that cover range(n); the last one may be shorter."""
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+def chunks(n: int, size: int, *, start: int = 0) -> Iterator[slice]:
+    """Yield consecutive slices of ``size`` samples that cover range(start, n); the last one may be shorter."""
+    for first in range(start, n, size):
+        yield slice(first, min(first + size, n))

@@ -209,12 +209,15 @@ class Output:
         mean = self.compute(z, targets, row_weights, scale, outputs, dz) * scale
         return mean, mean
 
-    def apply_head(self, z: Array, out: Array) -> None:
-        """Write the head's outputs for the logits z (n, *shape) into ``out``; without a head, z itself."""
+    def apply_head(self, z: Array, out: Array, kernels: Kernels | None = None) -> None:
+        """Write the head's outputs for the logits z (n, *shape) into ``out``; without a head, z itself.
+
+        ``kernels`` are by default those of the output.
+        """
         if self.head is None:
             out[...] = z
         else:
-            getattr(self.kernels, self.head.kernel_name)(z, out=out)
+            getattr(kernels or self.kernels, self.head.kernel_name)(z, out=out)
 
     def start_metric(self, metric: Metric) -> MetricState:
         """Return a new state of the metric for the rows. Raises ConfigError where it cannot be computed."""

@@ -21,7 +21,7 @@ from pellucid.training.execution import Execution, chunk_size, chunks
 from pellucid.training.inputs import Samples
 from pellucid.training.output import Output
 from pellucid.training.ranks import ALONE, RankGroup
-from pellucid.training.recording import RecordedExecution, recorded
+from pellucid.training.recording import MAX_PREDICTED, RecordedExecution, recorded
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
 from pellucid.training.step import Step
@@ -179,6 +179,7 @@ class Predictor:
     def __init__(self, state: ModelState, plan: Any = None):
         self.state, self._plan = state, state.prediction_plan if plan is None else plan
         self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
+        self._has_one_output = isinstance(state.output, Output) and not isinstance(state.input_shape, dict)
         self._pool: list[Execution | RecordedExecution] = []
 
     def outputs(self, x: Any, stage: AnyStage, *, logits: bool = False, group: RankGroup = ALONE) -> Any:
@@ -187,23 +188,29 @@ class Predictor:
         ``stage`` is the input stage to apply. With ``logits`` they are the values before the head. With several inputs, x is
         NamedArrays; with several outputs, so is the result. The ranks of a ``group`` compute some chunks each.
         """
-        state = self.state
-        group.check_same({"numbers of samples": len(x)}, "predict")
-        state.check_prediction(len(x), self._chunk_size)
-        result = empty(len(x), state.output.shape, state.dtype)
-        execution = self._borrowed_execution(len(x))
-        parts = list(chunks(len(x), self._chunk_size))
-        first = [len(parts) * rank // group.size for rank in range(group.size + 1)]  # the first chunk of each rank
-        for rows in parts[first[group.rank] : first[group.rank + 1]]:
+        state, n = self.state, len(x)
+        group.check_same({"numbers of samples": n}, "predict")
+        state.check_prediction(n, self._chunk_size)
+        execution = self._borrowed_execution(n)
+        if isinstance(execution, RecordedExecution) and self._are_few(n, group) and not logits:
+            few: Array = execution.predict(self._batch(execution, x, stage, slice(0, n), n), state.output)
+            self._pool.append(execution)
+            return few
+        result = empty(n, state.output.shape, state.dtype)
+        bounds = [0, n]  # between the samples of one rank and the next
+        if group.size > 1:
+            count = -(-n // self._chunk_size)
+            bounds = [min(count * rank // group.size * self._chunk_size, n) for rank in range(group.size + 1)]
+        for rows in chunks(bounds[group.rank + 1], self._chunk_size, start=bounds[group.rank]):
             z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
             if logits:
                 result[rows] = z
             else:
                 state.output.apply_head(z, result[rows])
         self._pool.append(execution)
-        bounds = [min(number * self._chunk_size, len(x)) for number in first]
-        for array in array_list(result):
-            group.share_rows(array, bounds)
+        if group.size > 1:
+            for array in array_list(result):
+                group.share_rows(array, bounds)
         return result
 
     def steps_read(self, x: Any, stage: AnyStage) -> StepsRead:
@@ -264,5 +271,12 @@ class Predictor:
 
     def _logits(self, execution: Execution | RecordedExecution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
-        batch = stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
-        return execution.forward(batch)
+        return execution.forward(self._batch(execution, x, stage, rows, n))
+
+    def _batch(self, execution: Execution | RecordedExecution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
+        """Return the n samples ``rows`` of x as the network reads them."""
+        return stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
+
+    def _are_few(self, n: int, group: RankGroup) -> bool:
+        """Return whether n samples are so few that Python takes a good part of the time: they are predicted by one replay."""
+        return 0 < n <= min(MAX_PREDICTED, self._chunk_size) and group.size == 1 and self._has_one_output

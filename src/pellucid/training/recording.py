@@ -46,6 +46,8 @@ class _Loss:
 class _Recording:
     """The passes of one batch shape. Their tape has three pieces: the forward pass, from part ``loss_begins`` on the loss, and
     from ``backward_begins`` on the backward pass. ``samples`` are the samples, or copies that the tape reads in their place.
+
+    In prediction, the head is after the forward pass, and writes ``outputs``.
     """
 
     tape: Any
@@ -58,6 +60,7 @@ class _Recording:
     dz: Any = None
     dx: Any = None
     loss: _Loss | None = None
+    outputs: Array | None = None
 
 
 class RecordedExecution:
@@ -114,6 +117,26 @@ class RecordedExecution:
         elif not self._is_replayed:
             self._keep(recording)
         return recording.z
+
+    def predict(self, x: Array, output: Output) -> Array:
+        """Return what the head of the ``output`` computes for at most MAX_PREDICTED samples, as a new array, by one replay."""
+        recording = self._recordings.get((False, x.shape))
+        if recording is not None and recording.outputs is not None:
+            self._begin(recording, x, 0, 0)
+            recording.tape.replay(0)
+            return recording.outputs.copy()
+        z = self.forward(x)
+        outputs = np.empty(z.shape, z.dtype)
+        recording = self._recordings.get((False, x.shape))
+        if recording is None or not z.flags.c_contiguous:  # the kernel of the head would read a copy that is made of z now
+            output.apply_head(z, outputs)
+            return outputs
+        recording.outputs = z
+        if output.head is not None:
+            recording.outputs = outputs
+            with self._recording_on(recording.tape):
+                output.apply_head(z, outputs, self._kernels)
+        return recording.outputs.copy()
 
     def mean_loss(self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> tuple[float, Any, Any]:
         """Return the mean loss and its gradient with respect to the output z; see :meth:`Execution.mean_loss`."""

@@ -53,12 +53,15 @@ def check_training(spec: LayerSpec, input_shape: Any, samples: int, item: int = 
     )
 
 
+def unchecked_samples(largest_output: int, output_shape: Any, item: int = FLOAT32) -> int:
+    """Return how many samples can be predicted without a check: so many need hardly any memory."""
+    return UNCHECKED // (item * (_input_values(output_shape) + 2 * largest_output))
+
+
 def check_prediction(largest_output: int, output_shape: Any, samples: int, chunk: int, item: int = FLOAT32) -> None:
     """Raise ConfigError if there is not enough memory to predict so many samples, of which a ``chunk`` is computed at once."""
     outputs = samples * _input_values(output_shape)
     needed = item * (outputs + 2 * min(chunk, samples) * largest_output)
-    if needed <= UNCHECKED:  # the message below would take a microsecond
-        return
     what = f"predicting {samples:,} samples, in a network whose largest layer has {_number(largest_output)} values,"
     require_memory(needed, what, SMALLER)
 

@@ -30,7 +30,7 @@ from pellucid.networks import (
 from pellucid.optim import Optimizer, Updater
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
-from pellucid.training.required_memory import check_model, check_prediction, check_training
+from pellucid.training.required_memory import check_model, check_prediction, check_training, unchecked_samples
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.threads import Threads, choose_threads
 
@@ -86,6 +86,7 @@ class ModelState:
             self.output = _output(network, input_shape, spec.shape, loss, kernels)
             self.head = self.output.head
             self.body = network if self.head is None else without_last_layer(network)
+        self._unchecked_samples = unchecked_samples(self.largest_output, self.output.shape, self.dtype.itemsize)
         self.plan = fused(self.body)
         self.prediction_plan = folded(self.body)
         self.layout = Layout({path: slot for path, slot in spec.slots.items() if not slot.state})
@@ -124,7 +125,8 @@ class ModelState:
 
     def check_prediction(self, samples: int, chunk: int) -> None:
         """Raise ConfigError if there is not enough memory to predict so many samples, a ``chunk`` of them at once."""
-        check_prediction(self.largest_output, self.output.shape, samples, chunk, self.dtype.itemsize)
+        if samples > self._unchecked_samples:
+            check_prediction(self.largest_output, self.output.shape, samples, chunk, self.dtype.itemsize)
 
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the threads that a training step at that batch size uses."""

@@ -121,5 +121,10 @@ def choose_threads(
     work = multiply_adds * batch
     if name_of(kernels) == "compiled":
         pool = available_cores() if work + parameters >= MIN_WORK_POOL else 1
-        return Threads(pool, 1 if calls_blas else None)
-    return Threads(blas=1 if deterministic or work < MIN_WORK_BLAS else available_cores())
+        return _threads(pool, 1 if calls_blas else None)
+    return _threads(1, 1 if deterministic or work < MIN_WORK_BLAS else available_cores())
+
+
+@functools.cache
+def _threads(pool: int, blas: int | None) -> Threads:
+    return Threads(pool, blas)
