@@ -24,14 +24,14 @@ from pellucid.kernels.compiled.channelwise import (
     wide_rows,
 )
 from pellucid.kernels.compiled.in_place import copied
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 from pellucid.kernels.compiled.vector_math import compile_formula, exponential
 
 
-@jit
+@inner_jit
 def _relu_task(x, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -48,7 +48,7 @@ def relu(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _relu_gradient_task(y, dy, out, task):
     zero = y.dtype.type(0)
     if address_of(dy, 0) == address_of(out, 0):  # under one name, so that the loop is vectorized
@@ -69,7 +69,7 @@ def relu_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _relu6_task(x, out, task):
     zero, six = x.dtype.type(0), x.dtype.type(6)
     for i in chunk(x, task):
@@ -86,7 +86,7 @@ def relu6(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _relu6_gradient_task(y, d, task):
     zero, six = y.dtype.type(0), y.dtype.type(6)
     for i in chunk(y, task):
@@ -103,7 +103,7 @@ def relu6_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _add_relu_task(x, other, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -121,7 +121,7 @@ def add_relu(x: Array, other: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _leaky_relu_task(x, slope, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -138,7 +138,7 @@ def leaky_relu(x: Array, slope: float, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _leaky_relu_gradient_task(y, slope, d, task):
     zero = y.dtype.type(0)
     for i in chunk(y, task):
@@ -155,7 +155,7 @@ def leaky_relu_gradient(y: Array, slope: float, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _prelu_task(x, s, out, per_task, task):
     w, zero = u64(s.size), x.dtype.type(0)
     for start in wide_rows(x, w, per_task, task):
@@ -175,7 +175,7 @@ def prelu(x: Array, slope: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _prelu_backward_task(x, s, d, sums, task):
     """Compute one group's Σ dy x where x is not positive, and dx in place of dy."""
     w, zero = u64(s.size), x.dtype.type(0)
@@ -203,7 +203,7 @@ def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array)
     return out
 
 
-@jit
+@inner_jit
 def _elu_task(x, alpha, out, task):
     for i in chunk(x, task):
         out[i] = x[i] if x[i] > 0 else alpha * math.expm1(x[i])
@@ -222,7 +222,7 @@ def elu(x: Array, alpha: float, out: Array) -> Array:
 _exponential_row = compile_formula(lambda x: (exponential(x.replace(">", 0.0, 0.0)),), 1, 1)
 
 
-@jit
+@inner_jit
 def _negative_exponentials(x, task):
     """Return e^min(x, 0) for one chunk of x."""
     first = u64(task) * u64(CHUNK)
@@ -231,7 +231,7 @@ def _negative_exponentials(x, task):
     return out
 
 
-@jit
+@inner_jit
 def _elu_gradient_task(x, alpha, d, task):
     zero, one, first, e = x.dtype.type(0), x.dtype.type(1), u64(task) * u64(CHUNK), _negative_exponentials(x, task)
     for i in chunk(x, task):
@@ -248,7 +248,7 @@ def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _selu_task(x, scale, product, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -265,7 +265,7 @@ def selu(x: Array, alpha: float, scale: float, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _selu_gradient_task(x, scale, product, d, task):
     zero, first, e = x.dtype.type(0), u64(task) * u64(CHUNK), _negative_exponentials(x, task)
     for i in chunk(x, task):
@@ -282,7 +282,7 @@ def selu_gradient(x: Array, alpha: float, scale: float, dy: Array, out: Array) -
     return out
 
 
-@jit
+@inner_jit
 def _sigmoid_task(x, out, task):
     one = x.dtype.type(1)
     for i in chunk(x, task):
@@ -300,7 +300,7 @@ def sigmoid(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _sigmoid_gradient_task(y, dy, out, task):
     one = y.dtype.type(1)
     if address_of(dy, 0) == address_of(out, 0):
@@ -321,7 +321,7 @@ def sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _hard_sigmoid_task(x, out, task):
     zero, one, three, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(6)
     for i in chunk(x, task):
@@ -339,7 +339,7 @@ def hard_sigmoid(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _hard_sigmoid_gradient_task(y, d, task):
     zero, one, six = y.dtype.type(0), y.dtype.type(1), y.dtype.type(6)
     for i in chunk(y, task):
@@ -356,7 +356,7 @@ def hard_sigmoid_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _tanh_task(x, out, task):
     for i in chunk(x, task):
         out[i] = math.tanh(x[i])
@@ -372,7 +372,7 @@ def tanh(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _tanh_gradient_task(y, dy, out, task):
     one = y.dtype.type(1)
     if address_of(dy, 0) == address_of(out, 0):
@@ -393,7 +393,7 @@ def tanh_gradient(y: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _softplus_task(x, out, task):
     zero = x.dtype.type(0)
     for i in chunk(x, task):
@@ -410,7 +410,7 @@ def softplus(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _softplus_gradient_task(y, d, task):
     for i in chunk(y, task):
         d[i] *= -math.expm1(-y[i])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, u64
 
 WIDE_ROW = u64(512)  # elements: fewer are slower, more are not faster
 BLOCK_ROWS = u64(64)  # wide rows whose sums are accumulated in the array's dtype
@@ -21,27 +21,27 @@ MAX_GROUPS = 32
 MIN_GROUP_SIZE = 65_536  # elements: starting and folding a group takes a microsecond or two
 
 
-@jit
+@inner_jit
 def wide_row_size(size, c):
     """Return the number of elements of a wide row: a multiple of c, and at most ``size``."""
     return max(min(WIDE_ROW, u64(size)) // u64(c), u64(1)) * u64(c)
 
 
-@jit
+@inner_jit
 def split_wide_rows(size, w):
     """Return (elements of a task, number of tasks): a task has whole wide rows."""
     per_task = max(1, TASK_SIZE // w) * w
     return per_task, (size + per_task - 1) // per_task
 
 
-@jit
+@inner_jit
 def wide_rows(x, w, per_task, task):
     """Return the range of the starts of the wide rows of one task."""
     first = u64(task) * u64(per_task)
     return range(first, min(first + u64(per_task), u64(x.size)), w)
 
 
-@jit
+@inner_jit
 def group_blocks(x, w, groups, group):
     """Return the range of the starts of the blocks of one group, and the group's end."""
     rows = (u64(x.size) + w - u64(1)) // w
@@ -49,13 +49,13 @@ def group_blocks(x, w, groups, group):
     return range(first, last, w * BLOCK_ROWS), last
 
 
-@jit
+@inner_jit
 def empty_group_sums(size, c):
     """Return uninitialized memory (groups, 2, c) for two sums of each channel and group."""
     return np.empty((max(1, min(MAX_GROUPS, size // MIN_GROUP_SIZE)), 2, c))
 
 
-@jit
+@inner_jit
 def repeat_channels(v, w, like):
     """Return the values v of the channels repeated to the length of a wide row, in the dtype of ``like``."""
     c, out = u64(v.size), np.empty(w, like.dtype)
@@ -65,7 +65,7 @@ def repeat_channels(v, w, like):
     return out
 
 
-@jit
+@inner_jit
 def move_sums(part, total):
     """Add ``part`` to ``total`` and reset it to zero."""
     for j in range(u64(part.size)):
@@ -73,7 +73,7 @@ def move_sums(part, total):
         part[j] = 0
 
 
-@jit
+@inner_jit
 def fold(total, out):
     """Set ``out`` to the sums of the channels, from the sums of the elements of a wide row."""
     c = u64(out.size)
@@ -84,7 +84,7 @@ def fold(total, out):
         out[j] = s
 
 
-@jit
+@inner_jit
 def add_groups(sums):
     """Return the sums over all groups."""
     total = sums[0]

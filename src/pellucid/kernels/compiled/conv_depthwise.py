@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pellucid.kernels.compiled.conv_im2col import positions_inside
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
-@jit
+@inner_jit
 def _forward_task(x, W, b, window, floor, out, task):
     """Compute Y of one image."""
     h, w, c = x.shape[1], x.shape[2], u64(x.shape[3])
@@ -36,7 +36,7 @@ def _forward_task(x, W, b, window, floor, out, task):
             Y[k] = floor if Y[k] < floor else Y[k]
 
 
-@jit
+@inner_jit
 def _weight_gradient_task(x, dy, window, partial_sums, task):
     """Compute the dW of one group of images."""
     h, w, c = x.shape[1], x.shape[2], u64(x.shape[3])
@@ -60,7 +60,7 @@ def _weight_gradient_task(x, dy, window, partial_sums, task):
                             S[tap + k] += X[pixel + k] * D[output + k]
 
 
-@jit
+@inner_jit
 def _input_gradient_task(dy, W, window, out, task):
     """Compute dX of one image."""
     h, w, c = out.shape[1], out.shape[2], u64(out.shape[3])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
 from pellucid.kernels.compiled.simd import address_of, copy_rows, vector_width
@@ -21,7 +21,7 @@ PANELS_PER_TASK = 4  # of the weight gradient; a panel is as many filters as two
 MAX_BANDS = 32  # in a batch: images are not split into more
 
 
-@jit
+@inner_jit
 def _split(n, rows, multiply_adds):
     """Return (images of a task, bands of an image), for n images of this many output rows and multiply-adds each."""
     if multiply_adds >= 2 * TASK_MULTIPLY_ADDS:
@@ -29,7 +29,7 @@ def _split(n, rows, multiply_adds):
     return max(1, TASK_MULTIPLY_ADDS // max(1, multiply_adds)), 1
 
 
-@jit
+@inner_jit
 def _pad(x, image, top, left, first, padded):
     """Set padded[r, s] = x[image, first + r − top, s − left], and zero outside the image; ``padded`` (rows, columns, c)."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
@@ -50,7 +50,7 @@ def _pad(x, image, top, left, first, padded):
             copy_rows(address_of(X, source), 0, address_of(flat, start + begin * c), 0, 1, (end - begin) * c, zero)
 
 
-@jit
+@inner_jit
 def _forward_task(x, W, b, window, floor, out, images, bands, task):
     """Compute Y of some images, or one band of output rows of an image."""
     n, h, w, c = x.shape
@@ -89,7 +89,7 @@ def forward(x, W, b, window, floor, out):
     parallel_for(_forward_task, (x, W, b, window, floor, out, images, bands), tasks)
 
 
-@jit
+@inner_jit
 def _weight_gradient_task(x, dy, window, partial_sums, per_task, task):
     """Compute one group's part of dW, for one row of taps and the filters of some panels."""
     n, h, w, c = x.shape
@@ -126,7 +126,7 @@ def _weight_gradient_task(x, dy, window, partial_sums, per_task, task):
             )
 
 
-@jit
+@inner_jit
 def _one_channel_task(x, dy, window, partial_sums, task):
     """Compute one group's part of dW for images of one channel, where a row of taps would be too small a tile. Each tap's view
     of the image is copied into a row of a matrix, and all of them are multiplied at once."""
@@ -176,7 +176,7 @@ def weight_gradient_one_channel(x, dy, window, dW):
     indirect_call(add_partial_sums, (partial_sums, dW.reshape(dW.size)))
 
 
-@jit
+@inner_jit
 def _rotate_task(W, out, task):
     """Set out[i, j, f, k] = W[kh − 1 − i, kw − 1 − j, k, f] for one tap."""
     kh, kw, c, o = W.shape
@@ -186,7 +186,7 @@ def _rotate_task(W, out, task):
             out[i, j, f, k] = W[kh - 1 - i, kw - 1 - j, k, f]
 
 
-@jit
+@inner_jit
 def rotate(W):
     """Return the weights rotated by 180°, with filters as channels: with stride 1, dX is the convolution of dY with them."""
     kh, kw, c, o = W.shape

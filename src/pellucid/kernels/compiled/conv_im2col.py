@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows, vector_width
@@ -18,7 +18,7 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 BAND_SIZE = 32_768  # elements in the patches of a band: a good part of the second-level cache
 
 
-@jit
+@inner_jit
 def positions_inside(size, count, stride, offset):
     """Return the range (first, end) of those of ``count`` positions whose pixel, position·stride + offset, is in an image of
     that size."""
@@ -27,7 +27,7 @@ def positions_inside(size, count, stride, offset):
     return min(first, count), max(min(end, count), min(first, count))
 
 
-@jit
+@inner_jit
 def _im2col(x, image, window, group, channels, p1, p2, ow, patches, back):
     """Set patches[(p, q), (i, j, k)] to what tap (i, j) of one group sees at position (p, q), for the output rows p1 to p2.
     With ``back``, add the patches to the pixels instead (col2im)."""
@@ -52,13 +52,13 @@ def _im2col(x, image, window, group, channels, p1, p2, ow, patches, back):
                     copy_rows(pixel, sw * c, patch, deep, q2 - q1, channels, zero)
 
 
-@jit
+@inner_jit
 def _rows_per_band(ow, deep, oh):
     """Return the number of output rows of a band."""
     return max(1, min(oh, BAND_SIZE // max(1, ow * deep)))
 
 
-@jit
+@inner_jit
 def _forward_task(x, W, b, window, groups, floor, out, task):
     """Compute Y of one image."""
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
@@ -84,7 +84,7 @@ def _forward_task(x, W, b, window, groups, floor, out, task):
                 )
 
 
-@jit
+@inner_jit
 def _weight_gradient_task(x, dy, window, groups, partial_sums, task):
     """Compute the dW of one group of images."""
     n, oh, ow, o = dy.shape
@@ -113,7 +113,7 @@ def _weight_gradient_task(x, dy, window, groups, partial_sums, task):
                     )
 
 
-@jit
+@inner_jit
 def _filters_first(W, groups):
     """Return the weights as a matrix (filters, kh·kw·c/g)."""
     o = W.shape[3]
@@ -125,7 +125,7 @@ def _filters_first(W, groups):
     return out
 
 
-@jit
+@inner_jit
 def _input_gradient_task(dy, transposed, window, groups, out, task):
     """Compute dX of one image; ``transposed`` are the weights from :func:`_filters_first`."""
     oh, ow, o = dy.shape[1], dy.shape[2], dy.shape[3]

@@ -48,7 +48,7 @@ from numba.extending import intrinsic
 
 from pellucid.kernels.compiled import conv_direct
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
@@ -247,13 +247,13 @@ def _outputs(M, tile, b, floor, out, image, p, across, exceptions, square):
             copy_rows(target, stride, place, ow * o, min(4, oh - 4 * p), min(4, ow - 4 * q) * o, floor)
 
 
-@jit
+@inner_jit
 def _plane(c, o):
     """Return the number of elements from one plane (c, o) of transformed weights to the next."""
     return c * o + PLANE_GAP
 
 
-@jit
+@inner_jit
 def _taps_task(W, out, squares, task):
     """Set out[:, task] = G g Gᵀ and squares[task] = Σ g² for all filters of one channel; out has 36 planes (c, o)."""
     c, o = W.shape[2], W.shape[3]
@@ -262,7 +262,7 @@ def _taps_task(W, out, squares, task):
     squares[task] = quarters[0] + quarters[1] + quarters[2] + quarters[3]
 
 
-@jit
+@inner_jit
 def _taps_back_task(dU, dW, task):
     """Set dW = Gᵀ dU G for all filters of one channel; dU has 36 planes (c, o)."""
     c, o = dW.shape[2], dW.shape[3]
@@ -270,13 +270,13 @@ def _taps_back_task(dU, dW, task):
     _transform_taps_back(address_of(dU, task * o), 6 * plane, plane, target, 3 * c * o, c * o, o, 0, dW.dtype.type(0))
 
 
-@jit
+@inner_jit
 def _tile_rows(across, c, o, itemsize):
     """Return the number of tile rows of a block."""
     return max(1, BLOCK_BYTES // (36 * across * (c + o) * itemsize))
 
 
-@jit
+@inner_jit
 def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
     """Compute one block: ``rows`` tile rows, counted through all images."""
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
@@ -325,7 +325,7 @@ def forward(x, W, b, window, floor, out):
     parallel_for(_forward_task, arguments, (n * down + rows - 1) // rows)
 
 
-@jit
+@inner_jit
 def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task):
     """Compute the dU of one group of images, or set exception[task] if there is a tile for the direct formula among them."""
     n, c, o = x.shape[0], x.shape[3], dy.shape[3]

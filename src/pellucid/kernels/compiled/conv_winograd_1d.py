@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 from pellucid.kernels.compiled import conv_direct, conv_im2col
 from pellucid.kernels.compiled.conv_winograd import A_T, B_T, EXTREME, LARGEST, LOUD, NOTHING, TINY, G, Matrix, dot, transposed
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
@@ -88,7 +88,7 @@ _transform_output = _transform(A_T, finish=True)
 _transform_taps, _transform_taps_back = _transform(G, measure=True), _transform(transposed(G))
 
 
-@jit
+@inner_jit
 def _is_exception(halves, beside, ones):
     """Return whether a tile with these sums of squares is one for the plain formula. A half has ``ones`` values; ``beside``
     says whether the second one contains steps of the sequence."""
@@ -105,7 +105,7 @@ def tiles_of(steps, dilation):
     return longer * ((whole + TILE) // TILE) + (dilation - longer) * ((whole + TILE - 1) // TILE)
 
 
-@jit
+@inner_jit
 def _first_output(tile, steps, dilation):
     """Return the step of the first output of a tile. The tiles of one of the ``dilation`` sequences are in a row; the first
     sequences may be longer by one step."""
@@ -117,7 +117,7 @@ def _first_output(tile, steps, dilation):
     return longer + tile // in_others + dilation * TILE * (tile % in_others)
 
 
-@jit
+@inner_jit
 def _cut_out(x, sequence, first, dilation, size, out):
     """Copy ``size`` steps of a sequence, ``dilation`` apart, with zeros outside the sequence."""
     time, c = x.shape[2], x.shape[3]
@@ -128,7 +128,7 @@ def _cut_out(x, sequence, first, dilation, size, out):
             copy_rows(address_of(x, (sequence * time + step) * c), 0, address_of(out, i * c), 0, 1, c, x.dtype.type(0))
 
 
-@jit
+@inner_jit
 def _input_tile(x, sequence, first, dilation, size, steps):
     """Return the address of a tile of ``size`` steps that begins at step ``first``, and the stride from step to step. A tile
     that is not completely inside the sequence is copied to ``steps``."""
@@ -139,7 +139,7 @@ def _input_tile(x, sequence, first, dilation, size, steps):
     return address_of(steps, 0), c
 
 
-@jit
+@inner_jit
 def _inputs(x, left, dilation, outputs, first, count, V, exceptions, steps):
     """Set V[tile …] = Bᵀ d and ``exceptions`` for ``count`` tiles from tile ``first`` on, counted through all sequences;
     V (tiles, 6, c)."""
@@ -152,7 +152,7 @@ def _inputs(x, left, dilation, outputs, first, count, V, exceptions, steps):
         exceptions[tile] = _is_exception(halves, begin + 3 * dilation < time, x.dtype.type(3 * c))
 
 
-@jit
+@inner_jit
 def _gradients(dy, dilation, first, count, D, exceptions, steps):
     """Set D[tile …] = A dY and add to ``exceptions`` for ``count`` tiles from tile ``first`` on; D (tiles, 6, o)."""
     outputs, o, zero = dy.shape[2], dy.shape[3], dy.dtype.type(0)
@@ -164,7 +164,7 @@ def _gradients(dy, dilation, first, count, D, exceptions, steps):
         exceptions[tile] |= _is_exception(halves, begin + 2 * dilation < outputs, dy.dtype.type(2 * o))
 
 
-@jit
+@inner_jit
 def _directly(x, W, b, left, dilation, floor, out, sequence, begin, count, steps):
     """Compute the outputs of one tile by the plain formula."""
     outputs, c, o = out.shape[2], x.shape[3], out.shape[3]
@@ -183,7 +183,7 @@ def _directly(x, W, b, left, dilation, floor, out, sequence, begin, count, steps
         )
 
 
-@jit
+@inner_jit
 def _outputs(x, W, M, b, left, dilation, floor, out, first, count, exceptions, steps):
     """Set Y = max(Aᵀ M + b, floor) for ``count`` tiles from tile ``first`` on; M (tiles, 6, o)."""
     outputs, o = out.shape[2], out.shape[3]
@@ -201,7 +201,7 @@ def _outputs(x, W, M, b, left, dilation, floor, out, first, count, exceptions, s
             copy_rows(target, o, place, dilation * o, inside, o, floor)
 
 
-@jit
+@inner_jit
 def _taps_task(W, out, squares, task):
     """Set out[:, task] = G g and squares[task] = Σ g² for all filters of one channel; out (6, c, o)."""
     c, o = W.shape[2], W.shape[3]
@@ -209,20 +209,20 @@ def _taps_task(W, out, squares, task):
     squares[task] = halves[0] + halves[1]
 
 
-@jit
+@inner_jit
 def _taps_back_task(dU, dW, task):
     """Set dW = Gᵀ dU for all filters of one channel."""
     c, o = dW.shape[2], dW.shape[3]
     _transform_taps_back(address_of(dU, task * o), c * o, address_of(dW, task * o), c * o, o, 0, dW.dtype.type(0))
 
 
-@jit
+@inner_jit
 def _tiles_per_block(c, o, itemsize):
     """Return the number of tiles of a block: several times the rows of a register tile."""
     return max(2, BLOCK_BYTES // (6 * (c + o) * itemsize * TILE_ROWS)) * TILE_ROWS
 
 
-@jit
+@inner_jit
 def _forward_task(x, W, transformed, b, left, dilation, floor, out, per_task, task):
     """Compute one block of tiles, counted through all sequences."""
     n, c, o, outputs = x.shape[0], x.shape[3], out.shape[3], out.shape[2]
@@ -261,7 +261,7 @@ def forward(x, W, b, window, floor, out):
     parallel_for(_forward_task, arguments, (tiles + per_task - 1) // per_task)
 
 
-@jit
+@inner_jit
 def _weight_gradient_task(x, dy, left, dilation, partial_sums, exception, per_block, task):
     """Compute the dU of one group of sequences, or set exception[task] if there is a tile for the plain formula among them."""
     n, c, outputs, o = x.shape[0], x.shape[3], dy.shape[2], dy.shape[3]

@@ -6,12 +6,12 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import matmul
 from pellucid.kernels.compiled.reductions import bias_gradient
 
 
-@jit
+@inner_jit
 def _strides(matrix):
     """Return the strides of a matrix, in elements."""
     return matrix.strides[0] // matrix.itemsize, matrix.strides[1] // matrix.itemsize
@@ -24,7 +24,7 @@ def _affine(x, W, b, out, floor):
     indirect_call(matmul, (*operands, shape, floor))
 
 
-@jit
+@inner_jit
 def _weight_gradient(x, dy, dW):
     """dW = Xᵀ dY."""
     shape = x.shape[1], dy.shape[1], x.shape[0]

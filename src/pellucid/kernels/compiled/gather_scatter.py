@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 16_384  # elements: some microseconds
 COLUMNS_PER_TASK = 64  # of a scatter: whole cache lines
 
 
-@jit
+@inner_jit
 def _rows_per_task(out):
     return max(1, TASK_SIZE // max(1, out.shape[1]))
 
 
-@jit
+@inner_jit
 def _gather_task(x, rows, out, count, task):
     c, X, O = u64(out.shape[1]), x.reshape(x.size), out.reshape(out.size)
     for i in range(u64(task) * u64(count), min(u64(task + 1) * u64(count), u64(out.shape[0]))):
@@ -32,7 +32,7 @@ def _gather(x, rows, out):
     parallel_for(_gather_task, (x, rows, out, count), (out.shape[0] + count - 1) // count)
 
 
-@jit
+@inner_jit
 def _gather_scaled_task(x, rows, factor, out, count, task):
     c, X, O = u64(out.shape[1]), x.reshape(x.size), out.reshape(out.size)
     for i in range(u64(task) * u64(count), min(u64(task + 1) * u64(count), u64(out.shape[0]))):
@@ -47,7 +47,7 @@ def _gather_scaled(x, rows, factor, out):
     parallel_for(_gather_scaled_task, (x, rows, factor, out, count), (out.shape[0] + count - 1) // count)
 
 
-@jit
+@inner_jit
 def _scatter_add_task(values, rows, out, task):
     """Add to some columns of all rows; rows may repeat, so they cannot be divided among tasks."""
     c, V, O = u64(out.shape[1]), values.reshape(values.size), out.reshape(out.size)

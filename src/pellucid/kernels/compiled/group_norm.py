@@ -21,12 +21,12 @@ from pellucid.kernels.compiled.channelwise import (
     move_sums,
     wide_row_size,
 )
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.ordered import subtract
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
-@jit
+@inner_jit
 def _sum_groups(channels, groups):
     """Return the sums over groups of neighbouring channels."""
     out, each = np.zeros(groups), channels.size // groups
@@ -35,7 +35,7 @@ def _sum_groups(channels, groups):
     return out
 
 
-@jit
+@inner_jit
 def _repeat_groups(values, w, c, like):
     """Return the values of the groups repeated for each element of a wide row, in the dtype of ``like``."""
     out, each = np.empty(w, like.dtype), c // values.size
@@ -44,7 +44,7 @@ def _repeat_groups(values, w, c, like):
     return out
 
 
-@jit
+@inner_jit
 def _sums(x, first, last, shift, squared, c):
     """Return Σ (x − shift) of each channel from ``first`` to ``last``, or Σ (x − shift)²."""
     w, channels = u64(shift.size), np.empty(c)
@@ -59,7 +59,7 @@ def _sums(x, first, last, shift, squared, c):
     return channels
 
 
-@jit
+@inner_jit
 def _wide_mean_square(x, first, last, shift, channel, count, c):
     """Return the mean of (x − shift)² over ``count`` neighbouring channels, computed in float64."""
     total = 0.0
@@ -70,7 +70,7 @@ def _wide_mean_square(x, first, last, shift, channel, count, c):
     return total / (count * ((last - first) // u64(c)))
 
 
-@jit
+@inner_jit
 def _forward_task(x, gamma, beta, epsilon, out, mean, rstd, count, task):
     n, groups, c = mean.shape[0], mean.shape[1], gamma.size
     size = x.size // n
@@ -105,7 +105,7 @@ def _group_norm(x, gamma, beta, epsilon, out, mean, rstd):
     parallel_for(_forward_task, (x, gamma, beta, epsilon, out, mean, rstd, count), (n + count - 1) // count)
 
 
-@jit
+@inner_jit
 def _backward_task(x, gamma, mean, rstd, d, sums, task):
     """Compute dX of some samples in place of dY, and their Σ dy x̂ and Σ dy."""
     n, groups, c = mean.shape[0], mean.shape[1], gamma.size

@@ -8,7 +8,7 @@ does not move its operations past those of the caller.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,10 +17,12 @@ from typing import Any
 
 import numba
 from numba.core.event import Listener, install_listener
+from numba.core.registry import CPUDispatcher
 
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", "no_cfunc_wrapper": True}
-ORDERED_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": FAST_MATH - {"reassoc"}}
+INNER_OPTIONS: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True}
+ORDERED_OPTIONS: dict[str, Any] = {**INNER_OPTIONS, "fastmath": FAST_MATH - {"reassoc"}}
 EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 
 # Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
@@ -28,13 +30,20 @@ EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 u64, u32 = numba.uint64, numba.uint32
 
 
-def _source_stamp() -> tuple[tuple[str, int, int], ...]:
-    """Return the name, time and size of every file of the compiled kernels, which change whenever one of the files does."""
-    files = sorted(os.scandir(Path(__file__).parent), key=lambda entry: entry.name)
-    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.name.endswith(".py"))
+def source_stamp(folder: Path) -> str:
+    """Return a hash of the Python files in a folder, which changes whenever the content of one of them does.
+
+    Their times are not part of it: a file that is copied, or unpacked from the image of a container, may have another time.
+    """
+    content = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        source = path.read_bytes()
+        content.update(f"{path.name} {len(source)} ".encode() + source)
+    return content.hexdigest()
 
 
-_STAMP = _source_stamp()
+_FOLDER = Path(__file__).parent
+_STAMP = source_stamp(_FOLDER)
 
 
 class _Announcer(Listener):  # type: ignore[misc]
@@ -59,12 +68,13 @@ def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[A
 def _invalidate_with_every_file(compiled: Any) -> None:
     """Make the cached code of a function stale as soon as any file of the compiled kernels changes.
 
-    Compiled code contains the helpers that it calls, from other files too, but Numba compares only the time of the function's
-    own file.
+    Compiled code contains the helpers that it calls, from other files too, but Numba compares only the function's own file,
+    some versions of it by its time.
     """
     file = getattr(compiled._cache, "_cache_file", None)
     if file is not None:
-        file._source_stamp = (file._source_stamp, _STAMP)
+        is_ours = Path(compiled.py_func.__code__.co_filename).parent == _FOLDER
+        file._source_stamp = _STAMP if is_ours else (file._source_stamp, _STAMP)
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,9 +82,34 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, OPTIONS)
 
 
+def inner_jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled like :func:`jit`, for calls from compiled code alone.
+
+    It has no wrapper that reads Python objects, which would be a tenth of all that there is to compile.
+    """
+    return _inner(function, INNER_OPTIONS)
+
+
 def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` compiled like :func:`jit`, but with its sums and products in the order in which they are written."""
-    return _compiled(function, ORDERED_OPTIONS)
+    """Return ``function`` compiled like :func:`inner_jit`, but with sums and products in the order in which it has them."""
+    return _inner(function, ORDERED_OPTIONS)
+
+
+class _InnerFunction(CPUDispatcher):  # type: ignore[misc]
+    """A compiled function that Python cannot call: Numba would jump to a wrapper that does not exist."""
+
+    def _compile_for_args(self, *args: Any, **keywords: Any) -> Any:
+        name = self.py_func.__qualname__
+        raise TypeError(f"only compiled code can call {name}, which is decorated with inner_jit: decorate it with jit")
+
+    def add_overload(self, compiled: Any) -> None:
+        self.overloads[tuple(compiled.signature.args)] = compiled  # not into the table of what Python can call
+
+
+def _inner(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    compiled = _compiled(function, options)
+    compiled.__class__ = _InnerFunction
+    return compiled
 
 
 def exact_jit(function: Callable[..., Any]) -> Callable[..., Any]:

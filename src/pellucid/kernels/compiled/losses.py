@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.ordered import subtract
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.thread_pool import parallel_for
@@ -22,7 +22,7 @@ def _binary_loss(z, target, e):
     return (max(z, 0.0) - z * target) + math.log1p(e)
 
 
-@jit
+@inner_jit
 def _wide_sum(values, i):
     """Return the sum of row i in float64: a long sum loses digits in float32."""
     total = 0.0
@@ -31,12 +31,12 @@ def _wide_sum(values, i):
     return total
 
 
-@jit
+@inner_jit
 def _rows_per_task(k):
     return max(1, TASK_SIZE // k)
 
 
-@jit
+@inner_jit
 def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, task):
     """Compute some rows: a, dz, and the loss of each row in ``losses``."""
     n, k = z.shape
@@ -235,7 +235,7 @@ def _hinge_labels(z, labels, weights, scale, dz):
     return loss
 
 
-@jit
+@inner_jit
 def _focal(x, gamma):
     """Return σ(x), and f(x) and f'(x) of the focal cross-entropy."""
     e = math.exp(-abs(x))
@@ -329,7 +329,7 @@ def cosine_distance(y, targets, weights, scale, dy):
     return loss
 
 
-@jit
+@inner_jit
 def _distances(z):
     """Return the distances (n, n) in float64, from differences: |a|² + |b|² − 2 a·b loses the digits of small ones."""
     n, k = z.shape
@@ -344,7 +344,7 @@ def _distances(z):
     return d
 
 
-@jit
+@inner_jit
 def _split_samples(i, labels, weights, positives, negatives):
     """Write the samples that form triplets with the anchor i into two arrays, and return how many there are in each."""
     near, far = 0, 0

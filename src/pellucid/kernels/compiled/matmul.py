@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
@@ -25,14 +25,14 @@ TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten mic
 ROWS_PER_COPY = 16  # rows that are copied at a time, panel by panel, so that memory is read in long contiguous ranges
 
 
-@jit
+@inner_jit
 def panel_rows(K):
     """Return the number of rows of a panel: at most MAX_PANEL_ROWS, and about the same in all panels."""
     blocks = max(1, (K + MAX_PANEL_ROWS - 1) // MAX_PANEL_ROWS)
     return max(1, (K + blocks - 1) // blocks)
 
 
-@jit
+@inner_jit
 def aligned_empty(size, like):
     """Return uninitialized memory that begins at a cache line: loading a vector across two lines takes twice as long."""
     width = vector_width(like.dtype.type(0))
@@ -40,7 +40,7 @@ def aligned_empty(size, like):
     return memory[-address_of(memory, 0) % VECTOR_BYTES * width // VECTOR_BYTES :]
 
 
-@jit
+@inner_jit
 def _pack(source, start, stride, rows, columns, wide, panels):
     """Set panels[p, k, j] = M[k, p·wide + j] for the matrix M that begins at ``start``; a panel has ``rows`` rows."""
     zero = source.dtype.type(0)
@@ -51,7 +51,7 @@ def _pack(source, start, stride, rows, columns, wide, panels):
             copy_rows(from_, stride, to, wide, count, min(wide, columns - n), zero)
 
 
-@jit
+@inner_jit
 def _pack_transposed(source, start, stride, rows, columns, wide, panels):
     """Do the same for a matrix M that is stored transposed: in square blocks, and the rest element by element."""
     zero = source.dtype.type(0)
@@ -66,7 +66,7 @@ def _pack_transposed(source, start, stride, rows, columns, wide, panels):
             panels[u64(to + k * wide)] = source[u64(from_ + k)]
 
 
-@jit
+@inner_jit
 def _pack_b(B, B_strides, k0, k, n1, n2, panels):
     """Pack ``k`` rows of B from ``k0`` on, columns ``n1`` to ``n2``."""
     bk, bn = B_strides
@@ -77,7 +77,7 @@ def _pack_b(B, B_strides, k0, k, n1, n2, panels):
         indirect_call(_pack, (B, k0 * bk + n1, bk, k, n2 - n1, width, panels))
 
 
-@jit
+@inner_jit
 def _pack_task(B, B_strides, N, K, per_task, panels, task):
     """Pack ``per_task`` panels of B, each into its place."""
     width = 2 * vector_width(B.dtype.type(0))
@@ -90,7 +90,7 @@ def _pack_task(B, B_strides, N, K, per_task, panels, task):
     indirect_call(_pack_b, (B, B_strides, k0, k, n1, min(N, n1 + per_task * width), part))
 
 
-@jit
+@inner_jit
 def pack(B, B_strides, K, N, per_task):
     """Return all of B in panels of ``panel_rows(K)`` rows, packed in parallel, ``per_task`` panels in a task.
 
@@ -105,7 +105,7 @@ def pack(B, B_strides, K, N, per_task):
     return panels
 
 
-@jit
+@inner_jit
 def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per_task, packed, task):
     """Compute one block of C: ``rows`` rows, and the columns of ``per_task`` panels. ``packed`` is all of B, or empty."""
     (am, ak), (bk, bn) = A_strides, B_strides

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 
 
-@jit
+@inner_jit
 def _argmax(outputs, i):
     """Return the index of the largest output of sample i: the first, if several are equal."""
     best = 0

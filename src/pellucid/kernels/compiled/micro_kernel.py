@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_width
 
 _i64 = ir.IntType(64)
@@ -98,7 +98,7 @@ def _tile(typing, rows, vectors, A, B, S, C, counts, last_columns, floor):
     return types.void(types.int64, types.int64, *_OPERANDS, types.int64, floor), emit
 
 
-@jit
+@inner_jit
 def _all_rows(rows, columns, A, B, S, C, counts, floor):
     (a, am, ar, ak), (s, sm), (c, cm) = A, S, C
     width = vector_width(floor)

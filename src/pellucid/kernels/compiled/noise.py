@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u32, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u32, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -29,7 +29,7 @@ def row_stream(row, low, high):
     return mix(u32(row ^ low)), u32(mix(u32(row + high)) | u32(1))
 
 
-@jit
+@inner_jit
 def _dropout_task(x, low, high, offset, threshold, factor, out, rows, task):
     c = u64(x.shape[1])
     X, O, zero = x.reshape(x.size), out.reshape(out.size), x.dtype.type(0)
@@ -60,7 +60,7 @@ def dropout(x: Array, key: int, offset: int, rate: float, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _uniform_task(low, high, row_ids, out, rows, task):
     c, flat = u64(out.shape[1]), out.reshape(out.size)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(out.shape[0]))):
@@ -81,7 +81,7 @@ def uniform(key: int, row_ids: Array, columns: int) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _add_normal_task(x, low, high, offset, sigma, out, rows, task):
     c = u64(x.shape[1])
     X, O = x.reshape(x.size), out.reshape(out.size)

@@ -20,12 +20,12 @@ from pellucid.kernels.compiled.channelwise import (
     wide_row_size,
     wide_rows,
 )
-from pellucid.kernels.compiled.jit import exact_jit, jit, u64
+from pellucid.kernels.compiled.jit import exact_jit, inner_jit, jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 
-@jit
+@inner_jit
 def _near_the_mean(x, c):
     """Return a value near the mean of each channel: the mean of up to 16 evenly spaced rows, so that one outlier does not
     determine it."""
@@ -38,7 +38,7 @@ def _near_the_mean(x, c):
     return out
 
 
-@jit
+@inner_jit
 def _moments_task(x, near, sums, task):
     w = u64(near.size)
     part, squares, total, total_of_squares = np.zeros(w, x.dtype), np.zeros(w, x.dtype), np.zeros(w), np.zeros(w)
@@ -55,7 +55,7 @@ def _moments_task(x, near, sums, task):
     fold(total_of_squares, sums[task, 1])
 
 
-@jit
+@inner_jit
 def _wide_sums(x, channel, c, near):
     """Return Σ (x − near) and Σ (x − near)² of one channel, computed in float64."""
     total, squares, shift = 0.0, 0.0, np.float64(near)
@@ -82,7 +82,7 @@ def _moments(x, mean, m2):
         mean[j] = near[j] + total[j] / rows
 
 
-@jit
+@inner_jit
 def _normalize_task(x, m, a, b, floor, out, per_task, task):
     w = u64(m.size)
     for start in wide_rows(x, w, per_task, task):
@@ -99,7 +99,7 @@ def _normalize(x, mean, rstd, gamma, beta, floor, out):
     parallel_for(_normalize_task, (x, m, a, b, floor, out, per_task), tasks)
 
 
-@jit
+@inner_jit
 def _backward_task(x, y, m, dy, masked, sums, task):
     """Compute one group's Σ dy and Σ dy (x − mean), and mask dy with the output y of a ReLU."""
     w, zero = u64(m.size), x.dtype.type(0)
@@ -133,7 +133,7 @@ def _backward(x, y, mean, rstd, dy, masked, dgamma, dbeta):
         dbeta[j], dgamma[j] = total[j], products[j] * rstd[j]
 
 
-@jit
+@inner_jit
 def _input_gradient_task(x, m, a, b, s, dy, out, per_task, task):
     w, same = u64(m.size), address_of(dy, 0) == address_of(out, 0)
     for start in wide_rows(x, w, per_task, task):
@@ -160,7 +160,7 @@ def _widen_statistics(mean, variance, epsilon, wide_mean, rstd):
         wide_mean[j], rstd[j] = mean[j], 1 / math.sqrt(np.float64(variance[j]) + epsilon)
 
 
-@jit
+@inner_jit
 def _scale_task(W, scale, out, per_task, task):
     w = u64(scale.size)
     for start in wide_rows(W, w, per_task, task):
@@ -178,7 +178,7 @@ def _fold_normalization(W, b, mean, rstd, gamma, beta, folded_W, folded_b):
     parallel_for(_scale_task, (W, scales, folded_W, per_task), tasks)
 
 
-@jit
+@inner_jit
 def _layer_norm_task(x, gamma, beta, epsilon, out, mean, rstd, rows, task):
     c = u64(gamma.size)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(mean.size))):
@@ -202,7 +202,7 @@ def _layer_norm(x, gamma, beta, epsilon, out, mean, rstd):
     parallel_for(_layer_norm_task, (x, gamma, beta, epsilon, out, mean, rstd, rows), (mean.size + rows - 1) // rows)
 
 
-@jit
+@inner_jit
 def _layer_norm_backward_task(x, gamma, mean, rstd, dy, out, sums, task):
     c, same = u64(gamma.size), address_of(dy, 0) == address_of(out, 0)
     part, products, total, total_of_products = np.zeros(c, x.dtype), np.zeros(c, x.dtype), np.zeros(c), np.zeros(c)

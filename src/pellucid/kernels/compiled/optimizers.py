@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
 MIN_AVERAGE, MIN_SQUARE = 1e-30, 1e-37  # smaller moments are set to zero, as in the reference
 
 
-@jit
+@inner_jit
 def _flush(x):
     """Return an average or a sum of gradients, or zero where |x| is below MIN_AVERAGE."""
     return type(x)(0) if abs(x) < type(x)(MIN_AVERAGE) else x
 
 
-@jit
+@inner_jit
 def _flush_square(x):
     """Return an average or a sum of squares, or zero where x is below MIN_SQUARE."""
     return type(x)(0) if x < type(x)(MIN_SQUARE) else x
 
 
-@jit
+@inner_jit
 def _sgd_task(theta, g, rate, task):
     for i in chunk(theta, task):
         theta[i] -= rate * g[i]
@@ -33,7 +33,7 @@ def sgd(theta, g, rate):
     parallel_for(_sgd_task, (theta, g, theta.dtype.type(rate)), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _sgd_momentum_task(theta, g, v, rate, mu, nesterov, task):
     for i in chunk(theta, task):
         w = _flush(mu * v[i] + g[i])
@@ -47,7 +47,7 @@ def sgd_momentum(theta, g, v, rate, momentum, nesterov):
     parallel_for(_sgd_momentum_task, (theta, g, v, kind(rate), kind(momentum), nesterov), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _adam_task(theta, g, m, v, peak, rates, betas, eps, amsgrad, task):
     """The step of Adam, AMSGrad and NAdam: θ ← θ − (η_g g + η_m m)/(√v · root + ε), with ``rates`` (η_g, η_m, root).
 
@@ -68,7 +68,7 @@ def _adam_task(theta, g, m, v, peak, rates, betas, eps, amsgrad, task):
         theta[i] -= (gradient_rate * g[i] + momentum_rate * a) / (math.sqrt(b) * root + eps)
 
 
-@jit
+@inner_jit
 def _adam(theta, g, m, v, peak, rates, beta1, beta2, epsilon, step, amsgrad):
     kind = theta.dtype.type
     rates = (kind(rates[0]), kind(rates[1]), kind(1 / math.sqrt(1 - beta2**step)))
@@ -99,7 +99,7 @@ def radam(theta, g, m, v, rate, root, beta1, beta2, epsilon):
     parallel_for(_adam_task, (theta, g, m, v, v, rates, betas, kind(epsilon), False), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _adamax_task(theta, g, m, u, eta, b1, r1, b2, eps, task):
     for i in chunk(theta, task):
         a = _flush(b1 * m[i] + r1 * g[i])
@@ -116,7 +116,7 @@ def adamax(theta, g, m, u, rate, beta1, beta2, epsilon, step):
     parallel_for(_adamax_task, (theta, g, m, u, *settings), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _rmsprop_task(theta, g, v, mean, u, rate, alpha, rest, eps, momentum, centered, task):
     zero = theta.dtype.type(0)
     for i in chunk(theta, task):
@@ -140,7 +140,7 @@ def rmsprop(theta, g, v, mean, u, rate, alpha, epsilon, momentum, centered):
     parallel_for(_rmsprop_task, (theta, g, v, mean, u, *settings, centered), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _adagrad_task(theta, g, s, rate, initial, eps, task):
     for i in chunk(theta, task):
         b = _flush_square(s[i] + g[i] * g[i])
@@ -154,7 +154,7 @@ def adagrad(theta, g, s, rate, initial, epsilon):
     parallel_for(_adagrad_task, (theta, g, s, kind(rate), kind(initial), kind(epsilon)), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _adadelta_task(theta, g, v, u, rate, rho, rest, eps, task):
     for i in chunk(theta, task):
         b = _flush_square(rho * v[i] + rest * g[i] * g[i])
@@ -170,7 +170,7 @@ def adadelta(theta, g, v, u, rate, rho, epsilon):
     parallel_for(_adadelta_task, (theta, g, v, u, kind(rate), kind(rho), kind(1 - rho), kind(epsilon)), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _lion_task(theta, g, m, rate, b1, r1, b2, r2, task):
     zero = theta.dtype.type(0)
     for i in chunk(theta, task):
@@ -186,7 +186,7 @@ def lion(theta, g, m, rate, beta1, beta2):
     parallel_for(_lion_task, (theta, g, m, *settings), num_chunks(theta))
 
 
-@jit
+@inner_jit
 def _rprop_task(theta, g, sign, factor, rate, decrease, increase, low, high, task):
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
     for i in chunk(theta, task):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.pooling_simd import (
     AVERAGE,
     AVERAGE_BACKWARD,
@@ -28,7 +28,7 @@ TASK_SIZE = 16_384  # elements of a task, at least: some microseconds
 _NO_INDICES = np.empty((0, 0, 0, 0), np.uint8)
 
 
-@jit
+@inner_jit
 def _runs(count, size, k, stride, before, dilation):
     """Return, along one axis of the image, the runs of windows that have the same taps inside it: rows of (first window,
     end, first tap, end)."""
@@ -44,7 +44,7 @@ def _runs(count, size, k, stride, before, dilation):
     return runs[:found]
 
 
-@jit
+@inner_jit
 def _pool_task(operation, x, y, indices, window, down, across, kind, clear_first, images, task):
     n, h, w, c = x.shape
     oh, ow = y.shape[1], y.shape[2]

@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import PANELS_PER_TASK, aligned_empty, pack, panel_rows
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows, vector_width
@@ -75,18 +75,18 @@ _gru_row, _gru_row_back = compile_formula(_gru, 5, 5), compile_formula(_gru_grad
 _multiply_row, _add_product_row = compile_formula(_product_of, 2, 1), compile_formula(_sum_with_product, 3, 1)
 
 
-@jit
+@inner_jit
 def _stripe(n):
     """Return the number of rows in a task. The bits of a row do not depend on it."""
     return STRIPE if n > STRIPE else SMALL_STRIPE
 
 
-@jit
+@inner_jit
 def _num_stripes(n):
     return (n + _stripe(n) - 1) // _stripe(n)
 
 
-@jit
+@inner_jit
 def _product(A, row, K, panels, s, s_stride, C, c_row, N, rows):
     """C = S + A B for some rows, with B in panels: A begins at ``row`` of an array with K columns, C at ``c_row`` of one with N
     columns, S at the address ``s``."""
@@ -109,13 +109,13 @@ def _product(A, row, K, panels, s, s_stride, C, c_row, N, rows):
             )
 
 
-@jit
+@inner_jit
 def _four_rows(address, stride):
     """Return the addresses of four rows, ``stride`` bytes apart: the gates of one sample."""
     return address, address + stride, address + 2 * stride, address + 3 * stride
 
 
-@jit
+@inner_jit
 def _forward_task(cell, x, panels, b, mask, m, hx, gates, c, y, T, n, i, u, task):
     zero, first, needs_y, dropout = x.dtype.type(0), task * _stripe(n), len(y) > 0, len(m) > 0
     rows, w, k = min(_stripe(n), n - first), u + i, len(b)
@@ -156,7 +156,7 @@ def _forward_task(cell, x, panels, b, mask, m, hx, gates, c, y, T, n, i, u, task
                 copy_rows(after, 0, address_of(y, step * u), 0, 1, u, zero)
 
 
-@jit
+@inner_jit
 def _backward_task(cell, panels, mask, m, hx, gates, c, dy, dlast, dx, dfirst, T, n, i, u, k, task):
     zero, first = gates.dtype.type(0), task * _stripe(n)
     needs_dx, needs_dfirst, dropout = len(dx) > 0, len(dfirst) > 0, len(m) > 0
@@ -211,7 +211,7 @@ def _backward_task(cell, panels, mask, m, hx, gates, c, dy, dlast, dx, dfirst, T
             copy_rows(address_of(dc, 0), u, address_of(dfirst, (first * states + 1) * u), states * u, rows, u, zero)
 
 
-@jit
+@inner_jit
 def _flat(array):
     return array.reshape(array.size)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
 
@@ -20,13 +20,13 @@ WIDE_ROW = 256  # elements: rows shorter than this are read several at a time, b
 SHORT_SUM = 512  # values that are added in the array's dtype: a long sum loses more digits than many short ones
 
 
-@jit
+@inner_jit
 def empty_partial_sums(n, size, like):
     """Return uninitialized memory (groups, size) for partial sums over n images or rows, in the dtype of ``like``."""
     return np.empty((max(1, min(n, MAX_GROUPS, max(MIN_GROUPS, MAX_PARTIALS_SIZE // max(1, size)))), size), like.dtype)
 
 
-@jit
+@inner_jit
 def _add_partial_sums_task(partial_sums, out, task):
     S, size = partial_sums.reshape(partial_sums.size), u64(out.size)
     for i in chunk(out, task):
@@ -36,13 +36,13 @@ def _add_partial_sums_task(partial_sums, out, task):
             out[i] += S[group * size + i]
 
 
-@jit
+@inner_jit
 def add_partial_sums(partial_sums, out):
     """Set the flat ``out`` to the sum over the groups of ``partial_sums`` (groups, size)."""
     parallel_for(_add_partial_sums_task, (partial_sums, out), num_chunks(out))
 
 
-@jit
+@inner_jit
 def _bias_gradient_task(y, dy, masked, partial_sums, task):
     """Compute Σ dY of one group of rows, and mask its dY with the output y of a ReLU."""
     groups, o, zero = partial_sums.shape[0], u64(partial_sums.shape[1]), dy.dtype.type(0)

@@ -8,7 +8,7 @@ import numba
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.in_place import copied
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
 
@@ -19,7 +19,7 @@ CUBIC = 0.044715
 LARGE = 1000.0  # e^−LARGE is zero: with x limited to it, x e^−|x| is zero for infinite x too, not NaN
 
 
-@jit
+@inner_jit
 def _silu_task(x, out, task):
     one = x.dtype.type(1)
     for i in chunk(x, task):
@@ -37,7 +37,7 @@ def silu(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _silu_gradient_task(x, d, task):
     one = x.dtype.type(1)
     for i in chunk(x, task):
@@ -56,7 +56,7 @@ def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _gelu_task(x, out, task):
     half, root = x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
     for i in chunk(x, task):
@@ -68,7 +68,7 @@ def _gelu(x, out):
     parallel_for(_gelu_task, (x, out), num_chunks(out))
 
 
-@jit
+@inner_jit
 def _gelu_tanh_task(x, out, task):
     one, factor, cubic, high = x.dtype.type(1), x.dtype.type(TWICE_ROOT), x.dtype.type(CUBIC), x.dtype.type(LARGE)
     for i in chunk(x, task):
@@ -88,7 +88,7 @@ def gelu(x: Array, approximate: bool, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _gelu_gradient_task(x, d, task):
     half, root, peak = x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
     for i in chunk(x, task):
@@ -100,7 +100,7 @@ def _gelu_gradient(x, d):
     parallel_for(_gelu_gradient_task, (x, d), num_chunks(d))
 
 
-@jit
+@inner_jit
 def _gelu_tanh_gradient_task(x, d, task):
     one, factor, cubic, high = x.dtype.type(1), x.dtype.type(TWICE_ROOT), x.dtype.type(CUBIC), x.dtype.type(LARGE)
     steep = x.dtype.type(3 * CUBIC)
@@ -133,7 +133,7 @@ def _mish_parts(x, one):
     return top, top + (o + o) * o, f, o
 
 
-@jit
+@inner_jit
 def _mish_task(x, out, task):
     one, low = x.dtype.type(1), x.dtype.type(-LARGE)
     for i in chunk(x, task):
@@ -152,7 +152,7 @@ def mish(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _mish_gradient_task(x, d, task):
     one, four, high = x.dtype.type(1), x.dtype.type(4), x.dtype.type(LARGE)
     for i in chunk(x, task):
@@ -171,7 +171,7 @@ def mish_gradient(x: Array, dy: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _hard_swish_task(x, out, task):
     # not x/6 + 1/2, which loses digits where x + 3 is near 0
     zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
@@ -189,7 +189,7 @@ def hard_swish(x: Array, out: Array) -> Array:
     return out
 
 
-@jit
+@inner_jit
 def _hard_swish_gradient_task(x, d, task):
     zero, one, three, six = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(6)
     for i in chunk(x, task):

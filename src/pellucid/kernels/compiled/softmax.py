@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, ordered_jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
@@ -15,18 +15,18 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 TASK_SIZE = 4_096  # elements: an exponential for each, some microseconds
 
 
-@jit
+@inner_jit
 def _rows_per_task(k):
     return max(1, TASK_SIZE // k)
 
 
-@jit
+@inner_jit
 def _num_tasks(x, k):
     rows = _rows_per_task(k)
     return (x.size // k + rows - 1) // rows
 
 
-@jit
+@inner_jit
 def _row_starts(x, k, task):
     """Return the range of the starts of the rows of one task."""
     rows = _rows_per_task(k)
@@ -34,7 +34,7 @@ def _row_starts(x, k, task):
     return range(first, min(first + u64(rows) * u64(k), u64(x.size)), u64(k))
 
 
-@jit
+@inner_jit
 def _wide_sum(values, start, k):
     """Return the sum of a row in float64: a long sum loses digits in float32."""
     total = 0.0
@@ -49,7 +49,7 @@ def _log_probability(x, top, log_total):
     return (x - top) - log_total
 
 
-@jit
+@inner_jit
 def _softmax_task(x, k, out, task):
     for start in _row_starts(x, k, task):
         top = x[start]
@@ -66,7 +66,7 @@ def _softmax_task(x, k, out, task):
             out[j] /= total
 
 
-@jit
+@inner_jit
 def _softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
         total = 0.0
@@ -81,7 +81,7 @@ def _softmax_gradient_task(y, dy, k, out, task):
                 out[j] = y[j] * (dy[j] - inner)
 
 
-@jit
+@inner_jit
 def _log_softmax_task(x, k, out, task):
     for start in _row_starts(x, k, task):
         top = x[start]
@@ -98,7 +98,7 @@ def _log_softmax_task(x, k, out, task):
             out[j] = _log_probability(x[j], top, log_total)
 
 
-@jit
+@inner_jit
 def _log_softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
         total = y.dtype.type(_wide_sum(dy, start, k))

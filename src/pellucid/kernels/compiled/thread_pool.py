@@ -37,7 +37,7 @@ from pellucid.kernels.compiled.atomics import (
     store,
 )
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call, indirect_call
-from pellucid.kernels.compiled.jit import OPTIONS, jit, u64
+from pellucid.kernels.compiled.jit import OPTIONS, inner_jit, jit, u64
 
 CHUNK = 16_384  # elements of a flat array in one task: some microseconds
 SPINS_BEFORE_SLEEP = 50_000  # from a third of a millisecond to two, depending on how long a spin-wait hint takes
@@ -97,7 +97,7 @@ def _run_task(typing, code, arguments, task):
     return types.void(types.int64, types.int64, types.int64), emit
 
 
-@jit
+@inner_jit
 def _take_and_run(thread):
     """Take and run one task of the current job, from the thread's own range while it has any; return whether there was one."""
     threads = load(JOB_THREADS)
@@ -116,7 +116,7 @@ def _take_and_run(thread):
     return False
 
 
-@jit
+@inner_jit
 def _run_job(code, arguments, count):
     """Run all tasks: in the pool, or in this thread if there is only one task, too many, or another kernel in the pool."""
     if count <= 1 or count > MAX_TASKS or not compare_exchange(BUSY, 0, 1):
@@ -137,7 +137,7 @@ def _run_job(code, arguments, count):
         state = STATES + CELLS_PER_LINE * thread
         if load(state) == ASLEEP and compare_exchange(state, ASLEEP, AWAKE):
             release_lock(load(LOCKS + CELLS_PER_LINE * thread))
-    while _take_and_run(0):
+    while _take_and_run(types.int64(0)):  # a literal 0 would be a type of its own, and the function be compiled for it again
         pass
     while load(DONE) < count:
         spin_wait_hint()
@@ -166,13 +166,13 @@ def parallel_for(function, arguments, count):
     _keep_alive(arguments)
 
 
-@jit
+@inner_jit
 def num_chunks(x):
     """Return the number of chunks of a flat array; a task that computes one of them takes some microseconds."""
     return (x.size + CHUNK - 1) // CHUNK
 
 
-@jit
+@inner_jit
 def chunk(x, task):
     """Return the range of indices of one chunk of a flat array."""
     first = u64(task) * u64(CHUNK)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 16_384  # elements of the larger images in a task, at least: some microseconds
 
 
-@jit
+@inner_jit
 def _images_per_task(large):
     return max(1, TASK_SIZE // max(1, large.shape[1] * large.shape[2] * large.shape[3]))
 
 
-@jit
+@inner_jit
 def _nearest_task(small, large, back, images, task):
     """Copy each pixel of the small images to its block in the large ones. With ``back``, sum the blocks instead."""
     n, h, w, c = small.shape
@@ -42,7 +42,7 @@ def _nearest(small, large, back):
     parallel_for(_nearest_task, (small, large, back, images), (len(small) + images - 1) // images)
 
 
-@jit
+@inner_jit
 def _neighbours(size, factor, zero):
     """Return, for each of size·factor outputs, the two pixels between which it is, (…, 2), and the share of the second one."""
     pixels, shares = np.empty((size * factor, 2), np.int64), np.empty(size * factor, zero.dtype)
@@ -55,7 +55,7 @@ def _neighbours(size, factor, zero):
     return pixels, shares
 
 
-@jit
+@inner_jit
 def _linear_task(x, out, rows, row_shares, columns, column_shares, images, task):
     """Interpolate between two rows, then between the pixels of the result."""
     n, h, w, c = x.shape[0], x.shape[1], u64(x.shape[2]), u64(x.shape[3])
@@ -75,7 +75,7 @@ def _linear_task(x, out, rows, row_shares, columns, column_shares, images, task)
                     Y[place + k] = (one - part) * between[left + k] + part * between[right + k]
 
 
-@jit
+@inner_jit
 def _linear_backward_task(dy, out, rows, row_shares, columns, column_shares, images, task):
     """Add each row of dY to the pixels of one row, then that row to two rows of dX."""
     n, h, w, c = out.shape[0], out.shape[1], u64(out.shape[2]), u64(out.shape[3])

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
@@ -18,7 +18,7 @@ CHECK_CHUNK = 65_536  # elements in one task of all_finite, which only reads
 COLUMNS_PER_TASK = u64(64)
 
 
-@jit
+@inner_jit
 def _sum_of_squares_task(g, sums, task):
     first = u64(task) * u64(CHUNK)
     last = min(first + u64(CHUNK), u64(g.size))
@@ -31,7 +31,7 @@ def _sum_of_squares_task(g, sums, task):
     sums[task] = total
 
 
-@jit
+@inner_jit
 def _wide_sum_of_squares(g):
     total = 0.0
     for i in range(u64(g.size)):
@@ -49,7 +49,7 @@ def sum_of_squares(g):
     return _wide_sum_of_squares(g)
 
 
-@jit
+@inner_jit
 def _all_finite_task(x, sums, task):
     zero = total = x.dtype.type(0)
     first = u64(task) * u64(CHECK_CHUNK)
@@ -72,7 +72,7 @@ def all_finite(x: Array) -> bool:
     return bool(_all_finite(x.reshape(-1)))
 
 
-@jit
+@inner_jit
 def _scale_task(g, factor, task):
     for i in chunk(g, task):
         g[i] *= factor
@@ -83,7 +83,7 @@ def scale(g, factor):
     parallel_for(_scale_task, (g, g.dtype.type(factor)), num_chunks(g))
 
 
-@jit
+@inner_jit
 def _add_task(total, other, task):
     for i in chunk(total, task):
         total[i] += other[i]
@@ -94,7 +94,7 @@ def add(total, other):
     parallel_for(_add_task, (total, other), num_chunks(total))
 
 
-@jit
+@inner_jit
 def _copy_task(source, target, task):
     for i in chunk(target, task):
         target[i] = source[i]
@@ -105,12 +105,12 @@ def copy(source, target):
     parallel_for(_copy_task, (source, target), num_chunks(target))
 
 
-@jit
+@inner_jit
 def _rows_per_task(matrix):
     return max(1, CHUNK // max(1, matrix.shape[1]))
 
 
-@jit
+@inner_jit
 def _columns_task(source, target, add, task):
     """Copy or add some rows of a matrix. The rows of both matrices may be parts of longer ones."""
     zero, rows = target.dtype.type(0), _rows_per_task(target)
@@ -138,7 +138,7 @@ def add_columns(total: Array, other: Array) -> None:
     _columns(other, total, True)
 
 
-@jit
+@inner_jit
 def _add_scaled_task(g, theta, factor, task):
     for i in chunk(g, task):
         g[i] += factor * theta[i]
@@ -149,7 +149,7 @@ def add_scaled(g, theta, factor):
     parallel_for(_add_scaled_task, (g, theta, g.dtype.type(factor)), num_chunks(g))
 
 
-@jit
+@inner_jit
 def _add_penalty_task(g, theta, l1, l2, task):
     zero, one = g.dtype.type(0), g.dtype.type(1)
     for i in chunk(g, task):
@@ -163,7 +163,7 @@ def add_penalty(g, theta, l1, l2):
     parallel_for(_add_penalty_task, (g, theta, g.dtype.type(l1), g.dtype.type(l2)), num_chunks(g))
 
 
-@jit
+@inner_jit
 def _clip_task(g, limit, task):
     for i in chunk(g, task):
         x = g[i]
@@ -176,7 +176,7 @@ def clip(g, limit):
     parallel_for(_clip_task, (g, g.dtype.type(limit)), num_chunks(g))
 
 
-@jit
+@inner_jit
 def _clip_column_norms_task(W, limit, factors, task):
     """Compute the factors of some columns, and scale these columns; the loops run row by row, in the order of memory."""
     n, k, flat = u64(W.shape[0]), u64(W.shape[1]), W.reshape(-1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u32, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u32, u64
 from pellucid.kernels.compiled.noise import mix, row_stream
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 4_096  # elements: some ten microseconds
 
 
-@jit
+@inner_jit
 def _field(lattice, down, across, half, field):
     """Set field[p, q] = Σ down[p, k] across[q, l] lattice[k l]; ``half`` (h, l) is scratch memory for the sums over k."""
     h, w, k, n = u64(down.shape[0]), u64(across.shape[1]), u64(down.shape[1]), u64(across.shape[0])
@@ -31,12 +31,15 @@ def _field(lattice, down, across, half, field):
                 field[p, q] += factor * across[j, q]
 
 
-@jit
+@inner_jit
 def _change_thickness(image, t, padded):
     """Blend each pixel with the largest of the cross around it, or the smallest if t is negative. ``padded``
     (h + 2, w + 2, c) is scratch memory with a border of zeros, for a copy of the image."""
     h, w, c = u64(image.shape[0]), u64(image.shape[1]), u64(image.shape[2])
-    padded[1:-1, 1:-1] = image
+    for p in range(h):  # padded[1:-1, 1:-1] = image would compile the text of an error message, with all of Numba's strings
+        for q in range(w):
+            for k in range(c):
+                padded[p + u64(1), q + u64(1), k] = image[p, q, k]
     for p in range(h):
         for q in range(w):
             for k in range(c):
@@ -49,7 +52,7 @@ def _change_thickness(image, t, padded):
                     image[p, q, k] = v + t * (v - min(v, a, b, d, e))
 
 
-@jit
+@inner_jit
 def _add_noise(image, noise, a, m):
     """Add ``noise`` times the sum of four random bytes, less its mean, to each element; the bytes are added in pairs."""
     flat, F = image.reshape(image.size), image.dtype.type
@@ -59,7 +62,7 @@ def _add_noise(image, noise, a, m):
         flat[j] += noise * (F((bits & u32(0xFFFF)) + (bits >> u32(16))) - F(510))
 
 
-@jit
+@inner_jit
 def _warp_task(x, rows, factor, maps, fields, down, across, thickness, boxes, noise, low, high, row_ids, out, images, task):
     h, w, c, F = x.shape[1], x.shape[2], x.shape[3], out.dtype.type
     width = w + 2
