@@ -24,7 +24,7 @@ from pellucid.errors import ConfigError, did_you_mean
 from pellucid.kernels.interface import Kernels as Kernels
 
 SETS = ("reference", "compiled")
-_used: ContextVar[str | None] = ContextVar("pellucid kernels", default=None)
+_used: ContextVar[str | Kernels | None] = ContextVar("pellucid kernels", default=None)
 
 
 def load(name: str | None = None) -> Kernels:
@@ -32,19 +32,23 @@ def load(name: str | None = None) -> Kernels:
 
     Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
     """
-    name = name or _used.get() or os.environ.get("PELLUCID_KERNELS") or None
+    used = _used.get()
+    if name is None and used is not None and not isinstance(used, str):
+        return used
+    name = name or cast(str | None, used) or os.environ.get("PELLUCID_KERNELS") or None
     if name is not None and name not in SETS:
         raise ConfigError(f"there are no kernels {name!r} (PELLUCID_KERNELS): {did_you_mean(name, SETS)}")
     return _load(name)
 
 
 @contextlib.contextmanager
-def using(name: str | None) -> Iterator[None]:
-    """Make ``load()`` return the named kernel set within the ``with`` block, in this thread alone; None changes nothing.
+def using(kernels: str | Kernels | None) -> Iterator[None]:
+    """Make ``load()`` return this kernel set within the ``with`` block, in this thread alone; None changes nothing.
 
-    A server that starts uses the reference kernels until the compiled ones are imported and compiled, which takes seconds.
+    A server that starts uses the reference kernels until the compiled ones are imported and compiled, which takes seconds. A
+    set that is no module records calls (:mod:`pellucid.kernels.compilation`).
     """
-    token = _used.set(name or _used.get())
+    token = _used.set(kernels or _used.get())
     try:
         yield
     finally:

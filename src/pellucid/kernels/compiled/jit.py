@@ -8,16 +8,28 @@ does not move its operations past those of the caller.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import sigutils
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.event import Listener, install_listener
 from numba.core.registry import CPUDispatcher
+
+from pellucid.kernels.compilation import KERNELS, lock_name, source_stamp
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", "no_cfunc_wrapper": True}
@@ -30,20 +42,7 @@ EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 u64, u32 = numba.uint64, numba.uint32
 
 
-def source_stamp(folder: Path) -> str:
-    """Return a hash of the Python files in a folder, which changes whenever the content of one of them does.
-
-    Their times are not part of it: a file that is copied, or unpacked from the image of a container, may have another time.
-    """
-    content = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        source = path.read_bytes()
-        content.update(f"{path.name} {len(source)} ".encode() + source)
-    return content.hexdigest()
-
-
-_FOLDER = Path(__file__).parent
-_STAMP = source_stamp(_FOLDER)
+_STAMP = source_stamp(KERNELS)
 
 
 class _Announcer(Listener):  # type: ignore[misc]
@@ -73,13 +72,13 @@ def _invalidate_with_every_file(compiled: Any) -> None:
     """
     file = getattr(compiled._cache, "_cache_file", None)
     if file is not None:
-        is_ours = Path(compiled.py_func.__code__.co_filename).parent == _FOLDER
+        is_ours = Path(compiled.py_func.__code__.co_filename).parent == KERNELS
         file._source_stamp = _STAMP if is_ours else (file._source_stamp, _STAMP)
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` compiled at its first call; the code is cached on disk for the next process where possible."""
-    return _compiled(function, OPTIONS)
+    return _compiled(function, OPTIONS, _Function)
 
 
 def inner_jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,15 +86,84 @@ def inner_jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
     It has no wrapper that reads Python objects, which would be a tenth of all that there is to compile.
     """
-    return _inner(function, INNER_OPTIONS)
+    return _compiled(function, INNER_OPTIONS, _InnerFunction)
+
+
+def exact_jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled like :func:`jit`, but with every operation rounded as in NumPy."""
+    return _compiled(function, EXACT_OPTIONS, _Function)
 
 
 def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` compiled like :func:`inner_jit`, but with sums and products in the order in which it has them."""
-    return _inner(function, ORDERED_OPTIONS)
+    return _compiled(function, ORDERED_OPTIONS, _InnerFunction)
 
 
-class _InnerFunction(CPUDispatcher):  # type: ignore[misc]
+_lock_files: dict[str, int | None] = {}  # folder -> its open file of locks; None where there is none
+
+
+def _lock_file(folder: str) -> int | None:
+    """Return the open file whose bytes the processes lock that compile into this folder."""
+    if folder not in _lock_files:
+        try:
+            _lock_files[folder] = os.open(os.path.join(folder, lock_name(_STAMP)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError:  # the folder cannot be written
+            _lock_files[folder] = None
+    return _lock_files[folder]
+
+
+@contextlib.contextmanager
+def _locked(folder: str | None, function: str) -> Iterator[None]:
+    """Let no other process compile the function into the folder meanwhile; wait for one that does.
+
+    The system gives the locks of a process back when it ends, however it ends. No two processes wait for each other: what a
+    process waits for is called by what it is compiling, in the one thread that has the compiler's own lock.
+    """
+    file = None if fcntl is None or folder is None else _lock_file(folder)
+    if file is None:
+        yield
+        return
+    place = int.from_bytes(hashlib.sha256(function.encode()).digest()[:7])
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+    except OSError:  # the file system has no locks: the function may be compiled twice
+        yield
+        return
+    try:
+        yield
+    finally:
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Let Python look for no garbage meanwhile: it takes some 6 % of the time, and what the compiler makes is needed."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Function(CPUDispatcher):  # type: ignore[misc]
+    """A compiled function. Where it is cached, one process compiles it for all that need it at the same time."""
+
+    def compile(self, sig: Any) -> Any:
+        arguments = tuple(sigutils.normalize_signature(sig)[0])
+        if arguments in self.overloads:
+            return super().compile(sig)
+        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}{arguments}"
+        with (
+            global_compiler_lock,
+            _locked(self._cache.cache_path, name),
+            _no_garbage_collection(),
+        ):  # in this order: see _locked
+            return super().compile(sig)
+
+
+class _InnerFunction(_Function):
     """A compiled function that Python cannot call: Numba would jump to a wrapper that does not exist."""
 
     def _compile_for_args(self, *args: Any, **keywords: Any) -> Any:
@@ -106,23 +174,13 @@ class _InnerFunction(CPUDispatcher):  # type: ignore[misc]
         self.overloads[tuple(compiled.signature.args)] = compiled  # not into the table of what Python can call
 
 
-def _inner(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
-    compiled = _compiled(function, options)
-    compiled.__class__ = _InnerFunction
-    return compiled
-
-
-def exact_jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` compiled like :func:`jit`, but with every operation rounded as in NumPy."""
-    return _compiled(function, EXACT_OPTIONS)
-
-
-def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: type) -> Callable[..., Any]:
     try:
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it can write to
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
         warnings.warn(message, stacklevel=3)
-        return numba.njit(**options)(function)
+        compiled = numba.njit(**options)(function)
     _invalidate_with_every_file(compiled)
+    compiled.__class__ = kind
     return compiled

@@ -1,0 +1,196 @@
+"""Tests of compilation by several processes: which calls are recorded, what helper processes leave in the cache, the locks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pellucid import kernels
+from pellucid.kernels import compilation
+from pellucid.kernels.compilation import Helpers, KernelCall, RecordedKernels, is_first_use, shared, source_stamp
+from pellucid.kernels.window import Window
+
+COUNTED = """
+import sys
+from numba.core.event import Listener, install_listener
+
+class Count(Listener):
+    def __init__(self): self.started = []
+    def on_start(self, event): self.started.append(event.data["dispatcher"].py_func.__name__)
+    def on_end(self, event): pass
+
+count = Count()
+"""
+
+SCALE = f"""{COUNTED}
+import numpy as np
+from pellucid.kernels import compiled
+x = np.ones(3, np.float32)
+with install_listener("numba:compile", count):
+    compiled.scale(x, 2.0)
+assert (x == 2).all()
+print(len(count.started))
+"""
+
+SLOW = f"""{COUNTED}
+sys.path.insert(0, sys.argv[1])
+import slow
+with install_listener("numba:compile", count):
+    assert slow.twice(3) == 6
+print(count.started.count("twice"))
+"""
+
+WRONG = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import slow
+try:
+    slow.wrong(3)
+except Exception as error:
+    print(type(error).__name__, flush=True)
+sys.stdin.read()
+"""
+
+MODULE = """
+import time
+from numba.extending import intrinsic
+from numba import types
+from pellucid.kernels.compiled.jit import jit
+
+@intrinsic
+def double(typing, x):
+    def emit(context, builder, signature, args):
+        return builder.add(args[0], args[0])
+    return types.int64(types.int64), emit
+
+@jit
+def twice(x):
+    return double(x)
+
+@jit
+def wrong(x):
+    return x.no_such_thing
+"""
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache for the compiled code of other processes."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_each_kind_of_call_is_recorded_once_without_values():
+    recorder = RecordedKernels()
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for n in (3, 2):
+        recorder.relu(x[:n], out=np.empty_like(x[:n]))  # another batch size: the same kind
+    recorder.relu(x[:, 1:], out=np.empty((3, 3), np.float32))
+    assert [call.name for call in recorder.calls] == ["relu", "relu"]
+    first, second = (call.arguments[0] for call in recorder.calls)
+    assert (first.shape, second.shape, second.strides) == ((3, 4), (3, 3), (16, 4))
+    assert not second.zeros().any() and second.zeros().strides == (16, 4)
+
+
+def test_recorded_kernels_compute_what_the_reference_kernels_compute():
+    recorder, x = RecordedKernels(), np.array([-1.0, 2.0], np.float32)
+    assert recorder.relu(x, out=np.empty_like(x)).tolist() == [0, 2]
+    assert kernels.name_of(recorder) == "reference"
+
+
+def test_truth_values_small_integers_and_windows_make_a_kind_of_their_own():
+    def kind(*arguments):
+        return KernelCall.of("gelu", arguments, {}).kind
+
+    assert kind(True) != kind(False)
+    assert kind(1) != kind(2)
+    assert kind(1000) == kind(1001)
+    assert kind(0.5) == kind(0.25)
+    assert kind(Window(2, 2)) != kind(Window(3, 3))
+
+
+def test_a_read_only_array_is_read_only_again():
+    x = np.zeros(3)
+    x.flags.writeable = False
+    assert not KernelCall.of("scale", (x,), {}).arguments[0].zeros().flags.writeable
+
+
+def test_helpers_compile_the_calls_into_the_cache(cache, monkeypatch):
+    monkeypatch.setattr(compilation, "usable_cores", lambda: 2)
+    assert is_first_use()
+    helpers = Helpers()
+    helpers.give([KernelCall.of("scale", (np.ones(3, np.float32), 2.0), {})])
+    (process,) = helpers._processes
+    assert process.wait() == 0
+    helpers.stop()
+    assert not is_first_use()
+    program = subprocess.run([sys.executable, "-c", SCALE], capture_output=True, text=True, check=True)
+    assert program.stdout.strip() == "0"
+
+
+def test_helpers_that_fail_do_no_harm(monkeypatch):
+    monkeypatch.setattr(compilation, "usable_cores", lambda: 2)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    helpers = Helpers()
+    helpers.give([KernelCall.of("scale", (np.ones(3), 2.0), {})])
+    helpers.stop()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    helpers.give([KernelCall.of("scale", (np.zeros(100_000).reshape(-1), 2.0), {})] * 1000)
+    helpers.stop()
+    assert not helpers._processes
+
+
+def test_the_reference_kernels_need_no_help():
+    recorded = []
+    with shared(kernels.load("reference"), lambda: recorded.append(1)):
+        kernels.load("reference").scale(np.ones(3), 2.0)
+    assert not recorded
+
+
+def test_an_error_while_calls_are_recorded_does_not_reach_the_training(monkeypatch):
+    class Announcing:
+        __name__ = "pellucid.kernels.compiled"
+
+        def announce_compilation(self, say):
+            say("compiling")
+            return kernels.load("reference").announce_compilation(say)
+
+    monkeypatch.setattr(compilation, "usable_cores", lambda: 2)
+    with shared(Announcing(), lambda: 1 / 0):
+        pass
+
+
+def run_at_once(program, folder):
+    return [
+        subprocess.Popen([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+
+
+def test_of_two_processes_one_compiles_and_the_other_waits(cache, tmp_path):
+    (tmp_path / "slow.py").write_text(MODULE.replace("    def emit", "    time.sleep(2)\n    def emit", 1))
+    counts = [int(process.communicate(timeout=300)[0]) for process in run_at_once(SLOW, tmp_path)]
+    assert sorted(counts) == [0, 1]
+
+
+def test_an_error_gives_the_lock_back(cache, tmp_path):
+    (tmp_path / "slow.py").write_text(MODULE)
+    processes = run_at_once(WRONG, tmp_path)
+    assert [process.stdout.readline().strip() for process in processes] == ["TypingError"] * 2  # both live until here
+    for process in processes:
+        process.communicate()
+
+
+def test_the_stamp_changes_with_the_content_of_a_file_and_not_with_its_time(tmp_path):
+    (tmp_path / "kernel.py").write_text("x = 1")
+    (tmp_path / "notes.txt").write_text("not a source")
+    stamp = source_stamp(tmp_path)
+    os.utime(tmp_path / "kernel.py", (0, 0))
+    (tmp_path / "notes.txt").write_text("still not a source")
+    assert source_stamp(tmp_path) == stamp
+    (tmp_path / "kernel.py").write_text("x = 2")
+    assert source_stamp(tmp_path) != stamp
