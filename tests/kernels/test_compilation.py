@@ -37,8 +37,10 @@ print(len(count.started))
 """
 
 SLOW = f"""{COUNTED}
+import os, pathlib
 sys.path.insert(0, sys.argv[1])
 import slow
+(pathlib.Path(sys.argv[1]) / f"{os.getpid()}.ready").touch()
 with install_listener("numba:compile", count):
     assert slow.twice(3) == 6
 print(count.started.count("twice"))
@@ -56,7 +58,7 @@ sys.stdin.read()
 """
 
 MODULE = """
-import time
+from pathlib import Path
 from numba.extending import intrinsic
 from numba import types
 from pellucid.kernels.compiled.jit import jit
@@ -93,7 +95,8 @@ def test_each_kind_of_call_is_recorded_once_without_values():
     assert [call.name for call in recorder.calls] == ["relu", "relu"]
     first, second = (call.arguments[0] for call in recorder.calls)
     assert (first.shape, second.shape, second.strides) == ((3, 4), (3, 3), (16, 4))
-    assert not second.zeros().any() and second.zeros().strides == (16, 4)
+    assert not second.zeros().any()
+    assert second.zeros().strides == (16, 4)
 
 
 def test_recorded_kernels_compute_what_the_reference_kernels_compute():
@@ -172,7 +175,8 @@ def run_at_once(program, folder):
 
 
 def test_of_two_processes_one_compiles_and_the_other_waits(cache, tmp_path):
-    (tmp_path / "slow.py").write_text(MODULE.replace("    def emit", "    time.sleep(2)\n    def emit", 1))
+    both_ready = "    while len(list(Path(__file__).parent.glob('*.ready'))) < 2: pass\n"
+    (tmp_path / "slow.py").write_text(MODULE.replace("    def emit", f"{both_ready}    def emit", 1))
     counts = [int(process.communicate(timeout=300)[0]) for process in run_at_once(SLOW, tmp_path)]
     assert sorted(counts) == [0, 1]
 

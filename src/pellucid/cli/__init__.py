@@ -25,6 +25,7 @@ COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "export": "Write a trained model as ONNX, Python, C or a web page.",
     "data": "List, download and show data sets.",
     "lab": "Run experiments that test claims of textbooks.",
+    "warm-up": "Compile the kernels that presets need, ahead of their use.",
 }
 
 
@@ -44,7 +45,8 @@ def application(imported: Collection[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(root)
     for name, summary in COMMANDS.items():
-        command = getattr(importlib.import_module(f"pellucid.cli.{name}"), name) if name in imported else _not_imported
+        module = name.replace("-", "_")
+        command = getattr(importlib.import_module(f"pellucid.cli.{module}"), module) if name in imported else _not_imported
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, short_help=summary)
         else:

@@ -160,6 +160,7 @@ class Helpers:
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
+        self.count = 0  # of the processes that were started
 
     def start(self) -> None:
         """Start the processes, which import the compiled kernels and wait for calls."""
@@ -178,6 +179,7 @@ class Helpers:
                         env=environment,
                     )
                 )
+                self.count += 1
 
     def give(self, calls: Sequence[KernelCall]) -> None:
         """Give the processes the calls to make. They begin at the end: this process begins at the start."""

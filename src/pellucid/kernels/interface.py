@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from pellucid.core.memory import Array
@@ -48,6 +49,9 @@ class KernelRuntime(Protocol):
 
     def set_num_threads(self, threads: int) -> None:
         """Set the number of threads that run the tasks of a kernel, the caller included."""
+
+    def cache_folder(self) -> Path | None:
+        """Return the folder into which compiled code is written; None if there is none, or nothing to compile."""
 
     def announce_compilation(self, say: Callable[[str], None]) -> AbstractContextManager[Any]:
         """Return a context within which ``say`` is called once if kernels have to be compiled, which takes seconds."""

@@ -1,33 +1,122 @@
-"""What a training needs of the compiled kernels: found out by a training of one step on a few samples."""
+"""What trainings need of the compiled kernels, found out by trainings of one step on a few samples; and how it is compiled.
+
+``pellucid train`` has what it needs compiled by several processes, ``pellucid warm-up`` what presets need, ahead of their use.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from pellucid import data as datasets, kernels
 from pellucid.data import Dataset
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import ConfigError
 from pellucid.kernels import compilation
 from pellucid.model.model import Model
+from pellucid.runs.presets import PRESETS, preset
+from pellucid.runs.task import Task
 from pellucid.training.options import FitOptions
+from pellucid.training.threads import available_cores
 
 SAMPLES = 8
+ROWS, CLASSES = 60, 10  # of the made up data
 
 
 def kernel_calls(model: Model, data: Dataset, fit: FitOptions) -> list[compilation.KernelCall]:
     """Return the calls of kernels that the training of this model on these data makes: each kind of call once."""
-    few = data.limit(min(SAMPLES, len(data)))
-    options = dataclasses.replace(fit, epochs=1, batch_size=len(few), policies=(), accumulate=1, resume=None)
 
     def train() -> None:
-        copy = Model(
-            model.network,
-            model.input_shape,
-            loss=model.loss,
-            optimizer=model.optimizer,
-            metrics=model.metrics,
-            classes=model.classes,
-            input_stage=model.input_stage or data.input_stage(),
+        train_briefly(
+            Model(
+                model.network,
+                model.input_shape,
+                loss=model.loss,
+                optimizer=model.optimizer,
+                metrics=model.metrics,
+                classes=model.classes,
+                input_stage=model.input_stage or data.input_stage(),
+            ),
+            data,
+            fit,
         )
-        for _ in copy.fit_events(few, options=options, validation=few):
-            pass
 
     return compilation.recorded(train)
+
+
+def train_briefly(model: Model, data: Dataset, fit: FitOptions) -> None:
+    """Train a model for one step on a few samples, and evaluate it."""
+    few = data.limit(min(SAMPLES, len(data)))
+    options = dataclasses.replace(fit, epochs=1, batch_size=len(few), policies=(), accumulate=1, resume=None)
+    for _ in model.fit_events(few, options=options, validation=few):
+        pass
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A warm-up: the presets, the time it took, the number of processes, and the folder of the compiled code."""
+
+    presets: tuple[str, ...]
+    seconds: float
+    processes: int
+    folder: Path
+
+
+def warm_up(names: Sequence[str] = ()) -> WarmUp:
+    """Compile what these presets need (without names: all presets) into the cache of compiled code.
+
+    Raises ConfigError for an unknown preset, without Numba, and where no folder can be written.
+    """
+    start = time.perf_counter()
+    recipes = {name: preset(name) for name in names or PRESETS}
+    compiled = kernels.load("compiled")
+    folder = compiled.cache_folder()
+    if folder is None:
+        raise ConfigError("no folder for compiled kernels can be written: set NUMBA_CACHE_DIR to one that can")
+    helpers = compilation.Helpers()
+    try:
+        helpers.start()
+        calls: dict[str, compilation.KernelCall] = {}
+        trainings = []
+        for name, recipe in recipes.items():
+            for data in _examples(name):
+                task = Task.of(recipe, data, name)
+                with kernels.using("compiled"):
+                    model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
+                trainings.append((model, data, recipe.fit))
+                calls |= {call.kind: call for call in kernel_calls(*trainings[-1])}
+        helpers.give(list(calls.values()))
+        compiled.set_num_threads(available_cores())
+        compilation.make(list(calls.values()), compiled)
+        for training in trainings:  # for all that is not a kernel by itself
+            train_briefly(*training)
+    finally:
+        helpers.stop()
+    return WarmUp(tuple(recipes), time.perf_counter() - start, 1 + helpers.count, folder)
+
+
+def _examples(name: str) -> list[Dataset]:
+    """Return small made up data sets that the preset can learn from: images, or those that tables and series are read to."""
+    random = np.random.default_rng(0)
+    classes, labels = [str(k) for k in range(CLASSES)], np.arange(ROWS) % CLASSES
+    if name in ("table", "forecast"):
+        x = random.normal(size=ROWS)
+        table = "\n".join(["t,x,kind", *(f"{i},{x[i]:.3f},{'ab'[i % 2]}" for i in range(ROWS))])
+        tasks = [ReadOptions(target="kind"), ReadOptions(target="x")]
+        series = [ReadOptions(target=("x",), ignore=("kind",), horizon=2, window=4)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "example.csv"
+            path.write_text(table)
+            return [datasets.load(str(path), reading=reading).train for reading in (tasks if name == "table" else series)]
+    recipe = PRESETS[name]
+    size = 32 if recipe.segments else 28
+    images = random.integers(0, 256, (ROWS, size, size, 1), np.uint8)
+    if recipe.segments:
+        return [Dataset(images, np.broadcast_to(labels[:, None, None], images.shape[:3]), classes=classes)]
+    return [Dataset(images, images / np.float32(255)) if recipe.reconstructs else Dataset(images, labels, classes=classes)]

@@ -23,7 +23,7 @@ other files contain what these kernels are built on:
 
 from pellucid.kernels.compiled.jit import announce_compilation as announce_compilation
 from pellucid.kernels.compiled.tape import recorder as recorder
-from pellucid.kernels.compiled.thread_pool import set_num_threads as set_num_threads
+from pellucid.kernels.compiled.thread_pool import cache_folder as cache_folder, set_num_threads as set_num_threads
 from pellucid.kernels.interface import import_kernels
 
 globals().update(import_kernels(__name__))

@@ -12,12 +12,19 @@ from typing import Any
 import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
-_features = llvmlite.binding.get_host_cpu_features()
-VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+
+
+def _has(feature: str) -> bool:
+    """Return whether code may use a feature of the processor: this one's, or that of NUMBA_CPU_FEATURES (``+avx,+avx2,…``)."""
+    given = config.CPU_FEATURES
+    return llvmlite.binding.get_host_cpu_features().get(feature, False) if given is None else f"+{feature}" in given.split(",")
+
+
+VECTOR_BYTES = 64 if _has("avx512f") else 32 if _has("avx") else 16
 
 
 class VectorBuilder:

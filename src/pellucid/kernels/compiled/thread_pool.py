@@ -17,6 +17,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -214,6 +216,13 @@ def set_num_threads(threads: int) -> None:
             cells[LOCKS + CELLS_PER_LINE * thread], cells[STATES + CELLS_PER_LINE * thread] = lock, AWAKE
             _workers.append(threading.Thread(target=_worker_loop, args=(thread,), name="pellucid worker", daemon=True))
             _workers[-1].start()
+
+
+def cache_folder() -> Path | None:
+    """Return the folder into which compiled code is written, or None if no folder can be written."""
+    function: Any = _run_job
+    folder = function._cache.cache_path
+    return None if folder is None else Path(folder)
 
 
 def num_sleeping() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from pellucid.kernels.interface import Kernels, import_kernels
@@ -16,6 +17,11 @@ globals().update(import_kernels(__name__))
 
 def set_num_threads(threads: int) -> None:
     """Do nothing: these kernels run in one thread, and BLAS manages its own threads."""
+
+
+def cache_folder() -> Path | None:
+    """Return None: nothing is compiled."""
+    return None
 
 
 def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:

@@ -1,0 +1,59 @@
+"""Tests of what a training needs of the compiled kernels, and of the command that compiles it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pellucid import kernels
+from pellucid.errors import ConfigError
+from pellucid.kernels import compilation
+from pellucid.runs import first_use
+from pellucid.runs.presets import PRESETS
+from pellucid.runs.task import Task
+
+RULES = {"SGD": "sgd", "Adam": "adam"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_calls_of_each_preset_are_found_from_the_data_to_the_optimizer(name):
+    recipe = PRESETS[name]
+    for data in first_use._examples(name):
+        task = Task.of(recipe, data, name)
+        with kernels.using("reference"):
+            model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
+        called = {call.name for call in first_use.kernel_calls(model, data, recipe.fit)}
+        assert RULES[type(recipe.optimizer).__name__] in called
+        assert {"affine", "conv2d", "lstm_forward", "conv2d_relu"} & called
+        assert "sum_of_squares" in called
+
+
+def test_recording_changes_nothing_in_the_model():
+    recipe, (data,) = PRESETS["mlp-small"], first_use._examples("mlp-small")
+    task = Task.of(recipe, data, "mlp-small")
+    with kernels.using("reference"):
+        model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
+    before = model.parameters.copy()
+    first_use.kernel_calls(model, data, recipe.fit)
+    assert (model.parameters == before).all()
+    assert len(model.history) == 0
+
+
+def test_warm_up_makes_the_calls_with_the_compiled_kernels(monkeypatch):
+    made = []
+    monkeypatch.setattr(compilation, "usable_cores", lambda: 1)
+    monkeypatch.setattr(compilation, "make", lambda calls, kernel_set: made.append((len(calls), kernels.name_of(kernel_set))))
+    monkeypatch.setattr(first_use, "train_briefly", lambda model, data, fit: made.append(kernels.name_of(model.kernels)))
+    done = first_use.warm_up(["mlp-small"])
+    assert (done.presets, done.processes) == (("mlp-small",), 1)
+    assert done.folder.is_dir()
+    (calls, made_with), trained_with = made
+    assert calls > 5
+    assert made_with == trained_with == "compiled"
+
+
+def test_an_unknown_preset_and_a_cache_that_cannot_be_written_are_refused(monkeypatch):
+    with pytest.raises(ConfigError, match="mlpp"):
+        first_use.warm_up(["mlpp"])
+    monkeypatch.setattr(kernels.load("compiled"), "cache_folder", lambda: None)
+    with pytest.raises(ConfigError, match="NUMBA_CACHE_DIR"):
+        first_use.warm_up(["mlp-small"])
