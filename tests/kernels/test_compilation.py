@@ -40,7 +40,7 @@ SLOW = f"""{COUNTED}
 import os, pathlib
 sys.path.insert(0, sys.argv[1])
 import slow
-(pathlib.Path(sys.argv[1]) / f"{os.getpid()}.ready").touch()
+(pathlib.Path(sys.argv[1]) / f"{{os.getpid()}}.ready").touch()
 with install_listener("numba:compile", count):
     assert slow.twice(3) == 6
 print(count.started.count("twice"))

@@ -38,17 +38,23 @@ def test_recording_changes_nothing_in_the_model():
     assert len(model.history) == 0
 
 
-def test_warm_up_makes_the_calls_with_the_compiled_kernels(monkeypatch):
-    made = []
+def test_warm_up_makes_the_calls_with_the_compiled_kernels_and_trains(monkeypatch):
+    made, trained, train = [], [], first_use.train_briefly
+
+    def counted(model, data, fit):
+        trained.append(kernels.name_of(model.kernels))
+        if trained[-1] == "reference":
+            train(model, data, fit)
+
     monkeypatch.setattr(compilation, "usable_cores", lambda: 1)
     monkeypatch.setattr(compilation, "make", lambda calls, kernel_set: made.append((len(calls), kernels.name_of(kernel_set))))
-    monkeypatch.setattr(first_use, "train_briefly", lambda model, data, fit: made.append(kernels.name_of(model.kernels)))
+    monkeypatch.setattr(first_use, "train_briefly", counted)
     done = first_use.warm_up(["mlp-small"])
     assert (done.presets, done.processes) == (("mlp-small",), 1)
     assert done.folder.is_dir()
-    (calls, made_with), trained_with = made
-    assert calls > 5
-    assert made_with == trained_with == "compiled"
+    assert trained == ["reference", "compiled"]
+    ((calls, made_with),) = made
+    assert (calls > 5, made_with) == (True, "compiled")
 
 
 def test_an_unknown_preset_and_a_cache_that_cannot_be_written_are_refused(monkeypatch):
