@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import pellucid.model.first_use
 from pellucid import kernels
 from pellucid.errors import ConfigError
 from pellucid.kernels import compilation
@@ -21,7 +22,7 @@ def test_the_calls_of_each_preset_are_found_from_the_data_to_the_optimizer(name)
         task = Task.of(recipe, data, name)
         with kernels.using("reference"):
             model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
-        called = {call.name for call in first_use.kernel_calls(model, data, recipe.fit)}
+        called = {call.name for call in first_use.kernel_calls(model, data, None, None, recipe.fit)}
         assert RULES[type(recipe.optimizer).__name__] in called
         assert {"affine", "conv2d", "lstm_forward", "conv2d_relu"} & called
         assert "sum_of_squares" in called
@@ -33,7 +34,7 @@ def test_recording_changes_nothing_in_the_model():
     with kernels.using("reference"):
         model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
     before = model.parameters.copy()
-    first_use.kernel_calls(model, data, recipe.fit)
+    first_use.kernel_calls(model, data, None, None, recipe.fit)
     assert (model.parameters == before).all()
     assert len(model.history) == 0
 
@@ -41,14 +42,15 @@ def test_recording_changes_nothing_in_the_model():
 def test_warm_up_makes_the_calls_with_the_compiled_kernels_and_trains(monkeypatch):
     made, trained, train = [], [], first_use.train_briefly
 
-    def counted(model, data, fit):
+    def counted(model, *arguments):
         trained.append(kernels.name_of(model.kernels))
         if trained[-1] == "reference":
-            train(model, data, fit)
+            train(model, *arguments)
 
     monkeypatch.setattr(compilation, "usable_cores", lambda: 1)
     monkeypatch.setattr(compilation, "make", lambda calls, kernel_set: made.append((len(calls), kernels.name_of(kernel_set))))
-    monkeypatch.setattr(first_use, "train_briefly", counted)
+    for module in (first_use, pellucid.model.first_use):
+        monkeypatch.setattr(module, "train_briefly", counted)
     done = first_use.warm_up(["mlp-small"])
     assert (done.presets, done.processes) == (("mlp-small",), 1)
     assert done.folder.is_dir()

@@ -9,6 +9,7 @@ helpers fail, this process compiles everything.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import importlib.util
@@ -166,6 +167,7 @@ class Helpers:
         """Start the processes, which import the compiled kernels and wait for calls."""
         if self._processes or not sys.executable or getattr(sys, "frozen", False):
             return
+        atexit.register(self.stop)
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-P", "-c", "from pellucid.kernels.compilation import help_; help_()"]
         with contextlib.suppress(OSError):
@@ -188,8 +190,9 @@ class Helpers:
         for k, process in enumerate(self._processes):
             first = k * len(order) // len(self._processes)
             assert process.stdin is not None
-            with contextlib.suppress(OSError), process.stdin as stream:
-                pickle.dump(order[first:] + order[:first], stream)
+            if not process.stdin.closed:  # they have other calls already
+                with contextlib.suppress(OSError), process.stdin as stream:
+                    pickle.dump(order[first:] + order[:first], stream)
 
     def stop(self) -> None:
         """End the processes, and return when they have ended."""
@@ -205,6 +208,8 @@ class Helpers:
 
 def help_() -> None:
     """Make the calls that standard input holds, in a helper process."""
+    global _is_helper
+    _is_helper = True
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     make(pickle.load(sys.stdin.buffer), kernels.load("compiled"))
 
@@ -216,27 +221,35 @@ def make(calls: Sequence[KernelCall], kernel_set: Kernels) -> None:
             call.make(kernel_set)
 
 
+_helpers = Helpers()
+_is_helper = False
+
+
+def start_early() -> None:
+    """Start the helpers of :func:`shared` now, if this is the first use: they import Numba while this process does."""
+    if usable_cores() > 1 and not _is_helper and is_first_use():
+        _helpers.start()
+
+
 @contextlib.contextmanager
-def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]], helpers: Helpers | None = None) -> Iterator[None]:
+def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> Iterator[None]:
     """Within this context, other processes help as soon as this one has to compile a kernel.
 
-    Only then the calls that there will be are recorded, by ``record``. Where everything is in the cache, nothing is done. The
-    ``helpers`` may have been started before.
+    Only then the calls that there will be are recorded, by ``record``. Where everything is in the cache, nothing is done.
     """
     if usable_cores() == 1 or kernels.name_of(kernel_set) != "compiled":
         yield
         return
-    helpers = Helpers() if helpers is None else helpers
 
     def help_me(_: str) -> None:
         with contextlib.suppress(Exception):
-            helpers.give(record())
+            _helpers.give(record())
 
     try:
         with kernel_set.announce_compilation(help_me):
             yield
     finally:
-        helpers.stop()
+        _helpers.stop()
 
 
 def recorded(body: Callable[[], object]) -> list[KernelCall]:

@@ -25,12 +25,13 @@ from pellucid.data.input_stages import AnyStage, InputStages, stage_for
 from pellucid.data.sample_augmentation import AnyAugmentation
 from pellucid.data.stream import BatchStream
 from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.kernels import compilation
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses.absent import no_loss
 from pellucid.losses.from_function import LossFunction
 from pellucid.metrics import Metric
-from pellucid.model import file as model_file, several
+from pellucid.model import file as model_file, first_use, several
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.optim import Adam, Chain, Optimizer, Rule
@@ -92,6 +93,8 @@ class Model:
         self.network, self.optimizer = network, optimizer
         self.input_shape, self.output_shape = shape, output_shape
         self.history = History()
+        if own_loss is not None:
+            compilation.start_early()
         self.kernels = kernel_sets.load()
         self.state = ModelState(network, shape, own_loss, optimizer, self.seed, self.kernels, loss_weights=self.loss_weights)
         self.metrics = self.state.metrics = inputs.check_metrics(metrics, self.state)
@@ -268,7 +271,7 @@ class Model:
             raise
         self._adopt(data, stage)  # after all checks: a call that raises an error changes nothing
         self.history = history
-        return events
+        return first_use.helped(events, self, x, y, sample_weight, options)
 
     @explain_arguments
     def find_learning_rate(

@@ -1,11 +1,7 @@
-"""What trainings need of the compiled kernels, found out by trainings of one step on a few samples; and how it is compiled.
-
-``pellucid train`` has what it needs compiled by several processes, ``pellucid warm-up`` what presets need, ahead of their use.
-"""
+"""The first use of presets: what their trainings need of the compiled kernels is compiled ahead, by ``pellucid warm-up``."""
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,43 +15,12 @@ from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError
 from pellucid.kernels import compilation
-from pellucid.model.model import Model
+from pellucid.model.first_use import kernel_calls, train_briefly
 from pellucid.runs.presets import PRESETS, preset
 from pellucid.runs.task import Task
-from pellucid.training.options import FitOptions
 from pellucid.training.threads import available_cores
 
-SAMPLES = 8
 ROWS, CLASSES = 60, 10  # of the made up data
-
-
-def kernel_calls(model: Model, data: Dataset, fit: FitOptions) -> list[compilation.KernelCall]:
-    """Return the calls of kernels that the training of this model on these data makes: each kind of call once."""
-
-    def train() -> None:
-        train_briefly(
-            Model(
-                model.network,
-                model.input_shape,
-                loss=model.loss,
-                optimizer=model.optimizer,
-                metrics=model.metrics,
-                classes=model.classes,
-                input_stage=model.input_stage or data.input_stage(),
-            ),
-            data,
-            fit,
-        )
-
-    return compilation.recorded(train)
-
-
-def train_briefly(model: Model, data: Dataset, fit: FitOptions) -> None:
-    """Train a model for one step on a few samples, and evaluate it."""
-    few = data.limit(min(SAMPLES, len(data)))
-    options = dataclasses.replace(fit, epochs=1, batch_size=len(few), policies=(), accumulate=1, resume=None)
-    for _ in model.fit_events(few, options=options, validation=few):
-        pass
 
 
 @dataclass(frozen=True)
@@ -89,7 +54,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
                 task = Task.of(recipe, data, name)
                 with kernels.using("compiled"):
                     model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
-                trainings.append((model, data, recipe.fit))
+                trainings.append((model, data, None, None, recipe.fit))
                 calls |= {call.kind: call for call in kernel_calls(*trainings[-1])}
         helpers.give(list(calls.values()))
         compiled.set_num_threads(available_cores())

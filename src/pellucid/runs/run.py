@@ -33,7 +33,6 @@ from pellucid.kernels import compilation, name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
 from pellucid.optim import rule_of
-from pellucid.runs import first_use
 from pellucid.runs.energy import Energy
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import CHECKPOINTS, RunFolder
@@ -195,7 +194,6 @@ class PreparedRun:
     start: Start | None = None
     test: bool = True
     earlier: EarlierRun | None = None
-    helpers: compilation.Helpers = dataclasses.field(default_factory=compilation.Helpers)
 
 
 @dataclass(frozen=True)
@@ -237,10 +235,8 @@ def prepare(
     The folder is locked until ``held`` is closed. For a run that goes on, ``out`` is what it already has.
     """
     settings, recipe, earlier = plan.settings, plan.recipe, out if isinstance(out, EarlierRun) else None
-    helpers = compilation.Helpers()
-    held.callback(helpers.stop)
-    if ranks.current().size == 1 and compilation.is_first_use():
-        helpers.start()  # they import the compiled kernels while this process reads the data
+    if ranks.current().size == 1:
+        compilation.start_early()  # helpers import the compiled kernels while this process reads the data
     splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
     if start is not None:
@@ -305,7 +301,7 @@ def prepare(
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
     plan = RunPlan(settings, recipe)
-    return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier, helpers)
+    return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier)
 
 
 def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -> None:
@@ -388,20 +384,12 @@ def train(
     observer: Observer | None,
 ) -> TrainingRecord:
     """Train the model. Signals and the observer may end the training early; the parameters trained so far are kept."""
-    model, fit, stopped = prepared.model, prepared.plan.recipe.fit, False
-
-    def calls() -> list[compilation.KernelCall]:
-        return first_use.kernel_calls(model, prepared.train_set, fit)
-
-    with contextlib.ExitStack() as context:
-        if ranks.current().size == 1:  # the ranks of a machine share the work among themselves
-            context.enter_context(compilation.shared(model.kernels, calls, prepared.helpers))
-        if observer is None:
-            number = show(
-                events, progress and ranks.current().rank == 0, fit.epochs, model.kernels, model.history, tracked.control
-            )
-        else:
-            context.enter_context(model.kernels.announce_compilation(notify))
+    model, stopped = prepared.model, False
+    if observer is None:
+        epochs = prepared.plan.recipe.fit.epochs
+        number = show(events, progress and ranks.current().rank == 0, epochs, model.kernels, model.history, tracked.control)
+    else:
+        with model.kernels.announce_compilation(notify):
             number, stopped = _observe(events, observer, tracked)
     interrupted = stopped or number == signal.SIGINT
     terminated = None if number in (None, signal.SIGINT) else number
