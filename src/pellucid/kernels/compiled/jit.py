@@ -179,7 +179,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: type)
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it can write to
         message = "no folder for compiled kernels can be written: each process compiles them again (NUMBA_CACHE_DIR names one)"
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=1)  # once: at its own line, not at that of each function
         compiled = numba.njit(**options)(function)
     _invalidate_with_every_file(compiled)
     compiled.__class__ = kind
