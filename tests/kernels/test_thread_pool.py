@@ -142,3 +142,29 @@ def test_bits_of_a_step_do_not_depend_on_the_number_of_threads(threads):
     set_num_threads(threads)
     for one, other in zip(single, step(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@jit
+def _log_task(order, position, n, task):
+    total = 0
+    for i in range(n):
+        total += i * task
+    order[position[0]] = task
+    position[0] += 1 if total >= 0 else 0
+
+
+@jit
+def log_tasks(order, position, n, count):
+    parallel_for(_log_task, (order, position, n), count)
+
+
+def test_one_thread_runs_all_tasks_in_order_although_workers_are_awake():
+    done, order, position = np.zeros(1000, np.int64), np.zeros(300, np.int64), np.zeros(1, np.int64)
+    for _ in range(50):
+        set_num_threads(4)
+        mark(done, 50, 1000)
+        set_num_threads(1)
+        position[0] = 0
+        log_tasks(order, position, 500, 300)
+        assert position[0] == 300
+        assert np.array_equal(order, np.arange(300))

@@ -188,7 +188,8 @@ def _worker_loop(thread):
     while load(state) != STOPPED:
         job = load(JOB)
         if job != last_job:
-            while _take_and_run(thread):
+            # A thread that is awake may be one more than the job has threads.
+            while thread < load(JOB_THREADS) and _take_and_run(thread):
                 pass
             last_job, spins = job, 0
         spin_wait_hint()
