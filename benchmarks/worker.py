@@ -83,6 +83,7 @@ def main(module: str) -> None:
     # What libraries print goes to standard error, so that it does not mix with the answers.
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # before the traceback of an error, not after it
 
         def answer(facts: dict[str, Any]) -> None:
             answers.write(json.dumps(facts) + "\n")

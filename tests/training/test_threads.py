@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,3 +186,17 @@ def test_a_deterministic_training_asks_for_its_threads(deterministic, monkeypatc
     model = Sequential(Dense(1)).compile((3,), MeanSquaredError())
     model.fit(np.ones((8, 3), np.float32), np.arange(8.0), batch_size=4, deterministic=deterministic)
     assert (4, {"deterministic": deterministic}) in asked
+
+
+def test_a_library_that_is_imported_later_is_limited_too():
+    code = (
+        "import numpy, sys\n"
+        "from pellucid.training import blas\n"
+        "from threadpoolctl import threadpool_info, threadpool_limits\n"
+        "with blas.limited(1): pass\n"
+        "import scipy.linalg\n"
+        "with threadpool_limits(2, user_api='blas'), blas.limited(1):\n"
+        "    print([one['num_threads'] for one in threadpool_info() if one['user_api'] == 'blas'])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(json.loads(found)) == {1}

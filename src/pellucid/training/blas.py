@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from typing import Any, ClassVar
 
 
-@functools.cache
 def _libraries() -> list[Any]:
     """Return threadpoolctl's controllers of the BLAS libraries in this process."""
+    return _libraries_of(len(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries_of(modules: int) -> list[Any]:
+    """Return the controllers while so many modules have been imported: one that is imported later may bring a BLAS along."""
     from threadpoolctl import ThreadpoolController
 
     controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -33,11 +39,12 @@ class limited:
 
     The limit applies to the whole process. Of several blocks that are active at once, in one thread or in several, the
     smallest limit counts; after the last one the number of threads is what it was before the first. The libraries are looked
-    up once, which makes a block cheap (microseconds; threadpoolctl's own context manager takes 200).
+    up again only after an import, which makes a block cheap (microseconds; threadpoolctl's own context manager takes 200).
     """
 
     _lock = threading.Lock()
     _active: ClassVar[list[int]] = []  # the limits of the active blocks
+    _limited: ClassVar[list[Any]] = []  # the libraries, as they are before the first block
     _before: ClassVar[list[int]] = []  # the threads of each library before the first block
     _now: ClassVar[list[int]] = []  # the threads of each library now
 
@@ -47,7 +54,8 @@ class limited:
     def __enter__(self) -> None:
         with self._lock:
             if not self._active:
-                self._before[:] = self._now[:] = [library.get_num_threads() for library in _libraries()]
+                self._limited[:] = _libraries()
+                self._before[:] = self._now[:] = [library.get_num_threads() for library in self._limited]
             self._active.append(self.threads)
             self._apply()
 
@@ -57,7 +65,7 @@ class limited:
             self._apply()
 
     def _apply(self) -> None:
-        for i, library in enumerate(_libraries()):
+        for i, library in enumerate(self._limited):
             threads = min(self._before[i], *self._active) if self._active else self._before[i]
             if threads != self._now[i]:
                 self._now[i] = threads
