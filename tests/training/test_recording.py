@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -245,6 +246,41 @@ def test_the_number_of_threads_may_change_between_steps():
     for number, threads in enumerate((2, 1, 2, 1), start=1):
         KERNELS.set_num_threads(threads)
         assert_same(steps, x, y, np.ones(30, np.float32), number)
+
+
+@dataclass(frozen=True)
+class Overflowing(Layer):
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return x * np.exp(np.float32(100))
+
+    def backward(self, p, g, dy, ctx):
+        return dy
+
+
+def test_values_that_overflow_in_python_are_no_warnings():
+    model = model_of(Sequential(Flatten(), Dense(4), Overflowing(), Dense(3), Softmax()))
+    steps = both_steps(model)
+    x, y = images(4)
+    for number in range(1, 4):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            losses = [step(1e30 * x.astype(np.float32), y, np.ones(4, np.float32), number) for step in steps]
+        assert not np.isfinite(losses).any()
+
+
+def test_arrays_that_are_not_contiguous_are_interpreted():
+    model = model_of(NETWORKS["dense"])
+    steps = both_steps(model)
+    x, y = images(12)
+    x, wide = x.astype(np.float32) / 255, np.ones((12, 2), np.float32)
+    wide[:, 1] = 100
+    for number, (targets, weights) in enumerate(
+        [(y, np.ones(12, np.float32)), (y, wide[:, 0]), (np.repeat(y, 2)[::2], wide[:, 0])], 1
+    ):
+        assert_same(steps, x, targets, weights, number)
 
 
 def test_observed_steps_are_interpreted():

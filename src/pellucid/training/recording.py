@@ -89,7 +89,7 @@ class RecordedExecution:
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
-        if total != loss.total or [(a.shape, a.dtype) for a in arrays] != loss.like or not targets.flags.c_contiguous:
+        if total != loss.total or [(a.shape, a.dtype) for a in arrays] != loss.like or not _are_contiguous(arrays):
             return None
         self._begin(recording, x, step, offset, arrays)
         recording.tape.replay(0)
@@ -205,9 +205,9 @@ class RecordedExecution:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
         if not isinstance(output, Output) or output.mask_paths or not _records(output.loss, "compute"):
             return
-        if not targets.flags.c_contiguous or not total > 0:
-            return
         tape, arrays = recording.tape, [targets, weights, outputs]
+        if not _are_contiguous(arrays) or not total > 0:
+            return
         begin = tape.mark()
         tape.follow(arrays)
         with self._recording_on(tape):
@@ -269,7 +269,9 @@ class RecordedExecution:
 
         def call() -> None:
             self._shard.parity = parity  # as when this was recorded: the other array for gradients is in use
-            for before, now in zip(expected, _arrays(compute()), strict=True):
+            with np.errstate(all="ignore" if self._shard.training else None):  # as around a step that is interpreted
+                results = _arrays(compute())
+            for before, now in zip(expected, results, strict=True):
                 if now is not before and _address(now) != _address(before):
                     np.copyto(before, now)
 
@@ -300,6 +302,10 @@ def _records(layer: Any, method: str) -> bool:
     """Return whether the class that defines a method of the layer states that it records."""
     owner = next(cls for cls in type(layer).__mro__ if method in vars(cls))
     return "records" in vars(owner) and bool(layer.records)
+
+
+def _are_contiguous(arrays: Sequence[Array]) -> bool:
+    return all(array.flags.c_contiguous for array in arrays)
 
 
 def _arrays(results: Any) -> list[Array]:
