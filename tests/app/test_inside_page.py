@@ -170,6 +170,7 @@ def test_the_arrow_keys_go_from_neuron_to_neuron(open_page):
     texts = []
     for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowLeft", "ArrowDown"):
         page.keyboard.press(key)
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         texts.append(tip.inner_text())
     assert [text.split(":")[0] for text in texts[:4]] == [f"output “{digit}”" for digit in "0101"]
     layer, neurons = zip(*(re.match(r"(.*), neuron (\d+): -?[\d.]+$", text).groups() for text in texts[4:6]), strict=True)
