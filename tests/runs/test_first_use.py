@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 import pellucid.model.first_use
@@ -48,20 +50,37 @@ def test_warm_up_makes_the_calls_with_the_compiled_kernels_and_trains(monkeypatc
             train(model, *arguments)
 
     monkeypatch.setattr(compilation, "usable_cores", lambda: 1)
-    monkeypatch.setattr(compilation, "make", lambda calls, kernel_set: made.append((len(calls), kernels.name_of(kernel_set))))
+    monkeypatch.setattr(compilation, "make", lambda calls, kernel_set: made.extend((call, kernel_set) for call in calls))
     for module in (first_use, pellucid.model.first_use):
         monkeypatch.setattr(module, "train_briefly", counted)
     done = first_use.warm_up(["mlp-small"])
     assert (done.presets, done.processes) == (("mlp-small",), 1)
     assert done.folder.is_dir()
     assert trained == ["reference", "compiled"]
-    ((calls, made_with),) = made
-    assert (calls > 5, made_with) == (True, "compiled")
+    assert len({call.kind for call, _ in made}) == len(made) > 5
+    assert {kernels.name_of(kernel_set) for _, kernel_set in made} == {"compiled"}
+
+
+@pytest.mark.parametrize(("number", "exception"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_ends_a_warm_up_after_the_kernel_that_is_being_compiled(monkeypatch, number, exception):
+    made, handler = [], signal.getsignal(number)
+
+    def interrupted(calls, kernel_set):
+        signal.raise_signal(number)
+        made.extend(calls)
+
+    monkeypatch.setattr(compilation, "usable_cores", lambda: 1)
+    monkeypatch.setattr(compilation, "make", interrupted)
+    with pytest.raises(exception):
+        first_use.warm_up(["mlp-small"])
+    assert len(made) == 1
+    assert signal.getsignal(number) == handler
 
 
 def test_an_unknown_preset_and_a_cache_that_cannot_be_written_are_refused(monkeypatch):
-    with pytest.raises(ConfigError, match="mlpp"):
-        first_use.warm_up(["mlpp"])
+    for name in ("mlpp", "network.json"):
+        with pytest.raises(ConfigError, match=f"there is no preset '{name}': "):
+            first_use.warm_up([name])
     monkeypatch.setattr(kernels.load("compiled"), "cache_folder", lambda: None)
     with pytest.raises(ConfigError, match="NUMBA_CACHE_DIR"):
         first_use.warm_up(["mlp-small"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ import numpy as np
 from pellucid import data as datasets, kernels
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, did_you_mean
 from pellucid.kernels import compilation
 from pellucid.model.first_use import kernel_calls, train_briefly
-from pellucid.runs.presets import PRESETS, preset
+from pellucid.runs.presets import PRESETS
 from pellucid.runs.task import Task
+from pellucid.training.progress import Interruption, exception_for, interruptible
 from pellucid.training.threads import available_cores
 
 ROWS, CLASSES = 60, 10  # of the made up data
@@ -36,16 +38,23 @@ class WarmUp:
 def warm_up(names: Sequence[str] = ()) -> WarmUp:
     """Compile what these presets need (without names: all presets) into the cache of compiled code.
 
+    Ctrl-C ends it after the kernel that is being compiled: the code that compiles would ignore the exception in its middle.
+
     Raises ConfigError for an unknown preset, without Numba, and where no folder can be written.
     """
     start = time.perf_counter()
-    recipes = {name: preset(name) for name in names or PRESETS}
+    for name in names:
+        if name not in PRESETS:
+            raise ConfigError(f"there is no preset {name!r}: {did_you_mean(name, PRESETS)}")
+    recipes = {name: PRESETS[name] for name in names or PRESETS}
     compiled = kernels.load("compiled")
     folder = compiled.cache_folder()
     if folder is None:
         raise ConfigError("no folder for compiled kernels can be written: set NUMBA_CACHE_DIR to one that can")
     helpers = compilation.Helpers()
-    try:
+    with contextlib.ExitStack() as stack:
+        interruption = stack.enter_context(interruptible())
+        stack.callback(helpers.stop)
         helpers.start()
         calls: dict[str, compilation.KernelCall] = {}
         trainings = []
@@ -58,12 +67,19 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
                 calls |= {call.kind: call for call in kernel_calls(*trainings[-1])}
         helpers.give(list(calls.values()))
         compiled.set_num_threads(available_cores())
-        compilation.make(list(calls.values()), compiled)
+        for call in calls.values():
+            compilation.make([call], compiled)
+            _end_if(interruption)
         for training in trainings:  # for all that is not a kernel by itself
             train_briefly(*training)
-    finally:
-        helpers.stop()
+            _end_if(interruption)
     return WarmUp(tuple(recipes), time.perf_counter() - start, 1 + helpers.count, folder)
+
+
+def _end_if(interruption: Interruption) -> None:
+    """Raise the exception of the signal that has arrived, if one has."""
+    if interruption.number is not None:
+        raise exception_for(interruption.number)
 
 
 def _examples(name: str) -> list[Dataset]:
