@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+LIMIT = 120.0  # seconds: no test takes so long to find what it waits for, on a busy machine either; only a failure does
+
 # Chromium in a container: without a sandbox, a graphics card, and requests to its vendor.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -33,6 +35,11 @@ def chromium() -> Iterator[object]:
         browser = play.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+def settle(page) -> None:
+    """Wait until the page has drawn two more frames: what the last answer or event has changed is painted."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def draw(page, strokes, *, touch: bool = False) -> None:

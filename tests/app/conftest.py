@@ -23,7 +23,7 @@ from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import preset
 from pellucid.runs.run import run
 from pellucid.training import EpochEvent
-from tests.browser import draw as draw
+from tests.browser import LIMIT, draw as draw, settle as settle
 
 ADDRESS = "http://127.0.0.1:8137"
 SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
@@ -84,10 +84,10 @@ def served(state) -> Iterator[str]:
     page = server.Server(state, "127.0.0.1", ready.set)
     thread = threading.Thread(target=page.run, args=([listener],), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(LIMIT)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     page.should_exit = True
-    thread.join(20)
+    thread.join(LIMIT)
     assert not thread.is_alive()
 
 
@@ -103,7 +103,7 @@ def open_page(browser, served) -> Iterator[Callable[..., object]]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(1000 * LIMIT)
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: request.url.startswith((served, "data:")) or problems.append(request.url))
@@ -156,7 +156,7 @@ def unpack(text: str, dtype: str = "<f4") -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype)
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = LIMIT) -> None:
     """Wait until the condition holds; fail after some seconds."""
     end = time.monotonic() + seconds
     while not condition():

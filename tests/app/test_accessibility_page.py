@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import SEVEN, draw, open_tab, tab_names, wait_for_predictions
+from conftest import SEVEN, draw, open_tab, settle, tab_names, wait_for_predictions
 
 LOOKS = [  # the last one: 1280 × 900 at 200 %
     {"width": 1280, "height": 900, "scheme": "light"},
@@ -16,7 +16,7 @@ def look(page, width: int, height: int, scheme: str) -> None:
     """Change the size and the colors of a page, and wait until it is drawn again. This takes less time than another page."""
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    settle(page)
     assert page.evaluate("[innerWidth, innerHeight, matchMedia('(prefers-color-scheme: dark)').matches]") == [
         width,
         height,

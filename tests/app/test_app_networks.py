@@ -19,7 +19,7 @@ from pellucid.app.state import AppState
 from pellucid.data import Corrections, digit
 from pellucid.kernels import load
 from pellucid.runs.folder import RunFolder
-from tests.app.conftest import SEVEN, ZERO
+from tests.app.conftest import LIMIT, SEVEN, ZERO
 
 
 def test_the_list_describes_each_network(client):
@@ -132,16 +132,16 @@ def test_without_runs_the_pair_answers_at_once_and_then_gets_the_fastest_kernels
 
 
 def test_the_first_answer_does_not_wait_for_the_fastest_kernels(tmp_path, monkeypatch):
-    monkeypatch.setattr(state_module, "FIRST_ANSWER", 60.0)
+    monkeypatch.setattr(state_module, "FIRST_ANSWER", LIMIT)
     state = AppState(Networks(), tmp_path / "none", Corrections(tmp_path / "corrections"), load_runs=True)
     loading = threading.Thread(target=state.load)
     loading.start()
-    assert state.networks.loaded.wait(60)
+    assert state.networks.loaded.wait(LIMIT)
     assert state.networks.kernels == "reference"
     with TestClient(server.application(state), base_url="http://127.0.0.1:8137") as client:
         answer = client.post("/api/predict", json={"strokes": ZERO}).json()
     assert [one["label"] for one in answer["predictions"]] == ["0", "0"]
-    loading.join(60)
+    loading.join(LIMIT)
     assert state.networks.kernels is None
 
 

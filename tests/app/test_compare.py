@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import until
+from conftest import LIMIT, until
 
 pytest.importorskip("starlette", reason="the drawing mode needs Starlette")
 from starlette.testclient import TestClient
@@ -264,7 +264,7 @@ def test_a_waiting_request_is_cancelled(ask, networks, monkeypatch):
     def slow(x):
         if len(x) > 1:
             computing.set()
-            assert go_on.wait(30)
+            assert go_on.wait(LIMIT)
         return predict(x)
 
     def compare(name):
@@ -273,14 +273,14 @@ def test_a_waiting_request_is_cancelled(ask, networks, monkeypatch):
     monkeypatch.setattr(model, "predict", slow)
     first, second = (threading.Thread(target=compare, args=[name]) for name in ("first", "second"))
     first.start()
-    assert computing.wait(30)
+    assert computing.wait(LIMIT)
     second.start()
     until(lambda: ask("progress", ticket="second") == {"state": "waiting"})
     ask("cancel", ticket="second")
-    second.join(30)
+    second.join(LIMIT)
     assert answers == {"second": {"cancelled": True}}
     go_on.set()
-    first.join(30)
+    first.join(LIMIT)
     assert answers["first"]["data"]["n"] == 100
 
 

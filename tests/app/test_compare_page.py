@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from conftest import LIMIT, until
 
 from pellucid.app import predictions
 
@@ -48,7 +49,7 @@ def test_the_progress_is_shown(open_page, mnist_folder, state, monkeypatch):
     predict = model.predict
 
     def slow(x):
-        assert len(x) == 1 or go_on.wait(30)
+        assert len(x) == 1 or go_on.wait(LIMIT)
         return predict(x)
 
     monkeypatch.setattr(model, "predict", slow)
@@ -69,7 +70,7 @@ def test_a_comparison_is_cancelled(open_page, mnist_folder, state, monkeypatch):
     def slow(x):
         if len(x) > 1:  # not the server's first prediction
             calls.append(len(x))
-            assert go_on.wait(30)
+            assert go_on.wait(LIMIT)
         return predict(x)
 
     monkeypatch.setattr(model, "predict", slow)
@@ -110,8 +111,8 @@ def test_the_keyboard_moves_from_cell_to_cell_and_opens_the_images(compared):
     )
     assert brightest == 255
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
-    assert page.evaluate("document.activeElement.dataset.cell") == cell["at"], "focus returns to the cell"
+    until(lambda: page.locator("dialog[open]").count() == 0)
+    until(lambda: page.evaluate("document.activeElement.dataset.cell") == cell["at"])  # focus returns to the cell
 
 
 def test_the_images_on_which_the_networks_disagree(compared):

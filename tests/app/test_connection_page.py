@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SEVEN, draw, wait_for_predictions
+from conftest import LIMIT, SEVEN, draw, wait_for_predictions
 
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
@@ -17,6 +17,7 @@ def page(browser, served):
     """A page whose connection can be cut: ``page.context.set_offline(True)``. Its failed requests are errors on the console."""
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(1000 * LIMIT)
     page.goto(served)
     yield page
     context.close()
@@ -46,6 +47,7 @@ def test_the_page_says_that_the_server_is_gone_and_tries_again(page):
 def test_a_tab_that_could_not_be_loaded_is_loaded_when_the_server_is_back(browser, served):
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(1000 * LIMIT)
     blocked = lambda route: route.abort()  # noqa: E731
     for pattern in ("**/tabs/*.js", "**/icon.svg"):
         page.route(pattern, blocked)

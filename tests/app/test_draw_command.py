@@ -9,6 +9,7 @@ import subprocess
 import sys
 from urllib.request import urlopen
 
+from conftest import LIMIT
 from typer.testing import CliRunner
 
 from pellucid.cli import application
@@ -23,15 +24,10 @@ def test_it_prints_its_address_serves_the_page_and_ends_at_ctrl_c(trained_runs, 
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
         assert f"port {port} is in use" in process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
-        for _ in range(200):
-            try:
-                with urlopen(address, timeout=20) as page:
-                    assert b"Pellucid" in page.read()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None
+        with urlopen(address, timeout=LIMIT) as page:  # it listens before it prints the address
+            assert b"Pellucid" in page.read()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []  # nothing was written

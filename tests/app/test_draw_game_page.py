@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime, timedelta
 
 import pytest
 from conftest import SEVEN, ZERO, draw, until, wait_for_predictions
@@ -64,6 +65,8 @@ def test_a_miss_that_is_not_ticked_is_not_saved(open_page, state):
 def test_the_game_ends_by_the_clock_which_can_be_switched_off(open_page):
     page = open_page()
     page.clock.install()
+    wait_for_predictions(page, "–", "–")
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
     start(page)
     page.clock.run_for(1000)
     page.get_by_text("19 s").wait_for()

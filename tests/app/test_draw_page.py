@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from conftest import SEVEN, ZERO, draw, until, wait_for_predictions
+from conftest import SEVEN, ZERO, draw, settle, until, wait_for_predictions
 
 
 def test_two_networks_predict_a_digit_drawn_with_the_mouse(open_page):
@@ -111,14 +111,17 @@ def test_networks_can_be_hidden(open_page):
 
 def test_nothing_moves_when_predictions_arrive(open_page):
     page = open_page()
-    page.wait_for_selector(".prediction")
-    page.wait_for_timeout(300)
+    wait_for_predictions(page, "–", "–")
+    page.wait_for_load_state("networkidle")  # all tabs are loaded
+    settle(page)
     page.evaluate("""() => {
         window.shifts = [];
-        new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((one) => one.value)))
-            .observe({type: "layout-shift"});
+        const add = (entries) => window.shifts.push(...entries.map((one) => one.value));
+        const observer = new PerformanceObserver((list) => add(list.getEntries()));
+        observer.observe({type: "layout-shift"});
+        window.allShifts = () => { add(observer.takeRecords()); return window.shifts; };
     }""")
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")
-    page.wait_for_timeout(200)
-    assert sum(page.evaluate("() => window.shifts")) < 1e-3  # of the screen; up to 0.1 is considered good
+    settle(page)
+    assert sum(page.evaluate("allShifts()")) < 1e-3  # of the screen; up to 0.1 is considered good

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import SEVEN, draw, wait_for_predictions
+from conftest import SEVEN, draw, settle, until, wait_for_predictions
 
 COLOURS = """() => {
     const canvas = document.querySelector('.diagram canvas'), found = {plus: 0, minus: 0};
@@ -28,12 +28,19 @@ def opened(open_page):
         draw(page, SEVEN)
         wait_for_predictions(page, "7", "7")
         page.get_by_role("tab", name="Inside").click()
+        answered = "() => document.querySelector('#inside').dataset.answered"
+        before = page.wait_for_function(answered).json_value()  # of the network that comes first
         page.locator("#inside select").select_option(name)
-        page.wait_for_function("() => document.querySelector('#inside').dataset.answered")
-        page.wait_for_timeout(100)
+        page.wait_for_function(f"(before) => ({answered})() !== before", arg=before)
+        until(lambda: min(page.evaluate(COLOURS).values()) > 500)  # lines for positive and for negative weights are painted
         return page
 
     return opened
+
+
+def coloured(page) -> int:
+    """Return the number of pixels of the diagram in the colors of lines."""
+    return sum(page.evaluate(COLOURS).values())
 
 
 def point_at(page, pattern, across=None):
@@ -52,7 +59,6 @@ def point_at(page, pattern, across=None):
 @pytest.mark.parametrize("name", ["mlp-small", "cnn-fast"])
 def test_activations_and_connections_are_drawn(opened, name):
     page = opened(name)
-    assert min(page.evaluate(COLOURS).values()) > 500, "lines for positive and for negative weights"
     assert page.locator(".maps figure").count() == (5 if name == "cnn-fast" else 0)
     text = point_at(page, "×", 0.55)
     weight, activation, product = (float(number) for number in re.findall(r"-?\d+\.\d+", text))
@@ -69,27 +75,18 @@ def test_the_convolutional_network_comes_first(open_page):
 
 def test_only_the_lines_of_the_neuron_under_the_pointer_are_drawn(opened):
     page = opened("cnn-fast")
-    page.wait_for_function(f"() => {{ const {{plus, minus}} = ({COLOURS})(); return plus + minus > 100; }}")  # it is painted
-    before = page.evaluate(COLOURS)
-    frames = "() => Number(document.querySelector('.diagram canvas').dataset.frames)"
-    shown = page.evaluate(frames)
+    before = coloured(page)
     width = page.locator(".diagram canvas").bounding_box()["width"]
     point_at(page, "^output “7”: ", (width - 62) / width)
-    page.wait_for_function(f"(n) => ({frames})() > n", arg=shown)
-    page.wait_for_timeout(100)
-    alone = page.evaluate(COLOURS)
-    assert 50 < alone["plus"] + alone["minus"] < 0.7 * (before["plus"] + before["minus"])
+    until(lambda: 50 < coloured(page) < 0.7 * before)
 
 
 def test_the_keyboard_shows_the_lines_of_one_neuron_and_opens_it(opened):
     page = opened("cnn-fast")
-    before = page.evaluate(COLOURS)
+    before = coloured(page)
     page.locator(".diagram canvas").focus()
-    shown = page.locator(".diagram canvas").get_attribute("data-frames")
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("(n) => document.querySelector('.diagram canvas').dataset.frames !== n", arg=shown)
-    alone = page.evaluate(COLOURS)
-    assert 50 < alone["plus"] + alone["minus"] < 0.7 * (before["plus"] + before["minus"])
+    until(lambda: 50 < coloured(page) < 0.7 * before)
     page.keyboard.press("Enter")
     assert page.locator(".unit h3").inner_text() == "Neuron 0 of dense1"
 
@@ -158,19 +155,14 @@ def test_a_neuron_opens_with_its_weights(opened, mnist_folder):
     assert page.locator(".unit h4").all_inner_texts() == ["Its weights", "What it looks for", "Digits that excite it most"]
 
 
-def test_the_arrow_keys_go_from_neuron_to_neuron(open_page):
-    page = open_page()
-    draw(page, SEVEN)
-    wait_for_predictions(page, "7", "7")
-    page.get_by_role("tab", name="Inside").click()
-    page.locator("#inside select").select_option("mlp-small")
-    page.wait_for_function("() => document.querySelector('#inside').dataset.answered")
+def test_the_arrow_keys_go_from_neuron_to_neuron(opened):
+    page = opened("mlp-small")
     canvas, tip = page.locator(".diagram canvas"), page.locator(".tip")
     canvas.focus()
     texts = []
     for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowLeft", "ArrowDown"):
         page.keyboard.press(key)
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        settle(page)
         texts.append(tip.inner_text())
     assert [text.split(":")[0] for text in texts[:4]] == [f"output “{digit}”" for digit in "0101"]
     layer, neurons = zip(*(re.match(r"(.*), neuron (\d+): -?[\d.]+$", text).groups() for text in texts[4:6]), strict=True)

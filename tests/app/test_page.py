@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import SEVEN, draw, open_tab, tab_names, wait_for_predictions
+from conftest import SEVEN, draw, open_tab, settle, tab_names, wait_for_predictions
 
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
 
@@ -26,7 +26,7 @@ def test_every_tab_fits_and_names_its_controls(open_page, mnist_folder, width, s
     for tab in tab_names():
         open_tab(page, tab)
         page.locator(f"#{tab.lower()}").wait_for(state="visible")
-        page.wait_for_timeout(150)  # for the screenshots: what follows the answers is drawn
+        settle(page)
         page.screenshot(path=SCREENSHOTS / f"{tab.lower()}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{tab} is wider than the screen"
         unnamed = page.evaluate("""() => [...document.querySelectorAll('main :is(button, input, select, textarea, canvas)')]

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from conftest import until
+from conftest import LIMIT, until
 
 STEP = ".playground-counter b >> nth=1"
 SMALL = "#playground?data=circles&samples=100&hidden=6&optimizer=adam&learning_rate=0.05&batch_size=32&seed=4"
@@ -69,12 +69,13 @@ def test_the_space_key_plays_and_leaving_the_tab_pauses(open_page):
     page.keyboard.press(" ")
     until(lambda: step(page) > 5)
     page.keyboard.press(" ")
-    assert "Play" in page.locator(".playground-play").inner_text()
+    until(lambda: "Play" in page.locator(".playground-play").inner_text())
     page.keyboard.press(" ")
+    until(lambda: "Pause" in page.locator(".playground-play").inner_text())
     page.locator("#tab-train").click()
     page.locator("#tab-playground").click()
-    assert "Play" in page.locator(".playground-play").inner_text()
-    assert fields(page)["seed"] == "4"
+    until(lambda: "Play" in page.locator(".playground-play").inner_text())
+    until(lambda: fields(page).get("seed") == "4")
 
 
 def test_the_address_is_the_whole_state(open_page):
@@ -144,7 +145,7 @@ def test_points_are_added_with_mouse_and_keys(open_page):
     until(lambda: len(fields(page)["points"]) == len(points) - 5)
     click(page, "Clear")
     until(lambda: fields(page)["points"] == "")
-    assert page.locator(".playground-play").is_disabled()
+    until(page.locator(".playground-play").is_disabled)
 
 
 def test_points_are_pasted_and_scaled(open_page):
@@ -199,6 +200,8 @@ def test_inputs_and_the_share_of_validation(open_page):
     ready(page)
     until(lambda: fields(page).get("validation") == "0.5")
     assert fields(page)["features"] == "x2~x1*x2~sin(x2)"
+    click(page, "Step")
+    ready(page, 1)  # the network is the one with these inputs and points
     click(page, "Epoch")
     ready(page, 2)  # 50 points in batches of 32
     until(lambda: fields(page)["step"] == "2")
@@ -224,11 +227,13 @@ def test_weights_are_set_by_hand(open_page):
     page.keyboard.type("2.5")
     page.keyboard.press("Enter")
     until(lambda: fields(page).get("edits") == "3:1_1_2_2.5")
+    until(lambda: scores(page) != trained)
+    first = scores(page)
     page.get_by_label("bias").fill("-1")
     page.get_by_label("bias").blur()
     until(lambda: fields(page).get("edits") == "3:1_1_2_2.5~3:1_0_2_-1")
+    until(lambda: scores(page) not in (trained, first))
     changed = scores(page)
-    assert changed != trained
     page.get_by_label("from input x₂").fill("5000")  # too large
     page.get_by_label("from input x₂").blur()
     assert float(page.get_by_label("from input x₂").input_value()) < 10
@@ -380,6 +385,7 @@ def test_the_program_is_shown(open_page):
 
 def test_a_session_that_the_server_dropped_is_replayed(browser, served):
     page = browser.new_page()  # not with open_page: the browser reports every 404 on its console
+    page.set_default_timeout(1000 * LIMIT)
     page.goto(f"{served}/{SMALL}")
     ready(page)
     click(page, "Epoch")

@@ -7,11 +7,10 @@ import http.client
 import json
 import socket
 import threading
-import time
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import SEVEN
+from conftest import LIMIT, SEVEN
 
 from pellucid import ConfigError
 from pellucid.app import connections, guards, server
@@ -100,17 +99,15 @@ def test_hostile_requests_are_refused_with_a_message(what, served):
     method, path, headers, content, status = HOSTILE[what]
     at = urlsplit(served)
     headers = {name: value.replace("8137", str(at.port)) for name, value in headers.items()}
-    began = time.perf_counter()
     answer, data = send(at, method, path, {"Host": at.netloc, **headers}, content)
     assert answer.status == status, data
     assert json.loads(data)["error"]
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert time.perf_counter() - began < 2  # nothing hangs; benchmarks/ measures the time
     assert send(at, "POST", "/api/predict", {"Host": at.netloc, **JSON}, GOOD)[0].status == 200  # the server still works
 
 
 def send(at, method, path, headers, content):
-    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=20)
+    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=LIMIT)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     content = content.encode() if isinstance(content, str) else content
     for name, value in {**headers, **({"Content-Length": str(len(content))} if content else {})}.items():
@@ -126,7 +123,7 @@ def send(at, method, path, headers, content):
 
 def test_a_chunked_body_is_refused_when_it_is_too_large(served):
     at = urlsplit(served)
-    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=20)
+    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=LIMIT)
     chunks = (b'{"strokes": [[' + b"[1,1]," * 1000 for _ in range(100))
     with contextlib.suppress(OSError):  # refused before everything was read
         connection.request("POST", "/api/predict", chunks, {**JSON}, encode_chunked=True)
@@ -136,7 +133,7 @@ def test_a_chunked_body_is_refused_when_it_is_too_large(served):
 def test_a_body_that_does_not_arrive_is_refused(served, monkeypatch):
     monkeypatch.setattr(guards, "BODY_TIMEOUT", 0.2)
     at = urlsplit(served)
-    with socket.create_connection((at.hostname, at.port), timeout=20) as connection:
+    with socket.create_connection((at.hostname, at.port), timeout=LIMIT) as connection:
         head = (
             f"POST /api/predict HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
         )
@@ -149,7 +146,7 @@ def test_headers_that_are_never_finished_lose_their_connection(served, monkeypat
     monkeypatch.setattr(connections, "HEADER_TIMEOUT", 0.2)
     at = urlsplit(served)
     whole = f"HEAD /static/icon.svg HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
-    with socket.create_connection((at.hostname, at.port), timeout=20) as connection:
+    with socket.create_connection((at.hostname, at.port), timeout=LIMIT) as connection:
         if not first:  # the second request of a connection has the same limit
             connection.sendall(whole)
             assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
@@ -162,7 +159,7 @@ def test_idle_connections_do_not_lock_others_out(served, monkeypatch):
     monkeypatch.setattr(connections, "MAX_IDLE", 5)
     at = urlsplit(served)
     with contextlib.ExitStack() as opened:
-        idle = [opened.enter_context(socket.create_connection((at.hostname, at.port), timeout=20)) for _ in range(20)]
+        idle = [opened.enter_context(socket.create_connection((at.hostname, at.port), timeout=LIMIT)) for _ in range(20)]
         for connection in idle:
             connection.sendall(b"GET / HTTP/1.1\r\n")
         assert send(at, "POST", "/api/predict", {"Host": at.netloc, **JSON}, GOOD)[0].status == 200
@@ -242,5 +239,5 @@ def test_a_hundred_clients_at_once(served):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT)
     assert answers == [(200, "7")] * 300

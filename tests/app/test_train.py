@@ -15,7 +15,7 @@ import sys
 import threading
 
 import pytest
-from conftest import interrupt
+from conftest import LIMIT, interrupt
 
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
@@ -53,7 +53,7 @@ class Visitor:
         self.port = int(address.rpartition(":")[2])
 
     def ask(self, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         with contextlib.closing(connection):
             if body is None:
                 connection.request("GET", path)
@@ -70,7 +70,7 @@ class Visitor:
     @contextlib.contextmanager
     def events(self):
         """The messages of the stream of events, in order."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         with contextlib.closing(connection):
             connection.request("GET", "/api/train/events")
             answer = connection.getresponse()
@@ -377,7 +377,7 @@ def test_closing_the_queue_ends_streams_and_keeps_the_run(state, small_mnist):
     with queue.listening(listener):
         queue.start(RunSettings(model="mlp", hidden="8", epochs=10_000))
         queue.start(RunSettings())
-        assert started.wait(60)
+        assert started.wait(LIMIT)
         queue.close()
     assert None in received
     assert not children()

@@ -110,8 +110,8 @@ def test_a_trained_network_can_be_used_on_the_tab_draw(open_page, state):
 def test_a_training_is_controlled_on_the_page(open_page, state):
     page = open_page("#train", width=360, height=740)
     wait_for_command(page, "pellucid train mnist --model mlp --watch")
-    fill(page, hidden="8", epochs="1000", batch_size="50")
-    wait_for_command(page, "pellucid train mnist --model mlp --hidden 8 --epochs 1000 --batch-size 50 --watch")
+    fill(page, hidden="8", epochs="10000", batch_size="50")
+    wait_for_command(page, "pellucid train mnist --model mlp --hidden 8 --epochs 10000 --batch-size 50 --watch")
     page.get_by_role("button", name="Start training").click()
     wait_for_state(page, "training")
     before = page.locator(".train-result").bounding_box()["y"]

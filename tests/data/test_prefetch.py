@@ -34,7 +34,7 @@ def test_items_are_prepared_in_another_thread_while_the_caller_works_but_no_more
 
     source = prefetched(items(), 3)
     assert next(source) == 0
-    assert reached.wait(10), "while the caller works on item 0, items 1 to 3 are prepared"
+    assert reached.wait(60), "while the caller works on item 0, items 1 to 3 are prepared"
     assert where == {NAME}
     (thread,) = threads()
     thread.join(0.05)

@@ -47,7 +47,7 @@ from pellucid.export.web_page import scripts
 from pellucid.export.web_page.description import MAP_COLORS, describe_input, describe_output
 from pellucid.plots.class_maps import CLASS_COLORS
 from pellucid.runs.folder import RunFolder
-from tests.browser import draw
+from tests.browser import LIMIT, draw, settle
 
 BOUND = 1e-5
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
@@ -68,7 +68,7 @@ def open_file(browser) -> Iterator[Callable[..., object]]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(1000 * LIMIT)
         page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: request.url == path.as_uri() or problems.append(request.url))
@@ -162,7 +162,7 @@ def test_a_drawn_digit_gets_the_probabilities_that_the_model_predicts(open_file,
     page = open_file(export(model, tmp_path / "digits.html"))
     draw(page, SEVEN)
     page.wait_for_function("() => pellucid.outputs !== null && document.querySelector('.verdict strong').textContent")
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    settle(page)
     strokes = page.evaluate("pellucid.strokes")
     assert sum(map(len, strokes)) > 10
     image = input_of(page).reshape(28, 28, 1).astype(np.uint8)
@@ -286,7 +286,7 @@ def test_a_form_gets_the_answer_that_the_model_predicts(target, open_file, tmp_p
         for name, value in values.items():
             field = page.get_by_label(name, exact=True)
             field.select_option(value) if name == "city" else field.fill(value)
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        settle(page)
         assert np.array_equal(input_of(page), row, equal_nan=True)
         (expected,) = model.predict(np.array([row]))
         assert np.abs(outputs_of(page) - expected).max() < BOUND * max(1, np.abs(expected).max())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -59,6 +62,7 @@ sys.stdin.read()
 """
 
 MODULE = """
+import time
 from pathlib import Path
 from numba.extending import intrinsic
 from numba import types
@@ -172,26 +176,42 @@ def test_an_error_while_calls_are_recorded_does_not_reach_the_training(monkeypat
         pass
 
 
+@contextlib.contextmanager
 def run_at_once(program, folder):
-    return [
-        subprocess.Popen([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    """Two processes of a program, which end with the block."""
+    command = [sys.executable, "-c", program, str(folder)]
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for _ in range(2):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield processes
+
+
+def line(process):
+    """Return the next line that a process prints. One that waits for ever prints none."""
+    found = queue.Queue()
+    threading.Thread(target=lambda: found.put(process.stdout.readline().strip()), daemon=True).start()
+    try:
+        return found.get(timeout=120)
+    except queue.Empty:
+        raise AssertionError("a process has printed nothing for two minutes") from None
 
 
 def test_of_two_processes_one_compiles_and_the_other_waits(cache, tmp_path):
-    both_ready = "    while len(list(Path(__file__).parent.glob('*.ready'))) < 2: pass\n"
+    both_ready = "    while len(list(Path(__file__).parent.glob('*.ready'))) < 2: time.sleep(0.01)\n"
     (tmp_path / "slow.py").write_text(MODULE.replace("    def emit", f"{both_ready}    def emit", 1))
-    counts = [int(process.communicate(timeout=300)[0]) for process in run_at_once(SLOW, tmp_path)]
+    with run_at_once(SLOW, tmp_path) as processes:
+        counts = [int(line(process)) for process in processes]
     assert sorted(counts) == [0, 1]
 
 
 def test_an_error_gives_the_lock_back(cache, tmp_path):
     (tmp_path / "slow.py").write_text(MODULE)
-    processes = run_at_once(WRONG, tmp_path)
-    assert [process.stdout.readline().strip() for process in processes] == ["TypingError"] * 2  # both live until here
-    for process in processes:
-        process.communicate()
+    with run_at_once(WRONG, tmp_path) as processes:
+        assert [line(process) for process in processes] == ["TypingError"] * 2  # both live until here
 
 
 def test_the_stamp_changes_with_the_content_of_a_file_and_not_with_its_time(tmp_path):

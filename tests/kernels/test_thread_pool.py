@@ -52,7 +52,7 @@ def test_several_callers_at_once():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
     for done in arrays:
         assert (done == 300).all()
@@ -72,7 +72,7 @@ def test_several_threads_may_set_the_number_of_threads_at_once():
         for caller in callers:
             caller.start()
         for caller in callers:
-            caller.join(60)
+            caller.join(120)
     finally:
         sys.setswitchinterval(interval)
     assert len(thread_pool._workers) == before + 3
@@ -80,7 +80,7 @@ def test_several_threads_may_set_the_number_of_threads_at_once():
 
 
 def all_asleep():
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while thread_pool.num_sleeping() < len(thread_pool._workers) and time.monotonic() < deadline:
         time.sleep(0.01)
     return thread_pool.num_sleeping() == len(thread_pool._workers)
@@ -92,7 +92,8 @@ def test_tasks_wake_sleeping_workers():
     done = np.zeros(50, np.int64)
     mark(done, 1000, 1)
     assert all_asleep(), "one task woke a worker"
-    for _ in range(100):  # on a busy machine, woken workers may sleep again before they are counted
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:  # on a busy machine, woken workers may sleep again before they are counted
         done[:] = 0
         mark(done, 1000, 50)
         assert (done == 1).all()
@@ -121,7 +122,7 @@ if child == 0:
     os._exit(0 if same else 1)
 assert same and os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -79,7 +79,7 @@ def start_child(folder, *arguments, signals=(), step=0, code="main()"):
 def child(folder, *arguments, **options):
     """Run a command that sends itself signals. Returns its exit code and its output."""
     process = start_child(folder, *arguments, **options)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 

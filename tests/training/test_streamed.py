@@ -375,7 +375,7 @@ def test_prefetched_batches_are_made_while_the_training_waits():
 
     events = new_model().fit_events(BatchStream(source, 3, prefetch=2))
     next(events), next(events)
-    assert made.wait(20), "the third batch is made while the second one is used"
+    assert made.wait(60), "the third batch is made while the second one is used"
     events.close()
     made.clear()
     events = new_model().fit_events(BatchStream(source, 3))
