@@ -18,6 +18,14 @@ COLOURS = """() => {
     return found;
 }"""
 
+# Chooses a network, and forgets that the tab has answered for the one before, with nothing in between.
+CHOOSE = """(name) => {
+    const section = document.querySelector('#inside'), select = section.querySelector('select');
+    delete section.dataset.answered;
+    select.value = name;
+    select.dispatchEvent(new Event('change'));
+}"""
+
 
 @pytest.fixture
 def opened(open_page):
@@ -29,9 +37,9 @@ def opened(open_page):
         wait_for_predictions(page, "7", "7")
         page.get_by_role("tab", name="Inside").click()
         answered = "() => document.querySelector('#inside').dataset.answered"
-        before = page.wait_for_function(answered).json_value()  # of the network that comes first
-        page.locator("#inside select").select_option(name)
-        page.wait_for_function(f"(before) => ({answered})() !== before", arg=before)
+        page.wait_for_function(answered)  # of the network that comes first
+        page.evaluate(CHOOSE, name)
+        page.wait_for_function(answered)
         until(lambda: min(page.evaluate(COLOURS).values()) > 500)  # lines for positive and for negative weights are painted
         return page
 
