@@ -52,6 +52,13 @@ class Layer(Config, ABC):
     # whether the layer returns its input in prediction, as dropout does
     only_in_training: ClassVar[bool] = False
 
+    @property
+    def continues(self) -> bool:
+        """Whether a sequence may be read in several passes: the output at each position depends on no later one, and
+        ``forward`` goes on from what ``ctx.past`` remembers of the earlier ones (see
+        :class:`~pellucid.layers.context.Memory`). Layers that are ``positionwise`` have nothing to remember."""
+        return self.positionwise
+
     @abstractmethod
     def build(self, shape: Shape) -> LayerSpec:
         """Return the properties of this layer for inputs of ``shape`` (one sample, without the batch axis).
@@ -104,7 +111,14 @@ class Layer(Config, ABC):
 class Merge(Config, ABC):
     """The base class of merges: like layers, but with two or more inputs. They are used in the nodes of a Graph."""
 
-    records: ClassVar[bool] = False  # as for layers
+    # as for layers
+    positionwise: ClassVar[bool] = False
+    records: ClassVar[bool] = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether sequences may be read in several passes; see :attr:`Layer.continues`."""
+        return self.positionwise
 
     @abstractmethod
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:

@@ -7,6 +7,9 @@ which holds what they have in common.
 A batch may be spread over several ranks. Each rank then computes one *shard* of the batch: consecutive samples, starting at
 ``ctx.offset``. A layer that needs statistics of the whole batch computes them with :meth:`Context.all_sum`, the only
 operation that connects the shards; all other layers work on their shard alone.
+
+In generation, a network reads a sequence in several passes, each with the positions that follow those of the pass before. What
+a layer remembers of the earlier positions is in its :class:`Memory`, ``ctx.past``.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ class ShardState:
 
     The attributes are set for each pass: ``training`` turns dropout and similar layers on; ``backward_follows`` makes
     ``ctx.keep`` store its values; ``step`` and ``offset`` (the position of the shard's first sample in the batch) select the
-    random numbers of this step; ``observer`` receives the output and the upstream gradient of every layer.
+    random numbers of this step; ``observer`` receives the output and the upstream gradient of every layer; ``past`` is what the
+    layers remember of the sequences that they go on reading, or None.
 
     The passes record which layers do not treat each sample alone, and in the same way each time: ``random_paths`` and
     ``summing_paths`` are the paths of those that have used random numbers, and sums over the batch. ``steps_read`` are the
@@ -81,6 +85,7 @@ class ShardState:
         self.step = 0
         self.offset = 0
         self.observer: Observer | None = None
+        self.past: Past | None = None
         self.random_paths: set[str] = set()
         self.summing_paths: set[str] = set()
         self.steps_read: dict[str, Array] = {}
@@ -116,6 +121,77 @@ def _reused(buffers: Buffers, name: str, shape: Shape, dtype: np.dtype[Any]) -> 
     view = memory[:size].reshape(shape)
     buffers[name] = (memory, view)
     return view
+
+
+class Memory:
+    """What one layer remembers of n sequences: the attribute ``past`` of its context.
+
+    The pass at hand reads further positions of each sequence: those with the numbers read[i], read[i] + 1, … of sequence i.
+    ``read`` (n, int64) is the number of positions that were read before this pass; whoever runs the passes counts them.
+    ``read`` is one array for all layers and passes, whose values change: a recorded kernel that is given ``read`` works at
+    each replay with the numbers of that pass. ``capacity`` is the largest number of positions that a sequence can have.
+
+    A sequence with read[i] = 0 begins: the layer remembers nothing of it, and whatever the arrays hold has no meaning. Passes
+    in which a sequence begins are not recorded.
+    """
+
+    __slots__ = ("_arrays", "_make", "capacity", "read")
+
+    def __init__(self, read: Array, capacity: int, make: Callable[[str, Shape, Any], Array]):
+        self.read, self.capacity = read, capacity
+        self._make = make
+        self._arrays: dict[str, Array] = {}
+
+    def array(self, name: str, shape: Shape, dtype: Any = None) -> Array:
+        """Return the array ``name`` (n, *shape), the same in each pass: it holds what the layer wrote in the passes before.
+
+        It is zero at first. The dtype is that of the network unless ``dtype`` is given. The shape must not change.
+        """
+        array = self._arrays.get(name)
+        if array is None:
+            array = self._arrays[name] = self._make(name, shape, dtype)
+        return array
+
+
+class Past:
+    """The memories of all layers of a network, by path, for sequences of at most ``capacity`` positions.
+
+    ``read`` (sequences) is what the attribute of :class:`Memory` is. :meth:`sequence` returns the past of one sequence, for
+    passes over it alone: those of the past of all see what it changes.
+    """
+
+    def __init__(self, sequences: int, capacity: int, dtype: Any = np.float32):
+        self.read = np.zeros(sequences, np.int64)
+        self.capacity = capacity
+        self._dtype = np.dtype(dtype)
+        self._rows = slice(0, sequences)
+        self._whole = self
+        self._arrays: dict[tuple[str, str], Array] = {}
+        self._memories: dict[str, Memory] = {}
+
+    def sequence(self, i: int) -> Past:
+        """Return the past of sequence i, in the same memory."""
+        part = Past(1, self.capacity, self._dtype)
+        part._rows, part._whole = slice(i, i + 1), self._whole
+        part.read = self.read[part._rows]
+        return part
+
+    def of(self, path: str) -> Memory:
+        """Return the memory of the layer at ``path``."""
+        memory = self._memories.get(path)
+        if memory is None:
+            memory = Memory(self.read, self.capacity, lambda name, shape, dtype: self._array(path, name, shape, dtype))
+            self._memories[path] = memory
+        return memory
+
+    def _array(self, path: str, name: str, shape: Shape, dtype: Any) -> Array:
+        whole = self._whole
+        array = whole._arrays.get((path, name))
+        if array is None:
+            n = len(whole.read)
+            memory = aligned_zeros(n * math.prod(shape), self._dtype if dtype is None else np.dtype(dtype))
+            array = whole._arrays[path, name] = memory.reshape(n, *shape)
+        return array[self._rows]
 
 
 class Context:
@@ -165,6 +241,16 @@ class Context:
     def offset(self) -> int:
         """The position of this shard's first sample in the whole batch."""
         return self.shard_state.offset
+
+    @property
+    def past(self) -> Memory | None:
+        """What this layer remembers of the positions that were read before; None in training and ordinary prediction.
+
+        A layer whose output at a position depends on the positions before reads and extends it in ``forward``, and states so
+        with its property ``continues``.
+        """
+        past = self.shard_state.past
+        return None if past is None else past.of(self.path)
 
     @property
     def random(self) -> int:

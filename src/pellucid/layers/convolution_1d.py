@@ -77,17 +77,42 @@ class Conv1D(Layer):
             slots["b"] = Slot((self.filters,), Zeros(), decay=False)
         return LayerSpec((steps, self.filters), slots, multiply_adds=steps * math.prod(W))
 
+    @property
+    def continues(self) -> bool:
+        sees_no_later_step = self.padding == "causal" or (self.kernel_size == 1 and self.padding in ("valid", "same"))
+        return sees_no_later_step and self.stride == 1
+
     def place_window(self, shape: Shape) -> tuple[Window, int]:
         """Return the window for sequences of ``shape``, seen as images of one row, and the length of the output."""
         return place_window_1d(self, shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        window, steps = self.place_window(x.shape[1:])
+        x, window, steps = self.with_past(x, ctx)
         b = p.b if self.bias else no_bias(ctx, self.filters)
         y = ctx.buffer("y", (len(x), steps, self.filters))
         ctx.keep(x)
         ctx.kernels.conv2d(x[:, None], p.W[None], b, window, self.groups, out=y[:, None])
         return y
+
+    def with_past(self, x: Array, ctx: Context) -> tuple[Array, Window, int]:
+        """Return the steps under the kernel, where to place its window, and the length of the output.
+
+        In generation the steps that the pass before left under the kernel come first, in place of the padding.
+        """
+        past = ctx.past
+        before = (self.kernel_size - 1) * self.dilation
+        if past is None or not before:
+            return x, *self.place_window(x.shape[1:])
+        n, time, channels = x.shape
+        steps = past.array("steps", (before, channels)).reshape(n, before * channels)
+        if not past.read.all():
+            steps[past.read == 0] = 0  # of sequences that begin
+        joined = ctx.buffer("joined", (n, before + time, channels))
+        rows = joined.reshape(n, -1)
+        ctx.kernels.copy_columns(steps, rows[:, : before * channels])
+        ctx.kernels.copy_columns(x.reshape(n, -1), rows[:, before * channels :])
+        ctx.kernels.copy_columns(rows[:, time * channels :], steps)
+        return joined, Window(1, self.kernel_size, 1, 1, 0, 0, 1, self.dilation), time
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
@@ -124,7 +149,7 @@ class _Conv1DReLU(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         conv = self.conv
-        window, steps = conv.place_window(x.shape[1:])
+        x, window, steps = conv.with_past(x, ctx)
         b = p.b if conv.bias else no_bias(ctx, conv.filters)
         y = ctx.buffer("y", (len(x), steps, conv.filters))
         ctx.kernels.conv2d_relu(x[:, None], p.W[None], b, window, conv.groups, out=y[:, None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Embedding(Layer):
     Raises DataError if the input contains values that are not integers or out of range; the message names the first one and
     its position.
     """
+
+    positionwise: ClassVar[bool] = True
 
     entries: Entries
     width: Count

@@ -23,6 +23,8 @@ from pellucid.layers.context import Context
 class Add(Merge):
     """The sum of inputs of one shape: Y = X₁ + X₂ + …, so dXᵢ = dY for each of them."""
 
+    positionwise: ClassVar[bool] = True
+
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return LayerSpec(_one_shape(self, shapes, " (in a Residual as its shortcut=…)"))
 
@@ -43,6 +45,7 @@ class _AddReLU(Merge):
     """Add and the ReLU after it, the end of a residual block: the last addition and the ReLU in one pass over Y."""
 
     records: ClassVar[bool] = True
+    positionwise: ClassVar[bool] = True
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return Add().build(shapes)
@@ -67,6 +70,8 @@ class _AddReLU(Merge):
 class Subtract(Merge):
     """The difference of two inputs of one shape: Y = X₁ − X₂, so dX₁ = dY and dX₂ = −dY."""
 
+    positionwise: ClassVar[bool] = True
+
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         if len(shapes) != 2:
             raise ShapeError(f"{self} expects two inputs, got {len(shapes)}: {_listed(shapes)}")
@@ -82,6 +87,8 @@ class Subtract(Merge):
 @dataclass(frozen=True)
 class Average(Merge):
     """The mean of k inputs of one shape: Y = (X₁ + … + Xₖ)/k, so dXᵢ = dY/k for each of them."""
+
+    positionwise: ClassVar[bool] = True
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return LayerSpec(_one_shape(self, shapes))
@@ -104,6 +111,8 @@ class Multiply(Merge):
 
     dXᵢ = dY ⊙ Π_{j≠i} Xⱼ. The product of the other inputs is computed without a division by Xᵢ, which may be zero.
     """
+
+    positionwise: ClassVar[bool] = True
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return LayerSpec(_one_shape(self, shapes))
@@ -137,6 +146,8 @@ class Maximum(Merge):
     dY, as in :class:`~pellucid.layers.pooling.MaxPool2D`. The maximum of several Dense layers is a maxout layer (Goodfellow et
     al., 2013).
     """
+
+    positionwise: ClassVar[bool] = True
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         return LayerSpec(_one_shape(self, shapes))
@@ -175,6 +186,10 @@ class Concatenate(Merge):
     records: ClassVar[bool] = True
 
     axis: int = -1
+
+    @property
+    def continues(self) -> bool:
+        return self.axis == -1
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
         rank = len(shapes[0])

@@ -26,6 +26,9 @@ value is skipped: it leaves the state unchanged, and its output is zero, so that
 skips it too. The last state is the one after the last step that is not skipped; it is the initial state if all steps are
 skipped.
 
+**Generation.** A sequence that is read in several passes (``ctx.past``) goes on in the state after the last step of the pass
+before.
+
 **Dropout.** With ``recurrent_dropout=rate``, the product of each step in training reads m ⊙ h in place of h, where m = 0 with
 probability ``rate``, else 1/(1 − rate). One m is drawn for each sequence and unit, and is the same at every step (Gal and
 Ghahramani, 2016): with a new m at each step, the state would be lost within a few steps. The cell itself uses h without m: the
@@ -92,6 +95,10 @@ class Recurrent(Layer, ABC):
         """The names of the parts of the state: h, and for the LSTM c."""
         return ("h",)
 
+    @property
+    def continues(self) -> bool:
+        return not self.return_state  # the rows of the state after the sequence are not time steps
+
     def path_of_mask(self) -> str | None:
         return "" if self.mask is not None and self.return_sequences and not self.return_state else None
 
@@ -143,10 +150,17 @@ class Recurrent(Layer, ABC):
         first = _state_after(hx, c, 0, u)
         for part, values in zip(first, [0] * len(first) if state is None else state, strict=True):
             part[...] = values
+        past = ctx.past
+        if past is not None:
+            for name, part in zip(self.states, first, strict=True):
+                np.copyto(part, past.array(name, (u,)), where=past.read[:, None] > 0)
         m = self._state_dropout(n, ctx)
         ctx.keep(V, alive, m, hx, gates, c)
         y = ctx.buffer("y", (n, time if self.return_sequences else 0, u))
         ctx.kernels.recurrent(cell, x, V, b, alive, m, hx, gates, c, y)
+        if past is not None:
+            for name, part in zip(self.states, _state_after(hx, c, time, u), strict=True):
+                past.array(name, (u,))[...] = part
         returned, steps = self._returned_states, y.shape[1]
         if not returned:
             return y

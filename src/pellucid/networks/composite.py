@@ -131,6 +131,10 @@ class Composite(Layer, ABC):
         """Return the inputs and outputs; by default there is one of each, and the output is that of the last node."""
         return ONE_OF_EACH
 
+    @property
+    def continues(self) -> bool:
+        return all(node.layer.continues for node in self.ordered_nodes())
+
     @abstractmethod
     def fused(self) -> Layer:
         """Return a layer that computes the same function in fewer passes, with the same slots under the same names."""

@@ -16,7 +16,7 @@ from pellucid.core.memory import Array, Views
 from pellucid.core.named_arrays import NamedArrays, unwrapped, wrapped
 from pellucid.kernels import Kernels
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, Observer, ShardState
+from pellucid.layers.context import Context, Observer, Past, ShardState
 
 
 class Execution:
@@ -53,15 +53,21 @@ class Execution:
         """What the contexts of all layers have in common."""
         return self._shard
 
-    def forward(self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Any:
+    def forward(
+        self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0, past: Past | None = None
+    ) -> Any:
         """Return the output (n, *output shape) for the samples x (n, *input shape).
 
         x must be C-contiguous and in the dtype of the execution. ``training`` turns on dropout and noise, and lets batch
         normalization use and record the statistics of the batch. ``keep`` stores what :meth:`backward` needs. ``step`` and
         ``offset`` (the position of x in the whole batch) select the random numbers. The result is valid until the next call.
         With several inputs, x is NamedArrays; with several outputs, so is the result.
+
+        With a ``past``, x holds the positions of each sequence that follow those that have been read, and the layers remember
+        them; the caller adds their number to ``past.read``.
         """
         shard = self._shard
+        shard.past = past
         shard.training, shard.backward_follows, shard.step, shard.offset = training, keep, step, offset
         return wrapped(self.layer.forward(self.p, unwrapped(x), self._context))
 

@@ -179,7 +179,7 @@ class RecordedExecution:
         """Prepare a replay for these samples and arrays of the loss."""
         shard = self._shard
         shard.training = shard.backward_follows = recording.training
-        shard.step, shard.offset = step, offset
+        shard.step, shard.offset, shard.past = step, offset, None
         samples = array_list(x)
         if recording.has_copies:
             for own, array in zip(recording.samples, samples, strict=True):
