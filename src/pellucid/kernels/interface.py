@@ -24,6 +24,7 @@ SUBJECTS = (
     "activations",
     "convolution",
     "dense",
+    "gated",
     "gather_scatter",
     "group_norm",
     "losses",
@@ -32,7 +33,9 @@ SUBJECTS = (
     "normalization",
     "optimizers",
     "pooling",
+    "positions",
     "recurrent",
+    "rms_norm",
     "self_gated",
     "softmax",
     "strokes",
@@ -322,6 +325,28 @@ class Kernels(KernelRuntime, Protocol):
         self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, dgamma: Array, dbeta: Array, out: Array
     ) -> Array:
         """The gradients of γ and β, and the input gradient ``out``, which may be dy."""
+
+    def rms_norm(self, x: Array, gamma: Array, epsilon: float, out: Array, rstd: Array) -> Array:
+        """Root mean square normalization; rstd receives 1/√(mean(x²) + ε) of each row."""
+
+    def rms_norm_backward(self, x: Array, gamma: Array, rstd: Array, dy: Array, dgamma: Array, out: Array) -> Array:
+        """The gradient of γ, and the input gradient ``out``, which may be dy."""
+
+    # Positions: x, dy and out (n, t, c), W and dW (T, c) with T ≥ t rows.
+
+    def add_positions(self, x: Array, W: Array, out: Array) -> Array:
+        """Add the first t rows of W to every sample; out may be x."""
+
+    def positions_gradient(self, dy: Array, dW: Array) -> None:
+        """The sum of dy over the samples; the rows of dW from t on are zero."""
+
+    # Gated units: z (n, 2u) holds u gates, then u values; dy and out (n, u).
+
+    def swiglu(self, z: Array, out: Array) -> Array:
+        """The values, each multiplied by the SiLU of its gate."""
+
+    def swiglu_gradient(self, z: Array, dy: Array, out: Array) -> Array:
+        """The gradient of z: ``out`` (n, 2u), which is another array than z."""
 
     # Recurrent layers: ``cell`` is "rnn", "lstm" or "gru". With T steps, i inputs, u units and g·u gate values: x (n, T, i),
     # V (u + i, g·u), b (g·u), mask (n, T) of bool, hx (T + 1, n, u + i), gates (T, n, g·u); c (T + 1, n, u) for the LSTM,

@@ -26,7 +26,8 @@ from pellucid.layers.convolution import Conv2D as Conv2D
 from pellucid.layers.convolution_1d import Conv1D as Conv1D
 from pellucid.layers.dense import Dense as Dense
 from pellucid.layers.dropout import AlphaDropout as AlphaDropout, Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
-from pellucid.layers.embedding import Embedding as Embedding
+from pellucid.layers.embedding import Embedding as Embedding, Unembedding as Unembedding
+from pellucid.layers.gated import SwiGLU as SwiGLU
 from pellucid.layers.merge import (
     Add as Add,
     Average as Average,
@@ -36,7 +37,12 @@ from pellucid.layers.merge import (
     Subtract as Subtract,
 )
 from pellucid.layers.noise import GaussianNoise as GaussianNoise
-from pellucid.layers.normalization import BatchNorm as BatchNorm, GroupNorm as GroupNorm, LayerNorm as LayerNorm
+from pellucid.layers.normalization import (
+    BatchNorm as BatchNorm,
+    GroupNorm as GroupNorm,
+    LayerNorm as LayerNorm,
+    RMSNorm as RMSNorm,
+)
 from pellucid.layers.padding import Crop1D as Crop1D, Crop2D as Crop2D, ZeroPad1D as ZeroPad1D, ZeroPad2D as ZeroPad2D
 from pellucid.layers.pooling import (
     AveragePool2D as AveragePool2D,
@@ -49,6 +55,10 @@ from pellucid.layers.pooling_1d import (
     GlobalAveragePool1D as GlobalAveragePool1D,
     GlobalMaxPool1D as GlobalMaxPool1D,
     MaxPool1D as MaxPool1D,
+)
+from pellucid.layers.positions import (
+    LearnedPositions as LearnedPositions,
+    SinusoidalPositions as SinusoidalPositions,
 )
 from pellucid.layers.recurrent import (
     GRU as GRU,

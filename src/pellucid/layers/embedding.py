@@ -1,7 +1,11 @@
-"""Embedding: a table of trained vectors, one for each token (a word, a category, or any other item with a number)."""
+"""Embedding: a table of trained vectors, one for each token (a word, a category, or any other item with a number).
+
+Unembedding is the other direction: from a vector to one number for each token.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -14,6 +18,7 @@ from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.initializers import Initializer, Uniform
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
+from pellucid.layers.dense import no_bias
 
 Entries = Annotated[int, Range(1, 2**24)]  # batches arrive in float32, which represents all integers up to 2²⁴ exactly
 
@@ -100,3 +105,52 @@ class Embedding(Layer):
             f"{found} is out of range: the {self.entries} entries are 0 … {self.entries - 1}; "
             f"np.argwhere((x < 0) | (x >= {self.entries})) returns all such places"
         )
+
+
+@dataclass(frozen=True)
+class Unembedding(Layer):
+    """y = x Wᵀ: for each token the scalar product of the vector x with the token's vector, a row of the table W:
+    (n, …, width) -> (n, …, entries).
+
+    As the last layer before a Softmax, it makes those tokens likely whose vectors point in the direction of x. The table has
+    the form of that of an Embedding, and :class:`~pellucid.networks.tied_embedding.TiedEmbedding` uses one for both.
+
+    With the rows l of all samples and positions:
+
+        y_lk = Σⱼ x_lj w_kj          dW = dYᵀ X          dX = dY W
+
+    Slots: ``W`` (entries, width), filled by ``init``.
+    """
+
+    records: ClassVar[bool] = True
+    positionwise: ClassVar[bool] = True
+
+    entries: Entries
+    width: Count
+    init: Initializer = Uniform()
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if shape[-1:] != (self.width,):
+            found = f"vectors of {shape[-1]}" if shape else "single values"
+            raise ShapeError(
+                f"{self} expects vectors of {self.width} values on the last axis, like those of its table, got {found}; "
+                f"put Dense({self.width}) before it"
+            )
+        slots = {"W": Slot((self.entries, self.width), self.init)}
+        return LayerSpec((*shape[:-1], self.entries), slots, multiply_adds=math.prod(shape) * self.entries)
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x)
+        y = ctx.buffer("y", (*x.shape[:-1], self.entries))
+        ctx.kernels.affine_input_gradient(x.reshape(-1, self.width), p.W, out=y.reshape(-1, self.entries))
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        (x,) = ctx.kept
+        rows = dy.reshape(-1, self.entries)
+        ctx.kernels.affine_backward(rows, x.reshape(-1, self.width), g.W, no_bias(ctx, 0))
+        if not ctx.needs_dx:
+            return None
+        dx = ctx.gradient(x.shape)
+        ctx.kernels.affine(rows, p.W, no_bias(ctx, self.width), out=dx.reshape(-1, self.width))
+        return dx

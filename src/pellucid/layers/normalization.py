@@ -15,12 +15,16 @@ the mean sum to zero):
 
 So the gradient has no component in the two directions that do not change y: adding a constant to all x of the set, and
 scaling them about their mean.
+
+:class:`RMSNorm` only scales: μ and β are left out, and with them the terms that lead through them.
+
+    x̂ = x r      r = 1/√(mean(x²) + ε)      y = γ x̂      dxᵢ = r (dx̂ᵢ − x̂ᵢ mean(dx̂ x̂))
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +36,7 @@ from pellucid.initializers import Ones, Zeros
 from pellucid.layers.activations import ReLU
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
+from pellucid.layers.dense import no_bias
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ class LayerNorm(Layer):
     """Layer normalization (Ba, Kiros and Hinton, 2016) of each sample, and each position in it, over the last axis. Input
     (n, c) or (n, …, c).
 
-    Training and prediction are the same, and samples do not depend on each other.
+    Training and prediction are the same, and samples do not depend on each other. ``bias=False`` omits β.
 
     >>> import numpy as np
     >>> from pellucid import LayerNorm
@@ -204,21 +209,63 @@ class LayerNorm(Layer):
     positionwise: ClassVar[bool] = True
 
     epsilon: Positive = 1e-5
+    bias: bool = field(default=True, metadata={"optional": True})  # younger than the layer: old files are without it
 
     def build(self, shape: Shape) -> LayerSpec:
         if not shape or shape[-1] < 2:
             raise ShapeError(f"{self} over {shape} is always beta: it needs two or more values on the last axis")
-        return LayerSpec(shape, _affine(shape[-1]))
+        return LayerSpec(shape, _affine(shape[-1], self.bias))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         mean, rstd = ctx.buffer("statistics", (2, x.size // x.shape[-1]))
         ctx.keep(x, mean, rstd)
-        return ctx.kernels.layer_norm(x, p.gamma, p.beta, self.epsilon, ctx.buffer("y", x.shape), mean, rstd)
+        beta = p.beta if self.bias else no_bias(ctx, x.shape[-1])
+        return ctx.kernels.layer_norm(x, p.gamma, beta, self.epsilon, ctx.buffer("y", x.shape), mean, rstd)
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, mean, rstd = ctx.kept
         # one pass computes dγ, dβ and dX, so dX is returned even if it is not needed
-        return ctx.kernels.layer_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=ctx.gradient(x.shape))
+        dbeta = g.beta if self.bias else ctx.scratch("unused dbeta", x.shape[-1:])
+        return ctx.kernels.layer_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, dbeta, out=ctx.gradient(x.shape))
+
+
+@dataclass(frozen=True)
+class RMSNorm(Layer):
+    """Root mean square normalization (Zhang and Sennrich, 2019) of each sample, and each position in it, over the last axis.
+    Input (n, c) or (n, …, c).
+
+    y = γ x/√(mean(x²) + ε): a LayerNorm without the mean and without β, with the same effect in Transformers and less to
+    compute. Training and prediction are the same, and samples do not depend on each other.
+
+    >>> import numpy as np
+    >>> from pellucid import RMSNorm
+    >>> from pellucid.testing import run_layer
+    >>> out = run_layer(RMSNorm(epsilon=1e-12), np.array([[1.0, 7.0], [-10.0, 10.0]]))  # mean(x²) is 25, and 100
+    >>> out.y.round(6).tolist()
+    [[0.2, 1.4], [-1.0, 1.0]]
+
+    Slots: ``gamma`` (c), initially ones, exempt from weight decay.
+    """
+
+    records: ClassVar[bool] = True
+    positionwise: ClassVar[bool] = True
+
+    epsilon: Positive = 1e-5
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if not shape or shape[-1] < 2:
+            raise ShapeError(f"{self} over {shape} leaves only the sign: it needs two or more values on the last axis")
+        return LayerSpec(shape, _affine(shape[-1], bias=False))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        rstd = ctx.buffer("rstd", (x.size // x.shape[-1],))
+        ctx.keep(x, rstd)
+        return ctx.kernels.rms_norm(x, p.gamma, self.epsilon, ctx.buffer("y", x.shape), rstd)
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        x, rstd = ctx.kept
+        # one pass computes dγ and dX, so dX is returned even if it is not needed
+        return ctx.kernels.rms_norm_backward(x, p.gamma, rstd, dy, g.gamma, out=dy)
 
 
 @dataclass(frozen=True)
@@ -265,6 +312,7 @@ class GroupNorm(Layer):
         return ctx.kernels.group_norm_backward(x, p.gamma, mean, rstd, dy, g.gamma, g.beta, out=dy)
 
 
-def _affine(c: int) -> dict[str, Slot]:
-    """Return the slots of γ and β."""
-    return {"gamma": Slot((c,), Ones(), decay=False), "beta": Slot((c,), Zeros(), decay=False)}
+def _affine(c: int, bias: bool = True) -> dict[str, Slot]:
+    """Return the slots of γ and, with a bias, of β."""
+    gamma = {"gamma": Slot((c,), Ones(), decay=False)}
+    return gamma | {"beta": Slot((c,), Zeros(), decay=False)} if bias else gamma

@@ -18,6 +18,7 @@ from pellucid.networks.ports import INPUT as INPUT, OUTPUT as OUTPUT, Ports as P
 from pellucid.networks.positions import advice_for_vectors as advice_for_vectors, path_of_mask as path_of_mask
 from pellucid.networks.residual import Residual as Residual
 from pellucid.networks.sequential import Sequential as Sequential
+from pellucid.networks.tied_embedding import TiedEmbedding as TiedEmbedding
 from pellucid.networks.trailing import (
     trailing_layers as trailing_layers,
     without_last_layer as without_last_layer,

@@ -20,14 +20,17 @@ from pellucid.networks.fusion import absorb_into_last, fold_nodes, fuse_nodes
 from pellucid.networks.ports import INPUT, ONE_OF_EACH
 
 
-def sequence_nodes(layers: tuple[Layer, ...]) -> Nodes:
-    """Return nodes for layers that follow each other, named by kind and number: dense1, relu1, dense2, …"""
+def sequence_nodes(layers: tuple[Layer, ...], source: str = INPUT) -> Nodes:
+    """Return nodes for layers that follow each other, named by kind and number: dense1, relu1, dense2, …
+
+    The first one reads the node ``source``.
+    """
     counts: Counter[str] = Counter()
     nodes: list[OrderedNode] = []
     for layer in layers:
         kind = type(layer).__name__.lower().lstrip("_")
         counts[kind] += 1
-        nodes.append(OrderedNode.own(f"{kind}{counts[kind]}", layer, nodes[-1].name if nodes else INPUT))
+        nodes.append(OrderedNode.own(f"{kind}{counts[kind]}", layer, nodes[-1].name if nodes else source))
     return tuple(nodes)
 
 
