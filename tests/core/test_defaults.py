@@ -40,15 +40,20 @@ DEFAULTS = {
     "Graph": "inputs=('input',), outputs=None",
     "GroupNorm": "epsilon=1e-05",
     "LSTM": RECURRENT,
-    "LayerNorm": "epsilon=1e-05",
+    "LayerNorm": "epsilon=1e-05, bias=True",
     "LeakyReLU": "slope=0.01",
+    "LearnedPositions": "init=Normal(sigma=0.02)",
     "MaxPool1D": "kernel_size=2, stride=None, padding='valid'",
     "MaxPool2D": "kernel_size=2, stride=None, padding='valid'",
     "PReLU": "init=Constant(value=0.25)",
+    "RMSNorm": "epsilon=1e-05",
     "Rescale": "scale=1.0, offset=0.0",
     "SimpleRNN": RECURRENT,
+    "SinusoidalPositions": "longest=10000.0",
     "Slice": "start=0, stop=None, axis=-1",
     "SpatialDropout2D": "rate=0.5",
+    "SwiGLU": "init=LeCun(), bias=False",
+    "Unembedding": "init=Uniform()",
     "UpSample1D": "factor=2, interpolation='nearest'",
     "UpSample2D": "factor=2, interpolation='nearest'",
     "ZeroPad1D": "padding=1",
@@ -109,7 +114,8 @@ DEFAULTS = {
 # What classes state about themselves, beside their settings: the classes for which it is true, or the value of each.
 FACTS = {
     "positionwise": """AlphaDropout BatchNorm Dense Dropout ELU GELU GaussianNoise HardSigmoid HardSwish Identity LayerNorm
-        LeakyReLU LogSoftmax Mish PReLU ReLU ReLU6 Rescale SELU SiLU Sigmoid Softmax Softplus Tanh""",
+        LeakyReLU LearnedPositions LogSoftmax Mish PReLU RMSNorm ReLU ReLU6 Rescale SELU SiLU Sigmoid SinusoidalPositions
+        Softmax Softplus SwiGLU Tanh Unembedding""",
     "gradient_of_x": "ELU GELU HardSwish Mish SELU SiLU",
     "classifies": "BinaryCrossEntropy BinaryFocalCrossEntropy CrossEntropy Hinge KLDivergence",
     "multi_label": "BinaryCrossEntropy BinaryFocalCrossEntropy",

@@ -119,6 +119,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_rows2=normal(n),
         cell=seed % 3,
         steps=normal(n, T, k),
+        step_table=normal(T + seed % 3, k),
+        out_step_table=normal(T + seed % 3, k),
         V=normal(u + k, gates) / np.sqrt(u + k).astype(dtype),
         vb=normal(gates),
         mask=rng.random((n, T)) < 0.8,
@@ -159,6 +161,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
 # A call of each kernel. Its return value and the arrays that it writes are both compared.
 ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "absolute_error": lambda k, a: k.absolute_error(a.x, a.y, a.weights, a.scale, a.out),
+    "add_positions": lambda k, a: k.add_positions(a.steps, a.step_table, np.empty_like(a.steps)),
     "adadelta": lambda k, a: k.adadelta(a.flat, a.g, np.abs(a.m, out=a.m), a.v, 0.9, 0.95, 1e-6),
     "adagrad": lambda k, a: k.adagrad(a.flat, a.g, a.v, 0.1, 0.2, 1e-10),
     "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),
@@ -250,6 +253,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     ),
     "pinball": lambda k, a: k.pinball(a.x, a.y, a.weights, a.scale, a.levels, a.out),
     "poisson": lambda k, a: k.poisson(a.x, abs(a.y), a.weights, a.scale, a.out, a.out2),
+    "positions_gradient": lambda k, a: k.positions_gradient(a.steps, a.out_step_table),
     "radam": lambda k, a: k.radam(a.flat, a.g, a.m, a.v, 0.02, 2.5, 0.9, 0.99, 1e-8),
     "recurrent": lambda k, a: k.recurrent(
         CELLS[a.cell], a.steps, a.V, a.vb, a.mask, a.drops, a.out_hx, a.out_gates, a.out_c, a.out_states
@@ -273,6 +277,8 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "relu6": lambda k, a: k.relu6(3 * a.x, a.out),
     "relu6_gradient": lambda k, a: k.relu6_gradient(3 * a.y, a.dy, a.dy),
     "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
+    "rms_norm": lambda k, a: k.rms_norm(a.x, a.gamma, 1e-3, a.out, a.out_rows),
+    "rms_norm_backward": lambda k, a: k.rms_norm_backward(a.x, a.gamma, a.row_rstd, a.dy, a.out_gamma, a.dy),
     "rmsprop": lambda k, a: k.rmsprop(
         a.flat, a.g, a.v, a.m, a.out.reshape(-1), 0.01, 0.9, 0.1, 0.8 if a.scale < 0.6 else 0.0, a.scale > 0.3
     ),
@@ -301,6 +307,8 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "softplus_gradient": lambda k, a: k.softplus_gradient(np.abs(a.y), a.dy, a.dy),
     "squared_error": lambda k, a: k.squared_error(a.x, a.y, a.weights, a.scale, a.out),
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
+    "swiglu": lambda k, a: k.swiglu(np.concatenate([a.x, a.y], axis=1), a.out),
+    "swiglu_gradient": lambda k, a: k.swiglu_gradient(np.concatenate([a.x, a.y], axis=1), a.dy, a.out_wide),
     "tanh": lambda k, a: k.tanh(a.x, a.out),
     "tanh_gradient": lambda k, a: k.tanh_gradient(a.y, a.dy, a.dy),
     "triplet": lambda k, a: k.triplet(a.x, a.labels % 3, a.weights * (a.weights > 0.2), a.scale, 1.5, a.out),

@@ -66,6 +66,7 @@ from pellucid.layers import (
     Identity,
     LayerNorm,
     LeakyReLU,
+    LearnedPositions,
     LogSoftmax,
     Maximum,
     MaxPool1D,
@@ -80,15 +81,19 @@ from pellucid.layers import (
     Rescale,
     Reshape,
     Reverse,
+    RMSNorm,
     Sigmoid,
     SiLU,
     SimpleRNN,
+    SinusoidalPositions,
     Slice,
     Softmax,
     Softplus,
     SpatialDropout2D,
     Subtract,
+    SwiGLU,
     Tanh,
+    Unembedding,
     UpSample1D,
     UpSample2D,
     ZeroPad1D,
@@ -129,6 +134,12 @@ LAYERS: dict[type, Emitters] = {
     # dense layers, embeddings, shapes
     Dense: Emitters(basics.dense, call(np_basics.dense), plain.dense),
     Embedding: Emitters(basics.embedding, call(np_basics.embedding), plain.embedding),
+    Unembedding: Emitters(basics.unembedding, call(np_basics.unembedding), plain.unembedding),
+    LearnedPositions: Emitters(basics.learned_positions, call(np_basics.learned_positions), plain.learned_positions),
+    SinusoidalPositions: Emitters(
+        basics.sinusoidal_positions, call(np_basics.sinusoidal_positions), plain.sinusoidal_positions
+    ),
+    SwiGLU: Emitters(basics.swiglu, call(np_activations.swiglu), plain.swiglu),
     Flatten: Emitters(basics.flatten, call(np_basics.flatten), plain.omit),
     Permute: Emitters(basics.permute, calls.permute, plain.permute),
     Repeat: Emitters(basics.repeat, call(np_basics.repeat), plain.repeat),
@@ -168,6 +179,7 @@ LAYERS: dict[type, Emitters] = {
     BatchNorm: Emitters(normalization.batch_norm, call(np_normalization.batch_norm), plain.batch_norm),
     GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm), plain.group_norm),
     LayerNorm: Emitters(normalization.layer_norm, call(np_normalization.layer_norm), plain.layer_norm),
+    RMSNorm: Emitters(normalization.rms_norm, call(np_normalization.rms_norm), plain.rms_norm),
     # sequences
     AveragePool1D: Emitters(
         sequences.pool("AveragePool", count_include_pad=0),

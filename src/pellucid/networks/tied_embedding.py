@@ -14,6 +14,7 @@ from pellucid.networks.ports import INPUT
 from pellucid.networks.sequential import refuse_merges, sequence_nodes
 
 TABLE = "embedding"
+INIT = Normal(0.02)
 
 
 @dataclass(frozen=True, init=False)
@@ -40,7 +41,7 @@ class TiedEmbedding(DAG):
     layers: tuple[Layer, ...]
     init: Initializer
 
-    def __init__(self, entries: Entries, width: Count, *layers: Layer, init: Initializer = Normal(0.02)):
+    def __init__(self, entries: Entries, width: Count, *layers: Layer, init: Initializer = INIT):
         refuse_merges("TiedEmbedding", layers)
         object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "width", width)
@@ -58,6 +59,6 @@ class TiedEmbedding(DAG):
         return nodes
 
     def __repr__(self) -> str:
-        init = "" if self.init == Normal(0.02) else f"init={self.init!r}"
+        init = "" if self.init == INIT else f"init={self.init!r}"
         arguments = [repr(self.entries), repr(self.width), *map(repr, self.layers), init]
         return f"TiedEmbedding({', '.join(filter(None, arguments))})"

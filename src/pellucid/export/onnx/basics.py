@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pellucid.core.memory import Array
 from pellucid.export.onnx.graph import INT64, Graph, Value
 from pellucid.layers import (
@@ -19,14 +21,19 @@ from pellucid.layers import (
     Dense,
     Embedding,
     Flatten,
+    LearnedPositions,
     Maximum,
     Merge,
     Permute,
     Repeat,
     Rescale,
     Reshape,
+    SinusoidalPositions,
     Slice,
+    SwiGLU,
+    Unembedding,
 )
+from pellucid.layers.positions import sinusoids
 
 Slots = Mapping[str, Array]
 OnnxEmitter = Callable[..., Value]  # (graph, layer, p, *inputs) -> output
@@ -53,6 +60,32 @@ def embedding(graph: Graph, layer: Embedding, p: Slots, x: Value) -> Value:
         W[layer.padding] = 0
     rows = graph.name_of(graph.op("Cast", x, to=INT64))
     return graph.value(graph.node("Gather", graph.constant("W", W), rows), (*x.shape, layer.width))
+
+
+def unembedding(graph: Graph, layer: Unembedding, p: Slots, x: Value) -> Value:
+    shape, W = (*x.shape[:-1], layer.entries), graph.constant("W", p["W"])
+    if len(shape) == 1:
+        return graph.op("Gemm", x, W, transB=1, shape=shape)
+    return graph.op("MatMul", x, graph.node("Transpose", W, perm=[1, 0]), shape=shape)  # W may be that of an embedding
+
+
+def learned_positions(graph: Graph, layer: LearnedPositions, p: Slots, x: Value) -> Value:
+    return graph.elementwise("Add", x, p["W"])
+
+
+def sinusoidal_positions(graph: Graph, layer: SinusoidalPositions, p: Slots, x: Value) -> Value:
+    return graph.elementwise("Add", x, sinusoids(*x.shape, layer.longest, np.float32))
+
+
+def swiglu(graph: Graph, layer: SwiGLU, p: Slots, x: Value) -> Value:
+    shape = (*x.shape[:-1], layer.units)
+    halves = []
+    for k, name in enumerate(("gates", "values")):
+        columns = slice(k * layer.units, (k + 1) * layer.units)
+        half = graph.op("MatMul", x, graph.constant(f"W.{name}", p["W"][:, columns]), shape=shape)
+        halves.append(graph.op("Add", half, graph.constant(f"b.{name}", p["b"][columns])) if layer.bias else half)
+    gates, values = halves
+    return graph.op("Mul", graph.op("Mul", gates, graph.op("Sigmoid", gates)), values)
 
 
 def rescale(graph: Graph, layer: Rescale, p: Slots, x: Value) -> Value:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid.export.onnx.basics import Slots
 from pellucid.export.onnx.graph import CHANNELS_FIRST, Graph, Value
-from pellucid.layers import BatchNorm, GroupNorm, LayerNorm
+from pellucid.layers import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 
 
 def batch_norm(graph: Graph, layer: BatchNorm, p: Slots, x: Value) -> Value:
@@ -28,8 +28,16 @@ def batch_norm(graph: Graph, layer: BatchNorm, p: Slots, x: Value) -> Value:
 
 
 def layer_norm(graph: Graph, layer: LayerNorm, p: Slots, x: Value) -> Value:
-    gamma, beta = graph.constant("gamma", p["gamma"]), graph.constant("beta", p["beta"])
-    return graph.op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=layer.epsilon)
+    affine = [graph.constant(name, p[name]) for name in ("gamma", "beta") if name in p]
+    return graph.op("LayerNormalization", x, *affine, axis=-1, epsilon=layer.epsilon)
+
+
+def rms_norm(graph: Graph, layer: RMSNorm, p: Slots, x: Value) -> Value:
+    """Add x / √(mean(x²) + ε) · γ: RMSNormalization is an operator since opset 23 only."""
+    name, epsilon = graph.name_of(x), graph.constant("epsilon", layer.epsilon)
+    mean = graph.node("ReduceMean", graph.node("Mul", name, name), axes=[-1], keepdims=1)
+    root = graph.node("Sqrt", graph.node("Add", mean, epsilon))
+    return graph.value(graph.node("Mul", graph.node("Div", name, root), graph.constant("gamma", p["gamma"])), x.shape)
 
 
 def group_norm(graph: Graph, layer: GroupNorm, p: Slots, x: Value) -> Value:

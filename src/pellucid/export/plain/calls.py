@@ -20,6 +20,7 @@ from pellucid.export.trained_network import Step
 from pellucid.kernels.window import Window
 from pellucid.layers import GRU, LSTM, FromState, SimpleRNN
 from pellucid.layers.activations import SELU_ALPHA, SELU_SCALE
+from pellucid.layers.positions import sinusoids
 from pellucid.layers.window import as_pair, place_window, place_window_1d
 
 
@@ -139,6 +140,28 @@ def embedding(step: Step) -> Sequence[Call]:
     if layer.padding is not None:
         W[layer.padding] = 0
     return [Call("embedding", X, Y, Weights("W", W), math.prod(step.shapes[0]), *W.shape, refuses=True)]
+
+
+def unembedding(step: Step) -> Sequence[Call]:
+    rows, width = _rows(step.shapes[0])
+    return [Call("unembedding", X, Y, Weights("W", step.arrays["W"]), rows, width, step.shape[-1])]
+
+
+def learned_positions(step: Step) -> Sequence[Call]:
+    return [Call("add", X, Weights("W", step.arrays["W"]), Y, math.prod(step.shape), in_place=True)]
+
+
+def sinusoidal_positions(step: Step) -> Sequence[Call]:
+    layer: Any = step.layer
+    w = sinusoids(*step.shape, layer.longest, np.float32)
+    return [Call("add", X, Weights("sinusoids", w), Y, math.prod(step.shape), in_place=True)]
+
+
+def swiglu(step: Step) -> Sequence[Call]:
+    rows, inputs = _rows(step.shapes[0])
+    units = step.shape[-1]
+    arrays = Weights("W", step.arrays["W"]), _bias(step, 2 * units)
+    return [Call("swiglu", X, Y, *arrays, Scratch(2 * units), rows, inputs, units)]
 
 
 def permute(step: Step) -> Sequence[Call]:
@@ -322,13 +345,19 @@ def layer_norm(step: Step) -> Sequence[Call]:
     return [Call("layer_norm", X, Y, *_affine(step), *_rows(step.shape), layer.epsilon, in_place=True)]
 
 
+def rms_norm(step: Step) -> Sequence[Call]:
+    layer: Any = step.layer
+    return [Call("rms_norm", X, Y, Weights("gamma", step.arrays["gamma"]), *_rows(step.shape), layer.epsilon, in_place=True)]
+
+
 def group_norm(step: Step) -> Sequence[Call]:
     layer: Any = step.layer
     return [Call("group_norm", X, Y, *_affine(step), *_rows(step.shape), layer.groups, layer.epsilon, in_place=True)]
 
 
 def _affine(step: Step) -> tuple[Weights, Weights]:
-    return Weights("gamma", step.arrays["gamma"]), Weights("beta", step.arrays["beta"])
+    gamma = step.arrays["gamma"]
+    return Weights("gamma", gamma), Weights("beta", step.arrays.get("beta", np.zeros_like(gamma)))
 
 
 # -- recurrent layers -----------------------------------------------------------------------------------------------------

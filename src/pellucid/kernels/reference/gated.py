@@ -1,4 +1,4 @@
-"""The kernels of gated linear units: of 2u values of a row, the first u are gates, which decide how much of the others passes."""
+"""The kernels of gated linear units: of the 2u values of a row, the first u are gates, by which the others are multiplied."""
 
 from __future__ import annotations
 

@@ -67,6 +67,12 @@ def silu(x: Array) -> Array:
     return x * sigmoid(x)
 
 
+def swiglu(x: Array, W: Array, b: Array | float = 0) -> Array:
+    """Return silu(a) * v, where a is the first half of x W + b, and v the second half."""
+    gate, value = np.split(x @ W + b, 2, axis=-1)
+    return silu(gate) * value
+
+
 def hard_swish(x: Array) -> Array:
     """Return x * (x + 3) / 6, with the factor (x + 3) / 6 limited to 0 ... 1."""
     return x * hard_sigmoid(x)

@@ -28,6 +28,25 @@ def embedding(x: Array, W: Array, padding: int | None = None) -> Array:
     return y
 
 
+def unembedding(x: Array, W: Array) -> Array:
+    """Return the products of the vectors x (…, width) with each row of W (entries, width)."""
+    return x @ W.T
+
+
+def learned_positions(x: Array, W: Array) -> Array:
+    """Return the sequences x (n, time, width) with one row of W added at each position."""
+    return x + W[: x.shape[1]]
+
+
+def sinusoidal_positions(x: Array, longest: float) -> Array:
+    """Return the sequences x (n, time, width) with sines and cosines of the position added."""
+    _, steps, width = x.shape
+    pair = np.arange(width) // 2
+    angle = np.arange(steps)[:, None] / longest ** (2 * pair / width)
+    y = np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
+    return x + y.astype(np.float32)
+
+
 def rescale(
     x: Array,
     scale: float | tuple[float, ...],

@@ -22,11 +22,23 @@ def batch_norm(
     return (x - running_mean) / spread * gamma + beta
 
 
-def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+def layer_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array | float = 0,
+    *,
+    epsilon: float,
+) -> Array:
     """Normalize the last axis of each sample to mean 0 and variance 1."""
     x = x - x.mean(axis=-1, keepdims=True)
     variance = np.square(x).mean(axis=-1, keepdims=True)
     return x / np.sqrt(variance + np.float32(epsilon)) * gamma + beta
+
+
+def rms_norm(x: Array, gamma: Array, epsilon: float) -> Array:
+    """Divide the last axis of each sample by its root mean square."""
+    mean_square = np.square(x).mean(axis=-1, keepdims=True)
+    return x / np.sqrt(mean_square + np.float32(epsilon)) * gamma
 
 
 def group_norm(

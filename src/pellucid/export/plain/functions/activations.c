@@ -92,6 +92,16 @@ static void silu(const float *x, float *y, int n)
         y[i] = x[i] * sigmoid_of(x[i]);
 }
 
+/* y = a v / (1 + exp(-a)) for each of the rows of x, with (a, v) = x W + b; the scratch has space for 2 units numbers. */
+static void swiglu(const float *x, float *y, const float *W, const float *b, float *scratch, int rows, int inputs, int units)
+{
+    for (int row = 0; row < rows; row++, x += inputs, y += units) {
+        dense(x, scratch, W, b, 1, inputs, 2 * units);
+        for (int i = 0; i < units; i++)
+            y[i] = scratch[i] * sigmoid_of(scratch[i]) * scratch[units + i];
+    }
+}
+
 /* y = x (x + 3) / 6, with the factor (x + 3) / 6 limited to 0 ... 1. */
 static void hard_swish(const float *x, float *y, int n)
 {

@@ -66,6 +66,15 @@ function silu(x, y, n) {
   for (let i = 0; i < n; i++) y[i] = x[i] * sigmoid_of(x[i]);
 }
 
+// y = a v / (1 + exp(-a)) for each of the rows of x, with (a, v) = x W + b; the scratch has space for 2 units numbers.
+function swiglu(x, y, W, b, scratch, rows, inputs, units) {
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < 2 * units; i++) scratch[i] = b[i];
+    add_product(x, row * inputs, W, 0, scratch, 0, inputs, 2 * units, 2 * units);
+    for (let i = 0; i < units; i++) y[row * units + i] = scratch[i] * sigmoid_of(scratch[i]) * scratch[units + i];
+  }
+}
+
 // y = x (x + 3) / 6, with the factor (x + 3) / 6 limited to 0 ... 1.
 function hard_swish(x, y, n) {
   for (let i = 0; i < n; i++) y[i] = x[i] * hard_sigmoid_of(x[i]);

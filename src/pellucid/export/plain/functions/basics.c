@@ -39,6 +39,18 @@ static int embedding(const float *x, float *y, const float *W, int n, int entrie
     return 0;
 }
 
+/* y = x times the transpose of W (entries, width), for each of the rows of x. */
+static void unembedding(const float *x, float *y, const float *W, int rows, int width, int entries)
+{
+    for (int row = 0; row < rows; row++, x += width, y += entries)
+        for (int k = 0; k < entries; k++) {
+            float sum = 0.0f;
+            for (int i = 0; i < width; i++)
+                sum += x[i] * W[k * width + i];
+            y[k] = sum;
+        }
+}
+
 /* Copies rows of width numbers from x to y. The starts of the rows are x_stride and y_stride numbers apart. */
 static void copy_rows(const float *x, float *y, int rows, int width, int x_start, int x_stride, int y_start, int y_stride)
 {

@@ -43,6 +43,17 @@ function embedding(x, y, W, n, entries, width) {
   }
 }
 
+// y = x times the transpose of W (entries, width), for each of the rows of x.
+function unembedding(x, y, W, rows, width, entries) {
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < entries; k++) {
+      let sum = 0;
+      for (let i = 0; i < width; i++) sum += x[row * width + i] * W[k * width + i];
+      y[row * entries + k] = sum;
+    }
+  }
+}
+
 // Copies rows of width numbers from x to y. The starts of the rows are x_stride and y_stride numbers apart.
 function copy_rows(x, y, rows, width, x_start, x_stride, y_start, y_stride) {
   for (let row = 0; row < rows; row++) {

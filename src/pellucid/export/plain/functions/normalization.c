@@ -26,6 +26,19 @@ static void layer_norm(const float *x, float *y, const float *gamma, const float
     }
 }
 
+/* y = x gamma / sqrt(mean of x^2) for each row. */
+static void rms_norm(const float *x, float *y, const float *gamma, int rows, int width, float epsilon)
+{
+    for (int row = 0; row < rows; row++, x += width, y += width) {
+        float squares = 0.0f;
+        for (int i = 0; i < width; i++)
+            squares += x[i] * x[i];
+        const float factor = 1.0f / sqrtf(squares / (float)width + epsilon);
+        for (int i = 0; i < width; i++)
+            y[i] = x[i] * factor * gamma[i];
+    }
+}
+
 /* Normalizes each group of neighbouring channels, over all positions, to mean 0 and variance 1, then y = that gamma + beta. */
 static void group_norm(const float *x, float *y, const float *gamma, const float *beta, int positions, int channels, int groups, float epsilon)
 {

@@ -18,6 +18,16 @@ function layer_norm(x, y, gamma, beta, rows, width, epsilon) {
   }
 }
 
+// y = x gamma / sqrt(mean of x^2) for each row.
+function rms_norm(x, y, gamma, rows, width, epsilon) {
+  for (let start = 0; start < rows * width; start += width) {
+    let squares = 0;
+    for (let i = 0; i < width; i++) squares += x[start + i] ** 2 / width;
+    const factor = 1 / Math.sqrt(squares + epsilon);
+    for (let i = 0; i < width; i++) y[start + i] = x[start + i] * factor * gamma[i];
+  }
+}
+
 // Normalizes each group of neighbouring channels, over all positions, to mean 0 and variance 1, then y = that gamma + beta.
 function group_norm(x, y, gamma, beta, positions, channels, groups, epsilon) {
   const width = channels / groups, count = positions * width;
