@@ -53,6 +53,7 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
     images, indices = normal(n, h, w, k), np.zeros(pooled, np.uint8)
     reference.max_pool(images, window, normal(*pooled), indices)
     return SimpleNamespace(
+        **vars(make_attention(n, dtype, seed)),
         x=normal(n, k),
         y=normal(n, k),
         dy=normal(n, k),
@@ -158,6 +159,49 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
     )
 
 
+ATTENTION_NOISE = 0xFEDCBA9876543210, 2**31  # key and offset of the dropout
+
+
+def make_attention(n: int, dtype: Any, seed: int) -> SimpleNamespace:
+    """Return arguments for the kernels of attention: keys and values are columns of one matrix. Each query reads a key."""
+    rng = np.random.default_rng(seed + 100)
+    heads, d, causal, rate = int(rng.integers(1, 4)), int(rng.integers(1, 40)), bool(seed % 2), 0.3 * (seed % 4 > 1)
+    late = int(rng.integers(1, 60) if seed % 3 else rng.integers(100, 300))  # or several tiles, tasks and blocks of keys
+    early = late if seed % 5 else int(rng.integers(1, late + 1))
+    w = heads * d
+
+    def normal(*size: int) -> Any:
+        return rng.normal(0, 1, size).astype(dtype)
+
+    mask = (rng.random((n, late if seed % 7 < 3 else 0)) < 0.7).astype(dtype)
+    mask[:, :1] = 1
+    queries, keys_values, log_sum, attended = (
+        normal(n, early, w),
+        normal(n, late, 2 * w),
+        normal(n, heads, early),
+        normal(n, early, w),
+    )
+    options = heads, mask, causal, rate, *ATTENTION_NOISE
+    reference.attention(queries, keys_values[..., :w], keys_values[..., w:], *options, log_sum, attended)
+    return SimpleNamespace(
+        key_mask=mask,
+        causal=causal,
+        rate=rate,
+        queries=queries,
+        keys_values=keys_values,
+        log_sum=log_sum,
+        attended=attended,
+        dattended=normal(n, early, w),
+        angles=normal(late, 2, d),
+        heads=heads,
+        inverse=bool(seed % 2),
+        out_log_sum=normal(n, heads, early),
+        out_attended=normal(n, early, w),
+        out_queries=normal(n, early, w),
+        out_keys_values=normal(n, late, 2 * w),
+    )
+
+
 # A call of each kernel. Its return value and the arrays that it writes are both compared.
 ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "absolute_error": lambda k, a: k.absolute_error(a.x, a.y, a.weights, a.scale, a.out),
@@ -184,6 +228,31 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "affine_relu_backward": lambda k, a: k.affine_relu_backward(a.x, np.maximum(a.z, 0), a.dz, a.out_W, a.out_b),
     "all_finite": lambda k, a: k.all_finite(a.x),
     "amsgrad": lambda k, a: k.amsgrad(a.flat, a.g, a.m, a.v, np.abs(a.out, out=a.out).reshape(-1), 0.01, 0.9, 0.99, 1e-8, 3),
+    "attention": lambda k, a: k.attention(
+        a.queries,
+        *np.split(a.keys_values, 2, axis=2),
+        a.heads,
+        a.key_mask,
+        a.causal,
+        a.rate,
+        *ATTENTION_NOISE,
+        a.out_log_sum,
+        a.out_attended,
+    ),
+    "attention_backward": lambda k, a: k.attention_backward(
+        a.queries,
+        *np.split(a.keys_values, 2, axis=2),
+        a.heads,
+        a.key_mask,
+        a.causal,
+        a.rate,
+        *ATTENTION_NOISE,
+        a.log_sum,
+        a.attended,
+        a.dattended,
+        a.out_queries,
+        *np.split(a.out_keys_values, 2, axis=2),
+    ),
     "average_pool": lambda k, a: k.average_pool(a.images, a.window, a.out_pooled),
     "average_pool_backward": lambda k, a: k.average_pool_backward(a.dpooled, a.window, a.out_images),
     "clip": lambda k, a: k.clip(a.g, 0.5),
@@ -285,6 +354,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "rprop": lambda k, a: k.rprop(  # some factors are not set yet
         a.flat, a.g, np.sign(a.m, out=a.m), np.multiply(a.v, a.v > 1, out=a.v), 0.1, 0.5, 1.2, 0.9, 3.0
     ),
+    "rotary": lambda k, a: k.rotary(a.keys_values, a.heads, a.angles, a.inverse, a.out_keys_values),
     "scale": lambda k, a: k.scale(a.g, 0.3),
     "scatter_add": lambda k, a: k.scatter_add(a.dy, a.rows, a.table_rows),
     "selu": lambda k, a: k.selu(a.x, 1.6, 1.1, a.out),
@@ -403,6 +473,13 @@ INPUTS = {  # no kernel may write to these
     "statistics",
     "statistics2",
     "bias2",
+    "queries",
+    "key_mask",
+    "keys_values",
+    "log_sum",
+    "attended",
+    "dattended",
+    "angles",
 }
 
 

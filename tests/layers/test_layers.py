@@ -16,6 +16,7 @@ from pellucid import (
     SELU,
     Add,
     AlphaDropout,
+    Attention,
     Average,
     AveragePool1D,
     AveragePool2D,
@@ -28,6 +29,7 @@ from pellucid import (
     ConvTranspose2D,
     Crop1D,
     Crop2D,
+    CrossAttention,
     Dense,
     Dropout,
     Embedding,
@@ -96,6 +98,10 @@ from pellucid.testing import asymmetric, check_layer, layouts, run_layer
 
 # (layer, shape of one sample)
 INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
+    (Attention(1), (3, 2)),
+    (Attention(2, causal=True), (4, 4)),
+    (Attention(1, rotary=True, bias=False), (1, 2)),  # a context of one position
+    (Attention(3, causal=True, dropout=0.4, rotary=True), (3, 6)),
     (AveragePool1D(), (5, 2)),
     (AveragePool1D(3, 1, "causal"), (4, 1)),
     (AveragePool1D(3, 2, (1, 2)), (4, 3)),
@@ -169,6 +175,15 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (LearnedPositions(), (3, 2)),
     (LearnedPositions(Normal(1.0)), (1, 3)),
     (Graph(Node("only", Dense(3), "input")), (4,)),
+    (Graph(Node("cross", CrossAttention(1, dropout=0.3), "query", "input"), Node("query", Slice(2, axis=0), "input")), (4, 2)),
+    (
+        Graph(
+            Node("past", Sequential(Slice(stop=4, axis=0), Dense(2), Tanh()), "input"),
+            Node("mask", Sequential(Slice(1, 2), Flatten(), ReLU()), "past"),  # zero for half of the keys
+            Node("cross", CrossAttention(2, causal=True, bias=False), "input", "past", "mask"),
+        ),
+        (5, 2),
+    ),
     (Graph(Node("a", Tanh(), "input"), Node("b", Tanh(), "input"), Node("sum", Add(), "a", "input", "b", "a")), (3,)),
     (
         Graph(
@@ -395,7 +410,8 @@ def test_weights_decay_and_biases_do_not():
     for layer, shape in INSTANCES:
         for path, slot in layouts(layer, shape)[0].items():
             kinds.setdefault(slot.decay, set()).add(path.rpartition(".")[2])
-    assert kinds == {True: {"W", "U"}, False: {"b", "bh", "beta", "gamma", "h0", "c0", "slope"}}
+    biases = {"b", "bh", "bkv", "bo", "bq", "beta", "gamma", "h0", "c0", "slope"}
+    assert kinds == {True: {"W", "U", "Wkv", "Wo", "Wq"}, False: biases}
 
 
 def test_every_layer_is_in_the_table():

@@ -22,6 +22,7 @@ from pellucid.kernels.window import Window
 # The files of a set that define its kernels, the same in both.
 SUBJECTS = (
     "activations",
+    "attention",
     "convolution",
     "dense",
     "gated",
@@ -174,6 +175,51 @@ class Kernels(KernelRuntime, Protocol):
 
     def log_softmax_gradient(self, y: Array, dy: Array, out: Array) -> Array:
         """The gradient of log-softmax, from its output."""
+
+    # Attention: q, out and dout (n, t, w), k and v (n, s, w), mask (n, s) or (n, 0), log_sum (n, heads, t). q, k, v, dq, dk and
+    # dv may be adjacent columns of wider matrices. ``rate``, ``key`` and ``offset`` are those of the dropout of the weights.
+
+    def attention(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        heads: int,
+        mask: Array,
+        causal: bool,
+        rate: float,
+        key: int,
+        offset: int,
+        log_sum: Array,
+        out: Array,
+    ) -> Array:
+        """Attention of several heads: the sums of v, weighted by the softmax of Q Kᵀ/√d, whose log Σ exp is ``log_sum``."""
+
+    def attention_backward(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        heads: int,
+        mask: Array,
+        causal: bool,
+        rate: float,
+        key: int,
+        offset: int,
+        log_sum: Array,
+        out: Array,
+        dout: Array,
+        dq: Array,
+        dk: Array,
+        dv: Array,
+    ) -> None:
+        """The gradients of q, k and v, from the results of the forward kernel."""
+
+    def rotary(self, x: Array, heads: int, table: Array, inverse: bool, out: Array) -> Array:
+        """Rotate pairs of columns of each head by the angles of their positions; x, out (n, t, w), table (t, 2, w/heads/2).
+
+        x and out may be adjacent columns of wider matrices; out may be x. The inverse is the gradient.
+        """
 
     # Dense layers: x (n, i), W (i, o), b (o), y and dy (n, o).
 

@@ -20,6 +20,7 @@ from pellucid.layers.activations import (
     Softplus as Softplus,
     Tanh as Tanh,
 )
+from pellucid.layers.attention import Attention as Attention, CrossAttention as CrossAttention
 from pellucid.layers.base import Layer as Layer, LayerSpec as LayerSpec, Merge as Merge
 from pellucid.layers.context import Context as Context, ShardState as ShardState
 from pellucid.layers.convolution import Conv2D as Conv2D
