@@ -180,6 +180,7 @@ from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.text import BytePairTokenizer, CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
 
@@ -366,6 +367,8 @@ INSTANCES: list[Config] = [
     Sigmoid(),
     Softplus(),
     SpatialDropout2D(0.2),
+    Tokens(CharacterTokenizer("\nab"), separator=0),
+    Tokens(BytePairTokenizer('{"model": {"type": "BPE", "vocab": {"a": 0}}, "pre_tokenizer": {"type": "ByteLevel"}}'), None, 1),
     Standardization((Column("a"),), (1.5,), (2.0,), "last", "a", True, SeriesLayout(("a",), 3, "day")),
     Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),
     StepDecay(0.1, 0.5, 2),

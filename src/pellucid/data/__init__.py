@@ -15,6 +15,7 @@
 - ``images/``: image files and folders of images (``read_image``, ``read_folder``)
 - ``tables/``: CSV files (``read_csv``)
 - ``series/``: windows of series in the order of time (``read_series``, ``windows``)
+- ``text/``: tokenizers, windows of texts, lines (``read_text``, ``read_lines``)
 - ``drawings/``: drawings of digits as strokes and as images
 """
 

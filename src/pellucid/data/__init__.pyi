@@ -15,5 +15,7 @@ from pellucid.data.sources.idx import read_idx as read_idx, write_idx as write_i
 from pellucid.data.sources.mnist import fashion_mnist as fashion_mnist, mnist as mnist
 from pellucid.data.sources.registry import fetch as fetch, load as load, status as status
 from pellucid.data.sources.scenes import mnist_scenes as mnist_scenes
+from pellucid.data.sources.texts import names as names, tinyshakespeare as tinyshakespeare
 from pellucid.data.stream import BatchStream as BatchStream
 from pellucid.data.tables.reading import read_csv as read_csv
+from pellucid.data.text.reading import read_lines as read_lines, read_text as read_text

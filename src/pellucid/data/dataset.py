@@ -32,6 +32,7 @@ from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
 from pellucid.data.input_stages import InputStages
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Column, fit_standardization
+from pellucid.data.text.stage import Tokens
 from pellucid.errors import DataError, ShapeError, did_you_mean
 
 _CHUNK = 1024  # samples that digest reads together
@@ -44,7 +45,8 @@ class Origin:
     ``notes`` are lines of text about the decisions that were made, and ``skipped`` lists the files that could not be read,
     each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
     column, ``missing`` is the treatment of missing values ("error", "mean" or "drop"), and ``header`` is whether the table had
-    column names in its first line. For a series, ``series`` is its layout.
+    column names in its first line. For a series, ``series`` is its layout. For a text, ``tokens`` is the input stage of its
+    samples.
     """
 
     notes: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class Origin:
     target: str = "target"
     header: bool = True
     series: SeriesLayout | None = None
+    tokens: Tokens | None = None
 
 
 class Dataset:
@@ -64,7 +67,9 @@ class Dataset:
     negative and not all zero; they count in losses and metrics, while splits and the standardization of tables
     count every sample once. ``classes`` names the labels 0, 1, .... With ``rows`` the set consists of
     ``x[rows]``, ``y[rows]`` and ``sample_weight[rows]``. Nothing is copied: a data loader gathers the samples from
-    ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read.
+    ``source_x`` by their ``rows`` (None for all). ``origin`` describes how user files were read. If the samples are the
+    consecutive windows of a text, ``passage`` holds its tokens, and training draws windows from it at random places
+    (:mod:`pellucid.data.text.running_text`); a part of such a set has only its own samples.
 
     For a network with several inputs, ``x`` is a dictionary of arrays by the names of the inputs; an entry may be a data set
     without targets, such as one with named columns, whose ``origin`` is then that of the input (``origins``). For a network
@@ -85,6 +90,7 @@ class Dataset:
         origin: Origin | None = None,
     ):
         self.name, self.origin = name, origin
+        self.passage: Array | None = None
         self.origins: dict[str, Origin] = {}  # of the inputs that have one, where there are several
         if isinstance(x, Mapping):
             self.origins = {key: part.origin for key, part in x.items() if isinstance(part, Dataset) and part.origin}
@@ -150,6 +156,8 @@ class Dataset:
     def _stage(self, x: Array, origin: Origin | None) -> InputStage:
         if origin is None:
             return input_stage_for(x)
+        if origin.tokens is not None:
+            return origin.tokens
         if origin.columns is not None:
             return fit_standardization(
                 origin.columns, x, self.rows, origin.missing, origin.target, origin.header, origin.series
@@ -386,4 +394,6 @@ def digest(*sets: Dataset) -> str:
             for name, y in sorted(_parts(data.source_y).items()):
                 sha.update(name.encode())
                 sha.update(np.ascontiguousarray(y if data.rows is None else y[data.rows]).data)
+        if data.passage is not None:
+            sha.update(np.ascontiguousarray(data.passage).data)
     return sha.hexdigest()

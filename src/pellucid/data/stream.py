@@ -98,10 +98,10 @@ def as_stream(x: Any, y: Any, sample_weight: Any, steps_per_epoch: int | None) -
         stream = x
     elif _describes_batches(x, y):
         stream = BatchStream(x, steps_per_epoch)
-    elif steps_per_epoch is not None:
+    elif steps_per_epoch is not None and (not isinstance(x, Dataset) or x.passage is None):
         raise ConfigError(
             f"fit(steps_per_epoch={steps_per_epoch}): for arrays, batch_size determines the number of steps; steps_per_epoch "
-            "is for batches from a function, a list or a generator"
+            "is for batches from a function, a list or a generator, and for windows of a text"
         )
     else:
         return None

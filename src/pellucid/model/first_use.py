@@ -27,7 +27,8 @@ def helped(
 
     The ranks of a machine share the work among themselves, and the shapes of batches from a program are not known.
     """
-    if ranks.current().size > 1 or isinstance(x, BatchStream) or options.steps_per_epoch is not None:
+    streamed = isinstance(x, BatchStream) or (options.steps_per_epoch is not None and not isinstance(x, Dataset))
+    if ranks.current().size > 1 or streamed:
         return (yield from events)
     with compilation.shared(model.kernels, lambda: kernel_calls(model, x, y, sample_weight, options)):
         yield from events
@@ -56,7 +57,9 @@ def train_briefly(model: Any, x: Any, y: Any, sample_weight: Any, options: FitOp
     """Train a model for one step on a few samples, and evaluate it."""
     few = _first(x), _first(y), _first(sample_weight)
     validation = few[0] if few[1] is None else few[:2]
-    one_step = dataclasses.replace(options, epochs=1, batch_size=SAMPLES, policies=(), accumulate=1, resume=None)
+    one_step = dataclasses.replace(
+        options, epochs=1, batch_size=SAMPLES, policies=(), accumulate=1, resume=None, steps_per_epoch=None
+    )
     for _ in model.fit_events(*few[:2], one_step, validation=validation, sample_weight=few[2]):
         pass
 

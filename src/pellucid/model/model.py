@@ -34,6 +34,7 @@ from pellucid.metrics import Metric
 from pellucid.model import file as model_file, first_use, several
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
+from pellucid.model.text import is_text, predict_text, text_samples, tokens_of
 from pellucid.optim import Adam, Chain, Optimizer, Rule
 from pellucid.training import Control, Event, History, Perturbation, Policy, RateSearch, inputs, ranks, resuming
 from pellucid.training.class_weight import ClassWeight
@@ -49,6 +50,7 @@ from pellucid.training.threads import Threads
 from pellucid.training.trainer import Trainer
 
 if TYPE_CHECKING:  # imported when a model is diagnosed or exported
+    from pellucid.data.text.tokenizer import Tokenizer
     from pellucid.doctor.diagnosis import Diagnosis
     from pellucid.export.plain.int8 import Int8
     from pellucid.export.trained_network import TrainedNetwork
@@ -191,7 +193,8 @@ class Model:
           accumulated during the epoch, in training mode and with the class weights.
         - ``deterministic``: make the result independent of the number of cores and of ranks, by computing each batch in four
           parts (:mod:`pellucid.training.parts`). That of the compiled kernels never depends on the number of cores.
-        - ``steps_per_epoch``: the number of batches of an epoch, for batches from a program: ``x`` is then a
+        - ``steps_per_epoch``: the number of batches of an epoch, for windows of a text
+          (:func:`~pellucid.data.text.running_text.windows`), and for batches from a program: ``x`` is then a
           :class:`~pellucid.data.BatchStream`, or the source of one: a function of the epoch, a list, a data loader, a
           generator. Such batches have their own targets, weights, size and order. ``batch_size``,
           ``exact_training_metrics`` and ``class_weight="balanced"`` need arrays; ``shuffle`` has no effect.
@@ -368,6 +371,11 @@ class Model:
         """
         self._own_steps.update(gradients, learning_rate)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model that was trained on text. Raises ConfigError for any other model."""
+        return tokens_of(self.input_stage).tokenizer
+
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the numbers of threads that a training step at that batch size uses on this machine."""
         return self.state.threads(batch_size, deterministic=deterministic)
@@ -385,6 +393,8 @@ class Model:
           windows with their targets, or, with ``labelled=False``, one sample with the last rows, to predict those that follow.
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
+        - A text file or a folder of text files, for a model that was trained on text: consecutive windows, or lines, with the
+          next token at each position as the target.
 
         The decisions are listed in ``origin.notes`` of the data set. Raises FileError, DataError and ConfigError.
         """
@@ -399,11 +409,17 @@ class Model:
         x is an array, a data set or a data frame; with several inputs a dictionary of arrays by input, or a data set. With
         several outputs, the result is a dictionary of arrays by output.
 
+        For a model that was trained on text, x may be a text instead, or a list of texts. A network with an answer at each
+        position returns those of one text, (its tokens, k): what follows each token. A network with one answer for each text
+        returns (n, k).
+
         With ``logits`` they are the values before the softmax or sigmoid of the loss. May be called from several threads.
         Raises ShapeError; raises DataError for NaN and infinity, for bytes where the training data were real numbers (or the
         reverse), and for data sets and data frames with other columns than the training data.
         """
         several.refuse_lists(self.network, x)
+        if is_text(x, self.input_stage):
+            return predict_text(self, x, logits=logits)
         x = inputs.as_samples(x, self.input_stage)
         inputs.check_samples_shape(x, self.input_shape, "x")
         stage = self.input_stage or stage_for(x)
@@ -421,6 +437,9 @@ class Model:
     ) -> Evaluation:
         """Return ``{"loss": …, "accuracy": …}``: the loss and the ``metrics`` (default: the model's), exact over all samples.
 
+        For a model that was trained on text, x may be a text: each of its tokens but the first is predicted, in consecutive
+        windows.
+
         With several outputs, the metrics are a dictionary by output, and the result is
         ``{"loss": …, "digit_loss": …, "digit_accuracy": …, …}``: the weighted sum of the losses, then the loss and the metrics
         of each output.
@@ -430,6 +449,8 @@ class Model:
         self._check_loss("evaluate")
         chosen = self.metrics if metrics is None else inputs.check_metrics(metrics, self.state)
         several.refuse_lists(self.network, x, y, sample_weight)
+        if isinstance(x, str) and is_text(x, self.input_stage):
+            x = text_samples(self, x)
         data = inputs.as_dataset(x, y, sample_weight, stage=self.input_stage)
         stage = self.input_stage or data.input_stage()
         samples = inputs.checked_samples(data, "data", stage, self.state, self.classes)

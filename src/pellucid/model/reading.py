@@ -14,6 +14,8 @@ from pellucid.data.series.reading import read_windows
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.tables.frame import is_frame
 from pellucid.data.tables.reading import read_rows
+from pellucid.data.text.reading import read_for
+from pellucid.data.text.stage import Tokens
 from pellucid.errors import ConfigError, FileError
 
 
@@ -33,6 +35,8 @@ def read(
     if stage is None:
         raise ConfigError("the model is not trained, so it has no columns and no kind of image to read: fit it first")
     what = "a data frame" if is_frame(source) else os.fspath(source)
+    if isinstance(stage, Tokens) and not is_frame(source) and os.path.exists(what):
+        return read_for(what, stage, shape[0])
     if is_frame(source) or not os.path.isdir(what):
         if isinstance(stage, Standardization) and stage.series is not None:
             return read_windows(source, stage, shape[0], labelled=labelled is not False)

@@ -12,6 +12,7 @@ from pellucid.core.config import Count, validate
 from pellucid.data.batches import Batches, BatchSource
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stages import AnyStage
+from pellucid.data.text.running_text import DrawnWindows
 from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
 from pellucid.optim.schedules import Clock
@@ -66,6 +67,19 @@ def _check_options(options: FitOptions, state: ModelState, *, validated: bool) -
 def _wrapping(options: FitOptions) -> list[Policy]:
     """Return the policies that wrap the events: all but those that write checkpoints."""
     return [policy for policy in options.policies if not isinstance(policy, Checkpoint)]
+
+
+def _drawn_windows(
+    data: Dataset, options: FitOptions, seed: int, own_rows: Callable[[int], slice] | None = None
+) -> DrawnWindows:
+    """Return the batches of windows at random places of a text. Raises ConfigError for options that do not apply to them."""
+    assert data.passage is not None
+    for name in ("augmentation", "class_weight"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"fit({name}=…) does not apply to the windows of a text: leave it out")
+    size = options.batch_size or BATCH_SIZE
+    steps = options.steps_per_epoch or -(-len(data) // size)
+    return DrawnWindows(data.passage, data.shape[0], batch_size=size, steps=steps, seed=seed, own_rows=own_rows)
 
 
 def _digest(data: Dataset | StreamedBatches) -> str:
@@ -131,13 +145,19 @@ class Trainer:
                     why = f"{rule} sums the gradients of chunks of {size:,} samples"
                     state.output.check_parts(samples.weights, why)
                 batches = self._batches(samples, stage, size, shuffle=False, augmentation=None, parts=parts)
+            elif data.passage is not None and options.shuffle:
+                batches = _drawn_windows(data, options, state.seed, None if parts is None else parts.own_rows)
+                size = batches.batch_size
             else:
+                if options.steps_per_epoch is not None:
+                    raise ConfigError("fit(steps_per_epoch=…, shuffle=False): without shuffling, an epoch is the whole text")
                 augmentation = inputs.checked_augmentation(options.augmentation, state)
                 if options.accumulate > 1 and isinstance(state.output, SeveralOutputs):
                     state.output.check_parts(samples.weights, averages(options.accumulate))
                 shuffle = options.shuffle
                 batches = self._batches(samples, stage, size, shuffle=shuffle, augmentation=augmentation, parts=parts)
-        together = size if samples is None else min(size, len(samples.targets))
+        whole_batches = samples is None or isinstance(batches, DrawnWindows)
+        together = size if samples is None or whole_batches else min(size, len(samples.targets))
         state.check_training(-(-together // (1 if parts is None else parts.count)))
         if isinstance(rule, LBFGS):
             assert isinstance(batches, Batches)
@@ -271,9 +291,12 @@ class Trainer:
         augmentation = inputs.checked_augmentation(augmentation, state, "find_learning_rate")
         samples = weighted(inputs.checked_training_samples(data, stage, state, class_names), class_weight, state, class_names)
         state.check_training(min(batch_size, len(samples.targets)))
-        batches = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
+        source: BatchSource = self._batches(samples, stage, batch_size, shuffle=True, augmentation=augmentation)
+        if data.passage is not None:
+            options = FitOptions(batch_size=batch_size, augmentation=augmentation, class_weight=class_weight)
+            source = _drawn_windows(data, options, state.seed)
         with state.threads(batch_size).applied(state.kernels):
-            return range_test(state, self._gradient_step, batches, low, high, steps)
+            return range_test(state, self._gradient_step, source, low, high, steps)
 
     def _batches(
         self,

@@ -280,7 +280,8 @@ def test_names():
         load("minst")
     with pytest.raises(ConfigError, match="did you mean 'fashion-mnist'"):
         registry.fetch("fashion")
-    assert set(registry.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings", "mnist-scenes"}
+    texts = {"tinyshakespeare", "names"}
+    assert set(registry.SOURCES) == {"mnist", "fashion-mnist", "pendigits", "drawings", "mnist-scenes"} | texts
 
 
 def test_download_by_name(network):
@@ -295,6 +296,8 @@ def test_status(small, network, monkeypatch):
         ("pendigits", "not downloaded", False),
         ("drawings", "needs mnist and pendigits", False),
         ("mnist-scenes", "needs mnist", False),
+        ("tinyshakespeare", "not downloaded", False),
+        ("names", "not downloaded", False),
     ]
     assert network == []
     registry.fetch("mnist")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pellucid.data.dataset import Splits
 from pellucid.data.drawings import pen_digits
-from pellucid.data.sources import mnist, user_data
+from pellucid.data.sources import mnist, texts, user_data
 from pellucid.data.sources.drawings import SIZES, drawings
 from pellucid.data.sources.mnist_files import FASHION, MNIST
 from pellucid.data.sources.scenes import SIZES as SCENES, mnist_scenes
@@ -22,6 +22,8 @@ SOURCES: dict[str, Callable[..., Splits]] = {
     "pendigits": pen_digits.pendigits,
     "drawings": drawings,
     "mnist-scenes": mnist_scenes,
+    "tinyshakespeare": texts.tinyshakespeare,
+    "names": texts.names,
 }
 CLASS_MAPS = ("mnist-scenes",)  # data sets with a class for each pixel
 
@@ -70,6 +72,8 @@ def fetch(name: str) -> Path:
         return fetch("pendigits")
     if name == "pendigits":
         return pen_digits.fetch().parent
+    if name in texts.PUBLISHED:
+        return texts.fetch(texts.PUBLISHED[name]).parent
     return mnist.fetch(MNIST if name == "mnist" else FASHION)
 
 
@@ -88,6 +92,7 @@ def status() -> list[dict[str, Any]]:
         pen_digits,
         _made_from("drawings", drawn, scans, pen_digits),
         _made_from("mnist-scenes", dict(SCENES), scans),
+        *(texts.status(source) for source in texts.PUBLISHED.values()),
     ]
 
 
