@@ -20,13 +20,18 @@ from pellucid import (
     Frozen,
     Graph,
     LayerNorm,
+    LearnedPositions,
     Node,
     ReLU,
     Residual,
+    RMSNorm,
     Sequential,
     SimpleRNN,
+    SinusoidalPositions,
     Softmax,
+    SwiGLU,
     Tanh,
+    TiedEmbedding,
 )
 from pellucid.initializers import initial_values
 from pellucid.kernels import compiled, reference
@@ -55,6 +60,7 @@ NETWORKS = {
     "blocks": Sequential(
         Residual(BatchNorm(), GRU(5, return_sequences=True)), Frozen(Residual(Conv1D(5, 2, padding="causal")))
     ),
+    "positions": Sequential(LearnedPositions(), Residual(RMSNorm(), SwiGLU(5)), SinusoidalPositions(), SwiGLU(3)),
     "graph": Graph(
         Node("left", GRU(3, return_sequences=True), "input"),
         Node("right", Conv1D(3, 4, padding="causal"), "input"),
@@ -161,6 +167,7 @@ def test_an_ordinary_pass_in_between_changes_nothing():
         Sequential(Embedding(5, 3), Residual(GRU(3, return_sequences=True)), Dense(5), Softmax()),
         Concatenate(),
         Sequential(),
+        Sequential(TiedEmbedding(5, 4, LearnedPositions(), Residual(GRU(4, return_sequences=True))), Softmax()),
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ from pellucid.losses.absent import no_loss
 from pellucid.losses.from_function import LossFunction
 from pellucid.metrics import Metric
 from pellucid.model import file as model_file, first_use, several
+from pellucid.model.generated import generate
+from pellucid.model.generation import Readers, Sampling
 from pellucid.model.reading import read
 from pellucid.model.summary import as_html, table
 from pellucid.model.text import is_text, predict_text, text_samples, tokens_of
@@ -103,6 +105,7 @@ class Model:
         self._predictor = Predictor(self.state)
         self._trainer = Trainer(self.state, self._predictor)
         self._own_steps = OwnSteps(self.state)
+        self._readers = Readers(self.state)
 
     # -- description ----------------------------------------------------------------------------------------------
 
@@ -425,6 +428,39 @@ class Model:
         stage = self.input_stage or stage_for(x)
         stage.check(x)
         return unwrapped(self._predictor.outputs(x, stage, logits=logits, group=ranks.current()))
+
+    @explain_arguments
+    def generate(
+        self,
+        prompt: str | Sequence[Any] | Array,
+        *,
+        length: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | Sequence[int] = 0,
+        stop: str | int | Sequence[str | int] | None = None,
+    ) -> Iterator[Any]:
+        """Return an iterator over what the language model writes after the prompt, token by token.
+
+        The network reads tokens, (time,), and ends in the probabilities of the next token. The prompt is a text, for a model
+        that was trained on text, or a list of tokens; what follows has the same form: pieces of text, or integers. For a list
+        of prompts, of any lengths, each step yields a list with one entry for each, which is None after the end of a sequence.
+
+        - ``length``: the number of tokens to write, at most.
+        - ``temperature``, ``top_k`` and ``top_p`` choose among the next tokens: see
+          :class:`~pellucid.model.generation.Sampling`. With ``temperature=0`` the most likely one is taken.
+        - ``seed`` selects the random numbers, which depend on the position of the token besides: equal prompts with equal
+          seeds have equal continuations, alone or among others. For several prompts it may be a list of seeds.
+        - ``stop``: a token or a text, or several of them, before which a sequence ends. By default that is the end of a line
+          for a model that was trained on lines, and nothing for others; ``()`` is nothing.
+
+        Several calls may be iterated at the same time, also in several threads. Raises ConfigError for a network that is not
+        such a model and for invalid settings, DataError for a prompt that is empty, or has tokens or characters that the
+        model does not know.
+        """
+        sampling = Sampling(temperature, top_k, top_p)
+        return generate(self.state, self._readers, self.input_stage, prompt, sampling, length=length, seed=seed, stop=stop)
 
     @explain_arguments
     def evaluate(

@@ -24,7 +24,7 @@ import numpy as np
 from pellucid.core.memory import Array, Views
 from pellucid.core.named_arrays import NamedArrays, array_list
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, contiguous
+from pellucid.layers.context import Context, Past, contiguous
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
 from pellucid.training.state import ModelState
@@ -47,7 +47,7 @@ class _Recording:
     """The passes of one batch shape. Their tape has three pieces: the forward pass, from part ``loss_begins`` on the loss, and
     from ``backward_begins`` on the backward pass. ``samples`` are the samples, or copies that the tape reads in their place.
 
-    In prediction, the head is after the forward pass, and writes ``outputs``.
+    In prediction, the head is after the forward pass, and writes ``outputs``. In generation, layers go on from the ``past``.
     """
 
     tape: Any
@@ -61,6 +61,7 @@ class _Recording:
     dx: Any = None
     loss: _Loss | None = None
     outputs: Array | None = None
+    past: Past | None = None
 
 
 class RecordedExecution:
@@ -85,7 +86,7 @@ class RecordedExecution:
 
         The arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
         """
-        recording = self._recordings.get((True, *_shapes(x)))
+        recording = self._recordings.get((True, None, *_shapes(x)))
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
@@ -95,23 +96,28 @@ class RecordedExecution:
         recording.tape.replay(0)
         return float(loss.sum[0]) * (1 / total)
 
-    def forward(self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0) -> Any:
+    def forward(
+        self, x: Any, *, training: bool = False, keep: bool = False, step: int = 0, offset: int = 0, past: Past | None = None
+    ) -> Any:
         """Return the output for the samples x; see :meth:`Execution.forward`.
 
         Recorded are passes of training whose backward pass follows, and passes of prediction over few samples: the others take
-        so long that it would not matter.
+        so long that it would not matter. With a past, passes over a single position are recorded, unless a sequence begins.
         """
         assert training == keep
-        self._now, key = None, (training, *_shapes(x))
+        if past is not None and (x.shape[1] > 1 or not past.read.all()):
+            self._now = None
+            return self._execution.forward(x, past=past)
+        self._now, key = None, (training, past, *_shapes(x))
         recording = self._recordings.get(key)
         self._is_replayed = recording is not None
         if recording is not None:
             self._begin(recording, x, step, offset)
             recording.tape.replay(0, recording.loss_begins)
         elif self._shard.observer is None and len(x) > 0 and (training or len(x) <= MAX_PREDICTED):
-            recording = self._record(x, training, step, offset)
+            recording = self._record(x, training, step, offset, past)
         else:
-            return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset)
+            return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset, past=past)
         if training:
             self._now = recording
         elif not self._is_replayed:
@@ -120,14 +126,14 @@ class RecordedExecution:
 
     def predict(self, x: Array, output: Output) -> Array:
         """Return what the head of the ``output`` computes for at most MAX_PREDICTED samples, as a new array, by one replay."""
-        recording = self._recordings.get((False, x.shape))
+        recording = self._recordings.get((False, None, x.shape))
         if recording is not None and recording.outputs is not None:
             self._begin(recording, x, 0, 0)
             recording.tape.replay(0)
             return recording.outputs.copy()
         z = self.forward(x)
         outputs = np.empty(z.shape, z.dtype)
-        recording = self._recordings.get((False, x.shape))
+        recording = self._recordings.get((False, None, x.shape))
         if recording is None or not z.flags.c_contiguous:  # the kernel of the head would read a copy that is made of z now
             output.apply_head(z, outputs)
             return outputs
@@ -179,7 +185,7 @@ class RecordedExecution:
         """Prepare a replay for these samples and arrays of the loss."""
         shard = self._shard
         shard.training = shard.backward_follows = recording.training
-        shard.step, shard.offset, shard.past = step, offset, None
+        shard.step, shard.offset, shard.past = step, offset, recording.past
         samples = array_list(x)
         if recording.has_copies:
             for own, array in zip(recording.samples, samples, strict=True):
@@ -188,7 +194,7 @@ class RecordedExecution:
         else:
             recording.tape.move([*samples, *arrays])
 
-    def _record(self, x: Any, training: bool, step: int, offset: int) -> _Recording:
+    def _record(self, x: Any, training: bool, step: int, offset: int, past: Past | None) -> _Recording:
         """Run the forward pass, and record it."""
         copies = self._copies_samples
         if copies:
@@ -197,9 +203,9 @@ class RecordedExecution:
         if not copies:
             tape.follow(array_list(x))
         with self._recording_on(tape):
-            z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset)
+            z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
-        return _Recording(tape, training, array_list(x), copies, z, tape.mark())
+        return _Recording(tape, training, array_list(x), copies, z, tape.mark(), past=past)
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
@@ -231,7 +237,7 @@ class RecordedExecution:
             return
         if len(self._recordings) == MAX_SHAPES:
             self._recordings.pop(next(iter(self._recordings)))
-        self._recordings[recording.training, *(array.shape for array in recording.samples)] = recording
+        self._recordings[recording.training, recording.past, *(array.shape for array in recording.samples)] = recording
 
     # -- used by contexts -----------------------------------------------------------------------------------------
 
