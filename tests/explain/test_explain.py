@@ -21,7 +21,6 @@ from pellucid import (
     DataError,
     Dense,
     Dropout,
-    Embedding,
     Ensemble,
     Flatten,
     GlobalAveragePool2D,
@@ -37,10 +36,12 @@ from pellucid import (
     ReLU,
     Reshape,
     Residual,
+    RMSNorm,
     Sequential,
     ShapeError,
     Sigmoid,
     Softmax,
+    SwiGLU,
     Tanh,
 )
 from pellucid.explain import (
@@ -61,7 +62,7 @@ from pellucid.explain.differentiable_model import DifferentiableModel
 from pellucid.layers import FromState, LayerSpec, Recurrent
 from pellucid.networks import primitives
 from pellucid.testing import asymmetric, numeric_gradient
-from tests.layers.test_layers import INSTANCES
+from tests.layers.test_layers import INSTANCES, entries_of
 
 F64 = np.float64
 
@@ -143,8 +144,8 @@ def total(attribution):
 
 def samples_for(layer, shape, seed=0):
     """Return samples that the layer accepts."""
-    if isinstance(layer, Embedding):
-        return np.random.default_rng(seed).integers(0, layer.entries, (3, *shape)).astype(float)
+    if entries := entries_of(layer):
+        return np.random.default_rng(seed).integers(0, entries, (3, *shape)).astype(float)
     return asymmetric((3, *shape), seed)
 
 
@@ -159,7 +160,7 @@ def reference_kernels(monkeypatch):
 def test_gradient_of_every_layer(layer, shape):
     model = classifier(layer, Flatten(), Dense(3), shape=shape)
     x, target = samples_for(layer, shape), [2, 0, 1]
-    if isinstance(layer, Embedding):  # no gradient between integers
+    if entries_of(layer):  # no gradient between integers
         assert (gradient(model, x, target, dtype=F64)[1] == 0).all()
         return
     for of in ("logit", "output"):
@@ -518,7 +519,7 @@ def test_deeplift_through_every_layer(layer, shape):
     x, base = samples_for(layer, shape), samples_for(layer, shape, seed=7)
     attribution = deeplift(model, x, 1, against=0, baseline=base, dtype=F64)
     np.testing.assert_allclose(attribution.output, gradient(model, x, 1, against=0, dtype=F64)[0], atol=1e-12)
-    if isinstance(layer, Embedding):
+    if entries_of(layer):
         assert (attribution.values == 0).all()
         return
     kinds = [part.layer if isinstance(part, FromState) else part for _, part in primitives(layer)]
@@ -526,7 +527,7 @@ def test_deeplift_through_every_layer(layer, shape):
         getattr(part, "mask", None) is not None for part in kinds
     ):  # a step that is masked only at the baseline: not continuous
         return
-    smooth = any(isinstance(part, (GroupNorm, LayerNorm, LogSoftmax, Recurrent, Softmax)) for part in kinds)
+    smooth = any(isinstance(part, (GroupNorm, LayerNorm, LogSoftmax, Recurrent, RMSNorm, Softmax, SwiGLU)) for part in kinds)
     # the largest error of the quadrature is 2e-4, of a normalization whose values are nearly equal somewhere on the line
     bound = (1e-3 if smooth else 1e-12) * max(1, np.abs(attribution.explained).max())
     assert attribution.completeness_error.max() <= bound
