@@ -121,6 +121,8 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         cell=seed % 3,
         steps=normal(n, T, k),
         step_table=normal(T + seed % 3, k),
+        firsts=rng.integers(0, 1 + seed % 3, n),
+        out_time=normal(n, T, k),
         out_step_table=normal(T + seed % 3, k),
         V=normal(u + k, gates) / np.sqrt(u + k).astype(dtype),
         vb=normal(gates),
@@ -205,7 +207,7 @@ def make_attention(n: int, dtype: Any, seed: int) -> SimpleNamespace:
 # A call of each kernel. Its return value and the arrays that it writes are both compared.
 ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "absolute_error": lambda k, a: k.absolute_error(a.x, a.y, a.weights, a.scale, a.out),
-    "add_positions": lambda k, a: k.add_positions(a.steps, a.step_table, np.empty_like(a.steps)),
+    "add_positions": lambda k, a: k.add_positions(a.steps, a.step_table, a.firsts, a.out_time),
     "adadelta": lambda k, a: k.adadelta(a.flat, a.g, np.abs(a.m, out=a.m), a.v, 0.9, 0.95, 1e-6),
     "adagrad": lambda k, a: k.adagrad(a.flat, a.g, a.v, 0.1, 0.2, 1e-10),
     "adam": lambda k, a: k.adam(a.flat, a.g, a.m, a.v, 0.01, 0.9, 0.999, 1e-8, 3),

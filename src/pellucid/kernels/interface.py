@@ -378,13 +378,13 @@ class Kernels(KernelRuntime, Protocol):
     def rms_norm_backward(self, x: Array, gamma: Array, rstd: Array, dy: Array, dgamma: Array, out: Array) -> Array:
         """The gradient of γ, and the input gradient ``out``, which may be dy."""
 
-    # Positions: x, dy and out (n, t, c), W and dW (T, c) with T ≥ t rows.
+    # Positions: x, dy and out (n, t, c), W and dW (T, c) with T ≥ t rows, first (n) of int64.
 
-    def add_positions(self, x: Array, W: Array, out: Array) -> Array:
-        """Add the first t rows of W to every sample; out may be x."""
+    def add_positions(self, x: Array, W: Array, first: Array, out: Array) -> Array:
+        """Add rows of W, from first[i] on, to sequence i; out may be x."""
 
     def positions_gradient(self, dy: Array, dW: Array) -> None:
-        """The sum of dy over the samples; the rows of dW from t on are zero."""
+        """The gradient of the rows of W where every sequence begins at the first one; from t on it is zero."""
 
     # Gated units: z (n, 2u) holds u gates, then u values; dy and out (n, u).
 

@@ -5,8 +5,7 @@ What a position adds to its vector is what tells the first word from the last.
 
     y_s = x_s + w_s         dx_s = dy_s         dw_s = Σ dy_s over the samples         for the positions s = 0, 1, …
 
-:class:`LearnedPositions` trains w, and :class:`SinusoidalPositions` computes it. In generation, s goes on from the number of
-positions that were read before (``ctx.past``).
+:class:`LearnedPositions` trains w, and :class:`SinusoidalPositions` computes it.
 """
 
 from __future__ import annotations
@@ -53,12 +52,13 @@ class LearnedPositions(Layer):
         return LayerSpec(shape, {"W": Slot(shape, self.init)})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        if x.shape[1] > len(p.W):
+        first, longest = _places(x, ctx)
+        if longest > len(p.W):
             raise ShapeError(
-                f"{self} has vectors for {len(p.W)} positions, got sequences of {x.shape[1]}: read them in windows of "
+                f"{self} has vectors for {len(p.W)} positions, got sequences of {longest}: read them in windows of "
                 f"{len(p.W)}, or compile the network for longer ones"
             )
-        return _add(x, p.W, ctx)
+        return ctx.kernels.add_positions(x, p.W, first, out=ctx.buffer("y", x.shape))
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         ctx.kernels.positions_gradient(dy, g.W)
@@ -88,23 +88,19 @@ class SinusoidalPositions(Layer):
         return LayerSpec(self.expect(shape, 2, _HINT))
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        steps = x.shape[1] if ctx.past is None else ctx.past.capacity
-        return _add(x, sinusoids(steps, x.shape[2], self.longest, x.dtype), ctx)
+        first, longest = _places(x, ctx)
+        w = sinusoids(longest, x.shape[2], self.longest, x.dtype)
+        return ctx.kernels.add_positions(x, w, first, out=ctx.buffer("y", x.shape))
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         return dy
 
 
-def _add(x: Array, w: Array, ctx: Context) -> Array:
-    """Return x with the vectors w of its positions added: in generation those after the positions that were read before."""
-    y, past = ctx.buffer("y", x.shape), ctx.past
-    if past is None:
-        return ctx.kernels.add_positions(x, w, out=y)
-    n, time, width = x.shape
-    places = past.read if time == 1 else (past.read[:, None] + np.arange(time)).reshape(-1)
-    rows = ctx.kernels.gather(w, places, ctx.buffer("rows", (n * time, width)))
-    ctx.kernels.add_positions(x.reshape(1, n * time, width), rows, out=y.reshape(1, n * time, width))
-    return y
+def _places(x: Array, ctx: Context) -> tuple[Array, int]:
+    """Return the position of the first vector of each sequence in x, and how many positions a sequence can have."""
+    first = ctx.buffer("first", x.shape[:1], np.int64)
+    first.fill(0)
+    return first, x.shape[1]
 
 
 @functools.lru_cache(maxsize=16)  # computing it takes longer than adding it
