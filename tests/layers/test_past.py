@@ -26,6 +26,7 @@ from pellucid import (
     Residual,
     RMSNorm,
     Sequential,
+    ShapeError,
     SimpleRNN,
     SinusoidalPositions,
     Softmax,
@@ -60,7 +61,7 @@ NETWORKS = {
     "blocks": Sequential(
         Residual(BatchNorm(), GRU(5, return_sequences=True)), Frozen(Residual(Conv1D(5, 2, padding="causal")))
     ),
-    "positions": Sequential(LearnedPositions(), Residual(RMSNorm(), SwiGLU(5)), SinusoidalPositions(), SwiGLU(3)),
+    "positions": Sequential(LearnedPositions(), RMSNorm(), SwiGLU(4), SinusoidalPositions(), GRU(3, return_sequences=True)),
     "graph": Graph(
         Node("left", GRU(3, return_sequences=True), "input"),
         Node("right", Conv1D(3, 4, padding="causal"), "input"),
@@ -165,9 +166,9 @@ def test_an_ordinary_pass_in_between_changes_nothing():
         GRU(3),
         Conv1D(3, 2, padding="causal", dilation=2),
         Sequential(Embedding(5, 3), Residual(GRU(3, return_sequences=True)), Dense(5), Softmax()),
+        TiedEmbedding(5, 3, SinusoidalPositions(), GRU(3, return_sequences=True)),
         Concatenate(),
         Sequential(),
-        Sequential(TiedEmbedding(5, 4, LearnedPositions(), Residual(GRU(4, return_sequences=True))), Softmax()),
     ],
     ids=str,
 )
@@ -186,6 +187,7 @@ def test_layers_that_continue(layer):
         Conv1D(3, 2, padding="causal", stride=2),
         Concatenate(axis=0),
         Sequential(Embedding(5, 3), Flatten(), Dense(5), Softmax()),
+        TiedEmbedding(5, 3, Bidirectional(GRU(3, return_sequences=True)), Dense(3)),
         Residual(Sequential(Bidirectional(GRU(2, return_sequences=True)), Dense(3))),
     ],
     ids=str,
@@ -213,3 +215,12 @@ def test_the_arrays_of_a_memory_persist_by_layer_and_name():
     assert past.read.tolist() == [0, 6, 0]
     part.of("new").array("h", (2,))[:] = 1  # an array that one sequence makes first
     assert past.of("new").array("h", (2,)).tolist() == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_learned_positions_have_no_vector_for_a_longer_sequence():
+    execution = execution_of(LearnedPositions())
+    with pytest.raises(ShapeError, match=f"vectors for {TIME} positions, got sequences of {TIME + 1}"):
+        execution.forward(np.zeros((1, 1, WIDTH)), past=Past(1, TIME + 1, np.float64))
+    with pytest.raises(ShapeError, match=f"vectors for {TIME} positions, got sequences of {TIME + 1}"):
+        execution.forward(np.zeros((1, TIME + 1, WIDTH)))
+    assert execution_of(SinusoidalPositions()).forward(np.zeros((1, TIME + 1, WIDTH))).shape == (1, TIME + 1, WIDTH)

@@ -30,7 +30,8 @@ _HINT = "put it after an Embedding, or after a layer with outputs at each positi
 class LearnedPositions(Layer):
     """y_s = x_s + w_s with a trained vector w_s for each position s: (n, time, width) -> (n, time, width).
 
-    Sequences may be shorter than those that the layer was built for, but not longer: there is no vector for more positions.
+    Sequences may be shorter than those that the layer was built for, but not longer: there is no vector for more positions. In
+    generation, positions count from the beginning of the sequence, however many passes read it.
 
     >>> import numpy as np
     >>> from pellucid import LearnedPositions
@@ -98,6 +99,8 @@ class SinusoidalPositions(Layer):
 
 def _places(x: Array, ctx: Context) -> tuple[Array, int]:
     """Return the position of the first vector of each sequence in x, and how many positions a sequence can have."""
+    if ctx.past is not None:
+        return ctx.past.read, ctx.past.capacity
     first = ctx.buffer("first", x.shape[:1], np.int64)
     first.fill(0)
     return first, x.shape[1]
