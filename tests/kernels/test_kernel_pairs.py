@@ -183,7 +183,7 @@ def make_attention(n: int, dtype: Any, seed: int) -> SimpleNamespace:
         normal(n, heads, early),
         normal(n, early, w),
     )
-    options = heads, mask, causal, rate, *ATTENTION_NOISE
+    options, further = (heads, mask, causal, rate, *ATTENTION_NOISE), int(rng.integers(1, 4))
     reference.attention(queries, keys_values[..., :w], keys_values[..., w:], *options, log_sum, attended)
     return SimpleNamespace(
         key_mask=mask,
@@ -197,6 +197,10 @@ def make_attention(n: int, dtype: Any, seed: int) -> SimpleNamespace:
         angles=normal(late, 2, d),
         heads=heads,
         inverse=bool(seed % 2),
+        further=normal(n, further, 3 * w),  # positions, after those that are read
+        already_read=rng.integers(0, late, n),
+        out_keys=normal(n, w, late + further),
+        out_values=normal(n, late + further, w),
         out_log_sum=normal(n, heads, early),
         out_attended=normal(n, early, w),
         out_queries=normal(n, early, w),
@@ -348,6 +352,9 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "relu6": lambda k, a: k.relu6(3 * a.x, a.out),
     "relu6_gradient": lambda k, a: k.relu6_gradient(3 * a.y, a.dy, a.dy),
     "relu_gradient": lambda k, a: k.relu_gradient(np.maximum(a.y, 0), a.dy, a.dy),
+    "remembered_attention": lambda k, a: k.remembered_attention(
+        a.further, a.out_keys, a.out_values, a.already_read, a.heads, np.empty_like(a.further[..., : a.further.shape[2] // 3])
+    ),
     "rms_norm": lambda k, a: k.rms_norm(a.x, a.gamma, 1e-3, a.out, a.out_rows),
     "rms_norm_backward": lambda k, a: k.rms_norm_backward(a.x, a.gamma, a.row_rstd, a.dy, a.out_gamma, a.dy),
     "rmsprop": lambda k, a: k.rmsprop(

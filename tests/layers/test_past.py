@@ -9,10 +9,12 @@ from pellucid import (
     GRU,
     LSTM,
     Add,
+    Attention,
     BatchNorm,
     Bidirectional,
     Concatenate,
     Conv1D,
+    CrossAttention,
     Dense,
     Dropout,
     Embedding,
@@ -62,6 +64,8 @@ NETWORKS = {
         Residual(BatchNorm(), GRU(5, return_sequences=True)), Frozen(Residual(Conv1D(5, 2, padding="causal")))
     ),
     "positions": Sequential(LearnedPositions(), RMSNorm(), SwiGLU(4), SinusoidalPositions(), GRU(3, return_sequences=True)),
+    "attention": Sequential(Dense(8), Attention(4, causal=True, dropout=0.5), Attention(1, causal=True, bias=False)),
+    "rotary": Sequential(Dense(12), Residual(Attention(3, causal=True, rotary=True)), Attention(2, causal=True, rotary=True)),
     "graph": Graph(
         Node("left", GRU(3, return_sequences=True), "input"),
         Node("right", Conv1D(3, 4, padding="causal"), "input"),
@@ -168,6 +172,7 @@ def test_an_ordinary_pass_in_between_changes_nothing():
         Sequential(Embedding(5, 3), Residual(GRU(3, return_sequences=True)), Dense(5), Softmax()),
         TiedEmbedding(5, 3, SinusoidalPositions(), GRU(3, return_sequences=True)),
         Concatenate(),
+        Attention(2, causal=True),
         Sequential(),
     ],
     ids=str,
@@ -180,6 +185,8 @@ def test_layers_that_continue(layer):
     "layer",
     [
         Flatten(),
+        Attention(2),
+        CrossAttention(2, causal=True),
         Bidirectional(GRU(3, return_sequences=True)),
         LSTM(3, return_state=True),
         Conv1D(3, 2, padding="same"),

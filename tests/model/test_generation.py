@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    GELU,
     GRU,
     LSTM,
     Adam,
+    Attention,
     Bidirectional,
     ConfigError,
     Conv1D,
@@ -24,9 +26,11 @@ from pellucid import (
     Node,
     ReLU,
     Residual,
+    RMSNorm,
     Sequential,
     SimpleRNN,
     Softmax,
+    SwiGLU,
     TiedEmbedding,
 )
 from pellucid.kernels import compiled, reference
@@ -49,6 +53,20 @@ NETWORKS = {
     "lstm": language_model(LSTM(7, return_sequences=True), LayerNorm(), LSTM(5, return_sequences=True)),
     "last state": language_model(GRU(7)),
     "convolutions": language_model(Conv1D(9, 3, padding="causal"), ReLU(), Conv1D(9, 2, padding="causal", dilation=3)),
+    "transformer": Sequential(
+        TiedEmbedding(
+            TOKENS,
+            8,
+            LearnedPositions(),
+            Residual(LayerNorm(bias=False), Attention(4, causal=True, bias=False)),
+            Residual(LayerNorm(bias=False), Dense(16), GELU(), Dense(8)),
+            LayerNorm(),
+        ),
+        Softmax(),
+    ),
+    "rotary": Sequential(
+        Embedding(TOKENS, 8), Residual(RMSNorm(), Attention(2, causal=True, rotary=True)), SwiGLU(9), Dense(TOKENS), Softmax()
+    ),
     "positions": Sequential(
         TiedEmbedding(TOKENS, 6, LearnedPositions(), Residual(LayerNorm(), GRU(6, return_sequences=True))), Softmax()
     ),
@@ -56,6 +74,7 @@ NETWORKS = {
 WHOLE_WINDOWS = {
     "both directions": language_model(Bidirectional(GRU(4, return_sequences=True))),
     "window": language_model(Flatten()),
+    "not causal": language_model(Attention(2)),
 }
 
 
@@ -146,7 +165,7 @@ def test_a_position_is_recorded_and_replayed():
 def test_networks_without_memory_read_whole_windows(name):
     state = state_of(WHOLE_WINDOWS[name])
     assert not state.network.continues
-    per_position = name == "both directions"
+    per_position = name != "window"
     z, sequences = read_on(Reader(state, 2, filler=0), [[3, 4], list(range(10))], 2 * WINDOW)
     for i, first in enumerate([2, 10]):
         tokens = sequences[i][:-1]

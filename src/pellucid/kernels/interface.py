@@ -36,6 +36,7 @@ SUBJECTS = (
     "pooling",
     "positions",
     "recurrent",
+    "remembered_attention",
     "rms_norm",
     "self_gated",
     "softmax",
@@ -214,6 +215,13 @@ class Kernels(KernelRuntime, Protocol):
         dv: Array,
     ) -> None:
         """The gradients of q, k and v, from the results of the forward kernel."""
+
+    def remembered_attention(self, qkv: Array, keys: Array, values: Array, read: Array, heads: int, out: Array) -> Array:
+        """Causal attention of further positions of each sequence, to themselves and to those before, which are remembered.
+
+        qkv (n, t, 3·w), keys (n, w, capacity), values (n, capacity, w), read (n, int64), out (n, t, w). The keys and values of
+        the positions read[i], …, read[i] + t − 1 are written to the memory.
+        """
 
     def rotary(self, x: Array, heads: int, table: Array, inverse: bool, out: Array) -> Array:
         """Rotate pairs of columns of each head by the angles of their positions; x, out (n, t, w), table (t, 2, w/heads/2).

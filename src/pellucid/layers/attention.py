@@ -52,13 +52,17 @@ Layers before it can add positions to X. With ``rotary=True`` instead, the vecto
 columns, by angles proportional to their positions i and j (Su et al., 2021). A product of two rotated vectors depends on the
 difference of the angles alone, so that the scores depend on i − j. Rotations are orthogonal: their gradient is the rotation
 back.
+
+**Generation.** With ``causal=True``, keys and values do not depend on later positions. Where a sequence is read in several
+passes (``ctx.past``), they are remembered, and a pass computes the queries, keys and values of its own positions only.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,7 +71,7 @@ from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
 from pellucid.initializers import Blockwise, GlorotUniform, Initializer, Zeros
 from pellucid.layers.base import Layer, LayerSpec, Merge
-from pellucid.layers.context import Context
+from pellucid.layers.context import Context, Memory
 from pellucid.layers.dense import no_bias
 
 ROTARY_BASE = 10_000.0  # the pair j of d/2 turns by the angle i·base^(−2j/d) at position i: by 1 to nearly 1/base
@@ -111,6 +115,10 @@ class Attention(Layer):
         """Whether each step calls the same kernels with the same arguments: the key of a dropout changes."""
         return self.dropout == 0
 
+    @property
+    def continues(self) -> bool:
+        return self.causal
+
     def build(self, shape: Shape) -> LayerSpec:
         time, width = self.expect(shape, 2, "put an Embedding before it, or Reshape((time, features))")
         d = _head_width(self, width)
@@ -131,11 +139,21 @@ class Attention(Layer):
         n, t, w = x.shape
         qkv = ctx.buffer("qkv", (n, t, 3 * w))
         ctx.kernels.affine(_rows(x), p.W, p.b if self.bias else no_bias(ctx, 3 * w), out=_rows(qkv))
+        if ctx.past is not None:
+            return _output(self, p, self._attend_to_past(qkv, ctx.past, ctx), ctx)
         if self.rotary:
             _rotate(qkv[..., : 2 * w], 2 * self.heads, ctx)
         o = _attend(self, qkv[..., :w], qkv[..., w : 2 * w], qkv[..., 2 * w :], None, ctx)
         ctx.keep(x, qkv, *ctx.kept)
         return _output(self, p, o, ctx)
+
+    def _attend_to_past(self, qkv: Array, past: Memory, ctx: Context) -> Array:
+        """Return O of positions that follow those that were read: their keys and values are remembered too."""
+        n, t, w = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+        if self.rotary:
+            _rotate_further(qkv[..., : 2 * w], 2 * self.heads, past, ctx)
+        keys, values = past.array("keys", (w, past.capacity)), past.array("values", (past.capacity, w))
+        return ctx.kernels.remembered_attention(qkv, keys, values, past.read, self.heads, out=ctx.buffer("o", (n, t, w)))
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, qkv, *kept = ctx.kept
@@ -265,12 +283,27 @@ def _rows(a: Array) -> Array:
 
 def _rotate(x: Array, heads: int, ctx: Context, inverse: bool = False) -> None:
     """Turn the vectors of each head in x (n, t, columns) by their positions, in place; with ``inverse``, turn them back."""
-    t, d = x.shape[1], x.shape[2] // heads
-    # One position after the other: in memory that a longer sequence uses too, the first positions have the same values.
-    table = ctx.buffer("rotation", (t, 2, d // 2))
-    angles = np.arange(t)[:, None] * ROTARY_BASE ** (-2 * np.arange(d // 2) / d)
-    table[:, 0], table[:, 1] = np.cos(angles), np.sin(angles)
-    ctx.kernels.rotary(x, heads, table, inverse, out=x)
+    ctx.kernels.rotary(x, heads, _rotations(x.shape[1], x.shape[2] // heads, x.dtype), inverse, out=x)
+
+
+def _rotate_further(x: Array, heads: int, past: Memory, ctx: Context) -> None:
+    """Turn vectors by their positions, which follow those that were read before."""
+    (n, t, _), d = x.shape, x.shape[2] // heads
+    table = _rotations(past.capacity, d, x.dtype)
+    if t == 1:  # all samples as the positions of one
+        rows = ctx.kernels.gather(table.reshape(len(table), d), past.read, ctx.buffer("rotations", (n, d)))
+        x = x[:, 0][None]
+        ctx.kernels.rotary(x, heads, rows.reshape(n, 2, d // 2), False, out=x)
+        return
+    for i, first in enumerate(past.read.tolist()):
+        ctx.kernels.rotary(x[i : i + 1], heads, table[first : first + t], False, out=x[i : i + 1])
+
+
+@functools.lru_cache(maxsize=16)  # computing it takes longer than turning the vectors
+def _rotations(steps: int, d: int, dtype: Any) -> Array:
+    """Return the cosines and sines (steps, 2, d/2) for the positions of vectors of d columns, which must not be changed."""
+    angles = np.arange(steps)[:, None] * ROTARY_BASE ** (-2 * np.arange(d // 2) / d)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(dtype, order="C")
 
 
 def _dropout(layer: Attention | CrossAttention, ctx: Context) -> tuple[float, int, int]:
