@@ -129,6 +129,7 @@ from pellucid.metrics import (
     AbsolutePercentageError as AbsolutePercentageError,
     Accuracy as Accuracy,
     AveragePrecision as AveragePrecision,
+    BitsPerCharacter as BitsPerCharacter,
     BrierScore as BrierScore,
     CalibrationError as CalibrationError,
     CohenKappa as CohenKappa,

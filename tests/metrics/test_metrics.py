@@ -20,6 +20,7 @@ from pellucid import (
     Accuracy,
     AveragePrecision,
     BinaryCrossEntropy,
+    BitsPerCharacter,
     BrierScore,
     CalibrationError,
     CohenKappa,
@@ -183,6 +184,9 @@ SCORED = {
     TopKAccuracy(2): lambda labels, p, w, k: sklearn.metrics.top_k_accuracy_score(labels, p, k=2, sample_weight=w),
     TopKAccuracy(1): lambda labels, p, w, k: np.average(p.argmax(axis=1) == labels, weights=w),
     LogLoss(): lambda labels, p, w, k: sklearn.metrics.log_loss(labels, p, sample_weight=w, labels=range(k)),
+    BitsPerCharacter(): lambda labels, p, w, k: (
+        sklearn.metrics.log_loss(labels, p, sample_weight=w, labels=range(k)) / np.log(2)
+    ),
     CalibrationError(): lambda labels, p, w, k: calibration(p.argmax(axis=1) == labels, p.max(axis=1), w),
     CalibrationError(4): lambda labels, p, w, k: calibration(p.argmax(axis=1) == labels, p.max(axis=1), w, 4),
 }
@@ -242,7 +246,11 @@ def test_metrics_of_scores_equal_scikit_learns(metric):
             outputs = outputs - 1e-5 * np.arange(K, dtype=np.float32)
         result = counted(metric, K, kernel_sets.load(), outputs, labels, w, cuts)
         p = outputs.astype(float)
-        if metric in (LogLoss(), BrierScore()):  # scikit-learn checks the sums with a smaller tolerance than float32 has
+        if metric in (
+            LogLoss(),
+            BrierScore(),
+            BitsPerCharacter(),
+        ):  # scikit-learn checks the sums with a smaller tolerance than float32 has
             p /= p.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(result, SCORED[metric](labels, p, w.astype(float), K), rtol=1e-6)
         one_hot = counted(metric, K, kernel_sets.load(), outputs, np.eye(K, dtype=np.float32)[labels], w, cuts)
@@ -438,6 +446,7 @@ def test_names_and_invalid_settings():
         "top_2_accuracy",
         "top_1_accuracy",
         "log_loss",
+        "bits_per_character",
         "calibration_error",
         "calibration_error",
         "mse",
@@ -448,6 +457,7 @@ def test_names_and_invalid_settings():
     assert {metric.name for metric in (*TABLE, *SCORED, *MEASURED) if metric.lower_is_better} == {
         "log_loss",
         "brier_score",
+        "bits_per_character",
         "calibration_error",
         "mse",
         "mae",

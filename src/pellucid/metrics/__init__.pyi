@@ -44,3 +44,4 @@ from pellucid.metrics.regression import (
     AbsolutePercentageError as AbsolutePercentageError,
     SquaredError as SquaredError,
 )
+from pellucid.metrics.text import BitsPerCharacter as BitsPerCharacter

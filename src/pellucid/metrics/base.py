@@ -136,4 +136,4 @@ class PooledState(MetricState):
 
 def lower_is_better(name: str) -> bool:
     """Return whether lower values of that name are better: True for losses and errors, False for all others."""
-    return name.endswith(("loss", "error", "mse", "mae", "mape", "brier_score"))
+    return name.endswith(("loss", "error", "mse", "mae", "mape", "brier_score", "bits_per_character"))
