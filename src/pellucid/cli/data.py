@@ -15,9 +15,13 @@ from pellucid.core.memory import Array
 from pellucid.data import Dataset
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES
+from pellucid.data.text import Tokens
+from pellucid.data.text.reading import ENCODING
+from pellucid.data.text.tokenizer import printable
 from pellucid.errors import ConfigError
 from pellucid.runs.run import describe_splits
 
+FREQUENT, SHOWN_TOKENS, SHOWN_LINES = 12, 80, 8  # of a text
 SHADES = " ░▒▓█"  # from dark to light, on a dark terminal
 
 data = typer.Typer(help="List, download and show data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -68,21 +72,30 @@ def show(
     time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
+    context: user_data.Context = None,
+    tokens: user_data.Tokens = None,
+    lines: user_data.Lines = False,
+    encoding: user_data.Encoding = ENCODING,
 ) -> None:
     """Show a data set: its sizes, its classes and its first images.
 
     For your own data, this also shows how pellucid train reads it. The images are the first of the training set, with the
-    class of each pixel where the data set has it.
+    class of each pixel where the data set has it. Of a text, its beginning and its most frequent tokens are shown.
     """
     changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
-    given = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
+    given = user_data.read_options(
+        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+    )
     splits = datasets.load(name, data_dir, reading=user_data.data_settings(name, None, given, echo)["reading"])
     has_images = len(splits.train.shape) == 3
+    stage = None if splits.train.origin is None else splits.train.origin.tokens
     if not has_images and (changes is not None or out is not None):
-        raise ConfigError(f"{name} is a table: there are no images to show")
+        raise ConfigError(f"{name} is a {'table' if stage is None else 'text'}: there are no images to show")
     echo(describe_splits(splits))
     for note in splits.notes:
         echo(note)
+    if stage is not None:
+        _show_text(splits.train, stage)
     if splits.train.classes is None:
         return
     has_maps = splits.train.y.ndim > 1
@@ -114,6 +127,20 @@ def show(
         echo("   ".join(f"{label:<28}" for label, _ in pair))
         for line in zip(*(_as_text(image) for _, image in pair), strict=True):
             echo("   ".join(line))
+
+
+def _show_text(samples: Dataset, stage: Tokens) -> None:
+    """Print the most frequent tokens of a text, and its beginning; of lines, the first ones of the training set."""
+    weights = np.ones(samples.y.shape) if samples.sample_weight is None else samples.sample_weight
+    counts = np.bincount(samples.y.ravel(), weights.ravel(), len(stage.tokenizer))
+    first = np.argsort(-counts, kind="stable")[:FREQUENT]
+    listed = "  ".join(f"{stage.tokenizer.name(i)} {counts[i] / counts.sum():.1%}" for i in first.tolist())
+    echo(f"frequent  {listed}")
+    if samples.passage is not None:
+        echo("text      " + printable(stage.tokenizer.decode(samples.passage[:SHOWN_TOKENS])) + "…")
+        return
+    lines = [stage.tokenizer.decode(y[w > 0]) for y, w in zip(samples.y[:SHOWN_LINES], weights[:SHOWN_LINES], strict=True)]
+    echo("lines     " + ", ".join(printable(line.removesuffix("\n")) for line in lines) + ", …")
 
 
 def _show_maps(samples: Dataset, names: Sequence[str], out: Path | None) -> None:

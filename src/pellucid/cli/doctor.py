@@ -17,6 +17,7 @@ from pellucid.cli import options, user_data
 from pellucid.cli.common import echo, print_json, report_errors
 from pellucid.data import Dataset
 from pellucid.data.sources.registry import SOURCES
+from pellucid.data.text.reading import ENCODING
 from pellucid.doctor import Finding, LabelSearch, diagnose_data
 from pellucid.doctor.order import most_serious_first
 from pellucid.errors import ConfigError
@@ -63,6 +64,10 @@ def doctor(
     time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
+    context: user_data.Context = None,
+    tokens: user_data.Tokens = None,
+    lines: user_data.Lines = False,
+    encoding: user_data.Encoding = ENCODING,
     json: options.Json = False,
 ) -> None:
     """Find what is wrong with a run or with data: what was measured, where, and what to try.
@@ -74,7 +79,9 @@ def doctor(
     for flag, given in (("--model", model), ("--epochs", epochs), ("--gallery", gallery)):
         if given is not None and not labels:
             raise ConfigError(f"{flag} is for the search for wrong labels: add --labels")
-    reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
+    reading = user_data.read_options(
+        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+    )
     is_run = name not in SOURCES and any(os.path.exists(Path(name) / file) for file in ("config.json", "model.pellucid"))
     if name.endswith(".pellucid") and os.path.isfile(name):
         raise ConfigError(

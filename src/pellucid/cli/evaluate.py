@@ -18,8 +18,10 @@ from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.registry import SOURCES
-from pellucid.data.sources.user_data import TABLE_SUFFIXES, is_table
+from pellucid.data.sources.user_data import TABLE_SUFFIXES, kind_of
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
+from pellucid.data.text.reading import is_text_file
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.metrics import Value
 from pellucid.model.ensemble import MAX_COPIES, Ensemble
@@ -28,7 +30,13 @@ from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
-from pellucid.runs.task import CLASSIFICATION_METRICS, FORECAST_METRICS, REGRESSION_METRICS, SEGMENTATION_METRICS
+from pellucid.runs.task import (
+    CLASSIFICATION_METRICS,
+    FORECAST_METRICS,
+    REGRESSION_METRICS,
+    SEGMENTATION_METRICS,
+    language_metrics,
+)
 
 PARTS = ("test", "validation", "train")
 COPIES_AUGMENTATION = "rotation=5,shift=1,scale=0.05"
@@ -40,8 +48,8 @@ def evaluate(
     runs: list[str] = typer.Argument(
         ...,
         metavar="RUN... [DATA]",
-        help="Run folders or model files. The last argument may name data to use instead of the run's: a data set, a table, or "
-        "a folder of images or corrections.",
+        help="Run folders or model files. The last argument may name data to use instead of the run's: a data set, a table, a "
+        "folder of images or corrections, or a text.",
     ),
     data_dir: options.DataDir = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
@@ -68,7 +76,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model: loss, accuracy with its 95 % interval, precision and recall of each class.
 
-    For class maps the accuracy is that of the pixels, and the overlap of truth and prediction (IoU) is added.
+    For class maps the accuracy is that of the pixels, and the overlap of truth and prediction (IoU) is added. For texts it is
+    that of the most likely next token, beside the bits per character; the whole part is read in consecutive windows.
 
     Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Forecasts of a series are compared with the last
     value, the value one season before, and a linear forecast. Several runs are evaluated as an ensemble, whose
@@ -84,7 +93,7 @@ def evaluate(
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
     splits = None
-    if data is not None and data not in SOURCES and (is_table(data) or _is_data_folder(data)):
+    if data is not None and data not in SOURCES and (kind_of(data) != "images" or _is_data_folder(data)):
         samples, part, description = _read_user_data(data, models[0])
         if opened[0][1].get("data", {}).get("reconstructs"):
             samples = reconstruction(samples)
@@ -100,6 +109,9 @@ def evaluate(
     numeric = FORECAST_METRICS if _is_forecast(models[0]) else REGRESSION_METRICS
     maps = len(models[0].output_shape) == 3
     classification = SEGMENTATION_METRICS if maps else CLASSIFICATION_METRICS
+    stage = models[0].input_stage
+    if isinstance(stage, Tokens) and len(models[0].output_shape) > 1:
+        classification = language_metrics(stage.tokenizer)
     values = evaluated.evaluate(samples, metrics=classification if classifies else numeric)
     n = len(samples) if len(models[0].output_shape) == 1 else None
     forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
@@ -163,13 +175,13 @@ def _draw_mistakes(evaluated: Model | Ensemble, samples: Dataset, values: Mappin
 def _is_data(word: str) -> bool:
     """Return whether the last argument names data rather than a run.
 
-    It does if it is a data set, a table, or a folder of images or corrections. A single word that is not a file counts as data
-    too, so that the error message suggests the names of data sets.
+    It does if it is a data set, a table, a text, or a folder of images, corrections or texts. A single word that is not a file
+    counts as data too, so that the error message suggests the names of data sets.
     """
     path = Path(word)
     if word in SOURCES:
         return not os.path.exists(path / "model.pellucid")
-    if path.suffix.lower() in TABLE_SUFFIXES:
+    if path.suffix.lower() in TABLE_SUFFIXES or is_text_file(word):
         return True
     return _is_data_folder(word) or (not os.path.exists(path) and len(path.parts) == 1)
 
@@ -181,7 +193,7 @@ def _is_data_folder(word: str) -> bool:
 
 def _read_user_data(data: str, model: Model) -> tuple[Dataset, str, str]:
     """Return the samples in a table or a folder, read as for the training of the model; their kind; and lines about them."""
-    stage, kind = model.input_stage, "table" if is_table(data) else "images"
+    stage, kind = model.input_stage, kind_of(data)
     reads_folders = isinstance(stage, ImageScaling) and not stage.invert_light_background
     if kind == "images" and not reads_folders and not isinstance(stage, Standardization):
         samples = _read_corrections(Path(data), model)

@@ -12,7 +12,8 @@ from pellucid.runs.presets import OPTIMIZERS, PRESETS
 
 MODEL_HELP = f"A preset ({', '.join(PRESETS)}), or a JSON file with a network"
 DATA_HELP = (
-    f"A data set ({', '.join(SOURCES)}), a table (.csv or .tsv), or a folder with one subfolder of images for each class."
+    f"A data set ({', '.join(SOURCES)}), a table (.csv or .tsv), a folder with one subfolder of images for each "
+    "class, or a text (.txt and others, or a folder of them)."
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a model file.")]

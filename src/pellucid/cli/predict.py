@@ -1,4 +1,4 @@
-"""``pellucid predict``: predict classes or numbers for images, or for the rows of tables."""
+"""``pellucid predict``: predict classes or numbers for images, for the rows of tables, or the next token of texts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from pellucid.data.images.image_file import has_light_border
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.series.reading import next_times
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
+from pellucid.data.text.reading import file_text
 from pellucid.errors import ConfigError, DataError, FileError
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
@@ -47,12 +49,14 @@ def predict(
     files: list[Path] = typer.Argument(
         ...,
         metavar="FILE",
-        help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table or a series.",
+        help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table or a series; texts "
+        "for one that was trained on text.",
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
 ) -> None:
-    """Predict the classes of images, the classes or numbers of the rows of tables, or the rows after the end of a series.
+    """Predict the classes of images, the classes or numbers of the rows of tables, the rows after the end of a series, or the
+    token after the end of a text.
 
     The columns of a table are found by their names. Images are resized to the size of the model's inputs, with their aspect
     ratio kept. For a model of digits they are prepared like the images of MNIST: fitted into 20 by 20 pixels and centred by
@@ -60,9 +64,12 @@ def predict(
     """
     model, _ = open_run(run)
     stage = model.input_stage
-    if not isinstance(stage, Standardization) or stage.series is None:
+    is_series = isinstance(stage, Standardization) and stage.series is not None
+    if not is_series and not isinstance(stage, Tokens):
         require_vector(model, run)
-    if isinstance(stage, Standardization) and stage.series is not None:
+    if isinstance(stage, Tokens):
+        rows = [_predict_text(file, model, stage) for file in files]
+    elif isinstance(stage, Standardization) and stage.series is not None:
         rows = [row for file in files for row in _predict_series(file, model, stage)]
     elif isinstance(stage, Standardization):
         rows = [row for file in files for row in _predict_table(file, model)]
@@ -70,7 +77,7 @@ def predict(
         raise ConfigError(f"{run} takes samples of the shape {model.input_shape}, not images (height, width, channels)")
     else:
         rows = _predict_images(files, model)
-    names = model.classes or tuple(str(i) for i in range(max(2, model.output_shape[0])))
+    names = _names(model)
     if out is not None:
         write_text(out, _to_csv(rows, names))
     if json:
@@ -85,6 +92,30 @@ def predict(
         echo(f"and {len(rows) - len(printed):,} more rows{hint}")
     if out is not None:
         echo(f"the predictions are in {out}")
+
+
+def _names(model: Model) -> tuple[str, ...]:
+    """Return the names of the classes, or of the tokens that may be next."""
+    if isinstance(model.input_stage, Tokens) and len(model.output_shape) > 1:
+        return model.tokenizer.names
+    return tuple(model.classes or (str(i) for i in range(max(2, model.output_shape[0]))))
+
+
+def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
+    """Return the prediction for a text: its class, or the token that follows its last ones."""
+    content = file_text(file)
+    if len(model.output_shape) == 1:
+        return _rows([{"file": str(file)}], model.predict([content]), model)[0]
+    t = model.input_shape[0]
+    if stage.separator is None:
+        tokens = stage.tokenizer.encode(content)[-t:]
+    else:  # a text of lines: what follows the last one
+        line = stage.tokenizer.encode(content.removesuffix("\n").rpartition("\n")[2])
+        tokens = np.concatenate([[stage.separator], line])[-t:]
+    x = np.zeros((1, t), np.int32)
+    x[0, : len(tokens)] = tokens  # networks of texts read nothing after a position
+    p = model.predict(x)[0, len(tokens) - 1]
+    return {"file": str(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
 
 
 def _predict_table(file: Path, model: Model) -> list[Row]:

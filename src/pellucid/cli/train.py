@@ -11,6 +11,7 @@ import typer
 from pellucid.cli import options, user_data
 from pellucid.cli.common import echo, report_errors
 from pellucid.cli.resume import continue_run, finish
+from pellucid.data.text.reading import ENCODING
 from pellucid.errors import ConfigError
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.plan import AUTO, RunPlan, RunSettings
@@ -19,13 +20,14 @@ from pellucid.runs.run import run
 
 @report_errors
 def train(
-    context: typer.Context,
+    command: typer.Context,
     data: str = typer.Argument("mnist", metavar="DATA", help=options.DATA_HELP),
     model: str | None = typer.Option(
         None,
         "--model",
         metavar="NAME|FILE.json",
-        help=f"{options.MODEL_HELP}.  [default: mlp, unet-small for mnist-scenes; for your own data, a preset that suits it]",
+        help=f"{options.MODEL_HELP}.  [default: mlp, unet-small for mnist-scenes, gpt for tinyshakespeare, gpt-mini for names; "
+        "for your own data, a preset that suits it]",
     ),
     from_run: Path | None = typer.Option(
         None,
@@ -35,6 +37,12 @@ def train(
     ),
     hidden: options.Hidden = None,
     epochs: options.Epochs = None,
+    steps_per_epoch: int | None = typer.Option(
+        None,
+        "--steps-per-epoch",
+        metavar="STEPS",
+        help="Text: the number of steps of an epoch, each on windows at random places.  [default: the preset's]",
+    ),
     batch_size: options.BatchSize = None,
     optimizer: options.OptimizerName = None,
     lr: str | None = typer.Option(
@@ -98,6 +106,10 @@ def train(
     time: user_data.Time = None,
     size: user_data.Size = None,
     colour: user_data.Colour = None,
+    context: user_data.Context = None,
+    tokens: user_data.Tokens = None,
+    lines: user_data.Lines = False,
+    encoding: user_data.Encoding = ENCODING,
     resume: Path | None = typer.Option(
         None,
         "--resume",
@@ -113,11 +125,13 @@ def train(
     resume.
     """
     if resume is not None:
-        refuse_settings(context, resume)
+        refuse_settings(command, resume)
         continue_run(resume, quiet=quiet)
         return
     notify = functools.partial(echo, quiet=quiet)
-    reading = user_data.read_options(target, task, missing, ignore, no_header, size, colour, horizon, window, season, time)
+    reading = user_data.read_options(
+        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+    )
     if from_run is not None:
         if model is not None:
             raise ConfigError(f"--model {model}: --from takes the network of the run; leave --model out")
@@ -129,6 +143,7 @@ def train(
             from_run=None if from_run is None else str(from_run),
             hidden=hidden,
             epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
             batch_size=batch_size,
             optimizer=optimizer,
             lr=learning_rate(lr),

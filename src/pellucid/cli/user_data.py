@@ -1,4 +1,4 @@
-"""Options for user data: tables, and folders of images."""
+"""Options for user data: tables, folders of images, and text."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pellucid.errors import ConfigError
 
 DEFAULT_PRESET = "mlp"  # for data sets by name
 SEGMENTATION_PRESET = "unet-small"  # for those with class maps
+TEXT_PRESETS = {"tinyshakespeare": "gpt", "names": "gpt-mini"}
 
 Target = Annotated[  # a list, so that a second target is refused with advice, not merely as a repeated option
     list[str] | None,
@@ -89,6 +90,27 @@ Size = Annotated[
         help="Images: resize them, as in 48x64 (48 high, 64 wide).  [default: their own, or 32x32 if they differ or are large]",
     ),
 ]
+Context = Annotated[
+    int | None,
+    typer.Option(
+        "--context",
+        min=1,
+        max=MAX_COUNT,
+        metavar="TOKENS",
+        help="Text: the length of the windows that the network reads.  [default: the preset's]",
+    ),
+]
+Tokens = Annotated[
+    int | None,
+    typer.Option(
+        "--tokens",
+        min=1,
+        max=MAX_COUNT,
+        help="Text: use byte-pair encoding with this many tokens, learned from the training part.  [default: characters]",
+    ),
+]
+Lines = Annotated[bool, typer.Option("--lines", help="Text: each line is a sample by itself. Lines are shuffled and split.")]
+Encoding = Annotated[str, typer.Option("--encoding", metavar="NAME", help="Text: the encoding of the files, as in latin-1.")]
 Colour = Annotated[
     str | None, typer.Option("--colour", metavar="NAME", help="Images: grey or colour.  [default: grey if all of them are]")
 ]
@@ -106,6 +128,10 @@ def read_options(
     window: int | None,
     season: int | None,
     time: str | None,
+    context: int | None,
+    tokens: int | None,
+    lines: bool,
+    encoding: str,
 ) -> ReadOptions:
     """Return the read options for the values of the options above. Raises ConfigError."""
     column: str | tuple[str, ...] | None = None
@@ -131,6 +157,10 @@ def read_options(
         window=window,
         time=time,
         season=season,
+        context=context,
+        tokens=tokens,
+        lines=lines,
+        encoding=encoding,
     )
 
 
@@ -139,8 +169,8 @@ def data_settings(data: str, model: str | None, given: ReadOptions, notify: Call
 
     ``notify`` receives a line of text if an image size was chosen.
     """
-    if checked_name(data) in SOURCES:
-        preset = SEGMENTATION_PRESET if data in CLASS_MAPS else DEFAULT_PRESET
+    if checked_name(data, given) in SOURCES:
+        preset = SEGMENTATION_PRESET if data in CLASS_MAPS else TEXT_PRESETS.get(data, DEFAULT_PRESET)
         return {"data": data, "model": model or preset, "reading": given if given.changed else None}
     reading, preset, note = suggest_settings(data, given)
     if note is not None:

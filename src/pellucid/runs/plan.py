@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from pellucid.core.config import MAX_COUNT, from_json, to_json, validate
 from pellucid.core.memory import Shape
 from pellucid.data.augmentation_text import parse_augmentation
-from pellucid.data.sources.registry import SOURCES, checked_name
+from pellucid.data.sources.registry import SOURCES, reads_windows
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, FileError
 from pellucid.layers.base import Layer
@@ -38,6 +38,7 @@ class RunSettings:
     model: str = "mlp"
     hidden: str | None = None  # the widths of an MLP's hidden layers, as in 64x32
     epochs: int | None = None
+    steps_per_epoch: int | None = None  # of a text that is read in windows
     batch_size: int | None = None
     optimizer: str | None = None
     lr: float | str | None = None  # a number or AUTO
@@ -120,7 +121,17 @@ class RunPlan:
         recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
-        checked_name(settings.data)
+        is_drawn = reads_windows(settings.data, settings.reading) and settings.limit is None
+        if settings.steps_per_epoch is not None and not is_drawn:
+            raise ConfigError(
+                "--steps-per-epoch is for a text that is read in windows, without --limit; elsewhere an epoch is a pass over "
+                "the training set"
+            )
+        if recipe.context is not None and reads_windows(settings.data, settings.reading):
+            reading = settings.reading or ReadOptions()
+            settings = dataclasses.replace(
+                settings, reading=dataclasses.replace(reading, context=reading.context or recipe.context)
+            )
         return cls(settings, recipe)
 
     @property
@@ -157,6 +168,7 @@ class RunPlan:
         return settings | {
             "reading": to_json(self.settings.reading),
             "epochs": recipe.fit.epochs,
+            "steps_per_epoch": recipe.fit.steps_per_epoch,
             "batch_size": recipe.fit.batch_size,
             "optimizer": str(recipe.optimizer),
             "augmentation": None if recipe.fit.augmentation is None else str(recipe.fit.augmentation),
@@ -177,6 +189,9 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
     return dataclasses.replace(
         preset,
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
+        steps_per_epoch=preset.steps_per_epoch
+        if settings.steps_per_epoch is None
+        else _check_positive(settings.steps_per_epoch, "--steps-per-epoch"),
         batch_size=batch_size,
         augmentation=preset.augmentation if augmentation is None else parse_augmentation(augmentation),
         policies=preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),

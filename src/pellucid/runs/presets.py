@@ -40,6 +40,8 @@ from pellucid.optim import (
     Adam,
     Adamax,
     AdamW,
+    Chain,
+    ClipNorm,
     Lion,
     Muon,
     Nadam,
@@ -49,6 +51,7 @@ from pellucid.optim import (
     RMSprop,
     rule_of,
 )
+from pellucid.runs.language_models import NeuralProbabilisticLanguageModel, RecurrentLanguageModel, bigram
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
@@ -374,9 +377,35 @@ PRESETS: dict[str, Recipe] = {
         Adam(OneCycle(0.004)),
         FitOptions(epochs=8, batch_size=100),
     ),
+    "bigram": Recipe(
+        "the next token from the last one: a table of pairs",
+        bigram,
+        Adam(OneCycle(0.05)),
+        FitOptions(epochs=8, batch_size=32, steps_per_epoch=250),
+        context=64,
+    ),
+    "mlp-lm": Recipe(
+        "the next token from the last eight: one hidden layer, as of Bengio et al. (2003)",
+        NeuralProbabilisticLanguageModel(),
+        Adam(OneCycle(0.005)),
+        FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
+        context=64,
+    ),
+    "gru-lm": Recipe(
+        "a GRU of 192 units that reads a text token by token",
+        RecurrentLanguageModel(),
+        Chain(ClipNorm(1.0), Adam(OneCycle(0.005))),
+        FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
+        context=64,
+    ),
 }
 
-CLASSIFIERS = {name: recipe for name, recipe in PRESETS.items() if not (recipe.reconstructs or recipe.segments)}
+CLASSIFIERS = {
+    name: recipe
+    for name, recipe in PRESETS.items()
+    if not (recipe.reconstructs or recipe.segments or recipe.context is not None)
+}
+LANGUAGE_MODELS = {name: recipe for name, recipe in PRESETS.items() if recipe.context is not None}
 
 OPTIMIZERS: dict[str, Optimizer] = {  # those with a learning rate have one that often works
     "sgd": SGD(0.01),

@@ -23,7 +23,8 @@ class Recipe:
 
     ``about`` describes the recipe in a few words. ``network`` returns the network for a number of outputs: the number of
     classes, or 1 for regression. If it ``reconstructs``, the targets are the images themselves, and ``network`` returns the
-    network for a number of channels. If it ``segments``, the network has one output for each class at each pixel.
+    network for a number of channels. If it ``segments``, the network has one output for each class at each pixel. If it has a
+    ``context``, the network predicts the next token of a text at each position of windows of this length, or of lines.
     """
 
     about: str
@@ -32,18 +33,33 @@ class Recipe:
     fit: FitOptions
     reconstructs: bool = False
     segments: bool = False
+    context: int | None = None
 
     def with_learning_rate(self, rate: float) -> Recipe:
         """Return the recipe with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""
         return dataclasses.replace(self, optimizer=with_learning_rate(self.optimizer, rate))
+
+    def for_passes(self, samples: int) -> Recipe:
+        """Return the recipe for a training set of this many ``samples`` of which each epoch is a pass, not a number of steps.
+
+        A recipe that states the number of steps of an epoch gets as many epochs as have the same number of steps in total.
+        """
+        if self.fit.steps_per_epoch is None:
+            return self
+        steps = self.fit.epochs * self.fit.steps_per_epoch
+        epochs = max(1, round(steps / math.ceil(samples / (self.fit.batch_size or BATCH_SIZE))))
+        return dataclasses.replace(self, fit=dataclasses.replace(self.fit, epochs=epochs, steps_per_epoch=None))
 
     def with_epochs_for(self, samples: int) -> Recipe:
         """Return the recipe with a number of epochs that suits a training set of this many ``samples``.
 
         Small sets get more epochs, so that there are at least MIN_STEPS steps, but no more than MAX_EPOCHS. Large ones get
         fewer, so that there are at most MAX_STEPS steps, but no fewer than MIN_EPOCHS. An optimizer that makes one step in
-        each epoch gets MIN_STEPS epochs; it may end the training before.
+        each epoch gets MIN_STEPS epochs; it may end the training before. A recipe that states the number of steps of an epoch
+        is unchanged.
         """
+        if self.fit.steps_per_epoch is not None:
+            return self
         steps = math.ceil(samples / (self.fit.batch_size or BATCH_SIZE))
         if rule_of(self.optimizer).full_batch:
             epochs = MIN_STEPS

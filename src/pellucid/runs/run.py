@@ -27,6 +27,7 @@ from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.doctor.watch import Watch
 from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
 from pellucid.kernels import compilation, name_of
@@ -244,7 +245,11 @@ def prepare(
     if earlier is not None:
         _check_unchanged(earlier, splits, start)
     task = Task.of(recipe, train_set, settings.model)
-    if settings.data not in SOURCES and settings.epochs is None:
+    if train_set.passage is None and recipe.fit.steps_per_epoch is not None:
+        passes = recipe.for_passes(len(train_set))
+        epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
+        recipe = dataclasses.replace(passes, fit=dataclasses.replace(passes.fit, epochs=epochs))
+    elif settings.data not in SOURCES and settings.epochs is None:
         recipe = recipe.with_epochs_for(len(train_set))
 
     taken = ""
@@ -289,8 +294,9 @@ def prepare(
     fit = recipe.fit
     depends_on_cores = name_of(model.kernels) == "reference" and not fit.deterministic
     rounding = " (another number of cores may round differently; --deterministic prevents it)" if depends_on_cores else ""
+    each = "" if fit.steps_per_epoch is None else f" of {fit.steps_per_epoch:,} steps"
     notify(
-        f"training  {fit.epochs} epochs, batches of {batch_size:,}, {recipe.optimizer}; "
+        f"training  {fit.epochs} epochs{each}, batches of {batch_size:,}, {recipe.optimizer}; "
         f"{name_of(model.kernels)} kernels, {threads}{rounding}"
     )
     if (group := ranks.current()).size > 1:
@@ -501,6 +507,7 @@ def _config(prepared: PreparedRun) -> dict[str, Any]:
         },
         "fit": {
             "epochs": fit.epochs,
+            **({} if fit.steps_per_epoch is None else {"steps_per_epoch": fit.steps_per_epoch}),
             "batch_size": fit.batch_size,
             "deterministic": fit.deterministic,
             "exact_training_metrics": fit.exact_training_metrics,
@@ -550,6 +557,8 @@ def _save_figures(
         few = samples.limit(PLOTTED_IMAGES)
         figure = plots.images([np.asarray(few.y), model.predict(few.x)], ["image", "reconstruction"], title)
         plots.save(figure, folder / "reconstructions.png")
+    elif isinstance(model.input_stage, Tokens):
+        return  # what a language model writes is in samples.jsonl
     elif forecasts is not None:
         plots.save(plots.forecast_errors(forecasts.errors(), forecasts.targets, title), folder / "errors_by_step.png")
         chosen = np.linspace(0, len(samples) - 1, min(PLOTTED_FORECASTS, len(samples))).astype(int)

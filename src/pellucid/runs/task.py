@@ -1,4 +1,4 @@
-"""The task of a run, chosen by its training data: classification, segmentation, regression or forecasting."""
+"""The task of a run, chosen by its training data: classification, segmentation, regression, forecasting or language."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pellucid.core.memory import Shape
 from pellucid.data import Dataset
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract, Tanh
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
@@ -18,6 +19,7 @@ from pellucid.metrics import (
     R2,
     AbsoluteError,
     Accuracy,
+    BitsPerCharacter,
     ConfusionMatrix,
     IntersectionOverUnion,
     Metric,
@@ -34,6 +36,7 @@ MEAN_IOU = IntersectionOverUnion(average="macro")
 SEGMENTATION_METRICS: tuple[Metric, ...] = (*CLASSIFICATION_METRICS, MEAN_IOU, IntersectionOverUnion())
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 FORECAST_METRICS: tuple[Metric, ...] = (R2(),)  # errors are reported for each target, in its own unit
+LANGUAGE_ADVICE = "use a language model: --model bigram, mlp-lm, gru-lm, gpt-mini or gpt"
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
@@ -51,6 +54,8 @@ class Task:
 
     Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
     targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
+
+    A language model has one output for each token at each position, and is trained with softmax and cross-entropy.
 
     A recipe that reconstructs has outputs of the shape of the samples, whose values are those that the network reads.
     """
@@ -72,6 +77,14 @@ class Task:
             raise ConfigError(
                 f"--model {model} finds the class of each pixel, and {data.name} has no class maps; use mnist-scenes as the "
                 "data, or another model, such as --model cnn for images with one class"
+            )
+        tokens = None if data.origin is None else data.origin.tokens
+        if tokens is not None:
+            return cls._language(recipe, data, tokens, model)
+        if recipe.context is not None:
+            raise ConfigError(
+                f"--model {model} predicts the next token of a text, and {data.name} is no text: use tinyshakespeare, names or "
+                "a text file as the data, or another model"
             )
         try:
             if recipe.reconstructs:
@@ -104,6 +117,21 @@ class Task:
                 f"{expected} (height, width, classes); use --model unet-small"
             )
         return cls(network, CrossEntropy(), (Accuracy(), MEAN_IOU), SEGMENTATION_METRICS)
+
+    @classmethod
+    def _language(cls, recipe: Recipe, data: Dataset, tokens: Tokens, model: str) -> Task:
+        network, expected = recipe.network(len(tokens.tokenizer)), (*data.shape, len(tokens.tokenizer))
+        try:
+            shape = network.build(data.shape).shape
+        except ShapeError as error:
+            raise ConfigError(f"--model {model} does not take {data.name}, a text: {error}; {LANGUAGE_ADVICE}") from None
+        if recipe.context is None and shape != expected:
+            raise ConfigError(
+                f"--model {model} has outputs of the shape {shape}, and a model of {data.name} predicts the next of "
+                f"{expected[1]} tokens at each of {expected[0]} positions, {expected}; {LANGUAGE_ADVICE}"
+            )
+        metrics = language_metrics(tokens.tokenizer)
+        return cls(network, CrossEntropy(), metrics[:1], metrics)
 
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
@@ -149,6 +177,12 @@ class Task:
             )
         units = tuple(stage.scale[i] for i in target_positions(stage))
         return cls(network, MeanSquaredError(units), FORECAST_METRICS, FORECAST_METRICS)
+
+
+def language_metrics(tokenizer: Tokenizer) -> tuple[Metric, ...]:
+    """Return the metrics of a language model: bits per character, and how often the most likely token is the right one."""
+    lengths = tokenizer.lengths
+    return BitsPerCharacter(None if (lengths == 1).all() else tuple(lengths.tolist())), Accuracy()
 
 
 def forecaster(network: Composite, window: Shape, stage: Standardization) -> Composite:

@@ -20,7 +20,7 @@ from pellucid.app.tabs.train_queue import TrainingQueue
 from pellucid.data.augmentation import AUGMENTATIONS
 from pellucid.data.augmentation_text import format_augmentation
 from pellucid.data.drawings.strokes import CLASSES
-from pellucid.data.sources.registry import CLASS_MAPS, SOURCES
+from pellucid.data.sources.registry import CLASS_MAPS, SOURCES, TEXTS
 from pellucid.errors import PellucidError
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import BATCH_OPTIMIZERS, CLASSIFIERS, MLP
@@ -40,7 +40,7 @@ FIELDS = (
     "limit",
     "corrections",
 )
-DATA = [name for name in SOURCES if name not in CLASS_MAPS]  # the presets of the page give one class to each image
+DATA = [name for name in SOURCES if name not in (*CLASS_MAPS, *TEXTS)]  # the presets of the page give one class to each image
 INCLUDE = "include"  # the value of ``corrections`` that adds them to the training set
 ACTIONS = ("pause", "resume", "stop", "learning_rate")
 HEARTBEAT = 15.0  # seconds without an event, after which a comment keeps the connection open

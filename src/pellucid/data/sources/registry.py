@@ -14,6 +14,7 @@ from pellucid.data.sources.drawings import SIZES, drawings
 from pellucid.data.sources.mnist_files import FASHION, MNIST
 from pellucid.data.sources.scenes import SIZES as SCENES, mnist_scenes
 from pellucid.data.sources.user_data import ReadOptions
+from pellucid.data.text.running_text import CONTEXT
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 SOURCES: dict[str, Callable[..., Splits]] = {
@@ -26,6 +27,7 @@ SOURCES: dict[str, Callable[..., Splits]] = {
     "names": texts.names,
 }
 CLASS_MAPS = ("mnist-scenes",)  # data sets with a class for each pixel
+TEXTS = {"tinyshakespeare": ("context", "tokens"), "names": ("tokens",)}  # with the options with which they are read
 
 
 def load(
@@ -36,25 +38,49 @@ def load(
 ) -> Splits:
     """Return a data set by its name, or user data by its path.
 
-    A path is that of a table or of a folder of images. The data is read with the options ``reading``, and split by the seed
-    into 80, 10 and 10 % unless the folder is split already.
+    A path is that of a table, of a folder of images, or of a text file or a folder of them. The data is read with the options
+    ``reading``, and split by the seed into 80, 10 and 10 % unless the folder is split already; text is split by place.
 
     Raises ConfigError for an unknown name, and otherwise the errors of ``mnist`` and of ``user_data.read_splits``.
     """
-    if checked_name(name) in SOURCES:
+    if checked_name(name, reading) in TEXTS:
+        return _load_text(name, data_dir, split_seed, ReadOptions() if reading is None else reading)
+    if name in SOURCES:
         if reading is not None:
             reading.check_options((), f"{name}: only for user data")
         return SOURCES[name](data_dir, split_seed)
     return user_data.read_splits(name, ReadOptions() if reading is None else reading, split_seed)
 
 
-def checked_name(name: str) -> str:
-    """Return ``name`` if it is that of a data set or the path of user data. Raises ConfigError and FileError."""
+def _load_text(name: str, data_dir: str | os.PathLike[str] | None, split_seed: int, reading: ReadOptions) -> Splits:
+    reading.check_options(TEXTS[name], name)
+    if name == "names":
+        return texts.names(data_dir, split_seed, tokenizer=reading.tokens)
+    if split_seed:
+        raise ConfigError(f"--split-seed does not apply to {name}, which is split by place")
+    return texts.tinyshakespeare(data_dir, context=reading.context or CONTEXT, tokenizer=reading.tokens)
+
+
+def reads_windows(name: str, reading: ReadOptions | None = None) -> bool:
+    """Return whether the data set, or the user data at a path, is a text that is read in windows.
+
+    Raises ConfigError and FileError for data that there is not.
+    """
+    if checked_name(name, reading) in SOURCES:
+        return name in TEXTS and "context" in TEXTS[name]
+    return user_data.reads_windows(name, reading)
+
+
+def checked_name(name: str, reading: ReadOptions | None = None) -> str:
+    """Return ``name`` if it is that of a data set or the path of user data, which is read with the options ``reading``.
+
+    Raises ConfigError and FileError.
+    """
     path = Path(name)
     if name not in SOURCES and not os.path.exists(path) and len(path.parts) == 1 and not path.suffix:
         raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)} (or give a path)")
     if name not in SOURCES:
-        user_data.is_table(name)
+        user_data.kind_of(name, reading)
     return name
 
 

@@ -20,12 +20,10 @@ from pellucid.core.files import open_regular
 from pellucid.data.dataset import Splits
 from pellucid.data.sources.documentation import documentation, words
 from pellucid.data.sources.folders import cache_folder, named_folder
+from pellucid.data.text.choosing import Choice
 from pellucid.data.text.lines import split_lines
-from pellucid.data.text.running_text import split_windows
-from pellucid.data.text.tokenizer import Tokenizer
+from pellucid.data.text.running_text import CONTEXT, split_windows
 from pellucid.errors import DataError, FileError
-
-CONTEXT = 64
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def tinyshakespeare(
     split_seed: int = 0,
     *,
     context: int = CONTEXT,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Choice = None,
 ) -> Splits:
     """Return 1,115,394 characters of plays by Shakespeare (Karpathy, 2015) as windows of ``context`` tokens.
 
@@ -76,7 +74,7 @@ def tinyshakespeare(
     return split_windows(text, context, tokenizer=tokenizer, name=name, source=source)
 
 
-def names(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0, *, tokenizer: Tokenizer | None = None) -> Splits:
+def names(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0, *, tokenizer: Choice = None) -> Splits:
     """Return 32,033 first names (Karpathy, 2022), each a sample: 30,033 / 1,000 / 1,000.
 
     The names are shuffled with one fixed seed before the test set is taken, as in makemore, which has the same number of them

@@ -1,21 +1,23 @@
-"""User data as the three sets of an experiment: a table, or a folder with one subfolder of images for each class."""
+"""User data as the three sets of an experiment: a table, a folder with one subfolder of images for each class, or text."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pellucid.core.config import Config, Count
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
-from pellucid.data.images.folders import COLOURS, read_scanned, scan_folder
+from pellucid.data.images.folders import COLOURS, image_files, read_scanned, scan_folder
 from pellucid.data.series.reading import read_series
 from pellucid.data.tables.column_types import TASKS
 from pellucid.data.tables.columns import MISSING
 from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.reading import read_csv
+from pellucid.data.text.reading import ENCODING, SUFFIXES, is_text_file, read_lines, read_text, text_files
+from pellucid.data.text.running_text import CONTEXT
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -26,6 +28,7 @@ PARTS = {
 }  # the usual names of the folders of a split
 MAX_SIZE = 128  # pixels: larger images are reduced to the default size, unless the user gives a size
 DEFAULT_SIZE = (32, 32)
+TEXT_OPTIONS = ("context", "tokens", "lines", "encoding")
 WINDOW = 4  # horizons: the length of the window if none is given
 _FEW_TEST_SAMPLES = 100  # with fewer, the results on the test set are rough
 _MIN_SAMPLES = 10
@@ -39,7 +42,9 @@ class ReadOptions(Config):
     has a ``header``, as in :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the
     ``horizon``, the ``window`` and the column ``time``, as in :func:`~pellucid.data.series.reading.read_series`, and the
     ``season``, the period of the series in rows, for the seasonal forecast that others are compared with. For images: the
-    ``size`` (height, width) and the ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`.
+    ``size`` (height, width) and the ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`. For text: the
+    ``context``, the number of ``tokens`` of a byte-pair encoding in place of characters, whether its ``lines`` are samples,
+    and the ``encoding`` of the files, as in :func:`~pellucid.data.text.reading.read_text`.
 
     Raises ConfigError for values that are not allowed.
     """
@@ -55,6 +60,10 @@ class ReadOptions(Config):
     window: Count | None = None
     time: str | None = None
     season: Count | None = None
+    context: Count | None = field(default=None, metadata={"optional": True})
+    tokens: Count | None = field(default=None, metadata={"optional": True})
+    lines: bool = field(default=False, metadata={"optional": True})
+    encoding: str = field(default=ENCODING, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,21 +99,36 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def is_table(name: str) -> bool:
-    """Return whether the path is that of a table (True) or a folder (False).
+    """Return whether the path is that of a table. Raises FileError and ConfigError as :func:`kind_of`."""
+    return kind_of(name) == "table"
 
-    Raises FileError if there is no such file, and ConfigError for another kind of file.
+
+def kind_of(name: str, reading: ReadOptions | None = None) -> str:
+    """Return the kind of the user data at a path: "table", "images" or "text".
+
+    A folder with text files and without images is text. Options for text make any file one. Raises FileError if there is no
+    such file, and ConfigError for another kind of file.
     """
     path = Path(name)
+    chosen = reading is not None and bool(set(reading.changed) & set(TEXT_OPTIONS))
     if os.path.isdir(path):
-        return False
+        has_texts = chosen or (next(text_files(path), None) is not None and next(image_files(path, Counter()), None) is None)
+        return "text" if has_texts else "images"
     if not os.path.exists(path):
         raise FileError(f"{name}: there is no such file or folder")
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise ConfigError(
-            f"{name}: user data must be a table ({' or '.join(TABLE_SUFFIXES)}) or a folder with one subfolder of images for "
-            "each class"
-        )
-    return True
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return "table"
+    if chosen or is_text_file(path):
+        return "text"
+    raise ConfigError(
+        f"{name}: user data must be a table ({' or '.join(TABLE_SUFFIXES)}), a folder with one subfolder of images for each "
+        f"class, or text ({', '.join(SUFFIXES)}, a folder of such files, or any text file with --context)"
+    )
+
+
+def reads_windows(name: str, reading: ReadOptions | None = None) -> bool:
+    """Return whether the user data at a path is text that is read in windows."""
+    return kind_of(name, reading) == "text" and not (reading is not None and reading.lines)
 
 
 def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str, str | None]:
@@ -112,8 +136,11 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
 
     For images, the headers of the files are read.
     """
-    if is_table(name):
+    kind = kind_of(name, reading)
+    if kind == "table":
         return reading, "table" if reading.horizon is None else "forecast", None
+    if kind == "text":
+        return reading, "gpt-mini", None
     size, note = reading.size, None
     if size is None:
         scans = [scan_folder(folder) for folder in _split_folders(Path(name)).values()]
@@ -128,18 +155,22 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
 def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
     """Return the table or folder at the path ``name``, split by the seed into 80, 10 and 10 %, stratified by class.
 
-    With a ``horizon`` the table is a series, which is split in time instead.
+    With a ``horizon`` the table is a series, which is split in time instead. Text is split by place, and with ``lines`` by the
+    seed.
 
     A folder that is split already contains the folder ``train`` and at least one of ``validation`` and ``test``, each with one
     subfolder for each class. If one of these two is missing, that set is taken from the training set.
 
     Raises the errors of ``read_csv`` and ``read_folder``, and ConfigError for options that do not apply to the data.
     """
-    if is_table(name) and reading.horizon is not None:
+    kind = kind_of(name, reading)
+    if kind == "text":
+        return _read_text(name, reading, split_seed)
+    if kind == "table" and reading.horizon is not None:
         if split_seed:
             raise ConfigError("--split-seed does not apply to series, which are split in time")
         return _read_series(name, reading, reading.horizon)
-    if is_table(name):
+    if kind == "table":
         reading.check_options(("target", "task", "missing", "ignore", "header"), "tables without --horizon")
         if not isinstance(reading.target, str):
             raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
@@ -187,6 +218,18 @@ def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:
         ignore=reading.ignore,
         header=reading.header,
     )
+
+
+def _read_text(name: str, reading: ReadOptions, split_seed: int) -> Splits:
+    """Return the text at the path ``name`` as windows, split by place, or as lines, split by the seed."""
+    reading.check_options(TEXT_OPTIONS, "text")
+    if reading.lines:
+        if reading.context is not None:
+            raise ConfigError("--context does not apply with --lines: samples are as long as the longest line")
+        return read_lines(name, tokenizer=reading.tokens, split_seed=split_seed, encoding=reading.encoding)
+    if split_seed:
+        raise ConfigError("--split-seed does not apply to text in windows, which is split by place")
+    return read_text(name, reading.context or CONTEXT, tokenizer=reading.tokens, encoding=reading.encoding)
 
 
 def _complete_splits(name: str, sets: dict[str, Dataset], seed: int) -> Splits:

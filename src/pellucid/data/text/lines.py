@@ -14,9 +14,8 @@ from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
-from pellucid.data.text.characters import CharacterTokenizer
+from pellucid.data.text.choosing import Choice, chosen_tokenizer
 from pellucid.data.text.stage import Tokens
-from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import DataError
 
 SEPARATOR = "\n"
@@ -62,12 +61,12 @@ def _samples(encoded: Sequence[Array], stage: Tokens, context: int | None, name:
     return Dataset(x, y, weights, name=name, origin=Origin(tokens=stage))
 
 
-def stage_of(lines: Sequence[str], tokenizer: Tokenizer | None = None) -> Tokens:
-    """Return the input stage of lines: one of their characters, whose separator is the end of a line, or of ``tokenizer``.
+def stage_of(lines: Sequence[str], choice: Choice = None, training_lines: Sequence[str] = ()) -> Tokens:
+    """Return the input stage of lines, whose separator is the end of a line; for ``choice`` see :func:`chosen_tokenizer`.
 
     Raises DataError for a tokenizer in which the end of a line is not one token.
     """
-    tokenizer = CharacterTokenizer.of(SEPARATOR + "".join(lines)) if tokenizer is None else tokenizer
+    tokenizer = chosen_tokenizer(choice, SEPARATOR + "".join(lines), "\n".join(training_lines))
     separator = tokenizer.encode(SEPARATOR)
     if len(separator) != 1:
         raise DataError(f"{tokenizer} has no token for the end of a line, which separates samples")
@@ -78,7 +77,7 @@ def stage_of(lines: Sequence[str], tokenizer: Tokenizer | None = None) -> Tokens
 def split_lines(
     lines: Sequence[str],
     *,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Choice = None,
     split_seed: int = 0,
     name: str = "text",
     source: str = "memory",
@@ -88,16 +87,20 @@ def split_lines(
     The test set is the same for every ``split_seed``, which decides about the validation set. The sizes are those of makemore
     (Karpathy, 2022), which shuffles the names and keeps 1,000 for the test; its validation set and its test set are the same.
 
+    The ``tokenizer`` is by default one of the characters of all lines; a number stands for byte-pair encoding with so many
+    tokens, learned from the training set, which needs the extra ``text``.
+
     Raises DataError for fewer than 10 lines, and the errors of :func:`line_samples`.
     """
     lines = list(lines)
     if len(lines) < MIN_LINES:
         raise DataError(f"{name}: {len(lines)} lines are too few for three sets: at least {MIN_LINES} are needed")
-    stage, size = stage_of(lines, tokenizer), min(MAX_PART, len(lines) // 10)
+    size = min(MAX_PART, len(lines) // 10)
     shuffled = generator(0, "split", "lines").permutation(len(lines))
     test, rest = shuffled[:size], shuffled[size:]
     again = generator(split_seed, "split", "validation").permutation(rest)
     chosen = {"train": again[size:], "validation": again[:size], "test": test}
+    stage = stage_of(lines, tokenizer, [lines[i] for i in chosen["train"]])
     encoded = [stage.tokenizer.encode(line) for line in lines]
     context = max(map(len, encoded)) + 1
     sets = {part: _samples([encoded[i] for i in rows], stage, context, f"{name} {part}") for part, rows in chosen.items()}

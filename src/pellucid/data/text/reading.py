@@ -10,10 +10,10 @@ from pathlib import Path
 from pellucid.core.files import open_regular
 from pellucid.core.habits import explain_arguments
 from pellucid.data.dataset import Dataset, Splits
+from pellucid.data.text.choosing import Choice
 from pellucid.data.text.lines import line_samples, split_lines
-from pellucid.data.text.running_text import TEST, VALIDATION, split_windows, windows
+from pellucid.data.text.running_text import CONTEXT, TEST, VALIDATION, split_windows, windows
 from pellucid.data.text.stage import Tokens
-from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex")  # of the text files in a folder
@@ -24,9 +24,9 @@ _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.B
 @explain_arguments
 def read_text(
     path: str | os.PathLike[str],
-    context: int,
+    context: int = CONTEXT,
     *,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Choice = None,
     validation: float = VALIDATION,
     test: float = TEST,
     encoding: str = ENCODING,
@@ -48,7 +48,7 @@ def read_text(
 
 @explain_arguments
 def read_lines(
-    path: str | os.PathLike[str], *, tokenizer: Tokenizer | None = None, split_seed: int = 0, encoding: str = ENCODING
+    path: str | os.PathLike[str], *, tokenizer: Choice = None, split_seed: int = 0, encoding: str = ENCODING
 ) -> Splits:
     """Return the lines of a text as samples, one for each line that is not empty.
 

@@ -19,36 +19,38 @@ from pellucid.core import rng
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array, aligned_zeros
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
-from pellucid.data.text.characters import CharacterTokenizer
+from pellucid.data.text.choosing import Choice, chosen_tokenizer
 from pellucid.data.text.stage import Tokens
-from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import ConfigError, DataError
 
 VALIDATION, TEST = 0.1, 0.05  # of the text
+CONTEXT = 64  # tokens of a window, if no number is given
 
 
 @explain_arguments
-def windows(
-    source: str | Array | Sequence[int], context: int, *, tokenizer: Tokenizer | None = None, name: str = "text"
-) -> Dataset:
+def windows(source: str | Array | Sequence[int], context: int, *, tokenizer: Choice = None, name: str = "text") -> Dataset:
     """Return the consecutive windows of a text, with the next token at each position as the target.
 
-    ``source`` is a text, or its tokens. The ``tokenizer`` of a text is by default one of its characters. The samples x and y
-    are (n, context). A last window that would be incomplete begins earlier, and what it repeats has the weight 0, so that each
-    token but the first is a target once.
+    ``source`` is a text, or its tokens. The ``tokenizer`` of a text is by default one of its characters; a number stands for
+    byte-pair encoding with so many tokens, which needs the extra ``text``. The samples x and y are (n, context). A last window
+    that would be incomplete begins earlier, and what it repeats has the weight 0, so that each token but the first is a target
+    once.
 
     ``fit`` on this data set draws windows at random places of the text instead, in an epoch as many as there are consecutive
     ones, or ``steps_per_epoch`` batches (:class:`DrawnWindows`).
 
     Raises ConfigError for a context below 1, and DataError for a text that is not longer than the context.
     """
+    stage = None
     if isinstance(source, str):
-        tokenizer = CharacterTokenizer.of(source) if tokenizer is None else tokenizer
-        source = tokenizer.encode(source)
+        stage = Tokens(chosen_tokenizer(tokenizer, source, source))
+        source = stage.tokenizer.encode(source)
+    elif tokenizer is not None:
+        stage = Tokens(chosen_tokenizer(tokenizer, "", ""))
     tokens = np.asarray(source)
     if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
         raise DataError(f"{name}: a text is a string or a row of tokens, got {tokens.dtype} of the shape {tokens.shape}")
-    return _cut(tokens.astype(np.int32), checked_context(context), None if tokenizer is None else Tokens(tokenizer), name)
+    return _cut(tokens.astype(np.int32), checked_context(context), stage, name)
 
 
 @explain_arguments
@@ -56,7 +58,7 @@ def split_windows(
     text: str,
     context: int,
     *,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Choice = None,
     validation: float = VALIDATION,
     test: float = TEST,
     name: str = "text",
@@ -65,7 +67,8 @@ def split_windows(
     """Return the windows of a text, split by place: its end is the validation part, what is before that the test part.
 
     ``validation`` and ``test`` are fractions of the characters. The ``tokenizer`` is by default one of the characters of the
-    whole text, so that no part has unknown ones.
+    whole text, so that no part has unknown ones; a number stands for byte-pair encoding with so many tokens, learned from the
+    training part, which needs the extra ``text``.
 
     Raises ConfigError for fractions that are not between 0 and 1, and DataError if a part is not longer than the context.
     """
@@ -77,12 +80,10 @@ def split_windows(
         raise ConfigError(f"validation={validation} and test={test} leave no text for the training part")
     if not text:
         raise DataError(f"{name}: the text is empty")
-    given = tokenizer is not None
-    tokenizer = CharacterTokenizer.of(text) if tokenizer is None else tokenizer
     a, b = borders(len(text), validation, test)
-    stage, sets = Tokens(tokenizer), dict[str, Dataset]()
+    stage, sets = Tokens(chosen_tokenizer(tokenizer, text, text[:a])), dict[str, Dataset]()
     for part, (first, last) in {"train": (0, a), "test": (a, b), "validation": (b, len(text))}.items():
-        tokens = tokenizer.encode(text[first:last])
+        tokens = stage.tokenizer.encode(text[first:last])
         if len(tokens) <= context:
             least = _least_length(context, validation, test)
             raise DataError(
@@ -91,9 +92,9 @@ def split_windows(
             )
         sets[part] = _cut(tokens, context, stage, f"{name} {part}")
     train = sets["train"]
-    kind = "tokens" if given else "characters"
+    kind = "characters" if tokenizer is None else "tokens"
     notes = (
-        f"text      {len(text):,} characters; {len(tokenizer):,} different {kind}; windows of {context:,} tokens",
+        f"text      {len(text):,} characters; {len(stage.tokenizer):,} different {kind}; windows of {context:,} tokens",
         f"split     by place: the first {a:,} characters for training, the next {b - a:,} for the test, the last "
         f"{len(text) - b:,} for validation",
     )
