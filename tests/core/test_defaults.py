@@ -113,11 +113,9 @@ DEFAULTS = {
 
 # What classes state about themselves, beside their settings: the classes for which it is true, or the value of each.
 FACTS = {
-    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding GELU GaussianNoise HardSigmoid HardSwish
-        Identity LayerNorm
-        LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU RMSNorm ReLU ReLU6 Rescale SELU SiLU Sigmoid
-        SinusoidalPositions
-        Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
+    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding GELU GaussianNoise HardSigmoid
+        HardSwish Identity LayerNorm LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU RMSNorm ReLU ReLU6
+        Rescale SELU SiLU Sigmoid SinusoidalPositions Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
     "gradient_of_x": "ELU GELU HardSwish Mish SELU SiLU",
     "classifies": "BinaryCrossEntropy BinaryFocalCrossEntropy CrossEntropy Hinge KLDivergence",
     "multi_label": "BinaryCrossEntropy BinaryFocalCrossEntropy",

@@ -16,6 +16,7 @@ from pellucid import (
     LayerNorm,
     Model,
     ReLU,
+    RMSNorm,
     Sequential,
     ShapeError,
     Softmax,
@@ -94,6 +95,58 @@ def test_layer_norm_far_from_zero():
     wanted = (wide - wide.mean(axis=1, keepdims=True)) / np.sqrt(wide.var(axis=1, keepdims=True) + 1e-5)
     for name in kernel_sets.SETS:
         np.testing.assert_allclose(run_layer(LayerNorm(), x, kernels=kernel_sets.load(name)).y, wanted, atol=1e-4)
+
+
+def with_gamma(layer, shape, dtype=np.float64):
+    """Return parameters of a normalization layer: an asymmetric γ, the first of its slots, and β = 0."""
+    theta = layouts(layer, shape)[0].zeros(dtype)
+    theta[: shape[-1]] = asymmetric(shape[-1:], 2)
+    return theta
+
+
+def test_layer_norm_without_bias_is_layer_norm_with_a_bias_of_zero():
+    x, dy = asymmetric((7, 3, 5)), asymmetric((7, 3, 5), 1)
+    for name in kernel_sets.SETS:
+        with_bias, without = (
+            run_layer(layer, x, dy, theta=with_gamma(layer, (3, 5)), kernels=kernel_sets.load(name))
+            for layer in (LayerNorm(), LayerNorm(bias=False))
+        )
+        np.testing.assert_array_equal(without.y, with_bias.y)
+        np.testing.assert_array_equal(without.dx, with_bias.dx)
+        np.testing.assert_array_equal(without.gradient[:5], with_bias.gradient[:5])
+    assert list(LayerNorm(bias=False).build((5,)).slots) == ["gamma"]
+
+
+# -- root mean square normalization -----------------------------------------------------------------------------------
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("shape", [(6, 4), (5, 300, 7), (2000, 3, 40)])  # one task and many
+def test_rms_norm_is_its_closed_form(kernels, dtype, shape):
+    x, dy = asymmetric(shape).astype(dtype), asymmetric(shape, 1).astype(dtype)
+    theta = with_gamma(RMSNorm(), shape[1:], dtype)
+    out, gamma = run_layer(RMSNorm(0.01), x, dy, theta=theta, kernels=kernels), theta[: shape[-1]].astype(float)
+    rows, upstream = x.reshape(-1, shape[-1]).astype(float), dy.reshape(-1, shape[-1]).astype(float)
+    r = 1 / np.sqrt((rows * rows).mean(axis=1, keepdims=True) + 0.01)
+    jacobian = r[..., None] * (np.eye(shape[-1]) - (rows * r)[:, :, None] * (rows * r)[:, None, :] / shape[-1])  # ∂x̂ᵢ/∂xⱼ
+    bound = {"rtol": 0, "atol": 1e-12 if dtype == np.float64 else 2e-4}
+    np.testing.assert_allclose(out.y.reshape(rows.shape), gamma * rows * r, **bound)
+    np.testing.assert_allclose(out.dx.reshape(rows.shape), np.einsum("li,lij->lj", gamma * upstream, jacobian), **bound)
+    np.testing.assert_allclose(out.gradient[: shape[-1]], (upstream * rows * r).sum(axis=0), rtol=1e-4, atol=1e-3)
+
+
+@BOTH
+def test_rms_norm_ignores_the_scale_and_keeps_nan_in_its_row(kernels):
+    x = asymmetric((4, 6)).astype(np.float32)
+    y = run_layer(RMSNorm(), x, kernels=kernels).y
+    for scale in (1e3, 1e25):  # whose squares overflow in float32
+        np.testing.assert_allclose(run_layer(RMSNorm(), scale * x, kernels=kernels).y, y, rtol=1e-4)
+    x[2, 3] = np.nan
+    assert np.isnan(run_layer(RMSNorm(), x, kernels=kernels).y).all(axis=1).tolist() == [False, False, True, False]
+    assert np.isnan(run_layer(RMSNorm(), x, kernels=kernels).y).any(axis=1).tolist() == [False, False, True, False]
+    with pytest.raises(ShapeError, match=r"RMSNorm\(\) over \(4, 1\) leaves only the sign"):
+        RMSNorm().build((4, 1))
 
 
 # -- batch normalization ----------------------------------------------------------------------------------------------
