@@ -385,6 +385,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "softplus": lambda k, a: k.softplus(a.x, a.out),
     "softplus_gradient": lambda k, a: k.softplus_gradient(np.abs(a.y), a.dy, a.dy),
     "squared_error": lambda k, a: k.squared_error(a.x, a.y, a.weights, a.scale, a.out),
+    "sum_arrays": lambda k, a: k.sum_arrays(a.x, a.y, a.out),
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),
     "swiglu": lambda k, a: k.swiglu(np.concatenate([a.x, a.y], axis=1), a.out),
     "swiglu_gradient": lambda k, a: k.swiglu_gradient(np.concatenate([a.x, a.y], axis=1), a.dy, a.out_wide),

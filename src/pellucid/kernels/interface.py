@@ -41,6 +41,7 @@ SUBJECTS = (
     "self_gated",
     "softmax",
     "strokes",
+    "sums",
     "upsampling",
     "vector_ops",
     "warp",
@@ -82,6 +83,9 @@ class Kernels(KernelRuntime, Protocol):
 
     def add_relu(self, x: Array, other: Array, out: Array) -> Array:
         """ReLU of a sum, the end of a residual block: max(x + other, 0)."""
+
+    def sum_arrays(self, x: Array, other: Array, out: Array) -> Array:
+        """The sum x + other; out may be one of them."""
 
     def relu6(self, x: Array, out: Array) -> Array:
         """ReLU6: min(max(x, 0), 6)."""

@@ -23,6 +23,7 @@ from pellucid.layers.context import Context
 class Add(Merge):
     """The sum of inputs of one shape: Y = X₁ + X₂ + …, so dXᵢ = dY for each of them."""
 
+    records: ClassVar[bool] = True
     positionwise: ClassVar[bool] = True
 
     def build(self, shapes: Sequence[Shape]) -> LayerSpec:
@@ -30,7 +31,7 @@ class Add(Merge):
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         ctx.keep(len(xs))
-        return _sum(xs, ctx.buffer("y", xs[0].shape))
+        return _sum(xs, ctx)
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Sequence[Array]:
         (inputs,) = ctx.kept
@@ -95,7 +96,7 @@ class Average(Merge):
 
     def forward(self, p: Views, xs: Sequence[Array], ctx: Context) -> Array:
         ctx.keep(len(xs))
-        y = _sum(xs, ctx.buffer("y", xs[0].shape))
+        y = _sum(xs, ctx)
         y /= len(xs)
         return y
 
@@ -234,12 +235,12 @@ def _one_shape(merge: Merge, shapes: Sequence[Shape], hint: str = "") -> Shape:
     return shapes[0]
 
 
-def _sum(xs: Sequence[Array], out: Array) -> Array:
-    """Write the sum of two or more arrays into ``out``, and return it."""
-    np.add(xs[0], xs[1], out=out)
+def _sum(xs: Sequence[Array], ctx: Context) -> Array:
+    """Return the sum of two or more arrays."""
+    y = ctx.kernels.sum_arrays(xs[0], xs[1], out=ctx.buffer("y", xs[0].shape))
     for x in xs[2:]:
-        out += x
-    return out
+        ctx.kernels.sum_arrays(y, x, out=y)
+    return y
 
 
 def _listed(shapes: Sequence[Shape]) -> str:
