@@ -15,11 +15,14 @@ from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.memory import Array
 from pellucid.data import Dataset
+from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, FileError
 from pellucid.metrics import wilson
-from pellucid.runs.comparison import Comparison, short_names, sign_tests
+from pellucid.model.model import Model
+from pellucid.runs.comparison import SIGNIFICANCE, Comparison, short_names, sign_tests
 from pellucid.runs.folder import load_data, open_run, read_metrics
 
+CHUNK = 128  # samples of a text that are predicted together
 PLOTTED_IMAGES = 24  # in the figure of disagreements
 Metrics = Mapping[str, Any]  # the metrics.json of a run, with its name and folder
 
@@ -39,14 +42,17 @@ def compare(
     difference between two runs may be due to chance. The test compares these trained networks. Another seed gives another
     network: to find out whether one kind of network is better than another, compare several runs of each kind.
 
-    For models that predict numbers, the errors of each run and a sign test of each pair are printed.
+    For models that predict numbers, the errors of each run and a sign test of each pair are printed; for language models, the
+    bits per character, and a sign test of the probabilities of the windows or lines.
     """
     names = short_names([str(run) for run in runs])
     if len(set(names)) < len(names):
         raise ConfigError("the same run is given twice")
     metrics = [{"run": name, "folder": str(run), **read_metrics(run)} for name, run in zip(names, runs, strict=True)]
     test, outputs = _predict(names, runs, metrics, data_dir)
-    if test.classes is None:
+    if test.origin is not None and test.origin.tokens is not None:
+        _compare_texts(metrics, test, outputs, out, json)
+    elif test.classes is None:
         _compare_regressions(metrics, test, outputs, out, json)
     else:
         _compare_classifiers(metrics, test, test.classes, outputs, out, json)
@@ -55,13 +61,15 @@ def compare(
 def _predict(
     names: Sequence[str], runs: Sequence[Path], metrics: Sequence[Metrics], data_dir: Path | None
 ) -> tuple[Dataset, dict[str, Array]]:
-    """Return the test set that the runs have in common, and the outputs of each run for it.
+    """Return the test set that the runs have in common, and the outputs of each run for it; of language models, the mean
+    −log p of the tokens of each sample.
 
     Raises ConfigError if they have none in common.
     """
     opened = [open_run(run) for run in runs]
     for run, (model, _) in zip(runs, opened, strict=True):
-        require_vector(model, run)
+        if not isinstance(model.input_stage, Tokens):
+            require_vector(model, run)
     digests = {values.get("data", {}).get("sha256") for values in metrics}
     if len(digests) > 1:
         which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in metrics)
@@ -69,6 +77,8 @@ def _predict(
     splits = load_data(opened[0][1], data_dir)
     if splits.sha256 not in digests:
         raise ConfigError(f"the runs were tested on other data than the {splits.name} on this machine: use --data-dir")
+    if splits.test.origin is not None and splits.test.origin.tokens is not None:
+        return splits.test, {name: _nats(model, splits.test) for name, (model, _) in zip(names, opened, strict=True)}
     x = splits.test.x
     return splits.test, {name: model.predict(x) for name, (model, _) in zip(names, opened, strict=True)}
 
@@ -132,6 +142,43 @@ def _compare_regressions(
             echo(f"{values['run']:<{width}}  {_thousands(values.get('parameters')):>9} parameters  {scores}")
         for one in tests:
             echo(str(one))
+    if out is not None:
+        _create_folder(out)
+        write_text(out / "comparison.json", json_text(summary))
+        echo(f"the comparison is in {out}", quiet=json)
+
+
+def _nats(model: Model, data: Dataset) -> Array:
+    """Return the mean −log p of the tokens of each sample (n)."""
+    x, y, found = data.x, data.y, []
+    weights = np.ones(y.shape) if data.sample_weight is None else data.sample_weight
+    for start in range(0, len(data), CHUNK):
+        rows = slice(start, start + CHUNK)
+        p = np.take_along_axis(model.predict(x[rows]), y[rows, :, None].astype(np.int64), axis=-1)[..., 0]
+        nats = -np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+        found.append((nats * weights[rows]).sum(axis=1) / weights[rows].sum(axis=1))
+    return np.concatenate(found)
+
+
+def _compare_texts(metrics: Sequence[Metrics], test: Dataset, nats: Mapping[str, Array], out: Path | None, json: bool) -> None:
+    tests, what = sign_tests(np.zeros(len(test)), nats), "windows" if test.passage is not None else "lines"
+    texts = [
+        f"{one.first} gives the higher probability to {one.first_closer:,} {what} of the test part, {one.second} to "
+        f"{one.second_closer:,}{': that may be due to chance' if one.adjusted >= SIGNIFICANCE else ''} (p = {one.adjusted:.2g})"
+        for one in tests
+    ]
+    summary = {"runs": metrics, "tests": [{**vars(one), "text": text} for one, text in zip(tests, texts, strict=True)]}
+    if json:
+        print_json(summary)
+    else:
+        width = max(len(str(values["run"])) for values in metrics)
+        for values in metrics:
+            scores = format_scores(values["test"], len(test)) if "test" in values else "not tested"
+            echo(f"{values['run']:<{width}}  {_thousands(values.get('parameters')):>9} parameters  {scores}")
+        for text in texts:
+            echo(text)
+        if len(texts) > 1:
+            echo(f"(the p-values are adjusted for {len(texts)} pairs)")
     if out is not None:
         _create_folder(out)
         write_text(out / "comparison.json", json_text(summary))

@@ -8,6 +8,7 @@ While it trains:
 
 status.json      what the run is doing (:mod:`pellucid.runs.progress`)
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
+samples.json     what a language model writes, ten times in the training (:mod:`pellucid.runs.samples`)
 findings.json    what the doctor has found so far, if it watches the training (--watch)
 checkpoints      a folder with the last two checkpoints, from which an interrupted run is resumed; removed at the end
 .lock            the process that trains into the folder; removed at the end
@@ -47,7 +48,7 @@ from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.ranks import RankGroup
 
 CONFIG, STATUS, HISTORY, METRICS, MODEL = "config.json", "status.json", "history.csv", "metrics.json", "model.pellucid"
-FINDINGS = "findings.json"
+FINDINGS, SAMPLES = "findings.json", "samples.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 _ADVICE = "wait until it ends, or choose another --out"
 
@@ -172,6 +173,9 @@ class RunFolder:
 
     def write_findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
         self._write(FINDINGS, json_text(findings), sync=False)
+
+    def write_samples(self, samples: Sequence[Mapping[str, Any]]) -> None:
+        self._write(SAMPLES, json_text(samples), sync=False)
 
     def write_history(self, history: History) -> None:
         self._write(HISTORY, history.to_csv())

@@ -42,6 +42,7 @@ from pellucid.optim import (
     AdamW,
     Chain,
     ClipNorm,
+    Decay,
     Lion,
     Muon,
     Nadam,
@@ -51,7 +52,7 @@ from pellucid.optim import (
     RMSprop,
     rule_of,
 )
-from pellucid.runs.language_models import NeuralProbabilisticLanguageModel, RecurrentLanguageModel, bigram
+from pellucid.runs.language_models import GPT, NeuralProbabilisticLanguageModel, RecurrentLanguageModel, bigram
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
@@ -396,6 +397,20 @@ PRESETS: dict[str, Recipe] = {
         RecurrentLanguageModel(),
         Chain(ClipNorm(1.0), Adam(OneCycle(0.005))),
         FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
+        context=64,
+    ),
+    "gpt-mini": Recipe(
+        "a Transformer of 4 blocks, 64 wide",
+        GPT(width=64),
+        Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.004, 0.1), beta2=0.99)),
+        FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
+        context=64,
+    ),
+    "gpt": Recipe(
+        "a Transformer of 4 blocks, 128 wide, as in nanoGPT's example for a CPU",
+        GPT(),
+        Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.003, 0.1), beta2=0.99)),
+        FitOptions(epochs=40, batch_size=32, steps_per_epoch=250),
         context=64,
     ),
 }

@@ -33,7 +33,7 @@ from pellucid.core.plain_values import fits
 from pellucid.errors import PellucidError
 from pellucid.metrics import Value
 from pellucid.runs.energy import Energy, Meter
-from pellucid.runs.folder import CHECKPOINTS, CONFIG, FINDINGS, HISTORY, METRICS, MODEL, STATUS, RunFolder
+from pellucid.runs.folder import CHECKPOINTS, CONFIG, FINDINGS, HISTORY, METRICS, MODEL, SAMPLES, STATUS, RunFolder
 from pellucid.training import Control, EpochEvent, Event, History, StepEvent
 
 _PLACE = {"epoch": 0, "batch": 0, "batches": 0, "step": 0}  # of the last step, as in the status
@@ -202,7 +202,7 @@ class RunProgress:
         """Write the first files of the run, and remove those of a run that it replaces."""
         if self._replaces:
             # Its settings first: a process that is killed here leaves no folder that would be resumed with them.
-            self.folder.remove(CONFIG, STATUS, HISTORY, FINDINGS, METRICS, MODEL)
+            self.folder.remove(CONFIG, STATUS, HISTORY, FINDINGS, SAMPLES, METRICS, MODEL)
         if not self._is_resumed:
             self.folder.write_config(self.config)
         self._begun = True
@@ -284,7 +284,7 @@ class RunProgress:
     def fail(self, error: BaseException) -> None:
         """Note the error that ends the run. A run that failed before there was an epoch or a checkpoint leaves no files."""
         if not self._is_resumed and not self._has_results():
-            self.folder.remove(CHECKPOINTS, *((CONFIG, STATUS, HISTORY, FINDINGS) if self._begun else ()))
+            self.folder.remove(CHECKPOINTS, *((CONFIG, STATUS, HISTORY, FINDINGS, SAMPLES) if self._begun else ()))
             self.folder.discard()
             return
         if not self._begun:

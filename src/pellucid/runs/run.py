@@ -42,6 +42,7 @@ from pellucid.runs.plan import AUTO, RunPlan, RunSettings
 from pellucid.runs.progress import RunProgress
 from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
+from pellucid.runs.samples import TextSamples
 from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
@@ -97,10 +98,10 @@ def complete(
     """Train and evaluate the model of a prepared run, and write its folder. See :func:`run`."""
     folder, tracked = prepared.folder, None
     try:
-        events, tracked = start(prepared, alone=alone)
+        events, tracked, samples = start(prepared, alone=alone)
         if (group := ranks.current()).size > 1:
             group.resume = resume_command(folder.path)
-        training = train(prepared, events, tracked, notify=notify, progress=progress, observer=observer)
+        training = train(prepared, events, tracked, samples, notify=notify, progress=progress, observer=observer)
         prepared = _with_rate_changes(prepared, training.rate_changes)
         if training.signal is not None:
             raise exception_for(training.signal)
@@ -352,8 +353,9 @@ def _find_learning_rate(model: Model, recipe: Recipe, train_set: Dataset, notify
     return search.suggestion
 
 
-def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None, None], RunProgress]:
-    """Return the events of the training, which writes checkpoints, and what writes the other files of the folder meanwhile."""
+def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None, None], RunProgress, TextSamples | None]:
+    """Return the events of the training, which writes checkpoints, and what writes the other files of the folder meanwhile: a
+    language model also writes samples."""
     model, fit, folder, earlier = prepared.model, prepared.plan.recipe.fit, prepared.folder, prepared.earlier
     if earlier is None:
         folder.remove(CHECKPOINTS)  # those of a run that --force replaces
@@ -377,13 +379,18 @@ def start(prepared: PreparedRun, *, alone: bool) -> tuple[Generator[Event, None,
         watched=prepared.plan.settings.watch,
         planned_rates=prepared.plan.rate_changes,
     )
-    return tracked.followed(events), tracked
+    samples = None
+    if isinstance(prepared.train_set.input_stage(), Tokens):
+        samples = TextSamples(model, folder, fit.epochs, resumed=earlier is not None)
+        events = samples.followed(events)
+    return tracked.followed(events), tracked, samples
 
 
 def train(
     prepared: PreparedRun,
     events: Generator[Event, None, None],
     tracked: RunProgress,
+    samples: TextSamples | None = None,
     *,
     notify: Notify,
     progress: bool,
@@ -393,7 +400,8 @@ def train(
     model, stopped = prepared.model, False
     if observer is None:
         epochs = prepared.plan.recipe.fit.epochs
-        number = show(events, progress and ranks.current().rank == 0, epochs, model.kernels, model.history, tracked.control)
+        shown, lines = progress and ranks.current().rank == 0, None if samples is None else samples.new_lines
+        number = show(events, shown, epochs, model.kernels, model.history, tracked.control, lines)
     else:
         with model.kernels.announce_compilation(notify):
             number, stopped = _observe(events, observer, tracked)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -164,10 +164,12 @@ def show(
     kernels: Kernels,
     history: History,
     control: Control,
+    lines: Callable[[], Sequence[str]] | None = None,
 ) -> int | None:
     """Run a training to its end, and show its events on the display for this environment (:func:`make_display`).
 
-    ``history`` and ``control`` are those of the training. The display shows the findings of a watch when they arise, and at the
+    ``history`` and ``control`` are those of the training. ``lines()`` is called after each event and returns further lines of
+    text to display. The display shows the findings of a watch when they arise, and at the
     end why the training stopped, if the history says so, and its problems.
 
     A signal (:func:`interruptible`) ends the training after the current step: checkpoints are written and policies finish.
@@ -177,6 +179,8 @@ def show(
     with interruptible() as interruption, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
+            for line in lines() if lines is not None else ():
+                display.print_line(line)
             shown = _show_findings(display, history, shown)
             if interruption.number is not None:
                 control.stop = True
