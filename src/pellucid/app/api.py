@@ -66,13 +66,15 @@ class RequestFields:
         with using(kernels):
             return digit(self.strokes(), normalization, self.canvas())[None]
 
-    def text(self, name: str, choices: Iterable[str] | None = None, default: Any = REQUIRED) -> Any:
-        """Return a string, which must be one of the ``choices`` if these are given."""
+    def text(
+        self, name: str, choices: Iterable[str] | None = None, default: Any = REQUIRED, *, limit: int = MAX_TEXT
+    ) -> Any:
+        """Return a string of at most ``limit`` characters, which must be one of the ``choices`` if these are given."""
         value = self._get(name, default)
         if value is default and default is not REQUIRED:
             return value
-        if not isinstance(value, str) or len(value) > MAX_TEXT:
-            raise DataError(f"{in_words(name)} must be a string of at most {MAX_TEXT:,} characters")
+        if not isinstance(value, str) or len(value) > limit:
+            raise DataError(f"{in_words(name)} must be a string of at most {limit:,} characters")
         if choices is not None and value not in (known := list(choices)):
             raise ConfigError(f"there is no {in_words(name)} {value!r}: {did_you_mean(value, known)}")
         return value

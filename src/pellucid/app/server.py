@@ -24,10 +24,10 @@ from starlette.types import ASGIApp
 from pellucid.app import guards
 from pellucid.app.connections import Connection
 from pellucid.app.state import AppState
-from pellucid.app.tabs import compare, draw, inside, playground, train, why
+from pellucid.app.tabs import compare, draw, inside, playground, text, train, why
 from pellucid.errors import ConfigError
 
-TABS = (draw, inside, why, playground, train, compare)
+TABS = (draw, inside, why, playground, text, train, compare)
 SHARED = ("dom.js", "pad.js", "rendering.js", "rounding.js", "strokes.js")  # scripts of exported pages that this page uses too
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PORT_ATTEMPTS = 20

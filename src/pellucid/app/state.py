@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pellucid.app.networks import Networks
 from pellucid.app.tabs.train_queue import TrainingQueue
+from pellucid.app.texts import TextNetworks
 from pellucid.data.drawings.corrections import Corrections
 from pellucid.errors import PellucidError
 
@@ -21,8 +22,8 @@ FIRST_ANSWER, PAUSE = 3.0, 0.5
 class AppState:
     """What all routes use: the networks, the folder for new runs, the corrections, and the folder of the data sets.
 
-    With ``load_runs``, the networks of the folder ``runs`` are loaded after the server has started; if there are none, the two
-    networks for drawings that are part of the package. A training of two such networks that was interrupted goes on.
+    With ``load_runs``, the networks of the folder ``runs`` are loaded after the server has started; if none of them reads digits,
+    the two networks for drawings that are part of the package. A training of two such networks that was interrupted goes on.
     """
 
     networks: Networks
@@ -31,11 +32,13 @@ class AppState:
     data_dir: Path | None = None
     load_runs: bool = False
     learning: threading.Lock = field(default_factory=threading.Lock)  # held while networks learn corrections
+    texts: TextNetworks = field(default_factory=TextNetworks)
     jobs: TrainingQueue = field(init=False)
 
     def __post_init__(self) -> None:
         self.jobs = TrainingQueue(self.networks, self.runs, self.data_dir)
         if self.load_runs:
+            self.texts = TextNetworks(self.runs)
             self.networks.kernels = "reference"  # until it is known whether there are runs
 
     def load(self) -> None:

@@ -39,6 +39,7 @@ def draw(
         from pellucid.app import server
         from pellucid.app.networks import Networks
         from pellucid.app.state import AppState
+        from pellucid.app.texts import TextNetworks, is_text
     except ImportError as error:
         if (error.name or "").split(".")[0] not in ("starlette", "uvicorn", "anyio"):
             raise
@@ -53,10 +54,10 @@ def draw(
     if host not in LOCAL_HOSTS:
         echo("anyone who can reach this machine over the network can use the page and train networks on it")
     sys.stdout.flush()
-    networks = Networks()
-    if runs:
-        networks.add(*runs)
-    state = AppState(networks, Path("runs"), Corrections(corrections), data_dir, load_runs=not runs)
+    networks, texts = Networks(), TextNetworks()
+    for run in runs or []:
+        texts.add(run) if is_text(run) else networks.add(run)
+    state = AppState(networks, Path("runs"), Corrections(corrections), data_dir, load_runs=not runs, texts=texts)
 
     def on_ready() -> None:
         if not no_open:

@@ -6,13 +6,22 @@
     attribution.completeness_error   (n): how much of the output the values do not explain
 
 A method is a function of a model and samples that returns an :class:`Attribution`. :data:`METHODS` lists them by name.
+
+Language models, and attention in any model:
+
+    from pellucid.explain import attention_weights, logit_lens, probabilities_without
+    attention_weights(model, "To be")      path -> (heads, t, t): what each position takes from which other one
+    logit_lens(model, "To be")             path -> (t, tokens): what the network would predict if it ended after this block
+    probabilities_without(model, "To be", heads=[(path, 0)])    (t, tokens): the prediction without a part of the network
 """
 
 from pellucid.explain.attribution import Attribution
+from pellucid.explain.attention_weights import attention_weights
 from pellucid.explain.deeplift import deeplift
 from pellucid.explain.grad_cam import grad_cam
 from pellucid.explain.gradients import gradient, input_times_gradient, saliency
 from pellucid.explain.integrated_gradients import expected_gradients, integrated_gradients
+from pellucid.explain.language_models import TokenReader, TokenReading, logit_lens, probabilities_without
 from pellucid.explain.methods import METHODS, Method, method
 from pellucid.explain.occlusion import occlusion
 from pellucid.explain.shapley import shapley
@@ -21,14 +30,19 @@ __all__ = [
     "METHODS",
     "Attribution",
     "Method",
+    "TokenReader",
+    "TokenReading",
+    "attention_weights",
     "deeplift",
     "expected_gradients",
     "grad_cam",
     "gradient",
     "input_times_gradient",
     "integrated_gradients",
+    "logit_lens",
     "method",
     "occlusion",
+    "probabilities_without",
     "saliency",
     "shapley",
 ]

@@ -97,39 +97,42 @@ def chance(key: int, position: int) -> float:
     return (rng.at_step(key, position) >> 11) * 2.0**-53  # the 53 bits that a float64 holds
 
 
-def check_language_model(state: ModelState) -> None:
-    """Raise ConfigError unless the network reads a window of tokens and computes the probabilities of the next one."""
-    several.refuse_several(state.network, "generate")
+def check_language_model(state: ModelState, what: str = "generate") -> None:
+    """Raise ConfigError unless the network reads a window of tokens and computes the probabilities of the next one.
+
+    The message begins with ``what``, as that of :func:`checked_tokens` does with ``action``.
+    """
+    several.refuse_several(state.network, what)
     advice = (
         "a language model reads tokens and ends in their probabilities, as in Sequential(Embedding(65, 32), GRU(64, "
         "return_sequences=True), Dense(65), Softmax()) with input_shape=(64,) and CrossEntropy()"
     )
     entries = getattr(next((layer for _, layer in primitives(state.network)), None), "entries", None)
     if len(state.input_shape) != 1 or entries is None:
-        raise ConfigError(f"generate: the network reads samples of the shape {state.input_shape}, not tokens: {advice}")
+        raise ConfigError(f"{what}: the network reads samples of the shape {state.input_shape}, not tokens: {advice}")
     shape, head = state.output.shape, state.output.head
     if not isinstance(head, Softmax) or shape[-1] < 2 or shape[:-1] not in ((), state.input_shape):
         end = "does not end in Softmax" if not isinstance(head, Softmax) else f"has outputs of the shape {shape}"
-        raise ConfigError(f"generate: the network {end}, so it does not predict the next token: {advice}")
+        raise ConfigError(f"{what}: the network {end}, so it does not predict the next token: {advice}")
     if shape[-1] > entries:
         raise ConfigError(
-            f"generate: the network predicts {shape[-1]} different tokens, but reads {entries}: it cannot read all that it "
+            f"{what}: the network predicts {shape[-1]} different tokens, but reads {entries}: it cannot read all that it "
             "writes; give its Embedding as many entries"
         )
 
 
-def checked_tokens(prompt: Any, tokens: int, what: str = "the prompt") -> list[int]:
+def checked_tokens(prompt: Any, tokens: int, what: str = "the prompt", action: str = "generate") -> list[int]:
     """Return a prompt as a list of numbers of tokens. Raises DataError unless it has at least one, and all are below
     ``tokens``."""
     array = np.asarray(prompt)
     if array.size == 0:
-        raise DataError(f"generate: {what} is empty; the network needs at least one token to go on from")
+        raise DataError(f"{action}: {what} is empty; the network needs at least one token to go on from")
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise DataError(f"generate: {what} is a row of tokens, which are integers, not {array.dtype} of shape {array.shape}")
+        raise DataError(f"{action}: {what} is a row of tokens, which are integers, not {array.dtype} of shape {array.shape}")
     wrong = np.flatnonzero((array < 0) | (array >= tokens))
     if wrong.size:
         raise DataError(
-            f"generate: {array[wrong[0]]} at position {wrong[0]} of {what} is not a token: they are the integers from 0 to "
+            f"{action}: {array[wrong[0]]} at position {wrong[0]} of {what} is not a token: they are the integers from 0 to "
             f"{tokens - 1:,}"
         )
     found: list[int] = array.tolist()

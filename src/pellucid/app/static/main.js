@@ -5,7 +5,7 @@ import {connection} from "./api.js";
 import {appState, notify} from "./app-state.js";
 import {element} from "./dom.js";
 
-const TABS = ["draw", "inside", "why", "playground", "train", "compare"];
+const TABS = ["draw", "inside", "why", "playground", "text", "train", "compare"];
 const KEYS = {ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity};   // on the buttons of the tabs
 const OFFLINE = "The server does not answer: is pellucid draw still running? This page tries again every two seconds, and keeps your drawing.";
 const mounted = {}, loading = {};
