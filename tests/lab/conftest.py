@@ -1,12 +1,14 @@
-"""MNIST for the tests of the lab, without a network."""
+"""MNIST and a text for the tests of the lab, without a network."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import pellucid.lab.experiment
 from pellucid import DataError
 from pellucid.data.sources.mnist import mnist_5k
+from pellucid.data.text import split_windows
 from pellucid.lab import Results
 
 
@@ -20,6 +22,19 @@ def digits():
 def small_mnist(monkeypatch, digits):
     """Replace MNIST by the 5,000 digits that need no network."""
     monkeypatch.setattr(pellucid.lab.experiment, "whole_mnist", lambda data_dir: digits)
+
+
+@pytest.fixture(scope="session")
+def small_text():
+    """30,000 characters in which words follow each other at random."""
+    chosen = np.random.default_rng(0).choice("the king and queen of all men will come to see his house again\n".split(" "), 8000)
+    return split_windows(" ".join(chosen)[:30_000], 1, name="small-text")
+
+
+@pytest.fixture(autouse=True)
+def small_plays(monkeypatch, small_text):
+    """Replace tinyshakespeare by a small text."""
+    monkeypatch.setattr(pellucid.lab.experiment, "whole_plays", lambda data_dir: small_text)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pellucid import notebook
-from pellucid.data.dataset import Splits
+from pellucid.core.rng import generator
+from pellucid.data.dataset import Dataset, Splits
 from pellucid.data.sources.mnist import mnist
+from pellucid.data.sources.texts import tinyshakespeare
+from pellucid.data.text import Tokens, windows
+from pellucid.errors import DataError
 from pellucid.lab.experiments import CHAPTERS
 
 if TYPE_CHECKING:
@@ -33,6 +37,15 @@ def whole_mnist(data_dir: Path | None) -> Splits:
     return mnist(data_dir)
 
 
+@functools.cache
+def whole_plays(data_dir: Path | None) -> Splits:
+    """Return tinyshakespeare, or the text that replaces it without a network; it is read and verified once per process."""
+    try:
+        return tinyshakespeare(data_dir)
+    except DataError:  # the folder of MNIST has no text
+        return tinyshakespeare()
+
+
 class Size(Enum):
     """The amount of work: ``full`` for the report, ``quick`` for a first look, ``tiny`` for tests of the code."""
 
@@ -43,7 +56,7 @@ class Size(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of ``measure``: its seed, the amount of work, and the folder in which MNIST is looked for first."""
+    """One run of ``measure``: its seed, the amount of work, and the folder in which MNIST and texts are looked for first."""
 
     seed: int
     size: Size = Size.FULL
@@ -64,6 +77,23 @@ class Trial:
             for part, count in ((whole.train, train), (whole.validation, validation))
         ]
         return Splits(limited[0], limited[1], whole.test, whole.name, whole.source, whole.sha256)
+
+    def plays(self, context: int, train: int | None = None, validation: int | None = None) -> Splits:
+        """Return tinyshakespeare as windows of ``context`` characters, with at most so many characters of each part (None: all).
+
+        The characters of a part are consecutive; where they begin is drawn with the trial's seed.
+        """
+        whole = whole_plays(self.data_dir)
+        parts = [self._passage(part, context, count) for part, count in ((whole.train, train), (whole.validation, validation))]
+        return Splits(parts[0], parts[1], whole.test, whole.name, whole.source, whole.sha256)
+
+    def _passage(self, part: Dataset, context: int, count: int | None) -> Dataset:
+        tokens, stage = part.passage, part.input_stage()
+        assert tokens is not None and isinstance(stage, Tokens)  # because it is a text
+        if count is not None and count < len(tokens):
+            start = int(generator(self.seed, "passage", part.name).integers(len(tokens) - count))
+            tokens = tokens[start : start + count]
+        return windows(tokens, context, tokenizer=stage.tokenizer, name=part.name)
 
 
 @dataclass(frozen=True)

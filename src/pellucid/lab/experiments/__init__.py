@@ -59,5 +59,14 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
         "spurious-watermark",
         "adversarial-examples",
     ),
+    "Attention and text": (
+        "induction",
+        "positions",
+        "attention-scaling",
+        "causal-mask",
+        "context-length",
+        "recurrent-or-attention",
+        "scaling-law",
+    ),
     "Other ways to learn": ("unsupervised-clustering",),
 }
