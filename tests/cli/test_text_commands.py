@@ -1,0 +1,146 @@
+"""The command line on texts: from training to evaluation, prediction, comparison and examination."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pellucid.cli import application
+from pellucid.runs.presets import PRESETS
+
+TEXT = "".join(f"{'abcde'[i % 5]}{'xyz'[i // 5 % 3]} {'uv' * (i % 3)}\n" for i in range(700))
+
+
+def cli(*arguments, code=0):
+    """Run the command. Returns (standard output, standard error)."""
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
+    assert result.exit_code == code, result.output + repr(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
+    return result.stdout, result.stderr
+
+
+def refused(*arguments):
+    """Return the message of the error."""
+    _, error = cli(*arguments, code=2)
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.fixture
+def text(tmp_path, monkeypatch):
+    """A folder with a text; the presets train for 60 steps."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.txt").write_text(TEXT)
+    for name in ("bigram", "mlp-lm", "gru-lm"):
+        fit = dataclasses.replace(PRESETS[name].fit, epochs=2, batch_size=8, steps_per_epoch=30)
+        monkeypatch.setitem(PRESETS, name, dataclasses.replace(PRESETS[name], fit=fit))
+    return tmp_path
+
+
+def test_a_text_from_training_to_comparison(text):
+    out, err = cli("train", "my.txt", "--model", "bigram", "--context", 16, "--out", "one")
+    assert "data      my: " in out
+    assert "windows of 16 tokens" in out
+    assert "split     by place: the first" in out
+    assert "2 epochs of 30 steps" in out
+    assert "bits per character" in out
+    assert "after epoch 2 it writes:" in err
+    assert sorted(path.name for path in (text / "one").iterdir()) == [
+        "config.json",
+        "history.csv",
+        "learning_curves.png",
+        "metrics.json",
+        "model.pellucid",
+        "samples.json",
+        "status.json",
+    ]
+    out, _ = cli("evaluate", "one")
+    assert "test      accuracy" in out
+    assert "precision" not in out
+    values = json.loads(cli("evaluate", "one", "--part", "validation", "--json")[0])
+    assert values["bits_per_character"] == pytest.approx(values["loss"] / np.log(2), rel=1e-5)
+    (text / "other.txt").write_text(TEXT[:500])
+    out, _ = cli("evaluate", "one", "other.txt")
+    assert "text" in out
+    (text / "begin.txt").write_text("ax\nb")
+    rows = json.loads(cli("predict", "one", "begin.txt", "--json")[0])
+    assert len(rows[0]["probabilities"]) == len(set(TEXT))
+    assert rows[0]["label"] in "xyz"
+    assert "begin.txt  " in cli("predict", "one", "begin.txt", "--out", "p.csv")[0]
+    assert (text / "p.csv").read_text().startswith("file,prediction,probability of \\n,")
+    cli("train", "my.txt", "--model", "mlp-lm", "--context", 16, "--out", "two", "--quiet")
+    out, _ = cli("compare", "one", "two", "--out", "both")
+    assert "bits per character" in out
+    assert "gives the higher probability to" in out
+    assert "windows of the test part" in out
+    assert (text / "both" / "comparison.json").is_file()
+    assert json.loads(cli("compare", "one", "two", "--json")[0])["tests"][0]["first"] == "one"
+    out, _ = cli("doctor", "one")
+    assert "findings" in out
+
+
+def test_lines(text):
+    out, _ = cli("train", "my.txt", "--lines", "--model", "gru-lm", "--epochs", 2, "--out", "run")
+    assert "700 lines of up to 7 tokens, each a sample" in out
+    assert "560 training, 70 validation, 70 test samples" in out
+    assert "accuracy" in cli("evaluate", "run")[0]
+    (text / "begin.txt").write_text("ax\nb\n")
+    assert json.loads(cli("predict", "run", "begin.txt", "--json")[0])[0]["label"]
+    assert "text      700 lines" in cli("data", "show", "my.txt", "--lines")[0]
+
+
+def test_byte_pairs(text):
+    pytest.importorskip("tokenizers")
+    out, _ = cli("train", "my.txt", "--tokens", 265, "--context", 8, "--model", "bigram", "--out", "run")
+    assert "265 different tokens" in out
+    values = json.loads(cli("evaluate", "run", "--json")[0])
+    assert values["bits_per_character"] < values["loss"] / np.log(2), "a token is more than one character"
+
+
+def test_folders_and_encodings(text):
+    (text / "books").mkdir()
+    (text / "books" / "one.txt").write_bytes(("ä" + TEXT).encode("latin-1"))
+    out, _ = cli("data", "show", "books", "--encoding", "latin-1", "--context", 8)
+    assert "windows of 8 tokens" in out
+    assert "frequent  " in out
+    assert "text      äax␣\\nbx␣uv" in out
+    assert "--encoding latin-1" in refused("train", "books")
+    assert "there are no images to show" in refused("data", "show", "my.txt", "--out", "x.png")
+
+
+def test_what_is_refused(text):
+    (text / "empty.txt").write_text("")
+    (text / "short.txt").write_text("abc" * 30)
+    (text / "binary.txt").write_bytes(bytes(range(256)) * 20)
+    (text / "notes.xyz").write_text(TEXT)
+    (text / "folder").mkdir()
+    (text / "table.csv").write_text("a,b\n1,2\n")
+    assert "empty.txt is empty" in refused("train", "empty.txt")
+    assert "too short for a context of 64" in refused("train", "short.txt")
+    assert "binary data" in refused("train", "binary.txt")
+    assert "or any text file with --context" in refused("train", "notes.xyz", "--model", "bigram")
+    assert "expected one subfolder for each class" in refused("train", "folder")
+    assert "there are no text files" in refused("train", "folder", "--context", 8)
+    assert "--context does not apply to tables" in refused("train", "table.csv", "--target", "a", "--context", 8)
+    assert "--target does not apply to text" in refused("train", "my.txt", "--target", "a")
+    assert "--split-seed does not apply to text in windows" in refused(
+        "train", "my.txt", "--model", "bigram", "--split-seed", 1
+    )
+    assert "--context does not apply with --lines" in refused("train", "my.txt", "--model", "bigram", "--lines", "--context", 8)
+    assert "--lines does not apply to tinyshakespeare" in refused("train", "tinyshakespeare", "--lines")
+    assert "use a language model" in refused("train", "my.txt", "--model", "mlp")
+    assert "predicts the next token of a text" in refused("train", "table.csv", "--target", "a", "--model", "gpt")
+    cli("train", "notes.xyz", "--model", "bigram", "--context", 8, "--epochs", 1, "--out", "run", "--quiet")
+    (text / "strange.txt").write_text("ax QUIZ")
+    assert "'Q' at position 3" in refused("predict", "run", "strange.txt")
+    assert "'Q' at position 3" in refused("evaluate", "run", "strange.txt")
+    assert "no such file" in refused("predict", "run", "nothing.txt")
+
+
+def test_named_texts_are_listed(text):
+    assert {"tinyshakespeare", "names"} <= {row["name"] for row in json.loads(cli("data", "list", "--json")[0])}
