@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import importlib
 import inspect
@@ -16,6 +17,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import pellucid
+import pellucid.data
 from pellucid.cli import application
 from pellucid.core.config import registered_classes
 from pellucid.initializers import Initializer
@@ -37,7 +39,7 @@ def test_the_code_of_the_readme_trains_a_network(small_mnist, capsys):
     assert Path("digits.pellucid").exists()
 
 
-def test_the_commands_of_the_readme_run(small_mnist):
+def test_the_commands_of_the_readme_run(mnist_folder):
     commands = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("pellucid ")]
     assert len(commands) >= 3
     for command in commands:  # sweeps run in this process, where mnist() is replaced; one epoch for what would take minutes
@@ -56,12 +58,24 @@ def test_the_layer_of_the_contributors_guide_passes_its_own_check(monkeypatch):
     assert len(re.findall(r"\S.*\n", blocks("CONTRIBUTING.md", "python")[0])) <= 20, "the guide promises 20 lines"
 
 
+@pytest.fixture
+def few_digits(small_mnist, monkeypatch):
+    """Replace mnist() by 2,400 digits: the code of a page has to run, and learns enough from them."""
+    whole = pellucid.data.mnist()
+    train, validation, test = (
+        part.limit(count) for part, count in ((whole.train, 2000), (whole.validation, 200), (whole.test, 200))
+    )
+    few = dataclasses.replace(whole, train=train, validation=validation, test=test)
+    for name in ("mnist", "load"):
+        monkeypatch.setattr(pellucid.data, name, lambda *_args, **_options: few)
+
+
 PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
 # tests/test_examples.py runs the examples.
 @pytest.mark.parametrize("page", [page for page in PAGES if "/examples/" not in page and blocks(page, "python")])
-def test_the_code_of_a_page_runs_from_top_to_bottom(small_mnist, page):
+def test_the_code_of_a_page_runs_from_top_to_bottom(few_digits, page):
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
         exec(compile(block, page, "exec", dont_inherit=True), space)

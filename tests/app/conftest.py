@@ -17,7 +17,7 @@ from pellucid import Accuracy, Adam, CrossEntropy
 from pellucid.app import server
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
-from pellucid.data import Corrections
+from pellucid.data import Corrections, Dataset
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import preset
@@ -30,12 +30,36 @@ SEVEN = [[[250, 200], [500, 190], [750, 200], [600, 500], [450, 850]]]
 ZERO = [[[500, 150], [330, 250], [270, 500], [330, 750], [500, 850], [670, 750], [730, 500], [670, 250], [500, 150]]]
 
 
+NETWORKS = {"mlp-small": 6, "cnn-fast": 2}  # with the number of their epochs
+
+
 @pytest.fixture(scope="session")
 def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
-    """The run folders of a small MLP and a small convolutional network that recognize clear digits."""
-    runs, parent = [], tmp_path_factory.mktemp("runs")
-    for name, epochs in (("mlp-small", 6), ("cnn-fast", 2)):
-        recipe, (train, test) = preset(name), digits_5k
+    """The run folders of a small MLP and a small convolutional network that recognize clear digits.
+
+    The first of the processes that run the tests trains them for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    parent = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained-runs"
+    done = parent.with_name("trained-runs.done")
+    try:
+        parent.mkdir()
+    except FileExistsError:
+        until(done.exists, 600)
+    else:
+        try:
+            train_networks(parent, *digits_5k)
+        finally:
+            done.touch()
+    runs = [parent / name for name in NETWORKS]
+    assert all((run / "model.pellucid").exists() for run in runs), "the process that trains them has failed"
+    return runs
+
+
+def train_networks(parent: Path, train: Dataset, test: Dataset) -> None:
+    """Train the networks, each into its run folder."""
+    for name, epochs in NETWORKS.items():
+        recipe = preset(name)
         model = recipe.network(10).compile((28, 28, 1), CrossEntropy(), Adam(0.002), [Accuracy()], classes=tuple("0123456789"))
         history = model.fit(train, validation=test, epochs=epochs, batch_size=50)
         assert history["validation_accuracy"][-1] > 0.85
@@ -43,8 +67,6 @@ def trained_runs(tmp_path_factory, digits_5k) -> list[Path]:
         folder.write_config({"preset": name, "data": {"name": "mnist-5k", "requested": "mnist"}, **model.config()})
         folder.write_metrics({"test": model.evaluate(test), "epochs": epochs})
         folder.save_model(model)
-        runs.append(folder.path)
-    return runs
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from tests.fuzz.running import check, time_limited
 from tests.fuzz.target import Target
 
 INPUTS = {  # of each target in the fast tests, with the memory of every fourth measured
-    "model-files": 400,
+    "model-files": 200,
     "checkpoints": 150,
-    "networks": 400,
+    "networks": 200,
     "run-folders": 100,
     "idx": 1000,
     "tables": 500,
