@@ -69,18 +69,67 @@ FLAGS = (
 SETTINGS = RunSettings(hidden="8", epochs=3, batch_size=50, optimizer="adam", augmentation="shift=2", early_stopping=5)
 
 
-def start_child(folder, *arguments, signals=(), step=0, code="main()"):
-    numbers = ",".join(str(int(number)) for number in signals)
-    tests = str(Path(__file__).parents[1])
-    command = [sys.executable, "-c", CHILD + code, tests, str(folder), numbers, str(step), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+# A process that has imported what a command needs, and becomes a child of its own for each request: a line of JSON. To import
+# it anew takes most of the time of a command.
+SERVER = """
+import json, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import published_mnist
+from pellucid import kernels
+from pellucid.cli import application
+from pellucid.runs import resuming, run, sweep
+application()
+kernels.load("reference")
+for line in sys.stdin:
+    request = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+else:
+    sys.exit()
+signal.alarm(300)  # nothing hangs
+os.environ.clear()
+os.environ.update(request["environment"])
+os.chdir(request["folder"])
+for number, name in enumerate(request["files"]):
+    file = os.open(name, os.O_RDWR | os.O_CREAT)
+    os.dup2(file, number)
+    os.close(file)
+sys.argv = ["-c", *request["arguments"]]
+code = request["code"]
+del json, line, pid, request, signal
+exec(code)
+"""
 
 
-def child(folder, *arguments, **options):
-    """Run a command that sends itself signals. Returns its exit code and its output."""
-    process = start_child(folder, *arguments, **options)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+@pytest.fixture(scope="module")
+def server():
+    """The process of which children are made."""
+    command = [sys.executable, "-c", SERVER, str(Path(__file__).parents[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def child(server, tmp_path_factory):
+    """A function that runs a command, which sends itself signals. It returns the exit code and the output."""
+
+    def run_child(folder, *arguments, signals=(), step=0, code="main()"):
+        numbers = ",".join(str(int(number)) for number in signals)
+        names = [tmp_path_factory.mktemp("child") / name for name in ("in", "out", "err")]
+        request = {
+            "code": CHILD + code,
+            "arguments": [str(Path(__file__).parents[1]), str(folder), numbers, str(step), *map(str, arguments)],
+            "environment": dict(os.environ),
+            "folder": os.getcwd(),
+            "files": [str(name) for name in names],
+        }
+        print(json.dumps(request), file=server.stdin, flush=True)
+        return int(server.stdout.readline()), *(name.read_text() for name in names[1:])
+
+    return run_child
 
 
 def train(out, settings=SETTINGS, notify=lambda line: None, **options):
@@ -132,7 +181,7 @@ def assert_same(path, whole, times=1):
 
 
 @pytest.mark.parametrize("step", [1, 16, STEPS])
-def test_a_killed_run_is_resumed_to_the_same_bytes(tmp_path, mnist_folder, whole, step):
+def test_a_killed_run_is_resumed_to_the_same_bytes(child, tmp_path, mnist_folder, whole, step):
     path = tmp_path / "run"
     code, _, _ = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGKILL], step=step)
     assert code == -signal.SIGKILL
@@ -148,7 +197,7 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(tmp_path, mnist_folder, whole
     assert metrics["epochs"] == 3
 
 
-def test_a_run_is_resumed_on_another_number_of_threads(tmp_path, mnist_folder, monkeypatch):
+def test_a_run_is_resumed_on_another_number_of_threads(child, tmp_path, mnist_folder, monkeypatch):
     monkeypatch.setenv("PELLUCID_KERNELS", "compiled")
     train(tmp_path / "whole")
     child(mnist_folder, *FLAGS, "--out", tmp_path / "run", signals=[signal.SIGKILL], step=10)
@@ -161,7 +210,7 @@ def test_a_run_is_resumed_on_another_number_of_threads(tmp_path, mnist_folder, m
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_a_run_after_the_step_with_a_checkpoint(tmp_path, mnist_folder, whole, number, code):
+def test_a_signal_ends_a_run_after_the_step_with_a_checkpoint(child, tmp_path, mnist_folder, whole, number, code):
     path = tmp_path / "run"
     found, out, err = child(mnist_folder, *FLAGS, "--out", path, signals=[number], step=11)
     assert (found, "Traceback" in err) == (code, False)
@@ -177,7 +226,7 @@ def test_a_signal_ends_a_run_after_the_step_with_a_checkpoint(tmp_path, mnist_fo
     assert_same(path, whole)
 
 
-def test_ctrl_c_evaluates_and_the_run_can_be_continued_twice(tmp_path, mnist_folder, whole):
+def test_ctrl_c_evaluates_and_the_run_can_be_continued_twice(child, tmp_path, mnist_folder, whole):
     path = tmp_path / "run"
     code, out, _ = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGINT], step=5)
     assert code == 130
@@ -192,7 +241,7 @@ def test_ctrl_c_evaluates_and_the_run_can_be_continued_twice(tmp_path, mnist_fol
     assert_same(path, whole, times=2)
 
 
-def test_the_folder_of_an_interrupted_run_says_how_to_go_on(tmp_path, mnist_folder, whole):
+def test_the_folder_of_an_interrupted_run_says_how_to_go_on(child, tmp_path, mnist_folder, whole):
     path = tmp_path / "run"
     code, *_ = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGTERM], step=11)
     assert code == 143
@@ -202,7 +251,7 @@ def test_the_folder_of_an_interrupted_run_says_how_to_go_on(tmp_path, mnist_fold
         train(whole)
 
 
-def test_a_second_signal_ends_at_once(tmp_path, mnist_folder):
+def test_a_second_signal_ends_at_once(child, tmp_path, mnist_folder):
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
         path = tmp_path / str(code)
         found, out, err = child(mnist_folder, *FLAGS, "--out", path, signals=[number] * 2, step=11)
@@ -212,14 +261,14 @@ def test_a_second_signal_ends_at_once(tmp_path, mnist_folder):
         assert checkpoint_files(path / "checkpoints")[0].name == "checkpoint-000000009.pellucid", "and no checkpoint"
 
 
-def test_an_ignored_signal_does_not_end_a_run(tmp_path, mnist_folder, whole):
+def test_an_ignored_signal_does_not_end_a_run(child, tmp_path, mnist_folder, whole):
     code = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nmain()"  # as with nohup
     found, _, err = child(mnist_folder, *FLAGS, "--out", tmp_path / "run", signals=[signal.SIGHUP], step=11, code=code)
     assert found == 0, err
     assert_same(tmp_path / "run", whole, times=0)
 
 
-def test_a_damaged_checkpoint_is_replaced_by_the_one_before(tmp_path, mnist_folder, whole):
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(child, tmp_path, mnist_folder, whole):
     path = tmp_path / "run"
     child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGKILL], step=17)
     newest, before = checkpoint_files(path / "checkpoints")
@@ -235,7 +284,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(tmp_path, mnist_fold
     assert_same(path, whole)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_refused(tmp_path, mnist_folder):
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused(child, tmp_path, mnist_folder):
     path = tmp_path / "run"
     child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGKILL], step=17)
     for file in checkpoint_files(path / "checkpoints"):
@@ -246,7 +295,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(tmp_path, mnist_fold
     assert holder_of(path) is None
 
 
-def test_two_processes_do_not_train_into_one_folder(tmp_path, mnist_folder):
+def test_two_processes_do_not_train_into_one_folder(child, tmp_path, mnist_folder):
     path = tmp_path / "run"
     path.mkdir()
     with exclusive_lock(path / ".lock", "", ""):
@@ -341,7 +390,7 @@ def test_a_full_disk_ends_no_training(tmp_path, mnist_folder, monkeypatch, whole
     assert (tmp_path / "run" / "model.pellucid").read_bytes() == (whole / "model.pellucid").read_bytes()
 
 
-def test_a_disk_that_fills_up_at_the_end_leaves_a_run_to_continue(tmp_path, mnist_folder, whole):
+def test_a_disk_that_fills_up_at_the_end_leaves_a_run_to_continue(child, tmp_path, mnist_folder, whole):
     # The checkpoints and the model are larger than the limit on the size of a file; the other files are not.
     code = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\nmain()"
     found, _, err = child(mnist_folder, *FLAGS, "--out", tmp_path / "run", code=code)
@@ -418,7 +467,7 @@ def stop_at(step):
     return lambda event, control, history: getattr(event, "step", None) != step
 
 
-def test_times_and_interruptions_add_up(tmp_path, mnist_folder):
+def test_times_and_interruptions_add_up(child, tmp_path, mnist_folder):
     path, seconds = tmp_path / "run", []
     train(path, observer=stop_at(5))
     for step in (6, 10, 13):
@@ -512,7 +561,7 @@ def test_what_cannot_be_resumed(tmp_path, mnist_folder, whole):
     assert os.listdir(old) == ["config.json"]
 
 
-def test_the_commands(tmp_path, mnist_folder, whole):
+def test_the_commands(child, tmp_path, mnist_folder, whole):
     code, out, _ = child(mnist_folder, "resume", whole)
     assert (code, out) == (0, f"{whole} is complete: there is nothing to continue\n")
     code, _, err = child(mnist_folder, *FLAGS, "--resume", whole, "--quiet")
@@ -527,7 +576,7 @@ def test_the_commands(tmp_path, mnist_folder, whole):
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_list_of_interrupted_runs(tmp_path, mnist_folder, whole):
+def test_a_list_of_interrupted_runs(child, tmp_path, mnist_folder, whole):
     train(tmp_path / "first", observer=stop_at(9))
     train(tmp_path / "second", dataclasses.replace(SETTINGS, seed=1), observer=stop_at(17))
     child(mnist_folder, *FLAGS, "--out", tmp_path / "killed", signals=[signal.SIGKILL], step=9)
@@ -564,7 +613,7 @@ Sweep(base, Grid.parse(["lr=0.05,0.1,0.2"]), pathlib.Path(sys.argv[1])).run(1, n
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
-def test_a_sweep_goes_on_in_the_middle_of_a_cell(tmp_path, mnist_folder, monkeypatch, number, code):
+def test_a_sweep_goes_on_in_the_middle_of_a_cell(child, tmp_path, mnist_folder, monkeypatch, number, code):
     out = tmp_path / "swept"
     found, _, err = child(mnist_folder, out, signals=[number], step=13, code=SWEEP)
     assert found == code, err
