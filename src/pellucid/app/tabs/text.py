@@ -29,7 +29,7 @@ from pellucid.model.generation import Sampling, chance
 from pellucid.networks import primitives
 
 MAX_TEXT = 20_000  # characters of a request
-SHOWN = 20  # of the tokens that may follow
+SHOWN = 12  # of the tokens that may follow
 GUESSES = 3  # of each block
 SMALL = 48  # positions of the small matrices of all heads, the last ones
 MAX_OFF = 1000  # heads that are switched off

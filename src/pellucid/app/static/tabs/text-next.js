@@ -7,6 +7,8 @@ import {chance, inWords, sign} from "./text-names.js";
 export function nextTokens(append) {
   const list = element("div", {class: "text-bars", role: "group", "aria-label": "Probabilities of what comes next"});
   const rest = element("p", {class: "quiet small numbers"}), change = element("p", {class: "text-change numbers", role: "status", hidden: true});
+  const legend = element("p", {class: "legend", hidden: true}, element("span", {}, element("i", {class: "minus"}), "as it is now"),
+    element("span", {}, element("i", {class: "mark"}), "with all parts on"));
   const rows = [];
 
   function row(i) {
@@ -36,14 +38,14 @@ export function nextTokens(append) {
     });
     for (const {button} of rows.slice(answer.next.length)) button.hidden = true;
     rest.textContent = answer.hidden ? `${answer.hidden} others: ${chance(answer.rest)} together` : "";
-    change.hidden = !answer.change;
+    change.hidden = legend.hidden = !answer.change;
     if (answer.change) change.textContent = changeText(answer.change);
   }
-  return {box: element("div", {}, list, rest), change, show};
+  return {box: element("div", {}, legend, list, rest), change, show};
 }
 
 function changeText({distance, best_before: before, best_now: now}) {
-  const moved = `Without what is switched off, ${percent(distance)} of the probability moves.`;
-  const first = `${inWords(before.name)} had ${percent(before.whole)}, and has ${percent(before.p)}.`;
-  return before.name === now.name ? `${moved} ${first}` : `${moved} ${first} First is now ${inWords(now.name)}: ${percent(now.p)}, ${percent(now.whole)} before.`;
+  const moved = `Without what is switched off, ${percent(distance)} of the probability moves elsewhere.`;
+  const first = `The probability of ${inWords(before.name)} was ${percent(before.whole)}, and is ${percent(before.p)}.`;
+  return before.name === now.name ? `${moved} ${first}` : `${moved} ${first} That of ${inWords(now.name)} was ${percent(now.whole)}, and is ${percent(now.p)}.`;
 }

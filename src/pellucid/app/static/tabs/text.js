@@ -30,10 +30,12 @@ export function mount(section) {
     element("div", {class: "stack"},
       element("div", {class: "card"},
         element("label", {class: "field"}, "Network", networks), facts,
+        element("p", {class: "quiet small"}, "Networks trained on text are listed here; those that read digits are on the tab Draw. To train one: ",
+          element("code", {}, "pellucid train my.txt --model gpt"), "."),
         element("label", {class: "field"}, "Text", field), status,
         element("div", {class: "tools text-tools"}, write,
           element("label", {class: "field", title: "Below 1, likely tokens become more likely; 0 always takes the most likely one"}, "Temperature", temperature),
-          element("label", {class: "field", title: "Only the k most likely tokens may be drawn; 0: all"}, "Top k (0: all)", topK),
+          element("label", {class: "field", title: "Only the k most likely tokens may be drawn; 0: all"}, "Top k", topK),
           element("label", {class: "field", title: "The same seed writes the same text"}, "Seed", seed))),
       element("div", {class: "card"}, element("h2", {}, "What comes next"), next.change, allOn, next.box,
         element("p", {class: "try"}, element("strong", {}, "Try: "),
@@ -42,7 +44,7 @@ export function mount(section) {
 
   let listed = [], network = null;
   let chosen = {}, position = null, headsOff = [], blocksOff = [];
-  let writing = false, started = 0;
+  let writing = false, started = 0;                   // started: the number of the newest start or end of writing
 
   async function list() {
     listed = (await get("/api/text/networks")).networks;
@@ -50,7 +52,7 @@ export function mount(section) {
     networks.replaceChildren(...listed.map(({name, of_package: ofPackage}) =>
       element("option", {value: name}, ofPackage ? `${name} (in the package)` : name)));
     if (!listed.length) {
-      facts.textContent = "There is no language model yet. This trains one: pellucid train tinyshakespeare --model gpt";
+      facts.textContent = "There is no language model yet: train one, then show this tab again.";
       section.dataset.answered = "none";
       return;
     }
@@ -67,7 +69,7 @@ export function mount(section) {
     lens.setBlocks(network.blocks);
     if (untouched) field.value = network.prompt;
     const loss = network.loss === null ? "" : `, ${network.loss.toFixed(2)} nats a token on the ${network.evaluated_on} part`;
-    facts.textContent = `${network.preset}, trained on ${network.data ?? "a text"}: ${thousands(network.parameters)} parameters, ${network.tokens} tokens, reads ${network.window} at once${loss}. Networks that read digits are on the tab Draw.`;
+    facts.textContent = `${network.preset}, trained on ${network.data ?? "a text"}: ${thousands(network.parameters)} parameters, ${network.tokens} tokens, reads ${network.window} at once${loss}.`;
     read();
   }
 
@@ -118,7 +120,6 @@ export function mount(section) {
 
   const read = latestOnly(async () => {
     if (!network || writing) return;
-    started ||= performance.now();
     if (network.needs_text && !field.value) {
       failed(new Error("Type the beginning of a text."));
       return;
