@@ -21,7 +21,6 @@ from pellucid.layers.attention import ROTARY_BASE, Attention, CrossAttention
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
 from pellucid.model.model import Model
-from pellucid.model.several import refuse_several
 from pellucid.networks import primitives
 from pellucid.networks.dag import map_layers
 
@@ -39,7 +38,6 @@ def attention_weights(model: Model, x: Any) -> dict[str, Array]:
     """
     if not isinstance(model, Model):
         raise ConfigError(f"expected a Model, got {type(model).__name__}; look at the models of an ensemble one by one")
-    refuse_several(model.network, "attention_weights")
     batch, count = samples_of(model, x)
     found: dict[str, Array] = {}
 

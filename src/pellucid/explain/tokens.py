@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pellucid.model.text import tokens_of
 from pellucid.networks import primitives
 
 
-def samples_of(model: Model, x: Any) -> tuple[Array, int | None]:
+def samples_of(model: Model, x: Any) -> tuple[Any, int | None]:
     """Return samples in the form that the network reads, and how many positions of the only one are those of a text.
 
     That number is None unless x is a text, or the tokens (t) of one. Raises DataError for a text that is empty, or longer than
@@ -23,6 +24,8 @@ def samples_of(model: Model, x: Any) -> tuple[Array, int | None]:
     """
     if isinstance(x, str):
         x = text_tokens(model, x)
+    if isinstance(x, Mapping):
+        return scaled(model, x), None
     entries = getattr(primitives(model.network)[0][1], "entries", None)
     if np.ndim(x) != 1 or len(model.input_shape) != 1 or entries is None:
         return np.ascontiguousarray(scaled(model, x)), None
