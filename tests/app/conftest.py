@@ -164,6 +164,7 @@ FILLED = {  # what a tab shows when it has its content for a drawing
     "Playground": ".playground-unit",
     "Train": ".train-command:not(:empty)",
     "Compare": ".compare-matrix",
+    "Text": "#text[data-answered]",
 }
 
 
