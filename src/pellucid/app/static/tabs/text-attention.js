@@ -10,7 +10,7 @@ const KEYS = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRigh
 // Calls on.head(layer, head), on.position(position) and on.heads(off), where off is a list of [layer, head], when they are chosen.
 export function attentionCard(on) {
   const strip = textStrip(on.position), grid = element("div", {class: "text-heads"});
-  const matrix = element("canvas", {class: "text-matrix", tabindex: 0, role: "img"}), cell = element("p", {class: "small numbers text-cell", role: "status"});
+  const matrix = element("canvas", {class: "text-matrix", tabindex: 0, role: "img", "aria-label": "Attention weights"}), cell = element("p", {class: "small numbers text-cell", role: "status"});
   const title = element("h3", {}), hint = element("p", {class: "quiet small"});
   const box = element("div", {class: "card"},
     element("h2", {}, "Attention"), hint, strip.canvas, strip.reading,
