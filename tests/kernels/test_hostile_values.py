@@ -113,6 +113,8 @@ SUMS: dict[str, set[str]] = {
 }
 # For these, it is the largest value in the same sample, because each output depends on all inputs of the sample.
 PER_SAMPLE = {
+    "attention",
+    "attention_backward",
     "group_norm",
     "group_norm_backward",
     "layer_norm",
@@ -122,6 +124,7 @@ PER_SAMPLE = {
     "recurrent_backward",
     "rms_norm",
     "rms_norm_backward",
+    "rotary",
     "softmax_cross_entropy",
     "softmax_cross_entropy_labels",
     "softmax_divergence",
@@ -237,6 +240,8 @@ def test_infinity_and_nan_spread_as_in_the_plain_formula(name):
         for field, got, plain, exact, allowed in compared(name, arguments):
             same = np.isfinite(got) == np.isfinite(plain)
             if name == "recurrent":  # its sigmoid is at least 1e-38, so that r·∞ is ∞ where the plain formula has 0·∞, NaN
+                same |= np.isfinite(got)
+            if name.startswith("attention"):  # a key that a query does not read, where the plain formula has 0·∞ or 0·NaN
                 same |= np.isfinite(got)
             assert same.all(), f"{what}: {field}"
             assert_allowed(f"{what}: {field}", got, exact, allowed, np.isfinite(plain) & np.isfinite(exact))

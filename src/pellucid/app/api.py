@@ -66,9 +66,7 @@ class RequestFields:
         with using(kernels):
             return digit(self.strokes(), normalization, self.canvas())[None]
 
-    def text(
-        self, name: str, choices: Iterable[str] | None = None, default: Any = REQUIRED, *, limit: int = MAX_TEXT
-    ) -> Any:
+    def text(self, name: str, choices: Iterable[str] | None = None, default: Any = REQUIRED, *, limit: int = MAX_TEXT) -> Any:
         """Return a string of at most ``limit`` characters, which must be one of the ``choices`` if these are given."""
         value = self._get(name, default)
         if value is default and default is not REQUIRED:

@@ -160,7 +160,9 @@ def is_text(path: Path) -> bool:
 def _load(path: Path) -> TextNetwork:
     model, settings = open_run(path)
     if not isinstance(model.input_stage, Tokens):
-        raise ConfigError(f"{path} was not trained on text, so the tab Text cannot show it; {TRAIN} trains a network that it shows")
+        raise ConfigError(
+            f"{path} was not trained on text, so the tab Text cannot show it; {TRAIN} trains a network that it shows"
+        )
     metrics: dict[str, Any] = {}
     if path.is_dir() and (path / "metrics.json").exists():
         metrics = read_metrics(path)

@@ -115,7 +115,9 @@ def _next(network: TextNetwork, reading: TokenReading, whole: TokenReading | Non
     before = p if whole is None else softmax(whole.logits[-1].astype(np.float64))
     order = np.argsort(-np.maximum(p, before), kind="stable")[:SHOWN]
     order = order[np.argsort(-p[order], kind="stable")]
-    shown = [{**_token(network, int(i)), "p": float(p[i]), **({} if whole is None else {"whole": float(before[i])})} for i in order]
+    shown = [
+        {**_token(network, int(i)), "p": float(p[i]), **({} if whole is None else {"whole": float(before[i])})} for i in order
+    ]
     change = None
     if whole is not None:
         i, j = int(before.argmax()), int(p.argmax())

@@ -32,7 +32,7 @@ from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.noise import mix, row_stream
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, copy_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
-from pellucid.kernels.compiled.vector_math import Vector, exponential
+from pellucid.kernels.compiled.vector_math import Vector, bounded_exponential
 
 TILE = 24  # queries of a tile
 KEYS = 256  # of a block: with 24 queries and 32 columns, the scratch memory of a task has 150 kB
@@ -89,7 +89,7 @@ def _exponentials(typing, address, count, shift):
 
         def body(offset, mask):
             place = v.address(address, offset)
-            value = exponential(Vector(v, v.load(place, mask)) - shift).value
+            value = bounded_exponential(Vector(v, v.load(place, mask)) - shift).value
             v.store(value, place, mask)
             if mask is not None:
                 value = builder.select(mask, value, v.zeros)
@@ -206,11 +206,13 @@ def _attend_tile(tile, start, rows, visible, diagonal, tops, totals, sums, wide,
         top = _largest(address, count, before)
         shift = top if top > lowest else zero  # without keys
         total = _exponentials(address, count, shift)
-        factor = tile.dtype.type(math.exp(before - shift))
-        tops[at], totals[at] = top, totals[at] * factor + total
-        if factor != 1 and before > lowest:
+        if before > lowest and top != before:
+            factor = tile.dtype.type(math.exp(before - shift))
+            totals[at] *= factor
             for j in range(u64(at * wide), u64(at * wide + d)):
                 sums[j] *= factor
+        tops[at] = top
+        totals[at] += total
         _fill(tile, r * KEYS + count, visible - count)
         if rate:
             _drop(tile, r * KEYS, count, row_id + r, first_key, drop)
@@ -228,13 +230,17 @@ def _forward_task(q, k, v, mask, log_sum, out, sizes, causal, rate, drop, offset
     queries = min(TASK_QUERIES, t - q0)
     last = min(s, q0 + queries + s - t) if causal else s  # the keys that the last query reads
     block = min(KEYS, _padded(max(1, last), 2 * width))
-    rows = aligned_empty((2 * block + 2 * TASK_QUERIES) * wide, log_sum)
-    columns = aligned_empty(block * wide, log_sum)
-    keys, values = rows[: block * wide], rows[block * wide : 2 * block * wide]
-    scaled, sums = rows[2 * block * wide : (2 * block + queries) * wide], rows[(2 * block + TASK_QUERIES) * wide :]
-    tile, start = aligned_empty(TILE * KEYS, log_sum), aligned_empty(KEYS, log_sum)
-    tops, totals = aligned_empty(queries, log_sum), aligned_empty(queries, log_sum)
-    rows[:], tops[:], totals[:] = zero, lowest, zero
+    # one piece of memory: keys, values, keys transposed, queries, sums, tile, starts of the scores, maxima and totals
+    sizes_of_parts = (3 * block + 2 * queries) * wide + TILE * KEYS + KEYS + 2 * queries
+    memory = aligned_empty(sizes_of_parts, log_sum)
+    keys, values, columns = memory[: block * wide], memory[block * wide :], memory[2 * block * wide :]
+    scaled, sums = memory[3 * block * wide :], memory[(3 * block + queries) * wide :]
+    tile = memory[(3 * block + 2 * queries) * wide :]
+    start = tile[TILE * KEYS :]
+    tops, totals = start[KEYS:], start[KEYS + queries :]
+    _fill(sums, 0, queries * wide)
+    for r in range(queries):
+        tops[r], totals[r] = lowest, zero
     at = Q + (sample * q_sample + q0 * q_row + head * d) * size
     _copy_scaled(at, q_row, queries, d, scaled, wide, out.dtype.type(1 / math.sqrt(d)))
     ids = ((offset + sample) * heads + head) * t + q0
@@ -284,17 +290,22 @@ def _backward_task(q, k, v, dq, dk, dv, mask, log_sum, out, dout, sizes, causal,
     size, wide = VECTOR_BYTES // width, _padded(d, width)
     sample, head = task // heads, task % heads
     block = min(KEYS, _padded(max(1, s), 2 * width))
-    rows = aligned_empty((4 * block + 3 * t) * wide, log_sum)
-    keys, values = rows[: block * wide], rows[block * wide : 2 * block * wide]
-    dkeys, dvalues = rows[2 * block * wide : 3 * block * wide], rows[3 * block * wide : 4 * block * wide]
-    first = 4 * block * wide
-    scaled, dqueries = rows[first : first + t * wide], rows[first + t * wide : first + 2 * t * wide]
-    douts = rows[first + 2 * t * wide :]
-    key_columns, value_columns = aligned_empty(block * wide, log_sum), aligned_empty(block * wide, log_sum)
-    tile, dtile = aligned_empty(TILE * KEYS, log_sum), aligned_empty(TILE * KEYS, log_sum)
-    dropped = aligned_empty(TILE * KEYS if rate else 1, log_sum)
-    start, inner, nothing = aligned_empty(KEYS, log_sum), aligned_empty(t, log_sum), aligned_empty(KEYS, log_sum)
-    rows[:], nothing[:] = zero, zero
+    tiles = 3 if rate else 2
+    memory = aligned_empty((6 * block + 3 * t) * wide + tiles * TILE * KEYS + 2 * KEYS + t, log_sum)
+    keys, values = memory[: block * wide], memory[block * wide :]
+    dkeys, dvalues = memory[2 * block * wide :], memory[3 * block * wide :]
+    key_columns, value_columns = memory[4 * block * wide :], memory[5 * block * wide :]
+    per_query = memory[6 * block * wide :]
+    scaled, dqueries, douts = per_query, per_query[t * wide :], per_query[2 * t * wide :]
+    tile = per_query[3 * t * wide :]
+    dtile, dropped = tile[TILE * KEYS :], tile[2 * TILE * KEYS :]
+    start, nothing, inner = (
+        tile[tiles * TILE * KEYS :],
+        tile[tiles * TILE * KEYS + KEYS :],
+        tile[tiles * TILE * KEYS + 2 * KEYS :],
+    )
+    _fill(dqueries, 0, t * wide)
+    _fill(nothing, 0, KEYS)
     factor = out.dtype.type(1 / math.sqrt(d))
     _copy_scaled(Q + (sample * q_sample + head * d) * size, q_row, t, d, scaled, wide, factor)
     begin = (sample * t * heads + head) * d

@@ -5,18 +5,36 @@ from __future__ import annotations
 import math
 
 import numba
+import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.in_place import copied
 from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.ordered import add
+from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
+from pellucid.kernels.compiled.vector_math import Vector, bounded_exponential, compile_formula
 
 SQRT_HALF = math.sqrt(0.5)
 NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)  # the density of the normal distribution at zero
 TWICE_ROOT = 2 * math.sqrt(2 / math.pi)  # with CUBIC, the constants of the approximation of GELU
 CUBIC = 0.044715
 LARGE = 1000.0  # e^−LARGE is zero: with x limited to it, x e^−|x| is zero for infinite x too, not NaN
+# Φ(−a) = e^(−a²/2) t P(t) for a ≥ 0 with t = 1/(1 + TAIL_SCALE a). P is a polynomial with a relative error of at most 3e-8 for a
+# up to 15, fitted to scipy.special.erfcx(a/√2)/2 by least squares with weights that are raised where the error is large (Lawson,
+# 1961). Beyond TAIL, Φ(−a) is 0 in float32.
+TAIL, TAIL_SCALE = 15.0, 0.35
+TAIL_SERIES = (
+    0.13962126115449697,
+    0.1398642804200371,
+    0.11981595968170003,
+    0.10557273812418808,
+    -0.023258370355877873,
+    0.15938409491083438,
+    -0.25589336010097075,
+    0.1440563001383998,
+    -0.02916291990396425,
+)
 
 
 @inner_jit
@@ -68,6 +86,59 @@ def _gelu(x, out):
     parallel_for(_gelu_task, (x, out), num_chunks(out))
 
 
+def _normal(x: Vector) -> tuple[Vector, Vector]:
+    """Return Φ(x) and e^(−x²/2) in the precision of float32, with all digits of small values."""
+    v = x.v
+    a = x.call("fabs").replace(">", TAIL, TAIL)
+    square = a * a
+    lost = a.call("fma", a, -1.0 * square)  # what the rounding of a² has lost: in the tail, digits of the exponential
+    e = bounded_exponential(-0.5 * square)
+    e = e - e * (0.5 * lost)
+    t = 1.0 / (1.0 + TAIL_SCALE * a)
+    series = Vector(v, v.constant(TAIL_SERIES[-1]))
+    for term in TAIL_SERIES[-2::-1]:
+        series = series * t + term
+    tail = e * (t * series)
+    is_negative = v.builder.fcmp_ordered("<", x.value, v.zeros)
+    return Vector(v, v.builder.select(is_negative, tail.value, (1.0 - tail).value)), e
+
+
+def _gelu_formula(x: Vector) -> tuple[Vector, ...]:
+    return (x * _normal(x)[0],)
+
+
+def _gelu_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector, ...]:
+    cdf, e = _normal(x)
+    return (dy * (cdf + x * (NORMAL_PEAK * e)),)
+
+
+_gelu_row, _gelu_gradient_row = compile_formula(_gelu_formula, 1, 1), compile_formula(_gelu_gradient_formula, 2, 1)
+
+
+@inner_jit
+def _gelu32_task(x, out, task):
+    part = chunk(x, task)
+    _gelu_row((address_of(x, part.start), address_of(out, part.start)), part.stop - part.start, x.dtype.type(0))
+
+
+@jit
+def _gelu32(x, out):
+    """GELU of float32, in SIMD vectors: the error function of the C library takes twenty times as long."""
+    parallel_for(_gelu32_task, (x, out), num_chunks(out))
+
+
+@inner_jit
+def _gelu32_gradient_task(x, d, task):
+    part = chunk(x, task)
+    place = address_of(d, part.start)
+    _gelu_gradient_row((address_of(x, part.start), place, place), part.stop - part.start, x.dtype.type(0))
+
+
+@jit
+def _gelu32_gradient(x, d):
+    parallel_for(_gelu32_gradient_task, (x, d), num_chunks(d))
+
+
 @inner_jit
 def _gelu_tanh_task(x, out, task):
     one, factor, cubic, high = x.dtype.type(1), x.dtype.type(TWICE_ROOT), x.dtype.type(CUBIC), x.dtype.type(LARGE)
@@ -84,7 +155,8 @@ def _gelu_tanh(x, out):
 
 
 def gelu(x: Array, approximate: bool, out: Array) -> Array:
-    (_gelu_tanh if approximate else _gelu)(x.reshape(-1), out.reshape(-1))
+    exact = _gelu32 if x.dtype == np.float32 else _gelu
+    (_gelu_tanh if approximate else exact)(x.reshape(-1), out.reshape(-1))
     return out
 
 
@@ -118,7 +190,8 @@ def _gelu_tanh_gradient(x, d):
 
 
 def gelu_gradient(x: Array, approximate: bool, dy: Array, out: Array) -> Array:
-    (_gelu_tanh_gradient if approximate else _gelu_gradient)(x.reshape(-1), copied(dy, out))
+    exact = _gelu32_gradient if x.dtype == np.float32 else _gelu_gradient
+    (_gelu_tanh_gradient if approximate else exact)(x.reshape(-1), copied(dy, out))
     return out
 
 

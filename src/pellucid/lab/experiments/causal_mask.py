@@ -102,7 +102,9 @@ def _influence(layers: Sequence[Layer], seed: int, sequences: int) -> tuple[Arra
 def _loss(layers: Sequence[Layer], trial: Trial) -> float:
     """Return the loss on fresh random tokens after a training on random tokens, each to be predicted from those before it."""
     rng = generator(trial.seed, "tokens")
-    network = pl.Sequential(pl.Embedding(TOKENS, WIDTH, init=pl.Normal(1.0)), *layers, pl.LayerNorm(), pl.Dense(TOKENS), pl.Softmax())
+    network = pl.Sequential(
+        pl.Embedding(TOKENS, WIDTH, init=pl.Normal(1.0)), *layers, pl.LayerNorm(), pl.Dense(TOKENS), pl.Softmax()
+    )
     model = network.compile((TIME,), pl.CrossEntropy(), pl.Adam(0.003), seed=trial.seed)
     s = rng.integers(TOKENS, size=(trial.pick(full=12_800, quick=3200, tiny=64), TIME + 1))
     model.fit(s[:, :-1], s[:, 1:], batch_size=32, progress=False)
@@ -128,7 +130,9 @@ def measure(trial: Trial) -> Result:
 def verdict(results: Sequence[Result]) -> Verdict:
     clean = max(result[name][what] for result in results for name in CAUSAL for what in ("outputs", "gradients"))
     low = min(result[name]["loss"] for result in results for name in CAUSAL)
-    found = {what: sum(all(result[name][what] > 0 for result in results) for name in LEAKS) for what in ("outputs", "gradients")}
+    found = {
+        what: sum(all(result[name][what] > 0 for result in results) for name in LEAKS) for what in ("outputs", "gradients")
+    }
     used = sum(all(result[name]["loss"] < FLOOR - NOISE for result in results) for name in LEAKS)
     n = len(LEAKS)
     reason = (

@@ -84,7 +84,10 @@ def heads(model: pl.Model, x: Array) -> Result:
 
 
 def measure(trial: Trial) -> Result:
-    test, count = draw(generator(trial.seed, "test"), trial.pick(full=1000, quick=500, tiny=20)), trial.pick(full=3200, quick=3200, tiny=64)
+    test, count = (
+        draw(generator(trial.seed, "test"), trial.pick(full=1000, quick=500, tiny=20)),
+        trial.pick(full=3200, quick=3200, tiny=64),
+    )
     found: Result = {}
     for name, shape in NETWORKS.items():
         rng = generator(trial.seed, "training")
