@@ -18,6 +18,7 @@ COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "resume": "Continue a run that was interrupted.",
     "evaluate": "Evaluate a trained model, or an ensemble of several.",
     "predict": "Predict classes or numbers for images or tables.",
+    "generate": "Write text with a language model.",
     "draw": "Draw digits in the browser and see what networks predict.",
     "compare": "Compare runs on the test set.",
     "doctor": "Find what is wrong with a run or with data, and what to try.",

@@ -6,18 +6,17 @@ The form of the result is that of the prompt: text continues text, and numbers o
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.config import Count, validate
+from pellucid.data.text.stage import Tokens
+from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import ConfigError, DataError
 from pellucid.model.generation import Readers, Sampling, check_language_model, checked_tokens
 from pellucid.training.state import ModelState
-
-if TYPE_CHECKING:
-    from pellucid.data.text.tokenizer import Tokenizer
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # what the first bytes of a character are decoded to
 LONGEST_CHARACTER = 4  # bytes, and so tokens at most
@@ -85,16 +84,15 @@ def generate(
     if not prompts:
         raise DataError("generate: there is no prompt in the list")
     is_text = isinstance(prompts[0], str)
-    tokenizer: Any = getattr(stage, "tokenizer", None)
-    separator: int | None = getattr(stage, "separator", None)
-    if is_text and tokenizer is None:
+    if is_text and not isinstance(stage, Tokens):
         raise ConfigError("generate: the model was not trained on text, so it has no tokenizer: give a list of tokens")
+    separator = stage.separator if isinstance(stage, Tokens) else None
     rows: list[list[int]] = []
     for i, one in enumerate(prompts):
         what = f"prompt {i + 1}" if several else "the prompt"
         if isinstance(one, str) != is_text:
             raise DataError(f"generate: {what} is {type(one).__name__}, unlike the first one: give either texts or tokens")
-        row: Any = tokenizer.encode(one) if is_text else one
+        row: Any = stage.tokenizer.encode(one) if is_text else one
         if is_text and separator is not None:
             row = np.concatenate([[separator], row])
         rows.append(checked_tokens(row, state.output.shape[-1], what))
@@ -102,7 +100,7 @@ def generate(
     tokens, texts = _checked_stops(stop, is_text, separator)
     alive = [True] * len(rows)
     steps = readers.continued(rows, length, sampling, seeds, tokens, separator, alive)
-    streams = [TextStream(tokenizer, texts) for _ in rows] if is_text else []
+    streams = [TextStream(stage.tokenizer, texts) for _ in rows] if is_text else []
     found = _as_text(steps, streams, alive) if is_text else steps
     if several:
         return found
@@ -153,7 +151,7 @@ def _checked_stops(stop: Any, is_text: bool, separator: int | None) -> tuple[fro
     """Return the tokens and the texts at which a sequence ends."""
     if stop is None:
         return frozenset([] if separator is None else [separator]), ()
-    stops = [stop] if isinstance(stop, (str, int, np.integer)) else list(stop)
+    stops = list(stop) if isinstance(stop, Iterable) and not isinstance(stop, str) else [stop]
     texts = tuple(one for one in stops if isinstance(one, str))
     tokens = [one for one in stops if not isinstance(one, str)]
     if texts and not is_text:
