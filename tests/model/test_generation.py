@@ -180,6 +180,22 @@ def test_networks_without_memory_read_whole_windows(name):
             np.testing.assert_allclose(z[step, i], expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["transformer", "gru"])
+def test_a_sequence_that_has_ended_is_not_read_on(name):
+    reader = Reader(state_of(NETWORKS[name]), 2)
+    ended, other = [1, 2, 3], [4, 5]
+    reader.begin([ended, other])
+    first = reader.logits([ended, other]).copy()
+    for _ in range(2 * WINDOW):
+        other.append(6)
+        z = reader.logits([ended, other]).copy()
+        assert reader._past.read[0] == 3
+        if name == "transformer":
+            np.testing.assert_allclose(z[0], first[0], atol=1e-12)
+    expected = list(windows(other, 2))[-1]
+    np.testing.assert_allclose(z[1], logits_of(reader._state, expected), atol=1e-12)
+
+
 def test_a_full_window_needs_a_filler_or_a_long_prompt():
     model = compiled_model(WHOLE_WINDOWS["window"])
     with pytest.raises(DataError, match="reads exactly 8 tokens, and the sequence has 2: give a prompt that is as long"):
@@ -246,6 +262,8 @@ def test_equally_likely_tokens_are_taken_in_order():
     z = np.array([[1.0, 2.0, 2.0, 2.0]])
     assert Sampling(temperature=0).draw(z, np.array([0.9])).tolist() == [1]
     assert set(np.flatnonzero(frequencies(Sampling(top_k=2), z[0]))) == {1, 2}
+    assert set(np.flatnonzero(frequencies(Sampling(top_k=5), np.tile([0.0, 1.0], 500), 2_000))) == {1, 3, 5, 7, 9}
+    assert set(np.flatnonzero(frequencies(Sampling(top_p=0.5), np.log([0.5, 0.25, 0.25])))) == {0}
 
 
 def test_the_ends_of_the_interval():
@@ -329,13 +347,15 @@ def test_a_sequence_ends_before_a_stop(model):
     assert len(both) == max(end, second)
 
 
-def test_iterators_do_not_disturb_each_other(model):
+def test_iterators_do_not_disturb_each_other():
+    model = compiled_model(NETWORKS["positions"])
     expected = [list(model.generate([1, 2], length=20, seed=seed)) for seed in range(3)]
     iterators = [model.generate([1, 2], length=20, seed=seed) for seed in range(3)]
     assert list(zip(*iterators, strict=True)) == list(zip(*expected, strict=True))
     abandoned = model.generate([1, 2], length=20)
     next(abandoned)
     abandoned.close()
+    assert len(model._readers._free[1]) == 3  # as many as were used at the same time
     assert list(model.generate([1, 2], length=20, seed=2)) == expected[2]
     model.predict(np.zeros((3, WINDOW), int))
     assert list(model.generate([1, 2], length=20, seed=2)) == expected[2]

@@ -79,9 +79,8 @@ class Sampling(Config):
         if self.top_p is not None:
             last = (sums < self.top_p * total[:, None]).sum(axis=1).clip(max=sums.shape[1] - 1)
             total = sums[np.arange(len(sums)), last]
-        # The first sum above the random number; a rounded product may be the whole sum, which no number in [0, 1) reaches.
-        below = np.minimum(chance * total, np.nextafter(total, 0))
-        place = (sums <= below[:, None]).sum(axis=1)
+        # The first sum above chance · total, which is below the total: a chance is at most 1 − 2⁻⁵³.
+        place = (sums <= (chance * total)[:, None]).sum(axis=1)
         return place if order is None else order[np.arange(len(order)), place]
 
 
