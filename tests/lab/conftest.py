@@ -27,7 +27,9 @@ def small_mnist(monkeypatch, digits):
 @pytest.fixture(scope="session")
 def small_text():
     """30,000 characters in which words follow each other at random."""
-    chosen = np.random.default_rng(0).choice("the king and queen of all men will come to see his house again\n".split(" "), 8000)
+    chosen = np.random.default_rng(0).choice(
+        ["the", "king", "and", "queen", "of", "all", "men", "will", "come", "to", "see", "his", "house", "again\n"], 8000
+    )
     return split_windows(" ".join(chosen)[:30_000], 1, name="small-text")
 
 

@@ -79,7 +79,7 @@ class Trial:
         return Splits(limited[0], limited[1], whole.test, whole.name, whole.source, whole.sha256)
 
     def plays(self, context: int, train: int | None = None, validation: int | None = None) -> Splits:
-        """Return tinyshakespeare as windows of ``context`` characters, with at most so many characters of each part (None: all).
+        """Return tinyshakespeare as windows of ``context`` characters, of each part at most so many characters (None: all).
 
         The characters of a part are consecutive; where they begin is drawn with the trial's seed.
         """
@@ -89,7 +89,8 @@ class Trial:
 
     def _passage(self, part: Dataset, context: int, count: int | None) -> Dataset:
         tokens, stage = part.passage, part.input_stage()
-        assert tokens is not None and isinstance(stage, Tokens)  # because it is a text
+        assert tokens is not None  # because it is a text
+        assert isinstance(stage, Tokens)
         if count is not None and count < len(tokens):
             start = int(generator(self.seed, "passage", part.name).integers(len(tokens) - count))
             tokens = tokens[start : start + count]

@@ -136,8 +136,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     used = sum(all(result[name]["loss"] < FLOOR - NOISE for result in results) for name in LEAKS)
     n = len(LEAKS)
     reason = (
-        f"of the causal networks {100 * clean:.0f} % of the earlier outputs and gradients change with the future, and their loss "
-        f"on random tokens is {low:.2f} nats or more (log {TOKENS} = {FLOOR:.2f}); of {n} planted leaks {found['outputs']} are "
+        f"of the causal networks {100 * clean:.0f} % of the earlier outputs and gradients change with the future, and their "
+        f"loss on random tokens is {low:.2f} nats or more (log {TOKENS} = {FLOOR:.2f}); of {n} planted leaks {found['outputs']} are "
         f"found by the outputs, {found['gradients']} by the gradients, and {used} by a loss that is too low"
     )
     if clean > 0 or low < FLOOR - NOISE or found["outputs"] < n or found["gradients"] < n:
@@ -182,15 +182,15 @@ EXPERIMENT = Experiment(
     codes=("beyond",),
     chapter="Attention and text",
     claim=(
-        "With a causal mask no output depends on a later input. A network in which something else leaks the future is found by "
-        "changing the future, and by a loss that is too good to be true."
+        "With a causal mask no output depends on a later input. A network in which something else leaks the future is "
+        "found by changing the future, and by a loss that is too good to be true."
     ),
     source="Vaswani et al. (2017), Attention is all you need, section 3.2.3, on masking",
     criterion=(
-        "In every run no bit of an earlier output of the three causal networks changes when later inputs are replaced, their "
-        "gradients with respect to later inputs are exactly 0, and their loss on random tokens is not below log 32 (by more than "
-        "0.02 nats, the noise of the test). Each of seven planted leaks is found by the outputs and by the gradients in every "
-        "run. It depends if some leaks do not show in the loss after 400 steps."
+        "In every run no bit of an earlier output of the three causal networks changes when later inputs are replaced, "
+        "their gradients with respect to later inputs are exactly 0, and their loss on random tokens is not below log 32 "
+        "(by more than 0.02 nats, the noise of the test). Each of seven planted leaks is found by the outputs and by the "
+        "gradients in every run. It depends if some leaks do not show in the loss after 400 steps."
     ),
     mathematics="""
 A network that predicts the next token is trained at all positions at once. The token to be predicted at one position is the
@@ -198,16 +198,17 @@ input at the next: a network that sees it copies it. The scores of later keys ar
 
     a_ij = exp(s_ij) / Σ over l ≤ i of exp(s_il)      for j ≤ i      a_ij = 0 for j > i
 
-These zeros are exact. A later input has no effect on an earlier output, not even on its last bit, and ∂y_i/∂x_j = 0 for j > i.
-This can be tested on any network, trained or not, without looking at its code: replace the inputs from j on by others, and
-compare the outputs before j bit by bit.
+These zeros are exact. A later input has no effect on an earlier output, not even on its last bit, and ∂y_i/∂x_j = 0 for j >
+i. This can be tested on any network, trained or not, without looking at its code: replace the inputs from j on by others,
+and compare the outputs before j bit by bit.
 
-The loss shows leaks too, if the data is such that the lowest possible loss is known. Of independent random tokens out of 32,
-nothing predicts the next one: the expected loss is at least log 32 = 3.466 nats. A lower one on fresh sequences proves a leak.
+The loss shows leaks too, if the data is such that the lowest possible loss is known. Of independent random tokens out of
+32, nothing predicts the next one: the expected loss is at least log 32 = 3.466 nats. A lower one on fresh sequences proves
+a leak.
 """,
     alt=(
-        "Maps of the change of each output by the first changed input. For the causal Transformer all changes are on or below "
-        "the diagonal; for the planted leaks there are changes above it."
+        "Maps of the change of each output by the first changed input. For the causal Transformer all changes are on or "
+        "below the diagonal; for the planted leaks there are changes above it."
     ),
     measure=measure,
     verdict=verdict,

@@ -70,7 +70,7 @@ def attention_weights(model: pl.Model, x: Array) -> list[Array]:
 
 
 def heads(model: pl.Model, x: Array) -> Result:
-    """Return the mean weight that layer 1 gives to the place before, in the block, and layer 2 to the place after an earlier A."""
+    """Return the mean weight of layer 1 on the place before, in the block, and of layer 2 on the place after the earlier A."""
     first, second = attention_weights(model, x)
     queries = np.arange(BLOCK, TIME, 2)
     match = x[:, :BLOCK, None] == x[:, None, queries]  # (n, place in the block, query)
@@ -151,39 +151,41 @@ EXPERIMENT = Experiment(
     codes=("beyond",),
     chapter="Attention and text",
     claim=(
-        "After … A B … A, a network of two attention layers predicts B, also for pairs that it has never seen: its first layer "
-        "notes at each place which token was before it, and its second finds the place after the earlier A and copies what is "
-        "there (an induction head). One attention layer cannot do that."
+        "After … A B … A, a network of two attention layers predicts B, also for pairs that it has never seen: its first "
+        "layer notes at each place which token was before it, and its second finds the place after the earlier A and "
+        "copies what is there (an induction head). One attention layer cannot do that."
     ),
     source=(
-        "Elhage et al. (2021), A mathematical framework for transformer circuits; Olsson et al. (2022), In-context learning and "
-        "induction heads"
+        "Elhage et al. (2021), A mathematical framework for transformer circuits; Olsson et al. (2022), In-context "
+        "learning and induction heads"
     ),
     criterion=(
-        "In every run two layers complete at least 95 % of the pairs of new sequences, and networks of one layer, also with as "
-        "many parameters and with a dense part, at most 20 %. It depends if the two layers do it in another way: if the mean "
-        "weight of the first on the place before, or of the second on the place after the earlier A, is not above a half."
+        "In every run two layers complete at least 95 % of the pairs of new sequences, and networks of one layer, also "
+        "with as many parameters and with a dense part, at most 20 %. It depends if the two layers do it in another way: "
+        "if the mean weight of the first on the place before, or of the second on the place after the earlier A, is not "
+        "above a half."
     ),
     mathematics="""
-A sequence is a block of 16 different tokens out of 32 in random order, followed by eight pairs of neighbours of the block, as in
+A sequence is a block of 16 different tokens out of 32 in random order, followed by eight pairs of neighbours of the block,
+as in
 
     c  f  a  d  b  …  a  →  d
 
-Whether the token after the second a is d cannot be learned beforehand: it is only in the sequence. The place of the second a can
-find the first a, because a query can ask for a key of the same token. But what it finds there is a. The answer is one place
-further, at a place that contains d, and about which a single layer knows its token and its position, not that a was before it.
-Both together do not help, because the position of the first a is a different one in each sequence. What remains is to guess one
-of the 15 other tokens of the block: 6.7 %.
+Whether the token after the second a is d cannot be learned beforehand: it is only in the sequence. The place of the second
+a can find the first a, because a query can ask for a key of the same token. But what it finds there is a. The answer is one
+place further, at a place that contains d, and about which a single layer knows its token and its position, not that a was
+before it. Both together do not help, because the position of the first a is a different one in each sequence. What remains
+is to guess one of the 15 other tokens of the block: 6.7 %.
 
     layer 1: the place of d reads the place before it, and adds "after a" to its vector
     layer 2: the place of the second a asks for the key "after a", finds the place of d, and reads the value d
 
-The positions of the weights show whether a network does that: layer 1 has a line beside the diagonal, and layer 2 one point in
-each row of a pair. The composition of two layers is learned suddenly: for some hundred steps nothing seems to happen.
+The positions of the weights show whether a network does that: layer 1 has a line beside the diagonal, and layer 2 one point
+in each row of a pair. The composition of two layers is learned suddenly: for some hundred steps nothing seems to happen.
 """,
     alt=(
-        "Left, pairs completed by step: two layers rise suddenly to 100 percent, all networks of one layer stay below 10. Right, "
-        "two matrices of attention weights: a line beside the diagonal in the first, single points in the second."
+        "Left, pairs completed by step: two layers rise suddenly to 100 percent, all networks of one layer stay below 10. "
+        "Right, two matrices of attention weights: a line beside the diagonal in the first, single points in the second."
     ),
     measure=measure,
     verdict=verdict,

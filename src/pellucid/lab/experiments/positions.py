@@ -81,8 +81,8 @@ def verdict(results: Sequence[Result]) -> Verdict:
     same, other = max(max(change[name]) for name in WITHOUT), min(min(change[name]) for name in WITH)
     worst, best = min(min(accuracy[name]) for name in WITH), max(max(accuracy[name]) for name in WITHOUT)
     reason = (
-        f"without positions a shuffle changes the output by at most {same:.0e}, and which of two tokens comes first is found in "
-        f"at most {100 * best:.0f} % of the sequences; with positions by at least {other:.0e}, and in at least "
+        f"without positions a shuffle changes the output by at most {same:.0e}, and which of two tokens comes first is found "
+        f"in at most {100 * best:.0f} % of the sequences; with positions by at least {other:.0e}, and in at least "
         f"{100 * worst:.0f} %; two causal layers without positions find it in {100 * min(accuracy[MASKED]):.0f} % or more"
     )
     if same > SAME or other <= 100 * SAME or best > GUESSING or worst < LEARNED:
@@ -108,35 +108,35 @@ EXPERIMENT = Experiment(
     codes=("beyond",),
     chapter="Attention and text",
     claim=(
-        "Attention treats its inputs as a set. A network needs positions, learned, sinusoidal or rotary, to make use of their "
-        "order."
+        "Attention treats its inputs as a set. A network needs positions, learned, sinusoidal or rotary, to make use of "
+        "their order."
     ),
     source="Vaswani et al. (2017), Attention is all you need, section 3.5; Su et al. (2021), RoFormer, for rotary positions",
     criterion=(
         "In every run, if the tokens before the last one are shuffled, the output at the last place of the three networks "
-        "without positions changes by less than 10⁻⁵, that of the three with positions by more than 10⁻³; after training, the "
-        "former find which of two tokens comes first in at most 60 % of new sequences, the latter in at least 90 %. It depends "
-        "if two causal layers without positions also find it in 90 %."
+        "without positions changes by less than 10⁻⁵, that of the three with positions by more than 10⁻³; after training, "
+        "the former find which of two tokens comes first in at most 60 % of new sequences, the latter in at least 90 %. "
+        "It depends if two causal layers without positions also find it in 90 %."
     ),
     mathematics="""
 The last place reads the mean of the values of all places, weighted by the match of its query with their keys:
 
     o = Σ over j of a_j v_j      a_j = exp(q·k_j/√d) / Σ over l of exp(q·k_l/√d)
 
-A sum has no order. If k_j and v_j depend on the token at j alone, any order of the earlier tokens gives the same o (up to the
-rounding of a sum in another order). In several layers without a mask, the outputs of the first layer are shuffled as its
-inputs are, so that this holds for any number of layers.
+A sum has no order. If k_j and v_j depend on the token at j alone, any order of the earlier tokens gives the same o (up to
+the rounding of a sum in another order). In several layers without a mask, the outputs of the first layer are shuffled as
+its inputs are, so that this holds for any number of layers.
 
-A vector that is added to each input, learned or made of sines and cosines, makes v_j and k_j depend on j. Rotary positions turn
-q and k by angles proportional to their places, so that q·k_j depends on the distance.
+A vector that is added to each input, learned or made of sines and cosines, makes v_j and k_j depend on j. Rotary positions
+turn q and k by angles proportional to their places, so that q·k_j depends on the distance.
 
-A causal mask is different: place j reads the places up to j only. Its output therefore depends on which tokens are before it. In
-one layer the last place still reads the inputs as a set. A second layer reads outputs that depend on their prefixes, so the order
-can be known without any positions (Haviv et al., 2022).
+A causal mask is different: place j reads the places up to j only. Its output therefore depends on which tokens are before
+it. In one layer the last place still reads the inputs as a set. A second layer reads outputs that depend on their prefixes,
+so the order can be known without any positions (Haviv et al., 2022).
 """,
     alt=(
-        "Accuracy by epoch. The networks without positions stay at a half; those with positions, and the one of two causal "
-        "layers without, rise to nearly all."
+        "Accuracy by epoch. The networks without positions stay at a half; those with positions, and the one of two "
+        "causal layers without, rise to nearly all."
     ),
     measure=measure,
     verdict=verdict,
