@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import math
-
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
+from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.vector_math import Vector, compile_formula, sigmoid_and_rest
 
-TASK_SIZE = 8_192  # gates of a task, at least: some ten microseconds
+TASK_SIZE = 8_192  # gates of a task, at least: some microseconds
+
+
+def _swiglu_formula(a: Vector, v: Vector) -> tuple[Vector]:
+    return (a * sigmoid_and_rest(a)[0] * v,)
+
+
+def _swiglu_gradient_formula(a: Vector, v: Vector, dy: Vector) -> tuple[Vector, Vector]:
+    s, rest = sigmoid_and_rest(a)
+    return dy * v * (s * (1.0 + a * rest)), dy * (a * s)
+
+
+_swiglu_row = compile_formula(_swiglu_formula, 2, 1)
+_swiglu_gradient_row = compile_formula(_swiglu_gradient_formula, 3, 2)
 
 
 @inner_jit
 def _swiglu_task(z, out, units, rows, task):
-    one, u = z.dtype.type(1), u64(units)
+    u = u64(units)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(out.size) // u)):
-        y, a, v = i * u, (i + i) * u, (i + i) * u + u
-        for j in range(u):
-            e = math.exp(-abs(z[a + j]))
-            out[y + j] = z[a + j] * ((one if z[a + j] >= 0 else e) / (one + e)) * z[v + j]
+        a = (i + i) * u
+        _swiglu_row((address_of(z, a), address_of(z, a + u), address_of(out, i * u)), units, z.dtype.type(0))
 
 
 @jit
@@ -29,16 +40,11 @@ def _swiglu(z, out, units):
 
 @inner_jit
 def _swiglu_gradient_task(z, dy, out, units, rows, task):
-    one, u = z.dtype.type(1), u64(units)
+    u = u64(units)
     for i in range(u64(task) * u64(rows), min(u64(task + 1) * u64(rows), u64(dy.size) // u)):
-        d, a, v = i * u, (i + i) * u, (i + i) * u + u
-        for j in range(u):
-            e = math.exp(-abs(z[a + j]))
-            s = (one if z[a + j] >= 0 else e) / (one + e)
-            out[a + j] = dy[d + j] * z[v + j] * (s * (one + z[a + j] * (one - s)))
-        for j in range(u):  # a loop of its own: a loop that writes to two places of an array is not vectorized
-            e = math.exp(-abs(z[a + j]))
-            out[v + j] = dy[d + j] * (z[a + j] * ((one if z[a + j] >= 0 else e) / (one + e)))
+        a = (i + i) * u
+        read = address_of(z, a), address_of(z, a + u), address_of(dy, i * u)
+        _swiglu_gradient_row((*read, address_of(out, a), address_of(out, a + u)), units, z.dtype.type(0))
 
 
 @jit

@@ -5,44 +5,76 @@ from __future__ import annotations
 import math
 
 import numba
-import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.in_place import copied
-from pellucid.kernels.compiled.jit import inner_jit, jit
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
-from pellucid.kernels.compiled.thread_pool import chunk, num_chunks, parallel_for
-from pellucid.kernels.compiled.vector_math import Vector, bounded_exponential, compile_formula
+from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
+from pellucid.kernels.compiled.vector_math import Vector, compile_formula, normal_parts, sigmoid_and_rest
 
-SQRT_HALF = math.sqrt(0.5)
 NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)  # the density of the normal distribution at zero
 TWICE_ROOT = 2 * math.sqrt(2 / math.pi)  # with CUBIC, the constants of the approximation of GELU
 CUBIC = 0.044715
 LARGE = 1000.0  # e^−LARGE is zero: with x limited to it, x e^−|x| is zero for infinite x too, not NaN
-# Φ(−a) = e^(−a²/2) t P(t) for a ≥ 0 with t = 1/(1 + TAIL_SCALE a). P is a polynomial with a relative error of at most 3e-8 for a
-# up to 15, fitted to scipy.special.erfcx(a/√2)/2 by least squares with weights that are raised where the error is large (Lawson,
-# 1961). Beyond TAIL, Φ(−a) is 0 in float32.
-TAIL, TAIL_SCALE = 15.0, 0.35
-TAIL_SERIES = (
-    0.13962126115449697,
-    0.1398642804200371,
-    0.11981595968170003,
-    0.10557273812418808,
-    -0.023258370355877873,
-    0.15938409491083438,
-    -0.25589336010097075,
-    0.1440563001383998,
-    -0.02916291990396425,
-)
+
+
+def _sigmoid_of_cubic(x: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+    """Return s = σ(2u), 1 − s, (2u)' and x, limited, for the approximation of GELU."""
+    x = x.replace("<", -LARGE, -LARGE).replace(">", LARGE, LARGE)
+    squares = x * x
+    s, rest = sigmoid_and_rest(TWICE_ROOT * x * (1.0 + CUBIC * squares))
+    return s, rest, TWICE_ROOT * (1.0 + 3 * CUBIC * squares), x
+
+
+def _silu_formula(x: Vector) -> tuple[Vector]:
+    return (x * sigmoid_and_rest(x)[0],)
+
+
+def _silu_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector]:
+    s, rest = sigmoid_and_rest(x)
+    return (dy * (s * (1.0 + x * rest)),)
+
+
+def _gelu_formula(x: Vector) -> tuple[Vector]:
+    cdf, _ = normal_parts(x)
+    return (x.replace("<", -LARGE, -LARGE) * cdf,)
+
+
+def _gelu_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector]:
+    cdf, e = normal_parts(x)
+    x = x.replace("<", -LARGE, -LARGE).replace(">", LARGE, LARGE)
+    return (dy * (cdf + x * (NORMAL_PEAK * e)),)
+
+
+def _gelu_tanh_formula(x: Vector) -> tuple[Vector]:
+    s, _, _, _ = _sigmoid_of_cubic(x)
+    return (x.replace("<", -LARGE, -LARGE) * s,)
+
+
+def _gelu_tanh_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector]:
+    s, rest, slope, x = _sigmoid_of_cubic(x)
+    return (dy * (s + x * slope * (s * rest)),)
+
+
+_silu_row, _silu_gradient_row = compile_formula(_silu_formula, 1, 1), compile_formula(_silu_gradient_formula, 2, 1)
+_gelu_row, _gelu_gradient_row = compile_formula(_gelu_formula, 1, 1), compile_formula(_gelu_gradient_formula, 2, 1)
+_gelu_tanh_row = compile_formula(_gelu_tanh_formula, 1, 1)
+_gelu_tanh_gradient_row = compile_formula(_gelu_tanh_gradient_formula, 2, 1)
+
+
+@inner_jit
+def _part(x, task):
+    """Return the first element of a task, and the number of its elements."""
+    first = u64(task) * u64(CHUNK)
+    return first, min(u64(CHUNK), u64(x.size) - first)
 
 
 @inner_jit
 def _silu_task(x, out, task):
-    one = x.dtype.type(1)
-    for i in chunk(x, task):
-        e = math.exp(-abs(x[i]))
-        out[i] = x[i] * ((one if x[i] >= 0 else e) / (one + e))
+    first, count = _part(x, task)
+    _silu_row((address_of(x, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
@@ -56,29 +88,25 @@ def silu(x: Array, out: Array) -> Array:
 
 
 @inner_jit
-def _silu_gradient_task(x, d, task):
-    one = x.dtype.type(1)
-    for i in chunk(x, task):
-        e = math.exp(-abs(x[i]))
-        s = (one if x[i] >= 0 else e) / (one + e)
-        d[i] *= s * (one + x[i] * (one - s))
+def _silu_gradient_task(x, dy, out, task):
+    first, count = _part(x, task)
+    _silu_gradient_row((address_of(x, first), address_of(dy, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
-def _silu_gradient(x, d):
-    parallel_for(_silu_gradient_task, (x, d), num_chunks(d))
+def _silu_gradient(x, dy, out):
+    parallel_for(_silu_gradient_task, (x, dy, out), num_chunks(out))
 
 
 def silu_gradient(x: Array, dy: Array, out: Array) -> Array:
-    _silu_gradient(x.reshape(-1), copied(dy, out))
+    _silu_gradient(x.reshape(-1), dy.reshape(-1), out.reshape(-1))
     return out
 
 
 @inner_jit
 def _gelu_task(x, out, task):
-    half, root = x.dtype.type(0.5), x.dtype.type(SQRT_HALF)
-    for i in chunk(x, task):
-        out[i] = x[i] * (half * math.erfc(-x[i] * root))  # 1 + erf would lose the digits of small values
+    first, count = _part(x, task)
+    _gelu_row((address_of(x, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
@@ -86,67 +114,10 @@ def _gelu(x, out):
     parallel_for(_gelu_task, (x, out), num_chunks(out))
 
 
-def _normal(x: Vector) -> tuple[Vector, Vector]:
-    """Return Φ(x) and e^(−x²/2) in the precision of float32, with all digits of small values."""
-    v = x.v
-    a = x.call("fabs").replace(">", TAIL, TAIL)
-    square = a * a
-    lost = a.call("fma", a, -1.0 * square)  # what the rounding of a² has lost: in the tail, digits of the exponential
-    e = bounded_exponential(-0.5 * square)
-    e = e - e * (0.5 * lost)
-    t = 1.0 / (1.0 + TAIL_SCALE * a)
-    series = Vector(v, v.constant(TAIL_SERIES[-1]))
-    for term in TAIL_SERIES[-2::-1]:
-        series = series * t + term
-    tail = e * (t * series)
-    is_negative = v.builder.fcmp_ordered("<", x.value, v.zeros)
-    return Vector(v, v.builder.select(is_negative, tail.value, (1.0 - tail).value)), e
-
-
-def _gelu_formula(x: Vector) -> tuple[Vector, ...]:
-    return (x * _normal(x)[0],)
-
-
-def _gelu_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector, ...]:
-    cdf, e = _normal(x)
-    return (dy * (cdf + x * (NORMAL_PEAK * e)),)
-
-
-_gelu_row, _gelu_gradient_row = compile_formula(_gelu_formula, 1, 1), compile_formula(_gelu_gradient_formula, 2, 1)
-
-
-@inner_jit
-def _gelu32_task(x, out, task):
-    part = chunk(x, task)
-    _gelu_row((address_of(x, part.start), address_of(out, part.start)), part.stop - part.start, x.dtype.type(0))
-
-
-@jit
-def _gelu32(x, out):
-    """GELU of float32, in SIMD vectors: the error function of the C library takes twenty times as long."""
-    parallel_for(_gelu32_task, (x, out), num_chunks(out))
-
-
-@inner_jit
-def _gelu32_gradient_task(x, d, task):
-    part = chunk(x, task)
-    place = address_of(d, part.start)
-    _gelu_gradient_row((address_of(x, part.start), place, place), part.stop - part.start, x.dtype.type(0))
-
-
-@jit
-def _gelu32_gradient(x, d):
-    parallel_for(_gelu32_gradient_task, (x, d), num_chunks(d))
-
-
 @inner_jit
 def _gelu_tanh_task(x, out, task):
-    one, factor, cubic, high = x.dtype.type(1), x.dtype.type(TWICE_ROOT), x.dtype.type(CUBIC), x.dtype.type(LARGE)
-    for i in chunk(x, task):
-        v = -high if x[i] < -high else high if x[i] > high else x[i]
-        u2 = factor * v * (one + cubic * v * v)
-        e = math.exp(-abs(u2))
-        out[i] = (v if x[i] < -high else x[i]) * ((one if u2 >= 0 else e) / (one + e))
+    first, count = _part(x, task)
+    _gelu_tanh_row((address_of(x, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
@@ -155,43 +126,34 @@ def _gelu_tanh(x, out):
 
 
 def gelu(x: Array, approximate: bool, out: Array) -> Array:
-    exact = _gelu32 if x.dtype == np.float32 else _gelu
-    (_gelu_tanh if approximate else exact)(x.reshape(-1), out.reshape(-1))
+    (_gelu_tanh if approximate else _gelu)(x.reshape(-1), out.reshape(-1))
     return out
 
 
 @inner_jit
-def _gelu_gradient_task(x, d, task):
-    half, root, peak = x.dtype.type(0.5), x.dtype.type(SQRT_HALF), x.dtype.type(NORMAL_PEAK)
-    for i in chunk(x, task):
-        d[i] *= half * math.erfc(-x[i] * root) + x[i] * (peak * math.exp(-half * x[i] * x[i]))
+def _gelu_gradient_task(x, dy, out, task):
+    first, count = _part(x, task)
+    _gelu_gradient_row((address_of(x, first), address_of(dy, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
-def _gelu_gradient(x, d):
-    parallel_for(_gelu_gradient_task, (x, d), num_chunks(d))
+def _gelu_gradient(x, dy, out):
+    parallel_for(_gelu_gradient_task, (x, dy, out), num_chunks(out))
 
 
 @inner_jit
-def _gelu_tanh_gradient_task(x, d, task):
-    one, factor, cubic, high = x.dtype.type(1), x.dtype.type(TWICE_ROOT), x.dtype.type(CUBIC), x.dtype.type(LARGE)
-    steep = x.dtype.type(3 * CUBIC)
-    for i in chunk(x, task):
-        v = -high if x[i] < -high else high if x[i] > high else x[i]
-        u2 = factor * v * (one + cubic * v * v)
-        e = math.exp(-abs(u2))
-        s = (one if u2 >= 0 else e) / (one + e)
-        d[i] *= s + factor * v * (one + steep * v * v) * (e / ((one + e) * (one + e)))
+def _gelu_tanh_gradient_task(x, dy, out, task):
+    first, count = _part(x, task)
+    _gelu_tanh_gradient_row((address_of(x, first), address_of(dy, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
-def _gelu_tanh_gradient(x, d):
-    parallel_for(_gelu_tanh_gradient_task, (x, d), num_chunks(d))
+def _gelu_tanh_gradient(x, dy, out):
+    parallel_for(_gelu_tanh_gradient_task, (x, dy, out), num_chunks(out))
 
 
 def gelu_gradient(x: Array, approximate: bool, dy: Array, out: Array) -> Array:
-    exact = _gelu32_gradient if x.dtype == np.float32 else _gelu_gradient
-    (_gelu_tanh_gradient if approximate else exact)(x.reshape(-1), copied(dy, out))
+    (_gelu_tanh_gradient if approximate else _gelu_gradient)(x.reshape(-1), dy.reshape(-1), out.reshape(-1))
     return out
 
 

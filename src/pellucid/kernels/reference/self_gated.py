@@ -37,7 +37,7 @@ def gelu(x: Array, approximate: bool, out: Array) -> Array:
     loses for negative u.
     """
     if not approximate:
-        return np.multiply(x, _normal_cdf(x), out=out)
+        return np.multiply(np.maximum(x, -LARGE), _normal_cdf(x), out=out)
     s = sigmoid(_twice_u(np.clip(x, -LARGE, LARGE)), np.empty_like(x))
     return np.multiply(np.maximum(x, -LARGE), s, out=out)
 
@@ -45,8 +45,8 @@ def gelu(x: Array, approximate: bool, out: Array) -> Array:
 def gelu_gradient(x: Array, approximate: bool, dy: Array, out: Array) -> Array:
     """out = dy (x Φ)' with (x Φ)' = Φ + x φ and the density φ(x) = e^(−x²/2)/√(2π); for the approximation
     (x s)' = s + x s (1 − s) (2u)'."""
+    x = np.clip(x, -LARGE, LARGE)
     if approximate:
-        x = np.clip(x, -LARGE, LARGE)
         u2 = _twice_u(x)
         s, e = sigmoid(u2, np.empty_like(x)), np.exp(-np.abs(u2))  # s (1 − s) = e/(1 + e)²
         slope = x.dtype.type(TWICE_ROOT) * (1 + x.dtype.type(3 * CUBIC) * x * x)
