@@ -13,11 +13,29 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from pellucid import Accuracy, Adam, CrossEntropy
+from pellucid import (
+    GELU,
+    GRU,
+    Accuracy,
+    Adam,
+    Attention,
+    CrossEntropy,
+    Dense,
+    Embedding,
+    LayerNorm,
+    LearnedPositions,
+    Residual,
+    Sequential,
+    Softmax,
+    TiedEmbedding,
+)
 from pellucid.app import server
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
+from pellucid.app.texts import TextNetworks
 from pellucid.data import Corrections, Dataset
+from pellucid.data.text import CharacterTokenizer
+from pellucid.data.text.stage import Tokens
 from pellucid.runs.folder import RunFolder
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import preset
@@ -69,12 +87,51 @@ def train_networks(parent: Path, train: Dataset, test: Dataset) -> None:
         folder.save_model(model)
 
 
+@pytest.fixture(scope="session")
+def text_runs(tmp_path_factory) -> dict[str, Path]:
+    """The run folders of language models with random parameters, by name: a Transformer, a GRU for lines, and a bigram."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    running, lines = Tokens(CharacterTokenizer("\n ,." + letters)), Tokens(CharacterTokenizer("\n" + letters), separator=0)
+    blocks = [
+        block
+        for _ in range(2)
+        for block in (
+            Residual(LayerNorm(), Attention(2, causal=True)),
+            Residual(LayerNorm(), Dense(32), GELU(), Dense(16)),
+        )
+    ]
+    networks = {
+        "gpt-tiny": (Sequential(TiedEmbedding(30, 16, LearnedPositions(), *blocks, LayerNorm()), Softmax()), 60, running),
+        "gru-names": (Sequential(Embedding(27, 8), GRU(12, return_sequences=True), Dense(27), Softmax()), 120, lines),
+        "bigram": (Sequential(Embedding(30, 30), Softmax()), 60, running),
+    }
+    parent, found = tmp_path_factory.mktemp("folder") / "texts", {}
+    for name, (network, window, stage) in networks.items():
+        model = network.compile((window,), CrossEntropy(), input_stage=stage)
+        model.state.parameters[...] = np.random.default_rng(1).normal(0, 0.6, model.state.parameters.shape)
+        folder = RunFolder(parent / name, name)
+        folder.write_config({"preset": name, "data": {"name": "text"}, **model.config()})
+        folder.write_metrics({"validation": {"loss": 1.75}})
+        folder.save_model(model)
+        found[name] = folder.path
+    return found
+
+
 @pytest.fixture
-def state(trained_runs, tmp_path) -> AppState:
-    """The two networks, and empty folders for runs and corrections."""
-    networks = Networks()
+def text_state(text_runs, tmp_path) -> AppState:
+    """The language models, with no networks that read digits."""
+    texts = TextNetworks()
+    texts.add(*text_runs.values())
+    return AppState(Networks(), tmp_path / "runs", Corrections(tmp_path / "corrections"), texts=texts)
+
+
+@pytest.fixture
+def state(trained_runs, text_runs, tmp_path) -> AppState:
+    """The two networks, the language models, and empty folders for runs and corrections."""
+    networks, texts = Networks(), TextNetworks()
     networks.add(*trained_runs)
-    return AppState(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"))
+    texts.add(*text_runs.values())
+    return AppState(networks, tmp_path / "runs", Corrections(tmp_path / "corrections"), texts=texts)
 
 
 @pytest.fixture
@@ -162,9 +219,9 @@ FILLED = {  # what a tab shows when it has its content for a drawing
     "Inside": "#inside[data-answered]",
     "Why": "#why[data-answered]",
     "Playground": ".playground-unit",
+    "Text": "#text[data-answered]",
     "Train": ".train-command:not(:empty)",
     "Compare": ".compare-matrix",
-    "Text": "#text[data-answered]",
 }
 
 
