@@ -188,7 +188,9 @@ def test_only_runs_of_text_are_added(text_runs, trained_runs, tmp_path):
     assert is_text(text_runs["bigram"] / "model.pellucid")
     assert not is_text(trained_runs[0])
     texts = TextNetworks()
-    with pytest.raises(ConfigError, match="was not trained on text, so the tab Text cannot show it; pellucid train tinyshakespeare"):
+    with pytest.raises(
+        ConfigError, match="was not trained on text, so the tab Text cannot show it; pellucid train tinyshakespeare"
+    ):
         texts.add(trained_runs[0])
     network = Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy())
     folder = RunFolder(tmp_path / "table", "table")

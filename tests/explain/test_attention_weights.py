@@ -70,9 +70,7 @@ def test_weights_and_values_give_the_output(layer):
 
 
 def test_cross_attention_reads_what_the_mask_leaves():
-    network = Graph(
-        Node("cross", CrossAttention(2), "target", "source", "mask"), inputs=("target", "source", "mask")
-    )
+    network = Graph(Node("cross", CrossAttention(2), "target", "source", "mask"), inputs=("target", "source", "mask"))
     shapes = {"target": (3, 4), "source": (5, 6), "mask": (5,)}
     model = random_model(network, shapes, MeanSquaredError())
     random = np.random.default_rng(0)

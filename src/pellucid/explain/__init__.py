@@ -15,8 +15,8 @@ Language models, and attention in any model:
     probabilities_without(model, "To be", heads=[(path, 0)])    (t, tokens): the prediction without a part of the network
 """
 
-from pellucid.explain.attribution import Attribution
 from pellucid.explain.attention_weights import attention_weights
+from pellucid.explain.attribution import Attribution
 from pellucid.explain.deeplift import deeplift
 from pellucid.explain.grad_cam import grad_cam
 from pellucid.explain.gradients import gradient, input_times_gradient, saliency
