@@ -22,6 +22,7 @@ MAX_PANEL_ROWS = 392  # of B: such a panel has 50 kB, which the second-level cac
 MAX_BLOCK_ROWS = 240  # of A in a task: 376 kB
 PANELS_PER_TASK = 8
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
+LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
 ROWS_PER_COPY = 16  # rows that are copied at a time, panel by panel, so that memory is read in long contiguous ranges
 
 
@@ -158,6 +159,8 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     blocks = max(
         (M + MAX_BLOCK_ROWS - 1) // MAX_BLOCK_ROWS, min(M * K * min(N, width) // TASK_MULTIPLY_ADDS, M // (4 * TILE_ROWS)), 1
     )
+    if K > LONG_SUM and M <= MAX_BLOCK_ROWS and across >= 8:
+        blocks = 1
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
     per_task = max(1, min(PANELS_PER_TASK, across * blocks // 8))

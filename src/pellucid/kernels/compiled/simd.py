@@ -93,6 +93,14 @@ class VectorBuilder:
             store = self._intrinsic("llvm.masked.store.{}.p0", ir.VoidType(), [self.vector, pointer.type, _i32, mask.type])
             self.builder.call(store, [value, pointer, _i32(self.itemsize), mask])
 
+    def prefetch(self, address: Any) -> None:
+        """Fetch the cache line of an address, which need not be one of an array, into the first-level cache."""
+        byte = ir.IntType(8).as_pointer()
+        fetch = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32]), "llvm.prefetch.p0"
+        )
+        self.builder.call(fetch, [self.builder.inttoptr(address, byte), _i32(0), _i32(3), _i32(1)])  # to read; often; data
+
     def load_broadcast(self, address: Any) -> Any:
         """Load one element into every element of a vector."""
         return self.broadcast(self.builder.load(self.builder.inttoptr(address, self.element.as_pointer())))
