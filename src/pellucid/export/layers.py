@@ -22,13 +22,14 @@ from pellucid.export.numpy_program import calls
 from pellucid.export.numpy_program.calls import NumpyEmitter, call, omit
 from pellucid.export.numpy_program.functions import (
     activations as np_activations,
+    attention as np_attention,
     basics as np_basics,
     images as np_images,
     normalization as np_normalization,
     recurrent as np_recurrent,
     sequences as np_sequences,
 )
-from pellucid.export.onnx import activations, basics, images, normalization, recurrent, sequences
+from pellucid.export.onnx import activations, attention, basics, images, normalization, recurrent, sequences
 from pellucid.export.onnx.basics import OnnxEmitter
 from pellucid.export.plain import calls as plain
 from pellucid.export.plain.calls import PlainEmitter
@@ -40,6 +41,7 @@ from pellucid.layers import (
     SELU,
     Add,
     AlphaDropout,
+    Attention,
     Average,
     AveragePool1D,
     AveragePool2D,
@@ -50,6 +52,7 @@ from pellucid.layers import (
     ConvTranspose2D,
     Crop1D,
     Crop2D,
+    CrossAttention,
     Dense,
     Dropout,
     Embedding,
@@ -175,6 +178,9 @@ LAYERS: dict[type, Emitters] = {
     MaxPool2D: Emitters(images.pool("MaxPool"), calls.pool(np_images.max_pool), plain.pool("max_pool")),
     UpSample2D: Emitters(images.upsample, calls.upsample, plain.upsample),
     ZeroPad2D: Emitters(images.zero_pad, calls.zero_pad, plain.zero_pad),
+    # attention
+    Attention: Emitters(attention.attention, call(np_attention.attention), plain.attention),
+    CrossAttention: Emitters(attention.cross_attention, call(np_attention.cross_attention), plain.cross_attention),
     # normalization
     BatchNorm: Emitters(normalization.batch_norm, call(np_normalization.batch_norm), plain.batch_norm),
     GroupNorm: Emitters(normalization.group_norm, call(np_normalization.group_norm), plain.group_norm),

@@ -283,13 +283,13 @@ def _rows(a: Array) -> Array:
 
 def _rotate(x: Array, heads: int, ctx: Context, inverse: bool = False) -> None:
     """Turn the vectors of each head in x (n, t, columns) by their positions, in place; with ``inverse``, turn them back."""
-    ctx.kernels.rotary(x, heads, _rotations(x.shape[1], x.shape[2] // heads, x.dtype), inverse, out=x)
+    ctx.kernels.rotary(x, heads, rotations(x.shape[1], x.shape[2] // heads, x.dtype), inverse, out=x)
 
 
 def _rotate_further(x: Array, heads: int, past: Memory, ctx: Context) -> None:
     """Turn vectors by their positions, which follow those that were read before."""
     (n, t, _), d = x.shape, x.shape[2] // heads
-    table = _rotations(past.capacity, d, x.dtype)
+    table = rotations(past.capacity, d, x.dtype)
     if t == 1:  # all samples as the positions of one
         rows = ctx.kernels.gather(table.reshape(len(table), d), past.read, ctx.buffer("rotations", (n, d)))
         x = x[:, 0][None]
@@ -300,7 +300,7 @@ def _rotate_further(x: Array, heads: int, past: Memory, ctx: Context) -> None:
 
 
 @functools.lru_cache(maxsize=16)  # computing it takes longer than turning the vectors
-def _rotations(steps: int, d: int, dtype: Any) -> Array:
+def rotations(steps: int, d: int, dtype: Any) -> Array:
     """Return the cosines and sines (steps, 2, d/2) for the positions of vectors of d columns, which must not be changed."""
     angles = np.arange(steps)[:, None] * ROTARY_BASE ** (-2 * np.arange(d // 2) / d)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(dtype, order="C")

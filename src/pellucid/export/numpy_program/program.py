@@ -17,6 +17,7 @@ from pellucid.export.numpy_program import several
 from pellucid.export.numpy_program.calls import custom_emitters
 from pellucid.export.numpy_program.functions import (
     activations,
+    attention,
     basics,
     images,
     input_stages,
@@ -75,7 +76,7 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
 
 @functools.cache
 def _library() -> FunctionLibrary:
-    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent)
+    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent, attention)
 
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:

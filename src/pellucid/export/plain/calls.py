@@ -8,7 +8,7 @@ output has the same values as the input, so that nothing needs to be done in pre
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from pellucid.export.trained_network import Step
 from pellucid.kernels.window import Window
 from pellucid.layers import GRU, LSTM, FromState, SimpleRNN
 from pellucid.layers.activations import SELU_ALPHA, SELU_SCALE
+from pellucid.layers.attention import rotations
 from pellucid.layers.positions import sinusoids
 from pellucid.layers.window import as_pair, place_window, place_window_1d
 
@@ -389,6 +390,40 @@ def recurrent(step: Step) -> Sequence[Call]:
             *(int(layer.mask is not None), float(layer.mask or 0.0)),
         )
     ]
+
+
+# -- attention ------------------------------------------------------------------------------------------------------------
+
+
+def attention(step: Step) -> Sequence[Call]:
+    layer: Any = step.layer
+    p, (t, w) = step.arrays, step.shape
+    arrays = {"Wq": p["W"][:, :w], "Wkv": p["W"][:, w:], "Wo": p["Wo"]}
+    if layer.bias:
+        arrays |= {"bq": p["b"][:w], "bkv": p["b"][w:], "bo": p["bo"]}
+    table = rotations(t, w // layer.heads, np.float32) if layer.rotary else np.zeros(1, np.float32)
+    return [_attention(step, X, Weights("mask", np.ones(t, np.float32)), arrays, table, (t, w), int(layer.rotary))]
+
+
+def cross_attention(step: Step) -> Sequence[Call]:
+    s, features = step.shapes[1]
+    mask = Input(2) if len(step.reads) > 2 else Weights("mask", np.ones(s, np.float32))
+    return [_attention(step, Input(1), mask, step.arrays, np.zeros(1, np.float32), (s, features), 0)]
+
+
+def _attention(
+    step: Step, source: Input, mask: Argument, arrays: Mapping[str, Array], table: Array, shape: Shape, rotary: int
+) -> Call:
+    """Return the call that reads ``source`` of this ``shape``, by the weights and biases in ``arrays``."""
+    layer: Any = step.layer
+    (t, w), (s, features) = step.shape, shape
+    weights: list[Weights] = []
+    for name, columns in (("q", w), ("kv", 2 * w), ("o", w)):
+        b = arrays.get(f"b{name}", np.zeros(columns, np.float32))
+        weights += [Weights(f"W{name}", np.ascontiguousarray(arrays[f"W{name}"])), Weights(f"b{name}", b)]
+    sizes = t, s, w, features, layer.heads, int(layer.causal), rotary
+    scratch = Scratch(2 * (t + s) * w + s)
+    return Call("attention", X, source, mask, Y, *weights, Weights("rotations", table), scratch, *sizes)
 
 
 def _rows(shape: Shape) -> tuple[int, int]:
