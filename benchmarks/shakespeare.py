@@ -39,7 +39,9 @@ OUT = Path(pellucid.__file__).parent / "app" / "shakespeare"
 def train(splits: Splits, recipe: dict[str, int]) -> Model:
     """Return the trained network."""
     stage: Any = splits.train.input_stage()
-    model = NETWORK(len(stage.tokenizer)).compile(splits.train.shape, CrossEntropy(), OPTIMIZER, [BitsPerCharacter()], seed=SEED)
+    model = NETWORK(len(stage.tokenizer)).compile(
+        splits.train.shape, CrossEntropy(), OPTIMIZER, [BitsPerCharacter()], seed=SEED
+    )
     model.fit(splits.train, **recipe)  # type: ignore[arg-type]
     return model
 
@@ -69,7 +71,11 @@ def main() -> None:
         "bytes": file.stat().st_size,
         "preset": "gpt",
         "recipe": {**recipe, "seed": SEED, "optimizer": to_json(OPTIMIZER)},
-        "data": {"name": splits.name, "sha256": splits.sha256, "sizes": {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}},
+        "data": {
+            "name": splits.name,
+            "sha256": splits.sha256,
+            "sizes": {part: len(getattr(splits, part)) for part in ("train", "validation", "test")},
+        },
         "metrics": {
             **{part: stored.evaluate(dataset) for part, dataset in parts.items()},
             "epochs": recipe["epochs"],

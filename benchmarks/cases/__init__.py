@@ -16,6 +16,8 @@ from benchmarks.cases import (
     positions_step,
     predict,
     step,
+    transformer_memory,
+    transformer_step,
 )
 from benchmarks.harness import Case
 
@@ -35,5 +37,7 @@ CASES: dict[str, Case] = {
         lstm_step,
         positions_step,
         first_use,
+        transformer_step,
+        transformer_memory,
     )
 }

@@ -1,0 +1,60 @@
+"""Pellucid as in its documentation: ``compile``, then ``train_on_batch``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.contenders.pellucid import PACKAGES, describe
+from benchmarks.contenders.transformer import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
+from benchmarks.jobs import Job
+from pellucid import (
+    GELU,
+    Adam,
+    Attention,
+    Chain,
+    ClipNorm,
+    CrossEntropy,
+    Decay,
+    Dense,
+    LayerNorm,
+    LearnedPositions,
+    Model,
+    Residual,
+    Sequential,
+    Softmax,
+    TiedEmbedding,
+)
+
+__all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
+
+
+def build_model(size: Size) -> Model:
+    """Return the compiled network with the common initial parameters."""
+    w = size.width
+    blocks = [
+        part
+        for _ in range(size.layers)
+        for part in (
+            Residual(LayerNorm(bias=False), Attention(size.heads, causal=True, bias=False)),
+            Residual(LayerNorm(bias=False), Dense(4 * w, bias=False), GELU(), Dense(w, bias=False)),
+        )
+    ]
+    network = Sequential(TiedEmbedding(size.tokens, w, LearnedPositions(), *blocks, LayerNorm(bias=False)), Softmax())
+    optimizer = Chain(ClipNorm(NORM), Decay(DECAY), Adam(RATE, beta1=BETAS[0], beta2=BETAS[1]))
+    model = network.compile((size.context,), CrossEntropy(), optimizer, metrics=[])
+    p = parameters(size)
+    values = [p["tokens"], p["positions"], *(array for block in p["blocks"] for array in block.values()), p["scale"]]
+    for array, value in zip(model.weights.values(), values, strict=True):
+        array[...] = value
+    return model
+
+
+def step(size: str, batch: int) -> Job:
+    """Return a job of one ``train_on_batch``."""
+    model = build_model(SIZES[size])
+    return step_job(SIZES[size], batch, model.train_on_batch, lambda array: array, variant="train_on_batch")
+
+
+def transformer_memory(size: str, batch: int) -> Any:
+    """Return the peak memory before and after some steps."""
+    return peak_memory(SIZES[size], batch, lambda: build_model(SIZES[size]).train_on_batch, lambda array: array)
