@@ -1,9 +1,9 @@
 """The contenders for training steps of a Transformer like nanoGPT's, of which every contender has the same parameters.
 
-A contender is a module with ``step(size, batch) -> Job`` and ``transformer_memory(size, batch)``, which trains for some steps and
-returns the peak memory in MiB before and after. A step has a loss, the mean cross-entropy over all positions, AdamW with a decay of
-the matrices, and gradients that are scaled down to the norm 1. Layers have no biases, and the output shares its table with the
-embedding. Before a job is timed, its first loss is compared with that of a forward pass in NumPy.
+A contender is a module with ``step(size, batch) -> Job`` and ``transformer_memory(size, batch)``, which trains for some steps
+and returns the peak memory in MiB before and after. The loss is the mean cross-entropy over all positions. Gradients are scaled
+down to the norm 1, and AdamW decays the matrices. Layers have no biases, and the output shares its table with the embedding.
+Before a job is timed, its first loss is compared with that of a forward pass in NumPy.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def batches(size: Size, batch: int) -> list[tuple[Any, Any]]:
 def first_loss(size: Size, batch: int) -> float:
     """Return the loss of the initial parameters on the first batch, computed in float64 with plain formulas."""
     x, y = batches(size, batch)[0]
-    p, n, t, w = parameters(size), *x.shape, size.width
+    (n, t), w, p = x.shape, size.width, parameters(size)
     d = w // size.heads
 
     def normalized(a: Any) -> Any:
@@ -107,7 +107,7 @@ def first_loss(size: Size, batch: int) -> float:
         q, k, v = (
             part.reshape(n, t, size.heads, d).swapaxes(1, 2) for part in np.split(normalized(z) @ block["qkv"], 3, axis=2)
         )
-        scores = np.where(np.tri(t, dtype=bool), q @ k.swapaxes(2, 3) / math.sqrt(d), -np.inf)
+        scores = np.where(np.tri(t) > 0, q @ k.swapaxes(2, 3) / math.sqrt(d), -np.inf)
         weights = np.exp(scores - scores.max(axis=3, keepdims=True))
         weights /= weights.sum(axis=3, keepdims=True)
         z = z + (weights @ v).swapaxes(1, 2).reshape(n, t, w) @ block["out"]

@@ -16,7 +16,7 @@ from benchmarks.jobs import Job
 __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 
 
-class Transformer(nn.Module):
+class Transformer(nn.Module):  # type: ignore[misc]
     """The Transformer, with the common initial parameters."""
 
     def __init__(self, size: Size):
