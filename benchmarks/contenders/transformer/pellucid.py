@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contenders.pellucid import PACKAGES, describe
-from benchmarks.contenders.transformer import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
 from benchmarks.jobs import Job
+from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
 from pellucid import (
     GELU,
     Adam,
