@@ -119,7 +119,7 @@ def test_what_is_refused(text):
     (text / "binary.txt").write_bytes(bytes(range(256)) * 20)
     (text / "notes.xyz").write_text(TEXT)
     (text / "folder").mkdir()
-    (text / "table.csv").write_text("a,b\n1,2\n")
+    (text / "table.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(30)))
     assert "empty.txt is empty" in refused("train", "empty.txt")
     assert "too short for a context of 64" in refused("train", "short.txt")
     assert "binary data" in refused("train", "binary.txt")

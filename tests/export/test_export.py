@@ -69,6 +69,7 @@ from pellucid.core.config import registered_classes
 from pellucid.core.memory import Slot
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.export.layers import LAYERS
 from pellucid.export.numpy_program.exporter import to_numpy
 from pellucid.export.numpy_program.program import generate_program
@@ -178,10 +179,12 @@ def test_every_input_stage_is_exported(tmp_path):
         ImageScaling: ImageScaling(),
         Passthrough: Passthrough(),
         Standardization: Standardization((Column("a"),), (2.0,), (3.0,)),
+        Tokens: Tokens(CharacterTokenizer("ab")),
     }
     assert set(stages.values()) == {stages[kind] for kind in registered_classes(InputStage).values()}
     for stage in stages.values():
-        model = Sequential(Dense(2)).compile((1,), MeanSquaredError(), input_stage=stage)
+        first = [Embedding(2, 3), Flatten()] if isinstance(stage, Tokens) else []
+        model = Sequential(*first, Dense(2)).compile((1,), MeanSquaredError(), input_stage=stage)
         x = random_samples(model.network, stage, (1,), 4)
         assert_close(run_session(onnx_bytes(model._trained_network()), x), model.predict(x))
         model.export_numpy(tmp_path / "net.py")

@@ -22,6 +22,7 @@ OTHER_VALUES = {
     "lr": 0.1 + 0.2,
     "lr_changes": "480:0.01,960:preset",
     "augmentation": "rotation=10,shift=2",
+    "steps_per_epoch": 7,
     "seed": 5,
     "data_dir": Path("/data"),
     "limit": 100,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid import data as datasets, kernels
-from pellucid.data import Dataset
+from pellucid.data import Dataset, text
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.kernels import compilation
@@ -83,7 +83,8 @@ def _end_if(interruption: Interruption) -> None:
 
 
 def _examples(name: str) -> list[Dataset]:
-    """Return small made up data sets that the preset can learn from: images, or those that tables and series are read to."""
+    """Return small made up data sets that the preset can learn from: images, a text, or those that tables and series are read
+    to."""
     random = np.random.default_rng(0)
     classes, labels = [str(k) for k in range(CLASSES)], np.arange(ROWS) % CLASSES
     if name in ("table", "forecast"):
@@ -96,6 +97,8 @@ def _examples(name: str) -> list[Dataset]:
             path.write_text(table)
             return [datasets.load(str(path), reading=reading).train for reading in (tasks if name == "table" else series)]
     recipe = PRESETS[name]
+    if recipe.context is not None:
+        return [text.windows("abcdefgh" * (ROWS * recipe.context // 8) + "a", recipe.context)]
     size = 32 if recipe.segments else 28
     images = random.integers(0, 256, (ROWS, size, size, 1), np.uint8)
     if recipe.segments:

@@ -11,6 +11,7 @@ from pellucid.core.memory import Array
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
 from pellucid.export.numpy_program import several
@@ -159,7 +160,7 @@ def _input_stage(
     """
     if isinstance(stage, ImageScaling):
         return [Call("scale_bytes", (x, shape))], {}
-    if isinstance(stage, Passthrough):
+    if isinstance(stage, (Passthrough, Tokens)):
         return [Call("check_numbers", (x, shape))], {}
     if isinstance(stage, Standardization):
         mean, scale = (f"WEIGHTS[{literal(f'{name}.{one}')}]" for one in ("mean", "scale"))

@@ -14,6 +14,7 @@ from pellucid.core.memory import Shape
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
 from pellucid.export.onnx.basics import OnnxEmitter
@@ -125,7 +126,7 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
     x = graph.value(name, shape)
     if isinstance(stage, ImageScaling):
         return np.uint8, graph.elementwise("Mul", graph.op("Cast", x, to=FLOAT), stage.factor)
-    if isinstance(stage, Passthrough):
+    if isinstance(stage, (Passthrough, Tokens)):
         return np.float32, x
     if isinstance(stage, Standardization):  # in float64 as in predict: a timestamp is large compared with its spread
         mean, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("mean", "scale"))

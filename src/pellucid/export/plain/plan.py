@@ -18,6 +18,7 @@ import numpy as np
 from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.export.layers import find_emitter
 from pellucid.export.numpy_program.python_source import identifier
@@ -278,7 +279,7 @@ def _input_stage(stage: InputStage, shape: tuple[int, ...], format: str) -> Call
     n = math.prod(shape)
     if isinstance(stage, ImageScaling):
         return Call("scale_bytes", X, Y, n, refuses=True)
-    if isinstance(stage, Passthrough):
+    if isinstance(stage, (Passthrough, Tokens)):
         return Call("check_numbers", X, Y, n, refuses=True)
     if isinstance(stage, Standardization):
         arrays = Weights("mean", np.array(stage.mean)), Weights("scale", np.array(stage.scale))

@@ -22,6 +22,7 @@ from pellucid.data.drawings.rendering import SIDE
 from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers import Embedding, Sigmoid, Softmax
@@ -51,7 +52,7 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
     if isinstance(stage, ImageScaling):
         maps = len(trained.output_shape) == 3
         return _describe_pictures(shape, stage, trained.classes, maps)
-    if not isinstance(stage, Passthrough):
+    if not isinstance(stage, (Passthrough, Tokens)):
         raise ConfigError(f"export_html does not support the input stage {stage}")
     if math.prod(shape) > MAX_NUMBERS:
         raise ConfigError(
