@@ -16,7 +16,13 @@ from pellucid.data.text import CharacterTokenizer, line_samples, windows
 from pellucid.errors import ConfigError
 from pellucid.runs import run as run_module
 from pellucid.runs.folder import RunFolder
-from pellucid.runs.language_models import GPT, NeuralProbabilisticLanguageModel, RecurrentLanguageModel, bigram
+from pellucid.runs.language_models import (
+    GPT,
+    NeuralProbabilisticLanguageModel,
+    RecurrentLanguageModel,
+    SmallTransformer,
+    bigram,
+)
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.presets import LANGUAGE_MODELS, PRESETS
 from pellucid.runs.resuming import resume
@@ -29,6 +35,9 @@ NETWORKS = {
     bigram: lambda k: k * k,
     NeuralProbabilisticLanguageModel(3, 4, 5): lambda k: k * 4 + 3 * 4 * 5 + 5 + 5 * k + k,
     RecurrentLanguageModel(4, 6): lambda k: k * 4 + (4 + 6 + 1) * 18 + 6 + 6 * k + k,
+    SmallTransformer(2, 2, 8): lambda k: (
+        k * 8 + 16 * 8 + 2 * (4 * 8 + 4 * 8 * 8 + 4 * 8 + 8 * 8 * 8 + 5 * 8) + 2 * 8 + 8 * k + k
+    ),
     GPT(2, 2, 8): lambda k: k * 8 + 16 * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8,
 }
 
@@ -39,7 +48,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pellucid.runs.run._save_figures", lambda *arguments: None)
     (tmp_path / "my.txt").write_text(TEXT)
-    for name, network in zip(LANGUAGE_MODELS, (*NETWORKS, GPT(2, 2, 8)), strict=True):
+    for name, network in zip(LANGUAGE_MODELS, NETWORKS, strict=True):
         recipe = PRESETS[name]
         fit = dataclasses.replace(recipe.fit, epochs=3, batch_size=4, steps_per_epoch=10)
         monkeypatch.setitem(PRESETS, name, dataclasses.replace(recipe, network=network, fit=fit, context=16))

@@ -52,7 +52,13 @@ from pellucid.optim import (
     RMSprop,
     rule_of,
 )
-from pellucid.runs.language_models import GPT, NeuralProbabilisticLanguageModel, RecurrentLanguageModel, bigram
+from pellucid.runs.language_models import (
+    GPT,
+    NeuralProbabilisticLanguageModel,
+    RecurrentLanguageModel,
+    SmallTransformer,
+    bigram,
+)
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
@@ -393,7 +399,7 @@ PRESETS: dict[str, Recipe] = {
         context=64,
     ),
     "gru-lm": Recipe(
-        "a GRU of 192 units that reads a text token by token",
+        "a GRU of 96 units that reads a text token by token",
         RecurrentLanguageModel(),
         Chain(ClipNorm(1.0), Adam(OneCycle(0.005))),
         FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
@@ -401,9 +407,9 @@ PRESETS: dict[str, Recipe] = {
     ),
     "gpt-mini": Recipe(
         "a Transformer of 4 blocks, 64 wide",
-        GPT(width=64),
-        Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.004, 0.1), beta2=0.99)),
-        FitOptions(epochs=24, batch_size=32, steps_per_epoch=250),
+        SmallTransformer(),
+        Chain(ClipNorm(1.0), Decay(0.01), Adam(OneCycle(0.004, 0.1), beta2=0.99)),
+        FitOptions(epochs=36, batch_size=32, steps_per_epoch=250),
         context=64,
     ),
     "gpt": Recipe(
