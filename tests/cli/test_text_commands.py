@@ -90,7 +90,9 @@ def test_lines(text):
     assert "560 training, 70 validation, 70 test samples" in out
     assert "accuracy" in cli("evaluate", "run")[0]
     (text / "begin.txt").write_text("ax\nb\n")
-    assert json.loads(cli("predict", "run", "begin.txt", "--json")[0])[0]["label"]
+    (text / "last.txt").write_text("b")
+    first, last = json.loads(cli("predict", "run", "begin.txt", "last.txt", "--json")[0])
+    assert first["probabilities"] == last["probabilities"], "what follows the last line"
     assert "text      700 lines" in cli("data", "show", "my.txt", "--lines")[0]
 
 

@@ -207,6 +207,19 @@ def test_samples_that_cannot_be_taken(small):
     assert samples.new_lines() == []
 
 
+def test_samples_of_epochs_that_are_done_again_are_replaced(small):
+    data = windows(TEXT, 16)
+    model = bigram(len(data.origin.tokens.tokenizer)).compile((16,), CrossEntropy())
+    model.fit(data, steps_per_epoch=1)
+    folder = RunFolder(small / "run", "x", force=False)
+    folder.write_samples([{"epoch": epoch, "step": epoch, "text": "old"} for epoch in (1, 2, 3)])
+    samples = TextSamples(model, folder, 3, resumed=True)
+    samples._take(2)
+    written = json.loads((small / "run" / "samples.json").read_text())
+    assert [one["epoch"] for one in written] == [1, 2]
+    assert written[1]["text"] != "old"
+
+
 def test_config_says_how_the_text_was_read(small):
     run(RunPlan.of(RunSettings(data="my.txt", model="bigram")), small / "run", notify=silent, progress=False)
     config = json.loads((small / "run" / "config.json").read_text())

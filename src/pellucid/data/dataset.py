@@ -394,6 +394,4 @@ def digest(*sets: Dataset) -> str:
             for name, y in sorted(_parts(data.source_y).items()):
                 sha.update(name.encode())
                 sha.update(np.ascontiguousarray(y if data.rows is None else y[data.rows]).data)
-        if data.passage is not None:
-            sha.update(np.ascontiguousarray(data.passage).data)
     return sha.hexdigest()

@@ -408,7 +408,7 @@ PRESETS: dict[str, Recipe] = {
     "gpt-mini": Recipe(
         "a Transformer of 4 blocks, 64 wide",
         SmallTransformer(),
-        Chain(ClipNorm(1.0), Decay(0.01), Adam(OneCycle(0.004, 0.1), beta2=0.99)),
+        Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.004, 0.1), beta2=0.99)),
         FitOptions(epochs=36, batch_size=32, steps_per_epoch=250),
         context=64,
     ),
