@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from pellucid import GELU, Dense, ShapeError, SwiGLU, Zeros, kernels as kernel_sets
+from pellucid import GELU, Dense, Glorot, ShapeError, SwiGLU, Zeros, kernels as kernel_sets
 from pellucid.testing import asymmetric, layouts, run_layer
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
@@ -37,9 +37,10 @@ def test_it_costs_as_much_as_the_dense_layers_that_it_replaces():
 
 
 def test_gates_and_values_are_initialized_like_two_layers():
-    slot = SwiGLU(500).build((100,)).slots["W"]
-    W = slot.init.fill(slot.shape, np.random.default_rng(0))
-    assert abs(W.std() - 0.1) < 0.002  # LeCun: 1/√100
+    for layer, deviation in ((SwiGLU(500), 100**-0.5), (SwiGLU(500, Glorot()), (2 / (100 + 500)) ** 0.5)):
+        slot = layer.build((100,)).slots["W"]
+        W = slot.init.fill(slot.shape, np.random.default_rng(0))
+        np.testing.assert_allclose(W.std(), deviation, rtol=0.02)
     assert not SwiGLU(2, Zeros()).build((3,)).slots["W"].init.fill((3, 4), np.random.default_rng(0)).any()
     with pytest.raises(ShapeError, match="expects features"):
         SwiGLU(3).build(())
