@@ -54,9 +54,9 @@ def test_the_networks_are_described(ask):
     gpt = described["gpt-tiny"]
     assert gpt["attention"] == [{"path": ATTENTION.format(1), "heads": 2}, {"path": ATTENTION.format(3), "heads": 2}]
     assert [one["label"] for one in gpt["blocks"]] == ["attention 1", "dense layers 1", "attention 2", "dense layers 2"]
-    assert (gpt["window"], gpt["needs_text"], gpt["prompt"], gpt["loss"]) == (60, True, "the ", 1.75)
+    assert (gpt["window"], gpt["prompt"], gpt["loss"]) == (60, "the ", 1.75)
     names = described["gru-names"]
-    assert (names["needs_text"], names["prompt"], names["attention"], names["blocks"]) == (False, "", [], [])
+    assert (names["prompt"], names["attention"], names["blocks"]) == ("", [], [])
 
 
 def test_the_answer_is_what_the_library_computes(ask, model):
@@ -152,8 +152,8 @@ def test_networks_without_attention_or_blocks_answer_too(ask):
 
 
 def test_requests_that_cannot_be_answered_say_why(ask):
-    assert "'%' at position 1" in ask("a%", status=400)["error"]
-    assert "the text is empty" in ask("", status=400)["error"]
+    assert "'%' at position 1" in ask("a%")["unreadable"], "somebody types: this is no error"
+    assert ask("") == {"unreadable": "Type the beginning of a text."}
     assert "at most 20,000 characters" in ask("a" * 20_001, status=400)["error"]
     assert "pellucid train" in ask(network="cnn", status=404)["error"]
     assert "there is no layer 'dense1'" in ask(layer="dense1", status=400)["error"]

@@ -75,7 +75,6 @@ class TextNetwork:
             "parameters": self.model.parameter_count,
             "window": self.model.input_shape[0],
             "tokens": len(self.stage.tokenizer),
-            "needs_text": self.stage.separator is None,
             "prompt": self.prompt,
             "loss": self.metrics.get(part, {}).get("loss"),
             "evaluated_on": part,

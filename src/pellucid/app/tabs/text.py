@@ -69,11 +69,14 @@ def block_labels(network: TextNetwork) -> dict[str, str]:
 def _read(texts: TextNetworks, request: RequestFields) -> dict[str, Any]:
     network = texts.get(request.text("network"))
     heads, blocks = _heads_off(request), request.texts("blocks_off", MAX_OFF, [])
-    start = time.perf_counter()
+    text, start = request.text("text", limit=MAX_TEXT), time.perf_counter()
     with network.lock:
-        tokens = text_tokens(network.model, request.text("text", limit=MAX_TEXT))
+        try:
+            tokens = text_tokens(network.model, text)
+        except DataError as error:
+            return {"unreadable": str(error)}  # which happens while somebody types, and is no error
         if not len(tokens):
-            raise DataError("the text is empty: type the beginning of one")
+            return {"unreadable": "Type the beginning of a text."}
         first = max(0, len(tokens) - network.model.input_shape[0])
         read = functools.partial(network.reader.read, heads_off=heads, blocks_off=blocks)
         reading = read(tokens[first:])

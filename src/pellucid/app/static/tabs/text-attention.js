@@ -119,7 +119,7 @@ export function attentionCard(on) {
     latest = answer;
     const n = answer.tokens.length, chosen = answer.head;
     weights = chosen && unpackFloats(chosen.weights);
-    strip.show(answer.tokens, answer.position, weights && weights.subarray(answer.position * n, (answer.position + 1) * n));
+    move(answer.position);
     if (!chosen) return;
     for (const one of heads) {
       const isShown = one.layer === chosen.layer && one.head === chosen.head;
@@ -135,6 +135,13 @@ export function attentionCard(on) {
       if (pointed[0] < n && pointed[1] < n) point(...pointed); else unpoint();
     }
     paintHeads();
+  }
+
+  // Shows what another position reads: a null is the last one.
+  function move(position) {
+    if (!latest) return;
+    const n = latest.tokens.length, at = latest.position = Math.min(position ?? n - 1, n - 1);
+    strip.show(latest.tokens, at, weights && weights.subarray(at * n, (at + 1) * n));
     paintMatrix();
   }
 
@@ -142,5 +149,5 @@ export function attentionCard(on) {
     for (const one of heads) one.check.checked = true;
     off = new Set();
   }
-  return {box, setLayers, show, allOn};
+  return {box, setLayers, show, move, allOn};
 }

@@ -22,7 +22,7 @@ export function mount(section) {
   const next = nextTokens((text) => { stop(); setText(field.value + text); field.focus(); });
   const attention = attentionCard({
     head(layer, head) { chosen = {layer, head}; read(); },
-    position(at) { position = at; read(); },
+    position(at) { position = at; attention.move(at); read(); },
     heads(off) { headsOff = off; read(); },
   });
   const lens = lensCard((off) => { blocksOff = off; read(); });
@@ -95,10 +95,11 @@ export function mount(section) {
     const asked = network, before = performance.now();
     const answer = await post("/api/text/read", {...request(), ...draw});
     if (asked !== network) return null;
+    if (answer.unreadable) throw new Error(answer.unreadable);
     status.textContent = "";
     section.classList.remove("text-outdated");
     next.show(answer);
-    attention.show(answer);
+    attention.show({...answer, position});            // it may have been chosen since
     lens.show(answer);
     allOn.hidden = !headsOff.length && !blocksOff.length;
     answered(performance.now() - before);
@@ -120,10 +121,6 @@ export function mount(section) {
 
   const read = latestOnly(async () => {
     if (!network || writing) return;
-    if (network.needs_text && !field.value) {
-      failed(new Error("Type the beginning of a text."));
-      return;
-    }
     try { await ask(); } catch (error) { failed(error); }
   });
 
