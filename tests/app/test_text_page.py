@@ -70,8 +70,9 @@ def painted(page, selector):
         """(selector) => {
             const canvas = document.querySelector(selector), {width, height} = canvas;
             const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+            const corner = data.slice(-4);
             let count = 0;
-            for (let i = 4; i < data.length; i += 4) count += [0, 1, 2, 3].some((c) => data[i + c] !== data[data.length - 4 + c]);
+            for (let i = 0; i < data.length; i += 4) count += corner.some((value, c) => data[i + c] !== value);
             return count;
         }""",
         selector,

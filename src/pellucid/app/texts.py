@@ -95,7 +95,7 @@ class TextNetworks:
         self._lock = threading.Lock()
 
     def add(self, *paths: Path) -> None:
-        """Load run folders. Raises FileError for a path that is not a run, and ConfigError for a network not trained on text."""
+        """Load run folders. Raises FileError for a path that is not a run, and ConfigError for a run of other data."""
         for path in paths:
             network = _load(path)
             with self._lock:

@@ -92,7 +92,7 @@ export function mount(section) {
 
   // Requests what the network computes, and shows it. With `draw`, also what it writes next, which is returned.
   async function ask(draw) {
-    const asked = network, before = performance.now();
+    const asked = network, text = field.value, before = performance.now();
     const answer = await post("/api/text/read", {...request(), ...draw});
     if (asked !== network) return null;
     if (answer.unreadable) throw new Error(answer.unreadable);
@@ -102,21 +102,19 @@ export function mount(section) {
     attention.show({...answer, position});            // it may have been chosen since
     lens.show(answer);
     allOn.hidden = !headsOff.length && !blocksOff.length;
-    answered(performance.now() - before);
+    section.dataset.milliseconds = (performance.now() - before).toFixed(1);
+    section.dataset.text = text;
+    answered();
     return answer.drawn;
   }
 
-  const answered = (milliseconds) => {
-    section.dataset.milliseconds = milliseconds.toFixed(1);
-    section.dataset.text = field.value;
-    section.dataset.answered = Number(section.dataset.answered ?? 0) + 1;
-  };
+  const answered = () => { section.dataset.answered = Number(section.dataset.answered ?? 0) + 1; };
 
   function failed(error) {
     stop();
     status.textContent = error.message;
     section.classList.add("text-outdated");
-    section.dataset.answered = Number(section.dataset.answered ?? 0) + 1;
+    answered();
   }
 
   const read = latestOnly(async () => {
