@@ -23,7 +23,8 @@ class AppState:
     """What all routes use: the networks, the folder for new runs, the corrections, and the folder of the data sets.
 
     With ``load_runs``, the networks of the folder ``runs`` are loaded after the server has started; if none of them reads
-    digits, the two networks for drawings that are part of the package. A training of two such networks that was interrupted goes on.
+    digits, the two networks for drawings that are part of the package. A training of two such networks that was interrupted
+    goes on.
     """
 
     networks: Networks
