@@ -137,8 +137,9 @@ def verdict(results: Sequence[Result]) -> Verdict:
     n = len(LEAKS)
     reason = (
         f"of the causal networks {100 * clean:.0f} % of the earlier outputs and gradients change with the future, and their "
-        f"loss on random tokens is {low:.2f} nats or more (log {TOKENS} = {FLOOR:.2f}); of {n} planted leaks {found['outputs']} are "
-        f"found by the outputs, {found['gradients']} by the gradients, and {used} by a loss that is too low"
+        f"loss on random tokens is {low:.2f} nats or more (log {TOKENS} = {FLOOR:.2f}); of {n} planted leaks "
+        f"{found['outputs']} are found by the outputs, {found['gradients']} by the gradients, and {used} by a loss that is too "
+        "low"
     )
     if clean > 0 or low < FLOOR - NOISE or found["outputs"] < n or found["gradients"] < n:
         return Verdict("does not hold", reason)

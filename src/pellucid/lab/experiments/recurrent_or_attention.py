@@ -36,7 +36,7 @@ def network(kind: str, tokens: int) -> pl.Sequential:
 
 def measure(trial: Trial) -> Result:
     data = trial.plays(CONTEXT, validation=trial.pick(full=20_000, quick=10_000, tiny=500))
-    tokens, steps = len(data.train.input_stage().tokenizer), trial.pick(full=60, quick=25, tiny=2)
+    tokens, steps = len(data.train.input_stage().tokenizer), trial.pick(full=40, quick=25, tiny=2)
     models = {}
     for kind in KINDS:
         for rate in RATES:
@@ -117,7 +117,7 @@ EXPERIMENT = Experiment(
     source="Vaswani et al. (2017), Attention is all you need; Kaplan et al. (2020), Scaling laws, figure 7, for LSTMs",
     criterion=(
         "Of four networks with about 29,000 parameters, each at the better of two learning rates, the Transformer has the "
-        "lowest validation loss (median), both after 600 steps and after the time in which the fastest of them makes 600 "
+        "lowest validation loss (median), both after 400 steps and after the time in which the fastest of them makes 600 "
         "steps. It depends if only one of the two is the case."
     ),
     mathematics="""
@@ -131,7 +131,7 @@ So the recurrent network works in small products that wait for each other, and t
 context of 64 and a width of 32 the scores are few, and the work is in the products of both.
 
 The claim is about large networks and long trainings. Here all have about 29,000 parameters, and every step reads 12 windows
-of 64 characters. The networks train in turns, 60 steps each, and the time of a step is the shortest of these turns, so that
+of 64 characters. The networks train in turns, 40 steps each, and the time of a step is the shortest of these turns, so that
 other work of the machine counts little. The state of the recurrent networks begins at zero in each window, as the context
 of the Transformer does.
 """,
