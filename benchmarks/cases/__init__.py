@@ -10,6 +10,7 @@ from benchmarks.cases import (
     conv_step,
     epoch,
     first_use,
+    generate,
     imports,
     lstm_step,
     memory,
@@ -39,5 +40,6 @@ CASES: dict[str, Case] = {
         first_use,
         transformer_step,
         transformer_memory,
+        generate,
     )
 }
