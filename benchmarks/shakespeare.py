@@ -1,10 +1,10 @@
 """The language model of the page's tab Text: ``python -m benchmarks.shakespeare --data-dir FOLDER`` makes it.
 
 It is the network of the preset ``gpt``, with a recipe of its own, RECIPE, so that another preset does not change it: 2,500
-steps on tinyshakespeare. It is stored with numbers of 16 bits. ``shakespeare.json`` beside it says how it was made: the command,
-the recipe, the digests of the data and of the file, and the figures on the validation part of the text; with ``--test`` also
-those on the test part. On one kind of processor, and with the same versions of NumPy and Numba, the same command makes the same
-bytes.
+steps on tinyshakespeare. It is stored with numbers of 16 bits. ``shakespeare.json`` beside it says how it was made: the
+command, the recipe, the digests of the data and of the file, and the figures on the validation part of the text; with
+``--test`` also those on the test part. On one kind of processor, and with the same versions of NumPy and Numba, the same
+command makes the same bytes.
 """
 
 from __future__ import annotations

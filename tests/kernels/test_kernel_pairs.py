@@ -120,10 +120,6 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_rows2=normal(n),
         cell=seed % 3,
         steps=normal(n, T, k),
-        step_table=normal(T + seed % 3, k),
-        firsts=rng.integers(0, 1 + seed % 3, n),
-        out_time=normal(n, T, k),
-        out_step_table=normal(T + seed % 3, k),
         V=normal(u + k, gates) / np.sqrt(u + k).astype(dtype),
         vb=normal(gates),
         mask=rng.random((n, T)) < 0.8,
@@ -158,6 +154,10 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_wide=normal(n, 2 * k),
         large_images=normal(n, h * (1 + seed % 3), w * (1 + seed // 3 % 3), k),
         out_large_images=normal(n, h * (1 + seed % 3), w * (1 + seed // 3 % 3), k),
+        step_table=normal(T + seed % 3, k),
+        firsts=rng.integers(0, 1 + seed % 3, n),
+        out_time=normal(n, T, k),
+        out_step_table=normal(T + seed % 3, k),
     )
 
 

@@ -131,6 +131,19 @@ A network with an accuracy of 99 % may be right for unexpected reasons. The expe
 each layer represents a digit, which pixels and which connections determine a prediction, how a planted watermark is
 revealed, and how small a change makes a network misclassify a digit.
 """,
+    "Attention and text": """
+A language model predicts the next token of a text from those before it. Its loss is the mean of −log p of the tokens that
+follow, in nats; divided by log 2 it is in bits. A Transformer reads the earlier tokens by attention: each position compares a
+query with the keys of all positions up to its own, and reads the mean of their values, weighted by the softmax of
+
+    s_ij = q_i·k_j/√d      for j ≤ i
+
+The first experiments examine the parts of this formula: what two layers of attention do together, what positions are for, why
+there is a √d, and what j ≤ i keeps out. The others measure language models on the plays of Shakespeare, a million characters.
+They are small, from 500 to 100,000 parameters, and are trained for some hundred steps, so that all of them together take
+minutes. Each run trains on characters that it draws from the first 85 % of the text, and its loss is measured on 20,000 or
+fewer characters of the last tenth.
+""",
     "Other ways to learn": """
 In the previous chapters every digit had a label, and a network learned to predict it. Neither is necessary: a network can
 group digits without labels, and a decision tree can learn from labels without gradients.

@@ -15,6 +15,7 @@ from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.core.rng import generator
 from pellucid.initializers import Blockwise, GlorotUniform, Zeros
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
+from pellucid.lab.language_models import token_count
 from pellucid.layers import Context, Layer, LayerSpec
 from pellucid.plots import style
 from pellucid.plots.seeds import LINE_STYLES
@@ -101,7 +102,7 @@ def measure(trial: Trial) -> Result:
     for name, power in ((DIVIDED, -0.5), (RAW, 0.0)):
         found[name] = {str(d): saturation(rng, d, d**power, trial.pick(full=400, quick=400, tiny=20)) for d in WIDTHS}
     data = trial.plays(CONTEXT, validation=trial.pick(full=10_000, quick=5000, tiny=500))
-    tokens = len(data.train.input_stage().tokenizer)
+    tokens = token_count(data)
     steps = trial.pick(full=50, quick=25, tiny=2)
     found["losses"] = {}
     for name in TRAINED:

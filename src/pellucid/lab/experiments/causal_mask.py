@@ -80,7 +80,7 @@ LEAKS: dict[str, tuple[Layer, ...]] = {
 NETWORKS = CAUSAL | LEAKS
 
 
-def _influence(layers: Sequence[Layer], seed: int, sequences: int) -> tuple[Array, Array]:
+def influence(layers: Sequence[Layer], seed: int, sequences: int) -> tuple[Array, Array]:
     """Return the largest change of each output i (rows) when the inputs from j on (columns) are others, and |∂y_i/∂x_j|."""
     rng = generator(seed, "inputs")
     network = pl.Sequential(*layers, pl.LayerNorm(), pl.Dense(TOKENS))
@@ -115,7 +115,7 @@ def _loss(layers: Sequence[Layer], trial: Trial) -> float:
 def measure(trial: Trial) -> Result:
     found: Result = {}
     for name, layers in NETWORKS.items():
-        change, gradient = _influence(layers, trial.seed, trial.pick(full=8, quick=4, tiny=2))
+        change, gradient = influence(layers, trial.seed, trial.pick(full=8, quick=4, tiny=2))
         future = np.arange(TIME)[:, None] < np.arange(TIME)  # of row i, the columns j > i
         found[name] = {
             "outputs": float((change[future] > 0).mean()),

@@ -10,7 +10,7 @@ import numpy as np
 
 import pellucid as pl
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, median, spread
-from pellucid.lab.language_models import transformer
+from pellucid.lab.language_models import token_count, transformer
 from pellucid.plots import style
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def measure(trial: Trial) -> Result:
     found: Result = {}
     for context in CONTEXTS:
         data = trial.plays(context, validation=trial.pick(full=20_000, quick=10_000, tiny=500))
-        network = transformer(len(data.train.input_stage().tokenizer), 32)
+        network = transformer(token_count(data), 32)
         model = network.compile((context,), pl.CrossEntropy(), pl.Adam(0.003), seed=trial.seed)
         steps = trial.pick(full=400, quick=150, tiny=3)
         model.fit(data.train, batch_size=STEP // context, steps_per_epoch=steps, progress=False)

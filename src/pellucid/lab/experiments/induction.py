@@ -119,7 +119,7 @@ def verdict(results: Sequence[Result]) -> Verdict:
 
 
 def table(results: Sequence[Result]) -> Table:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in NETWORKS:
         accuracy = percent((result[name]["accuracy"][-1] for result in results), ".1f")
         rows.append((name, f"{median(results, name, 'parameters'):,.0f}", accuracy, "–", "–"))

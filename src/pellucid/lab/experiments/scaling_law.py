@@ -11,7 +11,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.core.memory import Array
 from pellucid.lab.experiment import Experiment, Result, Table, Trial, Verdict, spread
-from pellucid.lab.language_models import transformer
+from pellucid.lab.language_models import token_count, transformer
 from pellucid.plots import style
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ VARIABLES = {"parameters": "without embeddings", "characters": "of training text
 def measure(trial: Trial) -> Result:
     def trained(width: int, characters: int | None) -> Result:
         data = trial.plays(CONTEXT, characters, trial.pick(full=20_000, quick=10_000, tiny=500))
-        network = transformer(len(data.train.input_stage().tokenizer), width)
+        network = transformer(token_count(data), width)
         model = network.compile((CONTEXT,), pl.CrossEntropy(), pl.Adam(RATE[width]), seed=trial.seed)
         losses = []
         for _ in range(trial.pick(full=10, quick=3, tiny=1)):
