@@ -34,9 +34,10 @@ def small_text():
 
 
 @pytest.fixture(autouse=True)
-def small_plays(monkeypatch, small_text):
-    """Replace tinyshakespeare by a small text."""
-    monkeypatch.setattr(pellucid.lab.experiment, "whole_plays", lambda data_dir: small_text)
+def small_plays(request, monkeypatch, small_text):
+    """Replace tinyshakespeare by a small text, except in campaigns, which measure in this process what must run alone."""
+    if request.node.get_closest_marker("long") is None:
+        monkeypatch.setattr(pellucid.lab.experiment, "whole_plays", lambda data_dir: small_text)
 
 
 @pytest.fixture(scope="session")

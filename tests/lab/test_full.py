@@ -1,4 +1,4 @@
-"""The full lab on the whole of MNIST, compared with the published verdicts (half an hour)."""
+"""The full lab on the whole of MNIST and tinyshakespeare, compared with the published verdicts (half an hour)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from pellucid import DataError
 from pellucid.data import mnist
+from pellucid.data.text import tinyshakespeare
 from pellucid.lab import Results, Size, load_all, run_all
 from pellucid.report import contents, unfinished
 
@@ -24,6 +25,8 @@ def test_the_full_lab_reproduces_the_published_verdicts(tmp_path):
             pytest.skip("the full MNIST is not available")
     except DataError:
         pytest.skip("the full MNIST is not available")
+    if tinyshakespeare().name != "tinyshakespeare":
+        pytest.skip("the text tinyshakespeare is not available")
     results = Results(os.environ.get("PELLUCID_LAB") or tmp_path)
     list(run_all([name for name, _ in load_all()], results))
     found = contents(results, Size.FULL)

@@ -28,7 +28,7 @@ def measure(trial: Trial) -> Result:
         data = trial.plays(context, validation=trial.pick(full=20_000, quick=10_000, tiny=500))
         network = transformer(token_count(data), 32)
         model = network.compile((context,), pl.CrossEntropy(), pl.Adam(0.003), seed=trial.seed)
-        steps = trial.pick(full=400, quick=150, tiny=3)
+        steps = trial.pick(full=4000, quick=150, tiny=3)
         model.fit(data.train, batch_size=STEP // context, steps_per_epoch=steps, progress=False)
         found[str(context)] = float(model.evaluate(data.validation)["loss"])
         if context == LONGEST:
@@ -104,7 +104,9 @@ with a context of t sees the last t only:
 Its loss is the mean of −log p. What a character further back says about the next one, when those in between are known,
 cannot be negative, so the lowest possible loss never rises with t: Shannon's conditional entropies. A trained network is
 not the best possible one. Here all networks have the same layers, two blocks of width 32, and every step reads 768
-characters, in windows of the context: 400 steps, a third of the text.
+characters, in windows of the context: 4,000 steps, three times as many characters as there are. (After 400 steps the
+network with a context of 64 was behind that of 16, with 2.47 nats to 2.29: what a longer context is good for is learned
+late.)
 
 In a window of t, the first character is predicted from one, the last from t. The loss of one network by the place in its
 window shows the same without a comparison of trainings.

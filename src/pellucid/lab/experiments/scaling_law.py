@@ -32,7 +32,7 @@ def measure(trial: Trial) -> Result:
         model = network.compile((CONTEXT,), pl.CrossEntropy(), pl.Adam(RATE[width]), seed=trial.seed)
         losses = []
         for _ in range(trial.pick(full=10, quick=3, tiny=1)):
-            steps = trial.pick(full=40, quick=30, tiny=2)
+            steps = trial.pick(full=300, quick=30, tiny=2)
             model.fit(data.train, batch_size=BATCH, steps_per_epoch=steps, progress=False)
             losses.append(float(model.evaluate(data.validation)["loss"]))
         inner = sum(
@@ -160,11 +160,11 @@ The standard error of α is that of a slope, √(s² / Σ (log N − mean)²), w
 It states how well the points lie on the line, not whether the line goes on: the prediction of the largest point tests that.
 
 N is the number of parameters without embeddings and positions, as in the paper: networks of two blocks with widths from 4
-to 64, each trained for 400 steps of 768 characters on the whole text. For the data, the network of width 32 is trained
+to 64, each trained for 3,000 steps of 768 characters on the whole text. For the data, the network of width 32 is trained
 equally long on fewer characters, from 4,000, and the lowest validation loss of the training counts, as with early stopping.
 
 A power law cannot go on for ever: the loss does not fall below the entropy of the text, so that the line must flatten. And
-in 400 steps no network is trained to the end, while the paper's are: their exponents are for comparison only.
+in 3,000 steps no network is trained to the end, while the paper's are: their exponents are for comparison only.
 """,
     alt=(
         "Two logarithmic plots of the validation loss, by parameters and by characters of training text, with fitted "
