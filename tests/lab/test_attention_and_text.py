@@ -123,3 +123,28 @@ def test_a_passage_of_the_text(small_text):
     assert (trial.plays(16, 1000).train.passage == passage).all()
     assert (dataclasses.replace(trial, seed=4).plays(16, 1000).train.passage != passage).any()
     assert len(trial.plays(16).train.passage) == len(whole)
+
+
+def test_two_layers_learn_induction_and_one_does_not():
+    """Over four seeds the quick form completes at least 99.8 % of the pairs with two layers, and at most 7.9 % with one."""
+    found = induction.measure(Trial(0, Size.QUICK))
+    assert found[induction.TWO]["accuracy"][-1] > 0.9
+    assert max(found[name]["accuracy"][-1] for name in induction.NETWORKS if name != induction.TWO) < 0.2
+    assert min(found["heads"]["previous"], found["heads"]["copied"]) > 0.8  # measured: 0.95 and 0.99
+
+
+def test_the_order_is_learned_with_positions_alone_or_two_masks():
+    """Over four seeds the quick form finds the order in 98 % or more with sines and rotations, in 53 % or less without."""
+    found = positions.measure(Trial(0, Size.QUICK))
+    accuracy = {name: one["accuracy"][-1] for name, one in found.items()}
+    assert min(accuracy[name] for name in ("sinusoidal positions", "rotary positions", positions.MASKED)) > 0.85
+    assert max(accuracy[name] for name in positions.WITHOUT) < 0.65
+    assert max(found[name]["change"] for name in positions.WITHOUT) < positions.SAME
+    assert min(found[name]["change"] for name in positions.WITH) > 0.05
+
+
+def test_leaks_show_in_the_loss_on_random_tokens():
+    found = causal_mask.measure(Trial(0, Size.QUICK))
+    assert min(found[name]["loss"] for name in causal_mask.CAUSAL) > causal_mask.FLOOR - causal_mask.NOISE
+    for name in ("the next vector", "a convolution padded on both sides", "GRU in both directions"):
+        assert found[name]["loss"] < causal_mask.FLOOR - 0.1, name

@@ -203,6 +203,11 @@ These zeros are exact. A later input has no effect on an earlier output, not eve
 i. This can be tested on any network, trained or not, without looking at its code: replace the inputs from j on by others,
 and compare the outputs before j bit by bit.
 
+Such zeros are exact only where the kernel leaves the later inputs out. The convolution of the table, which pads both sides,
+reads one later input, yet more than one output before a change is another: it is computed in tiles of four outputs, whose
+rounding depends on all inputs of the tile. These changes are a millionth of the outputs; the network cannot use them, but
+they are there.
+
 The loss shows leaks too, if the data is such that the lowest possible loss is known. Of independent random tokens out of
 32, nothing predicts the next one: the expected loss is at least log 32 = 3.466 nats. A lower one on fresh sequences proves
 a leak.
