@@ -138,11 +138,11 @@ query with the keys of all positions up to its own, and reads the mean of their 
 
     s_ij = q_i·k_j/√d      for j ≤ i
 
-The first experiments examine the parts of this formula: what two layers of attention do together, what positions are for, why
-there is a √d, and what j ≤ i keeps out. The others measure language models on the plays of Shakespeare, a million characters.
-They are small, from 500 to 100,000 parameters, and are trained for hundreds or thousands of steps, so that all of them together take
-minutes. Each run trains on characters that it draws from the first 85 % of the text, and its loss is measured on 20,000 or
-fewer characters of the last tenth.
+The first experiments examine the parts of this formula: what two layers of attention do together, what positions are for,
+why there is a √d, and what j ≤ i keeps out. The others measure language models on the plays of Shakespeare, a million
+characters. They are small, from 500 to 100,000 parameters, and are trained for hundreds or thousands of steps, so that all
+of them together take minutes. Each run trains on characters that it draws from the first 85 % of the text, and its loss is
+measured on 20,000 or fewer characters of the last tenth.
 """,
     "Other ways to learn": """
 In the previous chapters every digit had a label, and a network learned to predict it. Neither is necessary: a network can
