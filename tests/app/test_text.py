@@ -103,6 +103,8 @@ def test_switches_change_the_prediction(ask, model):
     assert answer["change"]["distance"] > 0.01
     assert answer["change"]["best_before"]["text"] == model.tokenizer.decode([before.argmax()])
     assert answer["change"]["best_now"]["text"] == model.tokenizer.decode([p.argmax()])
+    alone = probabilities_without(model, TEXT, blocks=[block])[-1]
+    assert ask(blocks_off=[block])["change"]["distance"] == pytest.approx(abs(alone - before).sum() / 2, abs=1e-6)
     assert "no block 'x'" in ask(blocks_off=["x"], status=400)["error"]
     assert "has no head 2" in ask(heads_off=[[ATTENTION.format(1), 2]], status=400)["error"]
     assert "pairs of a layer" in ask(heads_off=["x"], status=400)["error"]

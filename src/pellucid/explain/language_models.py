@@ -115,7 +115,7 @@ class TokenReader:
             if what == WEIGHTS:
                 attention[path] = array
             elif what == "output" and path in self._streams:
-                streams[path] = array.copy()
+                streams[path] = array  # not overwritten: each layer has memory of its own
 
         run = self._execution(bool(heads), blocks)
         run.observe(observer)
