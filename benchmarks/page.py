@@ -1,9 +1,9 @@
 """The speed of the drawing mode: ``python -m benchmarks.page RUN RUN``.
 
 Measured in a browser: the time from a pen event to the painted predictions of two networks, while nothing else runs and during
-a training; the time to the first paint; the frames per second of the network diagram during a drawing. Measured without a
-browser: the time from the command to the first answer with the networks loaded; requests with too large bodies; a hundred
-clients at once. Requires Playwright and Chromium.
+a training; the time from a key press to the painted answer of the tab Text; the time to the first paint; the frames per second
+of the network diagram during a drawing. Measured without a browser: the time from the command to the first answer with the
+networks loaded; requests with too large bodies; a hundred clients at once. Requires Playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ PEN_EVENT = """async ([x, y, kind]) => {
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
     return performance.now() - began;
 }"""
+# Appends a letter to the text and returns the milliseconds until a frame with the answer is painted.
+KEY_PRESS = """async (letter) => {
+    const field = document.querySelector('#text textarea'), section = document.querySelector('#text');
+    const answered = new Promise((done) => new MutationObserver((_, observer) => { observer.disconnect(); done(); })
+        .observe(section, {attributeFilter: ['data-answered']}));
+    const began = performance.now();
+    field.value += letter;
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+    await answered;
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))));
+    return performance.now() - began;
+}"""
+TEXT = "O, she doth teach the torches to burn bright! It seems she hangs upon the cheek of night"
 
 FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
 # Draws a digit again and again for four seconds and returns the frames per second of the diagram.
@@ -133,6 +146,19 @@ def pen_times(page: Any, strokes: int) -> list[float]:
     return times
 
 
+def key_times(page: Any, port: int) -> list[float]:
+    """Return the milliseconds from each key press to the painted answer of the tab Text, for the network of the package.
+
+    The answer is drawn in the frame after the one in which it arrives. The window of the network, 64 characters, is full.
+    """
+    page.goto(f"http://127.0.0.1:{port}/#text")
+    page.wait_for_selector("#text[data-answered]")
+    page.locator("#text select").select_option("shakespeare")
+    page.locator("#text textarea").fill(TEXT)
+    page.wait_for_function("(text) => document.querySelector('#text').dataset.text === text", arg=TEXT)
+    return [page.evaluate(KEY_PRESS, letter) for letter in TEXT]
+
+
 def frame_rate(page: Any, port: int, network: str) -> float:
     """Return the frames per second of the diagram while a digit is drawn."""
     page.goto(f"http://127.0.0.1:{port}/#inside")
@@ -179,6 +205,9 @@ def main() -> None:
                 page.wait_for_selector(".prediction")
                 paints.append(page.evaluate(FIRST_PAINT))
             results["first_paint_s"] = statistics.median(paints)
+            results["key_ms"] = spread(key_times(page, port))
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.wait_for_selector(".prediction")
             pen_times(page, 2)
             results["pen_ms"] = spread(pen_times(page, options.strokes))
             training = json.dumps({"data": "mnist", "model": "cnn", "epochs": 12}).encode()

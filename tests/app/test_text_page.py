@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from conftest import settle
@@ -224,16 +225,14 @@ def test_other_networks_show_what_they_have_and_errors_are_shown(text_page):
 
 
 def test_what_was_typed_is_kept_and_the_list_is_renewed(text_page, text_state, text_runs, state, tmp_path):
-    page = text_page("to b")
+    page = text_page("to b", "bigram")  # not the first one of the list
     page.get_by_role("tab", name="Draw").click()
-    import shutil
-
     shutil.copytree(text_runs["bigram"], tmp_path / "new-run")
     state.texts.add(tmp_path / "new-run")
     page.get_by_role("tab", name="Text").click()
     page.locator("#text option[value=new-run]").wait_for(state="attached")
     assert page.locator("#text textarea").input_value() == "to b"
-    assert page.locator("#text select").input_value() == "gpt-tiny"
+    assert page.locator("#text select").input_value() == "bigram"
     assert page.get_by_text("those that read digits are on the tab Draw").is_visible()
     assert page.get_by_text("pellucid train my.txt --model gpt").is_visible()
 
