@@ -260,7 +260,15 @@ def test_compare(run, tmp_path):
 
 def test_data(mnist_folder):
     rows = json.loads(cli("data", "list", "--json")[0])
-    assert [row["name"] for row in rows] == ["mnist", "fashion-mnist", "pendigits", "drawings", "mnist-scenes"]
+    assert [row["name"] for row in rows] == [
+        "mnist",
+        "fashion-mnist",
+        "pendigits",
+        "drawings",
+        "mnist-scenes",
+        "tinyshakespeare",
+        "names",
+    ]
     assert rows[3]["where"] == "needs pendigits"
     assert rows[0]["ok"]
     assert not rows[1]["ok"]

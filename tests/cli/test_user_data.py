@@ -189,12 +189,17 @@ def one(table, text):
         (("train", "mnist", "--target", "price"), "--target does not apply to mnist"),
         (("train", "mnits"), "there is no data set 'mnits': did you mean 'mnist'?"),
         (("data", "show", "flats.csv"), "name the column to predict with --target"),
-        (("train", "notes.txt"), "user data must be a table (.csv or .tsv) or a folder"),
+        (("train", "notes.txt"), "notes.txt is empty"),
+        (
+            ("train", "notes.pdf"),
+            "user data must be a table (.csv or .tsv), a folder with one subfolder of images for each class, or",
+        ),
         (("sweep", "flats.csv", "--grid", "lr=0.1"), "a sweep takes data sets by name"),
     ],
 )
 def test_errors_are_one_line(table, arguments, message):
     (table.parent / "notes.txt").write_text("")
+    (table.parent / "notes.pdf").write_bytes(b"%PDF-1.7 \x00")
     _, err = cli(*arguments, code=2)
     assert err.startswith("error: ")
     assert message in err

@@ -184,6 +184,7 @@ from pellucid.data.tables.columns import Column, Standardization
 from pellucid.data.text import BytePairTokenizer, CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
+from pellucid.model.generation import Sampling
 
 
 def absolute_errors(outputs, targets):
@@ -367,6 +368,7 @@ INSTANCES: list[Config] = [
     Sequential(Flatten(), Sequential(Dense(4, Zeros()), Sequential(ReLU())), Dropout(0.1), Dense(2), Softmax()),
     SELU(),
     SiLU(),
+    Sampling(0.8, 20, 0.95),
     Sigmoid(),
     Softplus(),
     SpatialDropout2D(0.2),

@@ -23,6 +23,7 @@ RECURRENT = (
 DEFAULTS = {
     # layers
     "AlphaDropout": "rate=0.5",
+    "Attention": "causal=False, dropout=0.0, rotary=False, bias=True, init=GlorotUniform(), output_init=GlorotUniform()",
     "AveragePool1D": "kernel_size=2, stride=None, padding='valid'",
     "AveragePool2D": "kernel_size=2, stride=None, padding='valid'",
     "BatchNorm": "momentum=0.9, epsilon=1e-05",
@@ -31,6 +32,7 @@ DEFAULTS = {
     "ConvTranspose2D": "stride=1, padding='valid', dilation=1, groups=1, init=He(), bias=True",
     "Crop1D": "border=1",
     "Crop2D": "border=1",
+    "CrossAttention": "causal=False, dropout=0.0, bias=True, init=GlorotUniform(), output_init=GlorotUniform()",
     "Dense": "init=He(), bias=True",
     "Dropout": "rate=0.5",
     "ELU": "alpha=1.0",
@@ -72,6 +74,7 @@ DEFAULTS = {
     # metrics
     "Accuracy": "threshold=0.5",
     "AveragePrecision": "label=None, average='macro'",
+    "BitsPerCharacter": "lengths=None",
     "CalibrationError": "bins=15",
     "CohenKappa": "threshold=0.5",
     "ConfusionMatrix": "threshold=0.5",

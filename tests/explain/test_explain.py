@@ -17,6 +17,7 @@ from pellucid import (
     BinaryCrossEntropy,
     ConfigError,
     Conv2D,
+    CrossAttention,
     CrossEntropy,
     DataError,
     Dense,
@@ -523,10 +524,8 @@ def test_deeplift_through_every_layer(layer, shape):
         assert (attribution.values == 0).all()
         return
     kinds = [part.layer if isinstance(part, FromState) else part for _, part in primitives(layer)]
-    if any(
-        getattr(part, "mask", None) is not None for part in kinds
-    ):  # a step that is masked only at the baseline: not continuous
-        return
+    if any(getattr(part, "mask", None) is not None or isinstance(part, CrossAttention) for part in kinds):
+        return  # a step that is masked only at the baseline: not continuous
     smooth = any(isinstance(part, (GroupNorm, LayerNorm, LogSoftmax, Recurrent, RMSNorm, Softmax, SwiGLU)) for part in kinds)
     # the largest error of the quadrature is 2e-4, of a normalization whose values are nearly equal somewhere on the line
     bound = (1e-3 if smooth else 1e-12) * max(1, np.abs(attribution.explained).max())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from benchmarks.contenders.generation import PROMPT, SIZES, TEMPERATURE, TOP_K, Size, are_tokens, check_tokens, parameters
+from benchmarks.contenders.generation import SIZES, Size
 from benchmarks.contenders.pellucid import PACKAGES as PACKAGES, describe as describe
+from benchmarks.generation_jobs import PROMPT, TEMPERATURE, TOP_K, are_tokens, check_tokens, parameters
 from benchmarks.jobs import Job
 from pellucid import (
     GELU,

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.contenders.generation import PROMPT, SIZES, TEMPERATURE, TOP_K, Size, are_tokens, check_tokens, parameters
+from benchmarks.contenders.generation import SIZES, Size
 from benchmarks.contenders.torch import PACKAGES as PACKAGES, describe as describe
+from benchmarks.generation_jobs import PROMPT, TEMPERATURE, TOP_K, are_tokens, check_tokens, parameters
 from benchmarks.jobs import Job
 
 

@@ -1,4 +1,4 @@
-"""Attention: each position of a sequence reads the others, and decides by their content how much to take from each.
+"""Attention: the output at each position of a sequence is a weighted mean of all positions, with weights from their content.
 
 A *query* qᵢ is compared with the *keys* kⱼ of all positions, and reads the mean of their *values* vⱼ, weighted by how well the
 keys match (Vaswani et al., 2017, "Attention is all you need"). Queries, keys and values are products of the inputs with learned
@@ -47,11 +47,11 @@ al., 2022, "FlashAttention"): forward with the maximum and the sum of the scores
 tiles before it have added up; backward from tiles that are computed again with A = exp(S − L), where Lᵢ = log Σ_j e^(s_ij) is
 all that is kept of them. So the memory grows with t, not with t².
 
-**Rotary positions.** Attention does not know the order of its inputs: exchanging two keys with their values changes nothing.
-Layers before it can add positions to X. With ``rotary=True`` instead, the vectors qᵢ and kⱼ are rotated, pair by pair of their
-columns, by angles proportional to their positions i and j (Su et al., 2021). A product of two rotated vectors depends on the
-difference of the angles alone, so that the scores depend on i − j. Rotations are orthogonal: their gradient is the rotation
-back.
+**Rotary positions.** The outputs of attention do not depend on the order of its inputs: exchanging two keys with their values
+changes nothing. Layers before it can add positions to X. With ``rotary=True`` instead, the vectors qᵢ and kⱼ are rotated, pair
+by pair of their columns, by angles proportional to their positions i and j (Su et al., 2021). A product of two rotated vectors
+depends on the difference of the angles alone, so that the scores depend on i − j. Rotations are orthogonal: their gradient is
+the rotation back.
 
 **Generation.** With ``causal=True``, keys and values do not depend on later positions. Where a sequence is read in several
 passes (``ctx.past``), they are remembered, and a pass computes the queries, keys and values of its own positions only.

@@ -195,7 +195,7 @@ EXPERIMENT = Experiment(
     ),
     mathematics="""
 A network that predicts the next token is trained at all positions at once. The token to be predicted at one position is the
-input at the next: a network that sees it copies it. The scores of later keys are −∞, so that
+input at the next: a network that reads it copies it. The scores of later keys are −∞, so that
 
     a_ij = exp(s_ij) / Σ over l ≤ i of exp(s_il)      for j ≤ i      a_ij = 0 for j > i
 

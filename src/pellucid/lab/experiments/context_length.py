@@ -97,7 +97,7 @@ EXPERIMENT = Experiment(
     ),
     mathematics="""
 By the chain rule, the probability of a text is the product of those of its characters, each given all before it. A model
-with a context of t sees the last t only:
+with a context of t reads the last t only:
 
     log p(s_1 … s_m) = Σ over i of log p(s_i | s_1 … s_{i−1}) ≈ Σ over i of log p(s_i | s_{i−t} … s_{i−1})
 

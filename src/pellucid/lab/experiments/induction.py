@@ -171,14 +171,14 @@ as in
 
     c  f  a  d  b  …  a  →  d
 
-Whether the token after the second a is d cannot be learned beforehand: it is only in the sequence. The place of the second
-a can find the first a, because a query can ask for a key of the same token. But what it finds there is a. The answer is one
-place further, at a place that contains d, and about which a single layer knows its token and its position, not that a was
-before it. Both together do not help, because the position of the first a is a different one in each sequence. What remains
-is to guess one of the 15 other tokens of the block: 6.7 %.
+That d follows a cannot be learned beforehand: it is only in the sequence. At the place of the second a, the query of a single
+layer can match the key of the first a, which has the same token, but the value there is that of a. The answer is one place
+further, at d, whose key depends on its token and its position only, not on the a before it. Both together do not help, because
+the position of the first a is a different one in each sequence. What remains is to guess one of the 15 other tokens of the
+block: 6.7 %.
 
     layer 1: the place of d reads the place before it, and adds "after a" to its vector
-    layer 2: the place of the second a asks for the key "after a", finds the place of d, and reads the value d
+    layer 2: the query at the second a matches the key "after a" at the place of d, and reads the value d
 
 The positions of the weights show whether a network does that: layer 1 has a line beside the diagonal, and layer 2 one point
 in each row of a pair. The composition of two layers is learned suddenly: for some hundred steps nothing seems to happen.

@@ -45,6 +45,7 @@ export function mount(section) {
   let listed = [], network = null;
   let chosen = {}, position = null, headsOff = [], blocksOff = [];
   let writing = false, started = 0;                   // started: the number of the newest start or end of writing
+  let ending = "";                                    // why writing has ended by itself: shown until the text changes
 
   async function list() {
     listed = (await get("/api/text/networks")).networks;
@@ -64,6 +65,7 @@ export function mount(section) {
     stop();
     const untouched = !network || field.value === network.prompt;
     network = listed.find(({name}) => name === networks.value);
+    ending = "";
     chosen = {}; position = null; headsOff = []; blocksOff = [];
     attention.setLayers(network.attention);
     lens.setBlocks(network.blocks);
@@ -75,6 +77,7 @@ export function mount(section) {
 
   function typed() {
     stop();
+    ending = "";
     position = null;
     read();
   }
@@ -82,6 +85,7 @@ export function mount(section) {
   function setText(text) {
     field.value = text.slice(0, MAX_TEXT);
     field.scrollTop = field.scrollHeight;
+    ending = "";
     position = null;
     read();
   }
@@ -96,7 +100,7 @@ export function mount(section) {
     const answer = await post("/api/text/read", {...request(), ...draw});
     if (asked !== network) return null;
     if (answer.unreadable) throw new Error(answer.unreadable);
-    status.textContent = "";
+    status.textContent = ending;
     section.classList.remove("text-outdated");
     next.show(answer);
     attention.show({...answer, position});            // it may have been chosen since
@@ -125,6 +129,7 @@ export function mount(section) {
   async function start() {
     writing = true;
     write.textContent = "Stop";
+    ending = "";
     position = null;
     const mine = ++started;
     while (writing && mine === started) {
@@ -133,8 +138,8 @@ export function mount(section) {
         const drawn = await ask({seed: Number(seed.value), temperature: Number(temperature.value), top_k: Number(topK.value)});
         if (!writing || mine !== started || drawn === null) break;
         if (drawn.end || field.value.length >= MAX_TEXT) {
+          ending = drawn.end ? "The network has ended the line." : "The text is as long as the field.";
           stop();
-          status.textContent = drawn.end ? "The network has ended the line." : "The text is as long as the field.";
           break;
         }
         field.value += drawn.text;

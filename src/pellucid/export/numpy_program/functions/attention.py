@@ -62,10 +62,11 @@ def weighted_means(
         visible = visible & (np.arange(s) <= np.arange(t)[:, None] + (s - t))
     if mask is not None:
         visible = visible & (mask[:, None, None, :] != 0)
-    largest = scores.max(axis=3, keepdims=True, where=visible, initial=np.float32(-1e38))
+    scores = np.where(visible, scores, np.float32(-1e38))
+    largest = scores.max(axis=3, keepdims=True)
     weights = np.exp(scores - largest, where=visible, out=np.zeros_like(scores))
     total = weights.sum(axis=3, keepdims=True)
-    weights = weights / np.where(total == 0, np.float32(1), total)  # without keys all weights are zero
+    weights = weights / np.where(total == 0, np.float32(1), total)  # 0 without keys
     return (weights @ v).swapaxes(1, 2).reshape(n, t, width)
 
 
@@ -74,7 +75,8 @@ def rotate(x: Array, heads: int) -> Array:
     n, t, width = x.shape
     half = width // heads // 2
     angle = np.arange(t)[:, None] / 10000.0 ** (np.arange(half) / half)
-    cos, sin = np.cos(angle)[:, None].astype(np.float32), np.sin(angle)[:, None].astype(np.float32)
+    cos = np.cos(angle)[:, None].astype(np.float32)
+    sin = np.sin(angle)[:, None].astype(np.float32)
     first, second = np.split(x.reshape(n, t, heads, 2 * half), 2, axis=3)
     turned = first * cos - second * sin, first * sin + second * cos
     return np.concatenate(turned, axis=3).reshape(n, t, width)
