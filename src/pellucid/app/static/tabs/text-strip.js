@@ -111,6 +111,7 @@ export function textStrip(choose) {
   });
   new ResizeObserver(paint).observe(canvas);
   onThemeChange(paint);
+  describe();
   return {
     canvas, reading,
     // Shows the tokens, and the weights with which the position reads each of them (null: the network has no attention).
