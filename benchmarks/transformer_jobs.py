@@ -47,12 +47,12 @@ SIZES = {
 }
 
 
-def parameters(size: Size) -> dict[str, Any]:
+def parameters(size: Size, seed: int = 0) -> dict[str, Any]:
     """Return the initial parameters: the tables of tokens and positions, the last scale, and a dictionary for each block.
 
     Matrices are stored as (inputs, outputs). They are those of nanoGPT: normal values, smaller before each sum.
     """
-    rng, w = np.random.default_rng(0), size.width
+    rng, w = np.random.default_rng(seed), size.width
 
     def normal(*shape: int, sigma: float = 0.02) -> Floats:
         return rng.normal(0, sigma, shape).astype(np.float32)

@@ -30,7 +30,7 @@ INPUTS = {  # of each target in the fast tests, with the memory of every fourth 
     "pictures": 300,
     "setting-texts": 1000,
     "drawings": 200,
-    "command-lines": 40,
+    "command-lines": 24,
 }
 
 

@@ -125,6 +125,7 @@ def test_a_passage_of_the_text(small_text):
     assert len(trial.plays(16).train.passage) == len(whole)
 
 
+@pytest.mark.long
 def test_two_layers_learn_induction_and_one_does_not():
     """Over four seeds the quick form completes at least 99.8 % of the pairs with two layers, and at most 7.9 % with one."""
     found = induction.measure(Trial(0, Size.QUICK))

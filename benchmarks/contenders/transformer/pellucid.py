@@ -24,12 +24,13 @@ from pellucid import (
     Softmax,
     TiedEmbedding,
 )
+from pellucid.optim.schedules import Schedule
 
 __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 
 
-def build_model(size: Size) -> Model:
-    """Return the compiled network with the common initial parameters."""
+def build_model(size: Size, seed: int = 0, rate: float | Schedule = RATE) -> Model:
+    """Return the compiled network with the common initial parameters of a seed."""
     w = size.width
     blocks = [
         part
@@ -40,9 +41,9 @@ def build_model(size: Size) -> Model:
         )
     ]
     network = Sequential(TiedEmbedding(size.tokens, w, LearnedPositions(), *blocks, LayerNorm(bias=False)), Softmax())
-    optimizer = Chain(ClipNorm(NORM), Decay(DECAY), Adam(RATE, beta1=BETAS[0], beta2=BETAS[1]))
+    optimizer = Chain(ClipNorm(NORM), Decay(DECAY), Adam(rate, beta1=BETAS[0], beta2=BETAS[1]))
     model = network.compile((size.context,), CrossEntropy(), optimizer, metrics=[])
-    p = parameters(size)
+    p = parameters(size, seed)
     values = [p["tokens"], p["positions"], *(array for block in p["blocks"] for array in block.values()), p["scale"]]
     for array, value in zip(model.weights.values(), values, strict=True):
         array[...] = value

@@ -17,11 +17,11 @@ __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 
 
 class Transformer(nn.Module):  # type: ignore[misc]
-    """The Transformer, with the common initial parameters."""
+    """The Transformer, with the common initial parameters of a seed."""
 
-    def __init__(self, size: Size):
+    def __init__(self, size: Size, seed: int = 0):
         super().__init__()
-        self.size, p = size, parameters(size)
+        self.size, p = size, parameters(size, seed)
 
         def parameter(name: str, array: Any) -> nn.Parameter:  # matrices as linear layers store them: (outputs, inputs)
             is_matrix = name in ("qkv", "out", "up", "down")
@@ -56,12 +56,19 @@ def loss_of(model: nn.Module) -> Callable[[Any, Any], Any]:
     return loss
 
 
-def stepper(model: nn.Module, loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return nanoGPT's training step: matrices decay, scales do not."""
+def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
+    """Return nanoGPT's optimizer: matrices decay, scales do not."""
     matrices = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=BETAS, fused=True)
+    return torch.optim.AdamW(groups, lr=RATE, betas=BETAS, fused=True)
+
+
+def stepper(
+    model: nn.Module, loss: Callable[[Any, Any], Any], optimizer: torch.optim.Optimizer | None = None
+) -> Callable[[Any, Any], Any]:
+    """Return nanoGPT's training step."""
+    optimizer = optimizer or optimizer_of(model)
 
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad(set_to_none=True)
