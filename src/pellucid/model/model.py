@@ -590,15 +590,18 @@ class Model:
         settings = (self.network, self.loss, self.metrics, self.optimizer, self.input_stage)
         return own_classes([list(one.values()) if isinstance(one, Mapping) else one for one in settings])
 
-    def export_onnx(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
+    def export_onnx(self, path: str | Path, *, cache: bool = False, layers: Mapping[type, Any] | None = None) -> None:
         """Write an ONNX file that computes what :meth:`predict` does, for any number of samples.
+
+        With ``cache``, the file reads sequences in several passes, such as one token after the other: what the layers remember of
+        the earlier positions, such as keys and values of attention, is among its inputs and outputs.
 
         The class names are in its metadata. ``layers`` describes your own layers: see
         :func:`~pellucid.export.onnx.exporter.to_onnx`. Needs the package onnx (extra ``onnx``).
         """
         from pellucid.export.onnx.exporter import to_onnx
 
-        to_onnx(path, self._trained_network(), layers)
+        to_onnx(path, self._trained_network(), layers, cache=cache)
 
     def export_numpy(self, path: str | Path, *, layers: Mapping[type, Any] | None = None) -> None:
         """Write a readable program that computes what :meth:`predict` does and needs only NumPy.

@@ -70,11 +70,18 @@ def unembedding(graph: Graph, layer: Unembedding, p: Slots, x: Value) -> Value:
 
 
 def learned_positions(graph: Graph, layer: LearnedPositions, p: Slots, x: Value) -> Value:
-    return graph.elementwise("Add", x, p["W"])
+    return _add_positions(graph, x, p["W"])
 
 
 def sinusoidal_positions(graph: Graph, layer: SinusoidalPositions, p: Slots, x: Value) -> Value:
-    return graph.elementwise("Add", x, sinusoids(*x.shape, layer.longest, np.float32))
+    return _add_positions(graph, x, sinusoids(*x.shape, layer.longest, np.float32))
+
+
+def _add_positions(graph: Graph, x: Value, w: Array) -> Value:
+    """Add the rows of w (time, width) to the vectors of a sequence: from the first one on, or those after the past."""
+    if graph.past is None:
+        return graph.elementwise("Add", x, w)
+    return graph.op("Add", x, graph.node("Gather", graph.constant("W", w), graph.past.positions()))
 
 
 def swiglu(graph: Graph, layer: SwiGLU, p: Slots, x: Value) -> Value:

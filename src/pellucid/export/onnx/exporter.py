@@ -19,6 +19,7 @@ from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
 from pellucid.export.onnx.basics import OnnxEmitter
 from pellucid.export.onnx.graph import FLOAT, Graph, Value
+from pellucid.export.onnx.past import TIME, Axes, past_of
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers import Embedding
 from pellucid.networks.ports import OUTPUT
@@ -29,38 +30,53 @@ BATCH = "batch"
 _MAX_WEIGHT_BYTES = 2**31 - 2**20  # the limit of a protocol buffer, less 1 MiB for the graph
 
 
-def to_onnx(path: str | Path, trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None) -> None:
+def to_onnx(
+    path: str | Path, trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None, *, cache: bool = False
+) -> None:
     """Write an ONNX file that computes predictions.
+
+    With ``cache``, the file reads a sequence in as many passes as you like: what the layers remember of the earlier positions is
+    among its inputs and outputs (:mod:`pellucid.export.onnx.past`).
 
     ``layers`` maps your own layer classes to functions that add their operators: ``(graph, layer, p, *inputs) -> output``,
     where inputs and output are :class:`~pellucid.export.onnx.graph.Value` objects and ``p`` holds the arrays of the layer by
-    slot name.
+    slot name. With ``cache``, the function of a layer that remembers something calls ``graph.past.read`` and
+    ``graph.past.keep``.
 
-    Raises ConfigError for a layer class without such a function, for weights of more than 2 GiB, and if the package onnx is
-    not installed; FileError if the file cannot be written.
+    Raises ConfigError for a layer class without such a function, for weights of more than 2 GiB, with ``cache`` for a network
+    that cannot read a sequence in several passes, and if the package onnx is not installed; FileError if the file cannot be
+    written.
     """
-    write_atomically(path, [onnx_bytes(trained, layers)])
+    write_atomically(path, [onnx_bytes(trained, layers, cache=cache)])
 
 
-def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None) -> bytes:
+def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | None = None, *, cache: bool = False) -> bytes:
     """Return the content of the ONNX file. Raises the ConfigErrors of :func:`to_onnx`."""
     try:
         import onnx
     except ImportError:
         raise ConfigError("writing ONNX files needs the package onnx: pip install 'pellucid[onnx]'") from None
-    graph, dtypes = build_graph(trained, layers or {})
+    graph, dtypes = build_graph(trained, layers or {}, cache=cache)
+    past = graph.past
     if (size := sum(array.nbytes for array in graph.constants.values())) > _MAX_WEIGHT_BYTES:
         raise ConfigError(f"the weights take {size:,} bytes, but an ONNX file can hold 2 GiB; export_numpy() has no such limit")
+    input_axes = {name: _axes(shape, cache) for name, (shape, _) in trained.inputs.items()}
     descriptions = {
-        name: f"{stage.expects}, (n, {', '.join(map(str, shape))})" for name, (shape, stage) in trained.inputs.items()
+        name: f"{stage.expects}, (n, {', '.join(map(str, input_axes[name]))})" for name, (_, stage) in trained.inputs.items()
     }
     onnx_graph = onnx.helper.make_graph(
         _nodes(graph),
         "network",
-        [_tensor_info(name, dtypes[name], shape, descriptions[name]) for name, (shape, _) in trained.inputs.items()],
         [
-            _tensor_info(name, np.float32, shape, "what Model.predict returns, one row per sample")
-            for name, shape in trained.outputs.items()
+            *(_tensor_info(name, _code(dtypes[name]), input_axes[name], descriptions[name]) for name in trained.inputs),
+            *(_tensor_info(name, *declared) for name, declared in ({} if past is None else past.inputs).items()),
+        ],
+        [
+            *(
+                _tensor_info(name, FLOAT, _axes(shape, cache and len(shape) > 1), "what Model.predict returns, one row per sample")
+                for name, shape in trained.outputs.items()
+            ),
+            *(_tensor_info(name, *declared) for name, declared in ({} if past is None else past.outputs).items()),
         ],
         [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
@@ -77,13 +93,17 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
             properties["columns" if len(descriptions) == 1 else f"columns of {name}"] = json.dumps(stage.names)
     if trained.classes is not None:
         properties["classes"] = json.dumps(trained.classes)
+    if past is not None:
+        properties["window"] = str(past.window)
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
-def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> tuple[Graph, dict[str, type]]:
+def build_graph(
+    trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter], *, cache: bool = False
+) -> tuple[Graph, dict[str, type]]:
     """Return the graph from inputs to outputs, and the NumPy dtype of each input."""
     steps, outputs = trained.steps()
     if OUTPUT in trained.inputs and OUTPUT in outputs:
@@ -92,6 +112,7 @@ def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> 
             "the input another name"
         )
     graph = Graph([*trained.inputs, *trained.outputs])
+    graph.past = past = past_of(graph, trained) if cache else None
     dtypes: dict[str, type] = {}
     values: dict[str, Value] = {}
     for name, (shape, stage) in trained.inputs.items():
@@ -111,9 +132,18 @@ def build_graph(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter]) -> 
                 f"{step.name}: the ONNX function of {step.layer} returns a value of shape {getattr(y, 'shape', y)} per sample, "
                 f"but the layer has the output shape {step.shape}; pass graph.op(…, shape=…)"
             )
+        if past is not None and not step.layer.positionwise and type(step.layer) in layers and step.name not in past.users:
+            raise ConfigError(
+                f"export_onnx(cache=True): {step.layer} depends on earlier positions, but its ONNX function does not read them: "
+                "in a graph with a past, call graph.past.read(part, axes) for what the layer remembers, and "
+                "graph.past.keep(part, value, axes) for what it will"
+            )
         values[step.path] = y
     graph.shared = False
-    graph.set_outputs({name: values[path] for name, path in outputs.items()}, trained.inputs)
+    ends: dict[str, Value | str] = {name: values[path] for name, path in outputs.items()}
+    if past is not None:
+        ends |= past.values
+    graph.set_outputs(ends, [*trained.inputs, *(past.inputs if past is not None else ())])
     return graph, dtypes
 
 
@@ -137,12 +167,24 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
     raise ConfigError(f"export_onnx does not support the input stage {stage}")
 
 
-def _tensor_info(name: str, dtype: type, shape: Shape, description: str = "") -> Any:
+def _axes(shape: Shape, sequence: bool) -> Axes:
+    """Return the axes of an input or output, without the batch axis; of a ``sequence``, the first one has a free length."""
+    return (TIME, *shape[1:]) if sequence else shape
+
+
+def _code(dtype: type) -> int:
+    """Return the code of a data type in ONNX."""
+    import onnx
+
+    code: int = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return code
+
+
+def _tensor_info(name: str, element: int, axes: Axes, description: str = "") -> Any:
     """Return the ONNX declaration of an input or output with a free batch size."""
     import onnx
 
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return onnx.helper.make_tensor_value_info(name, element, [BATCH, *shape], description)
+    return onnx.helper.make_tensor_value_info(name, element, [BATCH, *axes], description)
 
 
 def _nodes(graph: Graph) -> list[Any]:
@@ -163,5 +205,5 @@ def _loop_body(graph: Graph) -> Any:
     """Return the body of a loop as an ONNX graph."""
     import onnx
 
-    ends = ([_tensor_info(name, np.float32, shape) for name, shape in names] for names in (graph.inputs, graph.outputs))
+    ends = ([_tensor_info(name, FLOAT, shape) for name, shape in names] for names in (graph.inputs, graph.outputs))
     return onnx.helper.make_graph(_nodes(graph), "step", *ends)

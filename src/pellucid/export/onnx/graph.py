@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
+
+if TYPE_CHECKING:
+    from pellucid.export.onnx.past import Past
 
 Layout = tuple[int, ...]  # position -> the axis of Pellucid's layout that is at this position
 
@@ -65,7 +68,7 @@ class Graph:
     ``path`` is the path of the layer that is being exported; the names of its operations begin with it. The names of its
     constants begin with ``slots``: its own path, or that of the layer with which it shares its parameters. While ``shared`` is
     true, that layer has been exported, and equal constants are not added again. ``reserved`` are the names of the inputs and
-    outputs.
+    outputs. ``past`` is what the layers remember of sequences that are read in several passes, or None.
     """
 
     def __init__(self, reserved: Iterable[str] = ("input", "output")) -> None:
@@ -73,6 +76,7 @@ class Graph:
         self.constants: dict[str, Array] = {}
         self.path = self.slots = ""
         self.shared = False
+        self.past: Past | None = None
         self.inputs: list[tuple[str, Shape]] = []  # of a loop body: name, and shape of one sample
         self.outputs: list[tuple[str, Shape]] = []
         self._used_names: Counter[str] = Counter(reserved)
@@ -177,11 +181,14 @@ class Graph:
 
     # -- the output of the graph ----------------------------------------------------------------------------------
 
-    def set_outputs(self, outputs: Mapping[str, Value], inputs: Collection[str]) -> None:
-        """Declare the values, in Pellucid's layout, as the outputs of the whole graph by name; it reads ``inputs``."""
+    def set_outputs(self, outputs: Mapping[str, Value | str], inputs: Collection[str]) -> None:
+        """Declare the values as the outputs of the whole graph by name; it reads ``inputs``.
+
+        They are in Pellucid's layout, or have the given names.
+        """
         renamed: dict[str, str] = {}
         for output, x in outputs.items():
-            last = self.name_of(x)
+            last = self.name_of(x) if isinstance(x, Value) else x
             if last in inputs or last in renamed:  # an input, or the value of another output
                 self.path = output
                 last = self.node("Identity", last)

@@ -17,6 +17,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.export.onnx.basics import Slots
 from pellucid.export.onnx.graph import BOOL, FLOAT, TIME_FIRST, Graph, Value
+from pellucid.export.onnx.past import Past
 from pellucid.layers import GRU, LSTM, FromState, Reverse, SimpleRNN
 
 # The ONNX operator, and for each of its gates the index of the same gate in Pellucid. The gates of an LSTM are i, o, f, c in
@@ -28,8 +29,9 @@ Recurrent = SimpleRNN | LSTM | GRU
 
 
 def recurrent(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> Value:
-    """Add the layer, which starts in the state zero or in a learned one."""
-    return _recurrent(graph, layer, p, x, _learned_state(graph, layer, p, x) if layer.learn_state else [])
+    """Add the layer, which starts in the state zero, in a learned one, or in that after the past."""
+    start = _learned_state(graph, layer, p, x) if layer.learn_state else []
+    return _recurrent(graph, layer, p, x, start if graph.past is None else _state_after(graph, graph.past, layer, start))
 
 
 def from_state(graph: Graph, layer: FromState, p: Slots, x: Value, state: Value) -> Value:
@@ -57,11 +59,13 @@ def _recurrent(graph: Graph, layer: Recurrent, p: Slots, x: Value, start: list[s
     weights = [graph.constant("W", W.T[None]), graph.constant("U", U.T[None]), graph.constant("b", np.append(b, c)[None])]
     reset = {"linear_before_reset": 1} if isinstance(layer, GRU) else {}
     initial = ["", *start] if start else []  # an empty name in place of the lengths of the sequences
-    parts = len(layer.states) if layer.return_state else 1
+    parts = len(layer.states) if layer.return_state or graph.past is not None else 1
     every, *last = graph.nodes(
         operator, graph.name_of(x, TIME_FIRST), *weights, *initial, outputs=1 + parts, hidden_size=u, **reset
     )
     shape = layer.build(x.shape).shape
+    if graph.past is not None:
+        _keep_state(graph, graph.past, layer, [graph.node("Transpose", name, perm=TIME_FIRST) for name in last])
     if len(shape) == 1:
         return graph.value(graph.node("Squeeze", last[0], graph.constant("axes", [0])), shape)
     rows = last if layer.return_state else []
@@ -89,6 +93,27 @@ def _learned_state(graph: Graph, layer: Recurrent, p: Slots, x: Value) -> list[s
     one, units = graph.constant("one", [1]), graph.constant("units", [layer.units])
     shape = graph.node("Concat", one, _batch_size(graph, graph.name_of(x)), units, axis=0)
     return [graph.node("Expand", graph.constant(f"{name}0", p[f"{name}0"].reshape(1, 1, -1)), shape) for name in layer.states]
+
+
+def _state_after(graph: Graph, past: Past, layer: Recurrent, start: list[str]) -> list[str]:
+    """Return the names of the states (1, n, u) after the past; without one, those of ``start``, or zeros."""
+    last = [graph.constant(name, [value]) for name, value in (("last", -1), ("end", 2**62), ("axis", 1))]
+    states = []
+    for k, name in enumerate(layer.states):
+        before = past.read(name, ("past_state", layer.units))  # (n, 0 or 1, u)
+        if start:
+            first = graph.node("Transpose", start[k], perm=TIME_FIRST)
+            both = graph.node("Concat", first, before, axis=1)
+        else:
+            both = graph.node("Pad", before, graph.constant("zeros", [0, 1, 0, 0, 0, 0]))
+        states.append(graph.node("Transpose", graph.node("Slice", both, *last), perm=TIME_FIRST))
+    return states
+
+
+def _keep_state(graph: Graph, past: Past, layer: Recurrent, states: list[str]) -> None:
+    """Declare the states (n, 1, u) as the past of the next pass."""
+    for name, state in zip(layer.states, states, strict=True):
+        past.keep(name, state, (1, layer.units))
 
 
 def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, start: list[str]) -> Value:
@@ -124,6 +149,9 @@ def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, sta
         **({"scan_output_axes": [1]} if layer.return_sequences else {}),
     )
     shape = layer.build(x.shape).shape
+    if graph.past is not None:
+        axis = graph.constant("axis", [1])
+        _keep_state(graph, graph.past, layer, [graph.node("Unsqueeze", name, axis) for name in outputs[: len(states)]])
     if len(shape) == 1:
         return graph.value(outputs[0], shape)
     rows = [outputs[-1]] if layer.return_sequences else []

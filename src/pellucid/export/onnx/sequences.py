@@ -7,6 +7,7 @@ from typing import Any
 from pellucid.core.memory import Shape
 from pellucid.export.onnx.basics import OnnxEmitter, Slots
 from pellucid.export.onnx.graph import Graph, Value
+from pellucid.export.onnx.past import Past
 from pellucid.export.onnx.images import window_attributes
 from pellucid.kernels.window import Window
 from pellucid.layers import AveragePool1D, Conv1D, MaxPool1D
@@ -17,16 +18,24 @@ def conv1d(graph: Graph, layer: Conv1D, p: Slots, x: Value) -> Value:
     window, steps = layer.place_window(x.shape)
     W = graph.constant("W", p["W"].transpose(2, 1, 0))  # (filters, channels/groups, taps)
     bias = [graph.constant("b", p["b"])] if layer.bias else []
+    attributes, before = _attributes(window, x.shape, steps), (layer.kernel_size - 1) * layer.dilation
+    if graph.past is not None and before:
+        x, attributes["pads"] = _after_past(graph, graph.past, x, before), [0, 0]
     name = graph.node(
-        "Conv",
-        graph.name_of(x, x.channels_first),
-        W,
-        *bias,
-        group=layer.groups,
-        dilations=[window.dw],
-        **_attributes(window, x.shape, steps),
+        "Conv", graph.name_of(x, x.channels_first), W, *bias, group=layer.groups, dilations=[window.dw], **attributes
     )
     return graph.value(name, (steps, layer.filters), x.channels_first)
+
+
+def _after_past(graph: Graph, past: Past, x: Value, before: int) -> Value:
+    """Return the steps x after the ``before`` steps that precede them, with zeros where a sequence begins, and keep the last."""
+    c = x.shape[1]
+    zeros = graph.constant("zeros", [0, before, 0, 0, 0, 0])  # before the first step: the past may be shorter
+    padded = graph.node("Pad", past.read("steps", ("past_steps", c)), zeros)
+    bounds = [graph.constant(name, [value]) for name, value in (("first", -before), ("end", 2**62), ("axis", 1))]
+    joined = graph.node("Concat", graph.node("Slice", padded, *bounds), graph.name_of(x), axis=1)
+    past.keep("steps", graph.node("Slice", joined, *bounds), (before, c))
+    return graph.value(joined, x.shape)
 
 
 def pool(operator: str, **attributes: Any) -> OnnxEmitter:
