@@ -14,7 +14,7 @@ from pellucid.cli.common import echo, format_scores, report_errors
 from pellucid.cli.page_card import page_card, page_title
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import FILES
-from pellucid.export.verification import random_samples, run_c, run_onnx, run_program
+from pellucid.export.verification import random_samples, run_c, run_onnx, run_onnx_in_passes, run_program
 from pellucid.model.model import Model
 from pellucid.model.quantization import QuantizedModel, quantize
 from pellucid.model.several import refuse_several
@@ -28,6 +28,12 @@ SAMPLES = 8  # random samples on which an exported file is verified
 def export(
     run: options.Run,
     onnx: Path | None = typer.Option(None, "--onnx", metavar="FILE", help="Write an ONNX file."),
+    cache: bool = typer.Option(
+        False,
+        "--cache",
+        help="With --onnx: the file reads texts and other sequences in several passes, and takes and returns what the network "
+        "remembers, such as the keys and values of attention.",
+    ),
     numpy: Path | None = typer.Option(
         None,
         "--numpy",
@@ -58,12 +64,14 @@ def export(
     """
     if int8 and c is None:
         raise ConfigError("--int8 is for C: add --c FOLDER")
+    if cache and onnx is None:
+        raise ConfigError("--cache is for ONNX files: add --onnx FILE")
     if onnx is None and numpy is None and c is None and html is None:
         raise ConfigError("nothing to write: use --onnx FILE, --numpy FILE.py, --c FOLDER or --html FILE.html")
     model, config = open_run(run)
     if onnx is not None:
-        model.export_onnx(onnx)
-        echo(f"{_with_size(onnx)}; {_verify(model, onnx, run_onnx)}")
+        model.export_onnx(onnx, cache=cache)
+        echo(f"{_with_size(onnx)}; {_verify(model, onnx, run_onnx_in_passes if cache else run_onnx)}")
     if numpy is not None:
         model.export_numpy(numpy)
         echo(f"{_with_size(numpy)} and {_with_size(numpy.with_suffix('.npz'))}; {_verify(model, numpy, run_program)}")

@@ -8,7 +8,7 @@ import runpy
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pellucid.core.rng import generator
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.tables.columns import Standardization
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import SOURCES
 from pellucid.layers import Embedding, Layer
 from pellucid.networks import Composite, primitives
@@ -61,6 +61,51 @@ def run_onnx(path: str | Path, x: Any) -> Any:
 
     Raises ConfigError if the package onnxruntime is not installed.
     """
+    session = _session(path)
+    inputs = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
+    names = [output.name for output in session.get_outputs()]
+    outputs = session.run(names, inputs)
+    return outputs[0] if len(names) == 1 else dict(zip(names, outputs, strict=True))
+
+
+def run_onnx_in_passes(path: str | Path, x: Array, lengths: Sequence[int] | None = None) -> Array:
+    """Return the outputs of an ONNX file with a cache for the sequences x, read in passes of these lengths by ONNX Runtime.
+
+    By default the first pass reads half of the positions, and each further pass one. Raises ConfigError for a file without a
+    cache, and if the package onnxruntime is not installed; DataError for sequences that are longer than the window.
+    """
+    session = _session(path)
+    window = session.get_modelmeta().custom_metadata_map.get("window")
+    if window is None:
+        raise ConfigError(f"{path} reads whole samples in one pass; for several passes export the model with cache=True")
+    steps = x.shape[1]
+    if steps > int(window):
+        raise DataError(
+            f"{path}: the network reads windows of {int(window):,} positions, got sequences of {steps:,}: begin a new window, "
+            "without a past, with the last of the tokens"
+        )
+    if lengths is None:
+        lengths = [steps - steps // 2, *[1] * (steps // 2)]
+    sequence, *parts = session.get_inputs()
+    past = {
+        part.name: np.zeros(
+            [len(x), *(0 if isinstance(length, str) else length for length in part.shape[1:])], _DTYPES[part.type]
+        )
+        for part in parts
+    }
+    found, first = [], 0
+    for length in lengths:
+        y, *present = session.run(None, {sequence.name: x[:, first : first + length], **past})
+        past, first = dict(zip(past, present, strict=True)), first + length
+        found.append(y)
+    return found[-1] if found[-1].ndim == 2 else np.concatenate(found, axis=1)  # one answer for a sequence, or at each position
+
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}  # of what layers remember
+
+
+def _session(path: str | Path) -> Any:
+    """Return a session of ONNX Runtime for a file. Raises ConfigError if the package onnxruntime is not installed."""
     if importlib.util.find_spec("onnxruntime") is None:
         raise ConfigError("running an ONNX file needs the package onnxruntime: pip install onnxruntime")
     import onnxruntime
@@ -68,11 +113,7 @@ def run_onnx(path: str | Path, x: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    inputs = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
-    names = [output.name for output in session.get_outputs()]
-    outputs = session.run(names, inputs)
-    return outputs[0] if len(names) == 1 else dict(zip(names, outputs, strict=True))
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def run_program(path: str | Path, x: Any) -> Any:

@@ -73,7 +73,9 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
         ],
         [
             *(
-                _tensor_info(name, FLOAT, _axes(shape, cache and len(shape) > 1), "what Model.predict returns, one row per sample")
+                _tensor_info(
+                    name, FLOAT, _axes(shape, cache and len(shape) > 1), "what Model.predict returns, one row per sample"
+                )
                 for name, shape in trained.outputs.items()
             ),
             *(_tensor_info(name, *declared) for name, declared in ({} if past is None else past.outputs).items()),
