@@ -366,11 +366,11 @@ class RunningSum(Layer):
 def running_sum(graph, layer, p, x):
     total = graph.node("CumSum", graph.name_of(x), graph.constant("axis", 1))
     if graph.past is not None:
-        before = graph.past.read("sum", ("past_sum", x.shape[1]))  # (n, 0 or 1, features)
+        before = graph.past.read("sum", ("past_sum", x.shape[1]), (1, x.shape[1]))  # (n, 0 or 1, features)
         zero = graph.node("ReduceSum", before, graph.constant("axes", [1]), keepdims=1)
         total = graph.node("Add", total, zero)
         last = [graph.constant(name, [value]) for name, value in (("last", -1), ("end", 2**62), ("axes", 1))]
-        graph.past.keep("sum", graph.node("Slice", total, *last), (1, x.shape[1]))
+        graph.past.keep("sum", graph.node("Slice", total, *last))
     return graph.value(total, x.shape)
 
 
@@ -380,6 +380,38 @@ def test_a_layer_of_your_own_remembers_what_its_function_keeps(tmp_path):
     model.export_onnx(tmp_path / "net.onnx", cache=True, layers={RunningSum: running_sum})
     for lengths in PASSES:
         assert_close(run_onnx_in_passes(tmp_path / "net.onnx", x, lengths), model.predict(x))
+
+
+def test_the_outputs_have_the_order_of_the_inputs():
+    def keeps_in_another_order(graph, layer, p, x):
+        if graph.past is not None:
+            one, two = (graph.past.read(part, ("before", 6), ("after", 6)) for part in ("one", "two"))
+            graph.past.keep("two", graph.node("Identity", two))
+            graph.past.keep("one", graph.node("Identity", one))
+        return running_sum(graph, layer, p, x)
+
+    model = model_of(language_model(RunningSum()))
+    session = session_of(onnx_bytes(model._trained_network(), {RunningSum: keeps_in_another_order}, cache=True))
+    inputs, outputs = ([one.name for one in ends[1:]] for ends in (session.get_inputs(), session.get_outputs()))
+    assert inputs == [f"past.runningsum1.{part}" for part in ("one", "two", "sum")]
+    assert outputs == [f"present.runningsum1.{part}" for part in ("one", "two", "sum")]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda past: past.read("a", (2,), (2,)), "runningsum1.a is only read"),
+        (lambda past: past.keep("a", "input"), "runningsum1.a is only kept"),
+    ],
+)
+def test_what_is_read_must_be_kept(function, message):
+    def half(graph, layer, p, x):
+        function(graph.past)
+        return running_sum(graph, layer, p, x)
+
+    model = model_of(language_model(RunningSum()))
+    with pytest.raises(ConfigError, match=message):
+        onnx_bytes(model._trained_network(), {RunningSum: half}, cache=True)
 
 
 def test_a_function_that_forgets_the_past_is_refused(tmp_path):

@@ -593,8 +593,8 @@ class Model:
     def export_onnx(self, path: str | Path, *, cache: bool = False, layers: Mapping[type, Any] | None = None) -> None:
         """Write an ONNX file that computes what :meth:`predict` does, for any number of samples.
 
-        With ``cache``, the file reads sequences in several passes, such as one token after the other: what the layers remember of
-        the earlier positions, such as keys and values of attention, is among its inputs and outputs.
+        With ``cache``, the file reads sequences in several passes, such as one token after the other: what the layers remember
+        of earlier positions is among its inputs and outputs. Raises ConfigError for networks that need whole sequences.
 
         The class names are in its metadata. ``layers`` describes your own layers: see
         :func:`~pellucid.export.onnx.exporter.to_onnx`. Needs the package onnx (extra ``onnx``).

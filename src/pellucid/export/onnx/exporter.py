@@ -35,8 +35,8 @@ def to_onnx(
 ) -> None:
     """Write an ONNX file that computes predictions.
 
-    With ``cache``, the file reads a sequence in as many passes as you like: what the layers remember of the earlier positions is
-    among its inputs and outputs (:mod:`pellucid.export.onnx.past`).
+    With ``cache``, the file reads sequences in any number of passes: what the layers remember of earlier positions is among its
+    inputs and outputs (:mod:`pellucid.export.onnx.past`).
 
     ``layers`` maps your own layer classes to functions that add their operators: ``(graph, layer, p, *inputs) -> output``,
     where inputs and output are :class:`~pellucid.export.onnx.graph.Value` objects and ``p`` holds the arrays of the layer by
@@ -136,15 +136,15 @@ def build_graph(
             )
         if past is not None and not step.layer.positionwise and type(step.layer) in layers and step.name not in past.users:
             raise ConfigError(
-                f"export_onnx(cache=True): {step.layer} depends on earlier positions, but its ONNX function does not read them: "
-                "in a graph with a past, call graph.past.read(part, axes) for what the layer remembers, and "
-                "graph.past.keep(part, value, axes) for what it will"
+                f"export_onnx(cache=True): {step.name}, {step.layer}, depends on earlier positions, but its ONNX function "
+                "does not read them: where graph.past is not None, call graph.past.read(part, axes, extended) for what the layer "
+                "remembers, and graph.past.keep(part, value) for what it will remember in the next pass"
             )
         values[step.path] = y
     graph.shared = False
     ends: dict[str, Value | str] = {name: values[path] for name, path in outputs.items()}
     if past is not None:
-        ends |= past.values
+        ends |= past.ends()
     graph.set_outputs(ends, [*trained.inputs, *(past.inputs if past is not None else ())])
     return graph, dtypes
 

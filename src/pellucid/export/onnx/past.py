@@ -1,20 +1,21 @@
-"""The past in ONNX files: what layers remember of a sequence that is read in several passes, as inputs and outputs of the graph.
+"""The past in ONNX files: what the layers remember of sequences that are read in several passes, as inputs and outputs.
 
-A file without it computes the outputs of a whole sequence. With it, the graph reads the further positions of sequences, and
-beside them the *past* of each layer that depends on earlier positions: the keys and values of attention, the states of recurrent
-layers, the steps under the kernel of a causal convolution. It returns the extended past, which is the input of the next pass.
-This is what ``ctx.past`` is for the layers themselves (:class:`pellucid.layers.context.Past`).
+A file without a past computes the outputs of whole sequences. A file with it reads the next positions of sequences, and beside
+them the *past* of each layer that depends on earlier positions: keys and values of attention, states of recurrent layers, steps
+under the kernel of a causal convolution. It returns the past of the next pass. That is what ``ctx.past`` is for the layers
+themselves (:class:`pellucid.layers.context.Past`).
 
-| input | shape | output |
+| input | axes | output |
 |---|---|---|
-| ``past_key_values.0.key``, ``….value`` | (batch, heads, past, width/heads) | ``present.0.key``, ``….value`` |
-| ``past.gru1.h``, of an LSTM also ``….c`` | (batch, 0 or 1, units) | ``present.gru1.h`` |
-| ``past.conv1d1.steps`` | (batch, 0 … span − 1, channels) | ``present.conv1d1.steps`` |
-| ``past.length`` | (batch), integers | ``present.length`` |
+| ``past_key_values.0.key``, and ``….value`` | batch, heads, past, width/heads | ``present.0.key``, and ``….value`` |
+| ``past.gru1.h``, and of an LSTM ``past.lstm1.c`` | batch, 0 or 1, units | ``present.gru1.h``, ``present.lstm1.c`` |
+| ``past.conv1d1.steps`` | batch, 0 to span − 1, channels | ``present.conv1d1.steps`` |
+| ``past.length``, integers | batch | ``present.length`` |
 
-Layers of attention are numbered, which are the names that Hugging Face's exports of language models have; other layers have
-their paths. ``past.length``, the number of positions read before, is there if layers add positions and no keys state how many
-there were. Where a sequence begins, the axes of a past that have no fixed length have the length 0, and ``past.length`` is 0.
+Layers of attention have numbers, and with them the names that Hugging Face's exports of language models have. Other layers have
+their paths. ``past.length`` is the number of positions that were read before; it is an input if layers add positions and there
+is no attention, whose keys have that many rows. Where a sequence begins, all axes without a fixed length have the length 0, and
+``past.length`` is 0. The outputs have the order of the inputs.
 """
 
 from __future__ import annotations
@@ -32,46 +33,49 @@ from pellucid.networks import primitives
 PAST, KEY_VALUES, PRESENT = "past.", "past_key_values.", "present."
 TIME, BEFORE = "time", "past"  # the axes of the positions of this pass, and of those before
 Axes = Sequence[int | str]  # without the batch axis; strings are the names of axes without a fixed length
+Declaration = tuple[int, Axes, str]  # of an input or output: the code of its data type, its axes, a description
 
 
 class Past:
     """The inputs and outputs of a graph for what its layers remember.
 
     ``sequence`` is the name of the input with the sequences, ``window`` the number of positions that the network was built for.
-    ``attention`` states whether there is a layer of attention, whose keys state how many positions were read.
+    ``attention`` is true if there is a layer of attention, whose keys have a row for each position that was read.
 
-    ``inputs`` and ``outputs`` have, by name, the code of the data type, the axes, and a description.
+    ``inputs`` and ``outputs`` are the code of the data type, the axes and a description by name. ``users`` are the paths of
+    the layers that remember something.
     """
 
     def __init__(self, graph: Graph, sequence: str, window: int, attention: bool):
         self.window = window
-        self.inputs: dict[str, tuple[int, Axes, str]] = {}
-        self.outputs: dict[str, tuple[int, Axes, str]] = {}
-        self.values: dict[str, str] = {}  # output -> the name of its value in the graph
-        self.users: set[str] = set()  # the paths of the layers that remember something
+        self.inputs: dict[str, Declaration] = {}
+        self.outputs: dict[str, Declaration] = {}
+        self.users: set[str] = set()
         self._graph, self._sequence, self._attention = graph, sequence, attention
-        self._numbers: dict[str, int] = {}  # of the layers of attention, by path
+        self._names: dict[str, str] = {}  # part -> its output
+        self._kept: dict[str, str] = {}  # part -> the value of its output
+        self._numbers: dict[str, int] = {}  # path -> the number of this layer of attention
         self._once: dict[str, str] = {}
 
     def extended(self, part: str, new: str, heads: int, d: int) -> str:
         """Add the keys or values (batch, heads, time, d) of further positions to those before, and return the name of all."""
-        path = self._graph.path
-        number = self._numbers.setdefault(path, len(self._numbers))
-        before = self._add_input(KEY_VALUES, f"{number}.{part}", (heads, BEFORE, d))
-        both = self._graph.node("Concat", before, new, axis=2)
-        self._add_output(f"{number}.{part}", both, (heads, f"{BEFORE} + {TIME}", d))
+        number = self._numbers.setdefault(self._graph.path, len(self._numbers))
+        axes, extended = (heads, BEFORE, d), (heads, f"{BEFORE} + {TIME}", d)
+        before = self._add_input(KEY_VALUES, f"{number}.{part}", axes, extended)
+        self._kept[f"{number}.{part}"] = both = self._graph.node("Concat", before, new, axis=2)
         return both
 
-    def read(self, part: str, axes: Axes) -> str:
+    def read(self, part: str, axes: Axes, extended: Axes) -> str:
         """Add the input for one part of what the layer remembers, and return its name.
 
-        ``axes`` are those after the batch axis. Axes with a name in place of a length have the length 0 where a sequence begins.
+        ``axes`` are those after the batch axis, ``extended`` those of the output, which :meth:`keep` adds. Axes with a name in
+        place of a length have the length 0 where a sequence begins.
         """
-        return self._add_input(PAST, f"{self._graph.path}.{part}", axes)
+        return self._add_input(PAST, f"{self._graph.path}.{part}", axes, extended)
 
-    def keep(self, part: str, value: str, axes: Axes) -> None:
-        """Declare the output for one part of what the layer remembers: the value of this name."""
-        self._add_output(f"{self._graph.path}.{part}", value, axes)
+    def keep(self, part: str, value: str) -> None:
+        """Make the value of this name the output for one part of what the layer remembers."""
+        self._kept[f"{self._graph.path}.{part}"] = value
 
     def positions(self) -> str:
         """Return the name of the numbers of the positions that are read: (time), or (batch, time) without attention.
@@ -96,8 +100,8 @@ class Past:
         if self._attention:
             first = self.scalar(f"{KEY_VALUES}0.key", 2)
         else:
-            length = self._add_input(PAST, "length", (), INT64)
-            self._add_output("length", graph.node("Add", length, time), (), INT64)
+            length = self._add_input(PAST, "length", (), (), INT64)
+            self._kept["length"] = graph.node("Add", length, time)
             first = graph.node("Unsqueeze", length, graph.constant("axis", [1]))
         # The sum is last: ONNX Runtime would make a Slice of a Gather whose indices are a Range, and a Slice is cut at the end.
         steps = graph.node("Range", graph.constant("zero", 0), time, graph.constant("one", 1))
@@ -108,16 +112,27 @@ class Past:
         graph.path = path
         return checked
 
-    def _add_input(self, prefix: str, name: str, axes: Axes, kind: int = FLOAT) -> str:
-        graph = self._graph
-        self.users.add(graph.path)
-        whole = graph.unique_name(prefix + name)
-        self.inputs[whole] = kind, axes, f"{PRESENT}{name} of the pass before"
-        return whole
+    def ends(self) -> dict[str, str]:
+        """Return the value of each output by name.
 
-    def _add_output(self, name: str, value: str, axes: Axes, kind: int = FLOAT) -> None:
-        whole = self._graph.unique_name(PRESENT + name)
-        self.outputs[whole], self.values[whole] = (kind, axes, f"the past of {self._graph.path} for the next pass"), value
+        Raises ConfigError if a layer reads something that it does not keep, or keeps something that it does not read.
+        """
+        if odd := self._names.keys() ^ self._kept.keys():
+            raise ConfigError(
+                "export_onnx(cache=True): call graph.past.read and graph.past.keep for the same parts of what a layer remembers; "
+                f" {min(odd)} is only {'read' if min(odd) in self._names else 'kept'}"
+            )
+        return {output: self._kept[part] for part, output in self._names.items()}
+
+    def _add_input(self, prefix: str, part: str, axes: Axes, extended: Axes, kind: int = FLOAT) -> str:
+        """Add the input of one part and declare its output, with the axes of both, and return the name of the input."""
+        path = self._graph.path
+        self.users.add(path)
+        before, after = self._graph.unique_name(prefix + part), self._graph.unique_name(PRESENT + part)
+        self.inputs[before] = kind, axes, f"{after} of the pass before"
+        self.outputs[after] = kind, extended, f"{before} of the next pass; {path}"
+        self._names[part] = after
+        return before
 
 
 def past_of(graph: Graph, trained: TrainedNetwork) -> Past:

@@ -100,7 +100,7 @@ def _state_after(graph: Graph, past: Past, layer: Recurrent, start: list[str]) -
     last = [graph.constant(name, [value]) for name, value in (("last", -1), ("end", 2**62), ("axis", 1))]
     states = []
     for k, name in enumerate(layer.states):
-        before = past.read(name, ("past_state", layer.units))  # (n, 0 or 1, u)
+        before = past.read(name, ("past_state", layer.units), (1, layer.units))  # (n, 0 or 1, u)
         if start:
             first = graph.node("Transpose", start[k], perm=TIME_FIRST)
             both = graph.node("Concat", first, before, axis=1)
@@ -113,7 +113,7 @@ def _state_after(graph: Graph, past: Past, layer: Recurrent, start: list[str]) -
 def _keep_state(graph: Graph, past: Past, layer: Recurrent, states: list[str]) -> None:
     """Declare the states (n, 1, u) as the past of the next pass."""
     for name, state in zip(layer.states, states, strict=True):
-        past.keep(name, state, (1, layer.units))
+        past.keep(name, state)
 
 
 def _masked(graph: Graph, layer: Recurrent, mask: float, p: Slots, x: Value, start: list[str]) -> Value:

@@ -7,8 +7,8 @@ from typing import Any
 from pellucid.core.memory import Shape
 from pellucid.export.onnx.basics import OnnxEmitter, Slots
 from pellucid.export.onnx.graph import Graph, Value
-from pellucid.export.onnx.past import Past
 from pellucid.export.onnx.images import window_attributes
+from pellucid.export.onnx.past import Past
 from pellucid.kernels.window import Window
 from pellucid.layers import AveragePool1D, Conv1D, MaxPool1D
 from pellucid.layers.window import place_window_1d
@@ -28,13 +28,13 @@ def conv1d(graph: Graph, layer: Conv1D, p: Slots, x: Value) -> Value:
 
 
 def _after_past(graph: Graph, past: Past, x: Value, before: int) -> Value:
-    """Return the steps x after the ``before`` steps that precede them, with zeros where a sequence begins, and keep the last."""
+    """Return the steps x after the ``before`` steps that precede them, which are 0 before a sequence; keep the last ones."""
     c = x.shape[1]
     zeros = graph.constant("zeros", [0, before, 0, 0, 0, 0])  # before the first step: the past may be shorter
-    padded = graph.node("Pad", past.read("steps", ("past_steps", c)), zeros)
+    padded = graph.node("Pad", past.read("steps", ("past_steps", c), (before, c)), zeros)
     bounds = [graph.constant(name, [value]) for name, value in (("first", -before), ("end", 2**62), ("axis", 1))]
     joined = graph.node("Concat", graph.node("Slice", padded, *bounds), graph.name_of(x), axis=1)
-    past.keep("steps", graph.node("Slice", joined, *bounds), (before, c))
+    past.keep("steps", graph.node("Slice", joined, *bounds))
     return graph.value(joined, x.shape)
 
 
