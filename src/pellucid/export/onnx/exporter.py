@@ -14,7 +14,7 @@ from pellucid.core.memory import Shape
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
-from pellucid.data.text import Tokens
+from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
 from pellucid.export.onnx.basics import OnnxEmitter
@@ -60,26 +60,25 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
     past = graph.past
     if (size := sum(array.nbytes for array in graph.constants.values())) > _MAX_WEIGHT_BYTES:
         raise ConfigError(f"the weights take {size:,} bytes, but an ONNX file can hold 2 GiB; export_numpy() has no such limit")
-    input_axes = {name: _axes(shape, cache) for name, (shape, _) in trained.inputs.items()}
     descriptions = {
-        name: f"{stage.expects}, (n, {', '.join(map(str, input_axes[name]))})" for name, (_, stage) in trained.inputs.items()
+        name: f"{stage.expects}, (n, {', '.join(map(str, _axes(shape, cache)))})"
+        for name, (shape, stage) in trained.inputs.items()
     }
+    inputs = [
+        _tensor_info(name, dtypes[name], _axes(shape, cache), descriptions[name]) for name, (shape, _) in trained.inputs.items()
+    ]
+    outputs = [
+        _tensor_info(name, np.float32, _axes(shape, cache and len(shape) > 1), "what Model.predict returns, one row per sample")
+        for name, shape in trained.outputs.items()
+    ]
+    if past is not None:
+        inputs += [_tensor_info(name, *declared) for name, declared in past.inputs.items()]
+        outputs += [_tensor_info(name, *declared) for name, declared in past.outputs.items()]
     onnx_graph = onnx.helper.make_graph(
         _nodes(graph),
         "network",
-        [
-            *(_tensor_info(name, _code(dtypes[name]), input_axes[name], descriptions[name]) for name in trained.inputs),
-            *(_tensor_info(name, *declared) for name, declared in ({} if past is None else past.inputs).items()),
-        ],
-        [
-            *(
-                _tensor_info(
-                    name, FLOAT, _axes(shape, cache and len(shape) > 1), "what Model.predict returns, one row per sample"
-                )
-                for name, shape in trained.outputs.items()
-            ),
-            *(_tensor_info(name, *declared) for name, declared in ({} if past is None else past.outputs).items()),
-        ],
+        inputs,
+        outputs,
         [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
     model = onnx.helper.make_model(
@@ -93,6 +92,8 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
     for name, (_, stage) in trained.inputs.items():
         if isinstance(stage, Standardization):
             properties["columns" if len(descriptions) == 1 else f"columns of {name}"] = json.dumps(stage.names)
+        if isinstance(stage, Tokens) and isinstance(stage.tokenizer, CharacterTokenizer):
+            properties["vocabulary"] = json.dumps(stage.tokenizer.vocabulary)
     if trained.classes is not None:
         properties["classes"] = json.dumps(trained.classes)
     if past is not None:
@@ -137,8 +138,8 @@ def build_graph(
         if past is not None and not step.layer.positionwise and type(step.layer) in layers and step.name not in past.users:
             raise ConfigError(
                 f"export_onnx(cache=True): {step.name}, {step.layer}, depends on earlier positions, but its ONNX function "
-                "does not read them: where graph.past is not None, call graph.past.read(part, axes, extended) for what the layer "
-                "remembers, and graph.past.keep(part, value) for what it will remember in the next pass"
+                "does not read them: where graph.past is not None, call graph.past.read(part, axes, extended) for what the "
+                "layer remembers, and graph.past.keep(part, value) for what it will remember in the next pass"
             )
         values[step.path] = y
     graph.shared = False
@@ -174,18 +175,11 @@ def _axes(shape: Shape, sequence: bool) -> Axes:
     return (TIME, *shape[1:]) if sequence else shape
 
 
-def _code(dtype: type) -> int:
-    """Return the code of a data type in ONNX."""
-    import onnx
-
-    code: int = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return code
-
-
-def _tensor_info(name: str, element: int, axes: Axes, description: str = "") -> Any:
+def _tensor_info(name: str, dtype: type, axes: Axes, description: str = "") -> Any:
     """Return the ONNX declaration of an input or output with a free batch size."""
     import onnx
 
+    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return onnx.helper.make_tensor_value_info(name, element, [BATCH, *axes], description)
 
 
@@ -207,5 +201,5 @@ def _loop_body(graph: Graph) -> Any:
     """Return the body of a loop as an ONNX graph."""
     import onnx
 
-    ends = ([_tensor_info(name, FLOAT, shape) for name, shape in names] for names in (graph.inputs, graph.outputs))
+    ends = ([_tensor_info(name, np.float32, shape) for name, shape in names] for names in (graph.inputs, graph.outputs))
     return onnx.helper.make_graph(_nodes(graph), "step", *ends)

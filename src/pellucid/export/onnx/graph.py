@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-
-if TYPE_CHECKING:
-    from pellucid.export.onnx.past import Past
+from pellucid.export.onnx.past import Past
 
 Layout = tuple[int, ...]  # position -> the axis of Pellucid's layout that is at this position
 

@@ -21,11 +21,12 @@ is no attention, whose keys have that many rows. Where a sequence begins, all ax
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
-from pellucid.export.onnx.graph import FLOAT, INT64, Graph
 from pellucid.export.trained_network import TrainedNetwork
 from pellucid.layers import Attention, Embedding
 from pellucid.networks import primitives
@@ -33,7 +34,19 @@ from pellucid.networks import primitives
 PAST, KEY_VALUES, PRESENT = "past.", "past_key_values.", "present."
 TIME, BEFORE = "time", "past"  # the axes of the positions of this pass, and of those before
 Axes = Sequence[int | str]  # without the batch axis; strings are the names of axes without a fixed length
-Declaration = tuple[int, Axes, str]  # of an input or output: the code of its data type, its axes, a description
+Declaration = tuple[type, Axes, str]  # of an input or output: its NumPy dtype, its axes, a description
+
+
+class Nodes(Protocol):
+    """The methods of :class:`~pellucid.export.onnx.graph.Graph` that the past needs."""
+
+    path: str
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str: ...
+
+    def constant(self, name: str, array: Array | float | Sequence[int]) -> str: ...
+
+    def unique_name(self, name: str) -> str: ...
 
 
 class Past:
@@ -42,11 +55,11 @@ class Past:
     ``sequence`` is the name of the input with the sequences, ``window`` the number of positions that the network was built for.
     ``attention`` is true if there is a layer of attention, whose keys have a row for each position that was read.
 
-    ``inputs`` and ``outputs`` are the code of the data type, the axes and a description by name. ``users`` are the paths of
-    the layers that remember something.
+    ``inputs`` and ``outputs`` are dtype, axes and description by name. ``users`` are the paths of the layers that remember
+    something.
     """
 
-    def __init__(self, graph: Graph, sequence: str, window: int, attention: bool):
+    def __init__(self, graph: Nodes, sequence: str, window: int, attention: bool):
         self.window = window
         self.inputs: dict[str, Declaration] = {}
         self.outputs: dict[str, Declaration] = {}
@@ -100,7 +113,7 @@ class Past:
         if self._attention:
             first = self.scalar(f"{KEY_VALUES}0.key", 2)
         else:
-            length = self._add_input(PAST, "length", (), (), INT64)
+            length = self._add_input(PAST, "length", (), (), np.int64)
             self._kept["length"] = graph.node("Add", length, time)
             first = graph.node("Unsqueeze", length, graph.constant("axis", [1]))
         # The sum is last: ONNX Runtime would make a Slice of a Gather whose indices are a Range, and a Slice is cut at the end.
@@ -119,23 +132,23 @@ class Past:
         """
         if odd := self._names.keys() ^ self._kept.keys():
             raise ConfigError(
-                "export_onnx(cache=True): call graph.past.read and graph.past.keep for the same parts of what a layer remembers; "
-                f" {min(odd)} is only {'read' if min(odd) in self._names else 'kept'}"
+                "export_onnx(cache=True): graph.past.read and graph.past.keep belong together, but of what layers remember "
+                f"{min(odd)} is only {'read' if min(odd) in self._names else 'kept'}"
             )
         return {output: self._kept[part] for part, output in self._names.items()}
 
-    def _add_input(self, prefix: str, part: str, axes: Axes, extended: Axes, kind: int = FLOAT) -> str:
+    def _add_input(self, prefix: str, part: str, axes: Axes, extended: Axes, dtype: type = np.float32) -> str:
         """Add the input of one part and declare its output, with the axes of both, and return the name of the input."""
         path = self._graph.path
         self.users.add(path)
         before, after = self._graph.unique_name(prefix + part), self._graph.unique_name(PRESENT + part)
-        self.inputs[before] = kind, axes, f"{after} of the pass before"
-        self.outputs[after] = kind, extended, f"{before} of the next pass; {path}"
+        self.inputs[before] = dtype, axes, f"{after} of the pass before"
+        self.outputs[after] = dtype, extended, f"{before} of the next pass; {path}"
         self._names[part] = after
         return before
 
 
-def past_of(graph: Graph, trained: TrainedNetwork) -> Past:
+def past_of(graph: Nodes, trained: TrainedNetwork) -> Past:
     """Return the past of a network, without inputs and outputs so far.
 
     Raises ConfigError for a network that does not read sequences, or not in several passes.
