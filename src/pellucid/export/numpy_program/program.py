@@ -14,18 +14,20 @@ from pellucid.data.tables.columns import Standardization
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
-from pellucid.export.numpy_program import several
+from pellucid.export.numpy_program import language_models, several
 from pellucid.export.numpy_program.calls import custom_emitters
 from pellucid.export.numpy_program.functions import (
     activations,
     attention,
     basics,
+    generation,
     images,
     input_stages,
     normalization,
     recurrent,
     sequences,
 )
+from pellucid.export.numpy_program.language_models import Writing
 from pellucid.export.numpy_program.python_source import (
     Call,
     FunctionLibrary,
@@ -44,8 +46,9 @@ from pellucid.networks import trailing_layers
 Functions = Mapping[type, Callable[..., Array]]
 CHUNK = 256  # samples that a program computes at once: the im2col matrix of a convolution is large
 SIGNATURE = "# Written by Pellucid "
-_IMPORTED = {"np", "math", "sys", "Path", "Callable", "sliding_window_view", "Array"}  # names that programs import
-_DEFINED = {"SHAPE", "SHAPES", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "main"}  # names that programs define
+# the names that programs import, and those that they define
+_IMPORTED = {"argparse", "hashlib", "np", "math", "sys", "Path", "Callable", "Iterator", "sliding_window_view", "Array"}
+_DEFINED = {"SHAPE", "SHAPES", "COLUMNS", "CLASSES", "WEIGHTS", "predict", "network", "main"}
 
 
 def generate_program(trained: TrainedNetwork, name: str, layers: Functions | None = None) -> tuple[str, dict[str, Array]]:
@@ -55,7 +58,9 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
     """
     custom = dict(layers or {})
     library = _library()
-    custom_sources = function_sources(custom.values(), {*library, *_IMPORTED, *_DEFINED})
+    writing = language_models.writing_of(trained)
+    defined = _DEFINED if writing is None else _DEFINED | language_models.NAMES
+    custom_sources = function_sources(custom.values(), {*library, *_IMPORTED, *defined})
     if trained.ports.several:
         predict, stage_arrays = several.predict(trained, CHUNK, _input_stage)
     else:
@@ -63,36 +68,39 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
         predict = _predict(trained, stage_calls)
     body = [
         *predict,
-        *_network(trained, custom, {*library, *custom_sources, *_IMPORTED}),
-        *(several.main if trained.ports.several else _main)(trained, name),
+        *_network(trained, custom, {*library, *custom_sources, *_IMPORTED}, ends_in_logits=writing is not None),
+        *([] if writing is None else [language_models.generate(writing)]),
+        *_main(trained, name, writing),
     ]
     needed = library.needed(names_in("\n".join([*body, *custom_sources.values()])))
     functions = [text for text in needed if text.startswith("def ")]
     aliases = [text for text in needed if not text.startswith("def ")]
     blocks = [*functions, *custom_sources.values(), *body]
     used = names_in("\n".join(blocks))
-    header = [*_docstring(trained, name), *_imports(used), *aliases, *_constants(trained)]
+    header = [*_docstring(trained, name, writing), *_imports(used), *aliases, *_constants(trained, writing)]
     return "\n\n\n".join(["\n".join(header), *blocks]) + "\n", {**trained.arrays, **stage_arrays}
 
 
 @functools.cache
 def _library() -> FunctionLibrary:
-    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent, attention)
+    layers = activations, basics, images, sequences, normalization, recurrent, attention
+    return FunctionLibrary(input_stages, *layers, generation)
 
 
-def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
+def _docstring(trained: TrainedNetwork, name: str, writing: Writing | None) -> list[str]:
     count = sum(array.size for array in trained.arrays.values())
+    what, function = ("A trained network", "network") if writing is None else ("A language model", "logits")
     return [
-        f'"""A trained network with {count:,} parameters, as a program that needs NumPy alone.',
+        f'"""{what} with {count:,} parameters, as a program that needs NumPy alone.',
         "",
         f"In Python, with {name}.py and {name}.npz in one folder:",
         "",
         "    import numpy as np",
         f"    import {name}",
         "",
-        *(several.usage if trained.ports.several else _usage)(trained, name),
+        *(several.usage(trained, name) if trained.ports.several else _usage(trained, name, writing)),
         "",
-        "The function `network` computes the network layer by layer. The functions before it",
+        f"The function `{function}` computes the network layer by layer. The functions before it",
         "compute the layers. The weights are in the .npz file, under the names of the layers.",
         '"""',
         f"{SIGNATURE}{__version__}.",
@@ -100,27 +108,26 @@ def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
     ]
 
 
-def _usage(trained: TrainedNetwork, name: str) -> list[str]:
+def _usage(trained: TrainedNetwork, name: str, writing: Writing | None) -> list[str]:
     """Return the lines of the docstring that show how the program is used."""
     dtype = several.dtype_of(trained.input_stage)
-    return [
+    python = [
         f"    x = np.zeros({literal((5, *trained.input_shape))}, {dtype})  # five samples",
         f"    outputs = {name}.predict(x)  # {literal((5, *trained.output_shape))}",
         *_class_lines(trained, name),
-        "",
-        "In a shell, for samples saved with np.save:",
-        "",
-        f"    python {name}.py samples.npy",
     ]
+    shell = ["", "In a shell, for samples saved with np.save:", "", f"    python {name}.py samples.npy"]
+    return [*python, *shell] if writing is None else language_models.usage(writing, name, python, shell)
 
 
 def _imports(used: set[str]) -> list[str]:
+    modules = [name for name in ("argparse", "hashlib", "math", "sys") if name in used]
+    types = [name for name in ("Callable", "Iterator") if name in used]
     return [
         "from __future__ import annotations",
         "",
-        *(["import math"] if "math" in used else []),
-        "import sys",
-        *(["from collections.abc import Callable"] if "Callable" in used else []),
+        *(f"import {name}" for name in modules),
+        *([f"from collections.abc import {', '.join(types)}"] if types else []),
         "from pathlib import Path",
         "",
         "import numpy as np",
@@ -130,7 +137,7 @@ def _imports(used: set[str]) -> list[str]:
     ]
 
 
-def _constants(trained: TrainedNetwork) -> list[str]:
+def _constants(trained: TrainedNetwork, writing: Writing | None) -> list[str]:
     if trained.ports.several:
         lines = several.constants(trained)
     else:
@@ -139,6 +146,8 @@ def _constants(trained: TrainedNetwork) -> list[str]:
             lines += _string_tuple("COLUMNS", trained.input_stage.names)
         if trained.classes is not None:
             lines += _string_tuple("CLASSES", trained.classes)
+        if writing is not None:
+            lines += language_models.constants(writing)
     return [
         *lines,
         'with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:',
@@ -183,13 +192,21 @@ def _predict(trained: TrainedNetwork, stage_calls: list[Call]) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> list[str]:
+def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str], *, ends_in_logits: bool) -> list[str]:
     """Return the function ``network``: one call for each layer that does something, with its output shape in a comment.
 
-    An output that only the next call reads is named x. Any other output is named after its layer.
+    An output that only the next call reads is named x. Any other output is named after its layer. With ``ends_in_logits``, the
+    function is named ``logits`` and ends before the softmax, and ``network`` calls it.
     """
     emitters = custom_emitters(custom)
     steps, outputs = trained.steps()
+    function, what, softmax = "network", "outputs", list[str]()
+    if ends_in_logits:
+        function, what = "logits", "logits"
+        ((output, path),) = outputs.items()
+        (last,) = (step for step in steps if step.path == path)
+        steps, outputs = tuple(step for step in steps if step is not last), {output: last.reads[0]}
+        softmax = [_softmax(trained, last)]
     inputs = list(trained.inputs)
     emit = {step.path: find_emitter("numpy", step.layer, emitters) for step in steps}
     source = {name: name for name in inputs}  # step -> the step whose output it passes on: itself, unless it does nothing
@@ -218,20 +235,36 @@ def _network(trained: TrainedNetwork, custom: Functions, reserved: set[str]) -> 
         returned = [f"{name} {shape}" for name, shape in zip(outputs, returned, strict=True)]
     lines = [
         *wrap_items(
-            "def network(", [*(f"{variables[name]}: Array" for name in inputs), "p: dict[str, Array]"], _returns(outputs)
+            f"def {function}(", [*(f"{variables[name]}: Array" for name in inputs), "p: dict[str, Array]"], _returns(outputs)
         ),
-        *docstring(f"Return the outputs {' and '.join(returned)} for {' and '.join(given)} and the weights p."),
+        *docstring(f"Return the {what} {' and '.join(returned)} for {' and '.join(given)} and the weights p."),
     ]
     for step, reads in calls:
         call = emit[step.path](step, tuple(variables[name] for name in reads))
         assert call is not None
-        lines.append("    " + comment(f"{step.name}: {step.layer} -> (n, {', '.join(map(str, step.shape))})"))
+        lines.append(_comment(step))
         lines += call.assignment(variables[step.path])
     values = {name: variables[source[path]] for name, path in outputs.items()}
     if len(values) == 1:
-        return ["\n".join([*lines, *(f"    return {value}" for value in values.values())])]
+        return ["\n".join([*lines, *(f"    return {value}" for value in values.values())]), *softmax]
     entries = [f"{literal(name)}: {value}" for name, value in values.items()]
     return ["\n".join([*lines, *(f"    {line}" for line in wrap_items("return {", entries, "}"))])]
+
+
+def _comment(step: Step) -> str:
+    return "    " + comment(f"{step.name}: {step.layer} -> {several.axes(step.shape)}")
+
+
+def _softmax(trained: TrainedNetwork, step: Step) -> str:
+    """Return the function ``network`` of a language model, whose last step is the softmax of the logits."""
+    shapes = several.axes(trained.output_shape), several.axes(trained.input_shape)
+    lines = [
+        "def network(x: Array, p: dict[str, Array]) -> Array:",
+        *docstring("Return the probabilities {} of the next token for x {} and the weights p.".format(*shapes)),
+        _comment(step),
+        "    return softmax(logits(x, p))",
+    ]
+    return "\n".join(lines)
 
 
 def _returns(outputs: Mapping[str, str]) -> str:
@@ -250,7 +283,12 @@ def _class_lines(trained: TrainedNetwork, name: str) -> list[str]:
     return [f"    {rule}  # at each position, the index of the predicted class in {name}.CLASSES"]
 
 
-def _main(trained: TrainedNetwork, name: str) -> list[str]:
+def _main(trained: TrainedNetwork, name: str, writing: Writing | None) -> list[str]:
+    """Return the source of the command of the program."""
+    if trained.ports.several:
+        return several.main(trained, name)
+    if writing is not None and writing.of_text:
+        return language_models.main(writing)
     at_each, output = len(trained.output_shape) > 1, "output"
     loop = ["    for output in predict(x[None] if x.shape == SHAPE else x):"]
     indent = "        "

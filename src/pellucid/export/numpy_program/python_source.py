@@ -42,13 +42,16 @@ def wrap_items(start: str, items: Sequence[str], end: str, width: int = WIDTH) -
 def literal(value: Any) -> str:
     """Return a number, a string, None, or a tuple of these, as a Python literal.
 
-    Quotes and unprintable characters in strings are escaped, so that no string can end its literal.
+    Quotes and unprintable characters in strings are escaped, so that no string can end its literal. As a formatter would do it,
+    strings are in double quotes, unless fewer quotes are escaped in single ones.
     """
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
     if isinstance(value, str):
-        text = repr(value)
-        return text if '"' in text else f'"{text[1:-1]}"'
+        text = repr(f'"{value}')[2:-1]  # as in single quotes, between which only these are escaped
+        if value.count('"') > value.count("'"):
+            return f"'{text}'"
+        return '"{}"'.format(text.replace("\\'", "'").replace('"', '\\"'))
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     raise ConfigError(f"a program can contain numbers, strings and tuples of them, not {value!r}")

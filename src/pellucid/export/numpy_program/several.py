@@ -8,12 +8,14 @@ from typing import Any
 from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import ImageScaling, InputStage
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.text import Tokens
 from pellucid.export.numpy_program.python_source import WIDTH, Call, docstring, identifier, literal, wrap_items
 from pellucid.export.trained_network import TrainedNetwork
 
 StageCalls = Callable[..., tuple[list[Call], dict[str, Array]]]  # the calls that transform one input, and their arrays
 RESERVED = {"x", "i", "np", "len", "max", "name", "network", "part", "parts", "range", "starts"}  # other names in predict
-DTYPES = {ImageScaling: "np.uint8", Standardization: "np.float64"}  # a time stamp in a table is too large for float32
+# a time stamp in a table is too large for float32
+DTYPES = {ImageScaling: "np.uint8", Standardization: "np.float64", Tokens: "np.int64"}
 
 
 def axes(shape: Shape) -> str:
