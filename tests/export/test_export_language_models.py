@@ -217,6 +217,7 @@ def test_wrong_arguments_are_errors_of_one_line(tmp_path):
         ("--length", "many"): "argument --length: invalid int value: 'many'",
         ("--temperature", "-1"): "temperature must be finite, 0 or above, got -1.0",
         ("--temperature", "nan"): "temperature must be finite, 0 or above, got nan",
+        ("--temperature", "inf"): "temperature must be finite, 0 or above, got inf",
         ("--top-k", "0"): "top_k must be at least 1, got 0",
         ("--top-p", "1.5"): "top_p must be above 0 and at most 1, got 1.5",
         ("--seed",): "argument --seed: expected one argument",
