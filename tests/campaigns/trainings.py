@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pellucid import (
+    GELU,
     GRU,
     LBFGS,
     LSTM,
@@ -21,6 +22,7 @@ from pellucid import (
     Adam,
     AdamW,
     Add,
+    Attention,
     AverageWeights,
     BatchNorm,
     Chain,
@@ -28,6 +30,7 @@ from pellucid import (
     Conv2D,
     Cosine,
     CrossEntropy,
+    Decay,
     Dense,
     Dropout,
     EarlyStopping,
@@ -37,6 +40,7 @@ from pellucid import (
     GlobalAveragePool2D,
     Graph,
     LayerNorm,
+    LearnedPositions,
     MaxPool2D,
     MeanSquaredError,
     Model,
@@ -47,11 +51,16 @@ from pellucid import (
     ReduceOnPlateau,
     ReLU,
     Residual,
+    RMSNorm,
     Sequential,
+    SinusoidalPositions,
     Softmax,
     StochasticWeightAverage,
+    SwiGLU,
+    TiedEmbedding,
 )
 from pellucid.data import Augmentation, BatchStream, Dataset, windows
+from pellucid.data.text import windows as text_windows
 from pellucid.metrics import F1, R2
 from pellucid.runs.presets import preset
 
@@ -192,6 +201,22 @@ def _recurrent() -> Sequential:
     return Sequential(LSTM(24, True, mask=0.0, recurrent_dropout=0.2), GRU(16), Dense(4), Softmax())
 
 
+def _transformer() -> Sequential:
+    """Return a language model with every layer of Transformers."""
+    attention = Attention(2, causal=True, dropout=0.1, rotary=True)
+    feed_forward = Residual(RMSNorm(), SwiGLU(24), Dense(16), Dropout(0.1))
+    embedded = TiedEmbedding(
+        12, 16, LearnedPositions(), SinusoidalPositions(), Residual(LayerNorm(bias=False), attention), feed_forward, GELU()
+    )
+    return Sequential(embedded, Softmax())
+
+
+def _text() -> dict[str, Any]:
+    tokens = np.random.default_rng(6).integers(0, 12, 4000)
+    tokens[2:] = np.where(np.arange(3998) % 5, (tokens[1:-1] + tokens[:-2]) % 12, tokens[2:])
+    return {"x": text_windows(tokens[:3000], 16), "validation": text_windows(tokens[3000:], 16)}
+
+
 VECTORS = {"epochs": 10, "batch_size": 25}
 PLATEAU = [AverageWeights(0.95), ReduceOnPlateau(0.5, 1, min_delta=0.02), EarlyStopping(4, min_delta=0.005)]
 
@@ -221,6 +246,12 @@ TRAININGS = {
             _compiled(_recurrent(), (8, 6), AdamW(0.01)),
             lambda: _split(*_steps()),
             {"epochs": 6, "batch_size": 20},
+        ),
+        Training(
+            "transformer",
+            _compiled(_transformer(), (16,), Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.01)))),
+            _text,
+            {"epochs": 5, "batch_size": 10, "steps_per_epoch": 15},
         ),
         Training(
             "table",
