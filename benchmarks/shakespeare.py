@@ -1,7 +1,7 @@
 """The language model of the page's tab Text: ``python -m benchmarks.shakespeare --data-dir FOLDER`` makes it.
 
-It is the network of the preset ``gpt``, with a recipe of its own, RECIPE, so that another preset does not change it: 4,000
-steps on tinyshakespeare. It is stored with numbers of 16 bits. ``shakespeare.json`` beside it says how it was made: the
+It is the network of nanoGPT's example for a CPU, with a recipe of its own, RECIPE, so that no preset changes it: 4,000 steps
+on tinyshakespeare. It is stored with numbers of 16 bits. ``shakespeare.json`` beside it says how it was made: the
 command, the recipe, the digests of the data and of the file, and the figures on the validation part of the text; with
 ``--test`` also those on the test part. On one kind of processor, and with the same versions of NumPy and Numba, the same
 command makes the same bytes.
@@ -69,7 +69,7 @@ def main() -> None:
         "file": FILE,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "bytes": file.stat().st_size,
-        "preset": "gpt",
+        "preset": "nanoGPT",
         "recipe": {**recipe, "seed": SEED, "optimizer": to_json(OPTIMIZER)},
         "data": {
             "name": splits.name,

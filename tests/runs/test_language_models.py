@@ -40,6 +40,9 @@ NETWORKS = {
     ),
     GPT(2, 2, 8): lambda k: k * 8 + 16 * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8,
 }
+VARIANTS = NETWORKS | {
+    GPT(2, 2, 8, 0.1, rotary=True, tied=False): lambda k: k * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8 + 9 * k,
+}
 
 
 @pytest.fixture
@@ -55,10 +58,10 @@ def small(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: getattr(one, "__name__", type(one).__name__))
+@pytest.mark.parametrize("network", VARIANTS, ids=lambda one: getattr(one, "__name__", repr(one)))
 def test_networks_predict_each_next_token_from_those_before(network):
     model = network(7).compile((16,), CrossEntropy())
-    assert model.parameter_count == NETWORKS[network](7)
+    assert model.parameter_count == VARIANTS[network](7)
     x = np.random.default_rng(0).integers(0, 7, (2, 16))
     before = model.predict(x, logits=True)
     assert before.shape == (2, 16, 7)

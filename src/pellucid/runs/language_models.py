@@ -75,26 +75,34 @@ class GPT:
     added, and each of the ``blocks`` is attention with this number of ``heads`` and two dense layers, 4·width wide in between,
     both normalized first. There are no biases. Weights start with N(0, 0.02²), those before a sum with 0.02/√(2·blocks). With 4
     blocks, 4 heads and 128 values for 65 tokens in windows of 64 it is the network of nanoGPT's example for a CPU: 804,096
-    parameters.
+    parameters. ``dropout`` is that of the values that each part adds.
+
+    With ``rotary=True`` the queries and keys are rotated by their positions instead (Su et al., 2021). With ``tied=False`` a
+    table with N(0, 1) reads the tokens, and a dense layer writes them.
     """
 
     blocks: int = 4
     heads: int = 4
     width: int = 128
     dropout: float = 0.0
+    rotary: bool = False
+    tied: bool = True
 
     def __call__(self, tokens: int) -> Composite:
         small, last = Normal(0.02), Normal(0.02 / math.sqrt(2 * self.blocks))
         dropout = [Dropout(self.dropout)] if self.dropout else []
-        layers: list[Layer] = [LearnedPositions(), *dropout]
+        layers: list[Layer] = [] if self.rotary else [LearnedPositions()]
         for _ in range(self.blocks):
-            attention = Attention(self.heads, causal=True, dropout=self.dropout, bias=False, init=small, output_init=last)
+            attention = Attention(self.heads, causal=True, rotary=self.rotary, bias=False, init=small, output_init=last)
             wide, back = Dense(4 * self.width, small, bias=False), Dense(self.width, last, bias=False)
             layers += [
                 Residual(LayerNorm(bias=False), attention, *dropout),
                 Residual(LayerNorm(bias=False), wide, GELU(), back, *dropout),
             ]
-        return Sequential(TiedEmbedding(tokens, self.width, *layers, LayerNorm(bias=False)), Softmax())
+        layers.append(LayerNorm(bias=False))
+        if self.tied:
+            return Sequential(TiedEmbedding(tokens, self.width, *layers), Softmax())
+        return Sequential(Embedding(tokens, self.width, init=Normal(1.0)), *layers, Dense(tokens, GlorotUniform()), Softmax())
 
 
 @dataclass(frozen=True)

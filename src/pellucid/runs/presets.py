@@ -413,11 +413,11 @@ PRESETS: dict[str, Recipe] = {
         context=64,
     ),
     "gpt": Recipe(
-        "a Transformer of 4 blocks, 128 wide, as in nanoGPT's example for a CPU",
-        GPT(),
-        Chain(ClipNorm(1.0), Decay(0.1), Adam(OneCycle(0.003, 0.1), beta2=0.99)),
-        FitOptions(epochs=40, batch_size=32, steps_per_epoch=250),
-        context=64,
+        "a Transformer of 4 blocks, 128 wide, that reads 256 tokens",
+        GPT(dropout=0.1, rotary=True, tied=False),
+        Chain(ClipNorm(1.0), Decay(0.5), Muon(OneCycle(0.003, 0.1))),
+        FitOptions(epochs=22, batch_size=8, steps_per_epoch=250),
+        context=256,
     ),
 }
 
