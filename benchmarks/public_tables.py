@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-DEVELOPMENT, HELD_BACK = "development", "held back"
+DEVELOPMENT, HELD_BACK = "development", "held-back"
 ROLES = (DEVELOPMENT, HELD_BACK)
 CLASSIFICATION, REGRESSION = "classification", "regression"
 #: What stands for a missing value in these files: R's sign, and nothing.
@@ -140,7 +140,7 @@ TABLES = {
             REGRESSION,
             "wage",
             DEVELOPMENT,
-            "the logarithm of the hourly wage of young men in the USA, 1980 to 1987; up to eight rows of each, without his number",
+            "the logarithm of the hourly wage of young men in the USA, 1980 to 1987; one row for each man and year",
             "R package Ecdat; Vella and Verbeek, 1998, Journal of Applied Econometrics 13",
             f"GPL-2 or later (Ecdat); {R}",
             left_out=("nr",),
@@ -182,7 +182,7 @@ TABLES = {
             f"GPL-2 (COUNT); {R}",
         ),
         PublicTable(
-            "breast cancer",
+            "breast-cancer",
             "scikit-learn",
             "breast_cancer",
             CLASSIFICATION,

@@ -3,8 +3,8 @@
 A score is an accuracy or R²: larger is better. ``Scores`` holds them by table, contender and seed.
 
 **Intervals.** The splits of a table overlap, so the scores are not independent, and the interval of Student's t would be too
-narrow. Nadeau and Bengio (2003, Inference for the generalization error, Machine Learning 52) correct the variance of a mean of J
-splits: s² (1/J + n_test/n_train) instead of s²/J. The interval of a mean over tables is that of the percentile bootstrap over
+narrow. Nadeau and Bengio (2003, Inference for the generalization error, Machine Learning 52) correct the variance of a mean of
+J splits: s² (1/J + n_test/n_train) instead of s²/J. The interval of a mean over tables is that of the percentile bootstrap over
 tables: it says how much depends on which tables these are.
 
 **Normalized score** of a contender on a table: (its mean − the worst mean) / (the best mean − the worst mean), over all

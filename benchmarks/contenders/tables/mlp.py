@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.contenders import tables
-from benchmarks.contenders.tables import runs
+from benchmarks.contenders.tables import runs, sparse as sparse_texts
 from benchmarks.contenders.tables.preparation import ENCODED, encoded
 
 PACKAGES = tables.PACKAGES["mlp"]
@@ -29,3 +29,8 @@ def describe() -> dict[str, Any]:
 
 
 run = partial(runs.run, estimator)
+sparse = partial(
+    sparse_texts.run,
+    lambda: MLPClassifier(random_state=0),
+    lambda fitted: sum(array.nbytes for array in (*fitted.coefs_, *fitted.intercepts_)),
+)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.contenders import tables
-from benchmarks.contenders.tables import runs
+from benchmarks.contenders.tables import runs, sparse as sparse_texts
 from benchmarks.contenders.tables.preparation import ENCODED, encoded
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
@@ -30,3 +30,6 @@ def describe() -> dict[str, Any]:
 
 
 run = partial(runs.run, estimator)
+sparse = partial(
+    sparse_texts.run, lambda: NetworkClassifier(random_state=0), lambda fitted: 4 * int(fitted.model_.parameter_count)
+)

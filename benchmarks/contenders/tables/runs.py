@@ -28,9 +28,7 @@ def frame_of(columns: Columns) -> pd.DataFrame:
     """Return the inputs as a frame: numbers as float64 and NaN, categories as pandas' type for them."""
     return pd.DataFrame(
         {
-            name: np.array(values, np.float64)
-            if is_number(values)
-            else pd.Categorical(values, sorted(set(values) - {None}))
+            name: np.array(values, np.float64) if is_number(values) else pd.Categorical(values, sorted(set(values) - {None}))
             for name, values in columns.inputs.items()
         }
     )
@@ -48,8 +46,8 @@ def parts(x: Any, y: Any, seed: int, classifies: bool) -> list[Any]:
     return list(train_test_split(x, y, test_size=TEST, random_state=seed, stratify=y if classifies else None))
 
 
-def run(builder: Builder, table: str, seed: int, warm_up: bool) -> dict[str, float]:
-    """Fit on three quarters of the rows and score on the rest. Return scores and seconds.
+def run(builder: Builder, table: str, seed: int, warm_up: bool) -> dict[str, Any]:
+    """Fit on three quarters of the rows and score on the rest. Return scores, seconds, and the facts of the table.
 
     ``score`` is the accuracy or R², ``loss`` the log-loss or the root of the mean squared error. Before the first measurement
     of a process, ``warm_up`` fits on a few rows, so that libraries load what they load on first use.
@@ -81,6 +79,7 @@ def run(builder: Builder, table: str, seed: int, warm_up: bool) -> dict[str, flo
         "fit": fitted,
         "predict": statistics.median(predictions),
         "test_rows": len(x_test),
+        "facts": load(table).facts(),
     }
 
 
