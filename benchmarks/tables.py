@@ -259,12 +259,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "settings": {"tables": tables, "seeds": seeds, "limit": given.limit, "only": only},
     }
     if given.check:
-        found = table_checks.CHECKS[given.check](facts, tables, given.out, settings)
+        found = table_checks.CHECKS[given.check](facts | {"identity": identity(OURS)}, tables, given.out, settings)
         print(found.text)
         return 1 if found.failed else 0
     store = Store.read(given.out)
     contenders = [contender(name) for name in PACKAGES if not only or name in only]
-    result = measure(store, facts, tables, contenders, seeds, settings)
+    try:
+        result = measure(store, facts, tables, contenders, seeds, settings)
+    except KeyboardInterrupt:
+        settings.notify(f"interrupted; the same command goes on with {len(store.runs)} finished runs in {given.out}")
+        return 130
     if not store.runs:
         print("nothing was measured: " + "; ".join(f"{name}: {reason}" for name, reason in result.skipped.items()))
         return 1
