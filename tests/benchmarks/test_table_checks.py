@@ -67,7 +67,7 @@ def test_trainings_that_end_above_their_lowest_loss_are_reported(tmp_path: Path,
     (tmp_path / "fake_trainings.py").write_text(
         "PACKAGES = ()\n"
         "def train(table, rows, seed):\n"
-        "    if seed == 5:\n"
+        "    if seed == 6:\n"
         "        raise RuntimeError('it failed')\n"
         "    end = 0.52 if table == 'diabetes' and rows else 0.505\n"
         "    return dict(used_rows=rows or 442, epochs=9, best_epoch=4, best=0.5, end=end)\n"
