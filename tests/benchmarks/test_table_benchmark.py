@@ -90,9 +90,18 @@ def test_five_tables_are_for_development_and_five_are_held_back():
     assert all("," not in name and " " not in name for name in TABLES)  # names are given with commas between them
 
 
+@pytest.mark.parametrize("name", ["diabetes", "breast-cancer"])
+def test_tables_of_scikit_learn_have_their_rows(name):
+    found = public_tables.load(name)
+    assert len(found) == TABLES[name].rows
+    assert {len(values) for values in found.inputs.values()} == {len(found)}
+    assert all(public_tables.is_number(values) for values in found.inputs.values())
+    assert bool(found.classes) == TABLES[name].classifies
+
+
 def test_a_file_becomes_columns_of_numbers_and_categories():
     table = PublicTable(
-        "t", "p", "f", "regression", "price", DEVELOPMENT, "", "", "", left_out=("number",), logarithm=True, day="when"
+        "t", "p", "f", 4, "regression", "price", DEVELOPMENT, "", "", "", left_out=("number",), logarithm=True, day="when"
     )
     found = columns_of(table, CSV)
     assert list(found.inputs) == ["month", "day of the year", "size", "kind"]
@@ -112,10 +121,12 @@ def test_a_file_becomes_columns_of_numbers_and_categories():
 
 
 def test_rows_with_missing_values_are_dropped_and_rows_are_drawn_if_the_table_says_so():
-    complete = PublicTable("t", "p", "f", "classification", "kind", DEVELOPMENT, "", "", "", complete=True, left_out=("when",))
+    complete = PublicTable(
+        "t", "p", "f", 2, "classification", "kind", DEVELOPMENT, "", "", "", complete=True, left_out=("when",)
+    )
     found = columns_of(complete, CSV)
     assert (found.inputs["number"], found.target, found.classes) == ([7.0, 11.0], [0, 1], ["a", "b"])
-    drawn = PublicTable("t", "p", "f", "regression", "number", DEVELOPMENT, "", "", "", sample=2, left_out=("when",))
+    drawn = PublicTable("t", "p", "f", 2, "regression", "number", DEVELOPMENT, "", "", "", sample=True, left_out=("when",))
     first, again = columns_of(drawn, CSV), columns_of(drawn, CSV)
     assert len(first) == 2
     assert first.target == again.target
@@ -180,7 +191,7 @@ def test_runs_of_another_version_are_measured_again(folder: Path):
 
 
 def test_a_table_whose_package_is_not_installed_is_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    absent = PublicTable("diabetes", "a_package_that_nobody_has", "f", "regression", "y", DEVELOPMENT, "", "", "")
+    absent = PublicTable("diabetes", "a_package_that_nobody_has", "f", 9, "regression", "y", DEVELOPMENT, "", "", "")
     monkeypatch.setitem(TABLES, "diabetes", absent)
     store, result = measure(folder, ("pellucid",), 1, ("diabetes", "breast-cancer"))
     assert result.skipped == {"diabetes": "a_package_that_nobody_has is not installed"}

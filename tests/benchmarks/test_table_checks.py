@@ -31,6 +31,7 @@ def test_subsets_are_spread_over_all_tables():
     assert 100 <= min(sizes) < 150  # equally likely in logarithms: half of them are below 316
     assert 700 < max(sizes) <= 1_000
     assert 15 < sum(size < 316 for size in sizes) < 35
+    assert all(one.rows <= 0.8 * TABLES[one.table].rows for one in parts)
     some = table_checks.subsets(["titanic"])
     assert some == [one for one in found if one.table == "titanic"]  # each has the same rows, whatever else is chosen
 
