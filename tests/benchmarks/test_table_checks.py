@@ -84,6 +84,23 @@ def test_trainings_that_end_above_their_lowest_loss_are_reported(tmp_path: Path,
     kept = json.loads((tmp_path / "out" / "rising.json").read_text())
     assert [one["table"] for one in kept["results"]] == ["diabetes", "breast-cancer", "diabetes"]
     assert found.text == (tmp_path / "out" / "rising.md").read_text()
+    assert table_checks.rising(FACTS, ["diabetes"], tmp_path / "out", SETTINGS, count=10).failed
+    assert not table_checks.rising(FACTS, ["diabetes"], tmp_path / "out", SETTINGS, count=0).failed
+
+
+@pytest.mark.parametrize(("peak", "failed"), [(10, False), (100, True), (None, False)])
+def test_a_fit_on_a_sparse_matrix_that_takes_too_much_memory_fails(
+    peak: int | None, failed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    measured = {"fit": 1.5, "accuracy": 0.9, "matrix": 10, "parameters": 20, "peak": peak}
+    (tmp_path / "fake_pellucid.py").write_text(f"PACKAGES = ()\ndef sparse(rows, columns):\n    return {measured!r}\n")
+    (tmp_path / "fake_mlp.py").write_text("import a_library_that_nobody_has\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(table_checks, "contender", lambda name: Contender(name, f"fake_{name}"))
+    found = table_checks.sparse(FACTS, [], tmp_path / "out", SETTINGS)
+    assert found.failed == failed
+    assert "Skipped: mlp: a_library_that_nobody_has is not installed." in found.text
+    assert json.loads((tmp_path / "out" / "sparse.json").read_text())["results"][0]["accuracy"] == 0.9
 
 
 def test_texts_are_sparse_rows_of_norm_1_with_a_subject():
