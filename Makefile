@@ -23,7 +23,7 @@ demo: .venv/demo.done
 # NumPy's OpenBLAS lets a thread that has no work spin for 2^26 cycles, on a core that other tests need: now for 2^4.
 test test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 
-# The files stay in their order, in which the slow rooms come first, because pytest-xdist would begin with the files that have the
+# The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would begin with the files that have the
 # most tests and end with the few that are slow. A third worker on two cores makes the tests of pages wait too long for the browser.
 test: .venv/test.done
 	$(BIN)/ruff check .

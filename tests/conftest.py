@@ -22,6 +22,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with slow files that would come last: one worker would run them alone while the other has no work."""
+    slow = ("tests/test_site.py", "tests/training/test_ranks.py", "tests/training/test_training.py")
+    items.sort(key=lambda item: not item.nodeid.startswith(slow))
+
+
 @pytest.fixture
 def mnist_folder(tmp_path, monkeypatch):
     """A folder with a small MNIST, which ``mnist()`` finds. The home folder and the working folder are empty."""

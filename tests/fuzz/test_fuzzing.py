@@ -20,7 +20,7 @@ from tests.fuzz.running import check, time_limited
 from tests.fuzz.target import Target
 
 INPUTS = {  # of each target in the fast tests, with the memory of every fourth measured
-    "model-files": 200,
+    "model-files": 120,
     "checkpoints": 150,
     "networks": 200,
     "run-folders": 100,

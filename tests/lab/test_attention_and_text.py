@@ -134,6 +134,7 @@ def test_two_layers_learn_induction_and_one_does_not():
     assert min(found["heads"]["previous"], found["heads"]["copied"]) > 0.8  # measured: 0.95 and 0.99
 
 
+@pytest.mark.long
 def test_the_order_is_learned_with_positions_alone_or_two_masks():
     """Over four seeds the quick form finds the order in 98 % or more with sines and rotations, in 53 % or less without."""
     found = positions.measure(Trial(0, Size.QUICK))
@@ -144,6 +145,7 @@ def test_the_order_is_learned_with_positions_alone_or_two_masks():
     assert min(found[name]["change"] for name in positions.WITH) > 0.05
 
 
+@pytest.mark.long
 def test_leaks_show_in_the_loss_on_random_tokens():
     found = causal_mask.measure(Trial(0, Size.QUICK))
     assert min(found[name]["loss"] for name in causal_mask.CAUSAL) > causal_mask.FLOOR - causal_mask.NOISE

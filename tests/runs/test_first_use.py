@@ -15,7 +15,7 @@ from pellucid.runs import first_use
 from pellucid.runs.presets import PRESETS
 from pellucid.runs.task import Task
 
-RULES = {"SGD": "sgd", "Adam": "adam"}
+RULES = {"SGD": "sgd", "Adam": "adam", "Muon": "sgd_momentum"}
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -38,10 +38,10 @@ NETWORKS = {
     SmallTransformer(2, 2, 8): lambda k: (
         k * 8 + 16 * 8 + 2 * (4 * 8 + 4 * 8 * 8 + 4 * 8 + 8 * 8 * 8 + 5 * 8) + 2 * 8 + 8 * k + k
     ),
-    GPT(2, 2, 8): lambda k: k * 8 + 16 * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8,
+    GPT(2, 2, 8, 0.1, rotary=True, tied=False): lambda k: k * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8 + 9 * k,
 }
 VARIANTS = NETWORKS | {
-    GPT(2, 2, 8, 0.1, rotary=True, tied=False): lambda k: k * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8 + 9 * k,
+    GPT(2, 2, 8): lambda k: k * 8 + 16 * 8 + 2 * (2 * 8 + 4 * 8 * 8 + 8 * 8 * 8) + 8,
 }
 
 
