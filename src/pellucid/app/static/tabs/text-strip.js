@@ -87,7 +87,8 @@ export function textStrip(choose) {
     if (!at || !weights) { reading.textContent = ""; return; }
     const most = [...weights.keys()].sort((a, b) => weights[b] - weights[a]).slice(0, 3).filter((j) => weights[j] >= LEAST);
     const read = most.map((j) => `${percent(weights[j], 0)} from ${j === position ? "itself" : `${inWords(tokens[j].name)} (${position - j} back)`}`);
-    reading.textContent = `${inWords(at.name)} at position ${position} takes ${read.join(", ")}.`;
+    const taken = read.join(", ") || `less than ${percent(LEAST, 0)} from each position`;
+    reading.textContent = `${inWords(at.name)} at position ${position} takes ${taken}.`;
   }
 
   const cellAt = (event) => {
