@@ -127,6 +127,20 @@ def test_characters_of_several_tokens_come_as_a_whole():
     assert "".join(streamed(b"a\xf0b")) == "a�b"
 
 
+def test_characters_that_begin_within_tokens_come_as_a_whole():
+    """Each token ends a character and begins the next one."""
+
+    class Pieces:
+        def decode(self, tokens):
+            return b"".join([b"\xe3", b"\x81\x82\xe3", b"\x81\x82"][token] for token in tokens).decode("utf-8", "replace")
+
+    stream = TextStream(Pieces())
+    assert [stream.add(token) for token in [0, *[1] * 6, 2]] == ["", *["あ"] * 7]
+    assert stream.rest() == ""
+    stream = TextStream(Pieces())
+    assert "".join([*map(stream.add, [0, 1, 1]), stream.rest()]) == "ああ�"
+
+
 @pytest.mark.parametrize(
     ("text", "stops", "expected"),
     [

@@ -90,7 +90,7 @@ def _default_prompt(stage: Tokens) -> str:
     try:
         stage.tokenizer.encode("\n")
     except DataError:
-        raise ConfigError("the model does not know the new line, after which texts begin: give one, --prompt TEXT") from None
+        raise ConfigError("the vocabulary has no new line, after which texts begin: give a prompt, --prompt TEXT") from None
     return "\n"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from pellucid.core.memory import Array, Views
 from pellucid.errors import ConfigError
 from pellucid.explain.tokens import samples_of
-from pellucid.layers.attention import ROTARY_BASE, Attention, CrossAttention
+from pellucid.layers.attention import Attention, CrossAttention, rotations
 from pellucid.layers.base import Layer, LayerSpec, Merge
 from pellucid.layers.context import Context
 from pellucid.model.model import Model
@@ -126,8 +126,7 @@ def _heads(x: Array, heads: int) -> Array:
 def _turned(x: Array) -> Array:
     """Return the vectors (n, heads, t, d) with each pair of columns (j, j + d/2) turned by the angle t · base^(−2j/d)."""
     t, d = x.shape[2:]
-    angles = np.arange(t)[:, None] * ROTARY_BASE ** (-2 * np.arange(d // 2) / d)
-    cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
+    cos, sin = rotations(t, d, x.dtype).swapaxes(0, 1)
     first, second = x[..., : d // 2], x[..., d // 2 :]
     return np.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)
 

@@ -1,7 +1,7 @@
 """Layers that add to each vector of a sequence a vector that states its position.
 
 Attention treats the vectors that it reads as a set: if they come in another order, its outputs are the same in that order.
-What a position adds to its vector is what tells the first word from the last.
+The vector that is added distinguishes the first word from the last.
 
     y_s = x_s + w_s         dx_s = dy_s         dw_s = Σ dy_s over the samples         for the positions s = 0, 1, …
 

@@ -31,17 +31,23 @@ class TextStream:
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = ()):
         self.ended = False
         self._tokenizer, self._stops = tokenizer, stops
-        self._tokens: list[int] = []  # not decoded yet
+        self._tokens: list[int] = []  # the last ones, of which a character is not complete
+        self._decoded = self._waiting = 0  # of these: the characters that are in _held already, the tokens since the last one
         self._held = ""
 
     def add(self, token: int) -> str:
         """Return the text that is complete with this token. If a stop is, ``ended`` is true from then on."""
         self._tokens.append(token)
         text = self._tokenizer.decode(self._tokens)
-        if text.endswith(UNKNOWN) and len(self._tokens) < LONGEST_CHARACTER:
-            return ""
-        self._tokens.clear()
-        self._held += text
+        complete = max(self._decoded, len(text.rstrip(UNKNOWN)))
+        self._waiting = 1 if complete > self._decoded else self._waiting + 1
+        if self._waiting >= LONGEST_CHARACTER:
+            complete = len(text)
+        self._held += text[self._decoded : complete]
+        self._decoded = complete
+        if complete == len(text):
+            self._tokens.clear()
+            self._decoded = self._waiting = 0
         found = [self._held.find(stop) for stop in self._stops]
         if max(found, default=-1) >= 0:
             self.ended = True
@@ -50,9 +56,10 @@ class TextStream:
 
     def rest(self) -> str:
         """Return what is held back, where no token follows."""
-        text = self._held + (self._tokenizer.decode(self._tokens) if self._tokens else "")
+        text = self._held + (self._tokenizer.decode(self._tokens)[self._decoded :] if self._tokens else "")
         self._held = ""
         self._tokens.clear()
+        self._decoded = self._waiting = 0
         return "" if self.ended else text
 
     def _take(self, length: int) -> str:

@@ -456,8 +456,8 @@ class Model:
           for a model that was trained on lines, and nothing for others; ``()`` is nothing.
 
         Several calls may be iterated at the same time, also in several threads. Raises ConfigError for a network that is not
-        such a model and for invalid settings, DataError for a prompt that is empty, or has tokens or characters that the
-        model does not know.
+        such a model and for invalid settings, DataError for a prompt that is empty, or has tokens or characters that are
+        not in the vocabulary.
         """
         sampling = Sampling(temperature, top_k, top_p)
         return generate(self.state, self._readers, self.input_stage, prompt, sampling, length=length, seed=seed, stop=stop)

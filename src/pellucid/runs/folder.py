@@ -8,7 +8,7 @@ While it trains:
 
 status.json      what the run is doing (:mod:`pellucid.runs.progress`)
 history.csv      one row for each epoch: seconds, learning rate, training and validation metrics
-samples.json     what a language model writes, ten times in the training (:mod:`pellucid.runs.samples`)
+samples.json     what a language model writes, up to ten times in the training (:mod:`pellucid.runs.samples`)
 findings.json    what the doctor has found so far, if it watches the training (--watch)
 checkpoints      a folder with the last two checkpoints, from which an interrupted run is resumed; removed at the end
 .lock            the process that trains into the folder; removed at the end

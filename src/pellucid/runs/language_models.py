@@ -78,7 +78,7 @@ class GPT:
     parameters. ``dropout`` is that of the values that each part adds.
 
     With ``rotary=True`` the queries and keys are rotated by their positions instead (Su et al., 2021). With ``tied=False`` a
-    table with N(0, 1) reads the tokens, and a dense layer writes them.
+    table with N(0, 1) reads the tokens, and a dense layer with biases, which starts with Glorot's values, writes them.
     """
 
     blocks: int = 4

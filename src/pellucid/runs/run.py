@@ -566,7 +566,7 @@ def _save_figures(
         figure = plots.images([np.asarray(few.y), model.predict(few.x)], ["image", "reconstruction"], title)
         plots.save(figure, folder / "reconstructions.png")
     elif isinstance(model.input_stage, Tokens):
-        return  # what a language model writes is in samples.jsonl
+        return  # what a language model writes is in samples.json
     elif forecasts is not None:
         plots.save(plots.forecast_errors(forecasts.errors(), forecasts.targets, title), folder / "errors_by_step.png")
         chosen = np.linspace(0, len(samples) - 1, min(PLOTTED_FORECASTS, len(samples))).astype(int)

@@ -1,7 +1,7 @@
 """What a language model writes while it trains: samples of text, printed and kept in ``samples.json`` of the run folder.
 
 The file holds a list of ``{"epoch": …, "step": …, "text": …}``, or with ``"lines": […]`` for a model of lines. Samples are
-taken ten times in a training, at the ends of epochs, always from the same random numbers.
+taken up to ten times in a training, at the ends of epochs, always from the same random numbers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def write_sample(model: Model, seed: int = 0) -> dict[str, Any]:
 
 
 def beginning(model: Model) -> str:
-    """Return the text that a sample goes on from: the end of a line, or the first token for a model that does not know it."""
+    """Return the text that a sample goes on from: the end of a line, or the first token for a model without one."""
     try:
         model.tokenizer.encode("\n")
     except PellucidError:

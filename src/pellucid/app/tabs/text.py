@@ -2,7 +2,7 @@
 
 The page sends the text at each key press. The answer has the probabilities of the next token, the weights of attention, and the
 guesses on the way through the network, with and without the parts that are switched off. A network can also draw the next token
-itself, in the same way as ``Model.generate``: the page appends it and asks again.
+itself: the page appends it and asks again. It draws as ``Model.generate`` does; in a full window it reads the last tokens.
 """
 
 from __future__ import annotations

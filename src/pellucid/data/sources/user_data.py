@@ -98,11 +98,6 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         raise ConfigError(f"--size {text!r}: expected a size such as 48x64 (48 high, 64 wide)") from None
 
 
-def is_table(name: str) -> bool:
-    """Return whether the path is that of a table. Raises FileError and ConfigError as :func:`kind_of`."""
-    return kind_of(name) == "table"
-
-
 def kind_of(name: str, reading: ReadOptions | None = None) -> str:
     """Return the kind of the user data at a path: "table", "images" or "text".
 
@@ -112,7 +107,7 @@ def kind_of(name: str, reading: ReadOptions | None = None) -> str:
     path = Path(name)
     chosen = reading is not None and bool(set(reading.changed) & set(TEXT_OPTIONS))
     if os.path.isdir(path):
-        has_texts = chosen or (next(text_files(path), None) is not None and next(image_files(path, Counter()), None) is None)
+        has_texts = chosen or (next(image_files(path, Counter()), None) is None and next(text_files(path), None) is not None)
         return "text" if has_texts else "images"
     if not os.path.exists(path):
         raise FileError(f"{name}: there is no such file or folder")
