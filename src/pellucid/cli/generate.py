@@ -90,7 +90,7 @@ def _default_prompt(stage: Tokens) -> str:
     try:
         stage.tokenizer.encode("\n")
     except DataError:
-        raise ConfigError("the vocabulary has no new line, after which texts begin: give a prompt, --prompt TEXT") from None
+        raise ConfigError("texts begin after a new line, which the vocabulary lacks: give one, --prompt TEXT") from None
     return "\n"
 
 
