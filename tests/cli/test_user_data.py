@@ -135,10 +135,10 @@ def test_scores_are_not_called_probabilities(table):
     model = Sequential(Dense(1)).compile((1,), Hinge(), classes=["small", "large"], input_stage=data.input_stage())
     model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 1, 0
     model.save("hinge.pellucid")
-    path = one(table, "area\n3.6\n3.4\n")  # around the mean of 3.5: scores of 0.04 and -0.04
+    path = one(table, "area\n3.6\n3.4\n")  # around the median of 3.5, with quartiles 4 apart
     rows = json.loads(cli("predict", "hinge.pellucid", path, "--json")[0])
     assert [row["label"] for row in rows] == ["large", "small"]
-    assert rows[0]["scores"] == pytest.approx([-0.0436, 0.0436], abs=1e-3)
+    assert rows[0]["scores"] == pytest.approx([-0.025, 0.025], abs=1e-3)
     assert "%" not in cli("predict", "hinge.pellucid", path, "--out", "p.csv")[0]
     head = (table.parent / "p.csv").read_text().splitlines()[0]
     assert head == "file,row,prediction,score of small,score of large"

@@ -181,6 +181,7 @@ from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import BytePairTokenizer, CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
@@ -376,6 +377,20 @@ INSTANCES: list[Config] = [
     Tokens(BytePairTokenizer('{"model": {"type": "BPE", "vocab": {"a": 0}}, "pre_tokenizer": {"type": "ByteLevel"}}'), None, 1),
     Standardization((Column("a"),), (1.5,), (2.0,), "last", "a", True, SeriesLayout(("a",), 3, "day")),
     Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),
+    RobustScaling(
+        (
+            Column("a", missing=True),
+            Column("b", ("x", "y"), coded=True),
+            Column("c", decimal=","),
+            Column("d", date="day.month.year", parts=("days", "hour")),
+        ),
+        (1.5, 0.0, 0.0, 2.0, 3.0, 4.0),
+        (2.0, 1.0, 1.0, 5.0, 6.0, 7.0),
+        "value",
+        "price",
+        True,
+        (Column("price", decimal="."),),
+    ),
     StepDecay(0.1, 0.5, 2),
     Tanh(),
     TopKAccuracy(3),

@@ -31,7 +31,8 @@ from pellucid.data.checks import (
 from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
 from pellucid.data.input_stages import InputStages
 from pellucid.data.series.layout import SeriesLayout
-from pellucid.data.tables.columns import Column, fit_standardization
+from pellucid.data.tables.columns import VALUE, Column, fit_standardization
+from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.data.text.stage import Tokens
 from pellucid.errors import DataError, ShapeError, did_you_mean
 
@@ -44,19 +45,20 @@ class Origin:
 
     ``notes`` are lines of text about the decisions that were made, and ``skipped`` lists the files that could not be read,
     each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
-    column, ``missing`` is the treatment of missing values ("error", "mean" or "drop"), and ``header`` is whether the table had
-    column names in its first line. For a series, ``series`` is its layout. For a text, ``tokens`` is the input stage of its
-    samples.
+    column, ``missing`` is the treatment of missing values ("value", "error", "mean" or "drop"), and ``header`` is whether the
+    table had column names in its first line; ``targets`` describe the predicted columns, if there are several or their numbers
+    have separators. For a series, ``series`` is its layout. For a text, ``tokens`` is the input stage of its samples.
     """
 
     notes: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     columns: tuple[Column, ...] | None = None
-    missing: str = "error"
+    missing: str = VALUE
     target: str = "target"
     header: bool = True
     series: SeriesLayout | None = None
     tokens: Tokens | None = None
+    targets: tuple[Column, ...] = ()
 
 
 class Dataset:
@@ -159,9 +161,10 @@ class Dataset:
         if origin.tokens is not None:
             return origin.tokens
         if origin.columns is not None:
-            return fit_standardization(
-                origin.columns, x, self.rows, origin.missing, origin.target, origin.header, origin.series
-            )
+            described = origin.missing, origin.target, origin.header
+            if origin.series is None and origin.missing != "mean":
+                return fit_robust_scaling(origin.columns, x, self.rows, *described, origin.targets)
+            return fit_standardization(origin.columns, x, self.rows, *described, origin.series, origin.targets)
         if x.dtype == np.uint8:
             return ImageScaling(invert_light_background=False)
         return input_stage_for(x)

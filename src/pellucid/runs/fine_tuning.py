@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Layer, Rescale, Softmax
 from pellucid.model.model import Model
@@ -94,7 +94,7 @@ class Start:
                 f"needs {needed}"
             )
         stage, layout = self.model.input_stage, None if data.origin is None else data.origin.series
-        known = stage.series if isinstance(stage, Standardization) else None
+        known = stage.series if isinstance(stage, TableStage) else None
         if (layout is None) != (known is None) or (
             layout is not None and known is not None and layout.targets != known.targets
         ):

@@ -26,7 +26,7 @@ from pellucid.data import Dataset, Splits
 from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.doctor.watch import Watch
 from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
@@ -477,7 +477,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
     part = "test" if test else "validation"
     samples: Dataset = getattr(splits, part)
     forecasts = None
-    if isinstance(model.input_stage, Standardization) and model.input_stage.series is not None:
+    if isinstance(model.input_stage, TableStage) and model.input_stage.series is not None:
         reading = prepared.plan.settings.reading
         with ranks.alone():
             forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
@@ -576,8 +576,10 @@ def _save_figures(
         plots.save(figure, folder / "forecasts.png")
     else:
         plotted = samples.limit(PLOTTED_PREDICTIONS)
-        figure = plots.predictions(np.asarray(plotted.y), model.predict(plotted.x), title)
-        plots.save(figure, folder / "predictions.png")
+        y, predicted = np.asarray(plotted.y).reshape(len(plotted), -1), model.predict(plotted)
+        for i in range(y.shape[1]):  # of several targets, one figure for each
+            number = f"-{i + 1}" if y.shape[1] > 1 else ""
+            plots.save(plots.predictions(y[:, i], predicted[:, i], title), folder / f"predictions{number}.png")
 
 
 def describe_splits(splits: Splits) -> str:

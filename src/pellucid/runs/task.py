@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.memory import Shape
+from pellucid.core.memory import Array, Shape
 from pellucid.data import Dataset
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract, Tanh
+from pellucid.layers import (
+    Add,
+    Concatenate,
+    Embedding,
+    Flatten,
+    Identity,
+    Repeat,
+    Rescale,
+    Reshape,
+    Slice,
+    Softmax,
+    Subtract,
+    Tanh,
+)
 from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
 from pellucid.metrics import (
     R2,
@@ -27,7 +42,7 @@ from pellucid.metrics import (
     Recall,
     SquaredError,
 )
-from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.networks import Composite, Graph, Node, Sequential, primitives, trailing_layers, without_last_layer
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
@@ -37,6 +52,7 @@ SEGMENTATION_METRICS: tuple[Metric, ...] = (*CLASSIFICATION_METRICS, MEAN_IOU, I
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 FORECAST_METRICS: tuple[Metric, ...] = (R2(),)  # errors are reported for each target, in its own unit
 LANGUAGE_ADVICE = "use a language model: --model bigram, mlp-lm, gru-lm, gpt-mini or gpt"
+CODE_WIDTH = 8  # of the vectors of the categories of a column
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
@@ -86,6 +102,7 @@ class Task:
                 f"--model {model} predicts the next token of a text, and {data.name} is no text: use tinyshakespeare, names or "
                 "a text file as the data, or another model"
             )
+        recipe = dataclasses.replace(recipe, network=functools.partial(_network_for, recipe, data))
         try:
             if recipe.reconstructs:
                 return cls._reconstruction(recipe, data)
@@ -135,22 +152,17 @@ class Task:
 
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
-        y = np.asarray(data.y, np.float64)
-        if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
-            raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
-        deviation = float(y.std())
-        mean = float(y.mean())
-        if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
-            target = "target" if data.origin is None else data.origin.target
-            raise DataError(
-                f"{data.name}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
-                f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
-            )
-        network = regressor(recipe.network(1), deviation, mean)
+        y = np.asarray(data.y, np.float64).reshape(len(data), -1)
+        units = [_unit(values, name, data.name) for values, name in zip(y.T, _target_names(data, y.shape[1]), strict=True)]
+        deviations, means = (tuple(unit[i] for unit in units) for i in range(2))
+        one = len(units) == 1
+        network = regressor(recipe.network(len(units)), deviations[0] if one else deviations, means[0] if one else means)
         outputs = network.build(data.shape).shape
-        if outputs != (1,):
-            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")
-        return cls(network, MeanSquaredError(deviation), (R2(),), REGRESSION_METRICS)
+        if outputs != (len(units),):
+            numbers = "one number" if one else f"{len(units)} numbers"
+            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has {numbers} to predict")
+        loss = MeanSquaredError(deviations[0] if one else deviations)
+        return cls(network, loss, (R2(),), REGRESSION_METRICS)
 
     @classmethod
     def _reconstruction(cls, recipe: Recipe, data: Dataset) -> Task:
@@ -177,6 +189,31 @@ class Task:
             )
         units = tuple(stage.scale[i] for i in target_positions(stage))
         return cls(network, MeanSquaredError(units), FORECAST_METRICS, FORECAST_METRICS)
+
+
+def _target_names(data: Dataset, count: int) -> list[str]:
+    """Return the names of the targets."""
+    origin = data.origin
+    if origin is None or len(origin.targets) not in (0, count) or (count > 1 and not origin.targets):
+        return [str(i) for i in range(1, count + 1)] if count > 1 else ["target"]
+    return [column.name for column in origin.targets] or [origin.target]
+
+
+def _unit(y: Array, target: str, data: str) -> tuple[float, float]:
+    """Return the standard deviation and the mean of a target.
+
+    Raises DataError for a target that is constant, or that float32 cannot hold.
+    """
+    if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
+        what = "the target" if target == "target" else f"the target {target}"
+        raise DataError(f"{data}: {what} is always {y[0]:g}, so there is nothing to learn")
+    deviation, mean = float(y.std()), float(y.mean())
+    if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
+        raise DataError(
+            f"{data}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
+            f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
+        )
+    return deviation, mean
 
 
 def language_metrics(tokenizer: Tokenizer) -> tuple[Metric, ...]:
@@ -230,6 +267,29 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     )
 
 
+def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:
+    return with_embeddings(recipe.network(outputs), data)
+
+
+def with_embeddings(network: Composite, data: Dataset) -> Composite:
+    """Return the network with an Embedding before it for each column of the data whose values are codes.
+
+    A network that has an Embedding, and one for data without such columns, is returned as it is.
+    """
+    columns = () if data.origin is None or data.origin.series is not None else data.origin.columns or ()
+    kinds = [kind for column in columns for kind in column.kinds]
+    codes = [(i, kind) for i, kind in enumerate(kinds) if isinstance(kind, int)]
+    if not codes or any(isinstance(layer, Embedding) for _, layer in primitives(network)):
+        return network
+    others = [i for i, kind in enumerate(kinds) if not isinstance(kind, int)]
+    nodes = _selection("others", others, len(kinds)) if others else []
+    for i, kind in codes:
+        nodes.append(Node(f"code_{i}", Sequential(Slice(i, i + 1), Embedding(kind, CODE_WIDTH), Flatten()), "input"))
+    parts = [*(["others"] if others else []), *(f"code_{i}" for i, _ in codes)]
+    body = [Node("row", Concatenate(), *parts)] if len(parts) > 1 else []
+    return Graph(*nodes, *body, Node("network", network, "row" if body else parts[0]))
+
+
 def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
     """Return nodes that select these columns of the input; the last of them is called ``name``."""
     first, count = columns[0], len(columns)
@@ -239,10 +299,10 @@ def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
     return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
 
 
-def regressor(network: Composite, deviation: float, mean: float) -> Composite:
+def regressor(network: Composite, deviation: float | tuple[float, ...], mean: float | tuple[float, ...]) -> Composite:
     """Return the network without its softmax and with a last layer that converts outputs to the unit of the target.
 
-    ``deviation`` and ``mean`` are the standard deviation and mean of the target.
+    ``deviation`` and ``mean`` are the standard deviation and mean of the target, or of each target.
     """
     last = trailing_layers(network)[-1]
     if isinstance(last, Rescale):  # a network from the config.json of a run already has one

@@ -13,7 +13,8 @@ from pellucid.core.files import write_atomically
 from pellucid.core.memory import Shape
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import Standardization, TableStage
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
@@ -73,7 +74,7 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
     )
     properties = dict(descriptions)
     for name, (_, stage) in trained.inputs.items():
-        if isinstance(stage, Standardization):
+        if isinstance(stage, TableStage):
             properties["columns" if len(descriptions) == 1 else f"columns of {name}"] = json.dumps(stage.names)
     if trained.classes is not None:
         properties["classes"] = json.dumps(trained.classes)
@@ -134,6 +135,15 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
             missing = graph.op("IsNaN", x)
             x = graph.op("Where", missing, mean, x)
         return np.float64, graph.op("Cast", graph.op("Div", graph.op("Sub", x, mean), scale), to=FLOAT)
+    if isinstance(stage, RobustScaling):  # in float64 as well
+        center, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("center", "scale"))
+        if stage.fills_missing:
+            x = graph.op("Where", graph.op("IsNaN", x), center, x)
+        z = graph.op("Div", graph.op("Sub", x, center), scale)
+        share = graph.op("Div", z, graph.constant("limit", stage.limits, np.float64))  # 0 for a value without a limit
+        one = graph.constant("one", 1.0, np.float64)
+        length = graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", share, share)))
+        return np.float64, graph.op("Cast", graph.op("Div", z, length), to=FLOAT)
     raise ConfigError(f"export_onnx does not support the input stage {stage}")
 
 

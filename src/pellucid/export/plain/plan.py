@@ -18,6 +18,7 @@ import numpy as np
 from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.export.layers import find_emitter
@@ -285,6 +286,10 @@ def _input_stage(stage: InputStage, shape: tuple[int, ...], format: str) -> Call
         arrays = Weights("mean", np.array(stage.mean)), Weights("scale", np.array(stage.scale))
         columns = len(stage.mean)
         return Call("standardize", X, Y, *arrays, n // columns, columns, int(stage.missing == "mean"), refuses=True)
+    if isinstance(stage, RobustScaling):
+        limits = np.array([limit if math.isfinite(limit) else 0.0 for limit in stage.limits])
+        arrays = Weights("center", np.array(stage.center)), Weights("scale", np.array(stage.scale))
+        return Call("scale_robustly", X, Y, *arrays, Weights("limit", limits), n, int(stage.fills_missing), refuses=True)
     raise ConfigError(f"export_{format} does not support the input stage {stage}")
 
 
