@@ -65,8 +65,8 @@ def predict(
         None,
         "--id",
         metavar="COLUMN",
-        help="Tables: a column that is copied to the predictions. May be given several times.  [default: the first that has the "
-        "name of an identifier and is no input]",
+        help="Tables: a column that is copied to the predictions. May be given several times.  [default: the first that has "
+        "the name of an identifier and is no input]",
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
@@ -81,7 +81,7 @@ def predict(
     model, _ = open_run(run)
     with contextlib.ExitStack() as held:
         files = [_from_standard_input(held) if str(file) == STANDARD_INPUT else file for file in files]
-        _predict(run, model, files, identifier, json=json, out=out)
+        _predict(str(run), model, files, identifier, json=json, out=out)
 
 
 def _predict(
@@ -296,8 +296,8 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
 
     if "prediction" in rows[0] or "predictions" in rows[0]:
         single = "prediction" in rows[0]
-        names = ["prediction"] if single else [f"prediction of {name}" for name in rows[0]["predictions"]]
-        writer.writerow([*sources, *copied, *names])
+        headings = ["prediction"] if single else [f"prediction of {name}" for name in rows[0]["predictions"]]
+        writer.writerow([*sources, *copied, *headings])
         for row in rows:
             writer.writerow([*source(row), *([row["prediction"]] if single else row["predictions"].values())])
         return text.getvalue()

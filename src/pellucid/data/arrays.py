@@ -68,9 +68,9 @@ def _of_array(x: Any, names: tuple[str, ...], categorical: Collection[str], name
     table = ArrayTable(array, names, categorical, name)
     if array.dtype.kind not in "biuf" or categorical:
         return _of_table(table, categorical)
-    gaps = np.isnan(array).any(axis=0) if array.dtype.kind == "f" else np.zeros(len(names), bool)
-    columns = tuple(Column(one, missing=bool(gap)) for one, gap in zip(names, gaps, strict=True))
-    return encode_rows(table, columns) if gaps.any() else array, Origin(columns=columns)
+    gaps: list[bool] = np.isnan(array).any(axis=0).tolist() if array.dtype.kind == "f" else [False] * len(names)
+    columns = tuple(Column(one, missing=gap) for one, gap in zip(names, gaps, strict=True))
+    return encode_rows(table, columns) if any(gaps) else array, Origin(columns=columns)
 
 
 def _of_table(table: Table, categorical: Collection[str]) -> tuple[Array, Origin]:

@@ -31,6 +31,7 @@ from pellucid.data.checks import (
 from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
 from pellucid.data.input_stages import InputStages
 from pellucid.data.series.layout import SeriesLayout
+from pellucid.data.sparse import SparseMatrix
 from pellucid.data.tables.columns import VALUE, Column, fit_standardization
 from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.data.text.stage import Tokens
@@ -190,7 +191,7 @@ class Dataset:
         chosen = row_indices(rows, len(self), self.name)
         chosen = chosen if self.rows is None else self.rows[chosen]
         arrays = (self.source_x, self.source_y, self.source_sample_weight)
-        if any(isinstance(array, np.memmap) for array in _parts(self.source_x).values()):
+        if any(isinstance(array, (np.memmap, SparseMatrix)) for array in _parts(self.source_x).values()):
             return self._with(arrays, chosen)
         return self._with([None if array is None else array[chosen] for array in arrays])
 
@@ -392,7 +393,10 @@ def digest(*sets: Dataset) -> str:
             for start in range(0, len(data), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 rows = part if data.rows is None else data.rows[part]
-                sha.update(np.ascontiguousarray(x[rows]).data)
+                part_x = x[rows]
+                arrays = (part_x.values, part_x.columns, part_x.starts) if isinstance(part_x, SparseMatrix) else (part_x,)
+                for array in arrays:
+                    sha.update(np.ascontiguousarray(array).data)
         if data.source_y is not None:
             for name, y in sorted(_parts(data.source_y).items()):
                 sha.update(name.encode())

@@ -19,10 +19,12 @@ import numpy as np
 
 from pellucid.core.config import Config
 from pellucid.core.memory import Array
+from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 
 _CHUNK = 512  # samples that are checked together
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class InputStage(Config, ABC):
@@ -93,6 +95,9 @@ class Passthrough(InputStage):
         return x.dtype.kind in "bif" or (x.dtype.kind == "u" and x.dtype.itemsize > 1)
 
     def transform(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
+        if isinstance(x, SparseMatrix):
+            with np.errstate(over="ignore"):
+                return self._checked(x.write(rows, out), rows, kernels)
         flags = x.flags
         needs_no_conversion = x.dtype == out.dtype and flags.c_contiguous and flags.aligned
         if needs_no_conversion and isinstance(rows, slice):
@@ -102,6 +107,10 @@ class Passthrough(InputStage):
         else:
             with np.errstate(over="ignore"):  # values beyond float32 become infinite and raise DataError below
                 out[...] = x[rows]  # converts the dtype, the byte order and the strides
+        return self._checked(out, rows, kernels)
+
+    def _checked(self, out: Array, rows: Array | slice, kernels: Kernels) -> Array:
+        """Return ``out``. Raises DataError for NaN and infinity."""
         if not kernels.all_finite(out):
             bad = np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]
             sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
@@ -109,6 +118,8 @@ class Passthrough(InputStage):
         return out
 
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        if isinstance(x, SparseMatrix) and np.abs(x.values).max(initial=0) <= _MAX_FLOAT32:
+            return  # its values are finite
         n = len(x) if rows is None else len(rows)
         out = np.empty((min(n, _CHUNK), *x.shape[1:]), np.float32)
         for start in range(0, n, _CHUNK):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,6 @@ from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import (
     Add,
     Concatenate,
-    Embedding,
     Flatten,
     Identity,
     Repeat,
@@ -42,7 +40,8 @@ from pellucid.metrics import (
     Recall,
     SquaredError,
 )
-from pellucid.networks import Composite, Graph, Node, Sequential, primitives, trailing_layers, without_last_layer
+from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.runs.embeddings import selection, with_embeddings
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
@@ -52,7 +51,6 @@ SEGMENTATION_METRICS: tuple[Metric, ...] = (*CLASSIFICATION_METRICS, MEAN_IOU, I
 REGRESSION_METRICS: tuple[Metric, ...] = (SquaredError(), AbsoluteError(), R2())
 FORECAST_METRICS: tuple[Metric, ...] = (R2(),)  # errors are reported for each target, in its own unit
 LANGUAGE_ADVICE = "use a language model: --model bigram, mlp-lm, gru-lm, gpt-mini or gpt"
-CODE_WIDTH = 8  # of the vectors of the categories of a column
 MAX_ROUNDING = 0.1  # of the target's standard deviation: the distance of its neighbours in float32
 
 
@@ -240,7 +238,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     others = [i for i in range(width) if i not in columns]
     scale, mean = tuple(stage.scale[i] for i in columns), tuple(stage.mean[i] for i in columns)
     nodes = [
-        *_selection("targets", columns, width),
+        *selection("targets", columns, width),
         Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
         Node("level", Sequential(Tanh(), Repeat(1)), "last"),
     ]
@@ -255,7 +253,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
             Node(rows, Concatenate(axis=0), "changes_to_last", "level"),
         ]
     if others:
-        nodes += [*_selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
+        nodes += [*selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
         rows = "rows"
     return Graph(
         *nodes,
@@ -268,35 +266,8 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
 
 
 def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:
-    return with_embeddings(recipe.network(outputs), data)
-
-
-def with_embeddings(network: Composite, data: Dataset) -> Composite:
-    """Return the network with an Embedding before it for each column of the data whose values are codes.
-
-    A network that has an Embedding, and one for data without such columns, is returned as it is.
-    """
     columns = () if data.origin is None or data.origin.series is not None else data.origin.columns or ()
-    kinds = [kind for column in columns for kind in column.kinds]
-    codes = [(i, kind) for i, kind in enumerate(kinds) if isinstance(kind, int)]
-    if not codes or any(isinstance(layer, Embedding) for _, layer in primitives(network)):
-        return network
-    others = [i for i, kind in enumerate(kinds) if not isinstance(kind, int)]
-    nodes = _selection("others", others, len(kinds)) if others else []
-    for i, kind in codes:
-        nodes.append(Node(f"code_{i}", Sequential(Slice(i, i + 1), Embedding(kind, CODE_WIDTH), Flatten()), "input"))
-    parts = [*(["others"] if others else []), *(f"code_{i}" for i, _ in codes)]
-    body = [Node("row", Concatenate(), *parts)] if len(parts) > 1 else []
-    return Graph(*nodes, *body, Node("network", network, "row" if body else parts[0]))
-
-
-def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
-    """Return nodes that select these columns of the input; the last of them is called ``name``."""
-    first, count = columns[0], len(columns)
-    if list(columns) == list(range(first, first + count)):
-        return [Node(name, Identity() if count == width else Slice(first, first + count), "input")]
-    parts = [Node(f"{name}_{i}", Slice(i, i + 1), "input") for i in columns]
-    return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
+    return with_embeddings(recipe.network(outputs), [kind for column in columns for kind in column.kinds])
 
 
 def regressor(network: Composite, deviation: float | tuple[float, ...], mean: float | tuple[float, ...]) -> Composite:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
@@ -26,7 +26,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
     """
 
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        x, y = validate_data(self, X, y, reset=first, multi_output=True, y_numeric=True)
+        x, y = self._checked(X, y, first, multi_output=True, y_numeric=True)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         return x, y.astype(np.float64, copy=False)
 

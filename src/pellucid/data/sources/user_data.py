@@ -177,9 +177,7 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
         return _read_series(name, reading, reading.horizon)
     if kind == "table":
         reading.check_options(TABLE_OPTIONS, "tables without --horizon")
-        if reading.target is None:
-            raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
-        target = reading.target
+        target = checked_target(name, reading)
         if isinstance(target, str) and "," in target and target not in CSVFile(name, reading.header).names:
             target = tuple(one.strip() for one in target.split(","))
         data = read_csv(
@@ -204,6 +202,13 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
         classes = sets["train"].classes if sets else None
         sets[part] = read_scanned(scan, size=size, colour=colour, classes=classes)
     return _complete_splits(name, sets, split_seed)
+
+
+def checked_target(name: str, reading: ReadOptions) -> str | tuple[str, ...]:
+    """Return the target of the table at the path ``name``, or several. Raises ConfigError if none is given."""
+    if reading.target is None:
+        raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
+    return reading.target
 
 
 def read_known_splits(name: str, stage: TableStage, classes: Sequence[str] | None, split_seed: int = 0) -> Splits:

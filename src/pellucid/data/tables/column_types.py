@@ -135,7 +135,8 @@ class ColumnContent:
         again = ColumnContent(self.name, self.limit, self.decimal_comma)
         if len(numbers[mark]) >= enough:
             again.decimal = mark
-            again.form = described(*({found[i] for found in numbers[mark]} for i in (1, 2)), mark)
+            signs, separators = {sign for _, sign, _ in numbers[mark]}, {separator for _, _, separator in numbers[mark]}
+            again.form = described(signs, separators, mark)
             return again
         of_form = {form: sum(moment(cell, form) is not None for cell in cells) for form in FORMS}
         form = max(FORMS, key=of_form.__getitem__)

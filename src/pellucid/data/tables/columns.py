@@ -128,19 +128,22 @@ class TableStage(InputStage, ABC):
     ``columns`` describe the table. ``missing`` is the treatment of missing values: "value" makes them values of their own,
     "mean" replaces them with the mean of the training set, with "error" and "drop" they raise DataError. ``target`` is the name
     of the predicted column; ``targets`` describe the predicted columns, if there are several or their numbers have separators.
-    ``header`` is whether the table had column names in its first line; None in model files that do not say so. ``series`` is
-    the layout of a series, or None for tables whose rows are independent samples.
+    ``header`` is whether the table had column names in its first line; None in model files that do not say so.
     """
 
     columns: tuple[Column, ...]
     missing: str
     target: str
     header: bool | None
-    series: SeriesLayout | None
     targets: tuple[Column, ...]
 
     expects: ClassVar[str] = "a table of real numbers"
     factor: ClassVar[float] = 1.0
+
+    @property
+    @abstractmethod
+    def series(self) -> SeriesLayout | None:
+        """The layout of a series, or None for tables whose rows are independent samples."""
 
     @property
     @abstractmethod

@@ -35,9 +35,9 @@ def moment(cell: str, form: str) -> datetime | None:
         match = (_POINTS if "." in form else _SLASHES).fullmatch(text)
         if match is None:
             return None
-        first, second, year, *time = (int(part or 0) for part in match.groups())
+        first, second, year, hour, minute, of_minute = (int(part or 0) for part in match.groups())
         day, month = (second, first) if form.startswith("month") else (first, second)
-        return datetime(year, month, day, *time, tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, of_minute, tzinfo=UTC)
     except ValueError:
         return None
 

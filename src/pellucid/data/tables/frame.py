@@ -38,7 +38,14 @@ class Frame:
 
     path, header, decimal_comma = "data frame", True, False  # as in CSVFile
 
-    def __init__(self, frame: Any, categorical: Collection[str] = (), names: Iterable[str] | None = None):
+    def __init__(
+        self,
+        frame: Any,
+        categorical: Collection[str] = (),
+        names: Iterable[str] | None = None,
+        *,
+        from_dtype: bool = True,
+    ):
         keys = _keys(frame)
         self.names = tuple(map(str, keys if names is None else names))
         if len(self.names) != len(keys):
@@ -46,7 +53,7 @@ class Frame:
         _check_names(self.path, self.names)
         self._columns = [frame[key] for key in keys]
         found = [name for name, column in zip(self.names, self._columns, strict=True) if is_categorical(column)]
-        self.categorical = frozenset((*categorical, *found))
+        self.categorical = frozenset((*categorical, *(found if from_dtype else ())))
         self._count = len(frame)
 
     def blocks(self) -> Iterator[RowBlock]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def parse_written(cells: Sequence[str], decimal: str) -> Array:
     return np.array([math.nan if one is None else one[0] for one in found])
 
 
-def described(signs: Sequence[str], separators: Sequence[str], decimal: str) -> str:
+def described(signs: Collection[str], separators: Collection[str], decimal: str) -> str:
     """Return the format of a column in words: ``€, thousands separated by a comma``."""
     names = {",": "a comma", ".": "a point", "'": "an apostrophe", "’": "an apostrophe"}
     parts = [" and ".join(sorted(sign for sign in signs if sign))] if any(signs) else []

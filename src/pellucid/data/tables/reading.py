@@ -103,7 +103,7 @@ def read_csv(
             raise DataError(
                 f"{file.path}: every row has a missing value ({_counted(gaps)}): use missing='value' (--missing value)"
             )
-        values, y = rows.array(), _targets(of_targets, targets, classes)
+        values, labels = rows.array(), _targets(of_targets, targets, classes)
     notes = [*columns_notes(columns, kept, left_out, ignored), *task_notes]
     inputs = [content for content in gaps if content.name in used]
     if gaps:
@@ -113,7 +113,7 @@ def read_csv(
         notes.append(f"left out  {n - rows.count:,} of {n:,} rows, because of missing values")
     special = targets if len(targets) > 1 or targets[0].decimal else ()
     origin = Origin(tuple(notes), (), columns, missing, ", ".join(names), header, targets=special)
-    return Dataset(values, y, classes=classes, name=Path(file.path).stem, origin=origin)
+    return Dataset(values, labels, classes=classes, name=Path(file.path).stem, origin=origin)
 
 
 def _choose_tasks(file: Table, targets: Sequence[ColumnContent], task: str | None) -> tuple[tuple[str, ...] | None, list[str]]:
@@ -197,7 +197,7 @@ def read_rows(
         if not rows.count:
             raise DataError(f"{table.path} has no rows that can be used")
         values = rows.array()
-    y = _targets(of_targets, targets, classes) if labelled else None
+    labels = _targets(of_targets, targets, classes) if labelled else None
     notes = [f"left out  {n - rows.count:,} of {n:,} rows, because of missing values"] if rows.count < n else []
     if warn:
         _warn_of_unknown(table, encoder)
@@ -205,7 +205,7 @@ def read_rows(
         listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in encoder.gaps.most_common(_LISTED))
         warn_user(f"{table.path}: values are missing in {listed}, which had none in training: the median takes their place")
     origin = Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header, targets=stage.targets)
-    return Dataset(values, y, classes=classes, name=Path(table.path).stem, origin=origin)
+    return Dataset(values, labels, classes=classes, name=Path(table.path).stem, origin=origin)
 
 
 def rows_for(x: Any, stage: TableStage) -> Any:
@@ -216,15 +216,13 @@ def rows_for(x: Any, stage: TableStage) -> Any:
     the model cannot use.
     """
     names = tuple(column.name for column in stage.columns)
-    table: Table
     if is_frame(x):
         if frame_names(x) == stage.names and stage.names != names:  # a frame of the values themselves
             return np.asarray(x)
-        table = Frame(x, _categorical(stage.columns))
-        encoder = RowEncoder(table, stage.columns, missing=stage.missing)
-        return _joined(encoder)
+        return _joined(RowEncoder(open_for(x, stage), stage.columns, missing=stage.missing))
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
-    if array.ndim != 2 or array.shape[1] != len(names) or (array.dtype.kind in "biuf" and len(stage.names) == len(names)):
+    of_numbers = array.dtype.kind in "biuf" and len(stage.middle) == len(stage.columns)
+    if array.ndim != 2 or array.shape[1] != len(stage.columns) or of_numbers:
         return x
     return _joined(RowEncoder(ArrayTable(array, names, _categorical(stage.columns)), stage.columns, missing=stage.missing))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
@@ -43,14 +42,16 @@ class RobustScaling(TableStage):
     header: bool | None = None
     targets: tuple[Column, ...] = field(default=(), metadata={"optional": True})
 
-    series: ClassVar[SeriesLayout | None] = None
-
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_statistics(center=self.center, scale=self.scale)
         if self.missing not in MISSING or self.missing == "mean":
             known = [one for one in MISSING if one != "mean"]
             raise ConfigError(f"RobustScaling(missing={self.missing!r}): {did_you_mean(self.missing, known)}")
+
+    @property
+    def series(self) -> SeriesLayout | None:
+        return None
 
     @property
     def middle(self) -> tuple[float, ...]:

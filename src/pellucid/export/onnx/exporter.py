@@ -140,7 +140,9 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
         if stage.fills_missing:
             x = graph.op("Where", graph.op("IsNaN", x), center, x)
         z = graph.op("Div", graph.op("Sub", x, center), scale)
-        share = graph.op("Div", z, graph.constant("limit", stage.limits, np.float64))  # 0 for a value without a limit
+        share = graph.op(
+            "Div", z, graph.constant("limit", np.asarray(stage.limits), np.float64)
+        )  # 0 for a value without a limit
         one = graph.constant("one", 1.0, np.float64)
         length = graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", share, share)))
         return np.float64, graph.op("Cast", graph.op("Div", z, length), to=FLOAT)
