@@ -116,7 +116,7 @@ DEFAULTS = {
 
 # What classes state about themselves, beside their settings: the classes for which it is true, or the value of each.
 FACTS = {
-    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding GELU GaussianNoise HardSigmoid
+    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding Exp GELU GaussianNoise HardSigmoid
         HardSwish Identity LayerNorm LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU RMSNorm ReLU ReLU6
         Rescale SELU SiLU Sigmoid SinusoidalPositions Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
     "gradient_of_x": "ELU GELU HardSwish Mish SELU SiLU",

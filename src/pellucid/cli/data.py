@@ -65,6 +65,7 @@ def show(
     task: user_data.Task = None,
     missing: user_data.Missing = None,
     categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -101,6 +102,7 @@ def show(
         lines,
         encoding,
         categorical,
+        logarithm,
     )
     splits = datasets.load(name, data_dir, reading=user_data.data_settings(name, None, given, echo)["reading"])
     has_images = len(splits.train.shape) == 3

@@ -57,6 +57,7 @@ def doctor(
     task: user_data.Task = None,
     missing: user_data.Missing = None,
     categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -97,6 +98,7 @@ def doctor(
         lines,
         encoding,
         categorical,
+        logarithm,
     )
     is_run = name not in SOURCES and any(os.path.exists(Path(name) / file) for file in ("config.json", "model.pellucid"))
     if name.endswith(".pellucid") and os.path.isfile(name):

@@ -53,6 +53,7 @@ def sweep(
     task: user_data.Task = None,
     missing: user_data.Missing = None,
     categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     size: user_data.Size = None,
@@ -86,6 +87,7 @@ def sweep(
         size=parse_size(size),
         colour=colour,
         categorical=tuple(categorical or ()),
+        logarithm=logarithm,
     )
     if checked_name(data, reading) not in SOURCES and kind_of(data, reading) == "table":
         checked_target(data, reading)  # before a cell is trained

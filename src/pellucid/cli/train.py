@@ -99,6 +99,7 @@ def train(
     task: user_data.Task = None,
     missing: user_data.Missing = None,
     categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -147,6 +148,7 @@ def train(
         lines,
         encoding,
         categorical,
+        logarithm,
     )
     if from_run is not None:
         if model is not None:

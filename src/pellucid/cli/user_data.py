@@ -49,6 +49,13 @@ Categorical = Annotated[
         help="Tables: a column whose numbers are categories, such as postal codes. May be given several times.",
     ),
 ]
+Logarithm = Annotated[
+    bool | None,
+    typer.Option(
+        "--logarithm/--no-logarithm",
+        help="Tables: whether the logarithms of the target are learned.  [default: if it is positive and skewed, as costs are]",
+    ),
+]
 Ignore = Annotated[
     list[str] | None,
     typer.Option("--ignore", metavar="COLUMN", help="Tables: a column to leave out. May be given several times."),
@@ -141,6 +148,7 @@ def read_options(
     lines: bool,
     encoding: str,
     categorical: list[str] | None,
+    logarithm: bool | None,
 ) -> ReadOptions:
     """Return the read options for the values of the options above. Raises ConfigError for a size that is none."""
     column: str | tuple[str, ...] | None = None
@@ -165,6 +173,7 @@ def read_options(
         lines=lines,
         encoding=encoding,
         categorical=tuple(categorical or ()),
+        logarithm=logarithm,
     )
 
 

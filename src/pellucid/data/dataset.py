@@ -48,7 +48,8 @@ class Origin:
     each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
     column, ``missing`` is the treatment of missing values ("value", "error", "mean" or "drop"), and ``header`` is whether the
     table had column names in its first line; ``targets`` describe the predicted columns, if there are several or their numbers
-    have separators. For a series, ``series`` is its layout. For a text, ``tokens`` is the input stage of its samples.
+    have separators, and ``logarithm`` is whether a run learns their logarithms. For a series, ``series`` is its layout. For a
+    text, ``tokens`` is the input stage of its samples.
     """
 
     notes: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class Origin:
     series: SeriesLayout | None = None
     tokens: Tokens | None = None
     targets: tuple[Column, ...] = ()
+    logarithm: bool = False
 
 
 class Dataset:

@@ -13,7 +13,7 @@ from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers import Dense, Layer, Rescale, Softmax
+from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
@@ -61,7 +61,7 @@ class Start:
         whole = network if isinstance(network, Composite) else Sequential(network)
         if len(self.model.output_shape) > 1:  # of a forecast or an image: the task checks the shape
             return whole
-        regression = isinstance(trailing_layers(whole)[-1], Rescale)
+        regression = isinstance(trailing_layers(whole)[-1], (Rescale, Exp))
         if regression and outputs > 1:  # its numbers become classes
             body = without_last_layer(whole)
             whole = Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Softmax())

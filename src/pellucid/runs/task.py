@@ -17,6 +17,7 @@ from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.layers import (
     Add,
     Concatenate,
+    Exp,
     Flatten,
     Identity,
     Repeat,
@@ -27,7 +28,7 @@ from pellucid.layers import (
     Subtract,
     Tanh,
 )
-from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
+from pellucid.losses import CrossEntropy, LogSquaredError, Loss, MeanSquaredError
 from pellucid.metrics import (
     R2,
     AbsoluteError,
@@ -62,9 +63,10 @@ class Task:
 
     Classification uses a softmax and cross-entropy; so does segmentation, with a class for each pixel.
 
-    Regression uses one output in the unit of the target: the network computes the standardized target (by mean and standard
+    Regression uses one output for each target, in its unit: the network computes the standardized target (by mean and standard
     deviation of the training set), and its last layer converts the unit. The loss is measured in standard deviations of the
-    target, so that a learning rate means the same for prices and temperatures.
+    target, so that a learning rate means the same for prices and temperatures. Of skewed targets, the network computes the
+    logarithms, and the loss is that of the logarithms.
 
     Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
     targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
@@ -151,15 +153,19 @@ class Task:
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
         y = np.asarray(data.y, np.float64).reshape(len(data), -1)
+        logarithm = data.origin is not None and data.origin.logarithm
+        y = np.log(y) if logarithm else y
         units = [_unit(values, name, data.name) for values, name in zip(y.T, _target_names(data, y.shape[1]), strict=True)]
         deviations, means = (tuple(unit[i] for unit in units) for i in range(2))
         one = len(units) == 1
-        network = regressor(recipe.network(len(units)), deviations[0] if one else deviations, means[0] if one else means)
+        units_of_network = deviations[0] if one else deviations, means[0] if one else means
+        network = regressor(recipe.network(len(units)), *units_of_network, logarithm=logarithm)
         outputs = network.build(data.shape).shape
         if outputs != (len(units),):
             numbers = "one number" if one else f"{len(units)} numbers"
             raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has {numbers} to predict")
-        loss = MeanSquaredError(deviations[0] if one else deviations)
+        unit = units_of_network[0]
+        loss = LogSquaredError(unit) if isinstance(trailing_layers(network)[-1], Exp) else MeanSquaredError(unit)
         return cls(network, loss, (R2(),), REGRESSION_METRICS)
 
     @classmethod
@@ -270,13 +276,17 @@ def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:
     return with_embeddings(recipe.network(outputs), [kind for column in columns for kind in column.kinds])
 
 
-def regressor(network: Composite, deviation: float | tuple[float, ...], mean: float | tuple[float, ...]) -> Composite:
+def regressor(
+    network: Composite, deviation: float | tuple[float, ...], mean: float | tuple[float, ...], *, logarithm: bool = False
+) -> Composite:
     """Return the network without its softmax and with a last layer that converts outputs to the unit of the target.
 
-    ``deviation`` and ``mean`` are the standard deviation and mean of the target, or of each target.
+    ``deviation`` and ``mean`` are the standard deviation and mean of the target, or of each target. With ``logarithm`` they
+    are those of its logarithms, and the last layer returns the exponentials.
     """
     last = trailing_layers(network)[-1]
-    if isinstance(last, Rescale):  # a network from the config.json of a run already has one
+    if isinstance(last, (Rescale, Exp)):  # a network from the config.json of a run already has one
         return network
     body = without_last_layer(network) if isinstance(last, (Softmax, Identity)) else network
-    return Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Rescale(deviation, mean))
+    layers = body.layers if isinstance(body, Sequential) else [body]
+    return Sequential(*layers, Rescale(deviation, mean), *([Exp()] if logarithm else []))

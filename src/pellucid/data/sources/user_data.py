@@ -29,7 +29,7 @@ PARTS = {
 }  # the usual names of the folders of a split
 MAX_SIZE = 128  # pixels: larger images are reduced to the default size, unless the user gives a size
 DEFAULT_SIZE = (32, 32)
-TABLE_OPTIONS = ("target", "task", "missing", "ignore", "header", "categorical")
+TABLE_OPTIONS = ("target", "task", "missing", "ignore", "header", "categorical", "logarithm")
 TEXT_OPTIONS = ("context", "tokens", "lines", "encoding")
 WINDOW = 4  # horizons: the length of the window if none is given
 _FEW_TEST_SAMPLES = 100  # with fewer, the results on the test set are rough
@@ -41,13 +41,13 @@ class ReadOptions(Config):
     """The options with which user files are read.
 
     For a table: the ``target`` or several, the ``task``, the treatment of ``missing`` values (None for the default), the
-    columns to ``ignore``, whether it has a ``header``, and the ``categorical`` columns, as in
-    :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the ``horizon``, the ``window``
-    and the column ``time``, as in :func:`~pellucid.data.series.reading.read_series`, and the ``season``, the period of the
-    series in rows, for the seasonal forecast that others are compared with. For images: the ``size`` (height, width) and the
-    ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`. For text: the ``context``, the number of ``tokens`` of
-    a byte-pair encoding in place of characters, whether its ``lines`` are samples, and the ``encoding`` of the files, as in
-    :func:`~pellucid.data.text.reading.read_text`.
+    columns to ``ignore``, whether it has a ``header``, the ``categorical`` columns, and whether the ``logarithm`` of the target
+    is learned, as in :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the
+    ``horizon``, the ``window`` and the column ``time``, as in :func:`~pellucid.data.series.reading.read_series`, and the
+    ``season``, the period of the series in rows, for the seasonal forecast that others are compared with. For images: the
+    ``size`` (height, width) and the ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`. For text: the
+    ``context``, the number of ``tokens`` of a byte-pair encoding in place of characters, whether its ``lines`` are samples, and
+    the ``encoding`` of the files, as in :func:`~pellucid.data.text.reading.read_text`.
 
     Raises ConfigError for values that are not allowed.
     """
@@ -68,6 +68,7 @@ class ReadOptions(Config):
     lines: bool = field(default=False, metadata={"optional": True})
     encoding: str = field(default=ENCODING, metadata={"optional": True})
     categorical: tuple[str, ...] = field(default=(), metadata={"optional": True})
+    logarithm: bool | None = field(default=None, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,6 +189,7 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
             ignore=reading.ignore,
             header=reading.header,
             categorical=reading.categorical,
+            logarithm=reading.logarithm,
         )
         return _complete_splits(name, {"train": data}, split_seed)
     reading.check_options(("size", "colour"), "folders of images")

@@ -22,6 +22,7 @@ from pellucid.data.tables.columns import MISSING, VALUE, Column, TableStage
 from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.encoding import RowEncoder, Table
 from pellucid.data.tables.frame import ArrayTable, Frame, frame_names, is_frame
+from pellucid.data.tables.target_scale import skewness, suits_logarithms
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
 
 _EXAMPLES = 3  # unknown categories in a message
@@ -38,6 +39,7 @@ def read_csv(
     ignore: Iterable[str] = (),
     header: bool = True,
     categorical: Iterable[str] = (),
+    logarithm: bool | None = None,
 ) -> Dataset:
     """Return the table in a file of values separated by commas, semicolons, tabs or vertical bars, in UTF-8.
 
@@ -52,6 +54,10 @@ def read_csv(
     "regression". Empty cells, NA, N/A, NaN, null and ? are missing values. With ``missing="value"`` they are values of their
     own: an indicator for numbers and dates, a category for text. "mean" replaces them with the mean of the training set, "drop"
     leaves such rows out, and "error" raises DataError. The decisions are listed in ``origin.notes``.
+
+    ``origin.logarithm`` is whether a run learns the logarithms of a target of numbers, and predicts their exponentials. By
+    default it is so if the target is positive and skewed to the right, and its logarithms are not
+    (:mod:`~pellucid.data.tables.target_scale`); ``logarithm`` says it.
 
     A model scales the numbers by the median and the quartiles of its training set
     (:class:`~pellucid.data.tables.robust_scaling.RobustScaling`), or with ``missing="mean"`` by mean and standard deviation.
@@ -111,8 +117,12 @@ def read_csv(
         notes.append(f"missing   {_counted(gaps)}{treated}")
     if rows.count < n:
         notes.append(f"left out  {n - rows.count:,} of {n:,} rows, because of missing values")
+    in_logarithms = _learns_logarithms(labels, classes, names, logarithm, file.path)
+    if in_logarithms:
+        found = "" if logarithm else f", as it is skewed ({_skewness(labels)}; --no-logarithm learns the numbers themselves)"
+        notes.append(f"scale     the logarithms of {', '.join(names)} are learned{found}")
     special = targets if len(targets) > 1 or targets[0].decimal else ()
-    origin = Origin(tuple(notes), (), columns, missing, ", ".join(names), header, targets=special)
+    origin = Origin(tuple(notes), (), columns, missing, ", ".join(names), header, targets=special, logarithm=in_logarithms)
     return Dataset(values, labels, classes=classes, name=Path(file.path).stem, origin=origin)
 
 
@@ -128,6 +138,27 @@ def _choose_tasks(file: Table, targets: Sequence[ColumnContent], task: str | Non
         )
     notes = [choose_task(file, one, "regression")[1] for one in targets]
     return None, [note.partition("; --task")[0].removesuffix(")") + ")" for note in notes]
+
+
+def _learns_logarithms(
+    y: Array, classes: Sequence[str] | None, names: Sequence[str], logarithm: bool | None, path: str
+) -> bool:
+    """Return whether the logarithms of the targets are learned. Raises ConfigError where that is asked for and not possible."""
+    if classes is not None or logarithm is False:
+        if logarithm:
+            raise ConfigError("logarithms are learned of numbers, not of classes: leave logarithm out")
+        return False
+    columns = y.reshape(len(y), -1).T
+    if logarithm and not y.min() > 0:
+        name = next(name for name, values in zip(names, columns, strict=True) if not values.min() > 0)
+        raise ConfigError(f"{path}: the target {name} has values down to {y.min():g}, which have no logarithms")
+    return bool(logarithm) or all(suits_logarithms(values) for values in columns)
+
+
+def _skewness(y: Array) -> str:
+    """Return the skewness of a target, or of the first one, in words."""
+    first = y.reshape(len(y), -1)[:, 0]
+    return f"skewness {skewness(first):.1f}, of the logarithms {skewness(np.log(first)):.1f}"
 
 
 def _targets(blocks: Sequence[Array], targets: Sequence[Column], classes: Sequence[str] | None) -> Array:
