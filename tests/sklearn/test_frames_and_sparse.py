@@ -15,6 +15,7 @@ from pellucid import Adam, BinaryCrossEntropy, Dense, ReLU, Sequential, Sigmoid
 from pellucid.data import Dataset, from_arrays, read_csv
 from pellucid.data.sparse import SparseMatrix
 from pellucid.data.tables.columns import Column
+from pellucid.doctor import diagnose_data
 from pellucid.errors import ConfigError, DataError, DataWarning, ShapeError
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
@@ -229,6 +230,10 @@ def test_rows_of_a_sparse_matrix():
     assert SparseMatrix.of(scipy.sparse.csr_matrix(np.eye(2, dtype=int))).dtype == np.float32
     data = Dataset(scipy.sparse.csr_matrix(dense), [0, 1, 0, 1])
     assert data.shape == (3,)
+    np.testing.assert_array_equal(np.asarray(data.x), dense)
+    assert "4 × 3" in repr(data)
+    assert "1.5" in data._repr_html_()
+    assert diagnose_data(Dataset(scipy.sparse.csr_matrix(np.tile(dense, (9, 1))), np.arange(36) % 2)) is not None
     one, other = data.split(0.5)
     np.testing.assert_array_equal(np.sort(np.r_[one.x.toarray().sum(axis=1), other.x.toarray().sum(axis=1)]), [-1, 0, 1.5, 4])
     splits = [Dataset(scipy.sparse.csr_matrix(np.tile(dense, (5, 1))), np.arange(20) % 2).splits(0.2, 0.2) for _ in range(2)]

@@ -295,7 +295,7 @@ class Dataset:
             html.append(
                 datasets.dataset(
                     f"{key}:" if key else self._summary(),
-                    array[rows],
+                    np.asarray(array[rows]) if isinstance(array, SparseMatrix) else array[rows],
                     None if self.source_y is None or several else self.source_y[rows],
                     columns=columns,
                     target="target" if origin is None else origin.target,

@@ -88,6 +88,10 @@ class SparseMatrix:
         out[np.repeat(np.arange(len(chosen)), counts), self.columns[places]] = self.values[places]
         return out
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the matrix as a dense array, for figures and findings of small parts: trainings and predictions do not."""
+        return self.toarray().astype(self.dtype if dtype is None else dtype, copy=False)
+
     def toarray(self) -> Array:
         """Return the whole matrix as a dense array."""
         return self.write(slice(None), np.empty(self.shape, self.dtype))

@@ -96,7 +96,7 @@ def test_an_estimator_learns_them_and_predicts_in_the_unit_of_y():
     assert not NetworkRegressor(epochs=1).fit(x, np.log(y)).logarithm_
     assert NetworkRegressor(epochs=1).fit(x, np.stack([y, y**2], axis=1)).logarithm_
     assert not NetworkRegressor(epochs=1).fit(x, np.stack([y, np.log(y)], axis=1)).logarithm_
-    with pytest.raises(DataError, match="y has the value -.*, and logarithms are learned"):
+    with pytest.raises(DataError, match=r"y has the value -.*, and logarithms are learned"):
         NetworkRegressor(logarithm=True).fit(x, -y)
-    with pytest.raises(DataError, match="set logarithm=False"):
+    with pytest.raises(DataError, match=r"set logarithm=False"):
         estimator.partial_fit(x[:5], np.zeros(5))
