@@ -179,7 +179,7 @@ from pellucid import (
 )
 from pellucid.core.config import Config, Count, class_key, from_json, own_classes, registered_classes, to_json, validate
 from pellucid.data import Augmentation, PhotoAugmentation
-from pellucid.data.input_stage import ImageScaling, Passthrough
+from pellucid.data.input_stage import ImageScaling, Passthrough, Scaling
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
@@ -348,6 +348,7 @@ INSTANCES: list[Config] = [
     Node("a", Graph(Node("b", Dense(3), "input")), "c"),
     Node("both", Concatenate(), "a", "b", "c"),
     Passthrough(),
+    Scaling(0.25),
     Mish(),
     Ones(),
     Orthogonal(2.0),

@@ -67,7 +67,7 @@ from pellucid import (
 from pellucid.cli import application
 from pellucid.core.config import registered_classes
 from pellucid.core.memory import Slot
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Column, Standardization
 from pellucid.data.tables.robust_scaling import CONSTANT, RobustScaling
 from pellucid.data.text import CharacterTokenizer, Tokens
@@ -179,6 +179,7 @@ def test_every_input_stage_is_exported(tmp_path):
     stages = {
         ImageScaling: ImageScaling(),
         Passthrough: Passthrough(),
+        Scaling: Scaling(0.25),
         Standardization: Standardization((Column("a"),), (2.0,), (3.0,)),
         RobustScaling: RobustScaling((Column("a"),), (2.0,), (3.0,)),
         Tokens: Tokens(CharacterTokenizer("ab")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,6 +29,7 @@ from pellucid.data.input_stage import ImageScaling
 from pellucid.data.tables.columns import Column
 from pellucid.model.activations import activations
 from pellucid.model.ensemble import Ensemble
+from pellucid.runs.embeddings import with_embeddings
 from pellucid.sklearn import NetworkClassifier
 
 
@@ -131,6 +134,22 @@ def test_the_columns_of_a_frame_are_found_by_name():
         with pytest.raises(ConfigError, match=r"data frame lacks the column 'a': its columns are 'b'"):
             call()
     np.testing.assert_array_equal(model.predict(model.read(turned)), model.predict(frame))
+
+
+def test_codes_that_a_dense_layer_reads_are_warned_of():
+    table = {"town": [f"t{i % 12:02}" for i in range(60)], "size": list(range(60))}
+    data = from_arrays(pytest.importorskip("pandas").DataFrame(table), np.arange(60) % 2)
+    assert data.input_stage().value_kinds == (13, "number")
+    with pytest.warns(DataWarning, match=r"town: the values are codes of categories, and the network reads them as quantities"):
+        Sequential(Dense(2), Softmax()).compile(data.shape, CrossEntropy()).fit(data)
+    network = with_embeddings(Sequential(Dense(2), Softmax()), data.input_stage().value_kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = network.compile(data.shape, CrossEntropy())
+        model.fit(data)
+    assert network.build((2,)).shape == (2,)
+    vectors = model.weights["code_0.embedding1.W"]
+    assert vectors.shape == (13, 8)
 
 
 def test_arrays_of_raw_rows_are_encoded_like_the_frame_of_the_training():

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.core.config import Config
+from pellucid.core.config import Config, Positive
 from pellucid.core.memory import Array
 from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
@@ -97,7 +97,7 @@ class Passthrough(InputStage):
     def transform(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
         if isinstance(x, SparseMatrix):
             with np.errstate(over="ignore"):
-                return self._checked(x.write(rows, out), rows, kernels)
+                return self.checked(x.write(rows, out), rows, kernels)
         flags = x.flags
         needs_no_conversion = x.dtype == out.dtype and flags.c_contiguous and flags.aligned
         if needs_no_conversion and isinstance(rows, slice):
@@ -107,9 +107,9 @@ class Passthrough(InputStage):
         else:
             with np.errstate(over="ignore"):  # values beyond float32 become infinite and raise DataError below
                 out[...] = x[rows]  # converts the dtype, the byte order and the strides
-        return self._checked(out, rows, kernels)
+        return self.checked(out, rows, kernels)
 
-    def _checked(self, out: Array, rows: Array | slice, kernels: Kernels) -> Array:
+    def checked(self, out: Array, rows: Array | slice, kernels: Kernels) -> Array:
         """Return ``out``. Raises DataError for NaN and infinity."""
         if not kernels.all_finite(out):
             bad = np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]
@@ -128,6 +128,34 @@ class Passthrough(InputStage):
 
     def _advice(self, x: Array) -> str:
         return "pass values of the same kind as the training data, for example x.astype(np.float32) / 255"
+
+
+@dataclass(frozen=True)
+class Scaling(InputStage):
+    """The input stage of samples that are divided by one number: x' = x / scale. Zeros remain zeros, as in sparse matrices."""
+
+    scale: Positive
+
+    expects: ClassVar[str] = "real numbers"
+    factor: ClassVar[float] = 1.0
+
+    def accepts(self, x: Array) -> bool:
+        return x.dtype.kind in "biuf"
+
+    def transform(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
+        with np.errstate(over="ignore"):
+            if isinstance(x, SparseMatrix):
+                x.write(rows, out)
+            else:
+                out[...] = x[rows]
+            out *= out.dtype.type(1 / self.scale)
+        return Passthrough().checked(out, rows, kernels)
+
+    def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        Passthrough().check_values(x, rows, kernels)
+
+    def _advice(self, x: Array) -> str:
+        return "pass values of the same kind as the training data"
 
 
 def input_stage_for(x: Array) -> InputStage:

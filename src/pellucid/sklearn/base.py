@@ -24,6 +24,7 @@ from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.checks import check_sample_weight
 from pellucid.data.dataset import Dataset
+from pellucid.data.input_stage import InputStage, Scaling
 from pellucid.data.sparse import SparseMatrix, is_sparse
 from pellucid.data.tables.columns import Column
 from pellucid.data.tables.frame import is_frame
@@ -34,7 +35,7 @@ from pellucid.networks import Sequential
 from pellucid.optim import Optimizer, Schedule, rule_of
 from pellucid.runs.embeddings import embedded_width, with_embeddings
 from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
-from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, rescaling_of_sparse
+from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
 from pellucid.training import EarlyStopping, History, threads
 
@@ -230,7 +231,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
         """Store a new model for these samples; their means and deviations standardize its input."""
-        owner, input_stage = type(self).__name__, None
+        owner = type(self).__name__
+        input_stage: InputStage | None = None
         shape = sample_shape(data.shape[0], self.image_shape, owner)
         self._fit_target_scale(data)
         kinds = self._encoding.kinds if len(shape) == 1 else ()
@@ -238,7 +240,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         network, loss = build_network(self.hidden, self.activation, settings.dropout, of_network, self._allowed_heads(), owner)
         network = with_embeddings(network, kinds)
         if self._encoding.sparse:
-            network = Sequential(rescaling_of_sparse(data.source_x), network) if settings.standardize else network
+            input_stage = Scaling(size_of_values(data.source_x)) if settings.standardize else None
         elif settings.standardize and len(shape) == 1:
             input_stage = fit_robust_scaling(self._encoding.columns, data.x, weights=data.sample_weight)
         elif settings.standardize:

@@ -60,12 +60,12 @@ def rescaling_of(x: Array, w: Array | None) -> Rescale:
     return Rescale(1 / float(deviation * factor), -float(mean / deviation))
 
 
-def rescaling_of_sparse(x: Any) -> Rescale:
-    """Return the layer that divides sparse samples by the root of the mean square of their values that are not 0.
+def size_of_values(x: Any) -> float:
+    """Return the root of the mean square of the values of sparse samples that are not 0, by which they are divided.
 
     A mean is not subtracted, as the zeros would become other numbers, and columns keep their proportions: those of rare words
     would become large.
     """
-    values = np.asarray(x.values if isinstance(x, SparseMatrix) else x[x != 0], np.float64)
-    mean_square = float((values**2).mean()) if len(values) else 0.0
-    return Rescale(1 / math.sqrt(mean_square) if mean_square > 0 else 1.0)
+    values = x.values if isinstance(x, SparseMatrix) else x[x != 0]
+    size = math.sqrt(float(values @ values) / len(values)) if len(values) else 0.0
+    return size if size > 0 else 1.0

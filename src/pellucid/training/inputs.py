@@ -22,7 +22,7 @@ from pellucid.data.sample_augmentation import as_augmentation
 from pellucid.data.tables.columns import TableStage, difference
 from pellucid.data.tables.frame import frame_names, is_frame
 from pellucid.data.tables.reading import rows_for
-from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.errors import ConfigError, DataError, ShapeError, warn_user
 from pellucid.layers import Embedding, Layer, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import DecisionMetric, Metric, PerPosition
@@ -260,8 +260,21 @@ def checked_training_samples(data: Dataset, stage: Any, state: ModelState, class
         check_labels(targets, output.loss, where)
     stage.check_values(samples.x, samples.rows, state.kernels)
     warn_of_rounding(data, samples.targets, stage, state)
+    _warn_of_codes(stage, state)
     warn_of_byte_targets(data, stage, state)
     return samples
+
+
+def _warn_of_codes(stage: Any, state: ModelState) -> None:
+    """Warn with DataWarning of codes of categories that no layer replaces by vectors."""
+    if not isinstance(stage, TableStage):
+        return
+    codes = [name for name, kind in zip(stage.names, stage.value_kinds, strict=True) if isinstance(kind, int)]
+    if codes and not any(isinstance(layer, Embedding) for _, layer in primitives(state.network)):
+        warn_user(
+            f"{', '.join(codes[:10])}: the values are codes of categories, and the network reads them as quantities: put an "
+            "Embedding on their way, see value_kinds of the input stage (Your data)"
+        )
 
 
 def checked_augmentation(augmentation: Any, state: ModelState, where: str = "fit") -> Any:

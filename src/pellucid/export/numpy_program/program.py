@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.core.version import __version__
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Standardization, TableStage
 from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
@@ -163,6 +163,8 @@ def _input_stage(
         return [Call("scale_bytes", (x, shape))], {}
     if isinstance(stage, (Passthrough, Tokens)):
         return [Call("check_numbers", (x, shape))], {}
+    if isinstance(stage, Scaling):
+        return [Call("check_numbers", (x, shape)), Call("rescale", (x, literal(1 / stage.scale), literal(0.0)))], {}
     if isinstance(stage, Standardization):
         mean, scale = (f"WEIGHTS[{literal(f'{name}.{one}')}]" for one in ("mean", "scale"))
         fill = [Call("fill_missing", (f"check_shape({x}, {shape})", mean))] if stage.missing == "mean" else []

@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.core.files import write_atomically
 from pellucid.core.memory import Shape
 from pellucid.core.version import __version__
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Standardization, TableStage
 from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
@@ -129,6 +129,8 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
         return np.uint8, graph.elementwise("Mul", graph.op("Cast", x, to=FLOAT), stage.factor)
     if isinstance(stage, (Passthrough, Tokens)):
         return np.float32, x
+    if isinstance(stage, Scaling):
+        return np.float32, graph.elementwise("Mul", x, 1 / stage.scale)
     if isinstance(stage, Standardization):  # in float64 as in predict: a timestamp is large compared with its spread
         mean, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("mean", "scale"))
         if stage.missing == "mean":

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
@@ -282,6 +282,9 @@ def _input_stage(stage: InputStage, shape: tuple[int, ...], format: str) -> Call
         return Call("scale_bytes", X, Y, n, refuses=True)
     if isinstance(stage, (Passthrough, Tokens)):
         return Call("check_numbers", X, Y, n, refuses=True)
+    if isinstance(stage, Scaling):
+        arrays = Weights("mean", np.zeros(n)), Weights("scale", np.full(n, stage.scale))
+        return Call("standardize", X, Y, *arrays, 1, n, 0, refuses=True)
     if isinstance(stage, Standardization):
         arrays = Weights("mean", np.array(stage.mean)), Weights("scale", np.array(stage.scale))
         columns = len(stage.mean)

@@ -20,7 +20,7 @@ from typing import Any
 from pellucid.core.memory import Shape
 from pellucid.data.drawings.rendering import SIDE
 from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
-from pellucid.data.input_stage import ImageScaling, Passthrough
+from pellucid.data.input_stage import ImageScaling, Passthrough, Scaling
 from pellucid.data.tables.columns import Column, TableStage
 from pellucid.data.tables.robust_scaling import CONSTANT
 from pellucid.data.text import Tokens
@@ -53,7 +53,7 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
     if isinstance(stage, ImageScaling):
         maps = len(trained.output_shape) == 3
         return _describe_pictures(shape, stage, trained.classes, maps)
-    if not isinstance(stage, (Passthrough, Tokens)):
+    if not isinstance(stage, (Passthrough, Scaling, Tokens)):
         raise ConfigError(f"export_html does not support the input stage {stage}")
     if math.prod(shape) > MAX_NUMBERS:
         raise ConfigError(
