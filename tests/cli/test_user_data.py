@@ -167,6 +167,16 @@ def test_a_sweep_over_a_table_is_scored_by_r2(table):
     assert "validation accuracy, mean" in classes
 
 
+def test_fine_tuning_reads_another_table_with_the_columns_of_the_model(table):
+    cli("train", table, "--target", "price", "--ignore", "warm", "--epochs", 2, "--out", "run")
+    lines = (table.parent / "flats.csv").read_text().splitlines()
+    other = [line for line in lines if "Linz" not in line and not line.startswith(",")]  # without gaps, and without a category
+    (table.parent / "other.csv").write_text("\n".join(other) + "\n")
+    out, _ = cli("train", "other.csv", "--target", "price", "--from", "run", "--epochs", 1, "--out", "further")
+    assert "from      run: 6 of 6 arrays" in out
+    assert Model.load("further/model.pellucid").input_stage == Model.load("run/model.pellucid").input_stage
+
+
 def test_a_run_of_an_earlier_version_is_evaluated_with_the_columns_of_its_model(table):
     """Its categories are one-hot where they would be codes today, and missing values are filled with the mean."""
     names = [f"town {i:02}" for i in range(15)]

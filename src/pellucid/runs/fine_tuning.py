@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import TableStage
+from pellucid.data.tables.columns import Column, TableStage
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
 from pellucid.model.model import Model
@@ -82,6 +82,12 @@ class Start:
         height, width, channels = self.model.input_shape
         colour = {1: "grey", 3: "colour"}.get(channels)
         return dataclasses.replace(options, size=options.size or (height, width), colour=options.colour or colour)
+
+    @property
+    def columns(self) -> tuple[Column, ...] | None:
+        """The columns of the table that the model was trained on, which a new table has too; None for other data."""
+        stage = self.model.input_stage
+        return stage.columns if isinstance(stage, TableStage) and stage.series is None else None
 
     def check(self, data: Dataset) -> None:
         """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast."""

@@ -26,6 +26,7 @@ from pellucid.data import Dataset, Splits
 from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
+from pellucid.data.sources.user_data import ReadOptions, is_table, read_splits
 from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.doctor.watch import Watch
@@ -239,8 +240,8 @@ def prepare(
     settings, recipe, earlier = plan.settings, plan.recipe, out if isinstance(out, EarlierRun) else None
     if ranks.current().size == 1:
         compilation.start_early()  # helpers import the compiled kernels while this process reads the data
-    splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
+    splits, train_set = _load(settings, recipe, start)
     if start is not None:
         start.check(train_set)
     if earlier is not None:
@@ -324,10 +325,12 @@ def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -
         raise DataError(f"{path} started from {start.path}, which has changed since then: start a new run")
 
 
-def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
+def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[Splits, Dataset]:
     """Return the data, and the part of its training set that the run uses."""
 
     def load() -> Splits:
+        if start is not None and start.columns is not None and settings.data not in SOURCES and is_table(settings.data):
+            return read_splits(settings.data, settings.reading or ReadOptions(), settings.split_seed, start.columns)
         return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
 
     first: list[Splits] = []

@@ -14,7 +14,7 @@ from pellucid.data.dataset import Dataset, Origin, Splits, digest
 from pellucid.data.images.folders import COLOURS, image_files, read_scanned, scan_folder
 from pellucid.data.series.reading import read_series
 from pellucid.data.tables.column_types import TASKS
-from pellucid.data.tables.columns import MISSING, VALUE, TableStage
+from pellucid.data.tables.columns import MISSING, VALUE, Column, TableStage
 from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.reading import read_csv, read_rows
 from pellucid.data.text.reading import ENCODING, SUFFIXES, is_text_file, read_lines, read_text, text_files
@@ -158,11 +158,11 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
     return dataclasses.replace(reading, size=size), "cnn" if min(size) >= 20 else "mlp", note
 
 
-def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
+def read_splits(name: str, reading: ReadOptions, split_seed: int = 0, columns: Sequence[Column] | None = None) -> Splits:
     """Return the table or folder at the path ``name``, split by the seed into 80, 10 and 10 %, stratified by class.
 
-    With a ``horizon`` the table is a series, which is split in time instead. Text is split by place, and with ``lines`` by the
-    seed.
+    A table without a horizon has the ``columns`` of a model, if they are given. With a ``horizon`` the table is a series, which
+    is split in time instead. Text is split by place, and with ``lines`` by the seed.
 
     A folder that is split already contains the folder ``train`` and at least one of ``validation`` and ``test``, each with one
     subfolder for each class. If one of these two is missing, that set is taken from the training set.
@@ -190,6 +190,7 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
             header=reading.header,
             categorical=reading.categorical,
             logarithm=reading.logarithm,
+            columns=columns,
         )
         return _complete_splits(name, {"train": data}, split_seed)
     reading.check_options(("size", "colour"), "folders of images")

@@ -40,6 +40,7 @@ def read_csv(
     header: bool = True,
     categorical: Iterable[str] = (),
     logarithm: bool | None = None,
+    columns: Sequence[Column] | None = None,
 ) -> Dataset:
     """Return the table in a file of values separated by commas, semicolons, tabs or vertical bars, in UTF-8.
 
@@ -47,8 +48,9 @@ def read_csv(
     become float64. They may have thousands separators, a decimal comma, percent signs or a currency. Dates become their parts.
     Columns of text become one value for each of up to 9 categories, and with more categories a code for an
     :class:`~pellucid.Embedding`, in which 0 is any text that occurs in fewer than 3 rows. Identifiers and free text are left
-    out. ``categorical`` names columns whose numbers are categories, ``ignore`` columns to leave out. Without a ``header`` the
-    columns are called 1, 2, ….
+    out. ``categorical`` names columns whose numbers are categories, ``ignore`` columns to leave out. ``columns`` are those of a
+    model, ``model.input_stage.columns``, in place of columns that are chosen for this table. Without a ``header`` the columns
+    are called 1, 2, ….
 
     The default ``task`` is "classification" if the target is text or has up to 20 distinct integers, and otherwise
     "regression". Empty cells, NA, N/A, NaN, null and ? are missing values. With ``missing="value"`` they are values of their
@@ -87,7 +89,9 @@ def read_csv(
     classes, task_notes = _choose_tasks(file, target_contents, task)
     targets = tuple(Column(one.name, decimal=None if classes else one.decimal) for one in target_contents)
     kept = [content for name, content in contents.items() if name not in ignored]
-    columns, left_out = choose_columns(file, kept, missing)
+    left_out = list[str]()
+    if columns is None:
+        columns, left_out = choose_columns(file, kept, missing)
     used = {column.name for column in columns}
     gaps = [content for content in (*target_contents, *kept) if content.missing and content.name in {*names, *used}]
     if gaps and missing == "error":
@@ -122,7 +126,9 @@ def read_csv(
         found = "" if logarithm else f", as it is skewed ({_skewness(labels)}; --no-logarithm learns the numbers themselves)"
         notes.append(f"scale     the logarithms of {', '.join(names)} are learned{found}")
     special = targets if len(targets) > 1 or targets[0].decimal else ()
-    origin = Origin(tuple(notes), (), columns, missing, ", ".join(names), header, targets=special, logarithm=in_logarithms)
+    origin = Origin(
+        tuple(notes), (), tuple(columns), missing, ", ".join(names), header, targets=special, logarithm=in_logarithms
+    )
     return Dataset(values, labels, classes=classes, name=Path(file.path).stem, origin=origin)
 
 
