@@ -90,6 +90,18 @@ def test_the_form_of_a_column_is_recognized_and_reported(write, cells, separator
     np.testing.assert_array_equal(other.x[:, 0], [NUMBERS[1], NUMBERS[2], np.nan])  # a plain number is one as well
 
 
+def test_a_column_that_begins_with_numbers_may_be_text_or_have_a_form(write):
+    plain = [str(i) for i in range(300)]
+    texts = [f"{i % 3}" for i in range(150)] + ["a", "b"] * 75
+    numbers = [*plain[:299], "1,299"]
+    mixed = plain[:150] + [f"part {i % 7}" for i in range(150)]
+    target = [f"{i / 7:.3f}" for i in range(300)]
+    data = read_csv(write({"k": plain, "t": texts, "n": numbers, "m": mixed, "y": target}), "y")
+    assert data.origin.columns[:3] == (Column("k"), Column("t", ("0", "1", "2", "a", "b")), Column("n", decimal="."))
+    assert data.x[-1, -1] == 1299
+    assert "m (names or identifiers: 157 different texts in 300 rows)" in data.origin.notes[0]
+
+
 def test_targets_have_forms_as_well(write):
     prices = [f"€ {value:,.0f}" for value in NUMBERS * 10]
     data = read_csv(write({"a": TARGET, "price": prices}), "price")

@@ -41,14 +41,16 @@ _IDENTIFIER = re.compile(  # "id", "Customer ID", "order_no", "PassengerId", "ro
 class ColumnContent:
     """What the cells of a column contain, collected block by block.
 
-    Once :meth:`decide` has been called, ``decimal`` or ``date`` is the form of cells that are text at first sight; the cells
-    must then be added again, as numbers or dates.
+    :meth:`decide` finds the form of cells that are text at first sight, ``decimal`` or ``date``; the cells are then added to
+    another content, as numbers or dates. As long as all cells are numbers, few of them are stored, unless ``counts_all``.
     """
 
     name: str
     limit: int  # distinct values beyond which no more are stored
     decimal_comma: bool
     categorical: bool = False  # numbers are categories, too
+    counts_all: bool = False
+    incomplete: bool = False  # whether different cells have not been stored
     decimal: str | None = None
     date: str | None = None
     form: str = ""  # of such numbers, in words
@@ -85,7 +87,7 @@ class ColumnContent:
                 raise DataError(f"{path}:{lines[bad]}: {self.name} is {cell}: numbers must be finite")
             self.low, self.high = min(self.low, float(known.min())), max(self.high, float(known.max()))
             self.integers = self.integers and bool((known == np.floor(known)).all())
-            if len(self.distinct_numbers) <= self.limit:
+            if self.counts_all and len(self.distinct_numbers) <= self.limit:
                 self.distinct_numbers.update(known.tolist())
         self._count(cells, lines, len(known), texts)
 
@@ -95,8 +97,12 @@ class ColumnContent:
         self.count += len(cells)
         self.texts += len(texts)
         self.missing += len(cells) - known - len(texts)
-        if len(self.distinct_cells) <= self.limit:
-            self.distinct_cells.update(cell.strip() for cell in texts_of(cells) if not is_missing(cell))
+        if self.incomplete or len(self.distinct_cells) > self.limit:
+            return
+        self.distinct_cells.update(cell.strip() for cell in texts_of(cells) if not is_missing(cell))
+        if not (self.texts or self.counts_all or self.categorical) and len(self.distinct_cells) > MAX_ONE_HOT:
+            self.incomplete = True
+            self.distinct_cells.clear()
 
     def _add_dates(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         assert self.date is not None
@@ -132,7 +138,7 @@ class ColumnContent:
         decimals = (",", ".") if self.decimal_comma else DECIMALS
         numbers = {mark: [found for cell in cells if (found := parse_cell(cell, mark)) is not None] for mark in decimals}
         mark = max(decimals, key=lambda one: len(numbers[one]))
-        again = ColumnContent(self.name, self.limit, self.decimal_comma)
+        again = ColumnContent(self.name, self.limit, self.decimal_comma, counts_all=self.counts_all)
         if len(numbers[mark]) >= enough:
             again.decimal = mark
             signs, separators = {sign for _, sign, _ in numbers[mark]}, {separator for _, _, separator in numbers[mark]}
@@ -149,16 +155,24 @@ class ColumnContent:
 def scan_columns(table: Table, targets: Sequence[str] = (), *, dates: bool = True) -> tuple[dict[str, ColumnContent], int]:
     """Return the content of the columns that have a name, and the number of rows. Raises DataError for a table without rows.
 
-    The table is read once, and once more if it has numbers with separators or signs, or ``dates``.
+    The table is read once, and again for columns whose cells are text at first sight: numbers with separators or signs, or
+    ``dates``; and for columns that begin with numbers and go on with text.
     """
     contents = {}
     for name in table.names:
         if name:
-            limit, categorical = MAX_CLASSES if name in targets else MAX_CATEGORIES, name in table.categorical
-            contents[name] = ColumnContent(name, limit, table.decimal_comma, categorical and name not in targets)
+            target = name in targets
+            limit, categorical = MAX_CLASSES if target else MAX_CATEGORIES, name in table.categorical and not target
+            counts_all = target or has_name_of_identifier(name)
+            contents[name] = ColumnContent(name, limit, table.decimal_comma, categorical, counts_all)
     n = _scan(table, contents)
     if not n:
         raise DataError(f"{table.path} has column names but no rows" if table.header else f"{table.path} has no rows")
+    cut = [content for content in contents.values() if content.incomplete and content.texts]
+    if cut:
+        counted = {one.name: ColumnContent(one.name, one.limit, one.decimal_comma, counts_all=True) for one in cut}
+        _scan(table, counted)
+        contents |= counted
     decided = {name: content.decide() for name, content in contents.items()}
     again = {}
     for name, one in decided.items():

@@ -93,8 +93,9 @@ class RowEncoder:
     def _numbers(self, column: Column, cells: Cells, lines: Sequence[int]) -> Array:
         """Return the values of a column of numbers or dates (n, width)."""
         if column.date is not None:
-            of_parts, texts = parse_dates(texts_of(cells), column.date)
-            texts = [i for i in texts if not is_missing(texts_of(cells)[i])]
+            of_cells = texts_of(cells)
+            of_parts, others = parse_dates(of_cells, column.date)
+            texts = [i for i in others if not is_missing(of_cells[i])]
             values, what = of_parts[:, [PARTS.index(part) for part in column.parts]], f"a date ({column.date})"
         else:
             numbers, texts = parse_numbers(cells, self.table.decimal_comma, column.decimal)
@@ -116,17 +117,17 @@ class RowEncoder:
         index, lower = self._codes[column.name]
         assert column.categories is not None
         count, own = len(column.categories), self._missing == VALUE
-        found = {}
-        for cell in dict.fromkeys(texts_of(cells)):
+        found, texts = {}, texts_of(cells)
+        for cell in dict.fromkeys(texts):
             text = cell.strip()
             code = index.get(text.lower() if lower else text, 0)
             if not code and is_missing(text):
                 code = -1 if not own else count + 1 if column.missing else 0
             found[cell] = code
-        codes = np.array([found[cell] for cell in texts_of(cells)])
+        codes = np.array([found[cell] for cell in texts])
         for cell, code in found.items():
             if not code and not is_missing(cell):
-                self.unknown.setdefault(column.name, Counter())[cell.strip()] += texts_of(cells).count(cell)
+                self.unknown.setdefault(column.name, Counter())[cell.strip()] += texts.count(cell)
         if column.coded:
             return np.where(codes < 0, math.nan, codes)[:, None]
         rows = np.zeros((len(codes), column.width + 1))
