@@ -29,7 +29,7 @@ from pellucid.data.input_stage import ImageScaling
 from pellucid.data.tables.columns import Column
 from pellucid.model.activations import activations
 from pellucid.model.ensemble import Ensemble
-from pellucid.runs.embeddings import with_embeddings
+from pellucid.networks.coded import with_embeddings
 from pellucid.sklearn import NetworkClassifier
 
 

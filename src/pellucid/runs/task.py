@@ -42,7 +42,7 @@ from pellucid.metrics import (
     SquaredError,
 )
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
-from pellucid.runs.embeddings import selection, with_embeddings
+from pellucid.networks.coded import selection, with_embeddings
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 

@@ -32,8 +32,8 @@ from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.errors import DataError
 from pellucid.layers import Layer
 from pellucid.networks import Sequential
+from pellucid.networks.coded import embedded_width, with_embeddings
 from pellucid.optim import Optimizer, Schedule, rule_of
-from pellucid.runs.embeddings import embedded_width, with_embeddings
 from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding

@@ -90,6 +90,8 @@ def read_csv(
     targets = tuple(Column(one.name, decimal=None if classes else one.decimal) for one in target_contents)
     kept = [content for name, content in contents.items() if name not in ignored]
     left_out = list[str]()
+    for name in (column.name for column in columns or () if column.name in names):
+        raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
     if columns is None:
         columns, left_out = choose_columns(file, kept, missing)
     used = {column.name for column in columns}

@@ -132,9 +132,10 @@ def _middle_and_spread(values: Array, weights: Array | None) -> tuple[float, flo
         return np.nan, np.nan
     total = np.arange(1.0, len(v) + 1) if weights is None else np.cumsum(weights[known][order])
     low, middle, high = (_quantile(v, total, q) for q in (0.25, 0.5, 0.75))
-    spread = high - low if high > low else (v[-1] - v[0]) / 2
-    rounding = 1e-12 * max(abs(v[0]), abs(v[-1]))  # a smaller distance is a rounding error
-    return middle, float(spread) if spread > rounding else CONSTANT
+    for first, last, share in ((low, high, 1.0), (v[0], v[-1], 0.5)):
+        if last - first > 1e-12 * max(abs(first), abs(last)):  # a smaller distance is a rounding error
+            return middle, float(share * (last - first))
+    return middle, CONSTANT
 
 
 def _quantile(values: Array, total: Array, q: float) -> float:

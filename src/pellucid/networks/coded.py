@@ -1,11 +1,13 @@
-"""Embeddings of the categories of a table: a network whose input has codes reads vectors in their place."""
+"""Networks for rows with codes of categories: vectors take the place of the codes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pellucid.layers import Concatenate, Embedding, Flatten, Identity, Slice
-from pellucid.networks import Composite, Graph, Node, Sequential, primitives
+from pellucid.networks.composite import Composite, primitives
+from pellucid.networks.graph import Graph, Node
+from pellucid.networks.sequential import Sequential
 
 WIDTH = 8  # of the vectors of the categories of a column
 
