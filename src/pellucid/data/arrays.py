@@ -68,7 +68,7 @@ def _of_array(x: Any, names: tuple[str, ...], categorical: Collection[str], name
     table = ArrayTable(array, names, categorical, name)
     if array.dtype.kind not in "biuf" or categorical:
         return _of_table(table, categorical)
-    gaps: list[bool] = np.isnan(array).any(axis=0).tolist() if array.dtype.kind == "f" else [False] * len(names)
+    gaps = [array.dtype.kind == "f" and bool(np.isnan(array[:, i]).any()) for i in range(len(names))]
     columns = tuple(Column(one, missing=gap) for one, gap in zip(names, gaps, strict=True))
     return encode_rows(table, columns) if any(gaps) else array, Origin(columns=columns)
 

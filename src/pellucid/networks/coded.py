@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.layers import Concatenate, Embedding, Flatten, Identity, Slice
-from pellucid.networks.composite import Composite, primitives
-from pellucid.networks.graph import Graph, Node
+from pellucid.networks.composite import Composite, Node, primitives
+from pellucid.networks.graph import Graph
 from pellucid.networks.sequential import Sequential
 
 WIDTH = 8  # of the vectors of the categories of a column
