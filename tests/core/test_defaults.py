@@ -68,6 +68,7 @@ DEFAULTS = {
     "CrossEntropy": "smoothing=0.0",
     "GaussianNLL": "epsilon=1e-06",
     "Huber": "delta=1.0",
+    "LogSquaredError": "unit=1.0",
     "MeanSquaredError": "unit=1.0",
     "Quantile": "levels=0.5",
     "Triplet": "margin=1.0",
