@@ -245,9 +245,9 @@ def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
     if not model.state.loss.classifies and model.classes is None:
         stage = model.input_stage
         if isinstance(stage, TableStage) and len(stage.targets) == outputs.shape[1] > 1:
-            names = [column.name for column in stage.targets]
+            targets = [column.name for column in stage.targets]
             return [
-                {**source, "predictions": dict(zip(names, y.tolist(), strict=True))}
+                {**source, "predictions": dict(zip(targets, y.tolist(), strict=True))}
                 for source, y in zip(sources, outputs, strict=True)
             ]
         if outputs.shape[1] > 1:
