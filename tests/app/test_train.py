@@ -137,6 +137,12 @@ def test_an_augmentation_without_a_name_is_returned_as_text(client, monkeypatch)
             {"model": "forecast", "reading": ReadOptions(target=("a", "b"), horizon=3)},
             "t.csv --model forecast --target a,b --horizon 3",
         ),
+        (
+            {"model": "table", "reading": ReadOptions(target="kind", categorical=("zip", "a b"), logarithm=False)},
+            "t.csv --model table --target kind --categorical zip --categorical 'a b' --no-logarithm",
+        ),
+        ({"model": "table", "reading": ReadOptions(target="y", logarithm=True)}, "t.csv --model table --target y --logarithm"),
+        ({"model": "gpt", "reading": ReadOptions(lines=True)}, "t.csv --model gpt --lines"),
         ({"model": "mlp", "from_run": "runs/mlp-1"}, "t.csv --from runs/mlp-1"),
     ],
 )

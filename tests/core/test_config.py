@@ -70,6 +70,7 @@ from pellucid import (
     ElasticNet,
     Embedding,
     ExactMatch,
+    Exp,
     Exponential,
     FBeta,
     Flatten,
@@ -104,6 +105,7 @@ from pellucid import (
     Lion,
     LogLoss,
     LogSoftmax,
+    LogSquaredError,
     Matthews,
     Maximum,
     MaxNorm,
@@ -177,10 +179,11 @@ from pellucid import (
 )
 from pellucid.core.config import Config, Count, class_key, from_json, own_classes, registered_classes, to_json, validate
 from pellucid.data import Augmentation, PhotoAugmentation
-from pellucid.data.input_stage import ImageScaling, Passthrough
+from pellucid.data.input_stage import ImageScaling, Passthrough, Scaling
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import BytePairTokenizer, CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.layers import Layer
@@ -345,6 +348,7 @@ INSTANCES: list[Config] = [
     Node("a", Graph(Node("b", Dense(3), "input")), "c"),
     Node("both", Concatenate(), "a", "b", "c"),
     Passthrough(),
+    Scaling(0.25),
     Mish(),
     Ones(),
     Orthogonal(2.0),
@@ -360,6 +364,9 @@ INSTANCES: list[Config] = [
     ReadOptions("price", "regression", "mean", ("id",), False, (32, 48), "grey"),
     Recall(0),
     Rescale(100.0, -3.5),
+    Exp(),
+    LogSquaredError(),
+    LogSquaredError((2.0, 3.0)),
     Rescale((100.0, 2.0), (0.0, -3.5)),
     Reshape((2, -1, 3)),
     Residual(Dense(3), Residual(Tanh())),
@@ -376,6 +383,20 @@ INSTANCES: list[Config] = [
     Tokens(BytePairTokenizer('{"model": {"type": "BPE", "vocab": {"a": 0}}, "pre_tokenizer": {"type": "ByteLevel"}}'), None, 1),
     Standardization((Column("a"),), (1.5,), (2.0,), "last", "a", True, SeriesLayout(("a",), 3, "day")),
     Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),
+    RobustScaling(
+        (
+            Column("a", missing=True),
+            Column("b", ("x", "y"), coded=True),
+            Column("c", decimal=","),
+            Column("d", date="day.month.year", parts=("days", "hour")),
+        ),
+        (1.5, 0.0, 0.0, 2.0, 3.0, 4.0),
+        (2.0, 1.0, 1.0, 5.0, 6.0, 7.0),
+        "value",
+        "price",
+        True,
+        (Column("price", decimal="."),),
+    ),
     StepDecay(0.1, 0.5, 2),
     Tanh(),
     TopKAccuracy(3),

@@ -68,6 +68,7 @@ DEFAULTS = {
     "CrossEntropy": "smoothing=0.0",
     "GaussianNLL": "epsilon=1e-06",
     "Huber": "delta=1.0",
+    "LogSquaredError": "unit=1.0",
     "MeanSquaredError": "unit=1.0",
     "Quantile": "levels=0.5",
     "Triplet": "margin=1.0",
@@ -116,7 +117,7 @@ DEFAULTS = {
 
 # What classes state about themselves, beside their settings: the classes for which it is true, or the value of each.
 FACTS = {
-    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding GELU GaussianNoise HardSigmoid
+    "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding Exp GELU GaussianNoise HardSigmoid
         HardSwish Identity LayerNorm LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU RMSNorm ReLU ReLU6
         Rescale SELU SiLU Sigmoid SinusoidalPositions Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
     "gradient_of_x": "ELU GELU HardSwish Mish SELU SiLU",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -422,7 +423,8 @@ def test_rows_of_a_memory_map_are_counted_in_the_part(tmp_path):
     assert str(diagnose_data(data)) == "no findings"
     x[7, 2] = np.nan
     np.save(tmp_path / "y.npy", x)
-    data = Dataset(np.load(tmp_path / "y.npy", mmap_mode="r"), y, rows=rows, origin=named(x, y).origin)
+    origin = dataclasses.replace(data.origin, missing="error")
+    data = Dataset(np.load(tmp_path / "y.npy", mmap_mode="r"), y, rows=rows, origin=origin)
     assert diagnose_data(data)[0].samples == (N - 8,)
 
 

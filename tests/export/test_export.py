@@ -67,8 +67,9 @@ from pellucid import (
 from pellucid.cli import application
 from pellucid.core.config import registered_classes
 from pellucid.core.memory import Slot
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.tables.robust_scaling import CONSTANT, RobustScaling
 from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.export.layers import LAYERS
 from pellucid.export.numpy_program.exporter import to_numpy
@@ -178,7 +179,9 @@ def test_every_input_stage_is_exported(tmp_path):
     stages = {
         ImageScaling: ImageScaling(),
         Passthrough: Passthrough(),
+        Scaling: Scaling(0.25),
         Standardization: Standardization((Column("a"),), (2.0,), (3.0,)),
+        RobustScaling: RobustScaling((Column("a"),), (2.0,), (3.0,)),
         Tokens: Tokens(CharacterTokenizer("ab")),
     }
     assert set(stages.values()) == {stages[kind] for kind in registered_classes(InputStage).values()}
@@ -227,6 +230,25 @@ def test_both_formats_standardize_tables(tmp_path):
     assert_close(program["predict"](x), model.predict(x))
     assert program["COLUMNS"] == stage.names
     assert "x = np.zeros((5, 3), np.float64)" in (tmp_path / "table.py").read_text()  # float32 would round the column year
+
+
+def test_both_formats_scale_tables_robustly(tmp_path):
+    columns = (Column("year", missing=True), Column("size", ("a", "b", "c"), coded=True), Column("same"))
+    stage = RobustScaling(columns, (2_000_000.0, 0.0, 0.0, 5.0), (3.0, 1.0, 1.0, CONSTANT))
+    model = Sequential(Dense(4), ReLU(), Dense(2)).compile((4,), MeanSquaredError(), input_stage=stage)
+    x = random_samples(model.network, stage, (4,), 50)
+    assert set(x[:, 2]) == {0, 1, 2, 3}
+    x[1, 0], x[2, 3], x[3, 0] = np.nan, 7, 1e9  # a gap, another value in a constant column, an outlier
+    wanted = model.predict(x)
+    model.export_onnx(tmp_path / "table.onnx")
+    assert_close(session_of((tmp_path / "table.onnx").read_bytes()).run(["output"], {"input": x})[0], wanted)
+    model.export_numpy(tmp_path / "table.py")
+    program = load_program(tmp_path / "table.py")
+    assert_close(program["predict"](x), wanted)
+    x[0, 0] = np.inf
+    for predict in (program["predict"], model.predict):
+        with pytest.raises(ValueError, match="infinity"):
+            predict(x)
 
 
 def test_an_onnx_file_describes_itself():

@@ -33,6 +33,7 @@ from pellucid.cli import application
 from pellucid.core.memory import Slot
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.export import verification
 from pellucid.export.plain import c_program
 from pellucid.export.plain.calls import Call, Source, Weights, X, Y
@@ -205,6 +206,19 @@ def test_tables_are_standardized_and_missing_values_filled_in(tmp_path):
     strict = Sequential(Dense(2)).compile((3,), MeanSquaredError(), input_stage=Standardization(columns, (0,) * 3, (1,) * 3))
     with pytest.raises(ConfigError, match="does not accept"):
         run_program(strict, written(strict, tmp_path), x)
+
+
+def test_tables_are_scaled_robustly(tmp_path):
+    columns = (Column("year", missing=True), Column("size", ("a", "b", "c"), coded=True))
+    stage = RobustScaling(columns, (2000.0, 0.0, 0.0), (3.0, 1.0, 1.0))
+    model = Sequential(Dense(4), ReLU(), Dense(2)).compile((3,), MeanSquaredError(), input_stage=stage)
+    x = random_samples(model.network, stage, (3,), 20).astype(np.float32)
+    x[1, 0], x[2, 0] = np.nan, 1e9
+    folder = written(model, tmp_path)
+    np.testing.assert_allclose(run_program(model, folder, x), model.predict(x), atol=BOUND)
+    for wrong in (x + np.inf, x - np.inf):
+        with pytest.raises(ConfigError, match="does not accept"):
+            run_program(model, folder, wrong)
 
 
 def test_values_that_predict_refuses_are_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from pellucid import CrossEntropy, Dense, Embedding, Flatten, MeanSquaredError, ReLU, Sequential, Softmax
 from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.export.plain.calls import Call
 from pellucid.export.plain.javascript_program import javascript_program
 from pellucid.export.plain.libraries import library
@@ -113,6 +114,19 @@ def test_tables_keep_the_digits_of_large_columns(page):
     np.testing.assert_allclose(missing, model.predict(np.array([[np.nan, 0.5]]))[0], atol=BOUND)
 
 
+def test_tables_are_scaled_robustly(page):
+    columns = (Column("time", missing=True), Column("size", ("a", "b", "c"), coded=True))
+    stage = RobustScaling(columns, (1_700_000_000.5, 0.0, 0.0), (3.0, 1.0, 1.0))
+    model = Sequential(Dense(4), ReLU(), Dense(2)).compile((3,), MeanSquaredError(), input_stage=stage)
+    x = random_samples(model.network, stage, (3,), 9)
+    x[2, 0] = 1e12
+    text = javascript_program(model._trained_network())
+    (outputs,) = computed(page, (text, samples_of(x)))
+    np.testing.assert_allclose(outputs, model.predict(x), rtol=0, atol=BOUND)
+    missing = page.evaluate("(text) => [...new Function(`${text}\\nreturn predict;`)()([NaN, 1, 2])]", text)
+    np.testing.assert_allclose(missing, model.predict(np.array([[np.nan, 1, 2]]))[0], atol=BOUND)
+
+
 def test_values_that_predict_refuses_are_errors(page):
     words = Sequential(Embedding(5, 3), Flatten(), Dense(2)).compile((4,), MeanSquaredError(), input_stage=Passthrough())
     text = javascript_program(words._trained_network())
@@ -182,7 +196,11 @@ def test_every_function_of_the_libraries_is_used():
     for row in rows():
         text = javascript_program(row.trained)
         calls |= set(re.findall(r"^function (\w+)", text, re.MULTILINE))
-    assert set(library("js").sources) - calls == {"scale_bytes", "standardize"}  # of input stages that the rows do not have
+    assert set(library("js").sources) - calls == {
+        "scale_bytes",
+        "standardize",
+        "scale_robustly",
+    }  # of input stages that the rows do not have
 
 
 def test_calls_are_equal_if_their_parts_are():

@@ -33,6 +33,7 @@ from pellucid import (
     Dense,
     Dropout,
     Embedding,
+    Exp,
     Flatten,
     FromState,
     Frozen,
@@ -297,6 +298,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (ReLU6(), (7,)),
     (Sequential(Rescale(4.0, 1.0), ReLU6()), (2, 3)),  # … with values above 6
     (SELU(), (7,)),
+    (Exp(), (5,)),
+    (Exp(), (2, 3)),
     (Rescale(), (2, 3)),
     (Rescale(2.5, -3.0), (4,)),
     (Rescale((2.5, 0.1, 3.0), (-3.0, 0.0, 1.0)), (3,)),

@@ -18,6 +18,7 @@ from pellucid import (
     DataError,
     Dense,
     Dropout,
+    Exp,
     Flatten,
     FunctionLoss,
     GaussianNLL,
@@ -25,6 +26,7 @@ from pellucid import (
     Huber,
     Identity,
     KLDivergence,
+    LogSquaredError,
     MeanAbsoluteError,
     MeanSquaredError,
     Poisson,
@@ -81,6 +83,7 @@ PAIRS = [
     (Hinge(), (ReLU(), Dense(2)), np.eye(2)[1 * (LABELS > 0)]),
     *((Poisson(), (Dense(3), *head), abs(NUMBERS)) for head in ((), (Identity(),), (Dropout(0.3),))),
     (Poisson(), (Dense(1),), LABELS),
+    *((LogSquaredError(unit), (Dense(3), Tanh(), Exp()), 0.1 + abs(NUMBERS)) for unit in (1.0, 0.7, (0.5, 1.0, 2.0))),
     *(
         (loss, (Dense(3), head), NUMBERS)
         for loss in (MeanSquaredError(), MeanAbsoluteError(), Huber(0.4))
@@ -166,6 +169,16 @@ def test_regression_losses_by_hand(kernels):
     assert each == [(0.125 + 2 * (4 - 1)) / 2, 0.0625]
     np.testing.assert_array_equal(dz, [[0.25, -1], [0, -0.25]])
     np.testing.assert_array_equal(a, z)
+
+
+@KERNELS
+def test_the_squared_error_of_logarithms_by_hand(kernels):
+    z, y = np.exp([[1.0, -0.5], [0.0, 2.0]]), np.exp([[0.0, 0.5], [0.0, 1.0]])  # differences of the logarithms: 1, −1, 0, 1
+    each, a, dz = computed(LogSquaredError((1.0, 2.0)), z, y, kernels)
+    np.testing.assert_allclose(each, [(1 + 1 / 4) / 2, (0 + 1 / 4) / 2], rtol=1e-6)  # targets are float32
+    np.testing.assert_allclose(dz * z, [[1, -1 / 4], [0, 1 / 4]], rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(a, z)
+    assert not np.isfinite(computed(LogSquaredError(), [[-1.0]], [[1.0]], kernels)[0]).any()
 
 
 @KERNELS
@@ -329,6 +342,7 @@ def test_soft_labels_and_numbers_keep_their_values():
         (Hinge(), [[0.5, 0.5, 0]], DataError, "labels or one-hot rows"),
         (Hinge(), [[1, 1, 0]], DataError, "labels or one-hot rows"),
         (Poisson(), [[0, 1, 2], [3, -1, 0]], DataError, "counts, at least 0; got -1 in sample 1"),
+        (LogSquaredError(), [[1, 1, 2], [3, 0, 1]], DataError, "numbers above 0; got 0 in sample 1"),
         (MeanAbsoluteError(), [3, 0], DataError, "label 3 in sample 0 is out of range"),
         (Huber(), [0.5, 1.5], ShapeError, "the targets have one number"),
         (BinaryFocalCrossEntropy(), [[0, 1, 2]], DataError, "BinaryFocalCrossEntropy takes values from 0 to 1"),
@@ -383,6 +397,7 @@ def test_hinge_with_one_output_takes_0_and_1():
         (MeanAbsoluteError(), Tanh(), NUMBERS),
         (Huber(), Tanh(), NUMBERS),
         (Poisson(), Identity(), abs(NUMBERS)),
+        (LogSquaredError(), Exp(), 0.1 + abs(NUMBERS)),
         (Quantile(0.8), Tanh(), NUMBERS),
         (GaussianNLL(1.0), Dense(6), NUMBERS),
         (CosineDistance(), Tanh(), NUMBERS),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,8 +26,10 @@ from pellucid import (
 )
 from pellucid.data import Dataset, from_arrays, read_csv, read_folder
 from pellucid.data.input_stage import ImageScaling
+from pellucid.data.tables.columns import Column
 from pellucid.model.activations import activations
 from pellucid.model.ensemble import Ensemble
+from pellucid.networks.coded import with_embeddings
 from pellucid.sklearn import NetworkClassifier
 
 
@@ -114,24 +118,72 @@ def test_the_message_names_the_first_difference():
         model.fit(from_arrays(x, 1 - y, names=["a", "b"], classes=["yes", "no"]))
 
 
-def test_frames_with_their_columns_in_another_order_are_refused():
+def test_the_columns_of_a_frame_are_found_by_name():
     pandas = pytest.importorskip("pandas")
     random = np.random.default_rng(0)
     frame, y = pandas.DataFrame({"a": random.normal(size=40), "b": random.normal(5, 1, 40)}), np.arange(40) % 2
     model = Sequential(Dense(2), Softmax()).compile((2,), CrossEntropy())
     model.fit(from_arrays(frame, y, names=frame.columns))
     turned = frame[["b", "a"]]
-    for call in (
-        lambda: model.predict(turned),
-        lambda: model.evaluate(turned, y),
-        lambda: model.fit(frame, y, validation=(turned, y)),
-        lambda: model.train_on_batch(turned, y),
-    ):
-        with pytest.raises(DataError, match=r"the data frame differs .*column 1 is b there and a in the model"):
+    np.testing.assert_array_equal(model.predict(turned), model.predict(frame))
+    np.testing.assert_array_equal(model.predict(turned.assign(c="x")), model.predict(frame.to_numpy()))
+    assert model.evaluate(turned, y) == model.evaluate(frame, y)
+    model.fit(frame, y, validation=(turned, y))
+    model.train_on_batch(turned, y)
+    for call in (lambda: model.predict(frame[["b"]]), lambda: model.evaluate(frame[["b"]], y)):
+        with pytest.raises(ConfigError, match=r"data frame lacks the column 'a': its columns are 'b'"):
             call()
-    with pytest.raises(DataError, match="column 3 is c there and absent in the model"):
-        model.predict(frame.assign(c=1.0))
     np.testing.assert_array_equal(model.predict(model.read(turned)), model.predict(frame))
+
+
+def test_codes_that_a_dense_layer_reads_are_warned_of():
+    table = {"town": [f"t{i % 12:02}" for i in range(60)], "size": list(range(60))}
+    data = from_arrays(pytest.importorskip("pandas").DataFrame(table), np.arange(60) % 2)
+    assert data.input_stage().value_kinds == (13, "number")
+    with pytest.warns(DataWarning, match=r"town: the values are codes of categories, and the network reads them as quantities"):
+        Sequential(Dense(2), Softmax()).compile(data.shape, CrossEntropy()).fit(data)
+    network = with_embeddings(Sequential(Dense(2), Softmax()), data.input_stage().value_kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = network.compile(data.shape, CrossEntropy())
+        model.fit(data)
+    assert network.build((2,)).shape == (2,)
+    vectors = model.weights["code_0.embedding1.W"]
+    assert vectors.shape == (13, 8)
+
+
+def test_arrays_of_raw_rows_are_encoded_like_the_frame_of_the_training():
+    """A frame of numbers beside texts, truth values and dates, with gaps, and the rows of its values."""
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "n": random.normal(size=60),
+            "flag": random.random(60) < 0.5,
+            "kind": random.choice(list("uvw"), 60),
+            "count": random.integers(0, 9, 60),
+        }
+    )
+    frame.loc[3, "n"], frame.loc[4, "kind"] = np.nan, None
+    y = random.choice(["no", "yes"], 60)
+    data = from_arrays(frame, y)
+    assert data.origin.columns == (
+        Column("n", missing=True),
+        Column("flag", ("False", "True")),
+        Column("kind", ("u", "v", "w"), missing=True),
+        Column("count"),
+    )
+    model = Sequential(Dense(2), Softmax()).compile(data.shape, CrossEntropy(), classes=data.classes)
+    model.fit(data, epochs=2)
+    wanted = model.predict(data)
+    np.testing.assert_array_equal(model.predict(frame), wanted)
+    np.testing.assert_array_equal(model.predict(frame.to_numpy()), wanted)
+    np.testing.assert_array_equal(model.predict(frame[::-1])[::-1], wanted)
+    numbers = pandas.DataFrame({"a": random.normal(size=40), "b": np.where(np.arange(40) % 4, 1.5, np.nan)})
+    other = Sequential(Dense(2), Softmax()).compile((4 - 1,), CrossEntropy())
+    other.fit(from_arrays(numbers.to_numpy(), np.arange(40) % 2, names=["a", "b"]))
+    assert other.input_stage.names == ("a", "b", "b is missing")
+    np.testing.assert_array_equal(other.predict(numbers.to_numpy()), other.predict(numbers))
 
 
 def test_folders_of_images(tmp_path):

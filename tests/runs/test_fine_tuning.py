@@ -124,8 +124,10 @@ def test_tables_keep_the_units_and_columns_of_the_model(tmp_path, monkeypatch):
     out = cli("train", "new.csv", "--target", "warm", "--ignore", "price", "--from", "same", "--epochs", 1, "--out", "classes")
     assert "2 of 4 arrays of parameters and statistics; new: dense2, for 2 classes" in out
     assert Model.load("classes/model.pellucid").network.layers[-2].units == 2
-    out = cli("train", "new.csv", "--target", "price", "--from", "same", "--epochs", 1, code=2)
-    assert "the model was trained on samples of the shape (2,), and the data has (4,)" in out
+    out = cli("train", "new.csv", "--target", "price", "--from", "same", "--epochs", 1, "--out", "again")
+    assert "4 of 4 arrays" in out, "the columns are those of the model"
+    out = cli("train", "new.csv", "--target", "a", "--from", "same", "--epochs", 1, code=2)
+    assert "new.csv: a is a target, and a column that the model reads" in out
 
 
 HEADS = {

@@ -262,8 +262,8 @@ def test_an_address_without_a_dask_scheduler_is_refused(tmp_path, mnist_folder, 
 
 def test_the_mean_needs_all_seeds(tmp_path, mnist_folder):
     work = Sweep(BASE, Grid.parse(["lr=0.1,0.2,0.3"], seeds=2), tmp_path / "swept")
-    row = {"status": "done", "validation_accuracy": 0.9}
-    diverged = {"status": "diverged", "validation_accuracy": None}
+    row = {"status": "done", "score": "accuracy", "validation_accuracy": 0.9}
+    diverged = {"status": "diverged", "score": "accuracy", "validation_accuracy": None}
     rows = [{"lr": 0.1, **row}, {"lr": 0.1, **diverged}, {"lr": 0.2, **row}, {"lr": 0.2, **row, "validation_accuracy": 0.8}]
     one, both, none = work.summaries(rows).values()
     assert (one.mean, str(one)) == (None, "1 of 2 seeds, 1 diverged")

@@ -63,7 +63,9 @@ def show(
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Draw the images into this file (.png or .svg)."),
     target: user_data.Target = None,
     task: user_data.Task = None,
-    missing: user_data.Missing = "error",
+    missing: user_data.Missing = None,
+    categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -84,7 +86,23 @@ def show(
     """
     changes = parse_augmentation(augmentation or "elastic") if augment or augmentation else None
     given = user_data.read_options(
-        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+        target,
+        task,
+        missing,
+        ignore,
+        no_header,
+        size,
+        colour,
+        horizon,
+        window,
+        season,
+        time,
+        context,
+        tokens,
+        lines,
+        encoding,
+        categorical,
+        logarithm,
     )
     splits = datasets.load(name, data_dir, reading=user_data.data_settings(name, None, given, echo)["reading"])
     has_images = len(splits.train.shape) == 3

@@ -55,7 +55,9 @@ def doctor(
     ),
     target: user_data.Target = None,
     task: user_data.Task = None,
-    missing: user_data.Missing = "error",
+    missing: user_data.Missing = None,
+    categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -80,7 +82,23 @@ def doctor(
         if given is not None and not labels:
             raise ConfigError(f"{flag} is for the search for wrong labels: add --labels")
     reading = user_data.read_options(
-        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+        target,
+        task,
+        missing,
+        ignore,
+        no_header,
+        size,
+        colour,
+        horizon,
+        window,
+        season,
+        time,
+        context,
+        tokens,
+        lines,
+        encoding,
+        categorical,
+        logarithm,
     )
     is_run = name not in SOURCES and any(os.path.exists(Path(name) / file) for file in ("config.json", "model.pellucid"))
     if name.endswith(".pellucid") and os.path.isfile(name):

@@ -19,7 +19,7 @@ from pellucid.data.input_stage import ImageScaling
 from pellucid.data.reconstruction import reconstruction
 from pellucid.data.sources.registry import SOURCES
 from pellucid.data.sources.user_data import TABLE_SUFFIXES, kind_of
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.data.text.reading import is_text_file
 from pellucid.errors import ConfigError, did_you_mean
@@ -99,7 +99,7 @@ def evaluate(
             samples = reconstruction(samples)
         name, digest = samples.name, None
     else:
-        splits = load_data(opened[0][1], data_dir, data)
+        splits = load_data(opened[0][1], data_dir, data, models[0])
         samples, name, description, digest = getattr(splits, part), splits.name, describe_splits(splits), splits.sha256
     _check_same_split(runs, opened, part)
     changes = parse_augmentation(augmentation or COPIES_AUGMENTATION) if copies else None
@@ -140,7 +140,7 @@ def evaluate(
 
 
 def _is_forecast(model: Model) -> bool:
-    return isinstance(model.input_stage, Standardization) and model.input_stage.series is not None
+    return isinstance(model.input_stage, TableStage) and model.input_stage.series is not None
 
 
 def _forecast(model: Model | Ensemble, config: Mapping[str, Any], samples: Dataset, splits: Splits | None) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _read_user_data(data: str, model: Model) -> tuple[Dataset, str, str]:
     """Return the samples in a table or a folder, read as for the training of the model; their kind; and lines about them."""
     stage, kind = model.input_stage, kind_of(data)
     reads_folders = isinstance(stage, ImageScaling) and not stage.invert_light_background
-    if kind == "images" and not reads_folders and not isinstance(stage, Standardization):
+    if kind == "images" and not reads_folders and not isinstance(stage, TableStage):
         samples = _read_corrections(Path(data), model)
         return samples, "corrections", f"data      corrections: {len(samples):,} drawings, from {data}"
     samples = model.read(data, labelled=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import os
+import shutil
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,20 +29,25 @@ from pellucid.data.images.folders import image_files
 from pellucid.data.images.image_file import has_light_border
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.series.reading import next_times
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.column_types import has_name_of_identifier
+from pellucid.data.tables.columns import Standardization, TableStage
+from pellucid.data.tables.encoding import Table, texts_of
+from pellucid.data.tables.reading import open_for, read_rows
 from pellucid.data.text import Tokens
 from pellucid.data.text.reading import file_text
-from pellucid.errors import ConfigError, DataError, FileError
+from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
 from pellucid.networks import trailing_layers
 from pellucid.runs.folder import open_run
 from pellucid.runs.forecasts import check_forecasts
 
+STANDARD_INPUT = "-"
 PRINTED_ROWS = 20  # of a table
 CHUNK = 512  # images in memory at the same time
 
-# One prediction: "file" and for tables "row"; then "label" with "probabilities" or "scores", or for regression "prediction".
+# One prediction: "file", for tables "row" and perhaps "id", the cells of the copied columns by name; then "label" with
+# "probabilities" or "scores", or for regression "prediction", or "predictions" by target.
 # For series: "file", "step" and perhaps "time"; then "forecast", a number for each target.
 Row = dict[str, Any]
 
@@ -50,7 +59,14 @@ def predict(
         ...,
         metavar="FILE",
         help="Images and folders of images; tables (.csv or .tsv) for a model that was trained on a table or a series; texts "
-        "for one that was trained on text.",
+        "for one that was trained on text; - for standard input.",
+    ),
+    identifier: list[str] | None = typer.Option(
+        None,
+        "--id",
+        metavar="COLUMN",
+        help="Tables: a column that is copied to the predictions. May be given several times.  [default: the first that has "
+        "the name of an identifier and is no input]",
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
@@ -58,12 +74,23 @@ def predict(
     """Predict the classes of images, the classes or numbers of the rows of tables, the rows after the end of a series, or the
     token after the end of a text.
 
-    The columns of a table are found by their names. Images are resized to the size of the model's inputs, with their aspect
-    ratio kept. For a model of digits they are prepared like the images of MNIST: fitted into 20 by 20 pixels and centred by
-    mass. Strokes may be dark on light or light on dark.
+    The columns of a table are found by their names, and one with identifiers is copied to the predictions. Images are resized
+    to the size of the model's inputs, with their aspect ratio kept. For a model of digits they are prepared like the images of
+    MNIST: fitted into 20 by 20 pixels and centred by mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
+    with contextlib.ExitStack() as held:
+        files = [_from_standard_input(held) if str(file) == STANDARD_INPUT else file for file in files]
+        _predict(str(run), model, files, identifier, json=json, out=out)
+
+
+def _predict(
+    run: str, model: Model, files: Sequence[Path], identifier: Sequence[str] | None, *, json: bool, out: Path | None
+) -> None:
+    """Predict from these files, and print or write the predictions."""
     stage = model.input_stage
+    if identifier and (not isinstance(stage, TableStage) or stage.series is not None):
+        raise ConfigError(f"--id {identifier[0]}: {run} was not trained on a table, so it has no columns to copy")
     is_series = isinstance(stage, Standardization) and stage.series is not None
     if not is_series and not isinstance(stage, Tokens):
         require_vector(model, run)
@@ -71,8 +98,8 @@ def predict(
         rows = [_predict_text(file, model, stage) for file in files]
     elif isinstance(stage, Standardization) and stage.series is not None:
         rows = [row for file in files for row in _predict_series(file, model, stage)]
-    elif isinstance(stage, Standardization):
-        rows = [row for file in files for row in _predict_table(file, model)]
+    elif isinstance(stage, TableStage):
+        rows = [row for file in files for row in _predict_table(file, model, stage, identifier)]
     elif len(model.input_shape) != 3:
         raise ConfigError(f"{run} takes samples of the shape {model.input_shape}, not images (height, width, channels)")
     else:
@@ -83,7 +110,7 @@ def predict(
     if json:
         print_json(rows)
         return
-    printed = rows[:PRINTED_ROWS] if isinstance(stage, Standardization) else rows
+    printed = rows[:PRINTED_ROWS] if isinstance(stage, TableStage) else rows
     width = max(len(_source(row)) for row in printed)
     for row in printed:
         echo(f"{_source(row):<{width}}  {_describe(row, names)}")
@@ -105,7 +132,7 @@ def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     """Return the prediction for a text: its class, or the token that follows its last ones."""
     content = file_text(file)
     if len(model.output_shape) == 1:
-        return _rows([{"file": str(file)}], model.predict([content]), model)[0]
+        return _rows([{"file": _name(file)}], model.predict([content]), model)[0]
     t = model.input_shape[0]
     if stage.separator is None:
         tokens = stage.tokenizer.encode(content)[-t:]
@@ -115,13 +142,52 @@ def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     x = np.zeros((1, t), np.int32)
     x[0, : len(tokens)] = tokens  # networks of texts read nothing after a position
     p = model.predict(x)[0, len(tokens) - 1]
-    return {"file": str(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
+    return {"file": _name(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
 
 
-def _predict_table(file: Path, model: Model) -> list[Row]:
-    data = model.read(file, labelled=False)
-    sources: list[Row] = [{"file": str(file), "row": number} for number in range(1, len(data) + 1)]
+def _from_standard_input(held: contextlib.ExitStack) -> Path:
+    """Return a temporary file with what standard input holds, which is removed when ``held`` is closed."""
+    folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+    file = folder / STANDARD_INPUT
+    with file.open("wb") as out:
+        shutil.copyfileobj(sys.stdin.buffer, out)
+    return file
+
+
+def _name(file: Path) -> str:
+    """Return the name of a file as it was given."""
+    return STANDARD_INPUT if file.name == STANDARD_INPUT else str(file)
+
+
+def _predict_table(file: Path, model: Model, stage: TableStage, identifier: Sequence[str] | None) -> list[Row]:
+    table = open_for(file, stage, _name(file))
+    classes = None if isinstance(model.classes, dict) else model.classes
+    data = read_rows(table, stage, classes, labelled=False)
+    sources: list[Row] = [{"file": _name(file), "row": number} for number in range(1, len(data) + 1)]
+    for source, copied in zip(sources, _copied(table, stage, identifier), strict=False):
+        source["id"] = copied
     return _rows(sources, model.predict(data), model)
+
+
+def _copied(table: Table, stage: TableStage, identifier: Sequence[str] | None) -> list[dict[str, str]]:
+    """Return the cells of the columns that are copied, by their names, for each row; nothing if there are none.
+
+    Raises ConfigError for a column that the table does not have.
+    """
+    used = {column.name for column in (*stage.columns, *stage.target_columns)}
+    found = [name for name in table.names if name and name not in used and has_name_of_identifier(name)][:1]
+    names = found if identifier is None else list(dict.fromkeys(identifier))
+    for name in names:
+        if name not in table.names:
+            raise ConfigError(f"--id {name}: {table.path} has no such column: {did_you_mean(name, table.names)}")
+    if not names:
+        return []
+    positions = [table.names.index(name) for name in names]
+    return [
+        dict(zip(names, (cell.strip() for cell in cells), strict=True))
+        for block in table.blocks()
+        for cells in zip(*(texts_of(block.columns[position]) for position in positions), strict=True)
+    ]
 
 
 def _predict_series(file: Path, model: Model, stage: Standardization) -> list[Row]:
@@ -133,7 +199,7 @@ def _predict_series(file: Path, model: Model, stage: Standardization) -> list[Ro
     rows: list[Row] = []
     for step, values in enumerate(forecast.tolist(), start=1):
         when = {} if times is None else {"time": times[step - 1]}
-        rows.append({"file": str(file), "step": step, **when, "forecast": dict(zip(targets, values, strict=True))})
+        rows.append({"file": _name(file), "step": step, **when, "forecast": dict(zip(targets, values, strict=True))})
     return rows
 
 
@@ -145,7 +211,7 @@ def _predict_images(paths: Sequence[Path], model: Model) -> list[Row]:
         for file, by_name in chunk:
             try:
                 images.append(_read(file, model))
-                sources.append({"file": str(file)})
+                sources.append({"file": _name(file)})
             except (DataError, FileError) as error:
                 if by_name:
                     raise
@@ -177,6 +243,13 @@ def _chunks(images: Iterator[tuple[Path, bool]]) -> Iterator[list[tuple[Path, bo
 def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
     """Return a row for each output. Without a softmax or sigmoid at the end of the network, outputs are scores."""
     if not model.state.loss.classifies and model.classes is None:
+        stage = model.input_stage
+        if isinstance(stage, TableStage) and len(stage.targets) == outputs.shape[1] > 1:
+            targets = [column.name for column in stage.targets]
+            return [
+                {**source, "predictions": dict(zip(targets, y.tolist(), strict=True))}
+                for source, y in zip(sources, outputs, strict=True)
+            ]
         if outputs.shape[1] > 1:
             raise ConfigError(f"this model predicts {outputs.shape[1]} numbers for each sample: use model.predict(x) in Python")
         return [{**source, "prediction": float(y[0])} for source, y in zip(sources, outputs, strict=True)]
@@ -190,12 +263,15 @@ def _rows(sources: Sequence[Row], outputs: Array, model: Model) -> list[Row]:
 def _source(row: Row) -> str:
     if "step" in row:
         return f"{row['file']}+{row['step']}" + (f"  {row['time']}" if "time" in row else "")
-    return f"{row['file']}:{row['row']}" if "row" in row else str(row["file"])
+    copied = "  ".join(row.get("id", {}).values())
+    place = f"{row['file']}:{row['row']}" if "row" in row else str(row["file"])
+    return f"{place}  {copied}" if copied else place
 
 
 def _describe(row: Row, names: Sequence[str]) -> str:
-    if "forecast" in row:
-        return "  ".join(f"{target} {format_number(value)}" for target, value in row["forecast"].items())
+    if "forecast" in row or "predictions" in row:
+        numbers = row["forecast"] if "forecast" in row else row["predictions"]
+        return "  ".join(f"{target} {format_number(value)}" for target, value in numbers.items())
     if "prediction" in row:
         return format_number(row["prediction"])
     values = np.asarray(row["probabilities"] if "probabilities" in row else row["scores"])
@@ -213,14 +289,22 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
         writer.writerow([*sources, *rows[0]["forecast"]])
         writer.writerows([*(row.get(name, "") for name in sources), *row["forecast"].values()] for row in rows)
         return text.getvalue()
-    if "prediction" in rows[0]:
-        writer.writerow([*sources, "prediction"])
-        writer.writerows([*(row[name] for name in sources), row["prediction"]] for row in rows)
+    copied = list(dict.fromkeys(name for row in rows for name in row.get("id", {})))
+
+    def source(row: Row) -> list[Any]:
+        return [*(row[name] for name in sources), *(row.get("id", {}).get(name, "") for name in copied)]
+
+    if "prediction" in rows[0] or "predictions" in rows[0]:
+        single = "prediction" in rows[0]
+        headings = ["prediction"] if single else [f"prediction of {name}" for name in rows[0]["predictions"]]
+        writer.writerow([*sources, *copied, *headings])
+        for row in rows:
+            writer.writerow([*source(row), *([row["prediction"]] if single else row["predictions"].values())])
         return text.getvalue()
     kind, heading = ("probabilities", "probability") if "probabilities" in rows[0] else ("scores", "score")
-    writer.writerow([*sources, "prediction", *(f"{heading} of {name}" for name in names)])
+    writer.writerow([*sources, *copied, "prediction", *(f"{heading} of {name}" for name in names)])
     for row in rows:
-        writer.writerow([*(row[name] for name in sources), row["label"], *(f"{value:.6g}" for value in row[kind])])
+        writer.writerow([*source(row), row["label"], *(f"{value:.6g}" for value in row[kind])])
     return text.getvalue()
 
 

@@ -97,7 +97,9 @@ def train(
     ),
     target: user_data.Target = None,
     task: user_data.Task = None,
-    missing: user_data.Missing = "error",
+    missing: user_data.Missing = None,
+    categorical: user_data.Categorical = None,
+    logarithm: user_data.Logarithm = None,
     ignore: user_data.Ignore = None,
     no_header: user_data.NoHeader = False,
     horizon: user_data.Horizon = None,
@@ -130,7 +132,23 @@ def train(
         return
     notify = functools.partial(echo, quiet=quiet)
     reading = user_data.read_options(
-        target, task, missing, ignore, no_header, size, colour, horizon, window, season, time, context, tokens, lines, encoding
+        target,
+        task,
+        missing,
+        ignore,
+        no_header,
+        size,
+        colour,
+        horizon,
+        window,
+        season,
+        time,
+        context,
+        tokens,
+        lines,
+        encoding,
+        categorical,
+        logarithm,
     )
     if from_run is not None:
         if model is not None:

@@ -10,18 +10,17 @@ import typer
 from pellucid.core.config import MAX_COUNT
 from pellucid.data.sources.registry import CLASS_MAPS, SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions, parse_size, suggest_settings
-from pellucid.errors import ConfigError
 
 DEFAULT_PRESET = "mlp"  # for data sets by name
 SEGMENTATION_PRESET = "unet-small"  # for those with class maps
 TEXT_PRESETS = {"tinyshakespeare": "gpt", "names": "gpt-mini"}
 
-Target = Annotated[  # a list, so that a second target is refused with advice, not merely as a repeated option
+Target = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
         metavar="COLUMN",
-        help="Tables: the column to predict, one for each model. Series: the columns to forecast, as in a,b.",
+        help="Tables and series: the column to predict; several columns of numbers, as in a,b, are predicted together.",
     ),
 ]
 Task = Annotated[
@@ -33,12 +32,28 @@ Task = Annotated[
     ),
 ]
 Missing = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--missing",
         metavar="NAME",
-        help="Tables: what to do about missing values: error, mean (fill in the mean of the training set) or drop (leave out "
-        "the row). Series: error or last (fill in the last known value).",
+        help="Tables: what to do about missing values: value (they are values of their own, the default), error, mean (fill "
+        "in the mean of the training set) or drop (leave out the row). Series: error (the default) or last (fill in the last "
+        "known value).",
+    ),
+]
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--categorical",
+        metavar="COLUMN",
+        help="Tables: a column whose numbers are categories, such as postal codes. May be given several times.",
+    ),
+]
+Logarithm = Annotated[
+    bool | None,
+    typer.Option(
+        "--logarithm/--no-logarithm",
+        help="Tables: whether the logarithms of the target are learned.  [default: if it is positive and skewed, as costs are]",
     ),
 ]
 Ignore = Annotated[
@@ -119,7 +134,7 @@ Colour = Annotated[
 def read_options(
     target: list[str] | None,
     task: str | None,
-    missing: str,
+    missing: str | None,
     ignore: list[str] | None,
     no_header: bool,
     size: str | None,
@@ -132,19 +147,15 @@ def read_options(
     tokens: int | None,
     lines: bool,
     encoding: str,
+    categorical: list[str] | None,
+    logarithm: bool | None,
 ) -> ReadOptions:
-    """Return the read options for the values of the options above. Raises ConfigError."""
+    """Return the read options for the values of the options above. Raises ConfigError for a size that is none."""
     column: str | tuple[str, ...] | None = None
     if horizon is not None and target:
         column = tuple(name.strip() for names in target for name in names.split(","))
-    elif target and len(target) > 1:
-        given = " ".join(f"--target {name}" for name in target)
-        raise ConfigError(
-            f"{given}: a model predicts one column: train one model for each, and leave out the other targets with --ignore; "
-            "with --horizon it forecasts several columns of a series"
-        )
     elif target:
-        column = target[0]
+        column = target[0] if len(target) == 1 else tuple(target)
     return ReadOptions(
         target=column,
         task=task,
@@ -161,6 +172,8 @@ def read_options(
         tokens=tokens,
         lines=lines,
         encoding=encoding,
+        categorical=tuple(categorical or ()),
+        logarithm=logarithm,
     )
 
 

@@ -6,6 +6,7 @@ selected, scaled and augmented, and written to the array that the network reads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -14,11 +15,15 @@ import numpy as np
 from pellucid.core import rng
 from pellucid.core.memory import Array, aligned_zeros
 from pellucid.core.named_arrays import NamedArrays
-from pellucid.data.input_stage import InputStage
+from pellucid.data.input_stage import InputStage, Passthrough
 from pellucid.data.sample_augmentation import SampleAugmentation
+from pellucid.data.tables.columns import TableStage
 from pellucid.data.target_maps import moved
 from pellucid.errors import ShapeError
 from pellucid.kernels import Kernels
+
+SCALED_ONCE = 1 << 24  # values of a table (64 MiB) that are scaled before the training
+_CHUNK = 4096  # rows that are scaled together
 
 
 class BatchSource(Protocol):
@@ -29,6 +34,21 @@ class BatchSource(Protocol):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any, Any]]:
         """Yield the batches (x, targets, weights) of an epoch, without the first ``start`` of them."""
+
+
+def _scaled_once(x: Array, rows: Array | None, stage: TableStage, kernels: Kernels) -> tuple[Array, Array | None, InputStage]:
+    """Return the rows of a small table as the network reads them, which saves their scaling in every epoch.
+
+    A large table is returned as it is, and scaled batch by batch. The values are the same.
+    """
+    n = len(x) if rows is None else len(rows)
+    if n * math.prod(x.shape[1:]) > SCALED_ONCE:
+        return x, rows, stage
+    out = np.empty((n, *x.shape[1:]), np.float32)
+    for start in range(0, n, _CHUNK):
+        part = slice(start, min(start + _CHUNK, n))
+        stage.transform(x, part if rows is None else rows[part], out[part], kernels)
+    return out, None, Passthrough()
 
 
 class Batches:
@@ -63,6 +83,8 @@ class Batches:
         own_rows: Callable[[int], slice] | None = None,
     ):
         self.own_rows = own_rows
+        if isinstance(stage, TableStage) and stage.series is None and augmentation is None:
+            x, rows, stage = _scaled_once(x, rows, stage, kernels)
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
         self.augmentation, self.interpolate = augmentation, interpolate
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle

@@ -10,14 +10,20 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.core.named_arrays import NamedArrays
+from pellucid.data.sparse import SparseMatrix, is_sparse
 from pellucid.errors import DataError, ShapeError
 
 
 def numeric_array(values: Any, what: str, name: str = "data") -> Array:
-    """Return ``values`` as a numeric array with at least one axis. An array is returned unchanged, without a copy.
+    """Return ``values`` as a numeric array with at least one axis. An array is returned unchanged, without a copy, and a sparse
+    matrix as a SparseMatrix.
 
     Raises DataError for values that are not numbers, and ShapeError for a single number.
     """
+    if isinstance(values, SparseMatrix):
+        return values  # type: ignore[return-value]  # it takes the place of an array
+    if is_sparse(values):
+        return SparseMatrix.of(values, what, name)  # type: ignore[return-value]
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{name}: {what} is a masked array; fill the masked values or leave these samples out")
     try:

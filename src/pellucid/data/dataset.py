@@ -31,7 +31,9 @@ from pellucid.data.checks import (
 from pellucid.data.input_stage import ImageScaling, InputStage, input_stage_for
 from pellucid.data.input_stages import InputStages
 from pellucid.data.series.layout import SeriesLayout
-from pellucid.data.tables.columns import Column, fit_standardization
+from pellucid.data.sparse import SparseMatrix
+from pellucid.data.tables.columns import VALUE, Column, fit_standardization
+from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.data.text.stage import Tokens
 from pellucid.errors import DataError, ShapeError, did_you_mean
 
@@ -44,19 +46,22 @@ class Origin:
 
     ``notes`` are lines of text about the decisions that were made, and ``skipped`` lists the files that could not be read,
     each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
-    column, ``missing`` is the treatment of missing values ("error", "mean" or "drop"), and ``header`` is whether the table had
-    column names in its first line. For a series, ``series`` is its layout. For a text, ``tokens`` is the input stage of its
-    samples.
+    column, ``missing`` is the treatment of missing values ("value", "error", "mean" or "drop"), and ``header`` is whether the
+    table had column names in its first line; ``targets`` describe the predicted columns, if there are several or their numbers
+    have separators, and ``logarithm`` is whether a run learns their logarithms. For a series, ``series`` is its layout. For a
+    text, ``tokens`` is the input stage of its samples.
     """
 
     notes: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     columns: tuple[Column, ...] | None = None
-    missing: str = "error"
+    missing: str = VALUE
     target: str = "target"
     header: bool = True
     series: SeriesLayout | None = None
     tokens: Tokens | None = None
+    targets: tuple[Column, ...] = ()
+    logarithm: bool = False
 
 
 class Dataset:
@@ -159,9 +164,10 @@ class Dataset:
         if origin.tokens is not None:
             return origin.tokens
         if origin.columns is not None:
-            return fit_standardization(
-                origin.columns, x, self.rows, origin.missing, origin.target, origin.header, origin.series
-            )
+            described = origin.missing, origin.target, origin.header
+            if origin.series is None and origin.missing != "mean":
+                return fit_robust_scaling(origin.columns, x, self.rows, *described, origin.targets)
+            return fit_standardization(origin.columns, x, self.rows, *described, origin.series, origin.targets)
         if x.dtype == np.uint8:
             return ImageScaling(invert_light_background=False)
         return input_stage_for(x)
@@ -187,7 +193,7 @@ class Dataset:
         chosen = row_indices(rows, len(self), self.name)
         chosen = chosen if self.rows is None else self.rows[chosen]
         arrays = (self.source_x, self.source_y, self.source_sample_weight)
-        if any(isinstance(array, np.memmap) for array in _parts(self.source_x).values()):
+        if any(isinstance(array, (np.memmap, SparseMatrix)) for array in _parts(self.source_x).values()):
             return self._with(arrays, chosen)
         return self._with([None if array is None else array[chosen] for array in arrays])
 
@@ -289,7 +295,7 @@ class Dataset:
             html.append(
                 datasets.dataset(
                     f"{key}:" if key else self._summary(),
-                    array[rows],
+                    np.asarray(array[rows]) if isinstance(array, SparseMatrix) else array[rows],
                     None if self.source_y is None or several else self.source_y[rows],
                     columns=columns,
                     target="target" if origin is None else origin.target,
@@ -389,7 +395,10 @@ def digest(*sets: Dataset) -> str:
             for start in range(0, len(data), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 rows = part if data.rows is None else data.rows[part]
-                sha.update(np.ascontiguousarray(x[rows]).data)
+                part_x = x[rows]
+                arrays = (part_x.values, part_x.columns, part_x.starts) if isinstance(part_x, SparseMatrix) else (part_x,)
+                for array in arrays:
+                    sha.update(np.ascontiguousarray(array).data)
         if data.source_y is not None:
             for name, y in sorted(_parts(data.source_y).items()):
                 sha.update(name.encode())

@@ -17,12 +17,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from pellucid.core.config import Config
+from pellucid.core.config import Config, Positive
 from pellucid.core.memory import Array
+from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
 from pellucid.kernels import Kernels
 
 _CHUNK = 512  # samples that are checked together
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class InputStage(Config, ABC):
@@ -93,6 +95,9 @@ class Passthrough(InputStage):
         return x.dtype.kind in "bif" or (x.dtype.kind == "u" and x.dtype.itemsize > 1)
 
     def transform(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
+        if isinstance(x, SparseMatrix):
+            with np.errstate(over="ignore"):
+                return self.checked(x.write(rows, out), rows, kernels)
         flags = x.flags
         needs_no_conversion = x.dtype == out.dtype and flags.c_contiguous and flags.aligned
         if needs_no_conversion and isinstance(rows, slice):
@@ -102,6 +107,10 @@ class Passthrough(InputStage):
         else:
             with np.errstate(over="ignore"):  # values beyond float32 become infinite and raise DataError below
                 out[...] = x[rows]  # converts the dtype, the byte order and the strides
+        return self.checked(out, rows, kernels)
+
+    def checked(self, out: Array, rows: Array | slice, kernels: Kernels) -> Array:
+        """Return ``out``. Raises DataError for NaN and infinity."""
         if not kernels.all_finite(out):
             bad = np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]
             sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
@@ -109,6 +118,8 @@ class Passthrough(InputStage):
         return out
 
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        if isinstance(x, SparseMatrix) and np.abs(x.values).max(initial=0) <= _MAX_FLOAT32:
+            return  # its values are finite
         n = len(x) if rows is None else len(rows)
         out = np.empty((min(n, _CHUNK), *x.shape[1:]), np.float32)
         for start in range(0, n, _CHUNK):
@@ -117,6 +128,34 @@ class Passthrough(InputStage):
 
     def _advice(self, x: Array) -> str:
         return "pass values of the same kind as the training data, for example x.astype(np.float32) / 255"
+
+
+@dataclass(frozen=True)
+class Scaling(InputStage):
+    """The input stage of samples that are divided by one number: x' = x / scale. Zeros remain zeros, as in sparse matrices."""
+
+    scale: Positive
+
+    expects: ClassVar[str] = "real numbers"
+    factor: ClassVar[float] = 1.0
+
+    def accepts(self, x: Array) -> bool:
+        return x.dtype.kind in "biuf"
+
+    def transform(self, x: Array, rows: Array | slice, out: Array, kernels: Kernels) -> Array:
+        with np.errstate(over="ignore"):
+            if isinstance(x, SparseMatrix):
+                x.write(rows, out)
+            else:
+                out[...] = x[rows]
+            out *= out.dtype.type(1 / self.scale)
+        return Passthrough().checked(out, rows, kernels)
+
+    def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
+        Passthrough().check_values(x, rows, kernels)
+
+    def _advice(self, x: Array) -> str:
+        return "pass values of the same kind as the training data"
 
 
 def input_stage_for(x: Array) -> InputStage:

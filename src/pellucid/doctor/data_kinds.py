@@ -19,7 +19,7 @@ NAN_IN_DATA = Kind(
     "the number of samples whose inputs or targets contain NaN or infinity",
     0,
     "one such value makes all parameters NaN, so fit refuses it",
-    "Leave these samples out, or fill the gaps; tables fill them with missing='mean' (--missing mean).",
+    "Leave these samples out, or fill the gaps; in tables they are values of their own with missing='value' (--missing value).",
 )
 CONSTANT_INPUTS = Kind(
     "constant-inputs",

@@ -40,7 +40,7 @@ class Rows:
         """Return the samples, in chunks."""
         for start in range(0, len(self), CHUNK):
             part = slice(start, start + CHUNK)
-            yield self.source[part if self.rows is None else self.rows[part]]
+            yield np.asarray(self.source[part if self.rows is None else self.rows[part]])
 
     def spread(self, count: int) -> tuple[Array, Array]:
         """Return up to ``count`` samples, evenly spread, and their indices."""

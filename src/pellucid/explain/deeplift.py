@@ -49,6 +49,7 @@ from pellucid.layers import (
     Dense,
     Dropout,
     Embedding,
+    Exp,
     Flatten,
     GaussianNoise,
     GlobalAveragePool1D,
@@ -165,7 +166,7 @@ def _with_rule(layer: Any) -> Any:
         return layer
     if isinstance(layer, MAXIMA):
         return _MaximumRule(layer)
-    elementwise = isinstance(layer, (Activation, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
+    elementwise = isinstance(layer, (Activation, Exp, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
     return _ChordRule(layer) if elementwise else _MeanGradientRule(layer)
 
 

@@ -56,6 +56,7 @@ from pellucid.layers import (
     Dense,
     Dropout,
     Embedding,
+    Exp,
     Flatten,
     FromState,
     GaussianNoise,
@@ -147,6 +148,7 @@ LAYERS: dict[type, Emitters] = {
     Permute: Emitters(basics.permute, calls.permute, plain.permute),
     Repeat: Emitters(basics.repeat, call(np_basics.repeat), plain.repeat),
     Rescale: Emitters(basics.rescale, call(np_basics.rescale), plain.rescale),
+    Exp: Emitters(activations.activation("Exp"), call(np_activations.exponential), plain.elementwise("exponential")),
     Reshape: Emitters(basics.reshape, calls.reshape, plain.omit),
     Slice: Emitters(basics.slice_axis, calls.slice_axis, plain.slice_axis),
     # layers that do nothing in prediction

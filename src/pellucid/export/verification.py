@@ -18,7 +18,7 @@ from pellucid.core.memory import Array, Shape
 from pellucid.core.rng import generator
 from pellucid.data.input_stage import ImageScaling
 from pellucid.data.input_stages import AnyStage, InputStages
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import SOURCES
 from pellucid.layers import Embedding, Layer
@@ -51,9 +51,19 @@ def _random(layers: Iterable[tuple[str, object]], stage: Any, shape: Shape, n: i
     if entries:
         return random.integers(0, min(entries), (n, *shape))
     x = random.standard_normal((n, *shape))
-    if isinstance(stage, Standardization):
-        return np.array(stage.mean) + np.array(stage.scale) * x
+    if isinstance(stage, TableStage):
+        return _random_rows(stage, x, random)
     return x.astype(np.float32)
+
+
+def _random_rows(stage: TableStage, x: Array, random: np.random.Generator) -> Array:
+    """Return rows of a table as far from the middle as the values x (…, d); codes are random ones."""
+    spread = np.minimum(np.array(stage.spread), 1e30)  # a constant value has a spread without meaning
+    rows = np.array(stage.middle) + spread * x
+    for i, kind in enumerate(stage.value_kinds):
+        if isinstance(kind, int):
+            rows[..., i] = random.integers(0, kind, rows.shape[:-1])
+    return rows
 
 
 def run_onnx(path: str | Path, x: Any) -> Any:

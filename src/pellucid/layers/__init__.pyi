@@ -28,6 +28,7 @@ from pellucid.layers.convolution_1d import Conv1D as Conv1D
 from pellucid.layers.dense import Dense as Dense
 from pellucid.layers.dropout import AlphaDropout as AlphaDropout, Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
 from pellucid.layers.embedding import Embedding as Embedding, Unembedding as Unembedding
+from pellucid.layers.exponential import Exp as Exp
 from pellucid.layers.gated import SwiGLU as SwiGLU
 from pellucid.layers.merge import (
     Add as Add,

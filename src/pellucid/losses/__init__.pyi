@@ -13,6 +13,7 @@ from pellucid.losses.hinge import Hinge as Hinge
 from pellucid.losses.regression import (
     GaussianNLL as GaussianNLL,
     Huber as Huber,
+    LogSquaredError as LogSquaredError,
     MeanAbsoluteError as MeanAbsoluteError,
     MeanSquaredError as MeanSquaredError,
     Poisson as Poisson,

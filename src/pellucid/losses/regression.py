@@ -63,6 +63,42 @@ class MeanSquaredError(Loss):
 
 
 @dataclass(frozen=True)
+class LogSquaredError(Loss):
+    """l = mean over the outputs of ((ln ŷ − ln y)/unit)², for outputs and targets above 0. ∂l/∂ŷ = 2 (ln ŷ − ln y)/(k unit² ŷ).
+
+    Errors count in proportion: 10 % too much is as wrong for a cheap house as for an expensive one. The outputs must be above
+    0; :class:`~pellucid.Exp` as the last layer ensures it.
+
+    If ``unit`` is the standard deviation of the logarithms of the targets, a network that always predicts the exponential of
+    their mean has a loss of 1. It is one number for all outputs, or one for each.
+
+    Targets: numbers above 0, (n, k), or (n) for one output.
+    """
+
+    unit: Positive | tuple[Positive, ...] = 1.0
+
+    def check_outputs(self, shape: Shape) -> None:
+        check_per_output(self, "unit", self.unit, shape)
+
+    def targets(self, y: Array, shape: Shape) -> Array:
+        numbers = numeric_targets(finite_targets(y), shape, "LogSquaredError")
+        if numbers.size and not numbers.min() > 0:
+            bad = int(np.flatnonzero((numbers <= 0).any(axis=1))[0])
+            raise InvalidTarget(f"LogSquaredError takes numbers above 0; got {numbers[bad].min():g} in {{}}", bad)
+        return numbers
+
+    def compute(
+        self, z: Array, targets: Array, weights: Array, scale: float, outputs: Array, dz: Array, kernels: Kernels
+    ) -> float:
+        kernels.copy(z.reshape(-1), outputs.reshape(-1))
+        factor = np.asarray(1 / np.asarray(self.unit), z.dtype)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of an output that is not positive, the loss is not finite
+            loss = kernels.squared_error(np.log(z) * factor, np.log(targets) * factor, weights, scale, dz)
+            dz *= factor / z
+        return float(loss)
+
+
+@dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
     """l = mean over the outputs of |ŷ − y|, after any layer. ∂l/∂ŷ = sign(ŷ − y)/k, and 0 where they are equal.
 

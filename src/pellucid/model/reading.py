@@ -11,7 +11,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.images.folders import read_folder
 from pellucid.data.input_stage import ImageScaling, InputStage
 from pellucid.data.series.reading import read_windows
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import Standardization, TableStage
 from pellucid.data.tables.frame import is_frame
 from pellucid.data.tables.reading import read_rows
 from pellucid.data.text.reading import read_for
@@ -40,7 +40,7 @@ def read(
     if is_frame(source) or not os.path.isdir(what):
         if isinstance(stage, Standardization) and stage.series is not None:
             return read_windows(source, stage, shape[0], labelled=labelled is not False)
-        if isinstance(stage, Standardization):
+        if isinstance(stage, TableStage):
             return read_rows(source, stage, classes, labelled=labelled)
         needs = "data without names of columns, so that those of a table cannot be found"
     else:

@@ -9,7 +9,7 @@ from pellucid.core.config import NonNegative, validate
 from pellucid.core.memory import Shape
 from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss
@@ -133,14 +133,14 @@ def checked_stage(stage: Any, network: Layer, shape: Any) -> AnyStage | None:
     names = input_names(network)
     if stage is None or (names is None and not isinstance(stage, Mapping)):
         single: InputStage | None = validate(stage, InputStage | None, "Model", "input_stage")
-        if isinstance(single, Standardization):
+        if isinstance(single, TableStage):
             single.check_shape(shape)
         return single
     if names is None:
         raise ConfigError("input_stage is a dictionary, but the network has one input: give the stage alone")
     stages = InputStages(by_name(stage, names, "input_stage", "input"))
     for name, one in stages.items():
-        if isinstance(one, Standardization):
+        if isinstance(one, TableStage):
             try:
                 one.check_shape(shape[name])
             except ConfigError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +17,35 @@ if TYPE_CHECKING:
 Combination = tuple[Any, ...]  # one value of each setting
 
 
+@dataclass(frozen=True)
+class _Score:
+    """The score of a sweep: its name, and whether it is shown in percent."""
+
+    name: str
+    percent: bool
+
+    def text(self, value: float, *, unit: bool = False) -> str:
+        """Return a value as text, with its unit if it has one."""
+        if not self.percent:
+            return f"{value:.4f}"
+        return f"{100 * value:.2f}{' %' if unit else ''}"
+
+
 def sweep(
     values: Mapping[str, Sequence[Any]],
     means: Mapping[Combination, float],
     texts: Mapping[Combination, str] | None = None,
     title: str = "",
+    *,
+    score: str = "accuracy",
+    percent: bool = True,
 ) -> Figure:
-    """Draw the validation accuracies of a sweep.
+    """Draw the validation scores of a sweep.
 
-    ``values`` has the values of each setting, and ``means`` the accuracy (0 … 1) of each combination. Two settings are drawn
-    as a heat map with a number in each cell and a frame around the best one, one setting as a dot for each value with the
-    best one as a vermilion square. A combination without a mean shows its entry in ``texts``, such as "diverged". Raises
-    ConfigError for any other number of settings.
+    ``values`` has the values of each setting, and ``means`` the ``score`` of each combination: an accuracy (0 … 1), which is
+    shown in ``percent``, or another number. Two settings are drawn as a heat map with a number in each cell and a frame around
+    the best one, one setting as a dot for each value with the best one as a vermilion square. A combination without a mean
+    shows its entry in ``texts``, such as "diverged". Raises ConfigError for any other number of settings.
     """
     settings = list(values)
     if len(settings) not in (1, 2):
@@ -36,9 +54,10 @@ def sweep(
         raise ConfigError("a sweep figure needs at least one value for each setting")
     texts = texts or {}
     best = max(means, key=lambda combination: means[combination], default=None)
-    alt_text = _alt_text(settings, values, means, best)
+    shown = _Score(score, percent)
+    alt_text = _alt_text(settings, values, means, best, shown)
     if len(settings) == 1:
-        return with_alt(_draw_dots(settings[0], values[settings[0]], means, texts, best, title), alt_text)
+        return with_alt(_draw_dots(settings[0], values[settings[0]], means, texts, best, title, shown), alt_text)
     rows, columns = values[settings[0]], values[settings[1]]
     figure, (ax,) = blank_figure(1.8 + 0.95 * len(columns), 1.3 + 0.6 * len(rows), 1)
     table = np.array([[means.get((row, column), np.nan) for column in columns] for row in rows])
@@ -49,7 +68,7 @@ def sweep(
         for j, column in enumerate(columns):
             value = table[i, j]
             dark = not np.isnan(value) and value > low + 0.6 * (high - low)
-            text = f"{100 * value:.2f} %" if not np.isnan(value) else _missing_text(texts, (row, column))
+            text = shown.text(value, unit=True) if not np.isnan(value) else _missing_text(texts, (row, column))
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
             if (row, column) == best:
                 frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2.5}
@@ -60,7 +79,7 @@ def sweep(
     ax.set_ylabel(settings[0])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title(title or "Validation accuracy")
+    ax.set_title(title or f"Validation {score}")
     return with_alt(figure, alt_text)
 
 
@@ -69,13 +88,14 @@ def _alt_text(
     values: Mapping[str, Sequence[Any]],
     means: Mapping[Combination, float],
     best: Combination | None,
+    shown: _Score,
 ) -> str:
     over = " and ".join(f"{name} ({join_names(values[name], 12)})" for name in settings)
     if best is None:
-        return f"Validation accuracy over {over}: no results yet."
+        return f"Validation {shown.name} over {over}: no results yet."
     at = " and ".join(f"{name} = {value}" for name, value in zip(settings, best, strict=True))
-    low, high = (100 * end(means.values()) for end in (min, max))
-    return f"Validation accuracy over {over}: {low:.2f} to {high:.2f} %, the best at {at}."
+    low, high = shown.text(min(means.values())), shown.text(max(means.values()), unit=True)
+    return f"Validation {shown.name} over {over}: {low} to {high}, the best at {at}."
 
 
 def _missing_text(texts: Mapping[Combination, str], combination: Combination) -> str:
@@ -96,6 +116,7 @@ def _draw_dots(
     texts: Mapping[Combination, str],
     best: Combination | None,
     title: str,
+    shown: _Score,
 ) -> Figure:
     figure, (ax,) = blank_figure(1.5 + 0.8 * max(3, len(values)), 3.2, 1)
     for i, value in enumerate(values):
@@ -105,13 +126,14 @@ def _draw_dots(
             continue
         mean = means[(value,)]
         color, marker = (VERMILION, "s") if (value,) == best else (BLUE, "o")
-        ax.plot([i], [100 * mean], color=color, marker=marker, markersize=7)
-        ax.annotate(f"{100 * mean:.2f}", (i, 100 * mean), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=9)
+        height = 100 * mean if shown.percent else mean
+        ax.plot([i], [height], color=color, marker=marker, markersize=7)
+        ax.annotate(shown.text(mean), (i, height), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=9)
     ax.set_xticks(range(len(values)), [str(value) for value in values])
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.margins(y=0.15)
     ax.set_xlabel(setting)
-    ax.set_ylabel("Validation accuracy (%)")
+    ax.set_ylabel(f"Validation {shown.name}{' (%)' if shown.percent else ''}")
     if title:
         ax.set_title(title)
     return figure

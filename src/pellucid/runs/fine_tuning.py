@@ -11,9 +11,9 @@ from typing import Any
 
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import Column, TableStage
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers import Dense, Layer, Rescale, Softmax
+from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
@@ -61,7 +61,7 @@ class Start:
         whole = network if isinstance(network, Composite) else Sequential(network)
         if len(self.model.output_shape) > 1:  # of a forecast or an image: the task checks the shape
             return whole
-        regression = isinstance(trailing_layers(whole)[-1], Rescale)
+        regression = isinstance(trailing_layers(whole)[-1], (Rescale, Exp))
         if regression and outputs > 1:  # its numbers become classes
             body = without_last_layer(whole)
             whole = Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Softmax())
@@ -83,6 +83,12 @@ class Start:
         colour = {1: "grey", 3: "colour"}.get(channels)
         return dataclasses.replace(options, size=options.size or (height, width), colour=options.colour or colour)
 
+    @property
+    def columns(self) -> tuple[Column, ...] | None:
+        """The columns of the table that the model was trained on, which a new table has too; None for other data."""
+        stage = self.model.input_stage
+        return stage.columns if isinstance(stage, TableStage) and stage.series is None else None
+
     def check(self, data: Dataset) -> None:
         """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast."""
         shape = self.model.input_shape
@@ -94,7 +100,7 @@ class Start:
                 f"needs {needed}"
             )
         stage, layout = self.model.input_stage, None if data.origin is None else data.origin.series
-        known = stage.series if isinstance(stage, Standardization) else None
+        known = stage.series if isinstance(stage, TableStage) else None
         if (layout is None) != (known is None) or (
             layout is not None and known is not None and layout.targets != known.targets
         ):

@@ -39,7 +39,8 @@ from pellucid.core.json_text import json_text
 from pellucid.core.locks import Holder, exclusive_lock, holder, this_process
 from pellucid.data.dataset import Splits
 from pellucid.data.reconstruction import reconstruction_splits
-from pellucid.data.sources.user_data import ReadOptions
+from pellucid.data.sources.user_data import ReadOptions, read_known_splits
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import FileError, LockedError
 from pellucid.model.model import Model
 from pellucid.runs import file_content
@@ -329,10 +330,16 @@ def _why(path: Path, status: Mapping[str, Any]) -> str:
     return "killed" if last in ("training", "evaluating") else "interrupted"
 
 
-def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None) -> Splits:
-    """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way."""
+def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None, model: Model | None = None) -> Splits:
+    """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way.
+
+    A table has the columns of the ``model``, if that is given.
+    """
     settings = config.get("data", {})
     requested, reading = settings.get("requested") or "mnist", settings.get("reading")
+    stage = None if model is None else model.input_stage
+    if name in (None, requested) and isinstance(stage, TableStage) and stage.series is None and reading is not None:
+        return read_known_splits(requested, stage, model.classes if model else None, settings.get("split_seed") or 0)
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
     splits = data.load(name or requested, data_dir, settings.get("split_seed") or 0, options)
     return reconstruction_splits(splits) if settings.get("reconstructs") else splits

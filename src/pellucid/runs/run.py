@@ -26,7 +26,8 @@ from pellucid.data import Dataset, Splits
 from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.sources.user_data import ReadOptions, is_table, read_splits
+from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.doctor.watch import Watch
 from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
@@ -239,8 +240,8 @@ def prepare(
     settings, recipe, earlier = plan.settings, plan.recipe, out if isinstance(out, EarlierRun) else None
     if ranks.current().size == 1:
         compilation.start_early()  # helpers import the compiled kernels while this process reads the data
-    splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
+    splits, train_set = _load(settings, recipe, start)
     if start is not None:
         start.check(train_set)
     if earlier is not None:
@@ -324,10 +325,12 @@ def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -
         raise DataError(f"{path} started from {start.path}, which has changed since then: start a new run")
 
 
-def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
+def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[Splits, Dataset]:
     """Return the data, and the part of its training set that the run uses."""
 
     def load() -> Splits:
+        if start is not None and start.columns is not None and settings.data not in SOURCES and is_table(settings.data):
+            return read_splits(settings.data, settings.reading or ReadOptions(), settings.split_seed, start.columns)
         return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
 
     first: list[Splits] = []
@@ -477,7 +480,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
     part = "test" if test else "validation"
     samples: Dataset = getattr(splits, part)
     forecasts = None
-    if isinstance(model.input_stage, Standardization) and model.input_stage.series is not None:
+    if isinstance(model.input_stage, TableStage) and model.input_stage.series is not None:
         reading = prepared.plan.settings.reading
         with ranks.alone():
             forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
@@ -576,8 +579,10 @@ def _save_figures(
         plots.save(figure, folder / "forecasts.png")
     else:
         plotted = samples.limit(PLOTTED_PREDICTIONS)
-        figure = plots.predictions(np.asarray(plotted.y), model.predict(plotted.x), title)
-        plots.save(figure, folder / "predictions.png")
+        y, predicted = np.asarray(plotted.y).reshape(len(plotted), -1), model.predict(plotted)
+        for i in range(y.shape[1]):  # of several targets, one figure for each
+            number = f"-{i + 1}" if y.shape[1] > 1 else ""
+            plots.save(plots.predictions(y[:, i], predicted[:, i], title), folder / f"predictions{number}.png")
 
 
 def describe_splits(splits: Splits) -> str:

@@ -5,7 +5,8 @@ Every cell of the grid is one combination of values with one seed. It is an ordi
 of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells: those that were
 interrupted go on from their checkpoints, and those that failed for another reason are tried again.
 
-Scores are those of the validation set, and settings are chosen by them; no cell uses the test set. The processes come from
+Scores are those of the validation set (the accuracy, or for numbers R²), and settings are chosen by them; no cell uses the test
+set. The processes come from
 joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many cells run at the same time. On one
 machine each process gets its own part of the cores, so that the processes do not compete for them.
 """
@@ -28,10 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid.core.config import to_json
 from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.locks import exclusive_lock
-from pellucid.data.sources.registry import SOURCES
+from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.errors import (
     CheckpointError,
     ConfigError,
@@ -61,6 +63,8 @@ SETTING_TYPES: dict[str, Callable[[str], Any]] = {
     "optimizer": str,
 }
 MAX_RUNS = 100_000  # of a sweep: each is a training, and the settings of all of them are checked before the first
+ACCURACY, R_SQUARED = "accuracy", "r2"
+NAMES = {ACCURACY: "accuracy", R_SQUARED: "R²"}
 IN_USE = "not trained"  # begins the outcome of a cell that another process trains
 Cell = dict[str, Any]  # one value for each setting of the grid, and a seed
 
@@ -115,6 +119,16 @@ class Grid:
         ]
 
 
+def score_of(metrics: Mapping[str, Any]) -> str:
+    """Return the name of the score of a run that is done: the accuracy, or R² where there is none."""
+    return R_SQUARED if metrics["validation"].get(ACCURACY) is None else ACCURACY
+
+
+def formatted(value: float, score: str) -> str:
+    """Return a score as text: an accuracy in percent, R² as a number."""
+    return f"{100 * value:.2f} %" if score == ACCURACY else f"{value:.4f}"
+
+
 def folder_name(cell: Cell) -> str:
     """Return the name of a cell's folder, like ``hidden=64,lr=0.1,seed=0``."""
     return ",".join(f"{name}={value}" for name, value in cell.items()).replace("/", "_")
@@ -124,25 +138,28 @@ def folder_name(cell: Cell) -> str:
 class Summary:
     """The results of one combination of values over its seeds.
 
-    ``accuracies`` are the validation accuracies of the trained seeds; ``diverged`` counts the others that diverged.
+    ``scores`` are the validation accuracies of the trained seeds, or for regression their R²; ``diverged`` counts the others
+    that diverged.
     """
 
-    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
     diverged: int
     seeds: int
+    score: str = ACCURACY
 
     @property
     def mean(self) -> float | None:
-        """The mean accuracy, or None unless all seeds were trained."""
-        return statistics.fmean(self.accuracies) if len(self.accuracies) == self.seeds else None
+        """The mean score, or None unless all seeds were trained."""
+        return statistics.fmean(self.scores) if len(self.scores) == self.seeds else None
 
     def __str__(self) -> str:
         if self.mean is not None:
-            spread = f" ({100 * min(self.accuracies):.2f} to {100 * max(self.accuracies):.2f})" if self.seeds > 1 else ""
-            return f"{100 * self.mean:.2f} %{spread}"
+            low, high = formatted(min(self.scores), self.score), formatted(max(self.scores), self.score)
+            spread = f" ({low.removesuffix(' %')} to {high.removesuffix(' %')})" if self.seeds > 1 else ""
+            return f"{formatted(self.mean, self.score)}{spread}"
         parts = []
-        if self.accuracies:
-            parts.append(f"{len(self.accuracies)} of {self.seeds} seeds")
+        if self.scores:
+            parts.append(f"{len(self.scores)} of {self.seeds} seeds")
         if self.diverged:
             parts.append(f"{self.diverged} diverged" if self.seeds > 1 else "diverged")
         return ", ".join(parts) or "not done"
@@ -156,10 +173,9 @@ class Sweep:
     """
 
     def __init__(self, base: RunSettings, grid: Grid, out: Path):
-        if base.data not in SOURCES:
-            raise ConfigError(f"a sweep takes data sets by name: {did_you_mean(base.data, SOURCES)}")
         data_dir = None if base.data_dir is None else base.data_dir.resolve()  # processes may have another working directory
-        self.base, self.grid, self.out = dataclasses.replace(base, data_dir=data_dir), grid, out.resolve()
+        data = base.data if checked_name(base.data, base.reading) in SOURCES else os.path.abspath(base.data)
+        self.base, self.grid, self.out = dataclasses.replace(base, data=data, data_dir=data_dir), grid, out.resolve()
         self.cells = grid.cells()
         self.plans = {folder_name(cell): RunPlan.of(dataclasses.replace(self.base, **cell)) for cell in self.cells}
         if len(self.plans) < len(self.cells):
@@ -211,6 +227,7 @@ class Sweep:
         except OSError as error:
             raise FileError(f"cannot create the folder {self.out}: {error.strerror or error}") from error
         fixed = {name: value for name, value in vars(self.base).items() if name not in (*self.grid.values, "seed", "data_dir")}
+        fixed["reading"] = to_json(self.base.reading)
         write_text(self.out / "sweep.json", json_text({"base": fixed, "grid": self.grid.values, "seeds": self.grid.seeds}))
 
     def _result(self, name: str, plan: RunPlan) -> dict[str, Any] | None:
@@ -234,17 +251,16 @@ class Sweep:
 
         Raises DataError unless all cells were trained on the same data.
         """
-        rows, digests = [], set()
-        for cell in self.cells:
-            name = folder_name(cell)
-            metrics = self._result(name, self.plans[name])
-            if metrics is None:
-                continue
+        done = [(cell, self._result(name, self.plans[name])) for cell in self.cells for name in [folder_name(cell)]]
+        found = [(cell, metrics) for cell, metrics in done if metrics is not None]
+        score = next((score_of(metrics) for _, metrics in found if "validation" in metrics), ACCURACY)
+        rows, digests = list[dict[str, Any]](), set()
+        for cell, metrics in found:
             if "data" in metrics:
                 digests.add(metrics["data"]["sha256"])
-            row = {**cell, "status": metrics.get("status", "done")}
+            row = {**cell, "status": metrics.get("status", "done"), "score": score}
             for part in ("validation", "train"):
-                row |= {f"{part}_{score}": metrics.get(part, {}).get(score) for score in ("accuracy", "loss")}
+                row |= {f"{part}_{one}": metrics.get(part, {}).get(one) for one in (score, "loss")}
             rows.append({**row, "parameters": metrics.get("parameters"), "seconds": metrics.get("seconds")})
         if len(digests) > 1:
             raise DataError(f"the runs in {self.out} were trained on different data and cannot be compared")
@@ -264,12 +280,17 @@ class Sweep:
     def summaries(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Summary]:
         """Return the summary of each combination of values, in the order of the grid."""
         summaries: dict[tuple[Any, ...], Summary] = {}
+        score = self.score(rows)
         for combination in itertools.product(*self.grid.values.values()):
             matching = [row for row in rows if tuple(row[name] for name in self.grid.values) == combination]
-            accuracies = tuple(row["validation_accuracy"] for row in matching if row["status"] == "done")
+            scores = tuple(row[f"validation_{score}"] for row in matching if row["status"] == "done")
             diverged = sum(row["status"] == "diverged" for row in matching)
-            summaries[combination] = Summary(accuracies, diverged, self.grid.seeds)
+            summaries[combination] = Summary(scores, diverged, self.grid.seeds, score)
         return summaries
+
+    def score(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the score that the cells are compared by: the accuracy, or for regression R²."""
+        return next((row["score"] for row in rows if row["status"] == "done"), ACCURACY)
 
 
 def _tidy(folder: Path) -> None:
@@ -304,7 +325,9 @@ def train_cell(plan: RunPlan, folder: Path, thread_limit: int | None, alone: boo
         threads.limit_threads(None)  # with one job, the cell is trained in the process of the caller
     if metrics["interrupted"]:
         raise KeyboardInterrupt
-    return folder.name, f"validation accuracy {100 * metrics['validation']['accuracy']:.2f} %, {metrics['seconds']:.1f} s"
+    score = score_of(metrics)
+    value = formatted(metrics["validation"][score], score)
+    return folder.name, f"validation {NAMES[score]} {value}, {metrics['seconds']:.1f} s"
 
 
 def _resume_or_run(plan: RunPlan, folder: Path, alone: bool) -> dict[str, Any]:

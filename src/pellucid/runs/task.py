@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.memory import Shape
+from pellucid.core.memory import Array, Shape
 from pellucid.data import Dataset
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, DataError, ShapeError
-from pellucid.layers import Add, Concatenate, Flatten, Identity, Repeat, Rescale, Reshape, Slice, Softmax, Subtract, Tanh
-from pellucid.losses import CrossEntropy, Loss, MeanSquaredError
+from pellucid.layers import (
+    Add,
+    Concatenate,
+    Exp,
+    Flatten,
+    Identity,
+    Repeat,
+    Rescale,
+    Reshape,
+    Slice,
+    Softmax,
+    Subtract,
+    Tanh,
+)
+from pellucid.losses import CrossEntropy, LogSquaredError, Loss, MeanSquaredError
 from pellucid.metrics import (
     R2,
     AbsoluteError,
@@ -28,6 +42,7 @@ from pellucid.metrics import (
     SquaredError,
 )
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.networks.coded import selection, with_embeddings
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
@@ -48,9 +63,10 @@ class Task:
 
     Classification uses a softmax and cross-entropy; so does segmentation, with a class for each pixel.
 
-    Regression uses one output in the unit of the target: the network computes the standardized target (by mean and standard
+    Regression uses one output for each target, in its unit: the network computes the standardized target (by mean and standard
     deviation of the training set), and its last layer converts the unit. The loss is measured in standard deviations of the
-    target, so that a learning rate means the same for prices and temperatures.
+    target, so that a learning rate means the same for prices and temperatures. Of skewed targets, the network computes the
+    logarithms, and the loss is that of the logarithms.
 
     Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
     targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
@@ -86,6 +102,7 @@ class Task:
                 f"--model {model} predicts the next token of a text, and {data.name} is no text: use tinyshakespeare, names or "
                 "a text file as the data, or another model"
             )
+        recipe = dataclasses.replace(recipe, network=functools.partial(_network_for, recipe, data))
         try:
             if recipe.reconstructs:
                 return cls._reconstruction(recipe, data)
@@ -135,22 +152,21 @@ class Task:
 
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
-        y = np.asarray(data.y, np.float64)
-        if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
-            raise DataError(f"{data.name}: the target is always {y[0]:g}, so there is nothing to learn")
-        deviation = float(y.std())
-        mean = float(y.mean())
-        if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
-            target = "target" if data.origin is None else data.origin.target
-            raise DataError(
-                f"{data.name}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
-                f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
-            )
-        network = regressor(recipe.network(1), deviation, mean)
+        y = np.asarray(data.y, np.float64).reshape(len(data), -1)
+        logarithm = data.origin is not None and data.origin.logarithm
+        y = np.log(y) if logarithm else y
+        units = [_unit(values, name, data.name) for values, name in zip(y.T, _target_names(data, y.shape[1]), strict=True)]
+        deviations, means = (tuple(unit[i] for unit in units) for i in range(2))
+        one = len(units) == 1
+        units_of_network = deviations[0] if one else deviations, means[0] if one else means
+        network = regressor(recipe.network(len(units)), *units_of_network, logarithm=logarithm)
         outputs = network.build(data.shape).shape
-        if outputs != (1,):
-            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has one number to predict")
-        return cls(network, MeanSquaredError(deviation), (R2(),), REGRESSION_METRICS)
+        if outputs != (len(units),):
+            numbers = "one number" if one else f"{len(units)} numbers"
+            raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has {numbers} to predict")
+        unit = units_of_network[0]
+        loss = LogSquaredError(unit) if isinstance(trailing_layers(network)[-1], Exp) else MeanSquaredError(unit)
+        return cls(network, loss, (R2(),), REGRESSION_METRICS)
 
     @classmethod
     def _reconstruction(cls, recipe: Recipe, data: Dataset) -> Task:
@@ -179,6 +195,31 @@ class Task:
         return cls(network, MeanSquaredError(units), FORECAST_METRICS, FORECAST_METRICS)
 
 
+def _target_names(data: Dataset, count: int) -> list[str]:
+    """Return the names of the targets."""
+    origin = data.origin
+    if origin is None or len(origin.targets) not in (0, count) or (count > 1 and not origin.targets):
+        return [str(i) for i in range(1, count + 1)] if count > 1 else ["target"]
+    return [column.name for column in origin.targets] or [origin.target]
+
+
+def _unit(y: Array, target: str, data: str) -> tuple[float, float]:
+    """Return the standard deviation and the mean of a target.
+
+    Raises DataError for a target that is constant, or that float32 cannot hold.
+    """
+    if not y.max() > y.min():  # the deviation of equal numbers may be a rounding error above 0
+        what = "the target" if target == "target" else f"the target {target}"
+        raise DataError(f"{data}: {what} is always {y[0]:g}, so there is nothing to learn")
+    deviation, mean = float(y.std()), float(y.mean())
+    if np.spacing(np.float32(abs(mean))) > MAX_ROUNDING * deviation:
+        raise DataError(
+            f"{data}: the target {target} varies by {deviation:.3g} around {mean:.10g}, more finely than the float32 "
+            f"outputs of a network: subtract {mean:.6g} from it in the table, and add it to the predictions"
+        )
+    return deviation, mean
+
+
 def language_metrics(tokenizer: Tokenizer) -> tuple[Metric, ...]:
     """Return the metrics of a language model: bits per character, and how often the most likely token is the right one."""
     lengths = tokenizer.lengths
@@ -203,7 +244,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     others = [i for i in range(width) if i not in columns]
     scale, mean = tuple(stage.scale[i] for i in columns), tuple(stage.mean[i] for i in columns)
     nodes = [
-        *_selection("targets", columns, width),
+        *selection("targets", columns, width),
         Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
         Node("level", Sequential(Tanh(), Repeat(1)), "last"),
     ]
@@ -218,7 +259,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
             Node(rows, Concatenate(axis=0), "changes_to_last", "level"),
         ]
     if others:
-        nodes += [*_selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
+        nodes += [*selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
         rows = "rows"
     return Graph(
         *nodes,
@@ -230,22 +271,22 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     )
 
 
-def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
-    """Return nodes that select these columns of the input; the last of them is called ``name``."""
-    first, count = columns[0], len(columns)
-    if list(columns) == list(range(first, first + count)):
-        return [Node(name, Identity() if count == width else Slice(first, first + count), "input")]
-    parts = [Node(f"{name}_{i}", Slice(i, i + 1), "input") for i in columns]
-    return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
+def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:
+    columns = () if data.origin is None or data.origin.series is not None else data.origin.columns or ()
+    return with_embeddings(recipe.network(outputs), [kind for column in columns for kind in column.kinds])
 
 
-def regressor(network: Composite, deviation: float, mean: float) -> Composite:
+def regressor(
+    network: Composite, deviation: float | tuple[float, ...], mean: float | tuple[float, ...], *, logarithm: bool = False
+) -> Composite:
     """Return the network without its softmax and with a last layer that converts outputs to the unit of the target.
 
-    ``deviation`` and ``mean`` are the standard deviation and mean of the target.
+    ``deviation`` and ``mean`` are the standard deviation and mean of the target, or of each target. With ``logarithm`` they
+    are those of its logarithms, and the last layer returns the exponentials.
     """
     last = trailing_layers(network)[-1]
-    if isinstance(last, Rescale):  # a network from the config.json of a run already has one
+    if isinstance(last, (Rescale, Exp)):  # a network from the config.json of a run already has one
         return network
     body = without_last_layer(network) if isinstance(last, (Softmax, Identity)) else network
-    return Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Rescale(deviation, mean))
+    layers = body.layers if isinstance(body, Sequential) else [body]
+    return Sequential(*layers, Rescale(deviation, mean), *([Exp()] if logarithm else []))

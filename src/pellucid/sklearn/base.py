@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import typing
 from abc import abstractmethod
@@ -16,21 +17,29 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from pellucid.core.config import Count, FractionBelowOne, NonNegative, OpenFraction, Positive, validate
 from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.checks import check_sample_weight
 from pellucid.data.dataset import Dataset
+from pellucid.data.input_stage import InputStage, Scaling
+from pellucid.data.sparse import SparseMatrix, is_sparse
+from pellucid.data.tables.columns import Column
+from pellucid.data.tables.frame import is_frame
+from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.errors import DataError
 from pellucid.layers import Layer
 from pellucid.networks import Sequential
+from pellucid.networks.coded import embedded_width, with_embeddings
 from pellucid.optim import Optimizer, Schedule, rule_of
 from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
-from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, standardization_of
+from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
+from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
 from pellucid.training import EarlyStopping, History, threads
 
+MAX_MERGED = 10_000_000  # numbers of a sparse matrix of one batch that becomes dense
 AUTO_BATCH_SIZE = 200  # the largest batch size of "auto", as in scikit-learn's own networks
 
 
@@ -48,6 +57,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     dropout: FractionBelowOne = 0.0
     image_shape: tuple[Count, ...] | None = None
     standardize: bool = True
+    categorical_features: Any = FROM_DTYPE  # validated with the features of X
     optimizer: str | Optimizer = "adam"
     learning_rate: Positive | Schedule | None = None
     alpha: NonNegative = 1e-3
@@ -65,7 +75,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     @abstractmethod
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        """Return X (n, features) and y as arrays, checked by scikit-learn's rules; ``first`` marks the first training."""
+        """Return the rows (n, values) of X and y as arrays, checked by scikit-learn's rules; ``first`` is the first
+        training."""
 
     @abstractmethod
     def _encode_targets(self, y: Array) -> Array:
@@ -92,6 +103,37 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _class_names(self) -> list[str] | None:
         """Return the names of the classes."""
         return None
+
+    # -- samples --------------------------------------------------------------------------------------------------
+
+    @property
+    def _reads_tables(self) -> bool:
+        """Whether samples may have missing values and be sparse: the input stage of tables is for them, not for images."""
+        return bool(self.standardize) and self.image_shape is None
+
+    def _checked(self, X: Any, y: Any, first: bool, **checks: Any) -> tuple[Any, Array]:
+        """Return the rows of X and y, checked by scikit-learn's rules. ``first`` marks the first training."""
+        if is_frame(X) and self.image_shape is None:
+            validate_data(self, X, y, reset=first, skip_check_array=True)
+            _, y = check_X_y(np.zeros((len(X), 1)), y, estimator=self, **checks)
+        else:
+            X, y = validate_data(self, X, y, reset=first, **self._allowed, **checks)
+        if first:
+            names = getattr(self, "feature_names_in_", None)
+            self._encoding = SampleEncoding.fit(X, X.shape[1], names, self.categorical_features, type(self).__name__)
+        return self._rows(X), y
+
+    @property
+    def _allowed(self) -> dict[str, Any]:
+        """What scikit-learn's check of X allows."""
+        of_tables = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan"}
+        return of_tables if self._reads_tables else {"accept_sparse": "csr"} if self.image_shape is None else {}
+
+    def _rows(self, X: Any) -> Any:
+        if not is_frame(X) and not is_sparse(X) and np.isinf(X).any():
+            row, column = np.argwhere(np.isinf(X))[0]
+            raise DataError(f"{type(self).__name__}: X contains infinity, first in sample {row}, feature {column}")
+        return self._encoding.encode(X, getattr(self, "feature_names_in_", None))
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -176,7 +218,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         else:
             batch_size = validate(self.batch_size, Count, type(self).__name__, "batch_size")
         if len(x) <= batch_size:  # then weights and repeated samples differ in rounding only, and merging removes that
-            x, t, w = merge_duplicates(x, t, w)
+            x = x.toarray() if isinstance(x, SparseMatrix) and math.prod(x.shape) <= MAX_MERGED else x
+            x, t, w = (x, t, w) if isinstance(x, SparseMatrix) else merge_duplicates(x, t, w)
         return x, t, self._weight_classes(t, w), batch_size  # after merging: a product, not a sum of rounded weights
 
     def _check_sample_weight(self, sample_weight: Any, n: int) -> Array:
@@ -188,12 +231,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
         """Store a new model for these samples; their means and deviations standardize its input."""
-        owner, input_stage = type(self).__name__, None
+        owner = type(self).__name__
+        input_stage: InputStage | None = None
         shape = sample_shape(data.shape[0], self.image_shape, owner)
         self._fit_target_scale(data)
-        network, loss = build_network(self.hidden, self.activation, settings.dropout, shape, self._allowed_heads(), owner)
-        if settings.standardize and len(shape) == 1:
-            input_stage = standardization_of(data.x, data.sample_weight, getattr(self, "feature_names_in_", None))
+        kinds = self._encoding.kinds if len(shape) == 1 else ()
+        of_network = (embedded_width(kinds),) if kinds else shape
+        network, loss = build_network(self.hidden, self.activation, settings.dropout, of_network, self._allowed_heads(), owner)
+        network = with_embeddings(network, kinds)
+        if self._encoding.sparse:
+            input_stage = Scaling(size_of_values(data.source_x)) if settings.standardize else None
+        elif settings.standardize and len(shape) == 1:
+            input_stage = fit_robust_scaling(self._encoding.columns, data.x, weights=data.sample_weight)
         elif settings.standardize:
             network = Sequential(rescaling_of(data.x, data.sample_weight), network)
         optimizer = build_optimizer(self.optimizer, self.learning_rate, settings.alpha, owner)
@@ -201,11 +250,16 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.history_ = History()
 
     def _model_data(self, data: Dataset) -> Dataset:
+        if isinstance(data.source_x, SparseMatrix):  # its rows become dense batch by batch
+            targets = self._scale_targets(np.asarray(data.source_y))
+            return Dataset(data.source_x, targets, data.source_sample_weight, rows=data.rows)
         return Dataset(self._model_input(data.x), self._scale_targets(np.asarray(data.y)), data.sample_weight)
 
-    def _model_input(self, x: Array) -> Array:
+    def _model_input(self, x: Any) -> Any:
         """Return X in the shape and dtype that the model takes."""
         shape = self.model_.input_shape
+        if isinstance(x, SparseMatrix):
+            return x
         if len(shape) == 1:  # the input stage of tables takes no bytes, which are images elsewhere
             return x.astype(np.float32) if x.dtype == np.uint8 else x
         return x.reshape(len(x), *shape)
@@ -222,6 +276,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return self.history_["train_loss"]
 
     @property
+    def columns_(self) -> tuple[Column, ...]:
+        """What the columns of X become in a row that the network reads."""
+        return self._encoding.columns
+
+    @property
     def n_outputs_(self) -> int:
         """The number of the network's outputs."""
         return self.model_.output_shape[0]
@@ -229,9 +288,20 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _outputs(self, X: Any, *, logits: bool = False) -> Array:
         """Return the network's outputs (n, k) for X, or the logits."""
         check_is_fitted(self, "model_")
-        x = validate_data(self, X, reset=False)
+        if is_frame(X) and self.image_shape is None:
+            validate_data(self, X, reset=False, skip_check_array=True)
+            check_array(np.zeros((len(X), 1)), estimator=self)
+        else:
+            X = validate_data(self, X, reset=False, **self._allowed)
+        x = self._rows(X)
         with threads_of_joblib():
             return self.model_.predict(self._model_input(x), logits=logits)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._reads_tables
+        tags.input_tags.sparse = self.image_shape is None
+        return tags
 
 
 @functools.cache

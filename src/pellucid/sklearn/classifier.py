@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
@@ -23,6 +23,11 @@ from pellucid.training.class_weight import BALANCED
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network that predicts classes, trained with the cross-entropy, as a scikit-learn estimator.
 
+    X is an array (n, features), a data frame (pandas, Polars, PyArrow) or a sparse matrix. The columns of a data frame become
+    what those of its CSV file become (:func:`~pellucid.data.read_csv`): numbers, categories, parts of dates; identifiers and
+    free text are left out, with a warning. Missing values are values of their own: an indicator beside a number, one more
+    category. Rows of a sparse matrix become dense batch by batch.
+
     y holds labels (n) of any kind, or is a matrix of 0 and 1 (n, k) with k independent labels (multilabel). For two classes
     and for multilabel targets the network ends in a sigmoid, for more classes in a softmax.
 
@@ -34,8 +39,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     dropout : the fraction of each of these layers' outputs that is set to 0 in training. It does not apply to networks in
         ``hidden``, which may have Dropout layers.
     image_shape : (height, width) or (height, width, channels), if the rows of X are images for convolutions.
-    standardize : whether each column of X is scaled to have mean 0 and deviation 1 on the training samples; images are
-        scaled with one mean and deviation for all pixels.
+    standardize : whether each column of numbers in X is scaled by the median and the quartiles of the training samples, with a
+        smooth limit (:class:`~pellucid.data.tables.robust_scaling.RobustScaling`); images are scaled with one mean and
+        deviation for all pixels, sparse matrices with one factor. Without it, X may have no missing values.
+    categorical_features : the columns whose numbers are categories: "from_dtype" for those with a dtype of categories in a data
+        frame, None, or names, indices or a mask. Text, and truth values in a data frame, are categories in any case.
     optimizer : "adam", "sgd" (with Nesterov momentum 0.9), "lbfgs" (for small tables), or an optimizer of
         :mod:`pellucid.optim`.
     learning_rate : the learning rate of a named optimizer, a number or a schedule; None for its default (0.001
@@ -58,6 +66,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     Attributes
     ----------
     classes_, n_features_in_, feature_names_in_, n_outputs_ : as usual in scikit-learn.
+    columns_ : what the columns of X become in a row that the network reads.
     model_ : the :class:`~pellucid.Model`; its input is X, or images (n, height, width, channels). It can be saved.
     history_ : the :class:`~pellucid.History` of all epochs; ``loss_curve_`` is its column ``train_loss``, ``n_iter_`` its
         length.
@@ -70,7 +79,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     class_weight: Any = None  # scikit-learn validates it
 
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        x, y = validate_data(self, X, y, reset=first, multi_output=True)
+        x, y = self._checked(X, y, first, multi_output=True)
         check_classification_targets(y)
         y = y.toarray() if hasattr(y, "toarray") else y
         if type_of_target(y) == "multiclass-multioutput":

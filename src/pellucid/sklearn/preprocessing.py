@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.input_stage import InputStage, input_stage_for
-from pellucid.data.tables.columns import Column, Standardization
+from pellucid.data.input_stage import input_stage_for
+from pellucid.data.sparse import SparseMatrix
 from pellucid.layers import Rescale
 
 ROUNDING = 1e-12  # relative to the mean: a column with a smaller deviation is constant but for rounding errors
@@ -21,6 +22,8 @@ def merge_duplicates(x: Array, t: Array, w: Array | None) -> tuple[Array, Array,
     arrays, bit for bit.
     """
     table = np.hstack([x.reshape(len(x), -1), t.reshape(len(t), -1)])
+    if table.dtype.kind == "f":  # NaN differs from NaN; infinity does not occur
+        table = np.where(np.isnan(table), np.inf, table)
     _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
     weights = np.bincount(inverse.ravel(), weights=w, minlength=len(first))
     return x[first], t[first], weights.astype(np.float64)
@@ -47,13 +50,6 @@ def mean_and_deviation(x: Array, w: Array | None) -> tuple[Array, Array]:
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 1.0)
 
 
-def standardization_of(x: Array, w: Array | None, names: Sequence[str] | None) -> InputStage:
-    """Return the input stage that standardizes tables such as x (n, features); None names the columns x0, x1, …"""
-    mean, deviation = mean_and_deviation(x, w)
-    titles = [f"x{i}" for i in range(len(mean))] if names is None else [str(name) for name in names]
-    return Standardization(tuple(map(Column, titles)), tuple(mean.tolist()), tuple(deviation.tolist()))
-
-
 def rescaling_of(x: Array, w: Array | None) -> Rescale:
     """Return the layer that standardizes images such as x (n, pixels), all pixels with the same mean and deviation.
 
@@ -62,3 +58,14 @@ def rescaling_of(x: Array, w: Array | None) -> Rescale:
     factor = input_stage_for(x).factor
     (mean,), (deviation,) = mean_and_deviation(x.reshape(-1, 1), None if w is None else np.repeat(w, x.shape[1]))
     return Rescale(1 / float(deviation * factor), -float(mean / deviation))
+
+
+def size_of_values(x: Any) -> float:
+    """Return the root of the mean square of the values of sparse samples that are not 0, by which they are divided.
+
+    A mean is not subtracted, as the zeros would become other numbers, and columns keep their proportions: those of rare words
+    would become large.
+    """
+    values = x.values if isinstance(x, SparseMatrix) else x[x != 0]
+    size = math.sqrt(float(values @ values) / len(values)) if len(values) else 0.0
+    return size if size > 0 else 1.0

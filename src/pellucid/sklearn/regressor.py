@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
+from pellucid.data.tables.target_scale import suits_logarithms
+from pellucid.errors import DataError
 from pellucid.layers import Identity, Layer
 from pellucid.sklearn.base import NetworkEstimator
 from pellucid.sklearn.preprocessing import mean_and_deviation
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network that predicts numbers, trained with the mean squared error, as a scikit-learn estimator.
 
@@ -22,11 +26,20 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
     (``target_mean_``, ``target_scale_``). Losses are in this scale; predictions are in the unit of y.
 
     Parameters and attributes are those of :class:`~pellucid.sklearn.NetworkClassifier`, without ``class_weight`` and
-    ``classes_``. A network in ``hidden`` whose last layer is Identity() is used unchanged.
+    ``classes_``, and in addition:
+
+    Parameters
+    ----------
+    logarithm : whether the logarithms of y are learned, which must then be above 0, and their exponentials predicted; None for
+        targets that are positive and skewed to the right, and whose logarithms are not (``logarithm_``), such as prices.
+
+    A network in ``hidden`` whose last layer is Identity() is used unchanged.
     """
 
+    logarithm: bool | None = None
+
     def _check_data(self, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        x, y = validate_data(self, X, y, reset=first, multi_output=True, y_numeric=True)
+        x, y = self._checked(X, y, first, multi_output=True, y_numeric=True)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         return x, y.astype(np.float64, copy=False)
 
@@ -37,10 +50,23 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
         return {Identity: len(self.target_mean_)}
 
     def _fit_target_scale(self, data: Dataset) -> None:
-        self.target_mean_, self.target_scale_ = mean_and_deviation(np.asarray(data.y), data.sample_weight)
+        y, w = np.asarray(data.y), data.sample_weight
+        self.logarithm_ = all(suits_logarithms(values, w) for values in y.T) if self.logarithm is None else self.logarithm
+        self.target_mean_, self.target_scale_ = mean_and_deviation(self._in_logarithms(y), w)
 
     def _scale_targets(self, t: Array) -> Array:
-        return (t - self.target_mean_) / self.target_scale_
+        return (self._in_logarithms(t) - self.target_mean_) / self.target_scale_
+
+    def _in_logarithms(self, t: Array) -> Array:
+        """Return the targets, or their logarithms if these are learned. Raises DataError for targets that have none."""
+        if not self.logarithm_:
+            return t
+        if t.min() <= 0:
+            raise DataError(
+                f"NetworkRegressor: y has the value {t.min():g}, and logarithms are learned, of numbers above 0: set "
+                "logarithm=False"
+            )
+        return np.log(t)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
         """Make one pass over X and y in batches, continuing the training so far, and return the estimator.
@@ -54,6 +80,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
         """Return the predictions (n) or (n, k), in the unit of y."""
         outputs = self._outputs(X)
         y = self.target_mean_ + self.target_scale_ * outputs
+        y = np.exp(y) if self.logarithm_ else y
         return y[:, 0] if y.shape[1] == 1 else y
 
     def __sklearn_tags__(self) -> Any:

@@ -13,14 +13,16 @@ import numpy as np
 from pellucid.core.config import validate
 from pellucid.core.memory import MAX_AXES, Array, Shape
 from pellucid.core.named_arrays import NamedArrays, empty, wrapped
+from pellucid.data.arrays import from_arrays
 from pellucid.data.checks import check_sample_weight, numeric_arrays
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage
 from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.sample_augmentation import as_augmentation
-from pellucid.data.tables.columns import Standardization, difference
+from pellucid.data.tables.columns import TableStage, difference
 from pellucid.data.tables.frame import frame_names, is_frame
-from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.data.tables.reading import rows_for
+from pellucid.errors import ConfigError, DataError, ShapeError, warn_user
 from pellucid.layers import Embedding, Layer, Softmax
 from pellucid.losses import Loss
 from pellucid.metrics import DecisionMetric, Metric, PerPosition
@@ -64,7 +66,9 @@ def as_dataset(x: Any, y: Any = None, sample_weight: Any = None, *, stage: AnySt
         if y is not None or sample_weight is not None:
             raise ConfigError("a data set has its own labels and sample weights: give either a data set or arrays")
         return x
-    check_frame(x, stage)
+    if is_frame(x) and stage is None and y is not None:
+        return from_arrays(x, y, sample_weight=sample_weight)
+    x = _rows(x, stage)
     if y is None:
         _refuse_batches(iter(x) if isinstance(x, list) and x and isinstance(x[0], (tuple, Dataset)) else x)
         raise DataError("arrays need their labels: fit(x, y), evaluate(x, y)")
@@ -99,12 +103,37 @@ def as_samples(x: Any, stage: AnyStage | None, what: str = "x") -> Any:
 
     Raises DataError for values that are not numbers, and for data sets and data frames with other columns than the model's.
     """
-    check_frame(x, stage)
     if isinstance(x, Dataset):
         check_columns(x, "data", stage, None)
         x = x.x
+    else:
+        x = _rows(x, stage)
     _refuse_batches(x)
     return numeric_arrays(x, what)
+
+
+def _rows(x: Any, stage: AnyStage | None) -> Any:
+    """Return x with the columns of tables as the model reads them: of data frames by name, of arrays in their order.
+
+    Raises DataError for a path, and the errors of :func:`~pellucid.data.tables.reading.rows_for`.
+    """
+    if isinstance(x, np.ndarray) and not isinstance(stage, TableStage):  # the usual case, in little time
+        return x
+    if isinstance(x, Mapping):
+        return {name: _rows(part, stage.get(name) if isinstance(stage, InputStages) else stage) for name, part in x.items()}
+    if isinstance(x, (str, os.PathLike)):
+        raise DataError(
+            f"{os.fspath(x)!r} is a path, not data: read it first, with model.read(…), or with read_csv, read_folder or "
+            "read_image of pellucid.data"
+        )
+    if isinstance(stage, TableStage) and stage.series is None and (is_frame(x) or isinstance(x, (np.ndarray, list, tuple))):
+        return rows_for(x, stage)
+    if isinstance(stage, TableStage) and is_frame(x):
+        for number, (own, known) in enumerate(itertools.zip_longest(frame_names(x), stage.names), start=1):
+            if own != known:
+                absent = f"column {number} is {own or 'absent'} there and {known or 'absent'} in the model"
+                _raise_other_data("data frame", absent)
+    return x
 
 
 def sample_shapes(given: Any, network: Layer) -> Any:
@@ -153,7 +182,7 @@ def check_columns(data: Dataset, what: str, stage: AnyStage | None, classes: Any
     for name, origin in origins.items():
         own_stage = stage.get(name) if isinstance(stage, InputStages) else stage
         columns = origin.columns
-        if columns is not None and isinstance(own_stage, Standardization) and columns != own_stage.columns:
+        if columns is not None and isinstance(own_stage, TableStage) and columns != own_stage.columns:
             _raise_other_data(what, difference(columns, own_stage.columns))
     for name, own_classes in _by_output(data.classes).items():
         known_classes = _by_output(classes).get(name, ())
@@ -166,26 +195,6 @@ def check_columns(data: Dataset, what: str, stage: AnyStage | None, classes: Any
 def _by_output(classes: Any) -> Mapping[str, Sequence[str]]:
     """Return the class names by output; those of the only output have an empty name."""
     return classes if isinstance(classes, Mapping) else {"": classes or ()}
-
-
-def check_frame(x: object, stage: AnyStage | None) -> None:
-    """Raise DataError for a path, and for a data frame whose columns are not the model's, in its order."""
-    if isinstance(x, np.ndarray):  # the usual case, in little time
-        return
-    if isinstance(x, Mapping):
-        for name, part in x.items():
-            check_frame(part, stage.get(name) if isinstance(stage, InputStages) else stage)
-        return
-    if isinstance(x, (str, os.PathLike)):
-        raise DataError(
-            f"{os.fspath(x)!r} is a path, not data: read it first, with model.read(…), or with read_csv, read_folder or "
-            "read_image of pellucid.data"
-        )
-    if not is_frame(x) or not isinstance(stage, Standardization):
-        return
-    for number, (own, known) in enumerate(itertools.zip_longest(frame_names(x), stage.names), start=1):
-        if own != known:
-            _raise_other_data("data frame", f"column {number} is {own or 'absent'} there and {known or 'absent'} in the model")
 
 
 def _raise_other_data(what: str, difference: str) -> None:
@@ -251,8 +260,21 @@ def checked_training_samples(data: Dataset, stage: Any, state: ModelState, class
         check_labels(targets, output.loss, where)
     stage.check_values(samples.x, samples.rows, state.kernels)
     warn_of_rounding(data, samples.targets, stage, state)
+    _warn_of_codes(stage, state)
     warn_of_byte_targets(data, stage, state)
     return samples
+
+
+def _warn_of_codes(stage: Any, state: ModelState) -> None:
+    """Warn with DataWarning of codes of categories that no layer replaces by vectors."""
+    if not isinstance(stage, TableStage):
+        return
+    codes = [name for name, kind in zip(stage.names, stage.value_kinds, strict=True) if isinstance(kind, int)]
+    if codes and not any(isinstance(layer, Embedding) for _, layer in primitives(state.network)):
+        warn_user(
+            f"{', '.join(codes[:10])}: the values are codes of categories, and the network reads them as quantities: put an "
+            "Embedding on their way, see value_kinds of the input stage (Your data)"
+        )
 
 
 def checked_augmentation(augmentation: Any, state: ModelState, where: str = "fit") -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.core.named_arrays import NamedArrays, array_list, empty, with_batch
 from pellucid.data.input_stages import AnyStage
+from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
 from pellucid.metrics.saved import restore, saved
@@ -196,12 +197,12 @@ class Predictor:
             few: Array = execution.predict(self._batch(execution, x, stage, slice(0, n), n), state.output)
             self._pool.append(execution)
             return few
-        result = empty(n, state.output.shape, state.dtype)
+        result, size = empty(n, state.output.shape, state.dtype), self._size_for(x)
         bounds = [0, n]  # between the samples of one rank and the next
         if group.size > 1:
-            count = -(-n // self._chunk_size)
-            bounds = [min(count * rank // group.size * self._chunk_size, n) for rank in range(group.size + 1)]
-        for rows in chunks(bounds[group.rank + 1], self._chunk_size, start=bounds[group.rank]):
+            count = -(-n // size)
+            bounds = [min(count * rank // group.size * size, n) for rank in range(group.size + 1)]
+        for rows in chunks(bounds[group.rank + 1], size, start=bounds[group.rank]):
             z = self._logits(execution, x, stage, rows, rows.stop - rows.start)
             if logits:
                 result[rows] = z
@@ -218,7 +219,7 @@ class Predictor:
         paths, steps = self.state.output.mask_paths, StepsRead()
         if paths:
             execution, parts = self._borrowed_execution(len(x)), {path: list[Array]() for path in paths}
-            for rows in chunks(len(x), self._chunk_size):
+            for rows in chunks(len(x), self._size_for(x)):
                 self._logits(execution, x, stage, rows, rows.stop - rows.start)
                 for path in paths:
                     read = execution.steps_read(path)
@@ -251,7 +252,7 @@ class Predictor:
             with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
                 return output.compute(z, targets[chunk], w, 1.0, a, dz[:size]), a, w
 
-        for chunk, (loss, a, w) in in_turn(list(chunks(n, self._chunk_size)), compute, group):
+        for chunk, (loss, a, w) in in_turn(list(chunks(n, self._size_for(samples.x))), compute, group):
             scores.add(loss, output.total(w), a, targets[chunk], w)
         self._pool.append(execution)
         if n:
@@ -276,6 +277,12 @@ class Predictor:
     def _batch(self, execution: Execution | RecordedExecution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
         """Return the n samples ``rows`` of x as the network reads them."""
         return stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
+
+    def _size_for(self, x: Any) -> int:
+        """Return the number of samples of a chunk of x: rows of a sparse matrix, which become dense, have many values."""
+        if isinstance(x, SparseMatrix):
+            return max(1, min(self._chunk_size, CHUNK_VALUES // x.shape[1]))
+        return self._chunk_size
 
     def _are_few(self, n: int, group: RankGroup) -> bool:
         """Return whether n samples are so few that Python takes a good part of the time: they are predicted by one replay."""

@@ -16,7 +16,8 @@ from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
 from pellucid.data.input_stages import InputStages
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.sparse import SparseMatrix
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import warn_user
 from pellucid.training.several_outputs import SeveralOutputs
 from pellucid.training.state import ModelState
@@ -54,7 +55,11 @@ def _warn_of_targets(data: Dataset, source_y: Array, targets: Array, weights: Ar
 
 
 def _warn_of_samples(data: Dataset, source: Array, rows: Array, stage: InputStage, state: ModelState) -> None:
-    if isinstance(stage, ImageScaling) or (isinstance(stage, Passthrough) and source.dtype == np.float32):
+    if (
+        isinstance(source, SparseMatrix)
+        or isinstance(stage, ImageScaling)
+        or (isinstance(stage, Passthrough) and source.dtype == np.float32)
+    ):
         return
     rows = rows if data.rows is None else data.rows[rows]
     x = source[rows]
@@ -63,7 +68,7 @@ def _warn_of_samples(data: Dataset, source: Array, rows: Array, stage: InputStag
     if not lost:
         return
     column, before, after = lost[0]
-    if isinstance(stage, Standardization):
+    if isinstance(stage, TableStage):
         advice = "a few of its values are far larger than the others: limit them, or take logarithms"
         _warn(data, f"the column {stage.names[column % len(stage.names)]}", before, after, advice)
     elif x.ndim == 2:

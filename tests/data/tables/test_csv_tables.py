@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 
 import numpy as np
@@ -11,6 +12,7 @@ from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequen
 from pellucid.data import read_csv
 from pellucid.data.tables.columns import Column, Standardization, fit_standardization
 from pellucid.data.tables.reading import read_rows
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.errors import ConfigError, DataError, DataWarning, FileError, PellucidError
 from pellucid.kernels import load
 
@@ -83,8 +85,32 @@ GAPS = "a,b,c,y\n1,u,5,0\n,v,6,1\n3,NA,7,0\n5,u,null,1\n7,v,8,?\n9,u,9,1\n"
 
 
 def test_missing_values_are_an_error_that_counts_them(write):
-    with pytest.raises(DataError, match=r"y \(1 of 6\), a \(1 of 6\), b \(1 of 6\), c \(1 of 6\): missing='mean'"):
-        read_csv(write(GAPS), "y")
+    with pytest.raises(DataError, match=r"y \(1 of 6\), a \(1 of 6\), b \(1 of 6\), c \(1 of 6\): missing='value'"):
+        read_csv(write(GAPS), "y", missing="error")
+
+
+def test_missing_values_are_values_of_their_own(write):
+    data = read_csv(write(GAPS), "y")
+    assert data.origin.columns == (Column("a", missing=True), Column("b", ("u", "v"), missing=True), Column("c", missing=True))
+    nan = np.nan
+    np.testing.assert_array_equal(
+        data.x,
+        [
+            [1, 0, 1, 0, 0, 5, 0],
+            [nan, 1, 0, 1, 0, 6, 0],
+            [3, 0, 0, 0, 1, 7, 0],
+            [5, 0, 1, 0, 0, nan, 1],
+            [9, 0, 1, 0, 0, 9, 0],
+        ],
+    )
+    assert data.origin.notes[2] == "missing   y (1 of 6), a (1 of 6), b (1 of 6), c (1 of 6); values of their own"
+    stage = data.input_stage()
+    assert stage.names == ("a", "a is missing", "b=u", "b=v", "b is missing", "c", "c is missing")
+    assert stage.value_kinds == ("number", *["binary"] * 4, "number", "binary")
+    seen = stage.transform(data.x, slice(0, 5), np.empty(data.x.shape, np.float32), load())
+    np.testing.assert_array_equal(seen[1, :2], [0, 1])  # the median, and the indicator
+    other = read_rows(write("c,b,a\n6,w,\n", "o.csv"), dataclasses.replace(stage), data.classes, labelled=False)
+    np.testing.assert_array_equal(other.x, [[nan, 1, 0, 0, 0, 6, 0]])
 
 
 def test_rows_with_missing_values_can_be_dropped(write):
@@ -126,7 +152,7 @@ def test_useless_columns_are_left_out_and_named(write):
     assert [column.name for column in data.origin.columns] == ["x"]
     note = data.origin.notes[0]
     for part in (
-        "name (30 different texts in 30 rows)",
+        "name (names or identifiers: 30 different texts in 30 rows)",
         "const (always same)",
         "empty (empty)",
         "a column with",
@@ -208,14 +234,31 @@ def test_large_numbers_keep_their_differences(write):
     np.testing.assert_array_equal(data.y, times + 0.125)
     stage = data.take(np.arange(0, 400, 2)).input_stage()
     seen = stage.transform(data.source_x, slice(0, 400), np.empty((400, 1), np.float32), load())[:, 0]
-    np.testing.assert_allclose(seen, (times - times[::2].mean()) / times[::2].std(), rtol=1e-6)
+    z = (times - np.median(times[::2])) / 50  # the quartiles of 200 equal steps of ½
+    np.testing.assert_allclose(seen, z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-6, atol=1e-7)
     other = read_rows(write(f"time,y\n{times[3]},{times[3]}\n", "o.csv"), stage, None)
     assert (other.x[0, 0], other.y[0]) == (times[3], times[3])
 
 
-def test_a_table_has_one_target(write):
-    with pytest.raises(ConfigError, match=r"target=\['area', 'price'\]: a table has one target.*with y \(n, k\)"):
-        read_csv(write(SMALL), ["area", "price"])
+def test_several_targets_are_numbers_that_are_predicted_together(write):
+    data = read_csv(write(SMALL), ["area", "price"])
+    np.testing.assert_array_equal(data.y, [[50.5, 100.5], [70, 150], [65, 140.25], [80, 250]])
+    assert [column.name for column in data.origin.columns] == ["city", "rooms"]
+    assert data.origin.notes[1:] == (
+        "target    area: numbers from 50.5 to 80 (regression)",
+        "target    price: numbers from 100.5 to 250 (regression)",
+    )
+    stage = data.input_stage()
+    assert [column.name for column in stage.target_columns] == ["area", "price"]
+    other = read_rows(write("price,rooms,city,area\n7,2,Linz,5\n", "o.csv"), stage, None)
+    np.testing.assert_array_equal(other.y, [[5, 7]])
+    for target, message in [([], "expected the name of a column"), (["area", "area"], "several different names")]:
+        with pytest.raises(ConfigError, match=message):
+            read_csv(write(SMALL), target)
+    with pytest.raises(ConfigError, match=r"several targets \(area, price\) are predicted as numbers"):
+        read_csv(write(SMALL), ["area", "price"], task="classification")
+    with pytest.raises(DataError, match=r"the target city contains text"):
+        read_csv(write(SMALL), ["city", "price"])
 
 
 def test_names_that_are_numbers_are_still_names(write):
@@ -238,10 +281,15 @@ def test_the_columns_of_another_table_are_found_by_name(write):
     for text, message in [
         ("rooms,aera,city\n3,70,Linz\n", "lacks the column 'area': did you mean 'aera'"),
         ("rooms,area,city\n3,old,Linz\n", ":2: area must be a number, got 'old'"),
-        ("rooms,area,city\n3,1,Linz\n3,,Linz\n", "row 2 has a missing value, and this model was trained without any"),
     ]:
         with pytest.raises(PellucidError, match=message):
             read_rows(write(text, "o.csv"), stage, None, labelled=False)
+    gap = write("rooms,area,city\n3,1,Linz\n3,,Linz\n", "o.csv")
+    strict = dataclasses.replace(stage, missing="error")
+    with pytest.raises(DataError, match="row 2 has a missing value, and this model was trained without any"):
+        read_rows(gap, strict, None, labelled=False)
+    with pytest.warns(DataWarning, match=r"values are missing in area \(1 of 2\), which had none in training: the median"):
+        assert np.isnan(read_rows(gap, stage, None, labelled=False).x[1, 3])
 
 
 def test_columns_of_a_table_without_a_header_are_found_by_number(write):
@@ -263,7 +311,7 @@ def test_a_model_file_stores_the_columns_of_the_table(write, tmp_path):
     assert model.evaluate(data)["loss"] < 0.02  # 0.0005 to 0.003 over five seeds; 1 for always predicting the mean
     model.save(tmp_path / "m.pellucid")
     loaded = Model.load(tmp_path / "m.pellucid")
-    assert isinstance(loaded.input_stage, Standardization)
+    assert isinstance(loaded.input_stage, RobustScaling)
     assert loaded.input_stage == model.input_stage == data.input_stage()
     assert loaded.input_stage.names == ("year", "city=a", "city=b")
     np.testing.assert_array_equal(loaded.predict(data.x), model.predict(data.x))
@@ -274,6 +322,8 @@ def test_statistics_that_do_not_match_the_columns_are_refused():
     for wrong in [((1.0,), (1.0,)), ((1.0, 2.0, 3.0), (1.0, 0.0, 1.0))]:
         with pytest.raises(ConfigError):
             Standardization((Column("a"), Column("b", ("x", "y"))), *wrong)
+        with pytest.raises(ConfigError):
+            RobustScaling((Column("a"), Column("b", ("x", "y"))), *wrong)
 
 
 def test_the_temporary_folder_stays_empty(write, tmp_path, monkeypatch):

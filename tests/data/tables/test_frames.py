@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def test_a_frame_is_read_like_its_file(table):
 
 def test_errors_name_the_frame_and_the_row(table):
     _, frame = table
-    stage = from_arrays([[1.0], [2.0]], [0, 1], names=["time"]).input_stage()
+    stage = dataclasses.replace(from_arrays([[1.0], [2.0]], [0, 1], names=["time"]).input_stage(), missing="error")
     with pytest.raises(DataError, match="data frame: row 6 has a missing value"):
         read_rows(frame, stage, None)
     with pytest.raises(ConfigError, match="data frame lacks the column 'time': did you mean 'times'"):

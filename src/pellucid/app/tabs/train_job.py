@@ -126,8 +126,10 @@ def reading_flags(reading: ReadOptions) -> list[str]:
         value = getattr(reading, name)
         if name == "header":
             words.append("--no-header")
-        elif name == "ignore":
-            words += [word for column in value for word in ("--ignore", column)]
+        elif name in ("ignore", "categorical"):
+            words += [word for column in value for word in (f"--{name}", column)]
+        elif isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
         else:
             parts = value if isinstance(value, tuple) else [value]
             words += [f"--{name}", ("x" if name == "size" else ",").join(map(str, parts))]

@@ -18,10 +18,10 @@ from pellucid.data.dataset import Dataset, Origin, Splits
 from pellucid.data.series.layout import MISSING, SeriesLayout
 from pellucid.data.series.times import DATE, NAMES, Times
 from pellucid.data.series.windows import SeriesRows, borders, checked_length
-from pellucid.data.tables.column_types import ColumnContent, choose_columns, scan_columns
+from pellucid.data.tables.column_types import MAX_ONE_HOT, ColumnContent, choose_columns, scan_columns
 from pellucid.data.tables.columns import Column, Standardization
 from pellucid.data.tables.csv_file import CSVFile
-from pellucid.data.tables.encoding import RowEncoder, Table
+from pellucid.data.tables.encoding import RowEncoder, Table, texts_of
 from pellucid.data.tables.frame import Frame, is_frame
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
 
@@ -71,7 +71,7 @@ def read_series(
     for name in targets:
         if name in ignored or name == time:
             raise ConfigError(f"{name!r} cannot be both a target and {'ignored' if name in ignored else 'the time'}")
-    contents, _ = scan_columns(file, targets[0])
+    contents, _ = scan_columns(file, targets[:1], dates=False)
     for name in targets:
         if contents[name].is_text(file.path):
             line, cell = contents[name].first_text
@@ -80,7 +80,7 @@ def read_series(
     if times is not None:
         layout = dataclasses.replace(layout, time=times[0])
     used = [content for name, content in contents.items() if name not in ignored and name != layout.time]
-    columns, left_out = choose_columns(file, used)
+    columns, left_out = choose_columns(file, used, missing, one_hot=MAX_ONE_HOT, codes=False)
     constant = [name for name in targets if name not in [column.name for column in columns]]
     if constant:
         raise DataError(f"{file.path}: the target {constant[0]} has no different values, so there is nothing to forecast")
@@ -147,7 +147,7 @@ def _read(
     """
     columns, layout = origin.columns or (), origin.series
     assert layout is not None
-    encoder = RowEncoder(table, columns, None, None)
+    encoder = RowEncoder(table, columns, missing=origin.missing)
     values = np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
     for column, found in encoder.unknown.items():
         what = f"{found.total():,} rows have unknown categories, for which all inputs of the column are 0"
@@ -220,7 +220,7 @@ def _cells(table: Table, names: Sequence[str]) -> dict[str, list[str]]:
     cells = {name: list[str]() for name in names}
     for block in table.blocks():
         for name, position in positions.items():
-            cells[name] += block.columns[position]
+            cells[name] += texts_of(block.columns[position])
     return cells
 
 

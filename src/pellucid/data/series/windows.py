@@ -107,7 +107,12 @@ class SeriesRows:
             raise ConfigError(f"{name}: names must be different, one for each of the {values.shape[1]} columns; got {columns}")
         positions = tuple(_position(target, columns, name) for target in (columns if targets is None else _listed(targets)))
         layout = SeriesLayout(tuple(columns[i] for i in positions), checked_length(horizon, "horizon"))
-        origin = Origin(columns=tuple(Column(column) for column in columns), target=", ".join(layout.targets), series=layout)
+        origin = Origin(
+            columns=tuple(Column(column) for column in columns),
+            missing="error",
+            target=", ".join(layout.targets),
+            series=layout,
+        )
         return cls(values, positions, origin, layout, name)
 
     def cut(self, window: int, first: int, last: int, name: str) -> Dataset:

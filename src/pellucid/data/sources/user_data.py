@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from pellucid.data.dataset import Dataset, Origin, Splits, digest
 from pellucid.data.images.folders import COLOURS, image_files, read_scanned, scan_folder
 from pellucid.data.series.reading import read_series
 from pellucid.data.tables.column_types import TASKS
-from pellucid.data.tables.columns import MISSING
+from pellucid.data.tables.columns import MISSING, VALUE, Column, TableStage
 from pellucid.data.tables.csv_file import CSVFile
-from pellucid.data.tables.reading import read_csv
+from pellucid.data.tables.reading import read_csv, read_rows
 from pellucid.data.text.reading import ENCODING, SUFFIXES, is_text_file, read_lines, read_text, text_files
 from pellucid.data.text.running_text import CONTEXT
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
@@ -28,6 +29,7 @@ PARTS = {
 }  # the usual names of the folders of a split
 MAX_SIZE = 128  # pixels: larger images are reduced to the default size, unless the user gives a size
 DEFAULT_SIZE = (32, 32)
+TABLE_OPTIONS = ("target", "task", "missing", "ignore", "header", "categorical", "logarithm")
 TEXT_OPTIONS = ("context", "tokens", "lines", "encoding")
 WINDOW = 4  # horizons: the length of the window if none is given
 _FEW_TEST_SAMPLES = 100  # with fewer, the results on the test set are rough
@@ -38,20 +40,21 @@ _MIN_SAMPLES = 10
 class ReadOptions(Config):
     """The options with which user files are read.
 
-    For a table: the ``target``, the ``task``, the treatment of ``missing`` values, the columns to ``ignore``, and whether it
-    has a ``header``, as in :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the
+    For a table: the ``target`` or several, the ``task``, the treatment of ``missing`` values (None for the default), the
+    columns to ``ignore``, whether it has a ``header``, the ``categorical`` columns, and whether the ``logarithm`` of the target
+    is learned, as in :func:`~pellucid.data.tables.reading.read_csv`. For a table that is a series: its targets, the
     ``horizon``, the ``window`` and the column ``time``, as in :func:`~pellucid.data.series.reading.read_series`, and the
     ``season``, the period of the series in rows, for the seasonal forecast that others are compared with. For images: the
     ``size`` (height, width) and the ``colour``, as in :func:`~pellucid.data.images.folders.read_folder`. For text: the
-    ``context``, the number of ``tokens`` of a byte-pair encoding in place of characters, whether its ``lines`` are samples,
-    and the ``encoding`` of the files, as in :func:`~pellucid.data.text.reading.read_text`.
+    ``context``, the number of ``tokens`` of a byte-pair encoding in place of characters, whether its ``lines`` are samples, and
+    the ``encoding`` of the files, as in :func:`~pellucid.data.text.reading.read_text`.
 
     Raises ConfigError for values that are not allowed.
     """
 
     target: str | tuple[str, ...] | None = None
     task: str | None = None
-    missing: str = "error"
+    missing: str | None = None
     ignore: tuple[str, ...] = ()
     header: bool = True
     size: tuple[int, int] | None = None
@@ -64,6 +67,8 @@ class ReadOptions(Config):
     tokens: Count | None = field(default=None, metadata={"optional": True})
     lines: bool = field(default=False, metadata={"optional": True})
     encoding: str = field(default=ENCODING, metadata={"optional": True})
+    categorical: tuple[str, ...] = field(default=(), metadata={"optional": True})
+    logarithm: bool | None = field(default=None, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,8 +81,9 @@ class ReadOptions(Config):
 
     @property
     def changed(self) -> list[str]:
-        """The names of the options that differ from their defaults."""
-        return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default]
+        """The names of the options that differ from their defaults. In runs of earlier versions, missing is "error" for all."""
+        changed = [field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default]
+        return [name for name in changed if name != "missing" or self.missing != "error"]
 
     def check_options(self, allowed: tuple[str, ...], data: str) -> None:
         """Raise ConfigError if an option is given that does not apply to ``data``, which is described in words."""
@@ -147,11 +153,11 @@ def suggest_settings(name: str, reading: ReadOptions) -> tuple[ReadOptions, str,
     return dataclasses.replace(reading, size=size), "cnn" if min(size) >= 20 else "mlp", note
 
 
-def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
+def read_splits(name: str, reading: ReadOptions, split_seed: int = 0, columns: Sequence[Column] | None = None) -> Splits:
     """Return the table or folder at the path ``name``, split by the seed into 80, 10 and 10 %, stratified by class.
 
-    With a ``horizon`` the table is a series, which is split in time instead. Text is split by place, and with ``lines`` by the
-    seed.
+    A table without a horizon has the ``columns`` of a model, if they are given. With a ``horizon`` the table is a series, which
+    is split in time instead. Text is split by place, and with ``lines`` by the seed.
 
     A folder that is split already contains the folder ``train`` and at least one of ``validation`` and ``test``, each with one
     subfolder for each class. If one of these two is missing, that set is taken from the training set.
@@ -166,16 +172,20 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
             raise ConfigError("--split-seed does not apply to series, which are split in time")
         return _read_series(name, reading, reading.horizon)
     if kind == "table":
-        reading.check_options(("target", "task", "missing", "ignore", "header"), "tables without --horizon")
-        if not isinstance(reading.target, str):
-            raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
-        if "," in reading.target and reading.target not in CSVFile(name, reading.header).names:
-            raise ConfigError(
-                f"{name} has no column {reading.target!r}: a model of a table has one target; to forecast several columns of a "
-                "series, add --horizon ROWS"
-            )
+        reading.check_options(TABLE_OPTIONS, "tables without --horizon")
+        target = checked_target(name, reading)
+        if isinstance(target, str) and "," in target and target not in CSVFile(name, reading.header).names:
+            target = tuple(one.strip() for one in target.split(","))
         data = read_csv(
-            name, reading.target, task=reading.task, missing=reading.missing, ignore=reading.ignore, header=reading.header
+            name,
+            target,
+            task=reading.task,
+            missing=reading.missing or VALUE,
+            ignore=reading.ignore,
+            header=reading.header,
+            categorical=reading.categorical,
+            logarithm=reading.logarithm,
+            columns=columns,
         )
         return _complete_splits(name, {"train": data}, split_seed)
     reading.check_options(("size", "colour"), "folders of images")
@@ -190,6 +200,21 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0) -> Splits:
         classes = sets["train"].classes if sets else None
         sets[part] = read_scanned(scan, size=size, colour=colour, classes=classes)
     return _complete_splits(name, sets, split_seed)
+
+
+def checked_target(name: str, reading: ReadOptions) -> str | tuple[str, ...]:
+    """Return the target of the table at the path ``name``, or several. Raises ConfigError if none is given."""
+    if reading.target is None:
+        raise ConfigError(f"{name}: name the column to predict with --target: {_column_names(name, reading.header)}")
+    return reading.target
+
+
+def read_known_splits(name: str, stage: TableStage, classes: Sequence[str] | None, split_seed: int = 0) -> Splits:
+    """Return the table at the path ``name`` with the columns of a model that was trained on it, split as by ``read_splits``.
+
+    So the table of a run of an earlier version, which chose other columns, is still the data of its model.
+    """
+    return _complete_splits(name, {"train": read_rows(name, stage, classes, labelled=True, warn=False)}, split_seed)
 
 
 def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:
@@ -209,7 +234,7 @@ def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:
         window=window,
         horizon=horizon,
         time=reading.time,
-        missing=reading.missing,
+        missing=reading.missing or "error",
         ignore=reading.ignore,
         header=reading.header,
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from pellucid.core.files import open_regular
 from pellucid.core.memory import Array
+from pellucid.data.tables.number_formats import parse_written
 from pellucid.errors import DataError, FileError
 
 MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "?"))  # in lower case
@@ -26,25 +27,30 @@ _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16  # characters that the separator is detected from
 
 
+Cells = Sequence[str] | Array  # the text of cells, or for a column of numbers in memory float64 with NaN where one is missing
+
+
 @dataclass(frozen=True)
 class RowBlock:
-    """Consecutive rows of a file: the cells of each column, and the line of the file in which each row begins."""
+    """Consecutive rows of a table: the cells of each column, and the line of the file in which each row begins."""
 
-    columns: list[tuple[str, ...]]
+    columns: list[Cells]
     lines: list[int]
 
 
 class CSVFile:
     """A file of comma-separated values in UTF-8: the ``names`` of its columns, and its rows, which can be read repeatedly.
 
-    Without a ``header`` the columns are called 1, 2, ….
+    Without a ``header`` the columns are called 1, 2, …. ``name`` replaces the path in messages.
 
     Raises FileError for a file that is not text, and DataError for an empty file, for repeated names and for malformed rows.
     Unless the file has the ``expected`` names, it also raises DataError for a single column and for names that are all numbers.
     """
 
-    def __init__(self, path: str | os.PathLike[str], header: bool = True, expected: Collection[str] = ()):
-        self.path, self.header = os.fspath(path), header
+    def __init__(
+        self, path: str | os.PathLike[str], header: bool = True, expected: Collection[str] = (), name: str | None = None
+    ):
+        self._file, self.path, self.header = path, os.fspath(path) if name is None else name, header
         self.separator = self._detect_separator()
         first = next(self._rows(), None)
         if first is None:
@@ -64,6 +70,8 @@ class CSVFile:
         repeated = {name for name in self.names if name and self.names.count(name) > 1}
         if repeated:
             raise DataError(f"{self.path}: two columns have the name {sorted(repeated)[0]!r}")
+
+    categorical: frozenset[str] = frozenset()  # columns whose numbers are categories, too
 
     @property
     def decimal_comma(self) -> bool:
@@ -85,7 +93,7 @@ class CSVFile:
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of all rows that are not empty."""
-        with open_regular(self.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+        with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
             reader, line = csv.reader(text, delimiter=self.separator), 1
             try:
                 for cells in reader:
@@ -98,7 +106,7 @@ class CSVFile:
                 raise DataError(f"{self.path}:{line}: the row is malformed: {error}") from None
 
     def _detect_separator(self) -> str:
-        with open_regular(self.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+        with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
             try:
                 sample = text.read(_SAMPLE)
             except UnicodeDecodeError as error:
@@ -133,8 +141,15 @@ def is_number(cell: str, decimal_comma: bool) -> bool:
     return not texts and not math.isnan(values[0])
 
 
-def parse_numbers(cells: Sequence[str], decimal_comma: bool) -> tuple[Array, list[int]]:
-    """Return the cells as float64 (n), NaN for those that are not numbers, and the indices of the cells that are text."""
+def parse_numbers(cells: Cells, decimal_comma: bool, decimal: str | None = None) -> tuple[Array, list[int]]:
+    """Return the cells as float64 (n), NaN for those that are not numbers, and the indices of the cells that are text.
+
+    With a ``decimal`` mark, the numbers may have separators and signs (:mod:`pellucid.data.tables.number_formats`).
+    """
+    if isinstance(cells, np.ndarray):
+        return cells, []
+    if decimal is not None:
+        return _parse_written(cells, decimal_comma, decimal)
     if "_" not in "".join(cells):  # Python would read 2024_01 as a number
         try:
             return np.array(list(map(float, cells))), []
@@ -152,3 +167,13 @@ def parse_numbers(cells: Sequence[str], decimal_comma: bool) -> tuple[Array, lis
             values[i] = math.nan
             texts.append(i)
     return values, texts
+
+
+def _parse_written(cells: Sequence[str], decimal_comma: bool, decimal: str) -> tuple[Array, list[int]]:
+    values, others = parse_written(cells, decimal), []
+    for i in np.flatnonzero(np.isnan(values)).tolist():
+        if not is_missing(cells[i]):
+            plain, texts = parse_numbers([cells[i]], decimal_comma)  # as another file may have it
+            values[i] = plain[0]
+            others += [i] if texts else []
+    return values, others

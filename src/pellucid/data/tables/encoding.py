@@ -10,13 +10,16 @@ from typing import Protocol
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.data.tables.columns import Column
-from pellucid.data.tables.csv_file import RowBlock, is_missing, parse_numbers
+from pellucid.data.tables.columns import VALUE, Column
+from pellucid.data.tables.csv_file import Cells, RowBlock, is_missing, parse_numbers
+from pellucid.data.tables.dates import PARTS, parse_dates
 from pellucid.errors import ConfigError, DataError, did_you_mean
+
+_TRUTH = {"true", "false"}
 
 
 class Table(Protocol):
-    """A table of text: a :class:`~pellucid.data.tables.csv_file.CSVFile` or a :class:`~pellucid.data.tables.frame.Frame`."""
+    """A table: a :class:`~pellucid.data.tables.csv_file.CSVFile`, or one in memory (:mod:`pellucid.data.tables.frame`)."""
 
     @property
     def path(self) -> str: ...
@@ -30,24 +33,38 @@ class Table(Protocol):
     @property
     def decimal_comma(self) -> bool: ...
 
+    @property
+    def categorical(self) -> frozenset[str]: ...
+
     def blocks(self) -> Iterator[RowBlock]: ...
 
 
 class RowEncoder:
-    """An encoder of the rows of a table as x (n, width) and y (n) in float64, with NaN for missing values.
+    """An encoder of the rows of a table as x (n, width) and y (n, targets) in float64.
 
-    Columns are found by name. A row with an unknown category has 0 for every category of that column, and the
-    category is counted in ``unknown``. With ``classes``, y contains their indices; without a ``target``, y is NaN.
+    Columns are found by name. Where ``missing`` is "value", a missing number is NaN, with 1 in its indicator if the column has
+    one, and missing text is a category, or if the column has none, no category. Otherwise all values of a missing cell are NaN.
+    A row with an unknown category has 0 for every category of that column, and the category is counted in ``unknown``. Missing
+    numbers of columns that have no value for them are counted in ``gaps``. With ``classes``, y contains their indices; without
+    ``targets``, y has no columns.
 
     Raises ConfigError for columns that are not in the table, and DataError for text in a column of numbers and for unknown
     classes.
     """
 
-    def __init__(self, table: Table, columns: Sequence[Column], target: str | None, classes: Sequence[str] | None):
-        self.table, self.columns, self.target = table, tuple(columns), target
-        self.width = sum(column.width for column in columns)
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[Column],
+        targets: Sequence[Column] = (),
+        classes: Sequence[str] | None = None,
+        missing: str = VALUE,
+    ):
+        self.table, self.columns, self.targets = table, tuple(columns), tuple(targets)
+        self.width, self._missing = sum(column.width for column in columns), missing
         self.unknown: dict[str, Counter[str]] = {}
-        needed = [column.name for column in columns] + ([] if target is None else [target])
+        self.gaps: Counter[str] = Counter()
+        needed = [column.name for column in (*columns, *targets)]
         absent = [name for name in needed if name not in table.names]
         if absent:
             others = [name for name in table.names if name and name not in needed]
@@ -55,11 +72,8 @@ class RowEncoder:
             if not hint.startswith("did you mean"):
                 hint = f"its columns are {', '.join(map(repr, table.names[:10]))}{', …' * (len(table.names) > 10)}"
             raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
-        self._positions = [table.names.index(column.name) for column in columns]
-        self._category_index = [
-            None if column.categories is None else {category: i for i, category in enumerate(column.categories)}
-            for column in columns
-        ]
+        self._positions = {name: table.names.index(name) for name in needed}
+        self._codes = {column.name: _codes(column.categories) for column in columns if column.categories is not None}
         self._class_index = None if classes is None else {name: i for i, name in enumerate(classes)}
         self._numeric_classes = self._class_index is not None and all(_number(name) is not None for name in self._class_index)
 
@@ -67,39 +81,77 @@ class RowEncoder:
         """Yield (x, y) for blocks of rows."""
         for block in self.table.blocks():
             x, start = np.empty((len(block.lines), self.width)), 0
-            for column, position, index in zip(self.columns, self._positions, self._category_index, strict=True):
-                stop = start + column.width
-                if index is None:
-                    x[:, start] = self._numbers(column.name, block.columns[position], block.lines)
+            for column in self.columns:
+                cells, stop = block.columns[self._positions[column.name]], start + column.width
+                if column.categories is not None:
+                    x[:, start:stop] = self._categories(column, cells)
                 else:
-                    x[:, start:stop] = self._one_hot(column.name, block.columns[position], index)
+                    x[:, start:stop] = self._numbers(column, cells, block.lines)
                 start = stop
             yield x, self._targets(block)
 
-    def _numbers(self, name: str, cells: Sequence[str], lines: Sequence[int]) -> Array:
-        values, texts = parse_numbers(cells, self.table.decimal_comma)
+    def _numbers(self, column: Column, cells: Cells, lines: Sequence[int]) -> Array:
+        """Return the values of a column of numbers or dates (n, width)."""
+        if column.date is not None:
+            of_cells = texts_of(cells)
+            of_parts, others = parse_dates(of_cells, column.date)
+            texts = [i for i in others if not is_missing(of_cells[i])]
+            values, what = of_parts[:, [PARTS.index(part) for part in column.parts]], f"a date ({column.date})"
+        else:
+            numbers, texts = parse_numbers(cells, self.table.decimal_comma, column.decimal)
+            values, what = numbers[:, None], "a number"
         if texts:
-            raise DataError(f"{self.table.path}:{lines[texts[0]]}: {name} must be a number, got {cells[texts[0]].strip()!r}")
+            raise DataError(
+                f"{self.table.path}:{lines[texts[0]]}: {column.name} must be {what}, got {cells[texts[0]].strip()!r}: correct "
+                "this cell, or leave it empty for a missing value"
+            )
+        gaps = np.isnan(values[:, 0])
+        if column.missing:
+            return np.column_stack([values, gaps])
+        if gaps.any():
+            self.gaps[column.name] += int(gaps.sum())
         return values
 
-    def _one_hot(self, name: str, cells: Sequence[str], index: dict[str, int]) -> Array:
-        stripped = [cell.strip() for cell in cells]
-        codes = [index.get(cell, -1) for cell in stripped]
-        rows = np.zeros((len(cells), len(index) + 1))
-        rows[np.arange(len(cells)), codes] = 1  # unknown categories are in the last column, which is dropped below
-        for i, code in enumerate(codes):
-            if code < 0 and is_missing(stripped[i]):
-                rows[i] = math.nan
-            elif code < 0:
-                self.unknown.setdefault(name, Counter())[stripped[i]] += 1
-        return rows[:, :-1]
+    def _categories(self, column: Column, cells: Cells) -> Array:
+        """Return the values of a column of categories (n, width): one-hot, or codes."""
+        index, lower = self._codes[column.name]
+        assert column.categories is not None
+        count, own = len(column.categories), self._missing == VALUE
+        found, texts = {}, texts_of(cells)
+        for cell in dict.fromkeys(texts):
+            text = cell.strip()
+            code = index.get(text.lower() if lower else text, 0)
+            if not code and is_missing(text):
+                code = -1 if not own else count + 1 if column.missing else 0
+            found[cell] = code
+        codes = np.array([found[cell] for cell in texts])
+        for cell, code in found.items():
+            if not code and not is_missing(cell):
+                self.unknown.setdefault(column.name, Counter())[cell.strip()] += texts.count(cell)
+        if column.coded:
+            return np.where(codes < 0, math.nan, codes)[:, None]
+        rows = np.zeros((len(codes), column.width + 1))
+        rows[np.arange(len(codes)), codes] = 1  # others are in the first column, which is dropped below
+        rows[codes < 0] = math.nan
+        return rows[:, 1:]
 
     def _targets(self, block: RowBlock) -> Array:
-        if self.target is None:
-            return np.full(len(block.lines), math.nan)
-        cells = block.columns[self.table.names.index(self.target)]
-        if self._class_index is None:
-            return self._numbers(self.target, cells, block.lines)
+        if self._class_index is not None and self.targets:
+            return self._classes(block)
+        y = np.empty((len(block.lines), len(self.targets)))
+        for i, column in enumerate(self.targets):
+            cells = block.columns[self._positions[column.name]]
+            values, texts = parse_numbers(cells, self.table.decimal_comma, column.decimal)
+            if texts:
+                cell = f"{cells[texts[0]]}".strip()
+                raise DataError(f"{self.table.path}:{block.lines[texts[0]]}: {column.name} must be a number, got {cell!r}")
+            y[:, i] = values
+        return y
+
+    def _classes(self, block: RowBlock) -> Array:
+        (target,) = self.targets
+        cells = texts_of(block.columns[self._positions[target.name]])
+        assert self._class_index is not None
         y = np.full(len(cells), math.nan)
         for i, cell in enumerate(cells):
             if is_missing(cell):
@@ -107,14 +159,31 @@ class RowEncoder:
             name = self._class_name(cell.strip())
             if name not in self._class_index:
                 hint = did_you_mean(name, self._class_index)
-                raise DataError(f"{self.table.path}:{block.lines[i]}: {self.target} has no class {cell.strip()!r}: {hint}")
+                raise DataError(f"{self.table.path}:{block.lines[i]}: {target.name} has no class {cell.strip()!r}: {hint}")
             y[i] = self._class_index[name]
-        return y
+        return y[:, None]
 
     def _class_name(self, cell: str) -> str:
         """Return the class of a cell. Classes that are numbers are named by their value: 1.0 and 1 are the same class."""
         value = _number(cell.replace(",", ".") if self.table.decimal_comma else cell) if self._numeric_classes else None
         return cell if value is None else class_name(value)
+
+
+def texts_of(cells: Cells) -> Sequence[str]:
+    """Return the cells as text; numbers have the shortest form, and whole ones no point."""
+    if not isinstance(cells, np.ndarray):
+        return cells
+    return tuple(
+        "" if math.isnan(value) else class_name(value) if math.isfinite(value) else str(value) for value in cells.tolist()
+    )
+
+
+def _codes(categories: Sequence[str]) -> tuple[dict[str, int], bool]:
+    """Return the code of each category, from 1, and whether they are truth values, which are the same in any case of
+    letters."""
+    lower = {category.lower() for category in categories}
+    truth = lower <= _TRUTH and len(lower) == len(categories)
+    return {category.lower() if truth else category: i for i, category in enumerate(categories, start=1)}, truth
 
 
 def class_name(value: float) -> str:

@@ -1,13 +1,14 @@
-"""Data frames in memory, read as tables of text: numbers and text are as in a CSV file that is written from them."""
+"""Data frames and arrays in memory, read as tables: they have the columns of the CSV file that is written from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pellucid.data.tables.csv_file import BLOCK_ROWS, RowBlock
+from pellucid.core.memory import Array
+from pellucid.data.tables.csv_file import BLOCK_ROWS, Cells, RowBlock
 from pellucid.errors import DataError
 
 
@@ -21,33 +22,89 @@ def frame_names(frame: Any) -> tuple[str, ...]:
     return tuple(map(str, _keys(frame)))
 
 
-class Frame:
-    """A data frame as a table of text, like :class:`~pellucid.data.tables.csv_file.CSVFile`: the ``names`` of its columns, and
-    its rows, numbered from 1.
+def is_categorical(column: Any) -> bool:
+    """Return whether a column of a data frame has a dtype of categories: that of pandas, Polars or PyArrow."""
+    dtype = str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
+    return dtype.startswith(("category", "categorical", "enum", "dictionary"))
 
-    So a frame has the same columns and categories as the file that it was read from. Raises DataError for repeated names.
+
+class Frame:
+    """A data frame as a table, like :class:`~pellucid.data.tables.csv_file.CSVFile`: the ``names`` of its columns, and its
+    rows, numbered from 1.
+
+    ``names`` replaces the names of the columns. Columns with a dtype of categories are ``categorical``, and those that are
+    named. Truth values are the categories False and True, dates have the form of ISO 8601. Raises DataError for repeated names.
     """
 
     path, header, decimal_comma = "data frame", True, False  # as in CSVFile
 
-    def __init__(self, frame: Any):
-        self.names = frame_names(frame)
-        repeated = {name for name in self.names if self.names.count(name) > 1}
-        if repeated:
-            raise DataError(f"{self.path}: two columns have the name {sorted(repeated)[0]!r}")
-        self._frame = frame
+    def __init__(
+        self,
+        frame: Any,
+        categorical: Collection[str] = (),
+        names: Iterable[str] | None = None,
+        *,
+        from_dtype: bool = True,
+    ):
+        keys = _keys(frame)
+        self.names = tuple(map(str, keys if names is None else names))
+        if len(self.names) != len(keys):
+            raise DataError(f"{self.path}: it has {len(keys)} columns, got {len(self.names)} names")
+        _check_names(self.path, self.names)
+        self._columns = [frame[key] for key in keys]
+        found = [name for name, column in zip(self.names, self._columns, strict=True) if is_categorical(column)]
+        self.categorical = frozenset((*categorical, *(found if from_dtype else ())))
+        self._count = len(frame)
 
     def blocks(self) -> Iterator[RowBlock]:
         """Yield the rows in blocks."""
-        columns = [np.asarray(self._frame[key], object) for key in _keys(self._frame)]
-        for start in range(0, len(self._frame), BLOCK_ROWS):
-            cells = [tuple(map(_cell, column[start : start + BLOCK_ROWS])) for column in columns]
-            yield RowBlock(cells, list(range(start + 1, start + 1 + len(cells[0]))))
+        yield from _blocks([np.asarray(column) for column in self._columns], self.names, self.categorical, self._count)
+
+
+class ArrayTable:
+    """A matrix (n, d) as a table, whose columns have the ``names``; numbers of the ``categorical`` columns are categories."""
+
+    header, decimal_comma = True, False
+
+    def __init__(self, x: Array, names: Sequence[str], categorical: Collection[str] = (), path: str = "x"):
+        self.path, self.names, self.categorical = path, tuple(names), frozenset(categorical)
+        _check_names(path, self.names)
+        self._x = x
+
+    def blocks(self) -> Iterator[RowBlock]:
+        """Yield the rows in blocks."""
+        yield from _blocks([self._x[:, i] for i in range(self._x.shape[1])], self.names, self.categorical, len(self._x))
+
+
+def _check_names(path: str, names: Sequence[str]) -> None:
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise DataError(f"{path}: two columns have the name {sorted(repeated)[0]!r}")
 
 
 def _keys(frame: Any) -> list[Any]:
     """Return the keys of the columns of a data frame, which pandas allows to be anything."""
     return list(getattr(frame, "column_names", frame.columns))  # in PyArrow, columns are the values
+
+
+def _blocks(columns: Sequence[Array], names: Sequence[str], categorical: Collection[str], count: int) -> Iterator[RowBlock]:
+    for start in range(0, count, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, count)
+        cells = [_cells(column[start:stop], name in categorical) for name, column in zip(names, columns, strict=True)]
+        yield RowBlock(cells, list(range(start + 1, stop + 1)))
+
+
+def _cells(values: Array, categorical: bool) -> Cells:
+    """Return values of a column: numbers as they are, everything else as the text that it has in a CSV file."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind in "iuf" and not categorical:
+        # A number of 32 bits has another value in float64 than its text has, and a file holds the text.
+        return values.astype(str).astype(np.float64) if kind == "f" and size < 8 else values.astype(np.float64)
+    if kind == "f":  # whole numbers have no point, as in a column without missing values
+        return tuple("" if value != value else str(int(value) if value == int(value) else value) for value in values.tolist())
+    if kind == "M":
+        return tuple(np.where(np.isnat(values), "", np.datetime_as_string(values, "s")).tolist())
+    return tuple(map(_cell, values))
 
 
 def _cell(value: Any) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.core.version import __version__
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
+from pellucid.data.tables.columns import Standardization, TableStage
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
@@ -142,7 +143,7 @@ def _constants(trained: TrainedNetwork, writing: Writing | None) -> list[str]:
         lines = several.constants(trained)
     else:
         lines = [f"SHAPE = {literal(trained.input_shape)}  # of one sample"]
-        if isinstance(trained.input_stage, Standardization):
+        if isinstance(trained.input_stage, TableStage):
             lines += _string_tuple("COLUMNS", trained.input_stage.names)
         if trained.classes is not None:
             lines += _string_tuple("CLASSES", trained.classes)
@@ -171,11 +172,19 @@ def _input_stage(
         return [Call("scale_bytes", (x, shape))], {}
     if isinstance(stage, (Passthrough, Tokens)):
         return [Call("check_numbers", (x, shape))], {}
+    if isinstance(stage, Scaling):
+        return [Call("check_numbers", (x, shape)), Call("rescale", (x, literal(1 / stage.scale), literal(0.0)))], {}
     if isinstance(stage, Standardization):
         mean, scale = (f"WEIGHTS[{literal(f'{name}.{one}')}]" for one in ("mean", "scale"))
         fill = [Call("fill_missing", (f"check_shape({x}, {shape})", mean))] if stage.missing == "mean" else []
         arrays = {f"{name}.mean": np.array(stage.mean), f"{name}.scale": np.array(stage.scale)}
         return [*fill, Call("standardize", (x, shape, mean, scale))], arrays
+    if isinstance(stage, RobustScaling):
+        center, scale, limit = (f"WEIGHTS[{literal(f'{name}.{one}')}]" for one in ("center", "scale", "limit"))
+        fill = [Call("fill_missing", (f"check_shape({x}, {shape})", center))] if stage.fills_missing else []
+        arrays = {f"{name}.center": np.array(stage.center), f"{name}.scale": np.array(stage.scale)}
+        arrays[f"{name}.limit"] = np.array(stage.limits)
+        return [*fill, Call("scale_robustly", (x, shape, center, scale, limit))], arrays
     raise ConfigError(f"export_numpy does not support the input stage {stage}")
 
 

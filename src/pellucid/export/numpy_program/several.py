@@ -7,15 +7,13 @@ from typing import Any
 
 from pellucid.core.memory import Array, Shape
 from pellucid.data.input_stage import ImageScaling, InputStage
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.export.numpy_program.python_source import WIDTH, Call, docstring, identifier, literal, wrap_items
 from pellucid.export.trained_network import TrainedNetwork
 
 StageCalls = Callable[..., tuple[list[Call], dict[str, Array]]]  # the calls that transform one input, and their arrays
 RESERVED = {"x", "i", "np", "len", "max", "name", "network", "part", "parts", "range", "starts"}  # other names in predict
-# a time stamp in a table is too large for float32
-DTYPES = {ImageScaling: "np.uint8", Standardization: "np.float64", Tokens: "np.int64"}
 
 
 def axes(shape: Shape) -> str:
@@ -25,7 +23,11 @@ def axes(shape: Shape) -> str:
 
 def dtype_of(stage: InputStage) -> str:
     """Return the expression of the NumPy dtype of an input."""
-    return DTYPES.get(type(stage), "np.float32")
+    if isinstance(stage, TableStage):
+        return "np.float64"  # a time stamp in a table is too large for float32
+    if isinstance(stage, Tokens):
+        return "np.int64"
+    return "np.uint8" if isinstance(stage, ImageScaling) else "np.float32"
 
 
 def usage(trained: TrainedNetwork, name: str) -> list[str]:
@@ -50,7 +52,7 @@ def constants(trained: TrainedNetwork) -> list[str]:
     """Return the lines that define the shapes of the inputs, the names of their columns, and the names of the classes."""
     lines = _dictionary("SHAPES", {key: shape for key, (shape, _) in trained.inputs.items()})
     stages = {key: stage for key, (_, stage) in trained.inputs.items()}
-    columns = {key: stage.names for key, stage in stages.items() if isinstance(stage, Standardization)}
+    columns = {key: stage.names for key, stage in stages.items() if isinstance(stage, TableStage)}
     classes = {key: names for key in trained.outputs if (names := trained.classes_of(key)) is not None}
     for name, entries in (("COLUMNS", columns), ("CLASSES", classes)):
         lines += _dictionary(name, entries) if entries else []

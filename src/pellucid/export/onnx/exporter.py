@@ -12,8 +12,9 @@ import numpy as np
 from pellucid.core.files import write_atomically
 from pellucid.core.memory import Shape
 from pellucid.core.version import __version__
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
+from pellucid.data.tables.columns import Standardization, TableStage
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.layers import find_emitter
@@ -90,7 +91,7 @@ def onnx_bytes(trained: TrainedNetwork, layers: Mapping[type, OnnxEmitter] | Non
     )
     properties = dict(descriptions)
     for name, (_, stage) in trained.inputs.items():
-        if isinstance(stage, Standardization):
+        if isinstance(stage, TableStage):
             properties["columns" if len(descriptions) == 1 else f"columns of {name}"] = json.dumps(stage.names)
         if isinstance(stage, Tokens) and isinstance(stage.tokenizer, CharacterTokenizer):
             properties["vocabulary"] = json.dumps(stage.tokenizer.vocabulary)
@@ -161,12 +162,25 @@ def _add_input_stage(graph: Graph, name: str, stage: InputStage, shape: Shape, *
         return np.uint8, graph.elementwise("Mul", graph.op("Cast", x, to=FLOAT), stage.factor)
     if isinstance(stage, (Passthrough, Tokens)):
         return np.float32, x
+    if isinstance(stage, Scaling):
+        return np.float32, graph.elementwise("Mul", x, 1 / stage.scale)
     if isinstance(stage, Standardization):  # in float64 as in predict: a timestamp is large compared with its spread
         mean, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("mean", "scale"))
         if stage.missing == "mean":
             missing = graph.op("IsNaN", x)
             x = graph.op("Where", missing, mean, x)
         return np.float64, graph.op("Cast", graph.op("Div", graph.op("Sub", x, mean), scale), to=FLOAT)
+    if isinstance(stage, RobustScaling):  # in float64 as well
+        center, scale = (graph.constant(key, getattr(stage, key), np.float64) for key in ("center", "scale"))
+        if stage.fills_missing:
+            x = graph.op("Where", graph.op("IsNaN", x), center, x)
+        z = graph.op("Div", graph.op("Sub", x, center), scale)
+        share = graph.op(
+            "Div", z, graph.constant("limit", np.asarray(stage.limits), np.float64)
+        )  # 0 for a value without a limit
+        one = graph.constant("one", 1.0, np.float64)
+        length = graph.op("Sqrt", graph.op("Add", one, graph.op("Mul", share, share)))
+        return np.float64, graph.op("Cast", graph.op("Div", z, length), to=FLOAT)
     raise ConfigError(f"export_onnx does not support the input stage {stage}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.core.version import __version__
 from pellucid.data.input_stage import ImageScaling, InputStage
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.columns import TableStage
 from pellucid.export.plain.calls import PlainEmitter
 from pellucid.export.plain.int8 import Int8
 from pellucid.export.plain.plan import Place, Plan, Port, make_plan
@@ -266,13 +266,13 @@ def _input_form(stage: InputStage) -> str:
     """Return the form in which predict expects the values of an input."""
     if isinstance(stage, ImageScaling):
         return "the pixels as they are in the images, from 0 to 255; predict divides them by 255."
-    if isinstance(stage, Standardization):
+    if isinstance(stage, TableStage):
         names = ", ".join(plain_text(name) for name in stage.names)
         columns = (
             f"the columns {names}" if len(names) < 200 else f"the columns of the table, {plain_text(stage.names[0])} first"
         )
-        missing = " NAN is a missing value." if stage.missing == "mean" else ""
-        return f"{columns}, not standardized: predict does that.{missing}"
+        missing = " NAN is a missing value." if stage.fills_missing else ""
+        return f"{columns}, not scaled: predict does that.{missing}"
     return "as they were in training."
 
 

@@ -25,8 +25,8 @@ def javascript_program(trained: TrainedNetwork, layers: Mapping[type, PlainEmitt
     object by name, and so is the result with several outputs. An input that ``Model.predict`` would refuse is a RangeError.
 
     The constants: ``INPUT_SHAPE`` and ``OUTPUT_SHAPE`` (of one sample; objects by name if there are several), ``INPUT_KIND``
-    ("ImageScaling", "Standardization" or "Passthrough", likewise), ``CLASSES`` (the names of the classes, or null; likewise)
-    and ``COLUMNS`` (the names of the values of a table, or null; likewise).
+    ("ImageScaling", "Standardization", "RobustScaling" or "Passthrough", likewise), ``CLASSES`` (the names of the classes, or
+    null; likewise) and ``COLUMNS`` (the names of the values of a table, or null; likewise).
 
     All names are at the top level of the script; put the text into a function to keep them apart from others. No text in it
     ends a <script> element. ``layers`` maps your own layer classes to emitters, see :mod:`pellucid.export.plain.calls`.

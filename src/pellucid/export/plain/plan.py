@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough
+from pellucid.data.input_stage import ImageScaling, InputStage, Passthrough, Scaling
 from pellucid.data.tables.columns import Standardization
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.export.layers import find_emitter
@@ -281,10 +282,17 @@ def _input_stage(stage: InputStage, shape: tuple[int, ...], format: str) -> Call
         return Call("scale_bytes", X, Y, n, refuses=True)
     if isinstance(stage, (Passthrough, Tokens)):
         return Call("check_numbers", X, Y, n, refuses=True)
+    if isinstance(stage, Scaling):
+        arrays = Weights("mean", np.zeros(n)), Weights("scale", np.full(n, stage.scale))
+        return Call("standardize", X, Y, *arrays, 1, n, 0, refuses=True)
     if isinstance(stage, Standardization):
         arrays = Weights("mean", np.array(stage.mean)), Weights("scale", np.array(stage.scale))
         columns = len(stage.mean)
         return Call("standardize", X, Y, *arrays, n // columns, columns, int(stage.missing == "mean"), refuses=True)
+    if isinstance(stage, RobustScaling):
+        limits = np.array([limit if math.isfinite(limit) else 0.0 for limit in stage.limits])
+        arrays = Weights("center", np.array(stage.center)), Weights("scale", np.array(stage.scale))
+        return Call("scale_robustly", X, Y, *arrays, Weights("limit", limits), n, int(stage.fills_missing), refuses=True)
     raise ConfigError(f"export_{format} does not support the input stage {stage}")
 
 

@@ -20,8 +20,9 @@ from typing import Any
 from pellucid.core.memory import Shape
 from pellucid.data.drawings.rendering import SIDE
 from pellucid.data.drawings.strokes import CLASSES, NO_DIGIT
-from pellucid.data.input_stage import ImageScaling, Passthrough
-from pellucid.data.tables.columns import Standardization
+from pellucid.data.input_stage import ImageScaling, Passthrough, Scaling
+from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.robust_scaling import CONSTANT
 from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError
 from pellucid.export.trained_network import TrainedNetwork
@@ -47,12 +48,12 @@ def describe_input(trained: TrainedNetwork) -> dict[str, Any]:
             "export_numpy write it"
         )
     shape, stage = trained.input_shape, trained.input_stage
-    if isinstance(stage, Standardization):
+    if isinstance(stage, TableStage):
         return _describe_table(shape, stage)
     if isinstance(stage, ImageScaling):
         maps = len(trained.output_shape) == 3
         return _describe_pictures(shape, stage, trained.classes, maps)
-    if not isinstance(stage, (Passthrough, Tokens)):
+    if not isinstance(stage, (Passthrough, Scaling, Tokens)):
         raise ConfigError(f"export_html does not support the input stage {stage}")
     if math.prod(shape) > MAX_NUMBERS:
         raise ConfigError(
@@ -86,24 +87,36 @@ def _describe_pictures(shape: Shape, stage: ImageScaling, classes: Sequence[str]
     }
 
 
-def _describe_table(shape: Shape, stage: Standardization) -> dict[str, Any]:
-    columns, start = [], 0
+def _describe_table(shape: Shape, stage: TableStage) -> dict[str, Any]:
+    fields, start = list[dict[str, Any]](), 0
     for column in stage.columns:
-        mean, scale = stage.mean[start : start + column.width], stage.scale[start : start + column.width]
-        start += column.width
-        if column.categories is None:
-            columns.append({"name": column.name, "categories": None, **_start_value(mean[0], scale[0])})
-        else:
-            most_frequent = column.categories[max(range(column.width), key=mean.__getitem__)]
-            columns.append({"name": column.name, "categories": list(column.categories), "start": most_frequent})
-    described = {"columns": columns, "missing": stage.missing}
+        stop = start + column.width
+        fields += _fields(column, stage.middle[start:stop], stage.spread[start:stop])
+        start = stop
     if stage.series is None:
-        return {"kind": "table", **described}
-    return {"kind": "series", "rows": shape[0], **described}
+        return {"kind": "table", "columns": fields, "missing": stage.fills_missing}
+    return {"kind": "series", "rows": shape[0], "columns": fields, "missing": stage.missing}
+
+
+def _fields(column: Column, middle: Sequence[float], spread: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the fields of the form for a column: one, or for a date one for each of its parts.
+
+    Of a field, ``own`` is whether a missing value has a value of its own: an indicator, or one more category.
+    """
+    if column.categories is not None:
+        most_frequent = 0 if column.coded else max(range(len(column.categories)), key=middle.__getitem__)
+        field = {"name": column.name, "categories": list(column.categories), "start": column.categories[most_frequent]}
+        return [field | {"coded": column.coded, "own": column.missing}]
+    names, last = column.names[: len(column.parts) or 1], max(1, len(column.parts)) - 1
+    return [
+        {"name": name, "categories": None, "own": column.missing and i == last, **_start_value(middle[i], spread[i])}
+        for i, name in enumerate(names)
+    ]
 
 
 def _start_value(mean: float, scale: float) -> dict[str, Any]:
     """Return the mean as a number with few digits, and the range that most values are in: two standard deviations."""
+    scale = scale if scale < CONSTANT else max(1.0, abs(mean))  # a column that was always the same has no range
     exponent = math.floor(math.log10(scale)) - 1  # the mean is shown to about a tenth of the standard deviation
     digits = max(0, -exponent)
     step = 10.0**exponent
@@ -131,7 +144,7 @@ def describe_output(trained: TrainedNetwork, loss: Loss | None) -> dict[str, Any
     last = trailing_layers(trained.network)[-1]
     probable = isinstance(last, (Softmax, Sigmoid))
     classifies = loss.classifies if loss is not None else classes is not None or isinstance(last, Softmax)
-    if isinstance(stage, Standardization) and stage.series is not None and len(positions) == 1 and not classifies:
+    if isinstance(stage, TableStage) and stage.series is not None and len(positions) == 1 and not classifies:
         return {"kind": "numbers", "names": list(stage.series.targets), "rows": positions[0]}
     multiple = loss is not None and loss.multi_label and k > 1
     if len(positions) == 2 and isinstance(stage, ImageScaling) and classifies and not multiple:
@@ -162,7 +175,7 @@ def _colors(count: int) -> list[str]:
 
 def _names_of_numbers(k: int, stage: Any, loss: Loss | None) -> list[str]:
     """Return the names of the outputs of a regression."""
-    target = stage.target if isinstance(stage, Standardization) else "output"
+    target = stage.target if isinstance(stage, TableStage) else "output"
     if isinstance(loss, Quantile) and isinstance(loss.levels, tuple):
         return [f"{target}, {100 * level:g} % quantile" for level in loss.levels]
     if isinstance(loss, GaussianNLL):

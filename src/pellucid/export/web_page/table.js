@@ -9,7 +9,7 @@ import {PAGE} from "./page.js";
 const OTHER = "another value", MISSING = "missing";
 const {columns, missing} = PAGE.input;
 const answers = createAnswers(PAGE.output);
-const mayBeMissing = missing === "mean";
+const mayBeMissing = missing;
 
 // A field: {box, read()} where read returns the values of the column in a sample, or throws an error with what is wrong.
 function createField(column, number) {
@@ -27,12 +27,11 @@ function createField(column, number) {
     hint.textContent = usual;
     control.removeAttribute("aria-invalid");
     if (!isNumber) {
-      const width = column.categories.length;
-      if (control.value === MISSING) return new Array(width).fill(NaN);
-      return column.categories.map((category) => Number(control.value === `=${category}`));
+      return categoryValues(column, control.value);
     }
     try {
-      return [readCell(control.value, column.name, mayBeMissing)];
+      const value = readCell(control.value, column.name, mayBeMissing);
+      return column.own ? [value, Number(Number.isNaN(value))] : [value];
     } catch (error) {
       control.setAttribute("aria-invalid", "true");
       hint.textContent = error.message;
@@ -42,6 +41,15 @@ function createField(column, number) {
 
   reset();
   return {box, read, reset};
+}
+
+// The values of a category in a sample: one-hot or a code, 0 for one that the network does not know.
+function categoryValues({categories, coded, own}, chosen) {
+  const isMissing = chosen === MISSING;
+  if (coded) return [isMissing ? (own ? categories.length + 1 : 0) : categories.findIndex((one) => chosen === `=${one}`) + 1];
+  if (isMissing && !own) return new Array(categories.length).fill(NaN);
+  const values = categories.map((one) => Number(chosen === `=${one}`));
+  return own ? [...values, Number(isMissing)] : values;
 }
 
 function numberInput(column, id) {
@@ -73,8 +81,8 @@ document.getElementById("page").append(element("div", {class: "columns form-firs
   element("section", {class: "card stack", "aria-labelledby": "values"},
     element("h2", {id: "values"}, "The values of one row"),
     element("p", {class: "quiet"}, mayBeMissing
-      ? "The start values are the means of the training data, and the most frequent categories. An empty field is a missing value."
-      : "The start values are the means of the training data, and the most frequent categories."),
+      ? "The start values are in the middle of the training data. An empty field is a missing value."
+      : "The start values are in the middle of the training data."),
     element("div", {class: "fields"}, ...fields.map((field) => field.box)),
     element("div", {class: "row"}, reset)),
   answers.panel));

@@ -57,6 +57,11 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
+def exponential(x: Array) -> Array:
+    """Return exp(x)."""
+    return np.exp(x)
+
+
 def softplus(x: Array) -> Array:
     """Return log(1 + exp(x)), in a form that cannot overflow."""
     return np.logaddexp(x, np.float32(0))

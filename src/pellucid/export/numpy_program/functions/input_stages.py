@@ -51,6 +51,25 @@ def standardize(
     return x
 
 
+def scale_robustly(
+    x: Array,
+    shape: tuple[int, ...],
+    center: Array,
+    scale: Array,
+    limit: Array,
+) -> Array:
+    """Return z / sqrt(1 + (z / limit)**2) of z = (x - center) / scale for the rows x of a table, column by column."""
+    x = check_shape(x, shape)
+    if x.dtype.kind not in "bifu":
+        raise ValueError(f"x must be numbers, got {x.dtype}")
+    z = (x - center) / scale
+    with np.errstate(invalid="ignore"):
+        x = (z / np.hypot(1.0, z / limit)).astype(np.float32)
+    if not np.isfinite(x).all():
+        raise ValueError("x contains NaN or infinity")
+    return x
+
+
 def fill_missing(x: Array, mean: Array) -> Array:
     """Return x with every NaN replaced by the mean of its column."""
     return np.where(np.isnan(x), mean, x)

@@ -78,6 +78,13 @@ static void tanh_activation(const float *x, float *y, int n)
         y[i] = tanhf(x[i]);
 }
 
+/* y = exp(x). */
+static void exponential(const float *x, float *y, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = expf(x[i]);
+}
+
 /* y = log(1 + exp(x)). */
 static void softplus(const float *x, float *y, int n)
 {

@@ -56,6 +56,11 @@ function tanh_activation(x, y, n) {
   for (let i = 0; i < n; i++) y[i] = Math.tanh(x[i]);
 }
 
+// y = exp(x).
+function exponential(x, y, n) {
+  for (let i = 0; i < n; i++) y[i] = Math.exp(x[i]);
+}
+
 // y = log(1 + exp(x)).
 function softplus(x, y, n) {
   for (let i = 0; i < n; i++) y[i] = softplus_of(x[i]);

@@ -1,0 +1,97 @@
+"""Sparse matrices as samples: the rows of a batch become dense when the batch is gathered, the whole matrix never does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.memory import Array
+from pellucid.errors import DataError, ShapeError
+
+
+def is_sparse(x: Any) -> bool:
+    """Return whether this is a sparse matrix of SciPy, or of another library that converts to compressed sparse rows."""
+    return hasattr(x, "tocsr") and hasattr(x, "shape")
+
+
+class SparseMatrix:
+    """A matrix (n, d) as compressed sparse rows: row i has the ``values[starts[i]:starts[i + 1]]`` in ``columns[…]``.
+
+    It takes the place of an array of samples: it has a length, a ``shape`` and a ``dtype``, and rows can be selected, which
+    gives another SparseMatrix. :meth:`write` writes rows into a dense array.
+    """
+
+    ndim = 2
+
+    def __init__(self, values: Array, columns: Array, starts: Array, shape: tuple[int, int]):
+        self.values, self.columns, self.starts, self.shape = values, columns, starts, shape
+
+    @classmethod
+    def of(cls, matrix: Any, what: str = "x", name: str = "data") -> SparseMatrix:
+        """Return a sparse matrix of SciPy as this class; its arrays are not copied if it has compressed sparse rows.
+
+        Raises DataError for values that are not finite numbers, and ShapeError for other shapes than (n, d).
+        """
+        if len(matrix.shape) != 2:
+            raise ShapeError(f"{name}: {what} must be a sparse matrix (n, d), got the shape {matrix.shape}")
+        rows = matrix.tocsr()
+        if not rows.has_canonical_format:  # an entry may be stored in parts, which are added
+            rows = rows.copy()
+            rows.sum_duplicates()
+        values = np.asarray(rows.data)
+        if values.dtype.kind not in "biuf":
+            raise DataError(f"{name}: {what} must hold numbers, got a sparse matrix of {values.dtype}")
+        if values.dtype.kind != "f":
+            values = values.astype(np.float32)
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            row = int(np.searchsorted(rows.indptr, wrong[0], "right")) - 1
+            raise DataError(f"{name}: {what} contains NaN or infinity, first in sample {row}, column {rows.indices[wrong[0]]}")
+        return cls(values, rows.indices, rows.indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the values."""
+        return self.values.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the three arrays."""
+        return int(self.values.nbytes + self.columns.nbytes + self.starts.nbytes)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"SparseMatrix({self.shape[0]:,} × {self.shape[1]:,}, {len(self.values):,} values)"
+
+    def __getitem__(self, rows: Any) -> SparseMatrix:
+        chosen = np.arange(len(self))[rows]
+        if chosen.ndim != 1:
+            raise ShapeError(f"rows of a sparse matrix are selected by a slice or by row numbers, got {rows!r}")
+        places, counts = self._places(chosen)
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(self.starts.dtype)
+        return SparseMatrix(self.values[places], self.columns[places], starts, (len(chosen), self.shape[1]))
+
+    def _places(self, rows: Array) -> tuple[Array, Array]:
+        """Return the places of the values of these rows, and the number of values of each row."""
+        first, counts = self.starts[rows].astype(np.int64), np.diff(self.starts)[rows]
+        before = np.cumsum(counts) - counts
+        return np.arange(int(counts.sum())) + np.repeat(first - before, counts), counts
+
+    def write(self, rows: Array | slice, out: Array) -> Array:
+        """Write these rows into ``out`` (n, d), and return it."""
+        chosen = np.arange(len(self))[rows]
+        places, counts = self._places(chosen)
+        out.fill(0)
+        out[np.repeat(np.arange(len(chosen)), counts), self.columns[places]] = self.values[places]
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the matrix as a dense array, for figures and findings of small parts: trainings and predictions do not."""
+        return self.toarray().astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def toarray(self) -> Array:
+        """Return the whole matrix as a dense array."""
+        return self.write(slice(None), np.empty(self.shape, self.dtype))

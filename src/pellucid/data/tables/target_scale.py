@@ -1,0 +1,29 @@
+"""The scale that a target is learned in: its own, or logarithms where it is positive and skewed, such as prices and costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.core.memory import Array
+
+SKEWNESS = 1.5  # at least, of a target that is learned in logarithms; a normal distribution has 0, an exponential one 2
+SHARE = 1 / 3  # of it is the largest skewness that its logarithms may have
+MIN_VALUES = 20  # of fewer, the skewness says little
+
+
+def skewness(y: Array, weights: Array | None = None) -> float:
+    """Return the skewness of numbers y (n): the mean of ((y − mean)/deviation)³, and 0 for equal numbers."""
+    mean = np.average(y, weights=weights)
+    deviation = np.sqrt(np.average((y - mean) ** 2, weights=weights))
+    if not deviation > 1e-12 * abs(mean):
+        return 0.0
+    return float(np.average(((y - mean) / deviation) ** 3, weights=weights))
+
+
+def suits_logarithms(y: Array, weights: Array | None = None) -> bool:
+    """Return whether a target (n) is positive and skewed to the right, and its logarithms are not."""
+    y = np.asarray(y, np.float64)
+    if len(y) < MIN_VALUES or not y.min() > 0 or not np.isfinite(y).all():
+        return False
+    own = skewness(y, weights)
+    return own >= SKEWNESS and abs(skewness(np.log(y), weights)) <= SHARE * own
