@@ -47,6 +47,7 @@ from pellucid.layers import (
     Crop1D,
     Crop2D,
     Dense,
+    DensePerPosition,
     Dropout,
     Embedding,
     Flatten,
@@ -59,11 +60,13 @@ from pellucid.layers import (
     Layer,
     LayerSpec,
     LearnedPositions,
+    LearnedScale,
     LogSoftmax,
     Maximum,
     MaxPool1D,
     MaxPool2D,
     Merge,
+    Parametric,
     Permute,
     PReLU,
     Repeat,
@@ -75,6 +78,7 @@ from pellucid.layers import (
     Softmax,
     SpatialDropout2D,
     Subtract,
+    Take,
     Unembedding,
     UpSample1D,
     UpSample2D,
@@ -95,6 +99,7 @@ AFFINE = (
     Crop1D,
     Crop2D,
     Dense,
+    DensePerPosition,
     Dropout,
     Flatten,
     GaussianNoise,
@@ -102,6 +107,7 @@ AFFINE = (
     GlobalAveragePool2D,
     Identity,
     LearnedPositions,
+    LearnedScale,
     Permute,
     Repeat,
     Rescale,
@@ -110,6 +116,7 @@ AFFINE = (
     SinusoidalPositions,
     Slice,
     SpatialDropout2D,
+    Take,
     Unembedding,
     UpSample1D,
     UpSample2D,
@@ -165,7 +172,7 @@ def _with_rule(layer: Any) -> Any:
         return layer
     if isinstance(layer, MAXIMA):
         return _MaximumRule(layer)
-    elementwise = isinstance(layer, (Activation, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
+    elementwise = isinstance(layer, (Activation, Parametric, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
     return _ChordRule(layer) if elementwise else _MeanGradientRule(layer)
 
 

@@ -25,6 +25,7 @@ from pellucid.export.numpy_program.functions import (
     normalization,
     recurrent,
     sequences,
+    tables,
 )
 from pellucid.export.numpy_program.python_source import (
     Call,
@@ -77,7 +78,7 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
 
 @functools.cache
 def _library() -> FunctionLibrary:
-    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent, attention)
+    return FunctionLibrary(input_stages, activations, basics, images, sequences, normalization, recurrent, attention, tables)
 
 
 def _docstring(trained: TrainedNetwork, name: str) -> list[str]:
