@@ -70,8 +70,8 @@ def check_order(policies: Sequence[Policy]) -> None:
         keeper = next((before for before in policies[:k] if isinstance(before, (EarlyStopping, KeepBest))), None)
         if policy.averages and keeper is not None:
             raise ConfigError(
-                f"{type(keeper).__name__} must keep the average, which is what is evaluated: put {type(policy).__name__} before "
-                "it"
+                f"{type(keeper).__name__} must keep the average, which is what is evaluated: put "
+                f"{type(policy).__name__} before it"
             )
     if sum(policy.averages for policy in policies) > 1:
         raise ConfigError("only one policy can average: choose AverageWeights or StochasticWeightAverage")
