@@ -52,6 +52,7 @@ DROPOUT = 0.15
 DECAY = 0.02
 SMOOTHING = 0.1
 EPOCHS, BATCH_SIZE = 64, 128
+MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs: their best network needs about as many steps
 RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of variance 1
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
 FACTORS = {"scale": 6.0, "b": 0.1, "weight": 0.1, "frequencies": 0.1, "phases": 0.1}
@@ -98,9 +99,14 @@ def table_recipe(rows: int, kinds: Sequence[str | int], answer: Answer, outputs:
         Adam(CosineCycles(RATES[answer]), beta2=0.95),
         rates=rates,
     )
-    validated = rows >= MIN_VALIDATED
-    fit = FitOptions(epochs=EPOCHS, batch_size=BATCH_SIZE, policies=(KeepBest(),) if validated else ())
-    return TableRecipe(network, losses[answer], optimizer, fit, VALIDATION if validated else 0.0)
+    validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
+    steps = max(1, math.ceil(rows * (1 - validation) / BATCH_SIZE))
+    fit = FitOptions(
+        epochs=max(MIN_EPOCHS, min(EPOCHS, MAX_STEPS // steps)),
+        batch_size=BATCH_SIZE,
+        policies=(KeepBest(),) if validation else (),
+    )
+    return TableRecipe(network, losses[answer], optimizer, fit, validation)
 
 
 def table_network(kinds: Sequence[str | int], answer: Answer, outputs: int) -> Composite:

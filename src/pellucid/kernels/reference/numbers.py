@@ -8,8 +8,9 @@ from pellucid.core.memory import Array
 
 
 def _turns(x: Array, frequencies: Array, phases: Array) -> Array:
-    """Return f x + φ (n, k, m): one turn is 2π."""
-    return x[:, :, None] * frequencies + phases
+    """Return f x + φ (n, k, m) without its nearest integer: one turn is 2π, and whole turns change no wave."""
+    turns = x[:, :, None] * frequencies + phases
+    return turns - np.rint(turns)
 
 
 def periodic(x: Array, frequencies: Array, phases: Array, out: Array) -> Array:
