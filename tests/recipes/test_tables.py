@@ -7,9 +7,22 @@ import math
 import numpy as np
 import pytest
 
-from pellucid import Adam, Chain, Columns, ConfigError, CosineCycles, Decay, KeepBest, Sequential, Sigmoid, Softmax
+from pellucid import (
+    Adam,
+    AverageWeights,
+    Chain,
+    Columns,
+    ConfigError,
+    CosineCycles,
+    Decay,
+    KeepBest,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
 from pellucid.optim import Clock, Updater, components_of, rule_of
 from pellucid.recipes.tables import (
+    AVERAGE,
     BATCH_SIZE,
     DECAY,
     EPOCHS,
@@ -33,7 +46,7 @@ def test_the_recipe_of_a_regression():
     assert isinstance(columns, Columns)
     assert columns.kinds == KINDS
     assert columns.build((4,)).shape == (2 + 2 * 3 + 1 + 8,)  # numbers and their functions, the binary value, a vector
-    assert recipe.fit.policies == (KeepBest(),)
+    assert recipe.fit.policies == (AverageWeights(AVERAGE), KeepBest())
     assert (recipe.fit.epochs, recipe.fit.batch_size, recipe.validation_fraction) == (EPOCHS, BATCH_SIZE, VALIDATION)
 
 
@@ -47,7 +60,7 @@ def test_the_recipe_of_answers(answer, head):
 
 def test_every_row_of_a_small_table_is_trained_on():
     recipe = table_recipe(MIN_VALIDATED - 1, KINDS, "numbers", 1)
-    assert (recipe.fit.policies, recipe.validation_fraction) == ((), 0.0)
+    assert (recipe.fit.policies, recipe.validation_fraction) == ((AverageWeights(AVERAGE),), 0.0)
 
 
 def test_large_tables_have_fewer_epochs():
@@ -62,7 +75,7 @@ def test_rates_are_those_of_the_neural_tangent_parametrization():
     n = 2 + 2 * 3 + 1 + 8
     assert rates["dense1.W"] == 1 / math.sqrt(n)
     assert rates["dense2.W"] == rates["dense4.W"] == 1 / math.sqrt(WIDTH)
-    assert rates["dense3.b"] == rates["parametric1.weight"] == 0.1
+    assert rates["dense3.b"] == 0.1
     assert rates["learnedscale1.scale"] == 6.0
     waves = "columns1.numbers.waves.periodic1.frequencies"
     assert rates[waves] == rates["columns1.numbers.waves.denseperposition1.W"] == 0.1

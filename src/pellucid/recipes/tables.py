@@ -5,10 +5,11 @@ trees on tabular data", 2024), in a smaller network and fewer epochs, so that a 
 
 - numbers are embedded by waves of learned frequencies (PBLD), codes of categories by learned vectors;
 - learned scales of the features, with a larger learning rate than the weights, choose among them;
-- three hidden layers with parametric activations, Mish for numbers and SELU for classes, and dropout;
+- three hidden layers with Mish for numbers and SELU for classes, and dropout;
 - weights as in the neural tangent parametrization, in which a layer computes x W/√n_in with W of variance 1. A dense layer with
   :class:`~pellucid.initializers.LeCun` and the learning rate times 1/√n_in does the same steps with Adam;
-- Adam with β₂ = 0.95 and decoupled weight decay, several cosine cycles, and the parameters of the best epoch.
+- Adam with β₂ = 0.95 and decoupled weight decay, several cosine cycles, a moving average of the parameters, and of all epochs
+  the best one.
 
 What each of them contributes is in the table of ``docs/tables.md``.
 """
@@ -35,7 +36,6 @@ from pellucid.layers import (
     Layer,
     LearnedScale,
     Mish,
-    Parametric,
     Periodic,
     Sigmoid,
     Softmax,
@@ -43,7 +43,7 @@ from pellucid.layers import (
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Columns, Composite, Graph, Node, Sequential
 from pellucid.optim import Adam, Chain, CosineCycles, Decay
-from pellucid.training import FitOptions, KeepBest
+from pellucid.training import AverageWeights, FitOptions, KeepBest
 
 Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
 
@@ -52,10 +52,11 @@ DROPOUT = 0.15
 DECAY = 0.02
 SMOOTHING = 0.1
 EPOCHS, BATCH_SIZE = 64, 128
+AVERAGE = 0.98  # of the moving average of the parameters
 MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs: their best network needs about as many steps
 RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of variance 1
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
-FACTORS = {"scale": 6.0, "b": 0.1, "weight": 0.1, "frequencies": 0.1, "phases": 0.1}
+FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
@@ -104,7 +105,7 @@ def table_recipe(rows: int, kinds: Sequence[str | int], answer: Answer, outputs:
     fit = FitOptions(
         epochs=max(MIN_EPOCHS, min(EPOCHS, MAX_STEPS // steps)),
         batch_size=BATCH_SIZE,
-        policies=(KeepBest(),) if validation else (),
+        policies=(AverageWeights(AVERAGE), KeepBest()) if validation else (AverageWeights(AVERAGE),),
     )
     return TableRecipe(network, losses[answer], optimizer, fit, validation)
 
@@ -115,7 +116,7 @@ def table_network(kinds: Sequence[str | int], answer: Answer, outputs: int) -> C
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
     layers: list[Layer] = [Columns(kinds, _embedding()), LearnedScale()]
     for _ in range(LAYERS):
-        layers += [Dense(WIDTH, LeCun()), Parametric(activation), Dropout(DROPOUT)]
+        layers += [Dense(WIDTH, LeCun()), activation, Dropout(DROPOUT)]
     return Sequential(*layers, Dense(outputs, Zeros()), heads[answer])
 
 
