@@ -50,7 +50,6 @@ Answer = Literal["numbers", "classes", "labels"]  # of regression, classificatio
 WIDTH, LAYERS = 128, 3  # of the hidden layers; RealMLP has 256 units, which takes three times as long
 DROPOUT = 0.15
 DECAY = 0.02
-SMOOTHING = 0.1
 EPOCHS, BATCH_SIZE = 64, 128
 AVERAGE = 0.98  # of the moving average of the parameters
 MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs: their best network needs about as many steps
@@ -90,7 +89,7 @@ def table_recipe(rows: int, kinds: Sequence[str | int], answer: Answer, outputs:
     network = table_network(kinds, answer, outputs)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),
-        "classes": CrossEntropy(smoothing=SMOOTHING),
+        "classes": CrossEntropy(),
         "labels": BinaryCrossEntropy(),
     }
     slots = network.build((len(kinds),)).slots
