@@ -47,12 +47,12 @@ from pellucid.training import AverageWeights, FitOptions, KeepBest
 
 Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
 
-WIDTH, LAYERS = 128, 3  # of the hidden layers; RealMLP has 256 units, which takes three times as long
+WIDTH, LAYERS = 128, 3  # of the hidden layers; RealMLP has 256 units
 DROPOUT = 0.15
 DECAY = 0.02
 EPOCHS, BATCH_SIZE = 64, 128
 AVERAGE = 0.98  # of the moving average of the parameters
-MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs: their best network needs about as many steps
+MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs
 RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of variance 1
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
 FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
