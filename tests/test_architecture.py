@@ -35,6 +35,7 @@ ORDER = [
     "optim",
     "data",
     "training",
+    "recipes",
     "export",
     "doctor",
     "model",

@@ -195,6 +195,19 @@ class Blockwise:
         return np.concatenate([self.init.fill(block, generator) for _ in range(self.blocks)], axis=-1)
 
 
+@dataclass(frozen=True)
+class Positionwise:
+    """Fills each entry of the first axis separately, so that ``init`` uses n_in and n_out of one position.
+
+    Layers create it internally; it is not a setting.
+    """
+
+    init: Filler
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return np.stack([self.init.fill(shape[1:], generator) for _ in range(shape[0])])
+
+
 def initial_values(layout: Layout, seed: int, dtype: Any = np.float32) -> Array:
     """Return a flat vector with the initial values of all slots of ``layout``, drawn from the stream (seed, "init", path)."""
     vector = layout.zeros(dtype)

@@ -33,6 +33,7 @@ DEFAULTS = {
     "Crop1D": "border=1",
     "Crop2D": "border=1",
     "CrossAttention": "causal=False, dropout=0.0, bias=True, init=GlorotUniform(), output_init=GlorotUniform()",
+    "DensePerPosition": "init=LeCun()",
     "Dense": "init=He(), bias=True",
     "Dropout": "rate=0.5",
     "ELU": "alpha=1.0",
@@ -45,8 +46,11 @@ DEFAULTS = {
     "LayerNorm": "epsilon=1e-05, bias=True",
     "LeakyReLU": "slope=0.01",
     "LearnedPositions": "init=Normal(sigma=0.02)",
+    "LearnedScale": "init=Ones()",
     "MaxPool1D": "kernel_size=2, stride=None, padding='valid'",
     "MaxPool2D": "kernel_size=2, stride=None, padding='valid'",
+    "Parametric": "init=Ones()",
+    "Periodic": "waves=16, sigma=0.1",
     "PReLU": "init=Constant(value=0.25)",
     "RMSNorm": "epsilon=1e-05",
     "Rescale": "scale=1.0, offset=0.0",
@@ -105,6 +109,7 @@ DEFAULTS = {
     "SGD": "learning_rate=0.01, momentum=0.0, nesterov=False",
     # schedules
     "Cosine": "end=0.0",
+    "CosineCycles": "cycles=4",
     "Exponential": "factor=0.9",
     "InverseTime": "decay=1.0",
     "MilestoneDecay": "factor=0.1",
@@ -118,8 +123,8 @@ DEFAULTS = {
 # What classes state about themselves, beside their settings: the classes for which it is true, or the value of each.
 FACTS = {
     "positionwise": """Add AlphaDropout Average BatchNorm Dense Dropout ELU Embedding Exp GELU GaussianNoise HardSigmoid
-        HardSwish Identity LayerNorm LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU RMSNorm ReLU ReLU6
-        Rescale SELU SiLU Sigmoid SinusoidalPositions Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
+        HardSwish Identity LayerNorm LeakyReLU LearnedPositions LogSoftmax Maximum Mish Multiply PReLU Parametric RMSNorm
+        ReLU ReLU6 Rescale SELU SiLU Sigmoid SinusoidalPositions Softmax Softplus Subtract SwiGLU Tanh Unembedding""",
     "gradient_of_x": "ELU GELU HardSwish Mish SELU SiLU",
     "classifies": "BinaryCrossEntropy BinaryFocalCrossEntropy CrossEntropy Hinge KLDivergence",
     "multi_label": "BinaryCrossEntropy BinaryFocalCrossEntropy",

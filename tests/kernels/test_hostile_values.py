@@ -25,6 +25,7 @@ SEEDS_AND_SHAPES = [(3, (5, 3)), (4, (8, 64)), (5, (3, 700))]  # the seed also s
 # Arguments that stay as they are: probabilities, labels, signs, weights and coordinates.
 ORDINARY = {"weights", "soft", "binary", "signs", "affine", "fields", "down", "across", "thickness", "segments"}
 ORDINARY |= {"row_mean", "row_rstd", "statistics", "statistics2"}  # the statistics of x
+ORDINARY |= {"lines"}  # of bins: the lower limit is below the upper one
 
 
 def put(value: float) -> Callable[[Any], Any]:
@@ -76,6 +77,9 @@ SUMS: dict[str, set[str]] = {
     "affine": set(),
     "affine_backward": set(),
     "affine_input_gradient": set(),
+    "affine_per_position": set(),
+    "affine_per_position_backward": set(),
+    "affine_per_position_input_gradient": set(),
     "affine_relu": set(),
     "affine_relu_backward": set(),
     "amsgrad": {"g", "m"},
@@ -103,13 +107,42 @@ SUMS: dict[str, set[str]] = {
     "rms_norm_backward": {"dy"},
     "rmsprop": {"g"},
     "rprop": {"g"},
+    "scale_features_backward": set(),
     "scatter_add": set(),
+    "scatter_columns": set(),
     "sgd": {"g"},
     "sgd_momentum": {"g", "v"},
     "swiglu_gradient": set(),
     "upsample_linear": set(),
     "upsample_linear_backward": set(),
     "upsample_nearest_backward": set(),
+}
+
+
+def _wave_errors(a: SimpleNamespace) -> Any:
+    """Return the size of the errors of waves: their own, and what the rounding of the turns f x + φ makes of them."""
+    return 1 + 2 * np.pi * (absolute(a.x)[:, :, None] * absolute(a.frequencies) + absolute(a.phases))
+
+
+def _turn_errors(a: SimpleNamespace) -> Any:
+    return 2 * np.pi * absolute(a.dwaves) * _wave_errors(a)
+
+
+# For these, it is the sum of the absolute terms, written here because the kernel of absolute values has others.
+TERMS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
+    "bin_fractions": lambda a, field: (absolute(a.x)[:, a.bins] + absolute(a.lines[0])) * a.lines[1],
+    "bin_fractions_gradient": lambda a, field: (absolute(a.out_columns) * a.lines[1]) @ np.eye(a.x.shape[1])[a.bins],
+    "mix": lambda a, field: absolute(a.x) + absolute(a.gamma) * (absolute(a.x) + absolute(a.y)),
+    "mix_backward": lambda a, field: (
+        (absolute(a.dy) * (absolute(a.x) + absolute(a.y))).sum(axis=0)
+        if field == "out_gamma"
+        else absolute(a.dy) * (1 + absolute(a.gamma))
+    ),
+    "periodic": lambda a, field: _wave_errors(a),
+    "periodic_backward": lambda a, field: (
+        _turn_errors(a) * (absolute(a.x)[:, :, None] if field == "out_frequencies" else 1)
+    ).sum(axis=0),
+    "periodic_input_gradient": lambda a, field: (_turn_errors(a) * absolute(a.frequencies)).sum(axis=2),
 }
 # For these, it is the largest value in the same sample, because each output depends on all inputs of the sample.
 PER_SAMPLE = {
@@ -160,6 +193,8 @@ def absolute(a: Any) -> Any:
 def scale_of(name: str, base: SimpleNamespace, plain: Any, exact: Any, field: str) -> Any:
     """Return what the errors of an output are compared with, in its shape."""
     size = np.maximum(np.abs(exact), np.abs(plain - exact) / EPSILON)
+    if name in TERMS:
+        return np.maximum(size, TERMS[name](base, field))
     if name in SMOOTH:
         return np.maximum(size, absolute(base.dy))
     if name in SUMS:

@@ -158,6 +158,22 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         firsts=rng.integers(0, 1 + seed % 3, n),
         out_time=normal(n, T, k),
         out_step_table=normal(T + seed % 3, k),
+        columns=rng.integers(0, k, u),
+        out_columns=normal(n, u),
+        frequencies=normal(k, u) / 10,
+        phases=rng.uniform(-0.5, 0.5, (k, u)).astype(dtype),
+        dwaves=normal(n, k, u),
+        out_waves=normal(n, k, u),
+        out_frequencies=normal(k, u) / 10,
+        out_phases=normal(k, u),
+        bins=np.sort(rng.integers(0, k, u)),
+        lines=np.array([rng.normal(size=u), 0.5 + rng.random(u), np.full(u, -0.5), np.full(u, 1.0)], dtype),
+        position_W=normal(k, u, T),
+        position_b=normal(k, T),
+        dpositions=normal(n, k, T),
+        out_positions=normal(n, k, T),
+        out_position_W=normal(k, u, T),
+        out_position_b=normal(k, T),
     )
 
 
@@ -413,6 +429,26 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
         a.out_warped,
     ),
     "widen_statistics": lambda k, a: k.widen_statistics(a.gamma, a.variance, 0.01, a.out_mean, a.out_m2),
+    "affine_per_position": lambda k, a: k.affine_per_position(a.dwaves, a.position_W, a.position_b, a.out_positions),
+    "affine_per_position_backward": lambda k, a: k.affine_per_position_backward(
+        a.dwaves, a.dpositions, a.out_position_W, a.out_position_b
+    ),
+    "affine_per_position_input_gradient": lambda k, a: k.affine_per_position_input_gradient(
+        a.dpositions, a.position_W, a.out_waves
+    ),
+    "bin_fractions": lambda k, a: k.bin_fractions(a.x, a.bins, a.lines, a.out_columns),
+    "bin_fractions_gradient": lambda k, a: k.bin_fractions_gradient(a.x, a.bins, a.lines, a.out_columns, a.out),
+    "gather_columns": lambda k, a: k.gather_columns(a.x, a.columns, a.out_columns),
+    "mix": lambda k, a: k.mix(a.x, a.y, a.gamma, a.out),
+    "mix_backward": lambda k, a: k.mix_backward(a.x, a.y, a.gamma, a.dy, a.out_gamma, a.out2, a.dy),
+    "periodic": lambda k, a: k.periodic(a.x, a.frequencies, a.phases, a.out_waves),
+    "periodic_backward": lambda k, a: k.periodic_backward(
+        a.x, a.frequencies, a.phases, a.dwaves, a.out_frequencies, a.out_phases
+    ),
+    "periodic_input_gradient": lambda k, a: k.periodic_input_gradient(a.x, a.frequencies, a.phases, a.dwaves, a.out),
+    "scale_features": lambda k, a: k.scale_features(a.x, a.gamma, a.out),
+    "scale_features_backward": lambda k, a: k.scale_features_backward(a.x, a.gamma, a.dy, a.out_gamma, a.dy),
+    "scatter_columns": lambda k, a: k.scatter_columns(a.out_columns, a.columns, a.out),
 }
 INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # that other files or tests use
 BIT_EQUAL = {  # both sets compute the same bits

@@ -22,6 +22,7 @@ from pellucid import (
     AveragePool2D,
     BatchNorm,
     Bidirectional,
+    Columns,
     Concatenate,
     ConfigError,
     Conv1D,
@@ -31,6 +32,7 @@ from pellucid import (
     Crop2D,
     CrossAttention,
     Dense,
+    DensePerPosition,
     Dropout,
     Embedding,
     Exp,
@@ -51,6 +53,7 @@ from pellucid import (
     LayerNorm,
     LeakyReLU,
     LearnedPositions,
+    LearnedScale,
     LogSoftmax,
     Maximum,
     MaxPool1D,
@@ -60,7 +63,10 @@ from pellucid import (
     Multiply,
     Node,
     Normal,
+    Parametric,
+    Periodic,
     Permute,
+    PiecewiseLinear,
     PReLU,
     ReLU,
     ReLU6,
@@ -82,6 +88,7 @@ from pellucid import (
     SpatialDropout2D,
     Subtract,
     SwiGLU,
+    Take,
     Tanh,
     TiedEmbedding,
     Unembedding,
@@ -111,6 +118,9 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (AveragePool2D(3, stride=2, padding=((1, 0), (2, 1))), (4, 3, 2)),
     (BatchNorm(), (4,)),
     (BatchNorm(momentum=0.5, epsilon=0.1), (3, 2, 2)),
+    (Columns(("number",)), (1,)),
+    (Columns(("binary", "number", "binary", "number"), Sequential(Dense(3), Tanh())), (4,)),
+    (Columns((3, 4, 3), width=2), (3,)),
     (Conv1D(1, 1), (1, 1)),
     (Conv1D(2, 3), (5, 2)),
     (Conv1D(2, 2, padding="causal", dilation=2), (4, 3)),
@@ -143,6 +153,9 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Dense(3), (5,)),
     (Dense(4, GlorotUniform()), (2,)),
     (Dense(3, bias=False), (4,)),
+    (DensePerPosition(1), (1, 1)),
+    (DensePerPosition(3), (4, 5)),
+    (DensePerPosition(9, GlorotUniform()), (3, 2)),
     (AlphaDropout(0.0), (4,)),
     (AlphaDropout(0.4), (3, 2)),
     (Dropout(0.0), (4,)),
@@ -175,6 +188,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (LayerNorm(bias=False), (3, 4)),
     (LearnedPositions(), (3, 2)),
     (LearnedPositions(Normal(1.0)), (1, 3)),
+    (LearnedScale(), (4,)),
+    (LearnedScale(Normal(1.0)), (2, 3)),
     (Graph(Node("only", Dense(3), "input")), (4,)),
     (Graph(Node("cross", CrossAttention(1, dropout=0.3), "query", "input"), Node("query", Slice(2, axis=0), "input")), (4, 2)),
     (
@@ -293,6 +308,13 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (Permute((2, 0, 1)), (2, 3, 4)),
     (PReLU(), (4,)),
     (PReLU(Normal(0.5)), (2, 2, 3)),
+    (Parametric(Mish(), Normal(1.0)), (5,)),
+    (Parametric(SELU()), (2, 3)),
+    (Parametric(Tanh(), Normal(1.0)), (2, 2, 3)),
+    (Periodic(), (1,)),
+    (Periodic(3, 1.0), (4,)),
+    (PiecewiseLinear(((-1.1, 0.3),)), (1,)),
+    (PiecewiseLinear(((-0.9, -0.2, 0.55, 1.3), (0.1, 0.3), (-2.1, 0.7, 0.8))), (3,)),
     (ReLU(), (7,)),
     (ReLU(), (2, 3, 2)),
     (ReLU6(), (7,)),
@@ -338,6 +360,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
     (SpatialDropout2D(0.4), (3, 2, 4)),
     (SwiGLU(3), (4,)),
     (SwiGLU(2, bias=True), (3, 2)),
+    (Take((2,)), (3,)),
+    (Take((4, 0, 1, 0)), (5,)),
     (Tanh(), (5,)),
     (Tanh(), (1,)),
     (TiedEmbedding(4, 3), (2,)),
@@ -373,8 +397,8 @@ INSTANCES: list[tuple[Layer, tuple[int, ...]]] = [
 
 def entries_of(layer):
     """Return the number of tokens that a network reads; None if it reads numbers."""
-    first = next((part for _, part in primitives(layer)), None)
-    return first.entries if isinstance(first, Embedding) else None
+    parts = [part for _, part in primitives(layer) if not isinstance(part, Take)]
+    return parts[0].entries if parts and isinstance(parts[0], Embedding) else None
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -386,7 +410,7 @@ def test_every_layer(layer, shape, batch):
 
 # Layers whose dX costs nothing, or is computed together with other gradients.
 ALWAYS_DX = (AlphaDropout, Dropout, Flatten, GaussianNoise, GroupNorm, Identity, LayerNorm, PReLU, Rescale, Reshape)
-ALWAYS_DX += (LearnedPositions, RMSNorm, Sequential, SinusoidalPositions, SpatialDropout2D)
+ALWAYS_DX += (LearnedPositions, LearnedScale, RMSNorm, Sequential, SinusoidalPositions, SpatialDropout2D)
 
 
 @pytest.mark.parametrize(("layer", "shape"), [row for row in INSTANCES if not isinstance(row[0], ALWAYS_DX)], ids=repr)
@@ -413,7 +437,7 @@ def test_weights_decay_and_biases_do_not():
     for layer, shape in INSTANCES:
         for path, slot in layouts(layer, shape)[0].items():
             kinds.setdefault(slot.decay, set()).add(path.rpartition(".")[2])
-    biases = {"b", "bh", "bkv", "bo", "bq", "beta", "gamma", "h0", "c0", "slope"}
+    biases = {"b", "bh", "bkv", "bo", "bq", "beta", "gamma", "h0", "c0", "slope"} | {"frequencies", "phases", "scale", "weight"}
     assert kinds == {True: {"W", "U", "Wkv", "Wo", "Wq"}, False: biases}
 
 

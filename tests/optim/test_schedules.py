@@ -14,6 +14,7 @@ from pellucid import (
     ClipNorm,
     ConfigError,
     Cosine,
+    CosineCycles,
     CrossEntropy,
     Dense,
     Exponential,
@@ -57,6 +58,14 @@ from pellucid.optim import Clock, Schedule, rule_of, with_learning_rate
         (Cosine(0.4, 0.2), Clock(1, 0, 0.5), 0.3),
         (Cosine(0.4, 0.2), Clock(1, 0, 1.0), 0.2),
         (Cosine(0.4), Clock(1, 0, 1 / 3), 0.3),
+        (CosineCycles(0.4, 1), Clock(1, 0, 0.0), 0.0),
+        (CosineCycles(0.4, 1), Clock(1, 0, math.sqrt(2) - 1), 0.4),
+        (CosineCycles(0.4, 2), Clock(1, 0, 1 / 3), 0.0),  # cycles from 0 to 1/3 and to 1
+        (CosineCycles(0.4, 2), Clock(1, 0, (math.sqrt(2) - 1) / 3), 0.4),
+        (CosineCycles(0.4, 2), Clock(1, 0, (2**1.5 - 1) / 3), 0.4),
+        (CosineCycles(0.4, 2), Clock(1, 0, (2**1.25 - 1) / 3), 0.2),
+        (CosineCycles(0.4), Clock(1, 0, 7 / 15), 0.0),
+        (CosineCycles(0.4), Clock(1, 0, 1.0), 0.0),
         (Exponential(0.8, 0.25), Clock(1, 0.0), 0.8),
         (Exponential(0.8, 0.25), Clock(1, 1.5), 0.1),
         (InverseTime(0.8, 2.0), Clock(1, 0.0), 0.8),
@@ -90,12 +99,13 @@ from pellucid.optim import Clock, Schedule, rule_of, with_learning_rate
     ],
 )
 def test_schedules_against_their_formulas(schedule, clock, rate):
-    assert schedule.at(clock) == pytest.approx(rate, rel=1e-12)
+    assert schedule.at(clock) == pytest.approx(rate, rel=1e-12, abs=1e-14)
 
 
 def test_the_table_has_every_schedule():
     assert set(registered_classes(Schedule)) == {
         "Cosine",
+        "CosineCycles",
         "Exponential",
         "InverseTime",
         "MilestoneDecay",
@@ -145,6 +155,7 @@ def rates_of_fit(schedule, epochs, batch_size, accumulate=1):
 @pytest.mark.parametrize(
     ("schedule", "first", "last"),
     [
+        (CosineCycles(0.4), 0.0, 0.0),
         (Cosine(0.4, 0.02), 0.4, 0.02),
         (Cosine(0.4), 0.4, 0.0),
         (Polynomial(0.4, 0.02, 2.0), 0.4, 0.02),
@@ -165,8 +176,8 @@ def rates_of_fit(schedule, epochs, batch_size, accumulate=1):
 def test_the_first_and_the_last_rate_of_a_fit(schedule, first, last, batch_size, accumulate):
     rates = rates_of_fit(schedule, 3, batch_size, accumulate)
     assert len(rates) == 12
-    assert rates[0] == pytest.approx(first, rel=1e-14)
-    assert rates[-1] == pytest.approx(last, rel=1e-14)
+    assert rates[0] == pytest.approx(first, rel=1e-14, abs=1e-16)
+    assert rates[-1] == pytest.approx(last, rel=1e-14, abs=1e-16)
 
 
 def test_one_cycle_of_twenty_steps_by_hand():
@@ -212,6 +223,7 @@ SCHEDULES = [
     Polynomial(0.1, 0.01, 2.0),
     Cosine(0.1, 0.01),
     OneCycle(0.1, 0.2),
+    CosineCycles(0.1, 3),
     WarmRestarts(0.1, 3.0, 2.0, 0.01),
     WarmUp(0.1, 2.0),
     WarmUp(Cosine(0.1), 2.0),

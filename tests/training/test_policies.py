@@ -23,6 +23,7 @@ from pellucid import (
     Exponential,
     FitOptions,
     Flatten,
+    KeepBest,
     Metric,
     Perturbation,
     ReduceOnPlateau,
@@ -125,6 +126,21 @@ def test_early_stopping_restores_the_best_parameters(images, misleading):
     last = adam_model()
     last.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(3, restore_best=False)])
     assert last.evaluate(misleading)["loss"] == pytest.approx(losses[-1], rel=1e-6)
+
+
+def test_the_best_epoch_is_kept_of_all(images, misleading):
+    model = adam_model()
+    history = model.fit(images, validation=misleading, epochs=8, batch_size=20, policies=[KeepBest()])
+    losses = history["validation_loss"]
+    assert (len(history), history.best_epoch, history.stopped) == (8, 1 + int(np.argmin(losses)), None)
+    assert losses[-1] > 1.1 * min(losses)
+    assert model.evaluate(misleading)["loss"] == pytest.approx(min(losses), rel=1e-6)
+    highest = adam_model().fit(images, epochs=3, batch_size=20, policies=[KeepBest("train_accuracy")])
+    assert highest.best_epoch == 1 + int(np.argmax(highest["train_accuracy"]))
+    with pytest.raises(ConfigError, match="KeepBest monitors 'validation_loss': give fit a validation set"):
+        adam_model().fit(images, policies=[KeepBest()])
+    with pytest.raises(ConfigError, match=r"KeepBest must keep the average, .* put AverageWeights before it"):
+        FitOptions(policies=[KeepBest(), AverageWeights()])
 
 
 def test_early_stopping_monitors_any_value(images, misleading):

@@ -7,6 +7,7 @@ unit, where Δ is its value at x minus its value at b:
 - A layer that is affine in prediction (dense, convolution, average pooling, batch normalization): m_x = Wᵀ m_y, the gradient.
 - An activation y = f(x): m_x = m_y Δy/Δx, the slope of the chord instead of the tangent. It is also nonzero for a unit that is
   saturated or off at x. For Δx near 0, where the chord becomes the tangent, f'(x) is used.
+- A layer that expands each feature to several values (waves, bins): the sum of m_y Δy over these, divided by Δx.
 - A maximum (max pooling, the merge Maximum): all of m_y Δy goes to one input, the maximum at x or the maximum at b, whichever
   is larger.
 - Any other layer (softmax, layer normalization, recurrent layers, the merge Multiply, user-defined layers): the mean of the
@@ -47,6 +48,7 @@ from pellucid.layers import (
     Crop1D,
     Crop2D,
     Dense,
+    DensePerPosition,
     Dropout,
     Embedding,
     Exp,
@@ -60,12 +62,16 @@ from pellucid.layers import (
     Layer,
     LayerSpec,
     LearnedPositions,
+    LearnedScale,
     LogSoftmax,
     Maximum,
     MaxPool1D,
     MaxPool2D,
     Merge,
+    Parametric,
+    Periodic,
     Permute,
+    PiecewiseLinear,
     PReLU,
     Repeat,
     Rescale,
@@ -76,6 +82,7 @@ from pellucid.layers import (
     Softmax,
     SpatialDropout2D,
     Subtract,
+    Take,
     Unembedding,
     UpSample1D,
     UpSample2D,
@@ -96,6 +103,7 @@ AFFINE = (
     Crop1D,
     Crop2D,
     Dense,
+    DensePerPosition,
     Dropout,
     Flatten,
     GaussianNoise,
@@ -103,6 +111,7 @@ AFFINE = (
     GlobalAveragePool2D,
     Identity,
     LearnedPositions,
+    LearnedScale,
     Permute,
     Repeat,
     Rescale,
@@ -111,6 +120,7 @@ AFFINE = (
     SinusoidalPositions,
     Slice,
     SpatialDropout2D,
+    Take,
     Unembedding,
     UpSample1D,
     UpSample2D,
@@ -166,7 +176,9 @@ def _with_rule(layer: Any) -> Any:
         return layer
     if isinstance(layer, MAXIMA):
         return _MaximumRule(layer)
-    elementwise = isinstance(layer, (Activation, Exp, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
+    if isinstance(layer, (Periodic, PiecewiseLinear)):
+        return _ExpansionRule(layer)
+    elementwise = isinstance(layer, (Activation, Exp, Parametric, PReLU)) and not isinstance(layer, (Softmax, LogSoftmax))
     return _ChordRule(layer) if elementwise else _MeanGradientRule(layer)
 
 
@@ -222,6 +234,22 @@ class _ChordRule(_Rule):
     def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
         n = len(m)
         contributions = m * (y[:n] - y[n:])
+        tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()
+        return _divide_by_difference(contributions, x, tangent)
+
+
+@dataclass(frozen=True)
+class _ExpansionRule(_Rule):
+    """The rule of a layer that expands each feature x to several values y: m_x = Σ m_y Δy/Δx over these."""
+
+    def multipliers(self, p: Views, g: Views, m: Array, x: Array, y: Array, ctx: Context) -> Array:
+        n = len(m)
+        contributions = m * (y[:n] - y[n:])
+        if isinstance(self.layer, PiecewiseLinear):
+            of_bins, contributions = contributions, np.zeros_like(x[:n])
+            np.add.at(contributions, (slice(None), self.layer.bins[0]), of_bins)
+        else:
+            contributions = contributions.sum(axis=-1)
         tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()
         return _divide_by_difference(contributions, x, tangent)
 

@@ -13,8 +13,8 @@ The tests compare the outputs of every row with those of the layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pellucid.errors import ConfigError
@@ -28,11 +28,14 @@ from pellucid.export.numpy_program.functions import (
     normalization as np_normalization,
     recurrent as np_recurrent,
     sequences as np_sequences,
+    tables as np_tables,
 )
-from pellucid.export.onnx import activations, attention, basics, images, normalization, recurrent, sequences
+from pellucid.export.numpy_program.python_source import Call
+from pellucid.export.onnx import activations, attention, basics, images, normalization, recurrent, sequences, tables
 from pellucid.export.onnx.basics import OnnxEmitter
 from pellucid.export.plain import calls as plain
 from pellucid.export.plain.calls import PlainEmitter
+from pellucid.export.trained_network import Step
 from pellucid.layers import (
     ELU,
     GELU,
@@ -54,6 +57,7 @@ from pellucid.layers import (
     Crop2D,
     CrossAttention,
     Dense,
+    DensePerPosition,
     Dropout,
     Embedding,
     Exp,
@@ -71,13 +75,17 @@ from pellucid.layers import (
     LayerNorm,
     LeakyReLU,
     LearnedPositions,
+    LearnedScale,
     LogSoftmax,
     Maximum,
     MaxPool1D,
     MaxPool2D,
     Mish,
     Multiply,
+    Parametric,
+    Periodic,
     Permute,
+    PiecewiseLinear,
     PReLU,
     ReLU,
     ReLU6,
@@ -96,6 +104,7 @@ from pellucid.layers import (
     SpatialDropout2D,
     Subtract,
     SwiGLU,
+    Take,
     Tanh,
     Unembedding,
     UpSample1D,
@@ -117,6 +126,23 @@ class Emitters:
     plain: PlainEmitter
 
 
+def _parametric_onnx(graph: Any, layer: Any, p: Any, x: Any) -> Any:
+    inner = LAYERS[type(layer.activation)].onnx(graph, layer.activation, {}, x)
+    return tables.mixed(graph, p, x, inner)
+
+
+def _parametric_numpy(step: Step, inputs: tuple[str, ...]) -> Call:
+    layer: Any = step.layer
+    inner = LAYERS[type(layer.activation)].numpy(replace(step, layer=layer.activation, arrays={}), inputs)
+    assert inner is not None
+    return calls.mixed(step, inputs, inner)
+
+
+def _parametric_plain(step: Step) -> Sequence[plain.Call]:
+    layer: Any = step.layer
+    return plain.mixed(step, LAYERS[type(layer.activation)].plain(replace(step, layer=layer.activation, arrays={})))
+
+
 LAYERS: dict[type, Emitters] = {
     # activations
     ELU: Emitters(activations.elu, call(np_activations.elu), plain.elu),
@@ -126,6 +152,7 @@ LAYERS: dict[type, Emitters] = {
     LeakyReLU: Emitters(activations.leaky_relu, call(np_activations.leaky_relu), plain.leaky_relu),
     LogSoftmax: Emitters(activations.softmax("LogSoftmax"), call(np_activations.log_softmax), plain.rowwise("log_softmax")),
     Mish: Emitters(activations.mish, call(np_activations.mish), plain.elementwise("mish")),
+    Parametric: Emitters(_parametric_onnx, _parametric_numpy, _parametric_plain),
     PReLU: Emitters(activations.prelu, call(np_activations.prelu), plain.prelu),
     ReLU: Emitters(activations.activation("Relu"), call(np_activations.relu), plain.elementwise("relu")),
     ReLU6: Emitters(activations.relu6, call(np_activations.relu6), plain.elementwise("relu6")),
@@ -151,6 +178,12 @@ LAYERS: dict[type, Emitters] = {
     Exp: Emitters(activations.activation("Exp"), call(np_activations.exponential), plain.elementwise("exponential")),
     Reshape: Emitters(basics.reshape, calls.reshape, plain.omit),
     Slice: Emitters(basics.slice_axis, calls.slice_axis, plain.slice_axis),
+    # tables
+    DensePerPosition: Emitters(tables.dense_per_position, call(np_tables.dense_per_position), plain.dense_per_position),
+    LearnedScale: Emitters(tables.learned_scale, call(np_tables.learned_scale), plain.learned_scale),
+    Periodic: Emitters(tables.periodic, call(np_tables.periodic), plain.periodic),
+    PiecewiseLinear: Emitters(tables.piecewise_linear, call(np_tables.piecewise_linear), plain.piecewise_linear),
+    Take: Emitters(tables.take, call(np_tables.take), plain.take),
     # layers that do nothing in prediction
     AlphaDropout: Emitters(basics.identity, omit, plain.omit),
     Dropout: Emitters(basics.identity, omit, plain.omit),
@@ -222,9 +255,11 @@ def find_emitter(format: Format, layer: object, custom: Mapping[type, Any]) -> A
     if kind in custom:
         return custom[kind]
     inner = type(layer.layer) if isinstance(layer, FromState) else kind
+    inner = type(layer.activation) if isinstance(layer, Parametric) else inner
     if kind not in LAYERS or inner not in LAYERS:
         name = kind.__name__
-        what = f"the layer {name}" if inner is kind else f"{name} with the layer {inner.__name__}"
+        part = "activation" if isinstance(layer, Parametric) else "layer"
+        what = f"the layer {name}" if inner is kind else f"{name} with the {part} {inner.__name__}"
         raise ConfigError(
             f"export_{format} cannot write {what}; pass a function for it: export_{format}(path, layers={{{name}: function}})"
         )

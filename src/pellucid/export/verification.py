@@ -21,7 +21,7 @@ from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, DataError
 from pellucid.export.plain.c_program import SOURCES
-from pellucid.layers import Embedding, Layer
+from pellucid.layers import Embedding, Layer, Take
 from pellucid.networks import Composite, primitives
 
 
@@ -49,7 +49,8 @@ def _random(layers: Iterable[tuple[str, object]], stage: Any, shape: Shape, n: i
         return random.integers(0, 256, (n, *shape), np.uint8)
     entries = [layer.entries for _, layer in layers if isinstance(layer, Embedding)]
     if entries:
-        return random.integers(0, min(entries), (n, *shape))
+        tokens = random.integers(0, min(entries), (n, *shape))
+        return tokens.astype(np.float32) if any(isinstance(layer, Take) for _, layer in layers) else tokens  # codes of a table
     x = random.standard_normal((n, *shape))
     if isinstance(stage, TableStage):
         return _random_rows(stage, x, random)

@@ -23,6 +23,7 @@ from pellucid.kernels.window import Window
 SUBJECTS = (
     "activations",
     "attention",
+    "columns",
     "convolution",
     "dense",
     "gated",
@@ -32,12 +33,15 @@ SUBJECTS = (
     "metrics",
     "noise",
     "normalization",
+    "numbers",
     "optimizers",
+    "per_position",
     "pooling",
     "positions",
     "recurrent",
     "remembered_attention",
     "rms_norm",
+    "scaling",
     "self_gated",
     "softmax",
     "strokes",
@@ -167,6 +171,22 @@ class Kernels(KernelRuntime, Protocol):
     def hard_swish_gradient(self, x: Array, dy: Array, out: Array) -> Array:
         """The gradient of HardSwish, from its input."""
 
+    # Factors of features, and weights of channels: x, other, dy and out have the same shape; out may be dy.
+
+    def scale_features(self, x: Array, factors: Array, out: Array) -> Array:
+        """Multiply each row of x (n, k) by the factors (k)."""
+
+    def scale_features_backward(self, x: Array, factors: Array, dy: Array, dfactors: Array, out: Array) -> Array:
+        """The gradients of the factors (``dfactors``) and of x (``out``)."""
+
+    def mix(self, x: Array, other: Array, weights: Array, out: Array) -> Array:
+        """x + w (other − x) with a weight w for each channel; x (…, c), weights (c)."""
+
+    def mix_backward(
+        self, x: Array, other: Array, weights: Array, dy: Array, dweights: Array, dother: Array, out: Array
+    ) -> Array:
+        """The gradients of the weights (``dweights``), of ``other`` (``dother``), and of x (``out``)."""
+
     # Softmax, along the last axis; the shapes are those of activations.
 
     def softmax(self, x: Array, out: Array) -> Array:
@@ -249,6 +269,38 @@ class Kernels(KernelRuntime, Protocol):
 
     def affine_input_gradient(self, dy: Array, W: Array, out: Array) -> Array:
         """The input gradient dY Wᵀ (n, i)."""
+
+    # Dense layers with weights of their own at each position: x (n, p, i), W (p, i, o), b (p, o), y and dy (n, p, o).
+
+    def affine_per_position(self, x: Array, W: Array, b: Array, out: Array) -> Array:
+        """X W + b at each position."""
+
+    def affine_per_position_backward(self, x: Array, dy: Array, dW: Array, db: Array) -> None:
+        """The gradients of W and b."""
+
+    def affine_per_position_input_gradient(self, dy: Array, W: Array, out: Array) -> Array:
+        """The input gradient dY Wᵀ (n, p, i) at each position."""
+
+    # Waves of numbers: x (n, k), frequencies and phases (k, m) in turns, y and dy (n, k, m).
+
+    def periodic(self, x: Array, frequencies: Array, phases: Array, out: Array) -> Array:
+        """cos 2π(f x + φ) for each frequency f and its phase φ."""
+
+    def periodic_backward(
+        self, x: Array, frequencies: Array, phases: Array, dy: Array, dfrequencies: Array, dphases: Array
+    ) -> None:
+        """The gradients of frequencies and phases."""
+
+    def periodic_input_gradient(self, x: Array, frequencies: Array, phases: Array, dy: Array, out: Array) -> Array:
+        """The input gradient (n, k)."""
+
+    # Bins of numbers: x (n, k), features (m) of int64 with the column of each bin, lines (4, m), y and dy (n, m).
+
+    def bin_fractions(self, x: Array, features: Array, lines: Array, out: Array) -> Array:
+        """The fraction of each bin that is below a number: (x − s)/w, limited; ``lines`` are s, 1/w and both limits."""
+
+    def bin_fractions_gradient(self, x: Array, features: Array, lines: Array, dy: Array, out: Array) -> Array:
+        """The input gradient (n, k)."""
 
     # Convolutions: x (n, h, w, c), W (kh, kw, c/groups, o), b (o), y and dy (n, oh, ow, o).
 
@@ -677,6 +729,14 @@ class Kernels(KernelRuntime, Protocol):
 
     def scatter_add(self, values: Array, rows: Array, out: Array) -> Array:
         """Add to rows: out[rows[i]] += values[i]; values (m, c), out (k, c)."""
+
+    # The same for columns: columns (c) of int64 are indices of columns; they may repeat.
+
+    def gather_columns(self, x: Array, columns: Array, out: Array) -> Array:
+        """Read columns: out[:, j] = x[:, columns[j]]; x (n, k), out (n, c)."""
+
+    def scatter_columns(self, dy: Array, columns: Array, out: Array) -> Array:
+        """The gradient of gather_columns: dy[:, j] added to out[:, columns[j]], and 0 in the columns that were not read."""
 
     # Noise: ``key`` is a 64-bit key from ``core.rng``; ``offset`` is the position of the first row in the whole batch.
 

@@ -11,6 +11,7 @@ from pellucid.layers.activations import (
     LeakyReLU as LeakyReLU,
     LogSoftmax as LogSoftmax,
     Mish as Mish,
+    Parametric as Parametric,
     PReLU as PReLU,
     ReLU as ReLU,
     ReLU6 as ReLU6,
@@ -26,6 +27,7 @@ from pellucid.layers.context import Context as Context, ShardState as ShardState
 from pellucid.layers.convolution import Conv2D as Conv2D
 from pellucid.layers.convolution_1d import Conv1D as Conv1D
 from pellucid.layers.dense import Dense as Dense
+from pellucid.layers.dense_per_position import DensePerPosition as DensePerPosition
 from pellucid.layers.dropout import AlphaDropout as AlphaDropout, Dropout as Dropout, SpatialDropout2D as SpatialDropout2D
 from pellucid.layers.embedding import Embedding as Embedding, Unembedding as Unembedding
 from pellucid.layers.exponential import Exp as Exp
@@ -45,6 +47,7 @@ from pellucid.layers.normalization import (
     LayerNorm as LayerNorm,
     RMSNorm as RMSNorm,
 )
+from pellucid.layers.numbers import Periodic as Periodic, PiecewiseLinear as PiecewiseLinear
 from pellucid.layers.padding import Crop1D as Crop1D, Crop2D as Crop2D, ZeroPad1D as ZeroPad1D, ZeroPad2D as ZeroPad2D
 from pellucid.layers.pooling import (
     AveragePool2D as AveragePool2D,
@@ -70,13 +73,14 @@ from pellucid.layers.recurrent import (
     Reverse as Reverse,
     SimpleRNN as SimpleRNN,
 )
-from pellucid.layers.rescale import Rescale as Rescale
+from pellucid.layers.rescale import LearnedScale as LearnedScale, Rescale as Rescale
 from pellucid.layers.reshape import (
     Flatten as Flatten,
     Permute as Permute,
     Repeat as Repeat,
     Reshape as Reshape,
     Slice as Slice,
+    Take as Take,
 )
 from pellucid.layers.transposed_convolution import ConvTranspose2D as ConvTranspose2D
 from pellucid.layers.upsampling import UpSample1D as UpSample1D, UpSample2D as UpSample2D

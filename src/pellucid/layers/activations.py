@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pellucid.core.config import NonNegative
 from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
-from pellucid.initializers import Constant, Initializer
+from pellucid.initializers import Constant, Initializer, Ones
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
@@ -130,6 +130,46 @@ class PReLU(Layer):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
         return ctx.kernels.prelu_backward(x, p.slope, dy, g.slope, out=dy)
+
+
+@dataclass(frozen=True)
+class Parametric(Layer):
+    """f(x) = x + w (a(x) − x): an activation a and the identity, mixed with a learned weight w for each channel (last axis).
+
+        f' = 1 − w + w a'(x)          dw = Σ dy (a(x) − x) over all x of the channel
+
+    With w = 1, its initial value, it is the activation, with w = 0 a linear unit: the network chooses for each unit how curved
+    it is (Holzmüller, Grinsztajn and Steinwart, 2024). Example: ``Dense(256), Parametric(Mish())``. With ReLU it is a PReLU.
+
+    Slots: ``weight`` (c), filled by ``init``, initially ones, and exempt from weight decay.
+    """
+
+    records: ClassVar[bool] = True
+    positionwise: ClassVar[bool] = True
+
+    activation: Activation
+    init: Initializer = Ones()
+
+    def build(self, shape: Shape) -> LayerSpec:
+        if not shape:
+            raise ShapeError(f"{self} expects features or channels as the last axis, got single values")
+        return LayerSpec(self.activation.build(shape).shape, {"weight": Slot(shape[-1:], self.init, decay=False)})
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        inner, kernels = self.activation, ctx.kernels
+        a = getattr(kernels, inner.kernel_name)(x, *inner.settings, out=ctx.buffer("a", x.shape))
+        ctx.keep(x, a)
+        return kernels.mix(x, a, p.weight, out=ctx.buffer("y", x.shape))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        x, a = ctx.kept
+        inner, kernels, da = self.activation, ctx.kernels, ctx.scratch("da", x.shape)
+        kernels.mix_backward(x, a, p.weight, dy, g.weight, da, out=dy)
+        if not ctx.needs_dx:
+            return None
+        gradient = getattr(kernels, f"{inner.kernel_name}_gradient")
+        gradient(x if inner.gradient_of_x else a, *inner.settings, da, out=da)
+        return kernels.sum_arrays(dy, da, out=dy)
 
 
 @dataclass(frozen=True)

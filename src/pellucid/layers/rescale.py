@@ -1,4 +1,4 @@
-"""A layer that rescales values by constants."""
+"""Layers that rescale values: by constants, or by learned factors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from pellucid.core.config import Positive
-from pellucid.core.memory import Array, Shape, Views
+from pellucid.core.memory import Array, Shape, Slot, Views
 from pellucid.errors import ShapeError
+from pellucid.initializers import Initializer, Ones
 from pellucid.layers.base import Layer, LayerSpec
 from pellucid.layers.context import Context
 
@@ -48,3 +49,41 @@ class Rescale(Layer):
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         dy *= np.asarray(self.scale, dy.dtype)
         return dy
+
+
+@dataclass(frozen=True)
+class LearnedScale(Layer):
+    """y = s ⊙ x, with a learned factor s for each value of a sample; any shape, which remains the same.
+
+        dx = s ⊙ dy          ds = Σ dy ⊙ x over the batch
+
+    As the first layer of a network for tables, with a learning rate some times as large as that of the weights, it learns
+    which features count: a dense layer alone would have to change a whole row of W for that (the scaling layer of RealMLP:
+    Holzmüller, Grinsztajn and Steinwart, 2024).
+
+    Slots: ``scale``, of the shape of a sample, filled by ``init``, initially ones, and exempt from weight decay.
+    """
+
+    records: ClassVar[bool] = True
+
+    init: Initializer = Ones()
+
+    def build(self, shape: Shape) -> LayerSpec:
+        return LayerSpec(shape, {"scale": Slot(shape, self.init, decay=False)})
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x)
+        y = ctx.buffer("y", x.shape)
+        ctx.kernels.scale_features(_rows(x, p), p.scale.reshape(-1), out=_rows(y, p))
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        (x,) = ctx.kept
+        rows = _rows(dy, p)
+        ctx.kernels.scale_features_backward(_rows(x, p), p.scale.reshape(-1), rows, g.scale.reshape(-1), out=rows)
+        return dy
+
+
+def _rows(x: Array, p: Views) -> Array:
+    """Return the samples as rows."""
+    return x.reshape(len(x), p.scale.size)

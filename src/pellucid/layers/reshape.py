@@ -175,3 +175,37 @@ class Repeat(Layer):
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         return np.sum(dy, axis=1, out=ctx.gradient((len(dy), dy.shape[2]))) if ctx.needs_dx else None
+
+
+@dataclass(frozen=True)
+class Take(Layer):
+    """Selects features by their numbers: (n, k) -> (n, number of ``features``), y_j = x_f with the j-th of the features f.
+
+    dx_f = Σ dy_j over all j that select f: 0 for features that are not selected. They may be in any order, and repeat. Slice
+    selects neighbouring ones.
+    """
+
+    records: ClassVar[bool] = True
+
+    features: tuple[Annotated[int, Range(0)], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.features:
+            raise ConfigError("Take() needs the numbers of the features that it selects, counted from 0: Take((0, 2))")
+
+    def build(self, shape: Shape) -> LayerSpec:
+        (k,) = self.expect(shape, 1, "Slice selects from other axes")
+        if max(self.features) >= k:
+            raise ShapeError(f"{self}: the samples have {k} features, 0 … {k - 1}; there is no feature {max(self.features)}")
+        return LayerSpec((len(self.features),))
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+        ctx.keep(x.shape)
+        return ctx.kernels.gather_columns(x, np.array(self.features), out=ctx.buffer("y", (len(x), len(self.features))))
+
+    def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
+        if not ctx.needs_dx:
+            return None
+        (shape,) = ctx.kept
+        return ctx.kernels.scatter_columns(dy, np.array(self.features), out=ctx.gradient(shape))

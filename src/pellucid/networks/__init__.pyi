@@ -1,6 +1,7 @@
 """The exports of ``pellucid.networks``: read by type checkers, and at run time by :mod:`pellucid.core.lazy`."""
 
 from pellucid.networks.bidirectional import Bidirectional as Bidirectional
+from pellucid.networks.columns import Columns as Columns
 from pellucid.networks.composite import (
     Composite as Composite,
     Node as Node,

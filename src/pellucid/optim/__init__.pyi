@@ -27,6 +27,7 @@ from pellucid.optim.rprop import Rprop as Rprop
 from pellucid.optim.schedules import (
     Clock as Clock,
     Cosine as Cosine,
+    CosineCycles as CosineCycles,
     Exponential as Exponential,
     InverseTime as InverseTime,
     MilestoneDecay as MilestoneDecay,

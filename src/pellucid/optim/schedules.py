@@ -208,6 +208,27 @@ class OneCycle(Schedule):
 
 
 @dataclass(frozen=True)
+class CosineCycles(Schedule):
+    """η = ½ peak (1 − cos 2πc) with c = log₂(1 + (2ᵏ − 1) progress): rises from 0 to ``peak`` and falls to 0 again, k =
+    ``cycles`` times, each time for twice as long (Holzmüller, Grinsztajn and Steinwart, 2024: coslog).
+
+    At the end of each cycle the network has settled, so one training tries several lengths: of k cycles the first ends after
+    the fraction 1/(2ᵏ − 1). With the parameters of the best epoch (:class:`~pellucid.training.policies.KeepBest`), a table
+    that is learned by heart quickly gets the network of a short training, another one that of the whole.
+    """
+
+    peak: Positive
+    cycles: Count = 4
+
+    def at(self, clock: Clock) -> float:
+        done = math.log2(1 + (2**self.cycles - 1) * min(clock.progress, 1.0))
+        return _half_cosine(0.0, self.peak, 2 * (done % 1.0))
+
+    def scaled_to(self, rate: float) -> CosineCycles:
+        return dataclasses.replace(self, peak=rate)
+
+
+@dataclass(frozen=True)
 class WarmRestarts(_FromStart):
     """η = end + ½ (start − end)(1 + cos π·t/T), where t epochs of a period of T epochs are done (SGDR: Loshchilov and Hutter,
     2017).

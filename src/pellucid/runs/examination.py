@@ -59,7 +59,7 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         except PellucidError as error:
             left_out.append(f"the data: {error}")
     history = read_history(folder / "history.csv")
-    if any(one.get("class") == "EarlyStopping" for one in config.get("fit", {}).get("policies") or ()):
+    if any(one.get("class") in ("EarlyStopping", "KeepBest") for one in config.get("fit", {}).get("policies") or ()):
         history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
     if splits is not None and os.path.exists(folder / "model.pellucid"):
         model, _ = open_run(folder)

@@ -8,5 +8,10 @@ from pellucid.training.learning_rate_finder import RateSearch as RateSearch
 from pellucid.training.loop import Control as Control
 from pellucid.training.options import FitOptions as FitOptions
 from pellucid.training.perturbation import Perturbation as Perturbation
-from pellucid.training.policies import EarlyStopping as EarlyStopping, Policy as Policy, ReduceOnPlateau as ReduceOnPlateau
+from pellucid.training.policies import (
+    EarlyStopping as EarlyStopping,
+    KeepBest as KeepBest,
+    Policy as Policy,
+    ReduceOnPlateau as ReduceOnPlateau,
+)
 from pellucid.training.ranks import RankGroup as RankGroup

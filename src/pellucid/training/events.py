@@ -70,8 +70,9 @@ Event = StepEvent | EpochEvent
 class History:
     """The scores of a training, one row per epoch; ``history["validation_loss"]`` is a column.
 
-    ``best_epoch`` is set by early stopping. ``forward_passes`` counts the forward passes over a training batch. ``stopped``
-    says why early stopping or the optimizer ended the training; it is None if the number of epochs or an interruption did.
+    ``best_epoch`` is set by policies that keep the best parameters. ``forward_passes`` counts the forward passes over a
+    training batch. ``stopped`` says why early stopping or the optimizer ended the training; it is None if the number of
+    epochs or an interruption did.
     ``problems`` are lines about what did not work and did not end the training, such as a checkpoint on a full disk.
     ``findings`` are those of a :class:`~pellucid.doctor.watch.Watch`, in the order in which they arose.
     """

@@ -67,15 +67,17 @@ class Policy(Config, ABC):
 def check_order(policies: Sequence[Policy]) -> None:
     """Raise ConfigError where a policy would keep parameters that are not the ones evaluated."""
     for k, policy in enumerate(policies):
-        if policy.averages and any(isinstance(before, EarlyStopping) for before in policies[:k]):
+        keeper = next((before for before in policies[:k] if isinstance(before, (EarlyStopping, KeepBest))), None)
+        if policy.averages and keeper is not None:
             raise ConfigError(
-                f"EarlyStopping must keep the average, which is what is evaluated: put {type(policy).__name__} before it"
+                f"{type(keeper).__name__} must keep the average, which is what is evaluated: put "
+                f"{type(policy).__name__} before it"
             )
     if sum(policy.averages for policy in policies) > 1:
         raise ConfigError("only one policy can average: choose AverageWeights or StochasticWeightAverage")
 
 
-def _check_monitor(policy: EarlyStopping | ReduceOnPlateau, validated: bool) -> None:
+def _check_monitor(policy: Monitoring, validated: bool) -> None:
     """Raise ConfigError where the policy monitors a value of the validation set and there is none."""
     if policy.monitor.startswith("validation") and not validated:
         raise ConfigError(
@@ -89,13 +91,13 @@ def check_monitors(policies: Sequence[Policy], columns: Collection[str]) -> None
     An entry of a metric whose number of entries is known only after the first batch is checked after the first epoch.
     """
     for policy in policies:
-        if isinstance(policy, (EarlyStopping, ReduceOnPlateau)):
+        if isinstance(policy, (EarlyStopping, KeepBest, ReduceOnPlateau)):
             name, _, entry = policy.monitor.rpartition("_")
             if not (entry.isdigit() and name in columns):
                 _check_computed(policy, columns)
 
 
-def _check_computed(policy: EarlyStopping | ReduceOnPlateau, columns: Collection[str]) -> None:
+def _check_computed(policy: Monitoring, columns: Collection[str]) -> None:
     """Raise ConfigError unless the value that the policy monitors is one of the ``columns`` of the history."""
     if policy.monitor not in columns:
         owner, monitor = type(policy).__name__, policy.monitor
@@ -112,7 +114,7 @@ class _Plateau:
     The number and the best value are in the ``memory`` of the policy.
     """
 
-    def __init__(self, policy: EarlyStopping | ReduceOnPlateau, metrics: Mapping[str, Metric], memory: Memory):
+    def __init__(self, policy: Monitoring, metrics: Mapping[str, Metric], memory: Memory):
         self.policy, self.memory = policy, memory
         self._lower_is_better = _lower_is_better(policy.monitor, metrics)
         memory.setdefault("epochs", 0)
@@ -186,6 +188,34 @@ class EarlyStopping(Policy):
 
 
 @dataclass(frozen=True)
+class KeepBest(Policy):
+    """Train for all epochs, and restore the parameters of the one with the best ``monitor`` at the end.
+
+    Unlike :class:`EarlyStopping` it lets a schedule reach its end, such as the last of several cycles
+    (:class:`~pellucid.optim.CosineCycles`). Losses, and metrics whose ``lower_is_better`` is true, are best where they are
+    lowest, everything else where it is highest; of equal epochs the first counts. Where the training fails, or its generator is
+    closed, the parameters are the last ones.
+    """
+
+    monitor: str = "validation_loss"
+    min_delta: ClassVar[float] = 0.0
+
+    def check(self, *, validated: bool) -> None:
+        _check_monitor(self, validated)
+
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        plateau = _Plateau(self, state.scored_metrics(), memory)
+        memory.setdefault("parameters", state.parameters.copy())
+        memory.setdefault("statistics", state.statistics.copy())
+        for event in events:
+            yield event
+            if isinstance(event, EpochEvent) and plateau.improved(event):
+                history.best_epoch = event.epoch
+                memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
+        state.parameters[:], state.statistics[:] = memory["parameters"], memory["statistics"]
+
+
+@dataclass(frozen=True)
 class ReduceOnPlateau(Policy):
     """Multiply the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
 
@@ -219,3 +249,6 @@ class ReduceOnPlateau(Policy):
                         state.updater.scale *= max(self.factor, self.lowest / event.learning_rate)
         finally:
             state.updater.scale = original_scale
+
+
+Monitoring = EarlyStopping | KeepBest | ReduceOnPlateau

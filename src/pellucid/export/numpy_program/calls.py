@@ -198,6 +198,11 @@ def slice_axis(step: Step, inputs: tuple[str, ...]) -> Call:
     return Call("slice_axis", (*inputs, f"start={start}", f"stop={stop}", f"axis={layer.axis % len(step.shape) + 1}"))
 
 
+def mixed(step: Step, inputs: tuple[str, ...], activation: Call) -> Call:
+    """Write a parametric activation, of which ``activation`` is the call without the weights."""
+    return Call("mix", (*inputs, f"{activation.function}({', '.join(activation.arguments)})", _weight(step, "weight")))
+
+
 def recurrent(step: Step, inputs: tuple[str, ...]) -> Call:
     """Write a recurrent layer, or one that starts in the state of its second input, as a loop over the steps of its cell."""
     layer: Any = step.layer.layer if isinstance(step.layer, FromState) else step.layer

@@ -27,6 +27,7 @@ from pellucid.export.numpy_program.functions import (
     normalization,
     recurrent,
     sequences,
+    tables,
 )
 from pellucid.export.numpy_program.language_models import Writing
 from pellucid.export.numpy_program.python_source import (
@@ -84,7 +85,7 @@ def generate_program(trained: TrainedNetwork, name: str, layers: Functions | Non
 
 @functools.cache
 def _library() -> FunctionLibrary:
-    layers = activations, basics, images, sequences, normalization, recurrent, attention
+    layers = activations, basics, images, sequences, normalization, recurrent, attention, tables
     return FunctionLibrary(input_stages, *layers, generation)
 
 

@@ -236,6 +236,46 @@ def concatenate(step: Step) -> Sequence[Call]:
     return calls
 
 
+# -- tables ---------------------------------------------------------------------------------------------------------------
+
+
+def learned_scale(step: Step) -> Sequence[Call]:
+    return [Call("multiply", X, Weights("scale", step.arrays["scale"]), Y, math.prod(step.shape), in_place=True)]
+
+
+def take(step: Step) -> Sequence[Call]:
+    """Write a copy of each range of neighbouring features."""
+    layer: Any = step.layer
+    calls, first = [], 0
+    for end in range(1, len(layer.features) + 1):
+        if end == len(layer.features) or layer.features[end] != layer.features[end - 1] + 1:
+            calls.append(copy_rows(X, 1, end - first, x_start=layer.features[first], y_start=first))
+            first = end
+    return calls
+
+
+def periodic(step: Step) -> Sequence[Call]:
+    arrays = (Weights(name, step.arrays[name]) for name in ("frequencies", "phases"))
+    return [Call("periodic", X, Y, *arrays, *step.shape)]
+
+
+def piecewise_linear(step: Step) -> Sequence[Call]:
+    layer: Any = step.layer
+    features, lines = layer.bins
+    return [Call("bin_fractions", X, Y, Weights("features", features), Weights("lines", lines), len(features))]
+
+
+def dense_per_position(step: Step) -> Sequence[Call]:
+    arrays = Weights("W", step.arrays["W"]), Weights("b", step.arrays["b"])
+    return [Call("dense_per_position", X, Y, *arrays, *step.arrays["W"].shape)]
+
+
+def mixed(step: Step, activation: Sequence[Call]) -> Sequence[Call]:
+    """Write a parametric activation, of which ``activation`` are the calls without the weights."""
+    calls = [Call(one.function, *one.arguments) for one in activation]  # not in place: x is read again
+    return [*calls, Call("mix", X, Y, Weights("weight", step.arrays["weight"]), *_rows(step.shape))]
+
+
 # -- images and sequences: a sequence is an image of one row --------------------------------------------------------------
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 Language = Literal["c", "js"]
 FOLDER = Path(__file__).parent / "functions"
 FILES: dict[Language, tuple[str, ...]] = {
-    "js": ("input_stages", "basics", "activations", "images", "normalization", "recurrent", "attention"),
-    "c": ("input_stages", "basics", "activations", "images", "normalization", "recurrent", "attention", "int8"),
+    "js": ("input_stages", "basics", "activations", "images", "normalization", "recurrent", "attention", "tables"),
+    "c": ("input_stages", "basics", "activations", "images", "normalization", "recurrent", "attention", "tables", "int8"),
 }
 DEFINITION = re.compile(r"^(?:static |typedef |function )[^(;]*?(\w+)\(", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)

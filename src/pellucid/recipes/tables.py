@@ -1,0 +1,137 @@
+"""The recipe for tables: the network and its training, from the number of rows, the kinds of their values and the task.
+
+The ideas are those of RealMLP (Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted
+trees on tabular data", 2024), in a smaller network and fewer epochs, so that a training takes seconds:
+
+- numbers are embedded by waves of learned frequencies (PBLD), codes of categories by learned vectors;
+- learned scales of the features, with a larger learning rate than the weights, choose among them;
+- three hidden layers with Mish for numbers and SELU for classes, and dropout;
+- weights as in the neural tangent parametrization, in which a layer computes x W/√n_in with W of variance 1. A dense layer with
+  :class:`~pellucid.initializers.LeCun` and the learning rate times 1/√n_in does the same steps with Adam;
+- Adam with β₂ = 0.95 and decoupled weight decay, several cosine cycles, a moving average of the parameters, and of all epochs
+  the best one.
+
+What each of them contributes is in the table of ``docs/tables.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pellucid.core.memory import Slot
+from pellucid.errors import ConfigError
+from pellucid.initializers import LeCun, Zeros
+from pellucid.layers import (
+    SELU,
+    Activation,
+    Concatenate,
+    Dense,
+    DensePerPosition,
+    Dropout,
+    Flatten,
+    Identity,
+    Layer,
+    LearnedScale,
+    Mish,
+    Periodic,
+    Sigmoid,
+    Softmax,
+)
+from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+from pellucid.networks import Columns, Composite, Graph, Node, Sequential
+from pellucid.optim import Adam, Chain, CosineCycles, Decay
+from pellucid.training import AverageWeights, FitOptions, KeepBest
+
+Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
+
+WIDTH, LAYERS = 128, 3  # of the hidden layers; RealMLP has 256 units
+DROPOUT = 0.15
+DECAY = 0.02
+EPOCHS, BATCH_SIZE = 64, 128
+AVERAGE = 0.98  # of the moving average of the parameters
+MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs
+RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of variance 1
+# Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
+FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
+WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
+VALIDATION = 0.2  # the share of the rows that choose the best epoch
+MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
+
+
+@dataclass(frozen=True)
+class TableRecipe:
+    """A network for tables, and how it is trained.
+
+    ``validation_fraction`` is the share of the rows that chooses the best epoch; 0 for few rows, which are all trained on.
+    """
+
+    network: Composite
+    loss: Loss
+    optimizer: Chain
+    fit: FitOptions
+    validation_fraction: float
+
+
+def table_recipe(rows: int, kinds: Sequence[str | int], answer: Answer, outputs: int) -> TableRecipe:
+    """Return the recipe for a training set of this many ``rows``.
+
+    ``kinds`` are those of the values of a row, as in the input stage of a table: "number", "binary", or the number of codes of
+    a category. Numbers are expected to be scaled to a middle of 0 and a spread of about 1. ``answer`` says what is predicted:
+    "numbers", standardized; "classes", of which each row has one of ``outputs``; or "labels", ``outputs`` independent answers.
+
+    Raises ConfigError for an unknown answer and unknown kinds.
+    """
+    if answer not in RATES:
+        raise ConfigError(f"table_recipe(answer={answer!r}): expected {', '.join(map(repr, RATES))}")
+    network = table_network(kinds, answer, outputs)
+    losses: dict[str, Loss] = {
+        "numbers": MeanSquaredError(),
+        "classes": CrossEntropy(),
+        "labels": BinaryCrossEntropy(),
+    }
+    slots = network.build((len(kinds),)).slots
+    rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
+    optimizer = Chain(
+        Decay(DECAY * math.sqrt(WIDTH)),  # the step is the rate times the factor times this: those of a hidden layer cancel
+        Adam(CosineCycles(RATES[answer]), beta2=0.95),
+        rates=rates,
+    )
+    validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
+    steps = max(1, math.ceil(rows * (1 - validation) / BATCH_SIZE))
+    fit = FitOptions(
+        epochs=max(MIN_EPOCHS, min(EPOCHS, MAX_STEPS // steps)),
+        batch_size=BATCH_SIZE,
+        policies=(AverageWeights(AVERAGE), KeepBest()) if validation else (AverageWeights(AVERAGE),),
+    )
+    return TableRecipe(network, losses[answer], optimizer, fit, validation)
+
+
+def table_network(kinds: Sequence[str | int], answer: Answer, outputs: int) -> Composite:
+    """Return the network of the recipe, for rows of values of these kinds."""
+    activation: Activation = Mish() if answer == "numbers" else SELU()
+    heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
+    layers: list[Layer] = [Columns(kinds, _embedding()), LearnedScale()]
+    for _ in range(LAYERS):
+        layers += [Dense(WIDTH, LeCun()), activation, Dropout(DROPOUT)]
+    return Sequential(*layers, Dense(outputs, Zeros()), heads[answer])
+
+
+def _embedding() -> Composite:
+    """Return the embedding of numbers: each number itself, and some mixtures of waves of it."""
+    return Graph(
+        Node("waves", Sequential(Periodic(WAVES), DensePerPosition(FUNCTIONS), Flatten()), "input"),
+        Node("numbers", Concatenate(), "input", "waves"),
+    )
+
+
+def _rate_factor(path: str, slot: Slot) -> float:
+    """Return the factor of the learning rate of a slot."""
+    *_, kind, name = path.split(".")
+    if name in FACTORS:
+        return FACTORS[name]
+    if kind.startswith("denseperposition"):
+        return FACTORS["frequencies"]
+    return 1 / math.sqrt(slot.shape[-2]) if kind.startswith("dense") else 1.0
