@@ -40,7 +40,7 @@ class DecisionThreshold:
         return chosen
 
     def __str__(self) -> str:
-        return f"{self.label} where its probability is at least {self.threshold:.6g}, otherwise the most probable other class"
+        return f"{self.label} where its probability is at least {self.threshold!r}, otherwise the most probable other class"
 
 
 def decision_threshold(

@@ -11,7 +11,7 @@ from pellucid.errors import DataError
 from pellucid.explain.dependence import PartialDependence
 from pellucid.plots.importance import shortened
 from pellucid.plots.seeds import LINE_STYLES
-from pellucid.plots.style import BLUE, GREY, VERMILION, blank_figure, few_ticks, grid_size, join_names, with_alt
+from pellucid.plots.style import BLUE, GREY, blank_figure, few_ticks, grid_size, join_names, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,9 +45,9 @@ def partial_dependence(found: Sequence[PartialDependence], title: str = "") -> F
     for ax in axes[: len(found)]:  # the same scale, so that effects can be compared
         few_ticks(ax.yaxis)
         ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-    entries = {
-        label: handle for ax in axes[: len(found)] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    entries: dict[str, Any] = {}
+    for ax in axes[: len(found)]:
+        entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) | entries
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=min(4, len(entries)), fontsize=8)
     if title:
         figure.suptitle(title)
@@ -81,13 +81,11 @@ def _draw_classes(ax: Any, one: PartialDependence) -> None:
         color, dash, marker = LINE_STYLES[i]
         mean = one.average[:, i]
         if isinstance(one.values, np.ndarray):
-            few = marker if len(one.values) <= 10 else ""
-            ax.plot(one.values, mean, color=color, linestyle=dash, marker=few, markersize=5, label=shortened(name))
+            style = {"marker": marker, "markersize": 6, "markevery": max(1, len(one.values) // 6)}
+            ax.plot(one.values, mean, color=color, linestyle=dash, label=shortened(name), **style)
         else:
-            side = 0.5 * (
-                (i + 1) / (min(len(one.outputs), len(LINE_STYLES)) + 1) - 0.5
-            )  # beside each other, so that none is hidden
-            places = np.arange(shown) + side
+            side = (i + 1) / (min(len(one.outputs), len(LINE_STYLES)) + 1) - 0.5
+            places = np.arange(shown) + side / 2  # beside each other, so that none is hidden
             ax.plot(places, mean[:shown], color=color, linestyle="", marker=marker, markersize=6, label=shortened(name))
     if isinstance(one.values, np.ndarray):
         _draw_observed(ax, one)
@@ -102,7 +100,7 @@ def _draw_observed(ax: Any, one: PartialDependence) -> None:
     seen = seen[(seen >= one.values[0]) & (seen <= one.values[-1])]
     seen = seen[np.linspace(0, len(seen) - 1, min(MAX_TICKS, len(seen))).astype(int)] if len(seen) else seen
     place = ax.get_xaxis_transform()
-    style = {"color": VERMILION, "linestyle": "", "marker": "|", "markersize": 5, "alpha": 0.5, "transform": place}
+    style = {"color": GREY, "linestyle": "", "marker": "|", "markersize": 5, "alpha": 0.6, "transform": place}
     ax.plot(seen, np.full(len(seen), 0.02), label="Values in the rows", **style)
     few_ticks(ax.xaxis)
 
@@ -112,6 +110,7 @@ def _name_categories(ax: Any, names: Sequence[str]) -> None:
     ax.set_xticks(
         range(len(names)), [shortened(name) for name in names], rotation=0 if short else 45, ha="center" if short else "right"
     )
+    ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(False, axis="x")
 
 

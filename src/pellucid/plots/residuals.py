@@ -49,8 +49,9 @@ def residuals(y: Array, predicted: Array, intervals: PredictionIntervals | None 
     side.stairs(counts, edges, orientation="horizontal", fill=True, color=BLUE, alpha=0.55)
     side.axhline(0, color=GREY, linewidth=1, linestyle=":")
     side.set_xlabel("Samples")
-    side.tick_params(labelleft=False)
     side.set_ylim(ax.get_ylim())
+    few_ticks(side.yaxis)
+    side.tick_params(labelleft=False)
     if title:
         figure.suptitle(title)
     text = (
