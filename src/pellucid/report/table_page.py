@@ -204,7 +204,7 @@ def _residuals(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str:
         parts.append(
             f"<h3>Prediction intervals of {100 * one.level:g} %</h3>\n"
             "<p>The intervals reach to both sides as far as the errors on the validation part (split conformal prediction). "
-            f"They contain the truth of new rows like these with a probability of {100 * one.level:g} %, whatever the model is. "
+            f"They contain the truth of new rows like these in {100 * one.level:g} % of the cases, whatever the model is. "
             f"<b>Of the {coverage.n:,} rows measured here they contain {100 * coverage.fraction:.1f} %</b> (95 % interval "
             f"{100 * low:.1f} to {100 * high:.1f} %). With so many rows in both parts, "
             f"{100 * coverage.expected:.1f} ± {100 * coverage.deviation:.1f} % are expected; the model was chosen with the "
