@@ -58,7 +58,7 @@ class RowColumn:
         """Return values to set the column to, and the values (g, width) of a row for each of them.
 
         Numbers: ``points`` numbers at equal distances between two percentiles of those in the rows x, or the different numbers
-        if there are no more, as in scikit-learn. Categories: those that occur in x, the most frequent first.
+        if there are no more. Categories: those that occur in x, the most frequent first.
         """
         values = x[:, self.places]
         if self.categories is None:

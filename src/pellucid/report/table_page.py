@@ -21,7 +21,7 @@ from pellucid.runs.table_report import REPEATS, TableReport
 
 STYLE = """
 figure { background: var(--paper); border: 0; padding: 0; }
-td.number, th.number { text-align: right; padding: .35rem 0 .35rem 1.2rem; }
+td.number, th.number { text-align: right; }
 tbody th { font-weight: 600; }
 details { margin: .7rem 0; } summary { cursor: pointer; color: var(--blue); }
 """
@@ -55,6 +55,11 @@ def _page(
     shared = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     facts = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in about)
     sections = [_importance(found, drawn), _dependence(found, drawn)]
+    if "confusion" in drawn:
+        sections.append(
+            "<h2>Which classes are taken for which</h2>\n<p>Each row of the matrix is a true class, each column a predicted "
+            f"one.</p>\n{_figure(drawn, 'confusion')}"
+        )
     if found.curves:
         sections.append(_thresholds(found, drawn, run))
     if found.reliability is not None:

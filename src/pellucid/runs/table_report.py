@@ -53,6 +53,7 @@ REPEATS = 10
 CURVE_ROWS = 500  # whose individual curves are computed
 STRONGEST = 4  # columns whose curves are drawn
 WORST = 10  # rows that are listed
+MATRIX_CLASSES = 20  # of a confusion matrix that can be read
 LEVEL = 0.9  # of the prediction intervals
 BIN_ROWS, MAX_BINS = 100, 5  # with 100 calibration samples in a bin, the coverage in it has a deviation of 3 %
 WISHES = (("precision", 0.8), ("precision", 0.9), ("precision", 0.95), ("recall", 0.8), ("recall", 0.9), ("recall", 0.95))
@@ -198,6 +199,10 @@ class TableReport:
         drawn = {"importance": plots.importance(self.importance)}
         if self.dependence:
             drawn["dependence"] = plots.partial_dependence(self.dependence)
+        if (names := self.predictions.classes) is not None and len(names) <= MATRIX_CLASSES:
+            table = np.zeros((len(names), len(names)))
+            np.add.at(table, (self.predictions.true, self.predictions.outputs.argmax(axis=1)), 1)
+            drawn["confusion"] = plots.confusion_matrix(table, names)
         if self.curves:
             marks = {f"{wish.kind} {100 * wish.value:g} %": wish.chosen for wish in self.wishes if wish.chosen is not None}
             marked = dict(list(marks.items())[:1]) if len(self.wishes) == 1 else {}
