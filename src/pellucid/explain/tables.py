@@ -91,6 +91,12 @@ def first_of(model: Model | Ensemble) -> Model:
     return model.models[0] if isinstance(model, Ensemble) else model
 
 
+def table_stage(model: Model | Ensemble) -> Standardization | None:
+    """Return the input stage of a model of a table, which names its columns; None for all other models, also those of series."""
+    stage = first_of(model).input_stage
+    return stage if isinstance(stage, Standardization) and stage.series is None else None
+
+
 def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
     """Return the columns of the model's rows. Without names they are called by their numbers, from 0 on.
 
@@ -98,10 +104,10 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
     """
     first = first_of(model)
     refuse_several(first.network, function)
-    stage, shape = first.input_stage, first.input_shape
+    stage, shape = table_stage(model), first.input_shape
     if len(shape) != 1:
         raise ConfigError(f"{function} is for models of tables, whose samples are rows (d), but this one takes {shape}")
-    if not isinstance(stage, Standardization):
+    if stage is None:
         return tuple(RowColumn(str(i), slice(i, i + 1)) for i in range(shape[0]))
     columns, start = list[RowColumn](), 0
     for column in stage.columns:

@@ -15,7 +15,6 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data import Dataset
-from pellucid.data.tables.columns import Standardization
 from pellucid.errors import ConfigError, DataError
 from pellucid.explain import (
     Coverage,
@@ -29,7 +28,7 @@ from pellucid.explain import (
 )
 from pellucid.explain.errors import errors_of
 from pellucid.explain.intervals import calibrate
-from pellucid.explain.tables import Cell, Predictions, columns_of, predictions_of
+from pellucid.explain.tables import Cell, Predictions, columns_of, first_of, predictions_of, table_stage
 from pellucid.metrics import (
     R2,
     Accuracy,
@@ -221,9 +220,8 @@ def _choice(one: ThresholdChoice | None) -> dict[str, float] | None:
 
 def is_about_a_table(model: Model | Ensemble) -> bool:
     """Return whether there is a report on this model: its samples are the rows of a table, each with one class or number."""
-    first = model.models[0] if isinstance(model, Ensemble) else model
-    stage = first.input_stage
-    if not isinstance(stage, Standardization) or stage.series is not None or len(first.input_shape) != 1:
+    first = first_of(model)
+    if table_stage(model) is None or len(first.input_shape) != 1:
         return False
     if not first.state.loss.classifies and first.classes is None:
         return first.output_shape == (1,)
@@ -255,7 +253,6 @@ def table_report(
     if precision is not None and recall is not None:
         raise ConfigError("wish either for a precision or for a recall: a threshold has only one of both")
     found = predictions_of(model, test, function="table_report")
-    first = model.models[0] if isinstance(model, Ensemble) else model
     wishes_given = precision is not None or recall is not None or positive is not None
     if wishes_given and (found.classes is None or not found.probabilities):
         raise ConfigError("a precision and a recall can be wished of models that predict probabilities of classes only")
@@ -300,9 +297,9 @@ def table_report(
             wishes = _wishes(held_out, index, curves[found.classes[index]], precision, recall, notes)
     else:
         notes.append("thresholds and calibration: the outputs of this model are scores, not probabilities")
-    target = first.input_stage.target if isinstance(first.input_stage, Standardization) else "target"
+    stage = table_stage(model)
     return TableReport(
-        target=target,
+        target="target" if stage is None else stage.target,
         part=part,
         rows=len(test),
         calibration_rows=0 if calibration is None else len(calibration),
