@@ -92,7 +92,7 @@ def first_of(model: Model | Ensemble) -> Model:
 
 
 def table_stage(model: Model | Ensemble) -> Standardization | None:
-    """Return the input stage of a model of a table, which names its columns; None for all other models, also those of series."""
+    """Return the input stage of a model of a table, which names its columns; None for others, also of series."""
     stage = first_of(model).input_stage
     return stage if isinstance(stage, Standardization) and stage.series is None else None
 
