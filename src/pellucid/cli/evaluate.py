@@ -144,8 +144,9 @@ def evaluate(
     default_report = len(runs) == 1 and not copies and data is None and part == "test" and is_about_a_table(models[0])
     if not no_report and (asked or default_report):
         calibration = _calibration_part(opened[0][1], data_dir, splits, part)
-        wishes = {"precision": precision, "recall": recall, "positive": positive}
-        reported = table_report(evaluated, samples, calibration, part=part, **wishes)  # type: ignore[arg-type]
+        reported = table_report(
+            evaluated, samples, calibration, part=part, precision=precision, recall=recall, positive=positive
+        )
         page = _write_report(reported, evaluated, runs, report, name, values, n)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}

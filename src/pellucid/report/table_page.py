@@ -232,7 +232,9 @@ def _worst(found: TableReport) -> str:
         truth = str(worst.true[i]) if classes else _number(worst.true[i])
         error = f"{100 * (1 - worst.errors[i]):.1f} %" if classes else _number(worst.errors[i])
         rows.append((line, truth, predicted, error, *(_cell(found.worst_cells[i][name]) for name in order)))
-    known = "" if found.worst_lines is None else " Rows are numbered as in the file, without its header."
+    known = " Rows are numbered as in the file, without its header."
+    if found.worst_lines is None:
+        known = f" Rows are numbered from 0 on, among those of the {escape(found.part)} part."
     return (
         "<h2>The rows that it is most wrong about</h2>\n"
         f"<p>Look at them: they are often unusual, or their target is wrong.{known} The columns are in the order of their "
