@@ -269,7 +269,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
             for i, (kind, cell) in enumerate(zip(kinds, row, strict=True))
         ]
         body.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>\n'
+    label = escape(f"Table: {', '.join(head[:3])}")  # the region can be scrolled with the keyboard
+    start = f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table><thead><tr>{top}</tr></thead>'
+    return f"{start}<tbody>{''.join(body)}</tbody></table></div>\n"
 
 
 def _is_number(cell: str) -> bool:
