@@ -265,7 +265,7 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
         writer.writerows([*(row[name] for name in sources), *(row[name] for name in ("prediction", *ends))] for row in rows)
         return text.getvalue()
     kind, heading = ("probabilities", "probability") if "probabilities" in rows[0] else ("scores", "score")
-    rule = rows[0].get("threshold")
+    rule: Any = rows[0].get("threshold")
     rules = [] if rule is None else [f"threshold of {rule['class']}"]  # what the predictions mean
     writer.writerow([*sources, "prediction", *rules, *(f"{heading} of {name}" for name in names)])
     for row in rows:

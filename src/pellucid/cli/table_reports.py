@@ -130,7 +130,7 @@ def stored(run: str | Path, model: Model) -> dict[str, Any] | None:
 
 def stored_intervals(run: str | Path, model: Model) -> PredictionIntervals:
     """Return the intervals that ``pellucid evaluate`` has calibrated for this model. Raises ConfigError without them."""
-    found = (stored(run, model) or {}).get("intervals")
+    found: Any = (stored(run, model) or {}).get("intervals")
     try:
         return PredictionIntervals(
             float(found["level"]),
