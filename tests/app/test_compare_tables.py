@@ -113,7 +113,7 @@ def test_the_page_compares_runs_on_tables(ask, open_page, axe_findings, mnist_fo
     assert axe_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("checkbox", name="price-1").uncheck()
-    page.wait_for_function("document.querySelectorAll('.compare-importance thead th').length === 2")
+    page.wait_for_function("() => document.querySelectorAll('.compare-importance thead th').length === 2")
     page.get_by_role("checkbox", name="price-2").uncheck()
     page.get_by_text("Choose 1 to 6 runs.").wait_for()
     page.get_by_label("Data and target").select_option("warm of flats")
