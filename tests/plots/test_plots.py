@@ -37,6 +37,9 @@ from pellucid import (
 )
 from pellucid.data import Dataset
 from pellucid.doctor.labels import LabelSearch
+from pellucid.explain import Importance, PartialDependence
+from pellucid.explain.intervals import calibrate
+from pellucid.metrics import Reliability, reliability, threshold_curve
 
 
 def some_history():
@@ -141,6 +144,18 @@ STATE = {"a 3": ([(np.array([1.0, 0.0]), np.array([[1.0, -1.0], [0.5, 2.0]]))], 
 SQUARE = (-1.0, 1.0, -1.0, 1.0)
 
 
+IMPORTANCE = Importance(("noise", "area"), np.array([[-0.1, 0.1], [0.5, 0.7]]), 0.9, "r2")
+AREA = PartialDependence(
+    "area",
+    np.array([10.0, 20.0, 30.0]),
+    np.array([[[0], [1], [2]], [[2], [3], [4.0]]]),
+    ("prediction",),
+    np.array([10.0, 30.0]),
+)
+CITY = PartialDependence("city", ("Graz", "Linz"), np.array([[[0], [1]], [[2], [3.0]]]), ("prediction",), ("Graz", "Linz"))
+CURVE = threshold_curve(np.array([0.9, 0.7, 0.6, 0.1]), np.array([1, 0, 1, 0]))
+
+
 @functools.cache
 def model():
     network = Sequential(Conv2D(4, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(3), Softmax())
@@ -190,6 +205,23 @@ FIGURES = {
     "network_state": (lambda: plots.network_state(STATE, "01"), "a 3: 1 with 80 %"),
     "over_seeds": (lambda: plots.over_seeds({"loss": {"SGD": [[3, 1], [5, 3]]}}, [1, 2], "epoch"), "SGD 4 to 2"),
     "images": (lambda: plots.images([IMAGES[:2] / 255], ["first"], "two"), "two: 2 images in each"),
+    "importance": (lambda: plots.importance(IMPORTANCE), "Not clearly above 0: noise."),
+    "partial_dependence": (
+        lambda: plots.partial_dependence([AREA, CITY]),
+        "area: mean from 1 at 10 to 3 at 30; city: Graz 1 and Linz 2",
+    ),
+    "reliability_diagram": (
+        lambda: plots.reliability_diagram(reliability([0.2, 0.3, 0.9], [0, 1, 1]), "yes"),
+        "0.20: 0.00 (1), 0.30: 1.00 (1) and 0.90: 1.00 (1)",
+    ),
+    "residuals": (
+        lambda: plots.residuals([0, 1, 5], [0, 0, 1], calibrate(np.zeros(9), np.full(9, 2.0))),
+        "66.7 % are in the 90 % intervals of ± 2",
+    ),
+    "threshold_curves": (
+        lambda: plots.threshold_curves({"yes": CURVE}, {"recall 100 %": CURVE.for_recall(1)}),
+        "Marked: recall 100 %: threshold 0.6, precision 0.667, recall 1.000.",
+    ),
     "predictions": (lambda: plots.predictions([1, 2], [1.5, 2]), "mean absolute error 0.25"),
     "representation": (lambda: plots.representation({"input": np.eye(2)}, [0, 1], "ab"), "colored by class (a and b)"),
     "series": (lambda: plots.series([[1, 2]], [[1, 1.5]]), "mean absolute error 0.25, at the first step 0, at the last 0.5"),
@@ -216,6 +248,11 @@ EMPTY = {  # one call for each figure that can have nothing to draw
     "network_state": lambda: plots.network_state({}, ()),
     "over_seeds": lambda: plots.over_seeds({}, [], "epoch"),
     "images": lambda: plots.images([], []),
+    "importance": lambda: plots.importance(Importance((), np.zeros((0, 3)), 0.0, "r2")),
+    "partial_dependence": lambda: plots.partial_dependence([]),
+    "reliability_diagram": lambda: plots.reliability_diagram(Reliability(10, *np.zeros((3, 0)), np.zeros((0, 2)))),
+    "residuals": lambda: plots.residuals([], []),
+    "threshold_curves": lambda: plots.threshold_curves({}),
     "predictions": lambda: plots.predictions([], []),
     "representation": lambda: plots.representation({}, [], ()),
     "series": lambda: plots.series(np.zeros((0, 3)), np.zeros((0, 3))),
@@ -292,3 +329,46 @@ def test_ticks_are_at_the_values():
     assert [text.get_text() for text in whole.get_legend().get_texts()] == ["SGD", "Adam"]
     many = plots.over_seeds({"loss": {str(i): [[i, i]] for i in range(8)}}, [1, 2], "epoch").axes[0]
     assert len({(line.get_color(), line.get_marker()) for line in many.get_lines()}) == 8
+
+
+# -- figures of tables -------------------------------------------------------------------------------------------------
+
+
+def test_the_importance_of_columns_is_in_its_order():
+    (ax,) = plots.importance(IMPORTANCE).axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["area", "noise"]
+    means = {line.get_marker(): line.get_xdata()[0] for line in ax.get_lines() if len(line.get_xdata()) == 1}
+    assert means == {"o": pytest.approx(0.6), "x": pytest.approx(0)}, "a cross is not clearly above 0"
+    assert ax.get_xlabel() == "Loss of R² when the column is shuffled"
+    loss = Importance(("a",), np.ones((1, 2)), 0.9, "log_loss")
+    assert plots.importance(loss).axes[0].get_xlabel() == "Rise of the log loss (nats) when the column is shuffled"
+    many = Importance(tuple(map(str, range(20))), np.ones((20, 2)), 0.9, "r2")
+    assert len(plots.importance(many, count=3).axes[0].get_yticks()) == 3
+
+
+def test_partial_dependence_has_the_curves_of_rows_and_their_mean():
+    figure = plots.partial_dependence([AREA, CITY])
+    numbers, categories = figure.axes[:2]
+    lines = curves(numbers)
+    assert lines["Mean over the rows"][2:] == ([10, 20, 30], [1, 2, 3])
+    assert lines["Values in the rows"][2] == [10, 30]
+    assert sum(len(line.get_xdata()) == 3 for line in numbers.get_lines()) == 3, "two rows and the mean"
+    assert [tick.get_text() for tick in categories.get_xticklabels()] == ["Graz", "Linz"]
+    assert numbers.get_ylim() == categories.get_ylim(), "the same scale"
+    assert numbers.get_ylabel() == "Predicted value"
+    one = PartialDependence("a", np.array([1.0, 2.0]), np.ones((3, 2, 2)) / 2, ("no", "yes"), np.array([1.0, 1, 2]))
+    assert {"no", "yes"} <= set(curves(plots.partial_dependence([one]).axes[0]))
+
+
+def test_a_threshold_is_marked_where_it_is():
+    roc, trade = plots.threshold_curves({"yes": CURVE}, {"recall 100 %": CURVE.for_recall(1)}).axes
+    (mark,) = [line for line in trade.get_lines() if line.get_label() == "recall 100 %"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (1, pytest.approx(2 / 3))
+    (mark,) = [line for line in roc.get_lines() if line.get_marker() == "s"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (0.5, 1)
+    assert "yes: area 0.750" in curves(roc)
+
+
+def test_residuals_outside_of_their_interval_are_crosses():
+    (ax, _) = plots.residuals([0, 1, 5], [0, 0, 1], calibrate(np.zeros(9), np.full(9, 2.0))).axes
+    assert curves(ax)["Outside: 33.3 %"][1:] == ("x", [1], [4])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, table_reports
 from pellucid.cli.common import echo, format_class_scores, format_forecast, format_scores, print_json, report_errors
 from pellucid.data import Corrections, Dataset, Splits
 from pellucid.data.augmentation_text import parse_augmentation
@@ -22,7 +22,7 @@ from pellucid.data.sources.user_data import TABLE_SUFFIXES, kind_of
 from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.data.text.reading import is_text_file
-from pellucid.errors import ConfigError, did_you_mean
+from pellucid.errors import ConfigError, FileError, PellucidError, did_you_mean
 from pellucid.metrics import Value
 from pellucid.model.ensemble import MAX_COPIES, Ensemble
 from pellucid.model.model import Model
@@ -30,6 +30,7 @@ from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
+from pellucid.runs.table_report import TableReport, is_about_a_table, table_report
 from pellucid.runs.task import (
     CLASSIFICATION_METRICS,
     FORECAST_METRICS,
@@ -72,12 +73,32 @@ def evaluate(
         metavar="FILE",
         help="Draw the misclassified images with the most confident predictions into this file (.png or .svg).",
     ),
+    report: Path | None = typer.Option(
+        None,
+        "--report",
+        metavar="FILE.html",
+        help="Write the report on a model of a table into this file.  [default: report.html in the folder of a single run, "
+        "with report.json]",
+    ),
+    no_report: bool = typer.Option(False, "--no-report", help="Write no report on a model of a table."),
+    precision: float | None = typer.Option(
+        None, "--precision", metavar="P", help="Find the threshold of a class with this precision, such as 0.9."
+    ),
+    recall: float | None = typer.Option(
+        None, "--recall", metavar="R", help="Find the threshold of a class with this recall, such as 0.9."
+    ),
+    positive: str | None = typer.Option(
+        None, "--positive", metavar="CLASS", help="The class of these thresholds.  [default: the second of two]"
+    ),
     json: options.Json = False,
 ) -> None:
     """Evaluate a trained model: loss, accuracy with its 95 % interval, precision and recall of each class.
 
     For class maps the accuracy is that of the pixels, and the overlap of truth and prediction (IoU) is added. For texts it is
     that of the most likely next token, beside the bits per character; the whole part is read in consecutive windows.
+
+    For a run on a table, a report is written: the importance of the columns and how the predictions depend on the strongest
+    ones, thresholds and calibration or residuals and prediction intervals, and the rows that the model is most wrong about.
 
     Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Forecasts of a series are compared with the last
     value, the value one season before, and a linear forecast. Several runs are evaluated as an ensemble, whose
@@ -116,9 +137,24 @@ def evaluate(
     n = len(samples) if len(models[0].output_shape) == 1 else None
     forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
+    asked = report is not None or precision is not None or recall is not None or positive is not None
+    if no_report and asked:
+        raise ConfigError("--no-report cannot be combined with --report, --precision, --recall and --positive")
+    reported, page = None, None
+    default_report = len(runs) == 1 and not copies and data is None and part == "test" and is_about_a_table(models[0])
+    if not no_report and (asked or default_report):
+        calibration = _calibration_part(opened[0][1], data_dir, splits, part)
+        reported = table_report(
+            evaluated, samples, calibration, part=part, precision=precision, recall=recall, positive=positive
+        )
+        page = _write_report(reported, evaluated, runs, report, name, values, n)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
-        more = {} if forecast is None else {"forecast": forecast}
+        more: dict[str, Any] = {} if forecast is None else {"forecast": forecast}
+        if reported is not None:
+            record = reported.record()
+            kept = ("importance", "classes", "thresholds", "calibration", "residuals", "intervals")
+            more["report"] = {"file": page, **{key: record[key] for key in kept if key in record}}
         print_json({**names, "data": name, "part": part, "samples": len(samples), "copies": copies, **values, **more})
         return
     echo(description)
@@ -137,6 +173,51 @@ def evaluate(
         echo(format_class_scores(values, classes))
     if mistakes_line is not None:
         echo(f"mistakes  {mistakes_line}")
+    if reported is not None:
+        for line in table_reports.lines(reported):
+            echo(line)
+    if page is not None:
+        echo(f"report    {page}")
+
+
+def _calibration_part(config: Mapping[str, Any], data_dir: Path | None, splits: Splits | None, part: str) -> Dataset | None:
+    """Return the validation part of the run's data, for thresholds and intervals, if it is at hand and not what is measured."""
+    if part == "validation":
+        return None
+    if splits is not None:
+        return splits.validation
+    try:
+        return load_data(config, data_dir).validation if config else None
+    except PellucidError:  # the data of the run are gone; the report says that these results are left out
+        return None
+
+
+def _write_report(
+    found: TableReport,
+    model: Model | Ensemble,
+    runs: Sequence[str],
+    path: Path | None,
+    data: str,
+    values: Mapping[str, Value],
+    n: int | None,
+) -> str | None:
+    """Write the report, and return the name of its page. If the run folder cannot be written to, a line says so."""
+    single = runs[0] if len(runs) == 1 else None
+    folder = Path(single) if single is not None and os.path.isdir(single) else None
+    if path is None and folder is None:
+        return None
+    page = path if path is not None else Path(runs[0]) / table_reports.PAGE
+    results = folder / table_reports.RESULTS if folder is not None and found.part == "test" and found.calibration_rows else None
+    about = [("Data", f"{data}, {found.part}: {found.rows:,} rows"), ("Scores", format_scores(values, n))]
+    name = Path(runs[0]).name if single is not None else f"{len(runs)} models"
+    try:
+        table_reports.write(found, page, results, model=model, name=name, about=about, run=single)
+    except FileError as error:
+        if path is not None:
+            raise
+        typer.echo(f"no report: {error}", err=True)
+        return None
+    return str(page)
 
 
 def _is_forecast(model: Model) -> bool:

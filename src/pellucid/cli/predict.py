@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, table_reports
 from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector
 from pellucid.core.files import write_text
 from pellucid.core.memory import Array
@@ -36,6 +36,7 @@ from pellucid.data.tables.reading import open_for, read_rows
 from pellucid.data.text import Tokens
 from pellucid.data.text.reading import file_text
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
+from pellucid.explain import DecisionThreshold
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
 from pellucid.networks import trailing_layers
@@ -48,6 +49,7 @@ CHUNK = 512  # images in memory at the same time
 
 # One prediction: "file", for tables "row" and perhaps "id", the cells of the copied columns by name; then "label" with
 # "probabilities" or "scores", or for regression "prediction", or "predictions" by target.
+# With --threshold, "threshold" says which class has which; with --intervals, "low" and "high" contain the truth with "level".
 # For series: "file", "step" and perhaps "time"; then "forecast", a number for each target.
 Row = dict[str, Any]
 
@@ -70,6 +72,16 @@ def predict(
     ),
     json: options.Json = False,
     out: Path | None = typer.Option(None, "--out", metavar="FILE.csv", help="Write all predictions into this file."),
+    threshold: str | None = typer.Option(
+        None,
+        "--threshold",
+        metavar="[CLASS=]P",
+        help="Predict a class where its probability is at least P, and otherwise the most probable other class. Without a name "
+        "it is the second of two. pellucid evaluate finds the threshold for a wished precision or recall.",
+    ),
+    intervals: bool = typer.Option(
+        False, "--intervals", help="Add the prediction intervals that pellucid evaluate has measured for this run."
+    ),
 ) -> None:
     """Predict the classes of images, the classes or numbers of the rows of tables, the rows after the end of a series, or the
     token after the end of a text.
@@ -81,11 +93,19 @@ def predict(
     model, _ = open_run(run)
     with contextlib.ExitStack() as held:
         files = [_from_standard_input(held) if str(file) == STANDARD_INPUT else file for file in files]
-        _predict(str(run), model, files, identifier, json=json, out=out)
+        _predict(run, model, files, identifier, threshold, intervals=intervals, json=json, out=out)
 
 
 def _predict(
-    run: str, model: Model, files: Sequence[Path], identifier: Sequence[str] | None, *, json: bool, out: Path | None
+    run: Path,
+    model: Model,
+    files: Sequence[Path],
+    identifier: Sequence[str] | None,
+    threshold: str | None,
+    *,
+    intervals: bool,
+    json: bool,
+    out: Path | None,
 ) -> None:
     """Predict from these files, and print or write the predictions."""
     stage = model.input_stage
@@ -93,7 +113,11 @@ def _predict(
         raise ConfigError(f"--id {identifier[0]}: {run} was not trained on a table, so it has no columns to copy")
     is_series = isinstance(stage, Standardization) and stage.series is not None
     if not is_series and not isinstance(stage, Tokens):
-        require_vector(model, run)
+        require_vector(model, str(run))
+    rule = None if threshold is None else _threshold(threshold, model)
+    if intervals and (is_series or not isinstance(stage, TableStage)):
+        raise ConfigError("--intervals applies to tables with a number to predict")
+    measured = table_reports.stored_intervals(run, model) if intervals else None
     if isinstance(stage, Tokens):
         rows = [_predict_text(file, model, stage) for file in files]
     elif isinstance(stage, Standardization) and stage.series is not None:
@@ -105,11 +129,18 @@ def _predict(
     else:
         rows = _predict_images(files, model)
     names = _names(model)
+    if rule is not None:
+        rows = _with_threshold(rows, rule, names)
+    if measured is not None:
+        ends = measured.around(np.array([row["prediction"] for row in rows])).tolist()
+        rows = [{**row, "low": low, "high": high, "level": measured.level} for row, (low, high) in zip(rows, ends, strict=True)]
     if out is not None:
         write_text(out, _to_csv(rows, names))
     if json:
         print_json(rows)
         return
+    if rule is not None:
+        echo(f"threshold {rule}{table_reports.measured_text(run, model, rule)}")
     printed = rows[:PRINTED_ROWS] if isinstance(stage, TableStage) else rows
     width = max(len(_source(row)) for row in printed)
     for row in printed:
@@ -119,6 +150,23 @@ def _predict(
         echo(f"and {len(rows) - len(printed):,} more rows{hint}")
     if out is not None:
         echo(f"the predictions are in {out}")
+
+
+def _threshold(text: str, model: Model) -> DecisionThreshold:
+    """Return the rule that --threshold states. Raises ConfigError for a model without probabilities of classes."""
+    has_classes = model.state.loss.classifies or model.classes is not None
+    if len(model.output_shape) > 1 or not has_classes or model.state.output.multi_label:
+        raise ConfigError("--threshold applies to models that predict one class for each sample")
+    if not isinstance(trailing_layers(model.network)[-1], (Softmax, Sigmoid)):
+        raise ConfigError("--threshold is a probability, and this model predicts scores, which are none")
+    return table_reports.parse_threshold(text, _names(model))
+
+
+def _with_threshold(rows: Sequence[Row], rule: DecisionThreshold, names: tuple[str, ...]) -> list[Row]:
+    """Return the rows with the classes that the rule decides for, and the rule itself, which says what they mean."""
+    chosen = rule.decide(np.array([row["probabilities"] for row in rows]), names)
+    meaning = {"class": rule.label, "probability": rule.threshold}
+    return [{**row, "label": names[int(k)], "threshold": meaning} for row, k in zip(rows, chosen, strict=True)]
 
 
 def _names(model: Model) -> tuple[str, ...]:
@@ -273,7 +321,13 @@ def _describe(row: Row, names: Sequence[str]) -> str:
         numbers = row["forecast"] if "forecast" in row else row["predictions"]
         return "  ".join(f"{target} {format_number(value)}" for target, value in numbers.items())
     if "prediction" in row:
-        return format_number(row["prediction"])
+        text = format_number(row["prediction"])
+        if "low" not in row:
+            return text
+        return f"{text}   ({100 * row['level']:g} %: {format_number(row['low'])} to {format_number(row['high'])})"
+    if "threshold" in row:
+        p, label = row["probabilities"], row["threshold"]["class"]
+        return f"{row['label']}  (probability of {label}: {100 * p[list(names).index(label)]:.1f} %)"
     values = np.asarray(row["probabilities"] if "probabilities" in row else row["scores"])
     first, second = np.argsort(-values)[:2]
     if "scores" in row:
@@ -294,17 +348,22 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
     def source(row: Row) -> list[Any]:
         return [*(row[name] for name in sources), *(row.get("id", {}).get(name, "") for name in copied)]
 
-    if "prediction" in rows[0] or "predictions" in rows[0]:
-        single = "prediction" in rows[0]
-        headings = ["prediction"] if single else [f"prediction of {name}" for name in rows[0]["predictions"]]
-        writer.writerow([*sources, *copied, *headings])
-        for row in rows:
-            writer.writerow([*source(row), *([row["prediction"]] if single else row["predictions"].values())])
+    if "predictions" in rows[0]:
+        writer.writerow([*sources, *copied, *(f"prediction of {name}" for name in rows[0]["predictions"])])
+        writer.writerows([*source(row), *row["predictions"].values()] for row in rows)
+        return text.getvalue()
+    if "prediction" in rows[0]:
+        ends = ("low", "high", "level") if "low" in rows[0] else ()
+        writer.writerow([*sources, *copied, "prediction", *ends])
+        writer.writerows([*source(row), *(row[name] for name in ("prediction", *ends))] for row in rows)
         return text.getvalue()
     kind, heading = ("probabilities", "probability") if "probabilities" in rows[0] else ("scores", "score")
-    writer.writerow([*sources, *copied, "prediction", *(f"{heading} of {name}" for name in names)])
+    rule: Any = rows[0].get("threshold")
+    rules = [] if rule is None else [f"threshold of {rule['class']}"]  # what the predictions mean
+    writer.writerow([*sources, *copied, "prediction", *rules, *(f"{heading} of {name}" for name in names)])
     for row in rows:
-        writer.writerow([*source(row), row["label"], *(f"{value:.6g}" for value in row[kind])])
+        values = [f"{value:.6g}" for value in row[kind]]
+        writer.writerow([*source(row), row["label"], *(rule["probability"] for _ in rules), *values])
     return text.getvalue()
 
 

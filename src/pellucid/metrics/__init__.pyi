@@ -6,6 +6,7 @@ from pellucid.metrics.base import (
     Value as Value,
     lower_is_better as lower_is_better,
 )
+from pellucid.metrics.calibration import Reliability as Reliability, reliability as reliability
 from pellucid.metrics.classification import (
     Accuracy as Accuracy,
     CohenKappa as CohenKappa,
@@ -45,3 +46,8 @@ from pellucid.metrics.regression import (
     SquaredError as SquaredError,
 )
 from pellucid.metrics.text import BitsPerCharacter as BitsPerCharacter
+from pellucid.metrics.thresholds import (
+    ThresholdChoice as ThresholdChoice,
+    ThresholdCurve as ThresholdCurve,
+    threshold_curve as threshold_curve,
+)

@@ -116,6 +116,16 @@ def frame_image(ax: Any) -> None:
         spine.set_color(FRAME)
 
 
+def few_ticks(axis: Any) -> None:
+    """Put at most six ticks on an axis of numbers; large ones are written with commas, so that their labels stay apart."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    low, high = sorted(axis.get_view_interval())
+    if max(abs(low), abs(high)) >= 10_000 and max(abs(low), abs(high)) < 1e9 and high - low >= 10:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "−")))
+
+
 # -- alternative texts ---------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ The path of one run:
 - ``run``: prepare, train, write
 - ``forecasts``: forecasts of a series beside those of simple methods
 - ``folder``: the files of a run folder
+- ``table_report``: the report on a model of a table
 - ``examination``: the findings of the doctor on a run, and the search for wrong labels with a recipe
 - ``energy``: the energy that a run uses
 

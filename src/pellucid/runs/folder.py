@@ -18,6 +18,11 @@ At the end:
 metrics.json     the final metrics, with the data, all settings, changes of the learning rate, versions, seconds and energy
 model.pellucid   the trained model, with the state of its optimizer
 *.png            figures, if Matplotlib is installed
+
+Later, by ``pellucid evaluate``, for a run on a table:
+
+report.html      the report on the model (:mod:`pellucid.runs.table_report`)
+report.json      its results, and a digest of the parameters that they are about
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pellucid.app.api import RequestFields, pack, post
 from pellucid.app.networks import Network, Networks
 from pellucid.app.predictions import CancelledError, Card, Part, PredictionStore, Progress
 from pellucid.app.state import AppState
+from pellucid.app.tabs import compare_tables
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError
 from pellucid.runs.comparison import Comparison
@@ -40,6 +41,7 @@ def routes(state: AppState) -> list[BaseRoute]:
         post("/api/compare/progress", tickets.look_up, "ticket"),
         post("/api/compare/cancel", tickets.cancel, "ticket"),
         post("/api/compare/images", functools.partial(_images, networks, store), *FIELDS, *cell, "first"),
+        *compare_tables.routes(state),
     ]
 
 

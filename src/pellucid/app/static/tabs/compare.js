@@ -4,6 +4,7 @@ import {latestOnly, post, unpackBytes} from "../api.js";
 import {appState} from "../app-state.js";
 import {element, paintGrey, percent, radioGroup, thousands} from "../dom.js";
 import {createProgress} from "./compare-progress.js";
+import {tableRuns} from "./compare-tables.js";
 
 const MIN_NETWORKS = 2, MAX_NETWORKS = 6;
 
@@ -19,14 +20,14 @@ export function mount(section) {
     ["validation", "Validation set", "Not used to compute gradients, but possibly to choose settings"],
   ], part, (value) => { part = value; update(); });
   const again = element("button", {type: "button", hidden: true, onclick: () => { status.focus(); update(); }}, "Compare again");
-  const results = element("div", {class: "stack"}), album = imageAlbum(), progress = createProgress();
+  const results = element("div", {class: "stack"}), album = imageAlbum(), progress = createProgress(), tables = tableRuns();
   section.append(element("div", {class: "stack"},
     element("div", {class: "card"},
       element("fieldset", {}, element("legend", {}, `Networks to compare (${MIN_NETWORKS} to ${MAX_NETWORKS})`), networks),
       element("div", {class: "row"}, parts, datasetField), status, progress.box, again,
       element("p", {class: "try"}, element("strong", {}, "Try: "),
         "click a number outside the diagonal of a table, and see the images that this network misreads. Would you have read them?")),
-    results), album.box);
+    results, tables.box), album.box);
 
   function listNetworks() {
     const before = String(selected);
@@ -81,7 +82,7 @@ export function mount(section) {
 
   appState.addEventListener("networks", listNetworks);
   listNetworks();
-  return {onShow() { if (outdated) update(); }};
+  return {onShow() { if (outdated) update(); tables.refresh(); }};
 }
 
 // open(cell, title) opens the images of a cell of a confusion matrix; of {}, those on which the networks disagree.

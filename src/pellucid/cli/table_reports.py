@@ -1,0 +1,156 @@
+"""The report on a model of a table, as ``pellucid evaluate`` writes it and ``pellucid predict`` reads it again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from pellucid.cli.common import format_number
+from pellucid.core.files import read_json, write_text
+from pellucid.core.json_text import json_text
+from pellucid.errors import ConfigError, FileError
+from pellucid.explain import DecisionThreshold, PredictionIntervals
+from pellucid.model.ensemble import Ensemble
+from pellucid.model.model import Model
+from pellucid.runs.table_report import TableReport, Wish
+
+PAGE, RESULTS = "report.html", "report.json"  # in the run folder
+LISTED = 6  # columns on the terminal
+
+
+def write(
+    found: TableReport,
+    page: Path,
+    results: Path | None,
+    *,
+    model: Model | Ensemble,
+    name: str,
+    about: list[tuple[str, str]],
+    run: str | None,
+) -> None:
+    """Write the page, and ``results`` as JSON, from which predictions take intervals. Raises FileError."""
+    from pellucid.report.table_page import write_table_page
+
+    if not write_table_page(found, page, name=name, about=about, run=run):
+        typer.echo("no figures: they need Matplotlib: pip install 'pellucid[plots]'", err=True)
+    if results is not None:
+        write_text(results, json_text({"model": fingerprint(model), **found.record()}))
+
+
+def fingerprint(model: Model | Ensemble) -> str:
+    """Return a digest of the parameters: results of another training in the same folder are not taken for those of a model."""
+    models = model.models if isinstance(model, Ensemble) else (model,)
+    sha = hashlib.sha256()
+    for one in models:
+        sha.update(np.ascontiguousarray(one.parameters).data)
+    return sha.hexdigest()
+
+
+def lines(found: TableReport) -> list[str]:
+    """Return what the terminal shows of a report."""
+    one = found.importance
+    metric = {"r2": "R²", "log_loss": "log loss"}.get(one.metric, one.metric)
+    clear = [i for i in one.order if one.clear[i]]
+    listed = ", ".join(f"{one.columns[i]} {one.mean[i]:.3g} ± {one.spread[i]:.2g}" for i in clear[:LISTED])
+    more = f", and {len(clear) - LISTED} more" if len(clear) > LISTED else ""
+    unclear = len(one.columns) - len(clear)
+    rest = f"; {unclear} not clearly above 0" if unclear else ""
+    change = "rise of the log loss" if one.metric == "log_loss" else f"loss of {metric}"
+    text = [f"columns   {listed or 'none is clearly above 0'}{more}{rest} ({change} when shuffled)"]
+    if found.intervals is not None and found.coverage is not None:
+        widths = " to ".join(dict.fromkeys(format_number(float(end)) for end in _ends(found.intervals.half_widths)))
+        coverage = found.coverage
+        text.append(
+            f"intervals {100 * found.intervals.level:g} %: the prediction ± {widths}; they contain "
+            f"{100 * coverage.fraction:.1f} % of the {found.part} part ({100 * coverage.expected:.1f} ± "
+            f"{100 * coverage.deviation:.1f} % expected)"
+        )
+    if len(found.wishes) == 1:
+        text.append(f"threshold {wish_text(found.wishes[0], found.part)}")
+    return text
+
+
+def _ends(values: Any) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def wish_text(wish: Wish, part: str) -> str:
+    """Return the rule for a wish, and what it does: ``yes from 0.59 on: …``."""
+    assert wish.chosen is not None
+    text = f"{wish.label} from {wish.chosen.threshold!r} on: {_both(wish.chosen)} on the validation part"
+    return text if wish.measured is None else f"{text}, {_both(wish.measured)} on the {part} part"
+
+
+def _both(choice: Any) -> str:
+    return f"precision {100 * choice.precision:.1f} %, recall {100 * choice.recall:.1f} %"
+
+
+# -- for predictions ---------------------------------------------------------------------------------------------------
+
+
+def parse_threshold(text: str, classes: tuple[str, ...]) -> DecisionThreshold:
+    """Return the rule ``0.8`` (of the second of two classes) or ``CLASS=0.8``. Raises ConfigError."""
+    from pellucid.errors import did_you_mean
+
+    label, _, number = text.rpartition("=")
+    if not label:
+        if len(classes) != 2:
+            raise ConfigError(
+                f"--threshold {text}: name one of the {len(classes)} classes, such as --threshold {classes[0]}=0.8"
+            )
+        label = classes[1]
+    if label not in classes:
+        raise ConfigError(f"--threshold {text}: there is no class {label!r}: {did_you_mean(label, classes)}")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise ConfigError(f"--threshold {text}: a threshold is a probability, from 0 to 1")
+    return DecisionThreshold(label, value)
+
+
+def stored(run: str | Path, model: Model) -> dict[str, Any] | None:
+    """Return the report.json of a run folder if it is about this model, else None. Damaged files count as none."""
+    path = Path(run) / RESULTS
+    if not os.path.isfile(path):
+        return None
+    try:
+        found = read_json(path)
+    except FileError:
+        return None
+    return found if isinstance(found, dict) and found.get("model") == fingerprint(model) else None
+
+
+def stored_intervals(run: str | Path, model: Model) -> PredictionIntervals:
+    """Return the intervals that ``pellucid evaluate`` has calibrated for this model. Raises ConfigError without them."""
+    found: Any = (stored(run, model) or {}).get("intervals")
+    try:
+        return PredictionIntervals(
+            float(found["level"]),
+            np.asarray(found["edges"], np.float64),
+            np.asarray(found["half_widths"], np.float64),
+            np.asarray(found["calibration_rows"], np.int64),
+        )
+    except (TypeError, KeyError, ValueError):
+        raise ConfigError(
+            f"--intervals: {run} has no prediction intervals for this model: pellucid evaluate {run} measures them, if it "
+            "predicts a number"
+        ) from None
+
+
+def measured_text(run: str | Path, model: Model, rule: DecisionThreshold) -> str:
+    """Return what the run's report says about a rule, to be added to a line; an empty string if it says nothing."""
+    wishes = (stored(run, model) or {}).get("thresholds")
+    for wish in wishes if isinstance(wishes, list) else ():
+        if isinstance(wish, Mapping) and wish.get("class") == rule.label and wish.get("threshold") == rule.threshold:
+            test = wish.get("test")
+            if isinstance(test, Mapping) and isinstance(test.get("precision"), float) and isinstance(test.get("recall"), float):
+                return f" (precision {100 * test['precision']:.1f} %, recall {100 * test['recall']:.1f} % on the test part)"
+    return ""

@@ -1,0 +1,264 @@
+"""The report on a run on a table, thresholds and intervals, from the command line; and the page in Chromium."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pellucid import CrossEntropy, Dense, Sequential, Softmax
+from pellucid.cli import application, table_reports
+from pellucid.core.json_text import json_text
+from pellucid.explain.tables import UNKNOWN
+
+
+def cli(*arguments, code=0):
+    """Run the command. Returns (standard output, standard error)."""
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments], prog_name="pellucid")
+    assert result.exit_code == code, result.output + repr(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), "a bug keeps its traceback"
+    return result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with the table flats.csv of 800 flats, and two runs on it: price (numbers) and warm (classes)."""
+    folder = tmp_path_factory.mktemp("runs")
+    random = np.random.default_rng(0)
+    with (folder / "flats.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["area", "city", "noise", "price", "warm"])
+        for _ in range(800):
+            area, city = random.uniform(30, 120), int(random.integers(3))
+            price = area * (2000 + 1000 * city) + random.normal(0, 5000)
+            warm = "yes" if area + random.normal(0, 15) > 75 else "no"
+            writer.writerow([f"{area:.1f}", ("Graz", "Linz", "Wien")[city], f"{random.normal():.3f}", f"{price:.2f}", warm])
+    table = folder / "flats.csv"
+    for target, other in (("price", "warm"), ("warm", "price")):
+        cli("train", table, "--target", target, "--ignore", other, "--epochs", 30, "--out", folder / target)
+    return folder
+
+
+def test_the_report_of_numbers(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    out, _ = cli("evaluate", "price")
+    assert re.search(r"columns   area [\d.]+ ± [\d.]+, city .*; 1 not clearly above 0 \(loss of R² when shuffled\)", out)
+    found = re.search(
+        r"intervals 90 %: the prediction ± ([\d,]+); they contain ([\d.]+) % of the test part \(90\.1 ± 4\.7 % exp", out
+    )
+    assert found, out
+    assert out.endswith("report    price/report.html\n")
+    record = json.loads((runs / "price/report.json").read_text())
+    assert (record["rows"], record["calibration_rows"], record["part"]) == (80, 80, "test")
+    assert [one["column"] for one in record["importance"]["columns"]] == ["area", "city", "noise"]
+    assert [one["clear"] for one in record["importance"]["columns"]] == [True, True, False]
+    assert float(found[2]) == pytest.approx(100 * record["intervals"]["coverage"], abs=0.1)
+    assert [one["column"] for one in record["partial_dependence"]][:2] == ["area", "city"]
+    assert len(record["largest_errors"]) == 10
+    worst = record["largest_errors"][0]
+    with open("flats.csv", encoding="utf-8") as file:
+        row = list(csv.DictReader(file))[worst["row"] - 1]
+    assert worst["columns"] == {"area": float(row["area"]), "city": row["city"], "noise": float(row["noise"])}
+    assert worst["true"] == pytest.approx(float(row["price"]))
+    page = (runs / "price/report.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == 4
+    assert "Prediction intervals of 90 %" in page
+    assert not re.search(r'(src|href)="(?!data:)', page), "the page loads nothing"
+
+
+def test_intervals_of_new_predictions(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    cli("evaluate", "price")
+    (runs / "new.csv").write_text("city,area,noise\nWien,100,0\nGraz,50,1\n")
+    rows = json.loads(cli("predict", "price", "new.csv", "--intervals", "--json")[0])
+    half = json.loads((runs / "price/report.json").read_text())["intervals"]["half_widths"][0]
+    for row in rows:
+        assert (row["low"], row["high"]) == pytest.approx((row["prediction"] - half, row["prediction"] + half))
+        assert row["level"] == 0.9
+    out, _ = cli("predict", "price", "new.csv", "--intervals", "--out", "p.csv")
+    assert "(90 %: " in out.splitlines()[0]
+    with open("p.csv", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert list(written[0]) == ["file", "row", "prediction", "low", "high", "level"]
+    assert [float(row["low"]) for row in written] == pytest.approx([row["low"] for row in rows])
+
+
+def test_intervals_belong_to_the_model_that_was_measured(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    cli("evaluate", "price")
+    path = runs / "price/report.json"
+    kept = path.read_text()
+    (runs / "new.csv").write_text("city,area,noise\nWien,100,0\n")
+    for changed in (json_text({**json.loads(kept), "model": "of another training"}), "{", "[]", '{"intervals": 3}'):
+        path.write_text(changed)
+        _, err = cli("predict", "price", "new.csv", "--intervals", code=2)
+        assert "price has no prediction intervals for this model: pellucid evaluate price measures them" in err
+    path.write_text(kept)
+
+
+def test_the_report_of_classes(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    out, _ = cli("evaluate", "warm")
+    assert re.search(r"columns   area [\d.]+ ± [\d.]+; 2 not clearly above 0 \(rise of the log loss when shuffled\)", out)
+    assert "threshold" not in out
+    record = json.loads((runs / "warm/report.json").read_text())
+    assert record["classes"]["yes"]["roc_auc"] > 0.85
+    assert [(one["wish"], one["value"]) for one in record["thresholds"]] == [
+        ("precision", 0.8), ("precision", 0.9), ("precision", 0.95), ("recall", 0.8), ("recall", 0.9), ("recall", 0.95),
+    ]  # fmt: skip
+    for one in record["thresholds"]:
+        assert one["validation"] is None or one["validation"][one["wish"]] >= one["value"]
+    page = (runs / "warm/report.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == 5
+    command = re.search(r"pellucid predict warm new.csv --threshold (yes=[\d.]+)", page)[1]
+    (runs / "new.csv").write_text("city,area,noise\nWien,100,0\nGraz,50,1\n")
+    cli("predict", "warm", "new.csv", "--threshold", command)
+
+
+def test_a_threshold_from_a_wish_to_predictions(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    out, _ = cli("evaluate", "warm", "--precision", 0.9)
+    line = re.search(
+        r"threshold yes from ([\d.]+) on: precision ([\d.]+) %, recall [\d.]+ % on the validation part, precision", out
+    )
+    assert float(line[2]) >= 90
+    threshold = float(line[1])
+    both = json.loads(cli("evaluate", "warm", "--precision", 0.9, "--json")[0])["report"]["thresholds"]
+    assert [one["threshold"] for one in both] == [threshold]
+    out, _ = cli("predict", "warm", "flats.csv", "--threshold", threshold, "--out", "p.csv")
+    first = out.splitlines()[0]
+    assert first.startswith(
+        f"threshold yes where its probability is at least {threshold}, otherwise the most probable other class"
+    )
+    test = both[0]["test"]
+    assert first.endswith(f"(precision {100 * test['precision']:.1f} %, recall {100 * test['recall']:.1f} % on the test part)")
+    with open("p.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "row", "prediction", "threshold of yes", "probability of no", "probability of yes"]
+    assert {row["threshold of yes"] for row in rows} == {str(threshold)}
+    for row in rows:
+        p = float(row["probability of yes"])
+        assert abs(p - threshold) < 1e-5 or row["prediction"] == ("yes" if p >= threshold else "no")
+    assert len({row["prediction"] for row in rows}) == 2
+    low, high = (
+        [row["label"] for row in json.loads(cli("predict", "warm", "flats.csv", "--threshold", t, "--json")[0])] for t in (0, 1)
+    )
+    assert set(low) == {"yes"}
+    assert set(high) == {"no"}
+    (one, *_) = json.loads(cli("predict", "warm", "flats.csv", "--threshold", "no=0.25", "--json")[0])
+    assert one["threshold"] == {"class": "no", "probability": 0.25}
+
+
+def test_where_the_report_goes(runs, monkeypatch, tmp_path):
+    monkeypatch.chdir(runs)
+    for name in ("report.html", "report.json"):
+        (runs / "warm" / name).unlink(missing_ok=True)
+    assert "report" not in cli("evaluate", "warm", "--no-report")[0]
+    assert "report" not in cli("evaluate", "warm", "--part", "validation")[0]
+    assert "report" not in cli("evaluate", "warm", "flats.csv")[0]
+    assert not (runs / "warm/report.html").exists()
+    out, _ = cli("evaluate", "warm", "flats.csv", "--recall", 0.9, "--positive", "no", "--report", tmp_path / "page.html")
+    assert re.search(r"threshold no from [\d.]+ on: .* on the validation part, .* on the table part", out)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "If the model was trained on some of them" in page
+    assert not (runs / "warm/report.json").exists(), "only what was measured on the test part is kept for predictions"
+    out, _ = cli("evaluate", "warm", "warm", "--report", tmp_path / "two.html")
+    assert "2 models" in (tmp_path / "two.html").read_text(encoding="utf-8")
+    out, _ = cli("evaluate", "warm", "--part", "validation", "--report", tmp_path / "three.html")
+    assert "thresholds and prediction intervals: they need the validation part" in (tmp_path / "three.html").read_text()
+    (runs / "warm/report.html").mkdir()
+    out, err = cli("evaluate", "warm")
+    assert "no report: warm/report.html: cannot be written" in err
+    assert "accuracy" in out
+    (runs / "warm/report.html").rmdir()
+
+
+def test_a_report_without_matplotlib(runs, monkeypatch, tmp_path):
+    monkeypatch.chdir(runs)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    _, err = cli("evaluate", "price", "--report", tmp_path / "page.html")
+    assert "no figures: they need Matplotlib" in err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<figure>" not in page
+    assert "clearly above 0" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("evaluate", "warm", "--precision", "0.9", "--recall", "0.9"), "either for a precision or for a recall"),
+        (("evaluate", "warm", "--precision", "2"), "above 0 and at most 1"),
+        (("evaluate", "warm", "--precision", "0.9", "--positive", "yess"), "did you mean 'yes'"),
+        (("evaluate", "price", "--recall", "0.9"), "probabilities of classes only"),
+        (("evaluate", "warm", "--no-report", "--recall", "0.9"), "--no-report cannot be combined"),
+        (("evaluate", "warm", "--part", "validation", "--recall", "0.9"), "chosen on the validation part"),
+        (("predict", "warm", "flats.csv", "--threshold", "1.5"), "a probability, from 0 to 1"),
+        (("predict", "warm", "flats.csv", "--threshold", "x"), "a probability, from 0 to 1"),
+        (("predict", "warm", "flats.csv", "--threshold", "maybe=0.5"), "there is no class 'maybe'"),
+        (("predict", "price", "flats.csv", "--threshold", "0.5"), "models that predict one class"),
+        (("predict", "warm", "flats.csv", "--intervals"), "warm has no prediction intervals"),
+    ],
+)
+def test_errors_are_one_line(runs, monkeypatch, arguments, message):
+    monkeypatch.chdir(runs)
+    _, err = cli(*arguments, code=2)
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_class_may_have_any_name():
+    assert table_reports.parse_threshold("a=b=0.5", ("a=b", "c")).label == "a=b"
+    assert table_reports.parse_threshold("0.5", ("a", "b")).label == "b"
+    with pytest.raises(Exception, match=r"name one of the 3 classes, such as --threshold a=0\.8"):
+        table_reports.parse_threshold("0.5", ("a", "b", "c"))
+
+
+def test_models_of_images_have_no_report(tmp_path, monkeypatch, runs):
+    monkeypatch.chdir(tmp_path)
+    model = Sequential(Dense(2), Softmax()).compile((3,), CrossEntropy())
+    model.fit(np.eye(3, dtype=np.float32), np.array([0, 1, 0]), epochs=1)
+    model.save("plain.pellucid")
+    _, err = cli("evaluate", "plain.pellucid", runs / "flats.csv", "--report", "page.html", code=2)
+    assert "page.html" not in err
+    assert not (tmp_path / "page.html").exists()
+
+
+CORNER = """async () => {
+    const image = document.querySelector("figure img"), canvas = document.createElement("canvas");
+    await image.decode();
+    canvas.width = canvas.height = 4;
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0, 400, 400);
+    return `rgb(${[...context.getImageData(2, 2, 1, 1).data.slice(0, 3)].join(", ")})`;
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 24, 28)")])
+def test_the_page_follows_the_scheme_and_is_accessible(runs, monkeypatch, browser, axe_findings, scheme, ground):
+    monkeypatch.chdir(runs)
+    for name in ("price", "warm"):
+        cli("evaluate", name)
+        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+        requested = []
+        page.on("request", lambda request, requested=requested: requested.append(request.url.partition(":")[0]))
+        page.goto((runs / name / "report.html").as_uri())
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+        assert page.evaluate(CORNER) == ground, "the style in the image of a figure follows the scheme, too"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, "only tables scroll to the side"
+        assert axe_findings(page) == []
+        assert set(requested) <= {"file", "data"}
+        page.close()
+
+
+def test_unknown_categories_are_named(runs, monkeypatch, tmp_path):
+    monkeypatch.chdir(runs)
+    (tmp_path / "other.csv").write_text(
+        "area,city,noise,price\n100,Bonn,0,900000\n" + "50,Graz,0,100000\n60,Wien,0,240000\n" * 6
+    )
+    cli("evaluate", "price", tmp_path / "other.csv", "--report", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count(UNKNOWN) >= 1
