@@ -247,7 +247,7 @@ class _ExpansionRule(_Rule):
         contributions = m * (y[:n] - y[n:])
         if isinstance(self.layer, PiecewiseLinear):
             of_bins, contributions = contributions, np.zeros_like(x[:n])
-            np.add.at(contributions, (slice(None), self.layer.bins[0]), of_bins)
+            np.add.at(contributions.T, self.layer.bins[0], of_bins.T)
         else:
             contributions = contributions.sum(axis=-1)
         tangent = self.layer_gradient(p, g, np.concatenate([m, m]), ctx)[:n].copy()

@@ -26,7 +26,7 @@ from pellucid.data import Dataset, Splits
 from pellucid.data.drawings.corrections import with_corrections
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.registry import SOURCES
-from pellucid.data.sources.user_data import ReadOptions, is_table, read_splits
+from pellucid.data.sources.user_data import ReadOptions, kind_of, read_splits
 from pellucid.data.tables.columns import TableStage
 from pellucid.data.text import Tokens
 from pellucid.doctor.watch import Watch
@@ -329,8 +329,10 @@ def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[S
     """Return the data, and the part of its training set that the run uses."""
 
     def load() -> Splits:
-        if start is not None and start.columns is not None and settings.data not in SOURCES and is_table(settings.data):
-            return read_splits(settings.data, settings.reading or ReadOptions(), settings.split_seed, start.columns)
+        if start is not None and start.columns is not None and settings.data not in SOURCES:
+            reading = settings.reading or ReadOptions()
+            if kind_of(settings.data, reading) == "table":
+                return read_splits(settings.data, reading, settings.split_seed, start.columns)
         return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
 
     first: list[Splits] = []

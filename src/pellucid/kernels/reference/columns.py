@@ -16,5 +16,5 @@ def gather_columns(x: Array, columns: Array, out: Array) -> Array:
 def scatter_columns(dy: Array, columns: Array, out: Array) -> Array:
     """out[:, k] = Σ dy[:, j] over all j with columns[j] = k: the gradient of :func:`gather_columns`."""
     out[...] = 0
-    np.add.at(out, (slice(None), columns), dy)
+    np.add.at(out.T, columns, dy.T)
     return out

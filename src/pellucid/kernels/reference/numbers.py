@@ -51,5 +51,5 @@ def bin_fractions_gradient(x: Array, features: Array, lines: Array, dy: Array, o
     y = _unlimited(x, features, lines)
     inside = (y > lines[2]) & (y < lines[3])
     out[...] = 0
-    np.add.at(out, (slice(None), features), np.where(inside, dy * lines[1], 0))
+    np.add.at(out.T, features, np.where(inside, dy * lines[1], 0).T)
     return out
