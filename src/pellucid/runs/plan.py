@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from pellucid.core.config import MAX_COUNT, from_json, to_json, validate
 from pellucid.core.memory import Shape
+from pellucid.data import Dataset
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES, reads_windows
 from pellucid.data.sources.user_data import ReadOptions
@@ -85,10 +86,14 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The settings of a run and the recipe that they select."""
+    """The settings of a run and the recipe that they select.
+
+    ``base`` is the recipe without the settings that change its training; :meth:`recipe_for` returns the one for the data.
+    """
 
     settings: RunSettings
     recipe: Recipe
+    base: Recipe
 
     @classmethod
     def of(cls, settings: RunSettings, network: Layer | None = None) -> RunPlan:
@@ -97,28 +102,16 @@ class RunPlan:
         Raises ConfigError for a value that is not allowed.
         """
         if settings.from_run is not None:
-            recipe = Start.open(settings.from_run).recipe()
+            base = Start.open(settings.from_run).recipe()
         elif network is not None and settings.model.endswith(".json"):
-            recipe = presets.recipe_of(network, settings.model)
+            base = presets.recipe_of(network, settings.model)
         else:
-            recipe = presets.preset(settings.model)
+            base = presets.preset(settings.model)
         if settings.from_run is not None and settings.hidden is not None:
             raise ConfigError(f"--hidden {settings.hidden}: --from takes the network of the run; leave --hidden out")
         if settings.hidden is not None:
-            recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
-        optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)
-        if isinstance(settings.lr, str):
-            if settings.lr != AUTO:
-                raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
-            if rule_of(optimizer).full_batch:
-                raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
-        elif settings.lr is not None:
-            optimizer = with_learning_rate(optimizer, settings.lr)
-        if settings.lr_changes is not None:
-            parse_rate_changes(settings.lr_changes)
-            if rule_of(optimizer).full_batch:
-                raise ConfigError(f"--lr-changes: {rule_of(optimizer)} has no learning rate; leave --lr-changes out")
-        recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
+            base = presets.with_hidden(base, settings.hidden, settings.model)
+        recipe = _with_settings(base, settings)
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
         is_drawn = reads_windows(settings.data, settings.reading) and settings.limit is None
@@ -132,7 +125,20 @@ class RunPlan:
             settings = dataclasses.replace(
                 settings, reading=dataclasses.replace(reading, context=reading.context or recipe.context)
             )
-        return cls(settings, recipe)
+        return cls(settings, recipe, base)
+
+    def recipe_for(self, data: Dataset) -> Recipe:
+        """Return the recipe for this training set: a number of epochs that suits it, and what else follows from it."""
+        settings, recipe = self.settings, self.recipe
+        if self.base.adapt is not None:
+            return _with_settings(self.base.adapted_to(data), settings)
+        if data.passage is None and recipe.fit.steps_per_epoch is not None:
+            passes = recipe.for_passes(len(data))
+            epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
+            return dataclasses.replace(passes, fit=dataclasses.replace(passes.fit, epochs=epochs))
+        if settings.data not in SOURCES and settings.epochs is None:
+            return recipe.with_epochs_for(len(data))
+        return recipe
 
     @property
     def rate_changes(self) -> dict[int, float | None]:
@@ -174,6 +180,23 @@ class RunPlan:
             "augmentation": None if recipe.fit.augmentation is None else str(recipe.fit.augmentation),
             "network": hashlib.sha256(network.encode()).hexdigest()[:16],
         }
+
+
+def _with_settings(recipe: Recipe, settings: RunSettings) -> Recipe:
+    """Return the recipe with the optimizer, the learning rate and the options that are given. Raises ConfigError."""
+    optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)
+    if isinstance(settings.lr, str):
+        if settings.lr != AUTO:
+            raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
+        if rule_of(optimizer).full_batch:
+            raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
+    elif settings.lr is not None:
+        optimizer = with_learning_rate(optimizer, settings.lr)
+    if settings.lr_changes is not None:
+        parse_rate_changes(settings.lr_changes)
+        if rule_of(optimizer).full_batch:
+            raise ConfigError(f"--lr-changes: {rule_of(optimizer)} has no learning rate; leave --lr-changes out")
+    return dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
 
 
 def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer) -> FitOptions:

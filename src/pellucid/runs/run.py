@@ -246,14 +246,8 @@ def prepare(
         start.check(train_set)
     if earlier is not None:
         _check_unchanged(earlier, splits, start)
+    recipe = plan.recipe_for(train_set)
     task = Task.of(recipe, train_set, settings.model)
-    if train_set.passage is None and recipe.fit.steps_per_epoch is not None:
-        passes = recipe.for_passes(len(train_set))
-        epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
-        recipe = dataclasses.replace(passes, fit=dataclasses.replace(passes.fit, epochs=epochs))
-    elif settings.data not in SOURCES and settings.epochs is None:
-        recipe = recipe.with_epochs_for(len(train_set))
-
     taken = ""
 
     def new_model(recipe: Recipe) -> Model:
@@ -308,7 +302,7 @@ def prepare(
         )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    plan = RunPlan(settings, recipe)
+    plan = RunPlan(settings, recipe, plan.base)
     return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier)
 
 
