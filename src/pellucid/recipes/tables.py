@@ -41,14 +41,14 @@ from pellucid.layers import (
 )
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Columns, Composite, Graph, Node, Sequential
-from pellucid.optim import Adam, Chain, CosineCycles, Decay
+from pellucid.optim import Adam, Chain, CosineCycles, Decay, Schedule, Transform
 from pellucid.training import AverageWeights, FitOptions, KeepBest
 
 Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
 
 HIDDEN = (128, 128, 128)  # the widths of the hidden layers; RealMLP has 256 units
 DROPOUT = 0.15
-DECAY = 0.02
+DECAY = Decay(0.226)  # 0.02 √128: a step is the rate times 1/√n times this, so that it is that of 0.02 where n is 128
 EPOCHS, BATCH_SIZE = 64, 128
 AVERAGE = 0.98  # of the moving average of the parameters
 MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs
@@ -83,6 +83,8 @@ def table_recipe(
     hidden: Sequence[int] = HIDDEN,
     activation: Layer | None = None,
     dropout: float = DROPOUT,
+    *,
+    embedded: bool | None = None,
 ) -> TableRecipe:
     """Return the recipe for a table of this many ``rows``.
 
@@ -90,12 +92,14 @@ def table_recipe(
     a category. Numbers are expected to be scaled to a middle of 0 and a spread of about 1. ``answer`` says what is predicted:
     "numbers", standardized; "classes", of which each row has one of ``outputs``; or "labels", ``outputs`` independent answers.
     ``hidden`` are the widths of the hidden layers, each with the ``activation`` (None for that of the recipe) and ``dropout``.
+    ``embedded`` is whether numbers have embeddings and scales, or go to the first dense layer as they are; None for rows of up
+    to MAX_EMBEDDED values.
 
     Raises ConfigError for an unknown answer and unknown kinds.
     """
     if answer not in RATES:
         raise ConfigError(f"table_recipe(answer={answer!r}): expected {', '.join(map(repr, RATES))}")
-    network = table_network(kinds, answer, outputs, hidden, activation, dropout)
+    network = table_network(kinds, answer, outputs, hidden, activation, dropout, embedded=embedded)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),
         "classes": CrossEntropy(),
@@ -116,14 +120,21 @@ def fit_options(rows: int, *, validated: bool) -> FitOptions:
     )
 
 
-def table_optimizer(network: Composite, values: int, answer: Answer) -> Chain:
-    """Return the optimizer for a network that reads rows of this many values, with a rate for each kind of parameter."""
+def table_optimizer(
+    network: Composite,
+    values: int,
+    answer: Answer,
+    learning_rate: float | Schedule | None = None,
+    shrinkage: Transform = DECAY,
+) -> Chain:
+    """Return the optimizer for a network that reads rows of this many values, with a rate for each kind of parameter.
+
+    ``learning_rate`` is that of weights of variance 1: a schedule, or the peak of the schedule of the recipe.
+    """
     slots = network.build((values,)).slots
-    return Chain(
-        Decay(DECAY * math.sqrt(HIDDEN[-1])),  # the step is the rate times the factor times this: they cancel where n is 128
-        Adam(CosineCycles(RATES[answer]), beta2=0.95),
-        rates={path: _rate_factor(path, slot) for path, slot in slots.items()},
-    )
+    schedule = learning_rate if isinstance(learning_rate, Schedule) else CosineCycles(learning_rate or RATES[answer])
+    rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
+    return Chain(shrinkage, Adam(schedule, beta2=0.95), rates=rates)
 
 
 def table_network(
@@ -133,16 +144,14 @@ def table_network(
     hidden: Sequence[int] = HIDDEN,
     activation: Layer | None = None,
     dropout: float = DROPOUT,
+    *,
+    embedded: bool | None = None,
 ) -> Composite:
-    """Return the network of the recipe, for rows of values of these kinds. The arguments are those of :func:`table_recipe`.
-
-    Rows of more than MAX_EMBEDDED values without codes go to the first dense layer as they are: embeddings would multiply
-    them.
-    """
+    """Return the network of the recipe, for rows of values of these kinds. The arguments are those of :func:`table_recipe`."""
     function = activation or (Mish() if answer == "numbers" else SELU())
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
     layers: list[Layer] = []
-    if len(kinds) <= MAX_EMBEDDED:
+    if len(kinds) <= MAX_EMBEDDED if embedded is None else embedded:
         layers += [Columns(kinds, _embedding()), LearnedScale()]
     elif any(isinstance(kind, int) for kind in kinds):
         layers.append(Columns(kinds))

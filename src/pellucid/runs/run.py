@@ -34,7 +34,7 @@ from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
 from pellucid.kernels import compilation, name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
-from pellucid.optim import rule_of
+from pellucid.optim import Chain, Optimizer, components_of, rates_of, rule_of
 from pellucid.runs.energy import Energy
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import CHECKPOINTS, RunFolder
@@ -292,7 +292,7 @@ def prepare(
     rounding = " (another number of cores may round differently; --deterministic prevents it)" if depends_on_cores else ""
     each = "" if fit.steps_per_epoch is None else f" of {fit.steps_per_epoch:,} steps"
     notify(
-        f"training  {fit.epochs} epochs{each}, batches of {batch_size:,}, {recipe.optimizer}; "
+        f"training  {fit.epochs} epochs{each}, batches of {batch_size:,}, {_in_short(recipe.optimizer)}; "
         f"{name_of(model.kernels)} kernels, {threads}{rounding}"
     )
     if (group := ranks.current()).size > 1:
@@ -304,6 +304,14 @@ def prepare(
         notify(f"augmented {fit.augmentation}")
     plan = RunPlan(settings, recipe, plan.base)
     return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier)
+
+
+def _in_short(optimizer: Optimizer) -> str:
+    """Return an optimizer without its list of factors of the learning rate."""
+    rates = rates_of(optimizer)
+    if not rates:
+        return str(optimizer)
+    return f"{Chain(*components_of(optimizer))} with {len(rates)} factors of the learning rate"
 
 
 def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -> None:
@@ -445,6 +453,8 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
     model, splits, folder, test = prepared.model, prepared.splits, prepared.folder, prepared.test
     folder.save_model(model)
     folder.write_history(model.history)
+    if model.history.best_epoch is not None:
+        notify(f"kept      the parameters of epoch {model.history.best_epoch}, the best of {len(model.history)}")
     scores = _evaluate(model, splits, prepared.train_set, prepared.task.final_metrics, test=test)
     metrics = {
         "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},

@@ -14,6 +14,7 @@ from sklearn.utils.validation import column_or_1d
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer, Sigmoid, Softmax
+from pellucid.recipes.tables import Answer
 from pellucid.sklearn.base import NetworkEstimator
 from pellucid.sklearn.preprocessing import balancing_weights
 from pellucid.training.class_weight import BALANCED
@@ -115,6 +116,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
         else:
             of_classes = compute_sample_weight(self.class_weight, t.astype(int) if self._multilabel else self.classes_[t])
         return of_classes if w is None else w * of_classes
+
+    @property
+    def _answer(self) -> Answer:
+        return "labels" if self._multilabel else "classes"
 
     def _class_names(self) -> list[str]:
         return [str(label) for label in self.classes_]

@@ -255,14 +255,14 @@ class Trainer:
             )
         return Parts.of(group, deterministic=options.deterministic)
 
-    def train_on_batch(self, x: Any, targets: Any, weights: Any) -> float:
+    def train_on_batch(self, x: Any, targets: Any, weights: Any, learning_rate: float | None = None) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
 
-        Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not
-        finite or too large.
+        The learning rate is ``learning_rate``, or the optimizer's. Returns the mean loss before the update. Raises
+        DivergedError, without an update, where the loss or the gradient is not finite or too large.
         """
         state = self.state
-        rate = state.updater.rate(Clock(state.steps + 1))
+        rate = state.updater.rate(Clock(state.steps + 1)) if learning_rate is None else learning_rate
         step: Step = self._gradient_step if current().size == 1 else self._shared_step_of(current())
         with state.threads(len(x)).applied(state.kernels):
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
