@@ -148,7 +148,7 @@ def test_codes_that_a_dense_layer_reads_are_warned_of():
         model = network.compile(data.shape, CrossEntropy())
         model.fit(data)
     assert network.build((2,)).shape == (2,)
-    vectors = model.weights["code_0.embedding1.W"]
+    vectors = model.weights["columns1.code0.W"]
     assert vectors.shape == (13, 8)
 
 

@@ -50,14 +50,14 @@ def test_a_frame_becomes_the_rows_of_its_csv_file_to_the_bit(frame, tmp_path):
     table, y = frame
     table.assign(y=y).to_csv(tmp_path / "t.csv", index=False)
     data = read_csv(tmp_path / "t.csv", "y", categorical="level")
-    estimator = NetworkClassifier(random_state=0, epochs=20).fit(table, y)
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=20).fit(table, y)
     assert estimator.columns_ == data.origin.columns
     stage = estimator.model_.input_stage
     assert stage.center == data.input_stage().center
     assert stage.value_kinds.count("number") == 3 + 5 - 1  # n, count, nullable; the parts of dates but for the hour
     assert [kind for kind in stage.value_kinds if isinstance(kind, int)] == [13]
     of_file = pandas.read_csv(tmp_path / "t.csv").drop(columns="y").astype({"level": "category"})
-    again = NetworkClassifier(random_state=0, epochs=20).fit(of_file, y)
+    again = NetworkClassifier(recipe="plain", random_state=0, epochs=20).fit(of_file, y)
     np.testing.assert_array_equal(again.model_.parameters, estimator.model_.parameters)
     np.testing.assert_array_equal(estimator._rows(table), data.x)
     trained = estimator.model_
@@ -72,7 +72,7 @@ def test_a_frame_becomes_the_rows_of_its_csv_file_to_the_bit(frame, tmp_path):
 
 def test_frames_are_predicted_from_by_the_rules_of_scikit_learn(frame):
     table, y = frame
-    estimator = NetworkClassifier(random_state=0, epochs=300, patience=None).fit(table, y)
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=300, patience=None).fit(table, y)
     assert estimator.feature_names_in_.tolist() == list(table.columns)
     assert estimator.n_features_in_ == 8
     assert estimator.score(table, y) > 0.9

@@ -125,7 +125,7 @@ def table_optimizer(
     values: int,
     answer: Answer,
     learning_rate: float | Schedule | None = None,
-    shrinkage: Transform = DECAY,
+    shrinkage: Transform | None = DECAY,
 ) -> Chain:
     """Return the optimizer for a network that reads rows of this many values, with a rate for each kind of parameter.
 
@@ -134,7 +134,7 @@ def table_optimizer(
     slots = network.build((values,)).slots
     schedule = learning_rate if isinstance(learning_rate, Schedule) else CosineCycles(learning_rate or RATES[answer])
     rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
-    return Chain(shrinkage, Adam(schedule, beta2=0.95), rates=rates)
+    return Chain(*(() if shrinkage is None else (shrinkage,)), Adam(schedule, beta2=0.95), rates=rates)
 
 
 def table_network(

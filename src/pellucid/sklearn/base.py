@@ -35,7 +35,7 @@ from pellucid.losses import Loss
 from pellucid.networks import Composite, Sequential
 from pellucid.networks.columns import width_with_vectors, with_vectors
 from pellucid.optim import L2, Optimizer, Schedule
-from pellucid.recipes.tables import Answer, table_optimizer
+from pellucid.recipes.tables import DECAY, Answer, table_optimizer
 from pellucid.sklearn.building import build_network, build_optimizer, build_table_network, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
@@ -177,6 +177,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 self._create_model(settings, samples, seed)
                 refit = fit_options(settings, len(samples), batch_size, validated=False)
                 self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
+        self.history_.best_epoch = None if history.best_epoch is None else len(self.history_) + history.best_epoch
         self._extend_history(history.rows)
         return self
 
@@ -260,8 +261,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         elif settings.standardize:
             network = Sequential(rescaling_of(data.x, data.sample_weight), network)
         if settings.recipe == TABLE and settings.optimizer is None:
-            shrinkage = {} if settings.alpha is None else {"shrinkage": L2(settings.alpha)}
-            optimizer: Optimizer = table_optimizer(network, len(kinds), self._answer, settings.learning_rate, **shrinkage)
+            shrinkage = DECAY if settings.alpha is None else L2(settings.alpha) if settings.alpha else None
+            optimizer: Optimizer = table_optimizer(network, len(kinds), self._answer, settings.learning_rate, shrinkage)
         else:
             optimizer = build_optimizer(settings.optimizer, settings.learning_rate, settings.alpha, owner)
         self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
