@@ -1,9 +1,10 @@
 """Pellucid's scikit-learn estimators and scikit-learn's own networks: ``python -m benchmarks.estimators``.
 
-The same pipeline, a StandardScaler and the estimator (Pellucid's with recipe="plain") with its default settings (one hidden layer of 100 units, Adam,
-batches of 200, at most 200 epochs; both end when the training loss no longer falls), is trained on three quarters of the
-samples of four data sets, chosen again for each seed, and scored on the rest: accuracy or R². scikit-learn's regressor does
-not standardize y, as Pellucid's does, so it is measured a second time inside a TransformedTargetRegressor that does.
+The same pipeline, a StandardScaler and the estimator with its default settings, Pellucid's with recipe="plain" (one hidden
+layer of 100 units, Adam, batches of 200, at most 200 epochs; both end when the training loss no longer falls), is trained on
+three quarters of the samples of four data sets, chosen again for each seed, and scored on the rest: accuracy or R². scikit-
+learn's regressor does not standardize y, as Pellucid's does, so it is measured a second time inside a
+TransformedTargetRegressor that does.
 
 Each run is a process of its own, without variables that select threads; contenders take turns. ``first`` is the time of the
 first fit of a process, after the imports; ``further`` is the median of the fits after it, with the same seed. Pellucid's

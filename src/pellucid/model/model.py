@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid import kernels as kernel_sets
 from pellucid.core import habits
-from pellucid.core.config import NonNegative, by_key, own_classes, to_json, validate
+from pellucid.core.config import by_key, own_classes, to_json, validate
 from pellucid.core.files import write_atomically
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array
@@ -314,20 +314,19 @@ class Model:
         )
 
     @explain_arguments
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, *, learning_rate: float | None = None) -> float:
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
-        The learning rate is ``learning_rate``, or the optimizer's; a schedule over epochs stays at its first value, because
-        there are no epochs. Raises what :meth:`fit` raises; the parameters are unchanged then.
+        A learning-rate schedule over epochs stays at its first value, because there are no epochs (CosineCycles: at half its
+        peak). Raises what :meth:`fit` raises; the parameters are unchanged then.
         """
         self._check_loss("train_on_batch")
-        learning_rate = validate(learning_rate, NonNegative | None, "train_on_batch", "learning_rate")
         several.refuse_lists(self.network, x, y, sample_weight)
         x, state = inputs.as_samples(x, self.input_stage), self.state
         stage = self.input_stage or stage_for(x)
         batch, targets, weights = inputs.checked_batch(x, numeric_arrays(y, "y"), sample_weight, stage, state)
         self.input_stage = stage
-        return self._trainer.train_on_batch(batch, targets, weights, learning_rate)
+        return self._trainer.train_on_batch(batch, targets, weights)
 
     # -- loops of your own ----------------------------------------------------------------------------------------
 
@@ -370,8 +369,8 @@ class Model:
         """Make one step of the optimizer with the gradients, such as those of a pullback.
 
         The learning rate is ``learning_rate``, or the optimizer's; a schedule over epochs stays at its first value, because
-        there are no epochs. The gradients are not changed. Raises DivergedError where they are not finite or too large,
-        ConfigError and ShapeError; nothing is changed then.
+        there are no epochs (CosineCycles: at half its peak). The gradients are not changed. Raises DivergedError where they are
+        not finite or too large, ConfigError and ShapeError; nothing is changed then.
         """
         self._own_steps.update(gradients, learning_rate)
 

@@ -130,7 +130,7 @@ class RunPlan:
     def recipe_for(self, data: Dataset) -> Recipe:
         """Return the recipe for this training set: a number of epochs that suits it, and what else follows from it."""
         settings, recipe = self.settings, self.recipe
-        if self.base.adapt is not None:
+        if self.base.adapt is not None and not rule_of(recipe.optimizer).full_batch:
             return _with_settings(self.base.adapted_to(data), settings)
         if data.passage is None and recipe.fit.steps_per_epoch is not None:
             passes = recipe.for_passes(len(data))

@@ -41,7 +41,6 @@ from pellucid.optim import (
     AdamW,
     Chain,
     ClipNorm,
-    CosineCycles,
     Decay,
     Lion,
     Muon,
@@ -52,7 +51,7 @@ from pellucid.optim import (
     RMSprop,
     rule_of,
 )
-from pellucid.recipes.tables import DROPOUT, HIDDEN, fit_options
+from pellucid.recipes.tables import HIDDEN
 from pellucid.runs.language_models import (
     GPT,
     NeuralProbabilisticLanguageModel,
@@ -330,9 +329,9 @@ PRESETS: dict[str, Recipe] = {
     ),
     "table": Recipe(
         "for tables: embedded numbers and categories, three hidden layers of 128, the best epoch",
-        MLP(HIDDEN, dropout=(0.0, DROPOUT)),
-        Adam(CosineCycles(0.005), beta2=0.95),
-        fit_options(1, validated=True),
+        MLP(HIDDEN),
+        Adam(OneCycle(0.005)),  # for other data than tables, and for L-BFGS, which takes no dropout
+        FitOptions(epochs=20, batch_size=32),
         adapt=for_table,
     ),
     "forecast": Recipe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,6 @@ from pellucid.layers import (
     Slice,
     Softmax,
     Subtract,
-    Take,
     Tanh,
 )
 from pellucid.losses import CrossEntropy, LogSquaredError, Loss, MeanSquaredError
@@ -245,7 +245,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     others = [i for i in range(width) if i not in columns]
     scale, mean = tuple(stage.scale[i] for i in columns), tuple(stage.mean[i] for i in columns)
     nodes = [
-        Node("targets", Take(columns), "input"),
+        *_selection("targets", columns, width),
         Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
         Node("level", Sequential(Tanh(), Repeat(1)), "last"),
     ]
@@ -260,7 +260,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
             Node(rows, Concatenate(axis=0), "changes_to_last", "level"),
         ]
     if others:
-        nodes += [Node("others", Take(tuple(others)), "input"), Node("rows", Concatenate(), rows, "others")]
+        nodes += [*_selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
         rows = "rows"
     return Graph(
         *nodes,
@@ -270,6 +270,15 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
         Node("sum", Add(), "last_in_each_row", "changes"),
         Node("forecast", Rescale(scale, mean), "sum"),
     )
+
+
+def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
+    """Return nodes that select these columns of the steps of the input; the last of them is called ``name``."""
+    first, count = columns[0], len(columns)
+    if list(columns) == list(range(first, first + count)):
+        return [Node(name, Identity() if count == width else Slice(first, first + count), "input")]
+    parts = [Node(f"{name}_{i}", Slice(i, i + 1), "input") for i in columns]
+    return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
 
 
 def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:

@@ -39,7 +39,7 @@ from pellucid.recipes.tables import DECAY, Answer, table_optimizer
 from pellucid.sklearn.building import build_network, build_optimizer, build_table_network, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
-from pellucid.sklearn.settings import TABLE, fit_options, is_validated, rate_of_passes, with_recipe
+from pellucid.sklearn.settings import TABLE, fit_options, is_validated, with_recipe
 from pellucid.training import Control, EpochEvent, FitOptions, History, threads
 
 MAX_MERGED = 10_000_000  # numbers of a sparse matrix of one batch that becomes dense
@@ -194,7 +194,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         data = Dataset(x, t, w)
         if first:
             self._create_model(settings, data, self._seed(first))
-        data, rate = self._model_data(data), rate_of_passes(self.model_.optimizer)
+        data = self._model_data(data)
         n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
         if n > batch_size:  # the order that fit has in the epoch of the same number
@@ -204,7 +204,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             for start in range(0, n, batch_size):
                 rows = order[start : start + batch_size]
                 weight = float(weights[rows].sum())
-                loss += weight * self.model_.train_on_batch(data.x[rows], targets[rows], weights[rows], learning_rate=rate)
+                loss += weight * self.model_.train_on_batch(data.x[rows], targets[rows], weights[rows])
                 total_weight += weight
         self._extend_history([{"train_loss": loss / total_weight}])
         return self

@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.layers import Layer
-from pellucid.optim import CosineCycles, Optimizer, rule_of
+from pellucid.optim import rule_of
 from pellucid.recipes import tables
 from pellucid.sklearn.building import find_optimizer
 from pellucid.training import AverageWeights, EarlyStopping, FitOptions, KeepBest, Policy
@@ -78,12 +78,3 @@ def _policies(settings: SimpleNamespace, *, validated: bool) -> tuple[Policy, ..
     if not validated:
         return (average,)
     return (average, stopping if settings.early_stopping else KeepBest())
-
-
-def rate_of_passes(optimizer: Optimizer) -> float | None:
-    """Return the learning rate of single passes over the data, None for the optimizer's own.
-
-    Cycles of a cosine begin and end at 0 in the course of a fit; their mean is half the peak.
-    """
-    schedule = rule_of(optimizer).learning_rate
-    return schedule.peak / 2 if isinstance(schedule, CosineCycles) else None

@@ -15,7 +15,6 @@ from pellucid.data.input_stages import AnyStage
 from pellucid.data.text.running_text import DrawnWindows
 from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
-from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
 from pellucid.training.checkpoint import Checkpoint, CheckpointWriter, Progress, TrainingRecord, check_unused, recorded_options
 from pellucid.training.class_weight import ClassWeight, weighted
@@ -255,14 +254,14 @@ class Trainer:
             )
         return Parts.of(group, deterministic=options.deterministic)
 
-    def train_on_batch(self, x: Any, targets: Any, weights: Any, learning_rate: float | None = None) -> float:
+    def train_on_batch(self, x: Any, targets: Any, weights: Any) -> float:
         """Make one update on a checked batch (:func:`~pellucid.training.inputs.checked_batch`).
 
-        The learning rate is ``learning_rate``, or the optimizer's. Returns the mean loss before the update. Raises
-        DivergedError, without an update, where the loss or the gradient is not finite or too large.
+        Returns the mean loss before the update. Raises DivergedError, without an update, where the loss or the gradient is not
+        finite or too large.
         """
         state = self.state
-        rate = state.updater.rate(Clock(state.steps + 1)) if learning_rate is None else learning_rate
+        rate = state.updater.rate_outside(state.steps + 1)
         step: Step = self._gradient_step if current().size == 1 else self._shared_step_of(current())
         with state.threads(len(x)).applied(state.kernels):
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
