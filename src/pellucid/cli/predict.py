@@ -107,13 +107,11 @@ def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     if len(model.output_shape) == 1:
         return _rows([{"file": str(file)}], model.predict([content]), model)[0]
     t = model.input_shape[0]
-    if stage.separator is None:
-        tokens = stage.tokenizer.encode(content)[-t:]
-    else:  # a text of lines: what follows the last one
-        line = stage.tokenizer.encode(content.removesuffix("\n").rpartition("\n")[2])
-        tokens = np.concatenate([[stage.separator], line])[-t:]
-    x = np.zeros((1, t), np.int32)
-    x[0, : len(tokens)] = tokens  # networks of texts read nothing after a position
+    if stage.separator is not None:  # a text of lines: what follows the last one
+        content = content.removesuffix("\n").rpartition("\n")[2]
+    tokens = stage.encode(content)[-t:]
+    x = np.full((1, t), stage.filler, np.int32)  # a causal network reads nothing of what is after the text
+    x[0, : len(tokens)] = tokens
     p = model.predict(x)[0, len(tokens) - 1]
     return {"file": str(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
 

@@ -46,6 +46,19 @@ class Tokens(InputStage):
         """The number of different values that the network reads: the tokens, and the padding if there is one."""
         return max(len(self.tokenizer), -1 if self.padding is None else self.padding + 1)
 
+    @property
+    def filler(self) -> int:
+        """The number at the end of samples that are shorter than others: the padding, or else the separator, or 0."""
+        return self.padding if self.padding is not None else self.separator or 0
+
+    def encode(self, text: str) -> Array:
+        """Return the tokens of a text as the network reads them, int32 (t): with the separator before them, if there is one.
+
+        Raises DataError for a text that the tokenizer cannot encode.
+        """
+        tokens = self.tokenizer.encode(text)
+        return tokens if self.separator is None else np.concatenate([[self.separator], tokens]).astype(np.int32)
+
     def accepts(self, x: Array) -> bool:
         return x.dtype.kind in "iu"
 
@@ -68,15 +81,12 @@ class Tokens(InputStage):
         A separator is put before each text. A text that is too long keeps its first tokens if there is a padding, for networks
         with one answer for each text; otherwise it raises DataError.
         """
-        filler = self.padding if self.padding is not None else self.separator or 0
-        x = np.full((len(texts), length), filler, np.int32)
+        x = np.full((len(texts), length), self.filler, np.int32)
         counts = np.zeros(len(texts), np.int64)
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(f"text {i} is {type(text).__name__}, not a string")
-            tokens = self.tokenizer.encode(text)
-            if self.separator is not None:
-                tokens = np.concatenate([[self.separator], tokens])
+            tokens = self.encode(text)
             if len(tokens) > length and self.padding is None:
                 raise DataError(
                     f"the text has {len(tokens):,} tokens, and the network reads {length:,} at once: give its last part, or "
