@@ -35,6 +35,11 @@ class TextStream:
         self._decoded = self._waiting = 0  # of these: the characters that are in _held already, the tokens since the last one
         self._held = ""
 
+    @property
+    def holds(self) -> bool:
+        """Whether a part of a character, or what may be the beginning of a stop, is held back."""
+        return bool(self._tokens or self._held)
+
     def add(self, token: int) -> str:
         """Return the text that is complete with this token. If a stop is, ``ended`` is true from then on."""
         self._tokens.append(token)
