@@ -115,6 +115,28 @@ def test_folders_and_encodings(text):
     assert "there are no images to show" in refused("data", "show", "my.txt", "--out", "x.png")
 
 
+def test_models_read_the_encoding_of_their_training(text):
+    (text / "old.txt").write_bytes(TEXT.replace("v", "é").encode("latin-1"))
+    cli("train", "old.txt", "--encoding", "latin-1", "--context", 8, "--model", "bigram", "--out", "run", "--quiet")
+    (text / "begin.txt").write_bytes("ax ué".encode("latin-1"))
+    (text / "utf8.txt").write_text("ax ué", encoding="utf-8")
+    (text / "more.txt").write_bytes(("ax ué\n" * 20).encode("latin-1"))
+    (old,) = json.loads(cli("predict", "run", "begin.txt", "--json")[0])
+    (new,) = json.loads(cli("predict", "run", "utf8.txt", "--encoding", "utf-8", "--json")[0])
+    assert (old["label"], old["probabilities"]) == (new["label"], new["probabilities"])
+    loss = json.loads(cli("evaluate", "run", "more.txt", "--json")[0])["loss"]
+    (text / "more.txt").write_text("ax ué\n" * 20, encoding="utf-8")
+    assert json.loads(cli("evaluate", "run", "more.txt", "--encoding", "utf-8", "--json")[0])["loss"] == loss
+    assert "'Ã' at position 4" in refused("predict", "run", "utf8.txt")
+    assert "encoding='nonsense'" in refused("predict", "run", "begin.txt", "--encoding", "nonsense")
+    assert "name it after the runs" in refused("evaluate", "run", "--encoding", "latin-1")
+    cli("evaluate", "run")  # the text of the run itself
+    table = "a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(60))
+    (text / "table.csv").write_text(table)
+    cli("train", "table.csv", "--target", "b", "--epochs", 1, "--out", "table", "--quiet")
+    assert "models that were trained on text" in refused("predict", "table", "table.csv", "--encoding", "latin-1")
+
+
 def test_what_is_refused(text):
     (text / "empty.txt").write_text("")
     (text / "short.txt").write_text("abc" * 30)

@@ -25,6 +25,12 @@ DataDir = Annotated[
         help="The folder with the files of the data set.  [default: PELLUCID_DATA, or the cache of downloads]",
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding", metavar="NAME", help="Text: the encoding of the files, as in latin-1.  [default: that of the training]"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector
+from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector, set_encoding
 from pellucid.core.files import write_text
 from pellucid.core.memory import Array
 from pellucid.data import digit, read_image
@@ -46,6 +46,7 @@ Row = dict[str, Any]
 @report_errors
 def predict(
     run: options.Run,
+    encoding: options.Encoding = None,
     files: list[Path] = typer.Argument(
         ...,
         metavar="FILE",
@@ -63,6 +64,7 @@ def predict(
     mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
+    set_encoding(model, encoding)
     stage = model.input_stage
     is_series = isinstance(stage, Standardization) and stage.series is not None
     if not is_series and not isinstance(stage, Tokens):
@@ -103,7 +105,7 @@ def _names(model: Model) -> tuple[str, ...]:
 
 def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     """Return the prediction for a text: its class, or the token that follows its last ones."""
-    content = file_text(file)
+    content = file_text(file, stage.encoding)
     if len(model.output_shape) == 1:
         return _rows([{"file": str(file)}], model.predict([content]), model)[0]
     t = model.input_shape[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -27,11 +27,13 @@ class Tokens(InputStage):
       samples are windows of a running text.
     - ``padding``: the number at the end of samples that are shorter than others, one beyond the tokens. None where nothing
       needs it: windows are full, and after the end of a line the targets have the weight 0.
+    - ``encoding``: that of the text files of the training, in which the model reads other files, too.
     """
 
     tokenizer: Tokenizer
     separator: Token | None = None
     padding: Token | None = None
+    encoding: str = field(default="utf-8", metadata={"optional": True})  # younger than the class: old files are without it
 
     expects: ClassVar[str] = "text, as tokens (integers)"
     factor: ClassVar[float] = 1.0
