@@ -101,6 +101,7 @@ def test_models_read_files_in_the_encoding_of_their_training(tmp_path, lines):
     read = loaded.read(path)
     np.testing.assert_array_equal(read.x, loaded.read(other, encoding="utf-8").x)
     assert loaded.evaluate(read) == loaded.evaluate(loaded.read(other, encoding="utf-8"))
+    assert read.origin.tokens == loaded.input_stage
     loaded.fit(read, epochs=1)
     assert loaded.input_stage.encoding == "latin-1", "after more training, too"
     with pytest.raises(DataError, match="'Ã' at position 2"):
