@@ -133,7 +133,8 @@ class Pieces:
     """Tokens of the bytes of あ (e3 81 82): the second ends one character and begins the next."""
 
     def decode(self, tokens):
-        return b"".join([b"\xe3", b"\x81\x82\xe3", b"\x81\x82", b"a", b"\xff"][token] for token in tokens).decode("utf-8", "replace")
+        pieces = [b"\xe3", b"\x81\x82\xe3", b"\x81\x82", b"a", b"\xff"]
+        return b"".join(pieces[token] for token in tokens).decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize(

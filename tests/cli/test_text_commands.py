@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pellucid import Model
 from pellucid.cli import application
 from pellucid.runs.presets import PRESETS
 
@@ -113,6 +114,37 @@ def test_folders_and_encodings(text):
     assert "text      äax␣\\nbx␣uv" in out
     assert "--encoding latin-1" in refused("train", "books")
     assert "there are no images to show" in refused("data", "show", "my.txt", "--out", "x.png")
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_text_goes_on_from_a_run_on_another(text, lines):
+    kind = ["--lines"] if lines else ["--context", 16]
+    cli("train", "my.txt", *kind, "--model", "bigram", "--epochs", 1, "--out", "one", "--quiet")
+    other = TEXT.replace("c", "b").replace("uv", "v")  # fewer characters, and shorter lines
+    (text / "other.txt").write_bytes(other.encode("utf-16"))
+    given = ["--lines"] * lines
+    options = ["--from", "one", "--encoding", "utf-16", "--epochs", 1]
+    out, _ = cli("train", "other.txt", *given, *options, "--out", "two")
+    assert "1 of 1 arrays of parameters and statistics" in out
+    first, second = (Model.load(text / name / "model.pellucid") for name in ("one", "two"))
+    assert second.network == first.network
+    assert second.input_shape == first.input_shape
+    assert second.input_stage == dataclasses.replace(first.input_stage, encoding="utf-16"), "numbers mean the same tokens"
+    stored = json.loads((text / "two" / "metrics.json").read_text())
+    read = json.loads(cli("evaluate", "two", "--json")[0])
+    assert read["loss"] == pytest.approx(stored["test"]["loss"], rel=1e-6), "the data is read as in the training"
+    assert "left out" not in cli("doctor", "two")[0]
+    cli("train", "other.txt", *given, *options, "--out", "three", "--quiet")
+    assert "bits per character" in cli("compare", "two", "three")[0]
+    (text / "strange.txt").write_text(TEXT + "Ω")
+    assert "'Ω' at position" in refused("train", "strange.txt", *given, "--from", "one")
+    wrong, advice = ([], "add --lines") if lines else (["--lines"], "leave --lines out")
+    assert advice in refused("train", "my.txt", *wrong, "--from", "one")
+    assert "leave --tokens out" in refused("train", "my.txt", *given, "--from", "one", "--tokens", 300)
+    if not lines:
+        assert "leave --context out" in refused("train", "my.txt", "--from", "one", "--context", 8)
+    (text / "table.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(60)))
+    assert "and the data is no text" in refused("train", "table.csv", "--target", "b", "--from", "one")
 
 
 def test_models_read_the_encoding_of_their_training(text):

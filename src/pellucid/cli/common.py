@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
@@ -101,20 +100,6 @@ def require_vector(model: Model, run: object) -> None:
             f"{run} predicts {'a number' if k == 1 else f'{k} numbers'} at each of {tuple(positions)} positions, and this "
             "command is for models with one answer for each sample: use Model.load(path).predict(x) in Python"
         )
-
-
-def set_encoding(model: Model, encoding: str | None) -> None:
-    """Let a model read text files in this encoding, if one is given, in place of that of its training.
-
-    Raises ConfigError for a model of other data than text.
-    """
-    from pellucid.data.text import Tokens
-
-    if encoding is None:
-        return
-    if not isinstance(model.input_stage, Tokens):
-        raise ConfigError(f"--encoding {encoding} is for models that were trained on text: leave it out")
-    model.input_stage = dataclasses.replace(model.input_stage, encoding=encoding)
 
 
 def format_scores(values: Mapping[str, Value], n: int | None) -> str:

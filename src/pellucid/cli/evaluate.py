@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_class_scores, format_forecast, format_scores, print_json, report_errors, set_encoding
+from pellucid.cli.common import echo, format_class_scores, format_forecast, format_scores, print_json, report_errors
 from pellucid.data import Corrections, Dataset, Splits
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.drawings.strokes import CLASSES
@@ -93,7 +93,7 @@ def evaluate(
         raise ConfigError(f"--encoding {encoding} is that of a text file or a folder of them: name it after the runs")
     opened = [open_run(run) for run in runs]
     models = [model for model, _ in opened]
-    set_encoding(models[0], encoding)
+    options.set_encoding(models[0], encoding)
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
     splits = None
@@ -103,7 +103,7 @@ def evaluate(
             samples = reconstruction(samples)
         name, digest = samples.name, None
     else:
-        splits = load_data(opened[0][1], data_dir, data)
+        splits = load_data(opened[0][1], data_dir, data, models[0])
         samples, name, description, digest = getattr(splits, part), splits.name, describe_splits(splits), splits.sha256
     _check_same_split(runs, opened, part)
     changes = parse_augmentation(augmentation or COPIES_AUGMENTATION) if copies else None

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector, set_encoding
+from pellucid.cli.common import echo, format_number, print_json, report_errors, require_vector
 from pellucid.core.files import write_text
 from pellucid.core.memory import Array
 from pellucid.data import digit, read_image
@@ -64,7 +64,7 @@ def predict(
     mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
-    set_encoding(model, encoding)
+    options.set_encoding(model, encoding)
     stage = model.input_stage
     is_series = isinstance(stage, Standardization) and stage.series is not None
     if not is_series and not isinstance(stage, Tokens):

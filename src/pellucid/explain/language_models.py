@@ -85,7 +85,8 @@ class TokenReader:
             raise ConfigError(f"expected a Model, got {type(model).__name__}; look at the models of an ensemble one by one")
         self.model, state = model, model.state
         check_language_model(state, "explain")
-        self._entries = primitives(state.network)[0][1].entries  # the different tokens that the network reads
+        first: Any = primitives(state.network)[0][1]
+        self._entries = first.entries  # the number of different tokens that the network reads
         self.attention = {path: layer.heads for path, layer in attention_layers(state.network).items()}
         self._stream, self.blocks, after = _trunk(state.body)
         self._parameters = np.empty_like(state.parameters)  # without the heads that are switched off

@@ -239,8 +239,8 @@ def prepare(
     settings, recipe, earlier = plan.settings, plan.recipe, out if isinstance(out, EarlierRun) else None
     if ranks.current().size == 1:
         compilation.start_early()  # helpers import the compiled kernels while this process reads the data
-    splits, train_set = _load(settings, recipe)
     start = None if settings.from_run is None else Start.open(settings.from_run)
+    splits, train_set = _load(settings, recipe, start)
     if start is not None:
         start.check(train_set)
     if earlier is not None:
@@ -266,7 +266,7 @@ def prepare(
             classes=splits.classes,
         )
         if start is not None:
-            taken = start.initialize(model, splits.classes)
+            taken = start.initialize(model, splits.classes, None if train_set.origin is None else train_set.origin.tokens)
         return model
 
     model = new_model(recipe)
@@ -324,11 +324,14 @@ def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -
         raise DataError(f"{path} started from {start.path}, which has changed since then: start a new run")
 
 
-def _load(settings: RunSettings, recipe: Recipe) -> tuple[Splits, Dataset]:
+def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[Splits, Dataset]:
     """Return the data, and the part of its training set that the run uses."""
 
     def load() -> Splits:
-        return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+        tokenizer, context = (None, None) if start is None else (start.tokenizer, start.context)
+        return data.load(
+            settings.data, settings.data_dir, settings.split_seed, settings.reading, tokenizer=tokenizer, context=context
+        )
 
     first: list[Splits] = []
     if settings.data in SOURCES:  # rank 0 downloads the files, before the others read them

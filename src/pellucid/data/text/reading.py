@@ -50,7 +50,12 @@ def read_text(
 
 @explain_arguments
 def read_lines(
-    path: str | os.PathLike[str], *, tokenizer: Choice = None, split_seed: int = 0, encoding: str = ENCODING
+    path: str | os.PathLike[str],
+    *,
+    tokenizer: Choice = None,
+    split_seed: int = 0,
+    context: int | None = None,
+    encoding: str = ENCODING,
 ) -> Splits:
     """Return the lines of a text as samples, one for each line that is not empty.
 
@@ -59,14 +64,17 @@ def read_lines(
     """
     content = file_text(path, encoding)
     lines = [line for line in content.split("\n") if line]
-    splits = split_lines(lines, tokenizer=tokenizer, split_seed=split_seed, name=_stem(path), source=os.fspath(path))
+    splits = split_lines(
+        lines, tokenizer=tokenizer, split_seed=split_seed, context=context, name=_stem(path), source=os.fspath(path)
+    )
     return _with_encoding(splits, encoding)
 
 
 def _with_encoding(splits: Splits, encoding: str) -> Splits:
     """Return the splits, whose input stage keeps the encoding of their files for models."""
     for data in (splits.train, splits.validation, splits.test):
-        assert data.origin is not None and data.origin.tokens is not None
+        assert data.origin is not None
+        assert data.origin.tokens is not None
         data.origin = dataclasses.replace(data.origin, tokens=dataclasses.replace(data.origin.tokens, encoding=encoding))
     return splits
 
