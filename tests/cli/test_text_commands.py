@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from pellucid import Model
 from pellucid.cli import application
+from pellucid.cli.compare import _compare_regressions, _compare_texts
+from pellucid.data import Dataset
 from pellucid.runs.presets import PRESETS
 
 TEXT = "".join(f"{'abcde'[i % 5]}{'xyz'[i // 5 % 3]} {'uv' * (i % 3)}\n" for i in range(700))
@@ -83,6 +85,26 @@ def test_a_text_from_training_to_comparison(text):
     assert json.loads(cli("compare", "one", "two", "--json")[0])["tests"][0]["first"] == "one"
     out, _ = cli("doctor", "one")
     assert "findings" in out
+
+
+def test_pairs_of_several_runs_are_adjusted_for_numbers_and_for_texts(capsys, tmp_path):
+    metrics = [{"run": name, "parameters": 10} for name in "abc"]
+    y = np.arange(40, dtype=np.float32)
+    data = Dataset(y[:, None], y)
+    errors = {"a": 0.1, "b": 0.2, "c": 0.3}
+    _compare_regressions(metrics, data, {name: y[:, None] + error for name, error in errors.items()}, tmp_path / "a", False)
+    numbers = capsys.readouterr().out.splitlines()
+    _compare_texts(metrics, data, {name: np.full(40, error) for name, error in errors.items()}, tmp_path / "b", False)
+    texts = capsys.readouterr().out.splitlines()
+    for found in (numbers, texts):
+        assert [line.split()[0] for line in found[:3]] == ["a", "b", "c"]
+        assert found[-2] == "(the p-values are adjusted for 3 pairs)"
+    assert numbers[3].startswith("a is closer to the target for 40 samples, b for 0 (p = ")
+    assert texts[3].startswith("a gives the higher probability to 40 lines of the test part, b to 0 (p = ")
+    for name, found in (("a", numbers), ("b", texts)):
+        written = json.loads((tmp_path / name / "comparison.json").read_text())
+        assert [one["text"] for one in written["tests"]] == found[3:6]
+        assert [one["adjusted"] >= one["p"] for one in written["tests"]] == [True] * 3
 
 
 def test_lines(text):

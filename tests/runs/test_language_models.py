@@ -249,5 +249,7 @@ def test_a_run_on_the_tokens_of_another_is_resumed(small):
     run(RunPlan.of(settings), small / "run", notify=silent, progress=False, observer=lambda event, control, history: False)
     assert resume(small / "run", notify=silent, progress=False)["epochs"] == 2
     one, other = (Model.load(small / name / "model.pellucid") for name in ("whole", "run"))
+    config = json.loads((small / "run" / "config.json").read_text())
+    assert config["data"]["sha256"] == load("other.txt", tokenizer=one.tokenizer, context=16).sha256
     assert one.tokenizer == other.tokenizer == Model.load(small / "first" / "model.pellucid").tokenizer
     np.testing.assert_array_equal(one.parameters, other.parameters)
