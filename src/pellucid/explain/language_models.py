@@ -44,7 +44,7 @@ class TokenReading:
 
     - ``tokens`` (t): the tokens, with the separator before those of the text if the network reads one.
     - ``logits`` (t, entries): those of the token that follows each position. For a network with one answer for the whole text,
-      t is 1 here.
+      such as the probabilities of its classes, t is 1 here, and in ``lens``.
     - ``attention``: the weights (heads, t, t) of each attention layer, by its path.
     - ``lens``: the logits (t, entries) that the last layers read from the residual stream before the first block, and after
       each block, by the paths of the layer before the first block and of the blocks. Empty without blocks.
