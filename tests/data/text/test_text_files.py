@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid import Adam, CrossEntropy, Dense, Embedding, Model, Sequential, Softmax
+from pellucid import Adam, CrossEntropy, Dense, Embedding, Ensemble, Model, Sequential, Softmax
 from pellucid.core.config import from_json, to_json
 from pellucid.data import read_lines, read_text
 from pellucid.data.text import CharacterTokenizer, Tokens
@@ -100,6 +100,7 @@ def test_models_read_files_in_the_encoding_of_their_training(tmp_path, lines):
     assert loaded.input_stage == splits.test.origin.tokens == splits.validation.origin.tokens
     read = loaded.read(path)
     np.testing.assert_array_equal(read.x, loaded.read(other, encoding="utf-8").x)
+    np.testing.assert_array_equal(read.x, Ensemble([loaded, model]).read(other, encoding="utf-8").x)
     assert loaded.evaluate(read) == loaded.evaluate(loaded.read(other, encoding="utf-8"))
     assert read.origin.tokens == loaded.input_stage
     loaded.fit(read, epochs=1)
