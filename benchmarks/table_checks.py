@@ -179,8 +179,7 @@ def _written(
     name: str, facts: dict[str, Any], result: Result, found: list[dict[str, Any]], text: str, out: Path, failed: bool
 ) -> Found:
     out.mkdir(parents=True, exist_ok=True)
-    problems = {"skipped": result.skipped, "failures": [asdict(failure) for failure in result.failures]}
-    everything = {**facts, **problems, "results": found}
+    everything = {**facts, **result.problems(), "results": found}
     (out / f"{name}.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
     (out / f"{name}.md").write_text(text, encoding="utf-8")
     return Found(text, failed or bool(result.failures))

@@ -53,6 +53,7 @@ def evaluate(
         "folder of images or corrections, or a text.",
     ),
     data_dir: options.DataDir = None,
+    encoding: options.Encoding = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
     copies: int = typer.Option(
         0,
@@ -109,8 +110,11 @@ def evaluate(
     if augmentation is not None and not copies:
         raise ConfigError("--augmentation changes copies of the images: give their number with --copies")
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
+    if encoding is not None and (data is None or data in SOURCES):
+        raise ConfigError(f"--encoding {encoding} is that of a text file or a folder of them: name it after the runs")
     opened = [open_run(run) for run in runs]
     models = [model for model, _ in opened]
+    options.set_encoding(models[0], encoding)
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
     splits = None

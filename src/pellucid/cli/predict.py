@@ -57,6 +57,7 @@ Row = dict[str, Any]
 @report_errors
 def predict(
     run: options.Run,
+    encoding: options.Encoding = None,
     files: list[Path] = typer.Argument(
         ...,
         metavar="FILE",
@@ -91,6 +92,7 @@ def predict(
     MNIST: fitted into 20 by 20 pixels and centred by mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
+    options.set_encoding(model, encoding)
     with contextlib.ExitStack() as held:
         files = [_from_standard_input(held) if str(file) == STANDARD_INPUT else file for file in files]
         _predict(run, model, files, identifier, threshold, intervals=intervals, json=json, out=out)
@@ -178,17 +180,15 @@ def _names(model: Model) -> tuple[str, ...]:
 
 def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     """Return the prediction for a text: its class, or the token that follows its last ones."""
-    content = file_text(file)
+    content = file_text(file, stage.encoding)
     if len(model.output_shape) == 1:
         return _rows([{"file": _name(file)}], model.predict([content]), model)[0]
     t = model.input_shape[0]
-    if stage.separator is None:
-        tokens = stage.tokenizer.encode(content)[-t:]
-    else:  # a text of lines: what follows the last one
-        line = stage.tokenizer.encode(content.removesuffix("\n").rpartition("\n")[2])
-        tokens = np.concatenate([[stage.separator], line])[-t:]
-    x = np.zeros((1, t), np.int32)
-    x[0, : len(tokens)] = tokens  # networks of texts read nothing after a position
+    if stage.separator is not None:  # a text of lines: what follows the last one
+        content = content.removesuffix("\n").rpartition("\n")[2]
+    tokens = stage.encode(content)[-t:]
+    x = np.full((1, t), stage.filler, np.int32)  # a causal network reads nothing of what is after the text
+    x[0, : len(tokens)] = tokens
     p = model.predict(x)[0, len(tokens) - 1]
     return {"file": _name(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
 

@@ -385,7 +385,9 @@ class Model:
 
     # -- prediction and evaluation --------------------------------------------------------------------------------
 
-    def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
+    def read(
+        self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None, encoding: str | None = None
+    ) -> Dataset:
         """Return new data as this model needs it, for :meth:`predict`, :meth:`evaluate` or more training.
 
         - A CSV file or a data frame (pandas, Polars, PyArrow), for a model that was trained on a table with named columns. The
@@ -397,13 +399,13 @@ class Model:
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
         - A text file or a folder of text files, for a model that was trained on text: consecutive windows, or lines, with the
-          next token at each position as the target.
+          next token at each position as the target. The ``encoding`` is by default that of the files of the training.
 
         The decisions are listed in ``origin.notes`` of the data set. Raises FileError, DataError and ConfigError.
         """
         several.refuse_several(self.network, "read")
         assert not isinstance(self.input_stage, InputStages)
-        return read(source, self.input_stage, self.input_shape, self.classes, labelled)
+        return read(source, self.input_stage, self.input_shape, self.classes, labelled, encoding)
 
     @explain_arguments
     def predict(self, x: Any, *, logits: bool = False) -> Any:

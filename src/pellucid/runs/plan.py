@@ -114,14 +114,22 @@ class RunPlan:
         recipe = _with_settings(base, settings)
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
-        is_drawn = reads_windows(settings.data, settings.reading) and settings.limit is None
-        if settings.steps_per_epoch is not None and not is_drawn:
+        in_windows = reads_windows(settings.data, settings.reading)
+        if settings.steps_per_epoch is not None and not (in_windows and settings.limit is None):
             raise ConfigError(
                 "--steps-per-epoch is for a text that is read in windows, without --limit; elsewhere an epoch is a pass over "
                 "the training set"
             )
-        if recipe.context is not None and reads_windows(settings.data, settings.reading):
-            reading = settings.reading or ReadOptions()
+        reading = settings.reading or ReadOptions()
+        if settings.from_run is not None and recipe.context is not None:
+            if reading.tokens is not None:
+                raise ConfigError(f"--tokens {reading.tokens}: --from takes the tokenizer of the run; leave --tokens out")
+            if in_windows and reading.context not in (None, recipe.context):
+                raise ConfigError(
+                    f"--context {reading.context}: --from takes the network of the run, which reads {recipe.context:,} tokens; "
+                    "leave --context out"
+                )
+        if recipe.context is not None and in_windows:
             settings = dataclasses.replace(
                 settings, reading=dataclasses.replace(reading, context=reading.context or recipe.context)
             )

@@ -261,7 +261,7 @@ def prepare(
             classes=splits.classes,
         )
         if start is not None:
-            taken = start.initialize(model, splits.classes)
+            taken = start.initialize(model, splits.classes, None if train_set.origin is None else train_set.origin.tokens)
         return model
 
     model = new_model(recipe)
@@ -335,7 +335,10 @@ def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[S
             reading = settings.reading or ReadOptions()
             if kind_of(settings.data, reading) == "table":
                 return read_splits(settings.data, reading, settings.split_seed, start.columns)
-        return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+        tokenizer, context = (None, None) if start is None else (start.tokenizer, start.context)
+        return data.load(
+            settings.data, settings.data_dir, settings.split_seed, settings.reading, tokenizer=tokenizer, context=context
+        )
 
     first: list[Splits] = []
     if settings.data in SOURCES:  # rank 0 downloads the files, before the others read them
