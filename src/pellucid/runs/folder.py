@@ -339,8 +339,8 @@ def _why(path: Path, status: Mapping[str, Any]) -> str:
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None, model: Model | None = None) -> Splits:
     """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way.
 
-    A table has the columns of the ``model``, if that is given. Text is read with the tokenizer of the run, and in windows of the
-    same length; without a config.json, with those of the model.
+    A table has the columns of the ``model``, if that is given. Text is read with the tokenizer of the run, and in windows of
+    the same length; without a config.json, with those of the model.
     """
     settings = config.get("data", {})
     requested, reading = settings.get("requested") or "mnist", settings.get("reading")
