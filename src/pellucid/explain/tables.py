@@ -4,7 +4,7 @@ A row is what the model takes before its input stage: the values of its columns,
 one that knows which values belong to a column, and what they mean:
 
 - a number is one value, NaN where it is missing, and perhaps a second one, 1 where it is missing and 0 elsewhere;
-- a date is several numbers, its parts, each of which is a column here;
+- a date is several numbers, its parts, each of which is a column here; the value that says that it is missing is one of all;
 - a category is one value for each of the categories, 1 for that of the row and 0 for the others (one-hot), or one value, the
   number of the category from 1 on. Zeros are a category that the training set did not have. A missing value is one more
   category, the last one, or NaN.
@@ -23,7 +23,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.columns import TableStage
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.metrics import class_scores
@@ -105,6 +105,8 @@ def table_stage(model: Model | Ensemble) -> TableStage | None:
 def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
     """Return the columns of the model's rows. Without names they are called by their numbers, from 0 on.
 
+    Each part of a date that may be missing has the value that says so as its second one.
+
     Raises ConfigError for a model whose samples are not rows; ``function`` is what the user called.
     """
     first = first_of(model)
@@ -116,23 +118,18 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
         return tuple(RowColumn(str(i), slice(i, i + 1)) for i in range(shape[0]))
     columns, start = list[RowColumn](), 0
     for column in stage.columns:
-        for name, width, categories in _parts(column):
-            columns.append(RowColumn(name, slice(start, start + width), categories))
-            start += width
+        stop = start + column.width
+        if column.categories is not None:
+            names = (*column.categories, *(MISSING,) * column.missing)
+            columns.append(RowColumn(column.name, slice(start, stop), names))
+        elif column.date is None:
+            columns.append(RowColumn(column.name, slice(start, stop)))
+        else:
+            for i, name in enumerate(column.names[: len(column.parts)]):
+                step = len(column.parts) - i  # from the part to the value that says that the date is missing
+                columns.append(RowColumn(name, slice(start + i, stop if column.missing else start + i + 1, step)))
+        start = stop
     return tuple(columns)
-
-
-def _parts(column: Column) -> list[tuple[str, int, tuple[str, ...] | None]]:
-    """Return the name, the number of values and the categories of a column, or of each part of a date.
-
-    The value that says that a date is missing belongs to its last part.
-    """
-    if column.categories is not None:
-        return [(column.name, column.width, (*column.categories, *(MISSING,) * column.missing))]
-    if not column.parts:
-        return [(column.name, column.width, None)]
-    widths = [1] * (len(column.parts) - 1) + [1 + column.missing]
-    return [(name, width, None) for name, width in zip(column.names, widths, strict=False)]
 
 
 def find_column(columns: Sequence[RowColumn], name: str | int, function: str) -> RowColumn:
