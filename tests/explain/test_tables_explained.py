@@ -369,6 +369,7 @@ def test_curves_of_a_column_with_missing_values():
 
     for part in ("sold (days)", "sold (month)", "sold (weekday)"):
         curves = partial_dependence(model, data, part).curves[:, :, 0]
+        assert partial_dependence(model, data, part).days == (part == "sold (days)")
         missing = np.isnan(data.x[:, data.input_stage().names.index(part)])
         assert missing.any()
         np.testing.assert_allclose(curves, (data.y - 9.0 * missing)[:, None] + np.zeros(curves.shape[1]), atol=1e-5)
@@ -384,6 +385,8 @@ def test_the_cells_of_a_table_as_it_comes():
     assert np.isnan([columns[name].cell(missing) for name in ("area", "sold (days)", "sold (month)")]).all()
     assert [columns[name].cell(missing) for name in ("street", "city")] == [MISSING, MISSING]
     assert [columns[name].cell(known) for name in ("area", "street", "city", "sold (month)")] == [3, "street c", "Linz", 2]
+    assert [columns[name].written(known) for name in ("area", "sold (days)", "sold (day)")] == [3, "2016-02-09", 9]
+    assert np.isnan(columns["sold (days)"].written(missing))
     assert [columns[name].cell(unknown) for name in ("street", "city")] == [UNKNOWN, UNKNOWN]
 
 

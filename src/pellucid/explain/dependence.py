@@ -37,6 +37,7 @@ class PartialDependence:
       it is the probability (or score) of the second one; otherwise it is the number of classes.
     - ``outputs``: the names of the k outputs: the classes, or "prediction".
     - ``observed``: what the n rows have in the column; an array of numbers for a column of numbers, else a tuple of names.
+    - ``days``: whether the numbers are days since 1970, a part of dates.
     """
 
     column: str
@@ -44,6 +45,7 @@ class PartialDependence:
     curves: Array
     outputs: tuple[str, ...]
     observed: Array | tuple[str, ...]
+    days: bool = False
 
     @property
     def average(self) -> Array:
@@ -105,7 +107,9 @@ def partial_dependence(
         curves.append(_predicted(model, changed))
     cells: list[Cell] = [chosen.cell(row) for row in rows]
     observed = np.array(cells, np.float64) if chosen.categories is None else tuple(map(str, cells))
-    return PartialDependence(chosen.name, values, np.stack(curves, axis=1), _output_names(first_of(model)), observed)
+    return PartialDependence(
+        chosen.name, values, np.stack(curves, axis=1), _output_names(first_of(model)), observed, chosen.days
+    )
 
 
 def _predicted(model: Model | Ensemble, rows: Array) -> Array:

@@ -15,6 +15,7 @@ that the model was never asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
 from pellucid.data.tables.columns import TableStage
+from pellucid.data.tables.dates import DAYS, iso_date
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.metrics import class_scores
@@ -40,12 +42,13 @@ Cell = float | str
 class RowColumn:
     """A column of a table: its name, the places of its values in a row, and its categories (None for numbers).
 
-    The categories of a column that has missing ones end with "(missing)".
+    The categories of a column that has missing ones end with "(missing)". ``days`` is whether the numbers are days since 1970.
     """
 
     name: str
     places: slice
     categories: tuple[str, ...] | None = None
+    days: bool = False
 
     def cell(self, row: Array) -> Cell:
         """Return what the column holds in a row: a number, which may be NaN, or the name of the category."""
@@ -58,6 +61,11 @@ class RowColumn:
             return self.categories[int(values.argmax())] if values.any() else UNKNOWN
         code = int(values[0])
         return self.categories[code - 1] if code >= 1 else UNKNOWN
+
+    def written(self, row: Array) -> Cell:
+        """Return what the column holds in a row as a person writes it: the cell, or a date instead of the days since 1970."""
+        cell = self.cell(row)
+        return iso_date(cell) if self.days and isinstance(cell, float) and math.isfinite(cell) else cell
 
     def grid(self, x: Array, points: int, percentiles: tuple[float, float]) -> tuple[Array | tuple[str, ...], Array]:
         """Return values to set the column to, and the values (g, width) of a row for each of them.
@@ -127,7 +135,8 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
         else:
             for i, name in enumerate(column.names[: len(column.parts)]):
                 step = len(column.parts) - i  # from the part to the value that says that the date is missing
-                columns.append(RowColumn(name, slice(start + i, stop if column.missing else start + i + 1, step)))
+                places = slice(start + i, stop if column.missing else start + i + 1, step)
+                columns.append(RowColumn(name, places, days=column.parts[i] == DAYS))
         start = stop
     return tuple(columns)
 

@@ -126,6 +126,15 @@ def few_ticks(axis: Any) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "−")))
 
 
+def name_dates(axis: Any) -> None:
+    """Put at most six ticks on an axis of days since 1970, which are written as dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=6)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator))
+
+
 # -- alternative texts ---------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.files import write_text
+from pellucid.data.tables.dates import iso_date
 from pellucid.errors import ConfigError
 from pellucid.explain.tables import Cell
 from pellucid.metrics import ThresholdChoice
@@ -115,7 +116,7 @@ def _dependence(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str
         return ""
     tables = []
     for one in found.dependence:
-        values = [_cell(value) for value in one.values]
+        values = [iso_date(value) if one.days else _cell(value) for value in one.values]
         rows = [(value, *map(_number, line)) for value, line in zip(values, one.average, strict=True)]
         tables.append(_table((one.column, *(f"mean of {name}" for name in one.outputs)), rows))
     return (

@@ -275,7 +275,7 @@ def table_report(
 
     worst, columns = errors_of(found, WORST), columns_of(model, "table_report")
     rows = np.asarray(test.take(worst.rows).x)
-    cells = tuple({column.name: column.cell(row) for column in columns} for row in rows)
+    cells = tuple({column.name: column.written(row) for column in columns} for row in rows)
     lines = file_rows(test)
     curves, wishes = dict[str, ThresholdCurve](), tuple[Wish, ...]()
     reliable, of = None, ""
