@@ -260,6 +260,57 @@ def test_thresholds_and_copied_columns_of_a_table_as_it_comes(as_it_comes, monke
     assert sum(row["prediction"] == line["warm"] for row, line in zip(written, lines, strict=True)) >= 30
 
 
+def test_each_of_several_targets_has_scores_and_a_report(as_it_comes, monkeypatch):
+    monkeypatch.chdir(as_it_comes)
+    out, _ = cli("evaluate", "two")
+    line = r"  {}  RMSE [\d.,]+, MAE [\d.,]+, R² 0\.\d+\n"
+    assert re.search(r"test      mean R² 0\.\d+, loss [\d.]+\n" + line.format("price") + line.format("rent "), out)
+    assert re.search(
+        r"\ntarget    price\ncolumns   area .*\nintervals 90 %: .*\ntarget    rent\ncolumns   city .*\nintervals 90 %: .*\nreport ",
+        out,
+    )
+    scores = json.loads(cli("evaluate", "two", "--json")[0])
+    assert scores["r2"] == pytest.approx(np.mean([one["r2"] for one in scores["targets"].values()]))
+    assert scores["mae"] == pytest.approx(np.mean([one["mae"] for one in scores["targets"].values()]))
+    assert scores["targets"] == json.loads((as_it_comes / "two/metrics.json").read_text())["targets"]["scores"]
+    assert set(scores["report"]["targets"]["rent"]) == {"importance", "residuals", "intervals"}
+    record = json.loads((as_it_comes / "two/report.json").read_text())["targets"]
+    with open("all.csv", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for target in ("price", "rent"):
+        assert record[target]["target"] == target
+        assert record[target]["importance"]["score"] == pytest.approx(scores["targets"][target]["r2"])
+        worst = record[target]["largest_errors"][0]
+        assert worst["true"] == pytest.approx(float(lines[worst["row"] - 1][target]), rel=1e-6)
+    page = (as_it_comes / "two/report.html").read_text(encoding="utf-8")
+    assert "<h1>price and rent, predicted by two</h1>" in page
+    assert re.findall("<h2>(.*?)</h2>", page) == ["price", "rent"]
+    assert page.count("<h4>Prediction intervals of 90 %</h4>") == 2
+    assert page.count("<figure>") == 8
+
+
+def test_intervals_of_several_targets(as_it_comes, monkeypatch):
+    monkeypatch.chdir(as_it_comes)
+    cli("evaluate", "two")
+    found = json.loads((as_it_comes / "two/report.json").read_text())["targets"]
+    rows = json.loads(cli("predict", "two", "new.csv", "--intervals", "--json")[0])
+    for target in ("price", "rent"):
+        half = found[target]["intervals"]["half_widths"][0]
+        for row in rows:
+            ends = row["low"][target], row["high"][target]
+            assert ends == pytest.approx((row["predictions"][target] - half, row["predictions"][target] + half))
+    out, _ = cli("predict", "two", "new.csv", "--intervals", "--out", "p.csv")
+    assert re.match(r"new.csv:1  A0000   price [\d.]+   \(90 %: [\d.]+ to [\d.]+\)  rent -?[\d.]+   \(90 %: ", out)
+    with open("p.csv", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    of_targets = [[f"prediction of {one}", f"low of {one}", f"high of {one}"] for one in ("price", "rent")]
+    assert list(written[0]) == ["file", "row", "id", *of_targets[0], *of_targets[1], "level"]
+    assert float(written[3]["high of rent"]) == rows[3]["high"]["rent"]
+    cli("predict", "two", "new.csv", "--out", "p.csv")
+    with open("p.csv", encoding="utf-8") as file:
+        assert list(csv.DictReader(file).fieldnames) == ["file", "row", "id", "prediction of price", "prediction of rent"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

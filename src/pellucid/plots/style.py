@@ -128,11 +128,12 @@ def few_ticks(axis: Any) -> None:
 
 def name_dates(axis: Any) -> None:
     """Put at most six ticks on an axis of days since 1970, which are written as dates."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib import dates
 
-    locator = AutoDateLocator(minticks=3, maxticks=6)
+    found: Any = dates  # its classes have no types
+    locator = found.AutoDateLocator(minticks=3, maxticks=6)
     axis.set_major_locator(locator)
-    axis.set_major_formatter(ConciseDateFormatter(locator))
+    axis.set_major_formatter(found.ConciseDateFormatter(locator))
 
 
 # -- alternative texts ---------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from pellucid.metrics import (
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 from pellucid.runs.examination import file_rows
+from pellucid.runs.targets import one_target, several_targets, with_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,6 +93,7 @@ class Wish:
 class TableReport:
     """What was measured on a model of a table; see :func:`table_report`.
 
+    - ``target``: the name of the predicted column.
     - ``part``, ``rows``: the name and the size of the part on which it was measured. ``calibration_rows`` is the size of that
       on which thresholds and intervals were chosen, or 0.
     - ``importance``: of all columns. ``dependence``: of the strongest columns.
@@ -237,17 +239,26 @@ def table_report(
     precision: float | None = None,
     recall: float | None = None,
     positive: str | None = None,
+    target: str | None = None,
     seed: int = 0,
 ) -> TableReport:
     """Return the report on a model of a table, measured on ``test``.
 
     ``calibration`` are samples for thresholds and prediction intervals, which neither trained the model nor are in ``test``;
     without them both are left out. ``precision`` or ``recall`` is the one that is wished of the class ``positive``, by default
-    the second of two; without either, the report has a few of both.
+    the second of two; without either, the report has a few of both. Of a model that predicts several columns, the report is on
+    the one named ``target``.
 
-    Raises ConfigError for models without such a report, for unknown classes, and for a wish without ``calibration``; DataError
-    for a precision that no threshold has.
+    Raises ConfigError for models without such a report, for unknown classes and targets, and for a wish without
+    ``calibration``; DataError for a precision that no threshold has.
     """
+    targets = several_targets(model)
+    if targets:
+        if target not in targets:
+            raise ConfigError(f"the model predicts {', '.join(targets)}: name one of them as the target of the report")
+        chosen = targets.index(target)
+        model, test = one_target(model, chosen), with_target(test, chosen)
+        calibration = None if calibration is None else with_target(calibration, chosen)
     if not is_about_a_table(model):
         raise ConfigError("the report is for models of tables with one class or one number for each row")
     if precision is not None and recall is not None:
@@ -299,7 +310,7 @@ def table_report(
         notes.append("thresholds and calibration: the outputs of this model are scores, not probabilities")
     stage = table_stage(model)
     return TableReport(
-        target="target" if stage is None else stage.target,
+        target=target if target is not None else "target" if stage is None else stage.target,
         part=part,
         rows=len(test),
         calibration_rows=0 if calibration is None else len(calibration),
