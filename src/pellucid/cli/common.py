@@ -133,10 +133,12 @@ def format_scores(values: Mapping[str, Value], n: int | None, targets: int = 1) 
 def format_targets(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return the scores of each of several targets, a line for each: ``  price  RMSE 2.31, MAE 1.87, R² 0.9312``."""
     width = max(map(len, scores))
-    return "\n".join(
-        f"  {name:<{width}}  RMSE {format_number(math.sqrt(one['mse']))}, MAE {format_number(one['mae'])}, R² {one['r2']:.4f}"
-        for name, one in scores.items()
-    )
+    return "\n".join(f"  {name:<{width}}  {format_target(one)}" for name, one in scores.items())
+
+
+def format_target(scores: Mapping[str, float]) -> str:
+    """Return the scores of one of several targets: ``RMSE 2.31, MAE 1.87, R² 0.9312``."""
+    return f"RMSE {format_number(math.sqrt(scores['mse']))}, MAE {format_number(scores['mae'])}, R² {scores['r2']:.4f}"
 
 
 def format_forecast(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

@@ -16,6 +16,7 @@ from pellucid.cli.common import (
     format_class_scores,
     format_forecast,
     format_scores,
+    format_target,
     format_targets,
     print_json,
     report_errors,
@@ -166,7 +167,7 @@ def evaluate(
                 target=target,
             )
             reports.append(found)
-        page = _write_report(reports, evaluated, runs, report, name, values, n)
+        page = _write_report(reports, evaluated, runs, report, name, values, n, of_targets)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         more: dict[str, Any] = {} if forecast is None else {"forecast": forecast}
@@ -229,6 +230,7 @@ def _write_report(
     data: str,
     values: Mapping[str, Value],
     n: int | None,
+    of_targets: Mapping[str, Mapping[str, float]],
 ) -> str | None:
     """Write the report, and return the name of its page. If the run folder cannot be written to, a line says so."""
     single = runs[0] if len(runs) == 1 else None
@@ -238,6 +240,7 @@ def _write_report(
     page, found = path if path is not None else Path(runs[0]) / table_reports.PAGE, reports[0]
     results = folder / table_reports.RESULTS if folder is not None and found.part == "test" and found.calibration_rows else None
     about = [("Data", f"{data}, {found.part}: {found.rows:,} rows"), ("Scores", format_scores(values, n, len(reports)))]
+    about += [(f"Scores of {target}", format_target(scores)) for target, scores in of_targets.items()]
     name = Path(runs[0]).name if single is not None else f"{len(runs)} models"
     try:
         table_reports.write(reports, page, results, model=model, name=name, about=about, run=single)
