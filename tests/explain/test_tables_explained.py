@@ -47,7 +47,7 @@ from pellucid.explain import (
     prediction_intervals,
 )
 from pellucid.explain.intervals import calibrate
-from pellucid.explain.tables import MISSING, UNKNOWN, RowColumn, columns_of, rows_of
+from pellucid.explain.tables import MISSING, RARE, UNKNOWN, RowColumn, columns_of, rows_of
 from pellucid.metrics import threshold_curve
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
@@ -251,6 +251,89 @@ def test_partial_dependence_of_a_classifier_of_scikit_learn():
     assert found.curves.shape == (150, 4, 3)
 
 
+def frame_as_it_comes(n):
+    """A frame of floats, nullable and plain integers, text, categories, truth values and dates, most of them with gaps."""
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    gaps = random.random(n) < 0.1
+    city = np.where(gaps, None, random.choice(["Graz", "Linz", "Wien"], n).astype(object))
+    rooms = pandas.array(random.integers(1, 5, n), dtype="Int64")
+    rooms[gaps] = pandas.NA
+    sold = pandas.Series(pandas.to_datetime("2020-01-01") + pandas.to_timedelta(random.integers(0, 900, n), unit="D"))
+    return pandas.DataFrame(
+        {
+            "area": np.where(gaps[::-1], np.nan, random.uniform(30, 120, n)),
+            "city": city,
+            "kind": pandas.Categorical(city),
+            "rooms": rooms,
+            "floor": random.integers(0, 3, n),
+            "lift": random.random(n) < 0.5,
+            "sold": sold.where(~gaps),
+        }
+    )
+
+
+class Reading:
+    """An estimator that predicts a number for each cell of a column, NaN for a missing one."""
+
+    def __init__(self, column):
+        self.column = column
+
+    def predict(self, x):
+        pandas = pytest.importorskip("pandas")
+        cells = x[self.column]
+        if self.column == "sold":
+            return np.where(cells.isna(), np.nan, (cells - pandas.Timestamp(0)) / pandas.Timedelta(days=1))
+        numbers = {"Graz": 1.0, "Linz": 2.0, "Wien": 3.0}
+        return np.array(
+            [np.nan if cell is None or cell is pandas.NA or cell != cell else numbers.get(cell, cell) for cell in cells], float
+        )
+
+
+@pytest.mark.parametrize("column", ["area", "city", "kind", "rooms", "floor", "lift", "sold"])
+def test_partial_dependence_of_an_estimator_of_frames_as_they_come(column):
+    """Of an estimator that predicts the column itself, each curve is what the column is set to."""
+    frame = frame_as_it_comes(150)
+    before = frame.copy()
+    found = partial_dependence(Reading(column), frame, column, points=8)
+    if column in ("city", "kind"):
+        assert sorted(found.values) == [MISSING, "Graz", "Linz", "Wien"]
+        expected = [{"Graz": 1, "Linz": 2, "Wien": 3}.get(name, np.nan) for name in found.values]
+        assert found.observed == tuple(frame["city"].astype(object).where(frame["city"].notna(), MISSING))
+    elif column == "lift":
+        expected = [name == "True" for name in found.values]
+        assert sorted(found.values) == ["False", "True"]
+    else:
+        expected = found.values
+        assert found.is_numeric
+        np.testing.assert_allclose(found.observed, Reading(column).predict(frame))
+    assert found.days == (column == "sold")
+    if column in ("rooms", "floor"):
+        assert found.values.tolist() == ([1, 2, 3, 4] if column == "rooms" else [0, 1, 2])
+    np.testing.assert_allclose(found.curves[:, :, 0], np.tile(np.array(expected, float), (150, 1)), atol=2e-5)
+    assert before.equals(frame)
+
+
+def test_partial_dependence_of_a_frame_is_that_of_its_numbers():
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(0, 1, (80, 2)).round(1)
+    two = LogisticRegression().fit(x, x[:, 0] > 0)
+    of_array = partial_dependence(two, x, 1, points=100)
+    of_frame = partial_dependence(two, pandas.DataFrame(x), "1", points=100)
+    np.testing.assert_allclose(of_frame.values, of_array.values)
+    np.testing.assert_allclose(of_frame.curves, of_array.curves)
+    assert of_frame.outputs == of_array.outputs == ("True",)
+    integers = np.array([[1, 20], [3, 40], [2, 60]] * 20)
+    line = partial_dependence(LinearRegression().fit(integers, integers[:, 1] / 4), integers, 1, points=2)
+    np.testing.assert_allclose(line.average[:, 0], line.values / 4)
+    with_gaps = np.where(integers == 40, np.nan, integers)
+    assert partial_dependence(
+        NetworkRegressor((4,), epochs=2).fit(with_gaps, integers[:, 0]), with_gaps, 1
+    ).values.tolist() == [20, 60]
+    with pytest.raises(ConfigError, match="there is no column 'areas': did you mean 'area'"):
+        partial_dependence(Reading("area"), frame_as_it_comes(9), "areas")
+
+
 # -- columns of rows ---------------------------------------------------------------------------------------------------
 
 
@@ -266,9 +349,9 @@ def test_the_cell_of_a_category(row, cell):
     assert RowColumn("city", slice(0, 3), ("Graz", "Linz", "Wien")).cell(np.array(row, float)) == cell
 
 
-@pytest.mark.parametrize(("code", "cell"), [(1, "Graz"), (3, "Wien"), (0, UNKNOWN), (np.nan, MISSING)])
+@pytest.mark.parametrize(("code", "cell"), [(1, "Graz"), (3, "Wien"), (0, RARE), (np.nan, MISSING)])
 def test_the_cell_of_a_coded_category(code, cell):
-    assert RowColumn("city", slice(1, 2), ("Graz", "Linz", "Wien")).cell(np.array([9.0, code])) == cell
+    assert RowColumn("city", slice(1, 2), ("Graz", "Linz", "Wien"), coded=True).cell(np.array([9.0, code])) == cell
 
 
 def test_missing_values_are_values_of_their_own():
@@ -387,7 +470,7 @@ def test_the_cells_of_a_table_as_it_comes():
     assert [columns[name].cell(known) for name in ("area", "street", "city", "sold (month)")] == [3, "street c", "Linz", 2]
     assert [columns[name].written(known) for name in ("area", "sold (days)", "sold (day)")] == [3, "2016-02-09", 9]
     assert np.isnan(columns["sold (days)"].written(missing))
-    assert [columns[name].cell(unknown) for name in ("street", "city")] == [UNKNOWN, UNKNOWN]
+    assert [columns[name].cell(unknown) for name in ("street", "city")] == [RARE, UNKNOWN]
 
 
 def test_a_date_is_asked_for_by_its_parts():

@@ -6,8 +6,8 @@ one that knows which values belong to a column, and what they mean:
 - a number is one value, NaN where it is missing, and perhaps a second one, 1 where it is missing and 0 elsewhere;
 - a date is several numbers, its parts, each of which is a column here; the value that says that it is missing is one of all;
 - a category is one value for each of the categories, 1 for that of the row and 0 for the others (one-hot), or one value, the
-  number of the category from 1 on. Zeros are a category that the training set did not have. A missing value is one more
-  category, the last one, or NaN.
+  number of the category from 1 on. Zeros are a category that the training set did not have, and the number 0 is one that was
+  rare there, too. A missing value is one more category, the last one, or NaN.
 
 A column is permuted, or set, with all of its values together: a row with two cities at once, or with none, would be a question
 that the model was never asked.
@@ -34,7 +34,7 @@ from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.training import inputs
 
-MISSING, UNKNOWN = "(missing)", "(unknown)"
+MISSING, UNKNOWN, RARE = "(missing)", "(unknown)", "(rare or unknown)"
 Cell = float | str
 
 
@@ -42,12 +42,14 @@ Cell = float | str
 class RowColumn:
     """A column of a table: its name, the places of its values in a row, and its categories (None for numbers).
 
-    The categories of a column that has missing ones end with "(missing)". ``days`` is whether the numbers are days since 1970.
+    The categories of a column that has missing ones end with "(missing)"; ``coded`` is whether they are numbers. ``days`` is
+    whether the numbers are days since 1970.
     """
 
     name: str
     places: slice
     categories: tuple[str, ...] | None = None
+    coded: bool = False
     days: bool = False
 
     def cell(self, row: Array) -> Cell:
@@ -57,10 +59,10 @@ class RowColumn:
             return float(values[0])
         if np.isnan(values).any():
             return MISSING
-        if len(values) == len(self.categories):
+        if len(values) == len(self.categories) and not self.coded:
             return self.categories[int(values.argmax())] if values.any() else UNKNOWN
         code = int(values[0])
-        return self.categories[code - 1] if code >= 1 else UNKNOWN
+        return self.categories[code - 1] if code >= 1 else RARE
 
     def written(self, row: Array) -> Cell:
         """Return what the column holds in a row as a person writes it: the cell, or a date instead of the days since 1970."""
@@ -75,15 +77,22 @@ class RowColumn:
         """
         values = x[:, self.places]
         if self.categories is None:
-            numbers = np.unique(known := values[:, 0][~np.isnan(values[:, 0])])
-            if len(numbers) > points:
-                low, high = np.quantile(known, percentiles)
-                numbers = np.linspace(low, high, points)
+            numbers = grid_of(values[:, 0], points, percentiles)
             return numbers, np.column_stack([numbers, *[np.zeros(len(numbers))] * (values.shape[1] - 1)])
         cells = np.array([self.cell(row) for row in x])
         names, first, counts = np.unique(cells, return_index=True, return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return tuple(names[order].tolist()), values[first[order]]
+
+
+def grid_of(numbers: Array, points: int, percentiles: tuple[float, float]) -> Array:
+    """Return ``points`` numbers at equal distances between two percentiles, or the different numbers if there are no more."""
+    known = numbers[~np.isnan(numbers)]
+    different: Array = np.unique(known)
+    if len(different) <= points:
+        return different
+    low, high = np.quantile(known, percentiles)
+    return np.linspace(low, high, points)
 
 
 def is_model(model: Any) -> bool:
@@ -129,7 +138,7 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
         stop = start + column.width
         if column.categories is not None:
             names = (*column.categories, *(MISSING,) * column.missing)
-            columns.append(RowColumn(column.name, slice(start, stop), names))
+            columns.append(RowColumn(column.name, slice(start, stop), names, column.coded))
         elif column.date is None:
             columns.append(RowColumn(column.name, slice(start, stop)))
         else:

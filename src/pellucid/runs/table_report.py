@@ -293,7 +293,10 @@ def table_report(
     intervals, coverage = None, None
     if found.classes is None:
         if held_out is not None:
-            intervals, coverage = _intervals(found, held_out, notes)
+            try:
+                intervals, coverage = measured_intervals(found, held_out)
+            except DataError as error:
+                notes.append(f"prediction intervals: {error}")
     elif found.probabilities:
         index = None if positive is None and len(found.classes) > 2 else found.class_index(positive, "table_report")
         curves = _curves(found, index, notes)
@@ -341,16 +344,13 @@ def _few(model: Model | Ensemble, data: Dataset, seed: int) -> Dataset:
     return data.limit(min(SHUFFLED_ROWS, max(200, SHUFFLED_VALUES // (columns * columns * REPEATS))), seed)
 
 
-def _intervals(
-    found: Predictions, held_out: Predictions, notes: list[str]
-) -> tuple[PredictionIntervals | None, Coverage | None]:
-    """Return intervals from the held-out samples, in as many bins as they allow, and their coverage of the others."""
+def measured_intervals(found: Predictions, held_out: Predictions) -> tuple[PredictionIntervals, Coverage]:
+    """Return intervals from the held-out samples, in as many bins as they allow, and their coverage of the others.
+
+    Raises DataError for too few samples.
+    """
     bins = min(MAX_BINS, max(1, len(held_out) // BIN_ROWS))
-    try:
-        intervals = calibrate(held_out.outputs, held_out.true, level=LEVEL, bins=bins)
-    except DataError as error:
-        notes.append(f"prediction intervals: {error}")
-        return None, None
+    intervals = calibrate(held_out.outputs, held_out.true, level=LEVEL, bins=bins)
     return intervals, intervals.coverage(found.outputs, found.true)
 
 
