@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn import inspection
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -645,6 +646,8 @@ def images() -> Model:
             "or a trained scikit-learn estimator, got object",
         ),
         (lambda: permutation_importance(LinearRegression(), np.zeros((3, 2))), "needs the targets"),
+        (lambda: permutation_importance(LinearRegression(), csr_matrix((3, 2)), np.zeros(3)), r"make .* dense: x\.toarray"),
+        (lambda: partial_dependence(LinearRegression(), csr_matrix((3, 2)), 0), r"make .* dense: x\.toarray"),
         (
             lambda: permutation_importance(LinearRegression(), np.zeros((3, 2)), np.zeros(3), metric=R2()),
             "one of scikit-learn's scores",

@@ -24,6 +24,7 @@ from pellucid.explain.importance import column_names
 from pellucid.explain.tables import (
     Cell,
     RowColumn,
+    check_dense,
     check_estimator_like,
     columns_of,
     find_column,
@@ -150,6 +151,7 @@ def _of_estimator(
     estimator: Any, x: Any, column: str | int, points: int, percentiles: tuple[float, float]
 ) -> PartialDependence:
     check_estimator_like(estimator, "partial_dependence")
+    check_dense(x, "partial_dependence")
     x = x if is_frame(x) else np.asarray(x)
     names, keys = column_names(estimator, x), list(x.columns) if is_frame(x) else range(np.shape(x)[1])
     known = [RowColumn(name, slice(i, i + 1)) for i, name in enumerate(names)]

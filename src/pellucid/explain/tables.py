@@ -108,6 +108,12 @@ def check_estimator_like(model: Any, function: str) -> None:
         )
 
 
+def check_dense(x: Any, function: str) -> None:
+    """Raise DataError for a sparse matrix, whose columns are not set one by one."""
+    if hasattr(x, "toarray"):
+        raise DataError(f"{function} of an estimator takes an array or a data frame; make a sparse matrix dense: x.toarray()")
+
+
 def first_of(model: Model | Ensemble) -> Model:
     """Return the model itself, or the first one of an ensemble."""
     return model.models[0] if isinstance(model, Ensemble) else model
