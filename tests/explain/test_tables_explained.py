@@ -325,7 +325,10 @@ def test_partial_dependence_of_a_frame_is_that_of_its_numbers():
     np.testing.assert_allclose(of_frame.curves, of_array.curves)
     assert of_frame.outputs == of_array.outputs == ("True",)
     integers = np.array([[1, 20], [3, 40], [2, 60]] * 20)
-    line = partial_dependence(LinearRegression().fit(integers, integers[:, 1] / 4), integers, 1, points=2)
+    line = partial_dependence(
+        LinearRegression().fit(integers, integers[:, 1] / 4), integers, 1, points=2, percentiles=(0.33, 0.9)
+    )
+    assert line.values[0] == pytest.approx(29.4)
     np.testing.assert_allclose(line.average[:, 0], line.values / 4)
     with_gaps = np.where(integers == 40, np.nan, integers)
     assert partial_dependence(
