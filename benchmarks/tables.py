@@ -13,7 +13,7 @@ fit includes the preparation of the columns.
 Results are written to the folder ``--out`` after each fit. If the command is given again, it goes on where it ended, and
 measures again what was measured with other versions (for Pellucid, another source) or on another machine.
 
-``--check rising`` and ``--check sparse`` run the checks in ``benchmarks.table_checks`` instead.
+``--check rising``, ``--check sparse`` and ``--check coverage`` run the checks in ``benchmarks.table_checks`` instead.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from pellucid.runs.progress import RunProgress
 from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.samples import TextSamples
+from pellucid.runs.targets import scores_by_target, several_targets
 from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
@@ -494,6 +495,9 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
         with ranks.alone():
             forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
         metrics["forecast"] = {"part": part, "targets": forecasts.record()}
+    if several_targets(model):
+        with ranks.alone():
+            metrics["targets"] = {"part": part, "scores": scores_by_target(model, samples)}
     folder.write_metrics(metrics)
     title = f"{prepared.plan.settings.model} on the {part} set"
     try:
