@@ -134,9 +134,9 @@ class PartedStep:
     """The gradient of a batch that is computed in parts, here and on the other ranks: a :class:`~pellucid.training.step.Step`.
 
     Every rank calls it with the same batch, and all attributes are the same on all of them afterwards; only the rows
-    ``parts.own_rows(n)`` of x need to be there (sparse rows are complete). If the loss or the gradient is out of bounds, the other rows of ``x`` are
-    filled in, so that the error can name the layer; ``whole`` says that they are there already. ``outputs`` has rows of the
-    other ranks only where the model has metrics.
+    ``parts.own_rows(n)`` of x need to be there (sparse rows are complete). If the loss or the gradient is out of bounds, the
+    other rows of ``x`` are filled in, so that the error can name the layer; ``whole`` says that they are there already.
+    ``outputs`` has rows of the other ranks only where the model has metrics.
 
     Raises ConfigError where the loss compares samples.
     """

@@ -21,7 +21,7 @@ def sparse_affine(values: Array, columns: Array, starts: Array, W: Array, b: Arr
 
 
 def sparse_affine_backward(values: Array, columns: Array, starts: Array, dy: Array, dW: Array, db: Array) -> None:
-    """dW = Xᵀ dY: dW_c = Σ x_k dy_i over all entries k of the column c;  db = Σ dY (an empty db means that there is no bias)."""
+    """dW = Xᵀ dY: dW_c = Σ x_k dy_i over the entries k of column c;  db = Σ dY (an empty db means that there is no bias)."""
     dW.fill(0)
     for i in range(len(dy)):
         entries = slice(starts[i], starts[i + 1])
