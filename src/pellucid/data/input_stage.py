@@ -121,7 +121,7 @@ class Passthrough(InputStage):
         return out
 
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
-        if isinstance(x, SparseMatrix) and np.abs(x.values).max(initial=0) <= _MAX_FLOAT32:
+        if isinstance(x, SparseMatrix) and -_MAX_FLOAT32 <= x.values.min(initial=0) <= x.values.max(initial=0) <= _MAX_FLOAT32:
             return  # its values are finite
         n = len(x) if rows is None else len(rows)
         out = np.empty((min(n, _CHUNK), *x.shape[1:]), np.float32)
