@@ -172,14 +172,11 @@ def test_a_training_that_diverges_names_the_layer(x, never_dense):
         model.fit(x, Y, epochs=30, batch_size=20)
 
 
-def unsorted(x):
-    """Return the matrix with the entries of each row in the opposite order, some of them in two parts."""
+def backwards(x, parts=1):
+    """Return the matrix with the entries of each row in the opposite order, each stored in several parts."""
     rows, columns = x.nonzero()
-    values = x.data
-    order = np.lexsort((-columns, rows))
-    twice = np.repeat(order, 2)
-    starts = 2 * x.indptr
-    return scipy.sparse.csr_matrix((values[twice] / 2, columns[twice], starts), x.shape)
+    order = np.repeat(np.lexsort((-columns, rows)), parts)
+    return scipy.sparse.csr_matrix((x.data[order] / parts, columns[order], parts * x.indptr), x.shape)
 
 
 def wide_indices(x):
@@ -195,7 +192,7 @@ FORMS = {
     "lil": scipy.sparse.lil_array,
     "float64": lambda x: x.astype(np.float64),
     "int64 indices": wide_indices,
-    "unsorted, in parts": unsorted,
+    "in two parts, backwards": lambda x: backwards(x, 2),
 }
 
 
@@ -210,6 +207,18 @@ def test_forms_of_sparse_matrices(form, x, never_dense):
     same.fit(x, Y, epochs=2, batch_size=20)
     np.testing.assert_array_equal(model.parameters, same.parameters)
     np.testing.assert_array_equal(model.predict(given), same.predict(x))
+
+
+def test_columns_in_any_order_are_not_sorted(x, never_dense):
+    given = backwards(x)
+    assert not given.has_sorted_indices
+    matrix = SparseMatrix.of(given)
+    assert np.shares_memory(matrix.values, given.data)  # no copy
+    assert np.shares_memory(matrix.columns, given.indices)
+    models = [trained(SPARSE["relu"], source) for source in (given, x)]
+    np.testing.assert_allclose(models[0].parameters, models[1].parameters, atol=2e-5)
+    np.testing.assert_allclose(models[0].predict(given), models[0].predict(x), atol=1e-6)
+    assert not given.has_sorted_indices
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64])

@@ -14,10 +14,23 @@ from pellucid.core.memory import Array
 from pellucid.core.sparse_rows import SparseRows
 from pellucid.errors import DataError, ShapeError
 
+_CHUNK = 1024  # rows that are examined together
+
 
 def is_sparse(x: Any) -> bool:
     """Return whether this is a sparse matrix of SciPy, or of another library that converts to compressed sparse rows."""
     return hasattr(x, "tocsr") and hasattr(x, "shape")
+
+
+def _has_parts(rows: Any) -> bool:
+    """Return whether an entry of compressed sparse rows of SciPy is stored in several parts; columns may be in any order."""
+    for start in range(0, rows.shape[0], _CHUNK):
+        part = rows[start : start + _CHUNK]
+        count = part.nnz
+        part.sum_duplicates()
+        if part.nnz < count:
+            return True
+    return False
 
 
 class SparseMatrix:
@@ -34,14 +47,15 @@ class SparseMatrix:
 
     @classmethod
     def of(cls, matrix: Any, what: str = "x", name: str = "data") -> SparseMatrix:
-        """Return a sparse matrix of SciPy as this class; its arrays are not copied if it has compressed sparse rows.
+        """Return a sparse matrix of SciPy as this class. The arrays of compressed sparse rows are not copied, unless an entry
+        is stored in several parts, which are added.
 
         Raises DataError for values that are not finite numbers, and ShapeError for other shapes than (n, d).
         """
         if len(matrix.shape) != 2:
             raise ShapeError(f"{name}: {what} must be a sparse matrix (n, d), got the shape {matrix.shape}")
         rows = matrix.tocsr()
-        if not rows.has_canonical_format:  # an entry may be stored in parts, which are added
+        if not rows.has_canonical_format and _has_parts(rows):
             rows = rows.copy()
             rows.sum_duplicates()
         values = np.asarray(rows.data)

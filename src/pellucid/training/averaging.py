@@ -14,7 +14,6 @@ from pellucid.training.events import History, StepEvent
 from pellucid.training.policies import Events, Memory, Policy
 from pellucid.training.state import ModelState
 
-
 PIECE = 1 << 16  # elements of the vectors that are changed together: a whole vector more would take as much as the parameters
 
 
