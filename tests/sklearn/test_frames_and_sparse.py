@@ -196,6 +196,7 @@ def test_sparse_text_features_are_learned_without_becoming_dense():
     y = np.repeat(["first", "second"], 150)
     estimator = NetworkClassifier(random_state=0, epochs=30, batch_size=50).fit(x[::2], y[::2])
     assert estimator.score(x[1::2], y[1::2]) > 0.95
+    assert estimator.columns_ == tuple(Column(f"x{i}") for i in range(x.shape[1]))
     assert not x.has_sorted_indices  # sums in another order are rounded differently
     np.testing.assert_allclose(estimator.predict_proba(x), estimator.predict_proba(x.toarray()), atol=1e-6)
     np.testing.assert_array_equal(estimator.predict_proba(x.tocoo()), estimator.predict_proba(x.tocoo().tocsr()))
