@@ -100,7 +100,7 @@ class SparseMatrix:
             raise ShapeError(f"rows of a sparse matrix are selected by a slice or by row numbers, got {rows!r}")
         if numbers.dtype.kind in "iu" and numbers.min(initial=0) >= 0:
             return numbers
-        return np.arange(len(self))[numbers]
+        return np.arange(len(self))[rows]
 
     def _places(self, rows: Array) -> tuple[Array, Array]:
         """Return the places of the values of these rows, and the number of values of each row."""
