@@ -279,7 +279,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return with_vectors(network, kinds), loss
 
     def _model_data(self, data: Dataset) -> Dataset:
-        if isinstance(data.source_x, SparseMatrix):  # its rows become dense batch by batch
+        if isinstance(data.source_x, SparseMatrix):  # it stays sparse
             targets = self._scale_targets(np.asarray(data.source_y))
             return Dataset(data.source_x, targets, data.source_sample_weight, rows=data.rows)
         return Dataset(self._model_input(data.x), self._scale_targets(np.asarray(data.y)), data.sample_weight)

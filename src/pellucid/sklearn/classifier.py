@@ -27,7 +27,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     X is an array (n, features), a data frame (pandas, Polars, PyArrow) or a sparse matrix. The columns of a data frame become
     what those of its CSV file become (:func:`~pellucid.data.read_csv`): numbers, categories, parts of dates; identifiers and
     free text are left out, with a warning. Missing values are values of their own: an indicator beside a number, one more
-    category. Rows of a sparse matrix become dense batch by batch.
+    category. A sparse matrix stays sparse.
 
     y holds labels (n) of any kind, or is a matrix of 0 and 1 (n, k) with k independent labels (multilabel). The network ends in
     a softmax, for multilabel targets in a sigmoid; so does that of a plain training for two classes.

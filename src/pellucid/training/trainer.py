@@ -320,6 +320,7 @@ class Trainer:
             shuffle=shuffle,
             kernels=self.state.kernels,
             own_rows=None if parts is None else parts.own_rows,
+            sparse=augmentation is None and inputs.stays_sparse(samples.x, stage, self.state.plan),
         )
 
     @functools.cached_property
