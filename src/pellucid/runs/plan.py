@@ -159,6 +159,13 @@ class RunPlan:
             return "--lr"
         return f"preset {settings.model}" if settings.optimizer is None else f"default of --optimizer {settings.optimizer}"
 
+    @property
+    def chosen_by_data(self) -> frozenset[str]:
+        """The keys of :meth:`record` whose values a run decides when it has read its data."""
+        by_data = self.settings.data not in SOURCES or self.recipe.fit.steps_per_epoch is not None
+        names = ("epochs", "steps_per_epoch") if by_data else ()
+        return frozenset(name for name in names if getattr(self.settings, name) is None)
+
     def check_memory(self, input_shape: Shape, outputs: int) -> None:
         """Raise ConfigError if there is not enough memory to train the network for samples of this shape, with the settings."""
         network = self.recipe.network(outputs)

@@ -244,9 +244,9 @@ class TimeBudget(Policy):
             epoch = 0.0 if epoch < 0 else epoch + now - last  # the first step, which may load the kernels, is no measure
             last = now
             if isinstance(event, EpochEvent):
-                expected, epoch = memory["seconds"] + epoch, 0.0
+                is_over, epoch = memory["seconds"] + epoch > self.seconds, 0.0
                 # The clocks of several ranks differ, and all of them must stop after the same epoch.
-                if ranks.current().from_first(lambda end=expected: end > self.seconds):
+                if ranks.current().gather(is_over)[0]:
                     count = f"{event.epoch} epoch{'s' * (event.epoch != 1)}"
                     history.stopped = f"the time budget of {self.seconds:g} s has no room for another epoch after {count}"
                     break
