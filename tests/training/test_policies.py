@@ -319,6 +319,8 @@ def test_the_policies_after_a_time_budget_see_the_end_of_the_training(images):
     history = model.fit(images, validation=images, epochs=50, policies=[TimeBudget(1e-6), KeepBest("validation_accuracy")])
     assert (len(history), history.best_epoch) == (1, 1)
     for keeper in (KeepBest(), EarlyStopping(2), AverageWeights(0.9)):
-        with pytest.raises(ConfigError, match=f"{type(keeper).__name__} must see the end of the training.*put TimeBudget before"):
+        with pytest.raises(
+            ConfigError, match=f"{type(keeper).__name__} must see the end of the training.*put TimeBudget before"
+        ):
             FitOptions(policies=[keeper, TimeBudget(3)])
     FitOptions(policies=[ReduceOnPlateau(), TimeBudget(3), AverageWeights(0.9), KeepBest()])

@@ -19,7 +19,7 @@ from pellucid.runs.cells import formatted
 from pellucid.runs.optuna_search import PRUNERS, SAMPLERS, OptunaSearch
 from pellucid.runs.plan import RunSettings
 from pellucid.runs.search import Exhaustive, Halving, Strategy
-from pellucid.runs.selection import Look, Selection, look_at_test_set, select
+from pellucid.runs.selection import Look, Selection, look_at_test_set, save, select
 from pellucid.runs.sweep import NAMES, R_SQUARED, SETTING_TYPES, Grid, Summary, Sweep
 
 LISTED = 10  # combinations that are printed, the best ones
@@ -170,6 +170,7 @@ def sweep(
             rows = _train(work, jobs, dask, json, chosen_strategy, budget)
             selection = select(work, rows, ensemble)
             if selection is not None:
+                save(work, selection)
                 record.append(nested.record(work, selection, look_at_test_set(work, selection)))
         nested.write(out, record)
         if json:
@@ -185,6 +186,8 @@ def sweep(
     summaries = work.summaries(rows)
     figure = _save_figure(work, summaries, json)
     selection = select(work, rows, ensemble)
+    if selection is not None:
+        save(work, selection)
     look = look_at_test_set(work, selection) if test and selection is not None else None
     if json:
         print_json(rows)
@@ -210,7 +213,7 @@ def _strategy(name: str, members: int, of_optuna: dict[str, Any]) -> Strategy:
 def _table(work: Sweep, rows: list[dict[str, Any]], summaries: dict[tuple[Any, ...], Summary]) -> list[str]:
     """Return lines about the combinations: those that are complete, the best one first, and the others."""
     names, seeds = list(work.grid.values), work.grid.seeds
-    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: -(one[1].mean or 0.0))
+    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: one[1].standing.key)
     begun = [one for one in summaries.items() if one[1].mean is None and (one[1].scores or one[1].stopped or one[1].diverged)]
     lines = [f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:"]
     for some in (complete, begun):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from pellucid.runs.folder import CHECKPOINTS, CONFIG, HISTORY, LOCK, METRICS, Ru
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.resuming import is_of, resume, saved_settings
 from pellucid.runs.run import run
+from pellucid.runs.search import Standing
 from pellucid.training import Control, EpochEvent, Event, History, threads
 
 ACCURACY, R_SQUARED = "accuracy", "r2"
@@ -213,17 +213,15 @@ class Curve:
         """The share of the epochs that are done."""
         return len(self.scores) / self.planned
 
-    def after(self, share: float, *, ended: bool = False) -> float | None:
-        """Return the score after a share of the epochs, or None if there are not as many yet.
+    def after(self, share: float, *, ended: bool = False) -> Standing | None:
+        """Return the standing after a share of the epochs, or None if there are not as many yet.
 
         It is that of the parameters that a training which ends there keeps: those of the epoch with the lowest validation loss,
-        or the last ones. A training that has ``ended`` before, as with early stopping, has its last score from then on. A score
-        that is not a number is −∞.
+        or the last ones. A training that has ``ended`` before, as with early stopping, has its last one from then on.
         """
         count = epochs_of(share, self.planned)
         if len(self.scores) < count and not ended:
             return None
         losses = self.losses[:count]
         chosen = losses.index(min(losses)) if self.keeps_best else len(losses) - 1
-        value = self.scores[:count][chosen]
-        return -math.inf if math.isnan(value) else value
+        return Standing.of(self.scores[:count][chosen], losses[chosen])

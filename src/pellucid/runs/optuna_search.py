@@ -66,13 +66,13 @@ class OptunaSearch(Strategy):
         for i, share in enumerate(SHARES if self.pruner != "none" else SHARES[-1:]):
             trials.train(list(dict.fromkeys(chosen.values())), share)
             for one, combination in list(chosen.items()):
-                score = trials.score(combination, share)
-                if score is None or score == -float("inf"):  # failed or diverged, or there was no time
+                standing = trials.standing(combination, share)
+                if standing is None or standing.score == -float("inf"):  # failed or diverged, or there was no time
                     study.tell(one, state=states.FAIL)
                 elif share == 1:
-                    study.tell(one, score)
+                    study.tell(one, standing.score)
                 else:
-                    one.report(score, FACTOR**i)
+                    one.report(standing.score, FACTOR**i)
                     if not one.should_prune():
                         continue
                     study.tell(one, state=states.PRUNED)

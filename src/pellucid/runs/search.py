@@ -13,15 +13,41 @@ from __future__ import annotations
 
 import fractions
 import math
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pellucid.core.config import Count, validate
 from pellucid.errors import ConfigError
 
 Combination = tuple[Any, ...]  # one value of each setting
+
+
+class Standing(NamedTuple):
+    """The validation score of a training, or the mean of several, and the loss, which decides between equal scores.
+
+    The score of one that has diverged is −∞.
+    """
+
+    score: float
+    loss: float
+
+    @property
+    def key(self) -> tuple[float, float]:
+        """What standings are sorted by, the best one first."""
+        return -self.score, self.loss
+
+    @classmethod
+    def of(cls, score: float | None, loss: float | None) -> Standing:
+        """Return the standing of a training; numbers that are missing or not finite are the worst."""
+        finite = score is not None and math.isfinite(score)
+        return cls(score if finite and score is not None else -math.inf, math.inf if loss is None or math.isnan(loss) else loss)
+
+    @classmethod
+    def mean(cls, standings: Sequence[Standing]) -> Standing:
+        return cls(statistics.fmean(one.score for one in standings), statistics.fmean(one.loss for one in standings))
 
 
 class Trials(ABC):
@@ -45,8 +71,8 @@ class Trials(ABC):
         """
 
     @abstractmethod
-    def score(self, combination: Combination, share: float = 1.0) -> float | None:
-        """Return the mean validation score after a share of the epochs; −∞ if a seed has diverged, None if one is missing."""
+    def standing(self, combination: Combination, share: float = 1.0) -> Standing | None:
+        """Return the mean over the seeds after a share of the epochs, or None if one of them is missing."""
 
     @abstractmethod
     def say(self, line: str) -> None:
@@ -118,8 +144,8 @@ class Halving(Strategy):
 def best(trials: Trials, combinations: Sequence[Combination], share: float) -> list[Combination]:
     """Return the combinations that have a score after a share of their epochs, the best one first.
 
-    Of equal ones, the first of the grid is first.
+    Of those with equal scores and losses, the first of the grid is first. Those that have diverged are left out.
     """
-    scores = {one: trials.score(one, share) for one in combinations}
-    known = [(score, one) for one, score in scores.items() if score is not None and score > -math.inf]
-    return [one for _, one in sorted(known, key=lambda pair: -pair[0])]
+    standings = {one: trials.standing(one, share) for one in combinations}
+    known = [(standing.key, one) for one, standing in standings.items() if standing is not None and standing.score > -math.inf]
+    return [one for _, one in sorted(known, key=lambda pair: pair[0])]

@@ -32,8 +32,8 @@ from pellucid.errors import ConfigError, FileError
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 from pellucid.runs.folder import MODEL, load_data, open_run
-from pellucid.runs.search import Combination
-from pellucid.runs.sweep import Summary, Sweep, folder_name
+from pellucid.runs.search import Combination, Standing
+from pellucid.runs.sweep import Sweep, folder_name
 from pellucid.runs.task import REGRESSION_METRICS
 
 SELECTION = "selection.json"
@@ -75,14 +75,13 @@ def select(sweep: Sweep, rows: Sequence[Mapping[str, Any]], members: int = 0) ->
         return None
     score = sweep.score(rows)
 
-    def value(row: Mapping[str, Any]) -> float:
-        number = row[f"validation_{score}"]
-        return -np.inf if number is None or np.isnan(number) else float(number)
+    def key(row: Mapping[str, Any]) -> tuple[float, float]:
+        return Standing.of(row[f"validation_{score}"], row["validation_loss"]).key
 
-    ranked = sorted(trained, key=lambda one: -value(one[0]))
+    ranked = sorted(trained, key=lambda one: key(one[0]))
     complete = [(combination, one) for combination, one in sweep.summaries(rows).items() if one.mean is not None]
     if complete:
-        combination = max(complete, key=lambda one: _mean(one[1]))[0]
+        combination = min(complete, key=lambda one: one[1].standing.key)[0]
     else:
         combination = tuple(ranked[0][0][name] for name in sweep.grid.values)
     name = next(name for row, name in ranked if tuple(row[one] for one in sweep.grid.values) == combination)
@@ -97,10 +96,6 @@ def select(sweep: Sweep, rows: Sequence[Mapping[str, Any]], members: int = 0) ->
 
 def _is_candidate(row: Mapping[str, Any], folder: Path) -> bool:
     return row["status"] in ("done", "stopped") and os.path.isfile(folder / MODEL)
-
-
-def _mean(summary: Summary) -> float:
-    return -np.inf if summary.mean is None else summary.mean
 
 
 def _ensemble(sweep: Sweep, names: Sequence[str], members: int) -> Choice:
@@ -190,6 +185,14 @@ def _scores(model: Model | Ensemble, test: Dataset) -> dict[str, float]:
     """Return the scores on the test set that are one number."""
     scores = model.evaluate(test, metrics=None if test.classes is not None else REGRESSION_METRICS)
     return {name: float(value) for name, value in scores.items() if np.ndim(value) == 0}
+
+
+def save(sweep: Sweep, selection: Selection) -> None:
+    """Write the chosen runs to selection.json."""
+    scores = {"winner": selection.winner.validation, "ensemble": selection.ensemble and selection.ensemble.validation}
+    settings = dict(zip(sweep.grid.values, selection.combination, strict=True))
+    chosen = {"settings": settings, **selection.record(), "validation": scores}
+    write_record(sweep.out, {**read_record(sweep.out), **chosen})
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -53,7 +53,7 @@ from pellucid.runs.cells import (
 from pellucid.runs.folder import METRICS
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import Notify
-from pellucid.runs.search import Combination, Exhaustive, Strategy, Trials
+from pellucid.runs.search import Combination, Exhaustive, Standing, Strategy, Trials
 from pellucid.training import threads
 
 SETTING_TYPES: dict[str, Callable[[str], Any]] = {
@@ -133,7 +133,8 @@ class Summary:
     """The results of one combination of values over its seeds.
 
     ``scores`` are the validation accuracies of the trained seeds, or for regression their R²; ``diverged`` counts the others
-    that diverged, and ``stopped`` are the scores of those that were stopped before their end.
+    that diverged, and ``stopped`` are the scores of those that were stopped before their end. ``losses`` are the validation
+    losses of the trained seeds.
     """
 
     scores: tuple[float, ...]
@@ -141,11 +142,18 @@ class Summary:
     seeds: int
     score: str = ACCURACY
     stopped: tuple[float, ...] = ()
+    losses: tuple[float | None, ...] = ()
 
     @property
     def mean(self) -> float | None:
         """The mean score, or None unless all seeds were trained."""
         return statistics.fmean(self.scores) if len(self.scores) == self.seeds else None
+
+    @property
+    def standing(self) -> Standing:
+        """The standing of the combination: the worst, unless all seeds were trained."""
+        losses = [math.inf if loss is None else loss for loss in self.losses]
+        return Standing.of(self.mean, statistics.fmean(losses) if losses else None)
 
     def __str__(self) -> str:
         if self.mean is not None:
@@ -252,21 +260,17 @@ class Sweep:
                 )
         return metrics
 
-    def score_of_cell(self, name: str, share: float = 1.0) -> float | None:
-        """Return the validation score of a cell after a share of its epochs, or None if it is not trained so far.
-
-        It is −∞ for a cell that has diverged.
-        """
+    def standing(self, name: str, share: float = 1.0) -> Standing | None:
+        """Return the standing of a cell after a share of its epochs, or None if it is not trained so far."""
         result = self._result(name, self.plans[name])
         if result is not None and result.get("status") == "diverged":
-            return -math.inf
+            return Standing(-math.inf, math.inf)
         curve = Curve.of(self.out / name, self.plans[name].settings) if share < 1 else None
         if curve is not None:
             return curve.after(share, ended=result is not None)
         if result is None:
             return None
-        value = result["validation"][score_of(result)]
-        return -math.inf if value is None or math.isnan(value) else float(value)
+        return Standing.of(result["validation"][score_of(result)], result["validation"]["loss"])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each cell that is done or was stopped: its settings, status and scores.
@@ -316,8 +320,9 @@ class Sweep:
             matching = [row for row in rows if tuple(row[name] for name in self.grid.values) == combination]
             scores = tuple(row[f"validation_{score}"] for row in matching if row["status"] == "done")
             stopped = tuple(row[f"validation_{score}"] for row in matching if row["status"] == "stopped")
+            losses = tuple(row.get("validation_loss") for row in matching if row["status"] == "done")
             diverged = sum(row["status"] == "diverged" for row in matching)
-            summaries[combination] = Summary(scores, diverged, self.grid.seeds, score, stopped)
+            summaries[combination] = Summary(scores, diverged, self.grid.seeds, score, stopped, losses)
         return summaries
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -336,7 +341,9 @@ class _Cells(Trials):
     def __init__(self, sweep: Sweep, jobs: int | None, backend: str, notify: Notify, deadline: float | None):
         self.sweep, self.jobs, self.backend, self.notify, self.deadline = sweep, jobs, backend, notify, deadline
         self._grid = list(itertools.product(*sweep.grid.values.values()))
-        self._paces = list[float]()  # seconds for all epochs, of the trainings so far
+        results = [sweep._metrics(name) or {} for name in sweep.plans] if deadline is not None else []
+        done = [one["seconds"] for one in results if one.get("seconds") and not one.get("interrupted")]
+        self._paces = list[float](done)  # seconds for all epochs, of the trainings so far
 
     @property
     def combinations(self) -> Sequence[Combination]:
@@ -349,15 +356,15 @@ class _Cells(Trials):
     def say(self, line: str) -> None:
         self.notify(line)
 
-    def score(self, combination: Combination, share: float = 1.0) -> float | None:
-        scores = [self.sweep.score_of_cell(name, share) for name in self.sweep.names(combination)]
-        known = [score for score in scores if score is not None]
-        return statistics.fmean(known) if len(known) == len(scores) else None
+    def standing(self, combination: Combination, share: float = 1.0) -> Standing | None:
+        standings = [self.sweep.standing(name, share) for name in self.sweep.names(combination)]
+        known = [one for one in standings if one is not None]
+        return Standing.mean(known) if len(known) == len(standings) else None
 
     def train(self, combinations: Sequence[Combination], share: float = 1.0) -> None:
         sweep, cores, on_this_machine = self.sweep, threads.available_cores(), self.backend == "loky"
         all_names = [name for combination in combinations for name in sweep.names(combination)]
-        names = [name for name in all_names if sweep.score_of_cell(name, share) is None]
+        names = [name for name in all_names if sweep.standing(name, share) is None]
         if done := len(all_names) - len(names):
             self.notify(f"{done} of {len(all_names)} runs are done already")
         jobs = max(1, min(cores if self.jobs is None else self.jobs, len(names)))
@@ -390,8 +397,8 @@ class _Cells(Trials):
                     )
                 stopped += not self._see(outcome, share, begun[outcome.name])
         if not_run or (stopped and self.out_of_time):
-            kept = f"; {stopped} were stopped, and keep what they have learned" if stopped else ""
-            self.notify(f"the time budget is used up: {len(not_run)} of {len(all_names)} runs were not begun{kept}")
+            kept = f", {stopped} stopped, with the parameters trained so far" if stopped else ""
+            self.notify(f"the time budget is used up: {len(not_run)} of {len(all_names)} runs not begun{kept}")
 
     def _would_not_end(self, share: float) -> bool:
         """Return whether a new training for a share of its epochs would probably not end before the deadline."""
@@ -404,7 +411,7 @@ class _Cells(Trials):
         """Take over the pace of a training, which had ``begun`` with a share. Returns False if the deadline has stopped it."""
         if self.deadline is None or outcome.ending != "trained":
             return True
-        if self.sweep.score_of_cell(outcome.name, share) is None:
+        if self.sweep.standing(outcome.name, share) is None:
             return False
         if share > begun:
             self._paces.append(outcome.seconds / (share - begun))
