@@ -25,6 +25,7 @@ from pellucid.runs.search import Halving, Standing, Trials, best
 from pellucid.runs.sweep import Grid, Sweep
 
 AXES = ["lr=0.01,0.1,0.3,1e9"]
+MLP = ["--model", "mlp", "--optimizer", "adam"]
 BASE = RunSettings(model="mlp", hidden="4", epochs=6, limit=100)
 
 
@@ -254,7 +255,7 @@ def test_time_budgets_that_are_refused(tmp_path):
 
 
 def test_a_sweep_over_a_table_goes_on_where_its_data_choose_the_epochs(table, no_figures):
-    words = [table, "--target", "sum", "--grid", "hidden=2,4", "--jobs", 1, "--out", "swept"]
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2,4", "--jobs", 1, "--out", "swept"]
     sweep(*words)
     again, _ = sweep(*words)
     assert again.splitlines()[0] == "2 of 2 runs are done already"
@@ -263,7 +264,7 @@ def test_a_sweep_over_a_table_goes_on_where_its_data_choose_the_epochs(table, no
 
 
 def test_a_search_from_the_command_line(table, no_figures):
-    words = [table, "--target", "sum", "--grid", "hidden=2,4", "--grid", "lr=0.001,0.01", "--grid", "dropout=0,0.1"]
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2,4", "--grid", "lr=0.001,0.01", "--grid", "dropout=0,0.1"]
     words += ["--epochs", 6, "--strategy", "halving", "--jobs", 1, "--out", "swept"]
     text, _ = sweep(*words)
     assert text.startswith("rung 1 of 3: 8 combinations for 1/9 of the epochs\n")
@@ -290,7 +291,7 @@ def test_a_search_from_the_command_line(table, no_figures):
 
 
 def test_options_of_searches_that_are_refused(table):
-    words = [table, "--target", "sum", "--grid", "lr=0.1,0.2", "--out", "swept"]
+    words = [table, "--target", "sum", *MLP, "--grid", "lr=0.1,0.2", "--out", "swept"]
     for more, message in [
         (["--strategy", "halve"], "did you mean 'halving'"),
         (["--trials", 3], "--trials is an option of --strategy optuna"),
@@ -319,7 +320,7 @@ def test_a_search_with_optuna(table, no_figures):
     pytest.importorskip("optuna", reason="Optuna is not installed")
     with pytest.raises(ConfigError, match="did you mean 'tpe'"):
         OptunaSearch(sampler="tp")
-    base = RunSettings(data=str(table), model="table", epochs=9, reading=_reading())
+    base = RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=9, reading=_reading())
     grid = Grid.parse(["lr=0.0001,0.001,0.003,0.01", "hidden=2,4,8,16"])
     strategy, statuses = OptunaSearch(trials=10, pruner="halving"), []
     for name in ("one", "two"):
@@ -344,7 +345,7 @@ def test_a_search_with_optuna(table, no_figures):
 
 def test_a_combination_that_is_chosen_twice_is_trained_once(table, no_figures):
     pytest.importorskip("optuna", reason="Optuna is not installed")
-    base = RunSettings(data=str(table), model="table", epochs=2, reading=_reading())
+    base = RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=2, reading=_reading())
     work, lines = Sweep(base, Grid.parse(["lr=0.0001,1e9"]), Path("swept")), []
     work.run(1, notify=lines.append, strategy=OptunaSearch(trials=9, sampler="random", pruner="none"))
     trained = [line for line in lines if "seed=0: " in line]
@@ -369,7 +370,7 @@ def _reading():
 
 
 def test_nested_validation(table, no_figures):
-    words = [table, "--target", "sum", "--grid", "lr=0.001,0.01", "--epochs", 3, "--jobs", 1, "--splits", 2]
+    words = [table, "--target", "sum", *MLP, "--grid", "lr=0.001,0.01", "--epochs", 3, "--jobs", 1, "--splits", 2]
     text, _ = sweep(*words, "--out", "nested")
     results = json.loads(Path("nested/nested.json").read_text())
     assert [one["split"] for one in results] == [0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +51,8 @@ def test_members_of_an_ensemble_for_numbers():
     chosen = choose_members([y + error for error in errors], data, 5)
     assert chosen[:2] == [0, 2]
     assert len(chosen) == 2, "the mean is exact, and nothing makes it better"
+    small = [y + np.array([0, 100.0]), y + np.array([0.5, 0])]
+    assert choose_members(small, data, 1) == [0], "errors count in standard deviations of a target"
     several = [[*pair] for pair in itertools.combinations(range(4), 2)]
     losses = [np.square(np.mean([errors[i] / y.std(axis=0) for i in pair], axis=0)).mean() for pair in several]
     assert several[int(np.argmin(losses))] == [0, 2]
@@ -89,6 +92,9 @@ def test_the_selection_of_a_sweep(swept):
     alone = models[0].evaluate(splits.validation)
     assert scores["loss"] <= alone["loss"]
     assert all("1000000000" not in one for one in chosen.ensemble.runs)
+    diverged = [row for row in rows if row["status"] == "diverged"]
+    shutil.copy(swept.out / name / "model.pellucid", swept.out / "lr=1000000000.0,seed=0")
+    assert select(swept, diverged) is None
     save(swept, chosen)
     assert read_record(swept.out)["settings"] == {"lr": chosen.combination[0]}
 
