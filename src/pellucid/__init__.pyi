@@ -221,4 +221,5 @@ from pellucid.training import (
     ReduceOnPlateau as ReduceOnPlateau,
     StepEvent as StepEvent,
     StochasticWeightAverage as StochasticWeightAverage,
+    TimeBudget as TimeBudget,
 )

@@ -32,10 +32,11 @@ from pellucid import (
     Softmax,
     StepEvent,
     StochasticWeightAverage,
+    TimeBudget,
 )
 from pellucid.data import Dataset
 from pellucid.optim import Clock
-from pellucid.training import History
+from pellucid.training import History, policies as policies_module
 from pellucid.training.policies import Memory, _lower_is_better
 
 
@@ -272,3 +273,57 @@ def test_the_direction_is_that_of_the_metric_of_a_column_or_of_its_entries():
         "validation_loss": True,
     }.items():
         assert _lower_is_better(column, metrics) == lower, column
+
+
+class Clocked:
+    """A clock that each event of a training takes forward: steps by 1 second, the ends of epochs by 0.5."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(policies_module.time, "perf_counter", lambda: self.now)
+
+    def events(self, epochs, first=1):
+        for epoch in range(first, epochs + 1):
+            self.now += 1.0 if epoch > first else 30.0  # the first step loads the kernels
+            yield StepEvent(epoch, 1, 2, 2 * epoch - 1, 1.0, 1, 0.1, dict)
+            self.now += 1.0
+            yield StepEvent(epoch, 2, 2, 2 * epoch, 1.0, 1, 0.1, dict)
+            self.now += 0.5
+            yield EpochEvent(epoch, 0.0, 0.1, {"loss": 1.0}, None)
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(1e-9, 1), (32.9, 1), (33, 2), (36.4, 2), (36.5, 3), (39, 4), (100, 6)])
+def test_a_time_budget_ends_a_training_before_the_epoch_that_would_exceed_it(monkeypatch, seconds, epochs):
+    clock, history, memory = Clocked(monkeypatch), History(), {}
+    events = TimeBudget(seconds).wrap(clock.events(6), new_model().state, history, Memory(memory))
+    seen = [event.epoch for event in events if isinstance(event, EpochEvent)]
+    assert len(seen) == epochs
+    word = "epoch" if epochs == 1 else "epochs"
+    expected = f"the time budget of {seconds:g} s has no room for another epoch after {epochs} {word}"
+    assert history.stopped == (expected if epochs < 6 else None)
+
+
+def test_a_time_budget_counts_the_seconds_before_a_training_was_resumed(monkeypatch):
+    clock, memory = Clocked(monkeypatch), Memory()
+    events = TimeBudget(80).wrap(clock.events(9), new_model().state, History(), memory)
+    for event in events:
+        if event == EpochEvent(2, 0.0, 0.1, {"loss": 1.0}, None):
+            break
+    next(events)  # now the memory has the seconds of two epochs
+    events.close()
+    assert memory == {"seconds": 34.0}
+    resumed = list(TimeBudget(80).wrap(clock.events(9, first=3), new_model().state, History(), memory))
+    assert memory["seconds"] == pytest.approx(78.0)
+    assert resumed[-1].epoch == 8
+
+
+def test_the_policies_after_a_time_budget_see_the_end_of_the_training(images):
+    model = new_model()
+    history = model.fit(images, validation=images, epochs=50, policies=[TimeBudget(1e-6), KeepBest("validation_accuracy")])
+    assert (len(history), history.best_epoch) == (1, 1)
+    for keeper in (KeepBest(), EarlyStopping(2), AverageWeights(0.9)):
+        with pytest.raises(
+            ConfigError, match=f"{type(keeper).__name__} must see the end of the training.*put TimeBudget before"
+        ):
+            FitOptions(policies=[keeper, TimeBudget(3)])
+    FitOptions(policies=[ReduceOnPlateau(), TimeBudget(3), AverageWeights(0.9), KeepBest()])

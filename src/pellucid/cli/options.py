@@ -69,6 +69,20 @@ AugmentationName = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="Train on this many samples only, with the classes in proportion.")]
+Dropout = Annotated[
+    float | None,
+    typer.Option(
+        "--dropout",
+        metavar="RATE",
+        help="The rate of the layers of dropout, of an MLP after each hidden layer, as in 0.2.  [default: the preset's]",
+    ),
+]
+Decay = Annotated[
+    float | None,
+    typer.Option(
+        "--decay", metavar="STRENGTH", help="The strength of decoupled weight decay, as in 0.01.  [default: the preset's]"
+    ),
+]
 
 
 def set_encoding(model: Model, encoding: str | None) -> None:

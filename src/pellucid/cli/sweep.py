@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from pellucid.cli import options, user_data
-from pellucid.cli.common import echo, print_json, report_errors
+from pellucid.cli.common import echo, format_scores, print_json, report_errors
 from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.data.sources.user_data import ReadOptions, checked_target, kind_of, parse_size
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, did_you_mean
+from pellucid.runs import nested
+from pellucid.runs.cells import formatted
+from pellucid.runs.optuna_search import PRUNERS, SAMPLERS, OptunaSearch
 from pellucid.runs.plan import RunSettings
+from pellucid.runs.search import Exhaustive, Halving, Strategy
+from pellucid.runs.selection import Look, Selection, look_at_test_set, save, select
 from pellucid.runs.sweep import NAMES, R_SQUARED, SETTING_TYPES, Grid, Summary, Sweep
 
-LISTED = 10  # complete combinations that are printed, the best ones
+LISTED = 10  # combinations that are printed, the best ones
+STRATEGIES = (Exhaustive.name, Halving.name, OptunaSearch.name)
+OPTUNA_OPTIONS = ("trials", "sampler", "pruner")
 
 
 @report_errors
@@ -33,6 +41,48 @@ def sweep(
         help=f"A setting and its values, as in lr=0.01,0.1,1. May be given several times. "
         f"Settings: {', '.join(SETTING_TYPES)}.",
     ),
+    strategy: str = typer.Option(
+        Exhaustive.name,
+        "--strategy",
+        metavar="NAME",
+        help="grid trains all combinations. halving trains all of them for a small share of their epochs, keeps the best "
+        "third, and so on until one is left. optuna lets a sampler choose them (pip install 'pellucid[optuna]').",
+    ),
+    time_budget: float | None = typer.Option(
+        None,
+        "--time-budget",
+        metavar="SECONDS",
+        help="Begin no run that would not end in this time, and stop those that run then. The same command goes on with them.",
+    ),
+    ensemble: int = typer.Option(
+        0,
+        "--ensemble",
+        metavar="COUNT",
+        min=0,
+        max=100,
+        help="Choose up to this many runs whose mean is best on the validation set. halving trains as many to the end.",
+    ),
+    test: bool = typer.Option(
+        False, "--test", help="Evaluate the best run, and the ensemble, on the test set: the score to report."
+    ),
+    splits: int = typer.Option(
+        1,
+        "--splits",
+        metavar="COUNT",
+        min=1,
+        max=100,
+        help="Repeat the search on this many splits of the data, each with a test set of its own, and report the mean test "
+        "score (nested validation).",
+    ),
+    trials: int | None = typer.Option(
+        None, "--trials", min=1, help="optuna: the number of combinations to try.  [default: 20]"
+    ),
+    sampler: str | None = typer.Option(
+        None, "--sampler", metavar="NAME", help=f"optuna: {' or '.join(SAMPLERS)}.  [default: {SAMPLERS[0]}]"
+    ),
+    pruner: str | None = typer.Option(
+        None, "--pruner", metavar="NAME", help=f"optuna: {', '.join(PRUNERS)}.  [default: {PRUNERS[0]}]"
+    ),
     seeds: int = typer.Option(1, "--seeds", help="The number of runs of each combination, each with another random seed."),
     model: str | None = typer.Option(
         None, "--model", metavar="NAME|FILE.json", help=f"{options.MODEL_HELP}.  [default: mlp, or one that suits your data]"
@@ -47,6 +97,8 @@ def sweep(
         help="The learning rate; for a schedule, its highest rate.  [default: the preset's, or the optimizer's]",
     ),
     hidden: options.Hidden = None,
+    dropout: options.Dropout = None,
+    decay: options.Decay = None,
     augmentation: options.AugmentationName = None,
     limit: options.Limit = None,
     target: user_data.Target = None,
@@ -75,8 +127,11 @@ def sweep(
 ) -> None:
     """Train over a grid of settings, several runs at the same time.
 
-    The folder contains one run for each combination of values and each seed, results.csv, and a figure for grids of one or two
-    settings. A sweep that was stopped continues with the runs that are missing.
+    The folder contains one run for each combination of values and each seed, results.csv, a figure for grids of one or two
+    settings, and selection.json, which names the best runs. A sweep that was stopped continues with the runs that are missing.
+
+    Settings are chosen by the scores on the validation set. That of the best one is too high an estimate for new data; the
+    score on the test set, which --test computes at the end, is not.
     """
     reading = ReadOptions(
         target=None if not target else target[0] if len(target) == 1 else tuple(target),
@@ -91,6 +146,7 @@ def sweep(
     )
     if checked_name(data, reading) not in SOURCES and kind_of(data, reading) == "table":
         checked_target(data, reading)  # before a cell is trained
+    chosen_strategy = _strategy(strategy, ensemble, {"trials": trials, "sampler": sampler, "pruner": pruner})
     base = RunSettings(
         **user_data.data_settings(data, model, reading, lambda line: echo(line, quiet=json)),
         hidden=hidden,
@@ -101,35 +157,135 @@ def sweep(
         augmentation=augmentation,
         limit=limit,
         data_dir=data_dir,
+        dropout=dropout,
+        decay=decay,
     )
+    if splits > 1:
+        works = nested.sweeps(base, Grid.parse(grid, seeds), out, splits)
+        record = []
+        time_left = None if time_budget is None else nested.TimeLeft(time_budget)
+        for number, work in enumerate(works):
+            echo(f"split {number + 1} of {splits}", quiet=json)
+            budget = None if time_left is None else time_left.part(splits - number)
+            rows = _train(work, jobs, dask, json, chosen_strategy, budget)
+            selection = select(work, rows, ensemble)
+            if selection is not None:
+                save(work, selection)
+                record.append(nested.record(work, selection, look_at_test_set(work, selection)))
+        nested.write(out, record)
+        if json:
+            print_json(record)
+            return
+        echo()
+        for line in nested.lines(record, splits):
+            echo(line)
+        echo(f"the sweeps of the splits and nested.json are in {out}")
+        return
     work = Sweep(base, Grid.parse(grid, seeds), out)
-    try:
-        _run(work, jobs, dask, json)
-    finally:
-        rows = work.write() if os.path.exists(work.out) else []
+    rows = _train(work, jobs, dask, json, chosen_strategy, time_budget)
     summaries = work.summaries(rows)
     figure = _save_figure(work, summaries, json)
+    selection = select(work, rows, ensemble)
+    if selection is not None:
+        save(work, selection)
+    look = look_at_test_set(work, selection) if test and selection is not None else None
     if json:
         print_json(rows)
         return
-    names = list(work.grid.values)
-    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: -(one[1].mean or 0.0))
-    incomplete = [one for one in summaries.items() if one[1].mean is None]
     echo()
-    echo(f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:")
-    for combination, summary in [*complete[:LISTED], *incomplete]:
-        echo(f"  {summary!s:<30} {', '.join(f'{name} {value}' for name, value in zip(names, combination, strict=True))}")
-    if len(complete) > LISTED:
-        echo(f"  and {len(complete) - LISTED} more in results.csv")
+    for line in [*_table(work, rows, summaries), *_chosen(work, selection, look)]:
+        echo(line)
     echo(f"the runs{', results.csv and the figure' if figure else ' and results.csv'} are in {out}")
 
 
-def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
+def _strategy(name: str, members: int, of_optuna: dict[str, Any]) -> Strategy:
+    """Return the strategy of this name. Raises ConfigError for an unknown one, and for options that belong to another."""
+    if name not in STRATEGIES:
+        raise ConfigError(f"--strategy {name!r}: {did_you_mean(name, STRATEGIES)}")
+    given = {option: value for option, value in of_optuna.items() if value is not None}
+    if name == OptunaSearch.name:
+        return OptunaSearch(**given)
+    if given:
+        raise ConfigError(f"--{next(iter(given))} is an option of --strategy optuna: leave it out, or choose that strategy")
+    return Halving(keep=max(1, members)) if name == Halving.name else Exhaustive()
+
+
+def _table(work: Sweep, rows: list[dict[str, Any]], summaries: dict[tuple[Any, ...], Summary]) -> list[str]:
+    """Return lines about the combinations: those that are complete, the best one first, and the others."""
+    names, seeds = list(work.grid.values), work.grid.seeds
+    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: one[1].standing.key)
+    begun = [one for one in summaries.items() if one[1].mean is None and (one[1].scores or one[1].stopped or one[1].diverged)]
+    lines = [f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:"]
+    for some in (complete, begun):
+        for combination, summary in some[:LISTED]:
+            lines.append(f"  {summary!s:<30} {_settings(names, combination)}")
+        if len(some) > LISTED:
+            lines.append(f"  and {len(some) - LISTED} more in results.csv")
+    missing = [combination for combination in summaries if combination not in dict(complete + begun)]
+    if len(missing) <= LISTED:
+        lines += [f"  {'not done':<30} {_settings(names, combination)}" for combination in missing]
+    else:
+        lines.append(f"  {'not done':<30} {len(missing)} combinations")
+    return lines
+
+
+def _settings(names: list[str], combination: tuple[Any, ...]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(names, combination, strict=True))
+
+
+def _chosen(work: Sweep, selection: Selection | None, look: Look | None) -> list[str]:
+    """Return lines about the best run and the ensemble, and about which of their scores may be reported."""
+    if selection is None:
+        return []
+    lines = [f"best      {os.path.relpath(work.out / selection.winner.runs[0])}"]
+    score = work.score([{"status": "done", "score": next(iter(selection.winner.validation))}])
+    if selection.ensemble is not None:
+        members = selection.ensemble.runs
+        count = f"{len(members)} run{'s' * (len(members) > 1)}"
+        value = formatted(float(selection.ensemble.validation[score]), score)
+        lines.append(
+            f"ensemble  {count}, validation {NAMES[score]} {value}: pellucid evaluate "
+            + " ".join(shlex.quote(os.path.relpath(work.out / name)) for name in members)
+        )
+    tried = len(work.grid.cells()) // work.grid.seeds
+    if look is None:
+        if tried > 1:
+            lines.append(
+                "          chosen by its validation score, which is therefore too high an estimate for new data: --test has "
+                "the score to report"
+            )
+        return lines
+    lines.append(f"test      {format_scores(look.winner, look.samples)}")
+    if look.ensemble is not None:
+        lines.append(f"          ensemble: {format_scores(look.ensemble, look.samples)}")
+    if look.earlier:
+        times = "once" if look.earlier == 1 else f"{look.earlier} times"
+        lines.append(
+            f"          the test set was used {times} before, for other runs of this sweep: if that has influenced the "
+            "search, this score is too high as well"
+        )
+    elif look.ensemble is not None:
+        lines.append("          decide between the two by their validation scores, not by these")
+    return lines
+
+
+def _train(
+    work: Sweep, jobs: int | None, dask: str | None, json: bool, strategy: Strategy, time_budget: float | None
+) -> list[dict[str, Any]]:
+    """Train the cells of a sweep, write its results, also if it is interrupted, and return their rows."""
+    try:
+        _run(work, jobs, dask, json, strategy, time_budget)
+    finally:
+        rows = work.write() if os.path.exists(work.out) else []
+    return rows
+
+
+def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool, strategy: Strategy, time_budget: float | None) -> None:
     def notify(text: str) -> None:
         echo(text, quiet=json)
 
     if dask is None:
-        work.run(jobs, notify=notify)
+        work.run(jobs, notify=notify, strategy=strategy, time_budget=time_budget)
         return
     try:
         from distributed import Client
@@ -140,7 +296,7 @@ def _run(work: Sweep, jobs: int | None, dask: str | None, json: bool) -> None:
     except (OSError, ValueError) as error:  # nothing answers, or this is no address
         raise ConfigError(f"--dask {dask}: expected the address of a Dask scheduler, like tcp://host:8786: {error}") from error
     with client:
-        work.run(jobs, backend="dask", notify=notify)
+        work.run(jobs, backend="dask", notify=notify, strategy=strategy, time_budget=time_budget)
 
 
 def _save_figure(work: Sweep, summaries: dict[tuple[Any, ...], Summary], json: bool) -> bool:

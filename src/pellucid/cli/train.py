@@ -59,6 +59,8 @@ def train(
         help="Change the learning rate during the training: 480:0.01,960:preset sets it to 0.01 after step 480, and to the "
         "preset's again after step 960.",
     ),
+    dropout: options.Dropout = None,
+    decay: options.Decay = None,
     augmentation: options.AugmentationName = None,
     seed: int = typer.Option(0, "--seed", help="The random seed. The same seed gives the same run."),
     out: Path | None = typer.Option(None, "--out", metavar="FOLDER", help="The run folder.  [default: runs/<model>-<n>]"),
@@ -72,6 +74,13 @@ def train(
         None,
         "--early-stopping",
         help="Stop after this many epochs without a lower validation loss, and restore the parameters of the best epoch.",
+    ),
+    time_budget: float | None = typer.Option(
+        None,
+        "--time-budget",
+        metavar="SECONDS",
+        help="Stop at the end of an epoch, where the next one would take the training beyond this time. The number of epochs "
+        "then depends on the speed of the machine.",
     ),
     deterministic: bool = typer.Option(
         False,
@@ -177,6 +186,9 @@ def train(
             watch=watch,
             corrections=None if corrections is None else str(corrections),
             class_weight=class_weight,
+            dropout=dropout,
+            decay=decay,
+            time_budget=time_budget,
         )
     )
     finish(run(plan, out, force=force, notify=notify, progress=not quiet), notify)

@@ -24,7 +24,8 @@ from pellucid.runs import presets
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.rate_changes import parse_rate_changes
 from pellucid.runs.recipe import Recipe
-from pellucid.training import EarlyStopping
+from pellucid.runs.regularization import with_decay, with_dropout
+from pellucid.training import EarlyStopping, TimeBudget
 from pellucid.training.options import BATCH_SIZE, FitOptions
 from pellucid.training.required_memory import check_model, check_training
 
@@ -56,6 +57,9 @@ class RunSettings:
     class_weight: str | None = None  # "balanced": every class has the same total weight
     reading: ReadOptions | None = None  # how user data is read
     watch: bool = False  # the doctor examines the training while it runs
+    dropout: float | None = None  # the rate of the layers of dropout
+    decay: float | None = None  # the strength of decoupled weight decay
+    time_budget: float | None = None  # seconds, after which no epoch begins
     from_run: str | None = None  # a run folder or a model file: its network and parameters, instead of those of a preset
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +169,14 @@ class RunPlan:
             return "--lr"
         return f"preset {settings.model}" if settings.optimizer is None else f"default of --optimizer {settings.optimizer}"
 
+    @property
+    def chosen_by_data(self) -> frozenset[str]:
+        """The keys of :meth:`record` whose values a run decides when it has read its data."""
+        by_data = self.settings.data not in SOURCES or self.recipe.fit.steps_per_epoch is not None
+        names = ("epochs", "steps_per_epoch", "batch_size") if by_data else ()
+        chosen = frozenset(name for name in names if getattr(self.settings, name) is None)
+        return chosen if self.base.adapt is None else chosen | {"optimizer", "network"}
+
     def check_memory(self, input_shape: Shape, outputs: int) -> None:
         """Raise ConfigError if there is not enough memory to train the network for samples of this shape, with the settings."""
         network = self.recipe.network(outputs)
@@ -200,6 +212,10 @@ def _with_settings(recipe: Recipe, settings: RunSettings) -> Recipe:
             raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
     elif settings.lr is not None:
         optimizer = with_learning_rate(optimizer, settings.lr)
+    if settings.dropout is not None:
+        recipe = with_dropout(recipe, settings.dropout, settings.model)
+    if settings.decay is not None:
+        optimizer = with_decay(optimizer, settings.decay)
     if settings.lr_changes is not None:
         parse_rate_changes(settings.lr_changes)
         if rule_of(optimizer).full_batch:
@@ -217,6 +233,11 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         batch_size = _check_positive(settings.batch_size, "--batch-size")
     patience = settings.early_stopping
     augmentation = settings.augmentation
+    policies = preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),)
+    if settings.time_budget is not None:
+        if not 0 < settings.time_budget < float("inf"):
+            raise ConfigError(f"--time-budget {settings.time_budget:g}: expected a number of seconds above 0")
+        policies = (TimeBudget(settings.time_budget), *policies)
     return dataclasses.replace(
         preset,
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
@@ -225,7 +246,7 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         else _check_positive(settings.steps_per_epoch, "--steps-per-epoch"),
         batch_size=batch_size,
         augmentation=preset.augmentation if augmentation is None else parse_augmentation(augmentation),
-        policies=preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),),
+        policies=policies,
         class_weight=settings.class_weight,
         exact_training_metrics=settings.exact_training_metrics,
         deterministic=settings.deterministic,

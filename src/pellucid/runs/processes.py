@@ -30,18 +30,24 @@ def default_jobs() -> int:
 
 
 def map_unordered(
-    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], jobs: int | None = None, backend: str = "loky"
+    function: Callable[..., T],
+    arguments: Iterable[tuple[Any, ...]],
+    jobs: int | None = None,
+    backend: str = "loky",
+    *,
+    ahead: bool = True,
 ) -> Generator[T, None, None]:
     """Call ``function`` with each of the ``arguments`` in parallel, and yield the results in the order of completion.
 
-    ``jobs`` calls run at the same time; None leaves their number to the ``backend``. The first call starts when the first
-    result is requested. Closing the generator cancels the calls that have not started, so use ``contextlib.closing``: without
-    it, they continue after an exception. Raises ConfigError without joblib.
+    ``jobs`` calls run at the same time; None leaves their number to the ``backend``. The arguments of a call are requested when
+    it can soon start; without ``ahead``, when it can start at once (unless ``jobs`` is None). The first call starts when the
+    first result is requested. Closing the generator cancels the calls that have not started, so use ``contextlib.closing``:
+    without it, they continue after an exception. Raises ConfigError without joblib.
     """
     require_joblib()
     import joblib
 
-    count = {"pre_dispatch": "all"} if jobs is None else {"n_jobs": jobs, "pre_dispatch": 2 * jobs}
+    count = {"pre_dispatch": "all"} if jobs is None else {"n_jobs": jobs, "pre_dispatch": (1 + ahead) * jobs}
     with joblib.parallel_config(backend=backend):
         results = joblib.Parallel(**count, return_as="generator_unordered", batch_size=1)(
             joblib.delayed(function)(*one) for one in arguments

@@ -29,11 +29,13 @@ def resume(
     alone: bool = True,
     observer: Observer | None = None,
     plan: RunPlan | None = None,
+    figures: bool = True,
 ) -> dict[str, Any] | None:
     """Go on with the run in a folder, from its newest good checkpoint. Returns what :func:`~pellucid.runs.run.run` returns.
 
     Returns None if the run is complete. ``plan`` replaces the one that the settings in the folder select, where the caller has
-    it. ``notify`` receives a line about the checkpoint, and one for each that is damaged.
+    it. ``notify`` receives a line about the checkpoint, and one for each that is damaged. ``figures=False`` leaves the figures
+    out.
 
     Raises FileError if the folder has no run, LockedError if another process is training into it, DataError if its data have
     changed, and CheckpointError if it has checkpoints, and all of them are damaged.
@@ -50,7 +52,7 @@ def resume(
         _describe_checkpoint(folder, notify)
         test = config.get("uses_test_set") is not False
         plan = plan or saved_plan(folder.path)
-        prepared = prepare(plan, earlier, force=True, notify=notify, held=held, test=test)
+        prepared = prepare(plan, earlier, force=True, notify=notify, held=held, test=test, figures=figures)
         return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
 
 

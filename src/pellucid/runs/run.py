@@ -71,12 +71,14 @@ def run(
     test: bool = True,
     alone: bool = True,
     observer: Observer | None = None,
+    figures: bool = True,
 ) -> dict[str, Any]:
     """Train and evaluate a model, and write the run folder ``out`` (None: the next free ``runs/<model>-<n>``).
 
     ``notify`` receives lines of text for the user. ``progress`` shows the progress of the training on the terminal; with an
-    ``observer``, which receives every event, nothing is shown there. ``test=False`` leaves the test set unused. Pass
-    ``alone=False`` if other work is running on this machine; the energy is then estimated.
+    ``observer``, which receives every event, nothing is shown there. ``test=False`` leaves the test set unused, and
+    ``figures=False`` the figures out. Pass ``alone=False`` if other work is running on this machine; the energy is then
+    estimated.
 
     Returns the content of metrics.json, with the additional keys ``folder``, ``energy_text`` and ``classes``. The value of
     ``interrupted`` is True if Ctrl-C or the observer ended the training. SIGTERM and SIGHUP end it with SystemExit, and without
@@ -90,7 +92,7 @@ def run(
     """
     with ranks.together() as group, contextlib.ExitStack() as held:
         notify = notify if group.rank == 0 else silent
-        prepared = prepare(plan, out, force=force, notify=notify, held=held, test=test)
+        prepared = prepare(plan, out, force=force, notify=notify, held=held, test=test, figures=figures)
         return complete(prepared, notify=notify, progress=progress, alone=alone, observer=observer)
 
 
@@ -198,6 +200,7 @@ class PreparedRun:
     start: Start | None = None
     test: bool = True
     earlier: EarlierRun | None = None
+    figures: bool = True
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,7 @@ def prepare(
     notify: Notify,
     held: contextlib.ExitStack,
     test: bool = True,
+    figures: bool = True,
 ) -> PreparedRun:
     """Read the data, create the model and the run folder, and find the learning rate if the settings say "auto".
 
@@ -304,7 +308,7 @@ def prepare(
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
     plan = RunPlan(settings, recipe, plan.base)
-    return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier)
+    return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier, figures)
 
 
 def _in_short(optimizer: Optimizer) -> str:
@@ -501,7 +505,7 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
     folder.write_metrics(metrics)
     title = f"{prepared.plan.settings.model} on the {part} set"
     try:
-        if folder.writes:
+        if folder.writes and prepared.figures:
             with ranks.alone():
                 _save_figures(prepared, samples, metrics[part], forecasts, title)
     except ConfigError as error:  # without Matplotlib the run is complete, but has no figures

@@ -1,19 +1,21 @@
 """Sweeps: the same training over a grid of settings and several seeds, in parallel processes.
 
 Every cell of the grid is one combination of values with one seed. It is an ordinary run, in a folder named after its settings
-(``hidden=64,lr=0.1,seed=0``). A cell is done when the ``metrics.json`` in its folder, which is written after the model, is that
-of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells: those that were
+(``hidden=64,lr=0.1,seed=0``). A cell is done when the ``metrics.json`` in its folder, which is written after the model, is
+that of a finished or a diverged training. A sweep that was stopped therefore continues with the other cells: those that were
 interrupted go on from their checkpoints, and those that failed for another reason are tried again.
 
-Scores are those of the validation set (the accuracy, or for numbers R²), and settings are chosen by them; no cell uses the test
-set. The processes come from
-joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many cells run at the same time. On one
-machine each process gets its own part of the cores, so that the processes do not compete for them.
+A strategy (:mod:`pellucid.runs.search`) decides which cells are trained: all of them, or a search gives up those that seem
+worse before their end. A cell that was given up is a run that was interrupted.
+
+Scores are those of the validation set (the accuracy, or for numbers R²), and settings are chosen by them; no cell uses the
+test set. The processes come from joblib, whose Dask backend runs the same sweep on a cluster, which then decides how many
+cells run at the same time. On one machine each process gets its own part of the cores, so that the processes do not compete
+for them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -21,9 +23,9 @@ import itertools
 import json
 import math
 import os
-import shutil
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,26 +36,31 @@ from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.locks import exclusive_lock
 from pellucid.data.sources.registry import SOURCES, checked_name
-from pellucid.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    DivergedError,
-    FileError,
-    LockedError,
-    PellucidError,
-    did_you_mean,
-)
+from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 from pellucid.runs import processes
-from pellucid.runs.folder import CHECKPOINTS, LOCK, METRICS, RunFolder
+from pellucid.runs.cells import (
+    ACCURACY,
+    NAMES as NAMES,
+    R_SQUARED as R_SQUARED,
+    Curve,
+    Outcome,
+    Task,
+    formatted,
+    score_of,
+    tidy,
+    train_cell,
+)
+from pellucid.runs.folder import METRICS
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.resuming import is_of, resume
-from pellucid.runs.run import Notify, run
+from pellucid.runs.run import Notify
+from pellucid.runs.search import Combination, Exhaustive, Standing, Strategy, Trials
 from pellucid.training import threads
 
 SETTING_TYPES: dict[str, Callable[[str], Any]] = {
     "augmentation": str,
     "batch_size": int,
+    "decay": float,
+    "dropout": float,
     "early_stopping": int,
     "epochs": int,
     "hidden": str,
@@ -63,9 +70,6 @@ SETTING_TYPES: dict[str, Callable[[str], Any]] = {
     "optimizer": str,
 }
 MAX_RUNS = 100_000  # of a sweep: each is a training, and the settings of all of them are checked before the first
-ACCURACY, R_SQUARED = "accuracy", "r2"
-NAMES = {ACCURACY: "accuracy", R_SQUARED: "R²"}
-IN_USE = "not trained"  # begins the outcome of a cell that another process trains
 Cell = dict[str, Any]  # one value for each setting of the grid, and a seed
 
 
@@ -119,17 +123,7 @@ class Grid:
         ]
 
 
-def score_of(metrics: Mapping[str, Any]) -> str:
-    """Return the name of the score of a run that is done: the accuracy, or R² where there is none."""
-    return R_SQUARED if metrics["validation"].get(ACCURACY) is None else ACCURACY
-
-
-def formatted(value: float, score: str) -> str:
-    """Return a score as text: an accuracy in percent, R² as a number."""
-    return f"{100 * value:.2f} %" if score == ACCURACY else f"{value:.4f}"
-
-
-def folder_name(cell: Cell) -> str:
+def folder_name(cell: Mapping[str, Any]) -> str:
     """Return the name of a cell's folder, like ``hidden=64,lr=0.1,seed=0``."""
     return ",".join(f"{name}={value}" for name, value in cell.items()).replace("/", "_")
 
@@ -139,18 +133,27 @@ class Summary:
     """The results of one combination of values over its seeds.
 
     ``scores`` are the validation accuracies of the trained seeds, or for regression their R²; ``diverged`` counts the others
-    that diverged.
+    that diverged, and ``stopped`` are the scores of those that were stopped before their end. ``losses`` are the validation
+    losses of the trained seeds.
     """
 
     scores: tuple[float, ...]
     diverged: int
     seeds: int
     score: str = ACCURACY
+    stopped: tuple[float, ...] = ()
+    losses: tuple[float | None, ...] = ()
 
     @property
     def mean(self) -> float | None:
         """The mean score, or None unless all seeds were trained."""
         return statistics.fmean(self.scores) if len(self.scores) == self.seeds else None
+
+    @property
+    def standing(self) -> Standing:
+        """The standing of the combination: the worst, unless all seeds were trained."""
+        losses = [math.inf if loss is None else loss for loss in self.losses]
+        return Standing.of(self.mean, statistics.fmean(losses) if losses else None)
 
     def __str__(self) -> str:
         if self.mean is not None:
@@ -162,6 +165,8 @@ class Summary:
             parts.append(f"{len(self.scores)} of {self.seeds} seeds")
         if self.diverged:
             parts.append(f"{self.diverged} diverged" if self.seeds > 1 else "diverged")
+        if self.stopped:
+            parts.append(f"stopped at {formatted(statistics.fmean(self.stopped), self.score)}")
         return ", ".join(parts) or "not done"
 
 
@@ -192,67 +197,96 @@ class Sweep:
         """Return the names of the cells that are not done. Raises ConfigError if one was done with other settings."""
         return [name for name, plan in self.plans.items() if self._result(name, plan) is None]
 
-    def run(self, jobs: int | None = None, backend: str = "loky", notify: Notify = print) -> None:
+    def run(
+        self,
+        jobs: int | None = None,
+        backend: str = "loky",
+        notify: Notify = print,
+        *,
+        strategy: Strategy | None = None,
+        time_budget: float | None = None,
+    ) -> None:
         """Train the cells that are not done, and report the end of each to ``notify``.
 
-        ``jobs`` cells run at the same time; None means one for each core. On Ctrl-C the cells that are done are kept. Raises
-        FileError if another process runs a sweep in the same folder.
+        The ``strategy`` decides which ones are trained, and for how long; by default all are trained to the end. ``jobs`` cells
+        run at the same time; None means one for each core. On Ctrl-C the cells that are done are kept. After ``time_budget``
+        seconds, the trainings that run are stopped, with the parameters of an interrupted run; no training begins that would
+        probably not end before. The next call goes on with them.
+
+        Raises FileError if another process runs a sweep in the same folder.
         """
         processes.require_joblib()
-        names = self.outstanding()
+        strategy = strategy or Exhaustive()
         if jobs is not None and jobs < 1:
             raise ConfigError(f"--jobs must be at least 1, got {jobs}")
-        self._create_folder()
-        cores = threads.available_cores()
-        jobs = max(1, min(cores if jobs is None else jobs, len(names)))
-        on_this_machine = backend == "loky"  # a cluster decides how many cells run, and on how many cores
-        thread_limit = max(1, cores // jobs) if on_this_machine else None
-        done = len(self.plans) - len(names)
-        if done:
-            notify(f"{done} of {len(self.plans)} runs are done already")
+        if time_budget is not None and not 0 < time_budget < math.inf:
+            raise ConfigError(f"--time-budget {time_budget:g}: expected a number of seconds above 0")
+        deadline = None if time_budget is None else time.time() + time_budget
+        self._create_folder(strategy)
         busy = f"another sweep is running in {self.out}", "wait until it ends, or choose another --out"
-        arguments = ((self.plans[name], self.out / name, thread_limit, jobs == 1) for name in names)
-        outcomes = processes.map_unordered(train_cell, arguments, jobs if on_this_machine else None, backend)
-        with exclusive_lock(self.out / ".lock", *busy), closing(outcomes):
-            for name in self.plans.keys() - names:
-                _tidy(self.out / name)
-            for count, (name, outcome) in enumerate(outcomes, start=done + 1):
-                notify(f"{count} of {len(self.plans)}  {name}: {outcome}")
-                if not outcome.startswith(IN_USE) and not os.path.exists(self.out / name / METRICS):
-                    raise FileError(f"{name} was trained, but is not in {self.out}: all workers need access to this folder")
+        with exclusive_lock(self.out / ".lock", *busy):
+            for name in self.plans.keys() - self.outstanding():
+                tidy(self.out / name)
+            strategy.search(_Cells(self, jobs, backend, notify, deadline))
 
-    def _create_folder(self) -> None:
+    def _create_folder(self, strategy: Strategy) -> None:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot create the folder {self.out}: {error.strerror or error}") from error
         fixed = {name: value for name, value in vars(self.base).items() if name not in (*self.grid.values, "seed", "data_dir")}
         fixed["reading"] = to_json(self.base.reading)
-        write_text(self.out / "sweep.json", json_text({"base": fixed, "grid": self.grid.values, "seeds": self.grid.seeds}))
+        content = {"base": fixed, "grid": self.grid.values, "seeds": self.grid.seeds, "strategy": strategy.name}
+        write_text(self.out / "sweep.json", json_text(content))
 
-    def _result(self, name: str, plan: RunPlan) -> dict[str, Any] | None:
-        """Return the metrics.json of a cell that is done, or None. Raises ConfigError if it has other settings."""
+    def _metrics(self, name: str) -> dict[str, Any] | None:
+        """Return the metrics.json of a cell, or None if there is none that can be read."""
         try:
             metrics = json.loads((self.out / name / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not isinstance(metrics, dict) or metrics.get("interrupted") or metrics.get("status") == "failed":
+        return metrics if isinstance(metrics, dict) else None
+
+    def _result(self, name: str, plan: RunPlan) -> dict[str, Any] | None:
+        """Return the metrics.json of a cell that is done, or None. Raises ConfigError if it has other settings."""
+        metrics = self._metrics(name)
+        if metrics is None or metrics.get("interrupted") or metrics.get("status") == "failed":
             return None
         before, now = metrics.get("settings") or {}, json.loads(json_text(plan.record()))
-        for key in now:
+        for key in now.keys() - plan.chosen_by_data:
             if before.get(key) != now[key]:
                 raise ConfigError(
                     f"{self.out / name} was trained with {key}={before.get(key)}, not {now[key]}: choose another --out"
                 )
         return metrics
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each cell that is done: its settings, status and scores.
+    def standing(self, name: str, share: float = 1.0) -> Standing | None:
+        """Return the standing of a cell after a share of its epochs, or None if it is not trained so far."""
+        result = self._result(name, self.plans[name])
+        if result is not None and result.get("status") == "diverged":
+            return Standing(-math.inf, math.inf)
+        curve = Curve.of(self.out / name, self.plans[name].settings) if share < 1 else None
+        if curve is not None:
+            return curve.after(share, ended=result is not None)
+        if result is None:
+            return None
+        return Standing.of(result["validation"][score_of(result)], result["validation"]["loss"])
 
-        Raises DataError unless all cells were trained on the same data.
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each cell that is done or was stopped: its settings, status and scores.
+
+        The scores of a cell that was stopped are those of the parameters that it has kept. Raises DataError unless all cells
+        were trained on the same data.
         """
-        done = [(cell, self._result(name, self.plans[name])) for cell in self.cells for name in [folder_name(cell)]]
-        found = [(cell, metrics) for cell, metrics in done if metrics is not None]
+        found = list[tuple[Cell, dict[str, Any]]]()
+        for cell in self.cells:
+            name = folder_name(cell)
+            metrics = self._result(name, self.plans[name])
+            if metrics is None and Curve.of(self.out / name, self.plans[name].settings) is not None:
+                stopped = self._metrics(name)
+                metrics = None if stopped is None or "validation" not in stopped else {**stopped, "status": "stopped"}
+            if metrics is not None:
+                found.append((cell, metrics))
         score = next((score_of(metrics) for _, metrics in found if "validation" in metrics), ACCURACY)
         rows, digests = list[dict[str, Any]](), set()
         for cell, metrics in found:
@@ -261,7 +295,8 @@ class Sweep:
             row = {**cell, "status": metrics.get("status", "done"), "score": score}
             for part in ("validation", "train"):
                 row |= {f"{part}_{one}": metrics.get(part, {}).get(one) for one in (score, "loss")}
-            rows.append({**row, "parameters": metrics.get("parameters"), "seconds": metrics.get("seconds")})
+            size = {"parameters": metrics.get("parameters"), "trained_epochs": metrics.get("epochs")}
+            rows.append({**row, **size, "seconds": metrics.get("seconds")})
         if len(digests) > 1:
             raise DataError(f"the runs in {self.out} were trained on different data and cannot be compared")
         return rows
@@ -284,61 +319,100 @@ class Sweep:
         for combination in itertools.product(*self.grid.values.values()):
             matching = [row for row in rows if tuple(row[name] for name in self.grid.values) == combination]
             scores = tuple(row[f"validation_{score}"] for row in matching if row["status"] == "done")
+            stopped = tuple(row[f"validation_{score}"] for row in matching if row["status"] == "stopped")
+            losses = tuple(row.get("validation_loss") for row in matching if row["status"] == "done")
             diverged = sum(row["status"] == "diverged" for row in matching)
-            summaries[combination] = Summary(scores, diverged, self.grid.seeds, score)
+            summaries[combination] = Summary(scores, diverged, self.grid.seeds, score, stopped, losses)
         return summaries
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return the score that the cells are compared by: the accuracy, or for regression R²."""
-        return next((row["score"] for row in rows if row["status"] == "done"), ACCURACY)
+        return next((row["score"] for row in rows if row["status"] != "diverged"), ACCURACY)
+
+    def names(self, combination: Combination) -> list[str]:
+        """Return the names of the cells of a combination, one for each seed."""
+        values = dict(zip(self.grid.values, combination, strict=True))
+        return [folder_name({**values, "seed": seed}) for seed in range(self.grid.seeds)]
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what the process of a cell that is done has left if it was killed at its very end."""
-    if (folder / CHECKPOINTS).exists() or (folder / LOCK).exists():
-        with contextlib.suppress(FileError):  # LockedError: the process is still at it
-            cell = RunFolder.of_run(folder)
-            with cell.locked():
-                cell.remove(CHECKPOINTS)
+class _Cells(Trials):
+    """The trials of a sweep: its combinations, trained cell by cell in parallel processes."""
 
+    def __init__(self, sweep: Sweep, jobs: int | None, backend: str, notify: Notify, deadline: float | None):
+        self.sweep, self.jobs, self.backend, self.notify, self.deadline = sweep, jobs, backend, notify, deadline
+        self._grid = list(itertools.product(*sweep.grid.values.values()))
+        results = [sweep._metrics(name) or {} for name in sweep.plans] if deadline is not None else []
+        done = [one["seconds"] for one in results if one.get("seconds") and not one.get("interrupted")]
+        self._paces = list[float](done)  # seconds for all epochs, of the trainings so far
 
-def train_cell(plan: RunPlan, folder: Path, thread_limit: int | None, alone: bool) -> tuple[str, str]:
-    """Train one cell, in a process that uses at most ``thread_limit`` cores. Return its name and its outcome in words.
+    @property
+    def combinations(self) -> Sequence[Combination]:
+        return self._grid
 
-    A cell that was interrupted goes on from its checkpoint. One that another process trains, such as one of a sweep that was
-    killed, is left to it.
-    """
-    if thread_limit is not None:
-        threads.limit_threads(thread_limit)
-    try:
-        metrics = _resume_or_run(plan, folder, alone)
-    except LockedError as error:
-        return folder.name, f"{IN_USE}: {error}"
-    except PellucidError as error:
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / METRICS, json_text({"status": status, "error": str(error), "settings": plan.record()}))
-        if status == "diverged":  # it would diverge again
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        return folder.name, "diverged" if status == "diverged" else f"failed: {error}"
-    finally:
-        threads.limit_threads(None)  # with one job, the cell is trained in the process of the caller
-    if metrics["interrupted"]:
-        raise KeyboardInterrupt
-    score = score_of(metrics)
-    value = formatted(metrics["validation"][score], score)
-    return folder.name, f"validation {NAMES[score]} {value}, {metrics['seconds']:.1f} s"
+    @property
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.time() >= self.deadline
 
+    def say(self, line: str) -> None:
+        self.notify(line)
 
-def _resume_or_run(plan: RunPlan, folder: Path, alone: bool) -> dict[str, Any]:
-    """Go on with the cell, if its folder has a checkpoint of a training with these settings; otherwise train it."""
+    def standing(self, combination: Combination, share: float = 1.0) -> Standing | None:
+        standings = [self.sweep.standing(name, share) for name in self.sweep.names(combination)]
+        known = [one for one in standings if one is not None]
+        return Standing.mean(known) if len(known) == len(standings) else None
 
-    def notify(text: str) -> None:
-        return
+    def train(self, combinations: Sequence[Combination], share: float = 1.0) -> None:
+        sweep, cores, on_this_machine = self.sweep, threads.available_cores(), self.backend == "loky"
+        all_names = [name for combination in combinations for name in sweep.names(combination)]
+        names = [name for name in all_names if sweep.standing(name, share) is None]
+        if done := len(all_names) - len(names):
+            self.notify(f"{done} of {len(all_names)} runs are done already")
+        jobs = max(1, min(cores if self.jobs is None else self.jobs, len(names)))
+        # A cluster decides how many cells run, and on how many cores.
+        thread_limit = max(1, cores // jobs) if on_this_machine else None
+        begun, not_run, stopped = dict[str, float](), list[str](), 0
 
-    if is_of(folder, plan.settings):
-        with contextlib.suppress(CheckpointError, ConfigError, DataError):  # then it cannot go on, and starts again
-            metrics = resume(folder, notify=notify, progress=False, alone=alone, plan=plan)
-            if metrics is not None:
-                return metrics
-    return run(plan, folder, force=True, notify=notify, progress=False, test=False, alone=alone)
+        def tasks() -> Iterator[tuple[Task]]:
+            for name in names:
+                curve = Curve.of(sweep.out / name, sweep.plans[name].settings)
+                begun[name] = 0.0 if curve is None else curve.share
+                if begun[name] == 0 and self._would_not_end(share):
+                    not_run.append(name)
+                    continue
+                yield (Task(sweep.plans[name], sweep.out / name, thread_limit, jobs == 1, share, self.deadline),)
+
+        outcomes = processes.map_unordered(
+            train_cell, tasks(), jobs if on_this_machine else None, self.backend, ahead=self.deadline is None
+        )
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome.ending == "not run":
+                    not_run.append(outcome.name)
+                    continue
+                done += 1
+                self.notify(f"{done} of {len(all_names)}  {outcome.name}: {outcome.text}")
+                if outcome.ending != "not trained" and not os.path.exists(sweep.out / outcome.name / METRICS):
+                    raise FileError(
+                        f"{outcome.name} was trained, but is not in {sweep.out}: all workers need access to this folder"
+                    )
+                stopped += not self._see(outcome, share, begun[outcome.name])
+        if not_run or (stopped and self.out_of_time):
+            kept = f", {stopped} stopped, with the parameters trained so far" if stopped else ""
+            self.notify(f"the time budget is used up: {len(not_run)} of {len(all_names)} runs not begun{kept}")
+
+    def _would_not_end(self, share: float) -> bool:
+        """Return whether a new training for a share of its epochs would probably not end before the deadline."""
+        if self.deadline is None:
+            return False
+        expected = share * statistics.median(self._paces) if self._paces else 0.0
+        return time.time() + expected >= self.deadline
+
+    def _see(self, outcome: Outcome, share: float, begun: float) -> bool:
+        """Take over the pace of a training, which had ``begun`` with a share. Returns False if the deadline has stopped it."""
+        if self.deadline is None or outcome.ending != "trained":
+            return True
+        if self.sweep.standing(outcome.name, share) is None:
+            return False
+        if share > begun:
+            self._paces.append(outcome.seconds / (share - begun))
+        return True

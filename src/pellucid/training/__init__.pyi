@@ -13,5 +13,6 @@ from pellucid.training.policies import (
     KeepBest as KeepBest,
     Policy as Policy,
     ReduceOnPlateau as ReduceOnPlateau,
+    TimeBudget as TimeBudget,
 )
 from pellucid.training.ranks import RankGroup as RankGroup

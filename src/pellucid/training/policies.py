@@ -6,15 +6,17 @@ A policy is a generator around the generator of events: it yields every event, a
 from __future__ import annotations
 
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pellucid.core.config import Config, Count, NonNegative, OpenFraction
+from pellucid.core.config import Config, Count, NonNegative, OpenFraction, Positive
 from pellucid.core.plain_values import fits
 from pellucid.errors import CheckpointError, ConfigError, did_you_mean
 from pellucid.metrics import Metric, lower_is_better
+from pellucid.training import ranks
 from pellucid.training.events import EpochEvent, Event, History
 from pellucid.training.state import ModelState
 
@@ -72,6 +74,11 @@ def check_order(policies: Sequence[Policy]) -> None:
             raise ConfigError(
                 f"{type(keeper).__name__} must keep the average, which is what is evaluated: put "
                 f"{type(policy).__name__} before it"
+            )
+        if isinstance(policy, TimeBudget) and (keeper is not None or any(before.averages for before in policies[:k])):
+            other = keeper or next(before for before in policies[:k] if before.averages)
+            raise ConfigError(
+                f"{type(other).__name__} must see the end of the training, to set its parameters: put TimeBudget before it"
             )
     if sum(policy.averages for policy in policies) > 1:
         raise ConfigError("only one policy can average: choose AverageWeights or StochasticWeightAverage")
@@ -215,6 +222,36 @@ class KeepBest(Policy):
                 history.best_epoch = event.epoch
                 memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
         state.parameters[:], state.statistics[:] = memory["parameters"], memory["statistics"]
+
+
+@dataclass(frozen=True)
+class TimeBudget(Policy):
+    """Stop at the end of an epoch, where the next one would end later than ``seconds`` after the start of the training.
+
+    The next epoch, with its validation, is expected to take as long as the last one. At least one epoch is trained, and in a
+    training that is resumed the seconds of all its processes count. The number of epochs depends on the speed of the machine,
+    so the results of a training that the budget has cut cannot be repeated bit for bit, and a schedule of the learning rate
+    does not reach its end. Policies that keep or average parameters come after this one.
+    """
+
+    seconds: Positive
+
+    def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
+        memory.setdefault("seconds", 0.0)
+        last, epoch = time.perf_counter(), -1.0
+        for event in events:
+            yield event
+            now = time.perf_counter()
+            memory["seconds"] += now - last
+            epoch = 0.0 if epoch < 0 else epoch + now - last  # the first step, which may load the kernels, is no measure
+            last = now
+            if isinstance(event, EpochEvent):
+                is_over, epoch = memory["seconds"] + epoch > self.seconds, 0.0
+                # The clocks of several ranks differ, and all of them must stop after the same epoch.
+                if ranks.current().gather(is_over)[0]:
+                    count = f"{event.epoch} epoch{'s' * (event.epoch != 1)}"
+                    history.stopped = f"the time budget of {self.seconds:g} s has no room for another epoch after {count}"
+                    break
 
 
 @dataclass(frozen=True)

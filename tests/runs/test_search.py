@@ -1,0 +1,401 @@
+"""Searches of a sweep: what they train, what they choose, and that an interruption changes neither."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pellucid import ConfigError
+from pellucid.cli import application
+from pellucid.runs import cells, sweep as sweep_module
+from pellucid.runs.cells import Curve, epochs_of
+from pellucid.runs.optuna_search import OptunaSearch
+from pellucid.runs.plan import RunSettings
+from pellucid.runs.search import Halving, Standing, Trials, best
+from pellucid.runs.sweep import Grid, Sweep
+
+AXES = ["lr=0.01,0.1,0.3,1e9"]
+MLP = ["--model", "mlp", "--optimizer", "adam"]
+BASE = RunSettings(model="mlp", hidden="4", epochs=6, limit=100)
+
+
+def sweep(*words, code=0):
+    result = CliRunner().invoke(application(), ["sweep", *map(str, words)], prog_name="pellucid")
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table of 120 rows whose target is nearly a sum of its columns. The working folder is empty."""
+    random = np.random.default_rng(0)
+    with open(tmp_path / "sums.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", "sum"])
+        for a, b in random.normal(size=(120, 2)):
+            writer.writerow([f"{a:.4f}", f"{b:.4f}", f"{a + b + 0.1 * random.normal():.4f}"])
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "sums.csv"
+
+
+class Played(Trials):
+    """Trials whose standings are known beforehand: ``curves`` has the score of each combination after each rung."""
+
+    def __init__(self, curves, shares, time=10**9):
+        self.curves, self.shares, self.time = curves, shares, time
+        self.trained, self.lines = [], []
+
+    @property
+    def combinations(self):
+        return list(self.curves)
+
+    @property
+    def out_of_time(self):
+        return len(self.trained) >= self.time
+
+    def train(self, combinations, share=1.0):
+        self.trained.append((list(combinations), share))
+
+    def standing(self, combination, share=1.0):
+        score = self.curves[combination][self.shares.index(share)]
+        return None if score is None else Standing.of(score, 1.0)
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_the_rungs_of_halving():
+    assert Halving().rungs(27) == [(27, 1 / 27), (9, 1 / 9), (3, 1 / 3), (1, 1)]
+    assert Halving().rungs(1) == [(1, 1)]
+    assert Halving().rungs(5) == [(5, 1 / 3), (1, 1)]
+    assert Halving(keep=3).rungs(27) == [(27, 1 / 9), (9, 1 / 3), (3, 1)]
+    assert Halving(keep=5).rungs(4) == [(4, 1)]
+    assert Halving(factor=2).rungs(6) == [(6, 1 / 4), (3, 1 / 2), (1, 1)]
+    for wrong in ({"factor": 1}, {"keep": 0}, {"factor": 2.5}):
+        with pytest.raises(ConfigError):
+            Halving(**wrong)
+
+
+def test_halving_trains_the_best_on():
+    shares = [1 / 9, 1 / 3, 1.0]
+    curves = {(i,): (score, 1 - score, 0.5) for i, score in enumerate([0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 0.4, 0.5, 0.6, 0.9])}
+    trials = Played(curves, shares)
+    Halving().search(trials)
+    assert trials.trained == [(list(curves), 1 / 9), ([(1,), (9,), (3,)], 1 / 3), ([(3,)], 1.0)]
+    assert trials.lines == [
+        "rung 1 of 3: 10 combinations for 1/9 of the epochs",
+        "rung 2 of 3: 3 combinations for 1/3 of the epochs",
+        "rung 3 of 3: 1 combination to the end",
+    ]
+    stopped = Played(curves, shares, time=2)
+    Halving().search(stopped)
+    assert stopped.trained == trials.trained[:2]
+    failed = {(0,): (None, 0, 0), (1,): (-math.inf, 0, 0), (2,): (math.nan, 0, 0), (3,): (-5.0, 0, 0)}
+    trials = Played(failed, [1 / 3, 1.0])
+    Halving(keep=3).search(trials)
+    assert trials.trained[-1] == ([(3,)], 1.0), "what has diverged or was not trained does not go on"
+    trials = Played({(0,): (None, 0), (1,): (None, 0)}, [1 / 3, 1.0])
+    Halving().search(trials)
+    assert len(trials.trained) == 1
+
+
+def test_the_loss_decides_between_equal_scores():
+    standings = {(0,): Standing.of(0.9, 0.4), (1,): Standing.of(0.9, 0.3), (2,): Standing.of(0.8, 0.1)}
+    trials = SimpleNamespace(standing=lambda one, share: standings[one])
+    assert best(trials, [(0,), (1,), (2,)], 1.0) == [(1,), (0,), (2,)]
+    assert Standing.of(None, None) == Standing.of(math.nan, math.nan) == Standing(-math.inf, math.inf)
+    assert Standing.mean([Standing(1.0, 2.0), Standing(2.0, 4.0)]) == Standing(1.5, 3.0)
+
+
+def test_the_standing_after_a_share_of_the_epochs():
+    curve = Curve((0.1, 0.5, 0.3, 0.2), (3.0, 1.0, 0.5, 2.0), planned=9, score="accuracy", keeps_best=False)
+    assert [epochs_of(share, 9) for share in (0.01, 1 / 9, 1 / 3, 1)] == [1, 1, 3, 9]
+    assert curve.after(1 / 9) == Standing(0.1, 3.0)
+    assert curve.after(1 / 3) == Standing(0.3, 0.5)
+    assert curve.after(1) is None
+    assert curve.after(1, ended=True) == Standing(0.2, 2.0)
+    kept = Curve(curve.scores, curve.losses, 9, "accuracy", keeps_best=True)
+    assert kept.after(1, ended=True) == Standing(0.3, 0.5)
+    assert kept.after(2 / 9) == Standing(0.5, 1.0)
+
+
+def models(folder):
+    return {path.parent.name: path.read_bytes() for path in Path(folder).glob("*/model.pellucid")}
+
+
+def test_a_winner_of_halving_is_the_run_of_the_whole_grid(tmp_path, mnist_folder, no_figures):
+    lines = []
+    whole, halved = (Sweep(BASE, Grid.parse(AXES), tmp_path / name) for name in ("whole", "halved"))
+    whole.run(1, notify=lines.append)
+    lines.clear()
+    halved.run(1, notify=lines.append, strategy=Halving())
+    assert lines[0] == "rung 1 of 2: 4 combinations for 1/3 of the epochs"
+    assert lines[1].startswith("1 of 4  lr=0.01,seed=0: validation accuracy ")
+    assert " after 2 of 6 epochs, " in lines[1]
+    assert lines[4] == "4 of 4  lr=1000000000.0,seed=0: diverged"
+    assert lines[5] == "rung 2 of 2: 1 combination to the end"
+    assert len(lines) == 7
+    (winner,) = [row for row in halved.rows() if row["status"] == "done"]
+    after_two = {one["lr"]: float(_history(tmp_path / "whole", one)[1]["validation_accuracy"]) for one in whole.cells[:3]}
+    assert after_two[winner["lr"]] == max(after_two.values())
+    name = f"lr={winner['lr']},seed=0"
+    assert models(tmp_path / "halved")[name] == models(tmp_path / "whole")[name]
+    assert sorted(row["status"] for row in halved.write()) == ["diverged", "done", "stopped", "stopped"]
+    stopped = {row["lr"]: row for row in halved.rows() if row["status"] == "stopped"}
+    for rate, row in stopped.items():
+        assert row["validation_accuracy"] == pytest.approx(after_two[rate])
+        assert row["trained_epochs"] == 2
+    assert not list((tmp_path / "halved" / name).glob("checkpoints"))
+    lines.clear()
+    halved.run(1, notify=lines.append, strategy=Halving())
+    assert lines == [
+        "rung 1 of 2: 4 combinations for 1/3 of the epochs",
+        "4 of 4 runs are done already",
+        "rung 2 of 2: 1 combination to the end",
+        "1 of 1 runs are done already",
+    ]
+    halved.run(1, notify=lines.append)  # the other runs go on where they were stopped
+    assert models(tmp_path / "halved") == models(tmp_path / "whole")
+
+
+def _history(folder, cell):
+    with open(folder / f"lr={cell['lr']},seed=0" / "history.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5])
+def test_a_search_that_was_interrupted_makes_the_same_choices(tmp_path, mnist_folder, no_figures, monkeypatch, calls):
+    grid = Grid.parse(["lr=0.01,0.1,0.3", "batch_size=20,50"])
+    one, other = (Sweep(BASE, grid, tmp_path / name) for name in ("one", "other"))
+    one.run(1, notify=lambda line: None, strategy=Halving(factor=2))
+    real, count = cells.train_cell, []
+
+    def interrupted(task):
+        count.append(task)
+        if len(count) == calls:  # in its middle: Ctrl-C after some steps
+            stop = cells._Stop(task)
+            stopped = iter(range(7))
+            with monkeypatch.context() as patch:
+                patch.setattr(cells._Stop, "__call__", lambda self, *arguments: next(stopped, None) is not None)
+                real(cells.Task(task.plan, task.folder, None, True, 0.9))
+            assert not stop.reason
+        return real(task)
+
+    monkeypatch.setattr(sweep_module, "train_cell", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        other.run(1, notify=lambda line: None, strategy=Halving(factor=2))
+    other.run(1, notify=lambda line: None, strategy=Halving(factor=2))
+    assert models(tmp_path / "one") == models(tmp_path / "other")
+    for row, again in zip(one.rows(), other.rows(), strict=True):
+        assert {**row, "seconds": None} == {**again, "seconds": None}
+
+
+def test_all_seeds_of_a_combination_go_on_together(tmp_path, mnist_folder, no_figures):
+    work = Sweep(BASE, Grid.parse(["lr=0.01,0.1,0.3"], seeds=2), tmp_path / "swept")
+    work.run(1, notify=lambda line: None, strategy=Halving())
+    done = [(row["lr"], row["seed"]) for row in work.rows() if row["status"] == "done"]
+    assert len(done) == 2
+    assert len({rate for rate, _ in done}) == 1
+
+
+class Clock:
+    """The clocks of sweeps and their cells: ``step`` seconds pass at each look of a cell at it."""
+
+    def __init__(self, monkeypatch, step):
+        self.now, self.step = 1000.0, step
+        monkeypatch.setattr(cells, "time", SimpleNamespace(time=self.tick, perf_counter=lambda: self.now))
+        monkeypatch.setattr(sweep_module, "time", SimpleNamespace(time=lambda: self.now))
+
+    def tick(self):
+        self.now += self.step
+        return self.now
+
+
+def test_a_time_budget_of_a_sweep(tmp_path, mnist_folder, no_figures, monkeypatch):
+    grid = Grid.parse(["lr=0.01,0.05,0.1,0.3"])
+    whole, cut = (Sweep(BASE, grid, tmp_path / name) for name in ("whole", "cut"))
+    whole.run(1, notify=lambda line: None)
+    clock, lines = Clock(monkeypatch, 1.0), []
+    events = 6 * 2  # of a cell: a step and the end of an epoch, six times
+    cut.run(1, notify=lines.append, time_budget=2.5 * events)
+    assert lines[-1] == "the time budget is used up: 2 of 4 runs not begun", "a third would not end before"
+    assert [row["status"] for row in cut.rows()] == ["done", "done"]
+    clock.step = 0.5  # a faster machine, and then a slow one: what the first two took does not hold
+    slow = iter([0.5] * 5 + [20.0] * 100)
+    monkeypatch.setattr(cells.time, "time", lambda: clock.__setattr__("now", clock.now + next(slow)) or clock.now)
+    lines.clear()
+    cut.run(1, notify=lines.append, time_budget=40)
+    assert lines[0] == "2 of 4 runs are done already"
+    assert "of 6 epochs, stopped by the time budget, " in lines[1]
+    assert lines[2] == "the time budget is used up: 1 of 4 runs not begun, 1 stopped, with the parameters trained so far"
+    assert [row["status"] for row in cut.rows()] == ["done", "done", "stopped"]
+    text = str(cut.summaries(cut.rows())[(0.1,)])
+    assert text.startswith("stopped at ")
+    monkeypatch.undo()
+    monkeypatch.setenv("PELLUCID_DATA", str(mnist_folder))
+
+
+def test_time_budgets_that_are_refused(tmp_path):
+    work = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "swept")
+    for seconds in (0, -1, math.nan, math.inf):
+        with pytest.raises(ConfigError, match=r"--time-budget .*: expected a number of seconds above 0"):
+            work.run(1, time_budget=seconds)
+    assert not (tmp_path / "swept").exists()
+
+
+def test_a_sweep_over_a_table_goes_on_where_its_data_choose_the_epochs(table, no_figures):
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2,4", "--jobs", 1, "--out", "swept"]
+    sweep(*words)
+    again, _ = sweep(*words)
+    assert again.splitlines()[0] == "2 of 2 runs are done already"
+    _, err = sweep(*words, "--epochs", 7, code=2)
+    assert "was trained with epochs=" in err
+
+
+def test_a_search_from_the_command_line(table, no_figures):
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2,4", "--grid", "lr=0.001,0.01", "--grid", "dropout=0,0.1"]
+    words += ["--epochs", 6, "--strategy", "halving", "--jobs", 1, "--out", "swept"]
+    text, _ = sweep(*words)
+    assert text.startswith("rung 1 of 3: 8 combinations for 1/9 of the epochs\n")
+    assert "--test has the score to report" in text
+    record = json.loads(Path("swept/selection.json").read_text())
+    assert "test" not in record
+    (run,) = record["winner"]
+    assert f"best      swept/{run}\n" in text
+    for path in Path("swept").glob("*/metrics.json"):
+        assert "test" not in json.loads(path.read_text())
+    text, _ = sweep(*words, "--test", "--ensemble", 3)
+    assert "rung 1 of 2: 8 combinations for 1/3 of the epochs\n" in text
+    assert "rung 2 of 2: 3 combinations to the end\n" in text
+    record = json.loads(Path("swept/selection.json").read_text())
+    assert 1 <= len(record["ensemble"]) <= 3
+    (look,) = record["test"]
+    assert f"test      RMSE {math.sqrt(look['winner']['mse']):.4g}"[:18] in text
+    assert f"R² {look['winner']['r2']:.4f}" in text
+    assert "decide between the two by their validation scores" in text
+    evaluated = CliRunner().invoke(application(), ["evaluate", f"swept/{record['winner'][0]}", "--json", "--no-report"])
+    assert json.loads(evaluated.stdout)["r2"] == pytest.approx(look["winner"]["r2"])
+    settings = [word for word in record["winner"][0].split(",") if not word.startswith("seed")]
+    assert [f"{name}={value}" for name, value in record["settings"].items()] == settings
+
+
+def test_options_of_searches_that_are_refused(table):
+    words = [table, "--target", "sum", *MLP, "--grid", "lr=0.1,0.2", "--out", "swept"]
+    for more, message in [
+        (["--strategy", "halve"], "did you mean 'halving'"),
+        (["--trials", 3], "--trials is an option of --strategy optuna"),
+        (["--strategy", "halving", "--sampler", "tpe"], "--sampler is an option of --strategy optuna"),
+        (["--strategy", "optuna", "--pruner", "median"], "pip install 'pellucid[optuna]'"),
+        (["--grid", "dropout=1"], "expected a rate from 0 to below 1"),
+        (["--grid", "decay=-1"], "expected a number of at least 0"),
+        (["--grid", "dropout=0.1", "--hidden", "none"], "no hidden layer"),
+        (["--time-budget", 0], "a number of seconds above 0"),
+    ]:
+        if "optuna" in more and importlib.util.find_spec("optuna"):
+            continue
+        _, err = sweep(*words, *more, code=2)
+        assert message in err
+        assert len(err.splitlines()) == 1
+    assert not Path("swept").exists()
+
+
+def test_without_optuna_its_strategy_names_the_extra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs Optuna: pip install 'pellucid\[optuna\]'"):
+        OptunaSearch()
+
+
+def test_a_search_with_optuna(table, no_figures):
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    with pytest.raises(ConfigError, match="did you mean 'tpe'"):
+        OptunaSearch(sampler="tp")
+    base = RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=9, reading=_reading())
+    grid = Grid.parse(["lr=0.0001,0.001,0.003,0.01", "hidden=2,4,8,16"])
+    strategy, statuses = OptunaSearch(trials=10, pruner="halving"), []
+    for name in ("one", "two"):
+        work, lines = Sweep(base, grid, Path(name)), []
+        if name == "two":  # some cells are there already, trained for another share of their epochs
+            work.run(1, notify=lambda line: None, strategy=Halving(factor=2))
+            for folder in list(Path("two").glob("*/"))[:3]:
+                shutil.rmtree(folder)
+        work.run(1, notify=lines.append, strategy=strategy)
+        assert [line for line in lines if line.startswith("trials")] == ["trials 1 to 8 of 10", "trials 9 to 10 of 10"]
+        statuses.append({(row["lr"], row["hidden"]): row["status"] for row in work.rows()})
+    one, two = statuses
+    assert len(one) <= 10
+    assert list(one.values()).count("stopped") >= 1, "the pruner has given up some"
+    assert list(one.values()).count("done") >= 1
+    done = [combination for combination, status in one.items() if status == "done"]
+    assert all(two[combination] == "done" for combination in done), "the choices are the same"
+    lines.clear()
+    Sweep(base, grid, Path("one")).run(1, notify=lines.append, strategy=strategy)
+    assert not [line for line in lines if "R²" in line], "nothing is trained again"
+
+
+def test_a_combination_that_is_chosen_twice_is_trained_once(table, no_figures):
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    base = RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=2, reading=_reading())
+    work, lines = Sweep(base, Grid.parse(["lr=0.0001,1e9"]), Path("swept")), []
+    work.run(1, notify=lines.append, strategy=OptunaSearch(trials=9, sampler="random", pruner="none"))
+    trained = [line for line in lines if "seed=0: " in line]
+    assert len(trained) == 2
+    assert any(line.endswith("diverged") for line in trained)
+
+
+def test_a_training_with_a_time_budget_from_the_command_line(table, no_figures):
+    words = ["train", str(table), "--target", "sum", "--time-budget", "1e-6", "--epochs", "50", "--out", "run"]
+    result = CliRunner().invoke(application(), words)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads(Path("run/metrics.json").read_text())
+    assert (metrics["epochs"], metrics["interrupted"]) == (1, False)
+    assert metrics["stopped"] == "the time budget of 1e-06 s has no room for another epoch after 1 epoch"
+    assert metrics["settings"]["time_budget"] == 1e-6
+
+
+def _reading():
+    from pellucid.data.sources.user_data import ReadOptions
+
+    return ReadOptions(target="sum")
+
+
+def test_nested_validation(table, no_figures):
+    words = [table, "--target", "sum", *MLP, "--grid", "lr=0.001,0.01", "--epochs", 3, "--jobs", 1, "--splits", 2]
+    text, _ = sweep(*words, "--out", "nested")
+    results = json.loads(Path("nested/nested.json").read_text())
+    assert [one["split"] for one in results] == [0, 1]
+    shas = set()
+    for one in results:
+        (run,) = one["winner"]
+        config = json.loads(Path(f"nested/split={one['split']}/{run}/config.json").read_text())
+        assert config["data"]["split_seed"] == one["split"]
+        shas.add(config["data"]["sha256"])
+        evaluated = CliRunner().invoke(
+            application(), ["evaluate", f"nested/split={one['split']}/{run}", "--json", "--no-report"]
+        )
+        assert json.loads(evaluated.stdout)["r2"] == pytest.approx(one["test"]["r2"])
+    assert len(shas) == 2, "the splits differ"
+    mean = np.mean([one["test"]["r2"] for one in results])
+    assert f"best run  test R² {mean:.4f}, standard deviation " in text
+    assert text.splitlines()[-1] == "the sweeps of the splits and nested.json are in nested"
+    rows, _ = sweep(*words, "--out", "nested", "--json")
+    assert json.loads(rows) == results
+    _, err = sweep(*words[:-2], "--out", "nested", code=2)
+    assert "is not a sweep" in err
+    sweep(*words[:-2], "--out", "single")
+    _, err = sweep(*words, "--out", "single", code=2)
+    assert "single is a sweep on one split of the data" in err
+    Path("text.txt").write_text("abc def. " * 200)
+    _, err = sweep("text.txt", "--grid", "lr=0.1", "--splits", 2, "--out", "texts", code=2)
+    assert "--splits does not apply to text in windows" in err
+    assert not os.path.exists("texts")
