@@ -281,6 +281,8 @@ compare run again --out new
 compare run digits.pellucid
 sweep mnist --grid lr=0.1,1 --grid hidden=8;4x4 --seeds 2 --model mlp --epochs 1 --jobs 1 --out sweep
 sweep mnist --grid optimizer=adam,sgd --limit 30 --json
+sweep mnist --grid dropout=0,0.2 --strategy halving --decay 0.01 --time-budget 60 --ensemble 2 --test --splits 2 --out sweep
+sweep mnist --grid lr=0.1,1 --strategy optuna --trials 3 --sampler tpe --pruner median --out sweep
 export table.pellucid --numpy new.py
 export digits.pellucid --numpy new.py --onnx new.onnx
 data show table.csv --target kind --missing mean

@@ -209,6 +209,18 @@ def test_all_seeds_of_a_combination_go_on_together(tmp_path, mnist_folder, no_fi
     assert len({rate for rate, _ in done}) == 1
 
 
+def test_processes_make_the_choices_of_one(table, no_figures, monkeypatch):
+    monkeypatch.setenv("PELLUCID_KERNELS", "reference")  # loaded in less time by each of the processes
+    base = RunSettings(data=str(table), model="mlp", hidden="4", optimizer="adam", epochs=6, reading=_reading())
+    grid, found = Grid.parse(["lr=0.001,0.003,0.01,0.03"]), []
+    for jobs in (1, 2):
+        work = Sweep(base, grid, Path(f"swept-{jobs}"))
+        work.run(jobs, notify=lambda line: None, strategy=Halving(factor=2), time_budget=600)
+        found.append([{**row, "seconds": None} for row in work.rows()])
+    assert found[0] == found[1]
+    assert [row["status"] for row in found[0]].count("done") == 1
+
+
 class Clock:
     """The clocks of sweeps and their cells: ``step`` seconds pass at each look of a cell at it."""
 

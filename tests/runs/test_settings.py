@@ -37,6 +37,9 @@ OTHER_VALUES = {
     ),
     "from_run": "/runs/first",
     "watch": True,
+    "dropout": 0.2,
+    "decay": 0.01,
+    "time_budget": 60.0,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from pathlib import Path
@@ -215,6 +216,7 @@ def _table(work: Sweep, rows: list[dict[str, Any]], summaries: dict[tuple[Any, .
     names, seeds = list(work.grid.values), work.grid.seeds
     complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: one[1].standing.key)
     begun = [one for one in summaries.items() if one[1].mean is None and (one[1].scores or one[1].stopped or one[1].diverged)]
+    begun.sort(key=lambda one: -max((*one[1].scores, *one[1].stopped), default=-math.inf))
     lines = [f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:"]
     for some in (complete, begun):
         for combination, summary in some[:LISTED]:
