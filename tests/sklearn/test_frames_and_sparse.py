@@ -224,7 +224,8 @@ def test_rows_of_a_sparse_matrix():
     matrix = SparseMatrix.of(scipy.sparse.csr_matrix(dense))
     assert (len(matrix), matrix.shape, matrix.ndim, matrix.dtype) == (4, (4, 3), 2, np.float64)
     np.testing.assert_array_equal(matrix.toarray(), dense)
-    for rows in (slice(1, 3), np.array([3, 0, 3]), np.array([-1, 2]), np.array([True, False, True, False]), np.array([], int), []):
+    mask = np.array([True, False, True, False])
+    for rows in (slice(1, 3), np.array([3, 0, 3]), np.array([-1, 2]), mask, np.array([], int), []):
         np.testing.assert_array_equal(matrix[rows].toarray(), dense[rows])
         np.testing.assert_array_equal(matrix.write(rows, np.full((len(dense[rows]), 3), 9.0)), dense[rows])
     parts = scipy.sparse.coo_matrix(([1.0, 2.0], ([0, 0], [1, 1])), (2, 2))  # an entry in two parts
