@@ -210,7 +210,7 @@ def test_the_report_has_scores_ranks_losses_and_times(folder: Path):
     for line in report.splitlines():
         if line.startswith("| "):
             rows[line.split(" | ")[0].strip("| ")].append([cell.strip() for cell in line.strip("| ").split(" | ")])
-    assert rows["pellucid"][0][1:] == ["0.50 (0.50 to 0.50)"] + ["0.50"] * 2 + ["2.00", "1", "1"]
+    assert rows["pellucid"][0][1:] == ["0.50 (0.50 to 0.50)", "0.50 (0.50 to 0.50)", "–", "2.00", "1", "1"]
     assert rows["mlp"][0][4:] == ["3.00", "2", "1"]
     assert rows["xgboost"][0][1] == "1.00 (1.00 to 1.00)"
     assert rows["diabetes"][0] == ["diabetes", "0.8050 ± 0.0820", "0.7050 ± 0.0820", "**0.9050 ± 0.0820**"]

@@ -9,6 +9,7 @@ import pytest
 
 from pellucid import (
     L2,
+    SELU,
     Adam,
     AverageWeights,
     Chain,
@@ -18,6 +19,7 @@ from pellucid import (
     CosineCycles,
     Decay,
     Dense,
+    Dropout,
     Identity,
     KeepBest,
     LeCun,
@@ -37,6 +39,8 @@ from pellucid.recipes.tables import (
     MIN_EPOCHS,
     MIN_VALIDATED,
     RATES,
+    SPARSE_DECAY,
+    SPARSE_RATES,
     VALIDATION,
     table_network,
     table_optimizer,
@@ -159,12 +163,19 @@ def test_numbers_of_wide_rows_have_no_embeddings():
     assert table_network(wide, "classes", 2).layers[0] == Dense(HIDDEN[0], LeCun())
     assert table_network((*wide, 7), "classes", 2).layers[:2] == (Columns((*wide, 7)), Dense(HIDDEN[0], LeCun()))
     assert isinstance(table_network(wide[1:], "classes", 2).layers[0], Columns)
-    assert table_network(KINDS[:2], "classes", 2, embedded=False).layers[0] == Dense(HIDDEN[0], LeCun())
 
 
 def test_the_rate_and_the_decay_can_be_chosen():
     network = table_network(KINDS, "numbers", 1)
-    chosen = table_optimizer(network, 4, "numbers", 0.02, L2(0.5))
+    chosen = table_optimizer(network, 4, "numbers", 0.02, penalty=0.5)
     assert components_of(chosen) == (L2(0.5), Adam(CosineCycles(0.02), beta2=0.95))
     assert chosen.rates == table_optimizer(network, 4, "numbers").rates
-    assert components_of(table_optimizer(network, 4, "numbers", Cosine(0.3), None)) == (Adam(Cosine(0.3), beta2=0.95),)
+    assert components_of(table_optimizer(network, 4, "numbers", Cosine(0.3), penalty=0)) == (Adam(Cosine(0.3), beta2=0.95),)
+
+
+def test_sparse_rows_have_a_small_network_of_their_own():
+    recipe = table_recipe(1000, KINDS[:2], "classes", 3, sparse=True)
+    expected = Dense(32, LeCun()), SELU(), Dropout(0.5), Dense(3, Zeros()), Softmax()
+    assert recipe.network.layers == expected
+    assert components_of(recipe.optimizer) == (SPARSE_DECAY, Adam(CosineCycles(SPARSE_RATES["classes"]), beta2=0.95))
+    assert table_network(("number",), "numbers", 1, hidden=(4,), dropout=0.1, sparse=True).layers[0] == Dense(4, LeCun())

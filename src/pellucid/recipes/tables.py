@@ -41,7 +41,7 @@ from pellucid.layers import (
 )
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Columns, Composite, Graph, Node, Sequential
-from pellucid.optim import Adam, Chain, CosineCycles, Decay, Schedule, Transform
+from pellucid.optim import L2, Adam, Chain, CosineCycles, Decay, Schedule, Transform
 from pellucid.training import AverageWeights, FitOptions, KeepBest
 
 Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
@@ -58,7 +58,10 @@ FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
-MAX_EMBEDDED = 256  # values of a row: of more, such as pixels or counts of words, numbers have no embeddings and no scales
+MAX_EMBEDDED = 256  # values of a row: of more, such as pixels, numbers have no embeddings and no scales
+# Of sparse rows, such as counts of words: one small layer, which has thousands of rows of weights, is regularized strongly.
+SPARSE_HIDDEN, SPARSE_DROPOUT, SPARSE_DECAY = (32,), 0.5, Decay(11.3)
+SPARSE_RATES = RATES | {"classes": 0.02, "labels": 0.02}
 
 
 @dataclass(frozen=True)
@@ -80,26 +83,26 @@ def table_recipe(
     kinds: Sequence[str | int],
     answer: Answer,
     outputs: int,
-    hidden: Sequence[int] = HIDDEN,
+    hidden: Sequence[int] | None = None,
     activation: Layer | None = None,
-    dropout: float = DROPOUT,
+    dropout: float | None = None,
     *,
-    embedded: bool | None = None,
+    sparse: bool = False,
 ) -> TableRecipe:
     """Return the recipe for a table of this many ``rows``.
 
     ``kinds`` are those of the values of a row, as in the input stage of a table: "number", "binary", or the number of codes of
     a category. Numbers are expected to be scaled to a middle of 0 and a spread of about 1. ``answer`` says what is predicted:
     "numbers", standardized; "classes", of which each row has one of ``outputs``; or "labels", ``outputs`` independent answers.
-    ``hidden`` are the widths of the hidden layers, each with the ``activation`` (None for that of the recipe) and ``dropout``.
-    ``embedded`` is whether numbers have embeddings and scales, or go to the first dense layer as they are; None for rows of up
-    to MAX_EMBEDDED values.
+    ``hidden`` are the widths of the hidden layers, each with the ``activation`` and ``dropout``; None is what the recipe has.
+    ``sparse`` rows are numbers that are mostly 0, such as counts of words, scaled to a mean square of about 1. They, and rows of
+    more than MAX_EMBEDDED values, go to the first dense layer as they are.
 
     Raises ConfigError for an unknown answer and unknown kinds.
     """
     if answer not in RATES:
         raise ConfigError(f"table_recipe(answer={answer!r}): expected {', '.join(map(repr, RATES))}")
-    network = table_network(kinds, answer, outputs, hidden, activation, dropout, embedded=embedded)
+    network = table_network(kinds, answer, outputs, hidden, activation, dropout, sparse=sparse)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),
         "classes": CrossEntropy(),
@@ -107,7 +110,8 @@ def table_recipe(
     }
     validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
     fit = fit_options(math.ceil(rows * (1 - validation)), validated=validation > 0)
-    return TableRecipe(network, losses[answer], table_optimizer(network, len(kinds), answer), fit, validation)
+    optimizer = table_optimizer(network, len(kinds), answer, sparse=sparse)
+    return TableRecipe(network, losses[answer], optimizer, fit, validation)
 
 
 def fit_options(rows: int, *, validated: bool) -> FitOptions:
@@ -125,36 +129,45 @@ def table_optimizer(
     values: int,
     answer: Answer,
     learning_rate: float | Schedule | None = None,
-    shrinkage: Transform | None = DECAY,
+    *,
+    penalty: float | None = None,
+    sparse: bool = False,
 ) -> Chain:
     """Return the optimizer for a network that reads rows of this many values, with a rate for each kind of parameter.
 
-    ``learning_rate`` is that of weights of variance 1: a schedule, or the peak of the schedule of the recipe.
+    ``learning_rate`` is that of weights of variance 1: a schedule, or the peak of the schedule of the recipe. A ``penalty``
+    ½ λ ΣW² with this λ takes the place of the decay of the recipe. ``sparse`` is that of :func:`table_recipe`.
     """
     slots = network.build((values,)).slots
-    schedule = learning_rate if isinstance(learning_rate, Schedule) else CosineCycles(learning_rate or RATES[answer])
+    peak = (SPARSE_RATES if sparse else RATES)[answer]
+    schedule = learning_rate if isinstance(learning_rate, Schedule) else CosineCycles(learning_rate or peak)
+    shrinkage: tuple[Transform, ...] = (SPARSE_DECAY if sparse else DECAY,)
+    if penalty is not None:
+        shrinkage = (L2(penalty),) if penalty else ()
     rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
-    return Chain(*(() if shrinkage is None else (shrinkage,)), Adam(schedule, beta2=0.95), rates=rates)
+    return Chain(*shrinkage, Adam(schedule, beta2=0.95), rates=rates)
 
 
 def table_network(
     kinds: Sequence[str | int],
     answer: Answer,
     outputs: int,
-    hidden: Sequence[int] = HIDDEN,
+    hidden: Sequence[int] | None = None,
     activation: Layer | None = None,
-    dropout: float = DROPOUT,
+    dropout: float | None = None,
     *,
-    embedded: bool | None = None,
+    sparse: bool = False,
 ) -> Composite:
     """Return the network of the recipe, for rows of values of these kinds. The arguments are those of :func:`table_recipe`."""
     function = activation or (Mish() if answer == "numbers" else SELU())
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
     layers: list[Layer] = []
-    if len(kinds) <= MAX_EMBEDDED if embedded is None else embedded:
+    if len(kinds) <= MAX_EMBEDDED and not sparse:
         layers += [Columns(kinds, _embedding()), LearnedScale()]
     elif any(isinstance(kind, int) for kind in kinds):
         layers.append(Columns(kinds))
+    hidden = (SPARSE_HIDDEN if sparse else HIDDEN) if hidden is None else hidden
+    dropout = (SPARSE_DROPOUT if sparse else DROPOUT) if dropout is None else dropout
     for width in hidden:
         layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
     return Sequential(*layers, Dense(outputs, Zeros()), heads[answer])

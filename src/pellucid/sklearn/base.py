@@ -34,8 +34,8 @@ from pellucid.layers import Layer
 from pellucid.losses import Loss
 from pellucid.networks import Composite, Sequential
 from pellucid.networks.columns import width_with_vectors, with_vectors
-from pellucid.optim import L2, Optimizer, Schedule
-from pellucid.recipes.tables import DECAY, Answer, table_optimizer
+from pellucid.optim import Optimizer, Schedule
+from pellucid.recipes.tables import Answer, table_optimizer
 from pellucid.sklearn.building import build_network, build_optimizer, build_table_network, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
@@ -261,8 +261,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         elif settings.standardize:
             network = Sequential(rescaling_of(data.x, data.sample_weight), network)
         if settings.recipe == TABLE and settings.optimizer is None:
-            shrinkage = DECAY if settings.alpha is None else L2(settings.alpha) if settings.alpha else None
-            optimizer: Optimizer = table_optimizer(network, len(kinds), self._answer, settings.learning_rate, shrinkage)
+            optimizer: Optimizer = table_optimizer(
+                network,
+                len(kinds),
+                self._answer,
+                settings.learning_rate,
+                penalty=settings.alpha,
+                sparse=self._encoding.sparse > 0,
+            )
         else:
             optimizer = build_optimizer(settings.optimizer, settings.learning_rate, settings.alpha, owner)
         self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
@@ -272,8 +278,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Return the network and its loss, for samples of this shape, or rows of values of these kinds."""
         owner, heads = type(self).__name__, self._allowed_heads()
         if settings.recipe == TABLE:
-            embedded = False if self._encoding.sparse else None
-            return build_table_network(settings, kinds, self._answer, max(heads.values()), embedded, owner)
+            return build_table_network(settings, kinds, self._answer, max(heads.values()), self._encoding.sparse > 0, owner)
         of_network = (width_with_vectors(kinds),) if kinds else shape
         network, loss = build_network(settings.hidden, settings.activation, settings.dropout, of_network, heads, owner)
         return with_vectors(network, kinds), loss

@@ -61,11 +61,11 @@ def rescaling_of(x: Array, w: Array | None) -> Rescale:
 
 
 def size_of_values(x: Any) -> float:
-    """Return the root of the mean square of the values of sparse samples that are not 0, by which they are divided.
+    """Return the root of the mean square of sparse samples, zeros included, by which they are divided.
 
     A mean is not subtracted, as the zeros would become other numbers, and columns keep their proportions: those of rare words
     would become large.
     """
     values = x.values if isinstance(x, SparseMatrix) else x[x != 0]
-    size = math.sqrt(float(values @ values) / len(values)) if len(values) else 0.0
+    size = math.sqrt(float(values @ values) / math.prod(x.shape)) if len(values) else 0.0
     return size if size > 0 else 1.0

@@ -14,7 +14,7 @@ from pellucid.training import AverageWeights, EarlyStopping, FitOptions, KeepBes
 
 TABLE, PLAIN = "table", "plain"
 DEFAULTS: dict[str, dict[str, Any]] = {  # of the settings that are None
-    TABLE: {"hidden": tables.HIDDEN, "dropout": tables.DROPOUT, "validation_fraction": tables.VALIDATION},
+    TABLE: {"validation_fraction": tables.VALIDATION},
     PLAIN: {
         "hidden": (100,),
         "activation": "relu",
