@@ -95,8 +95,8 @@ def table_recipe(
     a category. Numbers are expected to be scaled to a middle of 0 and a spread of about 1. ``answer`` says what is predicted:
     "numbers", standardized; "classes", of which each row has one of ``outputs``; or "labels", ``outputs`` independent answers.
     ``hidden`` are the widths of the hidden layers, each with the ``activation`` and ``dropout``; None is what the recipe has.
-    ``sparse`` rows are numbers that are mostly 0, such as counts of words, scaled to a mean square of about 1. They, and rows of
-    more than MAX_EMBEDDED values, go to the first dense layer as they are.
+    ``sparse`` rows are numbers that are mostly 0, such as counts of words, scaled to a mean square of about 1. They, and rows
+    of more than MAX_EMBEDDED values, go to the first dense layer as they are.
 
     Raises ConfigError for an unknown answer and unknown kinds.
     """
