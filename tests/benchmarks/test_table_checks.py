@@ -62,7 +62,7 @@ def test_a_table_is_trained_by_the_command_line(tmp_path: Path):
     found = trainings.train("diabetes", 120, 0)
     assert found["used_rows"] == 120
     assert 1 <= found["best_epoch"] <= found["epochs"]
-    assert 0 < found["best"] <= found["end"]
+    assert 0 < found["best"] <= found["end"] * (1 + 1e-5), "history.csv has six digits"
 
 
 def test_trainings_that_end_above_their_lowest_loss_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
