@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contenders.generation import Size
+from benchmarks.contenders.transformer import Size
 from benchmarks.jobs import Check
+from benchmarks.transformer_jobs import reference_logits
 
 TEMPERATURE, TOP_K, PROMPT = 0.8, 20, 1
 CHECKED = 40  # tokens
@@ -56,41 +57,12 @@ def parameters(size: Size) -> dict[str, Any]:
     }
 
 
-def _normalized(x: Any, scale: Floats) -> Any:
-    x = x - x.mean(axis=-1, keepdims=True)
-    return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-5) * scale
-
-
-def _gelu(x: Any) -> Any:
-    """x Φ(x), with the error function of Abramowitz and Stegun, formula 7.1.26: the error is at most 1.5e-7."""
-    z = np.abs(x) / np.sqrt(2)
-    t = 1 / (1 + 0.3275911 * z)
-    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    return x * 0.5 * (1 + np.sign(x) * (1 - series * np.exp(-z * z)))
-
-
-def reference_logits(size: Size, tokens: Sequence[int]) -> Any:
-    """Return the logits of the token after these, of which there are at most as many as the context has positions."""
-    p, t = parameters(size), len(tokens)
-    x = (p["tokens"][list(tokens)] + p["positions"][:t]).astype(np.float64)
-    for block in p["blocks"]:
-        q, k, v = np.split(_normalized(x, block["scale1"]) @ block["qkv"], 3, axis=1)
-        q, k, v = (one.reshape(t, size.heads, -1).swapaxes(0, 1) for one in (q, k, v))
-        scores = q @ k.swapaxes(1, 2) / np.sqrt(q.shape[2])
-        scores[:, np.arange(t) > np.arange(t)[:, None]] = -np.inf
-        weights = np.exp(scores - scores.max(axis=2, keepdims=True))
-        weights /= weights.sum(axis=2, keepdims=True)
-        x = x + (weights @ v).swapaxes(0, 1).reshape(t, -1) @ block["out"]
-        x = x + _gelu(_normalized(x, block["scale2"]) @ block["up"]) @ block["down"]
-    return _normalized(x, p["scale"])[-1] @ p["tokens"].T
-
-
-def check_tokens(size: Size, greedy: Callable[[int], Sequence[int]]) -> None:
-    """Raise RuntimeError unless ``greedy(count)`` writes the most likely tokens after the prompt."""
+def check_tokens(size: Size, p: dict[str, Any], greedy: Callable[[int], Sequence[int]]) -> None:
+    """Raise RuntimeError unless ``greedy(count)`` writes the most likely tokens after the prompt, with the parameters p."""
     found = list(greedy(CHECKED))
     tokens = [PROMPT]
     for token in found:
-        z = reference_logits(size, tokens)
+        z = reference_logits(size, p, np.array([tokens]))[0, -1]
         if not z[token] >= z.max() - 1e-3:
             raise RuntimeError(f"this is another network: token {len(tokens)} is {token}, that of the reference {z.argmax()}")
         tokens.append(token)

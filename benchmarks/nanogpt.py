@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.contenders.transformer import SIZES
 from benchmarks.environment import child_environment, machine
-from benchmarks.transformer_jobs import SIZES
 
 LIBRARIES = ("pellucid", "torch")
 SIZE = SIZES["4 layers, 128 wide, context 64"]

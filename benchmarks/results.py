@@ -127,6 +127,10 @@ class Result:
         units = {row.unit for row in self.rows if row.label in ratios}
         return geometric_mean(ratios.values()) if len(ratios) > 1 and len(units) == 1 else None
 
+    def problems(self) -> dict[str, Any]:
+        """Return what was skipped and what failed, as JSON data."""
+        return {"skipped": self.skipped, "failures": [asdict(failure) for failure in self.failures]}
+
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON data, including all measurements."""
         plain = asdict(self)

@@ -1,4 +1,4 @@
-"""Two checks of Pellucid's default training on tables: ``python -m benchmarks.tables --check rising`` and ``--check sparse``.
+"""Checks of Pellucid's default training on tables: ``python -m benchmarks.tables --check rising``, ``sparse`` or ``coverage``.
 
 **rising.** ``pellucid train`` is run with its defaults on each of the tables and on 50 random subsets of 100 to 1,000 rows,
 five of each table. A training must not end with parameters whose validation loss is more than 2 % above the lowest of its
@@ -7,6 +7,11 @@ epochs, whatever came after that epoch. Both losses are those in the run folder.
 **sparse.** A classifier is trained on 10,000 synthetic texts as a sparse matrix of 20,000 columns: four subjects, about 80
 words from a Zipf distribution in each text, TF-IDF in float64. Measured are the seconds and the peak of memory during the fit,
 which together with the matrix should be at most three times the matrix and the parameters.
+
+**coverage.** ``pellucid train`` is run with its defaults on the regressions, each with several splits into training,
+validation and test part. The prediction intervals of 90 % of ``pellucid evaluate``, calibrated on the validation part, should
+contain 88 to 92 % of the truths in the test part, in the mean over the splits. A table has as many splits as that mean needs
+for a standard error of 1 %, if the splits are taken for independent.
 """
 
 from __future__ import annotations
@@ -34,6 +39,9 @@ SPARSE = {"rows": 10_000, "columns": 20_000}
 SPARSE_CONTENDERS = ("pellucid", "mlp")
 MOST_MEMORY = 3.0  # times the matrix and the parameters
 TRAININGS = Contender("pellucid train", "benchmarks.contenders.tables.trainings")
+COVERED = (0.88, 0.92)
+COVERAGE_ERROR = 0.01  # the standard error of a mean
+FEWEST_SPLITS, PART = 3, 0.1  # the parts for validation and test
 MIB = 2**20
 
 
@@ -167,6 +175,64 @@ def sparse_text(result: Result, found: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, *_problems(result)]) + "\n"
 
 
+def split_count(rows: int) -> int:
+    """Return the number of splits of a table.
+
+    With n rows each for validation and test, the coverage of one split has the variance 2·0.9·0.1/n: one half from the
+    calibration and one from the measurement.
+    """
+    return max(FEWEST_SPLITS, math.ceil(2 * 0.9 * 0.1 / (PART * rows) / COVERAGE_ERROR**2))
+
+
+def coverage(facts: dict[str, Any], tables: Sequence[str], out: Path, settings: Settings) -> Found:
+    """Measure the coverage on the regressions among the tables, and write ``coverage.json`` and ``coverage.md``."""
+    result, found = Result("coverage", ""), list[dict[str, Any]]()
+    for name in (one for one in tables if not TABLES[one].classifies):
+        if missing := TABLES[name].missing_package():
+            result.skipped[name] = f"{missing} is not installed"
+            continue
+        session = open_session(TRAININGS, result, settings)
+        if session is None:
+            break
+        splits, label = list[dict[str, Any]](), ""
+        with session:
+            try:
+                for seed in range(split_count(TABLES[name].rows)):
+                    label = f"{name}, split {seed}"
+                    measured = session.request("call", function="cover", arguments={"table": name, "seed": seed})["value"]
+                    splits.append({"seed": seed, **measured})
+                    settings.notify(f"{label}: {100 * splits[-1]['covered']:.1f} % of {splits[-1]['test_rows']:,} rows")
+            except Crashed as crash:
+                report_crash(result, TRAININGS.name, label, crash, settings)
+        if splits:
+            found.append({"table": name, **_means(splits), "splits": splits})
+    low, high = COVERED
+    failed = not found or any(not low <= one["covered"] <= high for one in found)
+    return _written("coverage", facts, result, found, coverage_text(result, found), out, failed)
+
+
+def _means(splits: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return the means over the splits, and the standard error of the mean coverage that is expected of independent splits."""
+    means = {key: sum(one[key] for one in splits) / len(splits) for key in ("test_rows", "covered", "expected", "width")}
+    return means | {"error": math.sqrt(sum(one["deviation"] ** 2 for one in splits)) / len(splits)}
+
+
+def coverage_text(result: Result, found: Sequence[dict[str, Any]]) -> str:
+    """Return the results of the check in Markdown."""
+    lines = ["# Coverage of prediction intervals of 90 %", ""]
+    lines.append(
+        f"Trainings with the defaults of `pellucid train`. The aim is {100 * COVERED[0]:.0f} to {100 * COVERED[1]:.0f} % for "
+        "each table. The width is that of the intervals, in standard deviations of the target; without a model it would be 3.3 "
+        "for normal values."
+    )
+    lines += ["", "| table | splits | test rows | covered | expected | width |", "|---|" + "---:|" * 5]
+    for one in found:
+        cells = [one["table"], len(one["splits"]), f"{one['test_rows']:,.0f}", f"{100 * one['covered']:.1f} %"]
+        cells += [f"{100 * one['expected']:.1f} ± {100 * one['error']:.1f} %", f"{one['width']:.2f}"]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*lines, *_problems(result)]) + "\n"
+
+
 def _problems(result: Result) -> list[str]:
     lines = [line for name, reason in result.skipped.items() for line in ("", f"Skipped: {name}: {reason}.")]
     for failure in result.failures:
@@ -179,11 +245,14 @@ def _written(
     name: str, facts: dict[str, Any], result: Result, found: list[dict[str, Any]], text: str, out: Path, failed: bool
 ) -> Found:
     out.mkdir(parents=True, exist_ok=True)
-    problems = {"skipped": result.skipped, "failures": [asdict(failure) for failure in result.failures]}
-    everything = {**facts, **problems, "results": found}
+    everything = {**facts, **result.problems(), "results": found}
     (out / f"{name}.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
     (out / f"{name}.md").write_text(text, encoding="utf-8")
     return Found(text, failed or bool(result.failures))
 
 
-CHECKS: dict[str, Callable[[dict[str, Any], Sequence[str], Path, Settings], Found]] = {"rising": rising, "sparse": sparse}
+CHECKS: dict[str, Callable[[dict[str, Any], Sequence[str], Path, Settings], Found]] = {
+    "rising": rising,
+    "sparse": sparse,
+    "coverage": coverage,
+}

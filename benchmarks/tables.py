@@ -13,7 +13,7 @@ fit includes the preparation of the columns.
 Results are written to the folder ``--out`` after each fit. If the command is given again, it goes on where it ended, and
 measures again what was measured with other versions (for Pellucid, another source) or on another machine.
 
-``--check rising`` and ``--check sparse`` run the checks in ``benchmarks.table_checks`` instead.
+``--check rising``, ``--check sparse`` and ``--check coverage`` run the checks in ``benchmarks.table_checks`` instead.
 """
 
 from __future__ import annotations
@@ -184,14 +184,9 @@ def measure(
                     store.runs.append(Run(table, name, seed, **found, identity=identities[name]))
                     seconds = f"fit {found['fit']:.3g} s, predict {1e3 * found['predict']:.3g} ms"
                     settings.notify(f"{table}, {name}, seed {seed}: {found['score']:.4f}, {seconds}")
-                    store.write(facts | problems(result))
-        store.write(facts | problems(result), report=True)
+                    store.write(facts | result.problems())
+        store.write(facts | result.problems(), report=True)
     return result
-
-
-def problems(result: Result) -> dict[str, Any]:
-    """Return what was skipped and what failed, as JSON data."""
-    return {"skipped": result.skipped, "failures": [asdict(failure) for failure in result.failures]}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -272,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not store.runs:
         print("nothing was measured: " + "; ".join(f"{name}: {reason}" for name, reason in result.skipped.items()))
         return 1
-    print(store.write(facts | problems(result), report=True))
+    print(store.write(facts | result.problems(), report=True))
     settings.notify(f"written: {given.out / RESULTS}, {given.out / REPORT}")
     return 1 if result.failures else 0
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import data
+from benchmarks.contenders.transformer import Size
 from benchmarks.jobs import Job, loss_falls
 
 RATE, BETAS, DECAY, NORM = 1e-3, (0.9, 0.99), 0.1, 1.0
@@ -27,24 +27,6 @@ MEMORY_STEPS = 3
 TOLERANCE = 2e-4  # of the first loss, relative
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Size:
-    """The size of a Transformer; there are four times as many hidden units as columns."""
-
-    layers: int
-    heads: int
-    width: int
-    context: int
-    tokens: int = 65  # the characters of Shakespeare
-
-
-SIZES = {
-    "4 layers, 128 wide, context 64": Size(4, 4, 128, 64),
-    "6 layers, 192 wide, context 256": Size(6, 6, 192, 256),
-    "4 layers, 128 wide, context 1024": Size(4, 4, 128, 1024),
-}
 
 
 def parameters(size: Size, seed: int = 0) -> dict[str, Any]:
@@ -85,29 +67,40 @@ def batches(size: Size, batch: int) -> list[tuple[Any, Any]]:
     return found
 
 
-@functools.cache
-def first_loss(size: Size, batch: int) -> float:
-    """Return the loss of the initial parameters on the first batch, computed in float64 with plain formulas."""
-    x, y = batches(size, batch)[0]
-    (n, t), w, p = x.shape, size.width, parameters(size)
+def reference_logits(size: Size, p: dict[str, Any], x: Any) -> Any:
+    """Return the logits of tokens x (n, t) with the parameters p, computed in float64 with plain formulas."""
+    (n, t), w = x.shape, size.width
     d = w // size.heads
-
-    def normalized(a: Any) -> Any:
-        a = a - a.mean(axis=-1, keepdims=True)
-        return a / np.sqrt((a * a).mean(axis=-1, keepdims=True) + 1e-5)
-
-    z = p["tokens"].astype(np.float64)[x] + p["positions"]
+    z = p["tokens"].astype(np.float64)[x] + p["positions"][:t]
     for block in p["blocks"]:
-        q, k, v = (
-            part.reshape(n, t, size.heads, d).swapaxes(1, 2) for part in np.split(normalized(z) @ block["qkv"], 3, axis=2)
-        )
+        qkv = _normalized(z, block["scale1"]) @ block["qkv"]
+        q, k, v = (part.reshape(n, t, size.heads, d).swapaxes(1, 2) for part in np.split(qkv, 3, axis=2))
         scores = np.where(np.tri(t) > 0, q @ k.swapaxes(2, 3) / math.sqrt(d), -np.inf)
         weights = np.exp(scores - scores.max(axis=3, keepdims=True))
         weights /= weights.sum(axis=3, keepdims=True)
         z = z + (weights @ v).swapaxes(1, 2).reshape(n, t, w) @ block["out"]
-        hidden = normalized(z) @ block["up"]
-        z = z + (hidden * (1 + np.vectorize(math.erf)(hidden / math.sqrt(2))) / 2) @ block["down"]
-    logits = normalized(z) @ p["tokens"].T
+        z = z + _gelu(_normalized(z, block["scale2"]) @ block["up"]) @ block["down"]
+    return _normalized(z, p["scale"]) @ p["tokens"].T
+
+
+def _normalized(x: Any, scale: Floats) -> Any:
+    x = x - x.mean(axis=-1, keepdims=True)
+    return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-5) * scale
+
+
+def _gelu(x: Any) -> Any:
+    """x Φ(x), with the error function of Abramowitz and Stegun, formula 7.1.26: the error is at most 1.5e-7."""
+    z = np.abs(x) / math.sqrt(2)
+    t = 1 / (1 + 0.3275911 * z)
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    return x * 0.5 * (1 + np.sign(x) * (1 - series * np.exp(-z * z)))
+
+
+@functools.cache
+def first_loss(size: Size, batch: int) -> float:
+    """Return the loss of the initial parameters on the first batch."""
+    x, y = batches(size, batch)[0]
+    logits = reference_logits(size, parameters(size), x)
     chosen = np.take_along_axis(logits, y[..., None], 2)[..., 0]
     return float((np.log(np.exp(logits).sum(axis=2)) - chosen).mean())
 

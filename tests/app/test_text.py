@@ -8,19 +8,22 @@ import os
 import shutil
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import unpack
 from starlette.testclient import TestClient
 
-from pellucid import ConfigError, CrossEntropy, Dense, Sequential, Softmax
+from pellucid import ConfigError, CrossEntropy, Dense, Embedding, Flatten, Sequential, Softmax
 from pellucid.app import server
+from pellucid.app.api import RequestFields
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
-from pellucid.app.tabs.text import SHOWN, SMALL
+from pellucid.app.tabs.text import MAX_DRAWN, SHOWN, SMALL, _drawn
 from pellucid.app.texts import CARD, TextNetworks, is_text
 from pellucid.data import Corrections
+from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.explain import attention_weights, logit_lens, probabilities_without
 from pellucid.runs.folder import RunFolder, open_run
 from tests.app.conftest import ADDRESS
@@ -126,6 +129,36 @@ def test_what_is_written_is_that_of_the_changed_network(ask, model):
     assert ask(blocks_off=off, seed=0, temperature=0)["drawn"]["text"] == model.tokenizer.decode([p.argmax()])
 
 
+class Pieces:
+    """Tokens of the bytes of あ (e3 81 82): the second ends one character and begins the next."""
+
+    def decode(self, tokens):
+        pieces = [b"\xe3", b"\x81\x82\xe3", b"\x81\x82", b"a", b"\xff"]
+        return b"".join(pieces[token] for token in tokens).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("writes", "text", "end"),
+    [
+        ([3, 0], "a", False),
+        ([0, 1, 2, 3], "ああ", False),
+        ([0, *[1] * 6, 2, 3], "あ" * 7, False),
+        ([0, *[1] * 50], "あ" * (MAX_DRAWN - 1), False),
+        ([0, 1, 5], "あ", False),
+        ([5], "", True),
+        ([0, 5], "", True),
+        ([4] * 9, "����", False),
+    ],
+)
+def test_no_character_is_given_up_while_more_of_it_follows(writes, text, end):
+    stage, model = SimpleNamespace(tokenizer=Pieces(), separator=5), SimpleNamespace(input_shape=(100,))
+    logits = np.eye(6, dtype=np.float32)[writes]  # after each token that is drawn
+    prompt = np.array([3, 3])
+    request = RequestFields({"seed": 0, "temperature": 0})
+    drawn = _drawn(SimpleNamespace(stage=stage, model=model), request, prompt, logits[0], lambda all_: logits[len(all_) - 2])
+    assert drawn == {"text": text, "end": end}
+
+
 def test_a_line_begins_with_nothing_and_ends(ask, text_runs):
     model, text, ended = open_run(text_runs["gru-names"])[0], "", False
     assert [one["name"] for one in ask("", "gru-names")["tokens"]] == ["end of line"]
@@ -198,6 +231,12 @@ def test_only_runs_of_text_are_added(text_runs, trained_runs, tmp_path):
     folder = RunFolder(tmp_path / "table", "table")
     folder.save_model(network)
     with pytest.raises(ConfigError, match="not trained on text"):
+        texts.add(folder.path)
+    classes = Sequential(Embedding(4, 3), Flatten(), Dense(2), Softmax())
+    model = classes.compile((4,), CrossEntropy(), input_stage=Tokens(CharacterTokenizer("abc"), padding=3))
+    folder = RunFolder(tmp_path / "classes", "classes")
+    folder.save_model(model)
+    with pytest.raises(ConfigError, match="classes does not predict the next of 3 tokens, so the tab Text cannot show it"):
         texts.add(folder.path)
     copy = tmp_path / "other" / "bigram"
     shutil.copytree(text_runs["bigram"], copy)

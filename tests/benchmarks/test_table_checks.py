@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import mmap
 from collections import Counter
 from pathlib import Path
 
@@ -88,6 +89,46 @@ def test_trainings_that_end_above_their_lowest_loss_are_reported(tmp_path: Path,
     assert not table_checks.rising(FACTS, ["diabetes"], tmp_path / "out", SETTINGS, count=0).failed
 
 
+@pytest.mark.parametrize(("covered", "failed"), [(0.88, False), (0.91, False), (0.87, True), (0.93, True)])
+def test_intervals_that_contain_the_truth_too_seldom_or_too_often_fail(
+    covered: float, failed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "fake_trainings.py").write_text(
+        "PACKAGES = ()\n"
+        "def cover(table, seed):\n"
+        f"    covered = {covered} + 0.001 * (-1) ** seed\n"
+        "    return dict(test_rows=90, bins=1, width=2.5, covered=covered, expected=0.903, deviation=0.06)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(table_checks, "TRAININGS", Contender("pellucid train", "fake_trainings"))
+    monkeypatch.setattr(table_checks, "COVERAGE_ERROR", 0.02)
+    found = table_checks.coverage(FACTS, ["diabetes", "breast-cancer"], tmp_path / "out", SETTINGS)
+    assert found.failed == failed
+    splits = table_checks.split_count(TABLES["diabetes"].rows)
+    (line,) = [line for line in found.text.splitlines() if line.startswith("| diabetes")]
+    assert line.startswith(f"| diabetes | {splits} | 90 | {100 * covered:.1f} % | 90.3 ± ")
+    kept = json.loads((tmp_path / "out" / "coverage.json").read_text())["results"]
+    assert [one["table"] for one in kept] == ["diabetes"], "the other one has classes"
+    assert kept[0]["error"] == pytest.approx(0.06 / math.sqrt(splits))
+    assert table_checks.coverage(FACTS, ["breast-cancer"], tmp_path / "out", SETTINGS).failed, "nothing was measured"
+
+
+def test_small_tables_have_more_splits():
+    assert table_checks.split_count(442) == 41
+    assert table_checks.split_count(10_000) == table_checks.FEWEST_SPLITS
+
+
+def test_the_coverage_of_a_split_is_measured_on_its_test_part():
+    from benchmarks.contenders.tables import trainings
+
+    one, other = (trainings.cover("diabetes", seed) for seed in (0, 1))
+    assert one["test_rows"] == 44
+    assert 0.6 < one["covered"] <= 1
+    assert one["expected"] == pytest.approx(41 / 45)
+    assert 0.5 < one["width"] < 4
+    assert one["width"] != other["width"], "another split"
+
+
 @pytest.mark.parametrize(("peak", "failed"), [(10, False), (100, True), (None, False)])
 def test_a_fit_on_a_sparse_matrix_that_takes_too_much_memory_fails(
     peak: int | None, failed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,7 +164,7 @@ def test_the_peak_of_a_fit_is_what_it_allocates():
     class Allocating:
         def fit(self, x, y):
             self.size = 40 * 2**20 if x.shape[0] > 400 else 8
-            np.ones(self.size, np.uint8)
+            np.frombuffer(mmap.mmap(-1, self.size), np.uint8)[...] = 1  # new memory, not what earlier tests have given back
 
         def score(self, x, y):
             return 0.5

@@ -85,7 +85,7 @@ def test_a_run_is_examined_with_its_data_and_history(flats):
 
 
 def test_a_run_that_has_not_ended_is_examined(flats):
-    cli("train", flats, "--target", "warm", "--epochs", 3, "--out", "run", "--quiet")
+    cli("train", flats, "--target", "warm", "--model", "mlp", "--epochs", 3, "--out", "run", "--quiet")
     shutil.copytree("run", "young")
     (flats.parent / "young/model.pellucid").unlink()
     rows = (flats.parent / "young/history.csv").read_text().splitlines()

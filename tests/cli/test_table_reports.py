@@ -187,6 +187,130 @@ def test_a_report_without_matplotlib(runs, monkeypatch, tmp_path):
     assert "clearly above 0" in page
 
 
+def write_as_it_comes(path, n, seed):
+    """Write a table with missing numbers, dates, streets (25) and cities (3), fees such as € 1,234.50, and an identifier."""
+    random = np.random.default_rng(seed)
+    lines = ["id,area,street,city,sold,fee,price,rent,warm"]
+    for i in range(n):
+        area, street, city, year = random.uniform(30, 120), random.integers(25), random.integers(3), random.integers(2015, 2024)
+        price = area * (2 + city) + 10 * (street % 5) + 8 * (year - 2015) + random.normal(0, 3)
+        cells = f"{area:.1f}", f"street {street}", ("Graz", "Linz", "Wien")[city], f"{year}-{random.integers(1, 13):02}-15"
+        kept = ["" if random.random() < 0.1 else cell for cell in cells]
+        fee, warm = f'"€ {random.integers(100, 4000):,}.50"', "yes" if area > 75 else "no"
+        lines.append(",".join([f"A{i:04}", *kept, fee, f"{price:.2f}", f"{price / 200 + city:.3f}", warm]))
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def as_it_comes(tmp_path_factory):
+    """A folder with such a table, all.csv, new rows in new.csv, and runs on it: price, warm, and two (price and rent)."""
+    folder = tmp_path_factory.mktemp("as_it_comes")
+    write_as_it_comes(folder / "all.csv", 900, 0)
+    write_as_it_comes(folder / "new.csv", 40, 1)
+    for name, targets, ignored in (
+        ("price", ["price"], ["rent", "warm"]),
+        ("warm", ["warm"], ["price", "rent"]),
+        ("two", ["price", "rent"], ["warm"]),
+    ):
+        options = [*(f"--target={one}" for one in targets), *(f"--ignore={one}" for one in ignored)]
+        cli("train", folder / "all.csv", *options, "--epochs", 25, "--out", folder / name)
+    return folder
+
+
+def test_a_table_as_it_comes(as_it_comes, monkeypatch):
+    """Missing values, codes of categories and dates: in the report of numbers, and in predictions with their intervals."""
+    monkeypatch.chdir(as_it_comes)
+    cli("evaluate", "price")
+    record = json.loads((as_it_comes / "price/report.json").read_text())
+    columns = {one["column"]: one for one in record["importance"]["columns"]}
+    assert set(columns) == {"area", "street", "city", "sold (days)", "sold (month)", "sold (weekday)", "fee"}
+    assert [name for name in columns if columns[name]["clear"]][:2] == ["area", "city"]
+    dependence = {one["column"]: one["values"] for one in record["partial_dependence"]}
+    assert sorted(dependence["city"]) == ["(missing)", "Graz", "Linz", "Wien"]
+    with open("all.csv", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for worst in record["largest_errors"]:
+        line, cells = lines[worst["row"] - 1], worst["columns"]
+        assert cells["city"] == (line["city"] or "(missing)")
+        assert cells["street"] == (line["street"] or "(missing)")
+        assert cells["sold (days)"] == (line["sold"] or None)
+        assert cells["area"] == (float(line["area"]) if line["area"] else None)
+        assert cells["fee"] == float(line["fee"].removeprefix("€ ").replace(",", ""))
+    page = (as_it_comes / "price/report.html").read_text(encoding="utf-8")
+    assert "(missing)" in page
+    assert record["largest_errors"][0]["columns"]["street"] in page
+
+    rows = json.loads(cli("predict", "price", "new.csv", "--intervals", "--json")[0])
+    assert [row["id"] for row in rows] == [{"id": f"A{i:04}"} for i in range(40)]
+    with open("new.csv", encoding="utf-8") as file:
+        true = [float(line["price"]) for line in csv.DictReader(file)]
+    inside = sum(row["low"] <= y <= row["high"] for row, y in zip(rows, true, strict=True))
+    assert inside >= 30, "90 % of 40, less three deviations"
+
+
+def test_thresholds_and_copied_columns_of_a_table_as_it_comes(as_it_comes, monkeypatch):
+    monkeypatch.chdir(as_it_comes)
+    out, _ = cli("evaluate", "warm", "--recall", "0.9")
+    threshold = re.search(r"threshold yes from ([\d.]+) on", out)[1]
+    cli("predict", "warm", "new.csv", "--threshold", threshold, "--id", "id", "--id", "street", "--out", "p.csv")
+    with open("p.csv", encoding="utf-8") as file, open("new.csv", encoding="utf-8") as source:
+        written, lines = list(csv.DictReader(file)), list(csv.DictReader(source))
+    assert list(written[0])[:6] == ["file", "row", "id", "street", "prediction", "threshold of yes"]
+    assert [(row["id"], row["street"]) for row in written] == [(line["id"], line["street"]) for line in lines]
+    assert sum(row["prediction"] == line["warm"] for row, line in zip(written, lines, strict=True)) >= 30
+
+
+def test_each_of_several_targets_has_scores_and_a_report(as_it_comes, monkeypatch):
+    monkeypatch.chdir(as_it_comes)
+    out, _ = cli("evaluate", "two")
+    line = r"  {}  RMSE [\d.,]+, MAE [\d.,]+, R² 0\.\d+\n"
+    assert re.search(r"test      mean R² 0\.\d+, loss [\d.]+\n" + line.format("price") + line.format("rent "), out)
+    found = r"\ncolumns   {} .*\nintervals 90 %: .*"
+    assert re.search(rf"\ntarget    price{found.format('area')}\ntarget    rent{found.format('city')}\nreport ", out)
+    scores = json.loads(cli("evaluate", "two", "--json")[0])
+    assert scores["r2"] == pytest.approx(np.mean([one["r2"] for one in scores["targets"].values()]))
+    assert scores["mae"] == pytest.approx(np.mean([one["mae"] for one in scores["targets"].values()]))
+    assert scores["targets"] == json.loads((as_it_comes / "two/metrics.json").read_text())["targets"]["scores"]
+    assert set(scores["report"]["targets"]["rent"]) == {"importance", "residuals", "intervals"}
+    record = json.loads((as_it_comes / "two/report.json").read_text())["targets"]
+    with open("all.csv", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for target in ("price", "rent"):
+        assert record[target]["target"] == target
+        assert record[target]["importance"]["score"] == pytest.approx(scores["targets"][target]["r2"])
+        worst = record[target]["largest_errors"][0]
+        assert worst["true"] == pytest.approx(float(lines[worst["row"] - 1][target]), rel=1e-6)
+    page = (as_it_comes / "two/report.html").read_text(encoding="utf-8")
+    assert "<h1>price and rent, predicted by two</h1>" in page
+    for target in ("price", "rent"):
+        assert f"<dt>Scores of {target}</dt><dd>RMSE " in page
+    assert re.findall("<h2>(.*?)</h2>", page) == ["price", "rent"]
+    assert page.count("<h4>Prediction intervals of 90 %</h4>") == 2
+    assert page.count("<figure>") == 8
+
+
+def test_intervals_of_several_targets(as_it_comes, monkeypatch):
+    monkeypatch.chdir(as_it_comes)
+    cli("evaluate", "two")
+    found = json.loads((as_it_comes / "two/report.json").read_text())["targets"]
+    rows = json.loads(cli("predict", "two", "new.csv", "--intervals", "--json")[0])
+    for target in ("price", "rent"):
+        half = found[target]["intervals"]["half_widths"][0]
+        for row in rows:
+            ends = row["low"][target], row["high"][target]
+            assert ends == pytest.approx((row["predictions"][target] - half, row["predictions"][target] + half))
+    out, _ = cli("predict", "two", "new.csv", "--intervals", "--out", "p.csv")
+    assert re.match(r"new.csv:1  A0000   price [\d.]+   \(90 %: [\d.]+ to [\d.]+\)  rent -?[\d.]+   \(90 %: ", out)
+    with open("p.csv", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    of_targets = [[f"prediction of {one}", f"low of {one}", f"high of {one}"] for one in ("price", "rent")]
+    assert list(written[0]) == ["file", "row", "id", *of_targets[0], *of_targets[1], "level"]
+    assert float(written[3]["high of rent"]) == rows[3]["high"]["rent"]
+    cli("predict", "two", "new.csv", "--out", "p.csv")
+    with open("p.csv", encoding="utf-8") as file:
+        assert list(csv.DictReader(file).fieldnames) == ["file", "row", "id", "prediction of price", "prediction of rent"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pellucid import Model
 from pellucid.cli import application
+from pellucid.cli.compare import _compare_regressions, _compare_texts
+from pellucid.data import Dataset
 from pellucid.runs.presets import PRESETS
 
 TEXT = "".join(f"{'abcde'[i % 5]}{'xyz'[i // 5 % 3]} {'uv' * (i % 3)}\n" for i in range(700))
@@ -84,6 +87,26 @@ def test_a_text_from_training_to_comparison(text):
     assert "findings" in out
 
 
+def test_pairs_of_several_runs_are_adjusted_for_numbers_and_for_texts(capsys, tmp_path):
+    metrics = [{"run": name, "parameters": 10} for name in "abc"]
+    y = np.arange(40, dtype=np.float32)
+    data = Dataset(y[:, None], y)
+    errors = {"a": 0.1, "b": 0.2, "c": 0.3}
+    _compare_regressions(metrics, data, {name: y[:, None] + error for name, error in errors.items()}, tmp_path / "a", False)
+    numbers = capsys.readouterr().out.splitlines()
+    _compare_texts(metrics, data, {name: np.full(40, error) for name, error in errors.items()}, tmp_path / "b", False)
+    texts = capsys.readouterr().out.splitlines()
+    for found in (numbers, texts):
+        assert [line.split()[0] for line in found[:3]] == ["a", "b", "c"]
+        assert found[-2] == "(the p-values are adjusted for 3 pairs)"
+    assert numbers[3].startswith("a is closer to the target for 40 samples, b for 0 (p = ")
+    assert texts[3].startswith("a gives the higher probability to 40 lines of the test part, b to 0 (p = ")
+    for name, found in (("a", numbers), ("b", texts)):
+        written = json.loads((tmp_path / name / "comparison.json").read_text())
+        assert [one["text"] for one in written["tests"]] == found[3:6]
+        assert [one["adjusted"] >= one["p"] for one in written["tests"]] == [True] * 3
+
+
 def test_lines(text):
     out, _ = cli("train", "my.txt", "--lines", "--model", "gru-lm", "--epochs", 2, "--out", "run")
     assert "700 lines of up to 7 tokens, each a sample" in out
@@ -113,6 +136,59 @@ def test_folders_and_encodings(text):
     assert "text      äax␣\\nbx␣uv" in out
     assert "--encoding latin-1" in refused("train", "books")
     assert "there are no images to show" in refused("data", "show", "my.txt", "--out", "x.png")
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_text_goes_on_from_a_run_on_another(text, lines):
+    kind = ["--lines"] if lines else ["--context", 16]
+    cli("train", "my.txt", *kind, "--model", "bigram", "--epochs", 1, "--out", "one", "--quiet")
+    other = TEXT.replace("c", "b").replace("uv", "v")  # fewer characters, and shorter lines
+    (text / "other.txt").write_bytes(other.encode("utf-16"))
+    given = ["--lines"] * lines
+    options = ["--from", "one", "--encoding", "utf-16", "--epochs", 1]
+    out, _ = cli("train", "other.txt", *given, *options, "--out", "two")
+    assert "1 of 1 arrays of parameters and statistics" in out
+    first, second = (Model.load(text / name / "model.pellucid") for name in ("one", "two"))
+    assert second.network == first.network
+    assert second.input_shape == first.input_shape
+    assert second.input_stage == dataclasses.replace(first.input_stage, encoding="utf-16"), "numbers mean the same tokens"
+    stored = json.loads((text / "two" / "metrics.json").read_text())
+    read = json.loads(cli("evaluate", "two", "--json")[0])
+    assert read["loss"] == pytest.approx(stored["test"]["loss"], rel=1e-6), "the data is read as in the training"
+    assert "left out" not in cli("doctor", "two")[0]
+    cli("train", "other.txt", *given, *options, "--out", "three", "--quiet")
+    assert "bits per character" in cli("compare", "two", "three")[0]
+    (text / "strange.txt").write_text(TEXT + "Ω")
+    assert "'Ω' at position" in refused("train", "strange.txt", *given, "--from", "one")
+    wrong, advice = ([], "add --lines") if lines else (["--lines"], "leave --lines out")
+    assert advice in refused("train", "my.txt", *wrong, "--from", "one")
+    assert "leave --tokens out" in refused("train", "my.txt", *given, "--from", "one", "--tokens", 300)
+    if not lines:
+        assert "leave --context out" in refused("train", "my.txt", "--from", "one", "--context", 8)
+    (text / "table.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(60)))
+    assert "and the data is no text" in refused("train", "table.csv", "--target", "b", "--from", "one")
+
+
+def test_models_read_the_encoding_of_their_training(text):
+    (text / "old.txt").write_bytes(TEXT.replace("v", "é").encode("latin-1"))
+    cli("train", "old.txt", "--encoding", "latin-1", "--context", 8, "--model", "bigram", "--out", "run", "--quiet")
+    (text / "begin.txt").write_bytes("ax ué".encode("latin-1"))
+    (text / "utf8.txt").write_text("ax ué", encoding="utf-8")
+    (text / "more.txt").write_bytes(("ax ué\n" * 20).encode("latin-1"))
+    (old,) = json.loads(cli("predict", "run", "begin.txt", "--json")[0])
+    (new,) = json.loads(cli("predict", "run", "utf8.txt", "--encoding", "utf-8", "--json")[0])
+    assert (old["label"], old["probabilities"]) == (new["label"], new["probabilities"])
+    loss = json.loads(cli("evaluate", "run", "more.txt", "--json")[0])["loss"]
+    (text / "more.txt").write_text("ax ué\n" * 20, encoding="utf-8")
+    assert json.loads(cli("evaluate", "run", "more.txt", "--encoding", "utf-8", "--json")[0])["loss"] == loss
+    assert "'Ã' at position 4" in refused("predict", "run", "utf8.txt")
+    assert "encoding='nonsense'" in refused("predict", "run", "begin.txt", "--encoding", "nonsense")
+    assert "name it after the runs" in refused("evaluate", "run", "--encoding", "latin-1")
+    cli("evaluate", "run")  # the text of the run itself
+    table = "a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(60))
+    (text / "table.csv").write_text(table)
+    cli("train", "table.csv", "--target", "b", "--epochs", 1, "--out", "table", "--quiet")
+    assert "models that were trained on text" in refused("predict", "table", "table.csv", "--encoding", "latin-1")
 
 
 def test_what_is_refused(text):

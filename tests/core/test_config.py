@@ -404,6 +404,7 @@ INSTANCES: list[Config] = [
     Softplus(),
     SpatialDropout2D(0.2),
     Tokens(CharacterTokenizer("\nab"), separator=0),
+    Tokens(CharacterTokenizer("ab"), encoding="latin-1"),
     Tokens(BytePairTokenizer('{"model": {"type": "BPE", "vocab": {"a": 0}}, "pre_tokenizer": {"type": "ByteLevel"}}'), None, 1),
     Standardization((Column("a"),), (1.5,), (2.0,), "last", "a", True, SeriesLayout(("a",), 3, "day")),
     Standardization((Column("a"), Column("b", ("x", "y"))), (1.5, 0.5, 0.5), (2.0, 1.0, 1.0), "mean", "price", True),

@@ -8,6 +8,7 @@ import pytest
 from pellucid import (
     GRU,
     Attention,
+    BinaryCrossEntropy,
     ConfigError,
     CrossAttention,
     CrossEntropy,
@@ -15,13 +16,16 @@ from pellucid import (
     Dense,
     Embedding,
     Ensemble,
+    Flatten,
     Graph,
     LayerNorm,
     LearnedPositions,
+    MaxPool1D,
     MeanSquaredError,
     Node,
     Residual,
     Sequential,
+    Sigmoid,
     Softmax,
     TiedEmbedding,
 )
@@ -108,6 +112,47 @@ def test_a_text_has_the_weights_of_its_characters_alone():
         attention_weights(model, "abcabca")
     with pytest.raises(DataError, match="not in the vocabulary"):
         attention_weights(model, "xyz")
+
+
+def classifier(*end, classes, **options):
+    """A network with one answer for each text of up to 6 tokens."""
+    layers = Embedding(5, 8), LearnedPositions(), Residual(LayerNorm(), Attention(2)), Flatten(), Dense(classes)
+    return random_model(Sequential(*layers, *end), (6,), **options)
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+def test_a_short_text_of_a_classifier_has_the_weights_of_its_own_tokens(end):
+    stage = Tokens(CharacterTokenizer("abcd"), padding=4)
+    options = {"softmax": (Softmax(), 3, CrossEntropy()), "sigmoid": (Sigmoid(), 1, BinaryCrossEntropy())}
+    layer, classes, loss = options[end]
+    model = classifier(layer, classes=classes, loss=loss, input_stage=stage)
+    ((path, weights),) = attention_weights(model, "dab").items()
+    assert weights.shape == (2, 3, 3)
+    full = attention_weights(model, np.array([[3, 0, 1, 4, 4, 4]]))[path]
+    np.testing.assert_allclose(weights, full[0, :, :3, :3], atol=1e-6)
+    assert (weights.sum(axis=-1) < 1).all(), "the padding is read, too"
+    np.testing.assert_array_equal(weights, attention_weights(model, [3, 0, 1])[path])
+    long = attention_weights(model, "dabcabcabc")[path]
+    np.testing.assert_array_equal(long, attention_weights(model, "dabcab")[path], "predict reads the first tokens")
+    assert long.shape == (2, 6, 6)
+
+
+def test_a_window_that_is_filled_before_a_text_has_the_weights_of_the_text():
+    model = classifier(Softmax(), classes=4, input_stage=Tokens(CharacterTokenizer("abc\n"), separator=3))
+    ((path, weights),) = attention_weights(model, "ab").items()
+    full = attention_weights(model, np.array([[3, 3, 3, 3, 0, 1]]))[path]
+    np.testing.assert_allclose(weights, full[0, :, 3:, 3:], atol=1e-6)
+
+
+def test_layers_of_other_lengths_are_returned_whole():
+    short = Graph(
+        Node("tokens", Embedding(5, 8), "input"),
+        Node("few", MaxPool1D(2), "tokens"),
+        Node("cross", CrossAttention(2), "few", "tokens"),
+        Node("end", Sequential(Flatten(), Dense(4), Softmax()), "cross"),
+    )
+    model = random_model(short, (6,), input_stage=Tokens(CharacterTokenizer("abcd"), padding=4))
+    assert attention_weights(model, "ab")["cross"].shape == (2, 3, 2)
 
 
 def test_networks_without_attention_have_no_weights():

@@ -24,7 +24,7 @@ from pellucid import (
 )
 from pellucid.data.text import CharacterTokenizer
 from pellucid.data.text.stage import Tokens
-from pellucid.explain import TokenReader, logit_lens, probabilities_without
+from pellucid.explain import TokenReader, attention_weights, logit_lens, probabilities_without
 from tests.explain.test_attention_weights import random_model
 
 WIDTH, WINDOW, HEADS = 8, 10, 2
@@ -151,6 +151,19 @@ def test_a_network_with_one_answer_reads_a_full_window():
     np.testing.assert_allclose(TokenReader(windows).read("babe").probabilities, windows.predict("babe"), atol=1e-6)
     with pytest.raises(DataError, match="reads exactly 4: give a longer one"):
         TokenReader(windows).read("ba")
+
+
+def test_a_classifier_of_texts_reads_what_predict_reads():
+    layers = Embedding(6, WIDTH), LearnedPositions(), *BLOCKS, Flatten(), Dense(3), Softmax()
+    model = random_model(Sequential(*layers), (WINDOW,), input_stage=Tokens(CharacterTokenizer("abceg"), padding=5))
+    reading = TokenReader(model).read("gab")
+    assert reading.tokens.tolist() == [4, 0, 1], "though there are only three classes"
+    np.testing.assert_allclose(reading.probabilities, model.predict(["gab"]), atol=1e-6)
+    x = np.array([[4, 0, 1, *[5] * 7]])
+    for path, weights in attention_weights(model, x).items():
+        np.testing.assert_allclose(reading.attention[path], weights[0, :, :3, :3], atol=1e-6)
+    assert [z.shape for z in reading.lens.values()] == [(1, 3)] * 5
+    np.testing.assert_allclose(list(reading.lens.values())[-1], reading.logits, atol=1e-5)
 
 
 def test_what_does_not_exist_is_refused(model):

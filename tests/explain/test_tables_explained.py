@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import tempfile
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn import inspection
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -18,6 +22,7 @@ from pellucid import (
     ConfusionMatrix,
     CrossEntropy,
     DataError,
+    DataWarning,
     Dense,
     Ensemble,
     Hinge,
@@ -31,7 +36,7 @@ from pellucid import (
     Sigmoid,
     Softmax,
 )
-from pellucid.data import Dataset, from_arrays
+from pellucid.data import Dataset, from_arrays, read_csv
 from pellucid.data.dataset import Origin
 from pellucid.data.tables.columns import Column
 from pellucid.explain import (
@@ -43,7 +48,7 @@ from pellucid.explain import (
     prediction_intervals,
 )
 from pellucid.explain.intervals import calibrate
-from pellucid.explain.tables import MISSING, UNKNOWN, RowColumn
+from pellucid.explain.tables import MISSING, RARE, UNKNOWN, RowColumn, columns_of, rows_of
 from pellucid.metrics import threshold_curve
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 
@@ -247,6 +252,92 @@ def test_partial_dependence_of_a_classifier_of_scikit_learn():
     assert found.curves.shape == (150, 4, 3)
 
 
+def frame_as_it_comes(n):
+    """A frame of floats, nullable and plain integers, text, categories, truth values and dates, most of them with gaps."""
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    gaps = random.random(n) < 0.1
+    city = np.where(gaps, None, random.choice(["Graz", "Linz", "Wien"], n).astype(object))
+    rooms = pandas.array(random.integers(1, 5, n), dtype="Int64")
+    rooms[gaps] = pandas.NA
+    sold = pandas.Series(pandas.to_datetime("2020-01-01") + pandas.to_timedelta(random.integers(0, 900, n), unit="D"))
+    return pandas.DataFrame(
+        {
+            "area": np.where(gaps[::-1], np.nan, random.uniform(30, 120, n)),
+            "city": city,
+            "kind": pandas.Categorical(city),
+            "rooms": rooms,
+            "floor": random.integers(0, 3, n),
+            "lift": random.random(n) < 0.5,
+            "sold": sold.where(~gaps),
+        }
+    )
+
+
+class Reading:
+    """An estimator that predicts a number for each cell of a column, NaN for a missing one."""
+
+    def __init__(self, column):
+        self.column = column
+
+    def predict(self, x):
+        pandas = pytest.importorskip("pandas")
+        cells = x[self.column]
+        if self.column == "sold":
+            return np.where(cells.isna(), np.nan, (cells - pandas.Timestamp(0)) / pandas.Timedelta(days=1))
+        numbers = {"Graz": 1.0, "Linz": 2.0, "Wien": 3.0}
+        return np.array(
+            [np.nan if cell is None or cell is pandas.NA or cell != cell else numbers.get(cell, cell) for cell in cells], float
+        )
+
+
+@pytest.mark.parametrize("column", ["area", "city", "kind", "rooms", "floor", "lift", "sold"])
+def test_partial_dependence_of_an_estimator_of_frames_as_they_come(column):
+    """Of an estimator that predicts the column itself, each curve is what the column is set to."""
+    frame = frame_as_it_comes(150)
+    before = frame.copy()
+    found = partial_dependence(Reading(column), frame, column, points=8)
+    if column in ("city", "kind"):
+        assert sorted(found.values) == [MISSING, "Graz", "Linz", "Wien"]
+        expected = [{"Graz": 1, "Linz": 2, "Wien": 3}.get(name, np.nan) for name in found.values]
+        assert found.observed == tuple(frame["city"].astype(object).where(frame["city"].notna(), MISSING))
+    elif column == "lift":
+        expected = [name == "True" for name in found.values]
+        assert sorted(found.values) == ["False", "True"]
+    else:
+        expected = found.values
+        assert found.is_numeric
+        np.testing.assert_allclose(found.observed, Reading(column).predict(frame))
+    assert found.days == (column == "sold")
+    if column in ("rooms", "floor"):
+        assert found.values.tolist() == ([1, 2, 3, 4] if column == "rooms" else [0, 1, 2])
+    np.testing.assert_allclose(found.curves[:, :, 0], np.tile(np.array(expected, float), (150, 1)), atol=2e-5)
+    assert before.equals(frame)
+
+
+def test_partial_dependence_of_a_frame_is_that_of_its_numbers():
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(0, 1, (80, 2)).round(1)
+    two = LogisticRegression().fit(x, x[:, 0] > 0)
+    of_array = partial_dependence(two, x, 1, points=100)
+    of_frame = partial_dependence(two, pandas.DataFrame(x), "1", points=100)
+    np.testing.assert_allclose(of_frame.values, of_array.values)
+    np.testing.assert_allclose(of_frame.curves, of_array.curves)
+    assert of_frame.outputs == of_array.outputs == ("True",)
+    integers = np.array([[1, 20], [3, 40], [2, 60]] * 20)
+    line = partial_dependence(
+        LinearRegression().fit(integers, integers[:, 1] / 4), integers, 1, points=2, percentiles=(0.33, 0.9)
+    )
+    assert line.values[0] == pytest.approx(29.4)
+    np.testing.assert_allclose(line.average[:, 0], line.values / 4)
+    with_gaps = np.where(integers == 40, np.nan, integers)
+    assert partial_dependence(
+        NetworkRegressor((4,), epochs=2).fit(with_gaps, integers[:, 0]), with_gaps, 1
+    ).values.tolist() == [20, 60]
+    with pytest.raises(ConfigError, match="there is no column 'areas': did you mean 'area'"):
+        partial_dependence(Reading("area"), frame_as_it_comes(9), "areas")
+
+
 # -- columns of rows ---------------------------------------------------------------------------------------------------
 
 
@@ -262,9 +353,9 @@ def test_the_cell_of_a_category(row, cell):
     assert RowColumn("city", slice(0, 3), ("Graz", "Linz", "Wien")).cell(np.array(row, float)) == cell
 
 
-@pytest.mark.parametrize(("code", "cell"), [(1, "Graz"), (3, "Wien"), (0, UNKNOWN), (np.nan, MISSING)])
+@pytest.mark.parametrize(("code", "cell"), [(1, "Graz"), (3, "Wien"), (0, RARE), (np.nan, MISSING)])
 def test_the_cell_of_a_coded_category(code, cell):
-    assert RowColumn("city", slice(1, 2), ("Graz", "Linz", "Wien")).cell(np.array([9.0, code])) == cell
+    assert RowColumn("city", slice(1, 2), ("Graz", "Linz", "Wien"), coded=True).cell(np.array([9.0, code])) == cell
 
 
 def test_missing_values_are_values_of_their_own():
@@ -276,6 +367,120 @@ def test_missing_values_are_values_of_their_own():
     values, rows = number.grid(np.array([[3.0], [np.nan], [1.0]]), 5, (0.05, 0.95))
     assert values.tolist() == [1, 3]
     assert np.isnan(number.cell(np.array([np.nan])))
+
+
+# -- tables as they come -----------------------------------------------------------------------------------------------
+
+STREETS = tuple(f"street {letter}" for letter in "abcdefghijkl")
+
+
+@functools.cache
+def as_it_comes():
+    """A table whose columns all have missing values: numbers, a coded and a one-hot category, and dates."""
+    random = np.random.default_rng(0)
+    lines = ["area,street,city,sold,price"]
+    for i in range(240):
+        cells = [
+            f"{i % 7 + 1}",
+            STREETS[i % 12],
+            ("Graz", "Linz", "Wien")[i % 3],
+            f"{2015 + i % 4}-{i % 5 + 1:02}-{i % 9 + 1:02}",
+        ]
+        lines.append(",".join([*("" if random.random() < 0.15 else cell for cell in cells), f"{i}.5"]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flats.csv"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return read_csv(path, "price")
+
+
+def sum_of(**weights):
+    """A model that adds up some values of this table, each by its name and weight, and the table with its predictions."""
+    data = as_it_comes()
+    stage = data.input_stage()
+    model = Sequential(Dense(1)).compile(data.shape, MeanSquaredError(), input_stage=stage)
+    model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 0, 0
+    for name, weight in weights.items():
+        model.weights["dense1.W"][stage.names.index(name)] = weight
+    return model, Dataset(data.x, model.predict(data)[:, 0], origin=data.origin)
+
+
+def importances(**weights):
+    """The importance of each column of such a model that is not exactly 0."""
+    found = permutation_importance(*sum_of(**weights), repeats=3)
+    return {name: mean for name, mean in zip(found.columns, found.mean, strict=True) if mean}
+
+
+def test_every_value_of_a_table_belongs_to_a_column():
+    model, data = sum_of()
+    columns, kinds = columns_of(model, "test"), data.input_stage().value_kinds
+    dates = ["sold (days)", "sold (month)", "sold (day)", "sold (weekday)"]
+    assert [column.name for column in columns] == ["area", "street", "city", *dates]
+    of_columns = [[kinds[i] for i in range(data.x.shape[1])[column.places]] for column in columns]
+    assert of_columns == [["number", "binary"], [14], ["binary"] * 4, *[["number", "binary"]] * 4]
+    places = [range(data.x.shape[1])[column.places] for column in columns]
+    assert len({places_of[-1] for places_of in places[3:]}) == 1, (
+        "one value says that the date is missing, for all of its parts"
+    )
+    assert {i for places_of in places for i in places_of} == set(range(data.x.shape[1]))
+
+
+def test_a_missing_value_is_shuffled_with_its_column():
+    assert set(importances(**{"area is missing": 1.0})) == {"area"}
+    assert set(importances(**{"city is missing": 1.0})) == {"city"}
+    assert set(importances(**{"city=Graz": 1.0})) == {"city"}
+    assert set(importances(street=1.0)) == {"street"}
+    assert set(importances(**{"sold (month)": 1.0})) == {"sold (month)"}
+    dates = ["sold (days)", "sold (month)", "sold (day)", "sold (weekday)"]
+    assert sorted(importances(**{"sold is missing": 1.0})) == sorted(dates)
+
+
+def test_curves_of_a_column_with_missing_values():
+    """A set value is not missing any more, in no row; of a category, a missing value is one of those that are set."""
+    model, data = sum_of(**{"area is missing": 5.0, "city is missing": 7.0, "sold is missing": 9.0, "street": 1.0})
+    area = partial_dependence(model, data, "area")
+    np.testing.assert_array_equal(area.values, np.arange(1, 8))
+    assert np.isnan(area.observed).any()
+    gaps = np.isnan(data.x[:, 0])
+    np.testing.assert_allclose(area.curves[:, :, 0], (data.y - 5.0 * gaps)[:, None] + np.zeros(7), atol=1e-5)
+
+    city = partial_dependence(model, data, "city")
+    cities = dict(zip(city.values, city.average[:, 0], strict=True))
+    assert sorted(cities) == [MISSING, "Graz", "Linz", "Wien"]
+    assert cities[MISSING] - cities["Graz"] == pytest.approx(7, abs=1e-4)
+    assert cities["Wien"] - cities["Graz"] == pytest.approx(0, abs=1e-4)
+
+    street = partial_dependence(model, data, "street")
+    streets = dict(zip(street.values, street.average[:, 0], strict=True))
+    codes = [streets[name] - streets["street a"] for name in (*STREETS, MISSING)]
+    np.testing.assert_allclose(codes, np.arange(13), atol=1e-4)
+
+    for part in ("sold (days)", "sold (month)", "sold (weekday)"):
+        curves = partial_dependence(model, data, part).curves[:, :, 0]
+        assert partial_dependence(model, data, part).days == (part == "sold (days)")
+        missing = np.isnan(data.x[:, data.input_stage().names.index(part)])
+        assert missing.any()
+        np.testing.assert_allclose(curves, (data.y - 9.0 * missing)[:, None] + np.zeros(curves.shape[1]), atol=1e-5)
+
+
+def test_the_cells_of_a_table_as_it_comes():
+    model, _ = sum_of()
+    columns = {column.name: column for column in columns_of(model, "test")}
+    lines = [["", "", "", ""], ["3", "street c", "Linz", "2016-02-09"], ["3", "street zz", "Bonn", "2016-02-09"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # of the unknown categories
+        missing, known, unknown = rows_of(model, np.array(lines, object))
+    assert np.isnan([columns[name].cell(missing) for name in ("area", "sold (days)", "sold (month)")]).all()
+    assert [columns[name].cell(missing) for name in ("street", "city")] == [MISSING, MISSING]
+    assert [columns[name].cell(known) for name in ("area", "street", "city", "sold (month)")] == [3, "street c", "Linz", 2]
+    assert [columns[name].written(known) for name in ("area", "sold (days)", "sold (day)")] == [3, "2016-02-09", 9]
+    assert np.isnan(columns["sold (days)"].written(missing))
+    assert [columns[name].cell(unknown) for name in ("street", "city")] == [RARE, UNKNOWN]
+
+
+def test_a_date_is_asked_for_by_its_parts():
+    model, data = sum_of()
+    with pytest.raises(ConfigError, match=r"there is no column 'sold': did you mean 'sold \("):
+        partial_dependence(model, data, "sold")
 
 
 # -- prediction intervals ----------------------------------------------------------------------------------------------
@@ -444,6 +649,8 @@ def images() -> Model:
             "or a trained scikit-learn estimator, got object",
         ),
         (lambda: permutation_importance(LinearRegression(), np.zeros((3, 2))), "needs the targets"),
+        (lambda: permutation_importance(LinearRegression(), csr_matrix((3, 2)), np.zeros(3)), r"make .* dense: x\.toarray"),
+        (lambda: partial_dependence(LinearRegression(), csr_matrix((3, 2)), 0), r"make .* dense: x\.toarray"),
         (
             lambda: permutation_importance(LinearRegression(), np.zeros((3, 2)), np.zeros(3), metric=R2()),
             "one of scikit-learn's scores",
@@ -481,7 +688,7 @@ def test_errors_say_what_was_expected(call, message):
 def test_scores_are_no_probabilities():
     data = from_arrays(np.arange(8.0)[:, None], np.arange(8) > 5, names=["area"])
     model = Sequential(Dense(1)).compile((1,), Hinge(), classes=["small", "large"], input_stage=data.input_stage())
-    model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 1, -0.7
+    model.weights["dense1.W"][...], model.weights["dense1.b"][...] = 1, -0.4
     labels = (np.arange(8) > 5).astype(int)
     with pytest.raises(ConfigError, match="scores that are not probabilities"):
         decision_threshold(model, data.x, labels, recall=0.9)

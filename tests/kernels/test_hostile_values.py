@@ -112,6 +112,8 @@ SUMS: dict[str, set[str]] = {
     "scatter_columns": set(),
     "sgd": {"g"},
     "sgd_momentum": {"g", "v"},
+    "sparse_affine": set(),
+    "sparse_affine_backward": set(),
     "swiglu_gradient": set(),
     "upsample_linear": set(),
     "upsample_linear_backward": set(),

@@ -174,6 +174,16 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_positions=normal(n, k, T),
         out_position_W=normal(k, u, T),
         out_position_b=normal(k, T),
+        **vars(make_sparse(n, k, dtype, seed)),
+    )
+
+
+def make_sparse(n: int, k: int, dtype: Any, seed: int) -> SimpleNamespace:
+    """Return sparse rows (n, k): some are empty, columns are in any order and may repeat, and the first rows are cut off."""
+    rng = np.random.default_rng(seed + 200)
+    starts = 2 + np.concatenate([[0], np.cumsum(rng.integers(0, 2 * k, n) * rng.integers(0, 2, n))])
+    return SimpleNamespace(
+        entries=rng.normal(0, 2, starts[-1]).astype(dtype), entry_columns=rng.integers(0, k, starts[-1]), starts=starts
     )
 
 
@@ -400,6 +410,10 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "softmax_gradient": lambda k, a: k.softmax_gradient(a.soft, a.dy, a.dy),
     "softplus": lambda k, a: k.softplus(a.x, a.out),
     "softplus_gradient": lambda k, a: k.softplus_gradient(np.abs(a.y), a.dy, a.dy),
+    "sparse_affine": lambda k, a: k.sparse_affine(a.entries, a.entry_columns, a.starts, a.W, a.b, a.out_o),
+    "sparse_affine_backward": lambda k, a: k.sparse_affine_backward(
+        a.entries, a.entry_columns, a.starts, a.dz, a.out_W, a.out_b
+    ),
     "squared_error": lambda k, a: k.squared_error(a.x, a.y, a.weights, a.scale, a.out),
     "sum_arrays": lambda k, a: k.sum_arrays(a.x, a.y, a.out),
     "sum_of_squares": lambda k, a: k.sum_of_squares(a.g),

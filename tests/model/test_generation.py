@@ -34,7 +34,7 @@ from pellucid import (
     TiedEmbedding,
 )
 from pellucid.kernels import compiled, reference
-from pellucid.model.generation import Reader, Sampling, chance
+from pellucid.model.generation import MAX_FREE, Reader, Sampling, chance
 from pellucid.training.recording import RecordedExecution
 from pellucid.training.state import ModelState
 
@@ -355,10 +355,25 @@ def test_iterators_do_not_disturb_each_other():
     abandoned = model.generate([1, 2], length=20)
     next(abandoned)
     abandoned.close()
-    assert len(model._readers._free[1]) == 3  # as many as were used at the same time
+    assert [reader.n for reader in model._readers._free] == [1, 1, 1]  # as many as were used at the same time
     assert list(model.generate([1, 2], length=20, seed=2)) == expected[2]
     model.predict(np.zeros((3, WINDOW), int))
     assert list(model.generate([1, 2], length=20, seed=2)) == expected[2]
+
+
+def test_the_last_readers_are_kept_for_the_next_texts():
+    model = compiled_model(NETWORKS["gru"])
+    expected = {n: list(model.generate([[1, 2]] * n, length=3)) for n in range(1, 8)}
+    kept = model._readers._free
+    assert [reader.n for reader in kept] == [4, 5, 6, 7]
+    again = kept[0]
+    assert list(model.generate([[1, 2]] * 4, length=3)) == expected[4]
+    assert kept[-1] is again, "the one of four sequences is used again"
+    assert [reader.n for reader in kept] == [5, 6, 7, 4]
+    many = [model.generate([1, 2], length=3) for _ in range(9)]
+    steps = list(zip(*many, strict=True))
+    assert steps == [(step[0],) * 9 for step in expected[1]]
+    assert len(model._readers._free) == MAX_FREE == 4
 
 
 def test_generation_uses_the_parameters_as_they_are():

@@ -29,7 +29,7 @@ from pellucid.data.input_stage import ImageScaling
 from pellucid.data.tables.columns import Column
 from pellucid.model.activations import activations
 from pellucid.model.ensemble import Ensemble
-from pellucid.networks.coded import with_embeddings
+from pellucid.networks.columns import with_vectors
 from pellucid.sklearn import NetworkClassifier
 
 
@@ -142,13 +142,13 @@ def test_codes_that_a_dense_layer_reads_are_warned_of():
     assert data.input_stage().value_kinds == (13, "number")
     with pytest.warns(DataWarning, match=r"town: the values are codes of categories, and the network reads them as quantities"):
         Sequential(Dense(2), Softmax()).compile(data.shape, CrossEntropy()).fit(data)
-    network = with_embeddings(Sequential(Dense(2), Softmax()), data.input_stage().value_kinds)
+    network = with_vectors(Sequential(Dense(2), Softmax()), data.input_stage().value_kinds)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = network.compile(data.shape, CrossEntropy())
         model.fit(data)
     assert network.build((2,)).shape == (2,)
-    vectors = model.weights["code_0.embedding1.W"]
+    vectors = model.weights["columns1.code0.W"]
     assert vectors.shape == (13, 8)
 
 

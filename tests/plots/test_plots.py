@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import html
 import io
@@ -358,6 +359,16 @@ def test_partial_dependence_has_the_curves_of_rows_and_their_mean():
     assert numbers.get_ylabel() == "Predicted value"
     one = PartialDependence("a", np.array([1.0, 2.0]), np.ones((3, 2, 2)) / 2, ("no", "yes"), np.array([1.0, 1, 2]))
     assert {"no", "yes"} <= set(curves(plots.partial_dependence([one]).axes[0]))
+
+
+def test_partial_dependence_on_days_has_dates_on_its_axis():
+    days = np.linspace(17_167, 18_993, 5)  # from the first day of 2017 to that of 2022
+    figure = plots.partial_dependence(
+        [dataclasses.replace(AREA, values=days, curves=np.ones((2, 5, 1)), observed=days, days=True)]
+    )
+    figure.draw_without_rendering()
+    assert {"2018", "2019", "2020", "2021"} <= {tick.get_text() for tick in figure.axes[0].get_xticklabels()}
+    assert "at 2017-01-01 to 1 at 2022-01-01" in plots.alt(figure)
 
 
 def test_a_threshold_is_marked_where_it_is():

@@ -8,30 +8,38 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    L2,
     Adam,
     AverageWeights,
     Chain,
     Columns,
     ConfigError,
+    Cosine,
     CosineCycles,
     Decay,
+    Dense,
+    Identity,
     KeepBest,
+    LeCun,
     Sequential,
     Sigmoid,
     Softmax,
+    Tanh,
+    Zeros,
 )
 from pellucid.optim import Clock, Updater, components_of, rule_of
 from pellucid.recipes.tables import (
     AVERAGE,
     BATCH_SIZE,
-    DECAY,
     EPOCHS,
+    HIDDEN,
+    MAX_EMBEDDED,
     MIN_EPOCHS,
     MIN_VALIDATED,
     RATES,
     VALIDATION,
-    WIDTH,
     table_network,
+    table_optimizer,
     table_recipe,
 )
 
@@ -74,7 +82,7 @@ def test_rates_are_those_of_the_neural_tangent_parametrization():
     rates = dict(recipe.optimizer.rates)
     n = 2 + 2 * 3 + 1 + 8
     assert rates["dense1.W"] == 1 / math.sqrt(n)
-    assert rates["dense2.W"] == rates["dense4.W"] == 1 / math.sqrt(WIDTH)
+    assert rates["dense2.W"] == rates["dense4.W"] == 1 / math.sqrt(HIDDEN[0])
     assert rates["dense3.b"] == 0.1
     assert rates["learnedscale1.scale"] == 6.0
     waves = "columns1.numbers.waves.periodic1.frequencies"
@@ -86,7 +94,7 @@ def test_rates_are_those_of_the_neural_tangent_parametrization():
     before = W.copy()
     updater = Updater(recipe.optimizer, model.state.layout, model.kernels)
     updater.update(model.parameters, np.zeros_like(model.parameters), 0.01, 1)
-    np.testing.assert_allclose(W / before, 1 - 0.01 * DECAY, rtol=1e-5)
+    np.testing.assert_allclose(W / before, 1 - 0.01 * 0.02, rtol=1e-5)  # the decay of RealMLP
 
 
 def test_the_optimizer_of_the_recipe():
@@ -137,3 +145,26 @@ def test_the_recipe_learns_steps_waves_and_categories():
 def test_a_network_without_numbers():
     network = table_network(("binary", 4), "classes", 2)
     assert network.build((2,)).shape == (2,)
+
+
+def test_widths_activation_and_dropout_can_be_chosen():
+    network = table_network(KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0)
+    assert network.layers[2:] == (Dense(8, LeCun()), Tanh(), Dense(4, LeCun()), Tanh(), Dense(3, Zeros()), Softmax())
+    assert table_recipe(500, KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0).network == network
+    assert table_network(KINDS, "numbers", 1, hidden=()).layers[2:] == (Dense(1, Zeros()), Identity())
+
+
+def test_numbers_of_wide_rows_have_no_embeddings():
+    wide = ("number",) * (MAX_EMBEDDED + 1)
+    assert table_network(wide, "classes", 2).layers[0] == Dense(HIDDEN[0], LeCun())
+    assert table_network((*wide, 7), "classes", 2).layers[:2] == (Columns((*wide, 7)), Dense(HIDDEN[0], LeCun()))
+    assert isinstance(table_network(wide[1:], "classes", 2).layers[0], Columns)
+    assert table_network(KINDS[:2], "classes", 2, embedded=False).layers[0] == Dense(HIDDEN[0], LeCun())
+
+
+def test_the_rate_and_the_decay_can_be_chosen():
+    network = table_network(KINDS, "numbers", 1)
+    chosen = table_optimizer(network, 4, "numbers", 0.02, L2(0.5))
+    assert components_of(chosen) == (L2(0.5), Adam(CosineCycles(0.02), beta2=0.95))
+    assert chosen.rates == table_optimizer(network, 4, "numbers").rates
+    assert components_of(table_optimizer(network, 4, "numbers", Cosine(0.3), None)) == (Adam(Cosine(0.3), beta2=0.95),)

@@ -11,6 +11,7 @@ import pytest
 
 from pellucid import CrossEntropy, DataError, Model
 from pellucid.data import Dataset, load
+from pellucid.data.sources import user_data
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.text import CharacterTokenizer, line_samples, windows
 from pellucid.errors import ConfigError
@@ -230,3 +231,25 @@ def test_config_says_how_the_text_was_read(small):
     assert config["fit"]["steps_per_epoch"] == 10
     assert config["input_stage"]["tokenizer"]["vocabulary"] == CharacterTokenizer.of(TEXT).vocabulary
     assert run_module is not None
+
+
+def test_a_plan_looks_at_the_data_once(small, monkeypatch):
+    asked = []
+    monkeypatch.setattr(user_data, "kind_of", lambda *arguments: asked.append(arguments) or "text")
+    plan = RunPlan.of(RunSettings(data="my.txt", model="bigram", steps_per_epoch=5))
+    assert plan.settings.reading.context == 16
+    assert len(asked) == 1
+
+
+def test_a_run_on_the_tokens_of_another_is_resumed(small):
+    run(RunPlan.of(RunSettings(data="my.txt", model="bigram", epochs=1)), small / "first", notify=silent, progress=False)
+    (small / "other.txt").write_text(TEXT.replace("c", "b"))
+    settings = RunSettings(data="other.txt", model="bigram", from_run=str(small / "first"), epochs=2)
+    run(RunPlan.of(settings), small / "whole", notify=silent, progress=False)
+    run(RunPlan.of(settings), small / "run", notify=silent, progress=False, observer=lambda event, control, history: False)
+    assert resume(small / "run", notify=silent, progress=False)["epochs"] == 2
+    one, other = (Model.load(small / name / "model.pellucid") for name in ("whole", "run"))
+    config = json.loads((small / "run" / "config.json").read_text())
+    assert config["data"]["sha256"] == load("other.txt", tokenizer=one.tokenizer, context=16).sha256
+    assert one.tokenizer == other.tokenizer == Model.load(small / "first" / "model.pellucid").tokenizer
+    np.testing.assert_array_equal(one.parameters, other.parameters)

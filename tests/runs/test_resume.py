@@ -191,8 +191,10 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(child, tmp_path, mnist_folder
     (path / ".status.json.0123abcd.part").write_text("{")  # it was killed while it wrote this file
     metrics, lines = resumed(path)
     newest = (step - 1) // 3 * 3  # the checkpoint after step n is written when step n + 1 is requested
-    expected = f"after {newest // 8} epochs and {newest} steps" if newest else "from the beginning: there is no checkpoint yet"
-    assert expected.replace("1 epochs", "1 epoch") in lines[0]
+    expected = (
+        f"after {newest} steps ({newest // 8} complete epochs)" if newest else "the beginning: there is no checkpoint yet"
+    )
+    assert expected.replace("(1 complete epochs", "(1 complete epoch") in lines[0]
     assert_same(path, whole)
     assert metrics["epochs"] == 3
 
@@ -222,7 +224,10 @@ def test_a_signal_ends_a_run_after_the_step_with_a_checkpoint(child, tmp_path, m
     assert status["checkpoint"] == "checkpoints/checkpoint-000000011.pellucid"
     code, out, err = child(mnist_folder, "resume", path)
     assert code == 0, err
-    assert out.splitlines()[0] == f"resumed   from {path}/checkpoints/checkpoint-000000011.pellucid: after 1 epoch and 11 steps"
+    assert (
+        out.splitlines()[0]
+        == f"resumed   from {path}/checkpoints/checkpoint-000000011.pellucid: after 11 steps (1 complete epoch)"
+    )
     assert_same(path, whole)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pellucid import (
     Adam,
+    BatchNorm,
     BinaryCrossEntropy,
     ConfigError,
     CrossEntropy,
@@ -29,6 +30,7 @@ from pellucid.data.dataset import Origin
 from pellucid.data.tables.columns import Column
 from pellucid.report.table_page import write_table_page
 from pellucid.runs.table_report import is_about_a_table, table_report
+from pellucid.runs.targets import one_target, scores_by_target, several_targets
 
 COLUMNS = (Column("a"), Column("kind", ("x", "y")), Column("noise"))
 
@@ -67,6 +69,33 @@ def report(kind, **wishes):
     return table_report(model, table(150, 1, model.classes), table(150, 2, model.classes), **wishes)
 
 
+def test_a_report_on_one_of_several_targets():
+    """Of a network with statistics of its own, and of an ensemble: the report is the one of its output alone."""
+    data = table(400, 0)
+    both = Dataset(
+        data.x,
+        np.stack([data.y, 50 - 9 * data.y], axis=1),
+        origin=Origin(columns=COLUMNS, target="size, rest", targets=(Column("size"), Column("rest"))),
+    )
+    model = Sequential(Dense(8), BatchNorm(), ReLU(), Dense(2)).compile(both.shape, MeanSquaredError(), Adam(0.02))
+    model.fit(both, epochs=8)
+    assert several_targets(model) == ("size", "rest")
+    for evaluated in (model, Ensemble([model, model])):
+        outputs = evaluated.predict(both)
+        for i, name in enumerate(("size", "rest")):
+            np.testing.assert_array_equal(one_target(evaluated, i).predict(both)[:, 0], outputs[:, i])
+            found = table_report(evaluated, both, both, target=name)
+            assert found.target == name
+            np.testing.assert_array_equal(found.predictions.outputs, outputs[:, i])
+            np.testing.assert_array_equal(found.predictions.true, both.y[:, i])
+            assert found.intervals.half_widths[0] > 0
+        scores = scores_by_target(evaluated, both)
+        assert scores["rest"]["mae"] == pytest.approx(np.abs(outputs[:, 1] - both.y[:, 1]).mean(), rel=1e-5)
+    assert scores_by_target(trained("numbers"), table(9, 0)) == {}
+    with pytest.raises(ConfigError, match="the model predicts size, rest: name one of them"):
+        table_report(model, both)
+
+
 @pytest.mark.parametrize("kind", ["numbers", "two", "single", "three", "scores"])
 def test_every_kind_of_model_has_a_report(kind, tmp_path):
     assert is_about_a_table(trained(kind))
@@ -87,7 +116,7 @@ def test_every_kind_of_model_has_a_report(kind, tmp_path):
     assert record["left_out"] == (
         ["thresholds and calibration: the outputs of this model are scores, not probabilities"] if kind == "scores" else []
     )
-    assert write_table_page(found, tmp_path / "page.html", name="a < b", about=[("Data", "made & more")])
+    assert write_table_page([found], tmp_path / "page.html", name="a < b", about=[("Data", "made & more")])
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<h1>size, predicted by a &lt; b</h1>" in page
     assert "made &amp; more" in page

@@ -18,6 +18,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator, check_sample_weight_equivalence_on_dense_data
 
 from pellucid import (
+    AverageWeights,
     Conv2D,
     CrossEntropy,
     Dense,
@@ -30,15 +31,18 @@ from pellucid import (
     Sequential,
     Sigmoid,
     Softmax,
+    Tanh,
 )
 from pellucid.core.config import own_classes
+from pellucid.data import Dataset
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
-from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Cosine
+from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Cosine, CosineCycles, components_of
+from pellucid.recipes.tables import AVERAGE, BATCH_SIZE, EPOCHS, MIN_VALIDATED, VALIDATION, table_network, table_optimizer
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
 from pellucid.sklearn.preprocessing import balancing_weights, mean_and_deviation, merge_duplicates
-from pellucid.training import threads
+from pellucid.training import Control, EpochEvent, FitOptions, threads
 from pellucid.training.class_weight import weighted as with_class_weights
 from pellucid.training.inputs import Samples
 
@@ -129,7 +133,7 @@ def test_an_unpickled_estimator_predicts_and_trains_as_the_original(digits):
 @pytest.mark.parametrize("batch_size", ["auto", 64, 1000])
 def test_calls_of_partial_fit_equal_the_epochs_of_fit(digits, batch_size):
     x, y = digits
-    settings = {"hidden": (16,), "batch_size": batch_size, "dropout": 0.1, "random_state": 3}
+    settings = {"hidden": (16,), "recipe": "plain", "batch_size": batch_size, "dropout": 0.1, "random_state": 3}
     whole = NetworkClassifier(epochs=4, patience=None, **settings).fit(x, y)
     steps = NetworkClassifier(**settings)
     for _ in range(4):
@@ -163,13 +167,13 @@ def test_partial_fit_with_one_class_after_the_other():
 
 def test_a_warm_start_continues_and_a_cold_one_starts_again(digits):
     x, y = digits
-    warm = NetworkClassifier((16,), epochs=5, patience=None, warm_start=True, random_state=0).fit(x, y)
+    warm = NetworkClassifier((16,), recipe="plain", epochs=5, patience=None, warm_start=True, random_state=0).fit(x, y)
     first = warm.loss_curve_[0]
     warm.fit(x, y)
     assert warm.n_iter_ == 10
     assert warm.loss_curve_[5] < warm.loss_curve_[4] < first
     assert [row["epoch"] for row in warm.history_] == list(range(1, 11))
-    whole = NetworkClassifier((16,), epochs=10, patience=None, random_state=0).fit(x, y)
+    whole = NetworkClassifier((16,), recipe="plain", epochs=10, patience=None, random_state=0).fit(x, y)
     np.testing.assert_array_equal(warm.predict_proba(x), whole.predict_proba(x))
     assert warm.set_params(warm_start=False).fit(x, y).loss_curve_[0] == first
 
@@ -216,7 +220,7 @@ def test_several_outputs():
 def test_two_classes_with_a_sigmoid_and_with_a_softmax():
     x, y = blobs(200, k=2)
     labels = np.array(["no", "yes"])[y]
-    usual = NetworkClassifier((8,), epochs=50, learning_rate=0.01, random_state=0)
+    usual = NetworkClassifier((8,), recipe="plain", epochs=50, learning_rate=0.01, random_state=0)
     for learner in (usual, clone(usual).set_params(hidden=Sequential(Dense(8), ReLU(), Dense(2), Softmax()))):
         learner.fit(x, labels)
         assert learner.score(x, labels) > 0.95
@@ -259,8 +263,10 @@ def test_weighted_samples_equal_repeated_samples_under_class_weights(class_weigh
     repeated = clone(learner).fit(np.repeat(x, w, axis=0), np.repeat(y, w))
     np.testing.assert_array_equal(weighted.model_.parameters, repeated.model_.parameters)
     assert not np.array_equal(weighted.model_.parameters, clone(learner).fit(x, y).model_.parameters)
-    rows = clone(learner)._prepare(x, y, w, True)[2]  # in float64, which shows whether rounded weights were added up
-    np.testing.assert_array_equal(rows, clone(learner)._prepare(np.repeat(x, w, axis=0), np.repeat(y, w), None, True)[2])
+    settings = learner._settings()
+    rows = clone(learner)._prepare(x, y, w, settings, True)[2]  # in float64, which shows whether rounded weights were added up
+    of_repeated = clone(learner)._prepare(np.repeat(x, w, axis=0), np.repeat(y, w), None, settings, True)[2]
+    np.testing.assert_array_equal(rows, of_repeated)
 
 
 def test_balanced_class_weights_are_those_of_a_model_and_of_repeated_samples():
@@ -314,11 +320,13 @@ def test_class_weights_find_more_samples_of_a_rare_class():
 
 def test_early_stopping_keeps_the_best_epoch():
     x, y = load_diabetes(return_X_y=True)
-    learner = NetworkRegressor((64,), epochs=500, learning_rate=0.01, early_stopping=True, patience=5, random_state=0).fit(x, y)
+    learner = NetworkRegressor(
+        (64,), recipe="plain", epochs=500, learning_rate=0.01, early_stopping=True, patience=5, random_state=0
+    ).fit(x, y)
     losses = learner.history_["validation_loss"]
     assert learner.n_iter_ < 200
     assert min(losses[:-5]) - 1e-3 <= min(losses[-5:])
-    constant = NetworkRegressor((64,), epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
+    constant = NetworkRegressor((64,), recipe="plain", epochs=30, tol=10.0, patience=3, random_state=0).fit(x, y)
     assert constant.n_iter_ == 4
     assert NetworkRegressor((4,), epochs=30, tol=10.0, patience=None, random_state=0).fit(x, y).n_iter_ == 30
 
@@ -362,15 +370,17 @@ def test_settings_that_lbfgs_does_not_take(settings, message):
 
 def test_settings_have_an_effect(capfd):
     x, y = blobs(60)
-    learner = NetworkClassifier((5, 4), activation="tanh", dropout=0.2, optimizer="sgd", learning_rate=Cosine(0.1), epochs=2)
+    learner = NetworkClassifier(
+        (5, 4), recipe="plain", activation="tanh", dropout=0.2, optimizer="sgd", learning_rate=Cosine(0.1), epochs=2
+    )
     shown = repr(learner.set_params(verbose=True, alpha=0.5, random_state=np.random.RandomState(0)).fit(x, y).model_.network)
     assert shown.count("Tanh()") == shown.count("Dropout(") == 2
     assert "L2(strength=0.5)" in repr(learner.model_.optimizer)
     assert "SGD(learning_rate=Cosine(start=0.1), momentum=0.9, nesterov=True)" in repr(learner.model_.optimizer)
     assert "epoch" in capfd.readouterr().err
-    raw = NetworkClassifier((4,), standardize=False, epochs=1).fit(x, y)
+    raw = NetworkClassifier((4,), recipe="plain", standardize=False, epochs=1).fit(x, y)
     np.testing.assert_array_equal(raw.model_.predict(x.astype(np.float32)), raw.predict_proba(x))
-    assert NetworkClassifier(3, epochs=1, alpha=0).fit(x, y).model_.optimizer == Adam()
+    assert NetworkClassifier(3, recipe="plain", epochs=1, alpha=0).fit(x, y).model_.optimizer == Adam()
 
 
 def test_a_penalty_keeps_the_rates_of_the_optimizer():
@@ -411,3 +421,93 @@ def test_a_regressor_uses_a_network_that_ends_in_identity_as_it_is():
     assert NetworkRegressor(whole, epochs=1).fit(x, y).model_.network == whole
     with pytest.raises(ConfigError, match=r"1 outputs and Identity\(\)"):
         NetworkRegressor(Sequential(Dense(1), Sigmoid())).fit(x, y)
+
+
+def test_the_recipe_for_tables_is_the_default():
+    x, y = load_diabetes(return_X_y=True)
+    learner = NetworkRegressor(random_state=0).fit(x, y)
+    assert learner.model_.network == table_network(("number",) * 10, "numbers", 1)
+    assert learner.model_.optimizer == table_optimizer(learner.model_.network, 10, "numbers")
+    losses = learner.history_["validation_loss"]
+    assert learner.n_iter_ == EPOCHS
+    assert learner.history_.best_epoch == 1 + int(np.argmin(losses)) < EPOCHS
+    held_out = Dataset(x, y).split(VALIDATION, learner.model_.seed)[1]
+    standardized = (np.asarray(held_out.y) - learner.target_mean_) / learner.target_scale_
+    loss = np.mean((learner.model_.predict(held_out.x)[:, 0] - standardized) ** 2)
+    assert loss == pytest.approx(min(losses), rel=1e-5)  # the parameters are those of the best epoch
+    classes = NetworkClassifier((8,), dropout=0.0, activation="tanh", random_state=0).fit(x, y > 150)
+    network = table_network(("number",) * 10, "classes", 2, hidden=(8,), activation=Tanh(), dropout=0.0)
+    assert classes.model_.network == network
+    assert classes.score(x, y > 150) > 0.7
+
+
+def test_few_samples_are_all_trained_on():
+    x, y = blobs(MIN_VALIDATED - 1)
+    assert (
+        NetworkClassifier(epochs=2).fit(x, y).history_.columns
+        == NetworkClassifier(epochs=2, early_stopping=False).fit(*blobs(300)).history_.columns
+    )
+    assert "validation_loss" in NetworkClassifier(epochs=2, early_stopping=True).fit(x, y).history_.columns
+    assert "validation_loss" in NetworkClassifier(epochs=2).fit(*blobs(MIN_VALIDATED)).history_.columns
+
+
+def test_settings_take_the_place_of_those_of_the_recipe():
+    x, y = blobs(150)
+    learner = NetworkClassifier(alpha=0.3, learning_rate=0.02, random_state=0, epochs=3).fit(x, y)
+    assert components_of(learner.model_.optimizer) == (L2(0.3), Adam(CosineCycles(0.02), beta2=0.95))
+    assert components_of(NetworkClassifier(alpha=0, epochs=1).fit(x, y).model_.optimizer)[0].learning_rate == CosineCycles(0.01)
+    assert NetworkClassifier(optimizer=Adam(0.01), alpha=0, epochs=1).fit(x, y).model_.optimizer == Adam(0.01)
+    stopped = NetworkClassifier(early_stopping=True, patience=3, random_state=0).fit(x, y)
+    assert stopped.n_iter_ < EPOCHS
+    assert stopped.model_.history.stopped
+
+
+def test_refitting_trains_on_all_samples_until_the_best_epoch():
+    x, y = load_diabetes(return_X_y=True)
+    chosen = NetworkRegressor(random_state=0, epochs=8).fit(x, y)
+    again = NetworkRegressor(random_state=0, epochs=8, refit=True).fit(x, y)
+    best = chosen.history_.best_epoch
+    assert again.loss_curve_ == chosen.loss_curve_
+    assert again.history_.best_epoch == best
+    assert again.model_.state.steps == best * -(-len(x) // BATCH_SIZE)
+    everything = Dataset(x, y[:, None])
+    mean, deviation = mean_and_deviation(y[:, None], None)
+    np.testing.assert_array_equal(again.target_mean_, mean)
+    model = again.model_
+    by_hand = model.network.compile((10,), model.loss, model.optimizer, seed=model.seed, input_stage=model.input_stage)
+    control = Control()
+    options = FitOptions(8, BATCH_SIZE, policies=(AverageWeights(AVERAGE),))
+    for event in by_hand.fit_events(Dataset(x, (everything.y - mean) / deviation), options=options, control=control):
+        control.stop = isinstance(event, EpochEvent) and event.epoch == best
+    np.testing.assert_array_equal(by_hand.parameters, model.parameters)
+    with pytest.raises(ConfigError, match="refit=True begins a training again"):
+        again.set_params(warm_start=True).fit(x, y)
+
+
+def test_passes_have_half_the_peak_of_the_recipe_as_their_rate():
+    x, y = blobs(300)
+    learner = NetworkClassifier(random_state=0)
+    for _ in range(10):
+        learner.partial_fit(x, y)
+    assert learner.score(x, y) > 0.9
+    before = learner.loss_curve_[0]
+    assert learner.loss_curve_[-1] < before / 2
+    fitted = NetworkClassifier(random_state=0, epochs=2).fit(x, y)
+    parameters = fitted.model_.parameters.copy()
+    fitted.partial_fit(x, y)
+    assert not np.array_equal(fitted.model_.parameters, parameters)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipe": "tables"}, "did you mean 'table'"),
+        ({"hidden": Sequential(Dense(4))}, "does not go with a network in hidden"),
+        ({"image_shape": (1, 2)}, "does not go with image_shape"),
+        ({"optimizer": "lbfgs"}, r"optimizer='lbfgs', which needs all samples"),
+    ],
+)
+def test_what_the_recipe_for_tables_does_not_take(settings, message):
+    x, y = blobs(30)
+    with pytest.raises(ConfigError, match=message):
+        NetworkClassifier(**{"recipe": "table"} | settings).fit(x, y)

@@ -10,6 +10,7 @@ import json
 import sys
 
 import numpy as np
+import scipy.sparse
 
 from pellucid import (
     GRU,
@@ -140,7 +141,14 @@ def full_batch():
     return model, {"x": VALUES, "y": LABELS}
 
 
-FAMILIES = {f.__name__: f for f in (dense, convolution, recurrent, several, accumulated, streamed, full_batch)}
+def sparse_rows():
+    """Rows of a sparse matrix, of which every rank has the whole batch."""
+    model, options = dense()
+    x = scipy.sparse.csr_array(np.maximum(VALUES, 0))
+    return model, {**options, "x": x, "validation": (x[:9], LABELS[:9])}
+
+
+FAMILIES = {f.__name__: f for f in (dense, convolution, recurrent, several, accumulated, streamed, full_batch, sparse_rows)}
 
 
 def trained(name, *, deterministic, epochs=3):

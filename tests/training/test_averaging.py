@@ -24,6 +24,7 @@ from pellucid import (
     StepEvent,
     StochasticWeightAverage,
 )
+from pellucid.training import averaging
 
 
 def adam_model():
@@ -57,6 +58,16 @@ def test_the_moving_average_is_evaluated_and_kept(images):
             np.testing.assert_array_equal(actual, expected, err_msg="training continues with its own parameters")
     np.testing.assert_array_equal(model.parameters, averaged[-1][1])
     assert model.evaluate(images)["loss"] == pytest.approx(averaged[-1][0], rel=1e-5)
+
+
+def test_averages_of_long_vectors_are_computed_in_pieces(images, monkeypatch):
+    trained = []
+    for piece in (averaging.PIECE, 7):
+        monkeypatch.setattr(averaging, "PIECE", piece)
+        model, _, evaluated = train_by_epochs(images, [AverageWeights(0.9)], BatchNorm())
+        trained.append([model.parameters, model.state.statistics, *(array for epoch in evaluated for array in epoch[1:])])
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_averages_with_early_stopping_and_interruptions(images):

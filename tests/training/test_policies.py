@@ -127,6 +127,9 @@ def test_early_stopping_restores_the_best_parameters(images, misleading):
     last = adam_model()
     last.fit(images, validation=misleading, epochs=50, batch_size=20, policies=[EarlyStopping(3, restore_best=False)])
     assert last.evaluate(misleading)["loss"] == pytest.approx(losses[-1], rel=1e-6)
+    memory = Memory()
+    assert list(EarlyStopping(3, restore_best=False).wrap((_ for _ in ()), last.state, History(), memory)) == []
+    assert "parameters" not in memory  # a copy of the parameters is kept only for what is restored
 
 
 def test_the_best_epoch_is_kept_of_all(images, misleading):

@@ -5,26 +5,9 @@ What they have in common is in ``benchmarks.generation_jobs``, which imports Num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from benchmarks.session import Contender
 
-
-@dataclass(frozen=True)
-class Size:
-    """The size of a Transformer; there are four times as many hidden units as columns."""
-
-    layers: int
-    heads: int
-    width: int
-    context: int
-    tokens: int = 65  # the characters of Shakespeare
-
-
-SIZES = {
-    "4 layers, 128 wide, context 64": Size(4, 4, 128, 64),
-    "6 layers, 192 wide, context 256": Size(6, 6, 192, 256),
-}
+SIZES = ("4 layers, 128 wide, context 64", "6 layers, 192 wide, context 256")  # of those in benchmarks.contenders.transformer
 
 
 def contenders(*names: str) -> tuple[Contender, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.contenders.generation import SIZES, Size
 from benchmarks.contenders.torch import PACKAGES as PACKAGES, describe as describe
+from benchmarks.contenders.transformer import SIZES, Size
 from benchmarks.generation_jobs import PROMPT, TEMPERATURE, TOP_K, are_tokens, check_tokens, parameters
 from benchmarks.jobs import Job
 
@@ -17,8 +17,8 @@ from benchmarks.jobs import Job
 class Transformer:
     """The Transformer, with a cache of keys and values for one sequence."""
 
-    def __init__(self, size: Size):
-        self.size, p = size, parameters(size)
+    def __init__(self, size: Size, p: dict[str, Any]):
+        self.size = size
 
         def tensor(array: Any) -> Any:
             return torch.from_numpy(array)
@@ -72,9 +72,10 @@ def written(model: Transformer, count: int, choose: Any, cached: bool) -> Iterat
 
 def job(size: str, tokens: int, cached: bool) -> Job:
     """Return a job that writes tokens."""
-    model = Transformer(SIZES[size])
+    p = parameters(SIZES[size])
+    model = Transformer(SIZES[size], p)
     with torch.inference_mode():
-        check_tokens(SIZES[size], lambda count: list(written(model, count, lambda z: z.argmax(dim=1), cached)))
+        check_tokens(SIZES[size], p, lambda count: list(written(model, count, lambda z: z.argmax(dim=1), cached)))
 
     def run() -> list[int]:
         with torch.inference_mode():

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.contenders.jax import PACKAGES, adam, cross_entropy, describe, moments
+from benchmarks.contenders.transformer import SIZES, Size
 from benchmarks.jobs import Job, fastest
-from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
+from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, parameters, peak_memory, step_job
 
 __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contenders.pellucid import PACKAGES, describe
+from benchmarks.contenders.transformer import SIZES, Size
 from benchmarks.jobs import Job
-from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
+from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, parameters, peak_memory, step_job
 from pellucid import (
     GELU,
     Adam,
@@ -29,8 +30,8 @@ from pellucid.optim.schedules import Schedule
 __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 
 
-def build_model(size: Size, seed: int = 0, rate: float | Schedule = RATE) -> Model:
-    """Return the compiled network with the common initial parameters of a seed."""
+def build_model(size: Size, seed: int = 0, rate: float | Schedule = RATE, p: dict[str, Any] | None = None) -> Model:
+    """Return the compiled network with the parameters p, or with the common initial ones of a seed."""
     w = size.width
     blocks = [
         part
@@ -43,7 +44,7 @@ def build_model(size: Size, seed: int = 0, rate: float | Schedule = RATE) -> Mod
     network = Sequential(TiedEmbedding(size.tokens, w, LearnedPositions(), *blocks, LayerNorm(bias=False)), Softmax())
     optimizer = Chain(ClipNorm(NORM), Decay(DECAY), Adam(rate, beta1=BETAS[0], beta2=BETAS[1]))
     model = network.compile((size.context,), CrossEntropy(), optimizer, metrics=[])
-    p = parameters(size, seed)
+    p = parameters(size, seed) if p is None else p
     values = [p["tokens"], p["positions"], *(array for block in p["blocks"] for array in block.values()), p["scale"]]
     for array, value in zip(model.weights.values(), values, strict=True):
         array[...] = value

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.contenders.torch import PACKAGES, describe
+from benchmarks.contenders.transformer import SIZES, Size
 from benchmarks.jobs import Job
-from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, SIZES, Size, parameters, peak_memory, step_job
+from benchmarks.transformer_jobs import BETAS, DECAY, NORM, RATE, parameters, peak_memory, step_job
 
 __all__ = ["PACKAGES", "describe", "step", "transformer_memory"]
 

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from benchmarks.contenders.torch import PACKAGES, describe
+from benchmarks.contenders.transformer import SIZES
 from benchmarks.contenders.transformer.torch import Transformer, loss_of, stepper
 from benchmarks.jobs import Job, fastest
-from benchmarks.transformer_jobs import SIZES, step_job
+from benchmarks.transformer_jobs import step_job
 
 __all__ = ["PACKAGES", "describe", "step"]
 

@@ -162,6 +162,12 @@ def _load(path: Path) -> TextNetwork:
         raise ConfigError(
             f"{path} was not trained on text, so the tab Text cannot show it; {TRAIN} trains a network that it shows"
         )
+    tokens = len(model.input_stage.tokenizer)
+    if model.output_shape[-1] != tokens:
+        raise ConfigError(
+            f"{path} does not predict the next of {tokens:,} tokens, so the tab Text cannot show it; {TRAIN} trains a network "
+            "that it shows"
+        )
     metrics: dict[str, Any] = {}
     if path.is_dir() and (path / "metrics.json").exists():
         metrics = read_metrics(path)

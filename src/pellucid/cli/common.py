@@ -102,12 +102,13 @@ def require_vector(model: Model, run: object) -> None:
         )
 
 
-def format_scores(values: Mapping[str, Value], n: int | None) -> str:
+def format_scores(values: Mapping[str, Value], n: int | None, targets: int = 1) -> str:
     """Return the scores of ``n`` samples in one line; None where the samples do not have one answer each.
 
     Classification: ``accuracy 97.45 % (95 % interval 97.12 to 97.74 %), loss 0.0861``. Class maps: ``accuracy
     98.87 %, mean IoU 0.8521, loss 0.0341``. Text: ``accuracy 55.12 %, 2.124 bits per character, loss 1.4722``. Regression:
-    ``RMSE 2.31, MAE 1.87, R² 0.9312, loss 0.0688``.
+    ``RMSE 2.31, MAE 1.87, R² 0.9312, loss 0.0688``. Several ``targets``: ``mean R² 0.9312, loss 0.0688``, without errors, whose
+    units may be different.
     """
     parts = []
     maps, is_text = "iou_macro" in values, "bits_per_character" in values
@@ -122,11 +123,22 @@ def format_scores(values: Mapping[str, Value], n: int | None) -> str:
         parts.append(f"mean IoU {float(values['iou_macro']):.4f}")
     if is_text:
         parts.append(f"{float(values['bits_per_character']):.3f} bits per character")
-    if "mse" in values:
+    if "mse" in values and targets == 1:
         parts.append(f"RMSE {format_number(math.sqrt(float(values['mse'])))}, MAE {format_number(float(values['mae']))}")
     if "r2" in values:
-        parts.append(f"R² {float(values['r2']):.4f}")
+        parts.append(f"{'mean ' * (targets > 1)}R² {float(values['r2']):.4f}")
     return ", ".join([*parts, f"loss {float(values['loss']):.4f}"])
+
+
+def format_targets(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the scores of each of several targets, a line for each: ``  price  RMSE 2.31, MAE 1.87, R² 0.9312``."""
+    width = max(map(len, scores))
+    return "\n".join(f"  {name:<{width}}  {format_target(one)}" for name, one in scores.items())
+
+
+def format_target(scores: Mapping[str, float]) -> str:
+    """Return the scores of one of several targets: ``RMSE 2.31, MAE 1.87, R² 0.9312``."""
+    return f"RMSE {format_number(math.sqrt(scores['mse']))}, MAE {format_number(scores['mae'])}, R² {scores['r2']:.4f}"
 
 
 def format_forecast(targets: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

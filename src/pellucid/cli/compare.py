@@ -19,7 +19,7 @@ from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, FileError
 from pellucid.metrics import wilson
 from pellucid.model.model import Model
-from pellucid.runs.comparison import SIGNIFICANCE, Comparison, short_names, sign_tests
+from pellucid.runs.comparison import SIGNIFICANCE, Comparison, SignTest, short_names, sign_tests
 from pellucid.runs.folder import load_data, open_run, read_metrics
 
 CHUNK = 128  # samples of a text that are predicted together
@@ -132,32 +132,7 @@ def _compare_regressions(
     metrics: Sequence[Metrics], test: Dataset, outputs: Mapping[str, Array], out: Path | None, json: bool
 ) -> None:
     tests = sign_tests(np.asarray(test.y, np.float64), {name: values[:, 0] for name, values in outputs.items()})
-    summary = {"runs": metrics, "tests": [{**vars(one), "text": str(one)} for one in tests]}
-    if json:
-        print_json(summary)
-    else:
-        width = max(len(str(values["run"])) for values in metrics)
-        for values in metrics:
-            scores = format_scores(values["test"], len(test)) if "test" in values else "not tested"
-            echo(f"{values['run']:<{width}}  {_thousands(values.get('parameters')):>9} parameters  {scores}")
-        for one in tests:
-            echo(str(one))
-    if out is not None:
-        _create_folder(out)
-        write_text(out / "comparison.json", json_text(summary))
-        echo(f"the comparison is in {out}", quiet=json)
-
-
-def _nats(model: Model, data: Dataset) -> Array:
-    """Return the mean −log p of the tokens of each sample (n)."""
-    x, y, found = data.x, data.y, []
-    weights = np.ones(y.shape) if data.sample_weight is None else data.sample_weight
-    for start in range(0, len(data), CHUNK):
-        rows = slice(start, start + CHUNK)
-        p = np.take_along_axis(model.predict(x[rows]), y[rows, :, None].astype(np.int64), axis=-1)[..., 0]
-        nats = -np.log(np.maximum(p, np.finfo(p.dtype).tiny))
-        found.append((nats * weights[rows]).sum(axis=1) / weights[rows].sum(axis=1))
-    return np.concatenate(found)
+    _show_sign_tests(metrics, test, tests, [str(one) for one in tests], out, json)
 
 
 def _compare_texts(metrics: Sequence[Metrics], test: Dataset, nats: Mapping[str, Array], out: Path | None, json: bool) -> None:
@@ -167,6 +142,13 @@ def _compare_texts(metrics: Sequence[Metrics], test: Dataset, nats: Mapping[str,
         f"{one.second_closer:,}{': that may be due to chance' if one.adjusted >= SIGNIFICANCE else ''} (p = {one.adjusted:.2g})"
         for one in tests
     ]
+    _show_sign_tests(metrics, test, tests, texts, out, json)
+
+
+def _show_sign_tests(
+    metrics: Sequence[Metrics], test: Dataset, tests: Sequence[SignTest], texts: Sequence[str], out: Path | None, json: bool
+) -> None:
+    """Print the scores of each run, and the tests of pairs in words, ``texts``; write them into the folder ``out``."""
     summary = {"runs": metrics, "tests": [{**vars(one), "text": text} for one, text in zip(tests, texts, strict=True)]}
     if json:
         print_json(summary)
@@ -183,6 +165,18 @@ def _compare_texts(metrics: Sequence[Metrics], test: Dataset, nats: Mapping[str,
         _create_folder(out)
         write_text(out / "comparison.json", json_text(summary))
         echo(f"the comparison is in {out}", quiet=json)
+
+
+def _nats(model: Model, data: Dataset) -> Array:
+    """Return the mean −log p of the tokens of each sample (n)."""
+    x, y, found = data.x, data.y, []
+    weights = np.ones(y.shape) if data.sample_weight is None else data.sample_weight
+    for start in range(0, len(data), CHUNK):
+        rows = slice(start, start + CHUNK)
+        p = np.take_along_axis(model.predict(x[rows]), y[rows, :, None].astype(np.int64), axis=-1)[..., 0]
+        nats = -np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+        found.append((nats * weights[rows]).sum(axis=1) / weights[rows].sum(axis=1))
+    return np.concatenate(found)
 
 
 HEADER = (

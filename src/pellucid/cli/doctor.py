@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,12 @@ def doctor(
         if examined.splits is None:
             raise ConfigError(f"{name}: the labels cannot be searched: {'; '.join(examined.diagnosis.left_out)}")
         train_set = examined.splits.train
-        recipe, preset = _recipe(name, preset, epochs, len(train_set), user_data_given=name not in SOURCES and not is_run)
-        search = search_wrong_labels(train_set, recipe, preset, progress=None if json else _say_fold)
+        recipe_for: Callable[[Dataset], Recipe]
+        if preset:
+            recipe_for = RunPlan.of(RunSettings("mnist" if is_run else name, preset, epochs=epochs)).recipe_for
+        else:
+            recipe_for, preset = _recipe_of_run(name, epochs)
+        search = search_wrong_labels(train_set, recipe_for, preset, progress=None if json else _say_fold)
         diagnosis = most_serious_first(search.findings, examined.diagnosis)
         examined = dataclasses.replace(examined, diagnosis=diagnosis)
         if gallery is not None:
@@ -138,15 +142,12 @@ def doctor(
             echo(f"gallery   {gallery}")
 
 
-def _recipe(name: str, preset: str, epochs: int | None, samples: int, *, user_data_given: bool) -> tuple[Recipe, str]:
-    """Return the recipe of the networks that judge labels, and its name; without a preset, that of the run."""
-    if preset:
-        recipe = RunPlan.of(RunSettings(model=preset, epochs=epochs)).recipe
-    else:
-        recipe, preset = recipe_of(name)
-        if epochs is not None:
-            recipe = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, epochs=epochs))
-    return recipe.with_epochs_for(samples) if user_data_given and epochs is None else recipe, preset
+def _recipe_of_run(run: str, epochs: int | None) -> tuple[Callable[[Dataset], Recipe], str]:
+    """Return the recipe of a run, whatever the training set, and the name of its preset."""
+    recipe, preset = recipe_of(run)
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, epochs=epochs))
+    return lambda data: recipe, preset
 
 
 def _say_fold(fold: int, folds: int) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import typer
 
 from pellucid.cli import options, table_reports
-from pellucid.cli.common import echo, format_class_scores, format_forecast, format_scores, print_json, report_errors
+from pellucid.cli.common import (
+    echo,
+    format_class_scores,
+    format_forecast,
+    format_scores,
+    format_target,
+    format_targets,
+    print_json,
+    report_errors,
+)
 from pellucid.data import Corrections, Dataset, Splits
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.drawings.strokes import CLASSES
@@ -31,6 +40,7 @@ from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
 from pellucid.runs.table_report import TableReport, is_about_a_table, table_report
+from pellucid.runs.targets import scores_by_target, several_targets
 from pellucid.runs.task import (
     CLASSIFICATION_METRICS,
     FORECAST_METRICS,
@@ -53,6 +63,7 @@ def evaluate(
         "folder of images or corrections, or a text.",
     ),
     data_dir: options.DataDir = None,
+    encoding: options.Encoding = None,
     part: str = typer.Option("test", "--part", metavar="NAME", help="The part of the data: test, validation or train."),
     copies: int = typer.Option(
         0,
@@ -100,17 +111,20 @@ def evaluate(
     For a run on a table, a report is written: the importance of the columns and how the predictions depend on the strongest
     ones, thresholds and calibration or residuals and prediction intervals, and the rows that the model is most wrong about.
 
-    Models that predict numbers have RMSE, MAE and R² instead of the accuracy. Forecasts of a series are compared with the last
-    value, the value one season before, and a linear forecast. Several runs are evaluated as an ensemble, whose
-    probabilities are the mean of theirs.
+    Models that predict numbers have RMSE, MAE and R² instead of the accuracy, for each target if there are several. Forecasts
+    of a series are compared with the last value, the value one season before, and a linear forecast. Several runs are evaluated
+    as an ensemble, whose probabilities are the mean of theirs.
     """
     if part not in PARTS:
         raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, PARTS)}")
     if augmentation is not None and not copies:
         raise ConfigError("--augmentation changes copies of the images: give their number with --copies")
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
+    if encoding is not None and (data is None or data in SOURCES):
+        raise ConfigError(f"--encoding {encoding} is that of a text file or a folder of them: name it after the runs")
     opened = [open_run(run) for run in runs]
     models = [model for model, _ in opened]
+    options.set_encoding(models[0], encoding)
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
     splits = None
@@ -134,27 +148,37 @@ def evaluate(
     if isinstance(stage, Tokens) and len(models[0].output_shape) > 1:
         classification = language_metrics(stage.tokenizer)
     values = evaluated.evaluate(samples, metrics=classification if classifies else numeric)
+    targets, of_targets = several_targets(models[0]), scores_by_target(evaluated, samples)
     n = len(samples) if len(models[0].output_shape) == 1 else None
     forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
     asked = report is not None or precision is not None or recall is not None or positive is not None
     if no_report and asked:
         raise ConfigError("--no-report cannot be combined with --report, --precision, --recall and --positive")
-    reported, page = None, None
-    default_report = len(runs) == 1 and not copies and data is None and part == "test" and is_about_a_table(models[0])
-    if not no_report and (asked or default_report):
+    reports, page = list[TableReport](), None
+    has_report = is_about_a_table(models[0]) or len(targets) > 0
+    if not no_report and (asked or (len(runs) == 1 and not copies and data is None and part == "test" and has_report)):
         calibration = _calibration_part(opened[0][1], data_dir, splits, part)
-        reported = table_report(
-            evaluated, samples, calibration, part=part, precision=precision, recall=recall, positive=positive
-        )
-        page = _write_report(reported, evaluated, runs, report, name, values, n)
+        for target in targets or (None,):
+            found = table_report(
+                evaluated,
+                samples,
+                calibration,
+                part=part,
+                precision=precision,
+                recall=recall,
+                positive=positive,
+                target=target,
+            )
+            reports.append(found)
+        page = _write_report(reports, evaluated, runs, report, name, values, n, of_targets)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         more: dict[str, Any] = {} if forecast is None else {"forecast": forecast}
-        if reported is not None:
-            record = reported.record()
-            kept = ("importance", "classes", "thresholds", "calibration", "residuals", "intervals")
-            more["report"] = {"file": page, **{key: record[key] for key in kept if key in record}}
+        if targets:
+            more["targets"] = of_targets
+        if reports:
+            more["report"] = {"file": page, **_in_short(table_reports.record(reports))}
         print_json({**names, "data": name, "part": part, "samples": len(samples), "copies": copies, **values, **more})
         return
     echo(description)
@@ -165,7 +189,9 @@ def evaluate(
     if len(runs) > 1 or copies:
         each = f", each with {copies} augmented copies of every image ({changes})" if copies else ""
         echo(f"ensemble  {len(runs)} model{'s' * (len(runs) > 1)}{each}")
-    echo(f"{part:<9} {format_scores(values, n)}")
+    echo(f"{part:<9} {format_scores(values, n, len(targets) or 1)}")
+    if targets:
+        echo(format_targets(of_targets))
     if forecast is not None:
         echo(format_forecast(forecast))
     if "confusion_matrix" in values:
@@ -173,8 +199,8 @@ def evaluate(
         echo(format_class_scores(values, classes))
     if mistakes_line is not None:
         echo(f"mistakes  {mistakes_line}")
-    if reported is not None:
-        for line in table_reports.lines(reported):
+    for found in reports:
+        for line in (*(f"target    {found.target}",) * bool(targets), *table_reports.lines(found)):
             echo(line)
     if page is not None:
         echo(f"report    {page}")
@@ -192,26 +218,36 @@ def _calibration_part(config: Mapping[str, Any], data_dir: Path | None, splits: 
         return None
 
 
+def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``--json`` prints of a report, or of one for each target."""
+    if "targets" in record:
+        return {"targets": {target: _in_short(one) for target, one in record["targets"].items()}}
+    kept = ("importance", "classes", "thresholds", "calibration", "residuals", "intervals")
+    return {key: record[key] for key in kept if key in record}
+
+
 def _write_report(
-    found: TableReport,
+    reports: Sequence[TableReport],
     model: Model | Ensemble,
     runs: Sequence[str],
     path: Path | None,
     data: str,
     values: Mapping[str, Value],
     n: int | None,
+    of_targets: Mapping[str, Mapping[str, float]],
 ) -> str | None:
     """Write the report, and return the name of its page. If the run folder cannot be written to, a line says so."""
     single = runs[0] if len(runs) == 1 else None
     folder = Path(single) if single is not None and os.path.isdir(single) else None
     if path is None and folder is None:
         return None
-    page = path if path is not None else Path(runs[0]) / table_reports.PAGE
+    page, found = path if path is not None else Path(runs[0]) / table_reports.PAGE, reports[0]
     results = folder / table_reports.RESULTS if folder is not None and found.part == "test" and found.calibration_rows else None
-    about = [("Data", f"{data}, {found.part}: {found.rows:,} rows"), ("Scores", format_scores(values, n))]
+    about = [("Data", f"{data}, {found.part}: {found.rows:,} rows"), ("Scores", format_scores(values, n, len(reports)))]
+    about += [(f"Scores of {target}", format_target(scores)) for target, scores in of_targets.items()]
     name = Path(runs[0]).name if single is not None else f"{len(runs)} models"
     try:
-        table_reports.write(found, page, results, model=model, name=name, about=about, run=single)
+        table_reports.write(reports, page, results, model=model, name=name, about=about, run=single)
     except FileError as error:
         if path is not None:
             raise

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pellucid.data.sources.registry import SOURCES
+from pellucid.data.text import Tokens
+from pellucid.errors import ConfigError
+from pellucid.model.model import Model
 from pellucid.runs.presets import OPTIMIZERS, PRESETS
 
 MODEL_HELP = f"A preset ({', '.join(PRESETS)}), or a JSON file with a network"
@@ -23,6 +27,12 @@ DataDir = Annotated[
         "--data-dir",
         metavar="FOLDER",
         help="The folder with the files of the data set.  [default: PELLUCID_DATA, or the cache of downloads]",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding", metavar="NAME", help="Text: the encoding of the files, as in latin-1.  [default: that of the training]"
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
@@ -73,3 +83,15 @@ Decay = Annotated[
         "--decay", metavar="STRENGTH", help="The strength of decoupled weight decay, as in 0.01.  [default: the preset's]"
     ),
 ]
+
+
+def set_encoding(model: Model, encoding: str | None) -> None:
+    """Let a model read text files in this encoding, if one is given, in place of that of its training.
+
+    Raises ConfigError for a model of other data than text.
+    """
+    if encoding is None:
+        return
+    if not isinstance(model.input_stage, Tokens):
+        raise ConfigError(f"--encoding {encoding} is for models that were trained on text: leave it out")
+    model.input_stage = dataclasses.replace(model.input_stage, encoding=encoding)

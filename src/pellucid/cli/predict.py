@@ -36,7 +36,7 @@ from pellucid.data.tables.reading import open_for, read_rows
 from pellucid.data.text import Tokens
 from pellucid.data.text.reading import file_text
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
-from pellucid.explain import DecisionThreshold
+from pellucid.explain import DecisionThreshold, PredictionIntervals
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.model import Model
 from pellucid.networks import trailing_layers
@@ -50,6 +50,7 @@ CHUNK = 512  # images in memory at the same time
 # One prediction: "file", for tables "row" and perhaps "id", the cells of the copied columns by name; then "label" with
 # "probabilities" or "scores", or for regression "prediction", or "predictions" by target.
 # With --threshold, "threshold" says which class has which; with --intervals, "low" and "high" contain the truth with "level".
+# Of several targets these are by target, too.
 # For series: "file", "step" and perhaps "time"; then "forecast", a number for each target.
 Row = dict[str, Any]
 
@@ -57,6 +58,7 @@ Row = dict[str, Any]
 @report_errors
 def predict(
     run: options.Run,
+    encoding: options.Encoding = None,
     files: list[Path] = typer.Argument(
         ...,
         metavar="FILE",
@@ -91,6 +93,7 @@ def predict(
     MNIST: fitted into 20 by 20 pixels and centred by mass. Strokes may be dark on light or light on dark.
     """
     model, _ = open_run(run)
+    options.set_encoding(model, encoding)
     with contextlib.ExitStack() as held:
         files = [_from_standard_input(held) if str(file) == STANDARD_INPUT else file for file in files]
         _predict(run, model, files, identifier, threshold, intervals=intervals, json=json, out=out)
@@ -132,8 +135,7 @@ def _predict(
     if rule is not None:
         rows = _with_threshold(rows, rule, names)
     if measured is not None:
-        ends = measured.around(np.array([row["prediction"] for row in rows])).tolist()
-        rows = [{**row, "low": low, "high": high, "level": measured.level} for row, (low, high) in zip(rows, ends, strict=True)]
+        rows = _with_intervals(rows, measured)
     if out is not None:
         write_text(out, _to_csv(rows, names))
     if json:
@@ -169,6 +171,24 @@ def _with_threshold(rows: Sequence[Row], rule: DecisionThreshold, names: tuple[s
     return [{**row, "label": names[int(k)], "threshold": meaning} for row, k in zip(rows, chosen, strict=True)]
 
 
+def _with_intervals(rows: Sequence[Row], intervals: Sequence[PredictionIntervals]) -> list[Row]:
+    """Return the rows with the ends of their intervals, one for each target."""
+    level = intervals[0].level
+    if "prediction" in rows[0]:
+        ends = intervals[0].around(np.array([row["prediction"] for row in rows])).tolist()
+        return [{**row, "low": low, "high": high, "level": level} for row, (low, high) in zip(rows, ends, strict=True)]
+    targets = tuple(rows[0]["predictions"])
+    of_targets = [
+        one.around(np.array([row["predictions"][target] for row in rows]))
+        for target, one in zip(targets, intervals, strict=True)
+    ]
+    lows, highs = np.moveaxis(np.stack(of_targets), 2, 0).transpose(0, 2, 1).tolist()
+    return [
+        {**row, "low": dict(zip(targets, low, strict=True)), "high": dict(zip(targets, high, strict=True)), "level": level}
+        for row, low, high in zip(rows, lows, highs, strict=True)
+    ]
+
+
 def _names(model: Model) -> tuple[str, ...]:
     """Return the names of the classes, or of the tokens that may be next."""
     if isinstance(model.input_stage, Tokens) and len(model.output_shape) > 1:
@@ -178,17 +198,15 @@ def _names(model: Model) -> tuple[str, ...]:
 
 def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
     """Return the prediction for a text: its class, or the token that follows its last ones."""
-    content = file_text(file)
+    content = file_text(file, stage.encoding)
     if len(model.output_shape) == 1:
         return _rows([{"file": _name(file)}], model.predict([content]), model)[0]
     t = model.input_shape[0]
-    if stage.separator is None:
-        tokens = stage.tokenizer.encode(content)[-t:]
-    else:  # a text of lines: what follows the last one
-        line = stage.tokenizer.encode(content.removesuffix("\n").rpartition("\n")[2])
-        tokens = np.concatenate([[stage.separator], line])[-t:]
-    x = np.zeros((1, t), np.int32)
-    x[0, : len(tokens)] = tokens  # networks of texts read nothing after a position
+    if stage.separator is not None:  # a text of lines: what follows the last one
+        content = content.removesuffix("\n").rpartition("\n")[2]
+    tokens = stage.encode(content)[-t:]
+    x = np.full((1, t), stage.filler, np.int32)  # a causal network reads nothing of what is after the text
+    x[0, : len(tokens)] = tokens
     p = model.predict(x)[0, len(tokens) - 1]
     return {"file": _name(file), "label": _names(model)[int(p.argmax())], "probabilities": p.tolist()}
 
@@ -319,12 +337,9 @@ def _source(row: Row) -> str:
 def _describe(row: Row, names: Sequence[str]) -> str:
     if "forecast" in row or "predictions" in row:
         numbers = row["forecast"] if "forecast" in row else row["predictions"]
-        return "  ".join(f"{target} {format_number(value)}" for target, value in numbers.items())
+        return "  ".join(f"{target} {format_number(value)}{_interval(row, target)}" for target, value in numbers.items())
     if "prediction" in row:
-        text = format_number(row["prediction"])
-        if "low" not in row:
-            return text
-        return f"{text}   ({100 * row['level']:g} %: {format_number(row['low'])} to {format_number(row['high'])})"
+        return f"{format_number(row['prediction'])}{_interval(row)}"
     if "threshold" in row:
         p, label = row["probabilities"], row["threshold"]["class"]
         return f"{row['label']}  (probability of {label}: {100 * p[list(names).index(label)]:.1f} %)"
@@ -333,6 +348,14 @@ def _describe(row: Row, names: Sequence[str]) -> str:
     if "scores" in row:
         return f"{names[first]}  {format_number(values[first])}   (next: {names[second]} {format_number(values[second])})"
     return f"{names[first]}  {100 * values[first]:5.1f} %   (next: {names[second]} {100 * values[second]:.1f} %)"
+
+
+def _interval(row: Row, target: str | None = None) -> str:
+    """Return the interval of a prediction in words, or nothing if it has none."""
+    if "low" not in row:
+        return ""
+    low, high = (row[end] if target is None else row[end][target] for end in ("low", "high"))
+    return f"   ({100 * row['level']:g} %: {format_number(low)} to {format_number(high)})"
 
 
 def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -349,8 +372,13 @@ def _to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
         return [*(row[name] for name in sources), *(row.get("id", {}).get(name, "") for name in copied)]
 
     if "predictions" in rows[0]:
-        writer.writerow([*sources, *copied, *(f"prediction of {name}" for name in rows[0]["predictions"])])
-        writer.writerows([*source(row), *row["predictions"].values()] for row in rows)
+        kinds = {"predictions": "prediction"} | ({"low": "low", "high": "high"} if "low" in rows[0] else {})
+        level = ("level",) * ("low" in rows[0])
+        names = [f"{name} of {target}" for target in rows[0]["predictions"] for name in kinds.values()]
+        writer.writerow([*sources, *copied, *names, *level])
+        for row in rows:
+            values = [row[kind][target] for target in row["predictions"] for kind in kinds]
+            writer.writerow([*source(row), *values, *(row[one] for one in level)])
         return text.getvalue()
     if "prediction" in rows[0]:
         ends = ("low", "high", "level") if "low" in rows[0] else ()

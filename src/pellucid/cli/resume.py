@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import INTERRUPTED, echo, format_class_scores, format_forecast, format_scores, report_errors
+from pellucid.cli.common import (
+    INTERRUPTED,
+    echo,
+    format_class_scores,
+    format_forecast,
+    format_scores,
+    format_targets,
+    report_errors,
+)
 from pellucid.core import launcher
 from pellucid.runs import resuming
 from pellucid.runs.run import continuation
@@ -43,8 +51,11 @@ def finish(metrics: Mapping[str, Any], notify: Callable[[str], None]) -> None:
     """Print the results of a run. Raises ``typer.Exit`` if it was interrupted."""
     sizes = metrics["data"]["sizes"]
     tested = "test" if "test" in metrics else "validation"  # the runs of a sweep do not use the test set
+    of_targets = metrics.get("targets", {}).get("scores", {})
     for part in dict.fromkeys(("validation", tested)):
-        notify(f"{part:<10}  {format_scores(metrics[part], sizes[part])}")
+        notify(f"{part:<10}  {format_scores(metrics[part], sizes[part], len(of_targets) or 1)}")
+    if of_targets:
+        notify(format_targets(of_targets))
     if "forecast" in metrics:
         notify(format_forecast(metrics["forecast"]["targets"]))
     if table := format_class_scores(metrics[tested], metrics["classes"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from pellucid.explain import DecisionThreshold, PredictionIntervals
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 from pellucid.runs.table_report import TableReport, Wish
+from pellucid.runs.targets import several_targets
 
 PAGE, RESULTS = "report.html", "report.json"  # in the run folder
 LISTED = 6  # columns on the terminal
 
 
 def write(
-    found: TableReport,
+    reports: Sequence[TableReport],
     page: Path,
     results: Path | None,
     *,
@@ -34,13 +35,23 @@ def write(
     about: list[tuple[str, str]],
     run: str | None,
 ) -> None:
-    """Write the page, and ``results`` as JSON, from which predictions take intervals. Raises FileError."""
+    """Write the page, and ``results`` as JSON, from which predictions take intervals. Raises FileError.
+
+    There are several ``reports`` if the model predicts several targets.
+    """
     from pellucid.report.table_page import write_table_page
 
-    if not write_table_page(found, page, name=name, about=about, run=run):
+    if not write_table_page(reports, page, name=name, about=about, run=run):
         typer.echo("no figures: they need Matplotlib: pip install 'pellucid[plots]'", err=True)
     if results is not None:
-        write_text(results, json_text({"model": fingerprint(model), **found.record()}))
+        write_text(results, json_text({"model": fingerprint(model), **record(reports)}))
+
+
+def record(reports: Sequence[TableReport]) -> dict[str, Any]:
+    """Return the results for a JSON file; those of several targets are by their names, in ``targets``."""
+    if len(reports) == 1:
+        return reports[0].record()
+    return {"targets": {found.target: found.record() for found in reports}}
 
 
 def fingerprint(model: Model | Ensemble) -> str:
@@ -128,21 +139,29 @@ def stored(run: str | Path, model: Model) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("model") == fingerprint(model) else None
 
 
-def stored_intervals(run: str | Path, model: Model) -> PredictionIntervals:
-    """Return the intervals that ``pellucid evaluate`` has calibrated for this model. Raises ConfigError without them."""
-    found: Any = (stored(run, model) or {}).get("intervals")
+def stored_intervals(run: str | Path, model: Model) -> tuple[PredictionIntervals, ...]:
+    """Return the intervals that ``pellucid evaluate`` has calibrated for this model, of each of its targets.
+
+    Raises ConfigError without them.
+    """
+    found: Any = stored(run, model) or {}
+    names = several_targets(model)
     try:
-        return PredictionIntervals(
-            float(found["level"]),
-            np.asarray(found["edges"], np.float64),
-            np.asarray(found["half_widths"], np.float64),
-            np.asarray(found["calibration_rows"], np.int64),
-        )
+        return tuple(_intervals(one["intervals"]) for one in ([found["targets"][name] for name in names] or [found]))
     except (TypeError, KeyError, ValueError):
         raise ConfigError(
             f"--intervals: {run} has no prediction intervals for this model: pellucid evaluate {run} measures them, if it "
             "predicts a number"
         ) from None
+
+
+def _intervals(found: Any) -> PredictionIntervals:
+    return PredictionIntervals(
+        float(found["level"]),
+        np.asarray(found["edges"], np.float64),
+        np.asarray(found["half_widths"], np.float64),
+        np.asarray(found["calibration_rows"], np.int64),
+    )
 
 
 def measured_text(run: str | Path, model: Model, rule: DecisionThreshold) -> str:

@@ -62,8 +62,10 @@ class Batches:
     :class:`~pellucid.data.input_stages.InputStages`, and ``augmentation`` a dictionary by input; it may not move the pixels of
     targets that are maps. With several outputs, ``targets`` and ``weights`` are NamedArrays, ``interpolate`` is a dictionary.
 
+    ``sparse`` says that x is a :class:`~pellucid.data.sparse.SparseMatrix` whose rows the network reads without their zeros.
+
     ``own_rows`` is for a process that computes only a part of each batch: it takes the number of samples in a batch and returns
-    the rows of the part. Only these rows of x are gathered, the others have arbitrary values.
+    the rows of the part. Only these rows of x are gathered, the others have arbitrary values; sparse rows are always complete.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class Batches:
         shuffle: bool,
         kernels: Kernels,
         own_rows: Callable[[int], slice] | None = None,
+        sparse: bool = False,
     ):
-        self.own_rows = own_rows
+        self.own_rows, self.sparse = own_rows, sparse
         if isinstance(stage, TableStage) and stage.series is None and augmentation is None:
             x, rows, stage = _scaled_once(x, rows, stage, kernels)
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
@@ -98,7 +101,9 @@ class Batches:
         elif augmentation is not None:
             augmentation.check(x.shape[1:])
             self._targets(np.arange(1), 0)  # raises an error before the training if it cannot be changed like the images
-        self._batch = x.map(self._memory) if isinstance(x, NamedArrays) else self._memory(x)
+        self._batch: Any = None
+        if not sparse:
+            self._batch = x.map(self._memory) if isinstance(x, NamedArrays) else self._memory(x)
 
     def _memory(self, x: Array) -> Array:
         shape = (self.batch_size, *x.shape[1:])
@@ -113,6 +118,10 @@ class Batches:
         order = rng.generator(self.seed, "shuffle", epoch).permutation(n) if self.shuffle else np.arange(n)
         for first in range(start * self.batch_size, n, self.batch_size):
             chosen = order[first : first + self.batch_size]
+            if self.sparse:
+                source = chosen if self.rows is None else self.rows[chosen]
+                yield self.stage.sparse_rows(self.x, source, self.kernels), *self._targets(chosen, epoch)
+                continue
             out = self._batch[: len(chosen)]
             if self.own_rows is None:
                 x = self._gathered(chosen, epoch, out)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 
 from pellucid.core.config import Config, Positive
 from pellucid.core.memory import Array
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
 from pellucid.kernels import Kernels
@@ -109,16 +110,18 @@ class Passthrough(InputStage):
                 out[...] = x[rows]  # converts the dtype, the byte order and the strides
         return self.checked(out, rows, kernels)
 
+    def sparse_rows(self, x: SparseMatrix, rows: Array | slice, kernels: Kernels) -> SparseRows:
+        """Return the samples ``rows`` of a sparse matrix as the network reads them, without their zeros."""
+        return _sparse_rows(x, rows, 1.0, kernels)
+
     def checked(self, out: Array, rows: Array | slice, kernels: Kernels) -> Array:
         """Return ``out``. Raises DataError for NaN and infinity."""
         if not kernels.all_finite(out):
-            bad = np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]
-            sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
-            raise DataError(f"x contains NaN or infinity, first in sample {sample}: leave such samples out or fill the gaps")
+            _refuse(rows, int(np.flatnonzero(~np.isfinite(out).reshape(len(out), -1).all(axis=1))[0]))
         return out
 
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
-        if isinstance(x, SparseMatrix) and np.abs(x.values).max(initial=0) <= _MAX_FLOAT32:
+        if isinstance(x, SparseMatrix) and -_MAX_FLOAT32 <= x.values.min(initial=0) <= x.values.max(initial=0) <= _MAX_FLOAT32:
             return  # its values are finite
         n = len(x) if rows is None else len(rows)
         out = np.empty((min(n, _CHUNK), *x.shape[1:]), np.float32)
@@ -151,11 +154,31 @@ class Scaling(InputStage):
             out *= out.dtype.type(1 / self.scale)
         return Passthrough().checked(out, rows, kernels)
 
+    def sparse_rows(self, x: SparseMatrix, rows: Array | slice, kernels: Kernels) -> SparseRows:
+        """Return the samples ``rows`` of a sparse matrix as the network reads them, without their zeros."""
+        return _sparse_rows(x, rows, 1 / self.scale, kernels)
+
     def check_values(self, x: Array, rows: Array | None, kernels: Kernels) -> None:
         Passthrough().check_values(x, rows, kernels)
 
     def _advice(self, x: Array) -> str:
         return "pass values of the same kind as the training data"
+
+
+def _sparse_rows(x: SparseMatrix, rows: Array | slice, factor: float, kernels: Kernels) -> SparseRows:
+    """Return the rows of a sparse matrix times a factor. Raises DataError for values that float32 does not hold."""
+    result = x.rows(rows, np.float32)
+    kernels.scale(result.values, factor)
+    if not kernels.all_finite(result.values):
+        place = int(np.flatnonzero(~np.isfinite(result.values))[0])
+        _refuse(rows, int(np.searchsorted(result.starts, place, "right")) - 1)
+    return result
+
+
+def _refuse(rows: Array | slice, bad: int) -> NoReturn:
+    """Raise DataError for the sample ``bad`` among these rows, which contains NaN or infinity."""
+    sample = int(rows.start or 0) + bad if isinstance(rows, slice) else rows[bad]
+    raise DataError(f"x contains NaN or infinity, first in sample {sample}: leave such samples out or fill the gaps")
 
 
 def input_stage_for(x: Array) -> InputStage:

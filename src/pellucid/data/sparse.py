@@ -1,4 +1,8 @@
-"""Sparse matrices as samples: the rows of a batch become dense when the batch is gathered, the whole matrix never does."""
+"""Sparse matrices as samples. The whole matrix never becomes dense.
+
+Where a network begins with a layer that ``reads_sparse`` rows, such as Dense, a batch has the rows as they are
+(:class:`~pellucid.core.sparse_rows.SparseRows`). Before other layers, the rows of a batch become dense when it is gathered.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,26 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.errors import DataError, ShapeError
+
+_CHUNK = 1024  # rows that are examined together
 
 
 def is_sparse(x: Any) -> bool:
     """Return whether this is a sparse matrix of SciPy, or of another library that converts to compressed sparse rows."""
     return hasattr(x, "tocsr") and hasattr(x, "shape")
+
+
+def _has_parts(rows: Any) -> bool:
+    """Return whether an entry of compressed sparse rows of SciPy is stored in several parts; columns may be in any order."""
+    for start in range(0, rows.shape[0], _CHUNK):
+        part = rows[start : start + _CHUNK]
+        count = part.nnz
+        part.sum_duplicates()
+        if part.nnz < count:
+            return True
+    return False
 
 
 class SparseMatrix:
@@ -29,14 +47,15 @@ class SparseMatrix:
 
     @classmethod
     def of(cls, matrix: Any, what: str = "x", name: str = "data") -> SparseMatrix:
-        """Return a sparse matrix of SciPy as this class; its arrays are not copied if it has compressed sparse rows.
+        """Return a sparse matrix of SciPy as this class. The arrays of compressed sparse rows are not copied, unless an entry
+        is stored in several parts, which are added.
 
         Raises DataError for values that are not finite numbers, and ShapeError for other shapes than (n, d).
         """
         if len(matrix.shape) != 2:
             raise ShapeError(f"{name}: {what} must be a sparse matrix (n, d), got the shape {matrix.shape}")
         rows = matrix.tocsr()
-        if not rows.has_canonical_format:  # an entry may be stored in parts, which are added
+        if not rows.has_canonical_format and _has_parts(rows):
             rows = rows.copy()
             rows.sum_duplicates()
         values = np.asarray(rows.data)
@@ -67,22 +86,39 @@ class SparseMatrix:
         return f"SparseMatrix({self.shape[0]:,} × {self.shape[1]:,}, {len(self.values):,} values)"
 
     def __getitem__(self, rows: Any) -> SparseMatrix:
-        chosen = np.arange(len(self))[rows]
-        if chosen.ndim != 1:
-            raise ShapeError(f"rows of a sparse matrix are selected by a slice or by row numbers, got {rows!r}")
+        chosen = self._numbers(rows)
         places, counts = self._places(chosen)
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(self.starts.dtype)
         return SparseMatrix(self.values[places], self.columns[places], starts, (len(chosen), self.shape[1]))
 
+    def _numbers(self, rows: Any) -> Array:
+        """Return the numbers of rows that a slice, numbers or a mask select, without memory for all rows if possible."""
+        if isinstance(rows, slice):
+            return np.arange(*rows.indices(len(self)))
+        numbers = np.asarray(rows)
+        if numbers.ndim != 1:
+            raise ShapeError(f"rows of a sparse matrix are selected by a slice or by row numbers, got {rows!r}")
+        if numbers.dtype.kind in "iu" and numbers.min(initial=0) >= 0:
+            return numbers
+        return np.arange(len(self))[rows]
+
     def _places(self, rows: Array) -> tuple[Array, Array]:
         """Return the places of the values of these rows, and the number of values of each row."""
-        first, counts = self.starts[rows].astype(np.int64), np.diff(self.starts)[rows]
+        first = self.starts[rows].astype(np.int64)
+        counts = self.starts[rows + 1] - first
         before = np.cumsum(counts) - counts
         return np.arange(int(counts.sum())) + np.repeat(first - before, counts), counts
 
+    def rows(self, chosen: Array | slice, dtype: Any) -> SparseRows:
+        """Return these rows as a layer reads them, with values of that dtype."""
+        part = self[chosen]
+        with np.errstate(over="ignore"):
+            values = part.values.astype(dtype, copy=False)
+        return SparseRows(values, part.columns.astype(np.int64), part.starts.astype(np.int64), part.shape)
+
     def write(self, rows: Array | slice, out: Array) -> Array:
         """Write these rows into ``out`` (n, d), and return it."""
-        chosen = np.arange(len(self))[rows]
+        chosen = self._numbers(rows)
         places, counts = self._places(chosen)
         out.fill(0)
         out[np.repeat(np.arange(len(chosen)), counts), self.columns[places]] = self.values[places]

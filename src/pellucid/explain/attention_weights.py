@@ -31,14 +31,15 @@ def attention_weights(model: Model, x: Any) -> dict[str, Array]:
     """Return the weights of every attention layer of a model, by the path of the layer.
 
     x is a text, or the tokens (t) of one, and each result is (heads, t, t): entry [h, i, j] is the part that head h takes from
-    position j for its output at position i. For any other samples (n, *input shape) it is (n, heads, t, s), with the t queries
-    and s keys of each sample. Where the network reads a separator before each text, it is position 0.
+    position j for its output at position i. Where the network reads a separator before each text, it is position 0. A row adds
+    up to less than 1 where a network of full windows also reads what fills the window of a short text. For any other samples
+    (n, *input shape) each result is (n, heads, t, s), with the t queries and s keys of each sample.
 
     The dictionary is empty if the network has no attention. Raises what ``Model.predict`` raises.
     """
     if not isinstance(model, Model):
         raise ConfigError(f"expected a Model, got {type(model).__name__}; look at the models of an ensemble one by one")
-    batch, count = samples_of(model, x)
+    batch, window = samples_of(model, x)
     found: dict[str, Array] = {}
 
     def observer(path: str, what: str, array: Array) -> None:
@@ -46,7 +47,7 @@ def attention_weights(model: Model, x: Any) -> dict[str, Array]:
             found[path] = array
 
     model.state.execution(map_layers(model.network, reporting), observer=observer).forward(batch)
-    return found if count is None else {path: weights[0, :, :count, :count] for path, weights in found.items()}
+    return found if window is None else {path: window.own(weights[0], 1, 2) for path, weights in found.items()}
 
 
 def attention_layers(network: Any) -> dict[str, Attention | CrossAttention]:

@@ -17,9 +17,21 @@ import numpy as np
 
 from pellucid.core.config import Count, validate
 from pellucid.core.memory import Array
+from pellucid.data.tables.frame import is_frame
 from pellucid.errors import ConfigError
+from pellucid.explain.estimator_columns import EstimatorColumn
 from pellucid.explain.importance import column_names
-from pellucid.explain.tables import Cell, check_estimator_like, columns_of, find_column, first_of, is_model, rows_of
+from pellucid.explain.tables import (
+    Cell,
+    RowColumn,
+    check_dense,
+    check_estimator_like,
+    columns_of,
+    find_column,
+    first_of,
+    is_model,
+    rows_of,
+)
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
@@ -37,6 +49,7 @@ class PartialDependence:
       it is the probability (or score) of the second one; otherwise it is the number of classes.
     - ``outputs``: the names of the k outputs: the classes, or "prediction".
     - ``observed``: what the n rows have in the column; an array of numbers for a column of numbers, else a tuple of names.
+    - ``days``: whether the numbers are days since 1970, a part of dates.
     """
 
     column: str
@@ -44,6 +57,7 @@ class PartialDependence:
     curves: Array
     outputs: tuple[str, ...]
     observed: Array | tuple[str, ...]
+    days: bool = False
 
     @property
     def average(self) -> Array:
@@ -79,8 +93,9 @@ def partial_dependence(
     - ``points``: the number of values that a column of numbers is set to, at equal distances between two ``percentiles``
       (fractions) of those in x; if it has no more different values, those. Categories: all that occur in x.
 
-    For a model, a category is set with all of its values. Estimators are passed to scikit-learn's
-    ``sklearn.inspection.partial_dependence``.
+    For a model, a category is set with all of its values. Estimators with arrays of complete numbers are passed to
+    scikit-learn's ``sklearn.inspection.partial_dependence``; in data frames and other arrays, which may have missing values,
+    categories and dates, the column is set here.
 
     Raises ConfigError for models of other data than tables and for an unknown column, and what ``predict`` raises.
     """
@@ -92,7 +107,7 @@ def partial_dependence(
             "fractions from 0 to 1 in ascending order"
         )
     if not is_model(model):
-        return _by_scikit_learn(model, x, column, points, percentiles)
+        return _of_estimator(model, x, column, points, percentiles)
     chosen = find_column(columns_of(model, "partial_dependence"), column, "partial_dependence")
     rows = rows_of(model, x)
     values, settings = chosen.grid(rows, points, percentiles)
@@ -105,7 +120,9 @@ def partial_dependence(
         curves.append(_predicted(model, changed))
     cells: list[Cell] = [chosen.cell(row) for row in rows]
     observed = np.array(cells, np.float64) if chosen.categories is None else tuple(map(str, cells))
-    return PartialDependence(chosen.name, values, np.stack(curves, axis=1), _output_names(first_of(model)), observed)
+    return PartialDependence(
+        chosen.name, values, np.stack(curves, axis=1), _output_names(first_of(model)), observed, chosen.days
+    )
 
 
 def _predicted(model: Model | Ensemble, rows: Array) -> Array:
@@ -130,31 +147,50 @@ def _output_names(model: Model) -> tuple[str, ...]:
     return names[1:2] if k == 1 or _second_class_only(model) else tuple(names)
 
 
-def _by_scikit_learn(
+def _of_estimator(
     estimator: Any, x: Any, column: str | int, points: int, percentiles: tuple[float, float]
 ) -> PartialDependence:
     check_estimator_like(estimator, "partial_dependence")
+    check_dense(x, "partial_dependence")
+    x = x if is_frame(x) else np.asarray(x)
+    names, keys = column_names(estimator, x), list(x.columns) if is_frame(x) else range(np.shape(x)[1])
+    known = [RowColumn(name, slice(i, i + 1)) for i, name in enumerate(names)]
+    chosen = find_column(known, column, "partial_dependence")
+    found = EstimatorColumn.of(x, keys[known.index(chosen)])
+    values, settings = found.grid(points, percentiles)
+    if _is_plain(x):
+        values, curves = _by_scikit_learn(estimator, x, known.index(chosen), points, percentiles)
+    else:
+        curves = np.stack([_estimated(estimator, rows) for rows in found.rows(settings)], axis=1)
+    classes, k = tuple(map(str, getattr(estimator, "classes_", ()))), curves.shape[-1]
+    outputs = classes[1:2] if classes and k == 1 else classes if k == len(classes) else ("prediction",)
+    observed = found.cells if found.numbers is None else found.numbers
+    return PartialDependence(chosen.name, values, curves, outputs, observed, found.days)
+
+
+def _is_plain(x: Any) -> bool:
+    """Return whether scikit-learn's function takes these rows: numbers in an array, none of them missing."""
+    return not is_frame(x) and x.dtype.kind == "f" and not np.isnan(x).any()
+
+
+def _by_scikit_learn(
+    estimator: Any, x: Any, feature: int, points: int, percentiles: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Return the values of the column (g) and the curves (n, g, k)."""
     from sklearn.inspection import partial_dependence as compute
 
-    names = column_names(estimator, x)
-    values_of = x[column] if hasattr(x, "columns") else np.asarray(x)[:, names.index(str(column))]
-    observed = np.asarray(values_of)
-    numeric = observed.dtype.kind in "biuf"
-    feature = column if hasattr(x, "columns") else names.index(str(column))
-    categories = None if numeric else [feature]
-    found = compute(
-        estimator,
-        x,
-        [feature],
-        kind="individual",
-        grid_resolution=points,
-        percentiles=percentiles,
-        categorical_features=categories,
-    )
-    grid, curves = found["grid_values"][0], np.moveaxis(np.asarray(found["individual"], np.float64), 0, -1)
-    classes = tuple(map(str, getattr(estimator, "classes_", ())))
-    k = curves.shape[-1]
-    outputs = classes[1:2] if classes and k == 1 else classes if k == len(classes) else ("prediction",)
-    seen = observed.astype(np.float64) if numeric else tuple(map(str, observed))
-    values = np.asarray(grid, np.float64) if numeric else tuple(map(str, grid))
-    return PartialDependence(str(column), values, curves, outputs, seen)
+    found = compute(estimator, x, [feature], kind="individual", grid_resolution=points, percentiles=percentiles)
+    curves = np.moveaxis(np.asarray(found["individual"], np.float64), 0, -1)
+    return np.asarray(found["grid_values"][0], np.float64), curves
+
+
+def _estimated(estimator: Any, x: Any) -> Array:
+    """Return the predictions (n, k) for rows: of two classes only those of the second."""
+    if not hasattr(estimator, "classes_"):
+        outputs = np.asarray(estimator.predict(x), np.float64)
+    elif callable(getattr(estimator, "predict_proba", None)):
+        outputs = np.asarray(estimator.predict_proba(x), np.float64)
+        outputs = outputs[:, 1:] if outputs.shape[1] == 2 else outputs
+    else:
+        outputs = np.asarray(estimator.decision_function(x), np.float64)
+    return outputs[:, None] if outputs.ndim == 1 else outputs

@@ -23,7 +23,7 @@ from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, DataError
-from pellucid.explain.tables import check_estimator_like, columns_of, dataset_of, first_of, is_model
+from pellucid.explain.tables import check_dense, check_estimator_like, columns_of, dataset_of, first_of, is_model
 from pellucid.metrics import R2, Accuracy, Metric
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
@@ -137,6 +137,7 @@ def _score(model: Model | Ensemble, data: Dataset, metric: Metric) -> float:
 
 def _by_scikit_learn(estimator: Any, x: Any, y: Any, sample_weight: Any, metric: Any, repeats: int, seed: int) -> Importance:
     check_estimator_like(estimator, "permutation_importance")
+    check_dense(x, "permutation_importance")
     if y is None:
         raise DataError("permutation_importance: an estimator needs the targets, permutation_importance(estimator, x, y)")
     if isinstance(metric, Metric):

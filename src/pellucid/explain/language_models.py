@@ -25,7 +25,7 @@ import numpy as np
 from pellucid.core.memory import Array, Views
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.explain.attention_weights import WEIGHTS, attention_layers, reporting
-from pellucid.explain.tokens import text_tokens, window
+from pellucid.explain.tokens import Window, text_tokens, window
 from pellucid.layers.base import Merge
 from pellucid.model.generation import check_language_model, checked_tokens
 from pellucid.model.model import Model
@@ -44,7 +44,7 @@ class TokenReading:
 
     - ``tokens`` (t): the tokens, with the separator before those of the text if the network reads one.
     - ``logits`` (t, entries): those of the token that follows each position. For a network with one answer for the whole text,
-      t is 1 here.
+      such as the probabilities of its classes, t is 1 here, and in ``lens``.
     - ``attention``: the weights (heads, t, t) of each attention layer, by its path.
     - ``lens``: the logits (t, entries) that the last layers read from the residual stream before the first block, and after
       each block, by the paths of the layer before the first block and of the blocks. Empty without blocks.
@@ -85,6 +85,8 @@ class TokenReader:
             raise ConfigError(f"expected a Model, got {type(model).__name__}; look at the models of an ensemble one by one")
         self.model, state = model, model.state
         check_language_model(state, "explain")
+        first: Any = primitives(state.network)[0][1]
+        self._entries = first.entries  # the number of different tokens that the network reads
         self.attention = {path: layer.heads for path, layer in attention_layers(state.network).items()}
         self._stream, self.blocks, after = _trunk(state.body)
         self._parameters = np.empty_like(state.parameters)  # without the heads that are switched off
@@ -104,8 +106,8 @@ class TokenReader:
         heads, blocks = self._checked(heads_off, blocks_off)
         state = self.model.state
         row = text_tokens(self.model, x) if isinstance(x, str) else x
-        tokens = checked_tokens(row, state.output.shape[-1], "the text", "explain")
-        batch = window(self.model, tokens)
+        tokens = checked_tokens(row, self._entries, "the text", "explain")
+        sample = window(self.model, tokens)
         if heads:
             self._switch_off(heads)
         attention: dict[str, Array] = {}
@@ -120,10 +122,11 @@ class TokenReader:
         run = self._execution(bool(heads), blocks)
         run.observe(observer)
         state.kernels.set_num_threads(state.prediction_threads(1).pool)
-        z, count = np.array(run.forward(batch)), len(tokens)
-        lens = self._lens(streams, count)
-        logits = z if z.ndim == 2 else z[0, :count]
-        return TokenReading(np.array(tokens), logits, {p: a[0, :, :count, :count] for p, a in attention.items()}, lens)
+        z = np.array(run.forward(sample.x))
+        lens = self._lens(streams, sample)
+        logits = z if z.ndim == 2 else sample.own(z[0], 0)
+        weights = {path: sample.own(array[0], 1, 2) for path, array in attention.items()}
+        return TokenReading(np.array(tokens), logits, weights, lens)
 
     @property
     def _streams(self) -> tuple[str, ...]:
@@ -163,7 +166,7 @@ class TokenReader:
             self._runs[key] = state.execution(body, parameters=self._parameters if without_heads else None)
         return self._runs[key]
 
-    def _lens(self, streams: dict[str, Array], count: int) -> dict[str, Array]:
+    def _lens(self, streams: dict[str, Array], sample: Window) -> dict[str, Array]:
         """Return the logits that the layers after the last block read from each stream (1, t, width)."""
         if not streams:
             return {}
@@ -173,7 +176,7 @@ class TokenReader:
         for run in self._after:
             x = run.forward(np.ascontiguousarray(x))
         x = np.array(x)
-        return {path: z if z.ndim == 1 else z[:count] for path, z in zip(found, x, strict=True)}
+        return {path: z[None] if z.ndim == 1 else sample.own(z, 0) for path, z in zip(found, x, strict=True)}
 
 
 def logit_lens(model: Model, x: Any) -> dict[str, Array]:

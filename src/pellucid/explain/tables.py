@@ -4,10 +4,10 @@ A row is what the model takes before its input stage: the values of its columns,
 one that knows which values belong to a column, and what they mean:
 
 - a number is one value, NaN where it is missing, and perhaps a second one, 1 where it is missing and 0 elsewhere;
-- a date is several numbers, its parts, each of which is a column here;
+- a date is several numbers, its parts, each of which is a column here; the value that says that it is missing is one of all;
 - a category is one value for each of the categories, 1 for that of the row and 0 for the others (one-hot), or one value, the
-  number of the category from 1 on. Zeros are a category that the training set did not have. A missing value is one more
-  category, the last one, or NaN.
+  number of the category from 1 on. Zeros are a category that the training set did not have, and the number 0 is one that was
+  rare there, too. A missing value is one more category, the last one, or NaN.
 
 A column is permuted, or set, with all of its values together: a row with two cities at once, or with none, would be a question
 that the model was never asked.
@@ -15,6 +15,7 @@ that the model was never asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.columns import TableStage
+from pellucid.data.tables.dates import DAYS, iso_date
 from pellucid.errors import ConfigError, DataError, did_you_mean
 from pellucid.layers import Sigmoid, Softmax
 from pellucid.metrics import class_scores
@@ -32,7 +34,7 @@ from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.training import inputs
 
-MISSING, UNKNOWN = "(missing)", "(unknown)"
+MISSING, UNKNOWN, RARE = "(missing)", "(unknown)", "(rare or unknown)"
 Cell = float | str
 
 
@@ -40,12 +42,15 @@ Cell = float | str
 class RowColumn:
     """A column of a table: its name, the places of its values in a row, and its categories (None for numbers).
 
-    The categories of a column that has missing ones end with "(missing)".
+    The categories of a column that has missing ones end with "(missing)"; ``coded`` is whether they are numbers. ``days`` is
+    whether the numbers are days since 1970.
     """
 
     name: str
     places: slice
     categories: tuple[str, ...] | None = None
+    coded: bool = False
+    days: bool = False
 
     def cell(self, row: Array) -> Cell:
         """Return what the column holds in a row: a number, which may be NaN, or the name of the category."""
@@ -54,10 +59,15 @@ class RowColumn:
             return float(values[0])
         if np.isnan(values).any():
             return MISSING
-        if len(values) == len(self.categories):
+        if len(values) == len(self.categories) and not self.coded:
             return self.categories[int(values.argmax())] if values.any() else UNKNOWN
         code = int(values[0])
-        return self.categories[code - 1] if code >= 1 else UNKNOWN
+        return self.categories[code - 1] if code >= 1 else RARE
+
+    def written(self, row: Array) -> Cell:
+        """Return what the column holds in a row as a person writes it: the cell, or a date instead of the days since 1970."""
+        cell = self.cell(row)
+        return iso_date(cell) if self.days and isinstance(cell, float) and math.isfinite(cell) else cell
 
     def grid(self, x: Array, points: int, percentiles: tuple[float, float]) -> tuple[Array | tuple[str, ...], Array]:
         """Return values to set the column to, and the values (g, width) of a row for each of them.
@@ -67,15 +77,22 @@ class RowColumn:
         """
         values = x[:, self.places]
         if self.categories is None:
-            numbers = np.unique(known := values[:, 0][~np.isnan(values[:, 0])])
-            if len(numbers) > points:
-                low, high = np.quantile(known, percentiles)
-                numbers = np.linspace(low, high, points)
+            numbers = grid_of(values[:, 0], points, percentiles)
             return numbers, np.column_stack([numbers, *[np.zeros(len(numbers))] * (values.shape[1] - 1)])
         cells = np.array([self.cell(row) for row in x])
         names, first, counts = np.unique(cells, return_index=True, return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return tuple(names[order].tolist()), values[first[order]]
+
+
+def grid_of(numbers: Array, points: int, percentiles: tuple[float, float]) -> Array:
+    """Return ``points`` numbers at equal distances between two percentiles, or the different numbers if there are no more."""
+    known = numbers[~np.isnan(numbers)]
+    different: Array = np.unique(known)
+    if len(different) <= points:
+        return different
+    low, high = np.quantile(known, percentiles)
+    return np.linspace(low, high, points)
 
 
 def is_model(model: Any) -> bool:
@@ -89,6 +106,12 @@ def check_estimator_like(model: Any, function: str) -> None:
         raise ConfigError(
             f"{function} takes a model, an ensemble or a trained scikit-learn estimator, got {type(model).__name__}"
         )
+
+
+def check_dense(x: Any, function: str) -> None:
+    """Raise DataError for a sparse matrix, whose columns are not set one by one."""
+    if hasattr(x, "toarray"):
+        raise DataError(f"{function} of an estimator takes an array or a data frame; make a sparse matrix dense: x.toarray()")
 
 
 def first_of(model: Model | Ensemble) -> Model:
@@ -105,6 +128,8 @@ def table_stage(model: Model | Ensemble) -> TableStage | None:
 def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
     """Return the columns of the model's rows. Without names they are called by their numbers, from 0 on.
 
+    Each part of a date that may be missing has the value that says so as its second one.
+
     Raises ConfigError for a model whose samples are not rows; ``function`` is what the user called.
     """
     first = first_of(model)
@@ -116,23 +141,19 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
         return tuple(RowColumn(str(i), slice(i, i + 1)) for i in range(shape[0]))
     columns, start = list[RowColumn](), 0
     for column in stage.columns:
-        for name, width, categories in _parts(column):
-            columns.append(RowColumn(name, slice(start, start + width), categories))
-            start += width
+        stop = start + column.width
+        if column.categories is not None:
+            names = (*column.categories, *(MISSING,) * column.missing)
+            columns.append(RowColumn(column.name, slice(start, stop), names, column.coded))
+        elif column.date is None:
+            columns.append(RowColumn(column.name, slice(start, stop)))
+        else:
+            for i, name in enumerate(column.names[: len(column.parts)]):
+                step = len(column.parts) - i  # from the part to the value that says that the date is missing
+                places = slice(start + i, stop if column.missing else start + i + 1, step)
+                columns.append(RowColumn(name, places, days=column.parts[i] == DAYS))
+        start = stop
     return tuple(columns)
-
-
-def _parts(column: Column) -> list[tuple[str, int, tuple[str, ...] | None]]:
-    """Return the name, the number of values and the categories of a column, or of each part of a date.
-
-    The value that says that a date is missing belongs to its last part.
-    """
-    if column.categories is not None:
-        return [(column.name, column.width, (*column.categories, *(MISSING,) * column.missing))]
-    if not column.parts:
-        return [(column.name, column.width, None)]
-    widths = [1] * (len(column.parts) - 1) + [1 + column.missing]
-    return [(name, width, None) for name, width in zip(column.names, widths, strict=False)]
 
 
 def find_column(columns: Sequence[RowColumn], name: str | int, function: str) -> RowColumn:

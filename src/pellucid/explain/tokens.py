@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,30 @@ from pellucid.model.text import tokens_of
 from pellucid.networks import primitives
 
 
-def samples_of(model: Model, x: Any) -> tuple[Any, int | None]:
-    """Return samples in the form that the network reads, and how many positions of the only one are those of a text.
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The tokens of a text as the only sample of a batch: x (1, t), and the positions in it that are those of the text."""
 
-    That number is None unless x is a text, or the tokens (t) of one. Raises DataError for a text that is empty, or longer than
-    the window of the network.
+    x: Array
+    positions: slice
+
+    def own(self, values: Array, *axes: int) -> Array:
+        """Return the part of an array that is about the text: its positions along these axes.
+
+        An axis that is not as long as the window has no position for each token, and is returned whole.
+        """
+        t = self.x.shape[1]
+        place = [slice(None)] * values.ndim
+        for axis in axes:
+            if values.shape[axis] == t:
+                place[axis] = self.positions
+        return values[tuple(place)]
+
+
+def samples_of(model: Model, x: Any) -> tuple[Any, Window | None]:
+    """Return samples in the form that the network reads, and where they are a text, or the tokens (t) of one, its window.
+
+    Raises DataError for a text that is empty, or longer than the window of the network.
     """
     if isinstance(x, str):
         x = text_tokens(model, x)
@@ -29,37 +49,40 @@ def samples_of(model: Model, x: Any) -> tuple[Any, int | None]:
     entries = getattr(primitives(model.network)[0][1], "entries", None)
     if np.ndim(x) != 1 or len(model.input_shape) != 1 or entries is None:
         return np.ascontiguousarray(scaled(model, x)), None
-    tokens = checked_tokens(x, entries, "the text", "explain")
-    return window(model, tokens), len(tokens)
+    found = window(model, checked_tokens(x, entries, "the text", "explain"))
+    return found.x, found
 
 
 def text_tokens(model: Model, text: str) -> Array:
     """Return the tokens of a text, with the separator before them if the model was trained with one.
 
-    Raises ConfigError for a model without a tokenizer, and DataError for a text that it cannot encode.
+    Where ``Model.predict`` reads the first tokens of a long text only, for a model with a padding, these are returned. Raises
+    ConfigError for a model without a tokenizer, and DataError for a text that it cannot encode.
     """
     stage = tokens_of(model.input_stage)
-    tokens = stage.tokenizer.encode(text)
-    return tokens if stage.separator is None else np.concatenate([[stage.separator], tokens]).astype(tokens.dtype)
+    tokens = stage.encode(text)
+    return tokens if stage.padding is None else tokens[: model.input_shape[0]]
 
 
-def window(model: Model, tokens: Any) -> Array:
+def window(model: Model, tokens: Any) -> Window:
     """Return tokens as the only sample of a batch: (1, t), or (1, window) if the network reads full windows only.
 
-    A window is filled at its end, with the last token, if the network has an output at each position, since they depend on no
-    later one; and otherwise at its beginning, with the separator. Raises DataError for too many tokens, or too few.
+    A window is filled at its end with the padding, if the model has one, as ``Model.predict`` does. Without one it is filled at
+    its end with the last token, if the network has an output at each position, since they depend on no later one; and otherwise
+    at its beginning with the separator, as ``Model.generate`` does. Raises DataError for too many tokens, or too few.
     """
     (length,), count = model.input_shape, len(tokens)
     if count > length:
         raise DataError(f"the text has {count:,} tokens, and the network reads {length:,} at once: give its last part")
-    if model.state.network.continues or count == length:
-        return np.array(tokens, model.state.dtype)[None]
-    x = np.empty((1, length), model.state.dtype)
-    if len(model.output_shape) > 1:
-        x[0, :count], x[0, count:] = tokens, tokens[-1]
-        return x
-    separator = getattr(model.input_stage, "separator", None)
-    if separator is None:
-        raise DataError(f"the text has {count:,} tokens, and the network reads exactly {length:,}: give a longer one")
-    x[0, : length - count], x[0, length - count :] = separator, tokens
-    return x
+    padding = getattr(model.input_stage, "padding", None)
+    if count == length or (padding is None and model.state.network.continues):
+        return Window(np.array(tokens, model.state.dtype)[None], slice(count))
+    if padding is not None or len(model.output_shape) > 1:
+        first, filler = 0, tokens[-1] if padding is None else padding
+    else:
+        first, filler = length - count, getattr(model.input_stage, "separator", None)
+        if filler is None:
+            raise DataError(f"the text has {count:,} tokens, and the network reads exactly {length:,}: give a longer one")
+    x = np.full((1, length), filler, model.state.dtype)
+    x[0, first : first + count] = tokens
+    return Window(x, slice(first, first + count))

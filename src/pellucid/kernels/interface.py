@@ -44,6 +44,7 @@ SUBJECTS = (
     "scaling",
     "self_gated",
     "softmax",
+    "sparse",
     "strokes",
     "sums",
     "upsampling",
@@ -269,6 +270,14 @@ class Kernels(KernelRuntime, Protocol):
 
     def affine_input_gradient(self, dy: Array, W: Array, out: Array) -> Array:
         """The input gradient dY Wᵀ (n, i)."""
+
+    # The same for sparse rows X: row i has values[starts[i]:starts[i + 1]] in columns[…]; columns and starts (n + 1) of int64.
+
+    def sparse_affine(self, values: Array, columns: Array, starts: Array, W: Array, b: Array, out: Array) -> Array:
+        """X W + b."""
+
+    def sparse_affine_backward(self, values: Array, columns: Array, starts: Array, dy: Array, dW: Array, db: Array) -> None:
+        """The gradients of W, zero in the rows without an entry, and b; an empty db means that there is no bias."""
 
     # Dense layers with weights of their own at each position: x (n, p, i), W (p, i, o), b (p, o), y and dy (n, p, o).
 

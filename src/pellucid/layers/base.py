@@ -53,6 +53,11 @@ class Layer(Config, ABC):
     only_in_training: ClassVar[bool] = False
 
     @property
+    def reads_sparse(self) -> bool:
+        """Whether the layer also takes :class:`~pellucid.core.sparse_rows.SparseRows` as x, where no dX is needed."""
+        return False
+
+    @property
     def continues(self) -> bool:
         """Whether a sequence may be read in several passes: the output at each position depends on no later one, and
         ``forward`` goes on from what ``ctx.past`` remembers of the earlier ones (see

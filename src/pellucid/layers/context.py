@@ -22,6 +22,7 @@ import numpy as np
 
 from pellucid.core import rng
 from pellucid.core.memory import Array, Shape, Views, aligned_zeros, zeros_like
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.kernels import Kernels
 
 Buffers = dict[str, tuple[Array, Array]]  # name -> (the whole memory, the part in use)
@@ -364,4 +365,4 @@ def contiguous(x: Any) -> Any:
     view."""
     if isinstance(x, np.ndarray):
         return x if x.flags.c_contiguous else np.ascontiguousarray(x)
-    return [contiguous(one) for one in x]
+    return x if isinstance(x, SparseRows) else [contiguous(one) for one in x]

@@ -11,6 +11,9 @@ With the cost C and the upstream gradient dY = ∂C/∂Y, the chain rule gives
     ∂C/∂w_kj = Σ_l x_lk dy_lj     dW = Xᵀ dY      each weight is used for every sample l
     ∂C/∂b_j  = Σ_l dy_lj          db = Σ dY
     ∂C/∂x_lk = Σ_j dy_lj w_kj     dX = dY Wᵀ      each input is used for every output j
+
+Of sparse rows, which the first layer of a network may read, only the entries count: y_l = Σ_k x_lk W_k + b reads the rows of W
+in whose columns sample l has a value, and dW is zero in all rows that no sample reads.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import ClassVar
 
 from pellucid.core.config import Count
 from pellucid.core.memory import Array, Shape, Slot, Views
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.errors import ShapeError
 from pellucid.initializers import He, Initializer, Zeros
 from pellucid.layers.activations import ReLU
@@ -36,6 +40,8 @@ class Dense(Layer):
     (n, time, units), and likewise (n, …, i). To connect all positions with each other, put Flatten() before it.
 
     ``bias=False`` omits b. Use it before a normalization over the batch, which subtracts the mean and so cancels any bias.
+
+    As the first layer of a network, it reads the rows of a sparse matrix as they are, without making them dense.
 
     Slots: ``W`` (i, units), filled by ``init``; ``b`` (units), initially zero and exempt from weight decay.
     """
@@ -56,17 +62,27 @@ class Dense(Layer):
             slots["b"] = Slot((self.units,), Zeros(), decay=False)
         return LayerSpec((*shape[:-1], self.units), slots, multiply_adds=math.prod(shape) * self.units)
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+    @property
+    def reads_sparse(self) -> bool:
+        return True
+
+    def forward(self, p: Views, x: Array | SparseRows, ctx: Context) -> Array:
         b = p.b if self.bias else no_bias(ctx, self.units)
         ctx.keep(x)
         y = ctx.buffer("y", (*x.shape[:-1], self.units))
+        if isinstance(x, SparseRows):
+            return ctx.kernels.sparse_affine(x.values, x.columns, x.starts, p.W, b, out=y)
         ctx.kernels.affine(_rows(x), p.W, b, out=_rows(y))
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         (x,) = ctx.kept
+        db = g.b if self.bias else no_bias(ctx, 0)
+        if isinstance(x, SparseRows):
+            ctx.kernels.sparse_affine_backward(x.values, x.columns, x.starts, dy, g.W, db)
+            return None
         rows = _rows(dy)
-        ctx.kernels.affine_backward(_rows(x), rows, g.W, g.b if self.bias else no_bias(ctx, 0))
+        ctx.kernels.affine_backward(_rows(x), rows, g.W, db)
         return _input_gradient(x, rows, p, ctx)
 
     def absorb(self, following: Layer) -> Layer | None:
@@ -87,17 +103,29 @@ class _DenseReLU(Layer):
     def build(self, shape: Shape) -> LayerSpec:
         return self.dense.build(shape)
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> Array:
+    @property
+    def reads_sparse(self) -> bool:
+        return True
+
+    def forward(self, p: Views, x: Array | SparseRows, ctx: Context) -> Array:
         b = p.b if self.dense.bias else no_bias(ctx, self.dense.units)
         y = ctx.buffer("y", (*x.shape[:-1], self.dense.units))
-        ctx.kernels.affine_relu(_rows(x), p.W, b, out=_rows(y))
         ctx.keep(x, y)
+        if isinstance(x, SparseRows):
+            ctx.kernels.sparse_affine(x.values, x.columns, x.starts, p.W, b, out=y)
+            return ctx.kernels.relu(y, out=y)
+        ctx.kernels.affine_relu(_rows(x), p.W, b, out=_rows(y))
         return y
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         x, y = ctx.kept
+        db = g.b if self.dense.bias else no_bias(ctx, 0)
+        if isinstance(x, SparseRows):
+            ctx.kernels.relu_gradient(y, dy, out=dy)
+            ctx.kernels.sparse_affine_backward(x.values, x.columns, x.starts, dy, g.W, db)
+            return None
         rows = _rows(dy)
-        ctx.kernels.affine_relu_backward(_rows(x), _rows(y), rows, g.W, g.b if self.dense.bias else no_bias(ctx, 0))
+        ctx.kernels.affine_relu_backward(_rows(x), _rows(y), rows, g.W, db)
         return _input_gradient(x, rows, p, ctx)
 
 

@@ -13,6 +13,7 @@ outputs, as in wide dense layers with few samples, the outputs are normalized in
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -49,10 +50,14 @@ class _Folded(Layer):
         slots |= {f"{self.norm_slots}.{name}": slot for name, slot in self.norm.build(spec.shape).slots.items()}
         return LayerSpec(spec.shape, slots, spec.multiply_adds)
 
+    @property
+    def reads_sparse(self) -> bool:
+        return self.layer.reads_sparse
+
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
         own, norm, kernels = p[self.layer_slots], p[self.norm_slots], ctx.kernels
         mean, rstd = running_statistics(self.norm, ctx.state[self.norm_slots], ctx)
-        rows_of_x, rows_of_W = x.size // x.shape[-1], own.W.size // rstd.size
+        rows_of_x, rows_of_W = math.prod(x.shape[:-1]), own.W.size // rstd.size
         if MAX_ROWS_FOR_EACH * rows_of_x < rows_of_W:
             y = self.layer.forward(own, x, ctx)
             normalize = kernels.normalize_relu if self.relu else kernels.normalize

@@ -76,9 +76,11 @@ class Ensemble:
         """The class names, or None; with several outputs, a dictionary by output."""
         return self.models[0].classes
 
-    def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
+    def read(
+        self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None, encoding: str | None = None
+    ) -> Dataset:
         """Return new data as these models need it; see ``Model.read``."""
-        return self.models[0].read(source, labelled=labelled)
+        return self.models[0].read(source, labelled=labelled, encoding=encoding)
 
     def predict(self, x: Any) -> Any:
         """Return the mean outputs (n, *output shape) for the samples x; with several outputs, a dictionary of them.

@@ -35,6 +35,11 @@ class TextStream:
         self._decoded = self._waiting = 0  # of these: the characters that are in _held already, the tokens since the last one
         self._held = ""
 
+    @property
+    def holds(self) -> bool:
+        """Whether a part of a character, or what may be the beginning of a stop, is held back."""
+        return bool(self._tokens or self._held)
+
     def add(self, token: int) -> str:
         """Return the text that is complete with this token. If a stop is, ``ended`` is true from then on."""
         self._tokens.append(token)
@@ -99,10 +104,7 @@ def generate(
         what = f"prompt {i + 1}" if several else "the prompt"
         if isinstance(one, str) != is_text:
             raise DataError(f"generate: {what} is {type(one).__name__}, unlike the first one: give either texts or tokens")
-        row: Any = stage.tokenizer.encode(one) if is_text else one
-        if is_text and separator is not None:
-            row = np.concatenate([[separator], row])
-        rows.append(checked_tokens(row, state.output.shape[-1], what))
+        rows.append(checked_tokens(stage.encode(one) if is_text else one, state.output.shape[-1], what))
     seeds = _checked_seeds(seed, len(rows))
     tokens, texts = _checked_stops(stop, is_text, separator)
     alive = [True] * len(rows)

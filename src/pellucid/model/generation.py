@@ -19,6 +19,7 @@ the same text whether a prompt is continued alone or with others.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -37,6 +38,8 @@ from pellucid.training.execution import Execution
 from pellucid.training.recording import RecordedExecution, recorded
 from pellucid.training.state import ModelState
 from pellucid.training.threads import choose_threads
+
+MAX_FREE = 4  # readers of a model that are kept for the next texts
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Reader:
     """
 
     def __init__(self, state: ModelState, n: int, filler: int | None = None):
-        self._state, self._filler = state, filler
+        self._state, self.n, self._filler = state, n, filler
         (self.window,) = state.input_shape
         self._execution: Execution | RecordedExecution = recorded(state, state.prediction_plan) or state.execution(
             state.prediction_plan
@@ -215,11 +218,14 @@ class Reader:
 
 
 class Readers:
-    """The readers of one model that are not in use: to make one takes longer than to draw a token."""
+    """The readers of one model that are not in use: to make one takes longer than to draw a token.
+
+    The last ``MAX_FREE`` are kept; each has memory of its own. Several threads may use an instance.
+    """
 
     def __init__(self, state: ModelState):
         self._state = state
-        self._free: dict[int, list[Reader]] = {}
+        self._free: list[Reader] = []  # the last one to be used is at the end
 
     def continued(
         self,
@@ -236,12 +242,21 @@ class Readers:
         A sequence ends before a token in ``stop``: its entry is None from then on. The caller may end it too, by setting its
         entry in ``alive`` to false; these entries are all true at first.
         """
-        free = self._free.setdefault(len(prompts), [])
-        reader = free.pop() if free else Reader(self._state, len(prompts), filler)
+        reader = self._taken(len(prompts)) or Reader(self._state, len(prompts), filler)
         try:
             yield from _continued(reader, [list(prompt) for prompt in prompts], length, sampling, seeds, stop, alive)
         finally:
-            free.append(reader)
+            self._free.append(reader)
+            del self._free[:-MAX_FREE]
+
+    def _taken(self, n: int) -> Reader | None:
+        """Return a reader of n sequences that is free, None if there is none. It is not free any more."""
+        for reader in reversed(tuple(self._free)):
+            if reader.n == n:
+                with contextlib.suppress(ValueError):  # another thread has taken it
+                    self._free.remove(reader)
+                    return reader
+        return None
 
 
 def _continued(

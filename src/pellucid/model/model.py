@@ -317,8 +317,8 @@ class Model:
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
-        A learning-rate schedule over epochs stays at its first value, because there are no epochs. Raises what :meth:`fit`
-        raises; the parameters are unchanged then.
+        A learning-rate schedule over epochs stays at its first value, because there are no epochs (CosineCycles: at half its
+        peak). Raises what :meth:`fit` raises; the parameters are unchanged then.
         """
         self._check_loss("train_on_batch")
         several.refuse_lists(self.network, x, y, sample_weight)
@@ -369,8 +369,8 @@ class Model:
         """Make one step of the optimizer with the gradients, such as those of a pullback.
 
         The learning rate is ``learning_rate``, or the optimizer's; a schedule over epochs stays at its first value, because
-        there are no epochs. The gradients are not changed. Raises DivergedError where they are not finite or too large,
-        ConfigError and ShapeError; nothing is changed then.
+        there are no epochs (CosineCycles: at half its peak). The gradients are not changed. Raises DivergedError where they are
+        not finite or too large, ConfigError and ShapeError; nothing is changed then.
         """
         self._own_steps.update(gradients, learning_rate)
 
@@ -385,7 +385,9 @@ class Model:
 
     # -- prediction and evaluation --------------------------------------------------------------------------------
 
-    def read(self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None) -> Dataset:
+    def read(
+        self, source: str | os.PathLike[str] | Any, *, labelled: bool | None = None, encoding: str | None = None
+    ) -> Dataset:
         """Return new data as this model needs it, for :meth:`predict`, :meth:`evaluate` or more training.
 
         - A CSV file or a data frame (pandas, Polars, PyArrow), for a model that was trained on a table with named columns. The
@@ -397,13 +399,13 @@ class Model:
         - A folder of images, for a model that was trained on :func:`~pellucid.data.read_folder`: images get the size and the
           colours of the model's inputs, and the subfolders are named after its classes.
         - A text file or a folder of text files, for a model that was trained on text: consecutive windows, or lines, with the
-          next token at each position as the target.
+          next token at each position as the target. The ``encoding`` is by default that of the files of the training.
 
         The decisions are listed in ``origin.notes`` of the data set. Raises FileError, DataError and ConfigError.
         """
         several.refuse_several(self.network, "read")
         assert not isinstance(self.input_stage, InputStages)
-        return read(source, self.input_stage, self.input_shape, self.classes, labelled)
+        return read(source, self.input_stage, self.input_shape, self.classes, labelled, encoding)
 
     @explain_arguments
     def predict(self, x: Any, *, logits: bool = False) -> Any:

@@ -25,6 +25,7 @@ def read(
     shape: Shape,
     classes: Sequence[str] | None,
     labelled: bool | None,
+    encoding: str | None = None,
 ) -> Dataset:
     """Return the data in ``source`` for a model with this input stage, shape of samples and classes. See ``Model.read``."""
     if not is_frame(source) and not isinstance(source, (str, os.PathLike)):
@@ -35,8 +36,10 @@ def read(
     if stage is None:
         raise ConfigError("the model is not trained, so it has no columns and no kind of image to read: fit it first")
     what = "a data frame" if is_frame(source) else os.fspath(source)
+    if encoding is not None and not isinstance(stage, Tokens):
+        raise ConfigError(f"read(encoding={encoding!r}): the model was not trained on text: leave the encoding out")
     if isinstance(stage, Tokens) and not is_frame(source) and os.path.exists(what):
-        return read_for(what, stage, shape[0])
+        return read_for(what, stage, shape[0], encoding)
     if is_frame(source) or not os.path.isdir(what):
         if isinstance(stage, Standardization) and stage.series is not None:
             return read_windows(source, stage, shape[0], labelled=labelled is not False)

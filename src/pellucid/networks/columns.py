@@ -12,12 +12,13 @@ from pellucid.layers.base import Layer
 from pellucid.layers.embedding import Embedding, Entries
 from pellucid.layers.merge import Concatenate
 from pellucid.layers.reshape import Flatten, Take
-from pellucid.networks.composite import Nodes, OrderedNode
+from pellucid.networks.composite import Composite, Nodes, OrderedNode, primitives
 from pellucid.networks.dag import DAG
 from pellucid.networks.ports import INPUT
-from pellucid.networks.sequential import refuse_merges
+from pellucid.networks.sequential import Sequential, refuse_merges
 
 NUMBER, BINARY = "number", "binary"
+WIDTH = 8  # of the vector of a code
 INIT = Normal(1.0)
 
 
@@ -45,7 +46,7 @@ class Columns(DAG):
     width: Count
     init: Initializer
 
-    def __init__(self, kinds: Sequence[str | int], numbers: Layer | None = None, width: int = 8, init: Initializer = INIT):
+    def __init__(self, kinds: Sequence[str | int], numbers: Layer | None = None, width: int = WIDTH, init: Initializer = INIT):
         refuse_merges("Columns", (numbers,))
         object.__setattr__(self, "kinds", kinds)
         object.__setattr__(self, "numbers", numbers)
@@ -83,6 +84,22 @@ class Columns(DAG):
     def __repr__(self) -> str:
         arguments = [repr(self.kinds)]
         arguments += [f"numbers={self.numbers!r}"] if self.numbers is not None else []
-        arguments += [f"width={self.width}"] if self.width != 8 else []
+        arguments += [f"width={self.width}"] if self.width != WIDTH else []
         arguments += [f"init={self.init!r}"] if self.init != INIT else []
         return f"Columns({', '.join(arguments)})"
+
+
+def with_vectors(network: Composite, kinds: Sequence[str | int]) -> Composite:
+    """Return the network for rows of values of these kinds: before it, learned vectors take the place of codes.
+
+    A network that has an Embedding, and one for rows without codes, is returned as it is.
+    """
+    has_codes = any(isinstance(kind, int) for kind in kinds)
+    if not has_codes or any(isinstance(layer, Embedding) for _, layer in primitives(network)):
+        return network
+    return Sequential(Columns(kinds), network)
+
+
+def width_with_vectors(kinds: Sequence[str | int]) -> int:
+    """Return the number of values of a row in which learned vectors take the place of codes."""
+    return sum(WIDTH if isinstance(kind, int) else 1 for kind in kinds)

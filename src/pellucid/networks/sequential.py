@@ -54,6 +54,11 @@ class _Sequence(Composite, ABC):
 
     records: ClassVar[bool] = True
 
+    @property
+    def reads_sparse(self) -> bool:
+        nodes = self.ordered_nodes()
+        return bool(nodes) and isinstance(nodes[0].layer, Layer) and nodes[0].layer.reads_sparse
+
     def build(self, shape: Shape) -> LayerSpec:
         return build_nodes(self.ordered_nodes(), ONE_OF_EACH, shape)
 

@@ -60,6 +60,13 @@ class Schedule(Config, ABC):
     def at(self, clock: Clock) -> float:
         """Return the learning rate at that point of the training."""
 
+    def outside(self, step: int) -> float:
+        """Return the learning rate of an update outside of ``fit``, where there are no epochs and there is no progress.
+
+        By default it is that of the first update of a fit.
+        """
+        return self.at(Clock(step))
+
     def scaled_to(self, rate: float) -> Schedule:
         """Return the same schedule with ``rate`` as its peak."""
         raise ConfigError(f"{self} cannot take another learning rate: its class defines no scaled_to(rate)")
@@ -223,6 +230,10 @@ class CosineCycles(Schedule):
     def at(self, clock: Clock) -> float:
         done = math.log2(1 + (2**self.cycles - 1) * min(clock.progress, 1.0))
         return _half_cosine(0.0, self.peak, 2 * (done % 1.0))
+
+    def outside(self, step: int) -> float:
+        """Return half the peak, the mean: the first update of a fit has the rate 0."""
+        return self.peak / 2
 
     def scaled_to(self, rate: float) -> CosineCycles:
         return dataclasses.replace(self, peak=rate)

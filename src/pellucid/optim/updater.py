@@ -13,7 +13,7 @@ from pellucid.core.memory import Array, Layout
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
 from pellucid.optim.chain import Component, Constraint, Optimizer, Rule, Transform, components_of, rates_of, rule_of
-from pellucid.optim.schedules import Clock, rate_at
+from pellucid.optim.schedules import Clock, Schedule, rate_at
 from pellucid.optim.transforms import ClipNorm
 
 
@@ -64,6 +64,11 @@ class Updater:
     def rate(self, clock: Clock) -> float:
         """Return the learning rate at that point of the training."""
         return self.scale * rate_at(self.rule.learning_rate, clock)
+
+    def rate_outside(self, step: int) -> float:
+        """Return the learning rate of the update ``step`` outside of ``fit``."""
+        rate = self.rule.learning_rate
+        return self.scale * (rate.outside(step) if isinstance(rate, Schedule) else rate)
 
     @property
     def rule_state(self) -> list[Array]:

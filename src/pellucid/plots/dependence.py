@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.data.tables.dates import iso_date
 from pellucid.errors import DataError
 from pellucid.explain.dependence import PartialDependence
 from pellucid.plots.importance import shortened
 from pellucid.plots.seeds import LINE_STYLES
-from pellucid.plots.style import BLUE, GREY, blank_figure, few_ticks, grid_size, join_names, with_alt
+from pellucid.plots.style import BLUE, GREY, blank_figure, few_ticks, grid_size, join_names, name_dates, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +103,10 @@ def _draw_observed(ax: Any, one: PartialDependence) -> None:
     place = ax.get_xaxis_transform()
     style = {"color": GREY, "linestyle": "", "marker": "|", "markersize": 5, "alpha": 0.6, "transform": place}
     ax.plot(seen, np.full(len(seen), 0.02), label="Values in the rows", **style)
-    few_ticks(ax.xaxis)
+    if one.days:
+        name_dates(ax.xaxis)
+    else:
+        few_ticks(ax.xaxis)
 
 
 def _name_categories(ax: Any, names: Sequence[str]) -> None:
@@ -120,7 +124,8 @@ def _described(one: PartialDependence) -> str:
         mean = one.average[:, i]
         of = "" if len(one.outputs) == 1 else f"{output} "
         if isinstance(one.values, np.ndarray):
-            parts.append(f"{of}mean from {mean[0]:.4g} at {one.values[0]:.4g} to {mean[-1]:.4g} at {one.values[-1]:.4g}")
+            low, high = (iso_date(end) if one.days else f"{end:.4g}" for end in (one.values[0], one.values[-1]))
+            parts.append(f"{of}mean from {mean[0]:.4g} at {low} to {mean[-1]:.4g} at {high}")
         else:
             parts.append(of + join_names((f"{name} {value:.4g}" for name, value in zip(one.values, mean, strict=True)), 12))
     return ", ".join(parts)

@@ -126,6 +126,16 @@ def few_ticks(axis: Any) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "−")))
 
 
+def name_dates(axis: Any) -> None:
+    """Put at most six ticks on an axis of days since 1970, which are written as dates."""
+    from matplotlib import dates
+
+    found: Any = dates  # its classes have no types
+    locator = found.AutoDateLocator(minticks=3, maxticks=6)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(found.ConciseDateFormatter(locator))
+
+
 # -- alternative texts ---------------------------------------------------------------------------------------------
 
 

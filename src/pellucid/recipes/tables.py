@@ -26,7 +26,6 @@ from pellucid.errors import ConfigError
 from pellucid.initializers import LeCun, Zeros
 from pellucid.layers import (
     SELU,
-    Activation,
     Concatenate,
     Dense,
     DensePerPosition,
@@ -42,14 +41,14 @@ from pellucid.layers import (
 )
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Columns, Composite, Graph, Node, Sequential
-from pellucid.optim import Adam, Chain, CosineCycles, Decay
+from pellucid.optim import Adam, Chain, CosineCycles, Decay, Schedule, Transform
 from pellucid.training import AverageWeights, FitOptions, KeepBest
 
 Answer = Literal["numbers", "classes", "labels"]  # of regression, classification, and independent yes-or-no labels
 
-WIDTH, LAYERS = 128, 3  # of the hidden layers; RealMLP has 256 units
+HIDDEN = (128, 128, 128)  # the widths of the hidden layers; RealMLP has 256 units
 DROPOUT = 0.15
-DECAY = 0.02
+DECAY = Decay(0.226)  # 0.02 √128: a step is the rate times 1/√n times this, so that it is that of 0.02 where n is 128
 EPOCHS, BATCH_SIZE = 64, 128
 AVERAGE = 0.98  # of the moving average of the parameters
 MIN_EPOCHS, MAX_STEPS = 12, 8_000  # large tables have fewer epochs
@@ -59,6 +58,7 @@ FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
+MAX_EMBEDDED = 256  # values of a row: of more, such as pixels or counts of words, numbers have no embeddings and no scales
 
 
 @dataclass(frozen=True)
@@ -75,47 +75,88 @@ class TableRecipe:
     validation_fraction: float
 
 
-def table_recipe(rows: int, kinds: Sequence[str | int], answer: Answer, outputs: int) -> TableRecipe:
-    """Return the recipe for a training set of this many ``rows``.
+def table_recipe(
+    rows: int,
+    kinds: Sequence[str | int],
+    answer: Answer,
+    outputs: int,
+    hidden: Sequence[int] = HIDDEN,
+    activation: Layer | None = None,
+    dropout: float = DROPOUT,
+    *,
+    embedded: bool | None = None,
+) -> TableRecipe:
+    """Return the recipe for a table of this many ``rows``.
 
     ``kinds`` are those of the values of a row, as in the input stage of a table: "number", "binary", or the number of codes of
     a category. Numbers are expected to be scaled to a middle of 0 and a spread of about 1. ``answer`` says what is predicted:
     "numbers", standardized; "classes", of which each row has one of ``outputs``; or "labels", ``outputs`` independent answers.
+    ``hidden`` are the widths of the hidden layers, each with the ``activation`` (None for that of the recipe) and ``dropout``.
+    ``embedded`` is whether numbers have embeddings and scales, or go to the first dense layer as they are; None for rows of up
+    to MAX_EMBEDDED values.
 
     Raises ConfigError for an unknown answer and unknown kinds.
     """
     if answer not in RATES:
         raise ConfigError(f"table_recipe(answer={answer!r}): expected {', '.join(map(repr, RATES))}")
-    network = table_network(kinds, answer, outputs)
+    network = table_network(kinds, answer, outputs, hidden, activation, dropout, embedded=embedded)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),
         "classes": CrossEntropy(),
         "labels": BinaryCrossEntropy(),
     }
-    slots = network.build((len(kinds),)).slots
-    rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
-    optimizer = Chain(
-        Decay(DECAY * math.sqrt(WIDTH)),  # the step is the rate times the factor times this: those of a hidden layer cancel
-        Adam(CosineCycles(RATES[answer]), beta2=0.95),
-        rates=rates,
-    )
     validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
-    steps = max(1, math.ceil(rows * (1 - validation) / BATCH_SIZE))
-    fit = FitOptions(
+    fit = fit_options(math.ceil(rows * (1 - validation)), validated=validation > 0)
+    return TableRecipe(network, losses[answer], table_optimizer(network, len(kinds), answer), fit, validation)
+
+
+def fit_options(rows: int, *, validated: bool) -> FitOptions:
+    """Return the options for a training set of this many rows. ``validated`` is whether others choose the epoch."""
+    steps = max(1, math.ceil(rows / BATCH_SIZE))
+    return FitOptions(
         epochs=max(MIN_EPOCHS, min(EPOCHS, MAX_STEPS // steps)),
         batch_size=BATCH_SIZE,
-        policies=(AverageWeights(AVERAGE), KeepBest()) if validation else (AverageWeights(AVERAGE),),
+        policies=(AverageWeights(AVERAGE), KeepBest()) if validated else (AverageWeights(AVERAGE),),
     )
-    return TableRecipe(network, losses[answer], optimizer, fit, validation)
 
 
-def table_network(kinds: Sequence[str | int], answer: Answer, outputs: int) -> Composite:
-    """Return the network of the recipe, for rows of values of these kinds."""
-    activation: Activation = Mish() if answer == "numbers" else SELU()
+def table_optimizer(
+    network: Composite,
+    values: int,
+    answer: Answer,
+    learning_rate: float | Schedule | None = None,
+    shrinkage: Transform | None = DECAY,
+) -> Chain:
+    """Return the optimizer for a network that reads rows of this many values, with a rate for each kind of parameter.
+
+    ``learning_rate`` is that of weights of variance 1: a schedule, or the peak of the schedule of the recipe.
+    """
+    slots = network.build((values,)).slots
+    schedule = learning_rate if isinstance(learning_rate, Schedule) else CosineCycles(learning_rate or RATES[answer])
+    rates = {path: _rate_factor(path, slot) for path, slot in slots.items()}
+    return Chain(*(() if shrinkage is None else (shrinkage,)), Adam(schedule, beta2=0.95), rates=rates)
+
+
+def table_network(
+    kinds: Sequence[str | int],
+    answer: Answer,
+    outputs: int,
+    hidden: Sequence[int] = HIDDEN,
+    activation: Layer | None = None,
+    dropout: float = DROPOUT,
+    *,
+    embedded: bool | None = None,
+) -> Composite:
+    """Return the network of the recipe, for rows of values of these kinds. The arguments are those of :func:`table_recipe`."""
+    function = activation or (Mish() if answer == "numbers" else SELU())
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
-    layers: list[Layer] = [Columns(kinds, _embedding()), LearnedScale()]
-    for _ in range(LAYERS):
-        layers += [Dense(WIDTH, LeCun()), activation, Dropout(DROPOUT)]
+    layers: list[Layer] = []
+    if len(kinds) <= MAX_EMBEDDED if embedded is None else embedded:
+        layers += [Columns(kinds, _embedding()), LearnedScale()]
+    elif any(isinstance(kind, int) for kind in kinds):
+        layers.append(Columns(kinds))
+    for width in hidden:
+        layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
     return Sequential(*layers, Dense(outputs, Zeros()), heads[answer])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.files import write_text
+from pellucid.data.tables.dates import iso_date
 from pellucid.errors import ConfigError
 from pellucid.explain.tables import Cell
 from pellucid.metrics import ThresholdChoice
@@ -25,35 +26,59 @@ td.number, th.number { text-align: right; }
 tbody th { font-weight: 600; }
 details { margin: .7rem 0; } summary { cursor: pointer; color: var(--blue); }
 """
+Figures = Mapping[str, tuple[str, str]]  # the image of each figure as SVG, and its alternative text
 METRICS = {"r2": "R²", "log_loss": "the log loss", "accuracy": "the accuracy"}
 
 
 def write_table_page(
-    found: TableReport, path: str | Path, *, name: str, about: Sequence[tuple[str, str]], run: str | None = None
+    reports: Sequence[TableReport], path: str | Path, *, name: str, about: Sequence[tuple[str, str]], run: str | None = None
 ) -> bool:
-    """Write the report to ``path``, and return whether it has figures, which need Matplotlib.
+    """Write the report on a model to ``path``, and return whether it has figures, which need Matplotlib.
 
-    ``name`` is that of the model, ``about`` are lines (label, text) of its head, and ``run`` is the run folder or model file
-    for the commands that the page shows. Raises FileError if the file cannot be written.
+    There are several ``reports`` if the model predicts several targets. ``name`` is that of the model, ``about`` are lines
+    (label, text) of its head, and ``run`` is the run folder or model file for the commands that the page shows. Raises
+    FileError if the file cannot be written.
     """
+    drawn = [_drawn(found) for found in reports]
+    write_text(Path(path), _page(reports, drawn, name, about, run))
+    return all(drawn)
+
+
+def _drawn(found: TableReport) -> Figures:
     try:
-        figures = found.figures()
-        drawn = {key: (adaptive(svg(figure, key)), alt(figure)) for key, figure in figures.items()}
+        return {key: (adaptive(svg(figure, key)), alt(figure)) for key, figure in found.figures().items()}
     except ConfigError:  # without Matplotlib
-        drawn = {}
-    write_text(Path(path), _page(found, drawn, name, about, run))
-    return bool(drawn)
+        return {}
 
 
 def _page(
-    found: TableReport,
-    drawn: Mapping[str, tuple[str, str]],
-    name: str,
-    about: Sequence[tuple[str, str]],
-    run: str | None,
+    reports: Sequence[TableReport], drawn: Sequence[Figures], name: str, about: Sequence[tuple[str, str]], run: str | None
 ) -> str:
     shared = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     facts = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in about)
+    title, *_ = targets = [found.target for found in reports]
+    parts = [_sections(found, figures, run) for found, figures in zip(reports, drawn, strict=True)]
+    if len(reports) > 1:
+        title = f"{', '.join(targets[:-1])} and {targets[-1]}"
+        parts = [f"<h2>{escape(target)}</h2>\n{_one_level_down(part)}" for target, part in zip(targets, parts, strict=True)]
+    figures = "" if all(drawn) else "<p>The figures need Matplotlib: <code>pip install 'pellucid[plots]'</code></p>"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}: {escape(name)}</title>\n<style>\n{shared}{STYLE}</style>\n</head>\n<body>\n<header>\n"
+        f"<h1>{escape(title)}, predicted by {escape(name)}</h1>\n"
+        f'<p>{_measured(reports[0])}</p>\n{figures}<dl class="facts">\n{facts}</dl>\n</header>\n<main>\n'
+        + "\n".join(parts)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _one_level_down(part: str) -> str:
+    """Return sections whose headings are one level lower."""
+    return part.replace("<h3>", "<h4>").replace("</h3>", "</h4>").replace("<h2>", "<h3>").replace("</h2>", "</h3>")
+
+
+def _sections(found: TableReport, drawn: Figures, run: str | None) -> str:
     sections = [_importance(found, drawn), _dependence(found, drawn)]
     if "confusion" in drawn:
         sections.append(
@@ -70,16 +95,7 @@ def _page(
     if found.notes:
         listed = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
         sections.append(f"<h2>Left out</h2><ul>{listed}</ul>")
-    figures = "" if drawn else "<p>The figures need Matplotlib: <code>pip install 'pellucid[plots]'</code></p>"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(found.target)}: {escape(name)}</title>\n<style>\n{shared}{STYLE}</style>\n</head>\n<body>\n<header>\n"
-        f"<h1>{escape(found.target)}, predicted by {escape(name)}</h1>\n"
-        f'<p>{_measured(found)}</p>\n{figures}<dl class="facts">\n{facts}</dl>\n</header>\n<main>\n'
-        + "\n".join(sections)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return "\n".join(sections)
 
 
 def _measured(found: TableReport) -> str:
@@ -95,7 +111,7 @@ def _measured(found: TableReport) -> str:
     return text
 
 
-def _importance(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str:
+def _importance(found: TableReport, drawn: Figures) -> str:
     one, metric = found.importance, METRICS.get(found.importance.metric, found.importance.metric)
     better = "rises" if one.metric == "log_loss" else "falls"
     rows = [(one.columns[i], _number(one.mean[i]), _number(one.spread[i]), "yes" if one.clear[i] else "no") for i in one.order]
@@ -110,12 +126,12 @@ def _importance(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str
     )
 
 
-def _dependence(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str:
+def _dependence(found: TableReport, drawn: Figures) -> str:
     if not found.dependence:
         return ""
     tables = []
     for one in found.dependence:
-        values = [_cell(value) for value in one.values]
+        values = [iso_date(float(value)) if one.days else _cell(value) for value in one.values]
         rows = [(value, *map(_number, line)) for value, line in zip(values, one.average, strict=True)]
         tables.append(_table((one.column, *(f"mean of {name}" for name in one.outputs)), rows))
     return (
@@ -128,7 +144,7 @@ def _dependence(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str
     )
 
 
-def _thresholds(found: TableReport, drawn: Mapping[str, tuple[str, str]], run: str | None) -> str:
+def _thresholds(found: TableReport, drawn: Figures, run: str | None) -> str:
     parts = [
         "<h2>What a threshold of the probability does</h2>\n",
         "<p>Recall is the fraction of a class that is found; precision is the fraction of right answers among those that are "
@@ -172,7 +188,7 @@ def _choice(one: ThresholdChoice | None) -> str:
     return f"{precision}, {100 * one.recall:.1f} %"
 
 
-def _calibration(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str:
+def _calibration(found: TableReport, drawn: Figures) -> str:
     one = found.reliability
     assert one is not None
     rows = [
@@ -189,7 +205,7 @@ def _calibration(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> st
     )
 
 
-def _residuals(found: TableReport, drawn: Mapping[str, tuple[str, str]]) -> str:
+def _residuals(found: TableReport, drawn: Figures) -> str:
     left = found.residuals
     parts = [
         "<h2>How far the predictions are from the truth</h2>\n",
@@ -245,7 +261,7 @@ def _worst(found: TableReport) -> str:
 # -- parts of pages ----------------------------------------------------------------------------------------------------
 
 
-def _figure(drawn: Mapping[str, tuple[str, str]], name: str) -> str:
+def _figure(drawn: Figures, name: str) -> str:
     if name not in drawn:
         return ""
     image, text = drawn[name]

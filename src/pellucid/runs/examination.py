@@ -120,16 +120,25 @@ def recipe_of(path: str | Path) -> tuple[Recipe, str]:
 
 
 def search_wrong_labels(
-    data: Dataset, recipe: Recipe, model: str, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+    data: Dataset,
+    recipe_for: Callable[[Dataset], Recipe],
+    model: str,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LabelSearch:
-    """Return the labels of a training set that are probably wrong, judged by networks of a recipe; ``model`` is its name.
+    """Return the labels of a training set that are probably wrong, judged by networks that are trained on parts of it.
+
+    ``recipe_for`` returns the recipe for a part, ``model`` is the name of its preset.
 
     Raises the errors of :func:`~pellucid.doctor.search_labels` and of :meth:`~pellucid.runs.task.Task.of`.
     """
+    recipe = recipe_for(data)
     if data.classes is None or recipe.reconstructs or recipe.segments:
         raise DataError(f"{data.name}: wrong labels are searched for where each sample has one class")
 
     def train(part: Dataset, seed: int) -> Model:
+        recipe = recipe_for(part)
         task = Task.of(recipe, part, model)
         trained = task.network.compile(part.shape, task.loss, recipe.optimizer, task.metrics, seed=seed, classes=part.classes)
         rest, validation = part.split(VALIDATION, seed) if recipe.fit.policies else (part, None)

@@ -12,6 +12,7 @@ from typing import Any
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
 from pellucid.model.model import Model
@@ -25,6 +26,8 @@ from pellucid.runs.presets import PRESETS
 from pellucid.runs.recipe import Recipe
 from pellucid.training.options import FitOptions
 
+WINDOWS, LINES = "text in windows", "lines of text"
+
 
 @dataclasses.dataclass(frozen=True)
 class Start:
@@ -32,7 +35,8 @@ class Start:
 
     The new network is that of the model. If the new data has the same classes in the same order, or if both tasks are
     regressions, it has the same last layer too; otherwise the last Dense gets one output for each of the new classes, and new
-    parameters. Everything else is taken over: the other parameters, running statistics, and the input stage. The state of the
+    parameters. Text is read with the tokenizer of the model, and in windows of its length, so that the network is the same.
+    Everything else is taken over: the other parameters, running statistics, and the input stage. The state of the
     optimizer is not, and neither are the settings of the other run: those of its preset apply, or Adam for other networks.
     """
 
@@ -51,9 +55,21 @@ class Start:
         """Return the recipe of the new run: the network, with the optimizer and the options of the preset where it is known."""
         known = PRESETS.get(self.preset)
         about = f"the network of {self.path}"
+        context = self.context if len(self.model.output_shape) > 1 else None  # of a language model
         if known is None:
-            return Recipe(about, self.network, Adam(), FitOptions(epochs=10, batch_size=100))
-        return dataclasses.replace(known, about=about, network=self.network)
+            return Recipe(about, self.network, Adam(), FitOptions(epochs=10, batch_size=100), context=context)
+        return dataclasses.replace(known, about=about, network=self.network, context=context)
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The tokenizer of the model, None if it does not read text."""
+        stage = self.model.input_stage
+        return stage.tokenizer if isinstance(stage, Tokens) else None
+
+    @property
+    def context(self) -> int | None:
+        """The number of tokens that the model reads at once, None if it does not read text."""
+        return None if self.tokenizer is None else self.model.input_shape[0]
 
     def network(self, outputs: int) -> Composite:
         """Return the network with this number of outputs: of classes, or 1 for a regression."""
@@ -90,7 +106,12 @@ class Start:
         return stage.columns if isinstance(stage, TableStage) and stage.series is None else None
 
     def check(self, data: Dataset) -> None:
-        """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast."""
+        """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast, and for text
+        where the model reads none, or the reverse, or lines in place of windows."""
+        kinds = _kind_of_text(self.model.input_stage), _kind_of_text(None if data.origin is None else data.origin.tokens)
+        if kinds[0] != kinds[1]:
+            advice = {(LINES, WINDOWS): "; add --lines", (WINDOWS, LINES): "; leave --lines out"}.get(kinds, "")
+            raise ConfigError(f"--from {self.path}: the model was trained on {kinds[0]}, and the data is {kinds[1]}{advice}")
         shape = self.model.input_shape
         if data.shape != shape:
             same = {1: "the same columns", 2: f"the same columns and --window {shape[0]}"}
@@ -107,15 +128,21 @@ class Start:
             forecast, wanted = (", ".join(one.targets) if one else "no series" for one in (known, layout))
             raise ConfigError(f"--from {self.path}: the model forecasts {forecast}, and the data {wanted}")
 
-    def initialize(self, model: Model, classes: Sequence[str] | None) -> str:
-        """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it."""
+    def initialize(self, model: Model, classes: Sequence[str] | None, tokens: Tokens | None = None) -> str:
+        """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it.
+
+        ``tokens`` is the input stage of new text, whose files may have another encoding than those of the model.
+        """
         source = self.model
         head = [row for row in rows_of(model.network, model.input_shape) if row.parameters][-1:]
         same = model.network == source.network and (source.classes is None or tuple(source.classes) == tuple(classes or ()))
         new = () if same else tuple(row.path for row in head)
         taken = transfer(source, model, new=new)
         total = len(model.state.arrays())
-        model.input_stage = source.input_stage
+        stage = source.input_stage
+        if isinstance(stage, Tokens) and tokens is not None:
+            stage = dataclasses.replace(stage, encoding=tokens.encoding)
+        model.input_stage = stage
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:
             return line
@@ -127,6 +154,12 @@ class Start:
         for vector in (self.model.state.parameters, self.model.state.statistics):
             sha.update(vector.tobytes())
         return {"requested": os.path.abspath(self.path), "sha256": sha.hexdigest()}
+
+
+def _kind_of_text(stage: Any) -> str:
+    if not isinstance(stage, Tokens):
+        return "no text"
+    return WINDOWS if stage.separator is None else LINES
 
 
 def _with_units(layer: Layer, units: int) -> Layer | None:

@@ -46,7 +46,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
     for name in names:
         if name not in PRESETS:
             raise ConfigError(f"there is no preset {name!r}: {did_you_mean(name, PRESETS)}")
-    recipes = {name: PRESETS[name] for name in names or PRESETS}
+    names = tuple(dict.fromkeys(names or PRESETS))
     compiled = kernels.load("compiled")
     folder = compiled.cache_folder()
     if folder is None:
@@ -58,8 +58,9 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         helpers.start()
         calls: dict[str, compilation.KernelCall] = {}
         trainings = []
-        for name, recipe in recipes.items():
+        for name in names:
             for data in _examples(name):
+                recipe = PRESETS[name].adapted_to(data)
                 task = Task.of(recipe, data, name)
                 with kernels.using("compiled"):
                     model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
@@ -73,7 +74,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         for training in trainings:  # for all that is not a kernel by itself
             train_briefly(*training)
             _end_if(interruption)
-    return WarmUp(tuple(recipes), time.perf_counter() - start, 1 + helpers.count, folder)
+    return WarmUp(names, time.perf_counter() - start, 1 + helpers.count, folder)
 
 
 def _end_if(interruption: Interruption) -> None:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid import data
-from pellucid.core.config import from_json
+from pellucid.core.config import Count, from_json, validate
 from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.locks import Holder, exclusive_lock, holder, this_process
@@ -46,7 +46,8 @@ from pellucid.data.dataset import Splits
 from pellucid.data.reconstruction import reconstruction_splits
 from pellucid.data.sources.user_data import ReadOptions, read_known_splits
 from pellucid.data.tables.columns import TableStage
-from pellucid.errors import FileError, LockedError
+from pellucid.data.text import Tokenizer, Tokens
+from pellucid.errors import ConfigError, FileError, LockedError
 from pellucid.model.model import Model
 from pellucid.runs import file_content
 from pellucid.training import History
@@ -338,7 +339,8 @@ def _why(path: Path, status: Mapping[str, Any]) -> str:
 def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None = None, model: Model | None = None) -> Splits:
     """Return the data that the run with this config.json was trained on, or the data set ``name``, split in the same way.
 
-    A table has the columns of the ``model``, if that is given.
+    A table has the columns of the ``model``, if that is given. Text is read with the tokenizer of the run, and in windows of
+    the same length; without a config.json, with those of the model.
     """
     settings = config.get("data", {})
     requested, reading = settings.get("requested") or "mnist", settings.get("reading")
@@ -346,5 +348,21 @@ def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None
     if name in (None, requested) and isinstance(stage, TableStage) and stage.series is None and reading is not None:
         return read_known_splits(requested, stage, model.classes if model else None, settings.get("split_seed") or 0)
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
-    splits = data.load(name or requested, data_dir, settings.get("split_seed") or 0, options)
+    if config or model is None:
+        tokenizer, context = _text_of(config)
+    else:
+        stage = model.input_stage
+        tokenizer, context = (stage.tokenizer, model.input_shape[0]) if isinstance(stage, Tokens) else (None, None)
+    seed = settings.get("split_seed") or 0
+    splits = data.load(name or requested, data_dir, seed, options, tokenizer=tokenizer, context=context)
     return reconstruction_splits(splits) if settings.get("reconstructs") else splits
+
+
+def _text_of(config: Mapping[str, Any]) -> tuple[Tokenizer | None, int | None]:
+    """Return the tokenizer of a run that was trained on text, and the length of its samples; None where there is none."""
+    try:
+        (context,) = config["input_shape"]
+        stage = from_json(config["input_stage"], Tokens)
+        return stage.tokenizer, validate(context, Count, "config.json", "input_shape")
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return None, None

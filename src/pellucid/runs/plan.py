@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from pellucid.core.config import MAX_COUNT, from_json, to_json, validate
 from pellucid.core.memory import Shape
+from pellucid.data import Dataset
 from pellucid.data.augmentation_text import parse_augmentation
 from pellucid.data.sources.registry import SOURCES, reads_windows
 from pellucid.data.sources.user_data import ReadOptions
@@ -89,10 +90,14 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The settings of a run and the recipe that they select."""
+    """The settings of a run and the recipe that they select.
+
+    ``base`` is the recipe without the settings that change its training; :meth:`recipe_for` returns the one for the data.
+    """
 
     settings: RunSettings
     recipe: Recipe
+    base: Recipe
 
     @classmethod
     def of(cls, settings: RunSettings, network: Layer | None = None) -> RunPlan:
@@ -101,46 +106,51 @@ class RunPlan:
         Raises ConfigError for a value that is not allowed.
         """
         if settings.from_run is not None:
-            recipe = Start.open(settings.from_run).recipe()
+            base = Start.open(settings.from_run).recipe()
         elif network is not None and settings.model.endswith(".json"):
-            recipe = presets.recipe_of(network, settings.model)
+            base = presets.recipe_of(network, settings.model)
         else:
-            recipe = presets.preset(settings.model)
+            base = presets.preset(settings.model)
         if settings.from_run is not None and settings.hidden is not None:
             raise ConfigError(f"--hidden {settings.hidden}: --from takes the network of the run; leave --hidden out")
         if settings.hidden is not None:
-            recipe = presets.with_hidden(recipe, settings.hidden, settings.model)
-        optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)
-        if isinstance(settings.lr, str):
-            if settings.lr != AUTO:
-                raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
-            if rule_of(optimizer).full_batch:
-                raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
-        elif settings.lr is not None:
-            optimizer = with_learning_rate(optimizer, settings.lr)
-        if settings.dropout is not None:
-            recipe = with_dropout(recipe, settings.dropout, settings.model)
-        if settings.decay is not None:
-            optimizer = with_decay(optimizer, settings.decay)
-        if settings.lr_changes is not None:
-            parse_rate_changes(settings.lr_changes)
-            if rule_of(optimizer).full_batch:
-                raise ConfigError(f"--lr-changes: {rule_of(optimizer)} has no learning rate; leave --lr-changes out")
-        recipe = dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
+            base = presets.with_hidden(base, settings.hidden, settings.model)
+        recipe = _with_settings(base, settings)
         if settings.limit is not None:
             _check_positive(settings.limit, "--limit")
-        is_drawn = reads_windows(settings.data, settings.reading) and settings.limit is None
-        if settings.steps_per_epoch is not None and not is_drawn:
+        in_windows = reads_windows(settings.data, settings.reading)
+        if settings.steps_per_epoch is not None and not (in_windows and settings.limit is None):
             raise ConfigError(
                 "--steps-per-epoch is for a text that is read in windows, without --limit; elsewhere an epoch is a pass over "
                 "the training set"
             )
-        if recipe.context is not None and reads_windows(settings.data, settings.reading):
-            reading = settings.reading or ReadOptions()
+        reading = settings.reading or ReadOptions()
+        if settings.from_run is not None and recipe.context is not None:
+            if reading.tokens is not None:
+                raise ConfigError(f"--tokens {reading.tokens}: --from takes the tokenizer of the run; leave --tokens out")
+            if in_windows and reading.context not in (None, recipe.context):
+                raise ConfigError(
+                    f"--context {reading.context}: --from takes the network of the run, which reads {recipe.context:,} tokens; "
+                    "leave --context out"
+                )
+        if recipe.context is not None and in_windows:
             settings = dataclasses.replace(
                 settings, reading=dataclasses.replace(reading, context=reading.context or recipe.context)
             )
-        return cls(settings, recipe)
+        return cls(settings, recipe, base)
+
+    def recipe_for(self, data: Dataset) -> Recipe:
+        """Return the recipe for this training set: a number of epochs that suits it, and what else follows from it."""
+        settings, recipe = self.settings, self.recipe
+        if self.base.adapt is not None and not rule_of(recipe.optimizer).full_batch:
+            return _with_settings(self.base.adapted_to(data), settings)
+        if data.passage is None and recipe.fit.steps_per_epoch is not None:
+            passes = recipe.for_passes(len(data))
+            epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
+            return dataclasses.replace(passes, fit=dataclasses.replace(passes.fit, epochs=epochs))
+        if settings.data not in SOURCES and settings.epochs is None:
+            return recipe.with_epochs_for(len(data))
+        return recipe
 
     @property
     def rate_changes(self) -> dict[int, float | None]:
@@ -163,8 +173,9 @@ class RunPlan:
     def chosen_by_data(self) -> frozenset[str]:
         """The keys of :meth:`record` whose values a run decides when it has read its data."""
         by_data = self.settings.data not in SOURCES or self.recipe.fit.steps_per_epoch is not None
-        names = ("epochs", "steps_per_epoch") if by_data else ()
-        return frozenset(name for name in names if getattr(self.settings, name) is None)
+        names = ("epochs", "steps_per_epoch", "batch_size") if by_data else ()
+        chosen = frozenset(name for name in names if getattr(self.settings, name) is None)
+        return chosen if self.base.adapt is None else chosen | {"optimizer", "network"}
 
     def check_memory(self, input_shape: Shape, outputs: int) -> None:
         """Raise ConfigError if there is not enough memory to train the network for samples of this shape, with the settings."""
@@ -189,6 +200,27 @@ class RunPlan:
             "augmentation": None if recipe.fit.augmentation is None else str(recipe.fit.augmentation),
             "network": hashlib.sha256(network.encode()).hexdigest()[:16],
         }
+
+
+def _with_settings(recipe: Recipe, settings: RunSettings) -> Recipe:
+    """Return the recipe with the optimizer, the learning rate and the options that are given. Raises ConfigError."""
+    optimizer = recipe.optimizer if settings.optimizer is None else presets.optimizer(settings.optimizer)
+    if isinstance(settings.lr, str):
+        if settings.lr != AUTO:
+            raise ConfigError(f"--lr {settings.lr!r}: a learning rate is a number, as in 0.01, or {AUTO}")
+        if rule_of(optimizer).full_batch:
+            raise ConfigError(f"--lr {AUTO}: {rule_of(optimizer)} has no learning rate to search for; leave --lr out")
+    elif settings.lr is not None:
+        optimizer = with_learning_rate(optimizer, settings.lr)
+    if settings.dropout is not None:
+        recipe = with_dropout(recipe, settings.dropout, settings.model)
+    if settings.decay is not None:
+        optimizer = with_decay(optimizer, settings.decay)
+    if settings.lr_changes is not None:
+        parse_rate_changes(settings.lr_changes)
+        if rule_of(optimizer).full_batch:
+            raise ConfigError(f"--lr-changes: {rule_of(optimizer)} has no learning rate; leave --lr-changes out")
+    return dataclasses.replace(recipe, optimizer=optimizer, fit=_fit_options(settings, recipe.fit, optimizer))
 
 
 def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer) -> FitOptions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.core.config import from_json
@@ -52,6 +51,7 @@ from pellucid.optim import (
     RMSprop,
     rule_of,
 )
+from pellucid.recipes.tables import HIDDEN
 from pellucid.runs.language_models import (
     GPT,
     NeuralProbabilisticLanguageModel,
@@ -59,34 +59,15 @@ from pellucid.runs.language_models import (
     SmallTransformer,
     bigram,
 )
+from pellucid.runs.mlp import MLP
 from pellucid.runs.recipe import Recipe
+from pellucid.runs.table_recipes import for_table
 from pellucid.training import EarlyStopping
 from pellucid.training.options import FitOptions
 
 
-@dataclass(frozen=True)
-class MLP:
-    """A multilayer perceptron: Dense layers of the widths ``hidden``, each with ReLU, then Dense and Softmax.
-
-    ``dropout`` holds two rates: that of the input, and that after each hidden layer.
-    """
-
-    hidden: tuple[int, ...]
-    dropout: tuple[float, float] = (0.0, 0.0)
-
-    def __call__(self, classes: int) -> Composite:
-        layers: list[Layer] = [Flatten()]
-        if self.dropout[0]:
-            layers.append(Dropout(self.dropout[0]))
-        for units in self.hidden:
-            layers += [Dense(units, He()), ReLU()]
-            if self.dropout[1]:
-                layers.append(Dropout(self.dropout[1]))
-        return Sequential(*layers, Dense(classes, GlorotUniform()), Softmax())
-
-
 def _mlp_small(classes: int) -> Composite:
-    """Return a network with one hidden layer of 32 units. Unlike in :class:`MLP`, all layers are initialized by He."""
+    """Return a network with one hidden layer of 32 units. Unlike in MLP, all layers are initialized by He."""
     return Sequential(Flatten(), Dense(32, He()), ReLU(), Dense(classes, He()), Softmax())
 
 
@@ -347,10 +328,11 @@ PRESETS: dict[str, Recipe] = {
         FitOptions(epochs=20, batch_size=100, augmentation=DRAWN),
     ),
     "table": Recipe(
-        "for tables: two hidden layers of 64, Adam with a one-cycle schedule",
-        MLP((64, 64)),
-        Adam(OneCycle(0.005)),
+        "for tables: embedded numbers and categories, three hidden layers of 128, the best epoch",
+        MLP(HIDDEN),
+        Adam(OneCycle(0.005)),  # for other data than tables, and for L-BFGS, which takes no dropout
         FitOptions(epochs=20, batch_size=32),
+        adapt=for_table,
     ),
     "forecast": Recipe(
         "for series: a linear forecast plus two hidden layers of 128",

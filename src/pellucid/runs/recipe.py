@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pellucid.core.memory import Shape
+from pellucid.data import Dataset
 from pellucid.errors import ConfigError
 from pellucid.networks import Composite
 from pellucid.optim import Optimizer, rule_of, with_learning_rate
@@ -25,6 +26,7 @@ class Recipe:
     classes, or 1 for regression. If it ``reconstructs``, the targets are the images themselves, and ``network`` returns the
     network for a number of channels. If it ``segments``, the network has one output for each class at each pixel. If it has a
     ``context``, the network predicts the next token of a text at each position of windows of this length, or of lines.
+    ``adapt``, called with the recipe and a training set, returns the recipe for it; None if the recipe is for any.
     """
 
     about: str
@@ -34,6 +36,11 @@ class Recipe:
     reconstructs: bool = False
     segments: bool = False
     context: int | None = None
+    adapt: Callable[[Recipe, Dataset], Recipe] | None = None
+
+    def adapted_to(self, data: Dataset) -> Recipe:
+        """Return the recipe for this training set."""
+        return self if self.adapt is None else self.adapt(self, data)
 
     def with_learning_rate(self, rate: float) -> Recipe:
         """Return the recipe with another learning rate: a schedule keeps its shape and has ``rate`` as its peak."""

@@ -13,7 +13,7 @@ from pellucid.layers import AlphaDropout, Dropout, Layer
 from pellucid.networks import Composite
 from pellucid.optim import Chain, Decay, Optimizer, rule_of
 from pellucid.optim.chain import components_of, rates_of
-from pellucid.runs.presets import MLP
+from pellucid.runs.mlp import MLP
 from pellucid.runs.recipe import Recipe
 
 KINDS = (Dropout.__name__, AlphaDropout.__name__)

@@ -64,8 +64,9 @@ def _describe_checkpoint(folder: RunFolder, notify: Notify) -> None:
         return
     for problem in saved.problems:
         notify(f"damaged   {problem}")
-    epochs = int(saved.file.settings["epochs"])
-    notify(f"resumed   from {saved.path}: after {epochs} epoch{'s' * (epochs != 1)} and {saved.steps:,} steps")
+    epochs, steps = int(saved.file.settings["epochs"]), saved.steps  # all steps, those of the complete epochs too
+    done = f"{epochs} complete epoch{'s' * (epochs != 1)}"
+    notify(f"resumed   from {saved.path}: after {steps:,} step{'s' * (steps != 1)} ({done})")
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

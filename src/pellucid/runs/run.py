@@ -34,7 +34,7 @@ from pellucid.errors import ConfigError, DataError, DivergedError, PellucidError
 from pellucid.kernels import compilation, name_of
 from pellucid.metrics import Metric
 from pellucid.model.model import Model
-from pellucid.optim import rule_of
+from pellucid.optim import Chain, Optimizer, components_of, rates_of, rule_of
 from pellucid.runs.energy import Energy
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import CHECKPOINTS, RunFolder
@@ -44,6 +44,7 @@ from pellucid.runs.progress import RunProgress
 from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.samples import TextSamples
+from pellucid.runs.targets import scores_by_target, several_targets
 from pellucid.runs.task import MEAN_IOU, Task
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
@@ -250,14 +251,8 @@ def prepare(
         start.check(train_set)
     if earlier is not None:
         _check_unchanged(earlier, splits, start)
+    recipe = plan.recipe_for(train_set)
     task = Task.of(recipe, train_set, settings.model)
-    if train_set.passage is None and recipe.fit.steps_per_epoch is not None:
-        passes = recipe.for_passes(len(train_set))
-        epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
-        recipe = dataclasses.replace(passes, fit=dataclasses.replace(passes.fit, epochs=epochs))
-    elif settings.data not in SOURCES and settings.epochs is None:
-        recipe = recipe.with_epochs_for(len(train_set))
-
     taken = ""
 
     def new_model(recipe: Recipe) -> Model:
@@ -271,7 +266,7 @@ def prepare(
             classes=splits.classes,
         )
         if start is not None:
-            taken = start.initialize(model, splits.classes)
+            taken = start.initialize(model, splits.classes, None if train_set.origin is None else train_set.origin.tokens)
         return model
 
     model = new_model(recipe)
@@ -302,7 +297,7 @@ def prepare(
     rounding = " (another number of cores may round differently; --deterministic prevents it)" if depends_on_cores else ""
     each = "" if fit.steps_per_epoch is None else f" of {fit.steps_per_epoch:,} steps"
     notify(
-        f"training  {fit.epochs} epochs{each}, batches of {batch_size:,}, {recipe.optimizer}; "
+        f"training  {fit.epochs} epochs{each}, batches of {batch_size:,}, {_in_short(recipe.optimizer)}; "
         f"{name_of(model.kernels)} kernels, {threads}{rounding}"
     )
     if (group := ranks.current()).size > 1:
@@ -312,8 +307,16 @@ def prepare(
         )
     if fit.augmentation is not None:
         notify(f"augmented {fit.augmentation}")
-    plan = RunPlan(settings, recipe)
+    plan = RunPlan(settings, recipe, plan.base)
     return PreparedRun(plan, origin, splits, train_set, task, model, folder, threads, start, test, earlier, figures)
+
+
+def _in_short(optimizer: Optimizer) -> str:
+    """Return an optimizer without its list of factors of the learning rate."""
+    rates = rates_of(optimizer)
+    if not rates:
+        return str(optimizer)
+    return f"{Chain(*components_of(optimizer))} with {len(rates)} factors of the learning rate"
 
 
 def _check_unchanged(earlier: EarlierRun, splits: Splits, start: Start | None) -> None:
@@ -337,7 +340,10 @@ def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[S
             reading = settings.reading or ReadOptions()
             if kind_of(settings.data, reading) == "table":
                 return read_splits(settings.data, reading, settings.split_seed, start.columns)
-        return data.load(settings.data, settings.data_dir, settings.split_seed, settings.reading)
+        tokenizer, context = (None, None) if start is None else (start.tokenizer, start.context)
+        return data.load(
+            settings.data, settings.data_dir, settings.split_seed, settings.reading, tokenizer=tokenizer, context=context
+        )
 
     first: list[Splits] = []
     if settings.data in SOURCES:  # rank 0 downloads the files, before the others read them
@@ -455,6 +461,8 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
     model, splits, folder, test = prepared.model, prepared.splits, prepared.folder, prepared.test
     folder.save_model(model)
     folder.write_history(model.history)
+    if model.history.best_epoch is not None:
+        notify(f"kept      the parameters of epoch {model.history.best_epoch}, the best of {len(model.history)}")
     scores = _evaluate(model, splits, prepared.train_set, prepared.task.final_metrics, test=test)
     metrics = {
         "data": {"name": splits.name, "source": splits.source, "sizes": splits.sizes, "sha256": splits.sha256},
@@ -491,6 +499,9 @@ def write(prepared: PreparedRun, training: TrainingRecord, *, notify: Notify, di
         with ranks.alone():
             forecasts = Forecasts.of(model, samples, None if reading is None else reading.season, splits)
         metrics["forecast"] = {"part": part, "targets": forecasts.record()}
+    if several_targets(model):
+        with ranks.alone():
+            metrics["targets"] = {"part": part, "scores": scores_by_target(model, samples)}
     folder.write_metrics(metrics)
     title = f"{prepared.plan.settings.model} on the {part} set"
     try:

@@ -42,6 +42,7 @@ from pellucid.metrics import (
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
 from pellucid.runs.examination import file_rows
+from pellucid.runs.targets import one_target, several_targets, with_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,6 +93,7 @@ class Wish:
 class TableReport:
     """What was measured on a model of a table; see :func:`table_report`.
 
+    - ``target``: the name of the predicted column.
     - ``part``, ``rows``: the name and the size of the part on which it was measured. ``calibration_rows`` is the size of that
       on which thresholds and intervals were chosen, or 0.
     - ``importance``: of all columns. ``dependence``: of the strongest columns.
@@ -237,17 +239,26 @@ def table_report(
     precision: float | None = None,
     recall: float | None = None,
     positive: str | None = None,
+    target: str | None = None,
     seed: int = 0,
 ) -> TableReport:
     """Return the report on a model of a table, measured on ``test``.
 
     ``calibration`` are samples for thresholds and prediction intervals, which neither trained the model nor are in ``test``;
     without them both are left out. ``precision`` or ``recall`` is the one that is wished of the class ``positive``, by default
-    the second of two; without either, the report has a few of both.
+    the second of two; without either, the report has a few of both. Of a model that predicts several columns, the report is on
+    the one named ``target``.
 
-    Raises ConfigError for models without such a report, for unknown classes, and for a wish without ``calibration``; DataError
-    for a precision that no threshold has.
+    Raises ConfigError for models without such a report, for unknown classes and targets, and for a wish without
+    ``calibration``; DataError for a precision that no threshold has.
     """
+    targets = several_targets(model)
+    if targets:
+        if target not in targets:
+            raise ConfigError(f"the model predicts {', '.join(targets)}: name one of them as the target of the report")
+        chosen = targets.index(target)
+        model, test = one_target(model, chosen), with_target(test, chosen)
+        calibration = None if calibration is None else with_target(calibration, chosen)
     if not is_about_a_table(model):
         raise ConfigError("the report is for models of tables with one class or one number for each row")
     if precision is not None and recall is not None:
@@ -275,14 +286,17 @@ def table_report(
 
     worst, columns = errors_of(found, WORST), columns_of(model, "table_report")
     rows = np.asarray(test.take(worst.rows).x)
-    cells = tuple({column.name: column.cell(row) for column in columns} for row in rows)
+    cells = tuple({column.name: column.written(row) for column in columns} for row in rows)
     lines = file_rows(test)
     curves, wishes = dict[str, ThresholdCurve](), tuple[Wish, ...]()
     reliable, of = None, ""
     intervals, coverage = None, None
     if found.classes is None:
         if held_out is not None:
-            intervals, coverage = _intervals(found, held_out, notes)
+            try:
+                intervals, coverage = measured_intervals(found, held_out)
+            except DataError as error:
+                notes.append(f"prediction intervals: {error}")
     elif found.probabilities:
         index = None if positive is None and len(found.classes) > 2 else found.class_index(positive, "table_report")
         curves = _curves(found, index, notes)
@@ -299,7 +313,7 @@ def table_report(
         notes.append("thresholds and calibration: the outputs of this model are scores, not probabilities")
     stage = table_stage(model)
     return TableReport(
-        target="target" if stage is None else stage.target,
+        target=target if target is not None else "target" if stage is None else stage.target,
         part=part,
         rows=len(test),
         calibration_rows=0 if calibration is None else len(calibration),
@@ -330,16 +344,13 @@ def _few(model: Model | Ensemble, data: Dataset, seed: int) -> Dataset:
     return data.limit(min(SHUFFLED_ROWS, max(200, SHUFFLED_VALUES // (columns * columns * REPEATS))), seed)
 
 
-def _intervals(
-    found: Predictions, held_out: Predictions, notes: list[str]
-) -> tuple[PredictionIntervals | None, Coverage | None]:
-    """Return intervals from the held-out samples, in as many bins as they allow, and their coverage of the others."""
+def measured_intervals(found: Predictions, held_out: Predictions) -> tuple[PredictionIntervals, Coverage]:
+    """Return intervals from the held-out samples, in as many bins as they allow, and their coverage of the others.
+
+    Raises DataError for too few samples.
+    """
     bins = min(MAX_BINS, max(1, len(held_out) // BIN_ROWS))
-    try:
-        intervals = calibrate(held_out.outputs, held_out.true, level=LEVEL, bins=bins)
-    except DataError as error:
-        notes.append(f"prediction intervals: {error}")
-        return None, None
+    intervals = calibrate(held_out.outputs, held_out.true, level=LEVEL, bins=bins)
     return intervals, intervals.coverage(found.outputs, found.true)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ from pellucid.metrics import (
     SquaredError,
 )
 from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
-from pellucid.networks.coded import selection, with_embeddings
+from pellucid.networks.columns import with_vectors
 from pellucid.runs.forecasts import target_positions
 from pellucid.runs.recipe import Recipe
 
@@ -244,7 +245,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     others = [i for i in range(width) if i not in columns]
     scale, mean = tuple(stage.scale[i] for i in columns), tuple(stage.mean[i] for i in columns)
     nodes = [
-        *selection("targets", columns, width),
+        *_selection("targets", columns, width),
         Node("last", Sequential(Slice(-1, axis=0), Flatten()), "targets"),
         Node("level", Sequential(Tanh(), Repeat(1)), "last"),
     ]
@@ -259,7 +260,7 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
             Node(rows, Concatenate(axis=0), "changes_to_last", "level"),
         ]
     if others:
-        nodes += [*selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
+        nodes += [*_selection("others", others, width), Node("rows", Concatenate(), rows, "others")]
         rows = "rows"
     return Graph(
         *nodes,
@@ -271,9 +272,18 @@ def forecaster(network: Composite, window: Shape, stage: Standardization) -> Com
     )
 
 
+def _selection(name: str, columns: Sequence[int], width: int) -> list[Node]:
+    """Return nodes that select these columns of the steps of the input; the last of them is called ``name``."""
+    first, count = columns[0], len(columns)
+    if list(columns) == list(range(first, first + count)):
+        return [Node(name, Identity() if count == width else Slice(first, first + count), "input")]
+    parts = [Node(f"{name}_{i}", Slice(i, i + 1), "input") for i in columns]
+    return [*parts, Node(name, Concatenate(), *(part.name for part in parts))]
+
+
 def _network_for(recipe: Recipe, data: Dataset, outputs: int) -> Composite:
     columns = () if data.origin is None or data.origin.series is not None else data.origin.columns or ()
-    return with_embeddings(recipe.network(outputs), [kind for column in columns for kind in column.kinds])
+    return with_vectors(recipe.network(outputs), [kind for column in columns for kind in column.kinds])
 
 
 def regressor(

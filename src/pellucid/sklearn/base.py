@@ -9,7 +9,7 @@ import math
 import os
 import typing
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from pellucid.core.config import Count, FractionBelowOne, NonNegative, OpenFraction, Positive, validate
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, Shape
 from pellucid.core.rng import generator
 from pellucid.data.checks import check_sample_weight
 from pellucid.data.dataset import Dataset
@@ -29,18 +29,20 @@ from pellucid.data.sparse import SparseMatrix, is_sparse
 from pellucid.data.tables.columns import Column
 from pellucid.data.tables.frame import is_frame
 from pellucid.data.tables.robust_scaling import fit_robust_scaling
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer
-from pellucid.networks import Sequential
-from pellucid.networks.coded import embedded_width, with_embeddings
-from pellucid.optim import Optimizer, Schedule, rule_of
-from pellucid.sklearn.building import build_network, build_optimizer, find_optimizer, sample_shape
+from pellucid.losses import Loss
+from pellucid.networks import Composite, Sequential
+from pellucid.networks.columns import width_with_vectors, with_vectors
+from pellucid.optim import L2, Optimizer, Schedule
+from pellucid.recipes.tables import DECAY, Answer, table_optimizer
+from pellucid.sklearn.building import build_network, build_optimizer, build_table_network, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
-from pellucid.training import EarlyStopping, History, threads
+from pellucid.sklearn.settings import TABLE, fit_options, is_validated, with_recipe
+from pellucid.training import Control, EpochEvent, FitOptions, History, threads
 
 MAX_MERGED = 10_000_000  # numbers of a sparse matrix of one batch that becomes dense
-AUTO_BATCH_SIZE = 200  # the largest batch size of "auto", as in scikit-learn's own networks
 
 
 @dataclass(eq=False, repr=False)
@@ -51,22 +53,24 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     explicit arguments and stores them unchanged. They are validated in ``fit``, by their types.
     """
 
-    hidden: Count | tuple[Count, ...] | Layer = (100,)
+    hidden: Count | tuple[Count, ...] | Layer | None = None
     _: KW_ONLY
-    activation: str | Layer = "relu"
-    dropout: FractionBelowOne = 0.0
+    recipe: str | None = None
+    activation: str | Layer | None = None
+    dropout: FractionBelowOne | None = None
     image_shape: tuple[Count, ...] | None = None
     standardize: bool = True
     categorical_features: Any = FROM_DTYPE  # validated with the features of X
-    optimizer: str | Optimizer = "adam"
+    optimizer: str | Optimizer | None = None
     learning_rate: Positive | Schedule | None = None
-    alpha: NonNegative = 1e-3
+    alpha: NonNegative | None = None
     batch_size: Count | str = "auto"
-    epochs: Count = 200
+    epochs: Count | None = None
     tol: NonNegative = 1e-3
     patience: Count | None = 10
-    early_stopping: bool = False
-    validation_fraction: OpenFraction = 0.1
+    early_stopping: bool | None = None
+    validation_fraction: OpenFraction | None = None
+    refit: bool = False
     warm_start: bool = False
     random_state: Any = None
     verbose: bool | int = False
@@ -81,6 +85,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     @abstractmethod
     def _encode_targets(self, y: Array) -> Array:
         """Return the targets as numbers: labels (n) or values (n, k)."""
+
+    @property
+    @abstractmethod
+    def _answer(self) -> Answer:
+        """What is predicted, in the words of the recipe for tables."""
 
     @abstractmethod
     def _allowed_heads(self) -> dict[type[Layer], int]:
@@ -144,36 +153,44 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """
         settings = self._settings()
         first = not (settings.warm_start and hasattr(self, "model_"))
-        x, t, w, batch_size = self._prepare(X, y, sample_weight, first)
-        training, validation = Dataset(x, t, w), None
-        seed = self._seed(first)
-        if settings.early_stopping:
-            training, validation = training.split(settings.validation_fraction, seed)
+        if settings.refit and not first:
+            raise ConfigError(f"{type(self).__name__}: refit=True begins a training again, warm_start=True continues one")
+        x, t, w, batch_size = self._prepare(X, y, sample_weight, settings, first)
+        samples, validation = Dataset(x, t, w), None
+        training, seed = samples, self._seed(first)
+        if is_validated(settings, len(samples)):
+            training, validation = samples.split(settings.validation_fraction, seed)
         if first:
             self._create_model(settings, training, seed)
-        early_stopping = EarlyStopping(
-            settings.patience or settings.epochs,
-            "train_loss" if validation is None else "validation_loss",
-            settings.tol,
-            restore_best=validation is not None,
-        )
+        options = fit_options(settings, len(training), batch_size, validated=validation is not None)
         with threads_of_joblib():
             history = self.model_.fit(
                 self._model_data(training),
                 validation=None if validation is None else self._model_data(validation),
-                epochs=settings.epochs,
+                epochs=options.epochs,
                 batch_size=batch_size,
-                shuffle=len(training) > batch_size,
-                policies=(early_stopping,),
+                shuffle=options.shuffle,
+                policies=options.policies,
                 progress=bool(settings.verbose),
             )
+            if settings.refit and history.best_epoch is not None:
+                self._create_model(settings, samples, seed)
+                refit = fit_options(settings, len(samples), batch_size, validated=False)
+                self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
+        self.history_.best_epoch = None if history.best_epoch is None else len(self.history_) + history.best_epoch
         self._extend_history(history.rows)
         return self
+
+    def _train_until(self, last: int, data: Dataset, options: FitOptions) -> None:
+        """Train until the end of the epoch ``last``, with the schedules of all epochs of the options."""
+        control = Control()
+        for event in self.model_.fit_events(self._model_data(data), options=options, control=control):
+            control.stop = isinstance(event, EpochEvent) and event.epoch == last
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         """Make one pass over the samples, as one epoch of ``fit`` does."""
         settings, first = self._settings(), not hasattr(self, "model_")
-        x, t, w, batch_size = self._prepare(X, y, sample_weight, first, classes)
+        x, t, w, batch_size = self._prepare(X, y, sample_weight, settings, first, classes)
         data = Dataset(x, t, w)
         if first:
             self._create_model(settings, data, self._seed(first))
@@ -193,16 +210,17 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return self
 
     def _settings(self) -> SimpleNamespace:
-        """Return the settings, validated by the types of their fields. Raises ConfigError."""
+        """Return the settings, validated by the types of their fields, with the defaults of the recipe. Raises ConfigError."""
         owner = type(self).__name__
         types = _setting_types(type(self))  # type: ignore[arg-type]  # a class is hashable
-        return SimpleNamespace(**{name: validate(getattr(self, name), kind, owner, name) for name, kind in types.items()})
+        given = {name: validate(getattr(self, name), kind, owner, name) for name, kind in types.items()}
+        return with_recipe(given, owner)
 
     def _seed(self, first: bool) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1)) if first else self.model_.seed
 
     def _prepare(
-        self, X: Any, y: Any, sample_weight: Any, first: bool, classes: Any = None
+        self, X: Any, y: Any, sample_weight: Any, settings: SimpleNamespace, first: bool, classes: Any = None
     ) -> tuple[Array, Array, Array | None, int]:
         """Return the samples with a weight above 0 (x, encoded targets, weights) and the batch size."""
         x, y = self._check_data(X, y, first)
@@ -213,8 +231,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self._fit_target_encoding(y, classes)
         t = self._encode_targets(y)
         if self.batch_size == "auto":
-            whole = rule_of(find_optimizer(self.optimizer, type(self).__name__)).full_batch
-            batch_size = len(x) if whole else min(AUTO_BATCH_SIZE, len(x))
+            batch_size = len(x) if settings.full_batch else min(settings.auto_batch_size, len(x))
         else:
             batch_size = validate(self.batch_size, Count, type(self).__name__, "batch_size")
         if len(x) <= batch_size:  # then weights and repeated samples differ in rounding only, and merging removes that
@@ -236,21 +253,33 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         shape = sample_shape(data.shape[0], self.image_shape, owner)
         self._fit_target_scale(data)
         kinds = self._encoding.kinds if len(shape) == 1 else ()
-        of_network = (embedded_width(kinds),) if kinds else shape
-        network, loss = build_network(self.hidden, self.activation, settings.dropout, of_network, self._allowed_heads(), owner)
-        network = with_embeddings(network, kinds)
+        network, loss = self._network(settings, shape, kinds)
         if self._encoding.sparse:
             input_stage = Scaling(size_of_values(data.source_x)) if settings.standardize else None
         elif settings.standardize and len(shape) == 1:
             input_stage = fit_robust_scaling(self._encoding.columns, data.x, weights=data.sample_weight)
         elif settings.standardize:
             network = Sequential(rescaling_of(data.x, data.sample_weight), network)
-        optimizer = build_optimizer(self.optimizer, self.learning_rate, settings.alpha, owner)
+        if settings.recipe == TABLE and settings.optimizer is None:
+            shrinkage = DECAY if settings.alpha is None else L2(settings.alpha) if settings.alpha else None
+            optimizer: Optimizer = table_optimizer(network, len(kinds), self._answer, settings.learning_rate, shrinkage)
+        else:
+            optimizer = build_optimizer(settings.optimizer, settings.learning_rate, settings.alpha, owner)
         self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
         self.history_ = History()
 
+    def _network(self, settings: SimpleNamespace, shape: Shape, kinds: Sequence[str | int]) -> tuple[Composite, Loss]:
+        """Return the network and its loss, for samples of this shape, or rows of values of these kinds."""
+        owner, heads = type(self).__name__, self._allowed_heads()
+        if settings.recipe == TABLE:
+            embedded = False if self._encoding.sparse else None
+            return build_table_network(settings, kinds, self._answer, max(heads.values()), embedded, owner)
+        of_network = (width_with_vectors(kinds),) if kinds else shape
+        network, loss = build_network(settings.hidden, settings.activation, settings.dropout, of_network, heads, owner)
+        return with_vectors(network, kinds), loss
+
     def _model_data(self, data: Dataset) -> Dataset:
-        if isinstance(data.source_x, SparseMatrix):  # its rows become dense batch by batch
+        if isinstance(data.source_x, SparseMatrix):  # it stays sparse
             targets = self._scale_targets(np.asarray(data.source_y))
             return Dataset(data.source_x, targets, data.source_sample_weight, rows=data.rows)
         return Dataset(self._model_input(data.x), self._scale_targets(np.asarray(data.y)), data.sample_weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -16,6 +16,7 @@ from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredE
 from pellucid.model.several import refuse_several
 from pellucid.networks import Composite, Sequential, trailing_layers
 from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Optimizer, Rule, components_of, rates_of, rule_of
+from pellucid.recipes.tables import Answer, table_network
 
 ACTIVATIONS: Mapping[str, Layer] = {"relu": ReLU(), "tanh": Tanh(), "logistic": Sigmoid(), "identity": Identity()}
 LOSSES: Mapping[type[Layer], Loss] = {Softmax: CrossEntropy(), Sigmoid: BinaryCrossEntropy(), Identity: MeanSquaredError()}
@@ -68,12 +69,33 @@ def build_network(
             return hidden if isinstance(hidden, Composite) else Sequential(hidden), LOSSES[head]
         flatten = [Flatten()] if len(hidden.build(shape).shape) > 1 else []
         return Sequential(hidden, *flatten, *end), LOSSES[default]
-    widths = validate((hidden,) if isinstance(hidden, Integral) else hidden, tuple[Count, ...] | Layer, owner, "hidden")
-    function = validate(lookup(activation, ACTIVATIONS, owner, "activation"), Layer, owner, "activation")
+    widths, function = _widths(hidden, owner), _activation(activation, owner)
     layers: list[Layer] = [Flatten()] if len(shape) > 1 else []
     for width in widths:  # before ReLU too: smaller weights than He's generalize better on small tables
         layers += [Dense(width, GlorotUniform()), function, *([Dropout(dropout)] if dropout else [])]
     return Sequential(*layers, *end), LOSSES[default]
+
+
+def build_table_network(
+    settings: Any, kinds: Sequence[str | int], answer: Answer, outputs: int, embedded: bool | None, owner: str
+) -> tuple[Composite, Loss]:
+    """Return the network of the recipe for tables and its loss, for rows of values of these kinds. Raises ConfigError.
+
+    ``embedded`` is whether numbers have embeddings; None is the choice of the recipe.
+    """
+    hidden = _widths(settings.hidden, owner)
+    activation = None if settings.activation is None else _activation(settings.activation, owner)
+    network = table_network(kinds, answer, outputs, hidden, activation, settings.dropout, embedded=embedded)
+    return network, LOSSES[type(trailing_layers(network)[-1])]
+
+
+def _widths(hidden: Any, owner: str) -> tuple[int, ...]:
+    widths = (hidden,) if isinstance(hidden, Integral) else hidden
+    return validate(widths, tuple[Count, ...] | Layer, owner, "hidden")
+
+
+def _activation(activation: Any, owner: str) -> Layer:
+    return validate(lookup(activation, ACTIVATIONS, owner, "activation"), Layer, owner, "activation")
 
 
 def _check_outputs(network: Layer, head: type[Layer], shape: Shape, heads: Mapping[type[Layer], int], owner: str) -> None:

@@ -14,6 +14,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.tables.target_scale import suits_logarithms
 from pellucid.errors import DataError
 from pellucid.layers import Identity, Layer
+from pellucid.recipes.tables import Answer
 from pellucid.sklearn.base import NetworkEstimator
 from pellucid.sklearn.preprocessing import mean_and_deviation
 
@@ -45,6 +46,10 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
 
     def _encode_targets(self, y: Array) -> Array:
         return y.reshape(len(y), -1)
+
+    @property
+    def _answer(self) -> Answer:
+        return "numbers"
 
     def _allowed_heads(self) -> dict[type[Layer], int]:
         return {Identity: len(self.target_mean_)}

@@ -22,16 +22,17 @@ FROM_DTYPE = "from_dtype"
 
 @dataclass(frozen=True)
 class SampleEncoding:
-    """How the samples of an estimator become rows of numbers: the ``columns`` of the first training.
+    """How the samples of an estimator become rows of numbers: the columns of the first training.
 
     ``categorical`` names the columns whose numbers are categories, ``from_dtype`` is whether a dtype of categories in a data
-    frame says so as well. ``sparse`` is whether the first samples were a sparse matrix.
+    frame says so as well. If the first samples were a sparse matrix, ``sparse`` is the number of its columns, all of numbers:
+    stored descriptions of many thousand would take as much memory as some of the parameters.
     """
 
-    columns: tuple[Column, ...]
+    described: tuple[Column, ...]
     categorical: tuple[str, ...]
     from_dtype: bool
-    sparse: bool = False
+    sparse: int = 0
 
     @classmethod
     def fit(cls, x: Any, features: int, names: Sequence[str] | None, categorical: Any, owner: str) -> SampleEncoding:
@@ -39,13 +40,13 @@ class SampleEncoding:
 
         ``names`` are those of the features, or None. Warns with DataWarning of columns of a data frame that are left out.
         """
-        known = tuple(f"x{i}" for i in range(features)) if names is None else tuple(map(str, names))
+        known = _names(features, names)
         from_dtype = isinstance(categorical, str) and categorical == FROM_DTYPE
         chosen = () if from_dtype or categorical is None else _named(categorical, known, owner)
         if is_sparse(x):
             if chosen:
                 raise ConfigError(f"{owner}(categorical_features=…): a sparse matrix has no categories; use a dense array")
-            return cls(tuple(map(Column, known)), (), from_dtype, sparse=True)
+            return cls((), (), from_dtype, sparse=features)
         if is_frame(x):
             table = Frame(x, chosen, from_dtype=from_dtype)
             contents, _ = scan_columns(table)
@@ -60,6 +61,11 @@ class SampleEncoding:
         return cls(columns, chosen, from_dtype)
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the columns of the samples become in a row."""
+        return tuple(map(Column, _names(self.sparse, None))) if self.sparse else self.described
+
+    @property
     def of_numbers(self) -> bool:
         """Whether the rows are the samples themselves: every column is a number without missing values."""
         return all(column.kinds == (NUMBER,) and column.decimal is None and column.date is None for column in self.columns)
@@ -67,7 +73,7 @@ class SampleEncoding:
     @property
     def kinds(self) -> tuple[str | int, ...]:
         """The kind of each value of a row, as in the ``value_kinds`` of an input stage."""
-        return tuple(kind for column in self.columns for kind in column.kinds)
+        return (NUMBER,) * self.sparse if self.sparse else tuple(kind for column in self.columns for kind in column.kinds)
 
     def encode(self, x: Any, names: Sequence[str] | None) -> Any:
         """Return the rows (n, values) of samples; a sparse matrix stays sparse."""
@@ -76,15 +82,20 @@ class SampleEncoding:
             return matrix if self.sparse else self.encode(matrix.toarray(), names)
         if is_frame(x):
             return encode_rows(Frame(x, self._categorical, from_dtype=False), self.columns)
-        known = tuple(f"x{i}" for i in range(x.shape[1])) if names is None else tuple(map(str, names))
-        if self.of_numbers and len(self.columns) == len(known):
+        if self.sparse or (self.of_numbers and len(self.columns) == x.shape[1]):
             return x
+        known = _names(x.shape[1], names)
         table: Table = ArrayTable(np.asarray(x, np.float64), known, self._categorical)
         return encode_rows(table, self.columns)
 
     @property
     def _categorical(self) -> Collection[str]:
         return [column.name for column in self.columns if column.categories is not None]
+
+
+def _names(features: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the features: x0, x1, … if they have none."""
+    return tuple(f"x{i}" for i in range(features)) if names is None else tuple(map(str, names))
 
 
 def _named(categorical: Any, names: Sequence[str], owner: str) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from pellucid.training.events import History, StepEvent
 from pellucid.training.policies import Events, Memory, Policy
 from pellucid.training.state import ModelState
 
+PIECE = 1 << 16  # elements of the vectors that are changed together: a whole vector more would take as much as the parameters
+
 
 @dataclass(frozen=True)
 class AverageWeights(Policy):
@@ -73,12 +75,12 @@ def _averaged(events: Events, state: ModelState, weight: Callable[[StepEvent], f
     """
     vectors = {"parameters": state.parameters, "statistics": state.statistics}
     averages: dict[str, Array] = memory.setdefault("averages", {name: one.copy() for name, one in vectors.items()})
-    triples = [(vector, averages[name], np.empty_like(vector)) for name, vector in vectors.items()]
+    pieces = [piece for name, vector in vectors.items() for piece in _pieces(vector, averages[name])]
     memory.setdefault("begun", False)
     memory.setdefault("swapped", False)
 
     def swap() -> None:
-        for vector, average, spare in triples:
+        for vector, average, spare in pieces:
             spare[:], vector[:] = vector, average
             average[:] = spare
         memory["swapped"] = not memory["swapped"]
@@ -89,7 +91,7 @@ def _averaged(events: Events, state: ModelState, weight: Callable[[StepEvent], f
                 fraction = weight(event)
                 if fraction > 0:
                     memory["begun"] = True
-                    for vector, average, spare in triples:
+                    for vector, average, spare in pieces:
                         np.subtract(vector, average, out=spare)
                         spare *= np.float32(fraction)
                         average += spare
@@ -101,5 +103,12 @@ def _averaged(events: Events, state: ModelState, weight: Callable[[StepEvent], f
         if memory["swapped"]:
             swap()
     if memory["begun"]:
-        for vector, average, _ in triples:
+        for vector, average, _ in pieces:
             vector[:] = average
+
+
+def _pieces(vector: Array, average: Array) -> list[tuple[Array, Array, Array]]:
+    """Return the pieces of both vectors, each with memory of the same size, which all pieces share."""
+    spare = np.empty_like(vector[:PIECE])
+    parts = [slice(start, start + PIECE) for start in range(0, len(vector), PIECE)]
+    return [(vector[part], average[part], spare[: len(vector[part])]) for part in parts]

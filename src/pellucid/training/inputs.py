@@ -16,9 +16,10 @@ from pellucid.core.named_arrays import NamedArrays, empty, wrapped
 from pellucid.data.arrays import from_arrays
 from pellucid.data.checks import check_sample_weight, numeric_arrays
 from pellucid.data.dataset import Dataset
-from pellucid.data.input_stage import InputStage
+from pellucid.data.input_stage import InputStage, Passthrough, Scaling
 from pellucid.data.input_stages import AnyStage, InputStages
 from pellucid.data.sample_augmentation import as_augmentation
+from pellucid.data.sparse import SparseMatrix
 from pellucid.data.tables.columns import TableStage, difference
 from pellucid.data.tables.frame import frame_names, is_frame
 from pellucid.data.tables.reading import rows_for
@@ -169,6 +170,15 @@ def check_samples_shape(x: Any, shape: Any, what: str) -> None:
         if not hint and (*x.shape[1:], 1) == shape:
             hint = "; greyscale images have one channel: x[..., None]"
         raise ShapeError(f"{what} must have the shape (n, {', '.join(map(str, shape))}), got {x.shape}{hint}")
+
+
+def stays_sparse(x: Any, stage: AnyStage, network: Any) -> bool:
+    """Return whether a network reads the samples x, before the input stage, without their zeros.
+
+    That is so where x is a sparse matrix, the stage does no more than scale its values, and the first layer reads sparse rows.
+    """
+    scaled = isinstance(x, SparseMatrix) and isinstance(stage, (Passthrough, Scaling))
+    return scaled and isinstance(network, Layer) and network.reads_sparse
 
 
 def check_columns(data: Dataset, what: str, stage: AnyStage | None, classes: Any) -> None:
@@ -337,6 +347,8 @@ def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelSt
     targets, weights = checked_targets(y, weights, n, state)
     if weights is None:
         weights = state.ones(n)
+    if stays_sparse(x, stage, state.plan):
+        return stage.sparse_rows(x, slice(0, n), state.kernels), targets, weights
     return stage.transform(x, slice(0, n), empty(n, state.input_shape, np.float32), state.kernels), targets, weights
 
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.core.named_arrays import NamedArrays, array_list, empty, zeros
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.errors import ConfigError
 from pellucid.training.execution import Execution
 from pellucid.training.loop import in_bounds
@@ -133,9 +134,9 @@ class PartedStep:
     """The gradient of a batch that is computed in parts, here and on the other ranks: a :class:`~pellucid.training.step.Step`.
 
     Every rank calls it with the same batch, and all attributes are the same on all of them afterwards; only the rows
-    ``parts.own_rows(n)`` of x need to be there. If the loss or the gradient is out of bounds, the other rows of ``x`` are
-    filled in, so that the error can name the layer; ``whole`` says that they are there already. ``outputs`` has rows of the
-    other ranks only where the model has metrics.
+    ``parts.own_rows(n)`` of x need to be there (sparse rows are complete). If the loss or the gradient is out of bounds, the
+    other rows of ``x`` are filled in, so that the error can name the layer; ``whole`` says that they are there already.
+    ``outputs`` has rows of the other ranks only where the model has metrics.
 
     Raises ConfigError where the loss compares samples.
     """
@@ -224,7 +225,7 @@ class PartedStep:
             balanced_sum(self._gradients)  # into the first, which is self.gradient
             parts.group.add_up(self.gradient, parts.widths)
             loss = self._share(balanced_sum(list(means)), n)
-        is_partial = parts.group.size > 1 and not self.whole
+        is_partial = parts.group.size > 1 and not self.whole and not isinstance(x, SparseRows)
         if is_partial and not in_bounds(state, loss, state.kernels.sum_of_squares(self.gradient)):
             self._complete(x)
         if self._of_training:

@@ -177,15 +177,17 @@ class EarlyStopping(Policy):
 
     def wrap(self, events: Events, state: ModelState, history: History, memory: Memory) -> Events:
         plateau = _Plateau(self, state.scored_metrics(), memory)
-        memory.setdefault("parameters", state.parameters.copy())
-        memory.setdefault("statistics", state.statistics.copy())
+        if self.restore_best:
+            memory.setdefault("parameters", state.parameters.copy())
+            memory.setdefault("statistics", state.statistics.copy())
         for event in events:
             yield event
             if not isinstance(event, EpochEvent):
                 continue
             if plateau.improved(event):
                 history.best_epoch = event.epoch
-                memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
+                if self.restore_best:
+                    memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
             elif plateau.epochs >= self.patience:
                 history.stopped = f"{self.monitor} has not improved by more than {self.min_delta:g} for {self.patience} epochs"
                 break

@@ -14,12 +14,11 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.core.named_arrays import NamedArrays, array_list, empty, with_batch
 from pellucid.data.input_stages import AnyStage
-from pellucid.data.sparse import SparseMatrix
 from pellucid.errors import DataError
 from pellucid.metrics import Metric, MetricState, Value, binary_scores
 from pellucid.metrics.saved import restore, saved
 from pellucid.training.execution import Execution, chunk_size, chunks
-from pellucid.training.inputs import Samples
+from pellucid.training.inputs import Samples, stays_sparse
 from pellucid.training.output import Output
 from pellucid.training.ranks import ALONE, RankGroup
 from pellucid.training.recording import MAX_PREDICTED, RecordedExecution, recorded
@@ -197,7 +196,7 @@ class Predictor:
             few: Array = execution.predict(self._batch(execution, x, stage, slice(0, n), n), state.output)
             self._pool.append(execution)
             return few
-        result, size = empty(n, state.output.shape, state.dtype), self._size_for(x)
+        result, size = empty(n, state.output.shape, state.dtype), self._chunk_size
         bounds = [0, n]  # between the samples of one rank and the next
         if group.size > 1:
             count = -(-n // size)
@@ -219,7 +218,7 @@ class Predictor:
         paths, steps = self.state.output.mask_paths, StepsRead()
         if paths:
             execution, parts = self._borrowed_execution(len(x)), {path: list[Array]() for path in paths}
-            for rows in chunks(len(x), self._size_for(x)):
+            for rows in chunks(len(x), self._chunk_size):
                 self._logits(execution, x, stage, rows, rows.stop - rows.start)
                 for path in paths:
                     read = execution.steps_read(path)
@@ -252,7 +251,7 @@ class Predictor:
             with np.errstate(all="ignore"):  # an infinite loss is a result, not an error
                 return output.compute(z, targets[chunk], w, 1.0, a, dz[:size]), a, w
 
-        for chunk, (loss, a, w) in in_turn(list(chunks(n, self._size_for(samples.x))), compute, group):
+        for chunk, (loss, a, w) in in_turn(list(chunks(n, self._chunk_size)), compute, group):
             scores.add(loss, output.total(w), a, targets[chunk], w)
         self._pool.append(execution)
         if n:
@@ -274,15 +273,11 @@ class Predictor:
         """Return the values before the head for the n samples ``rows`` of x; valid until the execution is used again."""
         return execution.forward(self._batch(execution, x, stage, rows, n))
 
-    def _batch(self, execution: Execution | RecordedExecution, x: Any, stage: AnyStage, rows: Array | slice, n: int) -> Any:
+    def _batch(self, execution: Execution | RecordedExecution, x: Any, stage: Any, rows: Array | slice, n: int) -> Any:
         """Return the n samples ``rows`` of x as the network reads them."""
+        if stays_sparse(x, stage, self._plan):
+            return stage.sparse_rows(x, rows, self.state.kernels)
         return stage.transform(x, rows, execution.buffer("x", with_batch(n, self.state.input_shape)), self.state.kernels)
-
-    def _size_for(self, x: Any) -> int:
-        """Return the number of samples of a chunk of x: rows of a sparse matrix, which become dense, have many values."""
-        if isinstance(x, SparseMatrix):
-            return max(1, min(self._chunk_size, CHUNK_VALUES // x.shape[1]))
-        return self._chunk_size
 
     def _are_few(self, n: int, group: RankGroup) -> bool:
         """Return whether n samples are so few that Python takes a good part of the time: they are predicted by one replay."""

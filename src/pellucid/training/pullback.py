@@ -20,7 +20,6 @@ from pellucid.data.checks import numeric_array
 from pellucid.errors import ConfigError, DataError, DivergedError, ShapeError
 from pellucid.networks import fused
 from pellucid.networks.ports import by_name
-from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import CAUSES
 from pellucid.training.execution import Execution
 from pellucid.training.gradients import Gradients
@@ -177,7 +176,7 @@ class OwnSteps:
         if gradients.layout is not state.layout and gradients.layout.table() != state.layout.table():
             raise ShapeError("update: these are the gradients of a network with other parameters")
         step = state.steps + 1
-        rate = state.updater.rate(Clock(step)) if learning_rate is None else learning_rate
+        rate = state.updater.rate_outside(step) if learning_rate is None else learning_rate
         # Comparisons with NaN are false, too.
         if not state.kernels.sum_of_squares(gradients.parameters) <= MAX_SUM_OF_SQUARES:
             raise DivergedError(

@@ -9,7 +9,8 @@ A layer states with its class attribute ``records`` that its passes do nothing e
 the same for each batch of a shape, and take views. Other layers, such as those that draw random numbers or compute with NumPy,
 are called in Python again, between the recorded kernels: a layer of one's own needs nothing.
 
-Only the samples change their place from step to step. The words of the tape that hold their address follow.
+Only the samples change their place from step to step. The words of the tape that hold their address follow. Sparse rows have
+other sizes in each batch: passes over them are not recorded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from pellucid.core.memory import Array, Views
 from pellucid.core.named_arrays import NamedArrays, array_list
+from pellucid.core.sparse_rows import SparseRows
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Past, contiguous
 from pellucid.training.execution import Execution
@@ -114,7 +116,7 @@ class RecordedExecution:
         if recording is not None:
             self._begin(recording, x, step, offset)
             recording.tape.replay(0, recording.loss_begins)
-        elif self._shard.observer is None and len(x) > 0 and (training or len(x) <= MAX_PREDICTED):
+        elif self._can_record(x, training):
             recording = self._record(x, training, step, offset, past)
         else:
             return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset, past=past)
@@ -126,14 +128,14 @@ class RecordedExecution:
 
     def predict(self, x: Array, output: Output) -> Array:
         """Return what the head of the ``output`` computes for at most MAX_PREDICTED samples, as a new array, by one replay."""
-        recording = self._recordings.get((False, None, x.shape))
+        recording = self._recordings.get((False, None, *_shapes(x)))
         if recording is not None and recording.outputs is not None:
             self._begin(recording, x, 0, 0)
             recording.tape.replay(0)
             return recording.outputs.copy()
         z = self.forward(x)
         outputs = np.empty(z.shape, z.dtype)
-        recording = self._recordings.get((False, None, x.shape))
+        recording = self._recordings.get((False, None, *_shapes(x)))
         if recording is None or not z.flags.c_contiguous:  # the kernel of the head would read a copy that is made of z now
             output.apply_head(z, outputs)
             return outputs
@@ -180,6 +182,12 @@ class RecordedExecution:
     def buffer(self, name: str, shape: Any) -> Any:
         """Return memory for the caller's own intermediate results; see :meth:`Execution.buffer`."""
         return self._execution.buffer(name, shape)
+
+    def _can_record(self, x: Any, training: bool) -> bool:
+        """Return whether a pass over the samples x can be recorded, and takes so little time that it matters."""
+        if self._shard.observer is not None or isinstance(x, SparseRows):
+            return False
+        return len(x) > 0 and (training or len(x) <= MAX_PREDICTED)
 
     def _begin(self, recording: _Recording, x: Any, step: int, offset: int, arrays: Sequence[Array] = ()) -> None:
         """Prepare a replay for these samples and arrays of the loss."""
@@ -286,6 +294,9 @@ class RecordedExecution:
 
 
 def _shapes(x: Any) -> tuple[Any, ...]:
+    """Return the shapes of samples; for sparse rows, none that a recording has."""
+    if isinstance(x, SparseRows):
+        return (None,)
     return (x.shape,) if isinstance(x, np.ndarray) else tuple(array.shape for array in array_list(x))
 
 

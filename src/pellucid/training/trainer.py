@@ -15,7 +15,6 @@ from pellucid.data.input_stages import AnyStage
 from pellucid.data.text.running_text import DrawnWindows
 from pellucid.errors import ConfigError
 from pellucid.optim import LBFGS
-from pellucid.optim.schedules import Clock
 from pellucid.training import inputs
 from pellucid.training.checkpoint import Checkpoint, CheckpointWriter, Progress, TrainingRecord, check_unused, recorded_options
 from pellucid.training.class_weight import ClassWeight, weighted
@@ -262,7 +261,7 @@ class Trainer:
         finite or too large.
         """
         state = self.state
-        rate = state.updater.rate(Clock(state.steps + 1))
+        rate = state.updater.rate_outside(state.steps + 1)
         step: Step = self._gradient_step if current().size == 1 else self._shared_step_of(current())
         with state.threads(len(x)).applied(state.kernels):
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
@@ -321,6 +320,7 @@ class Trainer:
             shuffle=shuffle,
             kernels=self.state.kernels,
             own_rows=None if parts is None else parts.own_rows,
+            sparse=augmentation is None and inputs.stays_sparse(samples.x, stage, self.state.plan),
         )
 
     @functools.cached_property

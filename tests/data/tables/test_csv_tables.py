@@ -280,10 +280,25 @@ def test_the_columns_of_another_table_are_found_by_name(write):
     assert other.y is None
     for text, message in [
         ("rooms,aera,city\n3,70,Linz\n", "lacks the column 'area': did you mean 'aera'"),
-        ("rooms,area,city\n3,old,Linz\n", ":2: area must be a number, got 'old'"),
+        (
+            "rooms,area,city\n3,old,Linz\n",
+            r":2: area must be a number, got 'old': correct this cell, or leave it empty .* value$",
+        ),
+        (
+            "rooms,area,city\n3,1,Linz\n3,old,Linz\n3,new,Linz\n3,2,Linz\n3,?,Linz\n3,new,Linz\n",
+            ":3: area must be a number, got 'old' here and text in 2 more rows: correct these cells, or leave them empty",
+        ),
+        (
+            'rooms,area,city\n3,"€ 1,200.50",Linz\n',
+            r"got '€ 1,200\.50': .*; separators and signs are read in columns that have them in the training data: write",
+        ),
     ]:
         with pytest.raises(PellucidError, match=message):
             read_rows(write(text, "o.csv"), stage, None, labelled=False)
+    with pytest.raises(
+        DataError, match=r":3: price must be a number, got 'ask': correct this cell, or leave it empty, and the"
+    ):
+        read_rows(write("rooms,area,city,price\n3,1,Linz,\n3,1,Linz,ask\n", "o.csv"), stage, None, labelled=True)
     gap = write("rooms,area,city\n3,1,Linz\n3,,Linz\n", "o.csv")
     strict = dataclasses.replace(stage, missing="error")
     with pytest.raises(DataError, match="row 2 has a missing value, and this model was trained without any"):

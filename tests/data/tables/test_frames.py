@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pellucid.data import from_arrays, read_csv
+from pellucid.data.tables.columns import Column
 from pellucid.data.tables.frame import Frame
 from pellucid.data.tables.reading import read_rows
 from pellucid.errors import ConfigError, DataError
@@ -55,5 +56,10 @@ def test_errors_name_the_frame_and_the_row(table):
         read_rows(frame.rename(columns={"time": "times"}), stage, None)
     with pytest.raises(DataError, match="data frame:2: time must be a number, got 'noon'"):
         read_rows(pandas.DataFrame({"time": [1.5, "noon"]}), stage, None)
+    dated = dataclasses.replace(stage, columns=(Column("time", date="year-month-day", parts=("days",)),))
+    with pytest.raises(
+        DataError, match=r"data frame:1: time must be a date \(year-month-day\), got '7' here and text in 1 more row"
+    ):
+        read_rows(pandas.DataFrame({"time": [7, 8.5]}), dated, None)
     with pytest.raises(DataError, match="two columns have the name 'a'"):
         Frame(pandas.DataFrame([[1, 2]], columns=["a", "a"]))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from pellucid import Adam, CrossEntropy, Dense, Embedding, Ensemble, Model, Sequential, Softmax
+from pellucid.core.config import from_json, to_json
 from pellucid.data import read_lines, read_text
+from pellucid.data.text import CharacterTokenizer, Tokens
 from pellucid.data.text.reading import file_text
 from pellucid.errors import ConfigError, DataError, FileError
 
@@ -79,3 +83,38 @@ def test_lines(tmp_path):
     splits = read_lines(path)
     assert splits.sizes == {"train": 24, "validation": 3, "test": 3}
     assert splits.train.shape == (5,)
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_models_read_files_in_the_encoding_of_their_training(tmp_path, lines):
+    path, other = tmp_path / "old.txt", tmp_path / "new.txt"
+    path.write_bytes(TEXT.encode("latin-1"))
+    other.write_bytes(TEXT.encode("utf-8"))
+    splits = read_lines(path, encoding="latin-1") if lines else read_text(path, 16, encoding="latin-1")
+    data = splits.train
+    k = len(data.origin.tokens.tokenizer)
+    model = Sequential(Embedding(k, k), Softmax()).compile(data.shape, CrossEntropy(), Adam(0.05))
+    model.fit(data, epochs=1)
+    model.save(tmp_path / "m.pellucid")
+    loaded = Model.load(tmp_path / "m.pellucid")
+    assert loaded.input_stage == splits.test.origin.tokens == splits.validation.origin.tokens
+    read = loaded.read(path)
+    np.testing.assert_array_equal(read.x, loaded.read(other, encoding="utf-8").x)
+    np.testing.assert_array_equal(read.x, Ensemble([loaded, model]).read(other, encoding="utf-8").x)
+    assert loaded.evaluate(read) == loaded.evaluate(loaded.read(other, encoding="utf-8"))
+    assert read.origin.tokens == loaded.input_stage
+    loaded.fit(read, epochs=1)
+    assert loaded.input_stage.encoding == "latin-1", "after more training, too"
+    with pytest.raises(DataError, match="'Ã' at position 2"):
+        loaded.read(other)
+    flat = Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy())
+    flat.fit(np.zeros((3, 4), np.float32), np.arange(3), epochs=1)
+    with pytest.raises(ConfigError, match="was not trained on text"):
+        flat.read(path, encoding="latin-1")
+
+
+def test_the_default_encoding_is_not_stored():
+    stage = Tokens(CharacterTokenizer("ab"))
+    assert "encoding" not in to_json(stage), "files of earlier versions are without it"
+    assert from_json(to_json(stage), Tokens) == stage
+    assert stage.encoding == "utf-8"

@@ -7,7 +7,7 @@ import pytest
 
 from pellucid import Adam, Checkpoint, CrossEntropy, Embedding, Model, Sequential, Softmax
 from pellucid.data import Dataset
-from pellucid.data.text import CharacterTokenizer, line_samples, split_lines, split_windows, windows
+from pellucid.data.text import CharacterTokenizer, Tokens, line_samples, split_lines, split_windows, windows
 from pellucid.data.text.running_text import DrawnWindows
 from pellucid.errors import ConfigError, DataError
 
@@ -183,6 +183,16 @@ def test_lines_are_samples_between_separators():
     assert data.x.tolist() == [[0, 1, 2, 0], [0, 0, 0, 0], [0, 2, 3, 1]]
     assert data.y.tolist() == [[1, 2, 0, 0], [0, 0, 0, 0], [2, 3, 1, 0]]
     assert data.sample_weight.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+
+
+def test_a_separator_comes_before_each_text_that_a_model_of_lines_reads():
+    tokenizer = CharacterTokenizer("ab\n")
+    assert Tokens(tokenizer).encode("ba").tolist() == [1, 0]
+    lines = Tokens(tokenizer, separator=2)
+    assert lines.encode("ba").tolist() == [2, 1, 0]
+    assert lines.encode("").tolist() == [2]
+    assert lines.encode("ba").dtype == np.int32
+    assert [stage.filler for stage in (Tokens(tokenizer), lines, Tokens(tokenizer, padding=3))] == [0, 2, 3]
 
 
 def test_lines_that_do_not_fit():

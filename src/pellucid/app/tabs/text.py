@@ -24,7 +24,7 @@ from pellucid.explain import TokenReading
 from pellucid.explain.language_models import Head, softmax
 from pellucid.explain.tokens import text_tokens
 from pellucid.layers.attention import Attention, CrossAttention
-from pellucid.model.generated import LONGEST_CHARACTER, UNKNOWN
+from pellucid.model.generated import UNKNOWN, TextStream
 from pellucid.model.generation import Sampling, chance
 from pellucid.networks import primitives
 
@@ -33,6 +33,7 @@ SHOWN = 12  # of the tokens that may follow
 GUESSES = 3  # of each block
 SMALL = 48  # positions of the small matrices of all heads, the last ones
 MAX_OFF = 1000  # heads that are switched off
+MAX_DRAWN = 16  # tokens of one answer
 
 FIELDS = ("network", "text", "position", "layer", "head", "heads_off", "blocks_off", "seed", "temperature", "top_k")
 
@@ -176,24 +177,26 @@ def _lens(network: TextNetwork, request: RequestFields, reading: TokenReading) -
 def _drawn(network: TextNetwork, request: RequestFields, tokens: Array, z: Array, logits: Any) -> dict[str, Any] | None:
     """Return the text that the network adds, drawn as ``Model.generate`` draws it; None if none is requested.
 
-    Where a token is only a part of a character, the next ones are drawn too. ``logits(tokens)`` are those after more tokens.
+    Where a token ends within a character, the next ones are drawn too, until one ends with a character, or there are
+    ``MAX_DRAWN``: then the whole characters are added. ``logits(tokens)`` are those after more tokens.
     """
     seed = request.integer("seed", 0, 2**31 - 1, None)
     if seed is None:
         return None
     top_k = request.integer("top_k", 0, 10**6, 0)
     sampling = Sampling(request.number("temperature", 0, 100, 1.0), top_k or None)
-    key, found, stage = rng.stream_key(seed, "generate"), list[int](), network.stage
-    for _ in range(LONGEST_CHARACTER):
+    key, found, stage, text = rng.stream_key(seed, "generate"), list[int](), network.stage, ""
+    stream = TextStream(stage.tokenizer)
+    for _ in range(MAX_DRAWN):
         if not np.isfinite(z).all():
             raise ConfigError("the outputs of the network are not finite: its training has diverged")
         count = len(tokens) + len(found)
         token = int(sampling.draw(z[None], np.array([chance(key, count)]))[0])
         if token == stage.separator:
-            return {"text": "", "end": True}
+            return {"text": text, "end": not text}  # after a text, the next request ends the line
         found.append(token)
-        text = stage.tokenizer.decode(found)
-        if not text.endswith(UNKNOWN):
+        text += stream.add(token)
+        if not stream.holds:
             break
         z = logits(np.concatenate([tokens, found])[-network.model.input_shape[0] :])
     return {"text": text, "end": False}

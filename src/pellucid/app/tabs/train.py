@@ -22,8 +22,9 @@ from pellucid.data.augmentation_text import format_augmentation
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.sources.registry import CLASS_MAPS, SOURCES, TEXTS
 from pellucid.errors import PellucidError
+from pellucid.runs.mlp import MLP
 from pellucid.runs.plan import RunPlan, RunSettings
-from pellucid.runs.presets import BATCH_OPTIMIZERS, CLASSIFIERS, MLP
+from pellucid.runs.presets import BATCH_OPTIMIZERS, CLASSIFIERS
 from pellucid.runs.recipe import Recipe
 
 FIELDS = (

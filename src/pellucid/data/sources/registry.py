@@ -15,6 +15,7 @@ from pellucid.data.sources.mnist_files import FASHION, MNIST
 from pellucid.data.sources.scenes import SIZES as SCENES, mnist_scenes
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.text.running_text import CONTEXT
+from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 SOURCES: dict[str, Callable[..., Splits]] = {
@@ -35,30 +36,45 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     split_seed: int = 0,
     reading: ReadOptions | None = None,
+    *,
+    tokenizer: Tokenizer | None = None,
+    context: int | None = None,
 ) -> Splits:
     """Return a data set by its name, or user data by its path.
 
     A path is that of a table, of a folder of images, or of a text file or a folder of them. The data is read with the options
-    ``reading``, and split by the seed into 80, 10 and 10 % unless the folder is split already; text is split by place.
+    ``reading``, and split by the seed into 80, 10 and 10 % unless the folder is split already; text is split by place. For
+    text, the ``tokenizer`` and the ``context`` of a model take the place of those of the options.
 
     Raises ConfigError for an unknown name, and otherwise the errors of ``mnist`` and of ``user_data.read_splits``.
     """
-    if checked_name(name, reading) in TEXTS:
-        return _load_text(name, data_dir, split_seed, ReadOptions() if reading is None else reading)
+    given = ReadOptions() if reading is None else reading
+    if name in TEXTS:
+        return _load_text(name, data_dir, split_seed, given, tokenizer, context)
     if name in SOURCES:
-        if reading is not None:
-            reading.check_options((), f"{name}: only for user data")
+        given.check_options((), f"{name}: only for user data")
         return SOURCES[name](data_dir, split_seed)
-    return user_data.read_splits(name, ReadOptions() if reading is None else reading, split_seed)
+    _check_is_path(name)
+    if tokenizer is not None and user_data.kind_of(name, reading) == "text":
+        return user_data.read_text_splits(name, given, split_seed, tokenizer, context)
+    return user_data.read_splits(name, given, split_seed)
 
 
-def _load_text(name: str, data_dir: str | os.PathLike[str] | None, split_seed: int, reading: ReadOptions) -> Splits:
+def _load_text(
+    name: str,
+    data_dir: str | os.PathLike[str] | None,
+    split_seed: int,
+    reading: ReadOptions,
+    tokenizer: Tokenizer | None,
+    context: int | None,
+) -> Splits:
     reading.check_options(TEXTS[name], name)
+    choice = reading.tokens if tokenizer is None else tokenizer
     if name == "names":
-        return texts.names(data_dir, split_seed, tokenizer=reading.tokens)
+        return texts.names(data_dir, split_seed, context=context, tokenizer=choice)
     if split_seed:
         raise ConfigError(f"--split-seed does not apply to {name}, which is split by place")
-    return texts.tinyshakespeare(data_dir, context=reading.context or CONTEXT, tokenizer=reading.tokens)
+    return texts.tinyshakespeare(data_dir, context=context or reading.context or CONTEXT, tokenizer=choice)
 
 
 def reads_windows(name: str, reading: ReadOptions | None = None) -> bool:
@@ -66,8 +82,9 @@ def reads_windows(name: str, reading: ReadOptions | None = None) -> bool:
 
     Raises ConfigError and FileError for data that there is not.
     """
-    if checked_name(name, reading) in SOURCES:
+    if name in SOURCES:
         return name in TEXTS and "context" in TEXTS[name]
+    _check_is_path(name)
     return user_data.reads_windows(name, reading)
 
 
@@ -76,12 +93,17 @@ def checked_name(name: str, reading: ReadOptions | None = None) -> str:
 
     Raises ConfigError and FileError.
     """
-    path = Path(name)
-    if name not in SOURCES and not os.path.exists(path) and len(path.parts) == 1 and not path.suffix:
-        raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)} (or give a path)")
     if name not in SOURCES:
+        _check_is_path(name)
         user_data.kind_of(name, reading)
     return name
+
+
+def _check_is_path(name: str) -> None:
+    """Raise ConfigError for a single word that is no file: it was meant as the name of a data set."""
+    path = Path(name)
+    if not os.path.exists(path) and len(path.parts) == 1 and not path.suffix:
+        raise ConfigError(f"there is no data set {name!r}: {did_you_mean(name, SOURCES)} (or give a path)")
 
 
 def fetch(name: str) -> Path:

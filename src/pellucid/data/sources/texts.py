@@ -74,15 +74,22 @@ def tinyshakespeare(
     return split_windows(text, context, tokenizer=tokenizer, name=name, source=source)
 
 
-def names(data_dir: str | os.PathLike[str] | None = None, split_seed: int = 0, *, tokenizer: Choice = None) -> Splits:
+def names(
+    data_dir: str | os.PathLike[str] | None = None,
+    split_seed: int = 0,
+    *,
+    context: int | None = None,
+    tokenizer: Choice = None,
+) -> Splits:
     """Return 32,033 first names (Karpathy, 2022), each a sample: 30,033 / 1,000 / 1,000.
 
     The names are shuffled with one fixed seed before the test set is taken, as in makemore, which has the same number of them
-    in it; ``split_seed`` decides about the validation set. Raises the errors of :func:`tinyshakespeare`.
+    in it; ``split_seed`` decides about the validation set. ``context`` is the length of the samples, by default
+    that of the longest name with the end of a line. Raises the errors of :func:`tinyshakespeare`.
     """
     text, name, source = _text_or(NAMES, data_dir)
     lines = words() if text is None else text.split()
-    return split_lines(lines, tokenizer=tokenizer, split_seed=split_seed, name=name, source=source)
+    return split_lines(lines, tokenizer=tokenizer, split_seed=split_seed, context=context, name=name, source=source)
 
 
 def fetch(source: TextSource) -> Path:

@@ -19,6 +19,7 @@ from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.reading import read_csv, read_rows
 from pellucid.data.text.reading import ENCODING, SUFFIXES, is_text_file, read_lines, read_text, text_files
 from pellucid.data.text.running_text import CONTEXT
+from pellucid.data.text.tokenizer import Tokenizer
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -166,7 +167,7 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0, columns: S
     """
     kind = kind_of(name, reading)
     if kind == "text":
-        return _read_text(name, reading, split_seed)
+        return read_text_splits(name, reading, split_seed)
     if kind == "table" and reading.horizon is not None:
         if split_seed:
             raise ConfigError("--split-seed does not apply to series, which are split in time")
@@ -240,16 +241,26 @@ def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:
     )
 
 
-def _read_text(name: str, reading: ReadOptions, split_seed: int) -> Splits:
-    """Return the text at the path ``name`` as windows, split by place, or as lines, split by the seed."""
+def read_text_splits(
+    name: str,
+    reading: ReadOptions,
+    split_seed: int = 0,
+    tokenizer: Tokenizer | None = None,
+    context: int | None = None,
+) -> Splits:
+    """Return the text at the path ``name`` as windows, split by place, or as lines, split by the seed.
+
+    The ``tokenizer`` and the ``context`` of a model take the place of those of the options.
+    """
     reading.check_options(TEXT_OPTIONS, "text")
+    choice = reading.tokens if tokenizer is None else tokenizer
     if reading.lines:
         if reading.context is not None:
             raise ConfigError("--context does not apply with --lines: samples are as long as the longest line")
-        return read_lines(name, tokenizer=reading.tokens, split_seed=split_seed, encoding=reading.encoding)
+        return read_lines(name, tokenizer=choice, split_seed=split_seed, context=context, encoding=reading.encoding)
     if split_seed:
         raise ConfigError("--split-seed does not apply to text in windows, which is split by place")
-    return read_text(name, reading.context or CONTEXT, tokenizer=reading.tokens, encoding=reading.encoding)
+    return read_text(name, context or reading.context or CONTEXT, tokenizer=choice, encoding=reading.encoding)
 
 
 def _complete_splits(name: str, sets: dict[str, Dataset], seed: int) -> Splits:

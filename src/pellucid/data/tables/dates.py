@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from pellucid.core.memory import Array
 
 ISO = "year-month-day"
 FORMS = (ISO, "day.month.year", "day/month/year", "month/day/year")
-PARTS = ("days", "month", "day", "weekday", "hour")  # days since 1970, with the time of day as a fraction; Monday is 0
+DAYS = "days"
+PARTS = (DAYS, "month", "day", "weekday", "hour")  # days since 1970, with the time of day as a fraction; Monday is 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d{2}(?P<day>-\d{2})?(?!\d)")
 _POINTS = re.compile(r"(\d{1,2})\.[ ]?(\d{1,2})\.[ ]?(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
@@ -56,6 +57,11 @@ def parse_dates(cells: Sequence[str], form: str) -> tuple[Array, list[int]]:
         else:
             values[i] = parts
     return values, others
+
+
+def iso_date(days: float) -> str:
+    """Return the date, such as 2024-01-31, of a number of days since 1970."""
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def parts_of(time: datetime) -> tuple[float, ...]:

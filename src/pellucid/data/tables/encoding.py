@@ -13,6 +13,7 @@ from pellucid.core.memory import Array
 from pellucid.data.tables.columns import VALUE, Column
 from pellucid.data.tables.csv_file import Cells, RowBlock, is_missing, parse_numbers
 from pellucid.data.tables.dates import PARTS, parse_dates
+from pellucid.data.tables.number_formats import DECIMALS, parse_cell
 from pellucid.errors import ConfigError, DataError, did_you_mean
 
 _TRUTH = {"true", "false"}
@@ -101,9 +102,12 @@ class RowEncoder:
             numbers, texts = parse_numbers(cells, self.table.decimal_comma, column.decimal)
             values, what = numbers[:, None], "a number"
         if texts:
+            cell, rest = texts_of(cells)[texts[0]].strip(), len(texts) - 1
+            more = f" here and text in {rest:,} more row{'s' * (rest > 1)}" if rest else ""
+            cure = "correct these cells, or leave them empty for missing values" if rest else ""
             raise DataError(
-                f"{self.table.path}:{lines[texts[0]]}: {column.name} must be {what}, got {cells[texts[0]].strip()!r}: correct "
-                "this cell, or leave it empty for a missing value"
+                f"{self.table.path}:{lines[texts[0]]}: {column.name} must be {what}, got {cell!r}{more}: "
+                f"{cure or 'correct this cell, or leave it empty for a missing value'}{_on_signs(column, cell)}"
             )
         gaps = np.isnan(values[:, 0])
         if column.missing:
@@ -143,8 +147,9 @@ class RowEncoder:
             cells = block.columns[self._positions[column.name]]
             values, texts = parse_numbers(cells, self.table.decimal_comma, column.decimal)
             if texts:
-                cell = f"{cells[texts[0]]}".strip()
-                raise DataError(f"{self.table.path}:{block.lines[texts[0]]}: {column.name} must be a number, got {cell!r}")
+                place, cell = f"{self.table.path}:{block.lines[texts[0]]}", f"{cells[texts[0]]}".strip()
+                cure = "correct this cell, or leave it empty, and the row is left out"
+                raise DataError(f"{place}: {column.name} must be a number, got {cell!r}: {cure}")
             y[:, i] = values
         return y
 
@@ -167,6 +172,15 @@ class RowEncoder:
         """Return the class of a cell. Classes that are numbers are named by their value: 1.0 and 1 are the same class."""
         value = _number(cell.replace(",", ".") if self.table.decimal_comma else cell) if self._numeric_classes else None
         return cell if value is None else class_name(value)
+
+
+def _on_signs(column: Column, cell: str) -> str:
+    """Return a hint if the cell is a number that is written in a way that this column did not have in the training data."""
+    if column.date is not None or all(parse_cell(cell, mark) is None for mark in DECIMALS):
+        return ""
+    return (
+        "; separators and signs are read in columns that have them in the training data: write a plain number, such as 1234.5"
+    )
 
 
 def texts_of(cells: Cells) -> Sequence[str]:

@@ -90,11 +90,11 @@ def _keys(frame: Any) -> list[Any]:
 def _blocks(columns: Sequence[Array], names: Sequence[str], categorical: Collection[str], count: int) -> Iterator[RowBlock]:
     for start in range(0, count, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, count)
-        cells = [_cells(column[start:stop], name in categorical) for name, column in zip(names, columns, strict=True)]
+        cells = [cells_of(column[start:stop], name in categorical) for name, column in zip(names, columns, strict=True)]
         yield RowBlock(cells, list(range(start + 1, stop + 1)))
 
 
-def _cells(values: Array, categorical: bool) -> Cells:
+def cells_of(values: Array, categorical: bool) -> Cells:
     """Return values of a column: numbers as they are, everything else as the text that it has in a CSV file."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind in "iuf" and not categorical:

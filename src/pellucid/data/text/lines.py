@@ -79,6 +79,7 @@ def split_lines(
     *,
     tokenizer: Choice = None,
     split_seed: int = 0,
+    context: int | None = None,
     name: str = "text",
     source: str = "memory",
 ) -> Splits:
@@ -88,7 +89,8 @@ def split_lines(
     (Karpathy, 2022), which shuffles the names and keeps 1,000 for the test; its validation set and its test set are the same.
 
     The ``tokenizer`` is by default one of the characters of all lines; a number stands for byte-pair encoding with so many
-    tokens, learned from the training set, which needs the extra ``text``.
+    tokens, learned from the training set, which needs the extra ``text``. ``context`` is the length of the samples, by default
+    that of the longest line with its separator.
 
     Raises DataError for fewer than 10 lines, and the errors of :func:`line_samples`.
     """
@@ -102,10 +104,11 @@ def split_lines(
     chosen = {"train": again[size:], "validation": again[:size], "test": test}
     stage = stage_of(lines, tokenizer, [lines[i] for i in chosen["train"]])
     encoded = [stage.tokenizer.encode(line) for line in lines]
-    context = max(map(len, encoded)) + 1
+    longest = max(map(len, encoded))
+    context = longest + 1 if context is None else context
     sets = {part: _samples([encoded[i] for i in rows], stage, context, f"{name} {part}") for part, rows in chosen.items()}
     notes = (
-        f"text      {len(lines):,} lines of up to {context - 1} tokens, each a sample; {len(stage.tokenizer):,} different "
+        f"text      {len(lines):,} lines of up to {longest} tokens, each a sample; {len(stage.tokenizer):,} different "
         "tokens, the end of a line among them",
         f"split     shuffled: {size:,} lines for the test, {size:,} for validation",
     )

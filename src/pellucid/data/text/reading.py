@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pellucid.core.files import open_regular
 from pellucid.core.habits import explain_arguments
-from pellucid.data.dataset import Dataset, Splits
+from pellucid.data.dataset import Dataset, Origin, Splits
 from pellucid.data.text.choosing import Choice
 from pellucid.data.text.lines import line_samples, split_lines
 from pellucid.data.text.running_text import CONTEXT, TEST, VALIDATION, split_windows, windows
@@ -17,7 +18,7 @@ from pellucid.data.text.stage import Tokens
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 
 SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex")  # of the text files in a folder
-ENCODING = "utf-8"
+ENCODING = Tokens.encoding  # of a file, if none is given
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: ""}
 
 
@@ -41,14 +42,20 @@ def read_text(
     """
     content = file_text(path, encoding)
     source = os.fspath(path)
-    return split_windows(
+    splits = split_windows(
         content, context, tokenizer=tokenizer, validation=validation, test=test, name=_stem(path), source=source
     )
+    return _with_encoding(splits, encoding)
 
 
 @explain_arguments
 def read_lines(
-    path: str | os.PathLike[str], *, tokenizer: Choice = None, split_seed: int = 0, encoding: str = ENCODING
+    path: str | os.PathLike[str],
+    *,
+    tokenizer: Choice = None,
+    split_seed: int = 0,
+    context: int | None = None,
+    encoding: str = ENCODING,
 ) -> Splits:
     """Return the lines of a text as samples, one for each line that is not empty.
 
@@ -57,20 +64,36 @@ def read_lines(
     """
     content = file_text(path, encoding)
     lines = [line for line in content.split("\n") if line]
-    return split_lines(lines, tokenizer=tokenizer, split_seed=split_seed, name=_stem(path), source=os.fspath(path))
+    splits = split_lines(
+        lines, tokenizer=tokenizer, split_seed=split_seed, context=context, name=_stem(path), source=os.fspath(path)
+    )
+    return _with_encoding(splits, encoding)
 
 
-def read_for(path: str | os.PathLike[str], stage: Tokens, context: int, encoding: str = ENCODING) -> Dataset:
-    """Return a text as samples for a model with this input stage and context, with targets: windows, or lines."""
-    content, name = file_text(path, encoding), _stem(path)
-    return samples_for(content, stage, context, name)
+def _with_encoding(splits: Splits, encoding: str) -> Splits:
+    """Return the splits, whose input stage keeps the encoding of their files for models."""
+    for data in (splits.train, splits.validation, splits.test):
+        assert data.origin is not None
+        assert data.origin.tokens is not None
+        data.origin = dataclasses.replace(data.origin, tokens=dataclasses.replace(data.origin.tokens, encoding=encoding))
+    return splits
+
+
+def read_for(path: str | os.PathLike[str], stage: Tokens, context: int, encoding: str | None = None) -> Dataset:
+    """Return a text as samples for a model with this input stage and context, with targets: windows, or lines.
+
+    The encoding is by default that of the files of the training.
+    """
+    return samples_for(file_text(path, encoding or stage.encoding), stage, context, _stem(path))
 
 
 def samples_for(content: str, stage: Tokens, context: int, name: str = "text") -> Dataset:
     """Return a text as samples for a model with this input stage and context, with targets: windows, or lines."""
     if stage.separator is not None:
         return line_samples([line for line in content.split("\n") if line], stage=stage, context=context, name=name)
-    return windows(content, context, tokenizer=stage.tokenizer, name=name)
+    data = windows(content, context, tokenizer=stage.tokenizer, name=name)
+    data.origin = Origin(tokens=stage)
+    return data
 
 
 def file_text(path: str | os.PathLike[str], encoding: str = ENCODING) -> str:

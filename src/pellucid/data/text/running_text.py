@@ -19,6 +19,7 @@ from pellucid.core import rng
 from pellucid.core.habits import explain_arguments
 from pellucid.core.memory import Array, aligned_zeros
 from pellucid.data.dataset import Dataset, Origin, Splits, digest
+from pellucid.data.text.characters import CharacterTokenizer
 from pellucid.data.text.choosing import Choice, chosen_tokenizer
 from pellucid.data.text.stage import Tokens
 from pellucid.errors import ConfigError, DataError
@@ -92,7 +93,7 @@ def split_windows(
             )
         sets[part] = _cut(tokens, context, stage, f"{name} {part}")
     train = sets["train"]
-    kind = "characters" if tokenizer is None else "tokens"
+    kind = "characters" if isinstance(stage.tokenizer, CharacterTokenizer) else "tokens"
     notes = (
         f"text      {len(text):,} characters; {len(stage.tokenizer):,} different {kind}; windows of {context:,} tokens",
         f"split     by place: the first {a:,} characters for training, the next {b - a:,} for the test, the last "

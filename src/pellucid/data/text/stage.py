@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -27,11 +27,13 @@ class Tokens(InputStage):
       samples are windows of a running text.
     - ``padding``: the number at the end of samples that are shorter than others, one beyond the tokens. None where nothing
       needs it: windows are full, and after the end of a line the targets have the weight 0.
+    - ``encoding``: that of the text files of the training, in which the model reads other files, too.
     """
 
     tokenizer: Tokenizer
     separator: Token | None = None
     padding: Token | None = None
+    encoding: str = field(default="utf-8", metadata={"optional": True})  # younger than the class: old files are without it
 
     expects: ClassVar[str] = "text, as tokens (integers)"
     factor: ClassVar[float] = 1.0
@@ -45,6 +47,19 @@ class Tokens(InputStage):
     def entries(self) -> int:
         """The number of different values that the network reads: the tokens, and the padding if there is one."""
         return max(len(self.tokenizer), -1 if self.padding is None else self.padding + 1)
+
+    @property
+    def filler(self) -> int:
+        """The number at the end of samples that are shorter than others: the padding, or else the separator, or 0."""
+        return self.padding if self.padding is not None else self.separator or 0
+
+    def encode(self, text: str) -> Array:
+        """Return the tokens of a text as the network reads them, int32 (t): with the separator before them, if there is one.
+
+        Raises DataError for a text that the tokenizer cannot encode.
+        """
+        tokens = self.tokenizer.encode(text)
+        return tokens if self.separator is None else np.concatenate([[self.separator], tokens]).astype(np.int32)
 
     def accepts(self, x: Array) -> bool:
         return x.dtype.kind in "iu"
@@ -68,15 +83,12 @@ class Tokens(InputStage):
         A separator is put before each text. A text that is too long keeps its first tokens if there is a padding, for networks
         with one answer for each text; otherwise it raises DataError.
         """
-        filler = self.padding if self.padding is not None else self.separator or 0
-        x = np.full((len(texts), length), filler, np.int32)
+        x = np.full((len(texts), length), self.filler, np.int32)
         counts = np.zeros(len(texts), np.int64)
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(f"text {i} is {type(text).__name__}, not a string")
-            tokens = self.tokenizer.encode(text)
-            if self.separator is not None:
-                tokens = np.concatenate([[self.separator], tokens])
+            tokens = self.encode(text)
             if len(tokens) > length and self.padding is None:
                 raise DataError(
                     f"the text has {len(tokens):,} tokens, and the network reads {length:,} at once: give its last part, or "

@@ -28,7 +28,7 @@ from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
-from pellucid.kernels.compiled.vector_math import compile_formula, exponential
+from pellucid.kernels.compiled.vector_math import compile_formula, exponential, exponential_minus_one
 
 
 @inner_jit
@@ -203,10 +203,33 @@ def prelu_backward(x: Array, slope: Array, dy: Array, dslope: Array, out: Array)
     return out
 
 
+_exponential_row = compile_formula(lambda x: (exponential(x.replace(">", 0.0, 0.0)),), 1, 1)
+_minus_one_row = compile_formula(lambda x: (exponential_minus_one(x.replace(">", 0.0, 0.0)),), 1, 1)
+
+
+@inner_jit
+def _negative_exponentials(x, task):
+    """Return e^min(x, 0) for one chunk of x."""
+    first = u64(task) * u64(CHUNK)
+    out = np.empty(min(u64(CHUNK), u64(x.size) - first), x.dtype)
+    _exponential_row((address_of(x, first), address_of(out, 0)), out.size, x.dtype.type(0))
+    return out
+
+
+@inner_jit
+def _negative_minus_one(x, task):
+    """Return e^min(x, 0) − 1 for one chunk of x."""
+    first = u64(task) * u64(CHUNK)
+    out = np.empty(min(u64(CHUNK), u64(x.size) - first), x.dtype)
+    _minus_one_row((address_of(x, first), address_of(out, 0)), out.size, x.dtype.type(0))
+    return out
+
+
 @inner_jit
 def _elu_task(x, alpha, out, task):
+    first, e = u64(task) * u64(CHUNK), _negative_minus_one(x, task)
     for i in chunk(x, task):
-        out[i] = x[i] if x[i] > 0 else alpha * math.expm1(x[i])
+        out[i] = x[i] if x[i] > 0 else alpha * e[i - first]
 
 
 @jit
@@ -216,18 +239,6 @@ def _elu(x, alpha, out):
 
 def elu(x: Array, alpha: float, out: Array) -> Array:
     _elu(x.reshape(-1), x.dtype.type(alpha), out.reshape(-1))
-    return out
-
-
-_exponential_row = compile_formula(lambda x: (exponential(x.replace(">", 0.0, 0.0)),), 1, 1)
-
-
-@inner_jit
-def _negative_exponentials(x, task):
-    """Return e^min(x, 0) for one chunk of x."""
-    first = u64(task) * u64(CHUNK)
-    out = np.empty(min(u64(CHUNK), u64(x.size) - first), x.dtype)
-    _exponential_row((address_of(x, first), address_of(out, 0)), out.size, x.dtype.type(0))
     return out
 
 
@@ -250,9 +261,9 @@ def elu_gradient(x: Array, alpha: float, dy: Array, out: Array) -> Array:
 
 @inner_jit
 def _selu_task(x, scale, product, out, task):
-    zero = x.dtype.type(0)
+    zero, first, e = x.dtype.type(0), u64(task) * u64(CHUNK), _negative_minus_one(x, task)
     for i in chunk(x, task):
-        out[i] = scale * x[i] if x[i] > zero else product * math.expm1(x[i])
+        out[i] = scale * x[i] if x[i] > zero else product * e[i - first]
 
 
 @jit

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.in_place import copied
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.ordered import add
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
-from pellucid.kernels.compiled.vector_math import Vector, compile_formula, normal_parts, sigmoid_and_rest
+from pellucid.kernels.compiled.vector_math import Vector, compile_formula, exponential, normal_parts, sigmoid_and_rest
 
 NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)  # the density of the normal distribution at zero
 TWICE_ROOT = 2 * math.sqrt(2 / math.pi)  # with CUBIC, the constants of the approximation of GELU
@@ -58,8 +56,28 @@ def _gelu_tanh_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector]:
     return (dy * (s + x * slope * (s * rest)),)
 
 
+def _mish_parts(x: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+    """Return the numerator and the denominator of tanh(log(1 + eˣ)), and f and o with eˣ = f/o, as in the reference kernel."""
+    e = exponential(-1.0 * x.call("fabs"))
+    f, o = x.choose("<", 0.0, e, 1.0), x.choose("<", 0.0, 1.0, e)
+    top = f * (f + o + o)
+    return top, top + (o + o) * o, f, o
+
+
+def _mish_formula(x: Vector) -> tuple[Vector]:
+    top, bottom, _, _ = _mish_parts(x)
+    return (x.replace("<", -LARGE, -LARGE) * (top / bottom),)
+
+
+def _mish_gradient_formula(x: Vector, dy: Vector) -> tuple[Vector]:
+    x = x.replace("<", -LARGE, -LARGE).replace(">", LARGE, LARGE)
+    top, bottom, f, o = _mish_parts(x)
+    return (dy * (top / bottom + 4.0 * x * (f * o * o * (f + o) / (bottom * bottom))),)
+
+
 _silu_row, _silu_gradient_row = compile_formula(_silu_formula, 1, 1), compile_formula(_silu_gradient_formula, 2, 1)
 _gelu_row, _gelu_gradient_row = compile_formula(_gelu_formula, 1, 1), compile_formula(_gelu_gradient_formula, 2, 1)
+_mish_row, _mish_gradient_row = compile_formula(_mish_formula, 1, 1), compile_formula(_mish_gradient_formula, 2, 1)
 _gelu_tanh_row = compile_formula(_gelu_tanh_formula, 1, 1)
 _gelu_tanh_gradient_row = compile_formula(_gelu_tanh_gradient_formula, 2, 1)
 
@@ -157,24 +175,10 @@ def gelu_gradient(x: Array, approximate: bool, dy: Array, out: Array) -> Array:
     return out
 
 
-@numba.njit(inline="always")
-def _mish_parts(x, one):
-    """Return the numerator and the denominator of tanh(log(1 + eˣ)), and f and o with eˣ = f/o, as in the reference kernel;
-    ``one`` has the dtype of x."""
-    e = math.exp(-abs(x))
-    f = one if x >= 0 else e
-    o = e if x >= 0 else one
-    top = f * (f + o + o)
-    return top, top + (o + o) * o, f, o
-
-
 @inner_jit
 def _mish_task(x, out, task):
-    one, low = x.dtype.type(1), x.dtype.type(-LARGE)
-    for i in chunk(x, task):
-        v = low if x[i] < low else x[i]
-        top, bottom, _, _ = _mish_parts(v, one)
-        out[i] = v * (top / bottom)
+    first, count = _part(x, task)
+    _mish_row((address_of(x, first), address_of(out, first)), count, x.dtype.type(0))
 
 
 @jit
@@ -188,21 +192,19 @@ def mish(x: Array, out: Array) -> Array:
 
 
 @inner_jit
-def _mish_gradient_task(x, d, task):
-    one, four, high = x.dtype.type(1), x.dtype.type(4), x.dtype.type(LARGE)
-    for i in chunk(x, task):
-        v = -high if x[i] < -high else high if x[i] > high else x[i]
-        top, bottom, f, o = _mish_parts(v, one)
-        d[i] *= top / bottom + four * v * (f * o * o * (f + o) / (bottom * bottom))
+def _mish_gradient_task(x, dy, out, task):
+    first, count = _part(x, task)
+    addresses = (address_of(x, first), address_of(dy, first), address_of(out, first))
+    _mish_gradient_row(addresses, count, x.dtype.type(0))
 
 
 @jit
-def _mish_gradient(x, d):
-    parallel_for(_mish_gradient_task, (x, d), num_chunks(d))
+def _mish_gradient(x, dy, out):
+    parallel_for(_mish_gradient_task, (x, dy, out), num_chunks(out))
 
 
 def mish_gradient(x: Array, dy: Array, out: Array) -> Array:
-    _mish_gradient(x.reshape(-1), copied(dy, out))
+    _mish_gradient(x.reshape(-1), dy.reshape(-1), out.reshape(-1))
     return out
 
 

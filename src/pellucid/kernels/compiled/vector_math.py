@@ -109,6 +109,12 @@ def exponential(x: Vector) -> Vector:
     return (power + power * series).replace("<", math.ldexp(1.0, 2 - _MAX_EXPONENT[x.v.itemsize]), 0.0)
 
 
+def exponential_minus_one(x: Vector) -> Vector:
+    """Return eˣ − 1 with all digits near 0, and at most about half the largest number."""
+    power, series = _exponential(x)
+    return power * series + (power - 1.0)
+
+
 def bounded_exponential(x: Vector) -> Vector:
     """Return eˣ for x of at most 80, in two thirds of the operations; 0 where it is near the smallest normal number.
 
@@ -147,8 +153,7 @@ def sigmoid_and_rest(x: Vector) -> tuple[Vector, Vector]:
 
 def tanh(x: Vector) -> Vector:
     """Return (1 − e⁻²ˣ) / (1 + e⁻²ˣ) of |x|, with the sign of x."""
-    power, series = _exponential(-2.0 * x.call("fabs"))
-    difference = power * series + (power - 1.0)  # e⁻²ˣ − 1
+    difference = exponential_minus_one(-2.0 * x.call("fabs"))
     return (difference / (-2.0 - difference)).call("copysign", x)
 
 
