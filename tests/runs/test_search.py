@@ -402,6 +402,9 @@ def test_nested_validation(table, no_figures):
     assert text.splitlines()[-1] == "the sweeps of the splits and nested.json are in nested"
     rows, _ = sweep(*words, "--out", "nested", "--json")
     assert json.loads(rows) == results
+    assert "the test set was used before" not in text
+    grown, _ = sweep(*words, "--ensemble", 2, "--out", "nested")
+    assert "on 2 of them the test set was used before, for other runs" in grown
     _, err = sweep(*words[:-2], "--out", "nested", code=2)
     assert "is not a sweep" in err
     sweep(*words[:-2], "--out", "single")

@@ -64,6 +64,7 @@ def record(sweep: Sweep, selection: Selection, look: Look) -> dict[str, Any]:
         "test": dict(look.winner),
         "ensemble_test": ensemble,
         "samples": look.samples,
+        "earlier_looks": look.earlier,
     }
 
 
@@ -99,6 +100,11 @@ def lines(results: Sequence[Mapping[str, Any]], splits: int) -> list[str]:
     )
     if len(results) < splits:
         shown.append(f"          {splits - len(results)} of {splits} splits have no trained run")
+    if looked := sum(one["earlier_looks"] > 0 for one in results):
+        shown.append(
+            f"          on {looked} of them the test set was used before, for other runs: if that has influenced the search, "
+            "this score is too high as well"
+        )
     counts = Counter(tuple(one["settings"].items()) for one in results)
     if len(counts) > 1:
         shown.append(f"          {len(counts)} different settings were chosen: the choice depends on the split")
