@@ -17,9 +17,11 @@ from pellucid.data.sources.offline import read_mnist_5k
 from pellucid.errors import DataError
 from tests.published_mnist import blocks, publish
 
-# If the tests run in the background, SIGINT may be ignored, also in the processes that they start and interrupt.
+# If the tests run in the background, signals may be ignored, also in the processes that they start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

@@ -50,6 +50,7 @@ from pellucid import (
     Sequential,
     Softmax,
     StochasticWeightAverage,
+    TimeBudget,
     VersionError,
 )
 from pellucid.core.files import TensorFile, save_tensors
@@ -186,6 +187,8 @@ POLICIES = [
     [StochasticWeightAverage(1, 2), EarlyStopping(1, min_delta=0.3)],
     [_Counting()],
     [Watch()],
+    [TimeBudget(3600.0)],
+    [TimeBudget(3600.0), AverageWeights(0.5), KeepBest()],
 ]
 
 
