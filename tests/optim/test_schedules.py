@@ -155,7 +155,8 @@ def rates_of_fit(schedule, epochs, batch_size, accumulate=1):
 @pytest.mark.parametrize(
     ("schedule", "first", "last"),
     [
-        (CosineCycles(0.4), 0.0, 0.0),
+        # at the middle of the first and the last of twelve updates
+        (CosineCycles(0.4, 1), *(0.2 * (1 - math.cos(2 * math.pi * math.log2(1 + i / 24))) for i in (1, 23))),
         (Cosine(0.4, 0.02), 0.4, 0.02),
         (Cosine(0.4), 0.4, 0.0),
         (Polynomial(0.4, 0.02, 2.0), 0.4, 0.02),
@@ -270,3 +271,12 @@ def test_a_schedule_without_scaled_to_is_refused():
 
     with pytest.raises(ConfigError, match=r"Constant\(\) cannot take another learning rate: its class defines no scaled_to"):
         with_learning_rate(SGD(Constant()), 0.1)
+
+
+def test_cycles_change_the_parameters_also_in_short_fits():
+    assert [rates_of_fit(CosineCycles(0.4), epochs, 40) for epochs in (1, 2)] == [
+        [CosineCycles(0.4).at(Clock(1, 0, 0.5))],
+        [CosineCycles(0.4).at(Clock(1, 0, at)) for at in (0.25, 0.75)],
+    ]
+    assert min(rates_of_fit(CosineCycles(0.4), 1, 40)) > 0.01
+    assert CosineCycles(0.4).outside(7) == 0.2

@@ -113,8 +113,9 @@ def test_the_optimizer_of_the_recipe():
 def test_an_unknown_answer_is_refused():
     with pytest.raises(ConfigError, match="'numbers', 'classes', 'labels'"):
         table_recipe(10, KINDS, "words", 1)
-    with pytest.raises(ConfigError, match="kinds"):
-        table_recipe(10, ("word",), "numbers", 1)
+    for sparse in (False, True):
+        with pytest.raises(ConfigError, match="'word' is not a kind"):
+            table_recipe(10, ("number", "word"), "numbers", 1, sparse=sparse)
 
 
 def table(n, seed):

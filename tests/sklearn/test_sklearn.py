@@ -511,3 +511,24 @@ def test_what_the_recipe_for_tables_does_not_take(settings, message):
     x, y = blobs(30)
     with pytest.raises(ConfigError, match=message):
         NetworkClassifier(**{"recipe": "table"} | settings).fit(x, y)
+
+
+def test_whether_logarithms_are_learned_depends_on_all_samples():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 2))
+    costs = np.exp(x[:, 0] + random.normal(size=200))
+    assert NetworkRegressor(epochs=2, random_state=0).fit(x, costs).logarithm_
+    costs[17] = 0.0
+    for seed in range(8):  # the row without a logarithm is in the validation set of some
+        assert not NetworkRegressor(epochs=1, random_state=seed).fit(x, costs).logarithm_
+
+
+def test_a_training_that_is_not_validated_has_no_best_epoch():
+    x, y = blobs(150)
+    plain = NetworkClassifier((4,), recipe="plain", epochs=5, random_state=0).fit(x, y)
+    again = NetworkClassifier((4,), recipe="plain", epochs=5, random_state=0, refit=True).fit(x, y)
+    assert plain.history_.best_epoch is None
+    np.testing.assert_array_equal(plain.model_.parameters, again.model_.parameters)
+    warm = NetworkClassifier(warm_start=True, epochs=1, random_state=0)
+    scores = [warm.fit(x, y).score(x, y) for _ in range(15)]
+    assert scores[-1] > 0.9, "each fit of one epoch changes the parameters"

@@ -1,4 +1,4 @@
-"""Networks that send the values of a row of a table on different ways: numbers, binary values, and codes of categories."""
+"""Networks that send the values of a row of a table through separate layers: numbers, binary values and codes."""
 
 from __future__ import annotations
 

@@ -30,18 +30,25 @@ class Clock:
 
     ``step`` is the number of the update, counted from 1 over all trainings of the model. ``epoch`` is the number of epochs of
     this ``fit`` that are done before the update, fractions included. ``progress`` rises in equal steps from 0 at the first
-    update of this ``fit`` to 1 at the last. It is 0 if there is only one update, and outside of ``fit``. An update from several
-    accumulated batches counts once.
+    update of this ``fit`` to 1 at the last. It is 0 if there is only one update, and outside of ``fit``. ``updates`` is the
+    number of updates of this ``fit``, 0 if it is not known. An update from several accumulated batches counts once.
     """
 
     step: int
     epoch: float = 0.0
     progress: float = 0.0
+    updates: int = 0
+
+    @property
+    def middle(self) -> float:
+        """The progress in the middle of the update: (i − ½)/n for update i of n, so never 0 or 1."""
+        return (self.progress * (self.updates - 1) + 0.5) / self.updates if self.updates else self.progress
 
     @classmethod
     def of_update(cls, step: int, done: int, updates: int, epochs: int) -> Clock:
         """Return the clock of an update of a fit of ``epochs`` epochs with ``updates`` updates each, after ``done`` updates."""
-        return cls(step, done // updates + done % updates / updates, done / max(updates * epochs - 1, 1))
+        epoch, total = done // updates + done % updates / updates, updates * epochs
+        return cls(step, epoch, done / max(total - 1, 1), total)
 
 
 class Schedule(Config, ABC):
@@ -217,7 +224,8 @@ class OneCycle(Schedule):
 @dataclass(frozen=True)
 class CosineCycles(Schedule):
     """η = ½ peak (1 − cos 2πc) with c = log₂(1 + (2ᵏ − 1) progress): rises from 0 to ``peak`` and falls to 0 again, k =
-    ``cycles`` times, each time for twice as long (Holzmüller, Grinsztajn and Steinwart, 2024: coslog).
+    ``cycles`` times, each time for twice as long (Holzmüller, Grinsztajn and Steinwart, 2024: coslog). The progress is that in
+    the middle of an update, so that also the first and the last one change the parameters.
 
     At the end of each cycle the network has settled, so one training tries several lengths: of k cycles the first ends after
     the fraction 1/(2ᵏ − 1). With the parameters of the best epoch (:class:`~pellucid.training.policies.KeepBest`), a table
@@ -228,11 +236,11 @@ class CosineCycles(Schedule):
     cycles: Count = 4
 
     def at(self, clock: Clock) -> float:
-        done = math.log2(1 + (2**self.cycles - 1) * min(clock.progress, 1.0))
+        done = math.log2(1 + (2**self.cycles - 1) * min(clock.middle, 1.0))
         return _half_cosine(0.0, self.peak, 2 * (done % 1.0))
 
     def outside(self, step: int) -> float:
-        """Return half the peak, the mean: the first update of a fit has the rate 0."""
+        """Return half the peak, the mean: the first update of a fit has a rate near 0."""
         return self.peak / 2
 
     def scaled_to(self, rate: float) -> CosineCycles:

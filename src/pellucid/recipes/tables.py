@@ -41,6 +41,7 @@ from pellucid.layers import (
 )
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
 from pellucid.networks import Columns, Composite, Graph, Node, Sequential
+from pellucid.networks.columns import BINARY, NUMBER
 from pellucid.optim import L2, Adam, Chain, CosineCycles, Decay, Schedule, Transform
 from pellucid.training import AverageWeights, FitOptions, KeepBest
 
@@ -102,6 +103,9 @@ def table_recipe(
     """
     if answer not in RATES:
         raise ConfigError(f"table_recipe(answer={answer!r}): expected {', '.join(map(repr, RATES))}")
+    unknown = [kind for kind in kinds if isinstance(kind, str) and kind not in (NUMBER, BINARY)]
+    if unknown:
+        raise ConfigError(f"table_recipe(kinds=…): {unknown[0]!r} is not a kind: 'number', 'binary', or a number of codes")
     network = table_network(kinds, answer, outputs, hidden, activation, dropout, sparse=sparse)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),

@@ -142,8 +142,9 @@ class RunPlan:
     def recipe_for(self, data: Dataset) -> Recipe:
         """Return the recipe for this training set: a number of epochs that suits it, and what else follows from it."""
         settings, recipe = self.settings, self.recipe
-        if self.base.adapt is not None and not rule_of(recipe.optimizer).full_batch:
-            return _with_settings(self.base.adapted_to(data), settings)
+        adapted = self.base.adapted_to(data)
+        if adapted is not self.base and not rule_of(recipe.optimizer).full_batch:
+            return _with_settings(adapted, settings)
         if data.passage is None and recipe.fit.steps_per_epoch is not None:
             passes = recipe.for_passes(len(data))
             epochs = passes.fit.epochs if settings.epochs is None else settings.epochs
@@ -233,7 +234,10 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         batch_size = _check_positive(settings.batch_size, "--batch-size")
     patience = settings.early_stopping
     augmentation = settings.augmentation
-    policies = preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),)
+    policies = preset.policies
+    if patience is not None:  # averages of the parameters remain
+        stopping = EarlyStopping(_check_positive(patience, "--early-stopping"))
+        policies = (*(one for one in policies if one.averages), stopping)
     if settings.time_budget is not None:
         if not 0 < settings.time_budget < float("inf"):
             raise ConfigError(f"--time-budget {settings.time_budget:g}: expected a number of seconds above 0")

@@ -98,8 +98,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _fit_target_encoding(self, y: Array, classes: Any) -> None:
         """Store, in the first training, how the targets y, or ``classes`` if they are given, are encoded."""
 
+    def _fit_target_form(self, t: Array, w: Array | None) -> None:
+        """Store, in the first training, whether logarithms of the encoded targets of all samples are learned."""
+
     def _fit_target_scale(self, data: Dataset) -> None:
-        """Store, in the first training, how the encoded targets are scaled."""
+        """Store, in the first training, how the encoded targets of the samples that are trained on are scaled."""
 
     def _scale_targets(self, t: Array) -> Array:
         """Return the encoded targets in the scale that the model is trained on."""
@@ -173,11 +176,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 policies=options.policies,
                 progress=bool(settings.verbose),
             )
-            if settings.refit and history.best_epoch is not None:
+            if settings.refit and validation is not None and history.best_epoch is not None:
                 self._create_model(settings, samples, seed)
                 refit = fit_options(settings, len(samples), batch_size, validated=False)
                 self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
-        self.history_.best_epoch = None if history.best_epoch is None else len(self.history_) + history.best_epoch
+        kept = None if validation is None else history.best_epoch
+        self.history_.best_epoch = None if kept is None else len(self.history_) + kept
         self._extend_history(history.rows)
         return self
 
@@ -230,6 +234,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if first:
             self._fit_target_encoding(y, classes)
         t = self._encode_targets(y)
+        if first:
+            self._fit_target_form(t, w)
         if self.batch_size == "auto":
             batch_size = len(x) if settings.full_batch else min(settings.auto_batch_size, len(x))
         else:
@@ -247,7 +253,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return w
 
     def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
-        """Store a new model for these samples; their means and deviations standardize its input."""
+        """Store a new model for these samples, which determine how its inputs are scaled."""
         owner = type(self).__name__
         input_stage: InputStage | None = None
         shape = sample_shape(data.shape[0], self.image_shape, owner)

@@ -60,8 +60,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
         takes the place of its weight decay.
     batch_size : the number of samples in a batch; "auto" is 128 (plain: 200), or all samples if there are fewer; with "lbfgs"
         always all.
-    epochs : the largest number of passes over the data (table: 64, fewer for more than 16,000 samples; plain: 200). Reaching
-        it raises no warning.
+    epochs : the largest number of passes over the data (table: 64, fewer for more than 16,000 training samples; plain:
+        200). Reaching it raises no warning.
     early_stopping, validation_fraction : whether this fraction of the samples (stratified; each counts once, whatever its
         weight) is used for validation only. In the recipe for tables, None keeps the parameters of the epoch with the lowest
         loss on a fifth of the samples, if there are at least 100; False trains on all samples, and the last epoch counts.

@@ -54,9 +54,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc] 
     def _allowed_heads(self) -> dict[type[Layer], int]:
         return {Identity: len(self.target_mean_)}
 
+    def _fit_target_form(self, t: Array, w: Array | None) -> None:
+        self.logarithm_ = all(suits_logarithms(values, w) for values in t.T) if self.logarithm is None else self.logarithm
+
     def _fit_target_scale(self, data: Dataset) -> None:
         y, w = np.asarray(data.y), data.sample_weight
-        self.logarithm_ = all(suits_logarithms(values, w) for values in y.T) if self.logarithm is None else self.logarithm
         self.target_mean_, self.target_scale_ = mean_and_deviation(self._in_logarithms(y), w)
 
     def _scale_targets(self, t: Array) -> Array:

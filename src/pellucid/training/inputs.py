@@ -282,8 +282,8 @@ def _warn_of_codes(stage: Any, state: ModelState) -> None:
     codes = [name for name, kind in zip(stage.names, stage.value_kinds, strict=True) if isinstance(kind, int)]
     if codes and not any(isinstance(layer, Embedding) for _, layer in primitives(state.network)):
         warn_user(
-            f"{', '.join(codes[:10])}: the values are codes of categories, and the network reads them as quantities: put an "
-            "Embedding on their way, see value_kinds of the input stage (Your data)"
+            f"{', '.join(codes[:10])}: the values are codes of categories, and the network reads them as quantities: put "
+            "Columns before the first layer, with the value_kinds of the input stage (Your data)"
         )
 
 

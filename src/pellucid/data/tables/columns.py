@@ -67,7 +67,7 @@ class Column(Config):
         if unknown or bool(self.parts) != (self.date is not None):
             raise ConfigError(f"Column({self.name!r}): a date has parts out of {', '.join(PARTS)}, got {self.parts}")
         if self.categories is not None and (self.date is not None or self.decimal is not None):
-            raise ConfigError(f"Column({self.name!r}): text with categories is no number and no date")
+            raise ConfigError(f"Column({self.name!r}): text with categories is neither a number nor a date")
         if self.coded and self.categories is None:
             raise ConfigError(f"Column({self.name!r}): only categories have codes")
 

@@ -207,7 +207,7 @@ def read_rows(
 
     The columns are found by name, and other columns are ignored. If ``labelled``, the targets are read too; rows without a
     target are left out, and so are rows with missing values if they were left out for training. Otherwise every row is kept.
-    None stands for whether the table has columns of the targets' names.
+    If it is None, the targets are read if the table has columns of their names.
 
     Raises FileError, ConfigError for missing columns, and DataError for values that the model cannot use. Warns with
     DataWarning of unknown categories, of which the model sees none, and of missing values in columns that had none in training,
