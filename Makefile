@@ -23,12 +23,13 @@ demo: .venv/demo.done
 # NumPy's OpenBLAS lets a thread that has no work spin for 2^26 cycles, on a core that other tests need: now for 2^4.
 test test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 
+# Kernels that the tests need are compiled beside the check of types, which uses one core.
 # The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would begin with the files that have the
 # most tests and end with the few that are slow. A third worker on two cores makes the tests of pages wait too long for the browser.
 test: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/pellucid warm-up >/dev/null & $(BIN)/mypy; status=$$?; wait; exit $$status
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: .venv/test.done
