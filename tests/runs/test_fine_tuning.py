@@ -33,10 +33,14 @@ from pellucid import (
     ShapeError,
     Sigmoid,
     Softmax,
+    data,
 )
 from pellucid.cli import application
+from pellucid.core.config import from_json
 from pellucid.data import Dataset
+from pellucid.data.sources.user_data import ReadOptions
 from pellucid.runs.fine_tuning import Start
+from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import prepare, run
 
@@ -128,6 +132,60 @@ def test_tables_keep_the_units_and_columns_of_the_model(tmp_path, monkeypatch):
     assert "9 of 9 arrays" in out, "the columns are those of the model"
     out = cli("train", "new.csv", "--target", "a", "--from", "same", "--epochs", 1, code=2)
     assert "new.csv: a is a target, and a column that the model reads" in out
+
+
+def write_table(path, shift=0.0, gaps=0):
+    """Write a table with the columns a and b, the numbers price and rent, and the class warm."""
+    random = np.random.default_rng(0)
+    x = random.normal(shift, 1, (60, 2))
+    rows = [[f"{a:.3f}", f"{b:.3f}", f"{100 + 10 * a - b:.3f}", f"{5 + b:.3f}", "yes" if a > shift else "no"] for a, b in x]
+    for row in rows[:gaps]:
+        row[0] = ""
+    path.write_text("\n".join(",".join(row) for row in [["a", "b", "price", "rent", "warm"], *rows]))
+
+
+def options_of(target):
+    others = sorted({"price", "rent", "warm"} - {target})
+    return ("--target", target, *(word for other in others for word in ("--ignore", other)))
+
+
+@pytest.mark.parametrize("target", ["rent", "warm"])
+def test_a_run_from_another_is_evaluated_with_its_own_target(target, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "old.csv")
+    write_table(tmp_path / "new.csv", 1.0, gaps=9)
+    cli("train", "old.csv", *options_of("price"), "--hidden", "4", "--epochs", 1, "--out", "price")
+    changed = ("--missing", "drop", "--from", "price")
+    cli("train", "new.csv", *options_of(target), *changed, "--epochs", 1, "--out", "second")
+    model, config = open_run("second")
+    assert (model.input_stage.target, model.input_stage.missing) == (target, "drop")
+    assert cli("evaluate", "second")
+    assert model.read("new.csv").origin.target == target
+    first = Model.load("price/model.pellucid").input_stage
+    trained = data.load("new.csv", None, 0, from_json(config["data"]["reading"], ReadOptions))
+    assert len(trained.test) == 5
+    for stage in (model.input_stage, first):  # the second one as in the files of earlier versions
+        model.input_stage = stage
+        splits = load_data(config, None, None, model)
+        np.testing.assert_array_equal(splits.test.y, trained.test.y)
+        np.testing.assert_array_equal(splits.test.x[:, 0], trained.test.x[:, 0])
+
+
+def test_missing_values_of_a_new_table_are_treated_as_for_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "old.csv")
+    write_table(tmp_path / "gaps.csv", gaps=9)
+    first = (*options_of("price"), "--hidden", "4", "--epochs", 1)
+    cli("train", "old.csv", *first, "--missing", "error", "--out", "strict")
+    cli("train", "old.csv", *first, "--missing", "mean", "--out", "mean")
+    second = ("train", "gaps.csv", *options_of("price"), "--epochs", 1)
+    out = cli(*second, "--from", "strict", code=2)
+    assert "gaps.csv: values are missing in a (9 of 60), and the model was trained without any" in out
+    cli(*second, "--from", "strict", "--missing", "value", "--out", "value")
+    cli(*second, "--from", "mean", "--out", "again")
+    assert Model.load("again/model.pellucid").input_stage.missing == "mean"
+    assert "use --missing mean, or drop" in cli(*second, "--from", "mean", "--missing", "value", code=2)
+    assert "use --missing value, or drop" in cli(*second, "--from", "strict", "--missing", "mean", code=2)
 
 
 HEADS = {

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.data import Dataset
+from pellucid.data.dataset import Origin
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.columns import VALUE, Column, TableStage
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
@@ -91,6 +92,26 @@ class Start:
             )
         return changed
 
+    def table_options(self, options: ReadOptions) -> ReadOptions:
+        """Return the options for a new table: missing values are treated as for the model, unless the options say otherwise.
+
+        Raises ConfigError for a treatment that the model does not have.
+        """
+        stage = self.model.input_stage
+        if not isinstance(stage, TableStage) or stage.series is not None:
+            return options
+        missing = stage.missing if options.missing is None else options.missing
+        try:
+            dataclasses.replace(stage, missing=missing)
+        except ConfigError:
+            how = "mean and standard deviation" if missing == VALUE else "the median and the quartiles"
+            instead = "mean" if missing == VALUE else VALUE
+            raise ConfigError(
+                f"--missing {missing}: --from takes the scaling of {self.path}, by {how}, which does not go with it; "
+                f"use --missing {instead}, or drop"
+            ) from None
+        return dataclasses.replace(options, missing=missing)
+
     def read_options(self, options: ReadOptions) -> ReadOptions:
         """Return the options with the size and colours of the model's images, where they are not given."""
         if len(self.model.input_shape) != 3:
@@ -128,10 +149,11 @@ class Start:
             forecast, wanted = (", ".join(one.targets) if one else "no series" for one in (known, layout))
             raise ConfigError(f"--from {self.path}: the model forecasts {forecast}, and the data {wanted}")
 
-    def initialize(self, model: Model, classes: Sequence[str] | None, tokens: Tokens | None = None) -> str:
+    def initialize(self, model: Model, classes: Sequence[str] | None, origin: Origin | None = None) -> str:
         """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it.
 
-        ``tokens`` is the input stage of new text, whose files may have another encoding than those of the model.
+        ``origin`` is that of the new data: the input stage is that of the old model, but for the encoding of text, and the
+        targets, the header and the missing values of a table.
         """
         source = self.model
         head = [row for row in rows_of(model.network, model.input_shape) if row.parameters][-1:]
@@ -140,8 +162,12 @@ class Start:
         taken = transfer(source, model, new=new)
         total = len(model.state.arrays())
         stage = source.input_stage
-        if isinstance(stage, Tokens) and tokens is not None:
-            stage = dataclasses.replace(stage, encoding=tokens.encoding)
+        if isinstance(stage, Tokens) and origin is not None and origin.tokens is not None:
+            stage = dataclasses.replace(stage, encoding=origin.tokens.encoding)
+        if isinstance(stage, TableStage) and stage.series is None and origin is not None and origin.columns is not None:
+            stage = dataclasses.replace(
+                stage, missing=origin.missing, target=origin.target, header=origin.header, targets=origin.targets
+            )
         model.input_stage = stage
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:

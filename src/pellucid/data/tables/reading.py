@@ -92,10 +92,17 @@ def read_csv(
     left_out = list[str]()
     for name in (column.name for column in columns or () if column.name in names):
         raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
+    of_model = columns is not None
     if columns is None:
         columns, left_out = choose_columns(file, kept, missing)
     used = {column.name for column in columns}
     gaps = [content for content in (*target_contents, *kept) if content.missing and content.name in {*names, *used}]
+    if gaps and missing == "error" and of_model:
+        raise DataError(
+            f"{file.path}: values are missing in {_counted(gaps)}, and the model was trained without any: missing='drop' "
+            "(--missing drop) leaves such rows out; missing='mean' (--missing mean) puts the mean in their place, or "
+            "missing='value' (--missing value) the median, for a model that scales by it"
+        )
     if gaps and missing == "error":
         raise DataError(
             f"{file.path}: values are missing in {_counted(gaps)}: missing='value' (--missing value) makes them values of "
